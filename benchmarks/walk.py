@@ -18,8 +18,8 @@ from webhook.adapters import namespace_file
 from webhook.adapters.configuration import file as configuration_file
 from webhook.adapters.decision_log import DecisionLog
 from webhook.adapters.http.connection import Connection, Port
-from webhook.adapters.http.crowd import Crowd, Refusals
-from webhook.adapters.http.endpoint import Endpoint
+from webhook.adapters.http.connection_limiter import ConnectionLimiter, Rejections
+from webhook.adapters.http.endpoint import AdmissionEndpoint
 from webhook.adapters.http.limits import Limits
 from webhook.adapters.http.turns import Turns
 from webhook.adapters.metrics import Metrics
@@ -79,10 +79,10 @@ def _port(metrics: Metrics, log: DecisionLog) -> Port:
     admission = Admission(
         configuration_file.parse(json.dumps(reviews.configuration(5))), namespaces, _Recorders(metrics, log)
     )
-    endpoint = Endpoint("/mutate", admission.mutate, metrics.answered)
+    endpoint = AdmissionEndpoint("/mutate", admission.mutate, metrics.answered)
     paths = PathTokens(PATHS.values())
-    crowd = Crowd(Limits(), Refusals("admission", lambda *_: None))
-    return Port(lambda path: endpoint if paths.admits(path) == endpoint.path else None, crowd, Turns())
+    limiter = ConnectionLimiter(Limits(), Rejections("admission", lambda *_: None))
+    return Port(lambda path: endpoint if paths.admits(path) == endpoint.path else None, limiter, Turns())
 
 
 async def walks() -> tuple[Walk, Walk]:

@@ -14,7 +14,7 @@ from webhook.application.operator_traps import OPERATOR_TRAP
 from webhook.application.rule_texts import INEFFECTIVE_LABEL, NOT_JUDGED, REWRITTEN, RULE_TEXTS, UNREADABLE_LABEL
 from webhook.engine.decision import decide
 from webhook.engine.edits import AddNeed, RenameResource
-from webhook.engine.gpu_names import GPUS, NOT_GPUS
+from webhook.engine.other_gpus import GPUS, NOT_GPUS
 from webhook.engine.pods import Pod
 from webhook.engine.policy import PolicyBook
 from webhook.engine.rules.catalog import RULES

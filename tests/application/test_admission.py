@@ -23,8 +23,8 @@ from webhook.application.admission import Admission
 from webhook.application.configuration import Configuration, Exemptions
 from webhook.application.namespaces import NamespaceNotFound, NamespaceUnavailable
 from webhook.application.review import ReviewError
-from webhook.engine.gpu_names import GpuNames
 from webhook.engine.labels import UNLABELLED, NamespaceLabels
+from webhook.engine.other_gpus import GpuNames
 from webhook.engine.pods import Pod
 from webhook.engine.policy import Policy, PolicyBook
 

@@ -23,8 +23,8 @@ from webhook.application.advising import Advising
 from webhook.application.auditing import Auditor, Seen
 from webhook.application.checking import Checker
 from webhook.application.configuration import Configuration, Exemptions
-from webhook.engine.gpu_names import GpuNames
 from webhook.engine.labels import NamespaceLabels
+from webhook.engine.other_gpus import GpuNames
 from webhook.engine.pods import Pod
 
 NONE = NamespaceLabels("none")

@@ -20,8 +20,8 @@ from webhook.application.in_tree_facts import may_be_denied
 from webhook.application.in_tree_webhooks import beside
 from webhook.engine.common_case_pods import is_common
 from webhook.engine.decision import decide
-from webhook.engine.gpu_names import GpuNames
 from webhook.engine.labels import NamespaceLabels
+from webhook.engine.other_gpus import GpuNames
 from webhook.engine.pods import Pod
 from webhook.engine.policy import Policy, PolicyBook, Prefer
 

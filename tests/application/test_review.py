@@ -8,12 +8,12 @@ import pytest
 
 from testing.reviews import UID, Json, a_pod, a_review, encode, read_answer
 from webhook.application import review
-from webhook.application.review import Request, ReviewError
+from webhook.application.review import AdmissionRequest, ReviewError
 from webhook.engine.policy import LabelProblem
 from webhook.engine.rules.container import NOT_A_WHOLE_NUMBER
 from webhook.engine.rules.permission import PER_POD_LIMIT
 
-REQUEST = Request(UID)
+REQUEST = AdmissionRequest(UID)
 
 
 def changed(**envelope: Any) -> Json:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from webhook.application.field_paths import written
 from webhook.application.structural_search import gpu_maps, pod_specs, search
-from webhook.engine.gpu_names import BUILT_IN, GpuNames
+from webhook.engine.other_gpus import BUILT_IN, GpuNames
 
 GPUS = {"limits": {"nvidia.com/gpu": 1}}
 IMAGE = {"name": "main", "image": "registry.example/main:1"}

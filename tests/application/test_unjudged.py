@@ -7,7 +7,7 @@ import pytest
 
 from webhook.application.unjudged import unjudged
 from webhook.application.workloads import identity, qualified
-from webhook.engine.gpu_names import GpuNames
+from webhook.engine.other_gpus import GpuNames
 
 TEMPLATE = {
     "template": {"spec": {"containers": [{"name": "a", "image": "b", "resources": {"limits": {"nvidia.com/gpu": 1}}}]}}

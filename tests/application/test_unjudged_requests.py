@@ -7,7 +7,7 @@ import pytest
 from webhook.application.checking import Checker
 from webhook.application.configuration import Configuration
 from webhook.application.judgement import Judgement
-from webhook.engine.gpu_names import GpuNames
+from webhook.engine.other_gpus import GpuNames
 
 Json = dict[str, Any]
 GPU = {"nvidia.com/gpu": 1}

@@ -17,7 +17,7 @@ from tests.application.recommendation.cases import DAY, END, series, workload
 from tests.cli.commands import run
 from tests.cli.test_doctor import Cluster, ClusterHandler
 from tests.cli.test_fleet_option import NODES, a_node
-from webhook.adapters.usage_file import Saved, written
+from webhook.adapters.usage_file import SavedUsage, written
 from webhook.application.recommendation.usage import Usage
 
 EVIL = "=cmd|' /C calc'!A1\x1b[31m|<b>"
@@ -33,7 +33,7 @@ def saved(tmp_path: Path) -> Path:
     usage = Usage(END, 14 * DAY, series=[series()], warnings=["partial answer"])
     file = tmp_path / "usage.json"
     workloads = [workload(), workload(EVIL, pods=[])]
-    file.write_bytes(written(Saved(at="2027-01-15T08:00:00Z", usage=usage, workloads=workloads, nodes=[node])))
+    file.write_bytes(written(SavedUsage(at="2027-01-15T08:00:00Z", usage=usage, workloads=workloads, nodes=[node])))
     return file
 
 

@@ -10,7 +10,7 @@ from tests.deploy.chart import Json, Rendered
 from tests.deploy.conditions import Asks, conditions_of
 from tests.deploy.test_match_conditions import GPU, PLAIN, a_container, acts_on, specs
 from webhook.application.workload_kinds import BUILT_IN
-from webhook.engine.gpu_names import GPUS, fits
+from webhook.engine.other_gpus import GPUS, fits
 
 KINDS = {row.kind: row for row in BUILT_IN if row.kind != "Pod"}
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.deploy.chart import Chart, Json, Rendered
 from webhook.application.claim_admission import CONTROLLERS, OF_PODS
 from webhook.engine.device_classes import DEFAULTS, IMPLICIT, DeviceClasses
-from webhook.engine.gpu_names import NOT_GPUS, GpuNames
+from webhook.engine.other_gpus import NOT_GPUS, GpuNames
 
 CLAIMS = "validate-claim.gpuwarden.io"
 CLAIM, TEMPLATE = "ResourceClaim", "ResourceClaimTemplate"

@@ -11,7 +11,7 @@ from tests.deploy.chart import Chart, Json, Rendered
 from webhook.adapters.configuration.file import parse
 from webhook.adapters.configuration.model import ConfigurationFile, PolicySection, TolerationSection
 from webhook.application.configuration import Configuration, Mode
-from webhook.engine.gpu_names import GpuNames
+from webhook.engine.other_gpus import GpuNames
 from webhook.engine.policy import ClaimForm
 from webhook.engine.spelling import DevicePlugin, MigStrategy
 

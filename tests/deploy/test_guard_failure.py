@@ -16,7 +16,7 @@ from webhook.application.certificates.tokens import PATHS
 from webhook.application.diagnosis import guard
 from webhook.application.diagnosis.facts import Facts
 from webhook.application.diagnosis.ours import GUARDS
-from webhook.application.diagnosis.results import Status
+from webhook.application.diagnosis.results import CheckStatus
 from webhook.application.diagnosis.webhooks import Webhook, WebhookConfiguration
 from webhook.engine.labels import NamespaceLabels
 from webhook.engine.policy import VisibleDevices
@@ -71,7 +71,7 @@ def test_each_namespace_has_one_guard_that_is_closed_where_its_policy_denies(cha
         labels = {NAME: namespace} | ({} if label is None else {ENFORCE: label})
         assert not any(one.selects(labels) for one in guards(rendered))
     (verdict,) = guard.guard(installed(rendered))
-    assert verdict.status is Status.OK, verdict
+    assert verdict.status is CheckStatus.OK, verdict
 
 
 def installed(rendered: Rendered) -> Facts:

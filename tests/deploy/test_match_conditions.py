@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.deploy.chart import Chart, Json, RefusedError, Rendered
-from webhook.engine import gpu_names, requests
-from webhook.engine.gpu_names import BUILT_IN, GpuNames, fits
+from webhook.engine import other_gpus, requests
+from webhook.engine.other_gpus import BUILT_IN, GpuNames, fits
 from webhook.engine.pods import PodSpec
 
 Matches = Callable[[Json], bool]
@@ -85,10 +85,10 @@ PLAIN: Json = {"name": "c", "image": "i"}
         {"containers": [a_container(limits={"nvidia.com/mig1g.5gb": "1"})]},
         {"containers": [a_container(limits={"nvidia.com/gpu": "0.5"})]},
         {"containers": [a_container(limits={"nvidia.com/gpumem": "1000"})]},
-        *({"containers": [PLAIN, a_container(limits={a_name_of(pattern): "1"})]} for pattern in gpu_names.GPUS),
+        *({"containers": [PLAIN, a_container(limits={a_name_of(pattern): "1"})]} for pattern in other_gpus.GPUS),
         *(
             {"containers": [PLAIN], "initContainers": [a_container(requests={a_name_of(p): "1"})]}
-            for p in gpu_names.GPUS
+            for p in other_gpus.GPUS
         ),
     ],
 )
@@ -166,7 +166,7 @@ resource_names = st.one_of(
     st.sampled_from(
         ["cpu", "memory", "amd.com/gpu", "nvidia.com/gpu", "nvidia.com/gpu.shared", "nvidia.com/mig-1g.5gb"]
     ),
-    st.sampled_from([a_name_of(pattern) for pattern in (*gpu_names.GPUS, *gpu_names.NOT_GPUS, *GPUS)]),
+    st.sampled_from([a_name_of(pattern) for pattern in (*other_gpus.GPUS, *other_gpus.NOT_GPUS, *GPUS)]),
     st.from_regex(r"nvidia\.com/[A-Za-z0-9]([-A-Za-z0-9_.]{0,20}[A-Za-z0-9])?", fullmatch=True),
     st.from_regex(r"[a-z0-9]([-a-z0-9.]{0,10}[a-z0-9])?/[A-Za-z0-9]([-A-Za-z0-9_.]{0,10}[A-Za-z0-9])?", fullmatch=True),
 )
@@ -188,7 +188,7 @@ def test_no_pod_that_the_engine_acts_on_is_ever_left_out(matches: Matches, spec:
         for amounts in container.get("resources", {}).values()
         for name in amounts
     }
-    assert asked is any(fits(pattern, name) for pattern in gpu_names.GPUS for name in listed)
+    assert asked is any(fits(pattern, name) for pattern in other_gpus.GPUS for name in listed)
 
 
 @given(spec=specs)

@@ -12,7 +12,7 @@ from tests.deploy.conditions import Asks, conditions_of
 from webhook.application.field_paths import MOST_STEPS
 from webhook.application.workload_kinds import BUILT_IN
 from webhook.application.workloads import ADVISED_OPERATORS
-from webhook.engine.gpu_names import GPUS, fits
+from webhook.engine.other_gpus import GPUS, fits
 
 NAME = "advise-operators.gpuwarden.io"
 GPU = "nvidia.com/gpu"

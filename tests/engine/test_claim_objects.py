@@ -7,7 +7,7 @@ from tests.engine.test_claims import NETWORK, NVIDIA, PROFILE, SLICES, UNREADABL
 from webhook.engine.claims import CLAIM, TEMPLATE, Reference
 from webhook.engine.device_classes import DeviceClasses
 from webhook.engine.findings import Finding
-from webhook.engine.gpu_names import GpuNames
+from webhook.engine.other_gpus import GpuNames
 from webhook.engine.policy import ClaimForm, Policy
 from webhook.engine.rules.claim_objects import findings
 

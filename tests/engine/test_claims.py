@@ -13,8 +13,8 @@ from webhook.engine.claim_objects import (
     ClaimObject,
     ClaimSpec,
     ClaimTemplateObject,
-    Device,
     DeviceRequest,
+    RequestedDevice,
     claim,
 )
 from webhook.engine.claims import CLAIM, NO_CLAIMS, TEMPLATE, Claims, Reference, Resolved, read, references
@@ -22,8 +22,8 @@ from webhook.engine.decision import UNTOUCHED, Decision, decide
 from webhook.engine.device_classes import DeviceClasses, mig_profile, named_form
 from webhook.engine.findings import Finding
 from webhook.engine.forms import Form, Sharing
-from webhook.engine.gpu_names import GpuNames
 from webhook.engine.labels import NamespaceLabels
+from webhook.engine.other_gpus import GpuNames
 from webhook.engine.pods import PodSpec
 from webhook.engine.policy import Policy, PolicyBook
 
@@ -202,20 +202,23 @@ class TestClaimObjects:
     @pytest.mark.parametrize(
         ("request_", "devices"),
         [
-            (wants(), [Device(NVIDIA)]),
-            (wants(count=2), [Device(NVIDIA, 2)]),
-            (wants(allocationMode="ExactCount", count=2), [Device(NVIDIA, 2)]),
-            (wants(allocationMode="All"), [Device(NVIDIA, None)]),
-            (wants(allocationMode="AllOrSome", count=2), [Device(NVIDIA, None)]),
-            (wants(SLICES, PROFILE), [Device(SLICES, 1, "1g.5gb")]),
-            (wants(adminAccess=True), [Device(NVIDIA, admin_access=True)]),
-            ({"name": "gpu", **exact(NVIDIA, count=2)}, [Device(NVIDIA, 2)]),  # until v1beta1
-            (first_of(exact(NVIDIA), exact(SLICES, PROFILE, count=2)), [Device(NVIDIA), Device(SLICES, 2, "1g.5gb")]),
-            ({"name": "gpu", "someOf": {}}, [Device("")]),
-            ({"name": "gpu", "exactly": {"deviceClassName": NVIDIA, "selectors": [{}]}}, [Device(NVIDIA)]),
+            (wants(), [RequestedDevice(NVIDIA)]),
+            (wants(count=2), [RequestedDevice(NVIDIA, 2)]),
+            (wants(allocationMode="ExactCount", count=2), [RequestedDevice(NVIDIA, 2)]),
+            (wants(allocationMode="All"), [RequestedDevice(NVIDIA, None)]),
+            (wants(allocationMode="AllOrSome", count=2), [RequestedDevice(NVIDIA, None)]),
+            (wants(SLICES, PROFILE), [RequestedDevice(SLICES, 1, "1g.5gb")]),
+            (wants(adminAccess=True), [RequestedDevice(NVIDIA, admin_access=True)]),
+            ({"name": "gpu", **exact(NVIDIA, count=2)}, [RequestedDevice(NVIDIA, 2)]),  # until v1beta1
+            (
+                first_of(exact(NVIDIA), exact(SLICES, PROFILE, count=2)),
+                [RequestedDevice(NVIDIA), RequestedDevice(SLICES, 2, "1g.5gb")],
+            ),
+            ({"name": "gpu", "someOf": {}}, [RequestedDevice("")]),
+            ({"name": "gpu", "exactly": {"deviceClassName": NVIDIA, "selectors": [{}]}}, [RequestedDevice(NVIDIA)]),
         ],
     )
-    def test_a_request_says_how_it_can_be_met(self, request_: Json, devices: list[Device]) -> None:
+    def test_a_request_says_how_it_can_be_met(self, request_: Json, devices: list[RequestedDevice]) -> None:
         assert a_claim(request_).requests == (DeviceRequest("gpu", tuple(devices)),)
 
     @pytest.mark.parametrize(

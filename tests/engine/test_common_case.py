@@ -52,9 +52,9 @@ from webhook.engine.common_case_pods import (
 )
 from webhook.engine.decision import Decision, decide
 from webhook.engine.edits import AddNeed
-from webhook.engine.gpu_names import BUILT_IN as GPU_NAMES
 from webhook.engine.hostpaths import leads_to
 from webhook.engine.needs import Need
+from webhook.engine.other_gpus import BUILT_IN as GPU_NAMES
 from webhook.engine.pods import Toleration
 from webhook.engine.policy import ClaimForm, NotOffered, Policy, Prefer, VisibleDevices
 from webhook.engine.resources import classify

@@ -4,28 +4,28 @@ from itertools import combinations
 
 import pytest
 
-from webhook.engine.form_guide import CRITERIA, GUIDES, PLATFORM_TRAPS, Kind, guide_to
+from webhook.engine.form_guide import CRITERIA, GUIDES, PLATFORM_TRAPS, FormKind, guide_to
 from webhook.engine.forms import Form, Platform, Sharing, parse
 
 
 @pytest.mark.parametrize(
     ("value", "kind"),
     [
-        ("exclusive", Kind.EXCLUSIVE),
-        ("gke-exclusive", Kind.EXCLUSIVE),
-        ("shared", Kind.SHARED),
-        ("time-slicing", Kind.TIME_SLICING),
-        ("gke-time-sharing-4", Kind.TIME_SLICING),
-        ("mps", Kind.MPS),
-        ("gke-mps-4", Kind.MPS),
-        ("mig-1g.5gb", Kind.MIG),
-        ("gke-mig-1g.5gb", Kind.MIG),
-        ("mig-1g.5gb-shared", Kind.MIG_SHARED),
-        ("gke-mig-1g.5gb-time-sharing-4", Kind.MIG_SHARED),
-        ("gke-mig-1g.5gb-mps-4", Kind.MIG_MPS),
+        ("exclusive", FormKind.EXCLUSIVE),
+        ("gke-exclusive", FormKind.EXCLUSIVE),
+        ("shared", FormKind.SHARED),
+        ("time-slicing", FormKind.TIME_SLICING),
+        ("gke-time-sharing-4", FormKind.TIME_SLICING),
+        ("mps", FormKind.MPS),
+        ("gke-mps-4", FormKind.MPS),
+        ("mig-1g.5gb", FormKind.MIG),
+        ("gke-mig-1g.5gb", FormKind.MIG),
+        ("mig-1g.5gb-shared", FormKind.MIG_SHARED),
+        ("gke-mig-1g.5gb-time-sharing-4", FormKind.MIG_SHARED),
+        ("gke-mig-1g.5gb-mps-4", FormKind.MIG_MPS),
     ],
 )
-def test_every_policy_value_of_a_form_has_the_guide_of_its_kind(value: str, kind: Kind) -> None:
+def test_every_policy_value_of_a_form_has_the_guide_of_its_kind(value: str, kind: FormKind) -> None:
     form = parse(value)
     assert form is not None
     assert guide_to(form).kind is kind
@@ -40,7 +40,7 @@ def test_every_form_has_a_guide() -> None:
 
 def test_every_kind_and_platform_is_described_in_sentences() -> None:
     assert list(GUIDES) == list(dict.fromkeys([guide.kind for guide in GUIDES.values()]))
-    assert set(GUIDES) == set(Kind)
+    assert set(GUIDES) == set(FormKind)
     assert set(PLATFORM_TRAPS) == set(Platform)
     for guide in GUIDES.values():
         sentences = [
@@ -65,4 +65,4 @@ def test_no_two_kinds_are_alike() -> None:
 def test_only_whole_gpus_and_slices_isolate() -> None:
     isolated = {kind for kind, guide in GUIDES.items() if guide.memory_isolation.value == "yes"}
     assert isolated == {kind for kind, guide in GUIDES.items() if guide.fault_isolation.value == "yes"}
-    assert isolated == {Kind.EXCLUSIVE, Kind.MIG}
+    assert isolated == {FormKind.EXCLUSIVE, FormKind.MIG}

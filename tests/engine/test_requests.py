@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.builders import GPU, MIG, SHARED, Json, a_container, a_pod, a_policy, gpu, judge, messages, spec_of
-from webhook.engine.gpu_names import GpuNames
+from webhook.engine.other_gpus import GpuNames
 from webhook.engine.pods import Place
 from webhook.engine.requests import OtherAmount, pod_count, read
 from webhook.engine.resources import Unknown

@@ -24,7 +24,7 @@ from tests.builders import (
 from tests.engine.spelled import TABLE
 from webhook.engine.decision import decide
 from webhook.engine.findings import Severity
-from webhook.engine.gpu_names import GpuNames
+from webhook.engine.other_gpus import GpuNames
 from webhook.engine.rules.container import UNKNOWN_GPU_RESOURCE
 from webhook.engine.spelling import DevicePlugin, MigStrategy
 

@@ -20,8 +20,8 @@ from tests.builders import (
     view,
 )
 from webhook.engine.decision import UNTOUCHED, decide
-from webhook.engine.gpu_names import GpuNames
 from webhook.engine.labels import NamespaceLabels
+from webhook.engine.other_gpus import GpuNames
 from webhook.engine.policy import Mismatch, Policy, PolicyBook, VisibleDevices
 from webhook.engine.spelling import DevicePlugin
 

@@ -50,7 +50,7 @@ class LogWriter:
         """Do nothing: logging does not wait. See ``close``."""
 
     def close(self) -> None:
-        """Write what waits, for a moment; a reader that takes nothing does not keep the process from ending."""
+        """Write what waits, for a moment; a stalled reader does not keep the process from ending."""
         with self._changed:
             self._closing = True
             self._changed.notify()

@@ -39,7 +39,7 @@ class LogLevel(StrEnum):
     ERROR = "error"
 
 
-class Lines(Protocol):
+class LineSink(Protocol):
     """The destination of lines."""
 
     def write(self, text: str, /) -> object:
@@ -49,7 +49,7 @@ class Lines(Protocol):
         """Flush the line."""
 
 
-def configure(form: LogFormat, level: LogLevel, to: Lines | None = None) -> None:
+def configure(form: LogFormat, level: LogLevel, to: LineSink | None = None) -> None:
     """Send every line out: time (UTC), level, message and fields; a constant message, never a formatted one.
 
     ``to`` is where to; standard error, waiting until each line is written, unless given.

@@ -158,7 +158,7 @@ class Metrics:
         """The series that count a decision, and by how much each."""
         policy = _UNREADABLE if judged.unreadable else self._policies.name(judged.policy)
         acted = "true" if judged.acted else "false"
-        # Whoever reaches the port may write anything there.
+        # Any client that reaches the port can write anything there.
         operation = judged.operation if judged.operation in _OPERATIONS else OTHER
         decision = self._decisions.labels(judged.mode, policy, str(judged.outcome), judged.path, operation, acted)
         findings = [

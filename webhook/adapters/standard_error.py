@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import structlog
 
-from webhook.adapters.logs import Lines, LogFormat
+from webhook.adapters.logs import LineSink, LogFormat
 from webhook.adapters.reports.text import printable
 from webhook.engine.text import cut
 
@@ -28,7 +28,7 @@ _log = structlog.get_logger("gpuwarden")
 
 
 @contextmanager
-def logged_standard_error(to: Lines, form: LogFormat) -> Iterator[None]:
+def logged_standard_error(to: LineSink, form: LogFormat) -> Iterator[None]:
     """Have everything that is written to ``sys.stderr`` meanwhile go out as lines of the log, and no exception get past it.
 
     ``to`` takes whole lines, and never blocks.
@@ -47,7 +47,7 @@ class _LineStream(io.TextIOBase):
     Not through ``logging``: that writes here when it fails.
     """
 
-    def __init__(self, to: Lines, form: LogFormat) -> None:
+    def __init__(self, to: LineSink, form: LogFormat) -> None:
         self._to = to
         self._form = form
         self._begun = ""

@@ -13,7 +13,7 @@ class UsageFileError(Exception):
     """The file is not one that ``--save`` wrote; the message says what is wrong."""
 
 
-class Saved(msgspec.Struct, rename="camel", kw_only=True):
+class SavedUsage(msgspec.Struct, rename="camel", kw_only=True):
     """Everything that a recommendation is made of.
 
     Attributes:
@@ -35,18 +35,18 @@ class Saved(msgspec.Struct, rename="camel", kw_only=True):
     notes: list[str] = []
 
 
-def written(saved: Saved) -> bytes:
+def written(saved: SavedUsage) -> bytes:
     """Return the file's content."""
     return msgspec.json.format(msgspec.json.encode(saved), indent=1) + b"\n"
 
 
-def parsed(content: bytes) -> Saved:
+def parsed(content: bytes) -> SavedUsage:
     """Read a file's content.
 
     Raises:
         UsageFileError: it is something else.
     """
     try:
-        return msgspec.json.decode(content, type=Saved)
+        return msgspec.json.decode(content, type=SavedUsage)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise UsageFileError(f"not a file that gpuwarden recommend --save wrote: {error}") from error

@@ -93,7 +93,7 @@ class Admission:
             made = self._verdict(request, pod, configuration, given, namespace=namespace, labels=labels, final=final)
             if isinstance(made, Wanted):
                 return made
-            # What was looked up may be otherwise for the next pod.
+            # The look-up may have another result for the next pod.
             if key and given.claims is None:
                 self._verdicts.keep(key, configuration, made)
             verdict = made

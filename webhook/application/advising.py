@@ -1,6 +1,6 @@
-"""Advising: what will become of a workload's pods, said when its template is applied. Never a change, never a denial."""
+"""Advising: the effect of policies on a workload's pods, reported when its template is applied. Changes and denies nothing."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -8,12 +8,11 @@ import msgspec
 
 from webhook.application import operator_objects, response_messages, review, review_limits
 from webhook.application.configuration import Configuration, Mode
-from webhook.application.fleet import FleetSource, NoFleet
-from webhook.application.lookups import Labels, Wanted, answered
-from webhook.application.namespaces import Namespaces
+from webhook.application.lookups import Labels, Wanted
+from webhook.application.namespaced_reviews import NamespacedReviews
 from webhook.application.operator_traps import Applied, Described, traps
-from webhook.application.recorder import Judged, Recorded, Recorder
-from webhook.application.review import Answering, Request
+from webhook.application.recorder import Judged, Recorded
+from webhook.application.review import AdmissionRequest, Answering
 from webhook.application.workload_kinds import WorkloadKind, WorkloadPod
 from webhook.application.workload_views import pods, view
 from webhook.application.workloads import workload_of
@@ -42,40 +41,25 @@ class _Described(msgspec.Struct):
 class _Case(msgspec.Struct):
     """A request whose pods request GPUs, or may reach them otherwise, and are not exempt, with everything that decides it."""
 
-    request: Request
+    request: AdmissionRequest
     workload: WorkloadKind
     pods: list[_Described]
     data: Mapping[str, Any]
     configuration: Configuration
 
 
-class Advising:
+class Advising(NamespacedReviews):
     """The answers to admission reviews of workloads that hold the template of pods.
 
     Raises ``ReviewError`` for a review that can't be read. Where the namespace's labels are not available the workload passes,
     with an audit annotation that says so: its pods will be judged when they are created.
     """
 
-    def __init__(
-        self,
-        configuration: Callable[[], Configuration],
-        namespaces: Namespaces,
-        recorder: Recorder,
-        nodes: FleetSource = NoFleet(),  # noqa: B008 - it has no state
-    ) -> None:
-        """Decide by the configuration of the moment, the labels of namespaces, and what nodes offer."""
-        self._nodes = nodes
-        self._configuration = configuration
-        self._namespaces = namespaces
-        self._recorder = recorder
-
     def advise(self, body: bytes) -> Answering:
         """Warnings by the policy that advises, audit annotations by the audit policy."""
-        configuration = self._configuration()
-        return answered(self._namespaces, lambda given: self._answer_with(body, configuration, given.labels))
+        return self._answered(body)
 
-    def _answer_with(self, body: bytes, configuration: Configuration, labels: Labels | None) -> bytes | Wanted:
-        """The answer by the labels that are given, or else by those that are cached; or whose labels it needs."""
+    def _answer(self, body: bytes, configuration: Configuration, labels: Labels | None) -> bytes | Wanted:
         request = review.decode(body)
         if request.operation not in ("CREATE", "UPDATE") or request.sub_resource or request.kind is None:
             return review.allowed(request)
@@ -118,7 +102,7 @@ class Advising:
         decisions = [self._decide(case, one.pod, "warn", policy) for one in case.pods]
         for one, decision in zip(case.pods, decisions, strict=True):
             if decision.outcome is Outcome.REWRITTEN and policy is policies.enforce and not dry_run:
-                # Rewriting is what an enforced policy is for; only what goes wrong is worth a word at every apply.
+                # Rewriting is what an enforced policy is for; only problems are reported at every apply.
                 sentences = response_messages.advice(decision)
             else:
                 sentences = response_messages.would_be(decision, policy)
@@ -159,7 +143,7 @@ class Advising:
         return against(decision, pod, policy, fleet) if fleet else decision
 
 
-def _of_built_in(workload: WorkloadKind, request: Request) -> tuple[Mapping[str, Any], list[_Described]]:
+def _of_built_in(workload: WorkloadKind, request: AdmissionRequest) -> tuple[Mapping[str, Any], list[_Described]]:
     """The labels of an object of a built-in kind, and the pod that it describes."""
     read = review.decode_json(_decoder(workload), request.object, _ROOT)
     metadata = read.metadata or _Metadata()
@@ -168,7 +152,7 @@ def _of_built_in(workload: WorkloadKind, request: Request) -> tuple[Mapping[str,
     return {"metadata": {"labels": metadata.labels}}, found
 
 
-def _of_operator(workload: WorkloadKind, request: Request) -> tuple[Mapping[str, Any], list[_Described]]:
+def _of_operator(workload: WorkloadKind, request: AdmissionRequest) -> tuple[Mapping[str, Any], list[_Described]]:
     """An object of an operator's kind; the pods that it describes, and what it requests outside of pod templates."""
     read = review.decode_json(_OBJECT, request.object, _ROOT)
     metadata = read.get("metadata")
@@ -184,7 +168,7 @@ def _sized(pod: Pod, where: WorkloadPod) -> Pod:
     return review_limits.sized(pod, f"{_ROOT}.{where.field('')}".rstrip("."))
 
 
-def _name(request: Request, begins: str) -> None:
+def _name(request: AdmissionRequest, begins: str) -> None:
     """Set the beginning of a name that the API server is yet to make, for what is recorded."""
     request.name = request.name or begins
 

@@ -14,7 +14,7 @@ from webhook.engine.policy import ANY, PolicyBook
 _PATTERN = re.compile(r"[a-z0-9*](?:[-a-z0-9*]{0,61}[a-z0-9*])?")
 
 
-class Judged(StrEnum):
+class JudgedLabel(StrEnum):
     """The namespace label whose policy an audit applies."""
 
     ENFORCE = "enforce"
@@ -106,7 +106,7 @@ class AssumedLabels(Mapping[str, NamespaceLabels]):
         known: Mapping[str, NamespaceLabels],
         policies: PolicyBook,
         assumptions: Iterable[Assumption] = (),
-        judged: Judged = Judged.ENFORCE,
+        judged: JudgedLabel = JudgedLabel.ENFORCE,
     ) -> None:
         self._known = known
         self._policies = policies
@@ -118,7 +118,7 @@ class AssumedLabels(Mapping[str, NamespaceLabels]):
             if assumption.fits(namespace):
                 return NamespaceLabels(assumption.policy)
         labels = self._known.get(namespace, NamespaceLabels())
-        if self._judged is Judged.ENFORCE:
+        if self._judged is JudgedLabel.ENFORCE:
             return labels
         value = getattr(labels, self._judged) or getattr(self._policies.defaults, self._judged)
         # A label of these that can't be read counts as "any" (PolicyBook.select), where a bad enforce label denies.

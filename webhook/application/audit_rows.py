@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 
-from webhook.application.auditing import Found, Owner, Seen, Verdict
+from webhook.application.auditing import Found, Owner, PodVerdict, Seen
 from webhook.application.rule_texts import NOT_JUDGED
 from webhook.application.workloads import workload_of
 
@@ -16,7 +16,7 @@ class Row(msgspec.Struct):
         template: what becomes of pods created from its template (or of the pod, for one in a manifest); ``None`` where it has
             none, or one that neither requests GPUs nor has resource claims.
         pods: the pods that do, running or pending, by the verdict on each.
-        suspended: whether it has no pods until somebody resumes it.
+        suspended: whether it has no pods until it is resumed.
     """
 
     api_version: str
@@ -26,8 +26,8 @@ class Row(msgspec.Struct):
     uid: str = ""
     source: str | None = None
     line: int | None = None
-    template: Verdict | None = None
-    pods: dict[Verdict, int] = msgspec.field(default_factory=dict)
+    template: PodVerdict | None = None
+    pods: dict[PodVerdict, int] = msgspec.field(default_factory=dict)
     suspended: bool = False
 
     @property
@@ -36,7 +36,7 @@ class Row(msgspec.Struct):
         return self.template is None and workload_of(self.api_version, self.kind) is None
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> PodVerdict:
         """The verdict on its next pod: the template's, or where there is none the worst of its pods'."""
         return self.template or max(self.pods, key=lambda verdict: verdict.rank)
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 import msgspec
 
 from webhook.application.audit_rows import Row
-from webhook.application.auditing import Verdict
+from webhook.application.auditing import PodVerdict
 from webhook.engine.decision import Outcome
 
 _K = TypeVar("_K")
@@ -22,7 +22,7 @@ class Tally(msgspec.Struct):
     exempt: int = 0
     not_judged: int = 0
 
-    def add(self, verdict: Verdict, number: int = 1) -> None:
+    def add(self, verdict: PodVerdict, number: int = 1) -> None:
         """Count so many of a verdict."""
         if verdict.exempt:
             self.exempt += number
@@ -54,7 +54,7 @@ class Totals(msgspec.Struct):
 
     Attributes:
         workloads: by what becomes of the next pod of each.
-        suspended: how many workloads have no pods until somebody resumes them.
+        suspended: how many workloads have no pods until they are resumed.
         pods: pods that have not ended, by what would become of each if it were created now.
         namespaces, policies: workloads, by name.
         rules: workloads with a finding of each rule.

@@ -1,4 +1,4 @@
-"""Auditing: what a policy would make of the pods and templates that there are, object by object."""
+"""Auditing: the effect of a policy on existing pods and templates, object by object."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
@@ -82,9 +82,9 @@ class Seen(msgspec.Struct):
     Attributes:
         pod: the pod, or the template that pods are created from.
         running: it is a pod that was made; one in a manifest is yet to be.
-        over: it has ended or is ending: it holds no GPU, and nothing comes of it any more.
-        idle: it is told to have no pods.
-        suspended: it has none until somebody resumes it.
+        over: it has ended or is ending: it holds no GPU, and creates no more pods.
+        idle: it is scaled to zero.
+        suspended: it has none until it is resumed.
         queue: the queue of Kueue that it waits in, by its label.
     """
 
@@ -114,7 +114,7 @@ class Seen(msgspec.Struct):
         return identity(self.api_version, self.kind), self.name
 
 
-class Verdict(msgspec.Struct, frozen=True, eq=False):
+class PodVerdict(msgspec.Struct, frozen=True, eq=False):
     """The outcome for a pod under a policy; pods that are alike share one, so that one verdict is equal to itself only.
 
     Attributes:
@@ -150,7 +150,7 @@ class Found(msgspec.Struct, frozen=True):
     """An object that counts, as far as is remembered of it; without a verdict it only links a pod to its controller."""
 
     seen: Seen
-    verdict: Verdict | None
+    verdict: PodVerdict | None
 
 
 def is_denied_claim(known: Judgement) -> bool:
@@ -174,8 +174,8 @@ class Auditor:
         self._namespaces = namespaces
         self._checker = Checker(configuration, namespaces, claims=claims, fleet=fleet)
         self._encode = msgspec.msgpack.Encoder().encode
-        self._by_pod: dict[bytes, Verdict] = {}
-        self._by_content: dict[bytes, Verdict] = {}
+        self._by_pod: dict[bytes, PodVerdict] = {}
+        self._by_content: dict[bytes, PodVerdict] = {}
         self._links: set[tuple[str, str, str]] = set()
 
     @property
@@ -229,10 +229,10 @@ class Auditor:
         seen.pod = None
         return Found(seen, verdict)
 
-    def verdict(self, seen: Seen) -> Verdict | None:
+    def verdict(self, seen: Seen) -> PodVerdict | None:
         """Return the verdict on a pod or template; ``None`` for one without GPU requests, claims or access to GPUs.
 
-        Pods of one controller are alike, so the answers are remembered by all that decides.
+        Pods of one controller are alike, so answers are cached by everything that decides them.
         """
         workload = workload_of(seen.api_version, seen.kind, self._configuration.kinds)
         pod = seen.pod
@@ -287,8 +287,8 @@ def _manifest(workload: WorkloadKind, seen: Seen, pod: Pod) -> dict[str, Any]:
     return {"kind": seen.kind, "metadata": metadata, **inner}
 
 
-def _verdict(judgement: Judgement, plugin: DevicePlugin) -> Verdict:
-    return Verdict(
+def _verdict(judgement: Judgement, plugin: DevicePlugin) -> PodVerdict:
+    return PodVerdict(
         policy=judgement.policy.name,
         outcome=judgement.outcome,
         exempt=judgement.exempt,

@@ -202,7 +202,7 @@ class Checker:
     def _left(
         self, workload: WorkloadKind | None, manifest: Mapping[str, Any], policy: Policy
     ) -> tuple[Unjudged | None, tuple[Finding, ...]]:
-        """What is known of an object that is not of a built-in kind, beside the pods in it that are judged; and its traps."""
+        """What is known about an object that is not of a built-in kind, beside the pods in it that are judged; and its traps."""
         # What their claims are is said with the pods.
         pods = operator_objects.pods_in(workload, manifest)
         names = self._configuration.names

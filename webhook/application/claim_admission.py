@@ -4,7 +4,6 @@ A pod is judged when it is created, by what its claims are then. What may replac
 (ValidateResourceClaimUpdate), so an update matters only where it gives an existing claim to a pod.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -12,11 +11,10 @@ import msgspec
 from webhook.application import response_messages, review, review_limits
 from webhook.application.claims import GROUP
 from webhook.application.configuration import Configuration, Mode
-from webhook.application.fleet import FleetSource, NoFleet
-from webhook.application.lookups import Labels, Wanted, answered
-from webhook.application.namespaces import Namespaces
-from webhook.application.recorder import Judged, Recorded, Recorder
-from webhook.application.review import Answering, Request, ReviewError
+from webhook.application.lookups import Labels, Wanted
+from webhook.application.namespaced_reviews import NamespacedReviews
+from webhook.application.recorder import Judged, Recorded
+from webhook.application.review import AdmissionRequest, Answering, ReviewError
 from webhook.engine.claim_objects import Claim, ClaimObject, ClaimTemplateObject, claim
 from webhook.engine.claims import CLAIM, TEMPLATE, Reference, of_object
 from webhook.engine.decision import Decision
@@ -89,7 +87,7 @@ _DECODERS: dict[str, msgspec.json.Decoder[Any]] = {CLAIM: _CLAIM, TEMPLATE: msgs
 class _Case(msgspec.Struct, gc=False):
     """A claim or template for GPUs that is not exempt, with everything that decides it."""
 
-    request: Request
+    request: AdmissionRequest
     name: Reference
     claim: Claim
     of_one_pod: bool
@@ -102,30 +100,16 @@ class _Case(msgspec.Struct, gc=False):
         return Decision((), tuple(found))
 
 
-class ClaimAdmission:
+class ClaimAdmission(NamespacedReviews):
     """The answers to admission reviews of ResourceClaims and ResourceClaimTemplates.
 
     Raises ``ReviewError`` for a review that can't be read, and ``NamespaceUnavailable`` or ``NamespaceNotFound`` where the
     namespace's labels are not available.
     """
 
-    def __init__(
-        self,
-        configuration: Callable[[], Configuration],
-        namespaces: Namespaces,
-        recorder: Recorder,
-        nodes: FleetSource = NoFleet(),  # noqa: B008 - it has no state
-    ) -> None:
-        """Decide by the configuration of the moment, the labels of namespaces, and the DeviceClasses of the cluster."""
-        self._configuration = configuration
-        self._namespaces = namespaces
-        self._recorder = recorder
-        self._nodes = nodes
-
     def validate(self, body: bytes) -> Answering:
         """Deny what the enforce policy does not permit; the warn and audit policies only report it."""
-        configuration = self._configuration()
-        return answered(self._namespaces, lambda given: self._answer(body, configuration, given.labels))
+        return self._answered(body)
 
     def _answer(self, body: bytes, configuration: Configuration, labels: Labels | None) -> bytes | Wanted:
         request = review.decode(body)
@@ -174,13 +158,13 @@ class ClaimAdmission:
         return decision
 
 
-def _exempt(request: Request, configuration: Configuration) -> str | None:
+def _exempt(request: AdmissionRequest, configuration: Configuration) -> str | None:
     """Why a request is exempt, before its object is read."""
     username = request.user_info.username
     return "controller" if username in CONTROLLERS else configuration.exemptions.of_request(request.namespace, username)
 
 
-def _read(request: Request, configuration: Configuration, classes: DeviceClasses) -> _Case | None:
+def _read(request: AdmissionRequest, configuration: Configuration, classes: DeviceClasses) -> _Case | None:
     """The claim or template of a request; ``None`` where it is not for GPUs, or nothing about it matters.
 
     Raises:
@@ -206,7 +190,7 @@ def _read(request: Request, configuration: Configuration, classes: DeviceClasses
     return _Case(request, name, kept, is_claim and metadata.is_of_one_pod, configuration, classes)
 
 
-def _is_given_to_a_pod(request: Request, metadata: ClaimMetadata) -> bool:
+def _is_given_to_a_pod(request: AdmissionRequest, metadata: ClaimMetadata) -> bool:
     """Whether an update gives a claim to a pod that did not have it."""
     if not metadata.is_of_one_pod or metadata.deletion_timestamp:
         return False

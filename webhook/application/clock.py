@@ -15,12 +15,12 @@ class _Testimony:
 
 
 class WitnessedClock:
-    """This machine's clock; and where an API server's time contradicts it, the API server's.
+    """This machine's clock, or the API server's where its time contradicts it.
 
-    API servers judge the certificates that replicas serve, by their own clocks: a replica whose clock is wrong by more than
-    the settings allow goes by the last ``Date`` of an answer, and the seconds since by the monotonic clock, which does not
-    jump. So it neither signs what nobody accepts nor takes for expired what is not. Who of the two is wrong can't be known
-    (it may be that API server): hence ``doubt``, on the strength of which nothing that other replicas rely on is written.
+    API servers check the certificates that replicas serve by their own clocks. So a replica whose clock differs by more than
+    the settings allow uses the last ``Date`` of an answer, plus the seconds since then by the monotonic clock, which does not
+    jump. Then it neither signs certificates that the API server rejects nor treats valid ones as expired. Either of the two
+    clocks may be wrong. While they differ, ``doubt`` says so, and nothing that other replicas rely on is written.
 
     Without any answer (no API server yet, or one that sends no dates) it is this machine's clock, without doubt.
     """

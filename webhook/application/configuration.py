@@ -8,7 +8,7 @@ import msgspec
 from webhook.application.workload_kinds import WorkloadKind
 from webhook.engine.device_classes import DeviceClasses
 from webhook.engine.forms import Form
-from webhook.engine.gpu_names import BUILT_IN, GpuNames
+from webhook.engine.other_gpus import BUILT_IN, GpuNames
 from webhook.engine.pods import Pod
 from webhook.engine.policy import PolicyBook
 from webhook.engine.schedulers import scheduler_of

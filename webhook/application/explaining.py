@@ -7,17 +7,17 @@ import msgspec
 
 from webhook.application.configuration import Configuration
 from webhook.application.rule_texts import RULE_TEXTS
-from webhook.engine.form_guide import GUIDES, PLATFORM_TRAPS, FormGuide, Kind, guide_to
+from webhook.engine.form_guide import GUIDES, PLATFORM_TRAPS, FormGuide, FormKind, guide_to
 from webhook.engine.forms import Form, parse
 from webhook.engine.mig_memory import MEASURED, without_suffix
 from webhook.engine.policy import EXAMPLES, Policy
 from webhook.engine.rules.catalog import BY_ID
 from webhook.engine.spelling import ambiguous, spell
 
-_KINDS = {kind.value: kind for kind in Kind}
+_KINDS = {kind.value: kind for kind in FormKind}
 
 
-class Criterion(msgspec.Struct, frozen=True):
+class ExplainedCriterion(msgspec.Struct, frozen=True):
     """One criterion by which forms are compared."""
 
     criterion: str
@@ -46,7 +46,7 @@ class FormExplanation(msgspec.Struct, frozen=True, rename="camel"):
     name: str
     title: str
     description: str
-    criteria: tuple[Criterion, ...]
+    criteria: tuple[ExplainedCriterion, ...]
     suits: tuple[str, ...]
     traps: tuple[str, ...]
     sources: tuple[str, ...]
@@ -119,7 +119,7 @@ def explained(name: str, configuration: Configuration) -> Explanation:
 
 
 def _of(name: str, guide: FormGuide) -> FormExplanation:
-    criteria = tuple(Criterion(title, each.value, each.detail) for title, each in guide.criteria)
+    criteria = tuple(ExplainedCriterion(title, each.value, each.detail) for title, each in guide.criteria)
     return FormExplanation(name, guide.title, guide.description, criteria, guide.suits, guide.traps, guide.sources)
 
 

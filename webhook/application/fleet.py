@@ -1,4 +1,4 @@
-"""The fleet as admission sees it: a look at what is known, never a question to the API server."""
+"""The fleet as admission sees it: known nodes only, never a call to the API server."""
 
 from collections.abc import Iterable, Mapping
 from typing import Protocol
@@ -12,7 +12,7 @@ from webhook.engine.policy import Policy
 
 
 class FleetSource(Protocol):
-    """Where the nodes are known."""
+    """A source of nodes."""
 
     @property
     def fleet(self) -> Fleet | None:
@@ -24,7 +24,7 @@ class FleetSource(Protocol):
 
 
 class NoFleet:
-    """No node is known, so that nothing is said of any."""
+    """A source without nodes, so that no rule mentions any."""
 
     fleet: None = None
     class_forms: Mapping[str, str] = {}

@@ -6,7 +6,7 @@ from base64 import b64decode
 from collections.abc import Iterator
 
 from webhook.application.gpu_fields import counts_gpus, is_number, is_number_in_gpu
-from webhook.engine.gpu_names import GpuNames
+from webhook.engine.other_gpus import GpuNames
 from webhook.engine.resources import PREFIX, classify
 from webhook.engine.schedulers import HAMI_RESOURCES
 

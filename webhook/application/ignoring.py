@@ -1,6 +1,6 @@
-"""Findings that somebody has decided to live with: by ``--ignore``, or by an annotation of the object that gives the reason.
+"""Findings that users ignore: with ``--ignore``, or with an annotation of the object that gives the reason.
 
-Only reports on manifests know them. Admission does not: whoever may annotate a pod could otherwise get around its policy.
+Only reports on manifests know them. Admission does not: anyone who may annotate a pod could otherwise bypass its policy.
 """
 
 from collections.abc import Mapping, Sequence

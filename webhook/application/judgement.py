@@ -40,14 +40,14 @@ class Judgement(msgspec.Struct, frozen=True):
         pods: its pods and templates, and what becomes of each.
         operations: the JSON Patch of the object; empty for an operator's kind, of which only the pods are rewritten.
         exempt: why the object is exempt, if it is.
-        unjudged: what is known of an object of a kind that is not judged; the decision then says nothing of its pods.
+        unjudged: what is known about an object of a kind that is not judged; the decision then says nothing about its pods.
         claims: its pod's names for their resource claims.
         claims_unknown: why some of these are not judged, for people; empty where all are.
         beside: what else of its pod is not judged, a sentence each.
         asked: what its pod requests besides the decision's requests: KAI's shares, and names that are misspelt.
         label_problems: what is wrong with its labels and annotations.
         notes: what is special about its kind, and whether it is suspended, for people.
-        mismatches: fields of the wrong type; where there are any, nothing else is known of the object.
+        mismatches: fields of the wrong type; where there are any, nothing else is known about the object.
         ignored: the rules whose findings are ignored, each with the reason.
     """
 

@@ -23,7 +23,7 @@ _UNRECORDED = (
 _FIX_UNRECORDED = "write all defaults of the namespace into one LimitRange, or limit GPUs by a ResourceQuota"
 
 
-class Metadata(msgspec.Struct):
+class ObjectMetadata(msgspec.Struct):
     """An object's metadata."""
 
     name: str = ""
@@ -51,7 +51,7 @@ class Item(msgspec.Struct, rename="camel"):
         return {**(self.min or {}), **self.adds, **(self.default_request or {})} if self.type == "Container" else {}
 
 
-class Spec(msgspec.Struct):
+class LimitRangeSpec(msgspec.Struct):
     """The spec of a LimitRange."""
 
     limits: list[Item] | None = None
@@ -60,8 +60,8 @@ class Spec(msgspec.Struct):
 class LimitRange(msgspec.Struct):
     """A LimitRange."""
 
-    metadata: Metadata
-    spec: Spec = msgspec.field(default_factory=Spec)
+    metadata: ObjectMetadata
+    spec: LimitRangeSpec = msgspec.field(default_factory=LimitRangeSpec)
 
     @property
     def items(self) -> list[Item]:

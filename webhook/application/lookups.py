@@ -8,9 +8,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from webhook.application.claims import ClaimSource, ClaimUnavailable, NoClaims
+from webhook.application.claims import ClaimSource, ClaimUnavailable
 from webhook.application.namespaces import NamespaceNotFound, Namespaces, NamespaceUnavailable
-from webhook.application.review import Answering
 from webhook.engine.claims import Reference, Resolved
 from webhook.engine.labels import NamespaceLabels
 
@@ -34,13 +33,7 @@ class Given(msgspec.Struct, gc=False):
 
 NOTHING = Given()
 Answer = Callable[[Given], bytes | Wanted]
-"""Reads the body from its beginning, and answers by what it is given and what is cached. It keeps nothing of what it reads."""
-
-
-def answered(namespaces: Namespaces, answer: Answer) -> Answering:
-    """The answer to a review that never wants claims, immediately if possible."""
-    found = answer(NOTHING)
-    return found if isinstance(found, bytes) else fetched(namespaces, NoClaims(), found, answer)
+"""Reads the body from its beginning, and answers from the results of look-ups and from caches. It keeps nothing that it reads."""
 
 
 async def fetched(namespaces: Namespaces, claims: ClaimSource, wanted: Wanted, answer: Answer) -> bytes:
@@ -53,7 +46,7 @@ async def fetched(namespaces: Namespaces, claims: ClaimSource, wanted: Wanted, a
     if not isinstance(found, bytes) and found.references:
         found = answer(Given(labels, await _claims(claims, found)))
     if not isinstance(found, bytes):
-        raise TypeError(f'"{wanted.namespace}" is wanted again')  # a bug: what is given is not asked for
+        raise TypeError(f'"{wanted.namespace}" is wanted again')  # a bug: it was given already
     return found
 
 

@@ -57,7 +57,7 @@ class NamespaceLabelling:
         preview: Preview | None,
         nodes: FleetSource = NoFleet(),  # noqa: B008 - it has no state
     ) -> None:
-        """Judge by the configuration of the moment; ``preview`` is ``None`` where there is no cluster to look at."""
+        """Judge by the current configuration; ``preview`` is ``None`` where there is no cluster to look at."""
         self._nodes = nodes
         self._configuration = configuration
         self._preview = preview

@@ -31,7 +31,7 @@ class OtherKind(msgspec.Struct, frozen=True):
         objects: how many they are; ``None`` where that is not known.
         detail: why they could not be listed, if they could not.
         forbidden: whether RBAC is why.
-        checked: how many others were looked at.
+        checked: how many others were read.
     """
 
     api_version: str

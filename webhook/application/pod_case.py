@@ -91,7 +91,7 @@ class PodCase(msgspec.Struct, gc=False):
             raise found
 
     def read_claims(self) -> None:
-        """Read what a new pod claims, by what was looked up."""
+        """Read a new pod's claims from the results of the look-up."""
         if self.pod.spec is not None and self.before is None:
             self.claims = claims_of(
                 self.pod.spec, self.gpu_containers, self.resolved, self.configuration, self.nodes.class_forms

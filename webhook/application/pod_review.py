@@ -3,7 +3,7 @@
 import msgspec
 
 from webhook.application import review, review_limits
-from webhook.application.review import Envelope, Request, ReviewError
+from webhook.application.review import AdmissionRequest, Envelope, ReviewError
 from webhook.engine.pods import Pod, Resources
 from webhook.engine.requests import ORDINARY
 from webhook.engine.resources import PREFIX
@@ -86,7 +86,7 @@ def before_update(request: Envelope, pod: Pod) -> Pod:
     return review_limits.sized(before, "request.oldObject")
 
 
-def decoded(body: bytes, *, final: bool) -> Request | PodRequest | GpulessRequest:
+def decoded(body: bytes, *, final: bool) -> AdmissionRequest | PodRequest | GpulessRequest:
     """The request, with its pod where that can be read: reading a review in one pass takes two thirds of the time.
 
     Where it can't, or is not to be, the envelope says whether that matters: the pod of an exempt namespace may be anything.
@@ -127,7 +127,7 @@ def _is_gpuless(request: GpulessRequest) -> bool:
     return True
 
 
-def pod_of(request: Request | PodRequest, body: bytes) -> Pod:
+def pod_of(request: AdmissionRequest | PodRequest, body: bytes) -> Pod:
     """The pod that is made or changed.
 
     Raises:
@@ -135,7 +135,7 @@ def pod_of(request: Request | PodRequest, body: bytes) -> Pod:
     """
     if request.kind and (request.kind.kind != "Pod" or request.kind.group):
         raise ReviewError("request.kind", f'must be a core "Pod", not "{request.kind.group}/{request.kind.kind}"')
-    if isinstance(request, Request):
+    if isinstance(request, AdmissionRequest):
         # It could not be read, and this says why; or there is none.
         review_limits.bound(body)
         pod = review.decode_json(_POD, request.object, "request.object") if request.has_object else None

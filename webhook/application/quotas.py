@@ -1,4 +1,4 @@
-"""ResourceQuotas in a namespace with a policy: whether they count what its pods request after gpuwarden.
+"""ResourceQuotas in a namespace with a policy: whether they count what its pods request after the rewrite.
 
 Pods are charged after all webhooks, by ``requests.<name>`` (pkg/quota/v1/evaluator/core/pods.go).
 """
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from webhook.application.limit_ranges import Metadata
+from webhook.application.limit_ranges import ObjectMetadata
 from webhook.engine.policy import Policy
 from webhook.engine.resources import GpuResource, classify
 from webhook.engine.spelling import DevicePlugin, spell
@@ -16,13 +16,13 @@ PREFIX = "requests."
 """The only prefix that quotas of extended resources have."""
 
 
-class Spec(msgspec.Struct):
+class QuotaSpec(msgspec.Struct):
     """The spec of a ResourceQuota."""
 
     hard: dict[str, str | int] | None = None
 
 
-class Status(msgspec.Struct):
+class QuotaStatus(msgspec.Struct):
     """The status of a ResourceQuota."""
 
     hard: dict[str, str | int] | None = None
@@ -32,9 +32,9 @@ class Status(msgspec.Struct):
 class Quota(msgspec.Struct):
     """A ResourceQuota."""
 
-    metadata: Metadata
-    spec: Spec = msgspec.field(default_factory=Spec)
-    status: Status = msgspec.field(default_factory=Status)
+    metadata: ObjectMetadata
+    spec: QuotaSpec = msgspec.field(default_factory=QuotaSpec)
+    status: QuotaStatus = msgspec.field(default_factory=QuotaStatus)
 
     @property
     def limited(self) -> set[str]:

@@ -70,7 +70,7 @@ class Envelope(msgspec.Struct, rename="camel", gc=False):
         return _is_set(self.old_object)
 
 
-class Request(Envelope, rename="camel"):
+class AdmissionRequest(Envelope, rename="camel"):
     """``request`` with the object undecoded."""
 
     object: msgspec.Raw = msgspec.Raw()
@@ -91,14 +91,14 @@ class Review(msgspec.Struct, rename="camel", gc=False):
 
     api_version: Name = ""
     kind: Name = ""
-    request: Request | None = None
+    request: AdmissionRequest | None = None
 
 
 _REVIEW = msgspec.json.Decoder(Review)
 _E = TypeVar("_E", bound=Envelope)
 
 
-def decode(body: bytes) -> Request:
+def decode(body: bytes) -> AdmissionRequest:
     """Read a review, its objects undecoded.
 
     Raises:
@@ -156,7 +156,7 @@ class Details(msgspec.Struct, gc=False):
     causes: list[Cause]
 
 
-class Status(msgspec.Struct, gc=False):
+class DenialStatus(msgspec.Struct, gc=False):
     """``status`` of a denial, as ``metav1.Status``."""
 
     message: str
@@ -169,7 +169,7 @@ class Response(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
     """``response`` but its uid; empty fields are omitted, and ``patchType`` is set exactly when ``patch`` is."""
 
     allowed: bool
-    status: Status | None = None
+    status: DenialStatus | None = None
     patch_type: str | None = None
     patch: bytes | None = None  # base64, once it is encoded
     warnings: list[str] | None = None
@@ -219,7 +219,7 @@ def denial(findings: tuple[Finding, ...], annotations: dict[str, str] | None = N
     told = findings[:_MOST_TOLD]
     more = [f"{len(findings) - _MOST_TOLD} more like these"] if len(findings) > _MOST_TOLD else []
     causes = [_cause(finding.rule.id, finding.message, finding.path) for finding in told]
-    status = Status("; and ".join([*(cause.message for cause in causes), *more]), Details(causes))
+    status = DenialStatus("; and ".join([*(cause.message for cause in causes), *more]), Details(causes))
     return _ENCODER.encode(Response(False, status, audit_annotations=_recorded(annotations)))  # noqa: FBT003 - as above
 
 
@@ -231,7 +231,7 @@ def denied(request: Envelope, findings: tuple[Finding, ...], annotations: dict[s
 def invalid(request: Envelope, message: str, problems: Sequence[LabelProblem]) -> bytes:
     """A review that denies an object whose fields can't be read, as the API server rejects an invalid one (422)."""
     causes = [_cause("FieldValueInvalid", problem.message, problem.path) for problem in problems[:_MOST_TOLD]]
-    status = Status(cut(message, LONGEST_MESSAGE), Details(causes), "Invalid", 422)
+    status = DenialStatus(cut(message, LONGEST_MESSAGE), Details(causes), "Invalid", 422)
     return answer(request, _ENCODER.encode(Response(False, status)))  # noqa: FBT003 - as above
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from heapq import nsmallest
 
 from webhook.application import limit_ranges, quotas
-from webhook.application.auditing import BARE_POD, Auditor, Owner, Seen, Verdict
+from webhook.application.auditing import BARE_POD, Auditor, Owner, PodVerdict, Seen
 from webhook.application.configuration import Configuration, Mode
 from webhook.application.limit_ranges import LimitRange
 from webhook.application.quotas import Quota
@@ -28,11 +28,11 @@ class RolloutPreview:
         self._plugin = configuration.plugin
         self._dry = configuration.mode is Mode.AUDIT
         self._auditor = Auditor(configuration, {namespace: NamespaceLabels(enforce=policy.name)})
-        self._verdicts: dict[tuple[str, str], Verdict] = {}
+        self._verdicts: dict[tuple[str, str], PodVerdict] = {}
         self._claiming: set[tuple[str, str]] = set()  # workloads with resource claims
 
     def look(self, seen: Seen) -> None:
-        """Judge an object, unless another one speaks for it or nothing will come of it.
+        """Judge an object, unless another object stands for it, or it will create no pods.
 
         A controller's template speaks for its pods: what is made again is made from that. So a pod counts only where it has
         no controller, or one whose template nobody knows (a RayCluster's, say), which is one workload however many pods.
@@ -138,7 +138,7 @@ def _some(names: Sequence[str], count: int) -> str:
     return ", ".join(names) + (f" and {count - len(names)} more" if count > len(names) else "")
 
 
-def _named(kind: str, name: str, verdict: Verdict) -> str:
+def _named(kind: str, name: str, verdict: PodVerdict) -> str:
     about = list(dict.fromkeys(finding.rule.id for finding in verdict.findings if finding.denies))
     if kind == "Pod":  # one that a controller made is known by the controller
         about.append(BARE_POD)

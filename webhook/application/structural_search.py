@@ -15,7 +15,7 @@ import msgspec
 from webhook.application.field_paths import written
 from webhook.application.gpu_fields import counts_gpus, gpu_fields, is_number
 from webhook.application.gpu_text import BARE, counts_in_text, decoded, gpus_in_text, is_gpu_key, parsed
-from webhook.engine.gpu_names import BUILT_IN, GpuNames
+from webhook.engine.other_gpus import BUILT_IN, GpuNames
 from webhook.engine.quantity import whole
 from webhook.engine.resources import PREFIX, classify
 from webhook.engine.schedulers import KAI_KEYS

@@ -11,7 +11,7 @@ from webhook.application.claims import claim_in
 from webhook.application.structural_search import Traces, search
 from webhook.application.workloads import correction, group_of, qualified
 from webhook.engine.decision import UNTOUCHED, Decision
-from webhook.engine.gpu_names import BUILT_IN, GpuNames
+from webhook.engine.other_gpus import BUILT_IN, GpuNames
 from webhook.engine.resources import GpuResource, classify
 from webhook.engine.text import LONGEST_NAME, cut
 
@@ -41,7 +41,7 @@ class Unjudged(msgspec.Struct, frozen=True):
     Attributes:
         kind: the kind with its group, as in ``RayCluster.ray.io``.
         traces: what in it leads to pods, or claims devices.
-        built_in: whether it is a kind of Kubernetes' own, of which no pod is created and which says nothing of devices.
+        built_in: whether it is a kind of Kubernetes' own, of which no pod is created and which says nothing about devices.
         correction: what is wrong with its kind or apiVersion, and what is right; ``None`` if nothing is known to be.
         decision: what would become of a pod with these requests.
         notes: what is special about its kind, for people.
@@ -113,7 +113,7 @@ class Unjudged(msgspec.Struct, frozen=True):
 
 
 def unjudged(manifest: Mapping[str, Any], gpu_names: GpuNames = BUILT_IN) -> Unjudged:
-    """Return what is known of an object that ``workload_of`` does not know; ``gpu_names`` says which resources hand out GPUs."""
+    """Return what is known about an object of another kind than ``workload_of`` finds; ``gpu_names`` are other names for GPUs."""
     api_version, kind = manifest.get("apiVersion"), str(manifest.get("kind") or "")
     group = group_of(api_version)
     name = qualified(api_version, kind)

@@ -7,7 +7,7 @@ from webhook.application.field_paths import Path
 from webhook.application.structural_search import gpu_maps, search
 from webhook.application.workload_kinds import WorkloadKind, WorkloadPod
 from webhook.engine import requests
-from webhook.engine.gpu_names import ANY_SUFFIX, GpuNames
+from webhook.engine.other_gpus import ANY_SUFFIX, GpuNames
 from webhook.engine.pods import Pod, containers
 from webhook.engine.quantity import whole
 from webhook.engine.resources import GpuResource, classify

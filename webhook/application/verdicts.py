@@ -47,7 +47,7 @@ NOTHING_SAID = Verdict(ALLOWED)
 
 
 class Verdicts:
-    """The memo. It has a bound in bytes; what was not used for longest goes first."""
+    """The memo. It has a limit in bytes; the least recently used entry is dropped first."""
 
     def __init__(self, nodes: FleetSource) -> None:
         self._nodes = nodes
@@ -56,7 +56,7 @@ class Verdicts:
         self._size = 0
 
     def find(self, key: Key, configuration: Configuration) -> Verdict | None:
-        """The verdict on a pod like this one, under the configuration and the nodes of now."""
+        """The verdict on a pod like this one, under the current configuration and nodes."""
         if not self._is_around(configuration):
             self._around = configuration, self._nodes.fleet, self._nodes.class_forms
             self._kept.clear()

@@ -51,7 +51,7 @@ class WorkloadKind(msgspec.Struct, frozen=True, dict=True):
         templates: where its objects describe pods.
         resources: paths to what its objects request outside of these: ``limits`` and ``requests``, or ``name`` and ``quantity``.
         suspend: the path to the field that is true while the object has no pods.
-        former_groups: groups that it had before Kubernetes 1.16, which many a manifest still names.
+        former_groups: groups that it had before Kubernetes 1.16, which many manifests still use.
         intermediate: whether other kinds make its objects: what a person wrote is then their controller.
         passive: whether no pod is created from its objects alone.
         cluster_scoped: whether its objects are in no namespace.
@@ -171,7 +171,7 @@ def is_idle(kind: WorkloadKind, data: Any) -> bool:
 
 
 def is_suspended(kind: WorkloadKind, data: Any) -> bool:
-    """Whether an object, plain data or a typed view, has no pods until somebody resumes it."""
+    """Whether an object, plain data or a typed view, has no pods until it is resumed."""
     if not kind.suspend:
         return False
     return any(value is True for _, value in field_paths.find(data, field_paths.parse(kind.suspend)))

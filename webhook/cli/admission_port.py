@@ -2,7 +2,7 @@
 
 import resource
 
-from webhook.adapters.http.crowd import Crowd, Refusals
+from webhook.adapters.http.connection_limiter import ConnectionLimiter, Rejections
 from webhook.adapters.http.limits import MIB, Limits
 from webhook.adapters.metrics import Metrics
 from webhook.adapters.tls.serving import ServingCertificate
@@ -31,7 +31,7 @@ def client_authorities(options: Options, serving: ServingCertificate, metrics: M
     return Reload("client-ca", options.client_ca_file, str, serving.trust_clients, metrics)
 
 
-def admission_crowd(options: Options, metrics: Metrics) -> Crowd:
+def admission_limiter(options: Options, metrics: Metrics) -> ConnectionLimiter:
     """The connections of the TLS port.
 
     Raises:
@@ -43,13 +43,13 @@ def admission_crowd(options: Options, metrics: Metrics) -> Crowd:
         head_seconds=options.head_timeout,
         request_seconds=options.request_timeout,
     )
-    return Crowd(limits, Refusals("admission", metrics.refused))
+    return ConnectionLimiter(limits, Rejections("admission", metrics.refused))
 
 
-def operations_crowd(metrics: Metrics) -> Crowd:
+def operations_limiter(metrics: Metrics) -> ConnectionLimiter:
     """The connections of the plain port: its own, so that the health of a server that is under attack can be seen."""
     limits = Limits(connections=_OPERATIONS_CONNECTIONS, memory=MIB)
-    return Crowd(limits, Refusals("operations", metrics.refused))
+    return ConnectionLimiter(limits, Rejections("operations", metrics.refused))
 
 
 def _affordable() -> int:

@@ -13,7 +13,7 @@ import typer
 
 from webhook.adapters.kubernetes.backoff import Backoff
 from webhook.adapters.kubernetes.connect import connect
-from webhook.adapters.kubernetes.errors import ConfigurationError, NoClusterError
+from webhook.adapters.kubernetes.errors import KubeconfigError, NoClusterError
 from webhook.adapters.kubernetes.policyreports import ReportStore
 from webhook.adapters.kubernetes.retrying import RetryingApi
 from webhook.adapters.kubernetes.workloads import ClusterReader
@@ -25,7 +25,7 @@ from webhook.adapters.reports.fleet_report import FleetPart, fleet_part
 from webhook.adapters.reports.model import ProblemLine, object_line
 from webhook.adapters.reports.progress import ProgressBar
 from webhook.application import assumptions
-from webhook.application.assumptions import AssumedLabels, Assumption, AssumptionError, Judged
+from webhook.application.assumptions import AssumedLabels, Assumption, AssumptionError, JudgedLabel
 from webhook.application.audit_totals import totals
 from webhook.application.auditing import Auditor
 from webhook.application.claims import KnownClaims
@@ -40,7 +40,7 @@ from webhook.cli.manifest_input import load_namespaces
 from webhook.cli.messages import EXIT_DENIED, EXIT_USAGE, usage_error
 
 
-class Output(StrEnum):
+class AuditOutput(StrEnum):
     """The output formats of ``audit``."""
 
     TABLE = "table"
@@ -78,8 +78,8 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         ),
     ] = None,
     mode: Annotated[
-        Judged, typer.Option("--mode", help="The namespaces' label whose policy applies.")
-    ] = Judged.ENFORCE,
+        JudgedLabel, typer.Option("--mode", help="The namespaces' label whose policy applies.")
+    ] = JudgedLabel.ENFORCE,
     config: ConfigOption = None,
     fleet: FleetOption = None,
     namespaces: Annotated[
@@ -92,7 +92,7 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     kubeconfig: KubeconfigOption = None,
     context: ContextOption = None,
     output: Annotated[
-        Output | None,
+        AuditOutput | None,
         typer.Option("--output", "-o", help="table: for people; html: a page to read; the others for programs."),
     ] = None,
     everything: Annotated[  # noqa: FBT002 - typer's way to say a flag
@@ -139,7 +139,7 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     _refuse_what_does_not_go_together(ctx, files=bool(paths), namespaces=namespaces, write=write, assumed=bool(assumed))
     earlier = _earlier(since, output) if since else None
     # Who holds what is shown by these two alone.
-    with_pods = output in {Output.HTML, Output.JSON}
+    with_pods = output in {AuditOutput.HTML, AuditOutput.JSON}
     read = read_fleet(fleet, configuration, kubeconfig, context, with_pods=with_pods) if fleet else None
     nodes = read.fleet if read else None
 
@@ -160,7 +160,7 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
                 write_reports(ReportStore(api, progress), gathered, _mislabelled(gathered), names, now)
     report = _report(gathered, assumed, mode, now, fleet=_fleet(read, configuration), earlier=earlier)
     if output or not write:
-        _show(report, output or Output.TABLE, strict=strict, everything=everything)
+        _show(report, output or AuditOutput.TABLE, strict=strict, everything=everything)
     if not gathered.complete:
         raise typer.Exit(EXIT_USAGE)
     if not write and (report.denies or (strict and not report.strictly_fine)):
@@ -205,12 +205,12 @@ def _cluster(kubeconfig: Path | None, context: str | None) -> RetryingApi:
         return RetryingApi(connect(kubeconfig, context, os.environ), Backoff(random.random))
     except NoClusterError as error:
         raise usage_error(f"{error}, or name files to audit") from error
-    except ConfigurationError as error:
+    except KubeconfigError as error:
         raise usage_error(str(error)) from error
 
 
-def _earlier(path: Path, output: Output | None) -> Earlier:
-    if output not in {Output.HTML, Output.JSON}:
+def _earlier(path: Path, output: AuditOutput | None) -> Earlier:
+    if output not in {AuditOutput.HTML, AuditOutput.JSON}:
         raise usage_error("--since can be used only with -o html or -o json; add one of them")
     try:
         return read_earlier(path.read_bytes())
@@ -235,7 +235,7 @@ def _fleet(read: Read | None, configuration: Configuration) -> FleetPart | None:
 def _report(  # noqa: PLR0913 - the parts of one document
     gathered: Gathered,
     assumed: Iterable[Assumption],
-    mode: Judged,
+    mode: JudgedLabel,
     now: datetime,
     *,
     fleet: FleetPart | None,
@@ -267,20 +267,20 @@ def _report(  # noqa: PLR0913 - the parts of one document
     )
 
 
-def _show(report: AuditReport, output: Output, *, strict: bool, everything: bool) -> None:
+def _show(report: AuditReport, output: AuditOutput, *, strict: bool, everything: bool) -> None:
     match output:
-        case Output.TABLE:
+        case AuditOutput.TABLE:
             audit_table.show(table.console(), report, everything=everything)
-        case Output.JSON:
+        case AuditOutput.JSON:
             typer.get_binary_stream("stdout").writelines(audit_json.pieces(report))
-        case Output.JUNIT:
+        case AuditOutput.JUNIT:
             typer.echo(junit.junit(report.everything, report.problems, strict=strict), nl=False)
-        case Output.SARIF:
+        case AuditOutput.SARIF:
             files = report.origin == FILES
             typer.echo(sarif.sarif(report.everything, report.problems, files=files))
-        case Output.CSV:
+        case AuditOutput.CSV:
             typer.echo(csv(report.objects, [*report.others, *report.kinds]), nl=False)
-        case Output.HTML:
+        case AuditOutput.HTML:
             from webhook.adapters.reports.html import html  # noqa: PLC0415 - the template engine, for those who want a page
 
             typer.echo(html(report), nl=False)

@@ -7,7 +7,7 @@ from typing import Any
 
 from webhook.adapters.kubernetes.discovery import UnknownKindsError
 from webhook.adapters.kubernetes.errors import ApiError, Fault
-from webhook.adapters.kubernetes.workloads import ClusterReader, Unread
+from webhook.adapters.kubernetes.workloads import ClusterReader, UnreadList
 from webhook.adapters.manifests.items import ManifestObject, ManifestProblem
 from webhook.adapters.manifests.lines import Lines, ObjectLines
 from webhook.application.audit_rows import Row, rows
@@ -111,7 +111,7 @@ def from_cluster(
 
 
 def _of_operator(auditor: Auditor, manifest: dict[str, Any]) -> _OfOperator:
-    """What is remembered of an object of a custom kind; and what is known of one that can't be read or is mislabelled.
+    """What is remembered of an object of a custom kind; and what is known about one that can't be read or is mislabelled.
 
     One without GPUs is remembered too: a Deployment of its own is then counted as its.
     """
@@ -128,7 +128,7 @@ def _of_operator(auditor: Auditor, manifest: dict[str, Any]) -> _OfOperator:
 
 
 def _custom(objects: Iterator[_OfOperator | OtherKind], into: Gathered) -> Iterator[Found]:
-    """What is remembered of objects of custom kinds; what else is known of them goes into the results."""
+    """What is remembered of objects of custom kinds; what else is known about them goes into the results."""
     try:
         for kept in objects:
             if isinstance(kept, OtherKind):
@@ -140,7 +140,7 @@ def _custom(objects: Iterator[_OfOperator | OtherKind], into: Gathered) -> Itera
         into.kinds_unknown = str(error)
 
 
-def _unread(unread: Unread, into: Gathered) -> None:
+def _unread(unread: UnreadList, into: Gathered) -> None:
     if unread.served:
         into.problems.append(ManifestProblem(unread.what, None, unread.detail))
     else:
@@ -208,7 +208,7 @@ def _note(  # noqa: PLR0913, PLR0917 - where an object is, what it is, and what 
     """Take an object that is not judged or can't be read, or whose labels are not as they should be.
 
     Returns:
-        What is known of it; ``None`` where it is in a namespace that is not checked.
+        What is known about it; ``None`` where it is in a namespace that is not checked.
     """
     metadata = mapping(item.object.get("metadata"))
     placed = {**item.object, "metadata": {**metadata, "namespace": metadata.get("namespace") or default}}

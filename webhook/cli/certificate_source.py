@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from webhook.adapters.http.apps import Part
+from webhook.adapters.http.apps import ReadinessPart
 from webhook.adapters.kubernetes.certificate_store import KubernetesCertificateStore
 from webhook.adapters.metrics import Metrics
 from webhook.adapters.tls.files import PairFiles
@@ -55,13 +55,13 @@ class _Source:
         if pair := self.serving.pair:
             self._metrics.certificate_expires("leaf", pair.certificate.not_valid_after_utc)
 
-    def parts(self) -> list[Part]:
+    def parts(self) -> list[ReadinessPart]:
         """Ready while the certificate is valid."""
         pair = self.serving.pair
         if pair is None:
-            return [Part(name="certificate", ready=False, message="no serving certificate yet")]
+            return [ReadinessPart(name="certificate", ready=False, message="no serving certificate yet")]
         end = pair.certificate.not_valid_after_utc
-        return [Part(name="certificate", ready=self._clock() < end, message=f"valid until {end.isoformat()}")]
+        return [ReadinessPart(name="certificate", ready=self._clock() < end, message=f"valid until {end.isoformat()}")]
 
 
 class TrialSource(_Source):
@@ -147,14 +147,14 @@ class TrustedSource:
         self._tell(report)
         self._report = report
 
-    def parts(self) -> list[Part]:
+    def parts(self) -> list[ReadinessPart]:
         """The certificate, and whether every webhook configuration trusts it."""
         report = self._report
         trouble = "; ".join((*report.failures, *report.waiting)) or "not looked yet"
         message = "every webhook configuration trusts what is served" if report.trusted else trouble
         # Ready either way: what is served is judged by the API server's time then, and so goes on being right.
-        clock = Part(name="clock", ready=True, message=self._clock.doubt() or "agrees with the API server's")
-        return [*self._inner.parts(), Part(name="trust", ready=report.trusted, message=message), clock]
+        clock = ReadinessPart(name="clock", ready=True, message=self._clock.doubt() or "agrees with the API server's")
+        return [*self._inner.parts(), ReadinessPart(name="trust", ready=report.trusted, message=message), clock]
 
     def _tell(self, report: ReconcileReport) -> None:
         for name, end in report.expiries.items():

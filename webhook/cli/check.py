@@ -30,7 +30,7 @@ from webhook.cli.messages import EXIT_DENIED, EXIT_USAGE, say, usage_error
 from webhook.engine.decision import DENIED
 
 
-class Output(StrEnum):
+class CheckOutput(StrEnum):
     """The output formats of ``check``."""
 
     TABLE = "table"
@@ -54,14 +54,14 @@ def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     kubeconfig: KubeconfigOption = None,
     context: ContextOption = None,
     output: Annotated[
-        Output,
+        CheckOutput,
         typer.Option(
             "--output",
             "-o",
             help="table: for people; concise: file:line:column: rule: message; github: annotations of GitHub Actions; "
             "diff: unified; the others for programs.",
         ),
-    ] = Output.TABLE,
+    ] = CheckOutput.TABLE,
     exclude: ExcludeOption = None,
     ignore: Annotated[
         list[str] | None,
@@ -108,7 +108,7 @@ def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     sources = [(source.source, source.objects) for source in judged.sources]
     judged.problems += nothing_found(sources, judged.problems, judged.plugin)
     # The table shows the lines of findings only; those of changes cost another look at each document.
-    places = output is not Output.TABLE
+    places = output is not CheckOutput.TABLE
     rows = [
         _row(found, places=places)
         for found in (*judged.mislabelled, *(one for source in judged.sources for one in source.objects))
@@ -134,22 +134,22 @@ def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
 
 
 def _show(
-    output: Output, judged: JudgedInput, rows: list[table.CheckedRow], report: model.Report, *, strict: bool
+    output: CheckOutput, judged: JudgedInput, rows: list[table.CheckedRow], report: model.Report, *, strict: bool
 ) -> None:
     match output:
-        case Output.JSON:
+        case CheckOutput.JSON:
             typer.echo(report.model_dump_json(by_alias=True, indent=2))
-        case Output.SARIF:
+        case CheckOutput.SARIF:
             typer.echo(sarif.sarif(report.objects, report.problems))
-        case Output.JUNIT:
+        case CheckOutput.JUNIT:
             typer.echo(junit.junit(report.objects, report.problems, strict=strict), nl=False)
-        case Output.CONCISE:
+        case CheckOutput.CONCISE:
             typer.echo(one_line.concise(report.objects, report.problems), nl=False)
-        case Output.GITHUB:
+        case CheckOutput.GITHUB:
             typer.echo(one_line.github(report.objects, report.problems), nl=False)
-        case Output.DIFF:
+        case CheckOutput.DIFF:
             _show_diffs(judged, rows)
-        case Output.TABLE:
+        case CheckOutput.TABLE:
             table.show(table.console(), rows, report)
 
 

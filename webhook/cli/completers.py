@@ -27,11 +27,11 @@ def policies(ctx: typer.Context, incomplete: str) -> list[str]:
 def contexts(ctx: typer.Context, incomplete: str) -> list[str]:
     """The contexts of the kubeconfig."""
     from webhook.adapters.kubernetes import kubeconfig  # noqa: PLC0415 - likewise
-    from webhook.adapters.kubernetes.errors import ConfigurationError  # noqa: PLC0415 - likewise
+    from webhook.adapters.kubernetes.errors import KubeconfigError  # noqa: PLC0415 - likewise
 
     try:
         named = kubeconfig.contexts(kubeconfig.find_files(_kubeconfig(ctx), os.environ))
-    except ConfigurationError:
+    except KubeconfigError:
         return []
     return [name for name in named if name.startswith(incomplete)]
 
@@ -40,14 +40,14 @@ def namespaces(ctx: typer.Context, incomplete: str) -> list[str]:
     """The namespaces of the cluster, if it answers within two seconds."""
     from webhook.adapters.kubernetes.connect import connect  # noqa: PLC0415 - likewise
     from webhook.adapters.kubernetes.documents import decode  # noqa: PLC0415 - likewise
-    from webhook.adapters.kubernetes.errors import ApiError, ConfigurationError  # noqa: PLC0415 - likewise
-    from webhook.adapters.kubernetes.request import Request, path_of  # noqa: PLC0415 - likewise
+    from webhook.adapters.kubernetes.errors import ApiError, KubeconfigError  # noqa: PLC0415 - likewise
+    from webhook.adapters.kubernetes.request import ApiRequest, path_of  # noqa: PLC0415 - likewise
 
     try:
         api = connect(_kubeconfig(ctx), ctx.params.get("context"), os.environ)
-        listed = api.call(Request("GET", path_of("api", "v1", "namespaces")), timeout=_SECONDS)
+        listed = api.call(ApiRequest("GET", path_of("api", "v1", "namespaces")), timeout=_SECONDS)
         names = [item["metadata"]["name"] for item in decode(listed, dict, "namespaces")["items"]]
-    except (ApiError, ConfigurationError, KeyError):
+    except (ApiError, KubeconfigError, KeyError):
         return []
     return [name for name in names if name.startswith(incomplete)]
 

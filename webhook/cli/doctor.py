@@ -10,7 +10,7 @@ import typer
 
 from webhook.adapters.kubernetes.backoff import Backoff
 from webhook.adapters.kubernetes.connect import connect
-from webhook.adapters.kubernetes.errors import ApiError, ConfigurationError
+from webhook.adapters.kubernetes.errors import ApiError, KubeconfigError
 from webhook.adapters.kubernetes.facts import FactReader
 from webhook.adapters.kubernetes.neighbours import NeighbourReader
 from webhook.adapters.kubernetes.retrying import RetryingApi
@@ -18,7 +18,7 @@ from webhook.adapters.reports import doctor as report
 from webhook.adapters.reports import table
 from webhook.adapters.reports.progress import ProgressBar
 from webhook.application.diagnosis.diagnose import diagnose
-from webhook.application.diagnosis.results import Status
+from webhook.application.diagnosis.results import CheckStatus
 from webhook.cli import completers
 from webhook.cli.cluster_options import NAMESPACE, ContextOption, KubeconfigOption, unreadable
 from webhook.cli.configuration_input import load_configuration
@@ -28,7 +28,7 @@ from webhook.cli.messages import usage_error
 EXIT_FAILURE = 1
 
 
-class Output(StrEnum):
+class DoctorOutput(StrEnum):
     """The output formats of ``doctor``."""
 
     TABLE = "table"
@@ -64,8 +64,8 @@ def doctor(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     kubeconfig: KubeconfigOption = None,
     context: ContextOption = None,
     output: Annotated[
-        Output, typer.Option("--output", "-o", help="table: for people; json: for programs.")
-    ] = Output.TABLE,
+        DoctorOutput, typer.Option("--output", "-o", help="table: for people; json: for programs.")
+    ] = DoctorOutput.TABLE,
     strict: Annotated[  # noqa: FBT002 - typer's way to say a flag
         bool, typer.Option("--strict", help="Exit 1 also where there are warnings, or checks whose result is unknown.")
     ] = False,
@@ -94,18 +94,18 @@ def doctor(  # noqa: PLR0913, PLR0917 - each is an option of the command line
                 configuration=configuration,
                 probe_namespace=probe_namespace,
             )
-    except ConfigurationError as error:
+    except KubeconfigError as error:
         raise usage_error(str(error)) from error
     except ApiError as error:
         raise usage_error(unreadable(error)) from error
     results = diagnose(facts)
     told = report.doctor_report(results, cluster=api.host, namespace=namespace, name=name)
-    if output is Output.JSON:
+    if output is DoctorOutput.JSON:
         typer.echo(told.model_dump_json(by_alias=True, indent=2))
     else:
         report.show(table.console(), told)
-    bad = {Status.FAIL, Status.WARN, Status.UNKNOWN} if strict else {Status.FAIL}
-    if all(result.status in {Status.UNKNOWN, Status.SKIPPED} for result in results):
+    bad = {CheckStatus.FAIL, CheckStatus.WARN, CheckStatus.UNKNOWN} if strict else {CheckStatus.FAIL}
+    if all(result.status in {CheckStatus.UNKNOWN, CheckStatus.SKIPPED} for result in results):
         raise usage_error("nothing could be checked: run it as a user with the permissions listed above")
     if any(result.status in bad for result in results):
         raise typer.Exit(EXIT_FAILURE)

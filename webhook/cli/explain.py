@@ -21,7 +21,7 @@ from webhook.cli.messages import usage_error
 _KINDS = {FormExplanation: "Form", PolicyExplanation: "Policy", RuleExplanation: "Rule"}
 
 
-class Output(StrEnum):
+class ExplainOutput(StrEnum):
     """The output formats of ``explain``."""
 
     TEXT = "text"
@@ -39,8 +39,8 @@ def explain(
     ],
     config: ConfigOption = None,
     output: Annotated[
-        Output, typer.Option("--output", "-o", help="text: for people; json: for programs.")
-    ] = Output.TEXT,
+        ExplainOutput, typer.Option("--output", "-o", help="text: for people; json: for programs.")
+    ] = ExplainOutput.TEXT,
 ) -> None:
     """Explain a form, a policy or a rule.
 
@@ -54,7 +54,7 @@ def explain(
         found = explained(name, configuration)
     except UnknownNameError as error:
         raise usage_error(str(error)) from error
-    if output is Output.JSON:
+    if output is ExplainOutput.JSON:
         document = {"apiVersion": "gpuwarden.io/v1", "kind": _KINDS[type(found)], **msgspec.to_builtins(found)}
         typer.echo(msgspec.json.format(msgspec.json.encode(document), indent=1).decode())
     else:

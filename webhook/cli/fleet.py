@@ -15,7 +15,7 @@ from webhook.cli.fleet_input import LIVE, read_fleet, view_of
 from webhook.cli.messages import EXIT_DENIED, usage_error
 
 
-class Output(StrEnum):
+class FleetOutput(StrEnum):
     """The output formats of ``fleet``."""
 
     TABLE = "table"
@@ -38,13 +38,13 @@ def fleet(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     kubeconfig: KubeconfigOption = None,
     context: ContextOption = None,
     output: Annotated[
-        Output,
+        FleetOutput,
         typer.Option(
             "--output",
             "-o",
             help="table: for people; html: a page to read; json: for programs, -f, and --fleet of audit.",
         ),
-    ] = Output.TABLE,
+    ] = FleetOutput.TABLE,
     strict: Annotated[  # noqa: FBT002 - typer's way to say a flag
         bool, typer.Option("--strict", help="Exit 1 where a pod waits for what no node offers.")
     ] = False,
@@ -73,11 +73,11 @@ def fleet(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     found = view_of(read, configuration)
     report = fleet_report(found, read.objects)
     match output:
-        case Output.TABLE:
+        case FleetOutput.TABLE:
             fleet_table.show(table.console(), report)
-        case Output.JSON:
+        case FleetOutput.JSON:
             typer.echo(report.model_dump_json(by_alias=True, indent=1))
-        case Output.HTML:
+        case FleetOutput.HTML:
             from webhook.adapters.reports.html import fleet_html  # noqa: PLC0415 - the template engine: only for a page
 
             typer.echo(fleet_html(report), nl=False)

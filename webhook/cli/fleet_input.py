@@ -15,7 +15,7 @@ from webhook.adapters.file_errors import why
 from webhook.adapters.kubernetes import fleets
 from webhook.adapters.kubernetes.backoff import Backoff
 from webhook.adapters.kubernetes.connect import connect
-from webhook.adapters.kubernetes.errors import ApiError, ConfigurationError
+from webhook.adapters.kubernetes.errors import ApiError, KubeconfigError
 from webhook.adapters.kubernetes.lists import Lister
 from webhook.adapters.kubernetes.nodes import FleetFileError
 from webhook.adapters.kubernetes.retrying import RetryingApi
@@ -44,7 +44,7 @@ FleetOption = Annotated[
 class Read(msgspec.Struct, frozen=True):
     """A fleet as it was read: the objects, and the nodes as rules see them."""
 
-    objects: fleets.Objects
+    objects: fleets.ClusterObjects
     fleet: Fleet
 
 
@@ -101,7 +101,7 @@ def view_of(read: Read, configuration: Configuration) -> FleetView:
     return view(configuration, read.fleet, nodes, pods, objects.labels, objects.devices)
 
 
-def _saved(called: str, path: Path, labels: frozenset[str]) -> tuple[fleets.Objects, float]:
+def _saved(called: str, path: Path, labels: frozenset[str]) -> tuple[fleets.ClusterObjects, float]:
     try:
         objects = fleets.saved(path.read_bytes(), labels)
         # What says itself when it was read may have been copied since.
@@ -115,13 +115,13 @@ def _saved(called: str, path: Path, labels: frozenset[str]) -> tuple[fleets.Obje
 
 def _live(
     called: str, kubeconfig: Path | None, context: str | None, labels: frozenset[str], *, with_pods: bool
-) -> fleets.Objects:
+) -> fleets.ClusterObjects:
     try:
         api = RetryingApi(connect(kubeconfig, context, os.environ), Backoff(random.random))
         now = datetime.now(UTC).replace(microsecond=0)
         with ProgressBar(table.console(stderr=True)) as progress:
             return fleets.live(Lister(api, progress), labels, now, with_pods=with_pods)
-    except ConfigurationError as error:
+    except KubeconfigError as error:
         raise usage_error(f"{called}: {error}") from error
     except ApiError as error:
         fix = "use a user who may list nodes, or a file saved by gpuwarden fleet -o json"

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from webhook.adapters.http.apps import Part
+from webhook.adapters.http.apps import ReadinessPart
 from webhook.adapters.kubernetes.errors import ApiError, Fault
-from webhook.adapters.kubernetes.fleet_view import FleetView
+from webhook.adapters.kubernetes.fleet_watch import FleetWatch
 from webhook.adapters.kubernetes.pod_counts import PodCounts
 from webhook.adapters.kubernetes.selectors import SELECTORS
 from webhook.adapters.metrics import Metrics
@@ -37,7 +37,7 @@ class WatchedFleet:
         namespaces: Callable[[], Mapping[str, NamespaceLabels]],
         selectors: Sequence[str] | None = None,
     ) -> None:
-        self._view = FleetView(api, _Telling(metrics), selectors or SELECTORS)
+        self._view = FleetWatch(api, _Telling(metrics), selectors or SELECTORS)
         self._pods = PodCounts(api)
         self._metrics = metrics
         self._configuration = configuration
@@ -118,9 +118,9 @@ class WatchedFleet:
             found = view(self._configuration(), fleet, nodes, pods, self._namespaces())
             self._metrics.pods_counted(found.allocated, found.asked)
 
-    def part(self) -> Part:
+    def part(self) -> ReadinessPart:
         """Its part of ``/readyz``: always ready, because no decision needs the nodes."""
-        return Part(name="nodes", ready=True, message=self._part)
+        return ReadinessPart(name="nodes", ready=True, message=self._part)
 
     def stop(self) -> None:
         """End the watch."""

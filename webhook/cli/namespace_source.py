@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 
 from webhook.adapters import namespace_file
-from webhook.adapters.http.apps import Part
+from webhook.adapters.http.apps import ReadinessPart
 from webhook.adapters.kubernetes.claims import LiveClaims
 from webhook.adapters.kubernetes.errors import Fault
 from webhook.adapters.kubernetes.namespaces import FRESHNESS_BOUND, WatchedNamespaces
@@ -47,7 +47,7 @@ class NamespaceSource(Protocol):
     def stop(self) -> None:
         """Stop."""
 
-    def part(self) -> Part:
+    def part(self) -> ReadinessPart:
         """Its part of ``/readyz``."""
 
 
@@ -78,11 +78,13 @@ class FileSource:
     def stop(self) -> None:
         """Do nothing: no thread runs."""
 
-    def part(self) -> Part:
+    def part(self) -> ReadinessPart:
         """Ready once it is read."""
         if self._reload:
             return self._reload.part()
-        return Part(name="namespaces", ready=True, message="no source: the configuration's defaults apply to all")
+        return ReadinessPart(
+            name="namespaces", ready=True, message="no source: the configuration's defaults apply to all"
+        )
 
     def _use(self, labels: Mapping[str, NamespaceLabels]) -> None:
         self._file.labels = labels
@@ -125,10 +127,10 @@ class ClusterSource:
         self._watched.stop()
         self._read.close()
 
-    def part(self) -> Part:
+    def part(self) -> ReadinessPart:
         """Ready when all namespaces are known and the API server was heard of lately."""
         ready, message = self._watched.freshness(FRESHNESS_BOUND)
-        return Part(name="namespaces", ready=ready, message=message)
+        return ReadinessPart(name="namespaces", ready=ready, message=message)
 
 
 class _Telling:

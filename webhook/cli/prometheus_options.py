@@ -47,7 +47,7 @@ _HEADER = re.compile(r"([A-Za-z0-9!#$%&'*+.^_`|~-]+):\s*([\x20-\x7e]*)")
 
 
 @dataclass(frozen=True)
-class Options:
+class PrometheusOptions:
     """The options together."""
 
     url: str | None

@@ -33,19 +33,19 @@ from webhook.cli.prometheus_options import (
     HeaderOption,
     KeyOption,
     KubernetesTokenOption,
-    Options,
     PasswordOption,
+    PrometheusOptions,
     TokenOption,
     UrlOption,
     UserOption,
 )
-from webhook.cli.recommend_input import Wanted, from_cluster, from_saved, made, trusts, within
+from webhook.cli.recommend_input import UsageScope, from_cluster, from_saved, made, trusts, within
 from webhook.cli.report_writing import store_reports
 from webhook.engine import forms
 from webhook.engine.forms import Form
 
 
-class Output(StrEnum):
+class RecommendOutput(StrEnum):
     """The output formats of ``recommend``."""
 
     TABLE = "table"
@@ -105,12 +105,12 @@ def recommend(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     kubeconfig: KubeconfigOption = None,
     context: ContextOption = None,
     output: Annotated[
-        Output | None,
+        RecommendOutput | None,
         typer.Option(
             "--output",
             "-o",
             help="table, html and markdown: for people; json and csv: for programs.",
-            show_default=Output.TABLE.value,
+            show_default=RecommendOutput.TABLE.value,
         ),
     ] = None,
 ) -> None:
@@ -124,7 +124,7 @@ def recommend(  # noqa: PLR0913, PLR0917 - each is an option of the command line
 
     Exit codes: 0 it is shown; 2 wrong usage, a cluster, Prometheus or file that can't be read, or output that can't be written.
     """
-    options = Options(
+    options = PrometheusOptions(
         *(prometheus, prometheus_ca_file, prometheus_client_cert, prometheus_client_key, prometheus_token_file),
         *(prometheus_user, prometheus_password_file, prometheus_header or [], prometheus_kubernetes_token),
     )
@@ -139,7 +139,7 @@ def recommend(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         _refuse_beside_a_file(ctx, options, trusted or [], save)
         given = from_saved(usage, configuration)
     else:
-        wanted = Wanted(names, trusted or [], _seconds(window), values.idle_below)
+        wanted = UsageScope(names, trusted or [], _seconds(window), values.idle_below)
         with ProgressBar(table.console(stderr=True)) as progress:
             saved = from_cluster(kubeconfig, context, configuration, options, wanted, progress)
         if save:
@@ -155,7 +155,7 @@ def recommend(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     if write_reports:
         _write_reports(found, kubeconfig, context, names)
     if output or not write_reports:
-        _show(found, output or Output.TABLE)
+        _show(found, output or RecommendOutput.TABLE)
 
 
 def _write_reports(found: Recommendation, kubeconfig: Path | None, context: str | None, names: list[str]) -> None:
@@ -167,7 +167,9 @@ def _write_reports(found: Recommendation, kubeconfig: Path | None, context: str 
     say(f"{api.plural} of {api.group}: {written}")
 
 
-def _refuse_beside_a_file(ctx: typer.Context, options: Options, trusted: list[str], save: Path | None) -> None:
+def _refuse_beside_a_file(
+    ctx: typer.Context, options: PrometheusOptions, trusted: list[str], save: Path | None
+) -> None:
     beside = [
         *cluster_options.given(ctx),
         *(["--prometheus"] if cluster_options.is_given(ctx, "prometheus") else []),
@@ -216,17 +218,17 @@ def _forms(texts: list[str]) -> list[Form]:
     return found
 
 
-def _show(found: Recommendation, output: Output) -> None:
+def _show(found: Recommendation, output: RecommendOutput) -> None:
     match output:
-        case Output.TABLE:
+        case RecommendOutput.TABLE:
             recommend_table.show(table.console(), found)
-        case Output.JSON:
+        case RecommendOutput.JSON:
             typer.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
-        case Output.CSV:
+        case RecommendOutput.CSV:
             typer.echo(recommend_csv.csv(found), nl=False)
-        case Output.MARKDOWN:
+        case RecommendOutput.MARKDOWN:
             typer.echo(recommend_markdown.markdown(found), nl=False)
-        case Output.HTML:
+        case RecommendOutput.HTML:
             from webhook.adapters.reports.recommend_html import html  # noqa: PLC0415 - the template engine: only for a page
 
             typer.echo(html(found), nl=False)

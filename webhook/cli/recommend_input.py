@@ -17,8 +17,8 @@ from webhook.adapters.file_errors import why
 from webhook.adapters.kubernetes import fleets
 from webhook.adapters.kubernetes.backoff import Backoff
 from webhook.adapters.kubernetes.connect import connect
-from webhook.adapters.kubernetes.errors import ApiError, ConfigurationError, Fault, NoClusterError
-from webhook.adapters.kubernetes.fleets import Objects
+from webhook.adapters.kubernetes.errors import ApiError, Fault, KubeconfigError, NoClusterError
+from webhook.adapters.kubernetes.fleets import ClusterObjects
 from webhook.adapters.kubernetes.gpu_workloads import GpuWorkloads
 from webhook.adapters.kubernetes.lists import Lister, Page, Progress
 from webhook.adapters.kubernetes.nodes import FleetFileError
@@ -29,16 +29,16 @@ from webhook.adapters.kubernetes.workload_documents import NamespaceItem
 from webhook.adapters.kubernetes.workloads import ClusterReader
 from webhook.adapters.prometheus import discovery
 from webhook.adapters.prometheus.client import Prometheus, QueryError
-from webhook.adapters.prometheus.connection import Connection, ConnectionOptionError, to_url
+from webhook.adapters.prometheus.connection import ConnectionOptionError, PrometheusConnection, to_url
 from webhook.adapters.prometheus.gathering import WORKERS, Gatherer
 from webhook.adapters.prometheus.owners import owners
-from webhook.adapters.usage_file import Saved, UsageFileError
+from webhook.adapters.usage_file import SavedUsage, UsageFileError
 from webhook.application.configuration import Configuration
 from webhook.application.recommendation.usage import Usage
 from webhook.application.recommendation.workloads import Workload
 from webhook.cli.cluster_options import unreadable
 from webhook.cli.messages import say, usage_error
-from webhook.cli.prometheus_options import Options
+from webhook.cli.prometheus_options import PrometheusOptions
 from webhook.engine.fleet.shapes import Shape
 from webhook.engine.labels import NamespaceLabels
 
@@ -60,7 +60,7 @@ class Input(msgspec.Struct):
     notes: list[str]
 
 
-class Wanted(msgspec.Struct, frozen=True):
+class UsageScope(msgspec.Struct, frozen=True):
     """What to read of a cluster.
 
     Attributes:
@@ -91,7 +91,7 @@ def from_saved(path: Path, configuration: Configuration) -> Input:
         raise usage_error(f"--usage {path}: {why(path, error)}") from error
 
 
-def made(saved: Saved, configuration: Configuration) -> Input:
+def made(saved: SavedUsage, configuration: Configuration) -> Input:
     """Return the input that was read, or saved before.
 
     Raises:
@@ -120,10 +120,10 @@ def from_cluster(  # noqa: PLR0913, PLR0917 - which cluster, how Prometheus is r
     kubeconfig: Path | None,
     context: str | None,
     configuration: Configuration,
-    options: Options,
-    wanted: Wanted,
+    options: PrometheusOptions,
+    wanted: UsageScope,
     progress: Progress,
-) -> Saved:
+) -> SavedUsage:
     """Read a cluster and its monitoring.
 
     Raises:
@@ -147,7 +147,7 @@ def from_cluster(  # noqa: PLR0913, PLR0917 - which cluster, how Prometheus is r
         found = workloads.read(wanted.namespaces)
     except NoClusterError as error:
         raise usage_error(f"{error}, or read a saved file with --usage") from error
-    except ConfigurationError as error:
+    except KubeconfigError as error:
         raise usage_error(str(error)) from error
     except ApiError as error:
         narrower = error.fault is Fault.FORBIDDEN and not wanted.namespaces
@@ -164,7 +164,7 @@ def from_cluster(  # noqa: PLR0913, PLR0917 - which cluster, how Prometheus is r
     except QueryError as error:
         raise usage_error(f"usage can't be read: {error.detail}") from error
     nodes = objects.items if objects else None
-    return Saved(
+    return SavedUsage(
         at=now.isoformat(),
         usage=usage,
         workloads=found,
@@ -184,7 +184,9 @@ def _owners(server: Prometheus, gone: set[tuple[str, str]], usage: Usage) -> dic
         return {}
 
 
-def _connection(lister: Lister, options: Options, kubeconfig: Path | None, context: str | None) -> Connection:
+def _connection(
+    lister: Lister, options: PrometheusOptions, kubeconfig: Path | None, context: str | None
+) -> PrometheusConnection:
     if options.url is None:
         if options.given:
             raise usage_error(f"{' and '.join(options.given)} can be used only with --prometheus URL; set it")
@@ -195,7 +197,7 @@ def _connection(lister: Lister, options: Options, kubeconfig: Path | None, conte
             say(
                 f"note: reading {found[0]}; there are also {', '.join(map(str, found[1:]))}: name one with --prometheus URL"
             )
-        return Connection(_login(kubeconfig, context), found[0].path)
+        return PrometheusConnection(_login(kubeconfig, context), found[0].path)
     access = options.access()
     if options.kubernetes_token:
         if not options.url.startswith("https://"):
@@ -215,7 +217,7 @@ def _login(kubeconfig: Path | None, context: str | None) -> Login:
     return Cluster(kubeconfig, context, os.environ)()
 
 
-def _nodes(lister: Lister, configuration: Configuration, now: datetime, notes: list[str]) -> Objects | None:
+def _nodes(lister: Lister, configuration: Configuration, now: datetime, notes: list[str]) -> ClusterObjects | None:
     try:
         return fleets.live(lister, configuration.policies.node_labels, now, with_pods=False)
     except ApiError as error:

@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 import structlog
 
 from webhook.adapters.file_errors import why
-from webhook.adapters.http.apps import Part
+from webhook.adapters.http.apps import ReadinessPart
 from webhook.adapters.metrics import Metrics
 from webhook.adapters.watched_file import WatchedFile
 from webhook.cli.options import StartError
@@ -79,11 +79,11 @@ class Reload(Generic[_T]):
         self._metrics.reloaded(self._name, good=False)
         _log.error("file not reloaded, the old content stays", file=self._name, reason=reason)
 
-    def part(self) -> Part:
+    def part(self) -> ReadinessPart:
         """Ready either way: the last good content decides."""
         message = (
             f"the file on disk is invalid, its last valid content is in use: {self._failure}"
             if self._failure
             else "loaded"
         )
-        return Part(name=self._name, ready=True, message=message)
+        return ReadinessPart(name=self._name, ready=True, message=message)

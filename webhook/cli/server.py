@@ -21,14 +21,14 @@ from webhook.adapters import logs
 from webhook.adapters.configuration import file as configuration_file
 from webhook.adapters.decision_log import DecisionLog
 from webhook.adapters.deferred_recording import DeferredRecording
-from webhook.adapters.http.apps import Part, application
+from webhook.adapters.http.apps import ReadinessPart, application
 from webhook.adapters.http.connection import Port
-from webhook.adapters.http.endpoint import Endpoint
+from webhook.adapters.http.endpoint import AdmissionEndpoint
 from webhook.adapters.http.listeners import AdmissionListener
 from webhook.adapters.http.operations_listener import OperationsListener
 from webhook.adapters.http.turns import Turns
 from webhook.adapters.kubernetes.connect import connect
-from webhook.adapters.kubernetes.errors import ConfigurationError
+from webhook.adapters.kubernetes.errors import KubeconfigError
 from webhook.adapters.log_writer import LogWriter, standard_error
 from webhook.adapters.memory import give_back_what_is_free, give_back_what_is_large
 from webhook.adapters.metrics import Metrics
@@ -49,7 +49,7 @@ from webhook.application.clock import WitnessedClock
 from webhook.application.configuration import Configuration
 from webhook.application.fleet import NoFleet
 from webhook.application.namespace_labels import NamespaceLabelling
-from webhook.cli.admission_port import admission_crowd, client_authorities, operations_crowd
+from webhook.cli.admission_port import admission_limiter, client_authorities, operations_limiter
 from webhook.cli.certificate_source import certificate_source, now
 from webhook.cli.fleet_source import WatchedFleet
 from webhook.cli.namespace_source import ClusterSource, FileSource, NamespaceSource
@@ -121,23 +121,23 @@ class Server:
             )
         serving = self._certificates.serving
         self._clients = client_authorities(options, serving, self._metrics)
-        crowd = admission_crowd(options, self._metrics)
+        limiter = admission_limiter(options, self._metrics)
         endpoints = (
-            Endpoint(MUTATE, self._admission.mutate, recorder.answered),
-            Endpoint(VALIDATE, self._admission.validate, recorder.answered),
-            Endpoint(ADVISE, advising.advise, recorder.answered),
-            Endpoint(VALIDATE_CLAIM, claiming.validate, recorder.answered),
-            Endpoint(VALIDATE_NAMESPACE, labelling.validate, recorder.answered, timed=True),
+            AdmissionEndpoint(MUTATE, self._admission.mutate, recorder.answered),
+            AdmissionEndpoint(VALIDATE, self._admission.validate, recorder.answered),
+            AdmissionEndpoint(ADVISE, advising.advise, recorder.answered),
+            AdmissionEndpoint(VALIDATE_CLAIM, claiming.validate, recorder.answered),
+            AdmissionEndpoint(VALIDATE_NAMESPACE, labelling.validate, recorder.answered, timed=True),
         )
         by_path = {endpoint.path: endpoint for endpoint in endpoints}
         self._port = Port(
             lambda path: by_path.get(self._paths.admits(path) or ""),
-            crowd,
+            limiter,
             Turns(options.max_lag),
             frozenset(options.allowed_cn or ()),
         )
         operations = application(self.readiness, self._exposition)
-        visitors = operations_crowd(self._metrics)
+        visitors = operations_limiter(self._metrics)
         self._listeners: list[Listener] = [
             _listener(
                 "--port",
@@ -182,7 +182,7 @@ class Server:
             self._decision_log.close()
         _log.info("stopped")
 
-    def readiness(self) -> list[Part]:
+    def readiness(self) -> list[ReadinessPart]:
         """Return the answer of ``/readyz``, part by part."""
         files = [file.part() for file in (self._configuration, self._clients) if file]
         nodes = [self._nodes.part()] if self._nodes else []
@@ -207,10 +207,10 @@ class Server:
             return None
         return WatchedFleet(api(), self._metrics, self._current, self._namespaces.labels, self._options.node_selector)
 
-    def _serving_part(self) -> Part:
+    def _serving_part(self) -> ReadinessPart:
         ready = self._port.started and not self._port.draining
         message = "shutting down" if self._port.draining else "accepting connections" if ready else "starting"
-        return Part(name="serving", ready=ready, message=message)
+        return ReadinessPart(name="serving", ready=ready, message=message)
 
     def _current(self) -> Configuration:
         return self._admission.configuration
@@ -244,7 +244,7 @@ def _namespace_source(options: Options, api: Callable[[], ApiServer], metrics: M
 def _connect(options: Options, clock: WitnessedClock) -> ApiServer:
     try:
         return connect(options.kubeconfig, options.context, os.environ, clock.witnessed)
-    except ConfigurationError as error:
+    except KubeconfigError as error:
         raise StartError(str(error)) from error
 
 

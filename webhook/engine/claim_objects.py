@@ -82,7 +82,7 @@ class ClaimTemplateObject(_Tree):
         return self.spec.spec if self.spec else None
 
 
-class Device(msgspec.Struct, frozen=True):
+class RequestedDevice(msgspec.Struct, frozen=True):
     """One way to meet a request.
 
     Attributes:
@@ -104,7 +104,7 @@ class DeviceRequest(msgspec.Struct, frozen=True):
     """One request of a claim: the ways to meet it, of which the scheduler takes the first that is available."""
 
     name: str
-    alternatives: tuple[Device, ...]
+    alternatives: tuple[RequestedDevice, ...]
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -143,8 +143,8 @@ def _request(request: _Request, mps: frozenset[str]) -> DeviceRequest:
     return DeviceRequest(request.name, tuple(_device(one, mps=is_mps) for one, is_mps in listed))
 
 
-def _device(exact: _Exact, *, mps: bool) -> Device:
+def _device(exact: _Exact, *, mps: bool) -> RequestedDevice:
     expressions = (selector.cel.expression for selector in exact.selectors or () if selector.cel)
     # ExactCount is the default, and 1 its count; a mode that is not known may be any number.
     count = (exact.count or 1) if exact.allocation_mode in {None, "", "ExactCount"} else None
-    return Device(exact.device_class_name, count, mig_profile(expressions), bool(exact.admin_access), mps)
+    return RequestedDevice(exact.device_class_name, count, mig_profile(expressions), bool(exact.admin_access), mps)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from webhook.engine.claim_objects import Claim, Device, DeviceRequest
+from webhook.engine.claim_objects import Claim, DeviceRequest, RequestedDevice
 from webhook.engine.device_classes import IMPLICIT, NVIDIA_CLASSES, DeviceClasses
 from webhook.engine.forms import Form, Sharing
 from webhook.engine.pods import Place, PodResourceClaim, PodSpec, containers
@@ -45,7 +45,7 @@ def references(spec: PodSpec) -> list[Reference]:
 class Alternative(msgspec.Struct, frozen=True):
     """One way to meet a request for GPUs: the device, and the form that it is handed out in, where that is known."""
 
-    device: Device
+    device: RequestedDevice
     form: Form | None
 
 
@@ -209,7 +209,7 @@ def _alternatives(request: DeviceRequest, classes: DeviceClasses, *, shared: boo
     )
 
 
-def _form(device: Device, classes: DeviceClasses, *, shared: bool) -> Form | None:
+def _form(device: RequestedDevice, classes: DeviceClasses, *, shared: bool) -> Form | None:
     """The form of a device. A sharing strategy alone shares nothing: without other users the device is the pod's own."""
     form = classes.form(device.device_class, device.profile)
     if form is None or form.shared or not shared:
@@ -223,7 +223,7 @@ def _implicit(gpu_container: GpuContainer, classes: DeviceClasses) -> Iterator[C
         name = other.name.removeprefix(IMPLICIT)
         form, count = classes.form(name, None) if name != other.name else None, whole(other.written)
         if form and count is not None:
-            alternative = Alternative(Device(name, count), form)
+            alternative = Alternative(RequestedDevice(name, count), form)
             yield Claimed(
                 gpu_container.name,
                 str(other),

@@ -11,8 +11,8 @@ from webhook.engine.edits import Edit
 from webhook.engine.evaluation import judge, wellformed
 from webhook.engine.findings import Finding
 from webhook.engine.form_selection import Choice
-from webhook.engine.gpu_names import BUILT_IN, GpuNames
 from webhook.engine.nodes import constraints
+from webhook.engine.other_gpus import BUILT_IN, GpuNames
 from webhook.engine.pods import Pod, PodSpec
 from webhook.engine.policy import Policy
 from webhook.engine.policy_additions import annotations, settings

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from webhook.engine.forms import Form, Sharing, parse
-from webhook.engine.gpu_names import BUILT_IN, GpuNames
+from webhook.engine.other_gpus import BUILT_IN, GpuNames
 from webhook.engine.profiles import PROFILE
 from webhook.engine.resources import GpuResource, classify
 
@@ -17,7 +17,7 @@ BY_PROFILE = "mig"
 
 DEFAULTS = {"gpu.nvidia.com": "exclusive", "mig.nvidia.com": BY_PROFILE}
 """The classes of NVIDIA's driver (dra-driver-nvidia-gpu, deployments/helm templates/deviceclass-*.yaml). The ones for
-passthrough (vfio.gpu.nvidia.com) have no form. Those for ComputeDomains are not GPUs (``gpu_names.NOT_GPUS``)."""
+passthrough (vfio.gpu.nvidia.com) have no form. Those for ComputeDomains are not GPUs (``other_gpus.NOT_GPUS``)."""
 
 # A selector is read where it is nothing but equalities that must all hold. Any other expression may mean anything.
 _VALUE = r"""(?:'[^'"\\]*'|"[^'"\\]*"|\w+)"""

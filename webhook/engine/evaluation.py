@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from webhook.engine.findings import Finding
-from webhook.engine.form_selection import Request
+from webhook.engine.form_selection import GpuRequest
 from webhook.engine.forms import Form, Sharing
 from webhook.engine.nodes import NOTHING_SAID, NodeConstraints
 from webhook.engine.pods import PodSpec
@@ -40,11 +40,11 @@ def judge(
 ) -> list[Finding]:
     """Return the findings of the rules in well-formed requests, which get the forms of ``respelling``."""
     findings: list[Finding] = []
-    requests: list[Request] = []
+    requests: list[GpuRequest] = []
     for gpu_container in gpu_containers:
         amount = gpu_container.amounts[0]
-        requests.append(Request(gpu_container, amount, respelling.choices[amount.resource.name]))
-    # Most pods say nothing of the nodes of forms, and then only their forms can be apart from each other.
+        requests.append(GpuRequest(gpu_container, amount, respelling.choices[amount.resource.name]))
+    # Most pods say nothing about the nodes of forms, and then only their forms can be apart from each other.
     if nodes is not NOTHING_SAID or respelling.conflict or respelling.forms_apart:
         findings += _on_nodes(requests, respelling, policy, nodes)
     for request in requests:
@@ -58,7 +58,7 @@ def judge(
 
 
 def _on_nodes(
-    requests: Sequence[Request], respelling: Respelling, policy: Policy, nodes: NodeConstraints
+    requests: Sequence[GpuRequest], respelling: Respelling, policy: Policy, nodes: NodeConstraints
 ) -> Iterator[Finding]:
     """The rules of the node that all of them run on."""
     if respelling.forms_apart:
@@ -86,9 +86,11 @@ def _on_nodes(
         yield found
 
 
-def _forms_apart(requests: Sequence[Request], pairs: frozenset[tuple[Form, Form]], policy: Policy) -> Iterator[Finding]:
+def _forms_apart(
+    requests: Sequence[GpuRequest], pairs: frozenset[tuple[Form, Form]], policy: Policy
+) -> Iterator[Finding]:
     """Each request whose form is on no node with that of a request before it."""
-    first_of: dict[Form, Request] = {}
+    first_of: dict[Form, GpuRequest] = {}
     for request in requests:
         form = request.choice.form
         if form is None:
@@ -99,7 +101,7 @@ def _forms_apart(requests: Sequence[Request], pairs: frozenset[tuple[Form, Form]
         first_of.setdefault(form, request)
 
 
-def _on_request(request: Request, nodes: NodeConstraints, policy: Policy) -> Iterator[Finding]:
+def _on_request(request: GpuRequest, nodes: NodeConstraints, policy: Policy) -> Iterator[Finding]:
     """The rules of one request, of its form and its count."""
     gpu_container, amount, form = request.gpu_container, request.amount, request.choice.form
     if form is None:

@@ -33,7 +33,7 @@ class Rule(msgspec.Struct, frozen=True, cache_hash=True):
         return Finding(self, self.severity, path, reason, detail)
 
     def found_as(self, severity: Severity, path: str, reason: str, detail: str) -> "Finding":
-        """A finding whose severity a policy says."""
+        """A finding whose severity the policy sets."""
         return Finding(self, severity, path, reason, detail)
 
 
@@ -42,7 +42,7 @@ class Finding(msgspec.Struct, frozen=True):
 
     Attributes:
         path: the field, as Kubernetes writes paths, from the pod's root (``spec.containers[0].resources.limits[…]``).
-        reason: whose fault lies where: ``container "train": nvidia.com/gpu: 2 …``.
+        reason: the container or field, the value and the fault: ``container "train": nvidia.com/gpu: 2 …``.
         detail: why it is wrong and what to do.
     """
 

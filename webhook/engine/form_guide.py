@@ -16,7 +16,7 @@ _MIG = "https://docs.nvidia.com/datacenter/tesla/mig-user-guide/"
 _GKE = "https://cloud.google.com/kubernetes-engine/docs/concepts/timesharing-gpus"
 
 
-class Kind(StrEnum):
+class FormKind(StrEnum):
     """Forms that have the same properties, whatever their platform, profile and number of clients."""
 
     EXCLUSIVE = "exclusive"
@@ -47,7 +47,7 @@ class FormGuide(msgspec.Struct, frozen=True):
         limit_controls: how a container's compute and memory are limited.
     """
 
-    kind: Kind
+    kind: FormKind
     title: str
     description: str
     memory_isolation: Criterion
@@ -97,7 +97,7 @@ _GPU_UTIL = (
 
 _GUIDES = (
     FormGuide(
-        Kind.EXCLUSIVE,
+        FormKind.EXCLUSIVE,
         "Whole GPUs",
         "A container has whole GPUs to itself.",
         Criterion("yes", "No other container uses the GPU."),
@@ -114,7 +114,7 @@ _GUIDES = (
         ("https://kubernetes.io/docs/tasks/manage-gpus/scheduling-gpus/",),
     ),
     FormGuide(
-        Kind.TIME_SLICING,
+        FormKind.TIME_SLICING,
         "Time-slicing",
         "Several containers take turns on one GPU. Each has the whole GPU during its turn.",
         Criterion("no", "All containers allocate from the same memory. One that takes too much makes others fail."),
@@ -135,7 +135,7 @@ _GUIDES = (
         (_PLUGIN, _OPERATOR, _GKE),
     ),
     FormGuide(
-        Kind.MPS,
+        FormKind.MPS,
         "MPS",
         "CUDA processes of several containers run on one GPU at the same time, through a server (Multi-Process Service).",
         Criterion(
@@ -174,7 +174,7 @@ _GUIDES = (
         ),
     ),
     FormGuide(
-        Kind.SHARED,
+        FormKind.SHARED,
         "Shared, by either means",
         "Several containers share one GPU, by time-slicing or MPS, as the node is configured.",
         Criterion("no", "Neither time-slicing nor MPS isolates memory."),
@@ -192,7 +192,7 @@ _GUIDES = (
         (_PLUGIN, _OPERATOR),
     ),
     FormGuide(
-        Kind.MIG,
+        FormKind.MIG,
         "MIG slices",
         "The GPU is partitioned in hardware (Multi-Instance GPU). A container has a slice with its own memory and compute units.",
         Criterion("yes", "Each slice has its own memory, memory controllers and part of the L2 cache."),
@@ -221,7 +221,7 @@ _GUIDES = (
         (_MIG, "https://github.com/NVIDIA/mig-parted", "https://github.com/NVIDIA/dcgm-exporter/issues/50"),
     ),
     FormGuide(
-        Kind.MIG_SHARED,
+        FormKind.MIG_SHARED,
         "MIG slices with time-slicing",
         "Several containers take turns on one MIG slice. Slices are isolated from each other, containers on one slice are not.",
         Criterion("between slices only", "Containers on one slice allocate from the same memory."),
@@ -240,7 +240,7 @@ _GUIDES = (
         (_MIG, _PLUGIN, _GKE),
     ),
     FormGuide(
-        Kind.MIG_MPS,
+        FormKind.MIG_MPS,
         "MIG slices with MPS",
         "CUDA processes of several containers run on one MIG slice at the same time. Only GKE offers it.",
         Criterion(
@@ -278,18 +278,18 @@ PLATFORM_TRAPS = {
 """Traps of forms by their platform, beside those of their kind."""
 
 
-def kind_of(form: Form) -> Kind:
+def kind_of(form: Form) -> FormKind:
     """Return the kind of a form."""
     if form.partition is None:
         return {
-            Sharing.NONE: Kind.EXCLUSIVE,
-            Sharing.ANY: Kind.SHARED,
-            Sharing.TIME_SLICING: Kind.TIME_SLICING,
-            Sharing.MPS: Kind.MPS,
+            Sharing.NONE: FormKind.EXCLUSIVE,
+            Sharing.ANY: FormKind.SHARED,
+            Sharing.TIME_SLICING: FormKind.TIME_SLICING,
+            Sharing.MPS: FormKind.MPS,
         }[form.sharing]
     if not form.shared:
-        return Kind.MIG
-    return Kind.MIG_MPS if form.sharing is Sharing.MPS else Kind.MIG_SHARED
+        return FormKind.MIG
+    return FormKind.MIG_MPS if form.sharing is Sharing.MPS else FormKind.MIG_SHARED
 
 
 def guide_to(form: Form) -> FormGuide:

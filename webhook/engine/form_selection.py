@@ -40,7 +40,7 @@ class Choice(msgspec.Struct, frozen=True):
         return self.how in (How.TRANSLATED, How.MISMATCHED)
 
 
-class Request(msgspec.Struct, frozen=True, gc=False):
+class GpuRequest(msgspec.Struct, frozen=True, gc=False):
     """A well-formed request of one container, and the form that it gets."""
 
     gpu_container: GpuContainer

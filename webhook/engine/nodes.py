@@ -238,7 +238,7 @@ def constraints(spec: PodSpec, prefixes: tuple[str, ...]) -> NodeConstraints:
     """Return a pod's constraints on labels that begin with one of some prefixes, for callers that need no other label.
 
     Its other selectors and terms leave open what it says of these, unless no node matches the terms at all. So pods that select
-    the same labels of these share one answer: those that say nothing of them, and those that select one form, as they do
+    the same labels of these share one answer: those that say nothing about them, and those that select one form, as they do
     when they have been rewritten.
     """
     selector = spec.node_selector

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from webhook.engine.claim_rewriting import OWN
 from webhook.engine.decision import decide
 from webhook.engine.edits import AddNeed, AddNodeSelector, Annotate, DropKey, Edit, RenameResource, ReplaceProduct
-from webhook.engine.gpu_names import BUILT_IN, GpuNames
+from webhook.engine.other_gpus import BUILT_IN, GpuNames
 from webhook.engine.patch import Operation, escape, patch
 from webhook.engine.pods import (
     Affinity,

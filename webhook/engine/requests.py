@@ -3,7 +3,7 @@
 import msgspec
 from msgspec.structs import replace
 
-from webhook.engine.gpu_names import BUILT_IN, GpuNames
+from webhook.engine.other_gpus import BUILT_IN, GpuNames
 from webhook.engine.pods import Container, Place, PodSpec, Resources
 from webhook.engine.quantity import Quantity, shown, whole
 from webhook.engine.resources import GpuResource, Unknown, classify

@@ -114,7 +114,7 @@ def edited(nodes: NodeConstraints, edits: Iterable[Edit]) -> NodeConstraints:
 def restated(
     choices: Iterable[Choice], made: Respelling, policy: Policy, after: NodeConstraints, plugin: DevicePlugin
 ) -> Restated | None:
-    """The first request that is judged otherwise once it is spelled as its form is: the final pod would be denied.
+    """The first request that is judged differently after its rewrite: the final pod would be denied.
 
     What is written into a pod may leave it fewer alternatives, and these may state another form.
 

@@ -1,4 +1,4 @@
-"""Other schedulers: which of them a pod is left to, and what it asks of one of them alone."""
+"""Other schedulers: the scheduler that places a pod, and requests that only one of them reads."""
 
 from collections.abc import Mapping
 

@@ -16,7 +16,7 @@ def tolerated(spec: PodSpec, wanted: Toleration) -> bool:
 
 
 def _covers(own: Toleration, wanted: Toleration) -> bool:
-    """Whether all that one toleration tolerates, another does (k8s.io/api/core/v1/toleration.go ToleratesTaint)."""
+    """Whether one toleration tolerates everything that another does (k8s.io/api/core/v1/toleration.go ToleratesTaint)."""
     if own.effect and own.effect != wanted.effect:
         return False
     if own.toleration_seconds is not None and own.toleration_seconds != wanted.toleration_seconds:

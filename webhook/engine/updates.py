@@ -8,7 +8,7 @@ import msgspec
 
 from webhook.engine.decision import Decision, decide
 from webhook.engine.findings import Finding
-from webhook.engine.gpu_names import BUILT_IN, GpuNames
+from webhook.engine.other_gpus import BUILT_IN, GpuNames
 from webhook.engine.pods import Pod, Term
 from webhook.engine.policy import ANY_POLICY, Policy
 from webhook.engine.rules import device_access

@@ -9,8 +9,8 @@ from unittest.mock import Mock
 
 from tests.adapters.http.test_endpoint import Counted
 from webhook.adapters.http import connection
-from webhook.adapters.http.crowd import Crowd, Refusals
-from webhook.adapters.http.endpoint import Endpoint
+from webhook.adapters.http.connection_limiter import ConnectionLimiter, Rejections
+from webhook.adapters.http.endpoint import AdmissionEndpoint
 from webhook.adapters.http.limits import Limits
 from webhook.adapters.http.turns import Turns
 from webhook.application.review import Answering
@@ -79,11 +79,13 @@ class Port:
         certificate: dict[str, Any] | None = None,
     ) -> None:
         self.refused: list[str] = []
-        self.crowd = Crowd(limits or Limits(), Refusals("admission", lambda _port, reason: self.refused.append(reason)))
+        self.limiter = ConnectionLimiter(
+            limits or Limits(), Rejections("admission", lambda _port, reason: self.refused.append(reason))
+        )
         self.counted = Counted()
-        endpoint = Endpoint("/mutate", answer, self.counted.answered)
+        endpoint = AdmissionEndpoint("/mutate", answer, self.counted.answered)
         paths = {"/mutate": endpoint, f"/mutate{suffix}": endpoint}
-        self.shared = connection.Port(paths.get, self.crowd, turns or Turns(), names)
+        self.shared = connection.Port(paths.get, self.limiter, turns or Turns(), names)
         self.client = Client(certificate=certificate)
         self.connection = connection.Connection(self.shared)
         self.connection.connection_made(self.client)  # type: ignore[arg-type]  # as much of one as is needed

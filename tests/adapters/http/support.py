@@ -16,8 +16,8 @@ import uvloop
 from testing.reviews import Answered, Json, a_pod, a_review, encode, read_answer
 from tests.wire import Reply, Wire, request
 from webhook.adapters.http.connection import Port
-from webhook.adapters.http.crowd import Crowd, Refusals
-from webhook.adapters.http.endpoint import Endpoint
+from webhook.adapters.http.connection_limiter import ConnectionLimiter, Rejections
+from webhook.adapters.http.endpoint import AdmissionEndpoint
 from webhook.adapters.http.limits import Limits
 from webhook.adapters.http.listeners import AdmissionListener
 from webhook.adapters.http.turns import Turns
@@ -112,8 +112,10 @@ def running(
 ) -> Iterator[Serving]:
     """Serve while a block runs, by TLS if there is an authority; when it ends, the server has ended without an error."""
     answers = Answers()
-    endpoints = {path: Endpoint(path, answer, answers.answered) for path, answer in answers_of_paths.items()}
-    shared = Port(endpoints.get, Crowd(Limits(), Refusals("admission", lambda _port, _reason: None)), Turns())
+    endpoints = {path: AdmissionEndpoint(path, answer, answers.answered) for path, answer in answers_of_paths.items()}
+    shared = Port(
+        endpoints.get, ConnectionLimiter(Limits(), Rejections("admission", lambda _port, _reason: None)), Turns()
+    )
     listener = AdmissionListener(shared, "127.0.0.1", 0, _certificate(authority).context if authority else None)
     failed: list[BaseException] = []
     loops: Queue[asyncio.AbstractEventLoop] = Queue()

@@ -18,7 +18,7 @@ from tests.adapters.http.support import GOOD, answer_of, status_of
 from tests.adapters.http.test_endpoint import Counted
 from tests.wire import PATIENCE, Reply, Wire, chunked, request
 from webhook.adapters.http.apps import AsgiEndpoint, application
-from webhook.adapters.http.endpoint import Endpoint
+from webhook.adapters.http.endpoint import AdmissionEndpoint
 from webhook.adapters.http.limits import MAXIMUM_BODY
 from webhook.application.admission import Admission
 from webhook.application.configuration import Configuration
@@ -30,7 +30,7 @@ def whole_app(counted: Counted) -> FastAPI:
     namespaces = KnownNamespaces({TEAM: NamespaceLabels("mps")})
     namespaces.unknown["dark"] = NamespaceUnavailable("dark", "the API server did not answer in 2 s")
     admission = Admission(Configuration(), namespaces, Notes())
-    return application(list, lambda: b"up 1\n", [Endpoint("/mutate", admission.mutate, counted.answered)])
+    return application(list, lambda: b"up 1\n", [AdmissionEndpoint("/mutate", admission.mutate, counted.answered)])
 
 
 @pytest.mark.parametrize("mounted_at", ["", "/gpuwarden"])
@@ -100,7 +100,7 @@ async def exchange(*received: Message) -> tuple[list[Message], list[int]]:
         sent.append(message)
 
     scope = {"type": "http", "method": "POST", "headers": [(b"Content-Type", b"application/json")]}
-    await AsgiEndpoint(Endpoint("/mutate", echo, counted.answered))(scope, receive, send)
+    await AsgiEndpoint(AdmissionEndpoint("/mutate", echo, counted.answered))(scope, receive, send)
     return sent, counted.codes
 
 

@@ -51,14 +51,14 @@ async def test_a_request_is_answered_at_the_end_of_the_turn_and_counted_until_th
     port.busy()
     port.sends(*in_halves(request("/mutate?timeout=10s", b"one")))
     assert port.client.written == []
-    assert port.crowd.held > 3
+    assert port.limiter.held > 3
     assert not port.connection.waits, "its turn will come; nobody may cut it off meanwhile"
     await turn()
 
     assert port.bodies == [b"one"]
     assert len(port.client.written) == 1
     assert port.connection.waits
-    assert port.crowd.held == 0
+    assert port.limiter.held == 0
 
 
 async def test_until_its_answer_is_sent_nobody_cuts_it_off() -> None:
@@ -80,7 +80,7 @@ async def test_pipelined_requests_are_answered_in_their_order_whatever_must_be_w
     assert port.codes == [200, 200, 405, 200]
     assert b"".join(port.client.written).index(b"wait") < b"".join(port.client.written).index(b"four")
     assert port.client.read
-    assert port.crowd.held == 0
+    assert port.limiter.held == 0
 
 
 async def test_who_hangs_up_half_is_answered_no_sooner_than_others() -> None:
@@ -93,7 +93,7 @@ async def test_who_hangs_up_half_is_answered_no_sooner_than_others() -> None:
     await turn()
     assert port.bodies == []
     port.connection.connection_lost(None)
-    assert port.crowd.held == 0
+    assert port.limiter.held == 0
 
 
 async def test_who_is_gone_when_the_answer_is_there_is_no_error() -> None:
@@ -117,14 +117,14 @@ async def test_to_a_client_that_does_not_read_one_answer_is_held_and_counted_and
     assert port.client.written == []
     assert not port.client.read
     assert port.connection.waits, "it may be cut off"
-    assert port.crowd.held > 1_000_000
+    assert port.limiter.held > 1_000_000
 
     port.connection.resume_writing()
     await turn()
     assert port.codes == [200, 405]
     assert max(map(len, port.client.written)) <= 65_536, "so that what is not read is felt"
     assert port.client.read
-    assert port.crowd.held == 4 * 65_536, "what TLS keeps room for, having read so much at once"
+    assert port.limiter.held == 4 * 65_536, "what TLS keeps room for, having read so much at once"
 
 
 async def test_who_stops_reading_in_the_middle_of_an_answer_gets_the_rest_later() -> None:
@@ -241,7 +241,7 @@ async def test_a_caller_that_may_not_call_is_told_so_and_hung_up_on() -> None:
     port.connection._unwelcome = Failure(403, "no", closes=True)
     port.sends(request("/mutate", b"x" * 200_000))
     await turn()
-    assert (port.codes, port.client.closing, port.crowd.held) == ([403], True, 4 * 65_536)
+    assert (port.codes, port.client.closing, port.limiter.held) == ([403], True, 4 * 65_536)
 
 
 # --- limits ----------------------------------------------------------------------------------------------------------
@@ -267,7 +267,7 @@ async def test_a_body_without_room_is_refused_and_what_was_asked_before_is_answe
     for _ in range(2):
         await turn()
     assert port.codes == [200, 503]
-    assert port.crowd.held < 1000
+    assert port.limiter.held < 1000
     assert port.refused == ["memory"]
 
 
@@ -276,7 +276,7 @@ async def test_what_comes_after_a_refusal_is_thrown_away(monkeypatch: pytest.Mon
     port = Port(limits=Limits(memory=1000))
     port.sends(request("/mutate", content_length="3000000") + b" " * 2000, *[b" " * 60_000] * 10)
     await turn()
-    assert (port.codes, port.crowd.held) == ([503], 0)
+    assert (port.codes, port.limiter.held) == ([503], 0)
     assert not port.client.closing, "it is given the time to read why"
 
 
@@ -284,7 +284,7 @@ async def test_a_body_that_is_refused_unread_is_not_kept() -> None:
     port = Port(never)
     sent = request("/nothing", content_length="3000000") + b" " * 60_000
     port.sends(sent)
-    assert port.crowd.held == 4 * len(sent)
+    assert port.limiter.held == 4 * len(sent)
     port.sends(*[b" " * 60_000] * 49)
     await turn()
     assert port.codes == [404]
@@ -297,11 +297,11 @@ async def test_a_head_is_counted_as_it_comes_and_with_all_that_it_costs() -> Non
     port = Port()
     head = b"POST /mutate HTTP/1.1\r\n" + b"a:" + b"b" * 9000 + b"\r\n"
     port.sends(head)
-    assert port.crowd.held == len(head), "of headers that are not needed nothing is kept but what may not be complete"
+    assert port.limiter.held == len(head), "of headers that are not needed nothing is kept but what may not be complete"
     port.sends(b"\r\n")
     await turn()
     assert port.codes == [415]
-    assert port.crowd.held == 0
+    assert port.limiter.held == 0
 
 
 async def test_a_head_that_is_too_large_is_refused_also_behind_a_large_request() -> None:
@@ -335,7 +335,7 @@ async def test_between_chunks_there_is_little_but_trailers() -> None:
     for endless in (b"3;" + b"x" * 30_000, b"0" * 30_000):
         port = Port()
         port.sends(CHUNKED % b"/mutate" + b"3\r\none\r\n", *[endless[:1], endless[1:], *[endless[2:]] * 3])
-        assert port.crowd.held <= 4 * 65_536 + 100_000
+        assert port.limiter.held <= 4 * 65_536 + 100_000
         await turn()
         assert (port.codes, port.client.closing) == ([431], True)
 
@@ -468,10 +468,10 @@ async def test_who_was_refused_is_forgotten(limits: Limits, refused: bytes) -> N
         port.connection.connection_lost(None)
         return weakref.ref(port.connection)
 
-    refusals = [await refuse() for _ in range(3)]
+    rejections = [await refuse() for _ in range(3)]
     await asyncio.sleep(1.2)  # the time that the refused are given to read why
     gc.collect()
-    assert [one() for one in refusals] == [None] * 3
+    assert [one() for one in rejections] == [None] * 3
 
 
 async def test_what_tls_has_of_who_hangs_up_after_its_last_answer_goes_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

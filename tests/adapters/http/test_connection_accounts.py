@@ -47,8 +47,8 @@ either = pytest.mark.parametrize("answer", [at_once, after_a_while])
 
 def left(server: Serving) -> tuple[int, int, int]:
     """Connections, bytes that they hold, and tasks."""
-    crowd = server.shared.crowd
-    return len(list(crowd)), crowd.held, len(asyncio.all_tasks(server.loop))
+    limiter = server.shared.limiter
+    return len(list(limiter)), limiter.held, len(asyncio.all_tasks(server.loop))
 
 
 def wait_until_nothing_is_left(server: Serving, tasks: int) -> None:

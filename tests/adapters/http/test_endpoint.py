@@ -6,7 +6,7 @@ import pytest
 
 from webhook.adapters.http import answers
 from webhook.adapters.http.answers import Answer
-from webhook.adapters.http.endpoint import Endpoint, refusal
+from webhook.adapters.http.endpoint import AdmissionEndpoint, refusal
 from webhook.adapters.http.limits import MAXIMUM_BODY
 from webhook.application.namespaces import NamespaceUnavailable
 from webhook.application.review import ReviewError
@@ -50,7 +50,7 @@ async def test_a_failure_is_answered_and_counted_once(
     error: Exception, failure: answers.Failure, *, later: bool
 ) -> None:
     counted = Counted()
-    answer = Endpoint("/mutate", (raising_later if later else raising)(error), counted.answered).answer(BODY)
+    answer = AdmissionEndpoint("/mutate", (raising_later if later else raising)(error), counted.answered).answer(BODY)
 
     assert (answer if isinstance(answer, Answer) else await answer) == failure.answer()
     assert counted.codes == [failure.code]
@@ -61,7 +61,7 @@ async def test_what_must_be_waited_for_is_counted_when_it_is_there() -> None:
         return body
 
     counted = Counted()
-    answer = Endpoint("/mutate", waiting, counted.answered).answer(BODY)
+    answer = AdmissionEndpoint("/mutate", waiting, counted.answered).answer(BODY)
     assert counted.codes == []
     assert not isinstance(answer, Answer)
     assert await answer == Answer(200, BODY)
@@ -71,7 +71,9 @@ async def test_what_must_be_waited_for_is_counted_when_it_is_there() -> None:
 def test_what_is_refused_unread_is_counted() -> None:
     counted = Counted()
     assert (
-        Endpoint("/mutate", raising(AssertionError("it was read")), counted.answered).refuse(answers.OVERLOADED).code
+        AdmissionEndpoint("/mutate", raising(AssertionError("it was read")), counted.answered)
+        .refuse(answers.OVERLOADED)
+        .code
         == 503
     )
     assert counted.codes == [503]

@@ -14,7 +14,7 @@ import trustme
 from tests.adapters.http.support import GOOD, Serving, answer_of, running
 from tests.wire import request
 from webhook.adapters.http.connection import Port
-from webhook.adapters.http.crowd import Crowd, Refusals
+from webhook.adapters.http.connection_limiter import ConnectionLimiter, Rejections
 from webhook.adapters.http.limits import Limits
 from webhook.adapters.http.listeners import AdmissionListener
 from webhook.adapters.http.operations_listener import OperationsListener
@@ -27,16 +27,16 @@ async def app(scope: object, receive: object, send: object) -> None:
     raise AssertionError("nobody asks")
 
 
-def crowd(connections: int = 3) -> Crowd:
-    return Crowd(Limits(connections=connections), Refusals("test", lambda _port, _reason: None))
+def limiter(connections: int = 3) -> ConnectionLimiter:
+    return ConnectionLimiter(Limits(connections=connections), Rejections("test", lambda _port, _reason: None))
 
 
 def admission(host: str, port: int) -> Listener:
-    return AdmissionListener(Port(lambda _path: None, crowd(), Turns()), host, port)
+    return AdmissionListener(Port(lambda _path: None, limiter(), Turns()), host, port)
 
 
 def operations(host: str, port: int) -> Listener:
-    return OperationsListener(app, host, port, crowd())
+    return OperationsListener(app, host, port, limiter())
 
 
 Make = Callable[[str, int], Listener]
@@ -141,7 +141,7 @@ async def test_on_the_operations_port_what_is_under_way_is_answered_before_the_e
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
         await send({"type": "http.response.body", "body": b"ok"})
 
-    listener = OperationsListener(slow, "127.0.0.1", 0, crowd())
+    listener = OperationsListener(slow, "127.0.0.1", 0, limiter())
     serving = asyncio.create_task(listener.serve())
     reader, writer = await connected(listener.port)
     writer.write(b"GET /metrics HTTP/1.1\r\nhost: here\r\n\r\n")
@@ -160,7 +160,7 @@ async def test_on_the_operations_port_each_answer_ends_its_connection_and_bodies
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
         await send({"type": "http.response.body", "body": b"ok"})
 
-    listener = OperationsListener(answering, "127.0.0.1", 0, crowd())
+    listener = OperationsListener(answering, "127.0.0.1", 0, limiter())
     serving = asyncio.create_task(listener.serve())
     reader, writer = await connected(listener.port)
     writer.write(b"GET /metrics HTTP/1.1\r\nhost: here\r\n%b\r\n" % headers)

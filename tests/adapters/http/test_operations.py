@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator
 import pytest
 from httpx import ASGITransport, AsyncClient
 
-from webhook.adapters.http.apps import Part, application
+from webhook.adapters.http.apps import ReadinessPart, application
 
 
 class State:
     def __init__(self) -> None:
-        self.parts = [Part(name="serving", ready=True, message="accepting connections")]
+        self.parts = [ReadinessPart(name="serving", ready=True, message="accepting connections")]
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ async def client(state: State) -> AsyncIterator[AsyncClient]:
 
 
 async def test_it_is_alive_whatever_is_ready(client: AsyncClient, state: State) -> None:
-    state.parts = [Part(name="serving", ready=False, message="starting")]
+    state.parts = [ReadinessPart(name="serving", ready=False, message="starting")]
 
     answer = await client.get("/healthz")
 
@@ -35,7 +35,7 @@ async def test_it_is_alive_whatever_is_ready(client: AsyncClient, state: State) 
 
 async def test_it_is_ready_when_every_part_is_and_says_what_each_is_about(client: AsyncClient, state: State) -> None:
     ready = await client.get("/readyz")
-    state.parts = [*state.parts, Part(name="namespaces", ready=False, message="not listed yet")]
+    state.parts = [*state.parts, ReadinessPart(name="namespaces", ready=False, message="not listed yet")]
     unready = await client.get("/readyz")
 
     assert (ready.status_code, unready.status_code) == (200, 503)

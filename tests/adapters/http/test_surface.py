@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 
 from testing.reviews import TEAM, KnownNamespaces, Notes, read_answer
 from tests.adapters.http.support import GOOD
-from webhook.adapters.http.apps import Part, application
-from webhook.adapters.http.endpoint import Endpoint
+from webhook.adapters.http.apps import ReadinessPart, application
+from webhook.adapters.http.endpoint import AdmissionEndpoint
 from webhook.application.admission import Admission
 from webhook.application.configuration import Configuration
 from webhook.engine.labels import NamespaceLabels
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "GRILL")
 PARTS = st.lists(
-    st.builds(Part, name=st.text(max_size=9), ready=st.booleans(), message=st.text(max_size=9)), max_size=3
+    st.builds(ReadinessPart, name=st.text(max_size=9), ready=st.booleans(), message=st.text(max_size=9)), max_size=3
 )
 QUERIES = st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=2)
 TOKENS = st.from_regex(r"[A-Za-z][A-Za-z-]{0,9}", fullmatch=True)
@@ -39,7 +39,7 @@ def ask(app: Any, method: str, path: str, **request: Any) -> Response:
     return asyncio.run(once())
 
 
-def document(*admission: Endpoint) -> Any:
+def document(*admission: AdmissionEndpoint) -> Any:
     return ask(application(list, lambda: b"", admission), "GET", "/openapi.json").json()
 
 
@@ -71,7 +71,7 @@ def test_the_document_of_the_whole_application_has_admission_too() -> None:
 @given(parts=PARTS, path=st.sampled_from(["/healthz", "/readyz", "/metrics"]), method=st.sampled_from(METHODS),
        query=QUERIES, headers=HEADERS, body=st.binary(max_size=20))  # fmt: skip
 def test_the_operations_port_answers_as_its_document_says(  # noqa: PLR0913 - the parts of a request
-    *, parts: list[Part], path: str, method: str, query: dict[str, str], headers: dict[str, str], body: bytes
+    *, parts: list[ReadinessPart], path: str, method: str, query: dict[str, str], headers: dict[str, str], body: bytes
 ) -> None:
     app = application(lambda: parts, lambda: b"up 1\n")
     answer = ask(app, method, path, params=query, headers=headers, content=body)
@@ -86,10 +86,10 @@ def test_an_answer_that_the_document_lacks_is_noticed() -> None:
         keeps_to(document(), "GET", "/healthz", Response(500, text="oh"))
 
 
-def endpoints() -> list[Endpoint]:
+def endpoints() -> list[AdmissionEndpoint]:
     admission = Admission(Configuration(), KnownNamespaces({TEAM: NamespaceLabels("mps")}), Notes())
     answers = {"/mutate": admission.mutate, "/validate": admission.validate}
-    return [Endpoint(path, answer, lambda *_: None) for path, answer in answers.items()]
+    return [AdmissionEndpoint(path, answer, lambda *_: None) for path, answer in answers.items()]
 
 
 def whole_app() -> FastAPI:

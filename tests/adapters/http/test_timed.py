@@ -6,7 +6,7 @@ import pytest
 
 from tests.adapters.http.test_endpoint import Counted
 from webhook.adapters.http.answers import Answer
-from webhook.adapters.http.endpoint import DEFAULT_SECONDS, MOST_SECONDS, Endpoint, allowed_seconds
+from webhook.adapters.http.endpoint import DEFAULT_SECONDS, MOST_SECONDS, AdmissionEndpoint, allowed_seconds
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ async def test_each_request_is_answered_in_its_own_time() -> None:
         return body + str(seconds).encode()
 
     counted = Counted()
-    endpoint = Endpoint("/validate-namespace", answer, counted.answered, timed=True)
+    endpoint = AdmissionEndpoint("/validate-namespace", answer, counted.answered, timed=True)
     asked = (endpoint.answer(b"a", b"timeout=20s"), endpoint.answer(b"b", b"timeout=3s"), endpoint.answer(b"c"))
     answers = [made if isinstance(made, Answer) else await made for made in asked]
     assert [answer.body for answer in answers] == [b"a20.0", b"b3.0", f"c{DEFAULT_SECONDS}".encode()]

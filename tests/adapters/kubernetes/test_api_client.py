@@ -18,15 +18,15 @@ from tests.adapters.kubernetes.support import Clock
 from webhook.adapters.kubernetes import transport
 from webhook.adapters.kubernetes.client import ApiServer
 from webhook.adapters.kubernetes.connect import connect
-from webhook.adapters.kubernetes.errors import ApiError, ConfigurationError, Fault
-from webhook.adapters.kubernetes.request import Request, path_of
+from webhook.adapters.kubernetes.errors import ApiError, Fault, KubeconfigError
+from webhook.adapters.kubernetes.request import ApiRequest, path_of
 from webhook.adapters.kubernetes.transport import Login
 
-GET = Request("GET", "/api/v1/namespaces/a/secrets/b")
-PUT = Request("PUT", GET.path, body=b'{"metadata": {}}')
+GET = ApiRequest("GET", "/api/v1/namespaces/a/secrets/b")
+PUT = ApiRequest("PUT", GET.path, body=b'{"metadata": {}}')
 
 
-def fault_of_call(api: ApiServer, request: Request = GET, timeout: float = 5) -> ApiError:
+def fault_of_call(api: ApiServer, request: ApiRequest = GET, timeout: float = 5) -> ApiError:
     with pytest.raises(ApiError) as caught:
         api.call(request, timeout=timeout)
     return caught.value
@@ -35,7 +35,7 @@ def fault_of_call(api: ApiServer, request: Request = GET, timeout: float = 5) ->
 def test_a_request_arrives_as_it_was_made(apiserver: StandIn, api: ApiServer) -> None:
     apiserver.objects[GET.path] = {"metadata": {"resourceVersion": "1"}, "data": {}}
     query = {"fieldManager": "gpuwarden", "a": "b&c=d"}
-    answer = api.call(Request("PUT", GET.path, query, b'{"metadata": {"x": "\xc3\xa9"}}'), timeout=5)
+    answer = api.call(ApiRequest("PUT", GET.path, query, b'{"metadata": {"x": "\xc3\xa9"}}'), timeout=5)
     assert json.loads(answer)["metadata"]["x"] == "é"
     (seen,) = apiserver.requests
     assert (seen.method, seen.path, seen.query) == ("PUT", GET.path, query)
@@ -162,7 +162,7 @@ def test_connections_are_kept_until_they_are_dropped(apiserver: StandIn, api: Ap
     apiserver.objects[GET.path] = {"metadata": {}}
     for _ in range(3):
         api.call(GET, timeout=5)
-    fault_of_call(api, Request("GET", "/api/v1/namespaces/a/secrets/missing"))
+    fault_of_call(api, ApiRequest("GET", "/api/v1/namespaces/a/secrets/missing"))
     assert len({seen.connection for seen in apiserver.requests}) == 1
     api.drop_connections()
     api.call(GET, timeout=5)
@@ -190,7 +190,7 @@ class TestRefusedLogin:
 
         def log_in() -> Login:
             if not tokens:
-                raise ConfigurationError("the kubeconfig is gone")
+                raise KubeconfigError("the kubeconfig is gone")
             token = tokens.pop(0)
             return Login(apiserver.url, urllib3.PoolManager(), lambda: token)
 
@@ -279,7 +279,7 @@ def test_the_official_client_is_not_loaded_before_a_cluster_is_asked_for() -> No
 
 def test_connect_gives_the_configured_server(apiserver: StandIn, api: ApiServer) -> None:
     assert api.host == apiserver.url
-    with pytest.raises(ConfigurationError):
+    with pytest.raises(KubeconfigError):
         connect(None, None, {})
 
 
@@ -288,10 +288,10 @@ def test_every_answers_date_is_told_with_the_time_that_it_took(apiserver: StandI
     config = write_kubeconfig(tmp_path / "config", apiserver.url, token="t")  # noqa: S106 - a test's own
     api = connect(config, None, {}, lambda said, took: told.append((said, took)))
     with pytest.raises(ApiError):
-        api.call(Request("GET", "/api/v1/namespaces/nobody"), timeout=5)
+        api.call(ApiRequest("GET", "/api/v1/namespaces/nobody"), timeout=5)
     apiserver.script("get", no_date)
     with pytest.raises(ApiError):
-        api.call(Request("GET", "/api/v1/namespaces/nobody"), timeout=5)
+        api.call(ApiRequest("GET", "/api/v1/namespaces/nobody"), timeout=5)
     api.drop_connections()
     [(said, took)] = told  # a date that is none says nothing
     assert abs(said - datetime.now(UTC)) < timedelta(minutes=1)

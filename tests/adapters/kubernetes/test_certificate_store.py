@@ -13,7 +13,7 @@ from testing.stand_in.http_side import Behaviour
 from tests.adapters.kubernetes import faults
 from webhook.adapters.kubernetes.certificate_store import KubernetesCertificateStore
 from webhook.adapters.kubernetes.client import ApiServer
-from webhook.application.certificates.store import ConflictError, StoredSecret, StoreError, WebhookConfiguration
+from webhook.application.certificates.store import ConflictError, RegisteredWebhooks, StoredSecret, StoreError
 
 if TYPE_CHECKING:
     from webhook.application.certificates.store import CertificateStore
@@ -184,14 +184,14 @@ class TestBundles:
         first = apiserver.revision
         apiserver.store(VALIDATING, configuration(webhook("validate.gpuwarden.io", b"")))
         assert store.read_configurations() == (
-            WebhookConfiguration(
+            RegisteredWebhooks(
                 "MutatingWebhookConfiguration",
                 "gpuwarden",
                 first,
                 {"mutate.gpuwarden.io": PEM, "advise.gpuwarden.io": b""},
                 {"mutate.gpuwarden.io": "/mutate.gpuwarden.io", "advise.gpuwarden.io": "/advise.gpuwarden.io"},
             ),
-            WebhookConfiguration(
+            RegisteredWebhooks(
                 "ValidatingWebhookConfiguration",
                 "gpuwarden",
                 apiserver.revision,
@@ -204,7 +204,7 @@ class TestBundles:
         assert store.read_configurations() == ()
         apiserver.store(VALIDATING, {"metadata": {}, "webhooks": None})
         (only,) = store.read_configurations()
-        assert only == WebhookConfiguration("ValidatingWebhookConfiguration", "gpuwarden", apiserver.revision, {})
+        assert only == RegisteredWebhooks("ValidatingWebhookConfiguration", "gpuwarden", apiserver.revision, {})
 
     def test_every_webhook_gets_the_bundle_and_nothing_else_is_touched(
         self, apiserver: StandIn, store: "CertificateStore"
@@ -287,7 +287,7 @@ class TestBundles:
         apiserver.store(MUTATING, configuration(webhook("a.gpuwarden.io", b"a"), webhook("b.gpuwarden.io", b"b")))
         (read,) = store.read_configurations()
         swapped = {"b.gpuwarden.io": b"b", "a.gpuwarden.io": b"a"}
-        wrong = WebhookConfiguration(read.kind, read.name, read.resource_version, swapped)
+        wrong = RegisteredWebhooks(read.kind, read.name, read.resource_version, swapped)
         with pytest.raises(StoreError, match="422") as caught:
             store.write_bundle(wrong, PEM)
         assert not isinstance(caught.value, ConflictError)

@@ -12,12 +12,12 @@ from tests.builders import Json
 from webhook.adapters.kubernetes.client import ApiServer
 from webhook.adapters.kubernetes.errors import ApiError, Fault
 from webhook.adapters.kubernetes.workloads import ClusterReader
-from webhook.engine.claim_objects import Claim, Device, DeviceRequest
+from webhook.engine.claim_objects import Claim, DeviceRequest, RequestedDevice
 from webhook.engine.claims import CLAIM, TEMPLATE, Reference
 
 GROUP = "/apis/resource.k8s.io"
 REQUEST: Json = {"name": "gpu", "exactly": {"deviceClassName": "gpu.nvidia.com", "count": 2}}
-GPUS = Claim((DeviceRequest("gpu", (Device("gpu.nvidia.com", 2),)),))
+GPUS = Claim((DeviceRequest("gpu", (RequestedDevice("gpu.nvidia.com", 2),)),))
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ import trustme
 from testing.stand_in.apiserver import StandIn
 from testing.stand_in.kubeconfig import write_kubeconfig
 from webhook.adapters.kubernetes.connect import connect
-from webhook.adapters.kubernetes.errors import ApiError, ConfigurationError, Fault
-from webhook.adapters.kubernetes.request import Request
+from webhook.adapters.kubernetes.errors import ApiError, Fault, KubeconfigError
+from webhook.adapters.kubernetes.request import ApiRequest
 
 Write = Callable[..., Path]
 
@@ -24,7 +24,7 @@ NO_KUBECONFIG = "is not a kubeconfig; write one as kubectl config view prints it
 NO_URL = "is not a URL of http or https; write one such as"
 NO_PEM = "is not a PEM file in base64; write the output of base64 -w0 FILE, or name the file in"
 BROKEN = base64.b64encode(b"-----BEGIN CERTIFICATE-----\nbroken\n-----END CERTIFICATE-----\n").decode()
-ASK = Request("GET", "/api/v1/namespaces/a")
+ASK = ApiRequest("GET", "/api/v1/namespaces/a")
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def host(kubeconfig: Path | None, context: str | None = None, environ: Mapping[s
 
 
 def problem(kubeconfig: Path | None, context: str | None = None, environ: Mapping[str, str] | None = None) -> str:
-    with pytest.raises(ConfigurationError) as caught:
+    with pytest.raises(KubeconfigError) as caught:
         connect(kubeconfig, context, environ or {})
     return str(caught.value)
 

@@ -13,15 +13,15 @@ from tests.builders import Json
 from webhook.adapters.kubernetes.claims import LiveClaims
 from webhook.adapters.kubernetes.client import ApiServer
 from webhook.adapters.kubernetes.errors import ApiError, Fault
-from webhook.adapters.kubernetes.request import Request
+from webhook.adapters.kubernetes.request import ApiRequest
 from webhook.application.claims import ClaimUnavailable
-from webhook.engine.claim_objects import Claim, Device, DeviceRequest
+from webhook.engine.claim_objects import Claim, DeviceRequest, RequestedDevice
 from webhook.engine.claims import CLAIM, TEMPLATE, Reference
 
 GROUP = "/apis/resource.k8s.io"
 ROOT = f"{GROUP}/v1"
 DEVICES: Json = {"devices": {"requests": [{"name": "gpu", "exactly": {"deviceClassName": "gpu.nvidia.com"}}]}}
-GPUS = Claim((DeviceRequest("gpu", (Device("gpu.nvidia.com"),)),))
+GPUS = Claim((DeviceRequest("gpu", (RequestedDevice("gpu.nvidia.com"),)),))
 ONE, BY_NAME = Reference(TEMPLATE, "one"), Reference(CLAIM, "one")
 
 
@@ -46,7 +46,7 @@ class Api:
         path = f"{ROOT}/namespaces/{namespace}/resourceclaims/{name}"
         self.documents[path] = {"metadata": {"name": name}, "spec": DEVICES, "status": {"allocation": {}}}
 
-    def call(self, request: Request, *, timeout: float) -> bytes:
+    def call(self, request: ApiRequest, *, timeout: float) -> bytes:
         assert timeout > 0
         self.asked.append(request.path)
         self.before()

@@ -14,13 +14,13 @@ from kubernetes.config import incluster_config
 from testing.stand_in.apiserver import StandIn
 from tests.adapters.kubernetes.support import Noted, eventually
 from webhook.adapters.kubernetes.client import ApiServer
-from webhook.adapters.kubernetes.errors import ApiError, ConfigurationError, Fault
+from webhook.adapters.kubernetes.errors import ApiError, Fault, KubeconfigError
 from webhook.adapters.kubernetes.login import Cluster
 from webhook.adapters.kubernetes.namespaces import WatchedNamespaces
-from webhook.adapters.kubernetes.request import Request
+from webhook.adapters.kubernetes.request import ApiRequest
 from webhook.engine.labels import NamespaceLabels
 
-ASK = Request("GET", "/api/v1/namespaces/a")
+ASK = ApiRequest("GET", "/api/v1/namespaces/a")
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +137,7 @@ def test_an_account_that_is_not_mounted_is_told(secure: StandIn, account: Path, 
         (account / file).unlink()
     else:
         (account / file).write_text("")
-    with pytest.raises(ConfigurationError, match=r"this pod's service account can't be used: .*automountService"):
+    with pytest.raises(KubeconfigError, match=r"this pod's service account can't be used: .*automountService"):
         ApiServer(pod(secure, account))
 
 

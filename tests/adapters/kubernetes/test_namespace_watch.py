@@ -14,7 +14,7 @@ from webhook.adapters.kubernetes.backoff import Backoff
 from webhook.adapters.kubernetes.client import ApiServer
 from webhook.adapters.kubernetes.errors import Fault
 from webhook.adapters.kubernetes.namespaces import WatchedNamespaces
-from webhook.adapters.kubernetes.request import Request
+from webhook.adapters.kubernetes.request import ApiRequest
 from webhook.engine.labels import UNLABELLED, NamespaceLabels
 
 MPS = NamespaceLabels(enforce="mps")
@@ -382,7 +382,7 @@ class TestSilence:
     ) -> None:
         apiserver.set_namespace("a")
         start(impatient, apiserver)
-        ask = Request("GET", "/api/v1/namespaces/a")
+        ask = ApiRequest("GET", "/api/v1/namespaces/a")
         api.call(ask, timeout=5)
         api.call(ask, timeout=5)
         noted.wait_for_failures(1)

@@ -12,7 +12,7 @@ from webhook.adapters.kubernetes.connect import connect
 from webhook.adapters.kubernetes.neighbours import NeighbourReader
 from webhook.adapters.kubernetes.retrying import RetryingApi
 from webhook.application.diagnosis.facts import Neighbours, Unread, known
-from webhook.engine.claim_objects import Claim, Device, DeviceRequest
+from webhook.engine.claim_objects import Claim, DeviceRequest, RequestedDevice
 
 Json = dict[str, Any]
 GPU = "nvidia.com/gpu"
@@ -175,7 +175,7 @@ def test_pools_overlays_classes_and_slices_are_reduced_to_what_is_judged(cluster
     )
     found = read()
     assert found.claim_templates == {
-        ("team", "one"): Claim((DeviceRequest("gpu", (Device("gpu.nvidia.com"),)),)),
+        ("team", "one"): Claim((DeviceRequest("gpu", (RequestedDevice("gpu.nvidia.com"),)),)),
         ("team", "none"): None,
     }
     assert found.devices_on == {

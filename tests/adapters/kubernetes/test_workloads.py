@@ -22,7 +22,7 @@ from webhook.adapters.kubernetes.client import ApiServer
 from webhook.adapters.kubernetes.connect import connect
 from webhook.adapters.kubernetes.errors import ApiError, Fault
 from webhook.adapters.kubernetes.retrying import ATTEMPTS, RetryingApi
-from webhook.adapters.kubernetes.workloads import ClusterReader, Unread
+from webhook.adapters.kubernetes.workloads import ClusterReader, UnreadList
 from webhook.application.auditing import Owner, Seen
 from webhook.engine.labels import NamespaceLabels
 
@@ -367,7 +367,7 @@ class TestUnread:
         cluster.add(a_running_pod(), document("DaemonSet", spec=TEMPLATE))
         cluster.script("object", *[_pass] * PATHS.index("/apis/batch/v1/jobs"), refusal(403, "jobs is forbidden"))
         everything = list(reader.workloads((), lambda one: one.kind))
-        unread = [one for one in everything if isinstance(one, Unread)]
+        unread = [one for one in everything if isinstance(one, UnreadList)]
         assert [one for one in everything if isinstance(one, str)] == ["Pod", "DaemonSet"]
         assert [(one.what, one.served) for one in unread] == [("jobs", True)]
         assert "403 jobs is forbidden" in unread[0].detail
@@ -376,13 +376,13 @@ class TestUnread:
         self, cluster: WorkloadServer, reader: ClusterReader
     ) -> None:
         del cluster.lists["/apis/batch/v1/jobs"]
-        unread = [one for one in reader.workloads((), lambda one: one) if isinstance(one, Unread)]
+        unread = [one for one in reader.workloads((), lambda one: one) if isinstance(one, UnreadList)]
         assert [(one.what, one.served) for one in unread] == [("jobs", False)]
 
     def test_names_the_namespace(self, cluster: WorkloadServer, reader: ClusterReader) -> None:
         cluster.script("object", refusal(403))
         unread = next(iter(reader.workloads(["team-a"], lambda one: one)))
-        assert isinstance(unread, Unread)
+        assert isinstance(unread, UnreadList)
         assert unread.what == "pods in team-a"
 
     def test_is_nothing_else_a_page_that_is_no_list_ends_it(

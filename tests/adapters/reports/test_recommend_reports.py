@@ -4,21 +4,21 @@ from datetime import UTC, datetime
 
 from webhook.adapters.reports.recommend_reports import recommendation_reports
 from webhook.application.recommendation.namespaces import Hurt, NamespaceAdvice
-from webhook.application.recommendation.recommend import Cluster, Line, Recommendation
+from webhook.application.recommendation.recommend import ClusterSum, Line, Recommendation
 from webhook.application.recommendation.thresholds import Thresholds
-from webhook.application.recommendation.verdicts import Kind, Verdict
+from webhook.application.recommendation.verdicts import VerdictKind, WorkloadVerdict
 from webhook.application.report_api import LABEL, REPORT_APIS
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def a_line(name: str, verdict: Verdict, namespace: str = "team", form: str = "exclusive") -> Line:
+def a_line(name: str, verdict: WorkloadVerdict, namespace: str = "team", form: str = "exclusive") -> Line:
     return Line(namespace, "Deployment", name, ("nvidia.com/gpu: 1",), form, 1, 1, verdict)
 
 
 def reports(lines: list[Line], *advice: NamespaceAdvice) -> dict[str, dict[str, tuple[str, str]]]:
     """The results of each namespace's report: rule and result by the object's name."""
-    found = Recommendation(lines, [*advice], Cluster([]), Thresholds(), 0, 0, [])
+    found = Recommendation(lines, [*advice], ClusterSum([]), Thresholds(), 0, 0, [])
     written = [*recommendation_reports(REPORT_APIS[0], found, NOW)]
     assert all(one["metadata"]["name"] == "gpuwarden-recommendation" for one in written)
     assert all(one["metadata"]["labels"][LABEL] == "recommendation" for one in written)
@@ -33,11 +33,11 @@ def reports(lines: list[Line], *advice: NamespaceAdvice) -> dict[str, dict[str, 
 def test_advice_warns_what_fits_passes_and_what_is_unknown_is_skipped() -> None:
     advice = NamespaceAdvice("team", "", trusted=False, workloads=4, policy="mig-1g.10gb", fits=1)
     lines = [
-        a_line("sliced", Verdict(Kind.SLICE, "mig-1g.10gb")),
-        a_line("whole", Verdict(Kind.EXCLUSIVE, "exclusive")),
-        a_line("as-it-is", Verdict(Kind.AS_IT_IS)),
-        a_line("idle", Verdict(Kind.UNUSED)),
-        a_line("young", Verdict(Kind.UNKNOWN)),
+        a_line("sliced", WorkloadVerdict(VerdictKind.SLICE, "mig-1g.10gb")),
+        a_line("whole", WorkloadVerdict(VerdictKind.EXCLUSIVE, "exclusive")),
+        a_line("as-it-is", WorkloadVerdict(VerdictKind.AS_IT_IS)),
+        a_line("idle", WorkloadVerdict(VerdictKind.UNUSED)),
+        a_line("young", WorkloadVerdict(VerdictKind.UNKNOWN)),
     ]
     assert reports(lines, advice)["team"] == {
         "team": ("recommended-policy", "warn"),
@@ -50,7 +50,7 @@ def test_advice_warns_what_fits_passes_and_what_is_unknown_is_skipped() -> None:
 
 
 def test_a_namespace_passes_with_the_policy_that_fits_and_is_skipped_without_one() -> None:
-    lines = [a_line("a", Verdict(Kind.UNKNOWN), namespace) for namespace in ("one", "two")]
+    lines = [a_line("a", WorkloadVerdict(VerdictKind.UNKNOWN), namespace) for namespace in ("one", "two")]
     found = reports(
         lines,
         NamespaceAdvice("one", "mps", trusted=True, workloads=1, policy="mps", fits=1),
@@ -71,7 +71,9 @@ def test_the_result_of_a_namespace_has_the_commands_and_what_would_be_hurt() -> 
         label="kubectl label …",
         preview="gpuwarden audit …",
     )
-    found = Recommendation([a_line("b", Verdict(Kind.UNKNOWN))], [advice], Cluster([]), Thresholds(), 0, 0, [])
+    found = Recommendation(
+        [a_line("b", WorkloadVerdict(VerdictKind.UNKNOWN))], [advice], ClusterSum([]), Thresholds(), 0, 0, []
+    )
     [report] = recommendation_reports(REPORT_APIS[0], found, NOW)
     [result] = [one for one in report["results"] if one["rule"] == "recommended-policy"]
     assert result["message"] == "shared fits 1 of 2 workloads; it would hurt Deployment b (it needs 2 GPUs)"

@@ -17,8 +17,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from tests.adapters.http.test_endpoint import Counted
 from tests.wire import request
 from webhook.adapters.http.connection import Port
-from webhook.adapters.http.crowd import Crowd, Refusals
-from webhook.adapters.http.endpoint import Endpoint
+from webhook.adapters.http.connection_limiter import ConnectionLimiter, Rejections
+from webhook.adapters.http.endpoint import AdmissionEndpoint
 from webhook.adapters.http.limits import Limits
 from webhook.adapters.http.listeners import AdmissionListener
 from webhook.adapters.http.turns import Turns
@@ -105,9 +105,9 @@ class Server:
 
 @contextlib.asynccontextmanager
 async def served(certificate: ServingCertificate) -> AsyncIterator[Server]:
-    endpoint = Endpoint("/", lambda _body: b"pong", Counted().answered)
-    crowd = Crowd(Limits(), Refusals("test", lambda _port, _reason: None))
-    port = Port(lambda _path: endpoint, crowd, Turns())
+    endpoint = AdmissionEndpoint("/", lambda _body: b"pong", Counted().answered)
+    limiter = ConnectionLimiter(Limits(), Rejections("test", lambda _port, _reason: None))
+    port = Port(lambda _path: endpoint, limiter, Turns())
     listener = AdmissionListener(port, "127.0.0.1", 0, certificate.context)
     task = asyncio.ensure_future(listener.serve())
     try:

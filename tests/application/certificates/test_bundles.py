@@ -8,7 +8,7 @@ import pytest
 
 from webhook.application.certificates.bundles import BundleReconciler
 from webhook.application.certificates.issue import ServingNames, issue_leaf, new_key, self_signed_pair
-from webhook.application.certificates.store import ConflictError, StoredSecret, StoreError, WebhookConfiguration
+from webhook.application.certificates.store import ConflictError, RegisteredWebhooks, StoredSecret, StoreError
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 OURS = self_signed_pair(["gpuwarden.gpuwarden.svc"], [], NOW, timedelta(days=30))
@@ -25,10 +25,10 @@ class Store:
         self.refuses: StoreError | None = None
         self.unreadable = False
 
-    def read_configurations(self) -> tuple[WebhookConfiguration, ...]:
+    def read_configurations(self) -> tuple[RegisteredWebhooks, ...]:
         if self.unreadable:
             raise StoreError("the API server did not answer")
-        return tuple(WebhookConfiguration(kind, "gpuwarden", "1", dict(b)) for kind, b in self.bundles.items())
+        return tuple(RegisteredWebhooks(kind, "gpuwarden", "1", dict(b)) for kind, b in self.bundles.items())
 
     def read_secret(self) -> StoredSecret | None:
         raise AssertionError("there is no Secret to read here")
@@ -37,7 +37,7 @@ class Store:
         raise AssertionError("there is no Secret to write here")
 
     def write_bundle(
-        self, configuration: WebhookConfiguration, bundle: bytes, targets: Mapping[str, str] = MappingProxyType({})
+        self, configuration: RegisteredWebhooks, bundle: bytes, targets: Mapping[str, str] = MappingProxyType({})
     ) -> None:
         assert not targets, "there is no CA to derive tokens from"
         if self.refuses:

@@ -13,7 +13,7 @@ from webhook.application.certificates.pem import CertificatePair, bundle_pem, fi
 from webhook.application.certificates.plan import Phase, Plan, SetBundle, SignLeaf, Wait, WriteSecret, plan
 from webhook.application.certificates.secret import Authorities, signing_key, write_authorities
 from webhook.application.certificates.settings import RotationSettings
-from webhook.application.certificates.store import StoredSecret, WebhookConfiguration
+from webhook.application.certificates.store import RegisteredWebhooks, StoredSecret
 from webhook.application.certificates.tokens import path_token
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -37,14 +37,14 @@ def a_leaf(ca: CertificatePair, *, age: timedelta = timedelta(hours=1)) -> Serve
     )
 
 
-def carrying(*cas: CertificatePair, name: str = "gpuwarden") -> WebhookConfiguration:
-    return WebhookConfiguration(
+def carrying(*cas: CertificatePair, name: str = "gpuwarden") -> RegisteredWebhooks:
+    return RegisteredWebhooks(
         "ValidatingWebhookConfiguration", name, "7", {"pods": bundle_pem(ca.certificate for ca in cas)}
     )
 
 
 def planned(
-    *configurations: WebhookConfiguration,
+    *configurations: RegisteredWebhooks,
     stored: Authorities | None = None,
     leaf: ServedLeaf | None = None,
     settled: tuple[CertificatePair, ...] = (),

@@ -27,7 +27,7 @@ from webhook.application.certificates.issue import issue_ca
 from webhook.application.certificates.pem import CertificatePair, fingerprint
 from webhook.application.certificates.plan import Phase
 from webhook.application.certificates.secret import Authorities, write_authorities
-from webhook.application.certificates.store import ConflictError, WebhookConfiguration
+from webhook.application.certificates.store import ConflictError, RegisteredWebhooks
 from webhook.application.certificates.trust import covers
 
 FOREIGN = trustme.CA().cert_pem.bytes()
@@ -585,7 +585,7 @@ def test_a_slow_reading_does_not_count_as_time_passed() -> None:
     """What it shows may be as old as its beginning."""
 
     class Slow(World):
-        def read_configurations(self) -> tuple[WebhookConfiguration, ...]:
+        def read_configurations(self) -> tuple[RegisteredWebhooks, ...]:
             found = super().read_configurations()
             if self.secret and self.authorities.next:
                 self.now += 2 * PROPAGATION

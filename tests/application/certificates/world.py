@@ -20,7 +20,7 @@ from webhook.application.certificates.pem import CertificateError, read_bundle
 from webhook.application.certificates.reconcile import CertificateReconciler, ReconcileReport
 from webhook.application.certificates.secret import Authorities, read_authorities
 from webhook.application.certificates.settings import RotationSettings
-from webhook.application.certificates.store import ConflictError, StoredSecret, StoreError, WebhookConfiguration
+from webhook.application.certificates.store import ConflictError, RegisteredWebhooks, StoredSecret, StoreError
 from webhook.application.certificates.tokens import PATHS, PathTokens
 from webhook.application.certificates.trust import why_untrusted
 
@@ -185,10 +185,10 @@ class World:
 
     # --- CertificateStore
 
-    def read_configurations(self) -> tuple[WebhookConfiguration, ...]:
+    def read_configurations(self) -> tuple[RegisteredWebhooks, ...]:
         self._may_fail("read_configurations")
         return tuple(
-            WebhookConfiguration(
+            RegisteredWebhooks(
                 kind,
                 short,
                 str(self._versions.get(f"{kind}/{short}", 0)),
@@ -212,7 +212,7 @@ class World:
         self._store_secret(data)
 
     def write_bundle(
-        self, configuration: WebhookConfiguration, bundle: bytes, targets: Mapping[str, str] = MappingProxyType({})
+        self, configuration: RegisteredWebhooks, bundle: bytes, targets: Mapping[str, str] = MappingProxyType({})
     ) -> None:
         self._may_fail(f"write {configuration}")
         name = str(configuration)

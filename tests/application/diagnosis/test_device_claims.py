@@ -18,9 +18,9 @@ from tests.application.diagnosis.world import (
 )
 from webhook.application.diagnosis.facts import ALL_NODES, Facts, Neighbours, Unread
 from webhook.application.diagnosis.neighbours import DeviceClass
-from webhook.application.diagnosis.results import Result, Status
+from webhook.application.diagnosis.results import CheckStatus, Result
 from webhook.application.quotas import Quota
-from webhook.engine.claim_objects import Claim, Device, DeviceRequest
+from webhook.engine.claim_objects import Claim, DeviceRequest, RequestedDevice
 from webhook.engine.forms import Form
 from webhook.engine.policy import ClaimForm, Policy
 
@@ -46,7 +46,7 @@ def found(check: str, facts: Facts) -> list[Result]:
 
 
 def well(check: str, facts: Facts) -> bool:
-    return [one.status for one in found(check, facts)] == [Status.OK]
+    return [one.status for one in found(check, facts)] == [CheckStatus.OK]
 
 
 # Names.
@@ -87,7 +87,7 @@ def test_names_that_are_offered_once_are_well(facts: Facts) -> None:
 def test_of_two_classes_with_one_name_the_one_that_is_used_is_named(created: tuple[str, str], used: str) -> None:
     classes = [a_class(name, created=at) for name, at in zip("ab", created, strict=True)]
     (one,) = found("device-classes", named(*reversed(classes), a_class("c", MIG)))
-    assert (one.status, one.seen) == (Status.WARN, f"DeviceClasses a, b have one extendedResourceName, {GPU}")
+    assert (one.status, one.seen) == (CheckStatus.WARN, f"DeviceClasses a, b have one extendedResourceName, {GPU}")
     other = {"a": "b", "b": "a"}[used]
     assert one.means == f"pods that request it get devices of {used}, the newest; never of {other}"
 
@@ -96,7 +96,7 @@ def test_of_two_classes_with_one_name_the_one_that_is_used_is_named(created: tup
 def test_a_node_that_offers_a_name_both_ways_is_named(where: frozenset[str]) -> None:
     facts = named(a_class(), on={CLASS: where}, nodes=[a_node("a", {GPU: 8})])
     (one,) = found("device-classes", facts)
-    assert one.status is Status.WARN
+    assert one.status is CheckStatus.WARN
     assert one.seen == f"node a offers {GPU} by a device plugin and by DeviceClass {CLASS} ({CLASS})"
 
 
@@ -109,7 +109,7 @@ TEMPLATES = "resourceclaimtemplates.resource.k8s.io (v1, v1beta2, v1beta1, v1alp
 
 
 def a_claim(*classes: str) -> Claim:
-    return Claim(tuple(DeviceRequest(f"r{index}", (Device(name),)) for index, name in enumerate(classes)))
+    return Claim(tuple(DeviceRequest(f"r{index}", (RequestedDevice(name),)) for index, name in enumerate(classes)))
 
 
 def listing(policy: Policy, *, value: str = "whole", **fields: Any) -> Facts:
@@ -168,21 +168,21 @@ def test_policies_whose_templates_can_be_used_are_well(facts: Facts) -> None:
 )
 def test_what_keeps_a_policy_from_making_claims_is_named(facts: Facts, seen: str, means: str) -> None:
     (one,) = found("claim-templates", facts)
-    assert (one.status, one.seen) == (Status.WARN, seen)
+    assert (one.status, one.seen) == (CheckStatus.WARN, seen)
     assert means in one.means
 
 
 def test_a_cluster_without_claims_fails_policies_that_make_them() -> None:
     absent = Unread("list x", f"the API server has no {TEMPLATES}", forbidden=False, absent=TEMPLATES)
     (one,) = found("claim-templates", listing(PLAIN, claim_templates=absent, device_classes=absent))
-    assert one.status is Status.FAIL
+    assert one.status is CheckStatus.FAIL
     assert one.seen == f"the API server has no {TEMPLATES}, and policy whole lists claims"
 
 
 def test_templates_that_may_not_be_listed_are_unknown() -> None:
     forbidden = Unread("list resourceclaimtemplates", "is forbidden", forbidden=True)
     (one,) = found("claim-templates", listing(PLAIN, claim_templates=forbidden))
-    assert one.status is Status.UNKNOWN
+    assert one.status is CheckStatus.UNKNOWN
     assert one.fix.endswith("list resourceclaimtemplates")
 
 
@@ -228,5 +228,5 @@ def test_quotas_with_room_for_claims_are_well(facts: Facts) -> None:
 )
 def test_a_quota_on_claims_that_is_used_up_is_named(key: str, used: str, hard: str, value: str) -> None:
     (one,) = found("claim-quotas", limited(key, used, hard, value=value))
-    assert one.status is Status.WARN
+    assert one.status is CheckStatus.WARN
     assert one.seen == f"ResourceQuota q in namespace team-a is used up: {key}: {used} of {hard}"

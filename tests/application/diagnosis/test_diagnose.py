@@ -8,14 +8,14 @@ import pytest
 from tests.application.diagnosis.world import MANIFEST, complete, documents, healthy, troubled
 from webhook.application.diagnosis.diagnose import CHECKS, diagnose
 from webhook.application.diagnosis.facts import Facts, Neighbours, Unread
-from webhook.application.diagnosis.results import Result, Status, listed, worst
+from webhook.application.diagnosis.results import CheckStatus, Result, listed, worst
 
 READ = {field.name for field in dataclasses.fields(Facts)} - {"now", "namespace", "name", "contacts", "probe"}
 
 
 def test_every_check_of_the_charts_own_objects_is_well() -> None:
     found = diagnose(healthy())
-    assert {result.status for result in found} == {Status.OK}, troubled(healthy())
+    assert {result.status for result in found} == {CheckStatus.OK}, troubled(healthy())
     assert [result.check for result in found] == [check.id for check in CHECKS if check.id != "probe"]
     assert complete(found)
 
@@ -27,9 +27,9 @@ def test_a_fact_that_cannot_be_read_makes_checks_unknown_and_never_fails(fact: s
     if fact == "neighbours":
         value = Neighbours(**dict.fromkeys([one.name for one in dataclasses.fields(Neighbours)], unread))
     found = diagnose(healthy(**{fact: value}))
-    assert {result.status for result in found} <= {Status.OK, Status.UNKNOWN}
+    assert {result.status for result in found} <= {CheckStatus.OK, CheckStatus.UNKNOWN}
     assert complete(found)
-    unsure = [result for result in found if result.status is Status.UNKNOWN]
+    unsure = [result for result in found if result.status is CheckStatus.UNKNOWN]
     assert unsure
     assert all("list secrets of kings" in r.fix or "--config" in r.fix for r in unsure), unsure
 
@@ -39,7 +39,7 @@ def test_what_failed_for_another_reason_than_rights_names_no_right() -> None:
         r for r in diagnose(healthy(nodes=Unread("list nodes", "GET: 500", forbidden=False))) if r.check == "nodes"
     ]
     # Without labelled namespaces nothing is asked of nodes, and nothing is unknown for lack of them.
-    assert (result.status, result.fix) == (Status.UNKNOWN, "fix what the API server reports, and run doctor again")
+    assert (result.status, result.fix) == (CheckStatus.UNKNOWN, "fix what the API server reports, and run doctor again")
 
 
 def test_ids_are_unique_and_every_check_says_what_it_is_about() -> None:
@@ -49,8 +49,14 @@ def test_ids_are_unique_and_every_check_says_what_it_is_about() -> None:
 
 
 def test_results_are_counted_the_worst_first() -> None:
-    found = [Result("a", status, "", "", "") for status in (Status.OK, Status.FAIL, Status.OK)]
-    assert list(worst(found)) == [Status.FAIL, Status.WARN, Status.UNKNOWN, Status.SKIPPED, Status.OK]
+    found = [Result("a", status, "", "", "") for status in (CheckStatus.OK, CheckStatus.FAIL, CheckStatus.OK)]
+    assert list(worst(found)) == [
+        CheckStatus.FAIL,
+        CheckStatus.WARN,
+        CheckStatus.UNKNOWN,
+        CheckStatus.SKIPPED,
+        CheckStatus.OK,
+    ]
     assert list(worst(found).values()) == [1, 0, 0, 0, 2]
 
 

@@ -19,7 +19,7 @@ from tests.application.diagnosis.world import (
     with_fields,
 )
 from webhook.application.diagnosis.facts import Facts, Unread
-from webhook.application.diagnosis.results import Status
+from webhook.application.diagnosis.results import CheckStatus
 from webhook.application.diagnosis.webhooks import Webhook
 
 FILE = "apiVersion: gpuwarden.io/v1\nkind: Configuration\nmode: enforce\n"
@@ -57,7 +57,7 @@ def by_name(operator: str, *values: str) -> Json:
     return {"key": NAME, "operator": operator, "values": list(values)}
 
 
-def troubles(facts: Facts) -> dict[str, Status]:
+def troubles(facts: Facts) -> dict[str, CheckStatus]:
     """Every check that isn't well, but for the nodes: the cluster of these tests has none with GPUs."""
     return {check: status for check, status in troubled(facts).items() if check != "nodes"}
 
@@ -90,7 +90,7 @@ CLOSED_EXCEPT = [
     ],
 )  # fmt: skip
 def test_what_is_denied_while_nobody_answers_and_what_is_not_denied_at_all_are_well(facts: Facts) -> None:
-    assert the_result(facts, "guard").status is Status.OK
+    assert the_result(facts, "guard").status is CheckStatus.OK
 
 
 def test_in_audit_mode_nothing_is_denied() -> None:
@@ -116,7 +116,7 @@ def test_in_audit_mode_nothing_is_denied() -> None:
     ],
 )
 def test_deny_that_does_not_hold_while_nobody_answers_is_warned_of_by_namespace(facts: Facts, where: str) -> None:
-    assert troubles(facts) == {"guard": Status.WARN}
+    assert troubles(facts) == {"guard": CheckStatus.WARN}
     (result,) = found = results(facts, "guard")
     assert result.seen.startswith(f"visibleDevices is deny in {where}, and failurePolicy of guard")
     assert result.seen.endswith(".gpuwarden.io is Ignore")
@@ -126,24 +126,24 @@ def test_deny_that_does_not_hold_while_nobody_answers_is_warned_of_by_namespace(
 
 def test_a_label_that_cannot_be_read_denies_as_the_strictest_policy_and_is_named() -> None:
     facts = guards(healthy(configuration=TEAM, namespaces=namespaces(vision="taem")), *CLOSED_FOR_TEAM)
-    assert troubles(facts) == {"labels": Status.FAIL, "guard": Status.WARN}
+    assert troubles(facts) == {"labels": CheckStatus.FAIL, "guard": CheckStatus.WARN}
     assert "in namespace vision, and" in the_result(facts, "guard").seen
 
 
 def test_deny_without_a_webhook_that_is_asked_is_a_failure() -> None:
     facts = guards(healthy(configuration=TEAM, namespaces=namespaces(vision="team")))
-    assert troubles(facts) == {"guard": Status.FAIL}
+    assert troubles(facts) == {"guard": CheckStatus.FAIL}
     assert "no webhook is sent these pods" in the_result(facts, "guard").seen
 
 
 def test_a_guard_that_fails_closed_though_nothing_is_denied_is_warned_of() -> None:
     facts = validating(healthy(), "guard", failurePolicy="Fail")
-    assert troubles(facts) == {"guard": Status.WARN}
+    assert troubles(facts) == {"guard": CheckStatus.WARN}
     assert "and no policy denies" in the_result(facts, "guard").seen
 
 
 def test_an_exempt_namespace_that_depends_on_gpuwarden_is_warned_of() -> None:
     """Only the ConfigMap knows of it: the webhook was rendered before."""
     facts = guards(healthy(configuration=TEAM), *[("Fail", [by_name("NotIn", "rook-ceph")])])
-    assert troubles(facts) == {"guard": Status.WARN}
+    assert troubles(facts) == {"guard": CheckStatus.WARN}
     assert the_result(facts, "guard").seen.endswith("is sent pods of exempt namespaces: gpu-operator")

@@ -10,7 +10,7 @@ import pytest
 from tests.application.diagnosis.world import Json, configured, healthy, results, the_result
 from webhook.application.diagnosis.documents import AdmissionPolicy
 from webhook.application.diagnosis.facts import Facts
-from webhook.application.diagnosis.results import Status
+from webhook.application.diagnosis.results import CheckStatus
 from webhook.application.in_tree import compiled
 
 KINDS = ("MutatingAdmissionPolicy", "ValidatingAdmissionPolicy")
@@ -32,12 +32,12 @@ def installed(change: Callable[[list[Json]], object] = lambda _: None, *, alone:
 def test_without_admission_policies_of_ours_all_is_well() -> None:
     assert the_result(healthy(), "in-tree").seen.startswith("the webhooks decide every pod")
     others = msgspec.convert({"metadata": {"name": "x"}, "spec": {}}, AdmissionPolicy)
-    assert the_result(healthy(in_tree={KINDS[0]: [others]}), "in-tree").status is Status.OK
+    assert the_result(healthy(in_tree={KINDS[0]: [others]}), "in-tree").status is CheckStatus.OK
 
 
 def test_who_decides_is_said() -> None:
     together = the_result(installed(), "in-tree")
-    assert together.status is Status.OK
+    assert together.status is CheckStatus.OK
     assert "mps" in together.seen
     assert together.seen.endswith("the webhooks decide all other pods")
     alone = dataclasses.replace(installed(alone=True), mutating=None, validating=None)
@@ -66,5 +66,5 @@ def other_order(objects: list[Json]) -> None:
 )
 def test_differences_are_named(change: Callable[[list[Json]], object], seen: str) -> None:
     found = [one for one in results(installed(change), "in-tree") if one.seen == seen]
-    assert [one.status for one in found] == [Status.WARN]
+    assert [one.status for one in found] == [CheckStatus.WARN]
     assert "docs/how-to/in-tree.md" in found[0].fix

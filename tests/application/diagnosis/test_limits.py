@@ -18,7 +18,7 @@ from tests.application.diagnosis.world import (
     the_result,
 )
 from webhook.application.diagnosis.facts import Unread
-from webhook.application.diagnosis.results import Result, Status
+from webhook.application.diagnosis.results import CheckStatus, Result
 from webhook.application.limit_ranges import LimitRange
 from webhook.engine.forms import Form
 from webhook.engine.policy import Policy
@@ -63,7 +63,7 @@ def found(policy: str, *ranges: LimitRange, **changes: Any) -> list[Result]:
 )
 def test_these_are_in_nobodys_way(policy: str, items: list[Json]) -> None:
     (result,) = found(policy, a_limit_range("team-a", *items))
-    assert result.status is Status.OK, result
+    assert result.status is CheckStatus.OK, result
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_these_are_in_nobodys_way(policy: str, items: list[Json]) -> None:
 )
 def test_what_is_in_the_way_is_told_with_what_becomes_of_pods(policy: str, item: Json, means: str) -> None:
     (result,) = found(policy, a_limit_range("team-a", item, name="gpus"))
-    assert (result.status, result.means) == (Status.WARN, means)
+    assert (result.status, result.means) == (CheckStatus.WARN, means)
     assert result.seen.startswith(f"namespace team-a: LimitRange gpus (type {item['type']}) sets ")
     assert complete([result])
 
@@ -183,13 +183,13 @@ def test_a_bound_that_no_pod_is_within_comes_with_the_one_that_pods_are_within(i
 def test_a_ratio_is_not_met_by_a_default_of_nothing() -> None:
     item = container(default={GPU: "0"}, maxLimitRequestRatio={GPU: "1"})
     (result,) = found("shared", a_limit_range("team-a", item))
-    assert result.status is Status.WARN
+    assert result.status is CheckStatus.WARN
     assert "maxLimitRequestRatio for nvidia.com/gpu" in result.seen
     assert "default" not in result.fix
 
 
-@pytest.mark.parametrize(("limit", "status"), [(2, Status.OK), (1, Status.WARN)])
-def test_what_the_policy_permits_is_what_a_minimum_is_held_against(limit: int, status: Status) -> None:
+@pytest.mark.parametrize(("limit", "status"), [(2, CheckStatus.OK), (1, CheckStatus.WARN)])
+def test_what_the_policy_permits_is_what_a_minimum_is_held_against(limit: int, status: CheckStatus) -> None:
     facts = healthy(
         configuration=configured(policies={"team": Policy("team", forms=(Form(),), max_per_pod=limit)}),
         namespaces=namespaces(team_a="team"),
@@ -208,7 +208,7 @@ def test_a_default_of_nothing_is_no_way_out_of_a_minimum() -> None:
 
 def test_a_default_of_nothing_in_one_limit_range_serves_the_others_but_for_a_minimum() -> None:
     zero = a_limit_range("team-a", container(default={GPU: "0"}), name="zero")
-    assert found("shared", zero, a_limit_range("team-a", pod(max={GPU: "4"})))[0].status is Status.OK
+    assert found("shared", zero, a_limit_range("team-a", pod(max={GPU: "4"})))[0].status is CheckStatus.OK
     (result,) = found("shared", zero, a_limit_range("team-a", pod(min={GPU: "1"})))
     assert "minimum" in result.means
 
@@ -232,7 +232,7 @@ def test_a_default_of_the_policys_own_name_is_told_where_another_limit_range_hid
 ) -> None:
     """LimitRanger records on the pod what the last of them set, so the default can't be told from a request of the user's."""
     (result,) = found(policy, a_limit_range("team-a", item), a_limit_range("team-a", other, name="others"))
-    assert (result.status is not Status.OK) is told
+    assert (result.status is not CheckStatus.OK) is told
     if told:
         assert f"a container that requests {GPU} gets {SHARED} beside it, and its pod is denied" in str(result)
         assert "write all defaults of the namespace into one LimitRange" in result.fix
@@ -248,13 +248,13 @@ def test_namespaces_are_judged_apart_and_exempt_ones_not_at_all() -> None:
 
 def test_without_renaming_a_limit_range_counts_what_it_did() -> None:
     ranges = a_limit_range("team-a", container(max={GPU: "1"}))
-    assert found("shared", ranges, configuration=configured(plugin=False))[0].status is Status.OK
+    assert found("shared", ranges, configuration=configured(plugin=False))[0].status is CheckStatus.OK
 
 
 def test_limit_ranges_that_cannot_be_read_are_unknown() -> None:
     (result,) = results(healthy(limit_ranges=Unread("list limitranges", "no", forbidden=True)), "limitranges")
     assert (result.status, result.fix) == (
-        Status.UNKNOWN,
+        CheckStatus.UNKNOWN,
         "grant the user who runs doctor the permission: list limitranges",
     )
 
@@ -273,7 +273,7 @@ def test_a_quota_key_that_counts_nothing_is_told_in_every_namespace(
 ) -> None:
     facts = healthy(namespaces=namespaces(team_a=policy), quotas=[a_quota("team-a", **hard)])
     result = the_result(facts, "quotas")
-    assert (result.status, result.fix) == (Status.WARN, f"set {instead} instead")
+    assert (result.status, result.fix) == (CheckStatus.WARN, f"set {instead} instead")
     assert result.seen == f"ResourceQuota q in namespace team-a sets {', '.join(sorted(hard))}"
 
 
@@ -282,4 +282,4 @@ def test_a_quota_key_that_counts_nothing_is_told_in_every_namespace(
 )
 def test_keys_that_count_or_name_no_gpu_are_not(hard: dict[str, str]) -> None:
     facts = healthy(namespaces=namespaces(team_a="exclusive"), quotas=[a_quota("team-a", **hard)])
-    assert the_result(facts, "quotas").status is Status.OK
+    assert the_result(facts, "quotas").status is CheckStatus.OK

@@ -9,7 +9,7 @@ import pytest
 from tests.application.diagnosis.world import complete, configured, healthy, namespaces, results, troubled
 from webhook.application.diagnosis.facts import Facts
 from webhook.application.diagnosis.namespace_restrictions import NODE_SELECTOR, TOLERATIONS
-from webhook.application.diagnosis.results import Status
+from webhook.application.diagnosis.results import CheckStatus
 from webhook.engine.pods import Toleration
 from webhook.engine.policy import Policy, built_in
 
@@ -59,7 +59,7 @@ def test_a_policy_that_adds_no_toleration_meets_no_list(policy: str) -> None:
 def test_a_list_that_lacks_it_is_warned_of(permitted: list[Any]) -> None:
     facts = restricted("mps", tolerations=json.dumps(permitted))
     (result,) = results(facts, CHECK)
-    assert result.status is Status.WARN
+    assert result.status is CheckStatus.WARN
     assert result.seen.startswith("namespace team: annotation scheduler.alpha.kubernetes.io/tolerationsWhitelist")
     assert json.dumps(OURS, separators=(",", ":")) in result.fix
     assert complete([result])
@@ -85,7 +85,7 @@ def test_a_policys_own_tolerations_are_held_against_it_too(own: Toleration, list
 
 def test_an_annotation_that_can_not_be_read_is_warned_of() -> None:
     (result,) = results(restricted("mps", tolerations="[{"), CHECK)
-    assert (result.status, "not a list of tolerations" in result.seen) == (Status.WARN, True)
+    assert (result.status, "not a list of tolerations" in result.seen) == (CheckStatus.WARN, True)
     assert complete([result])
 
 
@@ -96,7 +96,7 @@ def test_nodes_that_the_policy_can_live_with_are_well(selector: str) -> None:
 
 def test_other_nodes_are_warned_of() -> None:
     (result,) = results(restricted("mps", nodes=f"pool=gpu,{STRATEGY}=time-slicing"), CHECK)
-    assert result.status is Status.WARN
+    assert result.status is CheckStatus.WARN
     assert f"{STRATEGY}=time-slicing" in result.seen
     assert complete([result])
 
@@ -105,5 +105,5 @@ def test_a_namespace_without_a_label_goes_by_the_default() -> None:
     text = "apiVersion: gpuwarden.io/v1\nkind: Configuration\ndefaults: {enforce: mps}\n"
     there = dataclasses.replace(namespaces(), restricting={"bare": {TOLERATIONS: '[{"key": "a"}]'}})
     facts = healthy(namespaces=there, configuration=configured(text))
-    assert [result.status for result in results(facts, CHECK)] == [Status.WARN]
+    assert [result.status for result in results(facts, CHECK)] == [CheckStatus.WARN]
     assert CHECK not in troubled(healthy(namespaces=there))

@@ -26,7 +26,7 @@ from webhook.application.diagnosis.neighbours import (
     NodePool,
     Program,
 )
-from webhook.application.diagnosis.results import Result, Status
+from webhook.application.diagnosis.results import CheckStatus, Result
 from webhook.application.plugin_configuration import PluginFile
 
 MIG = "nvidia.com/mig-1g.5gb"
@@ -44,7 +44,7 @@ def the_only(facts: Facts, check: str) -> Result:
 def warned(facts: Facts, check: str) -> list[str]:
     found = results(facts, check)
     assert complete(found)
-    assert {one.status for one in found} == {Status.WARN}
+    assert {one.status for one in found} == {CheckStatus.WARN}
     return [one.seen for one in found]
 
 
@@ -60,20 +60,20 @@ OF_KINDS = {
 
 @pytest.mark.parametrize("check", OF_KINDS)
 def test_what_is_not_there_is_said_and_is_well(check: str) -> None:
-    assert the_only(beside(), check).status is Status.OK
+    assert the_only(beside(), check).status is CheckStatus.OK
 
 
 @pytest.mark.parametrize(("check", "fact"), OF_KINDS.items())
 def test_what_may_not_be_read_is_unknown(check: str, fact: str) -> None:
     result = the_only(beside(**{fact: Unread("list things", "forbidden", forbidden=True)}), check)
-    assert result.status is Status.UNKNOWN
+    assert result.status is CheckStatus.UNKNOWN
     assert result.fix == "grant the user who runs doctor the permission: list things"
 
 
 @pytest.mark.parametrize(("check", "fact"), OF_KINDS.items())
 def test_a_kind_that_the_api_server_does_not_have_is_skipped(check: str, fact: str) -> None:
     result = the_only(beside(**{fact: Unread("list things", "no", forbidden=False, absent="things.x (v1)")}), check)
-    assert (result.status, result.seen) == (Status.SKIPPED, "not checked: the API server has no things.x (v1)")
+    assert (result.status, result.seen) == (CheckStatus.SKIPPED, "not checked: the API server has no things.x (v1)")
     assert result.means
     assert check in {one.id for one in CHECKS}
 
@@ -88,7 +88,7 @@ def sliced(**fields: Any) -> Json:
 
 def test_a_valid_plugin_file_is_well() -> None:
     result = the_only(beside(plugin_files=[PluginFile("ConfigMap gpu/c, key any", sliced())]), "device-plugin-config")
-    assert (result.status, "1 configuration files" in result.seen) == (Status.OK, True)
+    assert (result.status, "1 configuration files" in result.seen) == (CheckStatus.OK, True)
 
 
 def test_what_the_plugin_rejects_fails_and_what_it_ignores_warns() -> None:
@@ -101,17 +101,17 @@ def test_what_the_plugin_rejects_fails_and_what_it_ignores_warns() -> None:
     )
     assert complete(found)
     assert [(r.status, r.seen.split(" sharing.timeSlicing.")[-1]) for r in found] == [
-        (Status.WARN, "renameByDefault is false"),
-        (Status.FAIL, "resources[0].replicas is 1"),
-        (Status.WARN, "resources[0].devices selects devices"),
-        (Status.WARN, "ConfigMap gpu/c, key b: line 1: …"),
+        (CheckStatus.WARN, "renameByDefault is false"),
+        (CheckStatus.FAIL, "resources[0].replicas is 1"),
+        (CheckStatus.WARN, "resources[0].devices selects devices"),
+        (CheckStatus.WARN, "ConfigMap gpu/c, key b: line 1: …"),
     ]
 
 
 def test_without_a_usable_configuration_only_the_name_is_not_compared() -> None:
     files = [PluginFile("ConfigMap gpu/c, key a", sliced(renameByDefault=False))]
     facts = healthy(configuration=BadConfiguration(("bad",)), neighbours=Neighbours(plugin_files=files))
-    assert the_only(facts, "device-plugin-config").status is Status.OK
+    assert the_only(facts, "device-plugin-config").status is CheckStatus.OK
 
 
 # dcgm-exporter.
@@ -141,7 +141,7 @@ def exporter(*args: str, **env: str) -> Program:
     ],
 )
 def test_an_exporter_that_knows_the_names_is_well(policy: str, one: Program) -> None:
-    assert the_only(beside(policy, exporters=[one]), "dcgm-exporter").status is Status.OK
+    assert the_only(beside(policy, exporters=[one]), "dcgm-exporter").status is CheckStatus.OK
 
 
 @pytest.mark.parametrize(
@@ -178,8 +178,8 @@ def test_a_setting_from_another_object_is_unknown() -> None:
     document = msgspec.to_builtins(one)
     document["spec"]["template"]["spec"]["containers"][1]["env"].append(variable)
     found = msgspec.convert(document, Program)
-    assert the_only(beside(exporters=[found]), "dcgm-exporter").status is Status.UNKNOWN
-    assert the_only(beside("exclusive", exporters=[found]), "dcgm-exporter").status is Status.OK
+    assert the_only(beside(exporters=[found]), "dcgm-exporter").status is CheckStatus.UNKNOWN
+    assert the_only(beside("exclusive", exporters=[found]), "dcgm-exporter").status is CheckStatus.OK
 
 
 # ResourceSlices with devices for several pods.
@@ -205,7 +205,7 @@ OF_NVIDIA = "device.driver == 'gpu.nvidia.com'"
 )
 def test_classes_that_keep_the_promise_are_well(policy: str, one: DeviceClass, drivers: set[str]) -> None:
     facts = beside(policy, device_classes=[one], shared_by=frozenset(drivers))
-    assert the_only(facts, "shared-devices").status is Status.OK
+    assert the_only(facts, "shared-devices").status is CheckStatus.OK
 
 
 @pytest.mark.parametrize(("policy", "one"), [("exclusive", a_class(GPU, OF_NVIDIA)), ("mig-1g.5gb", a_class(MIG))])
@@ -229,14 +229,14 @@ EKS = {"k8s.amazonaws.com/accelerator": "nvidia-tesla-t4"}
     ],
 )
 def test_nodes_that_the_autoscaler_knows_are_well(node: Any) -> None:
-    assert the_only(beside(nodes=[node], autoscalers=["x"]), "cluster-autoscaler").status is Status.OK
+    assert the_only(beside(nodes=[node], autoscalers=["x"]), "cluster-autoscaler").status is CheckStatus.OK
 
 
 def test_nodes_that_offer_other_names_alone_are_unready_to_the_autoscaler() -> None:
     nodes = [a_node("a", {SHARED: 8, GPU: 0}, **EKS), a_node("b", {MIG: 2}, **EKS), a_node("c", {GPU: 1}, **EKS)]
     (seen,) = warned(beside(nodes=nodes, autoscalers=["Deployment kube-system/ca"]), "cluster-autoscaler")
     assert "node a, b has label k8s.amazonaws.com/accelerator and offers" in seen
-    assert the_only(beside(nodes=nodes), "cluster-autoscaler").status is Status.OK
+    assert the_only(beside(nodes=nodes), "cluster-autoscaler").status is CheckStatus.OK
 
 
 # Karpenter.
@@ -274,7 +274,7 @@ CATEGORY = "karpenter.k8s.aws/instance-category"
 )
 def test_pools_that_admit_what_is_needed_are_well(policy: str, pool: NodePool, overlay: set[str]) -> None:
     facts = beside(policy, node_pools=[pool], overlay_resources=frozenset(overlay))
-    assert the_only(facts, "karpenter").status is Status.OK
+    assert the_only(facts, "karpenter").status is CheckStatus.OK
 
 
 @pytest.mark.parametrize(
@@ -300,7 +300,7 @@ def test_whole_gpus_next_to_shared_ones_need_no_label_of_a_pool() -> None:
         namespaces=namespaces(team_a="exclusive"),
         neighbours=Neighbours(node_pools=[a_pool()]),
     )
-    assert the_only(facts, "karpenter").status is Status.OK
+    assert the_only(facts, "karpenter").status is CheckStatus.OK
 
 
 @pytest.mark.parametrize(
@@ -350,7 +350,7 @@ TO_CREDITS = [{"input": name, "strategy": "Replace", "outputs": {"example.com/cr
     ],
 )
 def test_queues_that_cover_the_names_are_well(policy: str, has: Json) -> None:
-    assert the_only(beside(policy, **has), "kueue").status is Status.OK
+    assert the_only(beside(policy, **has), "kueue").status is CheckStatus.OK
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from tests.application.diagnosis.test_replicas_and_rights import with_arguments
 from tests.application.diagnosis.world import GPU, a_node, healthy, the_result
-from webhook.application.diagnosis.results import Status
+from webhook.application.diagnosis.results import CheckStatus
 
 BARE, LABELLED = a_node("bare", {GPU: 8}), a_node("labelled", {GPU: 8})
 LABELS_ONLY = a_node("without-devices", {}, **{"nvidia.com/gpu.present": "true"})
@@ -16,20 +16,23 @@ def test_all_are_selected() -> None:
 def test_some_are_not() -> None:
     facts = healthy(nodes=[BARE, LABELLED], selected_nodes=frozenset({"labelled"}))
     result = the_result(facts, "node-selectors")
-    assert (result.status, result.seen) == (Status.WARN, "no node selector selects node bare, which has GPUs")
+    assert (result.status, result.seen) == (CheckStatus.WARN, "no node selector selects node bare, which has GPUs")
     assert "denied under notOffered: deny" in result.means
 
 
 def test_none_is() -> None:
     result = the_result(healthy(nodes=[BARE, LABELLED]), "node-selectors")
-    assert (result.status, result.seen) == (Status.WARN, "no node selector selects node bare, labelled, which has GPUs")
+    assert (result.status, result.seen) == (
+        CheckStatus.WARN,
+        "no node selector selects node bare, labelled, which has GPUs",
+    )
     assert "reads all nodes every 5 minutes instead" in result.means
 
 
 def test_no_node_is_watched() -> None:
     facts = healthy(nodes=[BARE], deployment=with_arguments("serve", "--no-watch-nodes"))
-    assert the_result(facts, "node-selectors").status is Status.SKIPPED
-    assert the_result(healthy(nodes=[BARE], deployment=None), "node-selectors").status is Status.SKIPPED
+    assert the_result(facts, "node-selectors").status is CheckStatus.SKIPPED
+    assert the_result(healthy(nodes=[BARE], deployment=None), "node-selectors").status is CheckStatus.SKIPPED
 
 
 def test_every_selector_is_used() -> None:

@@ -22,8 +22,8 @@ from tests.application.diagnosis.world import (
     troubled,
     validating,
 )
-from webhook.application.diagnosis.facts import BadConfiguration, Namespaces
-from webhook.application.diagnosis.results import Status
+from webhook.application.diagnosis.facts import BadConfiguration, NamespaceFacts
+from webhook.application.diagnosis.results import CheckStatus
 from webhook.engine.fleet.shapes import GpuNode
 from webhook.engine.forms import parse
 from webhook.engine.policy import Policy
@@ -56,28 +56,35 @@ def test_a_configuration_that_cannot_be_used_fails_once_and_leaves_the_rest_unkn
     configuration: Any, says: str
 ) -> None:
     facts = healthy(configuration=configuration)
-    assert troubled(facts) == {"configuration": Status.FAIL, **dict.fromkeys(NEEDS_CONFIGURATION, Status.UNKNOWN)}
+    assert troubled(facts) == {
+        "configuration": CheckStatus.FAIL,
+        **dict.fromkeys(NEEDS_CONFIGURATION, CheckStatus.UNKNOWN),
+    }
     assert says in the_result(facts, "configuration").seen
 
 
-def labelled(**labels: str) -> Namespaces:
+def labelled(**labels: str) -> NamespaceFacts:
     """One namespace, team-a, with labels of ours."""
     ours = {f"gpuwarden.io/{key}": value for key, value in labels.items()}
     there = dict(namespaces().labels)
-    return Namespaces(9, {**there, "team-a": {NAME_LABEL: "team-a", **ours}})
+    return NamespaceFacts(9, {**there, "team-a": {NAME_LABEL: "team-a", **ours}})
 
 
 @pytest.mark.parametrize(
     ("labels", "status", "says"),
     [
-        ({"enforce": "any"}, Status.OK, ""),
-        ({"enforce": "mpss"}, Status.FAIL, 'metadata.labels[gpuwarden.io/enforce]: "mpss" is not a policy; did you mean "mps"'),
-        ({"warn": "mpss"}, Status.WARN, "metadata.labels[gpuwarden.io/warn]"),
-        ({"audit": "gke-mps-99"}, Status.WARN, 'did you mean "gke-mps-48"?'),
+        ({"enforce": "any"}, CheckStatus.OK, ""),
+        (
+            {"enforce": "mpss"},
+            CheckStatus.FAIL,
+            'metadata.labels[gpuwarden.io/enforce]: "mpss" is not a policy; did you mean "mps"',
+        ),
+        ({"warn": "mpss"}, CheckStatus.WARN, "metadata.labels[gpuwarden.io/warn]"),
+        ({"audit": "gke-mps-99"}, CheckStatus.WARN, 'did you mean "gke-mps-48"?'),
     ],
 )  # fmt: skip
 def test_a_label_that_names_no_policy_is_found_with_the_nearest(
-    labels: dict[str, str], status: Status, says: str
+    labels: dict[str, str], status: CheckStatus, says: str
 ) -> None:
     (result,) = results(healthy(namespaces=labelled(**labels)), "labels")
     assert result.status is status
@@ -103,47 +110,47 @@ def test_a_label_that_names_no_policy_is_found_with_the_nearest(
     ],
 )
 def test_a_mistyped_key_is_warned_of(labels: dict[str, str], annotations: dict[str, str], says: str, fix: str) -> None:
-    found = Namespaces(9, {**namespaces().labels, "team-a": labels}, {"team-a": annotations})
+    found = NamespaceFacts(9, {**namespaces().labels, "team-a": labels}, {"team-a": annotations})
     (result,) = results(healthy(namespaces=found), "labels")
-    assert (result.status, result.fix) == (Status.WARN, fix)
+    assert (result.status, result.fix) == (CheckStatus.WARN, fix)
     assert says in result.seen
     assert result.means == "it has no effect on the namespace's policy"
 
 
 def test_hundreds_of_mistyped_keys_are_counted_after_the_first_as_warnings() -> None:
     there = {f"t{number}": {"gpuwarden.io/enfroce": "mps"} for number in range(300)}
-    found = results(healthy(namespaces=Namespaces(300, there)), "labels")
-    assert {result.status for result in found} == {Status.WARN}
+    found = results(healthy(namespaces=NamespaceFacts(300, there)), "labels")
+    assert {result.status for result in found} == {CheckStatus.WARN}
     assert found[-1].seen == "280 more labels name no policy or have no effect"
 
 
 def test_labels_that_cannot_be_read_come_before_mistyped_keys() -> None:
     there = {"a": {"gpuwarden.io/enfroce": "mps"}, "b": {"gpuwarden.io/enforce": "mpss"}}
-    found = results(healthy(namespaces=Namespaces(2, there)), "labels")
-    assert [result.status for result in found] == [Status.FAIL, Status.WARN]
+    found = results(healthy(namespaces=NamespaceFacts(2, there)), "labels")
+    assert [result.status for result in found] == [CheckStatus.FAIL, CheckStatus.WARN]
 
 
 def test_each_bad_label_of_a_namespace_is_found() -> None:
     found = results(healthy(namespaces=labelled(enforce="x", warn="y", audit="any")), "labels")
-    assert [result.status for result in found] == [Status.FAIL, Status.WARN]
+    assert [result.status for result in found] == [CheckStatus.FAIL, CheckStatus.WARN]
 
 
 def test_hundreds_of_bad_labels_are_counted_after_the_first() -> None:
     found = results(healthy(namespaces=namespaces(**{f"t{n}": "mpss" for n in range(300)})), "labels")
     assert len(found) == 21
     assert found[-1].seen == "280 more labels name no policy or have no effect"
-    assert {result.status for result in found} == {Status.FAIL}
+    assert {result.status for result in found} == {CheckStatus.FAIL}
 
 
 def test_a_label_on_an_exempt_namespace_or_one_that_webhooks_leave_out_has_no_effect() -> None:
     facts = healthy(namespaces=namespaces(gpu_operator="mps"))
-    assert the_result(facts, "label-effects").status is Status.WARN
+    assert the_result(facts, "label-effects").status is CheckStatus.WARN
     assert "is labelled, but exempt" in the_result(facts, "label-effects").seen
     selector = {"matchExpressions": [{"key": NAME_LABEL, "operator": "In", "values": ["team-b"]}]}
     facts = healthy(namespaces=namespaces(team_a="any", team_b="any"))
     facts = validating(mutating(facts, None, namespaceSelector=selector), None, namespaceSelector=selector)
     (result,) = results(facts, "label-effects")
-    assert result.status is Status.WARN
+    assert result.status is CheckStatus.WARN
     assert "team-a is labelled, but the webhooks' namespaceSelector excludes it" in result.seen
 
 
@@ -178,7 +185,7 @@ GKE = a_node("e", {GPU: 4}, **{
 def test_some_node_must_offer_what_plain_requests_become(policy: str, fits: set[str] | None) -> None:
     for node in (SHARING, MPS, WHOLE, KEPT_NAME, PRODUCT_ONLY, MIG, MIG_KEPT, GKE):
         result = the_result(healthy(namespaces=namespaces(team_a=policy), nodes=[node]), "nodes")
-        expected = Status.OK if fits is None or node.name in fits else Status.WARN
+        expected = CheckStatus.OK if fits is None or node.name in fits else CheckStatus.WARN
         assert result.status is expected, (node.name, result)
 
 
@@ -196,23 +203,23 @@ def test_a_configured_policys_own_selector_counts_but_not_what_its_form_contradi
     assert mps
     pool = Policy("pool", (mps,), node_selector={"pool": "gpu", STRATEGY: "time-slicing"})
     facts = healthy(configuration=configured(policies={"pool": pool}), namespaces=namespaces(team_a="pool"))
-    assert the_result(dataclasses.replace(facts, nodes=[MPS]), "nodes").status is Status.WARN
+    assert the_result(dataclasses.replace(facts, nodes=[MPS]), "nodes").status is CheckStatus.WARN
     in_pool = a_node("m", {SHARED: 8}, **{STRATEGY: "mps", "pool": "gpu"})
-    assert the_result(dataclasses.replace(facts, nodes=[in_pool]), "nodes").status is Status.OK
+    assert the_result(dataclasses.replace(facts, nodes=[in_pool]), "nodes").status is CheckStatus.OK
 
 
 def test_what_device_classes_or_an_autoscaler_offer_no_node_need_offer() -> None:
     facts = healthy(namespaces=namespaces(team_a="mps"), nodes=[WHOLE])
-    assert the_result(facts, "nodes").status is Status.WARN
-    assert the_result(dataclasses.replace(facts, classes=frozenset({SHARED})), "nodes").status is Status.OK
+    assert the_result(facts, "nodes").status is CheckStatus.WARN
+    assert the_result(dataclasses.replace(facts, classes=frozenset({SHARED})), "nodes").status is CheckStatus.OK
     expected = configured(HEADER + "fleet: {expected: [mps]}\n")
-    assert the_result(dataclasses.replace(facts, configuration=expected), "nodes").status is Status.OK
+    assert the_result(dataclasses.replace(facts, configuration=expected), "nodes").status is CheckStatus.OK
 
 
 def test_a_node_whose_mig_configuration_failed_is_warned_of() -> None:
     failed = a_node("broken", {"nvidia.com/mig-1g.5gb": 7}, **{"nvidia.com/mig.config.state": "failed"})
     found = results(healthy(nodes=[failed, MIG]), "mig-strategy")
-    assert [result.status for result in found] == [Status.WARN, Status.OK]
+    assert [result.status for result in found] == [CheckStatus.WARN, CheckStatus.OK]
     assert found[0].seen.startswith("the MIG manager could not configure node broken")
     assert complete(found)
 
@@ -220,35 +227,35 @@ def test_a_node_whose_mig_configuration_failed_is_warned_of() -> None:
 def test_the_default_policy_is_in_use_by_every_namespace_without_a_label() -> None:
     facts = healthy(configuration=configured(HEADER + "defaults: {enforce: mps}\n"))
     result = the_result(facts, "nodes")
-    assert (result.status, "every unlabelled namespace" in result.means) == (Status.WARN, True)
+    assert (result.status, "every unlabelled namespace" in result.means) == (CheckStatus.WARN, True)
 
 
 def test_exempt_namespaces_and_unreadable_labels_ask_for_no_node() -> None:
     facts = healthy(namespaces=namespaces(gpu_operator="mps", team_a="mpss"))
-    assert the_result(facts, "nodes").status is Status.OK
+    assert the_result(facts, "nodes").status is CheckStatus.OK
 
 
 @pytest.mark.parametrize(
     ("renames", "nodes", "status"),
     [
-        (True, [], Status.OK),
-        (False, [WHOLE, MIG, GKE], Status.OK),
-        (True, [SHARING, MPS], Status.OK),
-        (False, [SHARING, WHOLE], Status.FAIL),
-        (False, [SHARING, KEPT_NAME], Status.WARN),
-        (False, [KEPT_NAME, PRODUCT_ONLY, MIG_KEPT], Status.OK),
-        (True, [KEPT_NAME], Status.FAIL),
-        (True, [PRODUCT_ONLY], Status.FAIL),
-        (True, [MIG_KEPT], Status.FAIL),
-        (True, [SHARING, PRODUCT_ONLY], Status.WARN),
-        (True, [a_node("down", {}, **{STRATEGY: "mps"})], Status.OK),
+        (True, [], CheckStatus.OK),
+        (False, [WHOLE, MIG, GKE], CheckStatus.OK),
+        (True, [SHARING, MPS], CheckStatus.OK),
+        (False, [SHARING, WHOLE], CheckStatus.FAIL),
+        (False, [SHARING, KEPT_NAME], CheckStatus.WARN),
+        (False, [KEPT_NAME, PRODUCT_ONLY, MIG_KEPT], CheckStatus.OK),
+        (True, [KEPT_NAME], CheckStatus.FAIL),
+        (True, [PRODUCT_ONLY], CheckStatus.FAIL),
+        (True, [MIG_KEPT], CheckStatus.FAIL),
+        (True, [SHARING, PRODUCT_ONLY], CheckStatus.WARN),
+        (True, [a_node("down", {}, **{STRATEGY: "mps"})], CheckStatus.OK),
     ],
 )
-def test_rename_by_default_must_be_the_device_plugins(renames: bool, nodes: list[GpuNode], status: Status) -> None:  # noqa: FBT001 - a parameter of the table
+def test_rename_by_default_must_be_the_device_plugins(renames: bool, nodes: list[GpuNode], status: CheckStatus) -> None:  # noqa: FBT001 - a parameter of the table
     result = the_result(healthy(configuration=configured(plugin=renames), nodes=nodes), "rename-by-default")
     assert result.status is status, result
     assert complete([result])
-    if status is Status.FAIL:
+    if status is CheckStatus.FAIL:
         assert result.fix.startswith(f"set config.devicePlugin.renameByDefault to {str(not renames).lower()}")
 
 
@@ -274,34 +281,39 @@ PLUGIN = "devicePlugin: {migStrategy: single, products: [%s]}"
 @pytest.mark.parametrize(
     ("file", "nodes", "status", "says"),
     [
-        ("", [], Status.OK, "no node has a MIG strategy label or MIG slices"),
-        ("", [WHOLE, GKE], Status.OK, "no node has a MIG strategy label or MIG slices"),
-        ("", [MIG, READY_FOR_MIXED], Status.OK, "migStrategy is mixed, as on the nodes (2)"),
-        ("", [SLICED], Status.FAIL, "migStrategy is mixed in the configuration, and single on node single"),
-        ("", [READY_FOR_SINGLE], Status.FAIL, "single on node ready"),
-        ("", [MIG, SLICED], Status.FAIL, "single on node single"),
-        (PLUGIN % "", [SLICED], Status.OK, f"to select slices by model set config.devicePlugin.products to [{MODEL}]"),
-        (PLUGIN % "", [READY_FOR_SINGLE], Status.OK, "no node has MIG enabled now"),
-        ("", [UNUSABLE], Status.FAIL, "migStrategy is mixed in the configuration, and single on node unusable"),
+        ("", [], CheckStatus.OK, "no node has a MIG strategy label or MIG slices"),
+        ("", [WHOLE, GKE], CheckStatus.OK, "no node has a MIG strategy label or MIG slices"),
+        ("", [MIG, READY_FOR_MIXED], CheckStatus.OK, "migStrategy is mixed, as on the nodes (2)"),
+        ("", [SLICED], CheckStatus.FAIL, "migStrategy is mixed in the configuration, and single on node single"),
+        ("", [READY_FOR_SINGLE], CheckStatus.FAIL, "single on node ready"),
+        ("", [MIG, SLICED], CheckStatus.FAIL, "single on node single"),
+        (
+            PLUGIN % "",
+            [SLICED],
+            CheckStatus.OK,
+            f"to select slices by model set config.devicePlugin.products to [{MODEL}]",
+        ),
+        (PLUGIN % "", [READY_FOR_SINGLE], CheckStatus.OK, "no node has MIG enabled now"),
+        ("", [UNUSABLE], CheckStatus.FAIL, "migStrategy is mixed in the configuration, and single on node unusable"),
         (
             PLUGIN % MODEL,
             [SLICED, UNUSABLE],
-            Status.WARN,
+            CheckStatus.WARN,
             "the MIG configuration of node unusable is invalid under single",
         ),
-        (PLUGIN % MODEL, [SLICED, READY_FOR_SINGLE], Status.OK, f"products are [{MODEL}]"),
-        (PLUGIN % "NVIDIA-A30", [SLICED], Status.WARN, f"devicePlugin.products does not list {MODEL}"),
-        (PLUGIN % "", [MIG], Status.FAIL, "migStrategy is single in the configuration, and mixed on node g"),
-        (PLUGIN % "", [READY_FOR_MIXED], Status.FAIL, "mixed on node mixed"),
+        (PLUGIN % MODEL, [SLICED, READY_FOR_SINGLE], CheckStatus.OK, f"products are [{MODEL}]"),
+        (PLUGIN % "NVIDIA-A30", [SLICED], CheckStatus.WARN, f"devicePlugin.products does not list {MODEL}"),
+        (PLUGIN % "", [MIG], CheckStatus.FAIL, "migStrategy is single in the configuration, and mixed on node g"),
+        (PLUGIN % "", [READY_FOR_MIXED], CheckStatus.FAIL, "mixed on node mixed"),
         (
             PLUGIN % "",
             [a_node("odd", {GPU: 1}, **{STRATEGY_LABEL: "none"})],
-            Status.OK,
+            CheckStatus.OK,
             "no node has a MIG strategy label or MIG slices",
         ),
     ],
 )
-def test_the_mig_strategy_must_be_the_nodes(file: str, nodes: list[GpuNode], status: Status, says: str) -> None:
+def test_the_mig_strategy_must_be_the_nodes(file: str, nodes: list[GpuNode], status: CheckStatus, says: str) -> None:
     result = the_result(healthy(configuration=configured(HEADER + file), nodes=nodes), "mig-strategy")
 
     assert result.status is status, result
@@ -330,7 +342,7 @@ def test_a_node_of_slices_offers_only_those_under_strategy_single(policy: str, *
         configuration=configured(HEADER + PLUGIN % ""), namespaces=namespaces(team_a=policy), nodes=[SLICED]
     )
 
-    assert the_result(facts, "nodes").status is (Status.OK if fits else Status.WARN)
+    assert the_result(facts, "nodes").status is (CheckStatus.OK if fits else CheckStatus.WARN)
 
 
 @pytest.mark.parametrize(
@@ -352,22 +364,22 @@ def test_a_quota_on_a_name_that_pods_no_longer_have_limits_nothing(
 ) -> None:
     result = the_result(healthy(namespaces=namespaces(team_a=policy), quotas=[a_quota("team-a", **hard)]), "quotas")
     if missing is None:
-        assert result.status is Status.OK
+        assert result.status is CheckStatus.OK
     else:
-        assert (result.status, result.fix) == (Status.WARN, f"add {missing} to the ResourceQuota")
+        assert (result.status, result.fix) == (CheckStatus.WARN, f"add {missing} to the ResourceQuota")
 
 
 def test_two_quotas_of_a_namespace_count_together_and_those_of_exempt_ones_not() -> None:
     quotas = [a_quota("team-a", **{f"requests.{name}": "1"}) for name in (GPU, SHARED)]
     facts = healthy(namespaces=namespaces(team_a="shared"), quotas=quotas)
-    assert the_result(facts, "quotas").status is Status.OK
+    assert the_result(facts, "quotas").status is CheckStatus.OK
     facts = healthy(
         namespaces=namespaces(gpu_operator="shared"), quotas=[a_quota("gpu-operator", **{f"requests.{GPU}": "1"})]
     )
-    assert the_result(facts, "quotas").status is Status.OK
+    assert the_result(facts, "quotas").status is CheckStatus.OK
 
 
 def test_the_default_policys_quotas_are_judged_in_namespaces_without_a_label() -> None:
     configuration = configured(HEADER + "defaults: {enforce: shared}\n")
     facts = healthy(configuration=configuration, nodes=[SHARING], quotas=[a_quota("plain", **{f"requests.{GPU}": "1"})])
-    assert the_result(facts, "quotas").status is Status.WARN
+    assert the_result(facts, "quotas").status is CheckStatus.WARN

@@ -16,7 +16,7 @@ from tests.application.diagnosis.world import (
 from webhook.application.diagnosis import probe
 from webhook.application.diagnosis.documents import Probed, ProbedMetadata
 from webhook.application.diagnosis.facts import Attempt, Facts, Probe, Unread
-from webhook.application.diagnosis.results import Status
+from webhook.application.diagnosis.results import CheckStatus
 
 POLICY = "gpuwarden.io/policy"
 DENIED = Attempt(None, 'POST: 403 admission webhook "validate.gpuwarden.io" denied the request: container "probe": …')
@@ -33,7 +33,7 @@ def probed(enforce: str | None, plain: Attempt, two: Attempt = DENIED, namespace
     return dataclasses.replace(healthy(namespaces=namespaces()), probe=probe)
 
 
-def statuses(facts: Facts) -> list[Status]:
+def statuses(facts: Facts) -> list[CheckStatus]:
     found = results(facts, "probe")
     assert complete(found)
     return [result.status for result in found]
@@ -45,7 +45,7 @@ def statuses(facts: Facts) -> list[Status]:
      ("none", DENIED), ("mpss", DENIED), ("exclusive", AS_IT_IS)],
 )  # fmt: skip
 def test_answers_that_the_policy_gives_are_well(enforce: str | None, plain: Attempt) -> None:
-    assert statuses(probed(enforce, plain)) == [Status.OK, Status.OK]
+    assert statuses(probed(enforce, plain)) == [CheckStatus.OK, CheckStatus.OK]
 
 
 @pytest.mark.parametrize(
@@ -62,12 +62,12 @@ def test_answers_that_the_policy_gives_are_well(enforce: str | None, plain: Atte
 )
 def test_answers_that_the_policy_does_not_give_fail(enforce: str | None, plain: Attempt, says: str) -> None:
     result, _ = results(probed(enforce, plain), "probe")
-    assert result.status is Status.FAIL
+    assert result.status is CheckStatus.FAIL
     assert says in result.seen
 
 
 def test_a_shared_request_of_two_that_is_created_fails_in_a_namespace_without_a_label_too() -> None:
-    assert statuses(probed(None, AS_IT_IS, AS_IT_IS)) == [Status.OK, Status.FAIL]
+    assert statuses(probed(None, AS_IT_IS, AS_IT_IS)) == [CheckStatus.OK, CheckStatus.FAIL]
 
 
 @pytest.mark.parametrize(
@@ -81,20 +81,20 @@ def test_a_shared_request_of_two_that_is_created_fails_in_a_namespace_without_a_
 )
 def test_a_refusal_by_others_says_nothing_of_gpuwarden(refusal: str) -> None:
     attempt = Attempt(None, refusal)
-    assert statuses(probed("shared", attempt, attempt)) == [Status.UNKNOWN, Status.UNKNOWN]
+    assert statuses(probed("shared", attempt, attempt)) == [CheckStatus.UNKNOWN, CheckStatus.UNKNOWN]
 
 
 def test_audit_mode_and_namespaces_that_are_left_out_show_nothing() -> None:
     facts = dataclasses.replace(probed("shared", AS_IT_IS), configuration=audit_mode())
-    assert statuses(facts) == [Status.UNKNOWN]
-    assert statuses(probed("shared", AS_IT_IS, namespace="gpu-operator")) == [Status.UNKNOWN]
-    assert statuses(probed("shared", AS_IT_IS, namespace="kube-system")) == [Status.UNKNOWN]
+    assert statuses(facts) == [CheckStatus.UNKNOWN]
+    assert statuses(probed("shared", AS_IT_IS, namespace="gpu-operator")) == [CheckStatus.UNKNOWN]
+    assert statuses(probed("shared", AS_IT_IS, namespace="kube-system")) == [CheckStatus.UNKNOWN]
 
 
 def test_labels_that_cannot_be_read_leave_it_unknown() -> None:
     unread = Unread("get namespaces/team-a", "403", forbidden=True)
     facts = dataclasses.replace(healthy(), probe=Probe("team-a", unread, AS_IT_IS, AS_IT_IS))
-    assert statuses(facts) == [Status.UNKNOWN]
+    assert statuses(facts) == [CheckStatus.UNKNOWN]
 
 
 def test_without_a_probe_nothing_is_said_of_it() -> None:
@@ -106,9 +106,9 @@ def test_a_policy_that_adds_only_its_own_settings_is_seen_by_its_annotation() ->
         "apiVersion: gpuwarden.io/v1\nkind: Configuration\n"
         "policies: {team: {forms: [exclusive], runtimeClassName: nvidia}}\n"
     )
-    for attempt, expected in ((rewritten("team"), Status.OK), (AS_IT_IS, Status.FAIL)):
+    for attempt, expected in ((rewritten("team"), CheckStatus.OK), (AS_IT_IS, CheckStatus.FAIL)):
         facts = dataclasses.replace(probed("team", attempt), configuration=configured(text))
-        assert statuses(facts) == [expected, Status.OK]
+        assert statuses(facts) == [expected, CheckStatus.OK]
 
 
 @pytest.mark.parametrize("asks", [probe.PLAIN, probe.TWO_SHARED])

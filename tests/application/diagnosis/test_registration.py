@@ -22,7 +22,7 @@ from tests.application.diagnosis.world import (
 from webhook.application.diagnosis.documents import Deployment, Metadata
 from webhook.application.diagnosis.facts import Facts, Unread, known
 from webhook.application.diagnosis.ours import mutating_name
-from webhook.application.diagnosis.results import Status
+from webhook.application.diagnosis.results import CheckStatus
 from webhook.application.diagnosis.webhooks import WebhookConfiguration
 from webhook.application.workload_kinds import WorkloadKind, table
 
@@ -51,34 +51,36 @@ def started_with(*options: str) -> Deployment:
 
 
 BROKEN = [
-    (healthy(mutating=None), "webhooks", Status.FAIL, "there is no MutatingWebhookConfiguration zz-gpuwarden"),
-    (healthy(validating=None), "webhooks", Status.FAIL, "there is no ValidatingWebhookConfiguration gpuwarden"),
-    (mutating(healthy(), rules=[]), "rules", Status.FAIL, "do not cover CREATE of pods"),
-    (mutating(healthy(), rules=rule(operations=["DELETE"])), "rules", Status.FAIL, "do not cover CREATE of pods"),
-    (mutating(healthy(), rules=rule(resources=["pods/status"])), "rules", Status.FAIL, "do not cover CREATE"),
-    (mutating(healthy(), rules=rule(apiGroups=["apps"])), "rules", Status.FAIL, "do not cover CREATE of pods"),
-    (mutating(healthy(), rules=rule(scope="Cluster")), "rules", Status.FAIL, "do not cover CREATE of pods"),
-    (mutating(healthy(), rules=rule(operations=["CREATE", "UPDATE"])), "rules", Status.FAIL, "cover UPDATE of pods"),
-    (mutating(healthy(), rules=rule(operations=["*"])), "rules", Status.FAIL, "cover UPDATE of pods"),
-    (mutating(healthy(), "restore", rules=rule()), "rules", Status.WARN, "of restore.gpuwarden.io do not cover UPDATE"),
-    (validating(healthy(), objectSelector={"matchLabels": {"gpu": "yes"}}), "rules", Status.WARN, "an objectSelector"),
-    (mutating(healthy(), sideEffects="Some"), "calls", Status.FAIL, "sideEffects of mutate.gpuwarden.io is Some"),
-    (mutating(healthy(), admissionReviewVersions=["v1beta1"]), "calls", Status.FAIL, "is v1beta1"),
-    (mutating(healthy(), matchPolicy="Exact"), "calls", Status.WARN, "matchPolicy"),
-    (mutating(healthy(), reinvocationPolicy="Never"), "calls", Status.WARN, "reinvocationPolicy"),
-    (validating(healthy(), timeoutSeconds=30), "calls", Status.WARN, "timeoutSeconds of validate.gpuwarden.io is 30"),
-    (validating(healthy(), timeoutSeconds=1), "calls", Status.WARN, "timeoutSeconds of validate.gpuwarden.io is 1"),
-    (mutating(healthy(), matchConditions=[]), "match-conditions", Status.WARN, "mutate.gpuwarden.io has no matchCondit"),
-    (validating(healthy(), failurePolicy="Ignore"), "failure-policies", Status.FAIL, "mode enforce: failurePolicy of val"),
-    (mutating(healthy(), failurePolicy="Fail"), "failure-policies", Status.WARN, "mutate.gpuwarden.io is Fail"),
-    (healthy(configuration=audit_mode()), "failure-policies", Status.FAIL, "mode audit: failurePolicy of validate"),
-    (validating(healthy(), namespaceSelector=None), "exclusions", Status.FAIL, "selects gpuwarden-system (failurePolicy"),
-    (mutating(healthy(), namespaceSelector={}), "exclusions", Status.WARN, "(failurePolicy Ignore)"),
+    (healthy(mutating=None), "webhooks", CheckStatus.FAIL, "there is no MutatingWebhookConfiguration zz-gpuwarden"),
+    (healthy(validating=None), "webhooks", CheckStatus.FAIL, "there is no ValidatingWebhookConfiguration gpuwarden"),
+    (mutating(healthy(), rules=[]), "rules", CheckStatus.FAIL, "do not cover CREATE of pods"),
+    (mutating(healthy(), rules=rule(operations=["DELETE"])), "rules", CheckStatus.FAIL, "do not cover CREATE of pods"),
+    (mutating(healthy(), rules=rule(resources=["pods/status"])), "rules", CheckStatus.FAIL, "do not cover CREATE"),
+    (mutating(healthy(), rules=rule(apiGroups=["apps"])), "rules", CheckStatus.FAIL, "do not cover CREATE of pods"),
+    (mutating(healthy(), rules=rule(scope="Cluster")), "rules", CheckStatus.FAIL, "do not cover CREATE of pods"),
+    (mutating(healthy(), rules=rule(operations=["CREATE", "UPDATE"])), "rules", CheckStatus.FAIL, "cover UPDATE of pods"),
+    (mutating(healthy(), rules=rule(operations=["*"])), "rules", CheckStatus.FAIL, "cover UPDATE of pods"),
+    (mutating(healthy(), "restore", rules=rule()), "rules", CheckStatus.WARN, "of restore.gpuwarden.io do not cover UPDATE"),
+    (validating(healthy(), objectSelector={"matchLabels": {"gpu": "yes"}}), "rules", CheckStatus.WARN, "an objectSelector"),
+    (mutating(healthy(), sideEffects="Some"), "calls", CheckStatus.FAIL, "sideEffects of mutate.gpuwarden.io is Some"),
+    (mutating(healthy(), admissionReviewVersions=["v1beta1"]), "calls", CheckStatus.FAIL, "is v1beta1"),
+    (mutating(healthy(), matchPolicy="Exact"), "calls", CheckStatus.WARN, "matchPolicy"),
+    (mutating(healthy(), reinvocationPolicy="Never"), "calls", CheckStatus.WARN, "reinvocationPolicy"),
+    (validating(healthy(), timeoutSeconds=30), "calls", CheckStatus.WARN, "timeoutSeconds of validate.gpuwarden.io is 30"),
+    (validating(healthy(), timeoutSeconds=1), "calls", CheckStatus.WARN, "timeoutSeconds of validate.gpuwarden.io is 1"),
+    (mutating(healthy(), matchConditions=[]), "match-conditions", CheckStatus.WARN, "mutate.gpuwarden.io has no matchCondit"),
+    (validating(healthy(), failurePolicy="Ignore"), "failure-policies", CheckStatus.FAIL, "mode enforce: failurePolicy of val"),
+    (mutating(healthy(), failurePolicy="Fail"), "failure-policies", CheckStatus.WARN, "mutate.gpuwarden.io is Fail"),
+    (healthy(configuration=audit_mode()), "failure-policies", CheckStatus.FAIL, "mode audit: failurePolicy of validate"),
+    (validating(healthy(), namespaceSelector=None), "exclusions", CheckStatus.FAIL, "selects gpuwarden-system (failurePolicy"),
+    (mutating(healthy(), namespaceSelector={}), "exclusions", CheckStatus.WARN, "(failurePolicy Ignore)"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("facts", "check", "status", "says"), BROKEN, ids=[f"{b[1]}: {b[3]}" for b in BROKEN])
-def test_each_defect_is_found_by_its_check_and_by_no_other(facts: Facts, check: str, status: Status, says: str) -> None:
+def test_each_defect_is_found_by_its_check_and_by_no_other(
+    facts: Facts, check: str, status: CheckStatus, says: str
+) -> None:
     assert troubled(facts) == {check: status}
     found = results(facts, check)
     assert any(says in result.seen for result in found), found
@@ -114,7 +116,7 @@ def without(facts: Facts, name: str) -> Facts:
 def test_a_webhook_that_only_tells_is_missed_and_what_is_lost_is_said(name: str, means: str) -> None:
     facts = without(healthy(), name)
     result = the_result(facts, "webhooks")
-    assert troubled(facts) == {"webhooks": Status.WARN}
+    assert troubled(facts) == {"webhooks": CheckStatus.WARN}
     assert result.seen == f"no webhook of ValidatingWebhookConfiguration gpuwarden calls /{name}"
     assert result.means.startswith(means)
     assert complete([result])
@@ -152,7 +154,7 @@ def test_a_webhook_that_only_tells_is_missed_and_what_is_lost_is_said(name: str,
 )
 def test_what_a_webhook_that_only_tells_is_not_sent_is_named(name: str, rules: list[Json], lacking: str) -> None:
     facts = validating(healthy(), name, rules=rules)
-    assert troubled(facts) == {"rules": Status.WARN}
+    assert troubled(facts) == {"rules": CheckStatus.WARN}
     assert f"the rules of {name}.gpuwarden.io do not cover {lacking}" in the_result(facts, "rules").seen
 
 
@@ -180,7 +182,7 @@ def test_the_webhook_of_operators_kinds_may_be_switched_off_and_is_not_asked_abo
 )
 def test_operators_kinds_that_are_not_sent_are_named(rules: list[Json], lacking: str) -> None:
     facts = validating(healthy(), OPERATORS, rules=rules)
-    assert troubled(facts) == {"rules": Status.WARN}
+    assert troubled(facts) == {"rules": CheckStatus.WARN}
     assert f"the rules of {OPERATORS}.gpuwarden.io do not cover {lacking}" in the_result(facts, "rules").seen
 
 
@@ -198,7 +200,7 @@ def test_and_so_are_those_of_the_configuration() -> None:
         for scope in ("", "Cluster")
     )
     facts = healthy(configuration=msgspec.structs.replace(configured(), kinds=rows))
-    assert troubled(facts) == {"rules": Status.WARN}
+    assert troubled(facts) == {"rules": CheckStatus.WARN}
     result = the_result(facts, "rules")
     assert result.seen == f"the rules of {OPERATORS}.gpuwarden.io do not cover trainings.example.com"
     assert result.fix is not None
@@ -219,9 +221,9 @@ def test_rules_may_name_subresources_as_kubernetes_takes_them(subresources: list
     ],
 )
 def test_a_webhook_of_other_objects_fails_closed_and_only_with_match_conditions(name: str, means: str) -> None:
-    assert troubled(validating(healthy(), name, failurePolicy="Ignore")) == {"failure-policies": Status.WARN}
+    assert troubled(validating(healthy(), name, failurePolicy="Ignore")) == {"failure-policies": CheckStatus.WARN}
     unconditional = validating(healthy(), name, matchConditions=[])
-    assert troubled(unconditional) == {"failure-policies": Status.FAIL, "match-conditions": Status.WARN}
+    assert troubled(unconditional) == {"failure-policies": CheckStatus.FAIL, "match-conditions": CheckStatus.WARN}
     assert the_result(unconditional, "failure-policies").means == means
 
 
@@ -232,26 +234,26 @@ def test_the_guard_alone_does_not_stand_for_the_validating_webhook() -> None:
 
 
 def test_that_of_updates_alone_does_not_either() -> None:
-    assert the_result(without(without(healthy(), "guard"), "validate"), "webhooks").status is Status.FAIL
+    assert the_result(without(without(healthy(), "guard"), "validate"), "webhooks").status is CheckStatus.FAIL
 
 
 def test_updates_of_pods_are_missed() -> None:
     facts = without(healthy(), "updates")
 
-    assert troubled(facts) == {"rules": Status.WARN}
+    assert troubled(facts) == {"rules": CheckStatus.WARN}
     assert "no webhook is sent updates of pods" in the_result(facts, "rules").seen
 
 
 def test_the_webhook_of_updates_fails_closed_and_only_with_match_conditions() -> None:
-    assert troubled(validating(healthy(), "updates", failurePolicy="Ignore")) == {"failure-policies": Status.WARN}
+    assert troubled(validating(healthy(), "updates", failurePolicy="Ignore")) == {"failure-policies": CheckStatus.WARN}
     unconditional = validating(healthy(), "updates", matchConditions=[])
-    assert troubled(unconditional) == {"failure-policies": Status.FAIL, "match-conditions": Status.WARN}
+    assert troubled(unconditional) == {"failure-policies": CheckStatus.FAIL, "match-conditions": CheckStatus.WARN}
     assert "no pod can be updated" in the_result(unconditional, "failure-policies").means
     assert "rules" in troubled(validating(healthy(), "updates", rules=[]))
 
 
 def test_advice_that_fails_closed_is_warned_of() -> None:
-    assert troubled(validating(healthy(), ADVISE, failurePolicy="Fail")) == {"failure-policies": Status.WARN}
+    assert troubled(validating(healthy(), ADVISE, failurePolicy="Fail")) == {"failure-policies": CheckStatus.WARN}
 
 
 def test_the_validating_webhook_may_see_updates() -> None:
@@ -267,7 +269,9 @@ GPUS_BY_HAND = "apiVersion: gpuwarden.io/v1\nkind: Configuration\nresources: {gp
 
 @pytest.mark.parametrize("names", ["", "nvidia.com/*", "volcano.sh/vgpu-*, k8s.amazonaws.com/vgpu"])
 def test_gpus_that_the_conditions_have_are_well(names: str) -> None:
-    assert the_result(healthy(configuration=configured(GPUS_BY_HAND % names)), "match-conditions").status is Status.OK
+    assert (
+        the_result(healthy(configuration=configured(GPUS_BY_HAND % names)), "match-conditions").status is CheckStatus.OK
+    )
 
 
 def test_gpus_that_only_the_configuration_has_are_never_sent() -> None:
@@ -276,7 +280,7 @@ def test_gpus_that_only_the_configuration_has_are_never_sent() -> None:
     )
     assert [(result.status, result.seen) for result in found] == [
         (
-            Status.WARN,
+            CheckStatus.WARN,
             (
                 f"the matchConditions of {webhook}.gpuwarden.io do not name a.com/x-*, amd.com/gpu, which resources.gpus in the "
                 "configuration lists"
@@ -293,7 +297,7 @@ def test_a_selector_for_the_systems_namespace_alone_names_it() -> None:
         ]
     }
     result = the_result(validating(healthy(), namespaceSelector=only_ours), "exclusions")
-    assert (result.status, result.seen.split(" selects ")[1]) == (Status.FAIL, "kube-system (failurePolicy Fail)")
+    assert (result.status, result.seen.split(" selects ")[1]) == (CheckStatus.FAIL, "kube-system (failurePolicy Fail)")
 
 
 @pytest.mark.parametrize(
@@ -309,12 +313,15 @@ def test_a_selector_for_the_systems_namespace_alone_names_it() -> None:
 def test_mutating_webhooks_that_come_earlier_or_are_not_for_pods_are_well(others: list[WebhookConfiguration]) -> None:
     ours = the("MutatingWebhookConfiguration", WebhookConfiguration)
     result = the_result(healthy(all_mutating=[ours, *others]), "other-webhooks")
-    assert (result.status, result.seen) == (Status.OK, "no other mutating webhook for new pods comes after gpuwarden's")
+    assert (result.status, result.seen) == (
+        CheckStatus.OK,
+        "no other mutating webhook for new pods comes after gpuwarden's",
+    )
 
 
 def test_without_our_own_nothing_comes_after_it() -> None:
     result = the_result(healthy(mutating=None, all_mutating=[config("zzz", [PODS])]), "other-webhooks")
-    assert result.status is Status.OK
+    assert result.status is CheckStatus.OK
 
 
 @pytest.mark.parametrize(
@@ -334,7 +341,7 @@ def test_mutating_webhooks_that_come_later_are_warned_of_by_name(
     others: list[WebhookConfiguration], says: str, remedy: str
 ) -> None:
     result = the_result(healthy(all_mutating=others), "other-webhooks")
-    assert result.status is Status.WARN
+    assert result.status is CheckStatus.WARN
     assert result.seen.startswith("these mutating webhooks come after gpuwarden's zz-gpuwarden: ")
     assert says in result.seen
     assert result.fix == f"set webhooks.mutate.configurationName to a name that sorts last, such as {remedy}"
@@ -372,11 +379,11 @@ def test_a_configuration_that_an_older_release_left_is_warned_of() -> None:
     assert isinstance(facts.mutating, WebhookConfiguration)
     left = msgspec.structs.replace(facts.mutating, metadata=Metadata(name="gpuwarden"))
     result = the_result(dataclasses.replace(facts, all_mutating=[left, facts.mutating]), "other-webhooks")
-    assert result.status is Status.WARN
+    assert result.status is CheckStatus.WARN
     assert result.seen == "MutatingWebhookConfiguration gpuwarden calls gpuwarden too, in addition to zz-gpuwarden"
     assert result.fix == "kubectl delete mutatingwebhookconfiguration gpuwarden"
 
 
 def test_where_namespaces_cannot_be_read_their_names_are_known_labels() -> None:
     unread = Unread("list namespaces", "GET: 403", forbidden=True)
-    assert the_result(healthy(namespaces=unread), "exclusions").status is Status.OK
+    assert the_result(healthy(namespaces=unread), "exclusions").status is CheckStatus.OK

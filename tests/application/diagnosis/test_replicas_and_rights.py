@@ -18,7 +18,7 @@ from tests.application.diagnosis.world import (
 )
 from webhook.application.diagnosis.documents import Budget, Deployment, Pod
 from webhook.application.diagnosis.facts import Right, Unread
-from webhook.application.diagnosis.results import Status
+from webhook.application.diagnosis.results import CheckStatus
 from webhook.application.diagnosis.rights import account, needed
 
 ENDING = {**msgspec.to_builtins(a_pod("b").metadata), "deletionTimestamp": "2026-06-01T00:00:00Z"}
@@ -44,16 +44,16 @@ def a_budget(**status: int) -> Budget:
 @pytest.mark.parametrize(
     ("deployment", "status", "says"),
     [
-        (None, Status.FAIL, "there is no Deployment gpuwarden-system/gpuwarden"),
-        (a_deployment(0), Status.FAIL, "0 of 2 replicas available"),
-        (a_deployment(1), Status.WARN, "1 of 2 replicas available"),
-        (a_deployment(1, 1), Status.WARN, "1 of 1 replicas available"),
-        (a_deployment(2, 3), Status.WARN, "2 of 3 replicas available"),
-        (a_deployment(2), Status.OK, "2 of 2 replicas available"),
-        (a_deployment(3, 3), Status.OK, "3 of 3 replicas available"),
+        (None, CheckStatus.FAIL, "there is no Deployment gpuwarden-system/gpuwarden"),
+        (a_deployment(0), CheckStatus.FAIL, "0 of 2 replicas available"),
+        (a_deployment(1), CheckStatus.WARN, "1 of 2 replicas available"),
+        (a_deployment(1, 1), CheckStatus.WARN, "1 of 1 replicas available"),
+        (a_deployment(2, 3), CheckStatus.WARN, "2 of 3 replicas available"),
+        (a_deployment(2), CheckStatus.OK, "2 of 2 replicas available"),
+        (a_deployment(3, 3), CheckStatus.OK, "3 of 3 replicas available"),
     ],
 )
-def test_two_replicas_are_enough(deployment: Deployment | None, status: Status, says: str) -> None:
+def test_two_replicas_are_enough(deployment: Deployment | None, status: CheckStatus, says: str) -> None:
     result = the_result(healthy(deployment=deployment), "replicas")
     assert (result.status, result.seen) == (status, says)
     assert complete([result])
@@ -75,26 +75,26 @@ def test_why_a_replica_is_not_there_is_said_where_pods_can_be_read(pod: Any, say
 
 
 def test_replicas_on_one_node_are_warned_of_and_those_of_others_do_not_count() -> None:
-    assert the_result(healthy(pods=[a_pod("a"), a_pod("b")]), "spread").status is Status.WARN
-    assert the_result(healthy(pods=[a_pod("a"), a_pod("b", ready=False)]), "spread").status is Status.OK
+    assert the_result(healthy(pods=[a_pod("a"), a_pod("b")]), "spread").status is CheckStatus.WARN
+    assert the_result(healthy(pods=[a_pod("a"), a_pod("b", ready=False)]), "spread").status is CheckStatus.OK
     ending = msgspec.convert({**msgspec.to_builtins(a_pod("b", node="n2")), "metadata": ENDING}, Pod)
-    assert the_result(healthy(pods=[a_pod("a"), a_pod("c"), ending]), "spread").status is Status.WARN
+    assert the_result(healthy(pods=[a_pod("a"), a_pod("c"), ending]), "spread").status is CheckStatus.WARN
     stranger = msgspec.structs.replace(a_pod("x", node="n9"), metadata=type(a_pod("x").metadata)(name="x"))
-    assert the_result(healthy(pods=[a_pod("a"), a_pod("b"), stranger]), "spread").status is Status.WARN
+    assert the_result(healthy(pods=[a_pod("a"), a_pod("b"), stranger]), "spread").status is CheckStatus.WARN
 
 
 @pytest.mark.parametrize(
     ("budgets", "replicas", "status"),
     [
-        ([], 2, Status.WARN),
-        ([], 1, Status.OK),
-        ([OF_OTHERS], 2, Status.WARN),
-        ([a_budget(disruptionsAllowed=1, currentHealthy=2, expectedPods=2)], 2, Status.OK),
-        ([a_budget(disruptionsAllowed=0, currentHealthy=1, expectedPods=2)], 2, Status.OK),
-        ([a_budget(disruptionsAllowed=0, currentHealthy=2, expectedPods=2)], 2, Status.WARN),
+        ([], 2, CheckStatus.WARN),
+        ([], 1, CheckStatus.OK),
+        ([OF_OTHERS], 2, CheckStatus.WARN),
+        ([a_budget(disruptionsAllowed=1, currentHealthy=2, expectedPods=2)], 2, CheckStatus.OK),
+        ([a_budget(disruptionsAllowed=0, currentHealthy=1, expectedPods=2)], 2, CheckStatus.OK),
+        ([a_budget(disruptionsAllowed=0, currentHealthy=2, expectedPods=2)], 2, CheckStatus.WARN),
     ],
 )  # fmt: skip
-def test_a_budget_protects_and_does_not_block(budgets: list[Budget], replicas: int, status: Status) -> None:
+def test_a_budget_protects_and_does_not_block(budgets: list[Budget], replicas: int, status: CheckStatus) -> None:
     facts = healthy(budgets=budgets, deployment=a_deployment(replicas, replicas))
     assert the_result(facts, "disruption-budget").status is status
 
@@ -138,7 +138,7 @@ def test_rights_that_are_lacking_fail_and_are_named_once_a_resource() -> None:
         right: right.verb != "patch" and right.resource != "namespaces" for right in needed(deployment, NAMESPACE)
     }
     found = results(healthy(rights=rights), "rights")
-    assert troubled(healthy(rights=rights)) == {"rights": Status.FAIL}
+    assert troubled(healthy(rights=rights)) == {"rights": CheckStatus.FAIL}
     user = account(deployment, NAMESPACE)
     assert user == "system:serviceaccount:gpuwarden-system:gpuwarden"
     assert [result.seen for result in found] == [
@@ -155,7 +155,7 @@ def test_a_secret_that_would_stay_after_an_uninstall_is_warned_of() -> None:
     rights = {right: right.resource != "roles" for right in needed(deployment, NAMESPACE)}
     (result,) = results(healthy(rights=rights), "rights")
     assert (result.status, result.seen.split(" cannot ")[1]) == (
-        Status.WARN,
+        CheckStatus.WARN,
         "get roles/gpuwarden -n gpuwarden-system",
     )
     assert "uninstalled" in result.means
@@ -168,7 +168,7 @@ def test_rights_that_only_the_preview_of_a_label_needs_are_warned_of() -> None:
     rights = {right: right.resource not in previewed for right in needed(deployment, NAMESPACE)}
     (result,) = results(healthy(rights=rights), "rights")
     assert (result.status, result.seen.split(" cannot ")[1]) == (
-        Status.WARN,
+        CheckStatus.WARN,
         "list deployments, list cronjobs, list pods",
     )
     assert complete([result])
@@ -185,7 +185,7 @@ def test_rights_that_only_what_is_said_of_nodes_needs_are_warned_of(resource: st
     deployment = the("Deployment", Deployment)
     rights = {right: right.resource != resource for right in needed(deployment, NAMESPACE)}
     (result,) = results(healthy(rights=rights), "rights")
-    assert (result.status, result.seen.split(" cannot ")[1]) == (Status.WARN, seen)
+    assert (result.status, result.seen.split(" cannot ")[1]) == (CheckStatus.WARN, seen)
     assert means in result.means
     assert complete([result])
 

@@ -4,7 +4,7 @@ import pytest
 
 from tests.application.diagnosis.world import healthy, the_result, troubled
 from webhook.application.diagnosis.facts import Unread
-from webhook.application.diagnosis.results import Status
+from webhook.application.diagnosis.results import CheckStatus
 
 
 @pytest.mark.parametrize("version", [(1, 30), (1, 31), (1, 36), (2, 0)])
@@ -15,7 +15,7 @@ def test_a_supported_version_is_well(version: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("version", [(1, 29), (1, 20), (1, 9)])
 def test_an_older_version_fails_in_plain_words(version: tuple[int, int]) -> None:
-    assert troubled(healthy(version=version)) == {"kubernetes": Status.FAIL}
+    assert troubled(healthy(version=version)) == {"kubernetes": CheckStatus.FAIL}
     found = the_result(healthy(version=version), "kubernetes")
     assert found.seen == f"the API server is Kubernetes {version[0]}.{version[1]}"
     assert found.means.startswith("gpuwarden supports Kubernetes 1.30 and later: ")
@@ -24,4 +24,4 @@ def test_an_older_version_fails_in_plain_words(version: tuple[int, int]) -> None
 
 def test_a_version_that_cannot_be_read_is_unknown() -> None:
     unread = Unread("get /version", "GET /version: 403", forbidden=True)
-    assert the_result(healthy(version=unread), "kubernetes").status is Status.UNKNOWN
+    assert the_result(healthy(version=unread), "kubernetes").status is CheckStatus.UNKNOWN

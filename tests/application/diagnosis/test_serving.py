@@ -31,7 +31,7 @@ from webhook.application.certificates.pem import bundle_pem
 from webhook.application.diagnosis.documents import Service
 from webhook.application.diagnosis.facts import Contact, Facts, Unread
 from webhook.application.diagnosis.ours import targets
-from webhook.application.diagnosis.results import Status
+from webhook.application.diagnosis.results import CheckStatus
 from webhook.application.diagnosis.webhooks import Webhook
 
 FOREIGN = self_signed_pair([HOST], [], NOW - timedelta(hours=1), timedelta(days=30))
@@ -68,7 +68,7 @@ def a_service(*ports: int) -> Service:
 )
 def test_a_service_that_leads_nowhere_fails(facts: dict[str, Any], says: str) -> None:
     result = the_result(healthy(**facts), "endpoints")
-    assert result.status is Status.FAIL
+    assert result.status is CheckStatus.FAIL
     assert says in result.seen
 
 
@@ -100,13 +100,21 @@ def test_a_url_is_dialled_as_it_is(url: str, address: tuple[str, int]) -> None:
 @pytest.mark.parametrize(
     ("bundle", "status", "says"),
     [
-        (b"", Status.FAIL, "is empty"),
-        (b"not PEM", Status.FAIL, "can't be read: it holds something that is not a PEM certificate"),
-        (b"-----BEGIN CERTIFICATE-----\nAA\n-----END CERTIFICATE-----\n", Status.FAIL, "1 of 1 certificates in it"),
-        (CA.certificate_pem + b"-----BEGIN CERTIFICATE-----\nAA\n-----END CERTIFICATE-----\n", Status.WARN, "1 of 2"),
+        (b"", CheckStatus.FAIL, "is empty"),
+        (b"not PEM", CheckStatus.FAIL, "can't be read: it holds something that is not a PEM certificate"),
+        (
+            b"-----BEGIN CERTIFICATE-----\nAA\n-----END CERTIFICATE-----\n",
+            CheckStatus.FAIL,
+            "1 of 1 certificates in it",
+        ),
+        (
+            CA.certificate_pem + b"-----BEGIN CERTIFICATE-----\nAA\n-----END CERTIFICATE-----\n",
+            CheckStatus.WARN,
+            "1 of 2",
+        ),
     ],
 )
-def test_a_bundle_that_nobody_can_be_trusted_by_is_found(bundle: bytes, status: Status, says: str) -> None:
+def test_a_bundle_that_nobody_can_be_trusted_by_is_found(bundle: bytes, status: CheckStatus, says: str) -> None:
     result = the_result(bundled(healthy(), bundle), "ca-bundles")
     assert (result.status, says in result.seen) == (status, True), result
     assert "validate.gpuwarden.io" in result.seen
@@ -115,14 +123,14 @@ def test_a_bundle_that_nobody_can_be_trusted_by_is_found(bundle: bytes, status: 
 def test_a_bundle_of_expired_authorities_fails_and_one_that_is_valid_is_enough() -> None:
     old = self_signed_pair([HOST], [], NOW - timedelta(days=9), timedelta(days=8)).ca
     result = the_result(bundled(healthy(), old.certificate_pem), "ca-bundles")
-    assert (result.status, "expired at" in result.seen) == (Status.FAIL, True)
+    assert (result.status, "expired at" in result.seen) == (CheckStatus.FAIL, True)
     both = bundle_pem([old.certificate, CA.certificate])
-    assert the_result(bundled(healthy(), both), "ca-bundles").status is Status.OK
+    assert the_result(bundled(healthy(), both), "ca-bundles").status is CheckStatus.OK
 
 
 def test_a_url_without_a_bundle_is_for_the_api_servers_machine_to_judge() -> None:
     result = the_result(validating(healthy(), clientConfig=URL), "ca-bundles")
-    assert result.status is Status.UNKNOWN
+    assert result.status is CheckStatus.UNKNOWN
 
 
 def leaf_of(pair: Any) -> Any:
@@ -146,7 +154,9 @@ DISTRUST = [
 
 @pytest.mark.parametrize(("contact", "says"), DISTRUST, ids=[says for _, says in DISTRUST])
 def test_what_the_api_server_would_refuse_fails_and_the_reason_is_named(contact: Contact, says: str) -> None:
-    found = [r for r in results(healthy(contacts=[contact, trusted("10.0.0.2")]), "trust") if r.status is Status.FAIL]
+    found = [
+        r for r in results(healthy(contacts=[contact, trusted("10.0.0.2")]), "trust") if r.status is CheckStatus.FAIL
+    ]
     assert len(found) == 1
     assert says in found[0].seen
     assert complete(found)
@@ -155,7 +165,7 @@ def test_what_the_api_server_would_refuse_fails_and_the_reason_is_named(contact:
 def test_nothing_in_reach_is_unknown_and_says_from_where_to_look() -> None:
     silent = Contact(a_target(), silence="timed out", connected=False)
     result = the_result(healthy(contacts=[silent]), "trust")
-    assert result.status is Status.UNKNOWN
+    assert result.status is CheckStatus.UNKNOWN
     assert "kubectl -n gpuwarden-system exec deploy/gpuwarden -- gpuwarden doctor" in result.fix
     assert "10.0.0.1:8443 (timed out)" in result.seen
 
@@ -164,7 +174,7 @@ def test_one_endpoint_out_of_reach_among_others_that_answer_fails() -> None:
     silent = Contact(a_target(), silence="refused", connected=False)
     (result,) = results(healthy(contacts=[silent, trusted("10.0.0.2")]), "trust")
     assert (result.status, result.seen) == (
-        Status.FAIL,
+        CheckStatus.FAIL,
         "10.0.0.1:8443, for validate.gpuwarden.io: no connection (refused)",
     )
 
@@ -175,9 +185,9 @@ def test_all_of_it_trusted_is_well_and_says_under_which_name() -> None:
 
 @pytest.mark.parametrize(
     ("days", "status"),
-    [(0, Status.OK), (22, Status.OK), (23, Status.WARN), (29, Status.WARN), (31, Status.FAIL)],
+    [(0, CheckStatus.OK), (22, CheckStatus.OK), (23, CheckStatus.WARN), (29, CheckStatus.WARN), (31, CheckStatus.FAIL)],
 )
-def test_a_certificate_with_less_than_a_quarter_of_its_life_left_was_forgotten(days: int, status: Status) -> None:
+def test_a_certificate_with_less_than_a_quarter_of_its_life_left_was_forgotten(days: int, status: CheckStatus) -> None:
     """Thirty days: at two thirds, the twentieth, it should have been renewed."""
     later = dataclasses.replace(healthy(), now=NOW + timedelta(days=days))
     assert {result.status for result in results(later, "expiry")} == {status}
@@ -186,11 +196,11 @@ def test_a_certificate_with_less_than_a_quarter_of_its_life_left_was_forgotten(d
 def test_only_the_last_authority_of_a_bundle_need_be_renewed() -> None:
     nearly_over = self_signed_pair([HOST], [], NOW - timedelta(days=27), timedelta(days=28)).ca
     both = bundle_pem([nearly_over.certificate, CA.certificate])
-    assert troubled(bundled(healthy(contacts=[]), both)) == {"trust": Status.UNKNOWN}
+    assert troubled(bundled(healthy(contacts=[]), both)) == {"trust": CheckStatus.UNKNOWN}
     alone = bundled(healthy(contacts=[]), nearly_over.certificate_pem)
-    assert troubled(alone)["expiry"] is Status.WARN
+    assert troubled(alone)["expiry"] is CheckStatus.WARN
 
 
 def test_without_any_certificate_nothing_is_known_of_when_they_end() -> None:
     facts = dataclasses.replace(healthy(contacts=[]), mutating=None, validating=None)
-    assert the_result(facts, "expiry").status is Status.UNKNOWN
+    assert the_result(facts, "expiry").status is CheckStatus.UNKNOWN

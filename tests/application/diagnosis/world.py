@@ -16,8 +16,8 @@ from webhook.application.certificates.tokens import PATHS
 from webhook.application.configuration import Configuration
 from webhook.application.diagnosis.diagnose import diagnose
 from webhook.application.diagnosis.documents import Budget, Deployment, EndpointSlice, Pod, Service
-from webhook.application.diagnosis.facts import Contact, Facts, Namespaces, Target
-from webhook.application.diagnosis.results import Result, Status
+from webhook.application.diagnosis.facts import Contact, Facts, NamespaceFacts, Target
+from webhook.application.diagnosis.results import CheckStatus, Result
 from webhook.application.diagnosis.rights import needed
 from webhook.application.diagnosis.webhooks import Webhook, WebhookConfiguration
 from webhook.application.limit_ranges import LimitRange
@@ -174,13 +174,13 @@ def a_limit_range(namespace: str, *items: Json, name: str = "limits") -> LimitRa
     return msgspec.convert({"metadata": {"name": name, "namespace": namespace}, "spec": {"limits": items}}, LimitRange)
 
 
-def namespaces(count: int = 40, /, **enforced: str) -> Namespaces:
+def namespaces(count: int = 40, /, **enforced: str) -> NamespaceFacts:
     """Namespaces with an enforce label each (``team_a="mps"`` is team-a), and those that are always there."""
     labels = {name: {NAME_LABEL: name} for name in (NAMESPACE, "kube-system")}
     for name, value in enforced.items():
         real = name.replace("_", "-")
         labels[real] = {NAME_LABEL: real, f"{DOMAIN}/enforce": value}
-    return Namespaces(count, labels)
+    return NamespaceFacts(count, labels)
 
 
 def configured(text: str = "", *, plugin: bool = True, policies: Mapping[str, Policy] | None = None) -> Configuration:
@@ -215,16 +215,16 @@ def the_result(facts: Facts, check: str) -> Result:
     return found[0]
 
 
-def troubled(facts: Facts) -> dict[str, Status]:
+def troubled(facts: Facts) -> dict[str, CheckStatus]:
     """Each check that isn't well, with its worst status."""
-    order = [Status.OK, Status.UNKNOWN, Status.WARN, Status.FAIL]
-    found: dict[str, Status] = {}
+    order = [CheckStatus.OK, CheckStatus.UNKNOWN, CheckStatus.WARN, CheckStatus.FAIL]
+    found: dict[str, CheckStatus] = {}
     for result in diagnose(facts):
-        if result.status is not Status.OK:
-            found[result.check] = max(found.get(result.check, Status.OK), result.status, key=order.index)
+        if result.status is not CheckStatus.OK:
+            found[result.check] = max(found.get(result.check, CheckStatus.OK), result.status, key=order.index)
     return found
 
 
 def complete(found: Sequence[Result]) -> bool:
     """Whether each result says what was seen and what it means, and how to fix what isn't well."""
-    return all(r.seen and r.means and (r.fix or r.status is Status.OK) for r in found)
+    return all(r.seen and r.means and (r.fix or r.status is CheckStatus.OK) for r in found)

@@ -5,7 +5,7 @@ from typing import Any
 
 from webhook.application.recommendation.measures import Measures
 from webhook.application.recommendation.offers import Offers, SharedForm, Slice
-from webhook.application.recommendation.servers import Program
+from webhook.application.recommendation.servers import ServerProgram
 from webhook.application.recommendation.thresholds import Thresholds
 from webhook.application.recommendation.usage import Metric, Series
 from webhook.application.recommendation.verdicts import Case
@@ -93,7 +93,7 @@ def case(
     used: Mapping[str, Any] | None = None,
     offers: Offers | None = None,
     trusted: bool = False,
-    program: Program | None = None,
+    program: ServerProgram | None = None,
     thresholds: Thresholds = Thresholds(),  # noqa: B008 - it is frozen
     **fields: Any,
 ) -> Case:

@@ -1,24 +1,24 @@
 """Advice for namespaces: the policy that fits most, whom it would hurt, and the commands."""
 
 from tests.application.recommendation.cases import SHARED, offered
-from webhook.application.recommendation.namespaces import Hurt, Judged, NamespaceAdvice, advise
-from webhook.application.recommendation.verdicts import Kind, Verdict
+from webhook.application.recommendation.namespaces import Hurt, JudgedWorkload, NamespaceAdvice, advise
+from webhook.application.recommendation.verdicts import VerdictKind, WorkloadVerdict
 from webhook.engine.labels import NamespaceLabels
 
-SMALL = Verdict(Kind.SLICE, "mig-1g.10gb")
-MIDDLE = Verdict(Kind.SLICE, "mig-2g.20gb")
-LARGE = Verdict(Kind.SLICE, "mig-3g.40gb")
-WHOLE = Verdict(Kind.EXCLUSIVE, "exclusive")
-FOUR = Verdict(Kind.EXCLUSIVE, "exclusive", 4)
-SLOT = Verdict(Kind.SHARED, "mps")
-OTHER_SLOT = Verdict(Kind.SHARED, "time-slicing")
-UNKNOWN = Verdict(Kind.UNKNOWN)
-UNUSED = Verdict(Kind.UNUSED, "none", 0)
-BATCH = Verdict(Kind.BATCH)
+SMALL = WorkloadVerdict(VerdictKind.SLICE, "mig-1g.10gb")
+MIDDLE = WorkloadVerdict(VerdictKind.SLICE, "mig-2g.20gb")
+LARGE = WorkloadVerdict(VerdictKind.SLICE, "mig-3g.40gb")
+WHOLE = WorkloadVerdict(VerdictKind.EXCLUSIVE, "exclusive")
+FOUR = WorkloadVerdict(VerdictKind.EXCLUSIVE, "exclusive", 4)
+SLOT = WorkloadVerdict(VerdictKind.SHARED, "mps")
+OTHER_SLOT = WorkloadVerdict(VerdictKind.SHARED, "time-slicing")
+UNKNOWN = WorkloadVerdict(VerdictKind.UNKNOWN)
+UNUSED = WorkloadVerdict(VerdictKind.UNUSED, "none", 0)
+BATCH = WorkloadVerdict(VerdictKind.BATCH)
 
 
-def advice(*verdicts: Verdict, labelled: str | None = None, stated: str = "") -> NamespaceAdvice:
-    judged = [Judged(f"w{number}", stated, verdict) for number, verdict in enumerate(verdicts)]
+def advice(*verdicts: WorkloadVerdict, labelled: str | None = None, stated: str = "") -> NamespaceAdvice:
+    judged = [JudgedWorkload(f"w{number}", stated, verdict) for number, verdict in enumerate(verdicts)]
     return advise("team", judged, offered(shared=SHARED), NamespaceLabels(labelled), trusted=True)
 
 

@@ -7,10 +7,10 @@ import pytest
 
 from tests.application.recommendation.cases import DAY, END, node, series, workload
 from webhook.application.recommendation.recommend import Recommendation, recommend
-from webhook.application.recommendation.servers import Program, recognise
+from webhook.application.recommendation.servers import ServerProgram, recognise
 from webhook.application.recommendation.thresholds import Thresholds
 from webhook.application.recommendation.usage import Metric, Series, Usage
-from webhook.application.recommendation.verdicts import Kind
+from webhook.application.recommendation.verdicts import VerdictKind
 from webhook.application.recommendation.workloads import LivePod, Workload
 from webhook.engine.labels import NamespaceLabels
 
@@ -24,7 +24,7 @@ def recommended(workloads: Sequence[Workload], found: Sequence[Series], **more: 
     return recommend(workloads, usage, shapes, labels, Thresholds(), trusted=lambda _: False)
 
 
-def servers(*programs: Program, p95: float = 0.2, **fields: Any) -> Recommendation:
+def servers(*programs: ServerProgram, p95: float = 0.2, **fields: Any) -> Recommendation:
     every = [
         workload(f"s{number}", programs=(program,), pods=[LivePod(f"s{number}-1", 1.0)])
         for number, program in enumerate(programs)
@@ -35,7 +35,7 @@ def servers(*programs: Program, p95: float = 0.2, **fields: Any) -> Recommendati
 
 def test_servers_of_one_model_that_use_little_together_are_told_to_batch() -> None:
     found = servers(SERVER, SERVER)
-    assert [line.verdict.kind for line in found.workloads] == [Kind.BATCH, Kind.BATCH]
+    assert [line.verdict.kind for line in found.workloads] == [VerdictKind.BATCH, VerdictKind.BATCH]
     assert found.workloads[0].verdict.reasons[0].startswith("2 servers of llama in this namespace use 40 % of one GPU")
     assert found.namespaces[0].policy == ""
 
@@ -48,17 +48,17 @@ def test_servers_of_one_model_that_use_little_together_are_told_to_batch() -> No
         servers(SERVER, SERVER, p95=0.5),
         servers(SERVER, SERVER, points=5),
         servers(SERVER, SERVER, p95=0.0),
-        servers(Program(model="llama"), Program(model="llama")),
+        servers(ServerProgram(model="llama"), ServerProgram(model="llama")),
     ],
 )
 def test_others_are_not(found: Recommendation) -> None:
-    assert all(line.verdict.kind is not Kind.BATCH for line in found.workloads)
+    assert all(line.verdict.kind is not VerdictKind.BATCH for line in found.workloads)
 
 
 def test_replicas_of_one_server_can_batch_too() -> None:
     one = workload(programs=(SERVER,), pods=[LivePod("w-1", 1.0), LivePod("w-2", 1.0)])
     found = recommended([one], [series("w-1"), series("w-2", uuid="GPU-2")])
-    assert found.workloads[0].verdict.kind is Kind.BATCH
+    assert found.workloads[0].verdict.kind is VerdictKind.BATCH
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_replicas_of_one_server_can_batch_too() -> None:
 )
 def test_why_there_is_no_data(one: Workload, found: list[Series], why: str) -> None:
     (line,) = recommended([one], found).workloads
-    assert line.verdict.kind is Kind.UNKNOWN
+    assert line.verdict.kind is VerdictKind.UNKNOWN
     assert why in line.verdict.reasons[0]
 
 

@@ -9,7 +9,7 @@ from webhook.application.recommendation.offers import Offers, SharedForm
 from webhook.application.recommendation.servers import recognise
 from webhook.application.recommendation.thresholds import parse
 from webhook.application.recommendation.usage import Metric
-from webhook.application.recommendation.verdicts import Kind, judge
+from webhook.application.recommendation.verdicts import VerdictKind, judge
 from webhook.application.recommendation.workloads import LivePod
 
 VLLM = recognise("vllm/vllm-openai:v1", ["--model", "llama"], {})
@@ -40,7 +40,7 @@ MIG: dict[str, Any] = {"form": "mig-3g.40gb", "requests": ("nvidia.com/mig-3g.40
 )
 def test_unknown_where_it_must_be(given: dict[str, Any], why: str) -> None:
     verdict = judge(case(trusted=True, offers=offered(shared=SHARED), **given))
-    assert (verdict.kind, verdict.form) == (Kind.UNKNOWN, "")
+    assert (verdict.kind, verdict.form) == (VerdictKind.UNKNOWN, "")
     assert why in verdict.reasons[0]
 
 
@@ -63,7 +63,7 @@ def test_unknown_where_it_must_be(given: dict[str, Any], why: str) -> None:
 )
 def test_the_smallest_slice_that_fits(given: dict[str, Any], form: str, why: str) -> None:
     verdict = judge(case(**given))
-    assert (verdict.kind, verdict.form) == (Kind.SLICE, form)
+    assert (verdict.kind, verdict.form) == (VerdictKind.SLICE, form)
     assert why in " / ".join(verdict.reasons)
 
 
@@ -95,7 +95,7 @@ def test_the_smallest_slice_that_fits(given: dict[str, Any], form: str, why: str
 )
 def test_a_whole_gpu(given: dict[str, Any], why: str) -> None:
     verdict = judge(case(**given))
-    assert (verdict.kind, verdict.form) == (Kind.EXCLUSIVE, "exclusive")
+    assert (verdict.kind, verdict.form) == (VerdictKind.EXCLUSIVE, "exclusive")
     assert why in " / ".join(verdict.reasons)
     assert verdict.gpus == given.get("gpus", 1)
 
@@ -109,13 +109,13 @@ def test_a_whole_gpu(given: dict[str, Any], why: str) -> None:
 )
 def test_sharing_where_the_namespace_is_trusted(used: dict[str, Any], form: str, why: str) -> None:
     verdict = judge(case(used=used, offers=offered((), SHARED), trusted=True))
-    assert (verdict.kind, verdict.form) == (Kind.SHARED, form)
+    assert (verdict.kind, verdict.form) == (VerdictKind.SHARED, form)
     assert verdict.reasons[-2:] == ("4 such pods fit a GPU", why)
 
 
 def test_a_gpu_that_was_not_used() -> None:
     verdict = judge(case(used={"most": 0.009, "p95": 0.0}))
-    assert (verdict.kind, verdict.form, verdict.gpus) == (Kind.UNUSED, "none", 0)
+    assert (verdict.kind, verdict.form, verdict.gpus) == (VerdictKind.UNUSED, "none", 0)
     assert verdict.reasons[:2] == (
         "at most 0.9 % of the GPU in 14 days",
         "it holds 5.0 GiB of GPU memory all the same",
@@ -127,10 +127,10 @@ def test_a_gpu_that_was_not_used() -> None:
 
 def test_gpus_of_a_pod_that_were_not_used() -> None:
     verdict = judge(case(gpus=4, used={"used": 1}))
-    assert (verdict.kind, verdict.form, verdict.gpus) == (Kind.FEWER, "exclusive", 1)
+    assert (verdict.kind, verdict.form, verdict.gpus) == (VerdictKind.FEWER, "exclusive", 1)
     assert verdict.reasons == ("3 of 4 GPUs of a pod were never used; request 1",)
     slices = judge(case(gpus=2, used={"used": 1}, form="mig-1g.10gb"))
-    assert (slices.kind, slices.form) == (Kind.FEWER, "mig-1g.10gb")
+    assert (slices.kind, slices.form) == (VerdictKind.FEWER, "mig-1g.10gb")
 
 
 @pytest.mark.parametrize(
@@ -142,13 +142,13 @@ def test_gpus_of_a_pod_that_were_not_used() -> None:
 )
 def test_what_is_shared_and_can_not_be_told_apart_stays(used: dict[str, Any], why: str) -> None:
     verdict = judge(case(used=used, form="time-slicing", trusted=True))
-    assert (verdict.kind, verdict.form) == (Kind.AS_IT_IS, "time-slicing")
+    assert (verdict.kind, verdict.form) == (VerdictKind.AS_IT_IS, "time-slicing")
     assert why in verdict.reasons[0]
 
 
 def test_a_slice_that_nothing_smaller_can_replace_stays() -> None:
     verdict = judge(case(used={"p95": 0.9, "profile": "3g.40gb"}, offers=offered(()), **MIG))
-    assert (verdict.kind, verdict.form) == (Kind.AS_IT_IS, "mig-3g.40gb")
+    assert (verdict.kind, verdict.form) == (VerdictKind.AS_IT_IS, "mig-3g.40gb")
     assert verdict.reasons[-1] == "no other form that is offered fits better"
 
 
@@ -157,18 +157,18 @@ def test_forms_stay_on_their_platform() -> None:
 
 
 def test_thresholds_decide() -> None:
-    assert judge(case(used={"days": 1}, thresholds=parse(["minimum-days=0.5"]))).kind is Kind.SLICE
-    assert judge(case(used={"most": 0.04}, thresholds=parse(["unused-below=0.05"]))).kind is Kind.UNUSED
+    assert judge(case(used={"days": 1}, thresholds=parse(["minimum-days=0.5"]))).kind is VerdictKind.SLICE
+    assert judge(case(used={"most": 0.04}, thresholds=parse(["unused-below=0.05"]))).kind is VerdictKind.UNUSED
     assert judge(case(used={"memory": 8.3 * GIB}, thresholds=parse(["memory-headroom=0"]))).form == "mig-1g.10gb"
 
 
 def test_a_pod_must_fit_the_smallest_gpu_that_is_shared() -> None:
     small = SharedForm(form("time-slicing"), 4, 15_360, frozenset({A100}))
-    assert judge(case(used={"most": 0.9}, offers=offered((), (small,)), trusted=True)).kind is Kind.EXCLUSIVE
+    assert judge(case(used={"most": 0.9}, offers=offered((), (small,)), trusted=True)).kind is VerdictKind.EXCLUSIVE
     fits = judge(case(used={"memory": 3 * GIB}, offers=offered((), (small,)), trusted=True))
-    assert (fits.kind, fits.form) == (Kind.SHARED, "time-slicing")
+    assert (fits.kind, fits.form) == (VerdictKind.SHARED, "time-slicing")
     assert fits.reasons[-1] == (
         "steady use: MPS suits it better, which no node of its model offers; time-slicing fits too"
     )
     of_others = SharedForm(form("time-slicing"), 4, 81_920, frozenset({"H200"}))
-    assert judge(case(offers=offered((), (of_others,)), trusted=True)).kind is Kind.EXCLUSIVE
+    assert judge(case(offers=offered((), (of_others,)), trusted=True)).kind is VerdictKind.EXCLUSIVE

@@ -14,8 +14,8 @@ from webhook.application.configuration import Configuration, Exemptions
 from webhook.application.operator_kinds import OPERATORS
 from webhook.application.workload_kinds import table
 from webhook.engine.forms import parse as parse_form
-from webhook.engine.gpu_names import GpuNames
 from webhook.engine.labels import NamespaceLabels
+from webhook.engine.other_gpus import GpuNames
 from webhook.engine.policy import ANY_POLICY, PolicyBook, Prefer, built_in
 from webhook.engine.products import PRODUCT, read_product
 from webhook.engine.rules.gpu_memory import lowest_of

@@ -32,13 +32,13 @@ def _policy_name(value: str) -> str:
 PolicyName = Annotated[str, AfterValidator(_policy_name)]
 
 
-def _matching(pattern: str, what: str, fix: str) -> AfterValidator:
+def _matching(pattern: str, what: str, fix: str, *, fault: str = "is not") -> AfterValidator:
     """Text that Kubernetes accepts as ``what``; else the API server would deny every GPU pod of a policy."""
     valid = re.compile(pattern)
 
     def check(value: str) -> str:
         if not valid.fullmatch(value):
-            raise ValueError(f"{shown(value)} is not {what}; {fix}")
+            raise ValueError(f"{shown(value)} {fault} {what}; {fix}")
         return value
 
     return AfterValidator(check)
@@ -72,14 +72,7 @@ RuntimeClass = Annotated[
 
 def _exactly(pattern: str, what: str, fix: str) -> AfterValidator:
     """A name that objects can have: names are matched exactly, so any other would match none."""
-    valid = re.compile(pattern)
-
-    def check(value: str) -> str:
-        if not valid.fullmatch(value):
-            raise ValueError(f'"{value}" can\'t be {what}, and names are matched exactly; {fix}')
-        return value
-
-    return AfterValidator(check)
+    return _matching(pattern, f"{what}, and names are matched exactly", fix, fault="can't be")
 
 
 def _exact_name(value: str) -> str:

@@ -29,14 +29,14 @@ class Answer(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """An HTTP answer that is no review.
+    """An HTTP answer that is not a review.
 
     Attributes:
         code: the status code.
         message: what is wrong.
-        field: what the message is about; empty where it is about no field.
+        field: the field that the message is about; empty if there is none.
         closes: whether the connection must end with it.
-        reason: what a refusal of all that comes is counted by, where the code does not say it (see ``Refusals``).
+        reason: the reason under which a rejection is counted, where the code does not say it (see ``Rejections``).
     """
 
     code: int
@@ -79,7 +79,7 @@ head_too_large = partial(Failure, 431, closes=True, reason="head-size")
 def as_bytes(answer: Answer, date: bytes, *, close: bool = False, head_only: bool = False) -> bytes:
     """An answer as it goes over the wire.
 
-    With ``close`` the connection ends. That to a HEAD has a body's length and no body (``head_only``; RFC 9110, 9.3.2).
+    With ``close`` the connection ends. The answer to a HEAD has the body's length and no body (``head_only``; RFC 9110, 9.3.2).
     """
     closing = b"connection: close\r\n" if close else b""
     head = b"%bdate: %b\r\n%bcontent-length: %d\r\n\r\n" % (_HEADS[answer.code], date, closing, len(answer.body))

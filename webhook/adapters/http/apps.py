@@ -1,4 +1,4 @@
-"""The FastAPI application: every endpoint, for the operations port, for whoever embeds gpuwarden, and as a description."""
+"""The FastAPI application: every endpoint, for the operations port, embedding programs and the OpenAPI description."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -12,14 +12,14 @@ from starlette.types import Receive, Scope, Send
 from webhook import __version__
 from webhook.adapters.http import answers
 from webhook.adapters.http.answers import HEADERS, Answer
-from webhook.adapters.http.endpoint import Endpoint, refusal
+from webhook.adapters.http.endpoint import AdmissionEndpoint, refusal
 from webhook.adapters.http.limits import MAXIMUM_BODY
 
 
 class AsgiEndpoint:
     """An admission endpoint as plain ASGI: answers as our own protocol does. All other limits are the server's."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: AdmissionEndpoint) -> None:
         self._endpoint = endpoint
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -46,7 +46,7 @@ class AsgiEndpoint:
         await response(scope, receive, send)
 
 
-class Part(BaseModel):
+class ReadinessPart(BaseModel):
     """One thing that readiness consists of."""
 
     name: str
@@ -61,7 +61,10 @@ def _json(description: str, schema: dict[str, Any]) -> dict[str, Any]:
 _READINESS = {
     "type": "object",
     "required": ["ready", "parts"],
-    "properties": {"ready": {"type": "boolean"}, "parts": {"type": "array", "items": Part.model_json_schema()}},
+    "properties": {
+        "ready": {"type": "boolean"},
+        "parts": {"type": "array", "items": ReadinessPart.model_json_schema()},
+    },
 }
 # Described by its name alone: a model in the path of every review would cost more than the decision.
 _REVIEW = {"type": "object", "title": "AdmissionReview", "description": "admission.k8s.io/v1"}
@@ -82,7 +85,7 @@ _POST = {
 class _App(FastAPI):
     """Routes without response models, for which FastAPI would load all of pydantic's version 1 (4 MiB) at start."""
 
-    def __init__(self, admission: Iterable[Endpoint]) -> None:
+    def __init__(self, admission: Iterable[AdmissionEndpoint]) -> None:
         super().__init__(title="gpuwarden", version=__version__)
         self._admission = [endpoint.path for endpoint in admission]
         self.router.routes += [Route(endpoint.path, AsgiEndpoint(endpoint)) for endpoint in admission]
@@ -97,12 +100,14 @@ class _App(FastAPI):
 
 
 def application(
-    readiness: Callable[[], list[Part]], metrics: Callable[[], bytes], admission: Iterable[Endpoint] = ()
+    readiness: Callable[[], list[ReadinessPart]],
+    metrics: Callable[[], bytes],
+    admission: Iterable[AdmissionEndpoint] = (),
 ) -> FastAPI:
     """The application.
 
     ``gpuwarden serve`` serves it on the plain port without the admission endpoints, which have a port and a protocol of their
-    own (``webhook.adapters.http.connection``). Whoever mounts it elsewhere gives them, and whatever limits they need.
+    own (``webhook.adapters.http.connection``). A program that mounts it elsewhere passes them, with the limits that it needs.
     """
     app = _App(tuple(admission))
 

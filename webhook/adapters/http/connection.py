@@ -15,10 +15,10 @@ import structlog
 
 from webhook.adapters.http import answers
 from webhook.adapters.http.answers import CONTINUE, Answer, Failure, as_bytes
-from webhook.adapters.http.crowd import Crowd, Guest
-from webhook.adapters.http.endpoint import Endpoint
+from webhook.adapters.http.connection_limiter import ConnectionLimiter, TrackedConnection
+from webhook.adapters.http.endpoint import AdmissionEndpoint
 from webhook.adapters.http.limits import MAXIMUM_BODY
-from webhook.adapters.http.request import Body, Request
+from webhook.adapters.http.request import Body, IncomingRequest
 from webhook.adapters.http.turns import Turns
 
 # Of one connection, before another one's turn.
@@ -66,8 +66,8 @@ class Port:
         buffer: what every connection reads into.
     """
 
-    find: Callable[[str], Endpoint | None]
-    crowd: Crowd
+    find: Callable[[str], AdmissionEndpoint | None]
+    limiter: ConnectionLimiter
     turns: Turns
     names: frozenset[str] = frozenset()
     date: bytes = b""
@@ -98,29 +98,29 @@ class _Gone(asyncio.Transport):
         pass
 
 
-class Connection(Guest, asyncio.BufferedProtocol):
-    """A connection that its crowd may cut off."""
+class Connection(TrackedConnection, asyncio.BufferedProtocol):
+    """A connection that its limiter may close."""
 
     _transport: asyncio.Transport
 
     def __init__(self, port: Port) -> None:
         self._port = port
-        self._crowd = port.crowd
-        self._limits = port.crowd.limits
+        self._limiter = port.limiter
+        self._limits = port.limiter.limits
         self._parser = httptools.HttpRequestParser(self)
         self._unwelcome: Failure | None = None
         # Whether it has shown a client certificate or a token: then it is the API server's.
         self._proven = False
         # What comes: a request, how far it has come, whether the last piece was no body, and bytes of a head, of trailers, or
         # between chunks.
-        self._coming = Request()
+        self._coming = IncomingRequest()
         self._begun = self._in_head = self._bare = False
         self._loose = self._widest = 0
         self._began = 0.0
         self._slow_reads = 0  # in a row
         self._reads_without_data = 0
         # What goes: requests that wait for their answers, what one of them is waiting for, and answers that are not written.
-        self._requests: deque[Request] = deque()
+        self._requests: deque[IncomingRequest] = deque()
         self._task: asyncio.Task[Answer] | None = None
         self._unsent = b""
         self._in_line = self._blocked = self._paused = False
@@ -153,9 +153,9 @@ class Connection(Guest, asyncio.BufferedProtocol):
         """Come in; a caller that may not is told so by every answer, and asked once."""
         self._transport = transport
         transport.set_write_buffer_limits(high=_WRITTEN_AT_ONCE)
-        self.since = self._crowd.clock()
+        self.since = self._limiter.clock()
         self.client = transport.get_extra_info("peername")
-        self._crowd.add(self)
+        self._limiter.add(self)
         certificate = transport.get_extra_info("peercert")  # None but for one that was verified
         self._unwelcome = unwelcome(certificate, self._port.names)
         self._proven = bool(certificate) and not self._unwelcome
@@ -188,7 +188,7 @@ class Connection(Guest, asyncio.BufferedProtocol):
         self._count()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's
-        self._crowd.discard(self)
+        self._limiter.discard(self)
         self._forget()
         # Both refer to this, and of uvloop's transport no collector knows.
         self._transport = _Gone()
@@ -199,7 +199,7 @@ class Connection(Guest, asyncio.BufferedProtocol):
     def _forget(self) -> None:
         """Let go of everything that is held."""
         self._deaf, self._begun = True, False
-        self._coming = Request()
+        self._coming = IncomingRequest()
         self._requests.clear()
         self._unsent = b""
 
@@ -239,11 +239,11 @@ class Connection(Guest, asyncio.BufferedProtocol):
             self.drop()
         if self._deaf:
             raise _Enough
-        self._coming = Request(self._unwelcome)
+        self._coming = IncomingRequest(self._unwelcome)
         self._begun = self._in_head = True
         self._loose = 0
         if not self._requests:
-            self.since = self._crowd.clock()
+            self.since = self._limiter.clock()
 
     def on_url(self, target: bytes) -> None:
         request = self._coming
@@ -329,7 +329,7 @@ class Connection(Guest, asyncio.BufferedProtocol):
         request = self._requests.popleft()
         closes = request.closes or (self._port.draining and not (self._requests or self._begun))
         self._unsent += as_bytes(answer, self._port.date, close=closes, head_only=request.head_only)
-        self.since = self._crowd.clock()
+        self.since = self._limiter.clock()
         if answer.code == _OK and not self.known:
             self.known = True
             if connected := self._transport.get_extra_info("socket"):
@@ -353,7 +353,7 @@ class Connection(Guest, asyncio.BufferedProtocol):
             asyncio.get_running_loop().call_later(_LINGER_SECONDS, self.drop)
 
     def _note(self, reason: str, detail: str = "") -> None:
-        self._crowd.refusals.note(reason, self.client, detail)
+        self._limiter.rejections.note(reason, self.client, detail)
 
     def _count(self) -> None:
         """Count what is held, and read no more where answers are due already."""
@@ -367,7 +367,7 @@ class Connection(Guest, asyncio.BufferedProtocol):
         held = _KEPT_OF_A_READ * self._widest + len(self._unsent) + self._paused * _UNREAD
         held += self._loose + coming.body.size if coming else 0
         held += sum(_REQUEST + request.body.size for request in waiting) if waiting else 0
-        if held != self.held and not self._crowd.hold(self, held) and not self._deaf:
+        if held != self.held and not self._limiter.hold(self, held) and not self._deaf:
             self._refuse(answers.NO_MEMORY)
 
     def _stop(self, failure: Failure) -> NoReturn:
@@ -379,7 +379,7 @@ class Connection(Guest, asyncio.BufferedProtocol):
         """Answer what comes by a failure, behind the answers that are due, and throw away what comes after it."""
         if failure.reason:
             self._note(failure.reason, failure.message)
-        request = self._coming if self._begun else Request()
+        request = self._coming if self._begun else IncomingRequest()
         request.failure, request.body, request.closes = failure, Body(), True
         self._deaf = True
         self._begun = self._in_head = False

@@ -1,4 +1,4 @@
-"""An admission endpoint: from the body of a POST to its answer, the same for our own protocol and for ASGI."""
+"""An admission endpoint: from the body of a POST to its answer, for our own HTTP server and for ASGI."""
 
 import re
 from collections.abc import Callable, Coroutine, Mapping
@@ -15,7 +15,7 @@ from webhook.application.namespaces import NamespaceNotFound, NamespaceUnavailab
 from webhook.application.review import Answering, ReviewError
 
 # What the API server waits where a configuration does not say (admissionregistration/v1 defaults: timeoutSeconds), and the
-# most that one can say. Whoever asks otherwise (curl) waits as long.
+# most that one can say. Other clients (curl) get the default.
 DEFAULT_SECONDS = 10.0
 MOST_SECONDS = 30.0
 # apiserver pkg/admission/plugin/webhook/validating/dispatcher.go rounds up to whole seconds.
@@ -26,8 +26,8 @@ Observe = Callable[[str, int, float], None]
 _log = structlog.get_logger("gpuwarden.http")
 
 
-class Endpoint:
-    """Answers POSTed AdmissionReviews by a function from bytes to bytes, and everything else by a clear failure.
+class AdmissionEndpoint:
+    """Answers POSTed AdmissionReviews by a function from bytes to bytes, and everything else with an HTTP error.
 
     The function raises ``ReviewError`` or a namespace's error, and nothing else on purpose. It is called with the body, and if
     ``timed`` with the seconds that are left for the answer.
@@ -40,7 +40,7 @@ class Endpoint:
         self._timed = timed
 
     def answer(self, body: bytes, query: bytes = b"") -> Answer | Coroutine[Any, Any, Answer]:
-        """The answer to a POST that ``refusal`` has nothing against, or what must be waited for to have it."""
+        """The answer to a POST that ``refusal`` does not reject, or a coroutine that returns it."""
         started = perf_counter()
         try:
             made = self._answer(body, allowed_seconds(query)) if self._timed else self._answer(body)
@@ -53,7 +53,7 @@ class Endpoint:
         return answer
 
     def refuse(self, failure: Failure) -> Answer:
-        """The answer to a request that is not read."""
+        """The answer to a request whose body is not read."""
         self._observe(self.path, failure.code, 0.0)
         return failure.answer()
 

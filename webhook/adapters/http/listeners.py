@@ -11,7 +11,7 @@ from functools import partial
 from math import inf
 
 from webhook.adapters.http.connection import Connection, Port
-from webhook.adapters.http.crowd import Client, Guest
+from webhook.adapters.http.connection_limiter import Client, TrackedConnection
 
 GRACE_SECONDS = 10  # so long answers under way may take when a listener stops
 # What the kernel keeps for a connection (twice as much, in fact). By itself it would keep up to several MiB, which count as
@@ -46,7 +46,7 @@ def bind(host: str, port: int) -> socket.socket:
     return listening
 
 
-class _Handshake(Guest):
+class _Handshake(TrackedConnection):
     """A connection whose TLS is not yet established; the event loop has a timer for it."""
 
     task: asyncio.Task[None] | None = None
@@ -72,7 +72,7 @@ class AdmissionListener:
         self._socket = bind(host, port)
         self.port: int = self._socket.getsockname()[1]
         self._shared = shared
-        self._crowd = shared.crowd
+        self._limiter = shared.limiter
         self._tls = tls
         self._stopping = asyncio.Event()
 
@@ -91,11 +91,11 @@ class AdmissionListener:
             await self._tick_until(self._stopping)
             self._loop.remove_reader(self._socket)
             self._shared.draining = True
-            for guest in self._crowd:
-                guest.shutdown()
-            await self._tick_until(self._crowd.gone, GRACE_SECONDS)
-            for guest in self._crowd:
-                guest.drop()
+            for connection in self._limiter:
+                connection.shutdown()
+            await self._tick_until(self._limiter.gone, GRACE_SECONDS)
+            for connection in self._limiter:
+                connection.drop()
         finally:
             self._stopping.set()
             self._loop.remove_reader(self._socket)
@@ -106,9 +106,9 @@ class AdmissionListener:
         until = self._loop.time() + seconds
         while not event.is_set() and self._loop.time() < until:
             self._shared.date = formatdate(usegmt=True).encode()  # RFC 9110, 6.6.1
-            self._crowd.sweep()
+            self._limiter.sweep()
             with suppress(TimeoutError):
-                async with asyncio.timeout(min(1.0, self._crowd.limits.head_seconds / 2)):
+                async with asyncio.timeout(min(1.0, self._limiter.limits.head_seconds / 2)):
                     await event.wait()
 
     def _accept_from_now_on(self) -> None:
@@ -122,23 +122,23 @@ class AdmissionListener:
                 accepted, client = self._socket.accept()
             except OSError as error:
                 if error.errno in _NOT_NOW:
-                    self._crowd.refusals.note("descriptors", detail=str(error))
-                    self._crowd.free_descriptors()
+                    self._limiter.rejections.note("descriptors", detail=str(error))
+                    self._limiter.free_descriptors()
                     self._loop.remove_reader(self._socket)
                     self._loop.call_later(_PAUSE_SECONDS, self._accept_from_now_on)
                 return  # nobody waits, or the client has gone
-            if not self._crowd.has_room():
-                self._crowd.refusals.note("connections", client, "nobody could be asked to go")
+            if not self._limiter.has_room():
+                self._limiter.rejections.note("connections", client, "no connection could be closed to make room")
                 accepted.close()
                 continue
-            handshake = _Handshake(accepted, client, self._crowd.clock())
-            self._crowd.add(handshake)
-            self._crowd.hold(handshake, _HELLO)
+            handshake = _Handshake(accepted, client, self._limiter.clock())
+            self._limiter.add(handshake)
+            self._limiter.hold(handshake, _HELLO)
             handshake.task = self._loop.create_task(self._take(handshake))
             handshake.task.add_done_callback(partial(self._forget, handshake))
 
     def _forget(self, handshake: _Handshake, _task: object) -> None:
-        self._crowd.discard(handshake)
+        self._limiter.discard(handshake)
 
     async def _take(self, handshake: _Handshake) -> None:
         """Make a connection of what was accepted."""
@@ -151,11 +151,11 @@ class AdmissionListener:
                 lambda: Connection(self._shared),
                 handshake.accepted,
                 ssl=context,
-                ssl_handshake_timeout=self._crowd.limits.head_seconds if context else None,
+                ssl_handshake_timeout=self._limiter.limits.head_seconds if context else None,
                 ssl_shutdown_timeout=_GOODBYE_SECONDS if context else None,
             )
         except OSError as error:  # ssl's errors are some too
-            self._crowd.refusals.note(_reason(error), handshake.client, str(error))
+            self._limiter.rejections.note(_reason(error), handshake.client, str(error))
             handshake.accepted.close()
 
 

@@ -10,22 +10,22 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from webhook.adapters.http.crowd import Crowd, Guest
+from webhook.adapters.http.connection_limiter import ConnectionLimiter, TrackedConnection
 from webhook.adapters.http.listeners import GRACE_SECONDS, bind
 
 # Requests of probes, Prometheus and people have a kilobyte or two. h11 needs fifty times as much memory for a head.
 _HEAD_BYTES = 8 * 1024
 
 
-def _visitors(crowd: Crowd) -> type[asyncio.Protocol]:
+def _visitors(limiter: ConnectionLimiter) -> type[asyncio.Protocol]:
     """The protocol of connections of which there may be so many: for one more, the oldest goes."""
 
-    class Visitor(H11Protocol, Guest):  # its way to end is uvicorn's
+    class Visitor(H11Protocol, TrackedConnection):  # its way to end is uvicorn's
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
             super().connection_made(transport)
-            crowd.has_room()
-            self.since = crowd.clock()
-            crowd.add(self)
+            limiter.has_room()
+            self.since = limiter.clock()
+            limiter.add(self)
 
         def data_received(self, data: bytes) -> None:
             if len(data) > _HEAD_BYTES:  # no head; and a body in small chunks would take h11 long
@@ -34,7 +34,7 @@ def _visitors(crowd: Crowd) -> type[asyncio.Protocol]:
                 super().data_received(data)
 
         def connection_lost(self, exc: Exception | None) -> None:
-            crowd.discard(self)
+            limiter.discard(self)
             super().connection_lost(exc)
 
         def drop(self) -> None:
@@ -46,12 +46,12 @@ def _visitors(crowd: Crowd) -> type[asyncio.Protocol]:
 class OperationsListener(uvicorn.Server):
     """The operations port. It is bound at once, so that a port that is taken is known (``OSError``)."""
 
-    def __init__(self, app: Any, host: str, port: int, crowd: Crowd) -> None:
+    def __init__(self, app: Any, host: str, port: int, limiter: ConnectionLimiter) -> None:
         self._socket = bind(host, port)
         self.port: int = self._socket.getsockname()[1]
         config = uvicorn.Config(
             app,
-            http=_visitors(crowd),
+            http=_visitors(limiter),
             h11_max_incomplete_event_size=_HEAD_BYTES,
             # After its answer a connection ends, and what else may come, such as a body that nobody reads, is not parsed.
             headers=[("connection", "close")],
@@ -60,7 +60,7 @@ class OperationsListener(uvicorn.Server):
             access_log=False,
             server_header=False,
             log_config=None,
-            log_level=logging.ERROR,  # every request that is no HTTP would be a warning
+            log_level=logging.ERROR,  # every request that is not HTTP would be a warning
             proxy_headers=False,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
@@ -68,7 +68,7 @@ class OperationsListener(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave signals to whoever runs both ports."""
+        """Leave signals to the caller, which runs both ports."""
         yield
 
     def stop(self) -> None:

@@ -9,7 +9,7 @@ import httptools
 
 from webhook.adapters.http import answers
 from webhook.adapters.http.answers import Answer, Failure
-from webhook.adapters.http.endpoint import Endpoint, refusal
+from webhook.adapters.http.endpoint import AdmissionEndpoint, refusal
 from webhook.adapters.http.limits import MAXIMUM_BODY
 from webhook.application.review_limits import MOST_ELEMENTS
 
@@ -59,7 +59,7 @@ class Body:
         return self._first
 
 
-class Request:
+class IncomingRequest:
     """A request, as far as it is here.
 
     Attributes:
@@ -71,7 +71,7 @@ class Request:
         length, read: how much its head says that its body has, and how much of it has come.
     """
 
-    endpoint: Endpoint | None = None
+    endpoint: AdmissionEndpoint | None = None
     target = query = b""
     closes = expects = head_only = has_token = False
     length = count = chunks = read = 0
@@ -81,7 +81,7 @@ class Request:
         self.body = Body()
         self.headers: dict[bytes, bytes] = {}
 
-    def end_head(self, parser: httptools.HttpRequestParser, find: Callable[[str], Endpoint | None]) -> None:
+    def end_head(self, parser: httptools.HttpRequestParser, find: Callable[[str], AdmissionEndpoint | None]) -> None:
         """Find what answers it, or why it is answered unread."""
         target, _, self.query = self.target.partition(b"?")
         path = _path(target)

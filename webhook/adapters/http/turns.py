@@ -1,4 +1,4 @@
-"""Whose request is answered next, and which are answered no more because they are too late."""
+"""The order in which waiting requests are answered, and which of them are shed because they have waited too long."""
 
 import asyncio
 from collections.abc import Callable
@@ -23,7 +23,7 @@ class Asker(Protocol):
     """A connection with a request that is complete."""
 
     def answer(self, *, late: bool) -> None:
-        """Make the answer; ``late`` is by saying so instead. Raises nothing: there are others to answer."""
+        """Make the answer; if ``late``, one that says so. Raises nothing, because others are waiting."""
 
     def send(self) -> None:
         """Send it."""
@@ -33,9 +33,9 @@ class Turns:
     """The requests that wait for the event loop, in a fair order: weighted fair queueing (Demers, Keshav and Shenker 1989).
 
     Each connection has at most one request here. They are answered in the order in which they would be done if all were
-    worked on at the same time, a byte of each in turn: cheap ones do not wait for dear ones that came before, and a flood of
+    worked on at the same time, a byte of each in turn: cheap ones do not wait for expensive ones that came before, and a flood of
     tiny ones does not keep out the rest. A request that has waited for more than ``most`` seconds is shed unread, which costs
-    next to nothing; by this order that is a dear one before a cheap one.
+    next to nothing; in this order, an expensive one is shed before a cheap one.
     """
 
     def __init__(self, most: float = float("inf"), clock: Callable[[], float] = perf_counter) -> None:
@@ -72,7 +72,7 @@ class Turns:
                 now = self._clock()
             for asker in askers:
                 asker.send()
-        finally:  # or whoever waits would wait for ever
+        finally:  # or the waiting requests would wait forever
             self._called = bool(self._waiting)
             if self._called:
                 asyncio.get_running_loop().call_soon(self._turn)

@@ -1,1 +1,1 @@
-"""The Kubernetes API: who we are to it, one request, the watched namespaces, the objects that hold certificates."""
+"""The Kubernetes API: login, requests, watches and lists, and the objects that hold certificates."""

@@ -12,8 +12,8 @@ import msgspec
 
 from webhook.adapters.kubernetes.documents import decode
 from webhook.adapters.kubernetes.errors import ApiError, Fault
-from webhook.adapters.kubernetes.request import Request, path_of
-from webhook.application.certificates.store import ConflictError, StoredSecret, StoreError, WebhookConfiguration
+from webhook.adapters.kubernetes.request import ApiRequest, path_of
+from webhook.application.certificates.store import ConflictError, RegisteredWebhooks, StoredSecret, StoreError
 from webhook.application.certificates.tokens import ANNOTATION, masked
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class KubernetesCertificateStore:
         self._configurations = tuple(configurations)
         self._timeout = timeout
 
-    def read_configurations(self) -> tuple[WebhookConfiguration, ...]:
+    def read_configurations(self) -> tuple[RegisteredWebhooks, ...]:
         """Read our webhook configurations, see `CertificateStore.read_configurations`."""
         found = (self._read_configuration(kind, name) for kind, name in self._configurations)
         return tuple(configuration for configuration in found if configuration is not None)
@@ -122,7 +122,7 @@ class KubernetesCertificateStore:
         if resource_version is None:
             metadata = {**self._metadata, **self._owned()}
             secret = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "Opaque", "data": data}
-            self._write(Request("POST", self._secrets, _QUERY, msgspec.json.encode(secret)), {Fault.CONFLICT})
+            self._write(ApiRequest("POST", self._secrets, _QUERY, msgspec.json.encode(secret)), {Fault.CONFLICT})
         else:
             # "add" puts the value in the place of what is there, or of nothing.
             self._patch(self._secret, resource_version, [{"op": "add", "path": "/data", "value": data}])
@@ -137,7 +137,7 @@ class KubernetesCertificateStore:
             return {}
         path = path_of("apis", _RBAC, "v1", "namespaces", self._namespace, "roles", self._owner)
         try:
-            role = decode(self._api.call(Request("GET", path), timeout=self._timeout), _Role, f"GET {path}")
+            role = decode(self._api.call(ApiRequest("GET", path), timeout=self._timeout), _Role, f"GET {path}")
         except ApiError as error:
             if error.fault in {Fault.NOT_FOUND, Fault.FORBIDDEN}:
                 return {}  # the Secret then stays after an uninstall, and nothing else is lost
@@ -146,7 +146,7 @@ class KubernetesCertificateStore:
         return {"ownerReferences": [owner]}
 
     def write_bundle(
-        self, configuration: WebhookConfiguration, bundle: bytes, targets: Mapping[str, str] = MappingProxyType({})
+        self, configuration: RegisteredWebhooks, bundle: bytes, targets: Mapping[str, str] = MappingProxyType({})
     ) -> None:
         """Write a configuration's bundles and targets, see `CertificateStore.write_bundle`."""
         operations: list[Mapping[str, object]] = []
@@ -171,7 +171,7 @@ class KubernetesCertificateStore:
                 raise ConflictError(f"{configuration} has changed since it was read") from None
             raise
 
-    def _read_configuration(self, kind: str, name: str) -> WebhookConfiguration | None:
+    def _read_configuration(self, kind: str, name: str) -> RegisteredWebhooks | None:
         found = self._read(_path(kind, name), _Configuration)
         if found is None:
             return None
@@ -179,11 +179,11 @@ class KubernetesCertificateStore:
         bundles = {webhook.name: webhook.client_config.ca_bundle or b"" for webhook in found.webhooks or []}
         targets = {webhook.name: webhook.client_config.target for webhook in found.webhooks or []}
         tokened = (found.metadata.annotations or {}).get(ANNOTATION) == "true"
-        return WebhookConfiguration(kind, name, found.metadata.resource_version, bundles, targets, tokened)
+        return RegisteredWebhooks(kind, name, found.metadata.resource_version, bundles, targets, tokened)
 
     def _read(self, path: str, kind: type[T]) -> T | None:
         try:
-            return decode(self._api.call(Request("GET", path), timeout=self._timeout), kind, f"GET {path}")
+            return decode(self._api.call(ApiRequest("GET", path), timeout=self._timeout), kind, f"GET {path}")
         except ApiError as error:
             if error.fault is Fault.NOT_FOUND:
                 return None
@@ -194,9 +194,9 @@ class KubernetesCertificateStore:
             raise StoreError(f"{path}: without a resource version the write would not be conditional")
         precondition = {"op": "replace", "path": "/metadata/resourceVersion", "value": resource_version}
         body = msgspec.json.encode([precondition, *operations])
-        self._write(Request("PATCH", path, _QUERY, body, _JSON_PATCH), {Fault.CONFLICT, Fault.NOT_FOUND})
+        self._write(ApiRequest("PATCH", path, _QUERY, body, _JSON_PATCH), {Fault.CONFLICT, Fault.NOT_FOUND})
 
-    def _write(self, request: Request, conflicts: set[Fault]) -> None:
+    def _write(self, request: ApiRequest, conflicts: set[Fault]) -> None:
         try:
             self._api.call(request, timeout=self._timeout)
         except ApiError as error:

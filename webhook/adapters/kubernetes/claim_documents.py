@@ -3,7 +3,7 @@
 import msgspec
 
 from webhook.adapters.kubernetes.documents import decode
-from webhook.adapters.kubernetes.request import Request, path_of
+from webhook.adapters.kubernetes.request import ApiRequest, path_of
 from webhook.application.claim_admission import ClaimMetadata
 from webhook.application.claims import GROUP
 from webhook.engine.claim_objects import Claim, ClaimObject, ClaimTemplateObject, claim
@@ -12,7 +12,7 @@ from webhook.engine.text import Name
 
 VERSIONS = ("v1", "v1beta2", "v1beta1", "v1alpha3")
 """The versions that are read, the best first: of Kubernetes 1.34, 1.33, 1.32 and 1.31."""
-SERVED = Request("GET", path_of("apis", GROUP))
+SERVED = ApiRequest("GET", path_of("apis", GROUP))
 """Asks which versions the cluster serves."""
 
 

@@ -9,7 +9,7 @@ from webhook.adapters.kubernetes.claim_documents import ITEMS, SERVED, VERSIONS,
 from webhook.adapters.kubernetes.documents import decode
 from webhook.adapters.kubernetes.errors import ApiError, Fault
 from webhook.adapters.kubernetes.live_reads import LiveReads
-from webhook.adapters.kubernetes.request import Request, path_of
+from webhook.adapters.kubernetes.request import ApiRequest, path_of
 from webhook.application.claims import GROUP, PLURALS, ClaimUnavailable
 from webhook.engine.claim_objects import Claim, claim
 from webhook.engine.claims import Reference
@@ -76,7 +76,7 @@ class LiveClaims:
             return None  # nor can there be
         version = self._version
         path = path_of("apis", GROUP, version, "namespaces", namespace, PLURALS[reference.kind], reference.name)
-        request = Request("GET", path)
+        request = ApiRequest("GET", path)
         body = self._call(request)
         if body is None:
             # The server answers 404 to an object that is not there, and to a version or an API that is not there.
@@ -94,7 +94,7 @@ class LiveClaims:
             raise _NotServedError
         return version
 
-    def _call(self, request: Request) -> bytes | None:
+    def _call(self, request: ApiRequest) -> bytes | None:
         """The answer; ``None`` where there is no such thing."""
         try:
             return self._api.call(request, timeout=self._timeout)

@@ -18,8 +18,8 @@ from email.utils import parsedate_to_datetime
 import urllib3
 
 from webhook.adapters.kubernetes.documents import message_of
-from webhook.adapters.kubernetes.errors import ApiError, ConfigurationError, Fault, fault_of
-from webhook.adapters.kubernetes.request import Request
+from webhook.adapters.kubernetes.errors import ApiError, Fault, KubeconfigError, fault_of
+from webhook.adapters.kubernetes.request import ApiRequest
 from webhook.adapters.kubernetes.transport import CONNECT_TIMEOUT, Login, Stream, read, send
 
 LOGIN_INTERVAL = 10.0  # seconds between two attempts to log in again
@@ -57,7 +57,7 @@ class ApiServer:
         """The server's URL."""
         return self._login.host
 
-    def call(self, request: Request, *, timeout: float) -> bytes:
+    def call(self, request: ApiRequest, *, timeout: float) -> bytes:
         """Make one request and return the answer's body.
 
         Nothing is retried but a GET whose kept-alive connection turned out to be gone, as client-go does.
@@ -76,7 +76,7 @@ class ApiServer:
         return self._attempt(request, deadline)
 
     @contextmanager
-    def stream(self, request: Request, *, silence: float) -> Iterator[Stream]:
+    def stream(self, request: ApiRequest, *, silence: float) -> Iterator[Stream]:
         """Open a streamed answer.
 
         A connection without a byte for ``silence`` seconds counts as dead.
@@ -91,7 +91,7 @@ class ApiServer:
         """Forget kept-alive connections, because one of them was found dead; those in use are not touched."""
         self._login.connections.clear()
 
-    def _attempt(self, request: Request, deadline: float) -> bytes:
+    def _attempt(self, request: ApiRequest, deadline: float) -> bytes:
         left = deadline - self._monotonic()
         if left <= 0:
             raise ApiError(Fault.SILENT, f"{request}: no answer in time")
@@ -99,7 +99,7 @@ class ApiServer:
             return read(response, request, lambda: self._monotonic() < deadline)
 
     @contextmanager
-    def _answer(self, request: Request, timeout: urllib3.Timeout) -> Iterator[urllib3.BaseHTTPResponse]:
+    def _answer(self, request: ApiRequest, timeout: urllib3.Timeout) -> Iterator[urllib3.BaseHTTPResponse]:
         login = self._login
         response = self._send(login, request, timeout)
         if response.status == _UNAUTHORIZED and self._renew(login):
@@ -113,7 +113,7 @@ class ApiServer:
             # An answer read to its end has given its connection back by now; any other's can't be used again.
             response.close()
 
-    def _send(self, login: Login, request: Request, timeout: urllib3.Timeout) -> urllib3.BaseHTTPResponse:
+    def _send(self, login: Login, request: ApiRequest, timeout: urllib3.Timeout) -> urllib3.BaseHTTPResponse:
         asked = self._monotonic()
         response = send(login, request, timeout)
         # kube-apiserver (net/http) dates every answer; what is no date says nothing.
@@ -122,7 +122,7 @@ class ApiServer:
             self._witness(said.astimezone(UTC), self._monotonic() - asked)
         return response
 
-    def _refusal(self, response: urllib3.BaseHTTPResponse, request: Request) -> ApiError:
+    def _refusal(self, response: urllib3.BaseHTTPResponse, request: ApiRequest) -> ApiError:
         until = self._monotonic() + CONNECT_TIMEOUT
         message = message_of(read(response, request, lambda: self._monotonic() < until))
         retry_after = response.headers.get("Retry-After", "")
@@ -141,7 +141,7 @@ class ApiServer:
             if self._monotonic() - self._renewed_at < LOGIN_INTERVAL:
                 return False
             self._renewed_at = self._monotonic()
-            with suppress(ConfigurationError):  # then the server's own 401 is what is reported
+            with suppress(KubeconfigError):  # then the server's own 401 is what is reported
                 self._login = self._log_in()
                 refused.connections.clear()
                 return True

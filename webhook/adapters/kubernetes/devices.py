@@ -77,7 +77,7 @@ class _ClaimStatus(msgspec.Struct):
     allocation: _Allocation | None = None
 
 
-class ClaimItem(msgspec.Struct):
+class AllocatedClaim(msgspec.Struct):
     """A ResourceClaim: the devices that it holds."""
 
     status: _ClaimStatus = msgspec.field(default_factory=_ClaimStatus)
@@ -91,7 +91,7 @@ class ClaimItem(msgspec.Struct):
 
 
 def devices_of(
-    classes: Iterable[ClassItem], slices: Iterable[SliceItem], claims: Iterable[ClaimItem], unavailable: set[str]
+    classes: Iterable[ClassItem], slices: Iterable[SliceItem], claims: Iterable[AllocatedClaim], unavailable: set[str]
 ) -> Devices:
     """Return the devices of a cluster.
 

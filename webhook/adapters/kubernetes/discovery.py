@@ -7,7 +7,7 @@ import msgspec
 from webhook.adapters.kubernetes.documents import decode
 from webhook.adapters.kubernetes.errors import ApiError, Fault
 from webhook.adapters.kubernetes.lists import Api
-from webhook.adapters.kubernetes.request import Request, path_of
+from webhook.adapters.kubernetes.request import ApiRequest, path_of
 
 _ABSENT = (Fault.FORBIDDEN, Fault.NOT_FOUND)
 
@@ -58,7 +58,7 @@ class Discovery:
             UnknownKindsError: the API server does not say which groups it has.
             ApiError: the server did not answer.
         """
-        request = Request("GET", path_of("apis"))
+        request = ApiRequest("GET", path_of("apis"))
         try:
             groups = decode(self._api.call(request), _Groups, str(request)).groups
         except ApiError as error:
@@ -81,7 +81,7 @@ class Discovery:
             ApiError: the server did not answer, or that of an aggregated API is down (``Fault.SERVER_ERROR``).
         """
         if (group, version) not in self._resources:
-            request = Request("GET", path_of("apis", group, version))
+            request = ApiRequest("GET", path_of("apis", group, version))
             try:
                 found = decode(self._api.call(request), _Resources, str(request)).resources
             except ApiError as error:

@@ -59,7 +59,7 @@ class Event(msgspec.Struct):
     object: msgspec.Raw
 
 
-class Status(msgspec.Struct):
+class ErrorStatus(msgspec.Struct):
     """The API server's explanation of an error."""
 
     code: int = 0
@@ -97,7 +97,7 @@ def decode(body: bytes | msgspec.Raw, kind: type[T], what: str) -> T:
 def message_of(body: bytes) -> str:
     """Find the sentence in an error's body: the Status' message, or the beginning of whatever else it is."""
     try:
-        return str(_decoder(Status).decode(body).message)
+        return str(_decoder(ErrorStatus).decode(body).message)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return body[:_LONGEST_EXCERPT].decode(errors="replace").strip()
 

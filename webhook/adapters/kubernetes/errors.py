@@ -59,9 +59,9 @@ class ApiError(Exception):
         self.retry_after = retry_after
 
 
-class ConfigurationError(Exception):
+class KubeconfigError(Exception):
     """The API server can't be addressed at all: no kubeconfig, a bad one, or a context that isn't there."""
 
 
-class NoClusterError(ConfigurationError):
+class NoClusterError(KubeconfigError):
     """No cluster is named anywhere. Where a command can do without one, it adds how."""

@@ -15,7 +15,7 @@ from webhook.adapters.kubernetes.documents import decode
 from webhook.adapters.kubernetes.errors import ApiError, Fault
 from webhook.adapters.kubernetes.lists import Lister, Page, Progress
 from webhook.adapters.kubernetes.nodes import NodeItem
-from webhook.adapters.kubernetes.request import Request, path_of
+from webhook.adapters.kubernetes.request import ApiRequest, object_path, path_of
 from webhook.adapters.kubernetes.retrying import RetryingApi
 from webhook.application.diagnosis.documents import (
     AdmissionPolicy,
@@ -27,7 +27,7 @@ from webhook.application.diagnosis.documents import (
     Probed,
     Service,
 )
-from webhook.application.diagnosis.facts import Attempt, Maybe, Namespaces, Right, Unread
+from webhook.application.diagnosis.facts import Attempt, Maybe, NamespaceFacts, Right, Unread
 from webhook.application.diagnosis.namespace_restrictions import ANNOTATIONS
 from webhook.application.diagnosis.ours import MUTATING, VALIDATING
 from webhook.application.diagnosis.webhooks import WebhookConfiguration
@@ -80,7 +80,7 @@ class FactReader:
         Raises:
             ApiError: the server does not answer, or rejects us.
         """
-        request = Request("GET", path_of("version"))
+        request = ApiRequest("GET", path_of("version"))
         try:
             said = decode(self._api.call(request), _Version, str(request)).git_version
         except ApiError as error:
@@ -165,7 +165,7 @@ class FactReader:
         found = self._get(_ConfigMap, "", "v1", "configmaps", name, namespace)
         return (found.data or {}).get("config.yaml") if isinstance(found, _ConfigMap) else found
 
-    def namespaces(self, always: Iterable[str]) -> Maybe[Namespaces]:
+    def namespaces(self, always: Iterable[str]) -> Maybe[NamespaceFacts]:
         """All namespaces but those that are being deleted.
 
         Labels of those with one that is ours or looks like it, and of those that are named; annotations that look like ours.
@@ -189,7 +189,7 @@ class FactReader:
 
         path = path_of("api", "v1", "namespaces")
         kept = self._try("list namespaces", lambda: self._lister.all("namespaces", path, Page[_Namespace], keep))
-        return kept if isinstance(kept, Unread) else Namespaces(count, dict(kept), annotations, restricting)
+        return kept if isinstance(kept, Unread) else NamespaceFacts(count, dict(kept), annotations, restricting)
 
     def namespace_labels(self, name: str) -> Maybe[Mapping[str, str]]:
         """The labels of one namespace; none where it does not exist."""
@@ -206,7 +206,7 @@ class FactReader:
     def dry_run(self, namespace: str, pod: Mapping[str, object]) -> Attempt:
         """Create a pod in a namespace, as a dry run."""
         path = path_of("api", "v1", "namespaces", namespace, "pods")
-        request = Request("POST", path, {"dryRun": "All"}, msgspec.json.encode(pod))
+        request = ApiRequest("POST", path, {"dryRun": "All"}, msgspec.json.encode(pod))
         try:
             return Attempt(decode(self._api.call(request), Probed, str(request)))
         except ApiError as error:
@@ -229,13 +229,13 @@ class FactReader:
             "spec": {"user": user, "groups": groups, "resourceAttributes": attributes},
         }
         path = path_of("apis", "authorization.k8s.io", "v1", "subjectaccessreviews")
-        request = Request("POST", path, body=msgspec.json.encode(body))
+        request = ApiRequest("POST", path, body=msgspec.json.encode(body))
         return decode(self._api.call(request), _Review, str(request)).status.allowed
 
     def _get(  # noqa: PLR0913, PLR0917 - the parts of one object's path
         self, kind: type[T], group: str, version: str, plural: str, name: str, namespace: str = ""
     ) -> Maybe[T | None]:
-        request = Request("GET", object_path(group, version, plural, namespace, name))
+        request = ApiRequest("GET", object_path(group, version, plural, namespace, name))
         try:
             return decode(self._api.call(request), kind, str(request))
         except ApiError as error:
@@ -262,13 +262,6 @@ class FactReader:
             return read()
         except ApiError as error:
             return unread(right, error)
-
-
-def object_path(group: str, version: str, plural: str, namespace: str, name: str = "") -> str:
-    """The path of an object, or of the list of its kind where it has no name."""
-    root = ("apis", group, version) if group else ("api", version)
-    within = ("namespaces", namespace) if namespace else ()
-    return path_of(*root, *within, plural, *((name,) if name else ()))
 
 
 def unread(right: str, error: ApiError) -> Unread:

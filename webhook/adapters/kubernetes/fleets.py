@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from webhook.adapters.kubernetes import nodes
-from webhook.adapters.kubernetes.devices import ClaimItem, SliceItem, devices_of
+from webhook.adapters.kubernetes.devices import AllocatedClaim, SliceItem, devices_of
 from webhook.adapters.kubernetes.errors import ApiError, Fault
 from webhook.adapters.kubernetes.lists import Lister, Page
 from webhook.adapters.kubernetes.nodes import ClassItem, NodeItem
@@ -93,7 +93,7 @@ def _trimmed(container: Container) -> Container:
     )
 
 
-class Objects(msgspec.Struct):
+class ClusterObjects(msgspec.Struct):
     """What was read of a cluster.
 
     Attributes:
@@ -112,7 +112,7 @@ class Objects(msgspec.Struct):
     namespaces: list[NamespaceItem] | None = None
     classes: list[ClassItem] = []
     slices: list[SliceItem] = []
-    claims: list[ClaimItem] = []
+    claims: list[AllocatedClaim] = []
     notes: list[str] = []
     unread: str = ""
     at: datetime | None = None
@@ -150,7 +150,7 @@ class Objects(msgspec.Struct):
         ]
 
 
-def live(lister: Lister, others: Collection[str], now: datetime, *, with_pods: bool) -> Objects:
+def live(lister: Lister, others: Collection[str], now: datetime, *, with_pods: bool) -> ClusterObjects:
     """Read a cluster; objects that may not be listed, other than the nodes, are left out with a note.
 
     ``others`` are labels to keep of nodes, besides those that tell forms apart.
@@ -158,7 +158,7 @@ def live(lister: Lister, others: Collection[str], now: datetime, *, with_pods: b
     Raises:
         ApiError: the nodes can't be listed.
     """
-    objects = Objects([], notes=[], at=now)
+    objects = ClusterObjects([], notes=[], at=now)
     _read_devices(lister, objects)
     path = path_of("api", "v1", "nodes")
     objects.nodes = lister.all("nodes", path, Page[NodeItem], lambda item: _kept(item, objects.slices, others))
@@ -174,7 +174,7 @@ def _kept(node: NodeItem, slices: Sequence[SliceItem], others: Collection[str]) 
     return node if has_devices or node.gpu_node(others) else None
 
 
-def _read_devices(lister: Lister, objects: Objects) -> None:
+def _read_devices(lister: Lister, objects: ClusterObjects) -> None:
     try:
         objects.classes = nodes.named_classes(lister)
         if objects.classes:
@@ -183,17 +183,19 @@ def _read_devices(lister: Lister, objects: Objects) -> None:
         objects.unread = "" if error.fault is Fault.NOT_FOUND else error.detail
 
 
-def _read_claims(lister: Lister, objects: Objects) -> None:
+def _read_claims(lister: Lister, objects: ClusterObjects) -> None:
     if not objects.slices:
         return
     path = path_of("apis", "resource.k8s.io", "v1", "resourceclaims")
     try:
-        objects.claims = lister.all("resourceclaims", path, Page[ClaimItem], lambda item: item if item.holds else None)
+        objects.claims = lister.all(
+            "resourceclaims", path, Page[AllocatedClaim], lambda item: item if item.holds else None
+        )
     except ApiError as error:
         objects.notes.append(f"which devices are in use is not known: ResourceClaims can't be listed: {error.detail}")
 
 
-def _read_pods(lister: Lister, objects: Objects) -> None:
+def _read_pods(lister: Lister, objects: ClusterObjects) -> None:
     try:
         pods = lister.all("pods", path_of("api", "v1", "pods"), Page[PodItem], PodItem.trimmed)
     except ApiError as error:
@@ -210,7 +212,7 @@ def _read_pods(lister: Lister, objects: Objects) -> None:
         objects.notes.append(f"the policies of namespaces are not known: they can't be listed: {error.detail}")
 
 
-def saved(text: bytes, others: Collection[str]) -> Objects:
+def saved(text: bytes, others: Collection[str]) -> ClusterObjects:
     """Read a file: a report of ``gpuwarden fleet -o json``, or a list that kubectl printed.
 
     Without a Pod (or Namespace) in the list of kubectl, pods (or namespaces) count as not read.
@@ -227,13 +229,13 @@ def saved(text: bytes, others: Collection[str]) -> Objects:
         notes.append(
             "what is in use and who waits is not known: the file has no pods; save it with gpuwarden fleet -o json"
         )
-    return Objects(
+    return ClusterObjects(
         [one for one in found.every("Node", NodeItem) if _kept(one, slices, others)],
         pods if found.has_pods else None,
         namespaces or None,
         found.every("DeviceClass", ClassItem),
         slices,
-        [one for one in found.every("ResourceClaim", ClaimItem) if one.holds],
+        [one for one in found.every("ResourceClaim", AllocatedClaim) if one.holds],
         notes,
         at=found.at,
     )

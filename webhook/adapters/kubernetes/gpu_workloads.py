@@ -7,9 +7,9 @@ import msgspec
 
 from webhook.adapters.kubernetes.lists import Lister, Page
 from webhook.adapters.kubernetes.request import path_of
-from webhook.adapters.kubernetes.workloads import ClusterReader, Unread
+from webhook.adapters.kubernetes.workloads import ClusterReader, UnreadList
 from webhook.application.auditing import Owner, Seen
-from webhook.application.recommendation.servers import VARIABLES, Program, recognise
+from webhook.application.recommendation.servers import VARIABLES, ServerProgram, recognise
 from webhook.application.recommendation.workloads import LivePod, Workload
 from webhook.application.workload_kinds import BUILT_IN
 from webhook.engine.decision import decide
@@ -45,7 +45,7 @@ class _Container(Container, rename="camel"):
     args: list[str] | None = None
 
     @property
-    def program(self) -> Program:
+    def program(self) -> ServerProgram:
         """What runs in it."""
         variables = {
             one.name: one.value for one in self.env or () if one.name in VARIABLES and isinstance(one.value, str)
@@ -80,7 +80,7 @@ class _Kept(msgspec.Struct, frozen=True):
 
     namespace: str
     owner: Owner
-    asked: tuple[tuple[str, ...], int, str, tuple[Program, ...]]
+    asked: tuple[tuple[str, ...], int, str, tuple[ServerProgram, ...]]
     pod: LivePod | None
 
 
@@ -120,7 +120,7 @@ class GpuWorkloads:
             return None
 
         for unread in self._reader.workloads(namespaces, keep, _CONTROLLERS):
-            if isinstance(unread, Unread) and unread.served:
+            if isinstance(unread, UnreadList) and unread.served:
                 self.notes.append(
                     f"{unread.what} are not read, so their pods may be counted by themselves: {unread.detail}"
                 )
@@ -155,7 +155,7 @@ class GpuWorkloads:
 
         return self._lister.all("pods", path_of("api", "v1", *within, "pods"), Page[_PodItem], keep)
 
-    def _asked(self, spec: PodSpec, node: str) -> tuple[tuple[str, ...], int, str, tuple[Program, ...]] | None:
+    def _asked(self, spec: PodSpec, node: str) -> tuple[tuple[str, ...], int, str, tuple[ServerProgram, ...]] | None:
         """What a pod requests: in words, how many at once, in which form, and what runs there; ``None`` without a form of GPU."""
         containers = [one for one in read(spec) if one.amounts]
         if not containers:
@@ -172,7 +172,7 @@ class GpuWorkloads:
             dict.fromkeys(
                 one.container.program
                 for one in containers
-                if isinstance(one.container, _Container) and one.container.program != Program()
+                if isinstance(one.container, _Container) and one.container.program != ServerProgram()
             )
         )
         return words, sum(count for _, count in counted), str(form), programs

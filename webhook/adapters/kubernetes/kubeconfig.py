@@ -17,7 +17,7 @@ import yaml
 
 from webhook.adapters import yaml_guard
 from webhook.adapters.file_errors import why
-from webhook.adapters.kubernetes.errors import ConfigurationError
+from webhook.adapters.kubernetes.errors import KubeconfigError
 from webhook.adapters.kubernetes.kubeconfig_fields import check_cluster, check_types, check_user
 
 
@@ -51,7 +51,7 @@ def find_files(kubeconfig: Path | None, environ: Mapping[str, str]) -> tuple[Pat
             code = errno.EISDIR if kubeconfig.is_dir() else errno.EINVAL if kubeconfig.exists() else errno.ENOENT
             # It is read twice, here and by the official client, so a pipe or a device won't do.
             fault = OSError(code, "it is not a regular file; name one")
-            raise ConfigurationError(f"--kubeconfig {kubeconfig}: {why(kubeconfig, fault)}")
+            raise KubeconfigError(f"--kubeconfig {kubeconfig}: {why(kubeconfig, fault)}")
         return (kubeconfig,)
     if listed := environ.get("KUBECONFIG"):
         named = [Path(entry) for entry in listed.split(os.pathsep) if entry]
@@ -95,26 +95,24 @@ def choose(files: tuple[Path, ...], context: str | None) -> SelectedContext:
 
     name = context or next((current for config in configs if (current := config.get("current-context"))), None)
     if name is None:
-        raise ConfigurationError(
-            f"{where}: current-context is not set; name a context with --context (contexts: {there})"
-        )
+        raise KubeconfigError(f"{where}: current-context is not set; name a context with --context (contexts: {there})")
     if name not in contexts:
         asked = f'context "{name}"' if context else f'current-context "{name}"'
-        raise ConfigurationError(f"{where}: {asked} is not defined; name another with --context (contexts: {there})")
+        raise KubeconfigError(f"{where}: {asked} is not defined; name another with --context (contexts: {there})")
     cluster, user = contexts[name].get("cluster") or "", contexts[name].get("user") or ""
     for kind, entry, defined in (("cluster", cluster, clusters), ("user", user, users)):
         if entry not in defined and (entry or kind == "cluster"):
             others = ", ".join(f'"{other}"' for other in sorted(defined)) or "none"
-            raise ConfigurationError(
+            raise KubeconfigError(
                 f'{where}: context "{name}" names {kind} "{entry}", which is not defined; define it, or name another '
                 f"({kind}s: {others})"
             )
     if not clusters[cluster].get("server"):
-        raise ConfigurationError(
+        raise KubeconfigError(
             f'{where}: cluster "{cluster}" of context "{name}" has no server; set clusters[].cluster.server'
         )
     if user in users and users[user] is None:  # which the official client can't read
-        raise ConfigurationError(
+        raise KubeconfigError(
             f'{where}: user "{user}" has no credentials (user: null); write user: {{}} if it needs none'
         )
     check_cluster(where, cluster, clusters[cluster])
@@ -136,9 +134,9 @@ def _read(file: Path) -> Any:
         yaml_guard.check(text)
         document = yaml.load(text, Loader=yaml.CSafeLoader)
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{file}: can't be read: {why(file, error)}") from error
+        raise KubeconfigError(f"{file}: can't be read: {why(file, error)}") from error
     except yaml_guard.YamlBombError as error:
-        raise ConfigurationError(f"{file}: {error}") from error
+        raise KubeconfigError(f"{file}: {error}") from error
     except (yaml.YAMLError, ValueError) as error:
-        raise ConfigurationError(f"{file}: {yaml_guard.explain(error)}") from error
+        raise KubeconfigError(f"{file}: {yaml_guard.explain(error)}") from error
     return document

@@ -9,7 +9,7 @@ import binascii
 from typing import Any
 from urllib.parse import urlsplit
 
-from webhook.adapters.kubernetes.errors import ConfigurationError
+from webhook.adapters.kubernetes.errors import KubeconfigError
 from webhook.adapters.shown import shown
 
 _TEXT, _BOOLEAN, _SECRET = "text", "boolean", "secret"
@@ -61,7 +61,7 @@ def check_types(where: str, document: object) -> None:
     """
     if not isinstance(document, dict):
         what = "is empty" if document is None else f"holds {shown(document)}"
-        raise ConfigurationError(f"{where}: {what}, and is not a kubeconfig; {_EXAMPLE}")
+        raise KubeconfigError(f"{where}: {what}, and is not a kubeconfig; {_EXAMPLE}")
     _check(where, "", document, _FIELDS)
 
 
@@ -74,7 +74,7 @@ def check_cluster(where: str, name: str, cluster: dict[str, Any]) -> None:
     for field, example in (("server", "https://127.0.0.1:6443"), ("proxy-url", "http://127.0.0.1:3128")):
         value = cluster.get(field)
         if value and not _is_url(value):
-            raise ConfigurationError(
+            raise KubeconfigError(
                 f'{where}: cluster "{name}": {field} {shown(value)} is not a URL of http or https; write one such as {example}'
             )
     _check_data(f'{where}: cluster "{name}"', cluster)
@@ -89,15 +89,15 @@ def check_user(where: str, name: str, user: dict[str, Any]) -> None:
     _check_data(f'{where}: user "{name}"', user)
     for field, other in (("client-certificate", "client-key"), ("client-key", "client-certificate")):
         if _either(user, field) and not _either(user, other):
-            raise ConfigurationError(
+            raise KubeconfigError(
                 f'{where}: user "{name}": {field} is set without {other}; set {other} or {other}-data'
             )
     login = user.get("exec")
     if login is not None and not login.get("command"):
-        raise ConfigurationError(f'{where}: user "{name}": exec.command is missing; name the program that logs in')
+        raise KubeconfigError(f'{where}: user "{name}": exec.command is missing; name the program that logs in')
     provider = (user.get("auth-provider") or {}).get("name")
     if provider in {"gcp", "azure"}:
-        raise ConfigurationError(
+        raise KubeconfigError(
             f'{where}: user "{name}": auth-provider "{provider}" was removed from Kubernetes 1.26; get a kubeconfig with exec '
             "from your cloud's command line"
         )
@@ -117,7 +117,7 @@ def _check(where: str, path: str, value: Any, expected: Any) -> None:
     elif expected == _BOOLEAN and not isinstance(value, bool):
         raise _wrong(where, path, value, "true or false", "write true or false, without quotes")
     elif expected == _SECRET and not isinstance(value, str):
-        raise ConfigurationError(f"{where}: {path}: its value is not text; put it in quotes")
+        raise KubeconfigError(f"{where}: {path}: its value is not text; put it in quotes")
     elif expected == _TEXT and not isinstance(value, str):
         is_scalar = not isinstance(value, dict | list)
         raise _wrong(where, path, value, "text", f'put it in quotes: "{shown(value)}"' if is_scalar else "write text")
@@ -133,7 +133,7 @@ def _check_list(where: str, path: str, value: Any, expected: Any) -> None:
             raise _wrong(where, inner, item, "a mapping", f"write {' and '.join(expected)}")
         _check(where, inner, item, expected)
         if entries and not item.get("name"):
-            raise ConfigurationError(f"{where}: {inner}.name is missing; name the entry")
+            raise KubeconfigError(f"{where}: {inner}.name is missing; name the entry")
 
 
 def _check_mapping(where: str, path: str, value: Any, expected: dict[str, Any]) -> None:
@@ -144,8 +144,8 @@ def _check_mapping(where: str, path: str, value: Any, expected: dict[str, Any]) 
         _check(where, f"{path}.{field}".lstrip("."), value.get(field), inner)
 
 
-def _wrong(where: str, path: str, value: object, expected: str, fix: str) -> ConfigurationError:
-    return ConfigurationError(f"{where}: {path}: {shown(value)} is not {expected}; {fix}")
+def _wrong(where: str, path: str, value: object, expected: str, fix: str) -> KubeconfigError:
+    return KubeconfigError(f"{where}: {path}: {shown(value)} is not {expected}; {fix}")
 
 
 def _is_url(value: str) -> bool:
@@ -164,7 +164,7 @@ def _check_data(where: str, entry: dict[str, Any]) -> None:
         except (binascii.Error, ValueError):
             pem = b""
         if data and b"-----BEGIN " not in pem:
-            raise ConfigurationError(
+            raise KubeconfigError(
                 f"{where}: {field} is not a PEM file in base64; write the output of base64 -w0 FILE, or name the file in "
                 f"{field.removesuffix('-data')}"
             )

@@ -15,7 +15,7 @@ import msgspec
 
 from webhook.adapters.kubernetes.documents import decode
 from webhook.adapters.kubernetes.errors import ApiError, Fault
-from webhook.adapters.kubernetes.request import Request
+from webhook.adapters.kubernetes.request import ApiRequest
 
 if TYPE_CHECKING:
     from webhook.adapters.kubernetes.client import ApiServer
@@ -30,7 +30,7 @@ T = TypeVar("T")
 class Api(Protocol):
     """The API server of a lister: ``RetryingApi`` for a program that has time."""
 
-    def call(self, request: Request) -> bytes:
+    def call(self, request: ApiRequest) -> bytes:
         """Make a request and return the answer's body.
 
         Raises:
@@ -50,7 +50,7 @@ class Deadline:
         self._api = api
         self._seconds = seconds
 
-    def call(self, request: Request) -> bytes:
+    def call(self, request: ApiRequest) -> bytes:
         """Make a request once.
 
         Raises:
@@ -66,7 +66,7 @@ class Progress(Protocol):
         """So many objects are read, of so many (``None``: the server doesn't say)."""
 
 
-class ListMetadata(msgspec.Struct, rename={"next_page": "continue", "remaining": "remainingItemCount"}):
+class PageMetadata(msgspec.Struct, rename={"next_page": "continue", "remaining": "remainingItemCount"}):
     """A list's metadata: the token for its next page, and how many objects follow this one, if the server says."""
 
     next_page: str = ""
@@ -76,7 +76,7 @@ class ListMetadata(msgspec.Struct, rename={"next_page": "continue", "remaining":
 class Page(msgspec.Struct, Generic[I]):
     """One page of a list."""
 
-    metadata: ListMetadata
+    metadata: PageMetadata
     items: list[I] | None = None
 
 
@@ -153,7 +153,7 @@ class Lister:
         kept: list[T] = []
         done, size, token = 0, 0, ""
         while True:
-            request = Request("GET", path, {**query, "continue": token} if token else query)
+            request = ApiRequest("GET", path, {**query, "continue": token} if token else query)
             body = self._api.call(request)
             size += len(body)
             got = decode(body, page, f"the list of {what}")

@@ -15,7 +15,7 @@ from kubernetes.config import ConfigException, load_kube_config
 from kubernetes.config.incluster_config import InClusterConfigLoader
 
 from webhook.adapters.file_errors import why
-from webhook.adapters.kubernetes.errors import ConfigurationError, NoClusterError
+from webhook.adapters.kubernetes.errors import KubeconfigError, NoClusterError
 from webhook.adapters.kubernetes.kubeconfig import SelectedContext, choose, find_files
 from webhook.adapters.kubernetes.transport import Login
 
@@ -48,7 +48,7 @@ class Cluster:
             return _login(_from_kubeconfig(choose(files, self.context)))
         if self.context is not None:
             # Asked for a context, kubectl doesn't fall back on the pod's own account either.
-            raise ConfigurationError(f'--context "{self.context}": there is no kubeconfig; {self._looked()}')
+            raise KubeconfigError(f'--context "{self.context}": there is no kubeconfig; {self._looked()}')
         if "KUBERNETES_SERVICE_HOST" not in self.environ:
             raise NoClusterError(
                 f"no cluster: {self._looked()}, and this is not a pod (KUBERNETES_SERVICE_HOST is not set); "
@@ -78,20 +78,20 @@ def _from_kubeconfig(choice: SelectedContext) -> Configuration:
             # The only error without a file's name is tempfile's: the client writes what is inside a kubeconfig to files.
             file = error.filename
             what = f"{file}: {why(file, error)}" if file else f"{error.strerror}; {_INLINE}"
-            raise ConfigurationError(f"{where}: {what}") from error
+            raise KubeconfigError(f"{where}: {what}") from error
         except ConfigException as error:
             missing = str(error).removeprefix("File does not exist: ")
             what = (
                 f"{missing}: there is no such file; name one that exists" if missing != str(error) else _unusable(error)
             )
-            raise ConfigurationError(f"{where}: {what}") from error
+            raise KubeconfigError(f"{where}: {what}") from error
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             # The loader checks little of what it reads, so that a wrong value may end in any of these.
-            raise ConfigurationError(f"{where}: {_unusable(error)}") from error
+            raise KubeconfigError(f"{where}: {_unusable(error)}") from error
     _check_files(where, configuration)
     if choice.exec_command and "BearerToken" not in configuration.api_key and configuration.cert_file is None:
         # The client logs a plugin's failure and goes on as nobody.
-        raise ConfigurationError(f'{where}: the login program "{choice.exec_command}" {_why_no_login(choice, said)}')
+        raise KubeconfigError(f'{where}: the login program "{choice.exec_command}" {_why_no_login(choice, said)}')
     return configuration
 
 
@@ -111,11 +111,11 @@ def _check_files(where: str, configuration: Configuration) -> None:
             field, file = "client-certificate and client-key", configuration.cert_file
             context.load_cert_chain(file, configuration.key_file)
     except ssl.SSLError as error:
-        raise ConfigurationError(
+        raise KubeconfigError(
             f"{where}: {field} cannot be used ({error.reason or 'not PEM'}); set PEM files that belong together, or their -data"
         ) from error
     except OSError as error:
-        raise ConfigurationError(f"{where}: {field}: {file}: {why(file, error)}") from error
+        raise KubeconfigError(f"{where}: {field}: {file}: {why(file, error)}") from error
 
 
 def _why_no_login(choice: SelectedContext, said: list[str]) -> str:
@@ -136,7 +136,7 @@ def _from_pod(environ: Mapping[str, str], service_account: Path) -> Configuratio
         loader = InClusterConfigLoader(str(token), str(authority), environ=environ)  # type: ignore[no-untyped-call]  # likewise
         loader.load_and_set(configuration)  # type: ignore[no-untyped-call]  # likewise
     except (ConfigException, OSError, ValueError) as error:
-        raise ConfigurationError(
+        raise KubeconfigError(
             f"this pod's service account can't be used: {error} ({token}, {authority}); "
             "is automountServiceAccountToken off?"
         ) from error

@@ -12,7 +12,7 @@ from webhook.adapters.kubernetes.cache import NamespaceCache
 from webhook.adapters.kubernetes.documents import Namespace, ObjectList, decode
 from webhook.adapters.kubernetes.errors import ApiError, Fault
 from webhook.adapters.kubernetes.live_reads import LiveReads
-from webhook.adapters.kubernetes.request import Request, path_of
+from webhook.adapters.kubernetes.request import ApiRequest, path_of
 from webhook.adapters.kubernetes.watch import GRACE, WATCH_SECONDS, Objects, Watch, WatchObserver
 from webhook.application.namespaces import NamespaceNotFound, NamespaceUnavailable
 from webhook.engine.labels import NamespaceLabels
@@ -118,7 +118,7 @@ class WatchedNamespaces:
     def _get(self, name: str) -> Namespace:
         if not _NAME.fullmatch(name):
             raise NamespaceNotFound(name)  # nor can there be
-        request = Request("GET", path_of("api", "v1", "namespaces", name))
+        request = ApiRequest("GET", path_of("api", "v1", "namespaces", name))
         try:
             body = self._api.call(request, timeout=self._fetch_timeout)
         except ApiError as error:
@@ -135,7 +135,7 @@ class WatchedNamespaces:
         return self._cache.age()
 
     def freshness(self, bound: float = FRESHNESS_BOUND) -> tuple[bool, str]:
-        """Whether the namespaces are synced and heard of less than ``bound`` seconds ago, and a sentence that says so."""
+        """Whether the namespaces are synced and were updated less than ``bound`` seconds ago, and a sentence that says so."""
         age = self._cache.age()
         problem = f"; last problem: {self._watch.problem}" if self._watch.problem else ""
         if age is None or not self._cache.synced():

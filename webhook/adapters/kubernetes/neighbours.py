@@ -9,9 +9,9 @@ from webhook.adapters import plugin_files
 from webhook.adapters.kubernetes.claim_documents import VERSIONS, ClaimTemplateItem
 from webhook.adapters.kubernetes.documents import decode
 from webhook.adapters.kubernetes.errors import ApiError, Fault
-from webhook.adapters.kubernetes.facts import object_path, unread
+from webhook.adapters.kubernetes.facts import unread
 from webhook.adapters.kubernetes.lists import Lister, Page, Progress
-from webhook.adapters.kubernetes.request import Request
+from webhook.adapters.kubernetes.request import ApiRequest, object_path
 from webhook.adapters.kubernetes.retrying import RetryingApi
 from webhook.application.claims import PLURALS
 from webhook.application.diagnosis.facts import ALL_NODES, KUBE_SYSTEM, Maybe, Neighbours, Right, Unread
@@ -127,7 +127,7 @@ class NeighbourReader:
 
     def _config_map(self, namespace: str, name: str) -> Maybe[dict[str, str] | None]:
         """The data of a ConfigMap; ``None`` where there is none."""
-        request = Request("GET", object_path("", "v1", "configmaps", namespace, name))
+        request = ApiRequest("GET", object_path("", "v1", "configmaps", namespace, name))
         try:
             return decode(self._api.call(request), _ConfigMap, str(request)).data or {}
         except ApiError as error:
@@ -147,7 +147,7 @@ class NeighbourReader:
         right = str(Right("list", plural, group))
         for version in versions:
             try:
-                return self._lister.all(plural, object_path(group, version, plural, ""), page, keep)
+                return self._lister.all(plural, object_path(group, version, plural), page, keep)
             except ApiError as error:
                 if error.fault is not Fault.NOT_FOUND:
                     return unread(right, error)

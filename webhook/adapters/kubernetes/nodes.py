@@ -108,7 +108,7 @@ class _SliceSpec(msgspec.Struct):
 
 
 class _DriverItem(msgspec.Struct):
-    """A ResourceSlice: whose devices it has."""
+    """A ResourceSlice: the driver of its devices."""
 
     spec: _SliceSpec = msgspec.field(default_factory=_SliceSpec)
 

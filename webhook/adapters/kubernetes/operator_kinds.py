@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from webhook.adapters.kubernetes.discovery import Discovery
 from webhook.adapters.kubernetes.errors import OF_ONE_KIND, ApiError, Fault
 from webhook.adapters.kubernetes.lists import PAGE, Api, Lister, Page, Progress
-from webhook.adapters.kubernetes.request import path_of
+from webhook.adapters.kubernetes.request import object_path
 from webhook.application.operator_kinds import AUDITED
 from webhook.application.other_kinds import OtherKind
 from webhook.application.workload_kinds import WorkloadKind
@@ -20,7 +20,7 @@ class OperatorReader:
     Args:
         api: the API server.
         discovery: what it has.
-        progress: who is told how far a list is, if anybody.
+        progress: receives the progress of lists, if given.
         limit: objects a page.
         rows: the kinds that are looked for.
     """
@@ -84,8 +84,7 @@ class OperatorReader:
 
             try:
                 for namespace in namespaces or (None,):
-                    within = ("namespaces", namespace) if namespace else ()
-                    path = path_of("apis", row.group, version, *within, row.plural)
+                    path = object_path(row.group, version, row.plural, namespace)
                     yield from self._lister.all(f"{row.plural}.{row.group}", path, Page[dict[str, Any]], look)
             except ApiError as error:
                 if error.fault not in OF_ONE_KIND:

@@ -8,7 +8,7 @@ import msgspec
 from webhook.adapters.kubernetes.discovery import Discovery, UnknownKindsError
 from webhook.adapters.kubernetes.errors import OF_ONE_KIND, ApiError, Fault
 from webhook.adapters.kubernetes.lists import Api, Bound, Lister, Page, Progress
-from webhook.adapters.kubernetes.request import path_of
+from webhook.adapters.kubernetes.request import object_path
 from webhook.application.other_kinds import MOST_BYTES, MOST_OBJECTS, OtherKind, leads_to_pods
 from webhook.application.unjudged import is_of_kubernetes, quotes
 from webhook.application.workloads import KINDS, NO_KINDS, Kinds
@@ -132,8 +132,7 @@ class OtherReader:
 
         try:
             for namespace in namespaces or (None,):
-                within = ("namespaces", namespace) if namespace else ()
-                path = path_of("apis", kind.group, kind.version, *within, kind.plural)
+                path = object_path(kind.group, kind.version, kind.plural, namespace)
                 yield from self._lister.all(what, path, Page[dict[str, Any]], look)
         except ApiError as error:
             if error.fault not in OF_ONE_KIND:
@@ -175,7 +174,7 @@ class OtherReader:
 
         Where definitions may not be listed, none are known, and the objects of all kinds are read. The text says why.
         """
-        path = path_of("apis", "apiextensions.k8s.io", "v1", "customresourcedefinitions")
+        path = object_path("apiextensions.k8s.io", "v1", "customresourcedefinitions")
         try:
             found = self._definitions.all("customresourcedefinitions", path, Page[_Definition], _excluded)
         except ApiError as error:

@@ -1,4 +1,4 @@
-"""The count of pods with GPUs: read page by page from a list of all pods, now and then, because a watch of them would cost more.
+"""The count of pods with GPUs: read periodically, page by page, from a list of all pods, because a watch would cost more.
 
 No selector finds the pods with GPUs, so all that have not ended are listed. Nothing is kept of a pod but its part of the count.
 """

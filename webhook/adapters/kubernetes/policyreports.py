@@ -12,7 +12,7 @@ import msgspec
 from webhook.adapters.kubernetes.documents import decode
 from webhook.adapters.kubernetes.errors import ApiError, Fault
 from webhook.adapters.kubernetes.lists import Lister, Page, Progress
-from webhook.adapters.kubernetes.request import Request, path_of
+from webhook.adapters.kubernetes.request import ApiRequest, object_path, path_of
 from webhook.adapters.kubernetes.retrying import RetryingApi
 from webhook.application.report_api import CONTENT, LABEL, OF_AUDIT, REPORT_APIS, ReportApi, ReportOwner
 
@@ -80,7 +80,7 @@ class ReportStore:
             ApiError: the server did not answer.
         """
         for api in REPORT_APIS:
-            request = Request("GET", path_of("apis", api.group, api.version))
+            request = ApiRequest("GET", path_of("apis", api.group, api.version))
             try:
                 served = decode(self._api.call(request), _ResourceList, str(request))
             except ApiError as error:
@@ -120,7 +120,7 @@ class ReportStore:
         namespace, name = metadata.get("namespace"), metadata["name"]
         path = _path(api, namespace) if namespace else _cluster_path(api)
         if old is None:
-            if self._done(Request("POST", path, _MANAGER, msgspec.json.encode(report)), written):
+            if self._done(ApiRequest("POST", path, _MANAGER, msgspec.json.encode(report)), written):
                 written.created += 1
             return
         if old.annotations and old.annotations.content == metadata["annotations"][CONTENT]:
@@ -128,18 +128,18 @@ class ReportStore:
             return
         # With the resource version of what was seen to be ours, so that nothing else is ever overwritten.
         body = msgspec.json.encode({**report, "metadata": {**metadata, "resourceVersion": old.resource_version}})
-        if self._done(Request("PUT", f"{path}{path_of(name)}", _MANAGER, body), written):
+        if self._done(ApiRequest("PUT", f"{path}{path_of(name)}", _MANAGER, body), written):
             written.updated += 1
 
     def _remove(self, api: ReportApi, old: _Metadata, written: Written) -> None:
         path = _path(api, old.namespace) if old.namespace else _cluster_path(api)
         # The very object that was seen to be ours, and no other that has its name by now.
         seen: Mapping[str, object] = {"preconditions": {"uid": old.uid, "resourceVersion": old.resource_version}}
-        request = Request("DELETE", f"{path}{path_of(old.name)}", {}, msgspec.json.encode(seen))
+        request = ApiRequest("DELETE", f"{path}{path_of(old.name)}", {}, msgspec.json.encode(seen))
         if self._done(request, written):
             written.removed += 1
 
-    def _done(self, request: Request, written: Written) -> bool:
+    def _done(self, request: ApiRequest, written: Written) -> bool:
         """Make a write; say whether it was made, and if not, and that is no fault of ours, why."""
         try:
             self._api.call(request)
@@ -159,8 +159,8 @@ class ReportStore:
 
 
 def _path(api: ReportApi, namespace: str | None) -> str:
-    return path_of("apis", api.group, api.version, *(("namespaces", namespace) if namespace else ()), api.plural)
+    return object_path(api.group, api.version, api.plural, namespace)
 
 
 def _cluster_path(api: ReportApi) -> str:
-    return path_of("apis", api.group, api.version, api.cluster_plural)
+    return object_path(api.group, api.version, api.cluster_plural)

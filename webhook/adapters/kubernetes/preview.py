@@ -15,7 +15,7 @@ import structlog
 
 from webhook.adapters.kubernetes.errors import ApiError, Fault
 from webhook.adapters.kubernetes.lists import Lister, Page
-from webhook.adapters.kubernetes.request import Request, path_of
+from webhook.adapters.kubernetes.request import ApiRequest, path_of
 from webhook.adapters.kubernetes.workloads import ClusterReader
 from webhook.application.auditing import Seen
 from webhook.application.configuration import Configuration
@@ -187,7 +187,7 @@ class _Hurried:
         self._until = until
         self._monotonic = monotonic
 
-    def call(self, request: Request) -> bytes:
+    def call(self, request: ApiRequest) -> bytes:
         left = self._until - self._monotonic()
         if left <= 0:
             raise ApiError(Fault.SILENT, f"{request}: out of time")

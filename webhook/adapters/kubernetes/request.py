@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class ApiRequest:
     """An HTTP request.
 
     Attributes:
@@ -33,3 +33,10 @@ def path_of(*parts: str) -> str:
     if any(not part.strip(".") for part in parts):
         raise ValueError(f"not the parts of a path: {parts}")
     return "".join(f"/{quote(part, safe='')}" for part in parts)
+
+
+def object_path(group: str, version: str, plural: str, namespace: str | None = None, name: str = "") -> str:
+    """Return the path of an object, or of the list of its kind: in all namespaces unless one is given."""
+    root = ("apis", group, version) if group else ("api", version)
+    within = ("namespaces", namespace) if namespace else ()
+    return path_of(*root, *within, plural, *((name,) if name else ()))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from webhook.adapters.kubernetes.backoff import Backoff
 from webhook.adapters.kubernetes.errors import ApiError, Fault
-from webhook.adapters.kubernetes.request import Request
+from webhook.adapters.kubernetes.request import ApiRequest
 
 if TYPE_CHECKING:
     from webhook.adapters.kubernetes.client import ApiServer
@@ -32,7 +32,7 @@ class RetryingApi:
         """The server's URL."""
         return self._api.host
 
-    def call(self, request: Request) -> bytes:
+    def call(self, request: ApiRequest) -> bytes:
         """Make a request and return the answer's body; a write is retried only after 429.
 
         Raises:
@@ -49,12 +49,12 @@ class RetryingApi:
                 self._wait(self._backoff.delay(error.retry_after))
         return self._answer(request)
 
-    def _passes(self, request: Request, fault: Fault) -> bool:
+    def _passes(self, request: ApiRequest, fault: Fault) -> bool:
         if request.method != "GET":
             return fault is Fault.THROTTLED
         return fault in _PASSING or (self._reached and fault in _PASSING_ONCE_REACHED)
 
-    def _answer(self, request: Request) -> bytes:
+    def _answer(self, request: ApiRequest) -> bytes:
         body = self._api.call(request, timeout=TIMEOUT)
         self._reached = True
         self._backoff.reset()

@@ -11,7 +11,7 @@ from urllib3 import exceptions
 
 from webhook import __version__
 from webhook.adapters.kubernetes.errors import ApiError, Fault
-from webhook.adapters.kubernetes.request import Request
+from webhook.adapters.kubernetes.request import ApiRequest
 
 CONNECT_TIMEOUT = 5.0  # seconds for TCP and TLS
 LARGEST_BODY = 64 << 20  # bytes; a page of 500 namespaces has about one million
@@ -34,7 +34,7 @@ class Login:
     authorization: Callable[[], str | None]
 
 
-def send(login: Login, request: Request, timeout: urllib3.Timeout) -> urllib3.BaseHTTPResponse:
+def send(login: Login, request: ApiRequest, timeout: urllib3.Timeout) -> urllib3.BaseHTTPResponse:
     """Send a request and wait for the answer's headers.
 
     Raises:
@@ -59,10 +59,10 @@ def send(login: Login, request: Request, timeout: urllib3.Timeout) -> urllib3.Ba
         )
 
 
-def _authorization(login: Login, request: Request) -> str | None:
+def _authorization(login: Login, request: ApiRequest) -> str | None:
     try:
         value = login.authorization()
-    except Exception as error:  # it may run a login program and parse what that says: anything can come of it
+    except Exception as error:  # it may run a login program and parse its output: any exception is possible
         raise ApiError(Fault.UNAUTHORIZED, f"{request}: no credentials: {error}") from error
     if value is not None and not (value.isascii() and value.isprintable()):
         # http.client would reject the header too, and quote the token in its message.
@@ -70,7 +70,7 @@ def _authorization(login: Login, request: Request) -> str | None:
     return value
 
 
-def read(response: urllib3.BaseHTTPResponse, request: Request, in_time: Callable[[], bool]) -> bytes:
+def read(response: urllib3.BaseHTTPResponse, request: ApiRequest, in_time: Callable[[], bool]) -> bytes:
     """Read an answer to its end, however slowly it arrives, while ``in_time()`` is true.
 
     Raises:
@@ -91,7 +91,7 @@ def read(response: urllib3.BaseHTTPResponse, request: Request, in_time: Callable
 class Stream:
     """A streamed answer: lines as they arrive."""
 
-    def __init__(self, response: urllib3.BaseHTTPResponse, request: Request) -> None:
+    def __init__(self, response: urllib3.BaseHTTPResponse, request: ApiRequest) -> None:
         self._response = response
         self._request = request
 
@@ -117,13 +117,13 @@ class Stream:
             self._response.shutdown()
 
 
-def _chunk(response: urllib3.BaseHTTPResponse, request: Request) -> bytes:
+def _chunk(response: urllib3.BaseHTTPResponse, request: ApiRequest) -> bytes:
     with faults(request):
         return response.read1(_CHUNK)
 
 
 @contextmanager
-def faults(request: Request, host: str = "") -> Iterator[None]:
+def faults(request: ApiRequest, host: str = "") -> Iterator[None]:
     """Map urllib3's exceptions to faults; ``host`` is the server of the connection.
 
     Raises:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Protocol
 
 from webhook.adapters.kubernetes.backoff import Backoff
-from webhook.adapters.kubernetes.documents import Event, ObjectList, Status, decode
+from webhook.adapters.kubernetes.documents import ErrorStatus, Event, ObjectList, decode
 from webhook.adapters.kubernetes.errors import ApiError, Fault, fault_of
-from webhook.adapters.kubernetes.request import Request
+from webhook.adapters.kubernetes.request import ApiRequest
 from webhook.adapters.kubernetes.store import K, O, Store
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ class Watch(Generic[O, K]):
         query = first = {"limit": str(self._objects.limit), **self._objects.selector}
         while True:
             # No resourceVersion: such a list is read from etcd's majority and is never older than the question.
-            body = self._api.call(Request("GET", self._objects.path, query), timeout=LIST_TIMEOUT)
+            body = self._api.call(ApiRequest("GET", self._objects.path, query), timeout=LIST_TIMEOUT)
             page = decode(body, self._objects.page, f"the list of {self._objects.name}s")
             for item in page.items:
                 _require(item.metadata.name, f"a {self._objects.name} without a name")
@@ -171,7 +171,7 @@ class Watch(Generic[O, K]):
         to find one that is, etcd would have to read all that are not.
         """
         timeout = min(LOOK_TIMEOUT, self._silence)
-        body = self._api.call(Request("GET", self._objects.path, {"limit": "1"}), timeout=timeout)
+        body = self._api.call(ApiRequest("GET", self._objects.path, {"limit": "1"}), timeout=timeout)
         what = f"the list of one {self._objects.name}"
         revision = decode(body, self._objects.page, what).metadata.resource_version
         if self._store.older(revision):
@@ -201,7 +201,7 @@ class Watch(Generic[O, K]):
             "timeoutSeconds": str(self._seconds),
             **self._objects.selector,
         }
-        with self._api.stream(Request("GET", self._objects.path, query), silence=self._silence) as stream:
+        with self._api.stream(ApiRequest("GET", self._objects.path, query), silence=self._silence) as stream:
             began = self._monotonic()
             self._stream = stream
             if self._stopping.is_set() or self._relisting.is_set():  # that came before there was a stream to end
@@ -234,7 +234,7 @@ class Watch(Generic[O, K]):
                 _require(bookmark.metadata.resource_version, "a bookmark without a resource version")
                 self._store.bookmark(self._newer(bookmark).metadata.resource_version)
             case "ERROR":
-                status = decode(event.object, Status, "an error event")
+                status = decode(event.object, ErrorStatus, "an error event")
                 raise ApiError(fault_of(status.code), f"watch: {status.code} {status.message}".rstrip())
             case _:
                 raise ApiError(Fault.GARBAGE, f'a watch event of the unknown type "{event.type[:40]}"')

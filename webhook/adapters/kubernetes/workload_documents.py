@@ -6,7 +6,7 @@ import msgspec
 
 from webhook.adapters.kubernetes.documents import Labels
 from webhook.adapters.kubernetes.lists import Page
-from webhook.adapters.kubernetes.request import path_of
+from webhook.adapters.kubernetes.request import object_path
 from webhook.application.auditing import Owner, Seen
 from webhook.application.operator_objects import QUEUE
 from webhook.application.workload_kinds import WorkloadKind, is_idle, is_suspended
@@ -111,8 +111,7 @@ def page_of(kind: WorkloadKind) -> type[Page[WorkloadItem]]:
 
 def path(kind: WorkloadKind, namespace: str | None) -> str:
     """The path of a kind's list, in one namespace or in all."""
-    root = ("apis", kind.group, kind.versions[0]) if kind.group else ("api", kind.versions[0])
-    return path_of(*root, *(("namespaces", namespace) if namespace else ()), kind.plural)
+    return object_path(kind.group, kind.versions[0], kind.plural, namespace)
 
 
 def mislabelled(kind: WorkloadKind, item: WorkloadItem) -> dict[str, Any] | None:

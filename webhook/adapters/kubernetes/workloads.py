@@ -13,7 +13,7 @@ from webhook.adapters.kubernetes.lists import PAGE, Api, Lister, Page, Progress
 from webhook.adapters.kubernetes.nodes import class_forms, named_classes
 from webhook.adapters.kubernetes.operator_kinds import OperatorReader
 from webhook.adapters.kubernetes.other_kinds import OtherReader
-from webhook.adapters.kubernetes.request import Request, path_of
+from webhook.adapters.kubernetes.request import ApiRequest, object_path, path_of
 from webhook.adapters.kubernetes.workload_documents import NamespaceItem, WorkloadItem, mislabelled, page_of, seen
 from webhook.adapters.kubernetes.workload_documents import path as list_path
 from webhook.application.auditing import Seen
@@ -33,7 +33,7 @@ def _kept(namespace: NamespaceItem) -> tuple[str, NamespaceLabels, dict[str, Any
     return None if namespace.ends else (namespace.metadata.name, namespace.policies, namespace.manifest)
 
 
-class Unread(msgspec.Struct, frozen=True):
+class UnreadList(msgspec.Struct, frozen=True):
     """A list that the API server did not return, and its message.
 
     ``served`` is whether the server has such objects at all; where it has none, nothing is missing.
@@ -97,7 +97,7 @@ class ClusterReader:
             ApiError: ``not-found`` for a name that is not there; otherwise as for any list that is not available.
         """
         if names:
-            requests = [Request("GET", path_of("api", "v1", "namespaces", name)) for name in names]
+            requests = [ApiRequest("GET", path_of("api", "v1", "namespaces", name)) for name in names]
             items = (decode(self._api.call(request), NamespaceItem, str(request)) for request in requests)
             found = [one for item in items if (one := _kept(item))]
         else:
@@ -121,8 +121,7 @@ class ClusterReader:
                 item = claim_documents.ITEMS[kind]
                 page: type[Page[claim_documents.Item]] = Page[item]  # type: ignore[valid-type]
                 for namespace in namespaces or (None,):
-                    within = ("namespaces", namespace) if namespace else ()
-                    path = path_of("apis", GROUP, str(version), *within, plural)
+                    path = object_path(GROUP, str(version), plural, namespace)
                     for one in self._lister.all(plural, path, page, lambda item: item.listed):
                         found.known[one.key] = one.claim
                         found.of_one_pod |= {one.key} if one.of_one_pod else set()
@@ -146,7 +145,7 @@ class ClusterReader:
 
     def workloads(
         self, namespaces: Sequence[str], keep: Callable[[Seen], T | None], kinds: Sequence[WorkloadKind] = BUILT_IN
-    ) -> Iterator[T | Unread]:
+    ) -> Iterator[T | UnreadList]:
         """Yield the results of ``keep`` for every pod and template, in these namespaces or (if none is named) in all.
 
         ``keep`` is given each object again, should a list have to start over. ``kinds`` are read in this order.
@@ -165,7 +164,7 @@ class ClusterReader:
                     if error.fault not in {Fault.FORBIDDEN, Fault.NOT_FOUND}:
                         raise
                     what = f"{kind.plural} in {namespace}" if namespace else kind.plural
-                    yield Unread(what, error.detail, served=error.fault is Fault.FORBIDDEN)
+                    yield UnreadList(what, error.detail, served=error.fault is Fault.FORBIDDEN)
 
     def _list(self, kind: WorkloadKind, namespace: str | None, keep: Callable[[Seen], T | None]) -> list[T]:
         def look(item: WorkloadItem) -> T | None:

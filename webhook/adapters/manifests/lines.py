@@ -13,7 +13,7 @@ from webhook.adapters.manifests.tree.values import key_text
 _STEP = re.compile(r"\.?([^.\[\]]+)|\[([^\]]*)\]")
 
 
-class Place(NamedTuple):
+class Position(NamedTuple):
     """Where something is written: line and column, both from 1."""
 
     line: int
@@ -32,7 +32,7 @@ class Lines:
         """The lines of one object of this source."""
         return ObjectLines(self, item)
 
-    def place(self, item: ManifestObject, steps: list[str]) -> Place:
+    def place(self, item: ManifestObject, steps: list[str]) -> Position:
         """The place that the steps from an object lead to, or of the nearest field around that is written down."""
         node: Node | None = self._root(item.document)
         for step in _steps(item.pointer):
@@ -45,9 +45,9 @@ class Lines:
                 break
             written, node = found
         if written is None:
-            return Place(item.line, 1)
+            return Position(item.line, 1)
         text = self._documents[item.document].text
-        return Place(written.line, written.start - text.rfind("\n", 0, written.start))
+        return Position(written.line, written.start - text.rfind("\n", 0, written.start))
 
     def _root(self, document: int) -> Node | None:
         if self._parsed[0] != document:
@@ -63,14 +63,14 @@ class ObjectLines:
     lines: Lines
     item: ManifestObject
 
-    def of_field(self, path: str) -> Place:
+    def of_field(self, path: str) -> Position:
         """The place of a field, or where that is not written down, of the nearest one around it.
 
         ``path`` is as Kubernetes writes field paths: ``spec.containers[0].resources.limits[nvidia.com/gpu]``.
         """
         return self.lines.place(self.item, [key or bracketed for key, bracketed in _STEP.findall(path)])
 
-    def of_pointer(self, pointer: str) -> Place:
+    def of_pointer(self, pointer: str) -> Position:
         """The same for a JSON pointer (RFC 6901) from the object."""
         return self.lines.place(self.item, _steps(pointer))
 

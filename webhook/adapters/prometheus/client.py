@@ -16,9 +16,9 @@ import msgspec
 from webhook.adapters.kubernetes.backoff import Backoff
 from webhook.adapters.kubernetes.documents import decode
 from webhook.adapters.kubernetes.errors import ApiError, Fault, fault_of
-from webhook.adapters.kubernetes.request import Request
+from webhook.adapters.kubernetes.request import ApiRequest
 from webhook.adapters.kubernetes.transport import read
-from webhook.adapters.prometheus.connection import Connection, timeout_of
+from webhook.adapters.prometheus.connection import PrometheusConnection, timeout_of
 
 ATTEMPTS = 3
 TIMEOUT = 150.0  # seconds for an answer; the server's own limit is 120 by default (--query.timeout)
@@ -81,7 +81,7 @@ class Prometheus:
 
     def __init__(
         self,
-        connection: Connection,
+        connection: PrometheusConnection,
         backoff: Callable[[], Backoff],
         *,
         timeout: float = TIMEOUT,
@@ -136,7 +136,7 @@ class Prometheus:
             raise QueryError(error.detail) from error
 
     def _post(self, path: str, form: Sequence[tuple[str, str]]) -> msgspec.Raw:
-        request = Request("POST", path, body=urlencode(form).encode(), content_type=_FORM)
+        request = ApiRequest("POST", path, body=urlencode(form).encode(), content_type=_FORM)
         backoff = self._backoff()
         for _ in range(ATTEMPTS - 1):
             try:
@@ -153,7 +153,7 @@ class Prometheus:
     def _failed(self, error: ApiError) -> QueryError:
         return QueryError(f"{self.url}: {error.detail}", too_much=error.fault is Fault.SILENT)
 
-    def _attempt(self, request: Request) -> msgspec.Raw:
+    def _attempt(self, request: ApiRequest) -> msgspec.Raw:
         until = self._monotonic() + self._timeout
         with self._lock:
             self.requests += 1

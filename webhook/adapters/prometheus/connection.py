@@ -9,7 +9,7 @@ import urllib3
 
 from webhook import __version__
 from webhook.adapters.kubernetes.errors import ApiError, Fault
-from webhook.adapters.kubernetes.request import Request
+from webhook.adapters.kubernetes.request import ApiRequest
 from webhook.adapters.kubernetes.transport import CONNECT_TIMEOUT, Login, faults
 from webhook.adapters.shown import shown
 
@@ -53,7 +53,7 @@ def basic(user: str, password: Path) -> Callable[[], str | None]:
     return lambda: "Basic " + b64encode(f"{user}:{password.read_text().strip()}".encode()).decode()
 
 
-class Connection:
+class PrometheusConnection:
     """Requests to one server below one path.
 
     Args:
@@ -72,7 +72,7 @@ class Connection:
         """Where it is, for people."""
         return f"{self._login.host}{self._prefix}"
 
-    def send(self, request: Request, timeout: urllib3.Timeout) -> urllib3.BaseHTTPResponse:
+    def send(self, request: ApiRequest, timeout: urllib3.Timeout) -> urllib3.BaseHTTPResponse:
         """Send a request and wait for the answer's headers, whatever its status is.
 
         Raises:
@@ -100,7 +100,7 @@ class Connection:
             )
 
 
-def to_url(url: str, access: Access, workers: int) -> Connection:
+def to_url(url: str, access: Access, workers: int) -> PrometheusConnection:
     """Return a connection to a URL.
 
     Raises:
@@ -125,7 +125,7 @@ def to_url(url: str, access: Access, workers: int) -> Connection:
         key_file=str(access.key) if access.key else None,
     )
     login = Login(f"{parsed.scheme}://{parsed.host}{port}", connections, access.authorization)
-    return Connection(login, (parsed.path or "").rstrip("/"), access.headers)
+    return PrometheusConnection(login, (parsed.path or "").rstrip("/"), access.headers)
 
 
 def timeout_of(seconds: float) -> urllib3.Timeout:

@@ -38,7 +38,7 @@ FAMILIES = (
 )
 
 
-class Device(msgspec.Struct, frozen=True):
+class MeasuredDevice(msgspec.Struct, frozen=True):
     """A GPU, or one MIG slice of it."""
 
     uuid: str
@@ -51,7 +51,7 @@ class Key(msgspec.Struct, frozen=True):
     namespace: str
     pod: str
     container: str
-    device: Device
+    device: MeasuredDevice
 
 
 def family_of(labels: Mapping[str, str]) -> PodLabels | None:
@@ -64,7 +64,7 @@ def family_of(labels: Mapping[str, str]) -> PodLabels | None:
 
 def key_of(labels: Mapping[str, str], family: PodLabels) -> Key:
     """Return whose series it is."""
-    device = Device(labels.get("UUID") or labels.get("uuid", ""), labels.get("GPU_I_ID", ""))
+    device = MeasuredDevice(labels.get("UUID") or labels.get("uuid", ""), labels.get("GPU_I_ID", ""))
     return Key(labels[family.namespace], labels[family.pod], labels.get(family.container, ""), device)
 
 

@@ -51,7 +51,7 @@ class _Item(msgspec.Struct):
     spec: _Spec = msgspec.field(default_factory=_Spec)
 
 
-class Found(msgspec.Struct, frozen=True):
+class FoundServer(msgspec.Struct, frozen=True):
     """A Service: its namespace, name and port, and the path before ``/api/v1``."""
 
     namespace: str
@@ -71,7 +71,7 @@ class Found(msgspec.Struct, frozen=True):
         return f"{self.namespace}/{self.name}:{self.port}"
 
 
-def services(lister: Lister) -> list[Found]:
+def services(lister: Lister) -> list[FoundServer]:
     """Return the Services that are a Prometheus, the one to prefer first.
 
     Raises:
@@ -81,10 +81,10 @@ def services(lister: Lister) -> list[Found]:
     return [found for _, found in sorted(ranked, key=lambda one: (one[0], one[1].namespace, one[1].name))]
 
 
-def _ranked(item: _Item) -> tuple[int, Found] | None:
+def _ranked(item: _Item) -> tuple[int, FoundServer] | None:
     labels, ports = item.metadata.labels or {}, item.spec.ports or []
     for rank, (wanted, prefix) in enumerate(_KNOWN):
         if ports and wanted.items() <= labels.items():
             port = min(ports, key=lambda one: _PORTS.index(one.name) if one.name in _PORTS else len(_PORTS))
-            return rank, Found(item.metadata.namespace, item.metadata.name, port.port, prefix)
+            return rank, FoundServer(item.metadata.namespace, item.metadata.name, port.port, prefix)
     return None

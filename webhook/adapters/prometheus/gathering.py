@@ -9,7 +9,7 @@ import msgspec
 from webhook.adapters.kubernetes.lists import Progress
 from webhook.adapters.prometheus import dcgm, expressions
 from webhook.adapters.prometheus.client import QueryError, Sample
-from webhook.adapters.prometheus.dcgm import Device, Key, PodLabels
+from webhook.adapters.prometheus.dcgm import Key, MeasuredDevice, PodLabels
 from webhook.application.recommendation.usage import Metric, Series, Usage
 
 WORKERS = 4  # queries at a time
@@ -22,7 +22,7 @@ T = TypeVar("T")
 Pods = Sequence[tuple[str, str]]
 
 
-class Server(Protocol):
+class PrometheusServer(Protocol):
     """The server: ``Prometheus``."""
 
     requests: int
@@ -65,7 +65,7 @@ class Gatherer:
     """
 
     def __init__(
-        self, server: Server, end: float, window: float, idle_below: float, progress: Progress | None = None
+        self, server: PrometheusServer, end: float, window: float, idle_below: float, progress: Progress | None = None
     ) -> None:
         self._server = server
         self._end, self._window, self._idle = end, window, idle_below
@@ -81,7 +81,7 @@ class Gatherer:
             QueryError: nothing can be read.
         """
         found, missing = self._find(namespaces)
-        devices: dict[Device, set[tuple[str, str]]] = {}
+        devices: dict[MeasuredDevice, set[tuple[str, str]]] = {}
         for key in found:
             devices.setdefault(key.device, set()).add((key.namespace, key.pod))
         # Who else is on a device shows only where all namespaces are read.
@@ -132,10 +132,10 @@ class Gatherer:
         return found, dcgm.missing(present, with_pods=bool(found), any_series=any_series, memory=memory)
 
     def _sharing(
-        self, found: Mapping[Key, _Found], devices: Collection[Device], metric: str
-    ) -> dict[Device, tuple[int, bool]]:
+        self, found: Mapping[Key, _Found], devices: Collection[MeasuredDevice], metric: str
+    ) -> dict[MeasuredDevice, tuple[int, bool]]:
         """Of devices that several pods had at once: how many, and whether they always had one value."""
-        result: dict[Device, tuple[int, bool]] = {}
+        result: dict[MeasuredDevice, tuple[int, bool]] = {}
         for family in {one.family for key, one in found.items() if key.device in devices}:
             ids = sorted(
                 {key.device.uuid for key, one in found.items() if one.family == family and key.device in devices}
@@ -144,9 +144,9 @@ class Gatherer:
             def query(batch: Sequence[str], family: PodLabels = family) -> str:
                 return expressions.shared(metric, batch, family, self._window)
 
-            stats: dict[Device, dict[str, float]] = {}
+            stats: dict[MeasuredDevice, dict[str, float]] = {}
             for sample in self._batches(f"sharing of {metric}", ids, _DEVICES, query):
-                device = Device(sample.metric.get("UUID", ""), sample.metric.get("GPU_I_ID", ""))
+                device = MeasuredDevice(sample.metric.get("UUID", ""), sample.metric.get("GPU_I_ID", ""))
                 stats.setdefault(device, {})[sample.metric.get(expressions.STAT, "")] = sample.number
             for device, one in stats.items():
                 if one.get("pods", 1) > 1 and one.get("together", 0) >= _TOGETHER:
@@ -225,7 +225,7 @@ def _metrics(found: Mapping[Key, _Found]) -> list[Metric]:
     return [metric for metric in Metric if metric in present]
 
 
-def _choose(key: Key, one: _Found, sharing: Mapping[str, Mapping[Device, tuple[int, bool]]]) -> Metric | None:
+def _choose(key: Key, one: _Found, sharing: Mapping[str, Mapping[MeasuredDevice, tuple[int, bool]]]) -> Metric | None:
     """The best metric of a device; of a shared device one that differs between its pods, if there is one."""
     usable = [metric for metric in Metric if metric in one.metrics]
     if key.device.slice or one.profile:
@@ -244,7 +244,7 @@ def _series(  # noqa: PLR0913, PLR0917 - what is known of one series
     metric: Metric | None,
     compute: Mapping[str, list[float]],
     memory: Mapping[str, list[float]],
-    sharing: Mapping[str, Mapping[Device, tuple[int, bool]]],
+    sharing: Mapping[str, Mapping[MeasuredDevice, tuple[int, bool]]],
 ) -> Series:
     unit = expressions.scale(metric) if metric else 1.0
     points = compute.get("points", [])

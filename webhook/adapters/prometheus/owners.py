@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from webhook.adapters.prometheus.expressions import matching
-from webhook.adapters.prometheus.gathering import Server
+from webhook.adapters.prometheus.gathering import PrometheusServer
 
 _BATCH = 200  # names per request
 _NONE = "<none>"  # what kube-state-metrics writes for one without a controller
@@ -13,7 +13,7 @@ _ABOVE = {"ReplicaSet": ("kube_replicaset_owner", "replicaset"), "Job": ("kube_j
 Owners = dict[str, tuple[str, str]]
 
 
-def owners(server: Server, pods: Iterable[tuple[str, str]], start: float, end: float) -> Owners:
+def owners(server: PrometheusServer, pods: Iterable[tuple[str, str]], start: float, end: float) -> Owners:
     """Return kind and name of the topmost controller of pods, by namespace and name; without those that nothing recorded.
 
     Args:
@@ -36,7 +36,7 @@ def owners(server: Server, pods: Iterable[tuple[str, str]], start: float, end: f
 
 
 def _recorded(
-    server: Server, metric: str, label: str, names: Sequence[tuple[str, str]], within: tuple[float, float]
+    server: PrometheusServer, metric: str, label: str, names: Sequence[tuple[str, str]], within: tuple[float, float]
 ) -> Iterator[tuple[str, tuple[str, str]]]:
     for at in range(0, len(names), _BATCH):
         batch = names[at : at + _BATCH]

@@ -10,10 +10,10 @@ from pydantic import Field
 
 from webhook.adapters.reports.changes import Changes, Earlier, changes
 from webhook.adapters.reports.fleet_report import FleetPart
-from webhook.adapters.reports.model import Lines, ObjectLine, Part, ProblemLine, finding_lines, patch_place
+from webhook.adapters.reports.model import FieldPlaces, ObjectLine, Part, ProblemLine, finding_lines, patch_place
 from webhook.application.audit_rows import Row
 from webhook.application.audit_totals import Tally, Totals
-from webhook.application.auditing import BARE_POD, Verdict
+from webhook.application.auditing import BARE_POD, PodVerdict
 from webhook.application.claims import PLURALS
 from webhook.application.other_kinds import OtherKind, unknown_kinds
 from webhook.application.rule_texts import EXEMPT, INEFFECTIVE_LABEL, NOT_JUDGED, NOT_READ
@@ -59,7 +59,7 @@ class WorkloadLine(ObjectLine):
 
     ``decision``, ``requests``, ``patch``, ``claims`` and ``findings`` are those of the pods created from it from now on: of its
     template, or of its pods where the template has neither GPU requests nor resource claims, or can't be seen.
-    It is ``suspended`` while it has no pods until somebody resumes it.
+    It is ``suspended`` if it has no pods until it is resumed.
     ``pods`` is what would become of its pods, running or pending, if they were created now; those that have ended are left out.
     """
 
@@ -219,7 +219,7 @@ def audit_report(  # noqa: PLR0913 - the parts of one document
     kinds_unknown: str = "",
     problems: Sequence[ProblemLine] = (),
     notes: Iterable[str] = (),
-    lines_of: Callable[[Row], Lines | None] = lambda _row: None,
+    lines_of: Callable[[Row], FieldPlaces | None] = lambda _row: None,
     is_cluster: bool = True,
     fleet: FleetPart | None = None,
     earlier: Earlier | None = None,
@@ -234,7 +234,7 @@ def audit_report(  # noqa: PLR0913 - the parts of one document
         FlowLine(before=before, after=after, outcome=outcome, workloads=flow.workloads, pods=flow.pods, gpus=flow.gpus)
         for (before, after, outcome), flow in sorted(counted.flows.items())
     ]
-    shared: dict[Verdict, dict[str, Any]] = {}
+    shared: dict[PodVerdict, dict[str, Any]] = {}
     objects, apart = _once([_line(row, shared, lines_of(row)) for row in rows], others)
     decisions = Counter(line.decision for line in apart)
     unseen = [_kind_line(kind.api_version, kind.kind, kind.message) for kind in kinds]
@@ -276,7 +276,7 @@ def audit_report(  # noqa: PLR0913 - the parts of one document
 
 
 def _once(lines: list[WorkloadLine], others: Sequence[ObjectLine]) -> tuple[list[WorkloadLine], list[ObjectLine]]:
-    """The lines and the other objects, those that are workloads with a line left out: what is said of them goes to that line."""
+    """The lines and the other objects, without those that have a line as workloads: their problems go to that line."""
     numbers = {_identity(line): number for number, line in enumerate(lines)}
     apart = []
     for other in others:
@@ -334,7 +334,7 @@ def _notes(line: ObjectLine) -> Iterator[str]:
         yield f"{where}{what}: {finding.message}"
 
 
-def _line(row: Row, shared: dict[Verdict, dict[str, Any]], lines: Lines | None) -> WorkloadLine:
+def _line(row: Row, shared: dict[PodVerdict, dict[str, Any]], lines: FieldPlaces | None) -> WorkloadLine:
     """A row's line. Built without validation, which would copy what thousands of lines share."""
     verdict = row.verdict
     if verdict not in shared:
@@ -379,7 +379,7 @@ def _if_bare(row: Row) -> dict[str, Any]:
     return {"becomes": [*verdict.becomes, f"this pod has no controller: {BARE_POD}"]}
 
 
-def _placed(verdict: Verdict, lines: Lines | None) -> dict[str, Any]:
+def _placed(verdict: PodVerdict, lines: FieldPlaces | None) -> dict[str, Any]:
     if lines is None:
         return {}
     return {

@@ -9,23 +9,23 @@ from rich.text import Text
 
 from webhook.adapters.reports.model import Part
 from webhook.adapters.reports.text import printable
-from webhook.application.diagnosis.results import Result, Status, worst
+from webhook.application.diagnosis.results import CheckStatus, Result, worst
 
 _STYLES = {
-    Status.OK: "green",
-    Status.WARN: "yellow",
-    Status.FAIL: "bold red",
-    Status.UNKNOWN: "cyan",
-    Status.SKIPPED: "dim",
+    CheckStatus.OK: "green",
+    CheckStatus.WARN: "yellow",
+    CheckStatus.FAIL: "bold red",
+    CheckStatus.UNKNOWN: "cyan",
+    CheckStatus.SKIPPED: "dim",
 }
-_WORDS = {Status.UNKNOWN: "not checked"}  # for people; programs read "unknown"
+_WORDS = {CheckStatus.UNKNOWN: "not checked"}  # for people; programs read "unknown"
 
 
 class CheckLine(Part):
     """One result: of a check that is well, ``means`` says what it is about, and ``fix`` is empty."""
 
     id: str
-    status: Status
+    status: CheckStatus
     seen: str
     means: str
     fix: str
@@ -40,7 +40,7 @@ class DoctorReport(Part):
     namespace: str
     name: str
     checks: list[CheckLine]
-    totals: dict[Status, int]
+    totals: dict[CheckStatus, int]
 
 
 def doctor_report(results: Iterable[Result], *, cluster: str, namespace: str, name: str) -> DoctorReport:
@@ -59,7 +59,7 @@ def show(target: Console, report: DoctorReport) -> None:
     for line in report.checks:
         style = _STYLES[line.status]
         told = Text(printable(line.seen))
-        if line.status is not Status.OK:
+        if line.status is not CheckStatus.OK:
             told.append(f"\n{printable(line.means)}", style=style)
             if line.fix:
                 told.append(f"\n→ {printable(line.fix)}", style="bold")

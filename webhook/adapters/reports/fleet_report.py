@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from pydantic import Field
 
-from webhook.adapters.kubernetes.fleets import Objects
+from webhook.adapters.kubernetes.fleets import ClusterObjects
 from webhook.adapters.reports.model import Part
 from webhook.application.fleet_view import FleetView
 from webhook.engine.fleet.shapes import GKE_ACCELERATOR, Shape
@@ -100,7 +100,7 @@ def fleet_part(view: FleetView, notes: list[str]) -> FleetPart:
     return FleetPart(**_parts(view, notes))
 
 
-def fleet_report(view: FleetView, objects: Objects) -> FleetReport:
+def fleet_report(view: FleetView, objects: ClusterObjects) -> FleetReport:
     """The document of a view, with the objects that it was made from."""
     return FleetReport(**_parts(view, objects.notes), generated_at=objects.at, items=objects.items)
 

@@ -1,6 +1,6 @@
 """The pages that ``gpuwarden audit -o html`` and ``gpuwarden fleet -o html`` print: each one file, no other.
 
-What came from the cluster is escaped by the template engine, wherever it stands. Should that ever fail, the page's own
+What came from the cluster is escaped by the template engine, wherever it appears. Should that ever fail, the page's own
 Content-Security-Policy permits exactly our script and our style, and no address to send anything to.
 """
 

@@ -114,7 +114,7 @@ def _failed(line: ObjectLine, *, strict: bool) -> tuple[str, str] | None:
 
 
 def _skipped(line: ObjectLine) -> str | None:
-    """Return why a case says nothing of its object: a case that has passed was judged."""
+    """Return why a case says nothing about its object: a case that has passed was judged."""
     if line.exempt:
         return left_alone(line.exempt)
     if line.not_judged:

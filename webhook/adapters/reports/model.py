@@ -24,7 +24,7 @@ class Part(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True)
 
 
-class Lines(Protocol):
+class FieldPlaces(Protocol):
     """The places of an object's fields: lines and columns, from 1."""
 
     def of_field(self, path: str) -> tuple[int, int]:
@@ -51,7 +51,7 @@ class ObjectLine(Part):
     ``decision`` is exactly one of ``unchanged``, ``rewritten``, ``denied``, ``exempt``, ``not-judged`` and ``not-read``.
     ``not_judged`` says what was not judged and why: the whole object, or the resource claims of its pod, which one that is
     rewritten or denied may have too. ``not_read`` says which fields keep it from being read. ``unknown_kind`` is whether nothing
-    is known of the kind and nothing in the object leads to pods.
+    is known about the kind and nothing in the object leads to pods.
     """
 
     source: str | None
@@ -131,10 +131,6 @@ class CheckTotals(Part):
         return not (self.denied or self.rewritten or self.not_judged or INEFFECTIVE_LABEL in self.rules)
 
 
-DECISIONS = (*(outcome.value for outcome in Outcome), EXEMPT, NOT_JUDGED, NOT_READ)
-"""Every decision that an object's line may have."""
-
-
 class Report(Part):
     """The whole report."""
 
@@ -149,7 +145,9 @@ class Report(Part):
 NOWHERE = (None, None)
 
 
-def object_line(source: str | None, line: int | None, judgement: Judgement, lines: Lines | None = None) -> ObjectLine:
+def object_line(
+    source: str | None, line: int | None, judgement: Judgement, lines: FieldPlaces | None = None
+) -> ObjectLine:
     """One object's line."""
     first, column = patch_place(judgement.operations, lines)
     return ObjectLine(
@@ -187,17 +185,17 @@ def _is_unknown(unjudged: Unjudged | None) -> bool:
     return unjudged is not None and not unjudged.built_in and not unjudged
 
 
-def finding_lines(findings: Iterable[Finding], lines: Lines | None = None) -> list[FindingLine]:
+def finding_lines(findings: Iterable[Finding], lines: FieldPlaces | None = None) -> list[FindingLine]:
     """Findings as lines."""
     return [_finding_line(f.rule.id, f.severity, f.path, f.message, lines) for f in findings]
 
 
-def _finding_line(rule: str, severity: Severity, path: str, message: str, lines: Lines | None) -> FindingLine:
+def _finding_line(rule: str, severity: Severity, path: str, message: str, lines: FieldPlaces | None) -> FindingLine:
     line, column = lines.of_field(path) if lines else NOWHERE
     return FindingLine(rule=rule, severity=severity.value, path=path, message=message, line=line, column=column)
 
 
-def patch_place(operations: Sequence[Operation], lines: Lines | None) -> tuple[int, int] | tuple[None, None]:
+def patch_place(operations: Sequence[Operation], lines: FieldPlaces | None) -> tuple[int, int] | tuple[None, None]:
     """The line and column of the first field that a patch changes."""
     if not operations or lines is None:
         return NOWHERE
@@ -205,7 +203,7 @@ def patch_place(operations: Sequence[Operation], lines: Lines | None) -> tuple[i
     return lines.of_pointer(first["from"] if "from" in first else first["path"])
 
 
-def label_lines(problems: Iterable[LabelProblem], lines: Lines | None = None) -> list[FindingLine]:
+def label_lines(problems: Iterable[LabelProblem], lines: FieldPlaces | None = None) -> list[FindingLine]:
     """Problems with labels as lines."""
     return [
         _finding_line(

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from webhook.application.audit_rows import Row
-from webhook.application.auditing import Verdict
+from webhook.application.auditing import PodVerdict
 from webhook.application.report_api import CONTENT, LABEL, NAME, OF_AUDIT, OMITTED, ReportApi, ReportOwner
 from webhook.application.rule_texts import INEFFECTIVE_LABEL, NOT_JUDGED, REWRITTEN, UNREADABLE_LABEL, left_alone
 from webhook.engine.decision import Outcome
@@ -112,11 +112,11 @@ def _of_finding(finding: Finding, subject: Json, about: Mapping[str, str]) -> Js
     return result_of(result, finding.rule.id, finding.message, subject, {**about, "field": finding.path})
 
 
-def _becomes(verdict: Verdict) -> str:
+def _becomes(verdict: PodVerdict) -> str:
     return "; ".join(verdict.becomes) or "the pod would get the policy's own settings"
 
 
-def _patch(verdict: Verdict) -> dict[str, str]:
+def _patch(verdict: PodVerdict) -> dict[str, str]:
     """The patch as a property: whole operations, as many as there is room for, and how many there was none for."""
     kept: list[bytes] = []
     size = 2

@@ -12,7 +12,7 @@ from typing import Any
 from webhook.adapters.reports.policyreport import reports_of, result_of
 from webhook.application.recommendation.namespaces import NamespaceAdvice
 from webhook.application.recommendation.recommend import Line, Recommendation
-from webhook.application.recommendation.verdicts import Kind
+from webhook.application.recommendation.verdicts import VerdictKind
 from webhook.application.report_api import OF_RECOMMEND, ReportApi
 
 Json = dict[str, Any]
@@ -43,9 +43,9 @@ def _of_namespace(advice: NamespaceAdvice) -> Json:
 
 def _of_workload(line: Line) -> Json:
     verdict = line.verdict
-    if verdict.kind is Kind.UNKNOWN:
+    if verdict.kind is VerdictKind.UNKNOWN:
         result = "skip"
-    elif verdict.kind is Kind.AS_IT_IS or (verdict.form == line.form and verdict.gpus == line.gpus):
+    elif verdict.kind is VerdictKind.AS_IT_IS or (verdict.form == line.form and verdict.gpus == line.gpus):
         result = "pass"
     else:
         result = "warn"

@@ -9,17 +9,17 @@ from webhook.adapters.reports.recommend_words import advice_lines, changes, clus
 from webhook.adapters.reports.text import printable
 from webhook.application.recommendation.namespaces import NamespaceAdvice
 from webhook.application.recommendation.recommend import Line, Recommendation
-from webhook.application.recommendation.verdicts import Kind
+from webhook.application.recommendation.verdicts import VerdictKind
 
 _STYLES = {
-    Kind.UNKNOWN: "magenta",
-    Kind.UNUSED: "bold red",
-    Kind.FEWER: "yellow",
-    Kind.BATCH: "yellow",
-    Kind.SLICE: "green",
-    Kind.SHARED: "green",
-    Kind.EXCLUSIVE: "cyan",
-    Kind.AS_IT_IS: "dim",
+    VerdictKind.UNKNOWN: "magenta",
+    VerdictKind.UNUSED: "bold red",
+    VerdictKind.FEWER: "yellow",
+    VerdictKind.BATCH: "yellow",
+    VerdictKind.SLICE: "green",
+    VerdictKind.SHARED: "green",
+    VerdictKind.EXCLUSIVE: "cyan",
+    VerdictKind.AS_IT_IS: "dim",
 }
 _LABEL = 8  # characters of the labels of facts
 _MOST = 500  # workloads; nobody reads more of them in a terminal

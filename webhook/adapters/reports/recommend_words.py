@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from webhook.application.recommendation.measures import Measures
 from webhook.application.recommendation.namespaces import NamespaceAdvice
-from webhook.application.recommendation.recommend import Cluster, FormCriterion
-from webhook.application.recommendation.verdicts import Kind, Verdict, percent
+from webhook.application.recommendation.recommend import ClusterSum, FormCriterion
+from webhook.application.recommendation.verdicts import VerdictKind, WorkloadVerdict, percent
 
 
 def used(measures: Measures | None) -> list[str]:
@@ -34,13 +34,13 @@ def _memory(measures: Measures) -> str:
     return f"memory max {measures.memory / 1024:.1f}{of} GiB"
 
 
-def verdict(found: Verdict) -> str:
+def verdict(found: WorkloadVerdict) -> str:
     """A verdict in a few words."""
-    if found.kind is Kind.FEWER:
+    if found.kind is VerdictKind.FEWER:
         return f"{found.form}, {found.gpus} per pod"
-    if found.kind is Kind.AS_IT_IS:
+    if found.kind is VerdictKind.AS_IT_IS:
         return f"{found.form}, as it is"
-    if found.kind in {Kind.SLICE, Kind.SHARED, Kind.EXCLUSIVE}:
+    if found.kind in {VerdictKind.SLICE, VerdictKind.SHARED, VerdictKind.EXCLUSIVE}:
         return found.form
     return found.kind.value
 
@@ -84,7 +84,7 @@ def advice_lines(advice: NamespaceAdvice) -> Iterator[str]:
         yield "its label says so already"
 
 
-def cluster_lines(cluster: Cluster) -> Iterator[str]:
+def cluster_lines(cluster: ClusterSum) -> Iterator[str]:
     """The sum in sentences."""
     forms = (f"{one.form} {one.before} → {one.after}" for one in cluster.forms)
     yield f"running pods request: {', '.join(forms) or 'no GPUs'}"

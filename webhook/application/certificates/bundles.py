@@ -5,7 +5,7 @@ from datetime import datetime
 
 from webhook.application.certificates.pem import CertificateError, CertificatePair, read_bundle
 from webhook.application.certificates.reconcile import ReconcileReport
-from webhook.application.certificates.store import CertificateStore, ConflictError, StoreError, WebhookConfiguration
+from webhook.application.certificates.store import CertificateStore, ConflictError, RegisteredWebhooks, StoreError
 from webhook.application.certificates.trust import why_untrusted
 
 
@@ -66,7 +66,7 @@ class BundleReconciler:
             raise CertificateError("the CA bundle file contains no certificate; give the PEM of the CA")
         return pem
 
-    def _write(self, configuration: WebhookConfiguration, wanted: bytes, done: list[str], failures: list[str]) -> None:
+    def _write(self, configuration: RegisteredWebhooks, wanted: bytes, done: list[str], failures: list[str]) -> None:
         try:
             self._store.write_bundle(configuration, wanted)
         except ConflictError:
@@ -76,7 +76,7 @@ class BundleReconciler:
         else:
             done.append(f"the caBundle of {configuration} was not that of the CA bundle file, and now is")
 
-    def _why_untrusted(self, configuration: WebhookConfiguration) -> str | None:
+    def _why_untrusted(self, configuration: RegisteredWebhooks) -> str | None:
         pair = self._served()
         if pair is None:
             return "nothing is served yet"

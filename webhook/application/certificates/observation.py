@@ -11,7 +11,7 @@ from webhook.application.certificates.issue import is_ours
 from webhook.application.certificates.pem import CertificatePair, describe, fingerprint, read_bundle
 from webhook.application.certificates.secret import Authorities, read_authorities
 from webhook.application.certificates.settings import RotationSettings
-from webhook.application.certificates.store import StoredSecret, WebhookConfiguration
+from webhook.application.certificates.store import RegisteredWebhooks, StoredSecret
 from webhook.application.certificates.token_rotation import TokenFacts
 from webhook.application.certificates.trust import why_invalid
 
@@ -44,7 +44,7 @@ class Observation:
     """
 
     now: datetime
-    configurations: tuple[WebhookConfiguration, ...]
+    configurations: tuple[RegisteredWebhooks, ...]
     secret: StoredSecret | None
     leaf: ServedLeaf | None = None
     trusted_for: Mapping[str, timedelta] = field(default_factory=dict, repr=False)
@@ -56,7 +56,7 @@ class Observation:
         return read_authorities(self.secret.data) if self.secret else Authorities()
 
 
-def carried(configurations: Iterable[WebhookConfiguration]) -> tuple[frozenset[x509.Certificate], ...]:
+def carried(configurations: Iterable[RegisteredWebhooks]) -> tuple[frozenset[x509.Certificate], ...]:
     """The readable certificates in the ``caBundle`` of every webhook."""
     bundles = (bundle for configuration in configurations for bundle in configuration.bundles.values())
     return tuple(frozenset(read_bundle(bundle).certificates) for bundle in bundles)

@@ -136,7 +136,7 @@ def read_key(pem: bytes) -> PrivateKey:
     except TypeError as error:
         raise CertificateError("the private key is encrypted; give it without a passphrase") from error
     except (ValueError, UnsupportedAlgorithm) as error:
-        # The library's text may quote what it read, and what it read may be a key: say nothing of it.
+        # The library's text may quote what it read, and what it read may be a key: say nothing about it.
         raise CertificateError("the private key is not readable PEM") from error
     if not isinstance(key, PrivateKey):
         raise CertificateError(f"the private key is a {type(key).__name__}; use ECDSA, RSA or Ed25519")

@@ -23,7 +23,7 @@ from webhook.application.certificates.observation import Observation, RotationFa
 from webhook.application.certificates.pem import Bundle, CertificatePair, bundle_pem, describe, read_bundle
 from webhook.application.certificates.secret import Authorities
 from webhook.application.certificates.settings import RotationSettings
-from webhook.application.certificates.store import WebhookConfiguration
+from webhook.application.certificates.store import RegisteredWebhooks
 from webhook.application.certificates.trust import needs_renewal, why_invalid
 
 
@@ -47,7 +47,7 @@ class SetBundle:
         targets: By the names of webhooks, the URL or path that is to be called from now on; of the others nothing changes.
     """
 
-    configuration: WebhookConfiguration
+    configuration: RegisteredWebhooks
     bundle: bytes
     reason: str
     targets: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -113,7 +113,7 @@ def plan(observation: Observation, settings: RotationSettings) -> Plan:
     return Plan(actions, phase, facts.is_trusted, facts.tokens.accepted, facts.tokens.admits_plain_paths)
 
 
-def _bundle_actions(facts: RotationFacts, configuration: WebhookConfiguration) -> list[Action]:
+def _bundle_actions(facts: RotationFacts, configuration: RegisteredWebhooks) -> list[Action]:
     """Every webhook's bundle holds what is required, may hold what is about to go, and nothing else; its path has the token."""
     required = dict.fromkeys(filter(facts.is_required, facts.stored.certificates))
     if facts.live:

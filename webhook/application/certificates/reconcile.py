@@ -176,7 +176,7 @@ class CertificateReconciler:
     def _still_trusted(self) -> bool:
         """Whether what is served was trusted when that was known last, and is valid.
 
-        A look that fails says nothing of trust. Were trust taken away then, one hiccup of an API server would make every
+        A failed read says nothing about trust. Were trust taken away then, one hiccup of an API server would make every
         replica unready at once.
         """
         return self._trusted and self._leaf is not None and not why_invalid(self._leaf.pair.certificate, self._clock())
@@ -215,7 +215,7 @@ class CertificateReconciler:
 
 
 def _sorted(planned: Plan, doubt: str) -> tuple[tuple[str, ...], list[SetBundle | SignLeaf | WriteSecret]]:
-    """Return what is waited for, and what is done: while the clock is in doubt, nothing that others rely on."""
+    """Return what is waited for, and the actions: while the clock is in doubt, none that other replicas rely on."""
     waiting: list[str] = []
     actions: list[SetBundle | SignLeaf | WriteSecret] = []
     for action in planned.actions:

@@ -23,13 +23,13 @@ class StoredSecret:
 
 
 @dataclass(frozen=True, slots=True)
-class WebhookConfiguration:
-    """One webhook configuration, as far as it concerns certificates.
+class RegisteredWebhooks:
+    """The webhooks of one webhook configuration, and their certificates.
 
     Attributes:
         bundles: Of every webhook in it, by the webhook's name, the ``caBundle`` decoded from base64 (empty when unset).
         targets: Of every webhook, what the API server calls: the URL, or the path of the Service (empty when unset).
-        tokened: Whether its paths are to carry a token (`tokens.ANNOTATION`).
+        tokened: Whether its paths must carry a token (`tokens.ANNOTATION`).
     """
 
     kind: str
@@ -50,7 +50,7 @@ class CertificateStore(Protocol):
     object has changed since it was read.
     """
 
-    def read_configurations(self) -> tuple[WebhookConfiguration, ...]:
+    def read_configurations(self) -> tuple[RegisteredWebhooks, ...]:
         """Our webhook configurations; one that does not exist is left out."""
 
     def read_secret(self) -> StoredSecret | None:
@@ -66,7 +66,7 @@ class CertificateStore(Protocol):
         """
 
     def write_bundle(
-        self, configuration: WebhookConfiguration, bundle: bytes, targets: Mapping[str, str] = MappingProxyType({})
+        self, configuration: RegisteredWebhooks, bundle: bytes, targets: Mapping[str, str] = MappingProxyType({})
     ) -> None:
         """Set the ``caBundle`` of every webhook of this configuration, and what some of them call; change nothing else.
 

@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from webhook.application.certificates.observation import Observation
     from webhook.application.certificates.secret import Authorities
     from webhook.application.certificates.settings import RotationSettings
-    from webhook.application.certificates.store import WebhookConfiguration
+    from webhook.application.certificates.store import RegisteredWebhooks
 
 _EVERYWHERE = "every path carries a token"
 
 
-def carried_tokens(configurations: Iterable[WebhookConfiguration]) -> list[str]:
+def carried_tokens(configurations: Iterable[RegisteredWebhooks]) -> list[str]:
     """The token of every webhook; empty where its path has none."""
     return [token_of(name, target) for each in configurations for name, target in each.targets.items()]
 
 
-def signs(configurations: Iterable[WebhookConfiguration], accepted: Iterable[str]) -> Iterator[str]:
+def signs(configurations: Iterable[RegisteredWebhooks], accepted: Iterable[str]) -> Iterator[str]:
     """Yield what is true of the paths now, for `Observation.trusted_for` to say for how long it has been."""
     carried = carried_tokens(configurations)
     if all(carried):
@@ -77,7 +77,7 @@ class TokenFacts:
         previous = self._stored.previous_tokens
         return bool(previous) and self._has_passed and all(self._lasts(_nowhere(token)) for token in previous)
 
-    def corrections(self, configuration: WebhookConfiguration) -> dict[str, str]:
+    def corrections(self, configuration: RegisteredWebhooks) -> dict[str, str]:
         """Return the corrected targets of the webhooks of a configuration, by their names."""
         wanted = self._wanted
         # An unknown token goes into the Secret first, for the other replicas to know.

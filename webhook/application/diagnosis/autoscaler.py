@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from webhook.application.diagnosis.facts import Facts, known
-from webhook.application.diagnosis.results import Verdict, listed, ok, verdicts, warn
+from webhook.application.diagnosis.results import CheckOutcome, listed, ok, verdicts, warn
 from webhook.engine.fleet.shapes import GKE_ACCELERATOR, GpuNode
 from webhook.engine.resources import GPU
 
@@ -17,7 +17,7 @@ ACCELERATORS = (
 """The labels by which Cluster Autoscaler recognizes nodes with GPUs: its cloud providers' GPULabel()."""
 
 
-def cluster_autoscaler(facts: Facts) -> list[Verdict]:
+def cluster_autoscaler(facts: Facts) -> list[CheckOutcome]:
     """Cluster Autoscaler counts the nodes that offer GPUs by other names as ready (pkg/utils/gpu/gpu.go)."""
     found = known(facts.neighbours.autoscalers)
     if not found:
@@ -28,7 +28,7 @@ def cluster_autoscaler(facts: Facts) -> list[Verdict]:
     )
 
 
-def _unready(found: Sequence[str], nodes: Sequence[GpuNode]) -> Iterator[Verdict]:
+def _unready(found: Sequence[str], nodes: Sequence[GpuNode]) -> Iterator[CheckOutcome]:
     for label in ACCELERATORS:
         without = [
             node

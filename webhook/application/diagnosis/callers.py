@@ -6,14 +6,14 @@ from http import HTTPStatus
 from webhook.application.certificates.tokens import ANNOTATION, path_of, token_of
 from webhook.application.diagnosis.facts import Facts, known
 from webhook.application.diagnosis.ours import Ours, configurations, our_webhooks
-from webhook.application.diagnosis.results import Verdict, fail, listed, ok, unknown, verdicts, warn
+from webhook.application.diagnosis.results import CheckOutcome, fail, listed, ok, unknown, verdicts, warn
 
 _UNANSWERED = (
     "the API server's calls get 404 there: GPU pods are denied, or pass unjudged where the failurePolicy is Ignore"
 )
 
 
-def tokens(facts: Facts) -> list[Verdict]:
+def tokens(facts: Facts) -> list[CheckOutcome]:
     """Paths that should carry a token do, all the same one, and every endpoint admits it."""
     expected = _expected(facts)
     if not expected and not any(one.token for one in our_webhooks(facts)):
@@ -34,13 +34,13 @@ def _expected(facts: Facts) -> list[Ours]:
     return [one for one in our_webhooks(facts) if one.kind in tokened and path_of(one.webhook.name)]
 
 
-def _missing(facts: Facts, expected: list[Ours]) -> Iterator[Verdict]:
+def _missing(facts: Facts, expected: list[Ours]) -> Iterator[CheckOutcome]:
     if names := [str(one) for one in expected if not one.token]:
         fix = f"a replica writes it within 10 s; if not, see its log: kubectl -n {facts.namespace} logs deploy/{facts.name}"
         yield fail(f"the path of {listed(names)} carries no token", _UNANSWERED, fix)
 
 
-def _different(facts: Facts) -> Iterator[Verdict]:
+def _different(facts: Facts) -> Iterator[CheckOutcome]:
     if len({one.token for one in our_webhooks(facts) if one.token}) > 1:
         means = "a path was set by hand, or the token is being renewed at this moment"
         fix = (
@@ -50,7 +50,7 @@ def _different(facts: Facts) -> Iterator[Verdict]:
         yield warn("the paths carry different tokens", means, fix)
 
 
-def _not_admitted(facts: Facts) -> Iterator[Verdict]:
+def _not_admitted(facts: Facts) -> Iterator[CheckOutcome]:
     for contact in facts.contacts:
         if contact.status == HTTPStatus.NOT_FOUND:
             target = contact.target
@@ -65,7 +65,7 @@ def _seen(facts: Facts) -> str:
     )
 
 
-def strangers(facts: Facts) -> list[Verdict]:
+def strangers(facts: Facts) -> list[CheckOutcome]:
     """Client certificates or tokens keep strangers out; NetworkPolicies can't be judged."""
     deployment = known(facts.deployment)
     if deployment is not None and deployment.option("--client-ca-file") is not None:

@@ -6,7 +6,7 @@ from webhook.application.configuration import Configuration
 from webhook.application.diagnosis.facts import ALL_NODES, Facts, Unread, known
 from webhook.application.diagnosis.neighbours import DeviceClass
 from webhook.application.diagnosis.policies import enforced, policy_of
-from webhook.application.diagnosis.results import Verdict, fail, listed, ok, verdicts, warn
+from webhook.application.diagnosis.results import CheckOutcome, fail, listed, ok, verdicts, warn
 from webhook.application.quotas import Quota
 from webhook.engine.fleet.shapes import GpuNode
 from webhook.engine.policy import ClaimForm, Policy
@@ -19,7 +19,7 @@ _DEVICES = (
 )
 
 
-def names(facts: Facts) -> list[Verdict]:
+def names(facts: Facts) -> list[CheckOutcome]:
     """A resource name belongs to one DeviceClass, and a node offers it in one way."""
     classes = [one for one in known(facts.neighbours.device_classes) if one.spec.extended_resource_name]
     if not classes:
@@ -36,7 +36,7 @@ def _of_name(one: DeviceClass) -> str:
     return one.spec.extended_resource_name or ""
 
 
-def _twice(classes: Iterable[DeviceClass]) -> Iterator[Verdict]:
+def _twice(classes: Iterable[DeviceClass]) -> Iterator[CheckOutcome]:
     """Warn of two classes with one name: the newer is used, or else the first by name (DeviceClassSpec, KEP-5004)."""
     by_name: dict[str, list[DeviceClass]] = {}
     for one in sorted(classes, key=lambda one: one.metadata.name):
@@ -52,7 +52,7 @@ def _twice(classes: Iterable[DeviceClass]) -> Iterator[Verdict]:
             )
 
 
-def _both_ways(facts: Facts, classes: Iterable[DeviceClass]) -> Iterator[Verdict]:
+def _both_ways(facts: Facts, classes: Iterable[DeviceClass]) -> Iterator[CheckOutcome]:
     """Nodes where the device plugin and a DRA driver hand out the same name: neither knows what the other handed out."""
     devices_on = known(facts.neighbours.devices_on)
     nodes = known(facts.nodes)
@@ -74,7 +74,7 @@ def _allocatable(node: GpuNode, name: str) -> bool:
     return any(allocatable > 0 for resource, _, allocatable in node.shape.amounts if resource == name)
 
 
-def templates(facts: Facts) -> list[Verdict]:
+def templates(facts: Facts) -> list[CheckOutcome]:
     """The template and the DeviceClass of every policy that makes requests claims are there."""
     used = [
         pair for pair in enforced(facts.usable_configuration(), known(facts.namespaces)).values() if pair[0].claim_forms
@@ -95,7 +95,7 @@ def templates(facts: Facts) -> list[Verdict]:
     )
 
 
-def _without_class(facts: Facts, used: Iterable[tuple[Policy, list[str]]]) -> Iterator[Verdict]:
+def _without_class(facts: Facts, used: Iterable[tuple[Policy, list[str]]]) -> Iterator[CheckOutcome]:
     there = {one.metadata.name for one in known(facts.neighbours.device_classes)}
     for policy, _ in used:
         if missing := {form.device_class for form in policy.claim_forms} - there:
@@ -106,7 +106,7 @@ def _without_class(facts: Facts, used: Iterable[tuple[Policy, list[str]]]) -> It
             )
 
 
-def _without_template(facts: Facts, used: Iterable[tuple[Policy, list[str]]]) -> Iterator[Verdict]:
+def _without_template(facts: Facts, used: Iterable[tuple[Policy, list[str]]]) -> Iterator[CheckOutcome]:
     found = known(facts.neighbours.claim_templates)
     for policy, namespaces in used:
         form = policy.plain_claim
@@ -135,7 +135,7 @@ def _wrong(facts: Facts, namespace: str, form: ClaimForm) -> str:
     return "can't be read" if template is None else otherwise(template, form)
 
 
-def quotas(facts: Facts) -> list[Verdict]:
+def quotas(facts: Facts) -> list[CheckOutcome]:
     """No quota on claims of GPUs is used up: a claim is charged after its pod was created, which then stays Pending."""
     configuration = facts.usable_configuration()
     known(facts.namespaces)
@@ -145,7 +145,7 @@ def quotas(facts: Facts) -> list[Verdict]:
     )
 
 
-def _used_up(facts: Facts, configuration: Configuration, quota: Quota) -> Iterator[Verdict]:
+def _used_up(facts: Facts, configuration: Configuration, quota: Quota) -> Iterator[CheckOutcome]:
     namespace = quota.metadata.namespace
     policy = policy_of(configuration, known(facts.namespaces), namespace)
     used, hard = quota.status.used or {}, quota.status.hard or {}

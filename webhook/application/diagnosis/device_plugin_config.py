@@ -4,12 +4,12 @@ from collections.abc import Iterator, Sequence
 
 from webhook.application.configuration import Configuration
 from webhook.application.diagnosis.facts import Facts, known
-from webhook.application.diagnosis.results import Verdict, fail, verdicts, warn
+from webhook.application.diagnosis.results import CheckOutcome, fail, verdicts, warn
 from webhook.application.plugin_configuration import PluginFile, faults
 from webhook.engine.spelling import DevicePlugin
 
 
-def plugin_files(facts: Facts) -> list[Verdict]:
+def plugin_files(facts: Facts) -> list[CheckOutcome]:
     """The device plugin starts with its configuration, uses all of it, and names shared GPUs as gpuwarden does."""
     files = known(facts.neighbours.plugin_files)
     configuration = facts.configuration
@@ -23,7 +23,7 @@ def _all_well(files: Sequence[PluginFile]) -> str:
     return f"{len(files)} configuration files of the NVIDIA device plugin are valid and match gpuwarden's"
 
 
-def _faulty(files: Sequence[PluginFile], plugin: DevicePlugin | None) -> Iterator[Verdict]:
+def _faulty(files: Sequence[PluginFile], plugin: DevicePlugin | None) -> Iterator[CheckOutcome]:
     for one in files:
         if one.unreadable:
             yield warn(

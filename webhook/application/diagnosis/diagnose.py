@@ -31,7 +31,7 @@ from webhook.application.diagnosis import (
     shared_devices,
 )
 from webhook.application.diagnosis.facts import KUBE_SYSTEM, Facts, Unread, UnreadError
-from webhook.application.diagnosis.results import Result, Verdict, skipped, unknown
+from webhook.application.diagnosis.results import CheckOutcome, Result, skipped, unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Check:
 
     id: str
     about: str
-    judge: Callable[[Facts], list[Verdict]]
+    judge: Callable[[Facts], list[CheckOutcome]]
 
 
 CHECKS = (
@@ -124,14 +124,14 @@ def _results(check: Check, facts: Facts) -> Iterator[Result]:
         yield Result(check.id, one.status, masked(one.seen), masked(one.means or check.about), masked(one.fix))
 
 
-def _verdicts(check: Check, facts: Facts) -> list[Verdict]:
+def _verdicts(check: Check, facts: Facts) -> list[CheckOutcome]:
     try:
         return check.judge(facts)
     except UnreadError as error:
         return [_unread(check, error.unread)]
 
 
-def _unread(check: Check, unread: Unread) -> Verdict:
+def _unread(check: Check, unread: Unread) -> CheckOutcome:
     if unread.absent:
         return skipped(
             f"not checked: the API server has no {unread.absent}",

@@ -32,13 +32,13 @@ class PodSpec(msgspec.Struct, rename="camel"):
     node_name: str = ""
 
 
-class Template(msgspec.Struct):
+class PodTemplateSpec(msgspec.Struct):
     metadata: Metadata
     spec: PodSpec
 
 
 class DeploymentSpec(msgspec.Struct):
-    template: Template
+    template: PodTemplateSpec
     selector: Selector
     replicas: int = 1
 
@@ -79,14 +79,14 @@ class Condition(msgspec.Struct):
     status: str
 
 
-class Waiting(msgspec.Struct):
+class WaitingState(msgspec.Struct):
     """Why a container does not run."""
 
     reason: str = ""
 
 
 class ContainerState(msgspec.Struct):
-    waiting: Waiting | None = None
+    waiting: WaitingState | None = None
 
 
 class ContainerStatus(msgspec.Struct, rename="camel"):

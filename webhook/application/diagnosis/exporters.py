@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from webhook.application.diagnosis.facts import Facts, known
 from webhook.application.diagnosis.neighbours import DCGM_EXPORTER, Program
 from webhook.application.diagnosis.policies import forms_in_use
-from webhook.application.diagnosis.results import Verdict, listed, ok, unknown, verdicts, warn
+from webhook.application.diagnosis.results import CheckOutcome, listed, ok, unknown, verdicts, warn
 from webhook.engine.resources import GPU, PREFIX
 from webhook.engine.spelling import spell
 
@@ -14,7 +14,7 @@ _SHARED = ("KUBERNETES_VIRTUAL_GPUS", "kubernetes-virtual-gpus")
 _YES = frozenset({"1", "t", "true"})  # strconv.ParseBool
 
 
-def exporters(facts: Facts) -> list[Verdict]:
+def exporters(facts: Facts) -> list[CheckOutcome]:
     """dcgm-exporter knows the resources that policies in use give to pods."""
     found = known(facts.neighbours.exporters)
     if not found:
@@ -31,7 +31,7 @@ def exporters(facts: Facts) -> list[Verdict]:
     )
 
 
-def _blind(one: Program, names: set[str], *, shared: bool) -> Iterator[Verdict]:
+def _blind(one: Program, names: set[str], *, shared: bool) -> Iterator[CheckOutcome]:
     for container in one.containers(DCGM_EXPORTER):
         known_names, virtual = container.setting(*_NAMES), container.setting(*_SHARED)
         elsewhere = [setting.name for setting in (known_names, virtual) if setting and setting.value_from]

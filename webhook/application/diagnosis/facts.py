@@ -164,7 +164,7 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
-class Namespaces:
+class NamespaceFacts:
     """The namespaces.
 
     Attributes:
@@ -251,7 +251,7 @@ class Facts:
     pods: Maybe[Sequence[Pod]]
     budgets: Maybe[Sequence[Budget]]
     configuration: Maybe[Configuration | BadConfiguration | None]
-    namespaces: Maybe[Namespaces]
+    namespaces: Maybe[NamespaceFacts]
     quotas: Maybe[Sequence[Quota]]
     limit_ranges: Maybe[Sequence[LimitRange]]
     nodes: Maybe[Sequence[GpuNode]]

@@ -6,7 +6,7 @@ from webhook.application.certificates.tokens import VALIDATE, VALIDATE_CLAIM, VA
 from webhook.application.configuration import Configuration, Mode
 from webhook.application.diagnosis.facts import KUBE_SYSTEM, NAME_LABEL, Facts, Unread
 from webhook.application.diagnosis.ours import MUTATING, Ours, our_webhooks
-from webhook.application.diagnosis.results import Verdict, fail, verdicts, warn
+from webhook.application.diagnosis.results import CheckOutcome, fail, verdicts, warn
 
 _REINSTALL = "reinstall with the install.mode that you want (helm upgrade, or kubectl apply -f deploy/gpuwarden.yaml)"
 
@@ -28,7 +28,7 @@ _CLOSED = {
 }
 
 
-def failure_policies(facts: Facts) -> list[Verdict]:
+def failure_policies(facts: Facts) -> list[CheckOutcome]:
     """Mutate open, validate closed; in audit mode all open."""
     configuration = facts.usable_configuration()
     return verdicts(
@@ -40,7 +40,7 @@ def failure_policies(facts: Facts) -> list[Verdict]:
     )
 
 
-def _wrong_policies(webhooks: list[Ours], configuration: Configuration) -> Iterator[Verdict]:
+def _wrong_policies(webhooks: list[Ours], configuration: Configuration) -> Iterator[CheckOutcome]:
     for one in webhooks:
         seen = f"mode {configuration.mode}: failurePolicy of {one} is {one.webhook.failure_policy}"
         if configuration.mode is Mode.AUDIT:
@@ -65,7 +65,7 @@ def _wrong_policies(webhooks: list[Ours], configuration: Configuration) -> Itera
             yield from _wrong_where_closed(one, seen, *_CLOSED[one.path])
 
 
-def _wrong_where_closed(one: Ours, seen: str, while_open: str, without_conditions: str) -> Iterator[Verdict]:
+def _wrong_where_closed(one: Ours, seen: str, while_open: str, without_conditions: str) -> Iterator[CheckOutcome]:
     """Closed, and only with matchConditions: these webhooks are not meant to be called for every object of their kinds."""
     if not one.closed:
         yield warn(seen, while_open, _REINSTALL)
@@ -73,14 +73,14 @@ def _wrong_where_closed(one: Ours, seen: str, while_open: str, without_condition
         yield fail(f"{seen}, without matchConditions", without_conditions, _REINSTALL)
 
 
-def exclusions(facts: Facts) -> list[Verdict]:
+def exclusions(facts: Facts) -> list[CheckOutcome]:
     """Our own namespace and kube-system never depend on gpuwarden."""
     return verdicts(
         _included(facts), lambda: f"{facts.namespace} and {KUBE_SYSTEM} are excluded from every webhook for pods"
     )
 
 
-def _included(facts: Facts) -> Iterator[Verdict]:
+def _included(facts: Facts) -> Iterator[CheckOutcome]:
     why = {
         facts.namespace: "gpuwarden's own pods depend on gpuwarden: once all replicas are down, none may start again",
         KUBE_SYSTEM: "the cluster's own pods depend on gpuwarden: while it is down, the cluster may not recover",

@@ -7,7 +7,7 @@ from webhook.application.certificates.tokens import VALIDATE
 from webhook.application.configuration import Configuration, Mode
 from webhook.application.diagnosis.facts import KUBE_SYSTEM, NAME_LABEL, Facts, Unread
 from webhook.application.diagnosis.ours import Ours, our_webhooks
-from webhook.application.diagnosis.results import Verdict, fail, listed, verdicts, warn
+from webhook.application.diagnosis.results import CheckOutcome, fail, listed, verdicts, warn
 from webhook.engine.labels import ENFORCE, UNLABELLED, NamespaceLabels
 from webhook.engine.policy import ANY, VisibleDevices, built_in
 
@@ -38,7 +38,7 @@ def _names(groups: list[_Group]) -> str:
     return listed(group.name for group in groups if not (group.one and group.policy in policies))
 
 
-def guard(facts: Facts) -> list[Verdict]:
+def guard(facts: Facts) -> list[CheckOutcome]:
     """The webhooks' failure policies compared with what the configuration says of pods that reach GPUs without a request."""
     configuration = facts.usable_configuration()
     webhooks = [one for one in our_webhooks(facts) if _is_asked(one)]
@@ -83,7 +83,7 @@ def _denying(facts: Facts, found: Configuration) -> list[_Group]:
     return groups
 
 
-def _open(denying: list[_Group], webhooks: list[Ours]) -> Iterator[Verdict]:
+def _open(denying: list[_Group], webhooks: list[Ours]) -> Iterator[CheckOutcome]:
     unasked = [one for one in denying if not any(each.webhook.selects(one.labels) for each in webhooks)]
     if any(not one.one for one in unasked):  # a namespace that is left out by its name: check label-effects
         yield fail(
@@ -104,7 +104,7 @@ def _open(denying: list[_Group], webhooks: list[Ours]) -> Iterator[Verdict]:
         )
 
 
-def _closed(facts: Facts, found: Configuration, denying: list[_Group], webhooks: list[Ours]) -> Iterator[Verdict]:
+def _closed(facts: Facts, found: Configuration, denying: list[_Group], webhooks: list[Ours]) -> Iterator[CheckOutcome]:
     """Warn of pods that depend on gpuwarden and need not: of exempt namespaces, and all where nothing is denied."""
     guards = [one for one in webhooks if one.closed and one.is_guard]
     names = ", ".join(map(str, guards))

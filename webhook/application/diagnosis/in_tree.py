@@ -6,14 +6,14 @@ from typing import Any
 from webhook.application.diagnosis.documents import AdmissionPolicy
 from webhook.application.diagnosis.facts import Facts, known
 from webhook.application.diagnosis.ours import readable_webhooks
-from webhook.application.diagnosis.results import Verdict, listed, verdicts, warn
+from webhook.application.diagnosis.results import CheckOutcome, listed, verdicts, warn
 from webhook.application.in_tree import ANNOTATION, compiled
 
 _ALONE = ".others"
 _FIX = "compile the policies again and apply them (docs/how-to/in-tree.md)"
 
 
-def same(facts: Facts) -> list[Verdict]:
+def same(facts: Facts) -> list[CheckOutcome]:
     """The admission policies are what the configuration compiles to."""
     ours = [(kind, one) for kind, listed_ in known(facts.in_tree).items() for one in listed_ if one.enforces]
     by_webhooks = bool(readable_webhooks(facts))
@@ -26,7 +26,9 @@ def same(facts: Facts) -> list[Verdict]:
     )
 
 
-def _different(facts: Facts, ours: Sequence[tuple[str, AdmissionPolicy]], names: Sequence[str]) -> Iterator[Verdict]:
+def _different(
+    facts: Facts, ours: Sequence[tuple[str, AdmissionPolicy]], names: Sequence[str]
+) -> Iterator[CheckOutcome]:
     configuration = facts.usable_configuration()
     alone = any(one.metadata.name.endswith(_ALONE) for _, one in ours)
     made = compiled(configuration, names, deny_others=alone)

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Sequence
 from webhook.application.diagnosis.facts import Facts, Unread, known
 from webhook.application.diagnosis.neighbours import NodePool, NodePoolRequirement
 from webhook.application.diagnosis.policies import enforced
-from webhook.application.diagnosis.results import Verdict, listed, ok, verdicts, warn
+from webhook.application.diagnosis.results import CheckOutcome, listed, ok, verdicts, warn
 from webhook.engine.forms import Platform
 from webhook.engine.needs import Need
 from webhook.engine.policy import Policy
@@ -25,7 +25,7 @@ _GPU_FAMILY = re.compile(r"(?:[gp]\d?[a-z0-9]*)(?:\..*)?|N|Standard_N.*")
 _NO_VALUE = ("NotIn", "DoesNotExist")
 
 
-def karpenter(facts: Facts) -> list[Verdict]:
+def karpenter(facts: Facts) -> list[CheckOutcome]:
     """Some NodePool admits what the first form of every policy in use needs."""
     pools = [one for one in known(facts.neighbours.node_pools) if _has_gpus(one)]
     if not pools:
@@ -35,7 +35,7 @@ def karpenter(facts: Facts) -> list[Verdict]:
     resources = frozenset() if isinstance(overlays, Unread) and overlays.absent else known(overlays)
     configuration = facts.usable_configuration()
 
-    def hindered() -> Iterator[Verdict]:
+    def hindered() -> Iterator[CheckOutcome]:
         for policy, _ in enforced(configuration, known(facts.namespaces)).values():
             forms = [form for form in policy.forms[:1] if form.platform is Platform.DEVICE_PLUGIN]
             for form in forms:
@@ -46,7 +46,7 @@ def karpenter(facts: Facts) -> list[Verdict]:
 
 def _hindered(
     policy: Policy, spelling: Spelling, pools: Sequence[NodePool], resources: Collection[str]
-) -> Iterator[Verdict]:
+) -> Iterator[CheckOutcome]:
     own = [Need(key, "In", (value,)) for key, value in policy.node_selector.items()]
     needs = [*spelling.needs, *own]
     means = (

@@ -9,14 +9,14 @@ from collections.abc import Collection, Iterator
 from webhook.application.diagnosis.facts import Facts, Unread, known
 from webhook.application.diagnosis.neighbours import KueueConfiguration, KueueResources
 from webhook.application.diagnosis.policies import policy_of
-from webhook.application.diagnosis.results import Verdict, listed, ok, verdicts, warn
+from webhook.application.diagnosis.results import CheckOutcome, listed, ok, verdicts, warn
 from webhook.engine.resources import GPU, GpuResource, classify
 from webhook.engine.spelling import spell
 
 _IGNORES = "IgnoreUndeclared"
 
 
-def kueue(facts: Facts) -> list[Verdict]:
+def kueue(facts: Facts) -> list[CheckOutcome]:
     """The ClusterQueue of every LocalQueue covers the names of its namespace's policy, and the plain one."""
     queues = known(facts.neighbours.local_queues)
     known(facts.neighbours.cluster_queues)
@@ -28,7 +28,7 @@ def kueue(facts: Facts) -> list[Verdict]:
     )
 
 
-def _uncovered(facts: Facts) -> Iterator[Verdict]:
+def _uncovered(facts: Facts) -> Iterator[CheckOutcome]:
     configuration = facts.usable_configuration()
     namespaces = known(facts.namespaces)
     settings = facts.neighbours.kueue

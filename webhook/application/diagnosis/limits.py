@@ -6,13 +6,13 @@ from webhook.application import limit_ranges as ranges
 from webhook.application import quotas as quotas_of
 from webhook.application.diagnosis.facts import Facts, known
 from webhook.application.diagnosis.policies import policy_of
-from webhook.application.diagnosis.results import Verdict, listed, verdicts, warn
+from webhook.application.diagnosis.results import CheckOutcome, listed, verdicts, warn
 from webhook.application.quotas import PREFIX, Quota, is_gpu
 
 _LIMITS = "limits."
 
 
-def quotas(facts: Facts) -> list[Verdict]:
+def quotas(facts: Facts) -> list[CheckOutcome]:
     """Quotas on GPUs name the resources that pods are charged for: those that they have after gpuwarden."""
     found = known(facts.quotas)
     return verdicts(
@@ -20,7 +20,7 @@ def quotas(facts: Facts) -> list[Verdict]:
     )
 
 
-def _counting_nothing(quotas: Iterable[Quota]) -> Iterator[Verdict]:
+def _counting_nothing(quotas: Iterable[Quota]) -> Iterator[CheckOutcome]:
     """Keys that the API server stores and no evaluator counts (pkg/quota/v1/evaluator/core/pods.go: ``requests.`` alone)."""
     for quota in quotas:
         keys = [key for key in quota.spec.hard or {} if is_gpu(key.removeprefix(_LIMITS))]
@@ -33,7 +33,7 @@ def _counting_nothing(quotas: Iterable[Quota]) -> Iterator[Verdict]:
             )
 
 
-def _uncounted(facts: Facts, quotas: Iterable[Quota]) -> Iterator[Verdict]:
+def _uncounted(facts: Facts, quotas: Iterable[Quota]) -> Iterator[CheckOutcome]:
     configuration = facts.usable_configuration()
     namespaces = known(facts.namespaces)
     found: dict[str, list[Quota]] = {}
@@ -50,12 +50,12 @@ def _uncounted(facts: Facts, quotas: Iterable[Quota]) -> Iterator[Verdict]:
             )
 
 
-def limit_ranges(facts: Facts) -> list[Verdict]:
+def limit_ranges(facts: Facts) -> list[CheckOutcome]:
     """No LimitRange denies the pods of its namespace's policy, or gives GPUs to containers that ask for none."""
     return verdicts(_harmful(facts), lambda: "no LimitRange on GPUs conflicts with a policy")
 
 
-def _harmful(facts: Facts) -> Iterator[Verdict]:
+def _harmful(facts: Facts) -> Iterator[CheckOutcome]:
     configuration = facts.usable_configuration()
     namespaces = known(facts.namespaces)
     found: dict[str, list[ranges.LimitRange]] = {}

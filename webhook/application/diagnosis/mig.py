@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from webhook.application.diagnosis.facts import Facts, known
-from webhook.application.diagnosis.results import Verdict, fail, listed, ok, warn
+from webhook.application.diagnosis.results import CheckOutcome, fail, listed, ok, warn
 from webhook.engine.fleet.shapes import GpuNode, Shape
 from webhook.engine.forms import Platform
 from webhook.engine.products import PRODUCT, Product, read_product
@@ -12,14 +12,14 @@ from webhook.engine.spelling import GPU_SLICES, DevicePlugin, MigStrategy
 _LABEL = "nvidia.com/mig.strategy"
 
 
-def strategy(facts: Facts) -> list[Verdict]:
+def strategy(facts: Facts) -> list[CheckOutcome]:
     """The configuration's migStrategy is the nodes', its products are their models with MIG, and no MIG configuration failed."""
     plugin = facts.usable_configuration().plugin
     nodes = known(facts.nodes)
     return [*_failed(nodes), *_compared(plugin, nodes)]
 
 
-def _failed(nodes: Sequence[GpuNode]) -> Iterator[Verdict]:
+def _failed(nodes: Sequence[GpuNode]) -> Iterator[CheckOutcome]:
     if failed := [node.name for node in nodes if node.shape.failed_mig]:
         yield warn(
             f"the MIG manager could not configure node {listed(failed)} (nvidia.com/mig.config.state: failed)",
@@ -28,7 +28,7 @@ def _failed(nodes: Sequence[GpuNode]) -> Iterator[Verdict]:
         )
 
 
-def _compared(plugin: DevicePlugin, nodes: Sequence[GpuNode]) -> list[Verdict]:
+def _compared(plugin: DevicePlugin, nodes: Sequence[GpuNode]) -> list[CheckOutcome]:
     by_node = {node.name: found for node in nodes if (found := _mig_strategy(node.shape))}
     models = sorted({model for node in nodes if (model := _mig_model(node.shape))})
     otherwise = [name for name, found in by_node.items() if found != plugin.mig_strategy]
@@ -41,7 +41,7 @@ def _compared(plugin: DevicePlugin, nodes: Sequence[GpuNode]) -> list[Verdict]:
     return [*_problems(plugin, models, nodes)] or [_as_on_nodes(plugin, len(by_node), models)]
 
 
-def _problems(plugin: DevicePlugin, models: Sequence[str], nodes: Sequence[GpuNode]) -> Iterator[Verdict]:
+def _problems(plugin: DevicePlugin, models: Sequence[str], nodes: Sequence[GpuNode]) -> Iterator[CheckOutcome]:
     """Nodes that offer no GPU, or that no rewritten pod selects."""
     unlisted = [model for model in models if model not in plugin.products] if plugin.products else []
     if unlisted:
@@ -58,7 +58,7 @@ def _problems(plugin: DevicePlugin, models: Sequence[str], nodes: Sequence[GpuNo
         )
 
 
-def _as_on_nodes(plugin: DevicePlugin, nodes: int, models: Sequence[str]) -> Verdict:
+def _as_on_nodes(plugin: DevicePlugin, nodes: int, models: Sequence[str]) -> CheckOutcome:
     exact = f"products are [{', '.join(plugin.products)}]" if plugin.products else _without_products(models)
     return ok(f"migStrategy is single, as on the nodes ({nodes}); {exact}")
 
@@ -73,7 +73,7 @@ def _without_products(models: Sequence[str]) -> str:
     )
 
 
-def _other_strategy(plugin: DevicePlugin, nodes: Sequence[str], models: Sequence[str]) -> Verdict:
+def _other_strategy(plugin: DevicePlugin, nodes: Sequence[str], models: Sequence[str]) -> CheckOutcome:
     """The nodes use the other strategy."""
     if plugin.single:
         means = "requests for MIG slices become nvidia.com/gpu with labels that no node has, so their pods stay Pending"

@@ -11,7 +11,7 @@ import msgspec
 from webhook.application.configuration import Configuration
 from webhook.application.diagnosis.facts import Facts, known
 from webhook.application.diagnosis.policies import policy_of
-from webhook.application.diagnosis.results import Verdict, listed, verdicts, warn
+from webhook.application.diagnosis.results import CheckOutcome, listed, verdicts, warn
 from webhook.engine.needs import Need
 from webhook.engine.pods import Toleration
 from webhook.engine.policy import Policy
@@ -25,7 +25,7 @@ NODE_SELECTOR = "scheduler.alpha.kubernetes.io/node-selector"
 ANNOTATIONS = frozenset({TOLERATIONS, NODE_SELECTOR})
 
 
-def restrictions(facts: Facts) -> list[Verdict]:
+def restrictions(facts: Facts) -> list[CheckOutcome]:
     """No namespace's annotation is against what a rewritten pod has."""
     namespaces = known(facts.namespaces)
     configuration = facts.usable_configuration()
@@ -44,7 +44,7 @@ def restrictions(facts: Facts) -> list[Verdict]:
 
 def _against(
     name: str, annotations: Mapping[str, str], policy: Policy, configuration: Configuration
-) -> Iterator[Verdict]:
+) -> Iterator[CheckOutcome]:
     spelling = spell(policy.forms[0], configuration.plugin)
     if (text := annotations.get(TOLERATIONS)) is not None:
         added = [GPU_TOLERATION] if spelling.resource != GPU else []
@@ -54,7 +54,7 @@ def _against(
         yield from _nodes(name, text, [*spelling.needs, *own], policy)
 
 
-def _tolerations(name: str, text: str, added: list[Toleration], policy: Policy) -> Iterator[Verdict]:
+def _tolerations(name: str, text: str, added: list[Toleration], policy: Policy) -> Iterator[CheckOutcome]:
     try:
         permitted = msgspec.json.decode(text or "[]", type=list[Toleration])
     except msgspec.DecodeError:
@@ -90,7 +90,7 @@ def _covers(wider: Toleration, one: Toleration) -> bool:
     return exists or (one.operator == "Equal" and (wider.value or "") == (one.value or ""))
 
 
-def _nodes(name: str, text: str, needs: list[Need], policy: Policy) -> Iterator[Verdict]:
+def _nodes(name: str, text: str, needs: list[Need], policy: Policy) -> Iterator[CheckOutcome]:
     pairs = (part.partition("=") for part in text.split(",") if part.strip())
     selected = {key.strip(): value.lstrip("=").strip() for key, _, value in pairs}
     for need in needs:

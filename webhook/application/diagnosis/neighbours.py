@@ -214,7 +214,7 @@ class DeviceClass(msgspec.Struct):
         return [selector.cel.expression for selector in self.spec.selectors or () if selector.cel]
 
 
-class Device(msgspec.Struct, rename="camel"):
+class SliceDevice(msgspec.Struct, rename="camel"):
     allow_multiple_allocations: bool | None = None
 
 
@@ -224,7 +224,7 @@ class ResourceSliceSpec(msgspec.Struct, rename="camel"):
     driver: str = ""
     node_name: str | None = None
     all_nodes: bool | None = None
-    devices: list[Device] | None = None
+    devices: list[SliceDevice] | None = None
 
 
 class ResourceSlice(msgspec.Struct):

@@ -1,10 +1,10 @@
 """The check of node selectors: whether gpuwarden sees every node with GPUs."""
 
 from webhook.application.diagnosis.facts import Facts, known
-from webhook.application.diagnosis.results import Verdict, listed, ok, skipped, warn
+from webhook.application.diagnosis.results import CheckOutcome, listed, ok, skipped, warn
 
 
-def selected(facts: Facts) -> list[Verdict]:
+def selected(facts: Facts) -> list[CheckOutcome]:
     """Every node with GPUs is selected by a node selector of ``gpuwarden serve``."""
     deployment = known(facts.deployment)
     if deployment is None or deployment.option("--no-watch-nodes") is not None:

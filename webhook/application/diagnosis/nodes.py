@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from webhook.application.diagnosis.facts import Facts, known
 from webhook.application.diagnosis.policies import enforced
-from webhook.application.diagnosis.results import Verdict, fail, listed, ok, verdicts, warn
+from webhook.application.diagnosis.results import CheckOutcome, fail, listed, ok, verdicts, warn
 from webhook.engine.fleet.evaluation import plain_lack, preferring
 from webhook.engine.fleet.fleet import Fleet, Lack, Wish
 from webhook.engine.fleet.shapes import Shape
@@ -14,7 +14,7 @@ from webhook.engine.policy import Policy
 from webhook.engine.rules.fleet import missing, requirements
 
 
-def offered(facts: Facts) -> list[Verdict]:
+def offered(facts: Facts) -> list[CheckOutcome]:
     """Some node offers what plain requests become under each policy in use."""
     configuration = facts.usable_configuration()
     fleet = Fleet(
@@ -27,7 +27,7 @@ def offered(facts: Facts) -> list[Verdict]:
     if not used:
         return [ok("no policy in use rewrites requests")]
 
-    def absent() -> Iterator[Verdict]:
+    def absent() -> Iterator[CheckOutcome]:
         for policy, namespaces in used.values():
             preferred = preferring(policy, configuration.plugin, fleet)
             if lacking := plain_lack(preferred, configuration.plugin, fleet):
@@ -36,7 +36,7 @@ def offered(facts: Facts) -> list[Verdict]:
     return verdicts(absent(), lambda: f"nodes offer what these policies request: {listed(used)}")
 
 
-def _absent(policy: Policy, namespaces: Sequence[str], wish: Wish, lack: Lack) -> Verdict:
+def _absent(policy: Policy, namespaces: Sequence[str], wish: Wish, lack: Lack) -> CheckOutcome:
     where = f"namespaces {listed(namespaces)}" if namespaces else "every unlabelled namespace"
     return warn(
         f'no node offers what policy "{policy.name}" requests: {requirements(wish)} ({missing(lack, wish)})',
@@ -46,7 +46,7 @@ def _absent(policy: Policy, namespaces: Sequence[str], wish: Wish, lack: Lack) -
     )
 
 
-def renaming(facts: Facts) -> list[Verdict]:
+def renaming(facts: Facts) -> list[CheckOutcome]:
     """The configuration's renameByDefault is the device plugin's."""
     said = facts.usable_configuration().plugin.rename_by_default
     by_node = {node.name: renamed for node in known(facts.nodes) if (renamed := _renames(node.shape)) is not None}

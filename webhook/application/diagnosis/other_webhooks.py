@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from webhook.application.diagnosis.facts import Facts, known
 from webhook.application.diagnosis.ours import MUTATING, name_of, our_webhooks
-from webhook.application.diagnosis.results import Verdict, listed, ok, verdicts, warn
+from webhook.application.diagnosis.results import CheckOutcome, listed, ok, verdicts, warn
 from webhook.application.diagnosis.webhooks import WebhookConfiguration
 
 # Webhooks that give pods GPUs, or scheduler and meaning to their GPUs, by a part of the name of one of their webhooks.
@@ -23,14 +23,14 @@ _ADD_GPUS = {
 }
 
 
-def others(facts: Facts) -> list[Verdict]:
+def others(facts: Facts) -> list[CheckOutcome]:
     """No mutating webhook for pods comes after ours, where one could add GPUs that nobody rewrites."""
     if known(facts.mutating) is None:
         return [ok("gpuwarden's own mutating webhook is missing (see check webhooks), so no other one comes after it")]
     return verdicts(_later(facts), lambda: "no other mutating webhook for new pods comes after gpuwarden's")
 
 
-def _later(facts: Facts) -> Iterator[Verdict]:
+def _later(facts: Facts) -> Iterator[CheckOutcome]:
     name = name_of(facts, MUTATING)
     of_pods = [
         configuration
@@ -63,7 +63,7 @@ def _calls(configuration: WebhookConfiguration, services: set[tuple[str, str]]) 
 
 
 def _described(configuration: WebhookConfiguration) -> str:
-    """A configuration by its name, with what is known of it."""
+    """A configuration by its name, with what is known about it."""
     names = " ".join([configuration.metadata.name, *(webhook.name for webhook in configuration.webhooks or ())])
     found = next((does for part, does in _ADD_GPUS.items() if part in names), "")
     return f"{configuration.metadata.name} ({found})" if found else configuration.metadata.name

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from webhook.application.configuration import Configuration
-from webhook.application.diagnosis.facts import BadConfiguration, Facts, Namespaces, known
+from webhook.application.diagnosis.facts import BadConfiguration, Facts, NamespaceFacts, known
 from webhook.application.diagnosis.ours import Ours, readable_webhooks
-from webhook.application.diagnosis.results import Status, Verdict, fail, listed, verdicts, warn
+from webhook.application.diagnosis.results import CheckOutcome, CheckStatus, fail, listed, verdicts, warn
 from webhook.application.workload_kinds import WorkloadKind
 from webhook.application.workloads import KINDS
 from webhook.engine.forms import Form
@@ -16,12 +16,12 @@ from webhook.engine.policy import Policy
 _SHOWN = 20  # namespaces with a label that can't be read; the rest is counted
 
 
-def configuration(facts: Facts) -> list[Verdict]:
+def configuration(facts: Facts) -> list[CheckOutcome]:
     """The configuration file can be read."""
     return verdicts(_unusable(facts), lambda: _told(facts.usable_configuration()))
 
 
-def _unusable(facts: Facts) -> Iterator[Verdict]:
+def _unusable(facts: Facts) -> Iterator[CheckOutcome]:
     found = known(facts.configuration)
     if found is None:
         means = "gpuwarden's pods need it, and can't start"
@@ -44,13 +44,13 @@ def _of_kind(kind: WorkloadKind) -> str:
     return f"{kind.kind}.{kind.group}{replaced}"
 
 
-def labels(facts: Facts) -> list[Verdict]:
+def labels(facts: Facts) -> list[CheckOutcome]:
     """Every policy label of a namespace names a policy, and none is mistyped."""
     namespaces = known(facts.namespaces)
     problems = list(_mislabelled(facts.usable_configuration(), namespaces))
     if len(problems) > _SHOWN:
         left = problems[_SHOWN:]
-        say = fail if any(one.status is Status.FAIL for one in left) else warn
+        say = fail if any(one.status is CheckStatus.FAIL for one in left) else warn
         seen = f"{len(left)} more labels name no policy or have no effect"
         problems[_SHOWN:] = [say(seen, "as above", "run gpuwarden audit: it lists every such label")]
     return verdicts(
@@ -61,7 +61,7 @@ def labels(facts: Facts) -> list[Verdict]:
     )
 
 
-def _mislabelled(found: Configuration, namespaces: Namespaces) -> Iterator[Verdict]:
+def _mislabelled(found: Configuration, namespaces: NamespaceFacts) -> Iterator[CheckOutcome]:
     """Report the labels of namespaces that are wrong: those that can't be read first."""
     problems = [
         (name, problem)
@@ -83,7 +83,7 @@ def _mislabelled(found: Configuration, namespaces: Namespaces) -> Iterator[Verdi
             yield warn(seen, "the label counts as any: gpuwarden reports nothing there", fix)
 
 
-def effects(facts: Facts) -> list[Verdict]:
+def effects(facts: Facts) -> list[CheckOutcome]:
     """Every policy label has an effect."""
     namespaces = known(facts.namespaces)
     return verdicts(
@@ -92,7 +92,7 @@ def effects(facts: Facts) -> list[Verdict]:
     )
 
 
-def _without_effect(found: Configuration, namespaces: Namespaces, webhooks: list[Ours]) -> Iterator[Verdict]:
+def _without_effect(found: Configuration, namespaces: NamespaceFacts, webhooks: list[Ours]) -> Iterator[CheckOutcome]:
     means = "the label has no effect: no policy applies there"
     asked = [one for one in webhooks if one.webhook.covers("CREATE", "pods")]
     for name in sorted(namespaces.ours()):
@@ -104,7 +104,7 @@ def _without_effect(found: Configuration, namespaces: Namespaces, webhooks: list
             yield warn(f"namespace {name} is labelled, but the webhooks' namespaceSelector excludes it", means, fix)
 
 
-def enforced(found: Configuration, namespaces: Namespaces) -> dict[str, tuple[Policy, list[str]]]:
+def enforced(found: Configuration, namespaces: NamespaceFacts) -> dict[str, tuple[Policy, list[str]]]:
     """The enforce policies in use, by value, with the namespaces that carry each; one that can't be read permits no form.
 
     The policy of namespaces without a label is among them when the configuration sets one; it names no namespaces.
@@ -121,12 +121,12 @@ def enforced(found: Configuration, namespaces: Namespaces) -> dict[str, tuple[Po
     return used
 
 
-def forms_in_use(found: Configuration, namespaces: Namespaces) -> set[Form]:
+def forms_in_use(found: Configuration, namespaces: NamespaceFacts) -> set[Form]:
     """Every form that an enforce policy in use permits by name."""
     return {form for policy, _ in enforced(found, namespaces).values() for form in policy.forms}
 
 
-def policy_of(found: Configuration, namespaces: Namespaces, name: str) -> Policy:
+def policy_of(found: Configuration, namespaces: NamespaceFacts, name: str) -> Policy:
     """The enforce policy of a namespace; ``any`` where it is exempt."""
     if name in found.exemptions.namespaces:
         return found.policies.select(NamespaceLabels(enforce="any")).enforce

@@ -8,7 +8,7 @@ from webhook.application.checking import Checker
 from webhook.application.configuration import Configuration, Mode
 from webhook.application.diagnosis.facts import Attempt, Facts, Probe, known
 from webhook.application.diagnosis.ours import our_webhooks
-from webhook.application.diagnosis.results import Verdict, fail, ok, unknown
+from webhook.application.diagnosis.results import CheckOutcome, fail, ok, unknown
 from webhook.engine.decision import Outcome
 from webhook.engine.labels import NamespaceLabels
 from webhook.engine.policy_additions import POLICY
@@ -41,7 +41,7 @@ PLAIN = ("plain", GPU, 1)
 TWO_SHARED = ("two-shared", resource_name(None, shared=True), 2)
 
 
-def judge(facts: Facts) -> list[Verdict]:
+def judge(facts: Facts) -> list[CheckOutcome]:
     """The dry runs had the outcome that the namespace's policy says; nothing where there were none."""
     probe = facts.probe
     if probe is None:
@@ -70,7 +70,7 @@ def _judged(  # noqa: PLR0913, PLR0917 - what was asked, where, by what it is ju
     labels: Mapping[str, str],
     attempt: Attempt,
     asks: tuple[str, str, int],
-) -> Verdict:
+) -> CheckOutcome:
     _, resource, count = asks
     what = f"a pod with {resource}: {count} in {probe.namespace}"
     checker = Checker(configuration, {probe.namespace: NamespaceLabels.of(labels)}, namespace=probe.namespace)
@@ -99,7 +99,7 @@ def _judged(  # noqa: PLR0913, PLR0917 - what was asked, where, by what it is ju
     return _created(what, judgement.policy.name, expected, attempt, fix)
 
 
-def _created(what: str, policy: str, expected: Outcome, attempt: Attempt, fix: str) -> Verdict:
+def _created(what: str, policy: str, expected: Outcome, attempt: Attempt, fix: str) -> CheckOutcome:
     annotations = (attempt.pod.metadata.annotations if attempt.pod else None) or {}
     acted = annotations.get(POLICY)
     if expected is Outcome.DENIED:

@@ -20,10 +20,10 @@ from webhook.application.diagnosis.ours import (
     name_of,
     our_webhooks,
 )
-from webhook.application.diagnosis.results import Verdict, fail, listed, verdicts, warn
+from webhook.application.diagnosis.results import CheckOutcome, fail, listed, verdicts, warn
 from webhook.application.workload_kinds import ADVISED
 from webhook.application.workloads import ADVISED_OPERATORS
-from webhook.engine.gpu_names import ANY_SUFFIX
+from webhook.engine.other_gpus import ANY_SUFFIX
 
 # Of each path: the kind of configuration that it belongs to.
 _EXPECTED = {MUTATE: MUTATING, VALIDATE: VALIDATING}
@@ -49,14 +49,14 @@ _SLOW = 10  # seconds; several webhooks that take so long exceed the 34 s that a
 _HASTY = 1
 
 
-def present(facts: Facts) -> list[Verdict]:
+def present(facts: Facts) -> list[CheckOutcome]:
     """Both configurations are there, with the webhooks that are expected."""
     return verdicts(
         _absent(facts), lambda: listed(f"{one} {one.webhook.client_config.path}" for one in our_webhooks(facts))
     )
 
 
-def _absent(facts: Facts) -> Iterator[Verdict]:
+def _absent(facts: Facts) -> Iterator[CheckOutcome]:
     for kind, configuration in configurations(facts):
         if known(configuration) is None:
             yield fail(
@@ -89,12 +89,12 @@ def _absent(facts: Facts) -> Iterator[Verdict]:
             )
 
 
-def rules(facts: Facts) -> list[Verdict]:
+def rules(facts: Facts) -> list[CheckOutcome]:
     """CREATE of pods is sent to both, and UPDATE only to the webhook that restores rewritten pods."""
     return verdicts(_wrong_rules(facts), lambda: "CREATE of pods is sent to gpuwarden, and updates are not mutated")
 
 
-def _wrong_rules(facts: Facts) -> Iterator[Verdict]:
+def _wrong_rules(facts: Facts) -> Iterator[CheckOutcome]:
     webhooks = our_webhooks(facts)
     yield from _updates_not_judged(webhooks)
     for one in webhooks:
@@ -122,12 +122,12 @@ def _wrong_rules(facts: Facts) -> Iterator[Verdict]:
         if webhook.object_selector and not webhook.object_selector.is_empty:
             yield warn(
                 f"{one} has an objectSelector",
-                "users can bypass gpuwarden by the labels of their pods",
+                "users can bypass gpuwarden with labels on their pods",
                 f"remove the objectSelector; {_REINSTALL}",
             )
 
 
-def _updates_not_judged(webhooks: list[Ours]) -> Iterator[Verdict]:
+def _updates_not_judged(webhooks: list[Ours]) -> Iterator[CheckOutcome]:
     """Updates of pods are sent too, as far as they may change a decision."""
     validating = [one.webhook for one in webhooks if one.path == VALIDATE]
     if validating and not any(webhook.covers("UPDATE", "pods") for webhook in validating):
@@ -138,7 +138,7 @@ def _updates_not_judged(webhooks: list[Ours]) -> Iterator[Verdict]:
         )
 
 
-def _operators_not_sent(facts: Facts, one: Ours) -> Iterator[Verdict]:
+def _operators_not_sent(facts: Facts, one: Ours) -> Iterator[CheckOutcome]:
     """Kinds of operators that the rules, which the chart makes of its table and its values, do not have."""
     found = facts.configuration
     configured = found.kinds.values() if isinstance(found, Configuration) else ()
@@ -166,7 +166,7 @@ def _not_covered(one: Ours) -> list[str]:
     ]
 
 
-def calls(facts: Facts) -> list[Verdict]:
+def calls(facts: Facts) -> list[CheckOutcome]:
     """Side effects, versions, match policy, reinvocation and timeouts."""
     return verdicts(
         _wrong_calls(facts),
@@ -174,7 +174,7 @@ def calls(facts: Facts) -> list[Verdict]:
     )
 
 
-def _wrong_calls(facts: Facts) -> Iterator[Verdict]:
+def _wrong_calls(facts: Facts) -> Iterator[CheckOutcome]:
     for one in our_webhooks(facts):
         webhook = one.webhook
         if webhook.side_effects not in {"None", "NoneOnDryRun"}:
@@ -206,7 +206,7 @@ def _wrong_calls(facts: Facts) -> Iterator[Verdict]:
             yield warn(seen, means, "set 2 to 5 s (chart: webhooks.*.timeoutSeconds)")
 
 
-def match_conditions(facts: Facts) -> list[Verdict]:
+def match_conditions(facts: Facts) -> list[CheckOutcome]:
     """Pods without GPUs never depend on gpuwarden."""
     webhooks = our_webhooks(facts)
     return verdicts(
@@ -214,7 +214,7 @@ def match_conditions(facts: Facts) -> list[Verdict]:
     )
 
 
-def _unconditional(webhooks: list[Ours]) -> Iterator[Verdict]:
+def _unconditional(webhooks: list[Ours]) -> Iterator[CheckOutcome]:
     for one in webhooks:
         if not one.webhook.match_conditions:
             means = (
@@ -225,7 +225,7 @@ def _unconditional(webhooks: list[Ours]) -> Iterator[Verdict]:
             yield warn(f"{one} has no matchConditions", means, _REINSTALL)
 
 
-def _left_out(facts: Facts, webhooks: list[Ours]) -> Iterator[Verdict]:
+def _left_out(facts: Facts, webhooks: list[Ours]) -> Iterator[CheckOutcome]:
     """Names of GPUs in the configuration that the conditions, which the chart makes of its own values, do not have."""
     if not isinstance(facts.configuration, Configuration):
         return

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 from webhook.application.diagnosis.documents import Deployment, Pod
 from webhook.application.diagnosis.facts import Facts, known
-from webhook.application.diagnosis.results import Verdict, fail, listed, ok, warn
+from webhook.application.diagnosis.results import CheckOutcome, fail, listed, ok, warn
 
 ENOUGH = 2
 
 
-def deployed(facts: Facts) -> list[Verdict]:
+def deployed(facts: Facts) -> list[CheckOutcome]:
     """At least two replicas are available."""
     deployment = known(facts.deployment)
     look = f"kubectl -n {facts.namespace} describe pods"
@@ -44,7 +44,7 @@ def _pods_of(pods: Sequence[Pod], deployment: Deployment) -> list[Pod]:
     return [pod for pod in pods if deployment.spec.selector.selects(pod.metadata.labels or {})]
 
 
-def spread(facts: Facts) -> list[Verdict]:
+def spread(facts: Facts) -> list[CheckOutcome]:
     """The replicas run on different nodes."""
     deployment = known(facts.deployment)
     if deployment is None:
@@ -60,7 +60,7 @@ def spread(facts: Facts) -> list[Verdict]:
     return [warn(f"all {len(ready)} ready replicas are on node {listed(nodes)}", means, fix)]
 
 
-def budget(facts: Facts) -> list[Verdict]:
+def budget(facts: Facts) -> list[CheckOutcome]:
     """A PodDisruptionBudget keeps drains from taking every replica, and still lets them through."""
     deployment = known(facts.deployment)
     budgets = known(facts.budgets)

@@ -6,11 +6,11 @@ from enum import StrEnum
 import msgspec
 
 
-class Status(StrEnum):
+class CheckStatus(StrEnum):
     """The result of a check.
 
-    ``unknown`` and ``skipped`` are neither good nor bad. The one was not made, because something could not be read; the other
-    because the API server does not have the kind that it is about, as where Kueue is not installed.
+    ``unknown`` and ``skipped`` are neither good nor bad. An unknown check could not be made, because something could not be
+    read. A skipped one does not apply, because the API server does not have its kind (Kueue is not installed).
     """
 
     OK = "ok"
@@ -20,52 +20,52 @@ class Status(StrEnum):
     SKIPPED = "skipped"
 
 
-class Verdict(msgspec.Struct, frozen=True):
-    """One thing that a check found; ``means`` and ``fix`` are empty where all is well."""
+class CheckOutcome(msgspec.Struct, frozen=True):
+    """One thing that a check found; ``means`` and ``fix`` are empty if all is well."""
 
-    status: Status
+    status: CheckStatus
     seen: str
     means: str = ""
     fix: str = ""
 
 
 class Result(msgspec.Struct, frozen=True):
-    """A verdict with the id of its check. ``means`` always says something: of a check that is well, what it is about."""
+    """An outcome with the id of its check. ``means`` is never empty: for a check that is ok, it says what was checked."""
 
     check: str
-    status: Status
+    status: CheckStatus
     seen: str
     means: str
     fix: str
 
 
-def ok(seen: str) -> Verdict:
+def ok(seen: str) -> CheckOutcome:
     """All is well; ``seen`` says what was checked."""
-    return Verdict(Status.OK, seen)
+    return CheckOutcome(CheckStatus.OK, seen)
 
 
-def warn(seen: str, means: str, fix: str) -> Verdict:
+def warn(seen: str, means: str, fix: str) -> CheckOutcome:
     """A problem that will cause harm later, or that already harms some workloads."""
-    return Verdict(Status.WARN, seen, means, fix)
+    return CheckOutcome(CheckStatus.WARN, seen, means, fix)
 
 
-def fail(seen: str, means: str, fix: str) -> Verdict:
+def fail(seen: str, means: str, fix: str) -> CheckOutcome:
     """Gpuwarden does not work, or endangers the cluster."""
-    return Verdict(Status.FAIL, seen, means, fix)
+    return CheckOutcome(CheckStatus.FAIL, seen, means, fix)
 
 
-def unknown(seen: str, means: str, fix: str) -> Verdict:
+def unknown(seen: str, means: str, fix: str) -> CheckOutcome:
     """The check could not be made."""
-    return Verdict(Status.UNKNOWN, seen, means, fix)
+    return CheckOutcome(CheckStatus.UNKNOWN, seen, means, fix)
 
 
-def skipped(seen: str, means: str) -> Verdict:
+def skipped(seen: str, means: str) -> CheckOutcome:
     """Nothing of the kind that the check is about exists."""
-    return Verdict(Status.SKIPPED, seen, means)
+    return CheckOutcome(CheckStatus.SKIPPED, seen, means)
 
 
-def verdicts(problems: Iterable[Verdict], otherwise: Callable[[], str]) -> list[Verdict]:
-    """The problems, or that there are none; ``otherwise`` says what was seen then."""
+def verdicts(problems: Iterable[CheckOutcome], otherwise: Callable[[], str]) -> list[CheckOutcome]:
+    """The problems, or that there are none; ``otherwise`` then returns what was observed."""
     return list(problems) or [ok(otherwise())]
 
 
@@ -79,9 +79,11 @@ def listed(names: Iterable[str], shown: int = _SHOWN) -> str:
     return ", ".join(ordered[:shown]) + (f" and {more} more" if more > 0 else "")
 
 
-def worst(results: Iterable[Result]) -> dict[Status, int]:
+def worst(results: Iterable[Result]) -> dict[CheckStatus, int]:
     """Count the results by status, the worst status first."""
-    counts = dict.fromkeys((Status.FAIL, Status.WARN, Status.UNKNOWN, Status.SKIPPED, Status.OK), 0)
+    counts = dict.fromkeys(
+        (CheckStatus.FAIL, CheckStatus.WARN, CheckStatus.UNKNOWN, CheckStatus.SKIPPED, CheckStatus.OK), 0
+    )
     for result in results:
         counts[result.status] += 1
     return counts

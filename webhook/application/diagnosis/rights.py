@@ -3,7 +3,7 @@
 from webhook.application.claims import GROUP, PLURALS
 from webhook.application.diagnosis.documents import Deployment
 from webhook.application.diagnosis.facts import Facts, Right, known
-from webhook.application.diagnosis.results import Verdict, fail, ok, warn
+from webhook.application.diagnosis.results import CheckOutcome, fail, ok, warn
 from webhook.application.workload_kinds import PREVIEWED
 
 _REGISTRATION, _RBAC = "admissionregistration.k8s.io", "rbac.authorization.k8s.io"
@@ -59,7 +59,7 @@ _EFFECTS = {
 }
 
 
-def granted(facts: Facts) -> list[Verdict]:
+def granted(facts: Facts) -> list[CheckOutcome]:
     """The ServiceAccount may do all that the command line needs."""
     deployment = known(facts.deployment)
     if deployment is None:

@@ -1,13 +1,13 @@
 """Check of the API server itself: whether its version is supported."""
 
 from webhook.application.diagnosis.facts import Facts, known
-from webhook.application.diagnosis.results import Verdict, fail, ok
+from webhook.application.diagnosis.results import CheckOutcome, fail, ok
 
 # matchConditions and ValidatingAdmissionPolicy are stable from here on. The chart's kubeVersion is the same.
 OLDEST = (1, 30)
 
 
-def version(facts: Facts) -> list[Verdict]:
+def version(facts: Facts) -> list[CheckOutcome]:
     """The API server's version is supported."""
     found = known(facts.version)
     seen = f"the API server is Kubernetes {_shown(found)}"

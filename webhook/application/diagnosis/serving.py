@@ -9,13 +9,13 @@ from webhook.application.certificates.pem import describe, read_bundle, show
 from webhook.application.certificates.trust import covers, why_invalid, why_untrusted
 from webhook.application.diagnosis.facts import Contact, Facts, known
 from webhook.application.diagnosis.ours import Ours, our_webhooks, readable_webhooks, ready_endpoints, services
-from webhook.application.diagnosis.results import Verdict, fail, listed, ok, unknown, verdicts, warn
+from webhook.application.diagnosis.results import CheckOutcome, fail, listed, ok, unknown, verdicts, warn
 
 # All three ways to certificates renew at two thirds of a life: with less than a quarter left, someone has forgotten.
 _FORGOTTEN = 0.25
 
 
-def service(facts: Facts) -> list[Verdict]:
+def service(facts: Facts) -> list[CheckOutcome]:
     """The Services that the webhooks name exist, with the port, and have ready endpoints."""
     webhooks = our_webhooks(facts)
     references = services(webhooks)
@@ -28,7 +28,7 @@ def service(facts: Facts) -> list[Verdict]:
                 else "there are no webhooks to call (see check webhooks)"
             )
         ]
-    found: list[Verdict] = []
+    found: list[CheckOutcome] = []
     for reference in references:
         where = f"Service {reference.namespace}/{reference.name}"
         there = known(facts.services[reference.namespace, reference.name])
@@ -48,7 +48,7 @@ def service(facts: Facts) -> list[Verdict]:
     return found
 
 
-def bundles(facts: Facts) -> list[Verdict]:
+def bundles(facts: Facts) -> list[CheckOutcome]:
     """Every webhook of ours carries a CA that is valid now."""
     webhooks = our_webhooks(facts)
     return verdicts(
@@ -57,7 +57,7 @@ def bundles(facts: Facts) -> list[Verdict]:
     )
 
 
-def _bundle(facts: Facts, one: Ours) -> Iterator[Verdict]:
+def _bundle(facts: Facts, one: Ours) -> Iterator[CheckOutcome]:
     pem = one.webhook.client_config.ca_bundle or b""
     bundle = read_bundle(pem)
     means = f"the API server does not trust {one}: its calls fail with x509 errors"
@@ -87,13 +87,13 @@ def _bundle(facts: Facts, one: Ours) -> Iterator[Verdict]:
         )
 
 
-def trust(facts: Facts) -> list[Verdict]:
+def trust(facts: Facts) -> list[CheckOutcome]:
     """Every endpoint presents a certificate that the live caBundle trusts for the name that the API server expects."""
     our_webhooks(facts)  # what could not be read can't have been dialled either
     spoke = [contact for contact in facts.contacts if contact.connected]
     if not spoke:
         return [_out_of_reach(facts)]
-    found: list[Verdict] = []
+    found: list[CheckOutcome] = []
     for contact in facts.contacts:
         target = contact.target
         seen = f"{target.where}, for {target.webhook}"
@@ -110,7 +110,7 @@ def trust(facts: Facts) -> list[Verdict]:
     return verdicts(found, lambda: f"{listed(wheres)}: trusted under {listed({c.target.name for c in spoke})}")
 
 
-def _distrusted(facts: Facts, contact: Contact, leaf: x509.Certificate) -> Verdict:
+def _distrusted(facts: Facts, contact: Contact, leaf: x509.Certificate) -> CheckOutcome:
     target = contact.target
     trusted = read_bundle(target.bundle).certificates
     # Our sentence names the certificates; where it finds nothing (what lies between may be missing to it), the client's.
@@ -125,7 +125,7 @@ def _distrusted(facts: Facts, contact: Contact, leaf: x509.Certificate) -> Verdi
     return fail(f"{target.where}, for {target.webhook}: not trusted: {reason}", means, fix)
 
 
-def _out_of_reach(facts: Facts) -> Verdict:
+def _out_of_reach(facts: Facts) -> CheckOutcome:
     tried = {f"{contact.target.where} ({contact.silence})" for contact in facts.contacts}
     fix = (
         f"run doctor in the cluster: kubectl -n {facts.namespace} exec deploy/{facts.name} -- gpuwarden doctor; or test through "
@@ -137,7 +137,7 @@ def _out_of_reach(facts: Facts) -> Verdict:
     )
 
 
-def expiry(facts: Facts) -> list[Verdict]:
+def expiry(facts: Facts) -> list[CheckOutcome]:
     """No certificate ends soon: of the CAs in the bundles the last one, of what is served every leaf."""
     leaves = {contact.leaf: contact.target.where for contact in facts.contacts if contact.leaf}
     authorities = {
@@ -161,7 +161,7 @@ def expiry(facts: Facts) -> list[Verdict]:
     return verdicts((v for c, what in ends.items() for v in _ends(facts, c, what)), all_well)
 
 
-def _ends(facts: Facts, certificate: x509.Certificate, what: str) -> Iterator[Verdict]:
+def _ends(facts: Facts, certificate: x509.Certificate, what: str) -> Iterator[CheckOutcome]:
     end = certificate.not_valid_after_utc
     fix = f"see {_logs(facts)}, and gpuwarden's or cert-manager's metrics; renew a Secret that you provide yourself"
     if why_invalid(certificate, facts.now):

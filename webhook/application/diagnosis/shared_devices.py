@@ -5,13 +5,13 @@ from collections.abc import Collection, Iterator
 from webhook.application.diagnosis.facts import Facts, known
 from webhook.application.diagnosis.neighbours import DeviceClass
 from webhook.application.diagnosis.policies import enforced
-from webhook.application.diagnosis.results import Verdict, listed, ok, verdicts, warn
+from webhook.application.diagnosis.results import CheckOutcome, listed, ok, verdicts, warn
 from webhook.engine.spelling import spell
 
 _FIELD = "allowMultipleAllocations"
 
 
-def shared_devices(facts: Facts) -> list[Verdict]:
+def shared_devices(facts: Facts) -> list[CheckOutcome]:
     """No DeviceClass gives devices that several pods get (KEP-5075) where a policy promises a GPU or slice of one's own."""
     drivers = known(facts.neighbours.shared_by)
     classes = [one for one in known(facts.neighbours.device_classes) if _may_be_shared(one, drivers)]
@@ -24,7 +24,7 @@ def shared_devices(facts: Facts) -> list[Verdict]:
             if not form.shared:
                 promised.setdefault(spell(form, configuration.plugin).resource, set()).add(policy.name)
 
-    def broken() -> Iterator[Verdict]:
+    def broken() -> Iterator[CheckOutcome]:
         for one in classes:
             name = one.spec.extended_resource_name or ""
             if policies := promised.get(name):

@@ -40,7 +40,7 @@ class ClientConfig(msgspec.Struct, rename="camel"):
         return urlsplit(self.url or "").path
 
 
-class Rule(msgspec.Struct, rename="camel"):
+class WebhookRule(msgspec.Struct, rename="camel"):
     """The requests that are sent to a webhook."""
 
     api_groups: list[str] | None = None
@@ -85,7 +85,7 @@ class Webhook(msgspec.Struct, rename="camel"):
 
     name: str
     client_config: ClientConfig
-    rules: list[Rule] | None = None
+    rules: list[WebhookRule] | None = None
     failure_policy: str = "Fail"
     match_policy: str = "Equivalent"
     namespace_selector: Selector | None = None

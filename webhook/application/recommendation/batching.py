@@ -6,7 +6,7 @@ from webhook.application.recommendation.measures import Measures
 from webhook.application.recommendation.offers import model_of, share_of
 from webhook.application.recommendation.servers import SERVERS
 from webhook.application.recommendation.thresholds import Thresholds
-from webhook.application.recommendation.verdicts import Kind, Verdict, percent
+from webhook.application.recommendation.verdicts import VerdictKind, WorkloadVerdict, percent
 from webhook.application.recommendation.workloads import Workload
 
 Key = tuple[str, str, str]
@@ -15,9 +15,9 @@ Key = tuple[str, str, str]
 def batched(
     workloads: Iterable[Workload],
     measures: Mapping[Key, Measures | None],
-    verdicts: Mapping[Key, Verdict],
+    verdicts: Mapping[Key, WorkloadVerdict],
     thresholds: Thresholds,
-) -> dict[Key, Verdict]:
+) -> dict[Key, WorkloadVerdict]:
     """Return the verdicts on workloads that serve the same model in one namespace and together use little of one GPU.
 
     A workload with too little data, one that is not used, and one with several GPUs are left alone, and so is every server of a
@@ -28,7 +28,7 @@ def batched(
         for program in one.programs:
             if program.name in SERVERS and program.model and one.gpus == 1 and not program.parallel:
                 groups.setdefault((one.namespace, program.model), []).append(one)
-    found: dict[Key, Verdict] = {}
+    found: dict[Key, WorkloadVerdict] = {}
     for (_, model), group in groups.items():
         servers = {one.key: max(1, one.running) for one in group}
         known = [(one, measured) for one in group if (measured := measures.get(one.key))]
@@ -44,12 +44,14 @@ def batched(
             f"{number} servers of {model} in this namespace use {percent(used)} of one GPU together (p95): one process can batch "
             "their requests, and hold the model once; keep two if one is there for availability"
         )
-        found |= {one.key: Verdict(Kind.BATCH, "", 1, (reason, *verdicts[one.key].reasons)) for one in group}
+        found |= {
+            one.key: WorkloadVerdict(VerdictKind.BATCH, "", 1, (reason, *verdicts[one.key].reasons)) for one in group
+        }
     return found
 
 
-def _is_judged(verdict: Verdict) -> bool:
-    return verdict.kind in {Kind.EXCLUSIVE, Kind.SLICE, Kind.SHARED} or verdict.is_memory_unknown
+def _is_judged(verdict: WorkloadVerdict) -> bool:
+    return verdict.kind in {VerdictKind.EXCLUSIVE, VerdictKind.SLICE, VerdictKind.SHARED} or verdict.is_memory_unknown
 
 
 def _share(measures: Measures) -> float:

@@ -5,20 +5,22 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from webhook.application.recommendation.offers import Offers, Slice
-from webhook.application.recommendation.verdicts import Kind, Verdict
+from webhook.application.recommendation.verdicts import VerdictKind, WorkloadVerdict
 from webhook.engine.forms import Form, parse
 from webhook.engine.labels import ENFORCE, NamespaceLabels
 
 
-class Judged(msgspec.Struct, frozen=True):
+class JudgedWorkload(msgspec.Struct, frozen=True):
     """A workload of a namespace: its name for people, the form that it names itself (empty: none), and the verdict on it."""
 
     name: str
     stated: str
-    verdict: Verdict
+    verdict: WorkloadVerdict
 
 
-_VOTING = frozenset({Kind.SLICE, Kind.SHARED, Kind.EXCLUSIVE, Kind.FEWER, Kind.AS_IT_IS})
+_VOTING = frozenset(
+    {VerdictKind.SLICE, VerdictKind.SHARED, VerdictKind.EXCLUSIVE, VerdictKind.FEWER, VerdictKind.AS_IT_IS}
+)
 
 
 class Hurt(msgspec.Struct, frozen=True):
@@ -57,7 +59,7 @@ class NamespaceAdvice(msgspec.Struct, frozen=True, rename="camel", omit_defaults
 
 
 def advise(
-    namespace: str, judged: Sequence[Judged], offered: Offers, labels: NamespaceLabels, *, trusted: bool
+    namespace: str, judged: Sequence[JudgedWorkload], offered: Offers, labels: NamespaceLabels, *, trusted: bool
 ) -> NamespaceAdvice:
     """Return the policy of those among the verdicts with which most workloads fit, less those that it would hurt.
 
@@ -65,8 +67,8 @@ def advise(
     workload uses its GPUs.
     """
     voting = [one for one in judged if one.verdict.kind in _VOTING]
-    unused = tuple(one.name for one in judged if one.verdict.kind is Kind.UNUSED)
-    undecided = tuple(one.name for one in judged if one.verdict.kind in {Kind.UNKNOWN, Kind.BATCH})
+    unused = tuple(one.name for one in judged if one.verdict.kind is VerdictKind.UNUSED)
+    undecided = tuple(one.name for one in judged if one.verdict.kind in {VerdictKind.UNKNOWN, VerdictKind.BATCH})
     advice = NamespaceAdvice(namespace, labels.enforce or "", trusted, len(judged), unused=unused, undecided=undecided)
     if not voting:
         return _with(advice, "none", len(unused), ()) if unused and not undecided else advice
@@ -98,14 +100,14 @@ def _with(advice: NamespaceAdvice, policy: str, fits: int, hurts: tuple[Hurt, ..
     )
 
 
-def _score(policy: str, voting: Sequence[Judged], slices: Mapping[str, Slice]) -> tuple[int, int, bool]:
+def _score(policy: str, voting: Sequence[JudgedWorkload], slices: Mapping[str, Slice]) -> tuple[int, int, bool]:
     hurt = sum(bool(_hurt(policy, one.verdict, slices)) for one in voting)
     fits = sum(one.verdict.form == policy for one in voting)
     form = parse(policy)
     return fits - hurt, -hurt, form is not None and not form.shared
 
 
-def _hurt(policy: str, verdict: Verdict, slices: Mapping[str, Slice]) -> str:
+def _hurt(policy: str, verdict: WorkloadVerdict, slices: Mapping[str, Slice]) -> str:
     """Return why a policy would hurt a workload; empty if it would not."""
     given, needed = parse(policy) or Form(), parse(verdict.form) or Form()
     small, large = slices.get(policy), slices.get(verdict.form)

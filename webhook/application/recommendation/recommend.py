@@ -7,12 +7,12 @@ import msgspec
 
 from webhook.application.recommendation.batching import batched
 from webhook.application.recommendation.measures import Measures, measure
-from webhook.application.recommendation.namespaces import Judged, NamespaceAdvice, advise
+from webhook.application.recommendation.namespaces import JudgedWorkload, NamespaceAdvice, advise
 from webhook.application.recommendation.offers import Offers, model_of, offers
 from webhook.application.recommendation.packing import Demand, Packed, gpus_of, pack
 from webhook.application.recommendation.thresholds import Thresholds
 from webhook.application.recommendation.usage import Series, Usage
-from webhook.application.recommendation.verdicts import Case, Kind, Verdict, judge
+from webhook.application.recommendation.verdicts import Case, VerdictKind, WorkloadVerdict, judge
 from webhook.application.recommendation.workloads import Workload, attribute
 from webhook.engine.fleet.shapes import Shape
 from webhook.engine.form_guide import CRITERIA, guide_to
@@ -21,7 +21,7 @@ from webhook.engine.labels import NamespaceLabels
 from webhook.engine.resources import GPU
 
 SUPPORTED_GPUS = dict(CRITERIA)["supported_gpus"]
-_KEPT = frozenset({Kind.UNKNOWN, Kind.AS_IT_IS, Kind.BATCH})
+_KEPT = frozenset({VerdictKind.UNKNOWN, VerdictKind.AS_IT_IS, VerdictKind.BATCH})
 
 
 class FormCriterion(msgspec.Struct, frozen=True, rename="camel"):
@@ -42,7 +42,7 @@ class Line(msgspec.Struct, rename="camel", omit_defaults=True):
     form: str
     gpus: int
     running: int
-    verdict: Verdict
+    verdict: WorkloadVerdict
     used: Measures | None = None
     criteria: tuple[FormCriterion, ...] = ()
 
@@ -65,7 +65,7 @@ class FormCount(msgspec.Struct, frozen=True):
     after: int
 
 
-class Cluster(msgspec.Struct, rename="camel", omit_defaults=True):
+class ClusterSum(msgspec.Struct, rename="camel", omit_defaults=True):
     """The sum over all workloads.
 
     Attributes:
@@ -84,7 +84,7 @@ class Recommendation(msgspec.Struct, rename="camel", omit_defaults=True):
 
     workloads: list[Line]
     namespaces: list[NamespaceAdvice]
-    cluster: Cluster
+    cluster: ClusterSum
     thresholds: Thresholds
     window: float
     end: float
@@ -121,7 +121,7 @@ def recommend(  # noqa: PLR0913 - what is known, and what is wanted
             verdicts[one.key] = judge(Case(one, measured, offered, thresholds, trusted(one.namespace)))
         else:
             why = _why_no_data(one, attributed.of.get(one.key, ()), usage)
-            verdicts[one.key] = Verdict(Kind.UNKNOWN, reasons=(f"no usage data: {why}",))
+            verdicts[one.key] = WorkloadVerdict(VerdictKind.UNKNOWN, reasons=(f"no usage data: {why}",))
     verdicts |= batched(workloads, measures, verdicts, thresholds)
     lines = [
         Line(
@@ -138,7 +138,7 @@ def recommend(  # noqa: PLR0913 - what is known, and what is wanted
     advice = [
         advise(
             name,
-            [Judged(line.named, line.stated, line.verdict) for line in found],
+            [JudgedWorkload(line.named, line.stated, line.verdict) for line in found],
             offered,
             labels.get(name) or NamespaceLabels(),
             trusted=trusted(name),
@@ -190,7 +190,7 @@ def _why_no_data(workload: Workload, series: Sequence[Series], usage: Usage) -> 
 
 def _cluster(
     lines: Sequence[Line], shapes: Mapping[Shape, int] | None, offered: Offers, thresholds: Thresholds
-) -> Cluster:
+) -> ClusterSum:
     before: Counter[str] = Counter()
     after: Counter[str] = Counter()
     demands: tuple[list[Demand], list[Demand]] = ([], [])
@@ -205,7 +205,7 @@ def _cluster(
             continue
         before[line.form] += line.gpus * line.running
         demands[0].append(demand(line.form, line.gpus, line))
-        if line.verdict.kind is Kind.UNUSED:
+        if line.verdict.kind is VerdictKind.UNUSED:
             continue
         kept = line.verdict.kind in _KEPT
         form, gpus = (line.form, line.gpus) if kept else (line.verdict.form, line.verdict.gpus)
@@ -213,6 +213,6 @@ def _cluster(
         demands[1].append(demand(form, gpus, line))
     forms = [FormCount(form, before[form], after[form]) for form in sorted({*before, *after})]
     if not shapes:
-        return Cluster(forms)
+        return ClusterSum(forms)
     total = sum(gpus_of(shape) * number for shape, number in shapes.items() if shape.takes_pods)
-    return Cluster(forms, total, pack(shapes, demands[0]), pack(shapes, demands[1]))
+    return ClusterSum(forms, total, pack(shapes, demands[0]), pack(shapes, demands[1]))

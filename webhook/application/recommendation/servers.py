@@ -64,7 +64,7 @@ _TOGETHER = frozenset(
 )
 
 
-class Program(msgspec.Struct, frozen=True, omit_defaults=True):
+class ServerProgram(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is known of a container's program.
 
     Attributes:
@@ -80,7 +80,7 @@ class Program(msgspec.Struct, frozen=True, omit_defaults=True):
     parallel: str = ""
 
 
-def recognise(image: str, words: Sequence[str], variables: Mapping[str, str]) -> Program:
+def recognise(image: str, words: Sequence[str], variables: Mapping[str, str]) -> ServerProgram:
     """Return what is known of a container's program.
 
     Args:
@@ -100,7 +100,7 @@ def recognise(image: str, words: Sequence[str], variables: Mapping[str, str]) ->
         program == name and variables.get(variable, "").lower() == value
         for variable, (program, value) in _GROWS.items()
     )
-    return Program(
+    return ServerProgram(
         name, _model(name, split, variables), "" if grows else _RESERVES.get(name, ""), _parallel(split, variables)
     )
 

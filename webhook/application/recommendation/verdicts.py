@@ -24,7 +24,7 @@ _FULL = 0.999  # a share that no slice but the whole GPU has
 _FILLED = 0.95
 
 
-class Kind(StrEnum):
+class VerdictKind(StrEnum):
     """What a verdict says."""
 
     UNKNOWN = "unknown"
@@ -37,7 +37,7 @@ class Kind(StrEnum):
     AS_IT_IS = "as it is"
 
 
-class Verdict(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+class WorkloadVerdict(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """What fits a workload, and why.
 
     Attributes:
@@ -47,7 +47,7 @@ class Verdict(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
         is_memory_unknown: all that is lacking is how much memory is needed.
     """
 
-    kind: Kind
+    kind: VerdictKind
     form: str = ""
     gpus: int = 1
     reasons: tuple[str, ...] = ()
@@ -114,7 +114,7 @@ class Case(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(found, clients=found.clients or usual) if found else None
 
 
-def judge(case: Case) -> Verdict:
+def judge(case: Case) -> WorkloadVerdict:
     """Return the verdict on a workload.
 
     The rules in order: too little data; not used; GPUs of a pod that are not used; GPUs that work together; what is shared
@@ -132,15 +132,15 @@ def judge(case: Case) -> Verdict:
     )
 
 
-def _incomplete(case: Case) -> Verdict | None:
+def _incomplete(case: Case) -> WorkloadVerdict | None:
     gpus = case.workload.gpus
     if gpus <= 1 or case.measures.used is not None:
         return None
     why = f"a pod requests {gpus} GPUs, and not all of them have series: whether all are used is unknown"
-    return Verdict(Kind.UNKNOWN, reasons=(why,))
+    return WorkloadVerdict(VerdictKind.UNKNOWN, reasons=(why,))
 
 
-def too_little(case: Case) -> Verdict | None:
+def too_little(case: Case) -> WorkloadVerdict | None:
     """Return the verdict on a workload with too little data; ``None`` for any other."""
     measures, thresholds = case.measures, case.thresholds
     why = ""
@@ -153,10 +153,10 @@ def too_little(case: Case) -> Verdict | None:
             f"{measures.points} of about {measures.expected} samples ({percent(measures.coverage)}); "
             f"{percent(thresholds.minimum_coverage)} are needed"
         )
-    return Verdict(Kind.UNKNOWN, reasons=(f"too little data: {why}",)) if why else None
+    return WorkloadVerdict(VerdictKind.UNKNOWN, reasons=(f"too little data: {why}",)) if why else None
 
 
-def _unused(case: Case) -> Verdict | None:
+def _unused(case: Case) -> WorkloadVerdict | None:
     measures = case.measures
     if measures.most >= case.thresholds.unused_below or measures.engines:
         return None
@@ -168,30 +168,36 @@ def _unused(case: Case) -> Verdict | None:
     if measures.metrics == (Metric.GPU_UTIL,):
         reasons.append("by DCGM_FI_DEV_GPU_UTIL, which is sampled: very short bursts may be missed")
     reasons.append("scale it to 0, or give its namespace the policy none once nothing in it needs a GPU")
-    return Verdict(Kind.UNUSED, "none", 0, tuple(reasons))
+    return WorkloadVerdict(VerdictKind.UNUSED, "none", 0, tuple(reasons))
 
 
-def _of_several(case: Case) -> Verdict | None:
+def _of_several(case: Case) -> WorkloadVerdict | None:
     gpus, used = case.workload.gpus, case.measures.used
     if gpus <= 1 or used is None:
         return None
     form = str(case.form) if case.form.partition else case.whole
     if used < gpus:
         was = "was" if gpus - used == 1 else "were"
-        return Verdict(
-            Kind.FEWER, form, used, (f"{gpus - used} of {gpus} GPUs of a pod {was} never used; request {used}",)
+        return WorkloadVerdict(
+            VerdictKind.FEWER, form, used, (f"{gpus - used} of {gpus} GPUs of a pod {was} never used; request {used}",)
         )
-    return Verdict(Kind.EXCLUSIVE, form, gpus, (f"all {gpus} GPUs of a pod are used; several GPUs are never shared",))
+    return WorkloadVerdict(
+        VerdictKind.EXCLUSIVE, form, gpus, (f"all {gpus} GPUs of a pod are used; several GPUs are never shared",)
+    )
 
 
-def _together(case: Case) -> Verdict | None:
+def _together(case: Case) -> WorkloadVerdict | None:
     workload = case.workload
     parallel = next((one.parallel for one in workload.programs if one.parallel), "")
     why = works_together(workload.kind, len(workload.pods)) or parallel
-    return Verdict(Kind.EXCLUSIVE, case.whole, 1, (f"{why}; such GPUs are never shared or sliced",)) if why else None
+    return (
+        WorkloadVerdict(VerdictKind.EXCLUSIVE, case.whole, 1, (f"{why}; such GPUs are never shared or sliced",))
+        if why
+        else None
+    )
 
 
-def _of_a_device(case: Case) -> Verdict | None:
+def _of_a_device(case: Case) -> WorkloadVerdict | None:
     number = case.measures.shared_by
     if number > 1:
         why = f"shared now, and its numbers are the device total over {number} pods: no pod's share is known"
@@ -202,10 +208,10 @@ def _of_a_device(case: Case) -> Verdict | None:
         )
     else:
         return None
-    return Verdict(Kind.AS_IT_IS, case.workload.form, 1, (why,))
+    return WorkloadVerdict(VerdictKind.AS_IT_IS, case.workload.form, 1, (why,))
 
 
-def _of_one(case: Case) -> Verdict:
+def _of_one(case: Case) -> WorkloadVerdict:
     """The verdict on a workload with one device of its own that it uses."""
     measures, sharing = case.measures, case.sharing
     used = f"95 % of the time at most {percent(measures.p95)} of the {'slice' if measures.profile else 'GPU'}"
@@ -214,9 +220,9 @@ def _of_one(case: Case) -> Verdict:
         largest = max((one.share for one in case.offered.slices if one.share < _FULL), default=0.0)
         if case.share > largest and case.share >= 1 / clients:
             reasons = f"{used}: more than any smaller form that is offered has", why_unknown
-            return Verdict(Kind.EXCLUSIVE, case.whole, 1, reasons)
+            return WorkloadVerdict(VerdictKind.EXCLUSIVE, case.whole, 1, reasons)
         reasons = f"memory unknown: {why_unknown}", f"{used}; compute alone would fit less"
-        return Verdict(Kind.UNKNOWN, reasons=reasons, is_memory_unknown=True)
+        return WorkloadVerdict(VerdictKind.UNKNOWN, reasons=reasons, is_memory_unknown=True)
     headroom = percent(case.thresholds.memory_headroom)
     why = [
         used,
@@ -229,7 +235,7 @@ def _of_one(case: Case) -> Verdict:
         why.append(f"{found.form} has {_gib(found.memory or 0)} and {percent(found.share)} of a GPU's compute")
         if found.form.partition == case.form.partition and measures.p95 >= _FILLED:
             why.append("the slice is full at times, so it may need a larger one")
-        return Verdict(Kind.SLICE, str(found.form), 1, tuple(why))
+        return WorkloadVerdict(VerdictKind.SLICE, str(found.form), 1, tuple(why))
     own = case.offered.memory.get(case.model) if measures.profile else measures.capacity
     memory = (sharing.memory if sharing else None) or own
     fits = case.share < 1 / clients and memory is not None and case.need <= memory / clients
@@ -237,11 +243,15 @@ def _of_one(case: Case) -> Verdict:
         suits = "bursts: time-slicing suits it" if case.is_bursty else "steady use: MPS suits it"
         if sharing.form.sharing not in {Sharing.ANY, Sharing.TIME_SLICING if case.is_bursty else Sharing.MPS}:
             suits += f" better, which no node of its model offers; {sharing.form} fits too"
-        return Verdict(Kind.SHARED, str(sharing.form), 1, (*why, f"{clients} such pods fit a GPU", suits))
+        return WorkloadVerdict(
+            VerdictKind.SHARED, str(sharing.form), 1, (*why, f"{clients} such pods fit a GPU", suits)
+        )
     why += _why_not_smaller(case, sharing if fits else None, video=video)
     if case.form.partition or case.form.shared:
-        return Verdict(Kind.AS_IT_IS, case.workload.form, 1, (*why, "no other form that is offered fits better"))
-    return Verdict(Kind.EXCLUSIVE, case.whole, 1, tuple(why))
+        return WorkloadVerdict(
+            VerdictKind.AS_IT_IS, case.workload.form, 1, (*why, "no other form that is offered fits better")
+        )
+    return WorkloadVerdict(VerdictKind.EXCLUSIVE, case.whole, 1, tuple(why))
 
 
 def _memory_unknown(case: Case) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from webhook.application.recommendation.servers import Program
+from webhook.application.recommendation.servers import ServerProgram
 from webhook.application.recommendation.usage import Series
 
 # k8s.io/apimachinery/pkg/util/rand: what names that controllers make up consist of.
@@ -53,7 +53,7 @@ class Workload(msgspec.Struct, rename="camel", omit_defaults=True):
     requests: tuple[str, ...] = ()
     gpus: int = 1
     form: str = "exclusive"
-    programs: tuple[Program, ...] = ()
+    programs: tuple[ServerProgram, ...] = ()
     pods: list[LivePod] = []
 
     @property

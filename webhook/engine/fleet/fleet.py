@@ -73,14 +73,14 @@ class Fleet:
     Args:
         shapes: how many nodes have each shape.
         labels: the labels that shapes keep besides those that tell forms apart.
-        classes: GPU resources that a DeviceClass offers, on nodes that say nothing of it (DRA, ``extendedResourceName``).
+        classes: GPU resources that a DeviceClass offers, on nodes that say nothing about it (DRA, ``extendedResourceName``).
         expected: forms that an autoscaler can add.
         remembered: shapes that nodes had lately; what they offered still counts.
         age: seconds since the nodes were read.
         is_certain: they were all read, and not long ago.
     """
 
-    def __init__(  # noqa: PLR0913 - what is known of the nodes, and how well
+    def __init__(  # noqa: PLR0913 - what is known about the nodes, and how well
         self,
         shapes: Mapping[Shape, int],
         *,

@@ -119,7 +119,7 @@ def _remedy(form: Form, lack: Lack, fleet: Fleet) -> str:
 
 
 def _as_of(age: float) -> str:
-    """How old the knowledge is, where that is worth a word."""
+    """How old the data on nodes is, if it is old enough to mention."""
     for seconds, unit in _UNITS:
         if age >= seconds:
             return f" (nodes as of {int(age // seconds)} {unit} ago)"

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from webhook.engine.findings import Finding, Rule, Severity
-from webhook.engine.form_selection import Request
+from webhook.engine.form_selection import GpuRequest
 from webhook.engine.forms import Form, Platform, Sharing
 from webhook.engine.hostpaths import cleaned
 from webhook.engine.policy import Policy, refuses_more_than_one
@@ -103,7 +103,7 @@ def mig_count_above_one(gpu_container: GpuContainer, amount: Amount, form: Form)
     )
 
 
-def gke_mps_needs_host_ipc(requests: Sequence[Request]) -> Iterator[Finding]:
+def gke_mps_needs_host_ipc(requests: Sequence[GpuRequest]) -> Iterator[Finding]:
     """GKE's MPS clients reach the control daemon through the host's IPC namespace; setting it is the user's choice.
 
     In a pod without it, the first container whose form needs it is named.
@@ -124,7 +124,7 @@ def mps_shm_mounts(gpu_container: GpuContainer, form: Form) -> Iterator[Finding]
 
     k8s-device-plugin internal/plugin/mps.go updateReponse, cmd/mps-control-daemon/mount/mount-shm.go. The kubelet puts the
     pod's volumes after a plugin's mounts (pkg/kubelet/kubelet_pods.go GenerateRunContainerOptions), so the volume hides the
-    daemon's. GKE's MPS has the host's IPC namespace instead. A form that is shared by whichever means says nothing of MPS.
+    daemon's. GKE's MPS has the host's IPC namespace instead. A form that is shared by whichever means says nothing about MPS.
     """
     if form.sharing is not Sharing.MPS or form.platform is not Platform.DEVICE_PLUGIN:
         return

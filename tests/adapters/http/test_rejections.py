@@ -1,9 +1,9 @@
-"""Refusals: each is counted, few are logged."""
+"""Rejections: each is counted, few are logged."""
 
 import pytest
 
 from tests.logged import Logged
-from webhook.adapters.http.crowd import Refusals
+from webhook.adapters.http.connection_limiter import Rejections
 
 
 class Hand:
@@ -22,12 +22,12 @@ def hand() -> Hand:
 
 def test_a_flood_is_one_line_now_and_one_later_with_what_came_between(hand: Hand, logged: Logged) -> None:
     counted: list[tuple[str, str]] = []
-    refusals = Refusals("admission", lambda *args: counted.append(args), hand)
+    rejections = Rejections("admission", lambda *args: counted.append(args), hand)
 
     for number in range(1000):
-        refusals.note("malformed", (f"10.0.0.{number}", 1), "no HTTP")
+        rejections.note("malformed", (f"10.0.0.{number}", 1), "no HTTP")
     hand.now += 60
-    refusals.note("malformed", ("10.0.0.7", 1))
+    rejections.note("malformed", ("10.0.0.7", 1))
 
     assert counted == [("admission", "malformed")] * 1001
     lines = [line for line in logged() if line["event"] == "refused"]
@@ -37,9 +37,9 @@ def test_a_flood_is_one_line_now_and_one_later_with_what_came_between(hand: Hand
 
 
 def test_each_reason_has_lines_of_its_own(hand: Hand, logged: Logged) -> None:
-    refusals = Refusals("admission", lambda _port, _reason: None, hand)
+    rejections = Rejections("admission", lambda _port, _reason: None, hand)
 
     for reason in ("malformed", "certificate", "malformed"):
-        refusals.note(reason)
+        rejections.note(reason)
 
     assert [line["reason"] for line in logged() if line["event"] == "refused"] == ["malformed", "certificate"]

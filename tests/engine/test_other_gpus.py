@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from webhook.engine.gpu_names import BUILT_IN, GPUS, NOT_GPUS, GpuNames
+from webhook.engine.other_gpus import BUILT_IN, GPUS, NOT_GPUS, GpuNames
 
 NOT_OTHER_GPUS = [
     "cpu",

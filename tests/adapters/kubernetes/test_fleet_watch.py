@@ -12,7 +12,7 @@ from tests.adapters.kubernetes.support import Clock, Noted, eventually
 from webhook.adapters.kubernetes.backoff import Backoff
 from webhook.adapters.kubernetes.client import ApiServer
 from webhook.adapters.kubernetes.errors import Fault
-from webhook.adapters.kubernetes.fleet_view import ALL_NODES_INTERVAL, CLASSES_INTERVAL, FRESHNESS_BOUND, FleetView
+from webhook.adapters.kubernetes.fleet_watch import ALL_NODES_INTERVAL, CLASSES_INTERVAL, FRESHNESS_BOUND, FleetWatch
 from webhook.adapters.kubernetes.selectors import SELECTORS
 from webhook.application.configuration import Configuration
 from webhook.engine.fleet.fleet import Fleet, Lack, Obstacle, Wish
@@ -25,16 +25,16 @@ PRESENT = {"nvidia.com/gpu.present": "true"}
 ON_GKE = {"cloud.google.com/gke-accelerator": "nvidia-l4"}
 CLASSES, SLICES = (f"/apis/resource.k8s.io/v1/{plural}" for plural in ("deviceclasses", "resourceslices"))
 DAY = 86400.0
-Views = Callable[..., FleetView]
+Views = Callable[..., FleetWatch]
 
 
 @pytest.fixture
 def views(api: ApiServer, noted: Noted, clock: Clock) -> Iterator[Views]:
-    made: list[FleetView] = []
+    made: list[FleetWatch] = []
 
-    def view(*selectors: str) -> FleetView:
+    def view(*selectors: str) -> FleetWatch:
         backoff = lambda: Backoff(lambda: 0.0, first=0.01, cap=0.05)  # noqa: E731 - for this one use
-        made.append(FleetView(api, noted, selectors or SELECTORS, monotonic=clock, backoff=backoff))
+        made.append(FleetWatch(api, noted, selectors or SELECTORS, monotonic=clock, backoff=backoff))
         made[-1].start()
         return made[-1]
 
@@ -43,14 +43,14 @@ def views(api: ApiServer, noted: Noted, clock: Clock) -> Iterator[Views]:
         one.stop()
 
 
-def seen(view: FleetView, configuration: Configuration | None = None) -> Fleet:
+def seen(view: FleetWatch, configuration: Configuration | None = None) -> Fleet:
     """The view of now, once there is one."""
     eventually(lambda: view.poll(configuration or Configuration()) is not None, "a view")
     assert view.fleet
     return view.fleet
 
 
-def has_forms(view: FleetView, forms: dict[str, str]) -> bool:
+def has_forms(view: FleetWatch, forms: dict[str, str]) -> bool:
     """Whether these are the forms of DeviceClasses once the view is up to date."""
     view.poll(Configuration())
     return view.class_forms == forms
@@ -60,7 +60,7 @@ def wish(resource: str, count: int = 1) -> Wish:
     return Wish(resource, count, NOTHING_SAID)
 
 
-def comes_to(view: FleetView, resource: str, obstacle: Obstacle | None) -> None:
+def comes_to(view: FleetWatch, resource: str, obstacle: Obstacle | None) -> None:
     """Wait until this is what the view says of a request."""
 
     def holds() -> bool:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 # Seconds without word from the API server after which the view is stale: see namespaces.FRESHNESS_BOUND.
 FRESHNESS_BOUND = 150.0
-# No pod waits for the nodes, and without the right to list them it is tried for ever.
+# No pod waits for the nodes, and without the right to list them it is retried forever.
 _LONGEST_BACKOFF = 60.0
 # Nodes a page: a node is some 20 KiB long, and a page is held whole.
 _PAGE = 100
@@ -56,7 +56,7 @@ class NodeStore(Store[NodeItem, Shape | None]):
         self._shared = {shape: shape for shape in shapes}
 
 
-class FleetView:
+class FleetWatch:
     """The nodes with GPUs, watched by one or more label selectors.
 
     Attributes:
@@ -199,7 +199,7 @@ class FleetView:
             self._all_nodes_due = ended + max(ALL_NODES_INTERVAL, _REST * (ended - began))
 
     def _look(self, configuration: Configuration, *, age: float, fresh: bool) -> None:
-        """Make the view of now."""
+        """Make the current view."""
         shapes = Counter(node.shape for node in self.unselected or ())
         for identity, shape in self._distinct.items():
             if shape is not None:

@@ -1,0 +1,158 @@
+"""The limits on all connections of a port together: their number, their memory, and which is closed when there is no room."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
+from time import monotonic
+
+import structlog
+
+from webhook.adapters.http.limits import Limits
+
+_SECONDS_BETWEEN_LINES = 30.0
+_SPARE_DESCRIPTORS = 8
+# Of what there is for all, a connection has this part reserved, whichever connections hold the rest: 16 KiB by default.
+_OWN = 8
+
+Client = tuple[str, int] | None
+_log = structlog.get_logger("gpuwarden.http")
+
+
+class Rejections:
+    """The rejections of a port. All are counted and few are logged, so that a flood of connections does not flood the log."""
+
+    def __init__(self, port: str, count: Callable[[str, str], None], clock: Callable[[], float] = monotonic) -> None:
+        self._port = port
+        self._count = count
+        self._clock = clock
+        self._due: dict[str, float] = {}
+        self._unlogged: Counter[str] = Counter()
+
+    def note(self, reason: str, client: Client = None, detail: str = "") -> None:
+        """Count one. The reason is one of a few words, the metric's label; address and detail are for the log."""
+        self._count(self._port, reason)
+        self._unlogged[reason] += 1
+        now = self._clock()
+        if now < self._due.get(reason, 0.0):
+            return
+        self._due[reason] = now + _SECONDS_BETWEEN_LINES
+        count = self._unlogged.pop(reason)
+        _log.warning(
+            "refused", port=self._port, reason=reason, count=count, client=client[0] if client else "", detail=detail
+        )
+
+
+class TrackedConnection:
+    """A connection as the limiter knows it. This one waits for its client, and holds nothing.
+
+    Attributes:
+        since: when its present wait began: connected, first byte of a request, answered.
+        held: bytes that it is counted with.
+        known: whether it was answered a review. A stranger's may be, where the paths have no tokens.
+        client: its address.
+    """
+
+    since = 0.0
+    held = 0
+    known = False
+    client: Client = None
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is its client's turn: to shake hands, to send, to read, or to hang up."""
+        return True
+
+    def overdue(self, now: float) -> str:  # noqa: ARG002 - there is no limit
+        """Why it has waited too long; empty when it has not."""
+        return ""
+
+    def drop(self) -> None:
+        """Close it immediately."""
+
+    def shutdown(self) -> None:
+        """End, once what has begun is answered."""
+        self.drop()
+
+
+class ConnectionLimiter:
+    """The connections of a port. Without room for another, it closes the one that has waited longest for its client.
+
+    Those that were answered a review are closed last, as long as they are at most half of the limit. So a client that opens
+    connections to keep the API server out only loses its own, and can't keep out others with answered ones.
+
+    Attributes:
+        held: bytes that all of them hold.
+        gone: set while there is none.
+    """
+
+    def __init__(self, limits: Limits, rejections: Rejections, clock: Callable[[], float] = monotonic) -> None:
+        self.limits = limits
+        self.rejections = rejections
+        self.clock = clock
+        self.held = 0
+        self._connections: set[TrackedConnection] = set()
+        self.gone = asyncio.Event()
+        self.gone.set()
+        self._most = limits.connections
+        self._own = limits.memory // limits.connections // _OWN
+
+    def __iter__(self) -> Iterator[TrackedConnection]:
+        return iter(tuple(self._connections))
+
+    def add(self, connection: TrackedConnection) -> None:
+        """Add a connection."""
+        self._connections.add(connection)
+        self.gone.clear()
+
+    def discard(self, connection: TrackedConnection) -> None:
+        """Remove a connection, with the memory that it held."""
+        self.hold(connection, 0)
+        self._connections.discard(connection)
+        if not self._connections:
+            self.gone.set()
+
+    def hold(self, connection: TrackedConnection, size: int) -> bool:
+        """Set the bytes that a connection holds; return whether there is memory for it, after others were closed if necessary."""
+        if connection not in self._connections:
+            return True
+        grows = size - connection.held
+        self.held += grows
+        connection.held = size
+        while grows > 0 and self.held > self.limits.memory:
+            if not self._make_room(
+                "memory", [other for other in self._connections if other.held and other is not connection]
+            ):
+                return size <= self._own
+        return True
+
+    def has_room(self) -> bool:
+        """Whether there is room for one more, after another was closed if necessary."""
+        return len(self._connections) < self._most or self._make_room("connections", self._connections)
+
+    def _make_room(self, reason: str, among: Collection[TrackedConnection]) -> bool:
+        """Close the connection that has waited longest for its client; return whether there was one."""
+        waiting = [connection for connection in among if connection.waits]
+        first = sum(connection.known for connection in waiting) > self._most / 2
+        oldest = min(waiting, key=lambda connection: (connection.known is not first, connection.since), default=None)
+        if oldest is not None:
+            self._drop(oldest, reason)
+        return oldest is not None
+
+    def free_descriptors(self) -> None:
+        """Lower the limit for good: this process can open no more files, and needs some for others (probes, the log)."""
+        self._most = max(1, len(self._connections) - _SPARE_DESCRIPTORS)
+        while len(self._connections) > self._most and self._make_room("descriptors", self._connections):
+            pass
+
+    def sweep(self) -> None:
+        """Close connections that have waited too long. Called about every second, so requests need no timers of their own."""
+        now = self.clock()
+        for connection in self:
+            if reason := connection.overdue(now):
+                self._drop(connection, reason)
+
+    def _drop(self, connection: TrackedConnection, reason: str) -> None:
+        self.discard(connection)
+        connection.drop()
+        if reason != "idle":  # as agreed with every client of HTTP/1.1
+            self.rejections.note(reason, connection.client)
