@@ -3,6 +3,7 @@
 import asyncio
 import copy
 import json
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -301,6 +302,18 @@ def filled(response: bytes, count: int) -> Verdicts:
 
 def test_what_is_kept_has_a_bound() -> None:
     assert kept(filled(b"x" * 1024, 3000), 3000) == verdicts._MOST // 2048
+
+
+def test_what_is_recorded_counts_as_well() -> None:
+    """Else pods with many forms and a short answer would take several times the bound."""
+    webhook = Webhook("any")
+    webhook.mutate(a_pod(*(a_container(f"c{n}", {f"nvidia.com/mig-1g.{n}gb": "1"}) for n in range(1, 17))))
+    (note,) = webhook.notes
+    verdict = Verdict(b"{}", (note.judged,))
+
+    assert verdict.size >= sys.getsizeof(verdict) + sum(
+        sys.getsizeof(pair) + sys.getsizeof(pair[0]) for pair in note.judged.requested
+    )
 
 
 def test_long_answers_are_not_kept() -> None:

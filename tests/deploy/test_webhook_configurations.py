@@ -45,7 +45,7 @@ def test_pods_are_rewritten_and_then_validated_and_nothing_else_is_asked_about(r
         CLAIMS: [
             (
                 ["resource.k8s.io"],
-                ["v1", "v1beta2", "v1beta1"],
+                ["v1", "v1beta2", "v1beta1", "v1alpha3"],
                 both,
                 ["resourceclaims", "resourceclaimtemplates"],
                 "Namespaced",

@@ -26,8 +26,9 @@ from webhook.engine.rules.device_access import DEVICE_ANNOTATIONS
 # Larger responses are not kept, so that what is kept of hostile pods stays small; all together have a bound too.
 _LONGEST = 16 << 10
 _MOST = 4 << 20
-# What a verdict takes in memory besides its response: its key, and what is recorded.
+# What a verdict takes in memory besides its response: its key, what is recorded, and each form and finding in that.
 _BESIDES = 1 << 10
+_EACH_RECORDED = 1 << 8
 # A digest of more would delay others; pods with 20 containers have a sixth of this.
 _MOST_READ = 64 << 10
 _ANNOTATIONS = frozenset({MIRROR_ANNOTATION, limitranger.ANNOTATION, ORIGINAL_REQUEST, POLICY})
@@ -41,6 +42,12 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
 
     response: bytes
     judged: tuple[Judged, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it takes in memory, its key included."""
+        recorded = sum(len(judged.requested) + len(judged.findings) for judged in self.judged)
+        return len(self.response) + _BESIDES + _EACH_RECORDED * recorded
 
 
 NOTHING_SAID = Verdict(ALLOWED)
@@ -71,10 +78,10 @@ class Verdicts:
         if len(verdict.response) > _LONGEST or not self._is_around(configuration) or key in self._kept:
             return
         self._kept[key] = verdict
-        self._size += len(verdict.response) + _BESIDES
+        self._size += verdict.size
         while self._size > _MOST:
             _, oldest = self._kept.popitem(last=False)
-            self._size -= len(oldest.response) + _BESIDES
+            self._size -= oldest.size
 
     def _is_around(self, configuration: Configuration) -> bool:
         around = self._around

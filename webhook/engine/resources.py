@@ -1,7 +1,7 @@
 """GPU resource names: which extended resources are GPUs, and which only look like one."""
 
 import re
-from difflib import SequenceMatcher, get_close_matches
+from difflib import SequenceMatcher
 from functools import lru_cache
 from typing import final
 
@@ -44,7 +44,21 @@ class Unknown(msgspec.Struct, frozen=True):
     def nearest(self) -> str:
         """The real name that was probably meant."""
         squashed = _split(self.name)[1]
-        return _alike(squashed) or _REAL[get_close_matches(squashed, _REAL, n=1, cutoff=0.0)[0]]
+        return _alike(squashed) or _REAL[_closest(squashed)]
+
+
+def _closest(squashed: str) -> str:
+    """The squashed real name that is most like this one: ``difflib.get_close_matches``, in a fraction of its time.
+
+    The upper bounds of a ratio cost little, and most names are out by these.
+    """
+    matcher = SequenceMatcher(None, "", squashed)
+    best = -1.0, ""
+    for name in _REAL:
+        matcher.set_seq1(name)
+        if matcher.real_quick_ratio() >= best[0] and matcher.quick_ratio() >= best[0]:
+            best = max(best, (matcher.ratio(), name))
+    return best[1]
 
 
 def resource_name(partition: str | None, *, shared: bool) -> str:

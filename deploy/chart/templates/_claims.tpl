@@ -40,7 +40,7 @@ pods never wait for gpuwarden: CONTROLLERS of webhook/application/claim_admissio
   # The API server ignores versions that it does not have.
   rules:
     - apiGroups: [resource.k8s.io]
-      apiVersions: [v1, v1beta2, v1beta1]
+      apiVersions: [v1, v1beta2, v1beta1, v1alpha3]
       operations: [CREATE, UPDATE]
       resources: [resourceclaims, resourceclaimtemplates]
       scope: Namespaced
