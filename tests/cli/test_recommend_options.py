@@ -71,6 +71,9 @@ def test_markdown_and_html_take_text_as_text(saved: Path) -> None:
     assert "<b>" not in html
     assert "mig-1g.10gb" in html
     assert "script" not in html
+    # On narrow screens each row is a block with the workload's name as its heading; nothing scrolls sideways.
+    assert '<tr><th scope="row"><bdi>Deployment w</bdi></th>' in html
+    assert ".fits, .fits tbody, .fits tr" in html
 
 
 def test_other_thresholds_and_offers_change_the_answer(saved: Path) -> None:

@@ -1,7 +1,6 @@
 """The PromQL that reads usage: several numbers of some pods' series by one query, each marked by a label."""
 
 from collections.abc import Collection, Iterable, Mapping
-from math import inf
 from string import punctuation
 
 from webhook.adapters.prometheus.dcgm import DECODER, ENCODER, FREE, RESERVED, USED, PodLabels
@@ -15,6 +14,7 @@ _COMPUTE_STATS = frozenset({"p95", "max", "mean"})
 _MEMORY_STATS = frozenset({"used", "low", "free", "reserved"})
 _ENGINE_STATS = frozenset({"encoder", "decoder"})
 _TOLERANCE = 1.5  # profiling metrics are sometimes a little above what is possible
+_MOST = 1e15  # seconds since 1970, and samples
 _MOST_MEMORY = 1 << 24  # MiB: no GPU has 16 TiB
 _SPECIAL = frozenset(punctuation) - {"-", "_"}
 
@@ -111,7 +111,7 @@ def most_possible(what: str, stat: str) -> float:
         return _MOST_MEMORY
     if stat in _ENGINE_STATS:
         return 100 * _TOLERANCE
-    return scale(Metric(what)) * _TOLERANCE if stat in _COMPUTE_STATS else inf
+    return scale(Metric(what)) * _TOLERANCE if stat in _COMPUTE_STATS else _MOST
 
 
 def _marked(**expressions: str) -> str:

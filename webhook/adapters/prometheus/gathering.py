@@ -213,7 +213,7 @@ class Gatherer:
             if dcgm.family_of(sample.metric) != family:
                 continue
             key, stat = dcgm.key_of(sample.metric, family), sample.metric.get(expressions.STAT, "")
-            if sample.number > expressions.most_possible(what, stat):
+            if not 0 <= sample.number <= expressions.most_possible(what, stat):
                 wrong[key] = sample.number
             labels = frozenset(sample.metric.items() - {(expressions.STAT, stat)})
             rows.setdefault(key, {}).setdefault(labels, {})[stat] = sample.number
