@@ -60,7 +60,8 @@ def the_cast(now: int) -> Cast:  # noqa: PLR0915 - one scene after another
         cast.devices.append(device(work, "moved-0", uuid=node, sm=steady(0.1), days=days, used=5_000.0))
     cast.pods.append(pod(work, "moved-0", ("StatefulSet", "moved"), started=stamp(now - 7 * DAY)))
     # One of its pods runs on a node without an exporter: it may use its GPU.
-    cast.deploy(work, "partly", device(work, first_pod("partly"), sm=steady(0.0), used=300.0), pods=2)
+    seen = [device(work, first_pod("partly", number), sm=steady(0.0), used=300.0) for number in (0, 1)]
+    cast.deploy(work, "partly", *seen, pods=3)
     # The driver's "no value" is no use of a GPU.
     cast.deploy(work, "blank", device(work, first_pod("blank"), sm=lambda at: 9.2e18 if at % DAY < STEP else 0.1))
     # Two scrapes of one exporter, a third of the time.
@@ -231,7 +232,7 @@ def test_every_workload_of_the_cast_gets_the_advice_that_a_person_would_give(
         "young": "too little data: 1.0 days; 3 are needed",
         "gappy": "of about 5040 samples (30 %); 50 % are needed",
         "unseen": "no usage data: no series names its pods",
-        "partly": "running pods without a sample in the last day: 1 of 2",
+        "partly": "running pods without a sample in the last day: 1 of 3",
         "twice": "of about 5040 samples (30 %); 50 % are needed",
         "mixed": "it ran on several GPU models",
         "half": "a pod requests 2 GPUs, and not all of them have series",
@@ -267,8 +268,10 @@ def test_every_workload_of_the_cast_gets_the_advice_that_a_person_would_give(
     assert advice["trusting"]["label"] == "kubectl label namespace trusting gpuwarden.io/enforce=time-slicing"
     assert advice["trusting"]["preview"] == "gpuwarden audit -n trusting --assume trusting=time-slicing"
     assert found["notes"] == [
-        "DCGM_FI_PROF_SM_ACTIVE of work/blank-7d4b9c6f5d-bbbbb has the value 9.2e+18, which no GPU can have; usage with such values is "
-        "not counted (1 pod)",
+        (
+            "DCGM_FI_PROF_SM_ACTIVE of work/blank-7d4b9c6f5d-bbbbb has the value 9.2e+18, which no GPU can have; usage with "
+            "such values is not counted (1 pod)"
+        ),
         "16 pods that are gone are counted as their workloads' by owner or name",
         "1 pod has usage and no workload that is there, in work: not counted",
     ]

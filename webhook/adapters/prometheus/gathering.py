@@ -214,7 +214,7 @@ class Gatherer:
                 continue
             key, stat = dcgm.key_of(sample.metric, family), sample.metric.get(expressions.STAT, "")
             if not 0 <= sample.number <= expressions.most_possible(what, stat):
-                wrong[key] = sample.number
+                wrong[key] = max(sample.number, wrong.get(key, sample.number))
             labels = frozenset(sample.metric.items() - {(expressions.STAT, stat)})
             rows.setdefault(key, {}).setdefault(labels, {})[stat] = sample.number
         for key, value in sorted(wrong.items(), key=str)[:1]:
