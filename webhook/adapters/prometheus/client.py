@@ -201,8 +201,8 @@ class Prometheus:
                 raise ApiError(error.fault, f"{error.detail}; {_NO_PROMETHEUS}") from error
             place = response.headers.get("Location", "")[:_LONGEST] if status < _ERROR else ""
             page = body[:_LONGEST].decode(errors="replace")
-            said = " ".join(" ".join((str(status), place and f"to {place}", page)).split())
-            raise ApiError(fault_of(status), f"{said}{fix}", retry_after=retry_after) from error
+            line = " ".join(" ".join((str(status), place and f"to {place}", page)).split())
+            raise ApiError(fault_of(status), f"{line}{fix}", retry_after=retry_after) from error
         with self._lock:
             said = (*(answer.warnings or ()), *(answer.infos or ()))
             self.warnings.update(dict.fromkeys(one[:_LONGEST] for one in said))

@@ -165,7 +165,9 @@ def of_model(offered: Offers, model: str, forms: Iterable[T]) -> Iterator[T]:
 
     Where the model is not known (empty), they are all comparable if the nodes have one model only, or none that is known.
     """
-    models = frozenset(filter(None, offered.memory)).union(*(one.models for one in (*offered.slices, *offered.shared)))
+    models = frozenset(filter(None, offered.memory)).union(
+        *(each.models for each in offered.slices), *(each.models for each in offered.shared)
+    )
     for one in forms:
         if not one.models or (model in one.models if model else len(models) <= 1):
             yield one
