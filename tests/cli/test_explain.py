@@ -22,6 +22,12 @@ def test_a_form_is_explained_in_short_lines() -> None:
     assert "\n  RTX PRO 6000 Blackwell: 23675 MiB to 24192 MiB (" in ran.out
     assert "\n  Memory isolation: yes. " in ran.out
     assert all(len(line) <= 100 for line in ran.out.splitlines())
+    assert "selects nodes" not in ran.out
+    # A label of nodes is not taken for something that a container requests.
+    assert (
+        "\n  nvidia.com/gpu.shared: 1\n\nThe pod selects nodes with:\n  nvidia.com/gpu.sharing-strategy: mps\n"
+        in run("explain", "mps").out
+    )
 
 
 def test_a_policy_is_explained_form_by_form_and_a_kind_of_form_once(tmp_path: Path) -> None:

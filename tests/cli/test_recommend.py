@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from testing.gpu_usage import STEP, T4, Cast, above, busy, device, first_pod, pod, recorded, steady, template
+from testing.gpu_usage import A100, STEP, T4, Cast, above, busy, device, first_pod, pod, recorded, steady, template
 from testing.prometheus import DAY, programs, served, write_blocks
 from testing.stand_in.kubeconfig import write_kubeconfig
 from tests.cli.commands import run
@@ -59,6 +59,19 @@ def the_cast(now: int) -> Cast:  # noqa: PLR0915 - one scene after another
     for days, node in (((0, 7), "one"), ((7, 14), "two")):
         cast.devices.append(device(work, "moved-0", uuid=node, sm=steady(0.1), days=days, used=5_000.0))
     cast.pods.append(pod(work, "moved-0", ("StatefulSet", "moved"), started=stamp(now - 7 * DAY)))
+    # One of its pods runs on a node without an exporter: it may use its GPU.
+    seen = [device(work, first_pod("partly", number), sm=steady(0.0), used=300.0) for number in (0, 1)]
+    cast.deploy(work, "partly", *seen, pods=3)
+    # The driver's "no value" is no use of a GPU.
+    cast.deploy(work, "blank", device(work, first_pod("blank"), sm=lambda at: 9.2e18 if at % DAY < STEP else 0.1))
+    # Two scrapes of one exporter, a third of the time.
+    for job in ("a", "b"):
+        cast.devices.append(device(work, first_pod("twice"), sm=steady(0.1), gaps=0.7, labels={"job": job}))
+    cast.deploy(work, "twice")
+    # It ran on a T4, then on an A100: what is little of one may be much of the other.
+    for days, model in (((0, 7), T4), ((7, 14), A100)):
+        cast.devices.append(device(work, "mixed-0", uuid=model[0], model=model, sm=steady(0.1), days=days))
+    cast.pods.append(pod(work, "mixed-0", ("StatefulSet", "mixed"), started=stamp(now - 7 * DAY)))
     # A CronJob's pods are gone; their names say whose they were. They shared the GPU with nobody.
     for day in range(14):
         name = f"nightly-{28_000_000 + day}-xvw2z"
@@ -191,6 +204,10 @@ def test_every_workload_of_the_cast_gets_the_advice_that_a_person_would_give(
         "gappy": ("unknown", ""),
         "unseen": ("unknown", ""),
         "half": ("unknown", ""),
+        "partly": ("unknown", ""),
+        "blank": ("unknown", ""),
+        "twice": ("unknown", ""),
+        "mixed": whole,
         "blind": ("unknown", ""),
         "video": whole,
         "two": ("fewer GPUs", "exclusive"),
@@ -215,6 +232,9 @@ def test_every_workload_of_the_cast_gets_the_advice_that_a_person_would_give(
         "young": "too little data: 1.0 days; 3 are needed",
         "gappy": "of about 5040 samples (30 %); 50 % are needed",
         "unseen": "no usage data: no series names its pods",
+        "partly": "running pods without a sample in the last day: 1 of 3",
+        "twice": "of about 5040 samples (30 %); 50 % are needed",
+        "mixed": "it ran on several GPU models",
         "half": "a pod requests 2 GPUs, and not all of them have series",
         "blind": "DCGM_FI_DEV_GPU_UTIL says nothing of MIG slices",
         "video": "it uses the video encoder or decoder, of which MIG slices have few or none",
@@ -248,6 +268,10 @@ def test_every_workload_of_the_cast_gets_the_advice_that_a_person_would_give(
     assert advice["trusting"]["label"] == "kubectl label namespace trusting gpuwarden.io/enforce=time-slicing"
     assert advice["trusting"]["preview"] == "gpuwarden audit -n trusting --assume trusting=time-slicing"
     assert found["notes"] == [
+        (
+            "DCGM_FI_PROF_SM_ACTIVE of work/blank-7d4b9c6f5d-bbbbb has the value 9.2e+18, which no GPU can have; usage with "
+            "such values is not counted (1 pod)"
+        ),
         "16 pods that are gone are counted as their workloads' by owner or name",
         "1 pod has usage and no workload that is there, in work: not counted",
     ]

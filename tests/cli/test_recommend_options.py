@@ -71,6 +71,9 @@ def test_markdown_and_html_take_text_as_text(saved: Path) -> None:
     assert "<b>" not in html
     assert "mig-1g.10gb" in html
     assert "script" not in html
+    # On narrow screens each row is a block with the workload's name as its heading; nothing scrolls sideways.
+    assert '<tr><th scope="row"><bdi>Deployment w</bdi></th>' in html
+    assert ".fits, .fits tbody, .fits tr" in html
 
 
 def test_other_thresholds_and_offers_change_the_answer(saved: Path) -> None:
@@ -94,6 +97,8 @@ def test_other_thresholds_and_offers_change_the_answer(saved: Path) -> None:
             "--prometheus and --save can't be combined",
         ),
         (["--usage", "{saved}", "--prometheus-user", "me"], "--prometheus-user can't be combined with --usage"),
+        (["--usage", "{saved}", "--prometheus-label", "a=b"], "--prometheus-label can't be combined with --usage"),
+        (["--prometheus", "http://a", "--prometheus-label", "a"], '--prometheus-label: "a" is not a label'),
         (["--usage", "{saved}", "--trusted", "team=a"], "--trusted team=a: the file has no labels of namespaces"),
         (["--usage", "{saved}", "--offer", "mig-9"], '--offer: "mig-9" is not a form'),
         (["--usage", "{saved}", "--threshold", "x=1"], '--threshold "x=1": there is no threshold "x"'),

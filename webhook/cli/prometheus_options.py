@@ -1,6 +1,7 @@
 """The options that say where Prometheus is, whom to trust there and who we are; credentials come from files only."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -35,6 +36,14 @@ HeaderOption = Annotated[
         "--prometheus-header", metavar="NAME: VALUE", help="One more header, such as X-Scope-OrgID; repeatable."
     ),
 ]
+LabelOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--prometheus-label",
+        metavar="LABEL=VALUE",
+        help="Only series with this label, such as cluster=a, where one Prometheus holds several clusters; repeatable.",
+    ),
+]
 KubernetesTokenOption = Annotated[
     bool,
     typer.Option(
@@ -43,6 +52,7 @@ KubernetesTokenOption = Annotated[
     ),
 ]
 
+_LABEL = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
 _HEADER = re.compile(r"([A-Za-z0-9!#$%&'*+.^_`|~-]+):\s*([\x20-\x7e]*)")
 
 
@@ -97,6 +107,21 @@ class PrometheusOptions:
 
 
 _TOKEN = "--prometheus-token-file"  # noqa: S105 - the option's name
+
+
+def labels_of(texts: Iterable[str]) -> dict[str, list[str]]:
+    """Return the values of each label that ``--prometheus-label`` names.
+
+    Raises:
+        typer.Exit: 2, after saying which is not a label and a value.
+    """
+    found: dict[str, list[str]] = {}
+    for text in texts:
+        match = _LABEL.fullmatch(text)
+        if not match:
+            raise usage_error(f'--prometheus-label: "{text}" is not a label; write LABEL=VALUE, such as cluster=a')
+        found.setdefault(match[1], []).append(match[2])
+    return found
 
 
 def _header(text: str) -> tuple[str, str]:

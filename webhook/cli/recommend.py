@@ -33,11 +33,13 @@ from webhook.cli.prometheus_options import (
     HeaderOption,
     KeyOption,
     KubernetesTokenOption,
+    LabelOption,
     PasswordOption,
     PrometheusOptions,
     TokenOption,
     UrlOption,
     UserOption,
+    labels_of,
 )
 from webhook.cli.recommend_input import UsageScope, from_cluster, from_saved, made, trusts, within
 from webhook.cli.report_writing import store_reports
@@ -92,6 +94,7 @@ def recommend(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     prometheus_user: UserOption = None,
     prometheus_password_file: PasswordOption = None,
     prometheus_header: HeaderOption = None,
+    prometheus_label: LabelOption = None,
     prometheus_kubernetes_token: KubernetesTokenOption = False,  # noqa: FBT002 - typer's way to say a flag
     write_reports: Annotated[  # noqa: FBT002 - typer's way to say a flag
         bool,
@@ -139,7 +142,8 @@ def recommend(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         _refuse_beside_a_file(ctx, options, trusted or [], save)
         given = from_saved(usage, configuration)
     else:
-        wanted = UsageScope(names, trusted or [], _seconds(window), values.idle_below)
+        labels = labels_of(prometheus_label or [])
+        wanted = UsageScope(names, trusted or [], _seconds(window), values.idle_below, labels)
         with ProgressBar(table.console(stderr=True)) as progress:
             saved = from_cluster(kubeconfig, context, configuration, options, wanted, progress)
         if save:
@@ -173,6 +177,7 @@ def _refuse_beside_a_file(
     beside = [
         *cluster_options.given(ctx),
         *(["--prometheus"] if cluster_options.is_given(ctx, "prometheus") else []),
+        *(["--prometheus-label"] if ctx.params["prometheus_label"] else []),
         *options.given,
         *(["--save"] if save else []),
         *(["--write-reports"] if ctx.params["write_reports"] else []),

@@ -30,6 +30,7 @@ from webhook.adapters.kubernetes.workloads import ClusterReader
 from webhook.adapters.prometheus import discovery
 from webhook.adapters.prometheus.client import Prometheus, QueryError
 from webhook.adapters.prometheus.connection import ConnectionOptionError, PrometheusConnection, to_url
+from webhook.adapters.prometheus.expressions import with_labels
 from webhook.adapters.prometheus.gathering import WORKERS, Gatherer
 from webhook.adapters.prometheus.owners import owners
 from webhook.adapters.usage_file import SavedUsage, UsageFileError
@@ -68,12 +69,14 @@ class UsageScope(msgspec.Struct, frozen=True):
         trusted: what ``--trusted`` says.
         window: seconds.
         idle_below: the share below which a sample counts as idle.
+        labels: only series with one of these values of each label count.
     """
 
     namespaces: Sequence[str]
     trusted: Sequence[str]
     window: float
     idle_below: float
+    labels: Mapping[str, Sequence[str]]
 
 
 def from_saved(path: Path, configuration: Configuration) -> Input:
@@ -155,11 +158,11 @@ def from_cluster(  # noqa: PLR0913, PLR0917 - which cluster, how Prometheus is r
             unreadable(error, "name the namespaces that you may read with -n" if narrower else "")
         ) from error
     try:
-        gatherer = Gatherer(server, now.timestamp(), wanted.window, wanted.idle_below, progress)
+        gatherer = Gatherer(server, now.timestamp(), wanted.window, wanted.idle_below, progress, wanted.labels)
         usage = gatherer.usage(wanted.namespaces)
         live = {(one.namespace, pod.name) for one in found for pod in one.pods}
         gone = {(one.namespace, one.pod) for one in usage.series} - live
-        usage.owners = _owners(server, gone, usage)
+        usage.owners = _owners(server, gone, usage, with_labels(wanted.labels))
         usage.queries = server.requests
     except QueryError as error:
         raise usage_error(f"usage can't be read: {error.detail}") from error
@@ -175,10 +178,10 @@ def from_cluster(  # noqa: PLR0913, PLR0917 - which cluster, how Prometheus is r
     )
 
 
-def _owners(server: Prometheus, gone: set[tuple[str, str]], usage: Usage) -> dict[str, tuple[str, str]]:
+def _owners(server: Prometheus, gone: set[tuple[str, str]], usage: Usage, only: str) -> dict[str, tuple[str, str]]:
     """The controllers of pods that are gone; without them, names have to do."""
     try:
-        return owners(server, gone, usage.end - usage.window, usage.end)
+        return owners(server, gone, usage.end - usage.window, usage.end, only)
     except QueryError as error:
         usage.missing.append(f"whose the pods were that are gone is known by their names only: {error.detail}")
         return {}

@@ -142,9 +142,25 @@ def test_what_a_server_says_beside_its_answers_is_kept_once() -> None:
         (succeeds({"resultType": "vector", "result": [{"metric": {"a": 1}, "value": [1, "1"]}]}), "str"),
         (succeeds(None), "object"),
         (fails(400, "bad_data", "parse error at char 3"), "bad_data: parse error at char 3"),
-        (says(200, {"status": "error"}), "an error without a reason"),
-        (says(401, b"who are you?"), "401 who are you?"),
-        (says(302, b"", Location="https://login.example/"), "credentials are not sent to other places"),
+        (says(200, {"status": "error"}), "200 without a reason"),
+        (says(200, b"<html>login</html>"), "is this a Prometheus? name what comes before /api/v1"),
+        (says(200, b"{}", Content_Encoding="gzip"), "failed to decode it"),
+        (
+            says(401, b"who are\nyou?"),
+            ": 401 who are you?; it takes no request without credentials; see --prometheus-token-",
+        ),
+        (says(401, b""), ": 401; it takes no request without credentials"),
+        (fails(403, "forbidden", "no"), "forbidden: no; these credentials may not query it"),
+        (
+            says(403, {"status": "Failure", "message": "services/proxy is forbidden"}),
+            ": services/proxy is forbidden; these",
+        ),
+        (says(404, b"no such page"), "name what comes before /api/v1"),
+        (says(405, b""), "405; it takes no POST requests"),
+        (
+            says(302, b"", Location="https://login.example/"),
+            ": 302 to https://login.example/; redirects are not followed",
+        ),
     ],
 )
 def test_a_wrong_answer_is_explained_and_not_asked_for_again(answer: Answer, says_why: str) -> None:
@@ -285,7 +301,9 @@ def test_tls_is_verified_with_the_authorities_of_a_file_and_our_certificate_is_s
     with serving(succeeds(VECTOR), tls=context) as server:
         assert client(server, Access(ca=ca, certificate=certificate, key=key)).query("up", 1)
         for access in (Access(certificate=certificate, key=key), Access(ca=wrong, certificate=certificate, key=key)):
-            assert "certificate verify failed" in failure(server, access=access).detail
+            detail = failure(server, access=access).detail
+            assert "certificate verify failed" in detail
+            assert detail.endswith("; name the authority that signed its certificate with --prometheus-ca-file")
         assert failure(server, access=Access(ca=ca)).detail
         assert len(server.seen) == 1
 

@@ -28,9 +28,12 @@ class Fake:
         self.requests = 0
         self.warnings: dict[str, None] = {}
         self.queries: list[str] = []
+        self.selectors: list[str] = []
         self.numbers: dict[str, float] = {}
+        self.by_instance: dict[str, dict[str, float]] = {}
 
     def series(self, selectors: Sequence[str], start: float, end: float) -> list[dict[str, str]]:
+        self.selectors += selectors
         return [
             dict(one) for name, found in self.having.items() if selectors[0].startswith(f"{name}{{") for one in found
         ]
@@ -46,8 +49,16 @@ class Fake:
                 for uuid, number in devices
                 for stat, value in self.sharing.get(metric, {"pods": 1}).items()
             ]
-        stats = {**(MEMORY if metric == USED else COMPUTE), **self.numbers}
-        return [Sample({**one, STAT: stat}, (at, str(value))) for one in found for stat, value in stats.items()]
+        usual = MEMORY if metric == USED else COMPUTE
+        stats = {
+            **usual,
+            **{stat: value for stat, value in self.numbers.items() if (stat in COMPUTE) is (usual is COMPUTE)},
+        }
+        return [
+            Sample({**one, STAT: stat}, (at, str(value)))
+            for one in found
+            for stat, value in {**stats, **self.by_instance.get(one.get("instance", ""), {})}.items()
+        ]
 
 
 def labels(pod: str = "p", **more: str) -> dict[str, str]:
@@ -82,11 +93,65 @@ def test_utilisation_says_nothing_of_a_slice() -> None:
 
 def test_series_of_one_pod_and_device_are_put_together() -> None:
     restarted = [labels(instance="a"), labels(instance="b")]
-    (one,) = gathered(Fake({SM: restarted}))
+    server = Fake({SM: restarted})
+    server.by_instance = {"b": {"first": 20, "last": 30}}
+    (one,) = gathered(server)
     assert (one.points, one.p95) == (200, 0.4)
     assert one.mean == pytest.approx(0.2)
     two = gathered(Fake({SM: [labels(), labels(UUID="GPU-2")]}))
     assert {each.uuid for each in two} == {"GPU-1", "GPU-2"}
+
+
+def test_samples_of_two_scrapes_of_one_exporter_count_once() -> None:
+    server = Fake({SM: [labels(instance="a"), labels(instance="b")]})
+    server.by_instance = {"b": {"first": 11, "last": 19, "points": 80, "mean": 0.8, "max": 0.7}}
+    (one,) = gathered(server)
+    assert (one.points, one.most) == (100, 0.7)
+    assert one.mean == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(
+    ("metric", "numbers", "known"),
+    [
+        (SM, {"max": 1.2}, (True, True)),
+        (UTIL, {"max": 100, "p95": 99}, (True, True)),
+        (SM, {"max": 9.2e18}, (False, True)),
+        (SM, {"p95": float("inf")}, (False, True)),
+        (UTIL, {"mean": 9.2e18}, (False, True)),
+        (SM, {"used": 9.2e18}, (True, False)),
+        (SM, {"decoder": 9.2e18}, (True, False)),
+    ],
+)
+def test_numbers_that_no_gpu_can_have_are_not_counted_and_said(
+    metric: Metric, numbers: Mapping[str, float], known: tuple[bool, bool]
+) -> None:
+    server = Fake({metric: [labels()], USED: [labels()]})
+    server.numbers = dict(numbers)
+    usage = Gatherer(server, 1000.0, 500.0, 0.01).usage()
+    (one,) = usage.series
+    assert (one.metric is not None, one.memory is not None) == known
+    assert any("of a/p has the value" in note for note in usage.missing) is (known != (True, True))
+
+
+@pytest.mark.parametrize(
+    "other", [{"cluster": "b"}, {}, {"cluster": "a", "k8s_cluster": "x"}], ids=["two", "one-without", "by-another"]
+)
+def test_series_of_several_clusters_are_not_mixed(other: Labels) -> None:
+    server = Fake({SM: [labels(cluster="a"), labels("q", UUID="GPU-2", **other)]})
+    with pytest.raises(QueryError, match=r"are of several clusters, (k8s_)?cluster: .*--prometheus-label"):
+        gathered(server)
+
+
+def test_the_cluster_that_is_named_is_asked_for_everywhere() -> None:
+    server = Fake({SM: [labels(cluster="a"), labels("q", cluster='b"')], USED: [labels(cluster="a")]})
+    names = {"cluster": ["a", 'b"']}
+    Gatherer(server, 1000.0, 500.0, 0.01, labels=names).usage()
+    assert len(server.queries) > 3
+    for query in (*server.queries, *server.selectors):
+        assert query.count("{") == query.count(r',cluster=~"a|b\\\""}')
+    nothing = Fake({})
+    Gatherer(nothing, 1000.0, 500.0, 0.01, labels=names).usage()
+    assert nothing.selectors[-1] == USED + r'{cluster=~"a|b\\\""}'
 
 
 @pytest.mark.parametrize(
@@ -105,6 +170,13 @@ def test_shared_devices(sharing: Mapping[str, Mapping[str, float]], expected: tu
     one, two = gathered(Fake({SM: both, UTIL: both}, sharing))
     for each in (one, two):
         assert (each.metric, each.pods, each.compute_of_device) == expected
+
+
+def test_many_pods_one_after_another_share_nothing() -> None:
+    pods = [labels(f"p{number}") for number in range(10)]
+    for together, shared in ((3 * 9 - 1, 1), (3 * 9, 2)):
+        found = gathered(Fake({SM: pods}, {SM: {"pods": 2, "together": together, "apart": 0}}))
+        assert {one.pods for one in found} == {shared}
 
 
 def test_devices_of_one_pod_are_not_asked_about_unless_other_namespaces_are_unseen() -> None:

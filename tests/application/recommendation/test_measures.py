@@ -63,6 +63,29 @@ def test_devices_in_use_are_counted_by_node() -> None:
     assert measured(two, *on("a", 0.5, 0.5, 0.5)).used == 2
 
 
+def test_memory_that_is_held_on_a_device_that_is_not_used() -> None:
+    used = series(memory=9 * GIB)
+    assert measured(workload(gpus=2), used, series(uuid="GPU-2", most=0.0, memory=7 * GIB)).held == 7 * GIB
+    assert measured(workload(), used).held == 0
+
+
+def test_pods_that_run_and_are_not_seen_now() -> None:
+    def unseen(started: float, over: bool = False, **fields: float) -> int:  # noqa: FBT001, FBT002 - a pod's state
+        pods = [LivePod("w-1", END - 30 * DAY), LivePod("w-2", started, over)]
+        return measured(workload(pods=pods), series(), *([series("w-2", **fields)] if fields else [])).unseen
+
+    assert unseen(END - 30 * DAY) == 1
+    assert unseen(END - 30 * DAY, last=END - 2 * DAY) == 1
+    assert unseen(END - 30 * DAY, last=END - DAY / 2) == 0
+    # It waits, has just begun, or has ended.
+    assert unseen(0) == unseen(END - 60) == unseen(END - 30 * DAY, over=True) == 0
+
+
+def test_devices_of_several_models() -> None:
+    assert measured(workload(), series(), series("w-0", model="Tesla T4")).models_differ
+    assert not measured(workload(), series(), series("w-0", model="")).models_differ
+
+
 def test_flat_memory() -> None:
     assert measured(workload(), series(memory_low=4.9 * GIB)).flat
     assert not measured(workload(), series(memory_low=4 * GIB)).flat

@@ -75,8 +75,8 @@ def test_sharing_is_what_nodes_offer() -> None:
     gke = shape_of(labels, {"nvidia.com/gpu": "3"}, {"nvidia.com/gpu": "3"})
     assert gke
     both = offers({sliced: 1, gke: 1}, ())
-    for on_gke, name in ((True, "gke-mps-3"), (False, "shared")):
-        one = shared_form(both, "", bursty=False, gke=on_gke)
+    for on_gke, name, model in ((True, "gke-mps-3", "L4"), (False, "shared", A100)):
+        one = shared_form(both, model, bursty=False, gke=on_gke)
         assert one
         assert str(one.form) == name
     assert shared_form(offers({}, ()), "", bursty=True, gke=False) is None

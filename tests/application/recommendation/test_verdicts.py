@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.application.recommendation.cases import A100, GIB, SHARED, case, form, offered
+from tests.application.recommendation.cases import A100, GIB, SHARED, SLICES, case, form, offered
 from webhook.application.recommendation.offers import Offers, SharedForm
 from webhook.application.recommendation.servers import recognise
 from webhook.application.recommendation.thresholds import parse
@@ -27,6 +27,12 @@ MIG: dict[str, Any] = {"form": "mig-3g.40gb", "requests": ("nvidia.com/mig-3g.40
             "20160 of about 50000 samples (40 %); 50 % are needed",
         ),
         ({"gpus": 2, "used": {"used": None, "points": 1}}, "a pod requests 2 GPUs, and not all of them have series"),
+        # A pod that runs and is not seen may use its GPUs.
+        (
+            {"used": {"most": 0.0, "unseen": 1}},
+            "not used as far as is known; running pods without a sample in the last",
+        ),
+        ({"gpus": 2, "used": {"used": 1, "unseen": 1}}, "1 of 2 GPUs of a pod was never used as far as is known"),
         # Nor where it is unknown how much memory is needed.
         ({"used": {"memory": None}}, "memory unknown: there is no series of DCGM_FI_DEV_FB_USED"),
         ({"used": {"capacity": None}}, "memory unknown: there is no series of DCGM_FI_DEV_FB_FREE"),
@@ -57,6 +63,10 @@ def test_unknown_where_it_must_be(given: dict[str, Any], why: str) -> None:
         # What was measured on a slice is a share of the slice: 30 % of 3/7.
         ({"used": {"p95": 0.3, "profile": "3g.40gb", "capacity": 40_192}, **MIG}, "mig-1g.10gb", "30 % of the slice"),
         ({"used": {"p95": 0.97, "profile": "3g.40gb"}, **MIG}, "mig-3g.40gb", "the slice is full at times"),
+        # The exporter does not say of which profile the slice is; the workload does.
+        ({"used": {"p95": 0.9, "profile": ""}, "form": "mig-1g.10gb"}, "mig-1g.10gb", "90 % of the slice"),
+        # What is used at times is more than a slice has.
+        ({"used": {"most": 0.98}}, "mig-1g.10gb", "up to 98 % of a GPU at times, and takes longer then on the slice"),
         # Flat memory is known where it is not most of the device.
         ({"used": {"flat": True}}, "mig-1g.10gb", "5.0 GiB of memory"),
     ],
@@ -73,6 +83,11 @@ def test_the_smallest_slice_that_fits(given: dict[str, Any], form: str, why: str
         ({"used": {"p95": 0.6}}, "no MIG slice that is offered has enough compute for it"),
         ({"used": {"memory": 60 * GIB}}, "no MIG slice that is offered has enough memory for it"),
         ({"used": {"model": "H100-80GB-HBM3"}}, "no node offers MIG slices of H100-80GB-HBM3"),
+        ({"used": {"models_differ": True, "model": ""}}, "it ran on several GPU models"),
+        (
+            {"used": {"model": ""}, "offers": Offers(SLICES, memory={A100: 1, "Tesla-T4": 1}, is_known=True)},
+            "its GPU model is not known (label modelName)",
+        ),
         ({"offers": offered(())}, "no node offers MIG slices"),
         ({"offers": Offers()}, "which forms nodes offer is not known; name those that count as offered with --offer"),
         ({"offers": offered((), SHARED)}, "it would fit mps; sharing isolates neither memory nor faults"),
@@ -122,6 +137,8 @@ def test_a_gpu_that_was_not_used() -> None:
     )
     sampled = judge(case(used={"most": 0.0, "metrics": (Metric.GPU_UTIL,), "shared_by": 3}))
     assert "device total over 3 pods: none of them used it" in sampled.reasons
+    assert any("DCGM_FI_DEV_ENC_UTIL" in one for one in sampled.reasons)
+    assert not any("DCGM_FI_DEV_ENC_UTIL" in one for one in judge(case(used={"most": 0, "engines": 0.0})).reasons)
     assert "by DCGM_FI_DEV_GPU_UTIL, which is sampled: very short bursts may be missed" in sampled.reasons
 
 
@@ -129,6 +146,8 @@ def test_gpus_of_a_pod_that_were_not_used() -> None:
     verdict = judge(case(gpus=4, used={"used": 1}))
     assert (verdict.kind, verdict.form, verdict.gpus) == (VerdictKind.FEWER, "exclusive", 1)
     assert verdict.reasons == ("3 of 4 GPUs of a pod were never used; request 1",)
+    held = judge(case(gpus=2, used={"used": 1, "held": 60 * GIB}))
+    assert held.reasons[1] == "60.0 GiB of GPU memory is held there; check first that no data is kept there"
     slices = judge(case(gpus=2, used={"used": 1}, form="mig-1g.10gb"))
     assert (slices.kind, slices.form) == (VerdictKind.FEWER, "mig-1g.10gb")
 

@@ -12,6 +12,7 @@ from typing import TypeVar
 from urllib.parse import urlencode
 
 import msgspec
+import urllib3
 
 from webhook.adapters.kubernetes.backoff import Backoff
 from webhook.adapters.kubernetes.documents import decode
@@ -23,10 +24,20 @@ from webhook.adapters.prometheus.connection import PrometheusConnection, timeout
 ATTEMPTS = 3
 TIMEOUT = 150.0  # seconds for an answer; the server's own limit is 120 by default (--query.timeout)
 _FORM = "application/x-www-form-urlencoded"
-_OK, _REDIRECT, _ERROR = 200, 300, 400
+_OK, _REDIRECT, _ERROR, _SERVER_ERROR = 200, 300, 400, 500
 _PASSING = frozenset({Fault.THROTTLED, Fault.SERVER_ERROR, Fault.CUT})
 _TOO_MUCH = frozenset({"timeout", "execution", "canceled", "too_large"})
 _LONGEST = 300  # characters of a server's sentence
+_FIXES = {
+    401: "it takes no request without credentials; see --prometheus-token-file, --prometheus-user and --prometheus-client-cert",
+    403: "these credentials may not query it; use others, or permit them to",
+    404: "there is no Prometheus API here; name what comes before /api/v1",
+    405: "it takes no POST requests; name the server itself, or a proxy that lets them through",
+}
+_NO_PROMETHEUS = "is this a Prometheus? name what comes before /api/v1"
+_LATER = "try again when it is up, or read a saved file with --usage"
+_NEW_PLACE = "redirects are not followed, so that credentials go nowhere else; name the new URL if it is right"
+_NO_TRUST = "CERTIFICATE_VERIFY_FAILED"  # of OpenSSL
 T = TypeVar("T")
 
 
@@ -54,6 +65,8 @@ class _Answer(msgspec.Struct, rename="camel"):
     error: str = ""
     warnings: list[str] | None = None
     infos: list[str] | None = None
+    message: str = ""
+    """Of the API server's Status, where it does not pass the request on."""
 
 
 class QueryError(Exception):
@@ -151,7 +164,12 @@ class Prometheus:
             raise self._failed(error) from error
 
     def _failed(self, error: ApiError) -> QueryError:
-        return QueryError(f"{self.url}: {error.detail}", too_much=error.fault is Fault.SILENT)
+        fix = (
+            "; name the authority that signed its certificate with --prometheus-ca-file"
+            if _NO_TRUST in error.detail
+            else ""
+        )
+        return QueryError(f"{self.url}: {error.detail}{fix}", too_much=error.fault is Fault.SILENT)
 
     def _attempt(self, request: ApiRequest) -> msgspec.Raw:
         until = self._monotonic() + self._timeout
@@ -164,24 +182,27 @@ class Prometheus:
         try:
             body = read(response, request, lambda: self._monotonic() < until)
         except ApiError as error:
-            if error.fault is Fault.GARBAGE:  # it is too large
+            if error.fault is Fault.GARBAGE and error.__cause__ is None:  # it is too large
                 raise QueryError(f"{self.url}: {error.detail}", too_much=True) from error
             raise
         finally:
             response.close()
         retry_after = response.headers.get("Retry-After", "")
-        return self._understood(response.status, body, float(retry_after) if retry_after.isdecimal() else None)
+        return self._understood(response, body, float(retry_after) if retry_after.isdecimal() else None)
 
-    def _understood(self, status: int, body: bytes, retry_after: float | None) -> msgspec.Raw:
+    def _understood(self, response: urllib3.BaseHTTPResponse, body: bytes, retry_after: float | None) -> msgspec.Raw:
         """The data of an answer; errors that Prometheus explains are in its words, whatever the status."""
+        status = response.status
+        fix = _fix(status)
         try:
             answer = decode(body, _Answer, "the answer")
         except ApiError as error:
             if _OK <= status < _REDIRECT:
-                raise
-            fix = "; credentials are not sent to other places, so name the right URL" if status < _ERROR else ""
-            page = body[:_LONGEST].decode(errors="replace").strip()
-            raise ApiError(fault_of(status), f"{status} {page}{fix}", retry_after=retry_after) from error
+                raise ApiError(error.fault, f"{error.detail}; {_NO_PROMETHEUS}") from error
+            place = response.headers.get("Location", "")[:_LONGEST] if status < _ERROR else ""
+            page = body[:_LONGEST].decode(errors="replace")
+            line = " ".join(" ".join((str(status), place and f"to {place}", page)).split())
+            raise ApiError(fault_of(status), f"{line}{fix}", retry_after=retry_after) from error
         with self._lock:
             said = (*(answer.warnings or ()), *(answer.infos or ()))
             self.warnings.update(dict.fromkeys(one[:_LONGEST] for one in said))
@@ -189,5 +210,14 @@ class Prometheus:
             return answer.data
         if answer.error_type in _TOO_MUCH:
             raise QueryError(f"{self.url}: {answer.error_type}: {answer.error[:_LONGEST]}", too_much=True)
-        said_why = f"{answer.error_type}: {answer.error[:_LONGEST]}" if answer.error else "an error without a reason"
+        said_why = f"{answer.error_type}: {answer.error[:_LONGEST]}" if answer.error else answer.message[:_LONGEST]
+        said_why = f"{said_why or f'{status} without a reason'}{fix}"
         raise ApiError(fault_of(status) if status >= _REDIRECT else Fault.REFUSED, said_why, retry_after=retry_after)
+
+
+def _fix(status: int) -> str:
+    """What to do about a status, to follow what the server said."""
+    if _REDIRECT <= status < _ERROR:
+        return f"; {_NEW_PLACE}"
+    fix = _LATER if status >= _SERVER_ERROR else _FIXES.get(status, "")
+    return fix and f"; {fix}"

@@ -22,6 +22,10 @@ _NO_PODS = (
 )
 
 
+CLUSTER_LABELS = frozenset({"cluster", "cluster_id", "cluster_name", "clusterName", "k8s_cluster", "k8s_cluster_name"})
+"""Labels by which a server of several clusters usually tells them apart; Prometheus and Thanos leave their choice to people."""
+
+
 class PodLabels(msgspec.Struct, frozen=True):
     """The labels that name a pod, its namespace and the container."""
 

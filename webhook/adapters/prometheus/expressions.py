@@ -1,6 +1,6 @@
 """The PromQL that reads usage: several numbers of some pods' series by one query, each marked by a label."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from string import punctuation
 
 from webhook.adapters.prometheus.dcgm import DECODER, ENCODER, FREE, RESERVED, USED, PodLabels
@@ -10,25 +10,36 @@ STAT = "gpuwarden_stat"
 STEP = 300
 """Seconds between two looks of a subquery: as long as a sample counts (--query.lookback-delta)."""
 _SPAN_STEP = 600
+_COMPUTE_STATS = frozenset({"p95", "max", "mean"})
+_MEMORY_STATS = frozenset({"used", "low", "free", "reserved"})
+_ENGINE_STATS = frozenset({"encoder", "decoder"})
+_TOLERANCE = 1.5  # profiling metrics are sometimes a little above what is possible
+_MOST = 1e15  # seconds since 1970, and samples
+_MOST_MEMORY = 1 << 24  # MiB: no GPU has 16 TiB
 _SPECIAL = frozenset(punctuation) - {"-", "_"}
 
 
-def selector(family: PodLabels, pods: Collection[tuple[str, str]]) -> str:
-    """The label matchers of pods."""
-    return matching(family.namespace, family.pod, pods)
+def with_labels(labels: Mapping[str, Collection[str]]) -> str:
+    """The matchers of series that have one of these values of each label, to follow other matchers; empty for none."""
+    return "".join(f',{name}=~"{_any(sorted(values))}"' for name, values in labels.items())
 
 
-def matching(namespace: str, label: str, objects: Collection[tuple[str, str]]) -> str:
+def selector(family: PodLabels, pods: Collection[tuple[str, str]], only: str = "") -> str:
+    """The label matchers of pods; ``only`` are more matchers, of ``with_labels``."""
+    return matching(family.namespace, family.pod, pods, only)
+
+
+def matching(namespace: str, label: str, objects: Collection[tuple[str, str]], only: str = "") -> str:
     """The label matchers of objects by namespace and name; of a few more where names are in several namespaces."""
     namespaces = sorted({one for one, _ in objects})
     names = sorted({name for _, name in objects})
-    return f'{{{namespace}=~"{_any(namespaces)}",{label}=~"{_any(names)}"}}'
+    return f'{{{namespace}=~"{_any(namespaces)}",{label}=~"{_any(names)}"{only}}}'
 
 
-def of_namespaces(metric: str, family: PodLabels, namespaces: Collection[str]) -> str:
+def of_namespaces(metric: str, family: PodLabels, namespaces: Collection[str], only: str = "") -> str:
     """A selector of all series of a metric that name a pod, in these namespaces or (if none is named) in all."""
     within = f',{family.namespace}=~"{_any(sorted(namespaces))}"' if namespaces else ""
-    return f'{metric}{{{family.pod}!=""{within}}}'
+    return f'{metric}{{{family.pod}!=""{within}{only}}}'
 
 
 def _any(names: Iterable[str]) -> str:
@@ -71,9 +82,9 @@ def memory(which: str, window: float) -> str:
     )
 
 
-def shared(metric: str, devices: Collection[str], family: PodLabels, window: float) -> str:
+def shared(metric: str, devices: Collection[str], family: PodLabels, window: float, only: str = "") -> str:
     """Of devices with several pods: how many had series at once, at how many looks, and how far their values were apart."""
-    which = f'{{{family.pod}!="",UUID=~"{_any(sorted(devices))}"}}'
+    which = f'{{{family.pod}!="",UUID=~"{_any(sorted(devices))}"{only}}}'
     looks = f"[{window:.0f}s:{STEP}s]"
     pods = f"count by (UUID, GPU_I_ID) (max by (UUID, GPU_I_ID, {family.namespace}, {family.pod}) ({metric}{which}))"
     apart = f"max by (UUID, GPU_I_ID) ({metric}{which}) - min by (UUID, GPU_I_ID) ({metric}{which})"
@@ -87,6 +98,20 @@ def shared(metric: str, devices: Collection[str], family: PodLabels, window: flo
 def scale(metric: Metric) -> float:
     """What a metric says where all of a device is in use."""
     return 100.0 if metric is Metric.GPU_UTIL else 1.0
+
+
+def most_possible(what: str, stat: str) -> float:
+    """What a number can be at most: exporters pass on numbers that mean that there is no value.
+
+    Args:
+        what: the compute metric, or memory.
+        stat: which of its numbers.
+    """
+    if stat in _MEMORY_STATS:
+        return _MOST_MEMORY
+    if stat in _ENGINE_STATS:
+        return 100 * _TOLERANCE
+    return scale(Metric(what)) * _TOLERANCE if stat in _COMPUTE_STATS else _MOST
 
 
 def _marked(**expressions: str) -> str:

@@ -1,5 +1,6 @@
 """Gathers the usage of GPUs: finds the series, and reads their numbers in batches of pods, some at a time."""
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
@@ -15,7 +16,7 @@ from webhook.application.recommendation.usage import Metric, Series, Usage
 WORKERS = 4  # queries at a time
 BATCH = 100  # pods per query
 _DEVICES = 50  # per query
-_TOGETHER = 3  # looks of 5 minutes: a pod that follows another within minutes shares nothing with it
+_TOGETHER = 3  # looks of 5 minutes for each pod: one that follows another within minutes shares nothing with it
 _HOUR = 3600.0
 
 T = TypeVar("T")
@@ -62,14 +63,23 @@ class Gatherer:
         window: its length in seconds.
         idle_below: the share below which a sample counts as idle.
         progress: receives the progress.
+        labels: only series with one of these values of each label count.
     """
 
-    def __init__(
-        self, server: PrometheusServer, end: float, window: float, idle_below: float, progress: Progress | None = None
+    def __init__(  # noqa: PLR0913, PLR0917 - where, when, and what counts
+        self,
+        server: PrometheusServer,
+        end: float,
+        window: float,
+        idle_below: float,
+        progress: Progress | None = None,
+        labels: Mapping[str, Collection[str]] | None = None,
     ) -> None:
         self._server = server
         self._end, self._window, self._idle = end, window, idle_below
         self._progress = progress
+        self._labels = labels or {}
+        self._only = expressions.with_labels(self._labels)
         self._unread: list[str] = []
 
     def usage(self, namespaces: Collection[str] = ()) -> Usage:
@@ -107,16 +117,19 @@ class Gatherer:
     def _find(self, namespaces: Collection[str]) -> tuple[dict[Key, _Found], list[str]]:
         """Find whose series there are, and say why some are not."""
         found: dict[Key, _Found] = {}
+        clusters: dict[str, set[str]] = {}
         any_series = memory = False
         names = (*Metric, dcgm.USED)
         for number, name in enumerate(names):
             self._show("series", number, len(names))
-            selectors = [expressions.of_namespaces(name, family, namespaces) for family in dcgm.FAMILIES]
+            selectors = [expressions.of_namespaces(name, family, namespaces, self._only) for family in dcgm.FAMILIES]
             for labels in self._server.series(selectors, self._end - self._window, self._end):
                 any_series = True
                 family = dcgm.family_of(labels)
                 if family is None:
                     continue
+                for label in dcgm.CLUSTER_LABELS - self._labels.keys():
+                    clusters.setdefault(label, set()).add(labels.get(label, ""))
                 key = dcgm.key_of(labels, family)
                 one = found.get(key)
                 if one is None:
@@ -125,8 +138,14 @@ class Gatherer:
                 memory = memory or name == dcgm.USED
                 if isinstance(name, Metric):
                     one.metrics.add(name)
+        for label, values in sorted(clusters.items()):
+            if len(values) > 1:
+                raise QueryError(
+                    f"the series of GPUs are of several clusters, {label}: {_listed(values)}, and pods of two clusters may have "
+                    f"one name; set --prometheus-label {label}=VALUE to the cluster whose workloads are read"
+                )
         if not any_series:
-            every = [f"{name}{{}}" for name in names]
+            every = [f"{name}{{{self._only.removeprefix(',')}}}" for name in names]
             any_series = bool(self._server.series(every, self._end - self._window, self._end))
         present = {metric for one in found.values() for metric in one.metrics}
         return found, dcgm.missing(present, with_pods=bool(found), any_series=any_series, memory=memory)
@@ -136,20 +155,22 @@ class Gatherer:
     ) -> dict[MeasuredDevice, tuple[int, bool]]:
         """Of devices that several pods had at once: how many, and whether they always had one value."""
         result: dict[MeasuredDevice, tuple[int, bool]] = {}
+        number = Counter(device for device, *_ in {(key.device, key.namespace, key.pod) for key in found})
         for family in {one.family for key, one in found.items() if key.device in devices}:
             ids = sorted(
                 {key.device.uuid for key, one in found.items() if one.family == family and key.device in devices}
             )
 
             def query(batch: Sequence[str], family: PodLabels = family) -> str:
-                return expressions.shared(metric, batch, family, self._window)
+                return expressions.shared(metric, batch, family, self._window, self._only)
 
             stats: dict[MeasuredDevice, dict[str, float]] = {}
             for sample in self._batches(f"sharing of {metric}", ids, _DEVICES, query):
                 device = MeasuredDevice(sample.metric.get("UUID", ""), sample.metric.get("GPU_I_ID", ""))
                 stats.setdefault(device, {})[sample.metric.get(expressions.STAT, "")] = sample.number
             for device, one in stats.items():
-                if one.get("pods", 1) > 1 and one.get("together", 0) >= _TOGETHER:
+                followed = max(1, number.get(device, 1) - 1)
+                if one.get("pods", 1) > 1 and one.get("together", 0) >= _TOGETHER * followed:
                     result[device] = int(one["pods"]), one.get("apart", 0) == 0
         return result
 
@@ -162,7 +183,7 @@ class Gatherer:
                 keys = [key for key, one in found.items() if chosen[key] is metric and one.family == family]
 
                 def query(pods: Pods, metric: Metric = metric, family: PodLabels = family) -> str:
-                    which = expressions.selector(family, pods)
+                    which = expressions.selector(family, pods, self._only)
                     return expressions.compute(metric, which, self._window, self._idle)
 
                 wanted = set(keys)
@@ -176,7 +197,7 @@ class Gatherer:
             keys = [key for key, one in found.items() if one.family == family]
 
             def query(pods: Pods, family: PodLabels = family) -> str:
-                return expressions.memory(expressions.selector(family, pods), self._window)
+                return expressions.memory(expressions.selector(family, pods, self._only), self._window)
 
             result |= self._of_pods("memory", keys, family, query)
         return result
@@ -186,11 +207,29 @@ class Gatherer:
     ) -> dict[Key, dict[str, list[float]]]:
         """The numbers of pods: those of all series of one container on one device, since restarts begin new ones."""
         pods = sorted({(key.namespace, key.pod) for key in keys})
-        result: dict[Key, dict[str, list[float]]] = {}
+        rows: dict[Key, dict[frozenset[tuple[str, str]], dict[str, float]]] = {}
+        wrong: dict[Key, float] = {}
         for sample in self._batches(what, pods, BATCH, query):
-            if dcgm.family_of(sample.metric) == family:
-                stats = result.setdefault(dcgm.key_of(sample.metric, family), {})
-                stats.setdefault(sample.metric.get(expressions.STAT, ""), []).append(sample.number)
+            if dcgm.family_of(sample.metric) != family:
+                continue
+            key, stat = dcgm.key_of(sample.metric, family), sample.metric.get(expressions.STAT, "")
+            if not 0 <= sample.number <= expressions.most_possible(what, stat):
+                wrong[key] = max(sample.number, wrong.get(key, sample.number))
+            labels = frozenset(sample.metric.items() - {(expressions.STAT, stat)})
+            rows.setdefault(key, {}).setdefault(labels, {})[stat] = sample.number
+        for key, value in sorted(wrong.items(), key=str)[:1]:
+            self._unread.append(
+                f"{what} of {key.namespace}/{key.pod} has the value {value:g}, which no GPU can have; usage with such values is "
+                f"not counted ({len(wrong)} {'pod' if len(wrong) == 1 else 'pods'})"
+            )
+        result: dict[Key, dict[str, list[float]]] = {}
+        for key, of_key in rows.items():
+            if key in wrong:
+                continue
+            _count_once(list(of_key.values()))
+            for row in of_key.values():
+                for stat, number in row.items():
+                    result.setdefault(key, {}).setdefault(stat, []).append(number)
         return result
 
     def _batches(
@@ -220,9 +259,26 @@ class Gatherer:
             self._progress.read(what, done, total)
 
 
+def _listed(values: Collection[str]) -> str:
+    """Some of a label's values, for people; one without the label is empty."""
+    listed = ", ".join(f'"{one}"' for one in sorted(values)[:5])
+    return listed if len(values) <= 5 else f"{listed} and more"  # noqa: PLR2004
+
+
 def _metrics(found: Mapping[Key, _Found]) -> list[Metric]:
     present = {metric for one in found.values() for metric in one.metrics}
     return [metric for metric in Metric if metric in present]
+
+
+def _count_once(series: list[dict[str, float]]) -> None:
+    """Let samples that were recorded twice (two scrapes of one exporter) count once: series that overlap have one's points."""
+    counted: list[dict[str, float]] = []
+    for one in sorted(series, key=lambda one: -one.get("points", 0)):
+        first, last = one.get("first", 0), one.get("last", 0)
+        if any(first < other.get("last", 0) and other.get("first", 0) < last for other in counted):
+            one["points"] = 0
+        else:
+            counted.append(one)
 
 
 def _choose(key: Key, one: _Found, sharing: Mapping[str, Mapping[MeasuredDevice, tuple[int, bool]]]) -> Metric | None:

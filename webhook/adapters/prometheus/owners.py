@@ -13,7 +13,9 @@ _ABOVE = {"ReplicaSet": ("kube_replicaset_owner", "replicaset"), "Job": ("kube_j
 Owners = dict[str, tuple[str, str]]
 
 
-def owners(server: PrometheusServer, pods: Iterable[tuple[str, str]], start: float, end: float) -> Owners:
+def owners(
+    server: PrometheusServer, pods: Iterable[tuple[str, str]], start: float, end: float, only: str = ""
+) -> Owners:
     """Return kind and name of the topmost controller of pods, by namespace and name; without those that nothing recorded.
 
     Args:
@@ -21,26 +23,32 @@ def owners(server: PrometheusServer, pods: Iterable[tuple[str, str]], start: flo
         pods: namespace and name of each.
         start: the beginning of the window, in seconds since 1970.
         end: its end.
+        only: more matchers of the series that count, of ``with_labels``.
 
     Raises:
         QueryError: there was no usable answer.
     """
-    found = dict(_recorded(server, "kube_pod_owner", "pod", sorted(set(pods)), (start, end)))
+    found = dict(_recorded(server, "kube_pod_owner", "pod", sorted(set(pods)), (start, end), only))
     for kind, (metric, label) in _ABOVE.items():
         below = {(key.partition("/")[0], name) for key, (of_kind, name) in found.items() if of_kind == kind}
-        above = dict(_recorded(server, metric, label, sorted(below), (start, end)))
+        above = dict(_recorded(server, metric, label, sorted(below), (start, end), only))
         for key, (of_kind, name) in found.items():
             if of_kind == kind:
                 found[key] = above.get(f"{key.partition('/')[0]}/{name}", (kind, name))
     return found
 
 
-def _recorded(
-    server: PrometheusServer, metric: str, label: str, names: Sequence[tuple[str, str]], within: tuple[float, float]
+def _recorded(  # noqa: PLR0913, PLR0917 - which series, of which objects, when
+    server: PrometheusServer,
+    metric: str,
+    label: str,
+    names: Sequence[tuple[str, str]],
+    within: tuple[float, float],
+    only: str,
 ) -> Iterator[tuple[str, tuple[str, str]]]:
     for at in range(0, len(names), _BATCH):
         batch = names[at : at + _BATCH]
-        which = matching("namespace", label, batch)
+        which = matching("namespace", label, batch, only)
         for labels in server.series([f"{metric}{which}"], *within):
             owner = labels.get("owner_kind", _NONE), labels.get("owner_name", _NONE)
             if _NONE not in owner:

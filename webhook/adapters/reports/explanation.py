@@ -54,7 +54,8 @@ def _spelled(form: FormExplanation) -> Iterator[str]:
     if form.unavailable:
         yield from _section("Not available with this configuration", [form.unavailable])
     elif form.resource:
-        yield from _section("In a pod, with this configuration", [form.resource, *form.node_labels])
+        yield from _section("A container requests, with this configuration", [form.resource])
+        yield from _section("The pod selects nodes with", form.node_labels)
     memory = [
         f"{each.gpu}: {each.lowest} MiB"
         + (f" to {each.highest} MiB" if each.highest > each.lowest else "")

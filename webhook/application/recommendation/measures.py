@@ -10,6 +10,7 @@ from webhook.application.recommendation.workloads import Workload
 from webhook.engine.forms import parse
 
 _DAY = 86400.0
+_HOUR = 3600.0
 
 
 class Measures(msgspec.Struct, rename="camel", omit_defaults=True):
@@ -25,7 +26,10 @@ class Measures(msgspec.Struct, rename="camel", omit_defaults=True):
         memory, capacity: the most memory in use on one device, and the device's, in MiB; ``None`` where unknown.
         flat: memory was the same nearly all the time.
         used: how many devices of a pod were in use at once, at most; ``None`` where not all have series.
+        unseen: how many of its pods run for more than an hour and have no sample of the last day.
+        held: the most memory in use on a device that was never used, in MiB.
         model, profile: of the devices; empty where they differ or are unknown.
+        models_differ: the devices are of several models.
         shared_by: how many pods' numbers these are together; 1 if they are the workload's own.
         sharing_unknown: its GPUs are shared, and the numbers may be of other pods too.
     """
@@ -43,8 +47,11 @@ class Measures(msgspec.Struct, rename="camel", omit_defaults=True):
     capacity: float | None = None
     flat: bool = False
     used: int | None = None
+    unseen: int = 0
+    held: float = 0
     model: str = ""
     profile: str = ""
+    models_differ: bool = False
     shared_by: int = 1
     sharing_unknown: bool = False
     memory_shared: bool = False
@@ -80,8 +87,11 @@ def measure(workload: Workload, series: Sequence[Series], usage: Usage, threshol
         capacity=memory.capacity if memory else None,
         flat=memory is not None and (memory.memory_low or 0) >= thresholds.flat_memory * (memory.memory or 0) > 0,
         used=_used(workload, known, thresholds),
+        unseen=_unseen(workload, known, usage),
+        held=max((one.memory or 0 for one in known if not _is_used(one, thresholds)), default=0),
         model=_same(one.model for one in known),
         profile=_same(one.profile for one in known),
+        models_differ=len({one.model for one in known} - {""}) > 1,
         shared_by=max((one.pods for one in of_device), default=1),
         # Without KUBERNETES_VIRTUAL_GPUS, the exporter gives the series of a shared GPU to one of its pods.
         sharing_unknown=is_shared and any(one.pods == 1 for one in known),
@@ -123,11 +133,21 @@ def _used(workload: Workload, series: Sequence[Series], thresholds: Thresholds) 
     devices = {place: {(one.uuid, one.slice): one for one in found} for place, found in by_place.items()}
     if any(len(found) < workload.gpus for found in devices.values()):
         return None
-    used = max(
-        sum(one.most >= thresholds.unused_below or bool(one.engines) for one in found.values())
-        for found in devices.values()
-    )
+    used = max(sum(_is_used(one, thresholds) for one in found.values()) for found in devices.values())
     return min(workload.gpus, used)
+
+
+def _is_used(series: Series, thresholds: Thresholds) -> bool:
+    return series.most >= thresholds.unused_below or bool(series.engines)
+
+
+def _unseen(workload: Workload, series: Iterable[Series], usage: Usage) -> int:
+    """Pods that run and of which nothing is known now: no exporter on their node, or one that has stopped."""
+    seen = {one.pod for one in series if one.last >= usage.end - _DAY}
+    return sum(
+        bool(pod.started) and not pod.over and pod.started < usage.end - _HOUR and pod.name not in seen
+        for pod in workload.pods
+    )
 
 
 def _same(values: Iterable[str]) -> str:

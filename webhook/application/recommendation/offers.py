@@ -1,6 +1,7 @@
 """Offers: which smaller forms the nodes have, each with what a pod gets of a GPU there."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import TypeVar
 
 import msgspec
 
@@ -81,6 +82,9 @@ class SharedForm(msgspec.Struct, frozen=True):
     models: frozenset[str] = frozenset()
 
 
+T = TypeVar("T", Slice, SharedForm)
+
+
 class Offers(msgspec.Struct, frozen=True):
     """What nodes offer below a whole GPU.
 
@@ -156,17 +160,29 @@ def _least(one: Slice, other: Slice) -> Slice:
     return Slice(one.form, min(one.share, other.share), memory, one.models | other.models)
 
 
+def of_model(offered: Offers, model: str, forms: Iterable[T]) -> Iterator[T]:
+    """Yield the forms that a GPU model can be compared with: those of the model, and those of no model that is known.
+
+    Where the model is not known (empty), they are all comparable if the nodes have one model only, or none that is known.
+    """
+    models = frozenset(filter(None, offered.memory)).union(
+        *(each.models for each in offered.slices), *(each.models for each in offered.shared)
+    )
+    for one in forms:
+        if not one.models or (model in one.models if model else len(models) <= 1):
+            yield one
+
+
 def fitting(offered: Offers, model: str, share: float, memory: float) -> Iterator[Slice]:
     """Yield the slices, the smallest first, of the same model, that have this share of compute and this much memory."""
-    for one in offered.slices:
-        comparable = not model or not one.models or model in one.models
-        if comparable and one.share >= share and (one.memory or 0) >= memory:
+    for one in of_model(offered, model, offered.slices):
+        if one.share >= share and (one.memory or 0) >= memory:
             yield one
 
 
 def shared_form(offered: Offers, model: str, *, bursty: bool, gke: bool) -> SharedForm | None:
     """The offered form of sharing of a model that suits best: time-slicing for bursts, MPS for steady use, or what is there."""
     wanted = Sharing.TIME_SLICING if bursty else Sharing.MPS
-    comparable = [one for one in offered.shared if not model or not one.models or model in one.models]
+    comparable = list(of_model(offered, model, offered.shared))
     there = [one for one in comparable if (one.form.platform is Platform.GKE) == gke] or comparable
     return max(there, key=lambda one: (one.form.sharing is wanted, one.form.sharing is Sharing.ANY), default=None)

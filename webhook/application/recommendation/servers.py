@@ -27,7 +27,8 @@ _RESERVES = {
     "Triton": "Triton's backends may reserve memory in advance, as TensorFlow's does",
     "TGI": "text-generation-inference reserves a share of the GPU (--cuda-memory-fraction) whatever it needs",
     "TensorFlow": "TensorFlow reserves nearly all memory unless TF_FORCE_GPU_ALLOW_GROWTH=true",
-    "JAX": "JAX reserves 75 % of the memory unless XLA_PYTHON_CLIENT_PREALLOCATE=false",
+    "JAX": "JAX reserves a share of the memory (XLA_PYTHON_CLIENT_MEM_FRACTION, else 75 %) unless "
+    "XLA_PYTHON_CLIENT_PREALLOCATE=false",
 }
 _SETTINGS = (
     ("--gpu-memory-utilization", "vLLM"),

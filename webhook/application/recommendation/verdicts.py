@@ -11,6 +11,7 @@ from webhook.application.recommendation.offers import (
     SharedForm,
     fitting,
     model_of,
+    of_model,
     share_of,
     shared_form,
 )
@@ -89,7 +90,8 @@ class Case(msgspec.Struct, frozen=True):
     @property
     def unit(self) -> float:
         """The share of a GPU that its numbers are shares of: what was measured on a slice is a share of the slice."""
-        return share_of(self.measures.profile, self.model) if self.measures.profile else 1.0
+        profile = self.measures.profile or self.form.partition
+        return share_of(profile, self.model) if profile else 1.0
 
     @property
     def share(self) -> float:
@@ -102,6 +104,13 @@ class Case(msgspec.Struct, frozen=True):
         return (self.measures.memory or 0) * (1 + self.thresholds.memory_headroom)
 
     @property
+    def comparable(self) -> Offers:
+        """What nodes offer that its numbers can be compared with: nothing, if it ran on several models."""
+        return (
+            msgspec.structs.replace(self.offered, slices=(), shared=()) if self.measures.models_differ else self.offered
+        )
+
+    @property
     def is_bursty(self) -> bool:
         """Whether it uses much of a GPU at times."""
         return self.measures.most * self.unit >= self.thresholds.burst
@@ -109,7 +118,7 @@ class Case(msgspec.Struct, frozen=True):
     @property
     def sharing(self) -> SharedForm | None:
         """The form of sharing that suits it best, of those that are offered, with how many pods share a GPU."""
-        found = shared_form(self.offered, self.model, bursty=self.is_bursty, gke=self.form.platform is Platform.GKE)
+        found = shared_form(self.comparable, self.model, bursty=self.is_bursty, gke=self.form.platform is Platform.GKE)
         usual = int(self.thresholds.clients)
         return msgspec.structs.replace(found, clients=found.clients or usual) if found else None
 
@@ -160,6 +169,8 @@ def _unused(case: Case) -> WorkloadVerdict | None:
     measures = case.measures
     if measures.most >= case.thresholds.unused_below or measures.engines:
         return None
+    if measures.unseen:
+        return _unseen(case, "not used")
     reasons = [f"at most {percent(measures.most)} of the GPU in {measures.days:.0f} days"]
     if measures.shared_by > 1:
         reasons.append(f"device total over {measures.shared_by} pods: none of them used it")
@@ -167,20 +178,36 @@ def _unused(case: Case) -> WorkloadVerdict | None:
         reasons.append(f"it holds {_gib(measures.memory)} of GPU memory all the same")
     if measures.metrics == (Metric.GPU_UTIL,):
         reasons.append("by DCGM_FI_DEV_GPU_UTIL, which is sampled: very short bursts may be missed")
+    if measures.engines is None:
+        reasons.append(
+            "whether it uses the video encoder or decoder is not known: there is no series of DCGM_FI_DEV_ENC_UTIL"
+        )
     reasons.append("scale it to 0, or give its namespace the policy none once nothing in it needs a GPU")
     return WorkloadVerdict(VerdictKind.UNUSED, "none", 0, tuple(reasons))
 
 
+def _unseen(case: Case, seen: str) -> WorkloadVerdict:
+    """The verdict where GPUs are not used as far as is known, and some pods that run are not seen: they may use theirs."""
+    why = (
+        f"{seen} as far as is known; running pods without a sample in the last day: {case.measures.unseen} of "
+        f"{case.workload.running}; is the exporter on their nodes, and scraped?"
+    )
+    return WorkloadVerdict(VerdictKind.UNKNOWN, reasons=(why,))
+
+
 def _of_several(case: Case) -> WorkloadVerdict | None:
-    gpus, used = case.workload.gpus, case.measures.used
+    measures, gpus, used = case.measures, case.workload.gpus, case.measures.used
     if gpus <= 1 or used is None:
         return None
     form = str(case.form) if case.form.partition else case.whole
     if used < gpus:
-        was = "was" if gpus - used == 1 else "were"
-        return WorkloadVerdict(
-            VerdictKind.FEWER, form, used, (f"{gpus - used} of {gpus} GPUs of a pod {was} never used; request {used}",)
-        )
+        never_used = f"{gpus - used} of {gpus} GPUs of a pod {'was' if gpus - used == 1 else 'were'} never used"
+        if measures.unseen:
+            return _unseen(case, never_used)
+        reasons = [f"{never_used}; request {used}"]
+        if measures.held:
+            reasons.append(f"{_gib(measures.held)} of GPU memory is held there; check first that no data is kept there")
+        return WorkloadVerdict(VerdictKind.FEWER, form, used, tuple(reasons))
     return WorkloadVerdict(
         VerdictKind.EXCLUSIVE, form, gpus, (f"all {gpus} GPUs of a pod are used; several GPUs are never shared",)
     )
@@ -214,10 +241,11 @@ def _of_a_device(case: Case) -> WorkloadVerdict | None:
 def _of_one(case: Case) -> WorkloadVerdict:
     """The verdict on a workload with one device of its own that it uses."""
     measures, sharing = case.measures, case.sharing
-    used = f"95 % of the time at most {percent(measures.p95)} of the {'slice' if measures.profile else 'GPU'}"
+    device = "slice" if measures.profile or case.form.partition else "GPU"
+    used = f"95 % of the time at most {percent(measures.p95)} of the {device}"
     clients = sharing.clients if sharing else int(case.thresholds.clients)
     if why_unknown := _memory_unknown(case):
-        largest = max((one.share for one in case.offered.slices if one.share < _FULL), default=0.0)
+        largest = max((one.share for one in case.comparable.slices if one.share < _FULL), default=0.0)
         if case.share > largest and case.share >= 1 / clients:
             reasons = f"{used}: more than any smaller form that is offered has", why_unknown
             return WorkloadVerdict(VerdictKind.EXCLUSIVE, case.whole, 1, reasons)
@@ -231,10 +259,12 @@ def _of_one(case: Case) -> WorkloadVerdict:
     video = (measures.engines or 0) >= case.thresholds.unused_below
     if video:
         why.append("it uses the video encoder or decoder, of which MIG slices have few or none")
-    elif found := next(fitting(case.offered, case.model, case.share, case.need), None):
+    elif found := next(fitting(case.comparable, case.model, case.share, case.need), None):
         why.append(f"{found.form} has {_gib(found.memory or 0)} and {percent(found.share)} of a GPU's compute")
         if found.form.partition == case.form.partition and measures.p95 >= _FILLED:
             why.append("the slice is full at times, so it may need a larger one")
+        elif (most := measures.most * case.unit) > found.share:
+            why.append(f"it uses up to {percent(most)} of a GPU at times, and takes longer then on the slice")
         return WorkloadVerdict(VerdictKind.SLICE, str(found.form), 1, tuple(why))
     own = case.offered.memory.get(case.model) if measures.profile else measures.capacity
     memory = (sharing.memory if sharing else None) or own
@@ -279,8 +309,11 @@ def _why_not_smaller(case: Case, sharing: SharedForm | None, *, video: bool) -> 
             f"it would fit {sharing.form}; sharing isolates neither memory nor faults, so it is recommended only in "
             "namespaces declared trusted (--trusted)"
         )
-    comparable = [one for one in offered.slices if not model or not one.models or model in one.models]
+    comparable = list(of_model(offered, model, offered.slices))
     if video:
+        return
+    if case.measures.models_differ:
+        yield "it ran on several GPU models, so its numbers can't be compared with what a smaller form has"
         return
     if not offered.is_known and not offered.slices:
         yield "which forms nodes offer is not known; name those that count as offered with --offer"
@@ -289,6 +322,8 @@ def _why_not_smaller(case: Case, sharing: SharedForm | None, *, video: bool) -> 
     elif comparable:
         enough = any(one.share >= case.share for one in comparable)
         yield f"no MIG slice that is offered has enough {'memory' if enough else 'compute'} for it"
+    elif offered.slices and not model:
+        yield "its GPU model is not known (label modelName), so compute can't be compared with that of MIG slices"
     elif offered.slices:
         yield f"no node offers MIG slices of {model}, so compute can't be compared"
     else:
