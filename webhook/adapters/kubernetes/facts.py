@@ -18,10 +18,10 @@ from webhook.adapters.kubernetes.nodes import NodeItem
 from webhook.adapters.kubernetes.request import Request, path_of
 from webhook.adapters.kubernetes.retrying import RetryingApi
 from webhook.application.diagnosis.documents import (
-    AdmissionPolicy,
     Budget,
     Deployment,
     EndpointSlice,
+    InTreeDocument,
     Metadata,
     Pod,
     Probed,
@@ -31,6 +31,7 @@ from webhook.application.diagnosis.facts import Attempt, Maybe, Namespaces, Righ
 from webhook.application.diagnosis.namespace_restrictions import ANNOTATIONS
 from webhook.application.diagnosis.ours import MUTATING, VALIDATING
 from webhook.application.diagnosis.webhooks import WebhookConfiguration
+from webhook.application.in_tree_drift import KINDS, InTreeObject
 from webhook.application.limit_ranges import LimitRange
 from webhook.application.quotas import Quota
 from webhook.engine.fleet.shapes import GpuNode
@@ -40,10 +41,6 @@ T = TypeVar("T")
 
 _REGISTRATION = "admissionregistration.k8s.io"
 _PLURALS = {MUTATING: "mutatingwebhookconfigurations", VALIDATING: "validatingwebhookconfigurations"}
-_POLICIES = {
-    "MutatingAdmissionPolicy": "mutatingadmissionpolicies",
-    "ValidatingAdmissionPolicy": "validatingadmissionpolicies",
-}
 _VERSION = re.compile(r"v?(\d+)\.(\d+)")
 
 
@@ -100,14 +97,14 @@ class FactReader:
         """Everyone's mutating webhook configurations."""
         return self._list(Page[WebhookConfiguration], _REGISTRATION, "v1", _PLURALS[MUTATING])
 
-    def admission_policies(self) -> Maybe[dict[str, list[AdmissionPolicy]]]:
-        """Everyone's admission policies, by kind."""
-        found: dict[str, list[AdmissionPolicy]] = {}
-        for kind, plural in _POLICIES.items():
-            listed = self._list(Page[AdmissionPolicy], _REGISTRATION, "v1", plural)
+    def in_tree(self) -> Maybe[list[InTreeObject]]:
+        """Our admission policies and their bindings."""
+        found: list[InTreeObject] = []
+        for kind, plural in KINDS.items():
+            listed = self._list(Page[InTreeDocument], _REGISTRATION, "v1", plural)
             if isinstance(listed, Unread):
                 return listed
-            found[kind] = listed
+            found += [InTreeObject(kind, one.metadata.name, one.enforces, one.spec) for one in listed if one.enforces]
         return found
 
     def service(self, namespace: str, name: str) -> Maybe[Service | None]:

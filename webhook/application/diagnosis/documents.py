@@ -188,8 +188,8 @@ class Probed(msgspec.Struct):
     metadata: ProbedMetadata
 
 
-class AdmissionPolicy(msgspec.Struct):
-    """A MutatingAdmissionPolicy or a ValidatingAdmissionPolicy, whose specs are compared."""
+class InTreeDocument(msgspec.Struct):
+    """A MutatingAdmissionPolicy, a ValidatingAdmissionPolicy, or a binding of one, whose specs are compared."""
 
     metadata: Metadata
     spec: dict[str, Any]

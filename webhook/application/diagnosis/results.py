@@ -10,7 +10,8 @@ class Status(StrEnum):
     """The result of a check.
 
     ``unknown`` and ``skipped`` are neither good nor bad. The one was not made, because something could not be read; the other
-    because the API server does not have the kind that it is about, as where Kueue is not installed.
+    because the API server does not have the kind that it is about, as where Kueue is not installed, or because it is of webhooks
+    and replicas, and the API server decides alone.
     """
 
     OK = "ok"
