@@ -5,6 +5,7 @@ Reviews of access and dry runs are POST requests that store nothing.
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial
 from itertools import chain
 from typing import TypeVar
 
@@ -13,6 +14,7 @@ import msgspec
 from webhook.adapters.kubernetes import nodes
 from webhook.adapters.kubernetes.documents import decode
 from webhook.adapters.kubernetes.errors import ApiError, Fault
+from webhook.adapters.kubernetes.in_tree import objects_of
 from webhook.adapters.kubernetes.lists import Lister, Page, Progress
 from webhook.adapters.kubernetes.nodes import NodeItem
 from webhook.adapters.kubernetes.request import Request, path_of
@@ -21,7 +23,6 @@ from webhook.application.diagnosis.documents import (
     Budget,
     Deployment,
     EndpointSlice,
-    InTreeDocument,
     Metadata,
     Pod,
     Probed,
@@ -101,10 +102,11 @@ class FactReader:
         """Our admission policies and their bindings."""
         found: list[InTreeObject] = []
         for kind, plural in KINDS.items():
-            listed = self._list(Page[InTreeDocument], _REGISTRATION, "v1", plural)
+            right = str(Right("list", plural, _REGISTRATION))
+            listed = self._try(right, partial(objects_of, self._lister, kind))
             if isinstance(listed, Unread):
                 return listed
-            found += [InTreeObject(kind, one.metadata.name, one.enforces, one.spec) for one in listed if one.enforces]
+            found += listed
         return found
 
     def service(self, namespace: str, name: str) -> Maybe[Service | None]:
