@@ -19,7 +19,7 @@ KINDS = {
 """The kinds that a configuration is compiled to, with their plurals."""
 _BINDINGS = tuple(kind for kind in KINDS if kind.endswith("Binding"))
 # What the API server adds to a manifest that does not say it.
-_DEFAULTS = (None, {}, [], "", "*", "Equivalent", "Fail", "Never")
+_DEFAULTS: tuple[Any, ...] = (None, {}, [], "", "*", "Equivalent", "Fail", "Never")
 _LEFT = {(key, "DoesNotExist", ()) for key in (WARN, AUDIT)}
 
 

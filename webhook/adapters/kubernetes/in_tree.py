@@ -32,4 +32,4 @@ def objects_of(lister: Lister, kind: str) -> list[InTreeObject]:
         return InTreeObject(kind, item.metadata.name, policy, item.spec) if policy else None
 
     path = path_of("apis", "admissionregistration.k8s.io", "v1", KINDS[kind])
-    return [each for each in lister.all(KINDS[kind], path, Page[_Document], ours) if each]
+    return lister.all(KINDS[kind], path, Page[_Document], ours)
