@@ -16,6 +16,7 @@ from tests.e2e.release import Release
 from tests.e2e.running import Running, is_forgotten
 from tests.e2e.stream import PodStream
 from tests.e2e.telling import tell
+from tests.e2e.test_doctor import doctor, seen, troubles
 from webhook.application.certificates.tokens import path_of
 
 pytestmark = pytest.mark.e2e
@@ -86,6 +87,8 @@ def test_no_pod_is_lost_or_undecided_on_the_way_to_the_api_server_and_back(
                 found = [line for line in metrics.splitlines() if line.startswith(f"apiserver_{kind}_admission_policy")]
                 assert series in metrics, f"the dashboard and the alert go by it: {found[:9]}"
 
+        wait_for("doctor to find all well", lambda: all_is_well(bare))
+
         release.upgrade(BOTH)
         assert leaves_out(bare), "else the common case would depend on replicas that are not there yet"
         relayed.wait_until_serving(relayed.start_replica())
@@ -102,6 +105,14 @@ def test_no_pod_is_lost_or_undecided_on_the_way_to_the_api_server_and_back(
     assert common.failures == [], common.report()
     assert {attempt.asks for attempt in common.attempts} == {SHARED}, common.report()
     wait_for("the API server to forget all of it", lambda: is_forgotten(bare))
+
+
+def all_is_well(control_plane: ControlPlane) -> bool:
+    """Whether doctor finds that the API server decides by the configuration, and skips what is not installed."""
+    code, found = doctor(control_plane)
+    statuses = {name: {line["status"] for line in found[name]} for name in ("in-tree", "webhooks", "replicas")}
+    tell(f"doctor: {code}, {troubles(found)}, {seen(found, 'in-tree')}")
+    return code == 0 and statuses == {"in-tree": {"ok"}, "webhooks": {"skipped"}, "replicas": {"skipped"}}
 
 
 def decided_by_webhooks(stream: PodStream) -> None:

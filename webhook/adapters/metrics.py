@@ -107,6 +107,10 @@ class Metrics:
             "GPUs, shared slots or MIG slices that pods without a node request, by form.",
             ["form"],
         )
+        self._in_tree_outdated = gauge(
+            "gpuwarden_in_tree_outdated",
+            "1 if the admission policies in the API server differ from the configuration in use; NaN while that is not known.",
+        )
         self._requested = counter(
             "gpuwarden_requested_gpus_total",
             "GPUs, shared slots or MIG slices that admitted pods request, by form.",
@@ -230,6 +234,10 @@ class Metrics:
         """Whether nodes offer what policies make of plain requests."""
         values = {(self._policies.name(policy.name), str(form)): int(there) for (policy, form), there in forms.items()}
         _replace(self._policy_offered, values)
+
+    def in_tree_outdated(self, outdated: bool | None) -> None:  # noqa: FBT001 - the gauge's value
+        """Set whether admission policies differ from the configuration; ``None`` while that is not known."""
+        self._in_tree_outdated.set(float("nan") if outdated is None else outdated)
 
     def node_watch_failed(self, fault: str) -> None:
         """A list or watch of nodes failed."""

@@ -36,7 +36,7 @@ BUILT_IN = ("exclusive", "shared", "time-slicing", "mps", "none", ANY)
 _POD_RULES = [
     {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"], "scope": "Namespaced"}
 ]
-_NAMESPACE_NAME = "kubernetes.io/metadata.name"
+NAMESPACE_NAME = "kubernetes.io/metadata.name"
 
 
 class LeftToWebhooks(msgspec.Struct, frozen=True):
@@ -230,7 +230,7 @@ def namespace_selectors(policy: str, exemptions: Exemptions, *, is_default: bool
     """
     others: list[Json] = [] if alone else [{"key": key, "operator": "DoesNotExist"} for key in (WARN, AUDIT)]
     if exemptions.namespaces:
-        others.append({"key": _NAMESPACE_NAME, "operator": "NotIn", "values": sorted(exemptions.namespaces)})
+        others.append({"key": NAMESPACE_NAME, "operator": "NotIn", "values": sorted(exemptions.namespaces)})
     selectors = {"": {"matchExpressions": [{"key": ENFORCE, "operator": "In", "values": [policy]}, *others]}}
     if is_default:
         unlabelled = {"key": ENFORCE, "operator": "DoesNotExist"}

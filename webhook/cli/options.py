@@ -58,6 +58,13 @@ class Options:
             help="List all pods every five minutes, for the metrics of GPUs that pods hold and wait for.",
         ),
     ] = True
+    watch_in_tree: Annotated[
+        bool,
+        typer.Option(
+            "--watch-in-tree",
+            help="List gpuwarden's admission policies every minute, and report those that differ from the configuration.",
+        ),
+    ] = False
     node_selector: Annotated[
         list[str] | None,
         typer.Option(

@@ -52,6 +52,7 @@ from webhook.application.namespace_labels import NamespaceLabelling
 from webhook.cli.admission_port import admission_limiter, client_authorities, operations_limiter
 from webhook.cli.certificate_source import certificate_source, now
 from webhook.cli.fleet_source import WatchedFleet
+from webhook.cli.in_tree_source import InTreeWatch
 from webhook.cli.namespace_source import ClusterSource, FileSource, NamespaceSource
 from webhook.cli.options import Options, StartError
 from webhook.cli.reloading import Reload
@@ -110,6 +111,7 @@ class Server:
         namespaces = self._namespaces.namespaces
         self._nodes = self._watched_fleet(api)
         nodes = self._nodes or NoFleet()
+        self._in_tree = self._in_tree_watch(api)
         self._admission = Admission(Configuration(), namespaces, recorder, self._namespaces.claims, nodes)
         advising = Advising(self._current, namespaces, recorder, nodes)
         claiming = ClaimAdmission(self._current, namespaces, recorder, nodes)
@@ -165,6 +167,8 @@ class Server:
             polls.append(self._nodes.poll)
             if self._options.count_pods:
                 polls.append(self._nodes.count_pods)
+        if self._in_tree:
+            polls.append(self._in_tree.poll)
         for poll in polls:
             # One that waits for an API server keeps neither the others waiting nor, as a daemon, the process alive.
             threading.Thread(target=self._poll_forever, args=(poll,), name="poll", daemon=True).start()
@@ -186,7 +190,8 @@ class Server:
         """Return the answer of ``/readyz``, part by part."""
         files = [file.part() for file in (self._configuration, self._clients) if file]
         nodes = [self._nodes.part()] if self._nodes else []
-        return [self._serving_part(), *files, self._namespaces.part(), *nodes, *self._certificates.parts()]
+        in_tree = [self._in_tree.part()] if self._in_tree else []
+        return [self._serving_part(), *files, self._namespaces.part(), *nodes, *in_tree, *self._certificates.parts()]
 
     def _exposition(self) -> bytes:
         """Return the answer of ``/metrics``: readiness is checked when it is asked for, as ``/readyz`` does."""
@@ -206,6 +211,12 @@ class Server:
         if not isinstance(self._namespaces, ClusterSource) or not self._options.watch_nodes:
             return None
         return WatchedFleet(api(), self._metrics, self._current, self._namespaces.labels, self._options.node_selector)
+
+    def _in_tree_watch(self, api: Callable[[], ApiServer]) -> InTreeWatch | None:
+        """The admission policies of the cluster that the namespaces are of, if they are to be compared."""
+        if not isinstance(self._namespaces, ClusterSource) or not self._options.watch_in_tree:
+            return None
+        return InTreeWatch(api(), self._metrics, self._current)
 
     def _serving_part(self) -> ReadinessPart:
         ready = self._port.started and not self._port.draining

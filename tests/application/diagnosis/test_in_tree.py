@@ -4,35 +4,49 @@ import dataclasses
 from collections.abc import Callable
 from copy import deepcopy
 
-import msgspec
 import pytest
 
 from tests.application.diagnosis.world import Json, configured, healthy, results, the_result
-from webhook.application.diagnosis.documents import AdmissionPolicy
+from webhook.application.diagnosis.diagnose import diagnose
 from webhook.application.diagnosis.facts import Facts
 from webhook.application.diagnosis.results import CheckStatus
-from webhook.application.in_tree import compiled
-
-KINDS = ("MutatingAdmissionPolicy", "ValidatingAdmissionPolicy")
+from webhook.application.in_tree import ANNOTATION, compiled
+from webhook.application.in_tree_drift import InTreeObject
 
 
 def installed(change: Callable[[list[Json]], object] = lambda _: None, *, alone: bool = False) -> Facts:
     """A healthy cluster with the admission policies of its configuration, which a test changes."""
-    made = compiled(configured(), ["mig-1g.5gb"], deny_others=alone).objects
-    objects = [deepcopy(each) for each in made if each["kind"] in KINDS]
-    for each in objects:
-        each["spec"]["matchConstraints"]["objectSelector"] = {}  # a default of the API server's
+    objects = [deepcopy(each) for each in compiled(configured(), ["mig-1g.5gb"], deny_others=alone).objects]
+    for each in objects:  # defaults of the API server's
+        part = "matchResources" if each["kind"].endswith("Binding") else "matchConstraints"
+        each["spec"][part]["objectSelector"] = {}
     change(objects)
-    by_kind = {
-        kind: [msgspec.convert(each, AdmissionPolicy) for each in objects if each["kind"] == kind] for kind in KINDS
-    }
-    return healthy(in_tree=by_kind)
+    ours = [
+        InTreeObject(each["kind"], each["metadata"]["name"], each["metadata"]["annotations"][ANNOTATION], each["spec"])
+        for each in objects
+    ]
+    return healthy(in_tree=ours)
+
+
+def apart(facts: Facts) -> Facts:
+    """The same without webhooks and replicas."""
+    return dataclasses.replace(facts, mutating=None, validating=None, deployment=None, pods=[], budgets=[], contacts=[])
+
+
+def named(objects: list[Json], kind: str, name: str = "gpuwarden-shared") -> Json:
+    (found,) = [each for each in objects if (each["kind"], each["metadata"]["name"]) == (kind, name)]
+    return found
+
+
+def expressions(objects: list[Json]) -> list[Json]:
+    """The namespaces of the binding that rewrites for ``shared``."""
+    selector = named(objects, "MutatingAdmissionPolicyBinding")["spec"]["matchResources"]["namespaceSelector"]
+    found: list[Json] = selector["matchExpressions"]
+    return found
 
 
 def test_without_admission_policies_of_ours_all_is_well() -> None:
     assert the_result(healthy(), "in-tree").seen.startswith("the webhooks decide every pod")
-    others = msgspec.convert({"metadata": {"name": "x"}, "spec": {}}, AdmissionPolicy)
-    assert the_result(healthy(in_tree={KINDS[0]: [others]}), "in-tree").status is CheckStatus.OK
 
 
 def test_who_decides_is_said() -> None:
@@ -40,26 +54,82 @@ def test_who_decides_is_said() -> None:
     assert together.status is CheckStatus.OK
     assert "mps" in together.seen
     assert together.seen.endswith("the webhooks decide all other pods")
-    alone = dataclasses.replace(installed(alone=True), mutating=None, validating=None)
-    assert the_result(alone, "in-tree").seen.endswith("no webhook decides the other pods")
+    for alone in (True, False):
+        assert the_result(apart(installed(alone=alone)), "in-tree").seen.endswith("no webhook decides the other pods")
+
+
+def test_namespaces_that_only_the_chart_leaves_out_are_no_difference() -> None:
+    without = {"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": ["kube-system"]}
+    assert (
+        the_result(installed(lambda objects: expressions(objects).append(without)), "in-tree").status is CheckStatus.OK
+    )
+
+
+def test_alone_in_the_api_server_checks_of_webhooks_and_replicas_are_skipped() -> None:
+    found = {result.check: result for result in diagnose(apart(installed()))}
+    assert {result.status for result in found.values()} == {CheckStatus.OK, CheckStatus.SKIPPED}, found
+    skipped = {name for name, result in found.items() if "the API server decides alone" in result.seen}
+    assert skipped >= {"webhooks", "replicas", "spread", "disruption-budget", "trust", "rights", "callers"}
+    assert skipped.isdisjoint({"in-tree", "configuration", "labels", "nodes", "quotas", "kubernetes"})
+
+
+@pytest.mark.parametrize("part", ["mutating", "validating", "deployment"])
+def test_a_part_of_the_webhooks_that_is_left_is_checked(part: str) -> None:
+    """Whoever deletes the rest by mistake is told."""
+    facts = installed()
+    left = dataclasses.replace(apart(facts), **{part: getattr(facts, part)})
+    assert the_result(left, "disruption-budget").status is not CheckStatus.SKIPPED
+    assert CheckStatus.FAIL in {result.status for result in diagnose(left)}
+
+
+def test_nothing_is_skipped_where_nothing_decides() -> None:
+    facts = apart(healthy())
+    assert {result.status for result in results(facts, "webhooks")} == {CheckStatus.FAIL}
 
 
 def other_text(objects: list[Json]) -> None:
-    objects[0]["spec"]["variables"][0]["expression"] = "1"
+    named(objects, "MutatingAdmissionPolicy")["spec"]["variables"][0]["expression"] = "1"
 
 
-def other_order(objects: list[Json]) -> None:
-    objects[0]["spec"]["variables"].pop()
+def other_number(objects: list[Json]) -> None:
+    named(objects, "MutatingAdmissionPolicy")["spec"]["variables"].pop()
+
+
+def other_pods(objects: list[Json]) -> None:
+    resources = named(objects, "MutatingAdmissionPolicyBinding")["spec"]["matchResources"]
+    resources["objectSelector"] = {"matchLabels": {"a": "b"}}
+
+
+def recorded_only(objects: list[Json]) -> None:
+    named(objects, "ValidatingAdmissionPolicyBinding")["spec"]["validationActions"] = ["Audit"]
+
+
+def removed(kind: str) -> Callable[[list[Json]], object]:
+    return lambda objects: objects.remove(named(objects, kind))
 
 
 @pytest.mark.parametrize(
     ("change", "seen"),
     [
         (other_text, "MutatingAdmissionPolicy gpuwarden-shared differs from what the configuration compiles to"),
-        (other_order, "MutatingAdmissionPolicy gpuwarden-shared differs from what the configuration compiles to"),
-        (lambda objects: objects.pop(0), "there is no MutatingAdmissionPolicy gpuwarden-shared"),
+        (other_number, "MutatingAdmissionPolicy gpuwarden-shared differs from what the configuration compiles to"),
+        (other_pods, "MutatingAdmissionPolicyBinding gpuwarden-shared differs from what the configuration compiles to"),
         (
-            lambda objects: objects[0]["metadata"].update(name="gpuwarden-old"),
+            lambda objects: expressions(objects).pop(),
+            "MutatingAdmissionPolicyBinding gpuwarden-shared differs from what the configuration compiles to",
+        ),
+        (
+            lambda objects: expressions(objects)[0].update(values=["mps"]),
+            "MutatingAdmissionPolicyBinding gpuwarden-shared differs from what the configuration compiles to",
+        ),
+        (
+            recorded_only,
+            "ValidatingAdmissionPolicyBinding gpuwarden-shared differs from what the configuration compiles to",
+        ),
+        (removed("MutatingAdmissionPolicy"), "MutatingAdmissionPolicy gpuwarden-shared is missing"),
+        (removed("ValidatingAdmissionPolicyBinding"), "ValidatingAdmissionPolicyBinding gpuwarden-shared is missing"),
+        (
+            lambda objects: named(objects, "MutatingAdmissionPolicy")["metadata"].update(name="gpuwarden-old"),
             "MutatingAdmissionPolicy gpuwarden-old is not made from the configuration",
         ),
     ],

@@ -190,6 +190,15 @@ def test_rights_that_only_what_is_said_of_nodes_needs_are_warned_of(resource: st
     assert complete([result])
 
 
+def test_admission_policies_are_read_only_where_there_are_some() -> None:
+    assert not [right for right in needed(with_arguments("serve"), NAMESPACE) if "policies" in right.resource]
+    asked = needed(with_arguments("serve", "--watch-in-tree"), NAMESPACE)
+    rights = {right: "policies" not in right.resource for right in asked}
+    (result,) = results(healthy(rights=rights), "rights")
+    assert (result.status, "list mutatingadmissionpolicies" in result.seen) == (CheckStatus.WARN, True)
+    assert "gpuwarden_in_tree_outdated" in result.means
+
+
 def test_nodes_that_are_not_watched_need_no_rights() -> None:
     asked = needed(with_arguments("serve", "--no-watch-nodes"), NAMESPACE)
     assert not {"nodes", "deviceclasses", "resourceslices"} & {right.resource for right in asked}

@@ -5,6 +5,7 @@ Reviews of access and dry runs are POST requests that store nothing.
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial
 from itertools import chain
 from typing import TypeVar
 
@@ -13,12 +14,12 @@ import msgspec
 from webhook.adapters.kubernetes import nodes
 from webhook.adapters.kubernetes.documents import decode
 from webhook.adapters.kubernetes.errors import ApiError, Fault
+from webhook.adapters.kubernetes.in_tree import objects_of
 from webhook.adapters.kubernetes.lists import Lister, Page, Progress
 from webhook.adapters.kubernetes.nodes import NodeItem
 from webhook.adapters.kubernetes.request import ApiRequest, object_path, path_of
 from webhook.adapters.kubernetes.retrying import RetryingApi
 from webhook.application.diagnosis.documents import (
-    AdmissionPolicy,
     Budget,
     Deployment,
     EndpointSlice,
@@ -31,6 +32,7 @@ from webhook.application.diagnosis.facts import Attempt, Maybe, NamespaceFacts, 
 from webhook.application.diagnosis.namespace_restrictions import ANNOTATIONS
 from webhook.application.diagnosis.ours import MUTATING, VALIDATING
 from webhook.application.diagnosis.webhooks import WebhookConfiguration
+from webhook.application.in_tree_drift import KINDS, InTreeObject
 from webhook.application.limit_ranges import LimitRange
 from webhook.application.quotas import Quota
 from webhook.engine.fleet.shapes import GpuNode
@@ -40,10 +42,6 @@ T = TypeVar("T")
 
 _REGISTRATION = "admissionregistration.k8s.io"
 _PLURALS = {MUTATING: "mutatingwebhookconfigurations", VALIDATING: "validatingwebhookconfigurations"}
-_POLICIES = {
-    "MutatingAdmissionPolicy": "mutatingadmissionpolicies",
-    "ValidatingAdmissionPolicy": "validatingadmissionpolicies",
-}
 _VERSION = re.compile(r"v?(\d+)\.(\d+)")
 
 
@@ -100,14 +98,15 @@ class FactReader:
         """Everyone's mutating webhook configurations."""
         return self._list(Page[WebhookConfiguration], _REGISTRATION, "v1", _PLURALS[MUTATING])
 
-    def admission_policies(self) -> Maybe[dict[str, list[AdmissionPolicy]]]:
-        """Everyone's admission policies, by kind."""
-        found: dict[str, list[AdmissionPolicy]] = {}
-        for kind, plural in _POLICIES.items():
-            listed = self._list(Page[AdmissionPolicy], _REGISTRATION, "v1", plural)
+    def in_tree(self) -> Maybe[list[InTreeObject]]:
+        """Our admission policies and their bindings."""
+        found: list[InTreeObject] = []
+        for kind, plural in KINDS.items():
+            right = str(Right("list", plural, _REGISTRATION))
+            listed = self._try(right, partial(objects_of, self._lister, kind))
             if isinstance(listed, Unread):
                 return listed
-            found[kind] = listed
+            found += listed
         return found
 
     def service(self, namespace: str, name: str) -> Maybe[Service | None]:

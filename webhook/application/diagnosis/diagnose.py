@@ -36,55 +36,75 @@ from webhook.application.diagnosis.results import CheckOutcome, Result, skipped,
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A check: its id, the fact that holds where all is well, and how it judges the facts."""
+    """A check: its id, the fact that holds where all is well, and how it judges the facts.
+
+    ``in_tree``: whether it is made where the API server decides alone, without webhooks and replicas.
+    """
 
     id: str
     about: str
     judge: Callable[[Facts], list[CheckOutcome]]
+    in_tree: bool = True
 
 
 CHECKS = (
     Check("kubernetes", "the API server has all that gpuwarden uses", server.version),
-    Check("webhooks", "the API server calls gpuwarden for pods", registration.present),
-    Check("rules", "new pods are sent to gpuwarden, and nothing that it must not change", registration.rules),
+    Check("webhooks", "the API server calls gpuwarden for pods", registration.present, in_tree=False),
+    Check(
+        "rules",
+        "new pods are sent to gpuwarden, and nothing that it must not change",
+        registration.rules,
+        in_tree=False,
+    ),
     Check(
         "calls",
         "calls are short, have no side effects, and are repeated when another webhook changes the pod",
         registration.calls,
+        in_tree=False,
     ),
     Check(
         "failure-policies",
         "the failure policies deny what they should while no replica answers, and nothing else",
         failure_policies.failure_policies,
+        in_tree=False,
     ),
     Check(
         "exclusions",
         f"pods of gpuwarden and of {KUBE_SYSTEM} can be created while gpuwarden is down",
         failure_policies.exclusions,
+        in_tree=False,
     ),
     Check(
         "guard",
         "pods that reach GPUs without requesting them are denied whether gpuwarden answers or not",
         guard.guard,
+        in_tree=False,
     ),
-    Check("match-conditions", "pods without GPUs never depend on gpuwarden", registration.match_conditions),
+    Check(
+        "match-conditions", "pods without GPUs never depend on gpuwarden", registration.match_conditions, in_tree=False
+    ),
     Check("in-tree", "admission policies are those of the configuration", in_tree.same),
-    Check("other-webhooks", "no other webhook changes pods after gpuwarden", other_webhooks.others),
-    Check("endpoints", "the API server's calls reach a replica", serving.service),
-    Check("ca-bundles", "every webhook has a valid CA in its caBundle", serving.bundles),
-    Check("trust", "the API server trusts the serving certificate, for the name that it calls", serving.trust),
-    Check("expiry", "certificates are renewed in time", serving.expiry),
-    Check("path-tokens", "the replicas admit the paths that the webhooks call", callers.tokens),
-    Check("callers", "a stranger who only reaches the port gets no answer", callers.strangers),
-    Check("replicas", "a replica answers while another one restarts", replicas.deployed),
-    Check("spread", "gpuwarden keeps answering when one node fails", replicas.spread),
-    Check("disruption-budget", "gpuwarden keeps answering while nodes are drained", replicas.budget),
-    Check("rights", "gpuwarden's ServiceAccount has the permissions that it needs", rights.granted),
+    Check("other-webhooks", "no other webhook changes pods after gpuwarden", other_webhooks.others, in_tree=False),
+    Check("endpoints", "the API server's calls reach a replica", serving.service, in_tree=False),
+    Check("ca-bundles", "every webhook has a valid CA in its caBundle", serving.bundles, in_tree=False),
+    Check(
+        "trust",
+        "the API server trusts the serving certificate, for the name that it calls",
+        serving.trust,
+        in_tree=False,
+    ),
+    Check("expiry", "certificates are renewed in time", serving.expiry, in_tree=False),
+    Check("path-tokens", "the replicas admit the paths that the webhooks call", callers.tokens, in_tree=False),
+    Check("callers", "a stranger who only reaches the port gets no answer", callers.strangers, in_tree=False),
+    Check("replicas", "a replica answers while another one restarts", replicas.deployed, in_tree=False),
+    Check("spread", "gpuwarden keeps answering when one node fails", replicas.spread, in_tree=False),
+    Check("disruption-budget", "gpuwarden keeps answering while nodes are drained", replicas.budget, in_tree=False),
+    Check("rights", "gpuwarden's ServiceAccount has the permissions that it needs", rights.granted, in_tree=False),
     Check("configuration", "the configuration is valid", policies.configuration),
     Check("labels", "every policy label names a policy, and none is mistyped", policies.labels),
     Check("label-effects", "every policy label has an effect", policies.effects),
     Check("nodes", "nodes offer what rewritten pods request", nodes.offered),
-    Check("node-selectors", "gpuwarden sees every node with GPUs", node_selectors.selected),
+    Check("node-selectors", "gpuwarden sees every node with GPUs", node_selectors.selected, in_tree=False),
     Check("rename-by-default", "renameByDefault matches the nodes", nodes.renaming),
     Check("mig-strategy", "migStrategy matches the nodes", mig.strategy),
     Check(
@@ -125,6 +145,8 @@ def _results(check: Check, facts: Facts) -> Iterator[Result]:
 
 
 def _verdicts(check: Check, facts: Facts) -> list[CheckOutcome]:
+    if not check.in_tree and in_tree.decides_alone(facts):
+        return [in_tree.not_of_webhooks()]
     try:
         return check.judge(facts)
     except UnreadError as error:

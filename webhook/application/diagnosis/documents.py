@@ -1,11 +1,8 @@
 """The fields of the API's objects that a diagnosis reads, by their own names; everything else is skipped."""
 
-from typing import Any
-
 import msgspec
 
 from webhook.application.diagnosis.selectors import Selector
-from webhook.application.in_tree import ANNOTATION
 
 Strings = dict[str, str] | None
 
@@ -186,15 +183,3 @@ class Probed(msgspec.Struct):
     """A pod as a dry run would have created it."""
 
     metadata: ProbedMetadata
-
-
-class AdmissionPolicy(msgspec.Struct):
-    """A MutatingAdmissionPolicy or a ValidatingAdmissionPolicy, whose specs are compared."""
-
-    metadata: Metadata
-    spec: dict[str, Any]
-
-    @property
-    def enforces(self) -> str | None:
-        """The policy of gpuwarden that it is made from; ``None`` for those of others."""
-        return (self.metadata.annotations or {}).get(ANNOTATION)

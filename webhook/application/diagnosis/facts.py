@@ -9,7 +9,6 @@ from cryptography import x509
 
 from webhook.application.configuration import Configuration
 from webhook.application.diagnosis.documents import (
-    AdmissionPolicy,
     Budget,
     Deployment,
     EndpointSlice,
@@ -26,6 +25,7 @@ from webhook.application.diagnosis.neighbours import (
     Program,
 )
 from webhook.application.diagnosis.webhooks import WebhookConfiguration
+from webhook.application.in_tree_drift import InTreeObject
 from webhook.application.limit_ranges import LimitRange
 from webhook.application.plugin_configuration import PluginFile
 from webhook.application.quotas import Quota
@@ -235,7 +235,7 @@ class Facts:
         selected_nodes: the names of the nodes that the node selectors of gpuwarden select.
         classes: the resources that DeviceClasses offer.
         neighbours: what else knows GPUs by name.
-        in_tree: everyone's MutatingAdmissionPolicies and ValidatingAdmissionPolicies, by kind; none before Kubernetes 1.36.
+        in_tree: our admission policies and their bindings; none before Kubernetes 1.36.
     """
 
     now: datetime
@@ -261,7 +261,7 @@ class Facts:
     selected_nodes: Maybe[frozenset[str]] = frozenset()
     classes: Maybe[frozenset[str]] = frozenset()
     neighbours: Neighbours = field(default_factory=Neighbours)
-    in_tree: Maybe[Mapping[str, Sequence[AdmissionPolicy]]] = field(default_factory=dict)
+    in_tree: Maybe[Sequence[InTreeObject]] = ()
 
     def usable_configuration(self) -> Configuration:
         """The configuration.

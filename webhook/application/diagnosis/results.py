@@ -10,7 +10,7 @@ class CheckStatus(StrEnum):
     """The result of a check.
 
     ``unknown`` and ``skipped`` are neither good nor bad. An unknown check could not be made, because something could not be
-    read. A skipped one does not apply, because the API server does not have its kind (Kueue is not installed).
+    read. A skipped one does not apply, because the API server does not have its kind (Kueue is not installed), or decides alone.
     """
 
     OK = "ok"

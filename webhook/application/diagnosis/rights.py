@@ -4,6 +4,7 @@ from webhook.application.claims import GROUP, PLURALS
 from webhook.application.diagnosis.documents import Deployment
 from webhook.application.diagnosis.facts import Facts, Right, known
 from webhook.application.diagnosis.results import CheckOutcome, fail, ok, warn
+from webhook.application.in_tree_drift import KINDS
 from webhook.application.workload_kinds import PREVIEWED
 
 _REGISTRATION, _RBAC = "admissionregistration.k8s.io", "rbac.authorization.k8s.io"
@@ -11,6 +12,7 @@ _REGISTRATION, _RBAC = "admissionregistration.k8s.io", "rbac.authorization.k8s.i
 _PREVIEWED = (("", "limitranges"), ("", "resourcequotas"), *((kind.group, kind.plural) for kind in PREVIEWED))
 _NODES = (Right("list", "nodes"), Right("watch", "nodes"))
 _CLASSES = (Right("list", "deviceclasses", GROUP), Right("list", "resourceslices", GROUP))
+_IN_TREE = tuple(Right("list", plural, _REGISTRATION) for plural in KINDS.values())
 _CONFIGURATIONS = ("mutatingwebhookconfigurations", "validatingwebhookconfigurations")
 
 
@@ -29,6 +31,7 @@ def needed(deployment: Deployment, namespace: str) -> list[Right]:
         rights += [Right(verb, "namespaces") for verb in ("get", "list", "watch")]
         rights += [Right("get", plural, GROUP) for plural in PLURALS.values()]
         rights += [Right("list", resource, group) for group, resource in _PREVIEWED]
+        rights += _IN_TREE if deployment.option("--watch-in-tree") is not None else ()
         rights += (*_NODES, *_CLASSES) if deployment.option("--no-watch-nodes") is None else ()
     manages = deployment.option("--manage-certificates") is not None
     writes = manages or deployment.option("--ca-bundle-file") is not None
@@ -78,14 +81,18 @@ def granted(facts: Facts) -> list[CheckOutcome]:
     if previewed:
         effect = "changing a namespace label gives no warning about its effect on workloads; everything else works"
         found.append(warn(*_told(user, previewed, effect)))
-    for of_nodes, effect in (
+    for rights_of_one, effect in (
         (_NODES, "pods that no node can run are not reported, and prefer: offered gives the first form"),
         (
             _CLASSES,
             "what DeviceClasses offer is not known: pods that use it may be reported, and notOffered: deny only warns",
         ),
+        (
+            _IN_TREE,
+            "admission policies that differ from the configuration are not reported (gpuwarden_in_tree_outdated)",
+        ),
     ):
-        if missing := [right for right in lacking if right in of_nodes]:
+        if missing := [right for right in lacking if right in rights_of_one]:
             found.append(warn(*_told(user, missing, f"{effect}; everything else works")))
     if owner := [right for right in lacking if right.resource == "roles"]:
         effect = "the CA's Secret is not deleted when gpuwarden is uninstalled; everything else works"

@@ -1,0 +1,121 @@
+"""The differences between the admission policies in a cluster and those of a configuration, bindings included."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+import msgspec
+
+from webhook.application.configuration import Configuration
+from webhook.application.in_tree import ANNOTATION, NAMESPACE_NAME, OTHERS, compiled
+from webhook.engine.labels import AUDIT, WARN
+
+KINDS = {
+    "MutatingAdmissionPolicy": "mutatingadmissionpolicies",
+    "ValidatingAdmissionPolicy": "validatingadmissionpolicies",
+    "MutatingAdmissionPolicyBinding": "mutatingadmissionpolicybindings",
+    "ValidatingAdmissionPolicyBinding": "validatingadmissionpolicybindings",
+}
+"""The kinds that a configuration is compiled to, with their plurals."""
+_BINDINGS = tuple(kind for kind in KINDS if kind.endswith("Binding"))
+# What the API server adds to a manifest that does not say it.
+_DEFAULTS: tuple[Any, ...] = (None, {}, [], "", "*", "Equivalent", "Fail", "Never")
+_LEFT = {(key, "DoesNotExist", ()) for key in (WARN, AUDIT)}
+
+
+class InTreeObject(msgspec.Struct, frozen=True):
+    """An admission policy or a binding of gpuwarden's, as the API server has it; ``policy`` is what it is made from."""
+
+    kind: str
+    name: str
+    policy: str
+    spec: dict[str, Any]
+
+
+class How(StrEnum):
+    """How an object differs from the configuration."""
+
+    SURPLUS = "is not made from the configuration"
+    MISSING = "is missing"
+    CHANGED = "differs from what the configuration compiles to"
+
+
+class Difference(NamedTuple):
+    """An object that is not as the configuration has it."""
+
+    kind: str
+    name: str
+    how: How
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name} {self.how}"
+
+
+def policies_of(objects: Iterable[InTreeObject]) -> list[str]:
+    """The policies that objects are made from, in order."""
+    return sorted({each.policy for each in objects})
+
+
+def differences(
+    objects: Sequence[InTreeObject], configuration: Configuration, *, beside_webhooks: bool
+) -> Iterator[Difference]:
+    """Each difference, ordered by kind and name.
+
+    A policy without any object is none: its pods are the webhooks'. Nor are namespaces that bindings leave out besides those of
+    the configuration's exemptions: the chart has more of them.
+
+    Args:
+        objects: those of gpuwarden in the cluster.
+        configuration: the configuration that is in use.
+        beside_webhooks: whether webhooks decide all other pods. Namespaces with a label for warnings or records are theirs.
+    """
+    names = policies_of(objects)
+    made = compiled(configuration, names, deny_others=any(each.name.endswith(OTHERS) for each in objects))
+    wanted = {(each["kind"], each["metadata"]["name"]): each for each in made.objects}
+    found = {(each.kind, each.name): each for each in objects}
+    for key in sorted({*found, *wanted}):
+        if key not in wanted:
+            yield Difference(*key, How.SURPLUS)
+        elif key not in found:
+            if wanted[key]["metadata"]["annotations"][ANNOTATION] in names:
+                yield Difference(*key, How.MISSING)
+        elif not _alike(key[0], found[key].spec, wanted[key]["spec"], beside_webhooks=beside_webhooks):
+            yield Difference(*key, How.CHANGED)
+
+
+def _alike(kind: str, found: Any, wanted: Any, *, beside_webhooks: bool) -> bool:
+    if kind not in _BINDINGS:
+        return _same(found, wanted)
+    rest, requirements, without = _taken_apart(found)
+    wanted_rest, wanted_requirements, wanted_without = _taken_apart(wanted)
+    if beside_webhooks:
+        wanted_requirements = wanted_requirements | _LEFT
+    else:
+        requirements, wanted_requirements = requirements - _LEFT, wanted_requirements - _LEFT
+    return _same(rest, wanted_rest) and requirements == wanted_requirements and without >= wanted_without
+
+
+def _taken_apart(binding: Any) -> tuple[Any, set[Any], set[str]]:
+    """A binding's spec without its namespaces; what these must be; and the names that are left out."""
+    resources = binding.get("matchResources") or {}
+    selector = resources.get("namespaceSelector") or {}
+    expressions = {
+        (each.get("key"), each.get("operator"), tuple(sorted(each.get("values") or ())))
+        for each in selector.get("matchExpressions") or ()
+    }
+    names = {each for each in expressions if each[:2] == (NAMESPACE_NAME, "NotIn")}
+    kept = {key: value for key, value in selector.items() if key != "matchExpressions"}
+    rest = {**binding, "matchResources": {**resources, "namespaceSelector": kept}}
+    return rest, expressions - names, {name for each in names for name in each[2]}
+
+
+def _same(found: Any, wanted: Any) -> bool:
+    """Whether an object of the API server is a manifest with nothing added but defaults."""
+    if isinstance(wanted, dict) and isinstance(found, dict):
+        return all(
+            _same(found.get(key), wanted[key]) if key in wanted else found[key] in _DEFAULTS
+            for key in {*found, *wanted}
+        )
+    if isinstance(wanted, list) and isinstance(found, list):
+        return len(found) == len(wanted) and all(map(_same, found, wanted))
+    return bool(found == wanted)

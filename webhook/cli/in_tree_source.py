@@ -1,0 +1,101 @@
+"""The comparison of the admission policies in the API server with the configuration that is in use, once a minute."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import structlog
+
+from webhook.adapters.http.apps import ReadinessPart
+from webhook.adapters.kubernetes.errors import ApiError
+from webhook.adapters.kubernetes.in_tree import objects_of
+from webhook.adapters.kubernetes.lists import Deadline, Lister
+from webhook.adapters.metrics import Metrics
+from webhook.application.configuration import Configuration
+from webhook.application.diagnosis.results import listed
+from webhook.application.in_tree_drift import KINDS, InTreeObject, differences
+
+if TYPE_CHECKING:  # it loads an HTTP client, which nobody needs without a cluster
+    from webhook.adapters.kubernetes.client import ApiServer
+
+INTERVAL = 60.0  # seconds
+_TIMEOUT = 10.0
+_FIX = "run gpuwarden doctor (check in-tree); compile the policies again and apply them (docs/how-to/in-tree.md)"
+_log = structlog.get_logger("gpuwarden.in-tree")
+
+
+class InTreeWatch:
+    """Whether the admission policies are those of the configuration, with its share of the server's life.
+
+    Args:
+        api: the API server.
+        metrics: where the gauge is.
+        configuration: the configuration in use.
+        monotonic: seconds of a clock that only goes forward.
+    """
+
+    def __init__(
+        self,
+        api: ApiServer,
+        metrics: Metrics,
+        configuration: Callable[[], Configuration],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._lister = Lister(Deadline(api, _TIMEOUT))
+        self._metrics = metrics
+        self._configuration = configuration
+        self._monotonic = monotonic
+        self._due_at = monotonic()
+        # Compiling takes a while, so only what has changed is compared again.
+        self._compared: tuple[list[InTreeObject], Configuration] | None = None
+        self._different: list[str] = []
+        self._unread = False
+        self._message = "not known yet"
+        metrics.in_tree_outdated(None)
+
+    def poll(self) -> None:
+        """Compare, when that is due or the configuration is another; say once what is found."""
+        configuration = self._configuration()
+        is_same = self._compared is None or configuration is self._compared[1]
+        if self._monotonic() < self._due_at and is_same:
+            return
+        self._due_at = self._monotonic() + INTERVAL
+        try:
+            objects = [each for kind in KINDS for each in objects_of(self._lister, kind)]
+        except ApiError as error:
+            self._not_read(error)
+            return
+        self._unread = False
+        if self._compared != (objects, configuration):
+            self._compare(objects, configuration)
+        self._metrics.in_tree_outdated(bool(self._different))
+        self._message = _outdated(len(self._different)) if self._different else "as the configuration has them"
+
+    def _compare(self, objects: list[InTreeObject], configuration: Configuration) -> None:
+        self._compared = objects, configuration
+        before = self._different
+        self._different = [str(one) for one in differences(objects, configuration, beside_webhooks=True)]
+        if self._different and self._different != before:
+            _log.warning(_outdated(len(self._different)), differences=listed(self._different), fix=_FIX)
+        elif before and not self._different:
+            _log.info("the admission policies are those of the configuration again")
+
+    def _not_read(self, error: ApiError) -> None:
+        self._compared = None
+        self._message = "not known: admission policies can't be listed"
+        self._metrics.in_tree_outdated(None)
+        if not self._unread:
+            _log.warning(
+                "admission policies can't be listed, so whether they are outdated is unknown", detail=error.detail
+            )
+        self._unread = True
+
+    def part(self) -> ReadinessPart:
+        """Its part of ``/readyz``: always ready, because the webhooks decide by the configuration."""
+        return ReadinessPart(name="in-tree", ready=True, message=self._message)
+
+
+def _outdated(number: int) -> str:
+    return f"{number} admission policies and bindings in the API server differ from the configuration in use"
