@@ -20,6 +20,7 @@ from testing.stand_in.kubeconfig import write_kubeconfig
 from webhook.application.certificates.issue import self_signed_pair
 from webhook.application.certificates.tokens import PATHS
 from webhook.application.diagnosis.diagnose import CHECKS
+from webhook.application.in_tree_drift import KINDS
 from webhook.cli.main import app
 
 Json = dict[str, Any]
@@ -267,6 +268,7 @@ def test_a_cluster_that_lets_nothing_be_checked_is_no_success(cluster: Cluster, 
     cluster.forbidden.update(cluster.objects, *(path for path, _, _ in FORBIDDEN))
     cluster.forbidden.update({"/api/v1/namespaces", REVIEWS, f"{REGISTRATION}/mutatingwebhookconfigurations/gpuwarden"})
     cluster.forbidden.add(f"{REGISTRATION}/validatingwebhookconfigurations/gpuwarden")
+    cluster.forbidden.update(f"{REGISTRATION}/{plural}" for plural in KINDS.values())
     for options in ((), ("--strict",)):
         result = run(cluster, *options, folder=tmp_path)
         assert result.exit_code == 2

@@ -222,6 +222,18 @@ def test_the_schema_knows_exactly_the_values_that_there_are() -> None:
 OPTIONAL = {
     "global",
     *(f"certificates.certManager.issuerRef.{field}" for field in ("name", "kind", "group")),
+    *(f"webhooks.objectSelector.{field}" for field in ("matchLabels", "matchExpressions")),
+    *(
+        f"updateStrategy.{field}"
+        for field in ("type", "rollingUpdate", "rollingUpdate.maxSurge", "rollingUpdate.maxUnavailable")
+    ),
+    *(
+        f"probes.{probe}.{field}"
+        for probe in ("startup", "liveness", "readiness")
+        for field in ("initialDelaySeconds", "successThreshold", "terminationGracePeriodSeconds")
+    ),
+    "inTree.compiled.configuration",
+    "inTree.compiled.policies",
     "webhooks.matchConditions",
 }
 
@@ -255,7 +267,11 @@ def resolved(schema: Json) -> Json:
 
 def test_every_object_in_the_schema_says_whether_it_takes_more() -> None:
     """An object of Kubernetes' own may take anything; one of ours must not by oversight."""
-    kubernetes = {"affinity", "extraEnv", "global", "networkPolicy.opsFrom", "topologySpreadConstraints"}
+    kubernetes = {
+        *("affinity", "extraEnv", "global", "networkPolicy.opsFrom", "topologySpreadConstraints"),
+        *("volumes", "volumeMounts", "webhooks.objectSelector.matchExpressions", "inTree.compiled.policies"),
+        *(f"monitoring.serviceMonitor.{rules}" for rules in ("relabelings", "metricRelabelings")),
+    }
 
     def unbounded(schema: Json, path: str) -> Iterator[str]:
         schema = resolved(schema)
@@ -279,8 +295,9 @@ def test_chart_package_and_project_have_one_version() -> None:
 def test_no_template_makes_certificates_or_asks_the_cluster() -> None:
     """What they make differs at every rendering: GitOps tools would replace it again and again."""
     forbidden = re.compile(r"\b(genCA|genSelfSigned|genSigned|genPrivateKey|lookup|rand[A-Z]\w+|now|uuidv4)\b")
-    for template in sorted((CHART / "templates").iterdir()):
+    for template in sorted(file for file in (CHART / "templates").rglob("*") if file.is_file()):
         actions = re.findall(r"{{.*?}}", re.sub(r"(?s){{-?\s*/\*.*?\*/\s*-?}}", "", template.read_text()))
-        # _checks.tpl renders nothing: it may refuse an upgrade by what there is.
-        allowed = {"lookup"} if template.name == "_checks.tpl" else set[str]()
+        # _checks.tpl renders nothing: it may refuse an upgrade by what there is. _in_tree.tpl asks with inTree.webhooks=auto
+        # alone, which is Helm's: docs/how-to/in-tree.md has the setting for GitOps tools.
+        allowed = {"lookup"} if template.name in {"_checks.tpl", "_in_tree.tpl"} else set[str]()
         assert {found for action in actions for found in forbidden.findall(action)} <= allowed, template.name

@@ -42,6 +42,11 @@ _DEVICES = (
 )
 
 
+def _example(pattern: str) -> str:
+    """A text that the regular expression of a matcher matches."""
+    return pattern.replace("..", "00").replace(".*", "gpuwarden").split("|")[0]
+
+
 def series() -> Iterator[tuple[str, dict[str, str]]]:
     """Series of gpuwarden that the selectors of every query select, each with its labels."""
     made: set[str] = set()
@@ -50,7 +55,7 @@ def series() -> Iterator[tuple[str, dict[str, str]]]:
             wanted: dict[str, list[str]] = {}
             for one in promql.matchers(query):
                 if one.metric == metric and one.how != "!=":
-                    wanted.setdefault(one.label, []).append(one.value.replace("..", "00").replace(".*", "gpuwarden"))
+                    wanted.setdefault(one.label, []).append(_example(one.value))
             for number in range(max(map(len, wanted.values()), default=1)):
                 labels = dict.fromkeys(KNOWN[metric], "x")
                 labels |= {label: values[number % len(values)] for label, values in wanted.items()}

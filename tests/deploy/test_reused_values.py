@@ -55,7 +55,7 @@ def test_the_template_is_what_values_and_schema_say() -> None:
 
 
 def test_every_template_of_objects_fills_in_what_is_missing_before_it_reads_a_value() -> None:
-    templates = [t for t in (CHART / "templates").iterdir() if t.suffix != ".tpl"]
+    templates = [t for t in (CHART / "templates").rglob("*") if t.suffix != ".tpl" and t.is_file()]
     assert len(templates) > 15
     for template in templates:
         assert template.read_text().startswith('{{- include "gpuwarden.defaults" . -}}\n'), template.name

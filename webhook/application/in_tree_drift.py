@@ -32,7 +32,7 @@ class InTreeObject(msgspec.Struct, frozen=True):
     spec: dict[str, Any]
 
 
-class How(StrEnum):
+class Drift(StrEnum):
     """How an object differs from the configuration."""
 
     SURPLUS = "is not made from the configuration"
@@ -45,7 +45,7 @@ class Difference(NamedTuple):
 
     kind: str
     name: str
-    how: How
+    how: Drift
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name} {self.how}"
@@ -75,12 +75,12 @@ def differences(
     found = {(each.kind, each.name): each for each in objects}
     for key in sorted({*found, *wanted}):
         if key not in wanted:
-            yield Difference(*key, How.SURPLUS)
+            yield Difference(*key, Drift.SURPLUS)
         elif key not in found:
             if wanted[key]["metadata"]["annotations"][ANNOTATION] in names:
-                yield Difference(*key, How.MISSING)
+                yield Difference(*key, Drift.MISSING)
         elif not _alike(key[0], found[key].spec, wanted[key]["spec"], beside_webhooks=beside_webhooks):
-            yield Difference(*key, How.CHANGED)
+            yield Difference(*key, Drift.CHANGED)
 
 
 def _alike(kind: str, found: Any, wanted: Any, *, beside_webhooks: bool) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from webhook.application.diagnosis.facts import Facts, Unread, known
 from webhook.application.diagnosis.ours import readable_webhooks
 from webhook.application.diagnosis.results import CheckOutcome, listed, skipped, verdicts, warn
-from webhook.application.in_tree_drift import How, InTreeObject, differences, policies_of
+from webhook.application.in_tree_drift import Drift, InTreeObject, differences, policies_of
 
 _FIX = "compile the policies again and apply them (docs/how-to/in-tree.md)"
 _MEANS = "the API server decides pods otherwise than the configuration says"
@@ -26,7 +26,7 @@ def same(facts: Facts) -> list[CheckOutcome]:
 
 def _different(facts: Facts, ours: Sequence[InTreeObject], *, by_webhooks: bool) -> Iterator[CheckOutcome]:
     for one in differences(ours, facts.usable_configuration(), beside_webhooks=by_webhooks):
-        remove = f"kubectl delete {one.kind.lower()} {one.name}, or " if one.how is How.SURPLUS else ""
+        remove = f"kubectl delete {one.kind.lower()} {one.name}, or " if one.how is Drift.SURPLUS else ""
         yield warn(str(one), _MEANS, f"{remove}{_FIX}")
 
 

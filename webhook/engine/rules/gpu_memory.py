@@ -30,7 +30,7 @@ GPU_MEMORY_INVALID = Rule(
 GPU_MEMORY_TOO_LARGE = Rule(
     "gpu-memory-too-large",
     Severity.DENY,
-    "No MIG slice of the policy has the memory that the annotation gpuwarden.io/gpu-memory requests",
+    "No MIG slice of the policy has the memory that the pod asks for",
     "The lowest measured memory of each slice that the policy permits is less. It is less than the profile's name says. Request "
     "less, or use a namespace whose policy permits larger slices.",
 )
