@@ -67,7 +67,7 @@ def gather(  # noqa: PLR0913 - the readers, and options of the command line
         mutating=reader.webhook_configuration(MUTATING, mutating_name(name, deployment)),
         validating=reader.webhook_configuration(VALIDATING, name),
         all_mutating=reader.mutating_configurations(),
-        in_tree=reader.in_tree() if _has_policies(version) else (),
+        in_tree=reader.in_tree() if isinstance(version, Unread) or _has_policies(version) else (),
         services={},
         slices={},
         deployment=deployment,
