@@ -1,5 +1,5 @@
-"""``python -m webhook``."""
+"""``python -m gpuwarden``, or ``python -m webhook`` in a checkout."""
 
-from webhook.cli.main import run
+from .cli.main import run
 
 run()

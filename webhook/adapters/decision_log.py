@@ -9,9 +9,9 @@ from functools import lru_cache
 
 import msgspec
 
-from webhook.application.recorder import Judged, Recorded
-from webhook.engine.decision import DENIED, REWRITTEN, UNCHANGED
-from webhook.engine.text import cut
+from ..application.recorder import Judged, Recorded
+from ..engine.decision import DENIED, REWRITTEN, UNCHANGED
+from ..engine.text import cut
 
 _LOGGER = "gpuwarden.decisions"
 # Lines that wait, in bytes: some ten thousand.

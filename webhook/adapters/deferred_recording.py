@@ -5,8 +5,8 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
-from webhook.adapters.http.endpoint import Observe
-from webhook.application.recorder import Recorded, Recorder
+from ..application.recorder import Recorded, Recorder
+from .http.endpoint import Observe
 
 
 class DeferredRecording:

@@ -10,9 +10,9 @@ from typing import Any, Protocol, TextIO
 
 import msgspec
 
-from webhook.adapters.optional_imports import absent
-from webhook.adapters.reports.text import printable
-from webhook.engine.text import cut
+from ..engine.text import cut
+from .optional_imports import absent
+from .reports.text import printable
 
 with absent("rich"):  # which it would use for tracebacks that are not written here: 5 MiB of the server
     import structlog

@@ -10,13 +10,13 @@ from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
-from webhook import __version__
-from webhook.application.recorder import OTHER, Judged, Recorded
-from webhook.engine.decision import Outcome
-from webhook.engine.findings import Severity
-from webhook.engine.forms import Form
-from webhook.engine.policy import Policy
-from webhook.engine.rules.not_rewritten import NOT_REWRITTEN
+from .. import __version__
+from ..application.recorder import OTHER, Judged, Recorded
+from ..engine.decision import Outcome
+from ..engine.findings import Severity
+from ..engine.forms import Form
+from ..engine.policy import Policy
+from ..engine.rules.not_rewritten import NOT_REWRITTEN
 
 _SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 # Namespace labels are written by people: a label value of a metric must not grow with them.

@@ -6,9 +6,9 @@ from typing import Any
 
 import yaml
 
-from webhook.adapters import yaml_guard
-from webhook.application.type_mismatches import what
-from webhook.engine.labels import NAMES, UNLABELLED, NamespaceLabels
+from ..application.type_mismatches import what
+from ..engine.labels import NAMES, UNLABELLED, NamespaceLabels
+from . import yaml_guard
 
 
 class NamespaceFileError(Exception):

@@ -5,8 +5,8 @@ from typing import Any
 
 import yaml
 
-from webhook.adapters import yaml_guard
-from webhook.application.plugin_configuration import PluginFile, is_plugin_configuration
+from ..application.plugin_configuration import PluginFile, is_plugin_configuration
+from . import yaml_guard
 
 # A configuration has one of these; other ConfigMaps hold megabytes that take long to parse.
 _WORDS = ("timeSlicing", "mps", "renameByDefault", "failRequestsGreaterThanOne", "flags")

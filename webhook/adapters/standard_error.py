@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 import msgspec
 import structlog
 
-from webhook.adapters.logs import LineSink, LogFormat
-from webhook.adapters.reports.text import printable
-from webhook.engine.text import cut
+from ..engine.text import cut
+from .logs import LineSink, LogFormat
+from .reports.text import printable
 
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs

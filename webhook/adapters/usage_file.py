@@ -4,9 +4,9 @@ from typing import Any, Literal
 
 import msgspec
 
-from webhook.application.recommendation.usage import Usage
-from webhook.application.recommendation.workloads import Workload
-from webhook.engine.labels import NamespaceLabels
+from ..application.recommendation.usage import Usage
+from ..application.recommendation.workloads import Workload
+from ..engine.labels import NamespaceLabels
 
 
 class UsageFileError(Exception):

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from webhook.adapters.file_errors import why
+from .file_errors import why
 
 _T = TypeVar("_T")
 _Mark = tuple[int, int, int, int, int]

@@ -5,26 +5,26 @@ A pod that was rewritten is updated in one case only: a manifest is applied to i
 
 from functools import partial
 
-from webhook.application import pod_review, response_messages, review, review_limits
-from webhook.application.claims import ClaimSource, NoClaims
-from webhook.application.configuration import Configuration, Mode
-from webhook.application.fleet import FleetSource, NoFleet
-from webhook.application.lookups import NOTHING, Given, Labels, Wanted, fetched
-from webhook.application.namespaces import Namespaces
-from webhook.application.pod_case import PodCase
-from webhook.application.recorder import Recorded, Recorder
-from webhook.application.review import Answering, Envelope, ReviewError
-from webhook.application.review_limits import MOST_GPU_CONTAINERS
-from webhook.application.verdicts import NOTHING_SAID, Verdict, Verdicts, key_of
-from webhook.engine import guard, requests, updates
-from webhook.engine.decision import DENIED, UNCHANGED, Decision
-from webhook.engine.fleet.evaluation import against
-from webhook.engine.labels import NamespaceLabels
-from webhook.engine.patch import patch
-from webhook.engine.pods import Pod
-from webhook.engine.policy import ANY_POLICY, NotOffered
-from webhook.engine.reapplied import restored
-from webhook.engine.rules.not_rewritten import not_rewritten
+from ..engine import guard, requests, updates
+from ..engine.decision import DENIED, UNCHANGED, Decision
+from ..engine.fleet.evaluation import against
+from ..engine.labels import NamespaceLabels
+from ..engine.patch import patch
+from ..engine.pods import Pod
+from ..engine.policy import ANY_POLICY, NotOffered
+from ..engine.reapplied import restored
+from ..engine.rules.not_rewritten import not_rewritten
+from . import pod_review, response_messages, review, review_limits
+from .claims import ClaimSource, NoClaims
+from .configuration import Configuration, Mode
+from .fleet import FleetSource, NoFleet
+from .lookups import NOTHING, Given, Labels, Wanted, fetched
+from .namespaces import Namespaces
+from .pod_case import PodCase
+from .recorder import Recorded, Recorder
+from .review import Answering, Envelope, ReviewError
+from .review_limits import MOST_GPU_CONTAINERS
+from .verdicts import NOTHING_SAID, Verdict, Verdicts, key_of
 
 
 class Admission:

@@ -6,23 +6,23 @@ from typing import Any
 
 import msgspec
 
-from webhook.application import operator_objects, response_messages, review, review_limits
-from webhook.application.configuration import Configuration, Mode
-from webhook.application.lookups import Labels, Wanted
-from webhook.application.namespaced_reviews import NamespacedReviews
-from webhook.application.operator_traps import Applied, Described, traps
-from webhook.application.recorder import Judged, Recorded
-from webhook.application.review import AdmissionRequest, Answering
-from webhook.application.workload_kinds import WorkloadKind, WorkloadPod
-from webhook.application.workload_views import pods, view
-from webhook.application.workloads import workload_of
-from webhook.engine import guard, requests
-from webhook.engine.decision import Decision, Outcome, decide
-from webhook.engine.fleet.evaluation import against, preferring
-from webhook.engine.labels import NamespaceLabels
-from webhook.engine.patch import patch
-from webhook.engine.pods import Metadata, Pod
-from webhook.engine.policy import ANY_POLICY, Policy
+from ..engine import guard, requests
+from ..engine.decision import Decision, Outcome, decide
+from ..engine.fleet.evaluation import against, preferring
+from ..engine.labels import NamespaceLabels
+from ..engine.patch import patch
+from ..engine.pods import Metadata, Pod
+from ..engine.policy import ANY_POLICY, Policy
+from . import operator_objects, response_messages, review, review_limits
+from .configuration import Configuration, Mode
+from .lookups import Labels, Wanted
+from .namespaced_reviews import NamespacedReviews
+from .operator_traps import Applied, Described, traps
+from .recorder import Judged, Recorded
+from .review import AdmissionRequest, Answering
+from .workload_kinds import WorkloadKind, WorkloadPod
+from .workload_views import pods, view
+from .workloads import workload_of
 
 
 class _Described(msgspec.Struct):

@@ -4,9 +4,9 @@ from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 
-from webhook.application.auditing import Found, Owner, PodVerdict, Seen
-from webhook.application.rule_texts import NOT_JUDGED
-from webhook.application.workloads import workload_of
+from .auditing import Found, Owner, PodVerdict, Seen
+from .rule_texts import NOT_JUDGED
+from .workloads import workload_of
 
 
 class Row(msgspec.Struct):

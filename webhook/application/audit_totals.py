@@ -6,9 +6,9 @@ from typing import TypeVar
 
 import msgspec
 
-from webhook.application.audit_rows import Row
-from webhook.application.auditing import PodVerdict
-from webhook.engine.decision import Outcome
+from ..engine.decision import Outcome
+from .audit_rows import Row
+from .auditing import PodVerdict
 
 _K = TypeVar("_K")
 

@@ -6,29 +6,29 @@ from typing import Any
 
 import msgspec
 
-from webhook.application import unjudged_requests
-from webhook.application.checking import Checker, is_of_one_pod
-from webhook.application.claims import GROUP, PLURALS, KnownClaims
-from webhook.application.configuration import Configuration
-from webhook.application.judgement import JudgedPod, Judgement
-from webhook.application.operator_objects import QUEUE
-from webhook.application.rule_texts import NOT_JUDGED
-from webhook.application.type_mismatches import TypeMismatch
-from webhook.application.workload_kinds import WorkloadKind, WorkloadPod
-from webhook.application.workloads import Kinds, group_of, identity, is_between, is_workload, workload_of
-from webhook.engine import guard, requests
-from webhook.engine.decision import Outcome
-from webhook.engine.findings import Finding
-from webhook.engine.fleet.fleet import Fleet
-from webhook.engine.forms import Form
-from webhook.engine.labels import DOMAIN, NamespaceLabels
-from webhook.engine.nodes import NodeConstraints
-from webhook.engine.patch import Operation
-from webhook.engine.pods import Place, Pod, PodSpec
-from webhook.engine.policy import Policy
-from webhook.engine.spelling import DevicePlugin
-from webhook.engine.stated import named, written
-from webhook.engine.statements import Statements
+from ..engine import guard, requests
+from ..engine.decision import Outcome
+from ..engine.findings import Finding
+from ..engine.fleet.fleet import Fleet
+from ..engine.forms import Form
+from ..engine.labels import DOMAIN, NamespaceLabels
+from ..engine.nodes import NodeConstraints
+from ..engine.patch import Operation
+from ..engine.pods import Place, Pod, PodSpec
+from ..engine.policy import Policy
+from ..engine.spelling import DevicePlugin
+from ..engine.stated import named, written
+from ..engine.statements import Statements
+from . import unjudged_requests
+from .checking import Checker, is_of_one_pod
+from .claims import GROUP, PLURALS, KnownClaims
+from .configuration import Configuration
+from .judgement import JudgedPod, Judgement
+from .operator_objects import QUEUE
+from .rule_texts import NOT_JUDGED
+from .type_mismatches import TypeMismatch
+from .workload_kinds import WorkloadKind, WorkloadPod
+from .workloads import Kinds, group_of, identity, is_between, is_workload, workload_of
 
 PLAIN = "plain"
 """The form of a request that names none: "a GPU, you choose"."""

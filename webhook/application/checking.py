@@ -5,9 +5,21 @@ from typing import Any
 
 import msgspec
 
-from webhook.application import field_paths, operator_objects, unjudged_requests
-from webhook.application.claim_admission import ClaimMetadata
-from webhook.application.claims import (
+from ..engine import claim_rewriting, requests
+from ..engine.claim_objects import Claim
+from ..engine.claims import CLAIM, NO_CLAIMS, Claims, Reference, Resolved, of_object, references
+from ..engine.decision import Decision, decide
+from ..engine.findings import Finding
+from ..engine.fleet.evaluation import against, preferring
+from ..engine.fleet.fleet import Fleet
+from ..engine.labels import NamespaceLabels
+from ..engine.patch import patch
+from ..engine.pods import Pod
+from ..engine.policy import Policy
+from ..engine.rules import claim_objects
+from . import field_paths, operator_objects, unjudged_requests
+from .claim_admission import ClaimMetadata
+from .claims import (
     GROUP,
     KnownClaims,
     claim_in,
@@ -16,28 +28,16 @@ from webhook.application.claims import (
     not_looked_up,
     template_not_looked_up,
 )
-from webhook.application.configuration import Configuration
-from webhook.application.field_paths import mapping
-from webhook.application.judgement import JudgedPod, Judgement
-from webhook.application.manifest_labels import is_namespace, label_problems, labels_and_annotations
-from webhook.application.operator_traps import Applied, Described, traps
-from webhook.application.type_mismatches import TypeMismatch, TypeMismatchError, convert
-from webhook.application.unjudged import Unjudged, unjudged
-from webhook.application.workload_kinds import WorkloadKind, WorkloadPod
-from webhook.application.workload_pods import pods_of
-from webhook.application.workloads import not_served, workload_of
-from webhook.engine import claim_rewriting, requests
-from webhook.engine.claim_objects import Claim
-from webhook.engine.claims import CLAIM, NO_CLAIMS, Claims, Reference, Resolved, of_object, references
-from webhook.engine.decision import Decision, decide
-from webhook.engine.findings import Finding
-from webhook.engine.fleet.evaluation import against, preferring
-from webhook.engine.fleet.fleet import Fleet
-from webhook.engine.labels import NamespaceLabels
-from webhook.engine.patch import patch
-from webhook.engine.pods import Pod
-from webhook.engine.policy import Policy
-from webhook.engine.rules import claim_objects
+from .configuration import Configuration
+from .field_paths import mapping
+from .judgement import JudgedPod, Judgement
+from .manifest_labels import is_namespace, label_problems, labels_and_annotations
+from .operator_traps import Applied, Described, traps
+from .type_mismatches import TypeMismatch, TypeMismatchError, convert
+from .unjudged import Unjudged, unjudged
+from .workload_kinds import WorkloadKind, WorkloadPod
+from .workload_pods import pods_of
+from .workloads import not_served, workload_of
 
 
 def is_of_one_pod(manifest: Mapping[str, Any]) -> bool:

@@ -8,21 +8,21 @@ from typing import Any
 
 import msgspec
 
-from webhook.application import response_messages, review, review_limits
-from webhook.application.claims import GROUP
-from webhook.application.configuration import Configuration, Mode
-from webhook.application.lookups import Labels, Wanted
-from webhook.application.namespaced_reviews import NamespacedReviews
-from webhook.application.recorder import Judged, Recorded
-from webhook.application.review import AdmissionRequest, Answering, ReviewError
-from webhook.engine.claim_objects import Claim, ClaimObject, ClaimTemplateObject, claim
-from webhook.engine.claims import CLAIM, TEMPLATE, Reference, of_object
-from webhook.engine.decision import Decision
-from webhook.engine.device_classes import DeviceClasses
-from webhook.engine.labels import NamespaceLabels
-from webhook.engine.policy import ANY_POLICY, Policy
-from webhook.engine.rules import claim_objects
-from webhook.engine.text import Name
+from ..engine.claim_objects import Claim, ClaimObject, ClaimTemplateObject, claim
+from ..engine.claims import CLAIM, TEMPLATE, Reference, of_object
+from ..engine.decision import Decision
+from ..engine.device_classes import DeviceClasses
+from ..engine.labels import NamespaceLabels
+from ..engine.policy import ANY_POLICY, Policy
+from ..engine.rules import claim_objects
+from ..engine.text import Name
+from . import response_messages, review, review_limits
+from .claims import GROUP
+from .configuration import Configuration, Mode
+from .lookups import Labels, Wanted
+from .namespaced_reviews import NamespacedReviews
+from .recorder import Judged, Recorded
+from .review import AdmissionRequest, Answering, ReviewError
 
 CONTROLLERS = (
     "system:kube-controller-manager",

@@ -3,19 +3,19 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from webhook.application.configuration import Configuration
-from webhook.application.type_mismatches import TypeMismatchError, convert
-from webhook.application.workloads import group_of
-from webhook.engine import claim_rewriting, claims
-from webhook.engine.claim_objects import Claim, ClaimObject, ClaimTemplateObject, claim
-from webhook.engine.claims import CLAIM, NO_CLAIMS, TEMPLATE, Claims, Entry, Reference, Resolved
-from webhook.engine.decision import Decision
-from webhook.engine.device_classes import named_form
-from webhook.engine.edits import ClaimInstead
-from webhook.engine.pods import PodSpec
-from webhook.engine.policy import Policy
-from webhook.engine.requests import GpuContainer
-from webhook.engine.text import cut
+from ..engine import claim_rewriting, claims
+from ..engine.claim_objects import Claim, ClaimObject, ClaimTemplateObject, claim
+from ..engine.claims import CLAIM, NO_CLAIMS, TEMPLATE, Claims, Entry, Reference, Resolved
+from ..engine.decision import Decision
+from ..engine.device_classes import named_form
+from ..engine.edits import ClaimInstead
+from ..engine.pods import PodSpec
+from ..engine.policy import Policy
+from ..engine.requests import GpuContainer
+from ..engine.text import cut
+from .configuration import Configuration
+from .type_mismatches import TypeMismatchError, convert
+from .workloads import group_of
 
 GROUP = "resource.k8s.io"
 PLURALS = {CLAIM: "resourceclaims", TEMPLATE: "resourceclaimtemplates"}

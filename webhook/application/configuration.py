@@ -5,14 +5,14 @@ from enum import StrEnum
 
 import msgspec
 
-from webhook.application.workload_kinds import WorkloadKind
-from webhook.engine.device_classes import DeviceClasses
-from webhook.engine.forms import Form
-from webhook.engine.other_gpus import BUILT_IN, GpuNames
-from webhook.engine.pods import Pod
-from webhook.engine.policy import PolicyBook
-from webhook.engine.schedulers import scheduler_of
-from webhook.engine.spelling import DevicePlugin
+from ..engine.device_classes import DeviceClasses
+from ..engine.forms import Form
+from ..engine.other_gpus import BUILT_IN, GpuNames
+from ..engine.pods import Pod
+from ..engine.policy import PolicyBook
+from ..engine.schedulers import scheduler_of
+from ..engine.spelling import DevicePlugin
+from .workload_kinds import WorkloadKind
 
 
 class Mode(StrEnum):

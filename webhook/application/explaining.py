@@ -5,14 +5,14 @@ from difflib import get_close_matches
 
 import msgspec
 
-from webhook.application.configuration import Configuration
-from webhook.application.rule_texts import RULE_TEXTS
-from webhook.engine.form_guide import GUIDES, PLATFORM_TRAPS, FormGuide, FormKind, guide_to
-from webhook.engine.forms import Form, parse
-from webhook.engine.mig_memory import MEASURED, without_suffix
-from webhook.engine.policy import EXAMPLES, Policy
-from webhook.engine.rules.catalog import BY_ID
-from webhook.engine.spelling import ambiguous, spell
+from ..engine.form_guide import GUIDES, PLATFORM_TRAPS, FormGuide, FormKind, guide_to
+from ..engine.forms import Form, parse
+from ..engine.mig_memory import MEASURED, without_suffix
+from ..engine.policy import EXAMPLES, Policy
+from ..engine.rules.catalog import BY_ID
+from ..engine.spelling import ambiguous, spell
+from .configuration import Configuration
+from .rule_texts import RULE_TEXTS
 
 _KINDS = {kind.value: kind for kind in FormKind}
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
-from webhook.application.type_mismatches import TypeMismatch, what
+from .type_mismatches import TypeMismatch, what
 
 ITEMS, VALUES = "[*]", "{*}"
 """The steps that lead to every item of a list and to every value of a map."""

@@ -9,14 +9,14 @@ from typing import Any
 
 import msgspec
 
-from webhook.application import field_paths
-from webhook.application.field_paths import Path, Place
-from webhook.application.manifest_labels import is_namespace
-from webhook.application.type_mismatches import TypeMismatch, TypeMismatchError, convert
-from webhook.application.workload_kinds import WorkloadKind
-from webhook.application.workload_pods import UnreadablePodError, pods_of
-from webhook.application.workloads import NO_KINDS, Kinds, workload_of
-from webhook.engine.labels import NAMES
+from ..engine.labels import NAMES
+from . import field_paths
+from .field_paths import Path, Place
+from .manifest_labels import is_namespace
+from .type_mismatches import TypeMismatch, TypeMismatchError, convert
+from .workload_kinds import WorkloadKind
+from .workload_pods import UnreadablePodError, pods_of
+from .workloads import NO_KINDS, Kinds, workload_of
 
 _Text = str | None
 _Texts = list[_Text] | None

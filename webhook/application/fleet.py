@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
-from webhook.application.configuration import Configuration
-from webhook.engine.fleet.evaluation import plain_lack, preferring
-from webhook.engine.fleet.fleet import Fleet
-from webhook.engine.forms import Form
-from webhook.engine.labels import NamespaceLabels
-from webhook.engine.policy import Policy
+from ..engine.fleet.evaluation import plain_lack, preferring
+from ..engine.fleet.fleet import Fleet
+from ..engine.forms import Form
+from ..engine.labels import NamespaceLabels
+from ..engine.policy import Policy
+from .configuration import Configuration
 
 
 class FleetSource(Protocol):

@@ -6,18 +6,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import msgspec
 from msgspec.structs import replace
 
-from webhook.application.configuration import Configuration
-from webhook.engine.decision import Decision, Outcome, decide
-from webhook.engine.fleet.devices import Devices
-from webhook.engine.fleet.evaluation import wishes
-from webhook.engine.fleet.fleet import Fleet, Wish
-from webhook.engine.fleet.shapes import GpuNode
-from webhook.engine.fleet.usage import FormUse, ShapeUse, Share, by_form, by_shape, merged, requested, without_devices
-from webhook.engine.forms import Form
-from webhook.engine.labels import NamespaceLabels
-from webhook.engine.pods import Pod, PodSpec
-from webhook.engine.policy import ANY_POLICY, Policy
-from webhook.engine.rules.fleet import not_offered
+from ..engine.decision import Decision, Outcome, decide
+from ..engine.fleet.devices import Devices
+from ..engine.fleet.evaluation import wishes
+from ..engine.fleet.fleet import Fleet, Wish
+from ..engine.fleet.shapes import GpuNode
+from ..engine.fleet.usage import FormUse, ShapeUse, Share, by_form, by_shape, merged, requested, without_devices
+from ..engine.forms import Form
+from ..engine.labels import NamespaceLabels
+from ..engine.pods import Pod, PodSpec
+from ..engine.policy import ANY_POLICY, Policy
+from ..engine.rules.fleet import not_offered
+from .configuration import Configuration
 
 
 class GpuPod(msgspec.Struct, frozen=True):

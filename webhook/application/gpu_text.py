@@ -5,10 +5,10 @@ import re
 from base64 import b64decode
 from collections.abc import Iterator
 
-from webhook.application.gpu_fields import counts_gpus, is_number, is_number_in_gpu
-from webhook.engine.other_gpus import GpuNames
-from webhook.engine.resources import PREFIX, classify
-from webhook.engine.schedulers import HAMI_RESOURCES
+from ..engine.other_gpus import GpuNames
+from ..engine.resources import PREFIX, classify
+from ..engine.schedulers import HAMI_RESOURCES
+from .gpu_fields import counts_gpus, is_number, is_number_in_gpu
 
 BARE = "gpu"
 """The name of a resource where only the word is written."""

@@ -9,10 +9,10 @@ from typing import Any
 
 import msgspec
 
-from webhook.application.judgement import Judgement
-from webhook.application.manifest_labels import labels_and_annotations
-from webhook.application.operator_traps import OPERATOR_TRAP
-from webhook.engine.rules.catalog import RULES
+from ..engine.rules.catalog import RULES
+from .judgement import Judgement
+from .manifest_labels import labels_and_annotations
+from .operator_traps import OPERATOR_TRAP
 
 ANNOTATION = "gpuwarden.io/ignore"
 """``<rule>, <rule>: <reason>``"""

@@ -11,20 +11,20 @@ from typing import Any
 
 import msgspec
 
-from webhook.application import in_tree_limit_ranges
-from webhook.application.configuration import Configuration, Exemptions, Mode
-from webhook.application.in_tree_changes import additions, joined, json_patch, outstanding
-from webhook.application.in_tree_facts import by_way, facts, may_be_denied
-from webhook.engine import cel
-from webhook.engine.common_case import BETWEEN, CommonCase, NotCommonError, common_case
-from webhook.engine.common_case_pods import ORDINARY_BEGINNINGS, condition
-from webhook.engine.edits import SetRuntimeClass
-from webhook.engine.labels import AUDIT, DOMAIN, ENFORCE, WARN
-from webhook.engine.pods import MIRROR_ANNOTATION
-from webhook.engine.policy import ANY, Policy
-from webhook.engine.resources import GPU, PREFIX
-from webhook.engine.rules.not_rewritten import NOT_REWRITTEN, not_rewritten
-from webhook.engine.schedulers import DEFAULT
+from ..engine import cel
+from ..engine.common_case import BETWEEN, CommonCase, NotCommonError, common_case
+from ..engine.common_case_pods import ORDINARY_BEGINNINGS, condition
+from ..engine.edits import SetRuntimeClass
+from ..engine.labels import AUDIT, DOMAIN, ENFORCE, WARN
+from ..engine.pods import MIRROR_ANNOTATION
+from ..engine.policy import ANY, Policy
+from ..engine.resources import GPU, PREFIX
+from ..engine.rules.not_rewritten import NOT_REWRITTEN, not_rewritten
+from ..engine.schedulers import DEFAULT
+from . import in_tree_limit_ranges
+from .configuration import Configuration, Exemptions, Mode
+from .in_tree_changes import additions, joined, json_patch, outstanding
+from .in_tree_facts import by_way, facts, may_be_denied
 
 Json = dict[str, Any]
 

@@ -4,15 +4,15 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from webhook.application.in_tree_facts import CONTAINER
-from webhook.engine import cel
-from webhook.engine.common_case import CommonCase, Way
-from webhook.engine.edits import AddEnv, AddNeed, AddToleration, RenameResource, SetRuntimeClass
-from webhook.engine.needs import Need
-from webhook.engine.pods import Place, Toleration
-from webhook.engine.policy import Policy
-from webhook.engine.policy_additions import ORIGINAL_REQUEST, POLICY
-from webhook.engine.tolerations import GPU_TOLERATION
+from ..engine import cel
+from ..engine.common_case import CommonCase, Way
+from ..engine.edits import AddEnv, AddNeed, AddToleration, RenameResource, SetRuntimeClass
+from ..engine.needs import Need
+from ..engine.pods import Place, Toleration
+from ..engine.policy import Policy
+from ..engine.policy_additions import ORIGINAL_REQUEST, POLICY
+from ..engine.tolerations import GPU_TOLERATION
+from .in_tree_facts import CONTAINER
 
 
 def additions(case: CommonCase) -> Iterator[tuple[str, str]]:

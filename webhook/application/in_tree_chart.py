@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
-from webhook.application.configuration import Configuration, Exemptions, Mode
-from webhook.application.in_tree import ANNOTATION, OTHERS, Compiled, compiled, object_name
-from webhook.engine.common_case_pods import condition
+from ..engine.common_case_pods import condition
+from .configuration import Configuration, Exemptions, Mode
+from .in_tree import ANNOTATION, OTHERS, Compiled, compiled, object_name
 
 Json = dict[str, Any]
 

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from webhook.application.configuration import Configuration
-from webhook.application.in_tree import ANNOTATION, NAMESPACE_NAME, OTHERS, compiled
-from webhook.engine.labels import AUDIT, WARN
+from ..engine.labels import AUDIT, WARN
+from .configuration import Configuration
+from .in_tree import ANNOTATION, NAMESPACE_NAME, OTHERS, compiled
 
 KINDS = {
     "MutatingAdmissionPolicy": "mutatingadmissionpolicies",

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 
-from webhook.engine import cel
-from webhook.engine.common_case import CommonCase, Sentence, Way
-from webhook.engine.common_case_pods import HAS_REQUIRED, told_apart
+from ..engine import cel
+from ..engine.common_case import CommonCase, Sentence, Way
+from ..engine.common_case_pods import HAS_REQUIRED, told_apart
 
 CONTAINER = "object.spec.containers[i]"
 """The container of an index ``i``, as CEL."""

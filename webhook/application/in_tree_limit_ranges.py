@@ -4,12 +4,12 @@ LimitRanger runs again after a change, and gives a container the default for the
 then asks a policy again that has changed the pod, but no webhook that was not asked about it at first.
 """
 
-from webhook.application.in_tree_facts import CONTAINER
-from webhook.engine import cel
-from webhook.engine.limitranger import ANNOTATION
-from webhook.engine.policy_additions import POLICY
-from webhook.engine.profiles import PROFILE
-from webhook.engine.resources import GPU, PREFIX
+from ..engine import cel
+from ..engine.limitranger import ANNOTATION
+from ..engine.policy_additions import POLICY
+from ..engine.profiles import PROFILE
+from ..engine.resources import GPU, PREFIX
+from .in_tree_facts import CONTAINER
 
 _ANNOTATIONS = "object.metadata.annotations"
 _LIMITS, _REQUESTS = f"{CONTAINER}.resources.limits", f"{CONTAINER}.resources.requests"

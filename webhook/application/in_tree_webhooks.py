@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from webhook.application.in_tree import Compiled, object_name
-from webhook.engine.common_case_pods import condition
-from webhook.engine.labels import AUDIT, ENFORCE, WARN
+from ..engine.common_case_pods import condition
+from ..engine.labels import AUDIT, ENFORCE, WARN
+from .in_tree import Compiled, object_name
 
 Json = dict[str, Any]
 

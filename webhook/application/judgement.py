@@ -2,16 +2,16 @@
 
 import msgspec
 
-from webhook.application.type_mismatches import TypeMismatch
-from webhook.application.unjudged import Unjudged
-from webhook.application.workload_kinds import WorkloadPod
-from webhook.engine import summary
-from webhook.engine.decision import UNTOUCHED, Decision, Outcome
-from webhook.engine.edits import Annotate
-from webhook.engine.findings import Finding
-from webhook.engine.patch import Operation, patch
-from webhook.engine.pods import Pod
-from webhook.engine.policy import LabelProblem, Policy
+from ..engine import summary
+from ..engine.decision import UNTOUCHED, Decision, Outcome
+from ..engine.edits import Annotate
+from ..engine.findings import Finding
+from ..engine.patch import Operation, patch
+from ..engine.pods import Pod
+from ..engine.policy import LabelProblem, Policy
+from .type_mismatches import TypeMismatch
+from .unjudged import Unjudged
+from .workload_kinds import WorkloadPod
 
 _WORST = {Outcome.DENIED: 2, Outcome.REWRITTEN: 1, Outcome.UNCHANGED: 0}
 

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from webhook.engine.decision import decide
-from webhook.engine.pods import Container, Pod, PodSpec, Resources
-from webhook.engine.policy import Policy
-from webhook.engine.quantity import Quantity, shown, whole
-from webhook.engine.resources import GPU, GpuResource, classify
-from webhook.engine.spelling import DevicePlugin, spell
+from ..engine.decision import decide
+from ..engine.pods import Container, Pod, PodSpec, Resources
+from ..engine.policy import Policy
+from ..engine.quantity import Quantity, shown, whole
+from ..engine.resources import GPU, GpuResource, classify
+from ..engine.spelling import DevicePlugin, spell
 
 _Amounts = dict[str, Quantity] | None
 _SHOWN = 3

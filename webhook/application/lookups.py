@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 import msgspec
 
-from webhook.application.claims import ClaimSource, ClaimUnavailable
-from webhook.application.namespaces import NamespaceNotFound, Namespaces, NamespaceUnavailable
-from webhook.engine.claims import Reference, Resolved
-from webhook.engine.labels import NamespaceLabels
+from ..engine.claims import Reference, Resolved
+from ..engine.labels import NamespaceLabels
+from .claims import ClaimSource, ClaimUnavailable
+from .namespaces import NamespaceNotFound, Namespaces, NamespaceUnavailable
 
 Labels = NamespaceLabels | NamespaceUnavailable | NamespaceNotFound
 """A namespace's labels, or why there are none."""

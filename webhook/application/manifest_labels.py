@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from webhook.application.configuration import Configuration
-from webhook.application.field_paths import mapping
-from webhook.application.workload_kinds import places
-from webhook.application.workloads import workload_of
-from webhook.engine.label_problems import misplaced, of_namespace
-from webhook.engine.policy import LabelProblem
+from ..engine.label_problems import misplaced, of_namespace
+from ..engine.policy import LabelProblem
+from .configuration import Configuration
+from .field_paths import mapping
+from .workload_kinds import places
+from .workloads import workload_of
 
 
 def label_problems(manifest: Mapping[str, Any], configuration: Configuration) -> Iterator[LabelProblem]:

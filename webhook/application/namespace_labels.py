@@ -5,16 +5,16 @@ from typing import Protocol
 
 import msgspec
 
-from webhook.application import response_messages, review, review_limits
-from webhook.application.configuration import Configuration
-from webhook.application.fleet import FleetSource, NoFleet
-from webhook.application.review import Answering, Envelope, ReviewError
-from webhook.engine.fleet.evaluation import plain_lack, preferring
-from webhook.engine.label_problems import ignored
-from webhook.engine.labels import NamespaceLabels
-from webhook.engine.policy import LabelProblem, NotOffered, Policy
-from webhook.engine.rules.fleet import no_node_offers
-from webhook.engine.text import Name
+from ..engine.fleet.evaluation import plain_lack, preferring
+from ..engine.label_problems import ignored
+from ..engine.labels import NamespaceLabels
+from ..engine.policy import LabelProblem, NotOffered, Policy
+from ..engine.rules.fleet import no_node_offers
+from ..engine.text import Name
+from . import response_messages, review, review_limits
+from .configuration import Configuration
+from .fleet import FleetSource, NoFleet
+from .review import Answering, Envelope, ReviewError
 
 _SUB_RESOURCES = frozenset({"", "status", "finalize"})
 """What labels can be written through: an update of a namespace's status or finalizers writes all of its metadata

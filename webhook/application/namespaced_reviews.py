@@ -3,13 +3,13 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
-from webhook.application.claims import NoClaims
-from webhook.application.configuration import Configuration
-from webhook.application.fleet import FleetSource, NoFleet
-from webhook.application.lookups import NOTHING, Given, Labels, Wanted, fetched
-from webhook.application.namespaces import Namespaces
-from webhook.application.recorder import Recorder
-from webhook.application.review import Answering
+from .claims import NoClaims
+from .configuration import Configuration
+from .fleet import FleetSource, NoFleet
+from .lookups import NOTHING, Given, Labels, Wanted, fetched
+from .namespaces import Namespaces
+from .recorder import Recorder
+from .review import Answering
 
 
 class NamespacedReviews(ABC):

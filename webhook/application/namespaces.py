@@ -2,8 +2,8 @@
 
 from typing import Protocol
 
-from webhook.engine.labels import NamespaceLabels
-from webhook.engine.text import cut
+from ..engine.labels import NamespaceLabels
+from ..engine.text import cut
 
 _LONGEST_REASON = 1024
 

@@ -6,7 +6,7 @@ again and again, and several of them copy the name or the number of GPUs from th
 
 from collections.abc import Iterable
 
-from webhook.application.workload_kinds import Template, WorkloadKind
+from .workload_kinds import Template, WorkloadKind
 
 _RAY = "Ray takes num-gpus from the template's limits, and knows no name that ends in .shared or .me."
 _QUEUED = (

@@ -6,14 +6,14 @@ A row says where. In an object of any other kind, pods are found by their shape 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from webhook.application import field_paths
-from webhook.application.field_paths import Place
-from webhook.application.structural_search import pod_specs
-from webhook.application.type_mismatches import TypeMismatchError, convert
-from webhook.application.unjudged import quotes
-from webhook.application.workload_kinds import WorkloadKind, WorkloadPod, is_suspended, places
-from webhook.application.workloads import correction, group_of, qualified
-from webhook.engine.pods import Container, Pod, PodSpec, Resources, containers
+from ..engine.pods import Container, Pod, PodSpec, Resources, containers
+from . import field_paths
+from .field_paths import Place
+from .structural_search import pod_specs
+from .type_mismatches import TypeMismatchError, convert
+from .unjudged import quotes
+from .workload_kinds import WorkloadKind, WorkloadPod, is_suspended, places
+from .workloads import correction, group_of, qualified
 
 _SPEC = "spec"
 _JUDGED = ("containers", "initContainers", "resourceClaims")

@@ -10,14 +10,14 @@ from typing import Any
 
 import msgspec
 
-from webhook.application import field_paths
-from webhook.application.field_paths import Place
-from webhook.application.workload_kinds import WorkloadKind
-from webhook.engine.decision import Decision
-from webhook.engine.edits import RenameResource
-from webhook.engine.findings import Finding, Rule, Severity
-from webhook.engine.pods import Container, Pod, PodSpec, Resources
-from webhook.engine.requests import GpuContainer
+from ..engine.decision import Decision
+from ..engine.edits import RenameResource
+from ..engine.findings import Finding, Rule, Severity
+from ..engine.pods import Container, Pod, PodSpec, Resources
+from ..engine.requests import GpuContainer
+from . import field_paths
+from .field_paths import Place
+from .workload_kinds import WorkloadKind
 
 OPERATOR_TRAP = Rule(
     "operator-trap",

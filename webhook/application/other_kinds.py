@@ -5,9 +5,9 @@ from typing import Any
 
 import msgspec
 
-from webhook.application.gpu_fields import counts_gpus
-from webhook.application.structural_search import CLAIM_KEYS, POD_KEYS
-from webhook.application.workloads import qualified
+from .gpu_fields import counts_gpus
+from .structural_search import CLAIM_KEYS, POD_KEYS
+from .workloads import qualified
 
 _OPAQUE = "x-kubernetes-preserve-unknown-fields"
 # Texts that hold manifests, values or patches.

@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
-from webhook.application.field_paths import mapping
-from webhook.engine.resources import PREFIX, GpuResource, classify
-from webhook.engine.spelling import DevicePlugin
+from ..engine.resources import PREFIX, GpuResource, classify
+from ..engine.spelling import DevicePlugin
+from .field_paths import mapping
 
 _RENAME, _FAIL = "renameByDefault", "failRequestsGreaterThanOne"
 _KEYS = frozenset({"version", "flags", "resources", "sharing", "imex"})

@@ -2,19 +2,19 @@
 
 import msgspec
 
-from webhook.application.claims import ClaimUnavailable, claims_of
-from webhook.application.configuration import Configuration
-from webhook.application.fleet import FleetSource
-from webhook.application.recorder import Judged
-from webhook.application.review import Envelope, ReviewError
-from webhook.application.review_limits import MOST_CLAIMS
-from webhook.engine import claim_rewriting, guard, updates
-from webhook.engine.claims import NO_CLAIMS, Claims, Reference, Resolved, references
-from webhook.engine.decision import Decision, decide
-from webhook.engine.fleet.evaluation import against, preferring, settled
-from webhook.engine.pods import Pod
-from webhook.engine.policy import ANY_POLICY, NamespacePolicies, Policy
-from webhook.engine.requests import GpuContainer
+from ..engine import claim_rewriting, guard, updates
+from ..engine.claims import NO_CLAIMS, Claims, Reference, Resolved, references
+from ..engine.decision import Decision, decide
+from ..engine.fleet.evaluation import against, preferring, settled
+from ..engine.pods import Pod
+from ..engine.policy import ANY_POLICY, NamespacePolicies, Policy
+from ..engine.requests import GpuContainer
+from .claims import ClaimUnavailable, claims_of
+from .configuration import Configuration
+from .fleet import FleetSource
+from .recorder import Judged
+from .review import Envelope, ReviewError
+from .review_limits import MOST_CLAIMS
 
 _NOT_YET = NamespacePolicies(ANY_POLICY, ANY_POLICY, ANY_POLICY, ANY_POLICY)
 

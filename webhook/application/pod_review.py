@@ -2,12 +2,12 @@
 
 import msgspec
 
-from webhook.application import review, review_limits
-from webhook.application.review import AdmissionRequest, Envelope, ReviewError
-from webhook.engine.pods import Pod, Resources
-from webhook.engine.requests import ORDINARY
-from webhook.engine.resources import PREFIX
-from webhook.engine.text import Name
+from ..engine.pods import Pod, Resources
+from ..engine.requests import ORDINARY
+from ..engine.resources import PREFIX
+from ..engine.text import Name
+from . import review, review_limits
+from .review import AdmissionRequest, Envelope, ReviewError
 
 
 class _PodObject(Pod):

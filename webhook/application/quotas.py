@@ -7,10 +7,10 @@ from collections.abc import Iterable
 
 import msgspec
 
-from webhook.application.limit_ranges import ObjectMetadata
-from webhook.engine.policy import Policy
-from webhook.engine.resources import GpuResource, classify
-from webhook.engine.spelling import DevicePlugin, spell
+from ..engine.policy import Policy
+from ..engine.resources import GpuResource, classify
+from ..engine.spelling import DevicePlugin, spell
+from .limit_ranges import ObjectMetadata
 
 PREFIX = "requests."
 """The only prefix that quotas of extended resources have."""

@@ -6,12 +6,12 @@ from typing import Protocol
 
 import msgspec
 
-from webhook.application.review import Envelope
-from webhook.engine.decision import DENIED, Decision, Outcome
-from webhook.engine.fleet.evaluation import requested
-from webhook.engine.forms import Form
-from webhook.engine.pods import Metadata, PodSpec
-from webhook.engine.policy import Policy
+from ..engine.decision import DENIED, Decision, Outcome
+from ..engine.fleet.evaluation import requested
+from ..engine.forms import Form
+from ..engine.pods import Metadata, PodSpec
+from ..engine.policy import Policy
+from .review import Envelope
 
 OTHER = "other"
 """The forms beyond the first few."""

@@ -1,13 +1,13 @@
 """Response messages: a decision as warnings (for the user) and audit annotations (for the audit log)."""
 
-from webhook.application.review import LONGEST_MESSAGE, to_json
-from webhook.engine.claims import NO_CLAIMS, Claims
-from webhook.engine.decision import Decision, Outcome
-from webhook.engine.patch import Operation
-from webhook.engine.pods import Pod
-from webhook.engine.policy import Policy
-from webhook.engine.summary import changes
-from webhook.engine.text import cut
+from ..engine.claims import NO_CLAIMS, Claims
+from ..engine.decision import Decision, Outcome
+from ..engine.patch import Operation
+from ..engine.pods import Pod
+from ..engine.policy import Policy
+from ..engine.summary import changes
+from ..engine.text import cut
+from .review import LONGEST_MESSAGE, to_json
 
 # The API server cuts warnings once a response's sum passes 4096 characters; three quarters leave room for other webhooks.
 _WARNINGS_BUDGET = 3072

@@ -5,9 +5,9 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 
-from webhook.engine.findings import Finding
-from webhook.engine.policy import LabelProblem
-from webhook.engine.text import Name, cut
+from ..engine.findings import Finding
+from ..engine.policy import LabelProblem
+from ..engine.text import Name, cut
 
 API_VERSION = "admission.k8s.io/v1"
 KIND = "AdmissionReview"

@@ -1,8 +1,8 @@
 """The limits on a review and the pod in it, because a very large one would delay all others. No real pod comes near them."""
 
-from webhook.application.review import ReviewError
-from webhook.engine.pods import Pod, PodSpec, containers
-from webhook.engine.requests import ORDINARY
+from ..engine.pods import Pod, PodSpec, containers
+from ..engine.requests import ORDINARY
+from .review import ReviewError
 
 MOST_ELEMENTS = 50_000
 """Commas, opening braces and brackets in a body: at least as many as it has members and items, each of which takes up to 300

@@ -3,14 +3,14 @@
 from collections.abc import Iterator, Sequence
 from heapq import nsmallest
 
-from webhook.application import limit_ranges, quotas
-from webhook.application.auditing import BARE_POD, Auditor, Owner, PodVerdict, Seen
-from webhook.application.configuration import Configuration, Mode
-from webhook.application.limit_ranges import LimitRange
-from webhook.application.quotas import Quota
-from webhook.engine.decision import Outcome
-from webhook.engine.labels import NamespaceLabels
-from webhook.engine.policy import Policy
+from ..engine.decision import Outcome
+from ..engine.labels import NamespaceLabels
+from ..engine.policy import Policy
+from . import limit_ranges, quotas
+from .auditing import BARE_POD, Auditor, Owner, PodVerdict, Seen
+from .configuration import Configuration, Mode
+from .limit_ranges import LimitRange
+from .quotas import Quota
 
 _NAMED = 3  # workloads a warning names; the audit that it points to lists them all
 

@@ -2,10 +2,10 @@
 
 import msgspec
 
-from webhook.application.operator_traps import OPERATOR_TRAP
-from webhook.engine.findings import Severity
-from webhook.engine.rules.catalog import RULES
-from webhook.engine.schedulers import HAMI, HAMI_RESOURCES
+from ..engine.findings import Severity
+from ..engine.rules.catalog import RULES
+from ..engine.schedulers import HAMI, HAMI_RESOURCES
+from .operator_traps import OPERATOR_TRAP
 
 REWRITTEN = "rewritten"
 """Id in reports, beside the rules', of what is not a finding: the pod would be rewritten."""

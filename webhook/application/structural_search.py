@@ -12,13 +12,13 @@ from typing import Any
 
 import msgspec
 
-from webhook.application.field_paths import written
-from webhook.application.gpu_fields import counts_gpus, gpu_fields, is_number
-from webhook.application.gpu_text import BARE, counts_in_text, decoded, gpus_in_text, is_gpu_key, parsed
-from webhook.engine.other_gpus import BUILT_IN, GpuNames
-from webhook.engine.quantity import whole
-from webhook.engine.resources import PREFIX, classify
-from webhook.engine.schedulers import KAI_KEYS
+from ..engine.other_gpus import BUILT_IN, GpuNames
+from ..engine.quantity import whole
+from ..engine.resources import PREFIX, classify
+from ..engine.schedulers import KAI_KEYS
+from .field_paths import written
+from .gpu_fields import counts_gpus, gpu_fields, is_number
+from .gpu_text import BARE, counts_in_text, decoded, gpus_in_text, is_gpu_key, parsed
 
 MOST_VALUES = 200_000
 """Values of one object that are checked. etcd takes 1.5 MB an object, which is fewer."""

@@ -7,13 +7,13 @@ from typing import Any
 
 import msgspec
 
-from webhook.application.claims import claim_in
-from webhook.application.structural_search import Traces, search
-from webhook.application.workloads import correction, group_of, qualified
-from webhook.engine.decision import UNTOUCHED, Decision
-from webhook.engine.other_gpus import BUILT_IN, GpuNames
-from webhook.engine.resources import GpuResource, classify
-from webhook.engine.text import LONGEST_NAME, cut
+from ..engine.decision import UNTOUCHED, Decision
+from ..engine.other_gpus import BUILT_IN, GpuNames
+from ..engine.resources import GpuResource, classify
+from ..engine.text import LONGEST_NAME, cut
+from .claims import claim_in
+from .structural_search import Traces, search
+from .workloads import correction, group_of, qualified
 
 # Their objects quote pods and templates, as a pattern, a record or a schema, or describe nodes: they make no pods.
 _QUOTING_GROUPS = (

@@ -3,15 +3,15 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from webhook.application.field_paths import Path
-from webhook.application.structural_search import gpu_maps, search
-from webhook.application.workload_kinds import WorkloadKind, WorkloadPod
-from webhook.engine import requests
-from webhook.engine.other_gpus import ANY_SUFFIX, GpuNames
-from webhook.engine.pods import Pod, containers
-from webhook.engine.quantity import whole
-from webhook.engine.resources import GpuResource, classify
-from webhook.engine.schedulers import KAI_KEYS, kai_shares
+from ..engine import requests
+from ..engine.other_gpus import ANY_SUFFIX, GpuNames
+from ..engine.pods import Pod, containers
+from ..engine.quantity import whole
+from ..engine.resources import GpuResource, classify
+from ..engine.schedulers import KAI_KEYS, kai_shares
+from .field_paths import Path
+from .structural_search import gpu_maps, search
+from .workload_kinds import WorkloadKind, WorkloadPod
 
 _SHOWN = 2
 _WORDS = ("gpu", "GPU", "Gpu", "accelerator", "nvidia", "amd.com/", "habana.ai/")

@@ -13,15 +13,15 @@ from collections.abc import Mapping
 
 import msgspec
 
-from webhook.application.configuration import Configuration
-from webhook.application.fleet import FleetSource
-from webhook.application.recorder import Judged
-from webhook.application.review import ALLOWED
-from webhook.engine import limitranger
-from webhook.engine.labels import NamespaceLabels
-from webhook.engine.pods import MIRROR_ANNOTATION, Pod
-from webhook.engine.policy_additions import ORIGINAL_REQUEST, POLICY
-from webhook.engine.rules.device_access import DEVICE_ANNOTATIONS
+from ..engine import limitranger
+from ..engine.labels import NamespaceLabels
+from ..engine.pods import MIRROR_ANNOTATION, Pod
+from ..engine.policy_additions import ORIGINAL_REQUEST, POLICY
+from ..engine.rules.device_access import DEVICE_ANNOTATIONS
+from .configuration import Configuration
+from .fleet import FleetSource
+from .recorder import Judged
+from .review import ALLOWED
 
 # Larger responses are not kept, so that what is kept of hostile pods stays small; all together have a bound too.
 _LONGEST = 16 << 10

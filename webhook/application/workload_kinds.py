@@ -11,9 +11,9 @@ from typing import Any
 
 import msgspec
 
-from webhook.application import field_paths
-from webhook.application.field_paths import ITEMS, VALUES, Path, Place
-from webhook.engine.patch import escape
+from ..engine.patch import escape
+from . import field_paths
+from .field_paths import ITEMS, VALUES, Path, Place
 
 _SPEC = "spec"
 

@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
-from webhook.application import field_paths
-from webhook.application.field_paths import Place
-from webhook.application.type_mismatches import TypeMismatch, TypeMismatchError, convert
-from webhook.application.workload_kinds import WorkloadKind, WorkloadPod, places
-from webhook.engine.pods import Metadata, Pod
+from ..engine.pods import Metadata, Pod
+from . import field_paths
+from .field_paths import Place
+from .type_mismatches import TypeMismatch, TypeMismatchError, convert
+from .workload_kinds import WorkloadKind, WorkloadPod, places
 
 T = TypeVar("T")
 

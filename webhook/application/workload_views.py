@@ -6,10 +6,10 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from webhook.application import field_paths
-from webhook.application.field_paths import ITEMS, VALUES
-from webhook.application.workload_kinds import WorkloadKind, WorkloadPod, places
-from webhook.engine.pods import Pod, PodSpec
+from ..engine.pods import Pod, PodSpec
+from . import field_paths
+from .field_paths import ITEMS, VALUES
+from .workload_kinds import WorkloadKind, WorkloadPod, places
 
 T = TypeVar("T", bound=msgspec.Struct)
 _SPEC = "spec"

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 
-from webhook.application.operator_kinds import OPERATORS
-from webhook.application.workload_kinds import BUILT_IN, WorkloadKind, table
+from .operator_kinds import OPERATORS
+from .workload_kinds import BUILT_IN, WorkloadKind, table
 
 KINDS = table((*BUILT_IN, *OPERATORS))
 """Every row, by group and kind."""

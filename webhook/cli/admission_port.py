@@ -2,12 +2,12 @@
 
 import resource
 
-from webhook.adapters.http.connection_limiter import ConnectionLimiter, Rejections
-from webhook.adapters.http.limits import MIB, Limits
-from webhook.adapters.metrics import Metrics
-from webhook.adapters.tls.serving import ServingCertificate
-from webhook.cli.options import Options, StartError
-from webhook.cli.reloading import Reload
+from ..adapters.http.connection_limiter import ConnectionLimiter, Rejections
+from ..adapters.http.limits import MIB, Limits
+from ..adapters.metrics import Metrics
+from ..adapters.tls.serving import ServingCertificate
+from .options import Options, StartError
+from .reloading import Reload
 
 # Probes, a Prometheus or two, and a person.
 _OPERATIONS_CONNECTIONS = 32

@@ -11,33 +11,33 @@ from typing import Annotated
 import msgspec
 import typer
 
-from webhook.adapters.kubernetes.backoff import Backoff
-from webhook.adapters.kubernetes.connect import connect
-from webhook.adapters.kubernetes.errors import KubeconfigError, NoClusterError
-from webhook.adapters.kubernetes.policyreports import ReportStore
-from webhook.adapters.kubernetes.retrying import RetryingApi
-from webhook.adapters.kubernetes.workloads import ClusterReader
-from webhook.adapters.reports import audit_json, audit_table, junit, sarif, table
-from webhook.adapters.reports.audit import AuditReport, audit_report
-from webhook.adapters.reports.changes import Earlier, EarlierError, read_earlier
-from webhook.adapters.reports.csv import csv
-from webhook.adapters.reports.fleet_report import FleetPart, fleet_part
-from webhook.adapters.reports.model import ProblemLine, object_line
-from webhook.adapters.reports.progress import ProgressBar
-from webhook.application import assumptions
-from webhook.application.assumptions import AssumedLabels, Assumption, AssumptionError, JudgedLabel
-from webhook.application.audit_totals import totals
-from webhook.application.auditing import Auditor
-from webhook.application.claims import KnownClaims
-from webhook.application.configuration import Configuration
-from webhook.cli import cluster_options, completers
-from webhook.cli.audit_input import FILES, Gathered, Labels, from_cluster, from_files
-from webhook.cli.audit_writing import Mislabelled, write_reports
-from webhook.cli.cluster_options import ContextOption, KubeconfigOption
-from webhook.cli.configuration_input import ConfigOption, load_configuration
-from webhook.cli.fleet_input import LIVE, FleetOption, Read, read_fleet, view_of
-from webhook.cli.manifest_input import load_namespaces
-from webhook.cli.messages import EXIT_DENIED, EXIT_USAGE, usage_error
+from ..adapters.kubernetes.backoff import Backoff
+from ..adapters.kubernetes.connect import connect
+from ..adapters.kubernetes.errors import KubeconfigError, NoClusterError
+from ..adapters.kubernetes.policyreports import ReportStore
+from ..adapters.kubernetes.retrying import RetryingApi
+from ..adapters.kubernetes.workloads import ClusterReader
+from ..adapters.reports import audit_json, audit_table, junit, sarif, table
+from ..adapters.reports.audit import AuditReport, audit_report
+from ..adapters.reports.changes import Earlier, EarlierError, read_earlier
+from ..adapters.reports.csv import csv
+from ..adapters.reports.fleet_report import FleetPart, fleet_part
+from ..adapters.reports.model import ProblemLine, object_line
+from ..adapters.reports.progress import ProgressBar
+from ..application import assumptions
+from ..application.assumptions import AssumedLabels, Assumption, AssumptionError, JudgedLabel
+from ..application.audit_totals import totals
+from ..application.auditing import Auditor
+from ..application.claims import KnownClaims
+from ..application.configuration import Configuration
+from . import cluster_options, completers
+from .audit_input import FILES, Gathered, Labels, from_cluster, from_files
+from .audit_writing import Mislabelled, write_reports
+from .cluster_options import ContextOption, KubeconfigOption
+from .configuration_input import ConfigOption, load_configuration
+from .fleet_input import LIVE, FleetOption, Read, read_fleet, view_of
+from .manifest_input import load_namespaces
+from .messages import EXIT_DENIED, EXIT_USAGE, usage_error
 
 
 class AuditOutput(StrEnum):
@@ -281,6 +281,6 @@ def _show(report: AuditReport, output: AuditOutput, *, strict: bool, everything:
         case AuditOutput.CSV:
             typer.echo(csv(report.objects, [*report.others, *report.kinds]), nl=False)
         case AuditOutput.HTML:
-            from webhook.adapters.reports.html import html  # noqa: PLC0415 - the template engine, for those who want a page
+            from ..adapters.reports.html import html  # noqa: PLC0415 - the template engine, for those who want a page
 
             typer.echo(html(report), nl=False)

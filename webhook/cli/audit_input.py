@@ -5,27 +5,27 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from webhook.adapters.kubernetes.discovery import UnknownKindsError
-from webhook.adapters.kubernetes.errors import ApiError, Fault
-from webhook.adapters.kubernetes.workloads import ClusterReader, UnreadList
-from webhook.adapters.manifests.items import ManifestObject, ManifestProblem
-from webhook.adapters.manifests.lines import Lines, ObjectLines
-from webhook.application.audit_rows import Row, rows
-from webhook.application.auditing import Auditor, Found, Owner, Seen, is_denied_claim
-from webhook.application.claims import KnownClaims, known_claims, named_classes
-from webhook.application.field_paths import mapping
-from webhook.application.field_types import wrong_types
-from webhook.application.judgement import Judgement
-from webhook.application.operator_objects import QUEUE
-from webhook.application.other_kinds import OtherKind
-from webhook.application.type_mismatches import TypeMismatch
-from webhook.application.workload_kinds import is_idle, is_suspended
-from webhook.application.workload_pods import pods_of
-from webhook.application.workloads import Kinds, qualified, workload_of
-from webhook.cli.cluster_options import unreadable
-from webhook.cli.manifest_input import KnownNamespaces, mismatch_problems, nothing_found, read_paths, say_skipped
-from webhook.cli.messages import usage_error
-from webhook.engine.labels import NamespaceLabels
+from ..adapters.kubernetes.discovery import UnknownKindsError
+from ..adapters.kubernetes.errors import ApiError, Fault
+from ..adapters.kubernetes.workloads import ClusterReader, UnreadList
+from ..adapters.manifests.items import ManifestObject, ManifestProblem
+from ..adapters.manifests.lines import Lines, ObjectLines
+from ..application.audit_rows import Row, rows
+from ..application.auditing import Auditor, Found, Owner, Seen, is_denied_claim
+from ..application.claims import KnownClaims, known_claims, named_classes
+from ..application.field_paths import mapping
+from ..application.field_types import wrong_types
+from ..application.judgement import Judgement
+from ..application.operator_objects import QUEUE
+from ..application.other_kinds import OtherKind
+from ..application.type_mismatches import TypeMismatch
+from ..application.workload_kinds import is_idle, is_suspended
+from ..application.workload_pods import pods_of
+from ..application.workloads import Kinds, qualified, workload_of
+from ..engine.labels import NamespaceLabels
+from .cluster_options import unreadable
+from .manifest_input import KnownNamespaces, mismatch_problems, nothing_found, read_paths, say_skipped
+from .messages import usage_error
 
 Labels = Mapping[str, NamespaceLabels]
 _ENDS = frozenset({"Complete", "Completed", "Succeeded", "Failed", "Error", "Stopped", "Terminated", "Aborted"})

@@ -5,14 +5,14 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from webhook.adapters.kubernetes.policyreports import ReportStore
-from webhook.adapters.reports import policyreport
-from webhook.application.other_kinds import unknown_kinds
-from webhook.application.report_api import ReportApi
-from webhook.cli.audit_input import Gathered
-from webhook.cli.messages import say, usage_error
-from webhook.cli.report_writing import store_reports
-from webhook.engine.policy import LabelProblem
+from ..adapters.kubernetes.policyreports import ReportStore
+from ..adapters.reports import policyreport
+from ..application.other_kinds import unknown_kinds
+from ..application.report_api import ReportApi
+from ..engine.policy import LabelProblem
+from .audit_input import Gathered
+from .messages import say, usage_error
+from .report_writing import store_reports
 
 Mislabelled = Mapping[str, Sequence[LabelProblem]]
 """The labels that name no policy or have no effect, by namespace."""

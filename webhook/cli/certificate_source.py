@@ -10,22 +10,22 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from webhook.adapters.http.apps import ReadinessPart
-from webhook.adapters.kubernetes.certificate_store import KubernetesCertificateStore
-from webhook.adapters.metrics import Metrics
-from webhook.adapters.tls.files import PairFiles
-from webhook.adapters.tls.serving import ServingCertificate
-from webhook.application.certificates.bundles import BundleReconciler
-from webhook.application.certificates.issue import ServingNames, new_key, self_signed_pair
-from webhook.application.certificates.pem import CertificateError
-from webhook.application.certificates.reconcile import CertificateReconciler, ReconcileReport
-from webhook.application.certificates.settings import RotationSettings
-from webhook.application.certificates.tokens import PathTokens
-from webhook.application.clock import WitnessedClock
-from webhook.cli.options import Options, StartError
+from ..adapters.http.apps import ReadinessPart
+from ..adapters.kubernetes.certificate_store import KubernetesCertificateStore
+from ..adapters.metrics import Metrics
+from ..adapters.tls.files import PairFiles
+from ..adapters.tls.serving import ServingCertificate
+from ..application.certificates.bundles import BundleReconciler
+from ..application.certificates.issue import ServingNames, new_key, self_signed_pair
+from ..application.certificates.pem import CertificateError
+from ..application.certificates.reconcile import CertificateReconciler, ReconcileReport
+from ..application.certificates.settings import RotationSettings
+from ..application.certificates.tokens import PathTokens
+from ..application.clock import WitnessedClock
+from .options import Options, StartError
 
 if TYPE_CHECKING:  # it loads an HTTP client, which nobody needs without a cluster
-    from webhook.adapters.kubernetes.client import ApiServer
+    from ..adapters.kubernetes.client import ApiServer
 
 _TRIAL_NAMES = ("localhost",)
 _TRIAL_ADDRESSES = ("127.0.0.1", "::1")

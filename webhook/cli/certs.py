@@ -11,11 +11,11 @@ from typing import Annotated, NamedTuple
 
 import typer
 
-from webhook.adapters.file_errors import why
-from webhook.application.certificates.issue import self_signed_pair
-from webhook.application.certificates.pem import CertificateError
-from webhook.cli.cluster_options import NAMESPACE
-from webhook.cli.messages import usage_error
+from ..adapters.file_errors import why
+from ..application.certificates.issue import self_signed_pair
+from ..application.certificates.pem import CertificateError
+from .cluster_options import NAMESPACE
+from .messages import usage_error
 
 DEFAULT_DNS_NAMES = ("localhost", f"gpuwarden.{NAMESPACE}.svc")
 DEFAULT_IP_ADDRESSES = ("127.0.0.1", "::1")

@@ -6,14 +6,15 @@ from typing import Annotated
 
 import typer
 
-from webhook.adapters.manifests.items import EditError, ManifestProblem
-from webhook.adapters.reports import diff, junit, model, one_line, sarif, table
-from webhook.application.ignoring import IgnoreError, rules_of
-from webhook.cli import cluster_options
-from webhook.cli.cluster_options import ContextOption, KubeconfigOption
-from webhook.cli.configuration_input import ConfigOption
-from webhook.cli.fleet_input import LIVE, FleetOption, load_fleet
-from webhook.cli.manifest_input import (
+from ..adapters.manifests.items import EditError, ManifestProblem
+from ..adapters.reports import diff, junit, model, one_line, sarif, table
+from ..application.ignoring import IgnoreError, rules_of
+from ..engine.decision import DENIED
+from . import cluster_options
+from .cluster_options import ContextOption, KubeconfigOption
+from .configuration_input import ConfigOption
+from .fleet_input import LIVE, FleetOption, load_fleet
+from .manifest_input import (
     ExcludeOption,
     JudgedInput,
     JudgedObject,
@@ -26,8 +27,7 @@ from webhook.cli.manifest_input import (
     say_skipped,
     without_collector,
 )
-from webhook.cli.messages import EXIT_DENIED, EXIT_USAGE, say, usage_error
-from webhook.engine.decision import DENIED
+from .messages import EXIT_DENIED, EXIT_USAGE, say, usage_error
 
 
 class CheckOutput(StrEnum):
@@ -170,7 +170,7 @@ def _row(found: JudgedObject, *, places: bool) -> table.CheckedRow:
 
 def _show_diffs(judged: JudgedInput, rows: Iterable[table.CheckedRow]) -> None:
     """The diffs on standard output; everything else on standard error, so that the output stays a patch."""
-    from webhook.adapters.manifests.editing import edit_text  # noqa: PLC0415 - start-up time: it loads a YAML writer
+    from ..adapters.manifests.editing import edit_text  # noqa: PLC0415 - start-up time: it loads a YAML writer
 
     target = table.console()
     for source in judged.sources:

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from webhook.adapters.kubernetes.errors import ApiError, Fault
-from webhook.cli import completers
+from ..adapters.kubernetes.errors import ApiError, Fault
+from . import completers
 
 NAMESPACE = "gpuwarden-system"
 """The default namespace of an installation; the same as in the chart's documentation."""

@@ -8,16 +8,16 @@ from typing import Annotated, Any
 import typer
 import yaml
 
-from webhook.adapters import named_file, yaml_guard
-from webhook.adapters.configuration import file as configuration_file
-from webhook.adapters.file_errors import why
-from webhook.application.configuration import Configuration
-from webhook.application.in_tree import Compiled, compiled
-from webhook.application.in_tree_chart import DIGEST, for_chart
-from webhook.application.in_tree_webhooks import WEBHOOK_KINDS, beside
-from webhook.cli import completers
-from webhook.cli.configuration_input import ConfigOption, load_configuration
-from webhook.cli.messages import say, usage_error
+from ..adapters import named_file, yaml_guard
+from ..adapters.configuration import file as configuration_file
+from ..adapters.file_errors import why
+from ..application.configuration import Configuration
+from ..application.in_tree import Compiled, compiled
+from ..application.in_tree_chart import DIGEST, for_chart
+from ..application.in_tree_webhooks import WEBHOOK_KINDS, beside
+from . import completers
+from .configuration_input import ConfigOption, load_configuration
+from .messages import say, usage_error
 
 
 class _Dumper(yaml.SafeDumper):

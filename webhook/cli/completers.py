@@ -11,8 +11,8 @@ _SECONDS = 2.0
 
 def policies(ctx: typer.Context, incomplete: str) -> list[str]:
     """The policies of ``--config``, or of $GPUWARDEN_CONFIG, and the built-in values."""
-    from webhook.adapters.configuration import file as configuration_file  # noqa: PLC0415 - start-up time: only where asked
-    from webhook.engine.policy import EXAMPLES  # noqa: PLC0415 - likewise
+    from ..adapters.configuration import file as configuration_file  # noqa: PLC0415 - start-up time: only where asked
+    from ..engine.policy import EXAMPLES  # noqa: PLC0415 - likewise
 
     configured: Iterable[str] = ()
     path = ctx.params.get("config") or os.environ.get("GPUWARDEN_CONFIG")
@@ -26,8 +26,8 @@ def policies(ctx: typer.Context, incomplete: str) -> list[str]:
 
 def contexts(ctx: typer.Context, incomplete: str) -> list[str]:
     """The contexts of the kubeconfig."""
-    from webhook.adapters.kubernetes import kubeconfig  # noqa: PLC0415 - likewise
-    from webhook.adapters.kubernetes.errors import KubeconfigError  # noqa: PLC0415 - likewise
+    from ..adapters.kubernetes import kubeconfig  # noqa: PLC0415 - likewise
+    from ..adapters.kubernetes.errors import KubeconfigError  # noqa: PLC0415 - likewise
 
     try:
         named = kubeconfig.contexts(kubeconfig.find_files(_kubeconfig(ctx), os.environ))
@@ -38,10 +38,10 @@ def contexts(ctx: typer.Context, incomplete: str) -> list[str]:
 
 def namespaces(ctx: typer.Context, incomplete: str) -> list[str]:
     """The namespaces of the cluster, if it answers within two seconds."""
-    from webhook.adapters.kubernetes.connect import connect  # noqa: PLC0415 - likewise
-    from webhook.adapters.kubernetes.documents import decode  # noqa: PLC0415 - likewise
-    from webhook.adapters.kubernetes.errors import ApiError, KubeconfigError  # noqa: PLC0415 - likewise
-    from webhook.adapters.kubernetes.request import ApiRequest, path_of  # noqa: PLC0415 - likewise
+    from ..adapters.kubernetes.connect import connect  # noqa: PLC0415 - likewise
+    from ..adapters.kubernetes.documents import decode  # noqa: PLC0415 - likewise
+    from ..adapters.kubernetes.errors import ApiError, KubeconfigError  # noqa: PLC0415 - likewise
+    from ..adapters.kubernetes.request import ApiRequest, path_of  # noqa: PLC0415 - likewise
 
     try:
         api = connect(_kubeconfig(ctx), ctx.params.get("context"), os.environ)

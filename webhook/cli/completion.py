@@ -26,7 +26,7 @@ def completion(
 
     Exit codes: 0 printed; 2 wrong usage, or output that can't be written.
     """
-    from webhook.cli.main import app  # noqa: PLC0415 - it imports this module
+    from .main import app  # noqa: PLC0415 - it imports this module
 
     # typer's own protocol, which its scripts use too.
     os.environ["_GPUWARDEN_COMPLETE"] = f"source_{shell}"

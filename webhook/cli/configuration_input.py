@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
-from webhook.adapters import named_file
-from webhook.adapters.configuration import file as configuration_file
-from webhook.adapters.file_errors import why
-from webhook.application.configuration import Configuration
-from webhook.cli.messages import usage_error
+from ..adapters import named_file
+from ..adapters.configuration import file as configuration_file
+from ..adapters.file_errors import why
+from ..application.configuration import Configuration
+from .messages import usage_error
 
 ConfigOption = Annotated[Path | None, typer.Option("--config", envvar="GPUWARDEN_CONFIG", help="Configuration file.")]
 

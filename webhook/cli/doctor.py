@@ -8,22 +8,22 @@ from typing import Annotated
 
 import typer
 
-from webhook.adapters.kubernetes.backoff import Backoff
-from webhook.adapters.kubernetes.connect import connect
-from webhook.adapters.kubernetes.errors import ApiError, KubeconfigError
-from webhook.adapters.kubernetes.facts import FactReader
-from webhook.adapters.kubernetes.neighbours import NeighbourReader
-from webhook.adapters.kubernetes.retrying import RetryingApi
-from webhook.adapters.reports import doctor as report
-from webhook.adapters.reports import table
-from webhook.adapters.reports.progress import ProgressBar
-from webhook.application.diagnosis.diagnose import diagnose
-from webhook.application.diagnosis.results import CheckStatus
-from webhook.cli import completers
-from webhook.cli.cluster_options import NAMESPACE, ContextOption, KubeconfigOption, unreadable
-from webhook.cli.configuration_input import load_configuration
-from webhook.cli.doctor_facts import gather
-from webhook.cli.messages import usage_error
+from ..adapters.kubernetes.backoff import Backoff
+from ..adapters.kubernetes.connect import connect
+from ..adapters.kubernetes.errors import ApiError, KubeconfigError
+from ..adapters.kubernetes.facts import FactReader
+from ..adapters.kubernetes.neighbours import NeighbourReader
+from ..adapters.kubernetes.retrying import RetryingApi
+from ..adapters.reports import doctor as report
+from ..adapters.reports import table
+from ..adapters.reports.progress import ProgressBar
+from ..application.diagnosis.diagnose import diagnose
+from ..application.diagnosis.results import CheckStatus
+from . import completers
+from .cluster_options import NAMESPACE, ContextOption, KubeconfigOption, unreadable
+from .configuration_input import load_configuration
+from .doctor_facts import gather
+from .messages import usage_error
 
 EXIT_FAILURE = 1
 

@@ -5,16 +5,16 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
-from webhook.adapters.configuration import file as configuration_file
-from webhook.adapters.kubernetes.facts import FactReader
-from webhook.adapters.kubernetes.neighbours import NeighbourReader
-from webhook.adapters.kubernetes.selectors import SELECTORS
-from webhook.adapters.tls.peer import dial
-from webhook.application.configuration import Configuration
-from webhook.application.diagnosis import probe
-from webhook.application.diagnosis.autoscaler import ACCELERATORS
-from webhook.application.diagnosis.documents import Deployment
-from webhook.application.diagnosis.facts import (
+from ..adapters.configuration import file as configuration_file
+from ..adapters.kubernetes.facts import FactReader
+from ..adapters.kubernetes.neighbours import NeighbourReader
+from ..adapters.kubernetes.selectors import SELECTORS
+from ..adapters.tls.peer import dial
+from ..application.configuration import Configuration
+from ..application.diagnosis import probe
+from ..application.diagnosis.autoscaler import ACCELERATORS
+from ..application.diagnosis.documents import Deployment
+from ..application.diagnosis.facts import (
     KUBE_SYSTEM,
     BadConfiguration,
     Contact,
@@ -25,7 +25,7 @@ from webhook.application.diagnosis.facts import (
     Target,
     Unread,
 )
-from webhook.application.diagnosis.ours import (
+from ..application.diagnosis.ours import (
     MUTATING,
     VALIDATING,
     mutating_name,
@@ -33,7 +33,7 @@ from webhook.application.diagnosis.ours import (
     services,
     targets,
 )
-from webhook.application.diagnosis.rights import account, needed
+from ..application.diagnosis.rights import account, needed
 
 DIAL_SECONDS = 3.0
 _AT_ONCE = 16  # connections

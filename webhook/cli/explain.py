@@ -6,17 +6,17 @@ from typing import Annotated
 import msgspec
 import typer
 
-from webhook.adapters.reports.explanation import explanation_text
-from webhook.adapters.reports.text import printable
-from webhook.application.explaining import (
+from ..adapters.reports.explanation import explanation_text
+from ..adapters.reports.text import printable
+from ..application.explaining import (
     FormExplanation,
     PolicyExplanation,
     RuleExplanation,
     UnknownNameError,
     explained,
 )
-from webhook.cli.configuration_input import ConfigOption, load_configuration
-from webhook.cli.messages import usage_error
+from .configuration_input import ConfigOption, load_configuration
+from .messages import usage_error
 
 _KINDS = {FormExplanation: "Form", PolicyExplanation: "Policy", RuleExplanation: "Rule"}
 

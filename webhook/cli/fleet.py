@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
-from webhook.adapters.reports import fleet_table, table
-from webhook.adapters.reports.fleet_report import fleet_report
-from webhook.cli import cluster_options
-from webhook.cli.cluster_options import ContextOption, KubeconfigOption
-from webhook.cli.configuration_input import ConfigOption, load_configuration
-from webhook.cli.fleet_input import LIVE, read_fleet, view_of
-from webhook.cli.messages import EXIT_DENIED, usage_error
+from ..adapters.reports import fleet_table, table
+from ..adapters.reports.fleet_report import fleet_report
+from . import cluster_options
+from .cluster_options import ContextOption, KubeconfigOption
+from .configuration_input import ConfigOption, load_configuration
+from .fleet_input import LIVE, read_fleet, view_of
+from .messages import EXIT_DENIED, usage_error
 
 
 class FleetOutput(StrEnum):
@@ -78,7 +78,7 @@ def fleet(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         case FleetOutput.JSON:
             typer.echo(report.model_dump_json(by_alias=True, indent=1))
         case FleetOutput.HTML:
-            from webhook.adapters.reports.html import fleet_html  # noqa: PLC0415 - the template engine: only for a page
+            from ..adapters.reports.html import fleet_html  # noqa: PLC0415 - the template engine: only for a page
 
             typer.echo(fleet_html(report), nl=False)
     if strict and found.waits_in_vain:

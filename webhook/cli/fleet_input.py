@@ -11,20 +11,20 @@ from typing import Annotated
 import msgspec
 import typer
 
-from webhook.adapters.file_errors import why
-from webhook.adapters.kubernetes import fleets
-from webhook.adapters.kubernetes.backoff import Backoff
-from webhook.adapters.kubernetes.connect import connect
-from webhook.adapters.kubernetes.errors import ApiError, KubeconfigError
-from webhook.adapters.kubernetes.lists import Lister
-from webhook.adapters.kubernetes.nodes import FleetFileError
-from webhook.adapters.kubernetes.retrying import RetryingApi
-from webhook.adapters.reports import table
-from webhook.adapters.reports.progress import ProgressBar
-from webhook.application.configuration import Configuration
-from webhook.application.fleet_view import FleetView, PodCount, view
-from webhook.cli.messages import say, usage_error
-from webhook.engine.fleet.fleet import Fleet
+from ..adapters.file_errors import why
+from ..adapters.kubernetes import fleets
+from ..adapters.kubernetes.backoff import Backoff
+from ..adapters.kubernetes.connect import connect
+from ..adapters.kubernetes.errors import ApiError, KubeconfigError
+from ..adapters.kubernetes.lists import Lister
+from ..adapters.kubernetes.nodes import FleetFileError
+from ..adapters.kubernetes.retrying import RetryingApi
+from ..adapters.reports import table
+from ..adapters.reports.progress import ProgressBar
+from ..application.configuration import Configuration
+from ..application.fleet_view import FleetView, PodCount, view
+from ..engine.fleet.fleet import Fleet
+from .messages import say, usage_error
 
 LIVE = "live"
 # A file that is older denies nothing: what nodes offered within a day still counts as offered.

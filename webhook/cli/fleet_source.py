@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from webhook.adapters.http.apps import ReadinessPart
-from webhook.adapters.kubernetes.errors import ApiError, Fault
-from webhook.adapters.kubernetes.fleet_watch import FleetWatch
-from webhook.adapters.kubernetes.pod_counts import PodCounts
-from webhook.adapters.kubernetes.selectors import SELECTORS
-from webhook.adapters.metrics import Metrics
-from webhook.application.configuration import Configuration
-from webhook.application.diagnosis.results import listed
-from webhook.application.fleet import plain_forms_offered
-from webhook.application.fleet_view import view
-from webhook.engine.fleet.fleet import Fleet
-from webhook.engine.labels import NamespaceLabels
+from ..adapters.http.apps import ReadinessPart
+from ..adapters.kubernetes.errors import ApiError, Fault
+from ..adapters.kubernetes.fleet_watch import FleetWatch
+from ..adapters.kubernetes.pod_counts import PodCounts
+from ..adapters.kubernetes.selectors import SELECTORS
+from ..adapters.metrics import Metrics
+from ..application.configuration import Configuration
+from ..application.diagnosis.results import listed
+from ..application.fleet import plain_forms_offered
+from ..application.fleet_view import view
+from ..engine.fleet.fleet import Fleet
+from ..engine.labels import NamespaceLabels
 
 if TYPE_CHECKING:  # it loads an HTTP client, which nobody needs without a cluster
-    from webhook.adapters.kubernetes.client import ApiServer
+    from ..adapters.kubernetes.client import ApiServer
 
 _log = structlog.get_logger("gpuwarden.nodes")
 

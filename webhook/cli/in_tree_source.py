@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from webhook.adapters.http.apps import ReadinessPart
-from webhook.adapters.kubernetes.errors import ApiError
-from webhook.adapters.kubernetes.in_tree import objects_of
-from webhook.adapters.kubernetes.lists import Deadline, Lister
-from webhook.adapters.metrics import Metrics
-from webhook.application.configuration import Configuration
-from webhook.application.diagnosis.results import listed
-from webhook.application.in_tree_drift import KINDS, InTreeObject, differences
+from ..adapters.http.apps import ReadinessPart
+from ..adapters.kubernetes.errors import ApiError
+from ..adapters.kubernetes.in_tree import objects_of
+from ..adapters.kubernetes.lists import Deadline, Lister
+from ..adapters.metrics import Metrics
+from ..application.configuration import Configuration
+from ..application.diagnosis.results import listed
+from ..application.in_tree_drift import KINDS, InTreeObject, differences
 
 if TYPE_CHECKING:  # it loads an HTTP client, which nobody needs without a cluster
-    from webhook.adapters.kubernetes.client import ApiServer
+    from ..adapters.kubernetes.client import ApiServer
 
 INTERVAL = 60.0  # seconds
 _TIMEOUT = 10.0

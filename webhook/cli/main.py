@@ -9,8 +9,8 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from webhook import __version__
-from webhook.cli.streams import guarded
+from .. import __version__
+from .streams import guarded
 
 # Each is a module of this package that has, under the same name, a command's function or a group of commands.
 _COMMANDS = (
@@ -34,7 +34,7 @@ class _Modules(Mapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
         if name not in _COMMANDS:
             raise KeyError(name)
-        module = import_module(f"webhook.cli.{name}")
+        module = import_module(f".{name}", __package__)
         group = getattr(module, f"{name}_app", None)
         if group is None:
             group = typer.Typer(add_completion=False)
@@ -85,7 +85,7 @@ def _explained() -> Iterator[None]:
     try:
         yield
     except typer.TyperException as error:
-        from webhook.cli.option_problems import explain  # noqa: PLC0415 - start-up time: only for a mistake
+        from .option_problems import explain  # noqa: PLC0415 - start-up time: only for a mistake
 
         explain(error)
         raise

@@ -12,29 +12,29 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from webhook.adapters import named_file, namespace_file
-from webhook.adapters.file_errors import why
-from webhook.adapters.manifests.items import ManifestObject, ManifestProblem, PluginDocument
-from webhook.adapters.manifests.lines import Lines, ObjectLines
-from webhook.adapters.manifests.reading import read_text
-from webhook.adapters.manifests.sources import Source, open_sources
-from webhook.adapters.namespace_file import NamespaceFileError
-from webhook.application.checking import Checker
-from webhook.application.claims import known_claims, named_classes
-from webhook.application.configuration import Configuration
-from webhook.application.field_types import wrong_types
-from webhook.application.ignoring import ANNOTATION, IgnoreError, annotated, without
-from webhook.application.judgement import Judgement
-from webhook.application.manifest_labels import is_namespace
-from webhook.application.type_mismatches import TypeMismatch
-from webhook.cli import completers
-from webhook.cli.configuration_input import load_configuration
-from webhook.cli.messages import say, usage_error
-from webhook.cli.plugin_input import PluginInput
-from webhook.engine.fleet.fleet import Fleet
-from webhook.engine.labels import NamespaceLabels
-from webhook.engine.policy import Policy
-from webhook.engine.spelling import DevicePlugin
+from ..adapters import named_file, namespace_file
+from ..adapters.file_errors import why
+from ..adapters.manifests.items import ManifestObject, ManifestProblem, PluginDocument
+from ..adapters.manifests.lines import Lines, ObjectLines
+from ..adapters.manifests.reading import read_text
+from ..adapters.manifests.sources import Source, open_sources
+from ..adapters.namespace_file import NamespaceFileError
+from ..application.checking import Checker
+from ..application.claims import known_claims, named_classes
+from ..application.configuration import Configuration
+from ..application.field_types import wrong_types
+from ..application.ignoring import ANNOTATION, IgnoreError, annotated, without
+from ..application.judgement import Judgement
+from ..application.manifest_labels import is_namespace
+from ..application.type_mismatches import TypeMismatch
+from ..engine.fleet.fleet import Fleet
+from ..engine.labels import NamespaceLabels
+from ..engine.policy import Policy
+from ..engine.spelling import DevicePlugin
+from . import completers
+from .configuration_input import load_configuration
+from .messages import say, usage_error
+from .plugin_input import PluginInput
 
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")  # apimachinery pkg/util/validation IsDNS1123Label
 

@@ -2,7 +2,7 @@
 
 import typer
 
-from webhook.adapters.reports.text import printable
+from ..adapters.reports.text import printable
 
 EXIT_DENIED = 1
 EXIT_USAGE = 2

@@ -7,24 +7,24 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
-from webhook.adapters import namespace_file
-from webhook.adapters.http.apps import ReadinessPart
-from webhook.adapters.kubernetes.claims import LiveClaims
-from webhook.adapters.kubernetes.errors import Fault
-from webhook.adapters.kubernetes.namespaces import FRESHNESS_BOUND, WatchedNamespaces
-from webhook.adapters.kubernetes.preview import WorkloadPreview
-from webhook.adapters.metrics import Metrics
-from webhook.adapters.namespace_file import FileNamespaces
-from webhook.application.claims import ClaimSource, NoClaims
-from webhook.application.configuration import Configuration
-from webhook.application.namespace_labels import Preview
-from webhook.application.namespaces import Namespaces
-from webhook.cli.options import Options
-from webhook.cli.reloading import Reload
-from webhook.engine.labels import NamespaceLabels
+from ..adapters import namespace_file
+from ..adapters.http.apps import ReadinessPart
+from ..adapters.kubernetes.claims import LiveClaims
+from ..adapters.kubernetes.errors import Fault
+from ..adapters.kubernetes.namespaces import FRESHNESS_BOUND, WatchedNamespaces
+from ..adapters.kubernetes.preview import WorkloadPreview
+from ..adapters.metrics import Metrics
+from ..adapters.namespace_file import FileNamespaces
+from ..application.claims import ClaimSource, NoClaims
+from ..application.configuration import Configuration
+from ..application.namespace_labels import Preview
+from ..application.namespaces import Namespaces
+from ..engine.labels import NamespaceLabels
+from .options import Options
+from .reloading import Reload
 
 if TYPE_CHECKING:  # it loads an HTTP client, which nobody needs without a cluster
-    from webhook.adapters.kubernetes.client import ApiServer
+    from ..adapters.kubernetes.client import ApiServer
 
 _log = structlog.get_logger("gpuwarden.namespaces")
 

@@ -7,7 +7,7 @@ import typer
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from webhook.adapters.shown import shown
+from ..adapters.shown import shown
 
 
 def explain(error: typer.TyperException) -> None:

@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from webhook.adapters.http.limits import MAX_LAG_SECONDS, MIB, Limits
-from webhook.adapters.kubernetes.selectors import SELECTORS
-from webhook.adapters.logs import LogFormat, LogLevel
-from webhook.application.certificates.settings import RotationSettings
-from webhook.cli.cluster_options import NAMESPACE
+from ..adapters.http.limits import MAX_LAG_SECONDS, MIB, Limits
+from ..adapters.kubernetes.selectors import SELECTORS
+from ..adapters.logs import LogFormat, LogLevel
+from ..application.certificates.settings import RotationSettings
+from .cluster_options import NAMESPACE
 
 # Seldom needed: a cluster whose clocks or API servers are further apart, or a trial that wants to see a rotation.
 _ROTATION = "Rotation of managed certificates (all replicas alike)"

@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from webhook.adapters import plugin_files
-from webhook.adapters.manifests.items import ManifestObject, ManifestProblem, PluginDocument
-from webhook.adapters.manifests.lines import Lines
-from webhook.application.plugin_configuration import PluginFile, faults
-from webhook.engine.spelling import DevicePlugin
+from ..adapters import plugin_files
+from ..adapters.manifests.items import ManifestObject, ManifestProblem, PluginDocument
+from ..adapters.manifests.lines import Lines
+from ..application.plugin_configuration import PluginFile, faults
+from ..engine.spelling import DevicePlugin
 
 
 @dataclass(slots=True)

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from webhook.adapters.prometheus import connection
-from webhook.adapters.prometheus.connection import Access
-from webhook.cli.messages import usage_error
+from ..adapters.prometheus import connection
+from ..adapters.prometheus.connection import Access
+from .messages import usage_error
 
 UrlOption = Annotated[
     str | None,

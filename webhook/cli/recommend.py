@@ -10,24 +10,26 @@ from typing import Annotated
 import msgspec
 import typer
 
-from webhook.adapters.file_errors import why
-from webhook.adapters.kubernetes.backoff import Backoff
-from webhook.adapters.kubernetes.connect import connect
-from webhook.adapters.kubernetes.policyreports import ReportStore
-from webhook.adapters.kubernetes.retrying import RetryingApi
-from webhook.adapters.reports import recommend_csv, recommend_markdown, recommend_table, table
-from webhook.adapters.reports.progress import ProgressBar
-from webhook.adapters.reports.recommend_reports import recommendation_reports
-from webhook.adapters.usage_file import written
-from webhook.application.recommendation import thresholds as limits
-from webhook.application.recommendation.recommend import Recommendation
-from webhook.application.recommendation.recommend import recommend as recommended
-from webhook.application.report_api import OF_RECOMMEND
-from webhook.cli import cluster_options
-from webhook.cli.cluster_options import ContextOption, KubeconfigOption
-from webhook.cli.configuration_input import ConfigOption, load_configuration
-from webhook.cli.messages import say, usage_error
-from webhook.cli.prometheus_options import (
+from ..adapters.file_errors import why
+from ..adapters.kubernetes.backoff import Backoff
+from ..adapters.kubernetes.connect import connect
+from ..adapters.kubernetes.policyreports import ReportStore
+from ..adapters.kubernetes.retrying import RetryingApi
+from ..adapters.reports import recommend_csv, recommend_markdown, recommend_table, table
+from ..adapters.reports.progress import ProgressBar
+from ..adapters.reports.recommend_reports import recommendation_reports
+from ..adapters.usage_file import written
+from ..application.recommendation import thresholds as limits
+from ..application.recommendation.recommend import Recommendation
+from ..application.recommendation.recommend import recommend as recommended
+from ..application.report_api import OF_RECOMMEND
+from ..engine import forms
+from ..engine.forms import Form
+from . import cluster_options
+from .cluster_options import ContextOption, KubeconfigOption
+from .configuration_input import ConfigOption, load_configuration
+from .messages import say, usage_error
+from .prometheus_options import (
     CaOption,
     CertificateOption,
     HeaderOption,
@@ -41,10 +43,8 @@ from webhook.cli.prometheus_options import (
     UserOption,
     labels_of,
 )
-from webhook.cli.recommend_input import UsageScope, from_cluster, from_saved, made, trusts, within
-from webhook.cli.report_writing import store_reports
-from webhook.engine import forms
-from webhook.engine.forms import Form
+from .recommend_input import UsageScope, from_cluster, from_saved, made, trusts, within
+from .report_writing import store_reports
 
 
 class RecommendOutput(StrEnum):
@@ -234,6 +234,6 @@ def _show(found: Recommendation, output: RecommendOutput) -> None:
         case RecommendOutput.MARKDOWN:
             typer.echo(recommend_markdown.markdown(found), nl=False)
         case RecommendOutput.HTML:
-            from webhook.adapters.reports.recommend_html import html  # noqa: PLC0415 - the template engine: only for a page
+            from ..adapters.reports.recommend_html import html  # noqa: PLC0415 - the template engine: only for a page
 
             typer.echo(html(found), nl=False)

@@ -12,36 +12,36 @@ from pathlib import Path
 
 import msgspec
 
-from webhook.adapters import usage_file
-from webhook.adapters.file_errors import why
-from webhook.adapters.kubernetes import fleets
-from webhook.adapters.kubernetes.backoff import Backoff
-from webhook.adapters.kubernetes.connect import connect
-from webhook.adapters.kubernetes.errors import ApiError, Fault, KubeconfigError, NoClusterError
-from webhook.adapters.kubernetes.fleets import ClusterObjects
-from webhook.adapters.kubernetes.gpu_workloads import GpuWorkloads
-from webhook.adapters.kubernetes.lists import Lister, Page, Progress
-from webhook.adapters.kubernetes.nodes import FleetFileError
-from webhook.adapters.kubernetes.request import path_of
-from webhook.adapters.kubernetes.retrying import RetryingApi
-from webhook.adapters.kubernetes.transport import Login
-from webhook.adapters.kubernetes.workload_documents import NamespaceItem
-from webhook.adapters.kubernetes.workloads import ClusterReader
-from webhook.adapters.prometheus import discovery
-from webhook.adapters.prometheus.client import Prometheus, QueryError
-from webhook.adapters.prometheus.connection import ConnectionOptionError, PrometheusConnection, to_url
-from webhook.adapters.prometheus.expressions import with_labels
-from webhook.adapters.prometheus.gathering import WORKERS, Gatherer
-from webhook.adapters.prometheus.owners import owners
-from webhook.adapters.usage_file import SavedUsage, UsageFileError
-from webhook.application.configuration import Configuration
-from webhook.application.recommendation.usage import Usage
-from webhook.application.recommendation.workloads import Workload
-from webhook.cli.cluster_options import unreadable
-from webhook.cli.messages import say, usage_error
-from webhook.cli.prometheus_options import PrometheusOptions
-from webhook.engine.fleet.shapes import Shape
-from webhook.engine.labels import NamespaceLabels
+from ..adapters import usage_file
+from ..adapters.file_errors import why
+from ..adapters.kubernetes import fleets
+from ..adapters.kubernetes.backoff import Backoff
+from ..adapters.kubernetes.connect import connect
+from ..adapters.kubernetes.errors import ApiError, Fault, KubeconfigError, NoClusterError
+from ..adapters.kubernetes.fleets import ClusterObjects
+from ..adapters.kubernetes.gpu_workloads import GpuWorkloads
+from ..adapters.kubernetes.lists import Lister, Page, Progress
+from ..adapters.kubernetes.nodes import FleetFileError
+from ..adapters.kubernetes.request import path_of
+from ..adapters.kubernetes.retrying import RetryingApi
+from ..adapters.kubernetes.transport import Login
+from ..adapters.kubernetes.workload_documents import NamespaceItem
+from ..adapters.kubernetes.workloads import ClusterReader
+from ..adapters.prometheus import discovery
+from ..adapters.prometheus.client import Prometheus, QueryError
+from ..adapters.prometheus.connection import ConnectionOptionError, PrometheusConnection, to_url
+from ..adapters.prometheus.expressions import with_labels
+from ..adapters.prometheus.gathering import WORKERS, Gatherer
+from ..adapters.prometheus.owners import owners
+from ..adapters.usage_file import SavedUsage, UsageFileError
+from ..application.configuration import Configuration
+from ..application.recommendation.usage import Usage
+from ..application.recommendation.workloads import Workload
+from ..engine.fleet.shapes import Shape
+from ..engine.labels import NamespaceLabels
+from .cluster_options import unreadable
+from .messages import say, usage_error
+from .prometheus_options import PrometheusOptions
 
 
 class Input(msgspec.Struct):
@@ -215,7 +215,7 @@ def _connection(
 
 
 def _login(kubeconfig: Path | None, context: str | None) -> Login:
-    from webhook.adapters.kubernetes.login import Cluster  # noqa: PLC0415 - it loads the official client
+    from ..adapters.kubernetes.login import Cluster  # noqa: PLC0415 - it loads the official client
 
     return Cluster(kubeconfig, context, os.environ)()
 

@@ -6,11 +6,11 @@ from typing import Any, Generic, TypeVar
 
 import structlog
 
-from webhook.adapters.file_errors import why
-from webhook.adapters.http.apps import ReadinessPart
-from webhook.adapters.metrics import Metrics
-from webhook.adapters.watched_file import WatchedFile
-from webhook.cli.options import StartError
+from ..adapters.file_errors import why
+from ..adapters.http.apps import ReadinessPart
+from ..adapters.metrics import Metrics
+from ..adapters.watched_file import WatchedFile
+from .options import StartError
 
 _T = TypeVar("_T")
 _log = structlog.get_logger("gpuwarden.files")

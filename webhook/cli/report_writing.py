@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from webhook.adapters.kubernetes.errors import ApiError
-from webhook.adapters.kubernetes.policyreports import ReportStore, Written
-from webhook.application.report_api import ReportApi
-from webhook.cli.messages import say, usage_error
+from ..adapters.kubernetes.errors import ApiError
+from ..adapters.kubernetes.policyreports import ReportStore, Written
+from ..application.report_api import ReportApi
+from .messages import say, usage_error
 
 
 def store_reports(

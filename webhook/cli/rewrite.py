@@ -9,14 +9,15 @@ from typing import Annotated
 import msgspec
 import typer
 
-from webhook.adapters.file_errors import why
-from webhook.adapters.manifests.editing import edit_text
-from webhook.adapters.manifests.items import EditError
-from webhook.adapters.manifests.writing import write_in_place
-from webhook.application.workload_kinds import BUILT_IN, WorkloadKind
-from webhook.application.workloads import KINDS, Kinds, group_of
-from webhook.cli.configuration_input import ConfigOption, load_configuration
-from webhook.cli.manifest_input import (
+from ..adapters.file_errors import why
+from ..adapters.manifests.editing import edit_text
+from ..adapters.manifests.items import EditError
+from ..adapters.manifests.writing import write_in_place
+from ..application.workload_kinds import BUILT_IN, WorkloadKind
+from ..application.workloads import KINDS, Kinds, group_of
+from ..engine.decision import Outcome
+from .configuration_input import ConfigOption, load_configuration
+from .manifest_input import (
     ExcludeOption,
     JudgedInput,
     JudgedObject,
@@ -30,8 +31,7 @@ from webhook.cli.manifest_input import (
     say_skipped,
     without_collector,
 )
-from webhook.cli.messages import EXIT_DENIED, EXIT_USAGE, say, usage_error
-from webhook.engine.decision import Outcome
+from .messages import EXIT_DENIED, EXIT_USAGE, say, usage_error
 
 
 @without_collector()

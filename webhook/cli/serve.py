@@ -4,8 +4,8 @@ from typing import Any
 
 import typer
 
-from webhook.cli.messages import say
-from webhook.cli.options import Options, StartError, signature
+from .messages import say
+from .options import Options, StartError, signature
 
 
 def serve(**options: Any) -> None:
@@ -14,7 +14,7 @@ def serve(**options: Any) -> None:
     Exit codes: 0 stopped by a signal; 1 a listener failed; 2 a wrong option, or a file or port that can't be used.
     """
     # Imported here so that `gpuwarden check` need not load a web server.
-    from webhook.cli.server import run  # noqa: PLC0415 - start-up time, as said
+    from .server import run  # noqa: PLC0415 - start-up time, as said
 
     try:
         run(Options(**options))

@@ -16,26 +16,26 @@ from typing import TYPE_CHECKING
 import structlog
 import uvloop
 
-from webhook import __version__
-from webhook.adapters import logs
-from webhook.adapters.configuration import file as configuration_file
-from webhook.adapters.decision_log import DecisionLog
-from webhook.adapters.deferred_recording import DeferredRecording
-from webhook.adapters.http.apps import ReadinessPart, application
-from webhook.adapters.http.connection import Port
-from webhook.adapters.http.endpoint import AdmissionEndpoint
-from webhook.adapters.http.listeners import AdmissionListener
-from webhook.adapters.http.operations_listener import OperationsListener
-from webhook.adapters.http.turns import Turns
-from webhook.adapters.kubernetes.connect import connect
-from webhook.adapters.kubernetes.errors import KubeconfigError
-from webhook.adapters.log_writer import LogWriter, standard_error
-from webhook.adapters.memory import give_back_what_is_free, give_back_what_is_large
-from webhook.adapters.metrics import Metrics
-from webhook.adapters.standard_error import logged_standard_error
-from webhook.application.admission import Admission
-from webhook.application.advising import Advising
-from webhook.application.certificates.tokens import (
+from .. import __version__
+from ..adapters import logs
+from ..adapters.configuration import file as configuration_file
+from ..adapters.decision_log import DecisionLog
+from ..adapters.deferred_recording import DeferredRecording
+from ..adapters.http.apps import ReadinessPart, application
+from ..adapters.http.connection import Port
+from ..adapters.http.endpoint import AdmissionEndpoint
+from ..adapters.http.listeners import AdmissionListener
+from ..adapters.http.operations_listener import OperationsListener
+from ..adapters.http.turns import Turns
+from ..adapters.kubernetes.connect import connect
+from ..adapters.kubernetes.errors import KubeconfigError
+from ..adapters.log_writer import LogWriter, standard_error
+from ..adapters.memory import give_back_what_is_free, give_back_what_is_large
+from ..adapters.metrics import Metrics
+from ..adapters.standard_error import logged_standard_error
+from ..application.admission import Admission
+from ..application.advising import Advising
+from ..application.certificates.tokens import (
     ADVISE,
     MUTATE,
     PATHS,
@@ -44,21 +44,21 @@ from webhook.application.certificates.tokens import (
     VALIDATE_NAMESPACE,
     PathTokens,
 )
-from webhook.application.claim_admission import ClaimAdmission
-from webhook.application.clock import WitnessedClock
-from webhook.application.configuration import Configuration
-from webhook.application.fleet import NoFleet
-from webhook.application.namespace_labels import NamespaceLabelling
-from webhook.cli.admission_port import admission_limiter, client_authorities, operations_limiter
-from webhook.cli.certificate_source import certificate_source, now
-from webhook.cli.fleet_source import WatchedFleet
-from webhook.cli.in_tree_source import InTreeWatch
-from webhook.cli.namespace_source import ClusterSource, FileSource, NamespaceSource
-from webhook.cli.options import Options, StartError
-from webhook.cli.reloading import Reload
+from ..application.claim_admission import ClaimAdmission
+from ..application.clock import WitnessedClock
+from ..application.configuration import Configuration
+from ..application.fleet import NoFleet
+from ..application.namespace_labels import NamespaceLabelling
+from .admission_port import admission_limiter, client_authorities, operations_limiter
+from .certificate_source import certificate_source, now
+from .fleet_source import WatchedFleet
+from .in_tree_source import InTreeWatch
+from .namespace_source import ClusterSource, FileSource, NamespaceSource
+from .options import Options, StartError
+from .reloading import Reload
 
 if TYPE_CHECKING:  # it loads an HTTP client, which nobody needs without a cluster
-    from webhook.adapters.kubernetes.client import ApiServer
+    from ..adapters.kubernetes.client import ApiServer
 
 Listener = AdmissionListener | OperationsListener
 

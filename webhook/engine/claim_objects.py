@@ -5,8 +5,8 @@ from typing import Any
 
 import msgspec
 
-from webhook.engine.device_classes import mig_profile
-from webhook.engine.text import Name
+from .device_classes import mig_profile
+from .text import Name
 
 MPS = "MPS"
 

@@ -8,18 +8,18 @@ from itertools import count
 
 import msgspec
 
-from webhook.engine.claims import TEMPLATE, Reference, Resolved
-from webhook.engine.edits import ClaimInstead
-from webhook.engine.findings import Finding
-from webhook.engine.nodes import NodeConstraints
-from webhook.engine.pods import PodSpec, containers
-from webhook.engine.policy import ClaimForm, Policy
-from webhook.engine.requests import GpuContainer
-from webhook.engine.resources import GPU
-from webhook.engine.rules import plain_claims
-from webhook.engine.rules.permission import per_container_limit, per_pod_limit
-from webhook.engine.spelling import DevicePlugin
-from webhook.engine.statements import Statements
+from .claims import TEMPLATE, Reference, Resolved
+from .edits import ClaimInstead
+from .findings import Finding
+from .nodes import NodeConstraints
+from .pods import PodSpec, containers
+from .policy import ClaimForm, Policy
+from .requests import GpuContainer
+from .resources import GPU
+from .rules import plain_claims
+from .rules.permission import per_container_limit, per_pod_limit
+from .spelling import DevicePlugin
+from .statements import Statements
 
 OWN = "gpuwarden-"
 """What the pod's names of claims begin with that are made here; a number follows."""

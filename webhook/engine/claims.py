@@ -4,12 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from webhook.engine.claim_objects import Claim, DeviceRequest, RequestedDevice
-from webhook.engine.device_classes import IMPLICIT, NVIDIA_CLASSES, DeviceClasses
-from webhook.engine.forms import Form, Sharing
-from webhook.engine.pods import Place, PodResourceClaim, PodSpec, containers
-from webhook.engine.quantity import whole
-from webhook.engine.requests import GpuContainer, pod_count
+from .claim_objects import Claim, DeviceRequest, RequestedDevice
+from .device_classes import IMPLICIT, NVIDIA_CLASSES, DeviceClasses
+from .forms import Form, Sharing
+from .pods import Place, PodResourceClaim, PodSpec, containers
+from .quantity import whole
+from .requests import GpuContainer, pod_count
 
 CLAIM = "ResourceClaim"
 TEMPLATE = "ResourceClaimTemplate"

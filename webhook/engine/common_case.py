@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
-from webhook.engine.decision import Decision, decide
-from webhook.engine.edits import (
+from .decision import Decision, decide
+from .edits import (
     AddEnv,
     AddNeed,
     AddNodeSelector,
@@ -22,14 +22,14 @@ from webhook.engine.edits import (
     RenameResource,
     SetRuntimeClass,
 )
-from webhook.engine.forms import Form
-from webhook.engine.needs import Need
-from webhook.engine.pods import Pod
-from webhook.engine.policy import NotOffered, Policy, Prefer, VisibleDevices
-from webhook.engine.products import PRODUCT
-from webhook.engine.resources import GPU
-from webhook.engine.rules import device_access
-from webhook.engine.spelling import LABELS_OF_FORMS, DevicePlugin, spell
+from .forms import Form
+from .needs import Need
+from .pods import Pod
+from .policy import NotOffered, Policy, Prefer, VisibleDevices
+from .products import PRODUCT
+from .resources import GPU
+from .rules import device_access
+from .spelling import LABELS_OF_FORMS, DevicePlugin, spell
 
 _NAME = "«container»"
 # Counts as they are written and read; no sentence has them in its own words.

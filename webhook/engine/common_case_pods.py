@@ -7,16 +7,16 @@ exemptions of the configuration are not among them: neither the webhooks nor the
 import re
 from collections.abc import Iterable, Mapping, Sized
 
-from webhook.engine import cel
-from webhook.engine.common_case import DEVICE_VARIABLES, FEW, CommonCase, Way
-from webhook.engine.limitranger import ANNOTATION as LIMIT_RANGER
-from webhook.engine.pods import MIRROR_ANNOTATION, Container, Pod, PodSpec, Term
-from webhook.engine.products import PRODUCT
-from webhook.engine.quantity import Quantity
-from webhook.engine.resources import PREFIX
-from webhook.engine.rules.device_access import DEVICE_ANNOTATIONS
-from webhook.engine.rules.gpu_memory import ANNOTATION as GPU_MEMORY
-from webhook.engine.spelling import GKE_KEYS, LABELS_OF_FORMS
+from . import cel
+from .common_case import DEVICE_VARIABLES, FEW, CommonCase, Way
+from .limitranger import ANNOTATION as LIMIT_RANGER
+from .pods import MIRROR_ANNOTATION, Container, Pod, PodSpec, Term
+from .products import PRODUCT
+from .quantity import Quantity
+from .resources import PREFIX
+from .rules.device_access import DEVICE_ANNOTATIONS
+from .rules.gpu_memory import ANNOTATION as GPU_MEMORY
+from .spelling import GKE_KEYS, LABELS_OF_FORMS
 
 # The API server limits what the evaluation of CEL may cost (1,000,000 for one expression), so the pod's lists are limited too.
 MANY = 128

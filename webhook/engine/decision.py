@@ -5,23 +5,23 @@ from enum import StrEnum
 
 import msgspec
 
-from webhook.engine import claim_rewriting, guard, limitranger
-from webhook.engine.claims import NO_CLAIMS, Claims, Resolved
-from webhook.engine.edits import Edit
-from webhook.engine.evaluation import judge, wellformed
-from webhook.engine.findings import Finding
-from webhook.engine.form_selection import Choice
-from webhook.engine.nodes import constraints
-from webhook.engine.other_gpus import BUILT_IN, GpuNames
-from webhook.engine.pods import Pod, PodSpec
-from webhook.engine.policy import Policy
-from webhook.engine.policy_additions import annotations, settings
-from webhook.engine.requests import GpuContainer, read
-from webhook.engine.rewriting import respelling
-from webhook.engine.rules import claims as claiming
-from webhook.engine.rules import container, gpu_memory, limit_ranges, outside_containers, permission
-from webhook.engine.rules.catalog import RULES
-from webhook.engine.spelling import LABELS_OF_FORMS, DevicePlugin
+from . import claim_rewriting, guard, limitranger
+from .claims import NO_CLAIMS, Claims, Resolved
+from .edits import Edit
+from .evaluation import judge, wellformed
+from .findings import Finding
+from .form_selection import Choice
+from .nodes import constraints
+from .other_gpus import BUILT_IN, GpuNames
+from .pods import Pod, PodSpec
+from .policy import Policy
+from .policy_additions import annotations, settings
+from .requests import GpuContainer, read
+from .rewriting import respelling
+from .rules import claims as claiming
+from .rules import container, gpu_memory, limit_ranges, outside_containers, permission
+from .rules.catalog import RULES
+from .spelling import LABELS_OF_FORMS, DevicePlugin
 
 _NOTHING: Resolved = {}
 _ORDER = {rule.id: number for number, rule in enumerate(RULES)}

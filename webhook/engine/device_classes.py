@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from webhook.engine.forms import Form, Sharing, parse
-from webhook.engine.other_gpus import BUILT_IN, GpuNames
-from webhook.engine.profiles import PROFILE
-from webhook.engine.resources import GpuResource, classify
+from .forms import Form, Sharing, parse
+from .other_gpus import BUILT_IN, GpuNames
+from .profiles import PROFILE
+from .resources import GpuResource, classify
 
 IMPLICIT = "deviceclass.resource.kubernetes.io/"
 """The resource name by which a pod requests devices of any class without a claim is this and the class (KEP-5004)."""

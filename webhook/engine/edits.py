@@ -5,9 +5,9 @@ As text, resources and labels are written as in a manifest (``nvidia.com/gpu: 1`
 
 import msgspec
 
-from webhook.engine.needs import Need
-from webhook.engine.pods import Place, Toleration
-from webhook.engine.text import cut
+from .needs import Need
+from .pods import Place, Toleration
+from .text import cut
 
 
 class RenameResource(msgspec.Struct, frozen=True, gc=False):

@@ -2,17 +2,17 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from webhook.engine.findings import Finding
-from webhook.engine.form_selection import GpuRequest
-from webhook.engine.forms import Form, Sharing
-from webhook.engine.nodes import NOTHING_SAID, NodeConstraints
-from webhook.engine.pods import PodSpec
-from webhook.engine.policy import Policy
-from webhook.engine.requests import Amount, GpuContainer
-from webhook.engine.respelling import ProductConflict, Respelling, Restated
-from webhook.engine.rules import container, permission, placement, sharing
-from webhook.engine.spelling import LABELS_OF_FORMS
-from webhook.engine.stated import written
+from .findings import Finding
+from .form_selection import GpuRequest
+from .forms import Form, Sharing
+from .nodes import NOTHING_SAID, NodeConstraints
+from .pods import PodSpec
+from .policy import Policy
+from .requests import Amount, GpuContainer
+from .respelling import ProductConflict, Respelling, Restated
+from .rules import container, permission, placement, sharing
+from .spelling import LABELS_OF_FORMS
+from .stated import written
 
 
 def wellformed(gpu_containers: Iterable[GpuContainer], policy: Policy) -> tuple[list[GpuContainer], list[Finding]]:

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import msgspec
 
-from webhook.engine.forms import Form, Platform, Sharing
+from .forms import Form, Platform, Sharing
 
 _OPERATOR = "https://docs.nvidia.com/datacenter/cloud-native/gpu-operator/latest/gpu-sharing.html"
 _PLUGIN = "https://github.com/NVIDIA/k8s-device-plugin#shared-access-to-gpus"

@@ -6,14 +6,14 @@ from enum import StrEnum
 import msgspec
 from msgspec.structs import replace
 
-from webhook.engine.forms import Form, Sharing
-from webhook.engine.nodes import NodeConstraints
-from webhook.engine.policy import Mismatch, Policy
-from webhook.engine.requests import Amount, GpuContainer
-from webhook.engine.resources import GpuResource
-from webhook.engine.rules.placement import apart
-from webhook.engine.spelling import DevicePlugin, spell
-from webhook.engine.statements import Statements
+from .forms import Form, Sharing
+from .nodes import NodeConstraints
+from .policy import Mismatch, Policy
+from .requests import Amount, GpuContainer
+from .resources import GpuResource
+from .rules.placement import apart
+from .spelling import DevicePlugin, spell
+from .statements import Statements
 
 
 class How(StrEnum):

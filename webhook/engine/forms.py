@@ -5,7 +5,7 @@ from enum import StrEnum
 
 import msgspec
 
-from webhook.engine.profiles import PROFILE
+from .profiles import PROFILE
 
 
 class Sharing(StrEnum):

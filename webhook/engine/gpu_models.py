@@ -3,7 +3,7 @@
 import re
 from functools import lru_cache
 
-from webhook.engine.profiles import read_profile
+from .profiles import read_profile
 
 # By the names of models as a regular expression: profiles without the suffixes of their engines. Models whose memory differs
 # between boards have the profiles of all of them. hack/chart_tables.py writes it into the chart.

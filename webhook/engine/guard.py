@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from webhook.engine.findings import Finding, Severity
-from webhook.engine.pods import Container, Place, Pod, PodSpec, containers
-from webhook.engine.policy import Policy, VisibleDevices
-from webhook.engine.requests import GpuContainer
-from webhook.engine.rules import device_access, outside_containers
+from .findings import Finding, Severity
+from .pods import Container, Place, Pod, PodSpec, containers
+from .policy import Policy, VisibleDevices
+from .requests import GpuContainer
+from .rules import device_access, outside_containers
 
 _VARIABLES = frozenset({device_access.VISIBLE_DEVICES, device_access.CUDA_VERSION})
 _SEVERITIES = {VisibleDevices.WARN: Severity.WARN, VisibleDevices.DENY: Severity.DENY}

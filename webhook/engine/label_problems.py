@@ -6,9 +6,9 @@ from difflib import SequenceMatcher, get_close_matches
 from functools import lru_cache
 from itertools import islice
 
-from webhook.engine.labels import AUDIT, DOMAIN, ENFORCE, WARN, NamespaceLabels
-from webhook.engine.policy import LabelProblem, PolicyBook
-from webhook.engine.text import LONGEST_NAME
+from .labels import AUDIT, DOMAIN, ENFORCE, WARN, NamespaceLabels
+from .policy import LabelProblem, PolicyBook
+from .text import LONGEST_NAME
 
 Strings = Mapping[str, str] | None
 

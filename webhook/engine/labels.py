@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from webhook.engine.text import cut
+from .text import cut
 
 DOMAIN = "gpuwarden.io"
 ENFORCE = f"{DOMAIN}/enforce"

@@ -14,9 +14,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from webhook.engine.edits import DropResource
-from webhook.engine.pods import Pod
-from webhook.engine.requests import Amount, GpuContainer, asking_for
+from .edits import DropResource
+from .pods import Pod
+from .requests import Amount, GpuContainer, asking_for
 
 ANNOTATION = "kubernetes.io/limit-ranger"
 _LONGEST = 256 * 1024  # apimachinery pkg/api/validation TotalAnnotationSizeLimitB: all annotations of an object

@@ -5,8 +5,8 @@ from math import inf
 
 import msgspec
 
-from webhook.engine.nodes import ABSENT, OTHER, Label, NodeConstraints, integer
-from webhook.engine.pods import Expression
+from .nodes import ABSENT, OTHER, Label, NodeConstraints, integer
+from .pods import Expression
 
 _BOUNDS = ("Gt", "Lt")
 MOST_SHOWN = 8

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import lru_cache
 from math import inf
 
-from webhook.engine.pods import Affinity, Expression, NodeAffinity, PodSpec, Required, Term
+from .pods import Affinity, Expression, NodeAffinity, PodSpec, Required, Term
 
 # The label is missing from the node.
 ABSENT = None

@@ -4,8 +4,8 @@ from functools import lru_cache
 
 import msgspec
 
-from webhook.engine.resources import PREFIX, GpuResource, classify
-from webhook.engine.text import LONGEST_NAME
+from .resources import PREFIX, GpuResource, classify
+from .text import LONGEST_NAME
 
 ANY_SUFFIX = "*"
 _JUDGED = (PREFIX, "deviceclass.resource.kubernetes.io/")

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from webhook.engine.edits import (
+from .edits import (
     AddEnv,
     AddNeed,
     AddNodeSelector,
@@ -21,8 +21,8 @@ from webhook.engine.edits import (
     ReplaceProduct,
     SetRuntimeClass,
 )
-from webhook.engine.pods import Container, Expression, Place, Pod, PodSpec, Term
-from webhook.engine.products import PRODUCT, replaced
+from .pods import Container, Expression, Place, Pod, PodSpec, Term
+from .products import PRODUCT, replaced
 
 Operation = dict[str, Any]
 _AFFINITY = "/spec/affinity"

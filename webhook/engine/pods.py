@@ -5,8 +5,8 @@ from typing import Any
 
 import msgspec
 
-from webhook.engine.quantity import Quantity
-from webhook.engine.text import Name
+from .quantity import Quantity
+from .text import Name
 
 MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
 

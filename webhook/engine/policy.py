@@ -8,11 +8,11 @@ from functools import lru_cache
 
 import msgspec
 
-from webhook.engine.forms import MAXIMUM_CLIENTS, MINIMUM_CLIENTS, Form, Platform, Sharing, parse
-from webhook.engine.labels import AUDIT, ENFORCE, WARN, NamespaceLabels
-from webhook.engine.pods import Toleration
-from webhook.engine.profiles import DOCUMENTED
-from webhook.engine.spelling import DevicePlugin, ambiguous
+from .forms import MAXIMUM_CLIENTS, MINIMUM_CLIENTS, Form, Platform, Sharing, parse
+from .labels import AUDIT, ENFORCE, WARN, NamespaceLabels
+from .pods import Toleration
+from .profiles import DOCUMENTED
+from .spelling import DevicePlugin, ambiguous
 
 ANY = "any"
 NONE = "none"

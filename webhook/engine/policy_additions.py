@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from webhook.engine.edits import (
+from .edits import (
     AddEnv,
     AddNodeSelector,
     AddToleration,
@@ -13,18 +13,18 @@ from webhook.engine.edits import (
     Edit,
     SetRuntimeClass,
 )
-from webhook.engine.labels import DOMAIN
-from webhook.engine.needs import Need, possible
-from webhook.engine.nodes import NodeConstraints
-from webhook.engine.pods import PodSpec
-from webhook.engine.policy import Policy
-from webhook.engine.products import PRODUCT
-from webhook.engine.quantity import shown
-from webhook.engine.requests import GpuContainer
-from webhook.engine.respelling import Respelling
-from webhook.engine.rewriting import edited, restated
-from webhook.engine.spelling import DevicePlugin
-from webhook.engine.tolerations import tolerated
+from .labels import DOMAIN
+from .needs import Need, possible
+from .nodes import NodeConstraints
+from .pods import PodSpec
+from .policy import Policy
+from .products import PRODUCT
+from .quantity import shown
+from .requests import GpuContainer
+from .respelling import Respelling
+from .rewriting import edited, restated
+from .spelling import DevicePlugin
+from .tolerations import tolerated
 
 ORIGINAL_REQUEST = f"{DOMAIN}/original-request"
 POLICY = f"{DOMAIN}/policy"

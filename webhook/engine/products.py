@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 import msgspec
 
-from webhook.engine.gpu_models import lacks, sizes_of
-from webhook.engine.profiles import PROFILE
+from .gpu_models import lacks, sizes_of
+from .profiles import PROFILE
 
 # NVIDIA GPU feature discovery, docs/gpu-feature-discovery/README.md
 PRODUCT = "nvidia.com/gpu.product"

@@ -5,7 +5,7 @@ from functools import lru_cache
 
 import msgspec
 
-from webhook.engine.mig_memory import memory_range
+from .mig_memory import memory_range
 
 # go-nvlib mig_profile.go as the device plugin spells it in resource names: "+me" becomes ".me", "-me" stays.
 PROFILE = r"[1-9][0-9]?g\.[1-9][0-9]{0,3}gb(?:\.me\.all|\.me|\.gfx|-me)?"

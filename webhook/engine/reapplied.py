@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 
 from msgspec.structs import replace
 
-from webhook.engine.claim_rewriting import OWN
-from webhook.engine.decision import decide
-from webhook.engine.edits import AddNeed, AddNodeSelector, Annotate, DropKey, Edit, RenameResource, ReplaceProduct
-from webhook.engine.other_gpus import BUILT_IN, GpuNames
-from webhook.engine.patch import Operation, escape, patch
-from webhook.engine.pods import (
+from .claim_rewriting import OWN
+from .decision import decide
+from .edits import AddNeed, AddNodeSelector, Annotate, DropKey, Edit, RenameResource, ReplaceProduct
+from .other_gpus import BUILT_IN, GpuNames
+from .patch import Operation, escape, patch
+from .pods import (
     Affinity,
     Container,
     NodeAffinity,
@@ -21,11 +21,11 @@ from webhook.engine.pods import (
     Term,
     containers,
 )
-from webhook.engine.policy import ClaimForm, Policy
-from webhook.engine.quantity import Quantity
-from webhook.engine.requests import GpuContainer, read
-from webhook.engine.resources import GPU
-from webhook.engine.spelling import LABELS_OF_FORMS, DevicePlugin
+from .policy import ClaimForm, Policy
+from .quantity import Quantity
+from .requests import GpuContainer, read
+from .resources import GPU
+from .spelling import LABELS_OF_FORMS, DevicePlugin
 
 _OF_NODES = (AddNeed, AddNodeSelector, DropKey, ReplaceProduct)
 _Amounts = dict[tuple[Place, str], tuple[Quantity, Quantity]]

@@ -3,10 +3,10 @@
 import msgspec
 from msgspec.structs import replace
 
-from webhook.engine.other_gpus import BUILT_IN, GpuNames
-from webhook.engine.pods import Container, Place, PodSpec, Resources
-from webhook.engine.quantity import Quantity, shown, whole
-from webhook.engine.resources import GpuResource, Unknown, classify
+from .other_gpus import BUILT_IN, GpuNames
+from .pods import Container, Place, PodSpec, Resources
+from .quantity import Quantity, shown, whole
+from .resources import GpuResource, Unknown, classify
 
 _NONE: dict[str, Quantity] = {}
 _SECTIONS = {(True, True): ("limits", "requests"), (True, False): ("limits",), (False, True): ("requests",)}

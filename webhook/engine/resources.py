@@ -7,7 +7,7 @@ from typing import final
 
 import msgspec
 
-from webhook.engine.profiles import DOCUMENTED, PROFILE
+from .profiles import DOCUMENTED, PROFILE
 
 GPU = "nvidia.com/gpu"
 PREFIX = "nvidia.com/"

@@ -4,17 +4,17 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from webhook.engine.edits import AddNeed, AddToleration, DropKey, Edit, RenameResource, ReplaceProduct
-from webhook.engine.form_selection import Choice
-from webhook.engine.forms import Form, Sharing
-from webhook.engine.needs import Need, possible
-from webhook.engine.nodes import NodeConstraints
-from webhook.engine.pods import PodSpec
-from webhook.engine.products import PRODUCT, Names, replaced
-from webhook.engine.requests import GpuContainer
-from webhook.engine.resources import GpuResource, classify
-from webhook.engine.rules.placement import apart
-from webhook.engine.spelling import (
+from .edits import AddNeed, AddToleration, DropKey, Edit, RenameResource, ReplaceProduct
+from .form_selection import Choice
+from .forms import Form, Sharing
+from .needs import Need, possible
+from .nodes import NodeConstraints
+from .pods import PodSpec
+from .products import PRODUCT, Names, replaced
+from .requests import GpuContainer
+from .resources import GpuResource, classify
+from .rules.placement import apart
+from .spelling import (
     MIG_CONFIG,
     MPS_CAPABLE,
     SLICE_LABELS,
@@ -26,7 +26,7 @@ from webhook.engine.spelling import (
     spell,
     strategy_label,
 )
-from webhook.engine.tolerations import GPU_TOLERATION, tolerated
+from .tolerations import GPU_TOLERATION, tolerated
 
 _Chosen = tuple[Choice, Form, Spelling]
 

@@ -5,14 +5,14 @@ from functools import lru_cache
 
 from msgspec.structs import replace
 
-from webhook.engine.edits import AddNeed, DropKey, Edit, ReplaceProduct
-from webhook.engine.form_selection import Choice, How, choose
-from webhook.engine.forms import Sharing
-from webhook.engine.nodes import NodeConstraints
-from webhook.engine.policy import Policy
-from webhook.engine.resources import GpuResource
-from webhook.engine.respelling import Respelling, Restated, respell, with_products
-from webhook.engine.spelling import (
+from .edits import AddNeed, DropKey, Edit, ReplaceProduct
+from .form_selection import Choice, How, choose
+from .forms import Sharing
+from .nodes import NodeConstraints
+from .policy import Policy
+from .resources import GpuResource
+from .respelling import Respelling, Restated, respell, with_products
+from .spelling import (
     LABELS_OF_FORMS,
     DevicePlugin,
 )

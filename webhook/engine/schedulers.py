@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from webhook.engine.pods import PodSpec
-from webhook.engine.quantity import whole
+from .pods import PodSpec
+from .quantity import whole
 
 DEFAULT = "default-scheduler"
 HAMI = "hami-scheduler"

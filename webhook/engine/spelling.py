@@ -6,13 +6,13 @@ from functools import lru_cache
 import msgspec
 from msgspec.structs import replace
 
-from webhook.engine.forms import Form, Platform, Sharing
-from webhook.engine.gpu_models import lacks
-from webhook.engine.needs import Need
-from webhook.engine.nodes import ABSENT, OTHER, NodeConstraints
-from webhook.engine.products import LONGEST_VALUE, PRODUCT, SHARED_SUFFIX, Names, lacking, read_product
-from webhook.engine.profiles import DOCUMENTED, memory_bounds, read_profile
-from webhook.engine.resources import GPU, PREFIX, resource_name
+from .forms import Form, Platform, Sharing
+from .gpu_models import lacks
+from .needs import Need
+from .nodes import ABSENT, OTHER, NodeConstraints
+from .products import LONGEST_VALUE, PRODUCT, SHARED_SUFFIX, Names, lacking, read_product
+from .profiles import DOCUMENTED, memory_bounds, read_profile
+from .resources import GPU, PREFIX, resource_name
 
 # NVIDIA GPU feature discovery, docs/gpu-feature-discovery/README.md
 STRATEGY = "nvidia.com/gpu.sharing-strategy"

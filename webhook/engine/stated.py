@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from webhook.engine.forms import Form, Platform, parse
-from webhook.engine.nodes import ABSENT, NodeConstraints
-from webhook.engine.products import PRODUCT
-from webhook.engine.spelling import (
+from .forms import Form, Platform, parse
+from .nodes import ABSENT, NodeConstraints
+from .products import PRODUCT
+from .spelling import (
     COMPUTE_SLICES,
     GKE_KEYS,
     GPU_SLICES,

@@ -3,13 +3,13 @@
 import re
 from collections.abc import Iterable
 
-from webhook.engine.forms import Form, Platform, Sharing, meet_sharing
-from webhook.engine.needs import Need, fits
-from webhook.engine.nodes import ABSENT, OTHER, NodeConstraints
-from webhook.engine.products import PRODUCT, read_product
-from webhook.engine.profiles import DOCUMENTED, PROFILE
-from webhook.engine.resources import GPU, GpuResource
-from webhook.engine.spelling import (
+from .forms import Form, Platform, Sharing, meet_sharing
+from .needs import Need, fits
+from .nodes import ABSENT, OTHER, NodeConstraints
+from .products import PRODUCT, read_product
+from .profiles import DOCUMENTED, PROFILE
+from .resources import GPU, GpuResource
+from .spelling import (
     COMPUTE_SLICES,
     GKE_CLIENTS,
     GKE_KEYS,

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-from webhook.engine.decision import Decision
-from webhook.engine.edits import AddEnv, AddNeed, Annotate, DropKey, DropResource, RenameResource, ReplaceProduct
-from webhook.engine.pods import Place
-from webhook.engine.products import PRODUCT
-from webhook.engine.quantity import shown
+from .decision import Decision
+from .edits import AddEnv, AddNeed, Annotate, DropKey, DropResource, RenameResource, ReplaceProduct
+from .pods import Place
+from .products import PRODUCT
+from .quantity import shown
 
 
 def asked(decision: Decision) -> list[str]:

@@ -1,7 +1,7 @@
 """Tolerations: the one that goes with a renamed resource, and which of a pod's own cover one."""
 
-from webhook.engine.pods import PodSpec, Toleration
-from webhook.engine.resources import GPU
+from .pods import PodSpec, Toleration
+from .resources import GPU
 
 # Nodes are tainted under the name that their GPUs had before renaming, by users and by GKE alike.
 GPU_TOLERATION = Toleration(key=GPU, operator="Exists", effect="NoSchedule")

@@ -6,14 +6,14 @@ while the pod has scheduling gates, nodeSelector and required node affinity may 
 
 import msgspec
 
-from webhook.engine.decision import Decision, decide
-from webhook.engine.findings import Finding
-from webhook.engine.other_gpus import BUILT_IN, GpuNames
-from webhook.engine.pods import Pod, Term
-from webhook.engine.policy import ANY_POLICY, Policy
-from webhook.engine.rules import device_access
-from webhook.engine.rules.not_rewritten import stated_anew
-from webhook.engine.spelling import DevicePlugin
+from .decision import Decision, decide
+from .findings import Finding
+from .other_gpus import BUILT_IN, GpuNames
+from .pods import Pod, Term
+from .policy import ANY_POLICY, Policy
+from .rules import device_access
+from .rules.not_rewritten import stated_anew
+from .spelling import DevicePlugin
 
 
 def matters(after: Pod, before: Pod) -> bool:

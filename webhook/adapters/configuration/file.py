@@ -6,20 +6,20 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from webhook.adapters import yaml_guard
-from webhook.adapters.configuration.model import ConfigurationFile
-from webhook.adapters.configuration.sentences import problem
-from webhook.adapters.shown import shown
-from webhook.application.configuration import Configuration, Exemptions
-from webhook.application.operator_kinds import OPERATORS
-from webhook.application.workload_kinds import table
-from webhook.engine.forms import parse as parse_form
-from webhook.engine.labels import NamespaceLabels
-from webhook.engine.other_gpus import GpuNames
-from webhook.engine.policy import ANY_POLICY, PolicyBook, Prefer, built_in
-from webhook.engine.products import PRODUCT, read_product
-from webhook.engine.rules.gpu_memory import lowest_of
-from webhook.engine.spelling import ambiguous, spell
+from ...application.configuration import Configuration, Exemptions
+from ...application.operator_kinds import OPERATORS
+from ...application.workload_kinds import table
+from ...engine.forms import parse as parse_form
+from ...engine.labels import NamespaceLabels
+from ...engine.other_gpus import GpuNames
+from ...engine.policy import ANY_POLICY, PolicyBook, Prefer, built_in
+from ...engine.products import PRODUCT, read_product
+from ...engine.rules.gpu_memory import lowest_of
+from ...engine.spelling import ambiguous, spell
+from .. import yaml_guard
+from ..shown import shown
+from .model import ConfigurationFile
+from .sentences import problem
 
 
 class ConfigurationError(Exception):

@@ -16,7 +16,27 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from webhook.adapters.configuration.names import (
+from ...application.configuration import DEFAULT_EXEMPTIONS, Mode
+from ...application.workload_kinds import Template, WorkloadKind, table
+from ...engine.device_classes import BY_PROFILE
+from ...engine.forms import Form, parse
+from ...engine.pods import Toleration
+from ...engine.policy import (
+    ANY,
+    NONE,
+    ClaimForm,
+    Mismatch,
+    NotOffered,
+    Policy,
+    PolicyBook,
+    Prefer,
+    VisibleDevices,
+    built_in,
+    refuses_more_than_one,
+)
+from ...engine.spelling import DevicePlugin, MigStrategy, shares
+from ..shown import shown
+from .names import (
     ClaimTemplateName,
     DeviceClassName,
     EnvName,
@@ -36,26 +56,6 @@ from webhook.adapters.configuration.names import (
     UserName,
     Version,
 )
-from webhook.adapters.shown import shown
-from webhook.application.configuration import DEFAULT_EXEMPTIONS, Mode
-from webhook.application.workload_kinds import Template, WorkloadKind, table
-from webhook.engine.device_classes import BY_PROFILE
-from webhook.engine.forms import Form, parse
-from webhook.engine.pods import Toleration
-from webhook.engine.policy import (
-    ANY,
-    NONE,
-    ClaimForm,
-    Mismatch,
-    NotOffered,
-    Policy,
-    PolicyBook,
-    Prefer,
-    VisibleDevices,
-    built_in,
-    refuses_more_than_one,
-)
-from webhook.engine.spelling import DevicePlugin, MigStrategy, shares
 
 _BUILT_IN = PolicyBook()
 

@@ -5,11 +5,11 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from webhook.adapters.shown import shown
-from webhook.application import field_paths
-from webhook.engine.policy import built_in
-from webhook.engine.products import LONGEST_VALUE, read_product
-from webhook.engine.resources import GpuResource, classify
+from ...application import field_paths
+from ...engine.policy import built_in
+from ...engine.products import LONGEST_VALUE, read_product
+from ...engine.resources import GpuResource, classify
+from ..shown import shown
 
 # A name is selected by a label, so it has to be a label's value.
 _NAME_PART = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"

@@ -7,8 +7,8 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from webhook.adapters.configuration.model import CLAIM_FORM, NAMED_FORM, ConfigurationFile
-from webhook.adapters.shown import shown
+from ..shown import shown
+from .model import CLAIM_FORM, NAMED_FORM, ConfigurationFile
 
 _MISSING = {
     "apiVersion": "apiVersion: gpuwarden.io/v1",

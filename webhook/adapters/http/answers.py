@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from webhook.adapters.http.limits import MAXIMUM_BODY
+from .limits import MAXIMUM_BODY
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 # The header that an answer with such a code has besides. kube-apiserver retries one with Retry-After within the webhook's

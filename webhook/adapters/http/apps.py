@@ -9,11 +9,11 @@ from pydantic import BaseModel
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from webhook import __version__
-from webhook.adapters.http import answers
-from webhook.adapters.http.answers import HEADERS, Answer
-from webhook.adapters.http.endpoint import AdmissionEndpoint, refusal
-from webhook.adapters.http.limits import MAXIMUM_BODY
+from ... import __version__
+from . import answers
+from .answers import HEADERS, Answer
+from .endpoint import AdmissionEndpoint, refusal
+from .limits import MAXIMUM_BODY
 
 
 class AsgiEndpoint:

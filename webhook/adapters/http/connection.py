@@ -13,13 +13,13 @@ from typing import Any, NoReturn
 import httptools
 import structlog
 
-from webhook.adapters.http import answers
-from webhook.adapters.http.answers import CONTINUE, Answer, Failure, as_bytes
-from webhook.adapters.http.connection_limiter import ConnectionLimiter, TrackedConnection
-from webhook.adapters.http.endpoint import AdmissionEndpoint
-from webhook.adapters.http.limits import MAXIMUM_BODY
-from webhook.adapters.http.request import Body, IncomingRequest
-from webhook.adapters.http.turns import Turns
+from . import answers
+from .answers import CONTINUE, Answer, Failure, as_bytes
+from .connection_limiter import ConnectionLimiter, TrackedConnection
+from .endpoint import AdmissionEndpoint
+from .limits import MAXIMUM_BODY
+from .request import Body, IncomingRequest
+from .turns import Turns
 
 # Of one connection, before another one's turn.
 _READ_AT_ONCE = 64 * 1024

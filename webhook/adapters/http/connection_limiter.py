@@ -7,7 +7,7 @@ from time import monotonic
 
 import structlog
 
-from webhook.adapters.http.limits import Limits
+from .limits import Limits
 
 _SECONDS_BETWEEN_LINES = 30.0
 _SPARE_DESCRIPTORS = 8

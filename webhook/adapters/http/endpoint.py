@@ -7,12 +7,12 @@ from typing import Any
 
 import structlog
 
-from webhook.adapters.http import answers
-from webhook.adapters.http.answers import Answer, Failure
-from webhook.adapters.http.limits import MAXIMUM_BODY
-from webhook.application.claims import ClaimUnavailable
-from webhook.application.namespaces import NamespaceNotFound, NamespaceUnavailable
-from webhook.application.review import Answering, ReviewError
+from ...application.claims import ClaimUnavailable
+from ...application.namespaces import NamespaceNotFound, NamespaceUnavailable
+from ...application.review import Answering, ReviewError
+from . import answers
+from .answers import Answer, Failure
+from .limits import MAXIMUM_BODY
 
 # What the API server waits where a configuration does not say (admissionregistration/v1 defaults: timeoutSeconds), and the
 # most that one can say. Other clients (curl) get the default.

@@ -10,8 +10,8 @@ from email.utils import formatdate
 from functools import partial
 from math import inf
 
-from webhook.adapters.http.connection import Connection, Port
-from webhook.adapters.http.connection_limiter import Client, TrackedConnection
+from .connection import Connection, Port
+from .connection_limiter import Client, TrackedConnection
 
 GRACE_SECONDS = 10  # so long answers under way may take when a listener stops
 # What the kernel keeps for a connection (twice as much, in fact). By itself it would keep up to several MiB, which count as

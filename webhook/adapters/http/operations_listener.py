@@ -10,8 +10,8 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from webhook.adapters.http.connection_limiter import ConnectionLimiter, TrackedConnection
-from webhook.adapters.http.listeners import GRACE_SECONDS, bind
+from .connection_limiter import ConnectionLimiter, TrackedConnection
+from .listeners import GRACE_SECONDS, bind
 
 # Requests of probes, Prometheus and people have a kilobyte or two. h11 needs fifty times as much memory for a head.
 _HEAD_BYTES = 8 * 1024

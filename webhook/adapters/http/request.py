@@ -7,11 +7,11 @@ from urllib.parse import unquote
 
 import httptools
 
-from webhook.adapters.http import answers
-from webhook.adapters.http.answers import Answer, Failure
-from webhook.adapters.http.endpoint import AdmissionEndpoint, refusal
-from webhook.adapters.http.limits import MAXIMUM_BODY
-from webhook.application.review_limits import MOST_ELEMENTS
+from ...application.review_limits import MOST_ELEMENTS
+from . import answers
+from .answers import Answer, Failure
+from .endpoint import AdmissionEndpoint, refusal
+from .limits import MAXIMUM_BODY
 
 # An element of JSON takes as long to read and to decide as so many bytes of a text: measured with a large annotation (10 ns a
 # byte) and with containers that each have a finding (1.7 microseconds an element).

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from webhook.adapters.kubernetes.documents import decode
-from webhook.adapters.kubernetes.errors import ApiError, Fault
-from webhook.adapters.kubernetes.request import ApiRequest, path_of
-from webhook.application.certificates.store import ConflictError, RegisteredWebhooks, StoredSecret, StoreError
-from webhook.application.certificates.tokens import ANNOTATION, masked
+from ...application.certificates.store import ConflictError, RegisteredWebhooks, StoredSecret, StoreError
+from ...application.certificates.tokens import ANNOTATION, masked
+from .documents import decode
+from .errors import ApiError, Fault
+from .request import ApiRequest, path_of
 
 if TYPE_CHECKING:
-    from webhook.adapters.kubernetes.client import ApiServer
+    from .client import ApiServer
 
 T = TypeVar("T")
 

@@ -2,13 +2,13 @@
 
 import msgspec
 
-from webhook.adapters.kubernetes.documents import decode
-from webhook.adapters.kubernetes.request import ApiRequest, path_of
-from webhook.application.claim_admission import ClaimMetadata
-from webhook.application.claims import GROUP
-from webhook.engine.claim_objects import Claim, ClaimObject, ClaimTemplateObject, claim
-from webhook.engine.claims import CLAIM, TEMPLATE, Reference
-from webhook.engine.text import Name
+from ...application.claim_admission import ClaimMetadata
+from ...application.claims import GROUP
+from ...engine.claim_objects import Claim, ClaimObject, ClaimTemplateObject, claim
+from ...engine.claims import CLAIM, TEMPLATE, Reference
+from ...engine.text import Name
+from .documents import decode
+from .request import ApiRequest, path_of
 
 VERSIONS = ("v1", "v1beta2", "v1beta1", "v1alpha3")
 """The versions that are read, the best first: of Kubernetes 1.34, 1.33, 1.32 and 1.31."""

@@ -5,17 +5,17 @@ import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from webhook.adapters.kubernetes.claim_documents import ITEMS, SERVED, VERSIONS, Item, best_version
-from webhook.adapters.kubernetes.documents import decode
-from webhook.adapters.kubernetes.errors import ApiError, Fault
-from webhook.adapters.kubernetes.live_reads import LiveReads
-from webhook.adapters.kubernetes.request import ApiRequest, path_of
-from webhook.application.claims import GROUP, PLURALS, ClaimUnavailable
-from webhook.engine.claim_objects import Claim, claim
-from webhook.engine.claims import Reference
+from ...application.claims import GROUP, PLURALS, ClaimUnavailable
+from ...engine.claim_objects import Claim, claim
+from ...engine.claims import Reference
+from .claim_documents import ITEMS, SERVED, VERSIONS, Item, best_version
+from .documents import decode
+from .errors import ApiError, Fault
+from .live_reads import LiveReads
+from .request import ApiRequest, path_of
 
 if TYPE_CHECKING:
-    from webhook.adapters.kubernetes.client import ApiServer
+    from .client import ApiServer
 
 FETCH_TIMEOUT = 1.0  # seconds for all the claims of a pod
 _NAME = re.compile(

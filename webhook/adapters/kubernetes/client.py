@@ -17,10 +17,10 @@ from email.utils import parsedate_to_datetime
 
 import urllib3
 
-from webhook.adapters.kubernetes.documents import message_of
-from webhook.adapters.kubernetes.errors import ApiError, Fault, KubeconfigError, fault_of
-from webhook.adapters.kubernetes.request import ApiRequest
-from webhook.adapters.kubernetes.transport import CONNECT_TIMEOUT, Login, Stream, read, send
+from .documents import message_of
+from .errors import ApiError, Fault, KubeconfigError, fault_of
+from .request import ApiRequest
+from .transport import CONNECT_TIMEOUT, Login, Stream, read, send
 
 LOGIN_INTERVAL = 10.0  # seconds between two attempts to log in again
 _OK, _REDIRECT, _UNAUTHORIZED = 200, 300, 401

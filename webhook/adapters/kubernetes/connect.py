@@ -10,10 +10,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from webhook.adapters.optional_imports import absent
+from ..optional_imports import absent
 
 if TYPE_CHECKING:
-    from webhook.adapters.kubernetes.client import ApiServer
+    from .client import ApiServer
 
 
 def connect(
@@ -30,10 +30,10 @@ def connect(
     Raises:
         ConfigurationError: there is no usable configuration; the message says what was looked for and what is there.
     """
-    from webhook.adapters.kubernetes.client import ApiServer  # noqa: PLC0415 - see the module's docstring
+    from .client import ApiServer  # noqa: PLC0415 - see the module's docstring
 
     # It loads requests, for logins that are not ours; which guesses encodings with these, if they are there (3 MiB).
     with absent("chardet", "charset_normalizer"):
-        from webhook.adapters.kubernetes.login import Cluster  # noqa: PLC0415 - likewise
+        from .login import Cluster  # noqa: PLC0415 - likewise
 
     return ApiServer(Cluster(kubeconfig, context, environ), witness=witness)

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 
 import msgspec
 
-from webhook.adapters.kubernetes.nodes import ClassItem
-from webhook.engine.fleet.devices import CounterId, Device, DeviceId, Devices, NamedClass
-from webhook.engine.quantity import exact
+from ...engine.fleet.devices import CounterId, Device, DeviceId, Devices, NamedClass
+from ...engine.quantity import exact
+from .nodes import ClassItem
 
 _Values = dict[str, dict[str, str | int | bool]]
 

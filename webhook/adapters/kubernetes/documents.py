@@ -6,8 +6,8 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from webhook.adapters.kubernetes.errors import ApiError, Fault
-from webhook.engine import labels
+from ...engine import labels
+from .errors import ApiError, Fault
 
 T = TypeVar("T")
 

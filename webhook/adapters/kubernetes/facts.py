@@ -11,15 +11,7 @@ from typing import TypeVar
 
 import msgspec
 
-from webhook.adapters.kubernetes import nodes
-from webhook.adapters.kubernetes.documents import decode
-from webhook.adapters.kubernetes.errors import ApiError, Fault
-from webhook.adapters.kubernetes.in_tree import objects_of
-from webhook.adapters.kubernetes.lists import Lister, Page, Progress
-from webhook.adapters.kubernetes.nodes import NodeItem
-from webhook.adapters.kubernetes.request import ApiRequest, object_path, path_of
-from webhook.adapters.kubernetes.retrying import RetryingApi
-from webhook.application.diagnosis.documents import (
+from ...application.diagnosis.documents import (
     Budget,
     Deployment,
     EndpointSlice,
@@ -28,15 +20,23 @@ from webhook.application.diagnosis.documents import (
     Probed,
     Service,
 )
-from webhook.application.diagnosis.facts import Attempt, Maybe, NamespaceFacts, Right, Unread
-from webhook.application.diagnosis.namespace_restrictions import ANNOTATIONS
-from webhook.application.diagnosis.ours import MUTATING, VALIDATING
-from webhook.application.diagnosis.webhooks import WebhookConfiguration
-from webhook.application.in_tree_drift import KINDS, InTreeObject
-from webhook.application.limit_ranges import LimitRange
-from webhook.application.quotas import Quota
-from webhook.engine.fleet.shapes import GpuNode
-from webhook.engine.label_problems import relevant
+from ...application.diagnosis.facts import Attempt, Maybe, NamespaceFacts, Right, Unread
+from ...application.diagnosis.namespace_restrictions import ANNOTATIONS
+from ...application.diagnosis.ours import MUTATING, VALIDATING
+from ...application.diagnosis.webhooks import WebhookConfiguration
+from ...application.in_tree_drift import KINDS, InTreeObject
+from ...application.limit_ranges import LimitRange
+from ...application.quotas import Quota
+from ...engine.fleet.shapes import GpuNode
+from ...engine.label_problems import relevant
+from . import nodes
+from .documents import decode
+from .errors import ApiError, Fault
+from .in_tree import objects_of
+from .lists import Lister, Page, Progress
+from .nodes import NodeItem
+from .request import ApiRequest, object_path, path_of
+from .retrying import RetryingApi
 
 T = TypeVar("T")
 

@@ -7,22 +7,22 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from webhook.adapters.kubernetes.backoff import Backoff
-from webhook.adapters.kubernetes.documents import ObjectList
-from webhook.adapters.kubernetes.errors import ApiError
-from webhook.adapters.kubernetes.lists import Deadline, Lister
-from webhook.adapters.kubernetes.nodes import NodeItem, class_forms, class_items, nodes, offered
-from webhook.adapters.kubernetes.request import path_of
-from webhook.adapters.kubernetes.selectors import SELECTORS
-from webhook.adapters.kubernetes.store import Store
-from webhook.adapters.kubernetes.watch import GRACE, WATCH_SECONDS, Objects, Watch, WatchObserver
-from webhook.application.configuration import Configuration
-from webhook.engine.fleet.fleet import Fleet
-from webhook.engine.fleet.memory import DAY, Memory
-from webhook.engine.fleet.shapes import GpuNode, Shape
+from ...application.configuration import Configuration
+from ...engine.fleet.fleet import Fleet
+from ...engine.fleet.memory import DAY, Memory
+from ...engine.fleet.shapes import GpuNode, Shape
+from .backoff import Backoff
+from .documents import ObjectList
+from .errors import ApiError
+from .lists import Deadline, Lister
+from .nodes import NodeItem, class_forms, class_items, nodes, offered
+from .request import path_of
+from .selectors import SELECTORS
+from .store import Store
+from .watch import GRACE, WATCH_SECONDS, Objects, Watch, WatchObserver
 
 if TYPE_CHECKING:
-    from webhook.adapters.kubernetes.client import ApiServer
+    from .client import ApiServer
 
 # Seconds without word from the API server after which the view is stale: see namespaces.FRESHNESS_BOUND.
 FRESHNESS_BOUND = 150.0

@@ -6,19 +6,19 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from webhook.adapters.kubernetes import nodes
-from webhook.adapters.kubernetes.devices import AllocatedClaim, SliceItem, devices_of
-from webhook.adapters.kubernetes.errors import ApiError, Fault
-from webhook.adapters.kubernetes.lists import Lister, Page
-from webhook.adapters.kubernetes.nodes import ClassItem, NodeItem
-from webhook.adapters.kubernetes.request import path_of
-from webhook.adapters.kubernetes.workload_documents import NamespaceItem
-from webhook.application.fleet_view import GpuPod
-from webhook.engine.fleet.devices import Devices
-from webhook.engine.fleet.shapes import GpuNode
-from webhook.engine.fleet.usage import requested
-from webhook.engine.labels import DOMAIN, NamespaceLabels
-from webhook.engine.pods import Container, PodSpec, Resources
+from ...application.fleet_view import GpuPod
+from ...engine.fleet.devices import Devices
+from ...engine.fleet.shapes import GpuNode
+from ...engine.fleet.usage import requested
+from ...engine.labels import DOMAIN, NamespaceLabels
+from ...engine.pods import Container, PodSpec, Resources
+from . import nodes
+from .devices import AllocatedClaim, SliceItem, devices_of
+from .errors import ApiError, Fault
+from .lists import Lister, Page
+from .nodes import ClassItem, NodeItem
+from .request import path_of
+from .workload_documents import NamespaceItem
 
 T = TypeVar("T")
 _ENDED = frozenset({"Succeeded", "Failed"})

@@ -5,20 +5,20 @@ from datetime import datetime
 
 import msgspec
 
-from webhook.adapters.kubernetes.lists import Lister, Page
-from webhook.adapters.kubernetes.request import path_of
-from webhook.adapters.kubernetes.workloads import ClusterReader, UnreadList
-from webhook.application.auditing import Owner, Seen
-from webhook.application.recommendation.servers import VARIABLES, ServerProgram, recognise
-from webhook.application.recommendation.workloads import LivePod, Workload
-from webhook.application.workload_kinds import BUILT_IN
-from webhook.engine.decision import decide
-from webhook.engine.fleet.evaluation import requested
-from webhook.engine.fleet.shapes import Shape
-from webhook.engine.pods import Container, Pod, PodSpec
-from webhook.engine.policy import ANY_POLICY
-from webhook.engine.requests import read
-from webhook.engine.spelling import DevicePlugin
+from ...application.auditing import Owner, Seen
+from ...application.recommendation.servers import VARIABLES, ServerProgram, recognise
+from ...application.recommendation.workloads import LivePod, Workload
+from ...application.workload_kinds import BUILT_IN
+from ...engine.decision import decide
+from ...engine.fleet.evaluation import requested
+from ...engine.fleet.shapes import Shape
+from ...engine.pods import Container, Pod, PodSpec
+from ...engine.policy import ANY_POLICY
+from ...engine.requests import read
+from ...engine.spelling import DevicePlugin
+from .lists import Lister, Page
+from .request import path_of
+from .workloads import ClusterReader, UnreadList
 
 _ENDED = frozenset({"Succeeded", "Failed"})
 _BUILT_IN = frozenset(row.kind for row in BUILT_IN)

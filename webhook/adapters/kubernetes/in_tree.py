@@ -4,10 +4,10 @@ from typing import Any
 
 import msgspec
 
-from webhook.adapters.kubernetes.lists import Lister, Page
-from webhook.adapters.kubernetes.request import path_of
-from webhook.application.in_tree import ANNOTATION
-from webhook.application.in_tree_drift import KINDS, InTreeObject
+from ...application.in_tree import ANNOTATION
+from ...application.in_tree_drift import KINDS, InTreeObject
+from .lists import Lister, Page
+from .request import path_of
 
 
 class _Metadata(msgspec.Struct):

@@ -15,10 +15,10 @@ from typing import Any
 
 import yaml
 
-from webhook.adapters import yaml_guard
-from webhook.adapters.file_errors import why
-from webhook.adapters.kubernetes.errors import KubeconfigError
-from webhook.adapters.kubernetes.kubeconfig_fields import check_cluster, check_types, check_user
+from .. import yaml_guard
+from ..file_errors import why
+from .errors import KubeconfigError
+from .kubeconfig_fields import check_cluster, check_types, check_user
 
 
 @dataclass(frozen=True, slots=True)

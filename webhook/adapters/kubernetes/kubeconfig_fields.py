@@ -9,8 +9,8 @@ import binascii
 from typing import Any
 from urllib.parse import urlsplit
 
-from webhook.adapters.kubernetes.errors import KubeconfigError
-from webhook.adapters.shown import shown
+from ..shown import shown
+from .errors import KubeconfigError
 
 _TEXT, _BOOLEAN, _SECRET = "text", "boolean", "secret"
 _CLUSTER = {

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 import msgspec
 
-from webhook.adapters.kubernetes.documents import decode
-from webhook.adapters.kubernetes.errors import ApiError, Fault
-from webhook.adapters.kubernetes.request import ApiRequest
+from .documents import decode
+from .errors import ApiError, Fault
+from .request import ApiRequest
 
 if TYPE_CHECKING:
-    from webhook.adapters.kubernetes.client import ApiServer
+    from .client import ApiServer
 
 PAGE = 500  # objects, as kubectl asks for
 STARTS = 3  # of one list; a token is good for five minutes at least, so that a third that expires is no bad luck

@@ -5,7 +5,7 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, TypeVar
 
-from webhook.adapters.kubernetes.errors import ApiError
+from .errors import ApiError
 
 # Reads at once. A frozen API server occupies them all, for a second each; callers behind them get an answer in time too.
 _THREADS = 4

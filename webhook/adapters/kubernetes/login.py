@@ -14,10 +14,10 @@ from kubernetes.client.rest import RESTClientObject
 from kubernetes.config import ConfigException, load_kube_config
 from kubernetes.config.incluster_config import InClusterConfigLoader
 
-from webhook.adapters.file_errors import why
-from webhook.adapters.kubernetes.errors import KubeconfigError, NoClusterError
-from webhook.adapters.kubernetes.kubeconfig import SelectedContext, choose, find_files
-from webhook.adapters.kubernetes.transport import Login
+from ..file_errors import why
+from .errors import KubeconfigError, NoClusterError
+from .kubeconfig import SelectedContext, choose, find_files
+from .transport import Login
 
 _INLINE = "certificates and keys inside a kubeconfig need a temporary file; make /tmp writable, or name files instead of …-data"
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")

@@ -7,18 +7,18 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
-from webhook.adapters.kubernetes.backoff import Backoff
-from webhook.adapters.kubernetes.cache import NamespaceCache
-from webhook.adapters.kubernetes.documents import Namespace, ObjectList, decode
-from webhook.adapters.kubernetes.errors import ApiError, Fault
-from webhook.adapters.kubernetes.live_reads import LiveReads
-from webhook.adapters.kubernetes.request import ApiRequest, path_of
-from webhook.adapters.kubernetes.watch import GRACE, WATCH_SECONDS, Objects, Watch, WatchObserver
-from webhook.application.namespaces import NamespaceNotFound, NamespaceUnavailable
-from webhook.engine.labels import NamespaceLabels
+from ...application.namespaces import NamespaceNotFound, NamespaceUnavailable
+from ...engine.labels import NamespaceLabels
+from .backoff import Backoff
+from .cache import NamespaceCache
+from .documents import Namespace, ObjectList, decode
+from .errors import ApiError, Fault
+from .live_reads import LiveReads
+from .request import ApiRequest, path_of
+from .watch import GRACE, WATCH_SECONDS, Objects, Watch, WatchObserver
 
 if TYPE_CHECKING:
-    from webhook.adapters.kubernetes.client import ApiServer
+    from .client import ApiServer
 
 # Seconds without word from the API server after which the cache is stale. A healthy connection brings one a minute, whatever
 # the server (a bookmark, or the next watch, see watch.WATCH_SECONDS); this allows for one that fails to come, for the 10 s

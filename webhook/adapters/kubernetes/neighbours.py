@@ -5,17 +5,9 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from webhook.adapters import plugin_files
-from webhook.adapters.kubernetes.claim_documents import VERSIONS, ClaimTemplateItem
-from webhook.adapters.kubernetes.documents import decode
-from webhook.adapters.kubernetes.errors import ApiError, Fault
-from webhook.adapters.kubernetes.facts import unread
-from webhook.adapters.kubernetes.lists import Lister, Page, Progress
-from webhook.adapters.kubernetes.request import ApiRequest, object_path
-from webhook.adapters.kubernetes.retrying import RetryingApi
-from webhook.application.claims import PLURALS
-from webhook.application.diagnosis.facts import ALL_NODES, KUBE_SYSTEM, Maybe, Neighbours, Right, Unread
-from webhook.application.diagnosis.neighbours import (
+from ...application.claims import PLURALS
+from ...application.diagnosis.facts import ALL_NODES, KUBE_SYSTEM, Maybe, Neighbours, Right, Unread
+from ...application.diagnosis.neighbours import (
     CLUSTER_AUTOSCALER,
     DCGM_EXPORTER,
     DEVICE_PLUGIN,
@@ -28,9 +20,17 @@ from webhook.application.diagnosis.neighbours import (
     Program,
     ResourceSlice,
 )
-from webhook.application.plugin_configuration import PluginFile
-from webhook.engine.claim_objects import claim
-from webhook.engine.claims import TEMPLATE
+from ...application.plugin_configuration import PluginFile
+from ...engine.claim_objects import claim
+from ...engine.claims import TEMPLATE
+from .. import plugin_files
+from .claim_documents import VERSIONS, ClaimTemplateItem
+from .documents import decode
+from .errors import ApiError, Fault
+from .facts import unread
+from .lists import Lister, Page, Progress
+from .request import ApiRequest, object_path
+from .retrying import RetryingApi
 
 I = TypeVar("I")  # noqa: E741 - an item; T is what is kept of it
 T = TypeVar("T")

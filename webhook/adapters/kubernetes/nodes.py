@@ -6,11 +6,11 @@ from typing import TypeVar
 
 import msgspec
 
-from webhook.adapters.kubernetes.errors import ApiError, Fault
-from webhook.adapters.kubernetes.lists import Lister, Page
-from webhook.adapters.kubernetes.request import path_of
-from webhook.engine.device_classes import named_form
-from webhook.engine.fleet.shapes import GpuNode, Taint, shape_of
+from ...engine.device_classes import named_form
+from ...engine.fleet.shapes import GpuNode, Taint, shape_of
+from .errors import ApiError, Fault
+from .lists import Lister, Page
+from .request import path_of
 
 T = TypeVar("T")
 

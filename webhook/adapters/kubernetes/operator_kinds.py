@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from webhook.adapters.kubernetes.discovery import Discovery
-from webhook.adapters.kubernetes.errors import OF_ONE_KIND, ApiError, Fault
-from webhook.adapters.kubernetes.lists import PAGE, Api, Lister, Page, Progress
-from webhook.adapters.kubernetes.request import object_path
-from webhook.application.operator_kinds import AUDITED
-from webhook.application.other_kinds import OtherKind
-from webhook.application.workload_kinds import WorkloadKind
+from ...application.operator_kinds import AUDITED
+from ...application.other_kinds import OtherKind
+from ...application.workload_kinds import WorkloadKind
+from .discovery import Discovery
+from .errors import OF_ONE_KIND, ApiError, Fault
+from .lists import PAGE, Api, Lister, Page, Progress
+from .request import object_path
 
 T = TypeVar("T")
 

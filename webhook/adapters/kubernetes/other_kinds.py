@@ -5,13 +5,13 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from webhook.adapters.kubernetes.discovery import Discovery, UnknownKindsError
-from webhook.adapters.kubernetes.errors import OF_ONE_KIND, ApiError, Fault
-from webhook.adapters.kubernetes.lists import Api, Bound, Lister, Page, Progress
-from webhook.adapters.kubernetes.request import object_path
-from webhook.application.other_kinds import MOST_BYTES, MOST_OBJECTS, OtherKind, leads_to_pods
-from webhook.application.unjudged import is_of_kubernetes, quotes
-from webhook.application.workloads import KINDS, NO_KINDS, Kinds
+from ...application.other_kinds import MOST_BYTES, MOST_OBJECTS, OtherKind, leads_to_pods
+from ...application.unjudged import is_of_kubernetes, quotes
+from ...application.workloads import KINDS, NO_KINDS, Kinds
+from .discovery import Discovery, UnknownKindsError
+from .errors import OF_ONE_KIND, ApiError, Fault
+from .lists import Api, Bound, Lister, Page, Progress
+from .request import object_path
 
 T = TypeVar("T")
 _PAGE = 20  # definitions, or objects; one may have a megabyte

@@ -7,13 +7,13 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from webhook.adapters.kubernetes.fleets import PodItem
-from webhook.adapters.kubernetes.lists import Deadline, Lister, Page
-from webhook.adapters.kubernetes.request import path_of
-from webhook.application.fleet_view import PodCount
+from ...application.fleet_view import PodCount
+from .fleets import PodItem
+from .lists import Deadline, Lister, Page
+from .request import path_of
 
 if TYPE_CHECKING:
-    from webhook.adapters.kubernetes.client import ApiServer
+    from .client import ApiServer
 
 INTERVAL = 300.0  # seconds from the end of one reading to the next
 REST = 50.0  # and so many times as long as the reading took, so that a large cluster is read for 2 % of the time

@@ -9,12 +9,12 @@ from typing import Any
 
 import msgspec
 
-from webhook.adapters.kubernetes.documents import decode
-from webhook.adapters.kubernetes.errors import ApiError, Fault
-from webhook.adapters.kubernetes.lists import Lister, Page, Progress
-from webhook.adapters.kubernetes.request import ApiRequest, object_path, path_of
-from webhook.adapters.kubernetes.retrying import RetryingApi
-from webhook.application.report_api import CONTENT, LABEL, OF_AUDIT, REPORT_APIS, ReportApi, ReportOwner
+from ...application.report_api import CONTENT, LABEL, OF_AUDIT, REPORT_APIS, ReportApi, ReportOwner
+from .documents import decode
+from .errors import ApiError, Fault
+from .lists import Lister, Page, Progress
+from .request import ApiRequest, object_path, path_of
+from .retrying import RetryingApi
 
 Json = dict[str, Any]
 

@@ -13,20 +13,20 @@ from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
-from webhook.adapters.kubernetes.errors import ApiError, Fault
-from webhook.adapters.kubernetes.lists import Lister, Page
-from webhook.adapters.kubernetes.request import ApiRequest, path_of
-from webhook.adapters.kubernetes.workloads import ClusterReader
-from webhook.application.auditing import Seen
-from webhook.application.configuration import Configuration
-from webhook.application.limit_ranges import LimitRange
-from webhook.application.quotas import Quota
-from webhook.application.rollout_preview import RolloutPreview
-from webhook.application.workload_kinds import PREVIEWED, WorkloadKind
-from webhook.engine.policy import Policy
+from ...application.auditing import Seen
+from ...application.configuration import Configuration
+from ...application.limit_ranges import LimitRange
+from ...application.quotas import Quota
+from ...application.rollout_preview import RolloutPreview
+from ...application.workload_kinds import PREVIEWED, WorkloadKind
+from ...engine.policy import Policy
+from .errors import ApiError, Fault
+from .lists import Lister, Page
+from .request import ApiRequest, path_of
+from .workloads import ClusterReader
 
 if TYPE_CHECKING:
-    from webhook.adapters.kubernetes.client import ApiServer
+    from .client import ApiServer
 
 T = TypeVar("T")
 

@@ -4,12 +4,12 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from webhook.adapters.kubernetes.backoff import Backoff
-from webhook.adapters.kubernetes.errors import ApiError, Fault
-from webhook.adapters.kubernetes.request import ApiRequest
+from .backoff import Backoff
+from .errors import ApiError, Fault
+from .request import ApiRequest
 
 if TYPE_CHECKING:
-    from webhook.adapters.kubernetes.client import ApiServer
+    from .client import ApiServer
 
 TIMEOUT = 60.0  # seconds for an answer: a page of 500 pods is some megabytes
 ATTEMPTS = 5  # at one request

@@ -9,9 +9,9 @@ from urllib.parse import urlencode
 import urllib3
 from urllib3 import exceptions
 
-from webhook import __version__
-from webhook.adapters.kubernetes.errors import ApiError, Fault
-from webhook.adapters.kubernetes.request import ApiRequest
+from ... import __version__
+from .errors import ApiError, Fault
+from .request import ApiRequest
 
 CONNECT_TIMEOUT = 5.0  # seconds for TCP and TLS
 LARGEST_BODY = 64 << 20  # bytes; a page of 500 namespaces has about one million

@@ -5,15 +5,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Protocol
 
-from webhook.adapters.kubernetes.backoff import Backoff
-from webhook.adapters.kubernetes.documents import ErrorStatus, Event, ObjectList, decode
-from webhook.adapters.kubernetes.errors import ApiError, Fault, fault_of
-from webhook.adapters.kubernetes.request import ApiRequest
-from webhook.adapters.kubernetes.store import K, O, Store
+from .backoff import Backoff
+from .documents import ErrorStatus, Event, ObjectList, decode
+from .errors import ApiError, Fault, fault_of
+from .request import ApiRequest
+from .store import K, O, Store
 
 if TYPE_CHECKING:
-    from webhook.adapters.kubernetes.client import ApiServer
-    from webhook.adapters.kubernetes.transport import Stream
+    from .client import ApiServer
+    from .transport import Stream
 
 PAGE = 500  # objects a page, as kubectl lists
 LIST_TIMEOUT = 30.0  # seconds for a page

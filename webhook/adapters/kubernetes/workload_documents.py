@@ -4,16 +4,16 @@ from typing import Any
 
 import msgspec
 
-from webhook.adapters.kubernetes.documents import Labels
-from webhook.adapters.kubernetes.lists import Page
-from webhook.adapters.kubernetes.request import object_path
-from webhook.application.auditing import Owner, Seen
-from webhook.application.operator_objects import QUEUE
-from webhook.application.workload_kinds import WorkloadKind, is_idle, is_suspended
-from webhook.application.workload_views import pods, view
-from webhook.engine.label_problems import relevant
-from webhook.engine.labels import NamespaceLabels
-from webhook.engine.pods import Metadata as PodMetadata
+from ...application.auditing import Owner, Seen
+from ...application.operator_objects import QUEUE
+from ...application.workload_kinds import WorkloadKind, is_idle, is_suspended
+from ...application.workload_views import pods, view
+from ...engine.label_problems import relevant
+from ...engine.labels import NamespaceLabels
+from ...engine.pods import Metadata as PodMetadata
+from .documents import Labels
+from .lists import Page
+from .request import object_path
 
 
 class _NamespaceMetadata(msgspec.Struct, rename="camel"):

@@ -5,25 +5,25 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from webhook.adapters.kubernetes import claim_documents
-from webhook.adapters.kubernetes.discovery import Discovery
-from webhook.adapters.kubernetes.documents import decode
-from webhook.adapters.kubernetes.errors import ApiError, Fault
-from webhook.adapters.kubernetes.lists import PAGE, Api, Lister, Page, Progress
-from webhook.adapters.kubernetes.nodes import class_forms, named_classes
-from webhook.adapters.kubernetes.operator_kinds import OperatorReader
-from webhook.adapters.kubernetes.other_kinds import OtherReader
-from webhook.adapters.kubernetes.request import ApiRequest, object_path, path_of
-from webhook.adapters.kubernetes.workload_documents import NamespaceItem, WorkloadItem, mislabelled, page_of, seen
-from webhook.adapters.kubernetes.workload_documents import path as list_path
-from webhook.application.auditing import Seen
-from webhook.application.claims import GROUP, PLURALS
-from webhook.application.operator_kinds import audited
-from webhook.application.workload_kinds import BUILT_IN, WorkloadKind
-from webhook.application.workloads import NO_KINDS, Kinds
-from webhook.engine.claim_objects import Claim
-from webhook.engine.claims import Reference
-from webhook.engine.labels import NamespaceLabels
+from ...application.auditing import Seen
+from ...application.claims import GROUP, PLURALS
+from ...application.operator_kinds import audited
+from ...application.workload_kinds import BUILT_IN, WorkloadKind
+from ...application.workloads import NO_KINDS, Kinds
+from ...engine.claim_objects import Claim
+from ...engine.claims import Reference
+from ...engine.labels import NamespaceLabels
+from . import claim_documents
+from .discovery import Discovery
+from .documents import decode
+from .errors import ApiError, Fault
+from .lists import PAGE, Api, Lister, Page, Progress
+from .nodes import class_forms, named_classes
+from .operator_kinds import OperatorReader
+from .other_kinds import OtherReader
+from .request import ApiRequest, object_path, path_of
+from .workload_documents import NamespaceItem, WorkloadItem, mislabelled, page_of, seen
+from .workload_documents import path as list_path
 
 T = TypeVar("T")
 

@@ -2,7 +2,7 @@
 
 import codecs
 
-from webhook.adapters.manifests.items import UnreadableError
+from .items import UnreadableError
 
 _OTHER_ENCODINGS = (
     (codecs.BOM_UTF32_LE, "UTF-32"),

@@ -5,13 +5,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from webhook.adapters.manifests.items import EditError, UnreadableError
-from webhook.adapters.manifests.splicing.layout import spliced
-from webhook.adapters.manifests.splicing.operations import Operation, apply
-from webhook.adapters.manifests.splicing.rewriting import changes_of
-from webhook.adapters.manifests.tree.documents import Document, documents
-from webhook.adapters.manifests.tree.nodes import Node
-from webhook.adapters.manifests.tree.values import data_of, same
+from .items import EditError, UnreadableError
+from .splicing.layout import spliced
+from .splicing.operations import Operation, apply
+from .splicing.rewriting import changes_of
+from .tree.documents import Document, documents
+from .tree.nodes import Node
+from .tree.values import data_of, same
 
 
 def edit_text(text: str, edits: Mapping[tuple[int, str], Sequence[Operation]]) -> str:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from webhook.adapters.manifests.tree.nodes import BLOCK_SCALARS, Mapping, Node, Scalar, walk
+from .tree.nodes import BLOCK_SCALARS, Mapping, Node, Scalar, walk
 
 OPENING = "{{"
 RENDER_FIRST = (

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from webhook.adapters.manifests.items import ManifestObject
-from webhook.adapters.manifests.tree.documents import Document, documents
-from webhook.adapters.manifests.tree.nodes import Alias, Mapping, Node, Sequence, is_merge
-from webhook.adapters.manifests.tree.values import key_text
+from .items import ManifestObject
+from .tree.documents import Document, documents
+from .tree.nodes import Alias, Mapping, Node, Sequence, is_merge
+from .tree.values import key_text
 
 _STEP = re.compile(r"\.?([^.\[\]]+)|\[([^\]]*)\]")
 

@@ -4,14 +4,14 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from webhook.adapters.manifests import helm
-from webhook.adapters.manifests.items import ManifestObject, ManifestProblem, PluginDocument, UnreadableError
-from webhook.adapters.manifests.tree.documents import BYTE_ORDER_MARK, Document, documents
-from webhook.adapters.manifests.tree.from_json import parse_json
-from webhook.adapters.manifests.tree.nodes import Alias, Mapping, Node, Scalar, Sequence
-from webhook.adapters.manifests.tree.values import Repeated, data_of
-from webhook.application.plugin_configuration import is_plugin_configuration
-from webhook.application.type_mismatches import what
+from ...application.plugin_configuration import is_plugin_configuration
+from ...application.type_mismatches import what
+from . import helm
+from .items import ManifestObject, ManifestProblem, PluginDocument, UnreadableError
+from .tree.documents import BYTE_ORDER_MARK, Document, documents
+from .tree.from_json import parse_json
+from .tree.nodes import Alias, Mapping, Node, Scalar, Sequence
+from .tree.values import Repeated, data_of
 
 _MISSING = object()
 _RENDER = "; leave it out, or render what it belongs to first (helm template, kubectl kustomize)"

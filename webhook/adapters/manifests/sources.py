@@ -7,10 +7,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
-from webhook.adapters import named_file
-from webhook.adapters.file_errors import shown, why
-from webhook.adapters.manifests.decoding import decode
-from webhook.adapters.manifests.items import ManifestProblem, UnreadableError
+from .. import named_file
+from ..file_errors import shown, why
+from .decoding import decode
+from .items import ManifestProblem, UnreadableError
 
 SUFFIXES = (".yaml", ".yml", ".json")
 STANDARD_INPUT = "-"

@@ -14,12 +14,12 @@ from urllib.parse import urlencode
 import msgspec
 import urllib3
 
-from webhook.adapters.kubernetes.backoff import Backoff
-from webhook.adapters.kubernetes.documents import decode
-from webhook.adapters.kubernetes.errors import ApiError, Fault, fault_of
-from webhook.adapters.kubernetes.request import ApiRequest
-from webhook.adapters.kubernetes.transport import read
-from webhook.adapters.prometheus.connection import PrometheusConnection, timeout_of
+from ..kubernetes.backoff import Backoff
+from ..kubernetes.documents import decode
+from ..kubernetes.errors import ApiError, Fault, fault_of
+from ..kubernetes.request import ApiRequest
+from ..kubernetes.transport import read
+from .connection import PrometheusConnection, timeout_of
 
 ATTEMPTS = 3
 TIMEOUT = 150.0  # seconds for an answer; the server's own limit is 120 by default (--query.timeout)

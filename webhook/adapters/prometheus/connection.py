@@ -7,11 +7,11 @@ from pathlib import Path
 
 import urllib3
 
-from webhook import __version__
-from webhook.adapters.kubernetes.errors import ApiError, Fault
-from webhook.adapters.kubernetes.request import ApiRequest
-from webhook.adapters.kubernetes.transport import CONNECT_TIMEOUT, Login, faults
-from webhook.adapters.shown import shown
+from ... import __version__
+from ..kubernetes.errors import ApiError, Fault
+from ..kubernetes.request import ApiRequest
+from ..kubernetes.transport import CONNECT_TIMEOUT, Login, faults
+from ..shown import shown
 
 _PORTS = {"http": 80, "https": 443}
 

@@ -3,8 +3,8 @@
 from collections.abc import Collection, Iterable, Mapping
 from string import punctuation
 
-from webhook.adapters.prometheus.dcgm import DECODER, ENCODER, FREE, RESERVED, USED, PodLabels
-from webhook.application.recommendation.usage import Metric
+from ...application.recommendation.usage import Metric
+from .dcgm import DECODER, ENCODER, FREE, RESERVED, USED, PodLabels
 
 STAT = "gpuwarden_stat"
 STEP = 300

@@ -7,11 +7,11 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from webhook.adapters.kubernetes.lists import Progress
-from webhook.adapters.prometheus import dcgm, expressions
-from webhook.adapters.prometheus.client import QueryError, Sample
-from webhook.adapters.prometheus.dcgm import Key, MeasuredDevice, PodLabels
-from webhook.application.recommendation.usage import Metric, Series, Usage
+from ...application.recommendation.usage import Metric, Series, Usage
+from ..kubernetes.lists import Progress
+from . import dcgm, expressions
+from .client import QueryError, Sample
+from .dcgm import Key, MeasuredDevice, PodLabels
 
 WORKERS = 4  # queries at a time
 BATCH = 100  # pods per query

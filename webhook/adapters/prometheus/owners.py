@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from webhook.adapters.prometheus.expressions import matching
-from webhook.adapters.prometheus.gathering import PrometheusServer
+from .expressions import matching
+from .gathering import PrometheusServer
 
 _BATCH = 200  # names per request
 _NONE = "<none>"  # what kube-state-metrics writes for one without a controller

@@ -8,18 +8,18 @@ from typing import Any
 import msgspec
 from pydantic import Field
 
-from webhook.adapters.reports.changes import Changes, Earlier, changes
-from webhook.adapters.reports.fleet_report import FleetPart
-from webhook.adapters.reports.model import FieldPlaces, ObjectLine, Part, ProblemLine, finding_lines, patch_place
-from webhook.application.audit_rows import Row
-from webhook.application.audit_totals import Tally, Totals
-from webhook.application.auditing import BARE_POD, PodVerdict
-from webhook.application.claims import PLURALS
-from webhook.application.other_kinds import OtherKind, unknown_kinds
-from webhook.application.rule_texts import EXEMPT, INEFFECTIVE_LABEL, NOT_JUDGED, NOT_READ
-from webhook.application.workload_kinds import BUILT_IN
-from webhook.application.workloads import qualified
-from webhook.engine.decision import Outcome
+from ...application.audit_rows import Row
+from ...application.audit_totals import Tally, Totals
+from ...application.auditing import BARE_POD, PodVerdict
+from ...application.claims import PLURALS
+from ...application.other_kinds import OtherKind, unknown_kinds
+from ...application.rule_texts import EXEMPT, INEFFECTIVE_LABEL, NOT_JUDGED, NOT_READ
+from ...application.workload_kinds import BUILT_IN
+from ...application.workloads import qualified
+from ...engine.decision import Outcome
+from .changes import Changes, Earlier, changes
+from .fleet_report import FleetPart
+from .model import FieldPlaces, ObjectLine, Part, ProblemLine, finding_lines, patch_place
 
 OUTCOMES = ("denied", "rewritten", NOT_JUDGED, "unchanged", "exempt")
 """Decisions on workloads, in the order in which they matter."""

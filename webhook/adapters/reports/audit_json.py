@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from pydantic_core import to_json
 
-from webhook.adapters.reports.audit import AuditReport
+from .audit import AuditReport
 
 # In the report's own dump; no text in it can hold this, because its quotes would be escaped.
 _EMPTY = b'"objects": []'

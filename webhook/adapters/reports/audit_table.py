@@ -7,12 +7,12 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from webhook.adapters.reports.audit import ALL, OUTCOMES, AuditReport, FlowLine, Outcomes, WorkloadLine
-from webhook.adapters.reports.model import ObjectLine
-from webhook.adapters.reports.table import STYLES, reasons, show_problems
-from webhook.adapters.reports.text import printable
-from webhook.application.rule_texts import NOT_JUDGED
-from webhook.engine.decision import Outcome
+from ...application.rule_texts import NOT_JUDGED
+from ...engine.decision import Outcome
+from .audit import ALL, OUTCOMES, AuditReport, FlowLine, Outcomes, WorkloadLine
+from .model import ObjectLine
+from .table import STYLES, reasons, show_problems
+from .text import printable
 
 _AS_IT_IS = ("unchanged", "exempt")
 _COLUMNS = ("unchanged", "rewritten", "denied", "exempt", NOT_JUDGED)

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
-from webhook.adapters.reports.model import ObjectLine, Part
+from .model import ObjectLine, Part
 
 
 class EarlierError(Exception):

@@ -5,10 +5,10 @@ import io
 from collections.abc import Iterable
 from itertools import chain
 
-from webhook.adapters.reports.audit import WorkloadLine
-from webhook.adapters.reports.model import ObjectLine
-from webhook.adapters.reports.text import cell
-from webhook.application.rule_texts import NOT_JUDGED
+from ...application.rule_texts import NOT_JUDGED
+from .audit import WorkloadLine
+from .model import ObjectLine
+from .text import cell
 
 COLUMNS = (
     *("namespace", "kind", "name", "policy", "outcome", "judged"),

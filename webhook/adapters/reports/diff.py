@@ -6,7 +6,7 @@ from io import StringIO
 from rich.console import Console
 from rich.segment import Segment, Segments
 
-from webhook.adapters.reports.text import printable, printable_line
+from .text import printable, printable_line
 
 _STYLES = {"+": "green", "-": "red", "@": "cyan"}
 

@@ -7,9 +7,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from webhook.adapters.reports.model import Part
-from webhook.adapters.reports.text import printable
-from webhook.application.diagnosis.results import CheckStatus, Result, worst
+from ...application.diagnosis.results import CheckStatus, Result, worst
+from .model import Part
+from .text import printable
 
 _STYLES = {
     CheckStatus.OK: "green",

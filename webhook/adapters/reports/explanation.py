@@ -3,7 +3,7 @@
 import textwrap
 from collections.abc import Iterator
 
-from webhook.application.explaining import Explanation, FormExplanation, PolicyExplanation, RuleExplanation
+from ...application.explaining import Explanation, FormExplanation, PolicyExplanation, RuleExplanation
 
 _WIDTH = 100
 

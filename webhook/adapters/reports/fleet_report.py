@@ -7,12 +7,12 @@ from typing import Any
 import msgspec
 from pydantic import Field
 
-from webhook.adapters.kubernetes.fleets import ClusterObjects
-from webhook.adapters.reports.model import Part
-from webhook.application.fleet_view import FleetView
-from webhook.engine.fleet.shapes import GKE_ACCELERATOR, Shape
-from webhook.engine.fleet.usage import Share, State, state
-from webhook.engine.products import PRODUCT
+from ...application.fleet_view import FleetView
+from ...engine.fleet.shapes import GKE_ACCELERATOR, Shape
+from ...engine.fleet.usage import Share, State, state
+from ...engine.products import PRODUCT
+from ..kubernetes.fleets import ClusterObjects
+from .model import Part
 
 
 class ShareLine(Part):

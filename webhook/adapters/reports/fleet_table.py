@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from rich.console import Console
 from rich.text import Text
 
-from webhook.adapters.reports.fleet_report import FleetReport, FormLine, ShapeLine, WaitingLine
-from webhook.adapters.reports.grid import Grid
-from webhook.adapters.reports.text import printable
-from webhook.engine.fleet.usage import State
+from ...engine.fleet.usage import State
+from .fleet_report import FleetReport, FormLine, ShapeLine, WaitingLine
+from .grid import Grid
+from .text import printable
 
 _STYLES = {
     State.READY: "green",

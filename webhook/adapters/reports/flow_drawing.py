@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from webhook.adapters.reports.audit import FlowLine
-from webhook.application.auditing import DENIED
-from webhook.engine.forms import parse
+from ...application.auditing import DENIED
+from ...engine.forms import parse
+from .audit import FlowLine
 
 BARS = 240.0  # all bars of one side together
 SLOT = 56.0  # room for a label of three lines

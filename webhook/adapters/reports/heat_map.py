@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from webhook.adapters.reports.audit import WorkloadLine
+from .audit import WorkloadLine
 
 MOST = 50
 """Namespaces that are shown, those with most findings first."""

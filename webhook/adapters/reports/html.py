@@ -13,17 +13,17 @@ from collections.abc import Sequence
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from webhook import __version__
-from webhook.adapters.reports.audit import OUTCOMES, AuditReport, FlowLine, NamespaceLine, Outcomes, WorkloadLine
-from webhook.adapters.reports.audit_table import place
-from webhook.adapters.reports.fleet_report import FleetReport
-from webhook.adapters.reports.flow_drawing import draw, unit
-from webhook.adapters.reports.heat_map import heat
-from webhook.adapters.reports.text import printable
-from webhook.adapters.reports.yaml_diff import yaml_diff
-from webhook.application.auditing import DENIED
-from webhook.application.rule_texts import RULE_TEXTS, left_alone
-from webhook.engine.findings import Severity
+from ... import __version__
+from ...application.auditing import DENIED
+from ...application.rule_texts import RULE_TEXTS, left_alone
+from ...engine.findings import Severity
+from .audit import OUTCOMES, AuditReport, FlowLine, NamespaceLine, Outcomes, WorkloadLine
+from .audit_table import place
+from .fleet_report import FleetReport
+from .flow_drawing import draw, unit
+from .heat_map import heat
+from .text import printable
+from .yaml_diff import yaml_diff
 
 MOST_ROWS = 10_000
 """Workloads that a page shows, those that matter most first: a browser gets slow with more."""
@@ -100,7 +100,7 @@ def style_policy(style: str) -> str:
 def environment() -> Environment:
     """The templates."""
     made = Environment(
-        loader=PackageLoader("webhook.adapters.reports", "page"),
+        loader=PackageLoader(__package__, "page"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

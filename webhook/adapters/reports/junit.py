@@ -9,10 +9,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from webhook.adapters.reports.model import ObjectLine, ProblemLine
-from webhook.adapters.reports.text import printable
-from webhook.application.rule_texts import INEFFECTIVE_LABEL, NOT_JUDGED, NOT_READ, left_alone
-from webhook.engine.decision import Outcome
+from ...application.rule_texts import INEFFECTIVE_LABEL, NOT_JUDGED, NOT_READ, left_alone
+from ...engine.decision import Outcome
+from .model import ObjectLine, ProblemLine
+from .text import printable
 
 
 def junit(objects: Iterable[ObjectLine], problems: Sequence[ProblemLine], *, strict: bool = False) -> str:

@@ -7,15 +7,15 @@ from typing import Any, Protocol
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from webhook.application.auditing import decided
-from webhook.application.judgement import Judgement
-from webhook.application.rule_texts import EXEMPT, INEFFECTIVE_LABEL, NOT_JUDGED, NOT_READ, UNREADABLE_LABEL
-from webhook.application.type_mismatches import TypeMismatchError
-from webhook.application.unjudged import Unjudged
-from webhook.engine.decision import Outcome
-from webhook.engine.findings import Finding, Severity
-from webhook.engine.patch import Operation
-from webhook.engine.policy import LabelProblem
+from ...application.auditing import decided
+from ...application.judgement import Judgement
+from ...application.rule_texts import EXEMPT, INEFFECTIVE_LABEL, NOT_JUDGED, NOT_READ, UNREADABLE_LABEL
+from ...application.type_mismatches import TypeMismatchError
+from ...application.unjudged import Unjudged
+from ...engine.decision import Outcome
+from ...engine.findings import Finding, Severity
+from ...engine.patch import Operation
+from ...engine.policy import LabelProblem
 
 
 class Part(BaseModel):

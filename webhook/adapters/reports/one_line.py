@@ -5,10 +5,10 @@ from posixpath import normpath
 
 import msgspec
 
-from webhook.adapters.reports.model import ObjectLine, ProblemLine
-from webhook.adapters.reports.text import printable
-from webhook.application.rule_texts import NOT_JUDGED, NOT_READ, REWRITTEN
-from webhook.engine.findings import Severity
+from ...application.rule_texts import NOT_JUDGED, NOT_READ, REWRITTEN
+from ...engine.findings import Severity
+from .model import ObjectLine, ProblemLine
+from .text import printable
 
 _COMMANDS = {Severity.DENY.value: "error", Severity.WARN.value: "warning"}
 

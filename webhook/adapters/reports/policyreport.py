@@ -13,14 +13,14 @@ from typing import Any
 
 import msgspec
 
-from webhook.application.audit_rows import Row
-from webhook.application.auditing import PodVerdict
-from webhook.application.report_api import CONTENT, LABEL, NAME, OF_AUDIT, OMITTED, ReportApi, ReportOwner
-from webhook.application.rule_texts import INEFFECTIVE_LABEL, NOT_JUDGED, REWRITTEN, UNREADABLE_LABEL, left_alone
-from webhook.engine.decision import Outcome
-from webhook.engine.findings import Finding
-from webhook.engine.policy import LabelProblem
-from webhook.engine.rules.not_rewritten import NOT_REWRITTEN
+from ...application.audit_rows import Row
+from ...application.auditing import PodVerdict
+from ...application.report_api import CONTENT, LABEL, NAME, OF_AUDIT, OMITTED, ReportApi, ReportOwner
+from ...application.rule_texts import INEFFECTIVE_LABEL, NOT_JUDGED, REWRITTEN, UNREADABLE_LABEL, left_alone
+from ...engine.decision import Outcome
+from ...engine.findings import Finding
+from ...engine.policy import LabelProblem
+from ...engine.rules.not_rewritten import NOT_REWRITTEN
 
 Json = dict[str, Any]
 

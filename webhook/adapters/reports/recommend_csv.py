@@ -3,10 +3,10 @@
 import csv as standard
 import io
 
-from webhook.adapters.reports.recommend_words import criteria, verdict
-from webhook.adapters.reports.text import cell
-from webhook.application.recommendation.measures import Measures
-from webhook.application.recommendation.recommend import Line, Recommendation
+from ...application.recommendation.measures import Measures
+from ...application.recommendation.recommend import Line, Recommendation
+from .recommend_words import criteria, verdict
+from .text import cell
 
 COLUMNS = (
     *(

@@ -2,10 +2,10 @@
 
 from datetime import UTC, datetime
 
-from webhook import __version__
-from webhook.adapters.reports.html import MOST_ROWS, environment, own, style_policy
-from webhook.adapters.reports.recommend_words import advice_lines, cluster_lines, used, verdict
-from webhook.application.recommendation.recommend import Line, Recommendation
+from ... import __version__
+from ...application.recommendation.recommend import Line, Recommendation
+from .html import MOST_ROWS, environment, own, style_policy
+from .recommend_words import advice_lines, cluster_lines, used, verdict
 
 
 def html(found: Recommendation) -> str:

@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterator
 
-from webhook.adapters.reports.recommend_words import advice_lines, cluster_lines, criteria, used, verdict
-from webhook.adapters.reports.text import printable
-from webhook.application.recommendation.recommend import Line, Recommendation
+from ...application.recommendation.recommend import Line, Recommendation
+from .recommend_words import advice_lines, cluster_lines, criteria, used, verdict
+from .text import printable
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$])")
 

@@ -9,11 +9,11 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from webhook.adapters.reports.policyreport import reports_of, result_of
-from webhook.application.recommendation.namespaces import NamespaceAdvice
-from webhook.application.recommendation.recommend import Line, Recommendation
-from webhook.application.recommendation.verdicts import VerdictKind
-from webhook.application.report_api import OF_RECOMMEND, ReportApi
+from ...application.recommendation.namespaces import NamespaceAdvice
+from ...application.recommendation.recommend import Line, Recommendation
+from ...application.recommendation.verdicts import VerdictKind
+from ...application.report_api import OF_RECOMMEND, ReportApi
+from .policyreport import reports_of, result_of
 
 Json = dict[str, Any]
 

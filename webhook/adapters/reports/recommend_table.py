@@ -5,11 +5,11 @@ import textwrap
 from rich.console import Console
 from rich.text import Text
 
-from webhook.adapters.reports.recommend_words import advice_lines, changes, cluster_lines, used, verdict
-from webhook.adapters.reports.text import printable
-from webhook.application.recommendation.namespaces import NamespaceAdvice
-from webhook.application.recommendation.recommend import Line, Recommendation
-from webhook.application.recommendation.verdicts import VerdictKind
+from ...application.recommendation.namespaces import NamespaceAdvice
+from ...application.recommendation.recommend import Line, Recommendation
+from ...application.recommendation.verdicts import VerdictKind
+from .recommend_words import advice_lines, changes, cluster_lines, used, verdict
+from .text import printable
 
 _STYLES = {
     VerdictKind.UNKNOWN: "magenta",

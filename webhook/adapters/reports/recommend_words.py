@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from webhook.application.recommendation.measures import Measures
-from webhook.application.recommendation.namespaces import NamespaceAdvice
-from webhook.application.recommendation.recommend import ClusterSum, FormCriterion
-from webhook.application.recommendation.verdicts import VerdictKind, WorkloadVerdict, percent
+from ...application.recommendation.measures import Measures
+from ...application.recommendation.namespaces import NamespaceAdvice
+from ...application.recommendation.recommend import ClusterSum, FormCriterion
+from ...application.recommendation.verdicts import VerdictKind, WorkloadVerdict, percent
 
 
 def used(measures: Measures | None) -> list[str]:

@@ -9,11 +9,11 @@ from urllib.parse import quote
 
 import msgspec
 
-from webhook import __version__
-from webhook.adapters.reports.model import ObjectLine, ProblemLine
-from webhook.adapters.reports.text import printable
-from webhook.application.rule_texts import NOT_JUDGED, REWRITTEN, RULE_TEXTS, RuleText
-from webhook.engine.findings import Severity
+from ... import __version__
+from ...application.rule_texts import NOT_JUDGED, REWRITTEN, RULE_TEXTS, RuleText
+from ...engine.findings import Severity
+from .model import ObjectLine, ProblemLine
+from .text import printable
 
 Json = dict[str, Any]
 

@@ -6,10 +6,10 @@ import msgspec
 from rich.console import Console
 from rich.text import Text
 
-from webhook.adapters.reports.grid import Grid
-from webhook.adapters.reports.model import ObjectLine, ProblemLine, Report
-from webhook.adapters.reports.text import printable
-from webhook.application.rule_texts import EXEMPT, NOT_JUDGED, NOT_READ, left_alone
+from ...application.rule_texts import EXEMPT, NOT_JUDGED, NOT_READ, left_alone
+from .grid import Grid
+from .model import ObjectLine, ProblemLine, Report
+from .text import printable
 
 STYLES = {
     "unchanged": "green",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives import serialization
 
-from webhook.application.certificates.pem import CertificateError, CertificatePair, describe
+from ...application.certificates.pem import CertificateError, CertificatePair, describe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -3,8 +3,8 @@
 from contextlib import suppress
 from pathlib import Path
 
-from webhook.adapters.file_errors import why
-from webhook.application.certificates.pem import CertificateError, CertificatePair
+from ...application.certificates.pem import CertificateError, CertificatePair
+from ..file_errors import why
 
 _SWAPS = 2  # a read may meet one swap of the folder, hardly another at once, never a third: they are a minute apart
 

@@ -7,9 +7,9 @@ from contextlib import closing
 
 from cryptography import x509
 
-from webhook.application.certificates.pem import bundle_pem, read_bundle
-from webhook.application.certificates.tokens import without_token
-from webhook.application.diagnosis.facts import Contact, Target
+from ...application.certificates.pem import bundle_pem, read_bundle
+from ...application.certificates.tokens import without_token
+from ...application.diagnosis.facts import Contact, Target
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] (\d{3})\b")
 _STATUS_BYTES = 256

@@ -13,10 +13,10 @@ import ssl
 from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
-from webhook.adapters.tls.context import probe, server_context
-from webhook.application.certificates.issue import BACKDATE
-from webhook.application.certificates.pem import CertificateError, CertificatePair, describe, show
-from webhook.application.certificates.trust import covers, why_not_a_server
+from ...application.certificates.issue import BACKDATE
+from ...application.certificates.pem import CertificateError, CertificatePair, describe, show
+from ...application.certificates.trust import covers, why_not_a_server
+from .context import probe, server_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from webhook.application.certificates.pem import CertificateError, CertificatePair, read_bundle
-from webhook.application.certificates.reconcile import ReconcileReport
-from webhook.application.certificates.store import CertificateStore, ConflictError, RegisteredWebhooks, StoreError
-from webhook.application.certificates.trust import why_untrusted
+from .pem import CertificateError, CertificatePair, read_bundle
+from .reconcile import ReconcileReport
+from .store import CertificateStore, ConflictError, RegisteredWebhooks, StoreError
+from .trust import why_untrusted
 
 
 class BundleReconciler:

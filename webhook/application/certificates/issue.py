@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from webhook.application.certificates.pem import CertificateError, CertificatePair, PrivateKey, describe, show
-from webhook.application.certificates.trust import is_authority, issued_by
+from .pem import CertificateError, CertificatePair, PrivateKey, describe, show
+from .trust import is_authority, issued_by
 
 BACKDATE = timedelta(minutes=10)
 """How far before its issue a certificate becomes valid: a client whose clock is behind ours must accept it at once."""

@@ -7,13 +7,13 @@ from functools import cached_property
 
 from cryptography import x509
 
-from webhook.application.certificates.issue import is_ours
-from webhook.application.certificates.pem import CertificatePair, describe, fingerprint, read_bundle
-from webhook.application.certificates.secret import Authorities, read_authorities
-from webhook.application.certificates.settings import RotationSettings
-from webhook.application.certificates.store import RegisteredWebhooks, StoredSecret
-from webhook.application.certificates.token_rotation import TokenFacts
-from webhook.application.certificates.trust import why_invalid
+from .issue import is_ours
+from .pem import CertificatePair, describe, fingerprint, read_bundle
+from .secret import Authorities, read_authorities
+from .settings import RotationSettings
+from .store import RegisteredWebhooks, StoredSecret
+from .token_rotation import TokenFacts
+from .trust import why_invalid
 
 _FOREVER = datetime.max.replace(tzinfo=UTC)
 

@@ -19,12 +19,12 @@ from typing import TypeAlias
 
 from cryptography import x509
 
-from webhook.application.certificates.observation import Observation, RotationFacts, ServedLeaf
-from webhook.application.certificates.pem import Bundle, CertificatePair, bundle_pem, describe, read_bundle
-from webhook.application.certificates.secret import Authorities
-from webhook.application.certificates.settings import RotationSettings
-from webhook.application.certificates.store import RegisteredWebhooks
-from webhook.application.certificates.trust import needs_renewal, why_invalid
+from .observation import Observation, RotationFacts, ServedLeaf
+from .pem import Bundle, CertificatePair, bundle_pem, describe, read_bundle
+from .secret import Authorities
+from .settings import RotationSettings
+from .store import RegisteredWebhooks
+from .trust import needs_renewal, why_invalid
 
 
 class Phase(StrEnum):

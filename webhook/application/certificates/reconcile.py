@@ -5,16 +5,16 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from webhook.application.certificates.issue import ServingNames, issue_ca, issue_leaf
-from webhook.application.certificates.observation import Observation, ServedLeaf, carried
-from webhook.application.certificates.pem import CertificateError, CertificatePair, PrivateKey, fingerprint
-from webhook.application.certificates.plan import Phase, Plan, SetBundle, SignLeaf, Wait, WriteSecret, plan
-from webhook.application.certificates.secret import write_authorities
-from webhook.application.certificates.settings import RotationSettings
-from webhook.application.certificates.store import CertificateStore, ConflictError, StoreError
-from webhook.application.certificates.token_rotation import signs
-from webhook.application.certificates.tokens import PathTokens
-from webhook.application.certificates.trust import why_invalid
+from .issue import ServingNames, issue_ca, issue_leaf
+from .observation import Observation, ServedLeaf, carried
+from .pem import CertificateError, CertificatePair, PrivateKey, fingerprint
+from .plan import Phase, Plan, SetBundle, SignLeaf, Wait, WriteSecret, plan
+from .secret import write_authorities
+from .settings import RotationSettings
+from .store import CertificateStore, ConflictError, StoreError
+from .token_rotation import signs
+from .tokens import PathTokens
+from .trust import why_invalid
 
 _ROUNDS = 8  # from nothing to steady takes four; more means that others write too, and the next pass goes on
 

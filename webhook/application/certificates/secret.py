@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from webhook.application.certificates.pem import (
+from .pem import (
     CertificateError,
     CertificatePair,
     bundle_pem,
@@ -26,8 +26,8 @@ from webhook.application.certificates.pem import (
     read_key,
     show,
 )
-from webhook.application.certificates.tokens import is_token, path_token
-from webhook.application.certificates.trust import is_authority
+from .tokens import is_token, path_token
+from .trust import is_authority
 
 CURRENT, NEXT = "ca", "next"
 PREVIOUS, PREVIOUS_UNTIL = "previous.crt", "previous-until"

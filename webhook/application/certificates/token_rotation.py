@@ -11,15 +11,15 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from webhook.application.certificates.tokens import path_of, token_of, with_token
+from .tokens import path_of, token_of, with_token
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from webhook.application.certificates.observation import Observation
-    from webhook.application.certificates.secret import Authorities
-    from webhook.application.certificates.settings import RotationSettings
-    from webhook.application.certificates.store import RegisteredWebhooks
+    from .observation import Observation
+    from .secret import Authorities
+    from .settings import RotationSettings
+    from .store import RegisteredWebhooks
 
 _EVERYWHERE = "every path carries a token"
 

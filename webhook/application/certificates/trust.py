@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from webhook.application.certificates.pem import describe, show
+from .pem import describe, show
 
 _MAX_CHAIN = 8  # a longer path is a loop or a mistake
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 
-from webhook.application.diagnosis.facts import Facts, known
-from webhook.application.diagnosis.results import CheckOutcome, listed, ok, verdicts, warn
-from webhook.engine.fleet.shapes import GKE_ACCELERATOR, GpuNode
-from webhook.engine.resources import GPU
+from ...engine.fleet.shapes import GKE_ACCELERATOR, GpuNode
+from ...engine.resources import GPU
+from .facts import Facts, known
+from .results import CheckOutcome, listed, ok, verdicts, warn
 
 ACCELERATORS = (
     "k8s.amazonaws.com/accelerator",

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from http import HTTPStatus
 
-from webhook.application.certificates.tokens import ANNOTATION, path_of, token_of
-from webhook.application.diagnosis.facts import Facts, known
-from webhook.application.diagnosis.ours import Ours, configurations, our_webhooks
-from webhook.application.diagnosis.results import CheckOutcome, fail, listed, ok, unknown, verdicts, warn
+from ..certificates.tokens import ANNOTATION, path_of, token_of
+from .facts import Facts, known
+from .ours import Ours, configurations, our_webhooks
+from .results import CheckOutcome, fail, listed, ok, unknown, verdicts, warn
 
 _UNANSWERED = (
     "the API server's calls get 404 there: GPU pods are denied, or pass unjudged where the failurePolicy is Ignore"

@@ -2,16 +2,16 @@
 
 from collections.abc import Iterable, Iterator
 
-from webhook.application.configuration import Configuration
-from webhook.application.diagnosis.facts import ALL_NODES, Facts, Unread, known
-from webhook.application.diagnosis.neighbours import DeviceClass
-from webhook.application.diagnosis.policies import enforced, policy_of
-from webhook.application.diagnosis.results import CheckOutcome, fail, listed, ok, verdicts, warn
-from webhook.application.quotas import Quota
-from webhook.engine.fleet.shapes import GpuNode
-from webhook.engine.policy import ClaimForm, Policy
-from webhook.engine.quantity import exact
-from webhook.engine.rules.plain_claims import otherwise
+from ...engine.fleet.shapes import GpuNode
+from ...engine.policy import ClaimForm, Policy
+from ...engine.quantity import exact
+from ...engine.rules.plain_claims import otherwise
+from ..configuration import Configuration
+from ..quotas import Quota
+from .facts import ALL_NODES, Facts, Unread, known
+from .neighbours import DeviceClass
+from .policies import enforced, policy_of
+from .results import CheckOutcome, fail, listed, ok, verdicts, warn
 
 _COUNT = "count/resourceclaims.resource.k8s.io"
 _DEVICES = (

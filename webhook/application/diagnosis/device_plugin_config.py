@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 
-from webhook.application.configuration import Configuration
-from webhook.application.diagnosis.facts import Facts, known
-from webhook.application.diagnosis.results import CheckOutcome, fail, verdicts, warn
-from webhook.application.plugin_configuration import PluginFile, faults
-from webhook.engine.spelling import DevicePlugin
+from ...engine.spelling import DevicePlugin
+from ..configuration import Configuration
+from ..plugin_configuration import PluginFile, faults
+from .facts import Facts, known
+from .results import CheckOutcome, fail, verdicts, warn
 
 
 def plugin_files(facts: Facts) -> list[CheckOutcome]:

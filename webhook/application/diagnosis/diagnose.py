@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from webhook.application.certificates.tokens import masked
-from webhook.application.diagnosis import (
+from ..certificates.tokens import masked
+from . import (
     autoscaler,
     callers,
     device_claims,
@@ -30,8 +30,8 @@ from webhook.application.diagnosis import (
     serving,
     shared_devices,
 )
-from webhook.application.diagnosis.facts import KUBE_SYSTEM, Facts, Unread, UnreadError
-from webhook.application.diagnosis.results import CheckOutcome, Result, skipped, unknown
+from .facts import KUBE_SYSTEM, Facts, Unread, UnreadError
+from .results import CheckOutcome, Result, skipped, unknown
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from webhook.application.diagnosis.selectors import Selector
+from .selectors import Selector
 
 Strings = dict[str, str] | None
 

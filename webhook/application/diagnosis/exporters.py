@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from webhook.application.diagnosis.facts import Facts, known
-from webhook.application.diagnosis.neighbours import DCGM_EXPORTER, Program
-from webhook.application.diagnosis.policies import forms_in_use
-from webhook.application.diagnosis.results import CheckOutcome, listed, ok, unknown, verdicts, warn
-from webhook.engine.resources import GPU, PREFIX
-from webhook.engine.spelling import spell
+from ...engine.resources import GPU, PREFIX
+from ...engine.spelling import spell
+from .facts import Facts, known
+from .neighbours import DCGM_EXPORTER, Program
+from .policies import forms_in_use
+from .results import CheckOutcome, listed, ok, unknown, verdicts, warn
 
 _NAMES = ("NVIDIA_RESOURCE_NAMES", "nvidia-resource-names")
 _SHARED = ("KUBERNETES_VIRTUAL_GPUS", "kubernetes-virtual-gpus")

@@ -7,8 +7,15 @@ from typing import TypeAlias, TypeVar
 
 from cryptography import x509
 
-from webhook.application.configuration import Configuration
-from webhook.application.diagnosis.documents import (
+from ...engine.claim_objects import Claim
+from ...engine.fleet.shapes import GpuNode
+from ...engine.labels import UNLABELLED, NamespaceLabels
+from ..configuration import Configuration
+from ..in_tree_drift import InTreeObject
+from ..limit_ranges import LimitRange
+from ..plugin_configuration import PluginFile
+from ..quotas import Quota
+from .documents import (
     Budget,
     Deployment,
     EndpointSlice,
@@ -16,7 +23,7 @@ from webhook.application.diagnosis.documents import (
     Probed,
     Service,
 )
-from webhook.application.diagnosis.neighbours import (
+from .neighbours import (
     ClusterQueue,
     DeviceClass,
     KueueConfiguration,
@@ -24,14 +31,7 @@ from webhook.application.diagnosis.neighbours import (
     NodePool,
     Program,
 )
-from webhook.application.diagnosis.webhooks import WebhookConfiguration
-from webhook.application.in_tree_drift import InTreeObject
-from webhook.application.limit_ranges import LimitRange
-from webhook.application.plugin_configuration import PluginFile
-from webhook.application.quotas import Quota
-from webhook.engine.claim_objects import Claim
-from webhook.engine.fleet.shapes import GpuNode
-from webhook.engine.labels import UNLABELLED, NamespaceLabels
+from .webhooks import WebhookConfiguration
 
 T = TypeVar("T")
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 
-from webhook.application.certificates.tokens import VALIDATE, VALIDATE_CLAIM, VALIDATE_NAMESPACE
-from webhook.application.configuration import Configuration, Mode
-from webhook.application.diagnosis.facts import KUBE_SYSTEM, NAME_LABEL, Facts, Unread
-from webhook.application.diagnosis.ours import MUTATING, Ours, our_webhooks
-from webhook.application.diagnosis.results import CheckOutcome, fail, verdicts, warn
+from ..certificates.tokens import VALIDATE, VALIDATE_CLAIM, VALIDATE_NAMESPACE
+from ..configuration import Configuration, Mode
+from .facts import KUBE_SYSTEM, NAME_LABEL, Facts, Unread
+from .ours import MUTATING, Ours, our_webhooks
+from .results import CheckOutcome, fail, verdicts, warn
 
 _REINSTALL = "reinstall with the install.mode that you want (helm upgrade, or kubectl apply -f deploy/gpuwarden.yaml)"
 

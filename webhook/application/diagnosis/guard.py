@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from webhook.application.certificates.tokens import VALIDATE
-from webhook.application.configuration import Configuration, Mode
-from webhook.application.diagnosis.facts import KUBE_SYSTEM, NAME_LABEL, Facts, Unread
-from webhook.application.diagnosis.ours import Ours, our_webhooks
-from webhook.application.diagnosis.results import CheckOutcome, fail, listed, verdicts, warn
-from webhook.engine.labels import ENFORCE, UNLABELLED, NamespaceLabels
-from webhook.engine.policy import ANY, VisibleDevices, built_in
+from ...engine.labels import ENFORCE, UNLABELLED, NamespaceLabels
+from ...engine.policy import ANY, VisibleDevices, built_in
+from ..certificates.tokens import VALIDATE
+from ..configuration import Configuration, Mode
+from .facts import KUBE_SYSTEM, NAME_LABEL, Facts, Unread
+from .ours import Ours, our_webhooks
+from .results import CheckOutcome, fail, listed, verdicts, warn
 
 _DENY = VisibleDevices.DENY
 _BUILT_IN = NamespaceLabels(enforce=ANY)

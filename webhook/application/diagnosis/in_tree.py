@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 
-from webhook.application.diagnosis.facts import Facts, Unread, known
-from webhook.application.diagnosis.ours import readable_webhooks
-from webhook.application.diagnosis.results import CheckOutcome, listed, skipped, verdicts, warn
-from webhook.application.in_tree_drift import Drift, InTreeObject, differences, policies_of
+from ..in_tree_drift import Drift, InTreeObject, differences, policies_of
+from .facts import Facts, Unread, known
+from .ours import readable_webhooks
+from .results import CheckOutcome, listed, skipped, verdicts, warn
 
 _FIX = "compile the policies again and apply them (docs/how-to/in-tree.md)"
 _MEANS = "the API server decides pods otherwise than the configuration says"

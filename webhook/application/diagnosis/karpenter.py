@@ -7,15 +7,15 @@ Karpenter compares pods with instance types as it knows them, before there is a 
 import re
 from collections.abc import Collection, Iterator, Sequence
 
-from webhook.application.diagnosis.facts import Facts, Unread, known
-from webhook.application.diagnosis.neighbours import NodePool, NodePoolRequirement
-from webhook.application.diagnosis.policies import enforced
-from webhook.application.diagnosis.results import CheckOutcome, listed, ok, verdicts, warn
-from webhook.engine.forms import Platform
-from webhook.engine.needs import Need
-from webhook.engine.policy import Policy
-from webhook.engine.resources import GPU, PREFIX
-from webhook.engine.spelling import Spelling, spell
+from ...engine.forms import Platform
+from ...engine.needs import Need
+from ...engine.policy import Policy
+from ...engine.resources import GPU, PREFIX
+from ...engine.spelling import Spelling, spell
+from .facts import Facts, Unread, known
+from .neighbours import NodePool, NodePoolRequirement
+from .policies import enforced
+from .results import CheckOutcome, listed, ok, verdicts, warn
 
 # Labels of instance types, which a NodePool need not define.
 _WELL_KNOWN = ("kubernetes.io", "k8s.io", "karpenter.sh", "karpenter.k8s.aws", "karpenter.azure.com")

@@ -6,12 +6,12 @@ Jobs are counted by their templates, so by the name that people write; plain pod
 
 from collections.abc import Collection, Iterator
 
-from webhook.application.diagnosis.facts import Facts, Unread, known
-from webhook.application.diagnosis.neighbours import KueueConfiguration, KueueResources
-from webhook.application.diagnosis.policies import policy_of
-from webhook.application.diagnosis.results import CheckOutcome, listed, ok, verdicts, warn
-from webhook.engine.resources import GPU, GpuResource, classify
-from webhook.engine.spelling import spell
+from ...engine.resources import GPU, GpuResource, classify
+from ...engine.spelling import spell
+from .facts import Facts, Unread, known
+from .neighbours import KueueConfiguration, KueueResources
+from .policies import policy_of
+from .results import CheckOutcome, listed, ok, verdicts, warn
 
 _IGNORES = "IgnoreUndeclared"
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Iterator
 
-from webhook.application import limit_ranges as ranges
-from webhook.application import quotas as quotas_of
-from webhook.application.diagnosis.facts import Facts, known
-from webhook.application.diagnosis.policies import policy_of
-from webhook.application.diagnosis.results import CheckOutcome, listed, verdicts, warn
-from webhook.application.quotas import PREFIX, Quota, is_gpu
+from .. import limit_ranges as ranges
+from .. import quotas as quotas_of
+from ..quotas import PREFIX, Quota, is_gpu
+from .facts import Facts, known
+from .policies import policy_of
+from .results import CheckOutcome, listed, verdicts, warn
 
 _LIMITS = "limits."
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 
-from webhook.application.diagnosis.facts import Facts, known
-from webhook.application.diagnosis.results import CheckOutcome, fail, listed, ok, warn
-from webhook.engine.fleet.shapes import GpuNode, Shape
-from webhook.engine.forms import Platform
-from webhook.engine.products import PRODUCT, Product, read_product
-from webhook.engine.spelling import GPU_SLICES, DevicePlugin, MigStrategy
+from ...engine.fleet.shapes import GpuNode, Shape
+from ...engine.forms import Platform
+from ...engine.products import PRODUCT, Product, read_product
+from ...engine.spelling import GPU_SLICES, DevicePlugin, MigStrategy
+from .facts import Facts, known
+from .results import CheckOutcome, fail, listed, ok, warn
 
 _LABEL = "nvidia.com/mig.strategy"
 

@@ -8,16 +8,16 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from webhook.application.configuration import Configuration
-from webhook.application.diagnosis.facts import Facts, known
-from webhook.application.diagnosis.policies import policy_of
-from webhook.application.diagnosis.results import CheckOutcome, listed, verdicts, warn
-from webhook.engine.needs import Need
-from webhook.engine.pods import Toleration
-from webhook.engine.policy import Policy
-from webhook.engine.resources import GPU
-from webhook.engine.spelling import spell
-from webhook.engine.tolerations import GPU_TOLERATION
+from ...engine.needs import Need
+from ...engine.pods import Toleration
+from ...engine.policy import Policy
+from ...engine.resources import GPU
+from ...engine.spelling import spell
+from ...engine.tolerations import GPU_TOLERATION
+from ..configuration import Configuration
+from .facts import Facts, known
+from .policies import policy_of
+from .results import CheckOutcome, listed, verdicts, warn
 
 # k8s.io/kubernetes plugin/pkg/admission/podtolerationrestriction and podnodeselector.
 TOLERATIONS = "scheduler.alpha.kubernetes.io/tolerationsWhitelist"

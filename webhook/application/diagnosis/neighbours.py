@@ -2,7 +2,7 @@
 
 import msgspec
 
-from webhook.application.diagnosis.documents import Metadata
+from .documents import Metadata
 
 DCGM_EXPORTER = "dcgm-exporter"
 DEVICE_PLUGIN = "device-plugin"

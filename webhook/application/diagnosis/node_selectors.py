@@ -1,7 +1,7 @@
 """The check of node selectors: whether gpuwarden sees every node with GPUs."""
 
-from webhook.application.diagnosis.facts import Facts, known
-from webhook.application.diagnosis.results import CheckOutcome, listed, ok, skipped, warn
+from .facts import Facts, known
+from .results import CheckOutcome, listed, ok, skipped, warn
 
 
 def selected(facts: Facts) -> list[CheckOutcome]:

@@ -3,15 +3,15 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from webhook.application.diagnosis.facts import Facts, known
-from webhook.application.diagnosis.policies import enforced
-from webhook.application.diagnosis.results import CheckOutcome, fail, listed, ok, verdicts, warn
-from webhook.engine.fleet.evaluation import plain_lack, preferring
-from webhook.engine.fleet.fleet import Fleet, Lack, Wish
-from webhook.engine.fleet.shapes import Shape
-from webhook.engine.forms import Platform
-from webhook.engine.policy import Policy
-from webhook.engine.rules.fleet import missing, requirements
+from ...engine.fleet.evaluation import plain_lack, preferring
+from ...engine.fleet.fleet import Fleet, Lack, Wish
+from ...engine.fleet.shapes import Shape
+from ...engine.forms import Platform
+from ...engine.policy import Policy
+from ...engine.rules.fleet import missing, requirements
+from .facts import Facts, known
+from .policies import enforced
+from .results import CheckOutcome, fail, listed, ok, verdicts, warn
 
 
 def offered(facts: Facts) -> list[CheckOutcome]:

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from webhook.application.diagnosis.facts import Facts, known
-from webhook.application.diagnosis.ours import MUTATING, name_of, our_webhooks
-from webhook.application.diagnosis.results import CheckOutcome, listed, ok, verdicts, warn
-from webhook.application.diagnosis.webhooks import WebhookConfiguration
+from .facts import Facts, known
+from .ours import MUTATING, name_of, our_webhooks
+from .results import CheckOutcome, listed, ok, verdicts, warn
+from .webhooks import WebhookConfiguration
 
 # Webhooks that give pods GPUs, or scheduler and meaning to their GPUs, by a part of the name of one of their webhooks.
 _ADD_GPUS = {

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from webhook.application.certificates.tokens import token_of, without_token
-from webhook.application.diagnosis.documents import Deployment
-from webhook.application.diagnosis.facts import Facts, Maybe, Target, Unread, known
-from webhook.application.diagnosis.webhooks import ServiceReference, Webhook, WebhookConfiguration
+from ..certificates.tokens import token_of, without_token
+from .documents import Deployment
+from .facts import Facts, Maybe, Target, Unread, known
+from .webhooks import ServiceReference, Webhook, WebhookConfiguration
 
 MUTATING, VALIDATING = "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"
 GUARDS = re.compile(r"guard(-[a-z]+)?\.gpuwarden\.io")

@@ -2,16 +2,16 @@
 
 from collections.abc import Iterator
 
-from webhook.application.configuration import Configuration
-from webhook.application.diagnosis.facts import BadConfiguration, Facts, NamespaceFacts, known
-from webhook.application.diagnosis.ours import Ours, readable_webhooks
-from webhook.application.diagnosis.results import CheckOutcome, CheckStatus, fail, listed, verdicts, warn
-from webhook.application.workload_kinds import WorkloadKind
-from webhook.application.workloads import KINDS
-from webhook.engine.forms import Form
-from webhook.engine.label_problems import of_namespace
-from webhook.engine.labels import ENFORCE, UNLABELLED, NamespaceLabels
-from webhook.engine.policy import Policy
+from ...engine.forms import Form
+from ...engine.label_problems import of_namespace
+from ...engine.labels import ENFORCE, UNLABELLED, NamespaceLabels
+from ...engine.policy import Policy
+from ..configuration import Configuration
+from ..workload_kinds import WorkloadKind
+from ..workloads import KINDS
+from .facts import BadConfiguration, Facts, NamespaceFacts, known
+from .ours import Ours, readable_webhooks
+from .results import CheckOutcome, CheckStatus, fail, listed, verdicts, warn
 
 _SHOWN = 20  # namespaces with a label that can't be read; the rest is counted
 

@@ -4,15 +4,15 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from webhook.application.checking import Checker
-from webhook.application.configuration import Configuration, Mode
-from webhook.application.diagnosis.facts import Attempt, Facts, Probe, known
-from webhook.application.diagnosis.ours import our_webhooks
-from webhook.application.diagnosis.results import CheckOutcome, fail, ok, unknown
-from webhook.engine.decision import Outcome
-from webhook.engine.labels import NamespaceLabels
-from webhook.engine.policy_additions import POLICY
-from webhook.engine.resources import GPU, resource_name
+from ...engine.decision import Outcome
+from ...engine.labels import NamespaceLabels
+from ...engine.policy_additions import POLICY
+from ...engine.resources import GPU, resource_name
+from ..checking import Checker
+from ..configuration import Configuration, Mode
+from .facts import Attempt, Facts, Probe, known
+from .ours import our_webhooks
+from .results import CheckOutcome, fail, ok, unknown
 
 _DENIED = re.compile(r'admission webhook "(?P<webhook>[^"]+)" denied the request')
 _UNANSWERED = re.compile(r'failed calling webhook "(?P<webhook>[^"]+)"')

@@ -2,17 +2,20 @@
 
 from collections.abc import Iterator
 
-from webhook.application.certificates.tokens import (
+from ...engine.other_gpus import ANY_SUFFIX
+from ..certificates.tokens import (
     ADVISE,
     MUTATE,
     VALIDATE,
     VALIDATE_CLAIM,
     VALIDATE_NAMESPACE,
 )
-from webhook.application.claims import GROUP, PLURALS
-from webhook.application.configuration import Configuration
-from webhook.application.diagnosis.facts import Facts, known
-from webhook.application.diagnosis.ours import (
+from ..claims import GROUP, PLURALS
+from ..configuration import Configuration
+from ..workload_kinds import ADVISED
+from ..workloads import ADVISED_OPERATORS
+from .facts import Facts, known
+from .ours import (
     MUTATING,
     VALIDATING,
     Ours,
@@ -20,10 +23,7 @@ from webhook.application.diagnosis.ours import (
     name_of,
     our_webhooks,
 )
-from webhook.application.diagnosis.results import CheckOutcome, fail, listed, verdicts, warn
-from webhook.application.workload_kinds import ADVISED
-from webhook.application.workloads import ADVISED_OPERATORS
-from webhook.engine.other_gpus import ANY_SUFFIX
+from .results import CheckOutcome, fail, listed, verdicts, warn
 
 # Of each path: the kind of configuration that it belongs to.
 _EXPECTED = {MUTATE: MUTATING, VALIDATE: VALIDATING}

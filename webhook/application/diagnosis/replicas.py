@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from webhook.application.diagnosis.documents import Deployment, Pod
-from webhook.application.diagnosis.facts import Facts, known
-from webhook.application.diagnosis.results import CheckOutcome, fail, listed, ok, warn
+from .documents import Deployment, Pod
+from .facts import Facts, known
+from .results import CheckOutcome, fail, listed, ok, warn
 
 ENOUGH = 2
 

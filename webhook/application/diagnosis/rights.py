@@ -1,11 +1,11 @@
 """Checks of what gpuwarden's ServiceAccount may do: enough for the verbs that ``gpuwarden serve`` uses."""
 
-from webhook.application.claims import GROUP, PLURALS
-from webhook.application.diagnosis.documents import Deployment
-from webhook.application.diagnosis.facts import Facts, Right, known
-from webhook.application.diagnosis.results import CheckOutcome, fail, ok, warn
-from webhook.application.in_tree_drift import KINDS
-from webhook.application.workload_kinds import PREVIEWED
+from ..claims import GROUP, PLURALS
+from ..in_tree_drift import KINDS
+from ..workload_kinds import PREVIEWED
+from .documents import Deployment
+from .facts import Facts, Right, known
+from .results import CheckOutcome, fail, ok, warn
 
 _REGISTRATION, _RBAC = "admissionregistration.k8s.io", "rbac.authorization.k8s.io"
 # What a change of a namespace's label makes it look at, as API group and plural (webhook/adapters/kubernetes/preview.py).

@@ -1,7 +1,7 @@
 """Check of the API server itself: whether its version is supported."""
 
-from webhook.application.diagnosis.facts import Facts, known
-from webhook.application.diagnosis.results import CheckOutcome, fail, ok
+from .facts import Facts, known
+from .results import CheckOutcome, fail, ok
 
 # matchConditions and ValidatingAdmissionPolicy are stable from here on. The chart's kubeVersion is the same.
 OLDEST = (1, 30)

@@ -5,11 +5,11 @@ from datetime import datetime
 
 from cryptography import x509
 
-from webhook.application.certificates.pem import describe, read_bundle, show
-from webhook.application.certificates.trust import covers, why_invalid, why_untrusted
-from webhook.application.diagnosis.facts import Contact, Facts, known
-from webhook.application.diagnosis.ours import Ours, our_webhooks, readable_webhooks, ready_endpoints, services
-from webhook.application.diagnosis.results import CheckOutcome, fail, listed, ok, unknown, verdicts, warn
+from ..certificates.pem import describe, read_bundle, show
+from ..certificates.trust import covers, why_invalid, why_untrusted
+from .facts import Contact, Facts, known
+from .ours import Ours, our_webhooks, readable_webhooks, ready_endpoints, services
+from .results import CheckOutcome, fail, listed, ok, unknown, verdicts, warn
 
 # All three ways to certificates renew at two thirds of a life: with less than a quarter left, someone has forgotten.
 _FORGOTTEN = 0.25

@@ -2,11 +2,11 @@
 
 from collections.abc import Collection, Iterator
 
-from webhook.application.diagnosis.facts import Facts, known
-from webhook.application.diagnosis.neighbours import DeviceClass
-from webhook.application.diagnosis.policies import enforced
-from webhook.application.diagnosis.results import CheckOutcome, listed, ok, verdicts, warn
-from webhook.engine.spelling import spell
+from ...engine.spelling import spell
+from .facts import Facts, known
+from .neighbours import DeviceClass
+from .policies import enforced
+from .results import CheckOutcome, listed, ok, verdicts, warn
 
 _FIELD = "allowMultipleAllocations"
 

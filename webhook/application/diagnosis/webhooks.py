@@ -5,8 +5,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from webhook.application.diagnosis.documents import Metadata
-from webhook.application.diagnosis.selectors import Selector
+from .documents import Metadata
+from .selectors import Selector
 
 _HTTPS = 443
 

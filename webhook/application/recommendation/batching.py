@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 
-from webhook.application.recommendation.measures import Measures
-from webhook.application.recommendation.offers import model_of, share_of
-from webhook.application.recommendation.servers import SERVERS
-from webhook.application.recommendation.thresholds import Thresholds
-from webhook.application.recommendation.verdicts import VerdictKind, WorkloadVerdict, percent
-from webhook.application.recommendation.workloads import Workload
+from .measures import Measures
+from .offers import model_of, share_of
+from .servers import SERVERS
+from .thresholds import Thresholds
+from .verdicts import VerdictKind, WorkloadVerdict, percent
+from .workloads import Workload
 
 Key = tuple[str, str, str]
 

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from webhook.application.recommendation.thresholds import Thresholds
-from webhook.application.recommendation.usage import Metric, Series, Usage
-from webhook.application.recommendation.workloads import Workload
-from webhook.engine.forms import parse
+from ...engine.forms import parse
+from .thresholds import Thresholds
+from .usage import Metric, Series, Usage
+from .workloads import Workload
 
 _DAY = 86400.0
 _HOUR = 3600.0

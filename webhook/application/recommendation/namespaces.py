@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from webhook.application.recommendation.offers import Offers, Slice
-from webhook.application.recommendation.verdicts import VerdictKind, WorkloadVerdict
-from webhook.engine.forms import Form, parse
-from webhook.engine.labels import ENFORCE, NamespaceLabels
+from ...engine.forms import Form, parse
+from ...engine.labels import ENFORCE, NamespaceLabels
+from .offers import Offers, Slice
+from .verdicts import VerdictKind, WorkloadVerdict
 
 
 class JudgedWorkload(msgspec.Struct, frozen=True):

@@ -5,14 +5,14 @@ from typing import TypeVar
 
 import msgspec
 
-from webhook.engine.fleet.shapes import GKE_ACCELERATOR, Shape
-from webhook.engine.forms import Form, Platform, Sharing
-from webhook.engine.gpu_models import sizes_of
-from webhook.engine.mig_memory import lowest_memory
-from webhook.engine.products import PRODUCT, read_product
-from webhook.engine.profiles import read_profile
-from webhook.engine.quantity import whole
-from webhook.engine.spelling import MEMORY, replicas_label
+from ...engine.fleet.shapes import GKE_ACCELERATOR, Shape
+from ...engine.forms import Form, Platform, Sharing
+from ...engine.gpu_models import sizes_of
+from ...engine.mig_memory import lowest_memory
+from ...engine.products import PRODUCT, read_product
+from ...engine.profiles import read_profile
+from ...engine.quantity import whole
+from ...engine.spelling import MEMORY, replicas_label
 
 # https://cloud.google.com/kubernetes-engine/docs/how-to/gpus: values of the label, with the models as drivers call them.
 _GKE_MODELS = {

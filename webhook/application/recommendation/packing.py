@@ -10,13 +10,13 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from webhook.application.recommendation.offers import model_of_shape, slices_of
-from webhook.engine.fleet.shapes import Shape
-from webhook.engine.forms import Form
-from webhook.engine.gpu_models import sizes_of
-from webhook.engine.profiles import read_profile
-from webhook.engine.quantity import whole
-from webhook.engine.spelling import replicas_label
+from ...engine.fleet.shapes import Shape
+from ...engine.forms import Form
+from ...engine.gpu_models import sizes_of
+from ...engine.profiles import read_profile
+from ...engine.quantity import whole
+from ...engine.spelling import replicas_label
+from .offers import model_of_shape, slices_of
 
 _COUNTS = ("nvidia.com/gpu.count", "cloud.google.com/gke-accelerator-count")
 

@@ -5,20 +5,20 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
-from webhook.application.recommendation.batching import batched
-from webhook.application.recommendation.measures import Measures, measure
-from webhook.application.recommendation.namespaces import JudgedWorkload, NamespaceAdvice, advise
-from webhook.application.recommendation.offers import Offers, model_of, offers
-from webhook.application.recommendation.packing import Demand, Packed, gpus_of, pack
-from webhook.application.recommendation.thresholds import Thresholds
-from webhook.application.recommendation.usage import Series, Usage
-from webhook.application.recommendation.verdicts import Case, VerdictKind, WorkloadVerdict, judge
-from webhook.application.recommendation.workloads import Workload, attribute
-from webhook.engine.fleet.shapes import Shape
-from webhook.engine.form_guide import CRITERIA, guide_to
-from webhook.engine.forms import Form, parse
-from webhook.engine.labels import NamespaceLabels
-from webhook.engine.resources import GPU
+from ...engine.fleet.shapes import Shape
+from ...engine.form_guide import CRITERIA, guide_to
+from ...engine.forms import Form, parse
+from ...engine.labels import NamespaceLabels
+from ...engine.resources import GPU
+from .batching import batched
+from .measures import Measures, measure
+from .namespaces import JudgedWorkload, NamespaceAdvice, advise
+from .offers import Offers, model_of, offers
+from .packing import Demand, Packed, gpus_of, pack
+from .thresholds import Thresholds
+from .usage import Series, Usage
+from .verdicts import Case, VerdictKind, WorkloadVerdict, judge
+from .workloads import Workload, attribute
 
 SUPPORTED_GPUS = dict(CRITERIA)["supported_gpus"]
 _KEPT = frozenset({VerdictKind.UNKNOWN, VerdictKind.AS_IT_IS, VerdictKind.BATCH})

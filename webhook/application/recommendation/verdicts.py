@@ -5,8 +5,9 @@ from enum import StrEnum
 
 import msgspec
 
-from webhook.application.recommendation.measures import Measures
-from webhook.application.recommendation.offers import (
+from ...engine.forms import Form, Platform, Sharing, parse
+from .measures import Measures
+from .offers import (
     Offers,
     SharedForm,
     fitting,
@@ -15,11 +16,10 @@ from webhook.application.recommendation.offers import (
     share_of,
     shared_form,
 )
-from webhook.application.recommendation.servers import works_together
-from webhook.application.recommendation.thresholds import Thresholds
-from webhook.application.recommendation.usage import Metric
-from webhook.application.recommendation.workloads import Workload
-from webhook.engine.forms import Form, Platform, Sharing, parse
+from .servers import works_together
+from .thresholds import Thresholds
+from .usage import Metric
+from .workloads import Workload
 
 _FULL = 0.999  # a share that no slice but the whole GPU has
 _FILLED = 0.95

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from webhook.application.recommendation.servers import ServerProgram
-from webhook.application.recommendation.usage import Series
+from .servers import ServerProgram
+from .usage import Series
 
 # k8s.io/apimachinery/pkg/util/rand: what names that controllers make up consist of.
 _RANDOM = "[bcdfghjklmnpqrstvwxz2456789]"

@@ -5,10 +5,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
-from webhook.engine.device_classes import Attributes, admits
-from webhook.engine.fleet.usage import FormUse, Share
-from webhook.engine.forms import Form, Sharing
-from webhook.engine.resources import GpuResource, classify
+from ..device_classes import Attributes, admits
+from ..forms import Form, Sharing
+from ..resources import GpuResource, classify
+from .usage import FormUse, Share
 
 DeviceId = tuple[str, str, str]
 """The driver, the pool and the name of a device."""

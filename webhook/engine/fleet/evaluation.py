@@ -5,8 +5,8 @@ from functools import lru_cache
 
 from msgspec.structs import replace
 
-from webhook.engine.decision import Decision, decide, in_order
-from webhook.engine.edits import (
+from ..decision import Decision, decide, in_order
+from ..edits import (
     AddNeed,
     AddNodeSelector,
     AddToleration,
@@ -15,18 +15,18 @@ from webhook.engine.edits import (
     RenameResource,
     ReplaceProduct,
 )
-from webhook.engine.findings import Finding
-from webhook.engine.fleet.fleet import Fleet, Lack, Wish
-from webhook.engine.forms import Form
-from webhook.engine.needs import Need
-from webhook.engine.nodes import NodeConstraints, constraints
-from webhook.engine.pods import Container, Place, Pod, PodSpec, Resources
-from webhook.engine.policy import NotOffered, Policy, Prefer
-from webhook.engine.products import PRODUCT, replaced
-from webhook.engine.requests import Amount, GpuContainer, pod_count
-from webhook.engine.resources import GPU
-from webhook.engine.rules import fleet as rules
-from webhook.engine.spelling import LABELS_OF_FORMS, DevicePlugin
+from ..findings import Finding
+from ..forms import Form
+from ..needs import Need
+from ..nodes import NodeConstraints, constraints
+from ..pods import Container, Place, Pod, PodSpec, Resources
+from ..policy import NotOffered, Policy, Prefer
+from ..products import PRODUCT, replaced
+from ..requests import Amount, GpuContainer, pod_count
+from ..resources import GPU
+from ..rules import fleet as rules
+from ..spelling import LABELS_OF_FORMS, DevicePlugin
+from .fleet import Fleet, Lack, Wish
 
 _Requests = list[tuple[GpuContainer, Amount]]
 _PLAIN = PodSpec(containers=[Container("gpu", resources=Resources(limits={GPU: 1}))])

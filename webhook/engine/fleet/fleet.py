@@ -7,13 +7,13 @@ from functools import cached_property, lru_cache, partial
 
 import msgspec
 
-from webhook.engine.fleet.reconfiguration import Reconfiguration
-from webhook.engine.fleet.shapes import CORDONED, Shape, Taint, keeps
-from webhook.engine.forms import Form
-from webhook.engine.needs import Need
-from webhook.engine.nodes import NodeConstraints
-from webhook.engine.pods import Toleration
-from webhook.engine.spelling import LABELS_OF_FORMS
+from ..forms import Form
+from ..needs import Need
+from ..nodes import NodeConstraints
+from ..pods import Toleration
+from ..spelling import LABELS_OF_FORMS
+from .reconfiguration import Reconfiguration
+from .shapes import CORDONED, Shape, Taint, keeps
 
 # What pods wish for that is remembered with what is missing for it; a wish with more tolerations is not.
 _WISHES = 512

@@ -7,7 +7,7 @@ takes the nodes of a pool away altogether.
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
-from webhook.engine.fleet.shapes import Shape
+from .shapes import Shape
 
 DAY = 86400.0
 

@@ -3,12 +3,11 @@
 import re
 from collections.abc import Callable, Iterable
 
-from webhook.engine.fleet.shapes import Shape
-from webhook.engine.gpu_models import lacks
-from webhook.engine.products import PRODUCT, SHARED_SUFFIX, read_product
-from webhook.engine.profiles import PROFILE, read_profile
-from webhook.engine.resources import PREFIX, GpuResource, classify
-from webhook.engine.spelling import (
+from ..gpu_models import lacks
+from ..products import PRODUCT, SHARED_SUFFIX, read_product
+from ..profiles import PROFILE, read_profile
+from ..resources import PREFIX, GpuResource, classify
+from ..spelling import (
     GPU_SLICES,
     MIG_CAPABLE,
     MIG_CONFIG,
@@ -19,6 +18,7 @@ from webhook.engine.spelling import (
     configuration_of,
     strategy_label,
 )
+from .shapes import Shape
 
 # The MIG manager's label on the node: the name of a configuration. Names of one profile, and of none, mean what they say
 # (NVIDIA/mig-parted, deployments/gpu-operator config-default.yaml). Any other may be anything.

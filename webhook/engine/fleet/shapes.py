@@ -6,12 +6,12 @@ from functools import cached_property
 
 import msgspec
 
-from webhook.engine.forms import Form, Platform, Sharing
-from webhook.engine.pods import Toleration
-from webhook.engine.products import PRODUCT, read_product
-from webhook.engine.quantity import Quantity, whole
-from webhook.engine.resources import PREFIX, GpuResource, classify
-from webhook.engine.spelling import (
+from ..forms import Form, Platform, Sharing
+from ..pods import Toleration
+from ..products import PRODUCT, read_product
+from ..quantity import Quantity, whole
+from ..resources import PREFIX, GpuResource, classify
+from ..spelling import (
     GKE_CLIENTS,
     GKE_KEYS,
     GKE_PARTITION,

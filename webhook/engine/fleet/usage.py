@@ -6,11 +6,11 @@ from enum import StrEnum
 
 import msgspec
 
-from webhook.engine.fleet.shapes import GpuNode, Shape
-from webhook.engine.forms import Form
-from webhook.engine.pods import Place, PodSpec, Toleration
-from webhook.engine.requests import pod_count, read
-from webhook.engine.resources import GPU
+from ..forms import Form
+from ..pods import Place, PodSpec, Toleration
+from ..requests import pod_count, read
+from ..resources import GPU
+from .shapes import GpuNode, Shape
 
 # Operators and GKE set the taint on GPU nodes, and every pod with a GPU is expected to tolerate it.
 _USUAL = (Toleration(GPU, "Exists"),)

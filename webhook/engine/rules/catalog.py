@@ -1,7 +1,7 @@
 """The rules, in the order of their findings. Each is declared in the file of its subject, beside its check."""
 
-from webhook.engine.findings import Rule
-from webhook.engine.rules import (
+from ..findings import Rule
+from . import (
     claims,
     container,
     device_access,

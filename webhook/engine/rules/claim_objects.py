@@ -8,13 +8,13 @@ from collections.abc import Iterator
 
 import msgspec
 
-from webhook.engine.claim_objects import Claim
-from webhook.engine.claims import TEMPLATE, Claimed, Reference, of_object
-from webhook.engine.device_classes import DeviceClasses
-from webhook.engine.findings import Finding
-from webhook.engine.policy import Policy
-from webhook.engine.rules.claims import counted, not_permitted, total
-from webhook.engine.rules.permission import PER_CONTAINER_LIMIT, PER_POD_LIMIT, at_most
+from ..claim_objects import Claim
+from ..claims import TEMPLATE, Claimed, Reference, of_object
+from ..device_classes import DeviceClasses
+from ..findings import Finding
+from ..policy import Policy
+from .claims import counted, not_permitted, total
+from .permission import PER_CONTAINER_LIMIT, PER_POD_LIMIT, at_most
 
 
 def findings(

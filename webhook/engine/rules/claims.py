@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 
-from webhook.engine.claims import Alternative, Claimed, Claims, Entry
-from webhook.engine.device_classes import IMPLICIT
-from webhook.engine.findings import Finding, Rule, Severity
-from webhook.engine.pods import Place, PodSpec, containers
-from webhook.engine.policy import ClaimForm, Policy
-from webhook.engine.requests import GpuContainer, pod_count
-from webhook.engine.rules.container import MIXED_GPU_RESOURCES
-from webhook.engine.rules.permission import (
+from ..claims import Alternative, Claimed, Claims, Entry
+from ..device_classes import IMPLICIT
+from ..findings import Finding, Rule, Severity
+from ..pods import Place, PodSpec, containers
+from ..policy import ClaimForm, Policy
+from ..requests import GpuContainer, pod_count
+from .container import MIXED_GPU_RESOURCES
+from .permission import (
     FORM_NOT_PERMITTED,
     GPU_NOT_PERMITTED,
     PER_CONTAINER_LIMIT,

@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
-from webhook.engine.findings import Finding, Rule, Severity
-from webhook.engine.policy import Policy
-from webhook.engine.quantity import shown
-from webhook.engine.requests import GpuContainer
-from webhook.engine.resources import MOST_NEAREST, GpuResource, resource_name
-from webhook.engine.spelling import DevicePlugin
+from ..findings import Finding, Rule, Severity
+from ..policy import Policy
+from ..quantity import shown
+from ..requests import GpuContainer
+from ..resources import MOST_NEAREST, GpuResource, resource_name
+from ..spelling import DevicePlugin
 
 NOT_A_WHOLE_NUMBER = Rule(
     "not-a-whole-number",

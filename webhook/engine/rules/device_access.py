@@ -6,12 +6,12 @@ Requests are counted as ``requests.read`` does: shared and MIG resources are req
 import re
 from collections.abc import Iterator, Sequence
 
-from webhook.engine.findings import Finding, Rule, Severity
-from webhook.engine.hostpaths import DEVICE_MOUNTS, cleaned, leading_words, leads_to
-from webhook.engine.pods import Container, Place, Volume
-from webhook.engine.policy import Policy
-from webhook.engine.quantity import shown
-from webhook.engine.requests import GpuContainer
+from ..findings import Finding, Rule, Severity
+from ..hostpaths import DEVICE_MOUNTS, cleaned, leading_words, leads_to
+from ..pods import Container, Place, Volume
+from ..policy import Policy
+from ..quantity import shown
+from ..requests import GpuContainer
 
 VISIBLE_DEVICES_ENV = Rule(
     "visible-devices-env",

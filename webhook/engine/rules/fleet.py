@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from webhook.engine.findings import Finding, Rule, Severity
-from webhook.engine.fleet.fleet import Fleet, Lack, Obstacle, Wish, selected
-from webhook.engine.forms import Form
-from webhook.engine.policy import NotOffered, Policy
-from webhook.engine.resources import GPU
-from webhook.engine.spelling import LABELS_OF_FORMS
+from ..findings import Finding, Rule, Severity
+from ..fleet.fleet import Fleet, Lack, Obstacle, Wish, selected
+from ..forms import Form
+from ..policy import NotOffered, Policy
+from ..resources import GPU
+from ..spelling import LABELS_OF_FORMS
 
 FORM_NOT_OFFERED = Rule(
     "form-not-offered",

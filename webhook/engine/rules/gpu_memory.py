@@ -4,16 +4,16 @@ from fractions import Fraction
 
 from msgspec.structs import replace
 
-from webhook.engine.findings import Finding, Rule, Severity
-from webhook.engine.forms import Form
-from webhook.engine.gpu_models import lacks
-from webhook.engine.labels import DOMAIN
-from webhook.engine.mig_memory import lowest_memory
-from webhook.engine.pods import Pod
-from webhook.engine.policy import Policy, Prefer
-from webhook.engine.products import PRODUCT, read_product
-from webhook.engine.quantity import exact, shown
-from webhook.engine.spelling import DevicePlugin
+from ..findings import Finding, Rule, Severity
+from ..forms import Form
+from ..gpu_models import lacks
+from ..labels import DOMAIN
+from ..mig_memory import lowest_memory
+from ..pods import Pod
+from ..policy import Policy, Prefer
+from ..products import PRODUCT, read_product
+from ..quantity import exact, shown
+from ..spelling import DevicePlugin
 
 ANNOTATION = f"{DOMAIN}/gpu-memory"
 _PATH = f"metadata.annotations[{ANNOTATION}]"

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 
 from msgspec.structs import replace
 
-from webhook.engine.findings import Finding, Rule, Severity
-from webhook.engine.limitranger import Additions, Dropped
-from webhook.engine.requests import GpuContainer
-from webhook.engine.rules.container import MIXED_GPU_RESOURCES
+from ..findings import Finding, Rule, Severity
+from ..limitranger import Additions, Dropped
+from ..requests import GpuContainer
+from .container import MIXED_GPU_RESOURCES
 
 LIMIT_RANGE_DEFAULT = Rule(
     "limit-range-default",

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from webhook.engine.edits import Annotate, Edit
-from webhook.engine.findings import Finding, Rule, Severity
-from webhook.engine.policy import Policy
+from ..edits import Annotate, Edit
+from ..findings import Finding, Rule, Severity
+from ..policy import Policy
 
 NOT_REWRITTEN = Rule(
     "not-rewritten",

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from webhook.engine.findings import Finding, Rule, Severity
-from webhook.engine.pods import PodSpec, Resources
-from webhook.engine.resources import GpuResource, classify
+from ..findings import Finding, Rule, Severity
+from ..pods import PodSpec, Resources
+from ..resources import GpuResource, classify
 
 GPU_OUTSIDE_CONTAINERS = Rule(
     "gpu-outside-containers",

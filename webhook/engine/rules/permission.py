@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 
-from webhook.engine.findings import Finding, Rule, Severity
-from webhook.engine.forms import Form
-from webhook.engine.nodes import NodeConstraints
-from webhook.engine.pods import PodSpec
-from webhook.engine.policy import Policy
-from webhook.engine.requests import Amount, GpuContainer, pod_count
-from webhook.engine.resources import GPU
-from webhook.engine.rules.gpu_memory import ANNOTATION as GPU_MEMORY
-from webhook.engine.stated import named, written
+from ..findings import Finding, Rule, Severity
+from ..forms import Form
+from ..nodes import NodeConstraints
+from ..pods import PodSpec
+from ..policy import Policy
+from ..requests import Amount, GpuContainer, pod_count
+from ..resources import GPU
+from ..stated import named, written
+from .gpu_memory import ANNOTATION as GPU_MEMORY
 
 GPU_NOT_PERMITTED = Rule(
     "gpu-not-permitted",

@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 
-from webhook.engine.findings import Finding, Rule, Severity
-from webhook.engine.forms import Form, Platform
-from webhook.engine.needs import MOST_SHOWN, Need
-from webhook.engine.nodes import ABSENT, NodeConstraints
-from webhook.engine.policy import Policy
-from webhook.engine.products import PRODUCT
-from webhook.engine.requests import GpuContainer
-from webhook.engine.resources import PREFIX
-from webhook.engine.spelling import (
+from ..findings import Finding, Rule, Severity
+from ..forms import Form, Platform
+from ..needs import MOST_SHOWN, Need
+from ..nodes import ABSENT, NodeConstraints
+from ..policy import Policy
+from ..products import PRODUCT
+from ..requests import GpuContainer
+from ..resources import PREFIX
+from ..spelling import (
     GKE_CLIENTS,
     GKE_SHARING,
     GKE_STRATEGIES,

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
-from webhook.engine.claim_objects import Claim
-from webhook.engine.claims import TEMPLATE, Reference
-from webhook.engine.findings import Finding, Rule, Severity
-from webhook.engine.policy import ClaimForm, Policy
-from webhook.engine.requests import GpuContainer
-from webhook.engine.rules.claims import CLAIM_NOT_FOUND, CLAIM_NOT_PERMITTED
+from ..claim_objects import Claim
+from ..claims import TEMPLATE, Reference
+from ..findings import Finding, Rule, Severity
+from ..policy import ClaimForm, Policy
+from ..requests import GpuContainer
+from .claims import CLAIM_NOT_FOUND, CLAIM_NOT_PERMITTED
 
 CLAIM_NOT_POSSIBLE = Rule(
     "claim-not-possible",

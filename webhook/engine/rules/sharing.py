@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 
-from webhook.engine.findings import Finding, Rule, Severity
-from webhook.engine.form_selection import GpuRequest
-from webhook.engine.forms import Form, Platform, Sharing
-from webhook.engine.hostpaths import cleaned
-from webhook.engine.policy import Policy, refuses_more_than_one
-from webhook.engine.requests import Amount, GpuContainer
-from webhook.engine.resources import GPU
-from webhook.engine.spelling import STRATEGY
+from ..findings import Finding, Rule, Severity
+from ..form_selection import GpuRequest
+from ..forms import Form, Platform, Sharing
+from ..hostpaths import cleaned
+from ..policy import Policy, refuses_more_than_one
+from ..requests import Amount, GpuContainer
+from ..resources import GPU
+from ..spelling import STRATEGY
 
 SHARED_REQUEST_ABOVE_ONE = Rule(
     "shared-request-above-one",

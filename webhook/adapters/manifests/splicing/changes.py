@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any
 
-from webhook.adapters.manifests.tree.values import same
+from ..tree.values import same
 
 BEFORE_ALL = -1
 

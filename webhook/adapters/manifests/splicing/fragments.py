@@ -9,8 +9,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString, SingleQuotedScalarString
 
-from webhook.adapters.manifests.splicing.style import Style
-from webhook.adapters.manifests.tree.scalars import plain
+from ..tree.scalars import plain
+from .style import Style
 
 _SIMPLE = re.compile(r"[A-Za-z0-9_/](?:[\w./@%+=~-]|:(?=\S)| (?=\w))*", re.ASCII)
 _PRINTABLE = re.compile(r"[^\x00-\x1f\x7f-\xa0\u2028\u2029\ufeff]*")

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from webhook.adapters.manifests.tree.nodes import BLOCK_SCALARS, Alias, Mapping, Node, Scalar, Sequence
+from ..tree.nodes import BLOCK_SCALARS, Alias, Mapping, Node, Scalar, Sequence
 
 _BLANK = re.compile(r"(?:[ \t\r\n]+|#[^\n]*)*")
 _INLINE_PROPERTIES = re.compile(r"(?:[ \t]+[&!]\S*)*")

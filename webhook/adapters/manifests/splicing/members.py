@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from webhook.adapters.manifests.splicing.changes import BEFORE_ALL
-from webhook.adapters.manifests.splicing.layout import Layout, Splice
+from .changes import BEFORE_ALL
+from .layout import Layout, Splice
 
 _REST = re.compile(r"[ \t]*(,?)[ \t]*(?:#.*)?")
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
-from webhook.adapters.manifests.items import EditError
+from ..items import EditError
 
 Operation: TypeAlias = Mapping[str, Any]
 

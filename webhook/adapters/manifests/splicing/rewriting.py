@@ -8,14 +8,14 @@ next one. Here the text of all that stays is not touched at all, and ruamel.yaml
 from dataclasses import dataclass
 from typing import Any
 
-from webhook.adapters.manifests.items import EditError
-from webhook.adapters.manifests.splicing.changes import BEFORE_ALL, pair_items, pair_keys
-from webhook.adapters.manifests.splicing.layout import Layout, Splice
-from webhook.adapters.manifests.splicing.members import Change, Member, in_block, in_flow
-from webhook.adapters.manifests.splicing.sharing import SharedValues, live_entries, merges_may_stay
-from webhook.adapters.manifests.splicing.writers import JsonWriter, Writer, YamlWriter
-from webhook.adapters.manifests.tree.nodes import Alias, Mapping, Node, Sequence, is_merge
-from webhook.adapters.manifests.tree.values import data_of, key_text, same
+from ..items import EditError
+from ..tree.nodes import Alias, Mapping, Node, Sequence, is_merge
+from ..tree.values import data_of, key_text, same
+from .changes import BEFORE_ALL, pair_items, pair_keys
+from .layout import Layout, Splice
+from .members import Change, Member, in_block, in_flow
+from .sharing import SharedValues, live_entries, merges_may_stay
+from .writers import JsonWriter, Writer, YamlWriter
 
 
 def changes_of(text: str, root: Node, target: Any, *, is_json: bool) -> list[Splice]:

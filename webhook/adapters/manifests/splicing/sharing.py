@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from webhook.adapters.manifests.items import UnreadableError
-from webhook.adapters.manifests.tree.nodes import Alias, Mapping, Node, Sequence, is_merge, walk
-from webhook.adapters.manifests.tree.values import data_of, key_text, merged, same
+from ..items import UnreadableError
+from ..tree.nodes import Alias, Mapping, Node, Sequence, is_merge, walk
+from ..tree.values import data_of, key_text, merged, same
 
 GONE = object()
 """What an anchored node holds that will no longer be there."""

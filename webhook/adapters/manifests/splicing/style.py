@@ -4,9 +4,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from webhook.adapters.manifests.splicing.layout import Layout
-from webhook.adapters.manifests.tree.nodes import BLOCK_SCALARS, Mapping, Node, Scalar, Sequence, members_of, walk
-from webhook.adapters.manifests.tree.scalars import plain
+from ..tree.nodes import BLOCK_SCALARS, Mapping, Node, Scalar, Sequence, members_of, walk
+from ..tree.scalars import plain
+from .layout import Layout
 
 _T = TypeVar("_T")
 

@@ -3,10 +3,10 @@
 import json
 from typing import Any, Protocol
 
-from webhook.adapters.manifests.splicing import fragments
-from webhook.adapters.manifests.splicing.layout import Layout
-from webhook.adapters.manifests.splicing.style import Style, style_near, style_of
-from webhook.adapters.manifests.tree.nodes import Mapping, Node, Scalar, Sequence, members_of, walk
+from ..tree.nodes import Mapping, Node, Scalar, Sequence, members_of, walk
+from . import fragments
+from .layout import Layout
+from .style import Style, style_near, style_of
 
 
 class Writer(Protocol):

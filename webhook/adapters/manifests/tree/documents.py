@@ -5,10 +5,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from webhook.adapters.manifests.items import UnreadableError
-from webhook.adapters.manifests.tree.from_json import parse_json
-from webhook.adapters.manifests.tree.from_yaml import parse_yaml
-from webhook.adapters.manifests.tree.nodes import Node, Scalar, walk
+from ..items import UnreadableError
+from .from_json import parse_json
+from .from_yaml import parse_yaml
+from .nodes import Node, Scalar, walk
 
 BYTE_ORDER_MARK = "\ufeff"
 # No scalar of any style may hold such a line (YAML 1.2, "c-forbidden"), so cutting there is always safe.

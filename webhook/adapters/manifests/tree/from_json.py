@@ -3,8 +3,8 @@
 import json
 import re
 
-from webhook.adapters.manifests.items import UnreadableError
-from webhook.adapters.manifests.tree.nodes import DEEPEST, TOO_DEEP, Mapping, Node, Scalar, Sequence
+from ..items import UnreadableError
+from .nodes import DEEPEST, TOO_DEEP, Mapping, Node, Scalar, Sequence
 
 _TOKEN = re.compile(
     r"""[ \t\r\n]*(?:

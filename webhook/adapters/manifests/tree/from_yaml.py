@@ -6,8 +6,8 @@ from typing import Any
 
 import yaml
 
-from webhook.adapters.manifests.items import UnreadableError
-from webhook.adapters.manifests.tree.nodes import DEEPEST, TOO_DEEP, Alias, Mapping, Node, Scalar, Sequence
+from ..items import UnreadableError
+from .nodes import DEEPEST, TOO_DEEP, Alias, Mapping, Node, Scalar, Sequence
 
 _INDENTATION = "check the quotes and the indentation of this line and the line above"
 _NO_COLON = "could not find expected ':'"

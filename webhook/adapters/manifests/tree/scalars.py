@@ -11,8 +11,8 @@ import math
 import re
 from typing import TypeAlias
 
-from webhook.adapters.manifests.items import UnreadableError
-from webhook.adapters.manifests.tree.nodes import Scalar
+from ..items import UnreadableError
+from .nodes import Scalar
 
 Value: TypeAlias = str | int | float | bool | None
 

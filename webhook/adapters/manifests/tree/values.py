@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-from webhook.adapters.manifests.items import UnreadableError
-from webhook.adapters.manifests.tree.nodes import DEEPEST, TOO_DEEP, Alias, Entry, Mapping, Node, Scalar, is_merge
-from webhook.adapters.manifests.tree.scalars import key_of, value_of
+from ..items import UnreadableError
+from .nodes import DEEPEST, TOO_DEEP, Alias, Entry, Mapping, Node, Scalar, is_merge
+from .scalars import key_of, value_of
 
 _FREE = 400_000
 _ALL = 4_000_000
