@@ -42,7 +42,8 @@ def test_every_option_of_every_command_is_on_the_page_and_in_the_man_page(
     monkeypatch.setenv("COLUMNS", "400")
     page = cli_reference.PAGE.read_text()
     manual = cli_reference.MAN.read_text().replace("\\-", "-")
-    commands = ["serve", "check", "audit", "rewrite", "compile", "doctor", "fleet", "certs self-signed", "completion"]
+    commands = ["serve", "check", "audit", "rewrite", "compile", "doctor", "fleet"]
+    commands += ["recommend", "explain", "certs self-signed", "completion"]
     assert re.findall(r"(?m)^## (.+)$", page) == commands
     assert re.findall(r"(?m)^\.SS (.+)$", manual) == commands
     for command in commands:
