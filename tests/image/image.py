@@ -73,8 +73,8 @@ class Image:
         self.root = built / "rootfs"
         self.base = built / "base"
         self.config: dict[str, Any] = json.loads((built / "config.json").read_text())
-        if {name: path.read_bytes() for name, path in own_files(self.packages)} != {
-            name: path.read_bytes() for name, path in own_files(ROOT)
+        if {name: path.read_bytes() for name, path in own_files(self.packages / "gpuwarden")} != {
+            name: path.read_bytes() for name, path in own_files(ROOT / "webhook")
         }:
             raise NoImageError("the image is of another state of webhook/: run `make image` again")
         if os.geteuid() != 0:
@@ -114,11 +114,11 @@ class Image:
         return Ran(done.returncode, done.stdout, done.stderr)
 
 
-def own_files(parent: Path) -> Iterator[tuple[str, Path]]:
-    """Every file of gpuwarden's package below a folder, by its name there."""
-    for path in sorted((parent / "webhook").rglob("*")):
+def own_files(package: Path) -> Iterator[tuple[str, Path]]:
+    """Every file of gpuwarden's package in a folder, by its name when it is installed."""
+    for path in sorted(package.rglob("*")):
         if path.is_file() and "__pycache__" not in path.parts:
-            yield str(path.relative_to(parent)), path
+            yield f"gpuwarden/{path.relative_to(package)}", path
 
 
 def find() -> Image:

@@ -116,7 +116,7 @@ def test_every_command_explains_itself(image: Image, command: list[str]) -> None
 
 def test_every_module_can_be_imported(image: Image) -> None:
     modules = [
-        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        ".".join(("gpuwarden", *path.relative_to(ROOT / "webhook").with_suffix("").parts))
         for path in sorted((ROOT / "webhook").rglob("*.py"))
         if path.name != "__main__.py"
     ]
