@@ -202,9 +202,12 @@ def no_resource(name: str, example: str = "example.com/gpu") -> str:
             (
                 f"claims: {{deviceClasses: {{'{name}': exclusive}}}}",
                 f"claims.deviceClasses.{name}",
-                f'"{name}" can\'t be the name of a DeviceClass, and names are matched exactly; write one such as gpu.nvidia.com',
+                f"{told} can't be the name of a DeviceClass, and names are matched exactly; write one such as gpu.nvidia.com",
             )
-            for name in ("GPU.nvidia.com", "gpu*", "a/b", "a" * 254)
+            for name, told in (
+                *((name, f'"{name}"') for name in ("GPU.nvidia.com", "gpu*", "a/b")),
+                ("a" * 254, f'"{"a" * 80}…"'),
+            )
         ),
         *(
             (
