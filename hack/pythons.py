@@ -22,13 +22,8 @@ ENVIRONMENT = f".cache/python{VERSION}"
 TESTS = ("tests/engine", "tests/application", "tests/adapters", "tests/cli")
 # Programs of this machine that tests run.
 PROGRAMS = ("promtool",)
-# What a browser shows and a Prometheus answers does not depend on the Python that asks. Nor do generated examples, which are
-# about the engine's logic: the tables of the same tests run here.
-NOT_HERE = (
-    "--ignore=tests/adapters/reports/test_html_in_chromium.py",
-    "--ignore=tests/cli/test_recommend.py",
-    *("-m", "not hypothesis"),
-)
+# What a browser shows and a Prometheus answers does not depend on the Python that asks.
+NOT_HERE = ("--ignore=tests/adapters/reports/test_html_in_chromium.py", "--ignore=tests/cli/test_recommend.py")
 # Arguments: the chroot, this repository, the folder of secrets, and for each of PROGRAMS where it is; then "--", the script.
 _START = """
 set -eu

@@ -75,7 +75,7 @@ def test_alone_in_the_api_server_checks_of_webhooks_and_replicas_are_skipped() -
 
 @pytest.mark.parametrize("part", ["mutating", "validating", "deployment"])
 def test_a_part_of_the_webhooks_that_is_left_is_checked(part: str) -> None:
-    """Whoever deletes the rest by mistake is told."""
+    """A user who has deleted the rest by mistake is told."""
     facts = installed()
     left = dataclasses.replace(apart(facts), **{part: getattr(facts, part)})
     assert the_result(left, "disruption-budget").status is not CheckStatus.SKIPPED

@@ -3,7 +3,7 @@
 First fit decreasing, the same for both: whole GPUs first (those of pods with several on one node), then MIG slices from the
 largest, then pods that share. A GPU is whole, cut into slices or shared. Slices fit a GPU while their compute slices are at most
 the GPU's, and their nominal memory at most the GPU's; NVIDIA's placement rules permit all such mixes of documented profiles but
-few. Any GPU that has MIG counts as one that can be cut anew.
+few. Any GPU that has MIG counts as one that can be partitioned again.
 """
 
 from collections.abc import Iterable, Mapping
