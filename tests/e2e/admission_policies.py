@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import count
 from typing import Any
 
 import httpx
@@ -93,12 +94,14 @@ class AdmissionPolicies:
     def __init__(self, control_plane: ControlPlane, namespace: str) -> None:
         self._api = control_plane.api
         self._pods = f"/api/v1/namespaces/{namespace}/pods"
+        self._numbers = count()
 
     @contextmanager
     def applied(self, situations: Iterable[Situation]) -> Iterator[None]:
         """Create the objects; the API server acts by all of them inside."""
-        # Objects are noticed in the order in which those of their kind were created.
-        last = Situation.of("last", Configuration(), "shared")
+        # Objects are noticed in the order in which those of their kind were created. What was deleted acts a while longer, so that
+        # a name used before would seem to act at once.
+        last = Situation.of(f"last-{next(self._numbers)}", Configuration(), "shared")
         objects = [each for situation in situations for each in situation.objects]
         try:
             self._each(lambda each: self._api.post(path_of(each), json=each).raise_for_status(), objects)
