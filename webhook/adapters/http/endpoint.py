@@ -9,6 +9,7 @@ import structlog
 
 from ...application.claims import ClaimUnavailable
 from ...application.namespaces import NamespaceNotFound, NamespaceUnavailable
+from ...application.reservations import PodUnavailable
 from ...application.review import Answering, ReviewError
 from . import answers
 from .answers import Answer, Failure
@@ -69,7 +70,7 @@ class AdmissionEndpoint:
         match error:
             case ReviewError():
                 return Failure(400, error.message, error.field).answer()
-            case NamespaceUnavailable() | NamespaceNotFound() | ClaimUnavailable():
+            case NamespaceUnavailable() | NamespaceNotFound() | ClaimUnavailable() | PodUnavailable():
                 return Failure(503, str(error)).answer()
         # The traceback names code, not data: the review may hold secrets and is never logged.
         _log.error("request failed", path=self.path, exc_info=error)
