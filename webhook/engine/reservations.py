@@ -6,7 +6,7 @@ from .pods import Metadata, Pod, PodResourceClaim, PodSpec
 from .text import Name
 
 
-class _Generated(msgspec.Struct, rename="camel", gc=False):
+class GeneratedClaim(msgspec.Struct, rename="camel", gc=False):
     """The claim that was made from a template for an entry of ``spec.resourceClaims``, if one is needed."""
 
     name: Name = ""
@@ -16,7 +16,7 @@ class _Generated(msgspec.Struct, rename="camel", gc=False):
 class HolderStatus(msgspec.Struct, rename="camel", gc=False):
     """``status`` of a pod."""
 
-    resource_claim_statuses: list[_Generated] | None = None
+    resource_claim_statuses: list[GeneratedClaim] | None = None
 
 
 class HolderMetadata(Metadata):

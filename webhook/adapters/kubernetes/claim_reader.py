@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from ...application.claims import GROUP, PLURALS
 from ...engine.claim_objects import Claim, claim
 from ...engine.claims import Reference
-from .claim_documents import ITEMS, SERVED, VERSIONS, Item, best_version
+from .claim_documents import ITEMS, SERVED, VERSIONS, Item, readable_versions
 from .documents import decode
 from .errors import ApiError, Fault
 from .request import ApiRequest, object_path
@@ -52,37 +52,40 @@ class ClaimReader:
         """
         if not NAME.fullmatch(reference.name):
             return None  # nor can there be
+        version, tried = self._version, set[str]()
         for _ in VERSIONS:
-            version = self._version
             request = ApiRequest("GET", object_path(GROUP, version, PLURALS[reference.kind], namespace, reference.name))
             try:
                 body = self._api.call(request, timeout=timeout)
             except ApiError as error:
                 if error.fault is not Fault.NOT_FOUND:
                     raise
-                if error.missing == reference.name:
-                    self._was_served = True
-                    return None
-                self._version = self._served(timeout)
-                continue
-            self._was_served = True
-            item: Item = decode(body, ITEMS[reference.kind], str(reference))
-            if item.metadata.name != reference.name:
-                raise ApiError(Fault.GARBAGE, f'{request} gave "{item.metadata.name}"')
-            return claim(item.claimed)
+                if error.missing != reference.name:
+                    tried.add(version)
+                    version = self._other(tried, timeout)
+                    continue
+                body = None
+            self._version, self._was_served = version, True
+            return None if body is None else _claim_in(body, reference, request)
         raise ApiError(Fault.NOT_FOUND, f"{request}: the API servers do not agree on the versions of {GROUP}; try again")
 
-    def _served(self, timeout: float) -> str:
-        """The best version that is served."""
+    def _other(self, tried: set[str], timeout: float) -> str:
+        """The best version that is served, or one that was not tried yet: another server may have answered."""
         try:
-            version = best_version(self._api.call(SERVED, timeout=timeout))
+            served = readable_versions(self._api.call(SERVED, timeout=timeout))
         except ApiError as error:
             if error.fault is not Fault.NOT_FOUND:
                 raise
-            version = None
-        if version is None:
-            if self._was_served:
-                raise ApiError(Fault.NOT_FOUND, f"{SERVED}: no version that is read is served any more")
-            raise NotServedError
-        self._was_served = True
-        return version
+            served = []
+        if served:
+            return next((version for version in served if version not in tried), served[0])
+        if self._was_served:
+            raise ApiError(Fault.NOT_FOUND, f"{SERVED}: no version that is read is served any more")
+        raise NotServedError
+
+
+def _claim_in(body: bytes, reference: Reference, request: ApiRequest) -> Claim | None:
+    item: Item = decode(body, ITEMS[reference.kind], str(reference))
+    if item.metadata.name != reference.name:
+        raise ApiError(Fault.GARBAGE, f'{request} gave "{item.metadata.name}"')
+    return claim(item.claimed)
