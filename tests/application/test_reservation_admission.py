@@ -7,18 +7,18 @@ from typing import Any
 import pytest
 
 from testing.reviews import TEAM, Answered, Json, Webhook, a_container, a_review, encode, read_answer
-from webhook.application.claim_admission import CONTROLLERS, ClaimAdmission
+from webhook.application.claim_admission import CONTROLLERS, OF_PODS, ClaimAdmission
 from webhook.application.configuration import Configuration, Exemptions, Mode
 from webhook.application.namespaces import NamespaceNotFound
 from webhook.application.reservations import ClaimHolder, NoPods, PodReference, PodSource, PodUnavailable
 from webhook.application.review import ReviewError
 from webhook.application.review_limits import MOST_HOLDERS
+from webhook.application.type_mismatches import convert
 from webhook.engine.claim_objects import Claim, DeviceRequest, RequestedDevice
 from webhook.engine.claims import CLAIM, Reference
-from webhook.engine.policy import Policy, PolicyBook
-from webhook.application.type_mismatches import convert
-from webhook.engine.reservations import Holder, with_its_claims
 from webhook.engine.pods import Pod
+from webhook.engine.policy import Policy, PolicyBook
+from webhook.engine.reservations import Holder, with_its_claims
 
 GPU, NIC = "gpu.nvidia.com", "dranet.example.com"
 LIMITED = {
@@ -85,13 +85,19 @@ class Reserving(Webhook):
         self.pods = pods
 
     def ask(
-        self, count: int = 1, *consumers: Json, had: Sequence[Json] = (), device_class: str = GPU, **request: Any
+        self,
+        count: int = 1,
+        *consumers: Json,
+        had: Sequence[Json] = (),
+        device_class: str = GPU,
+        metadata: Json = {},
+        **request: Any,
     ) -> Answered:
         exactly = {"deviceClassName": device_class, "count": count}
         made: Json = {
             "apiVersion": "resource.k8s.io/v1",
             "kind": CLAIM,
-            "metadata": {"name": "one"},
+            "metadata": {"name": "one", "annotations": {OF_PODS[1]: "true"} if of_resources else None},
             "spec": {"devices": {"requests": [{"name": "gpu", "exactly": exactly}]}},
         }
         fields: Json = {
@@ -162,7 +168,7 @@ class TestWhatIsDenied:
     @pytest.mark.parametrize("section", ["containers", "initContainers"])
     def test_claims_that_exceed_the_limit_of_a_container_together(self, section: str) -> None:
         both = [using("a", "b", name="both")]
-        lists = {"containers": [a_container("other")], **{section: both}}
+        lists = {"containers": [a_container("other")], section: both}
         pod = a_pod(*lists.pop("containers"), claims={"a": "one", "b": "two"}, **lists)
         answered = Reserving("one-each", holding(pod, two=gpus(1))).ask()
         assert answered.rules == ["per-container-limit"]
@@ -174,6 +180,18 @@ class TestWhatIsDenied:
             pod = a_pod(using(*uses), claims={"a": "one", "b": "two"})
             answered = Reserving("one-each", holding(pod, two=two)).ask(1)
             assert answered.allowed is not denied, uses
+
+    def test_one_that_the_pod_does_not_name(self) -> None:
+        pod = a_pod(using("b"), claims={"b": "two"})
+        assert Reserving("two", holding(pod, two=gpus(2))).ask(1).rules == ["per-pod-limit"]
+        assert Reserving("two", holding(a_pod(a_container()))).ask(3).rules == ["per-pod-limit"]
+
+    def test_that_of_resources_counts_by_what_the_containers_request(self) -> None:
+        pod = a_pod(using(**{"nvidia.com/gpu": "2"}))
+        assert silent(Reserving("two", holding(pod)).ask(2, of_resources=True))
+        assert Reserving("two", holding(pod)).ask(2).rules == ["per-pod-limit"]
+        pod = a_pod(using("a", name="a"), using(name="b", **{"nvidia.com/gpu": "2"}), claims={"a": "one"})
+        assert Reserving("two", holding(pod)).ask(2, of_resources=True).rules == ["per-pod-limit"]
 
     def test_each_of_several_pods(self) -> None:
         other = PodReference("other", "2")

@@ -1,5 +1,4 @@
-"""``validate-reservation.gpuwarden.io``: it is there where policies have limits, for their namespaces, and asked only when a pod
-is given a claim for what may be a GPU."""
+"""``validate-reservation.gpuwarden.io``: where policies have limits, it is asked when a pod is given what may be a GPU."""
 
 from collections.abc import Callable
 from typing import Any
@@ -81,7 +80,9 @@ def sent(chart: Chart) -> Callable[..., bool]:
 
 
 def reserved(*uids: str) -> Json:
-    return {"status": {"allocation": {}, "reservedFor": [{"resource": "pods", "name": "p", "uid": uid} for uid in uids]}}
+    return {
+        "status": {"allocation": {}, "reservedFor": [{"resource": "pods", "name": "p", "uid": uid} for uid in uids]}
+    }
 
 
 @pytest.mark.parametrize(

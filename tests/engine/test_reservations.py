@@ -7,7 +7,7 @@ from webhook.engine.claim_objects import Claim, DeviceRequest, RequestedDevice
 from webhook.engine.claims import CLAIM, Reference, read
 from webhook.engine.pods import Container, ContainerClaim, PodResourceClaim, PodSpec, Resources
 from webhook.engine.policy import NONE_POLICY, Policy, PolicyBook
-from webhook.engine.reservations import GeneratedClaim, Holder, HolderStatus, with_its_claims
+from webhook.engine.reservations import GeneratedClaim, Holder, HolderStatus, not_made_yet, with_its_claims
 from webhook.engine.rules.claims import of_holder
 
 ENTRIES = [
@@ -22,22 +22,28 @@ GPU = Claim((DeviceRequest("gpu", (RequestedDevice("gpu.nvidia.com"),)),))
 
 
 def test_each_entry_is_the_claim_that_the_pod_has_for_it() -> None:
-    made = [GeneratedClaim("made", "x"), GeneratedClaim("also-made", "y"), GeneratedClaim("not-needed"), GeneratedClaim("gone", "z")]
+    made = [
+        GeneratedClaim("made", "x"),
+        GeneratedClaim("also-made", "y"),
+        GeneratedClaim("not-needed"),
+        GeneratedClaim("gone", "z"),
+    ]
     containers = [Container("train")]
-    spec = with_its_claims(
-        Holder(spec=PodSpec(containers=containers, resource_claims=ENTRIES), status=HolderStatus(made))
-    )
+    holder = Holder(spec=PodSpec(containers=containers, resource_claims=ENTRIES), status=HolderStatus(made))
+    spec = with_its_claims(holder)
     assert [(one.name, one.resource_claim_name) for one in spec.resource_claims or ()] == [
         ("own", "one"),
         ("made", "x"),
         ("also-made", "y"),
     ]
     assert spec.containers == containers
+    assert not_made_yet(holder) == ["to-be-made", "of-another-source"]
 
 
 @pytest.mark.parametrize("holder", [Holder(), Holder(spec=PodSpec()), Holder(status=HolderStatus())])
 def test_a_pod_without_any_has_none(holder: Holder) -> None:
     assert with_its_claims(holder).resource_claims == []
+    assert not_made_yet(holder) == []
 
 
 def found(policy: Policy, *used: str, amount: str = "") -> list[str]:
@@ -65,7 +71,11 @@ def test_forms_were_judged_before() -> None:
 
 
 def test_which_policies_have_limits() -> None:
-    policies = {"one": Policy("one", max_per_pod=1), "each": Policy("each", max_per_container=1), "free": Policy("free")}
+    policies = {
+        "one": Policy("one", max_per_pod=1),
+        "each": Policy("each", max_per_container=1),
+        "free": Policy("free"),
+    }
     assert {name: policy.has_limits for name, policy in policies.items()} == {"one": True, "each": True, "free": False}
     assert not PolicyBook({"free": policies["free"]}).has_limits
     assert PolicyBook(policies).has_limits

@@ -18,7 +18,7 @@ from ..engine.policy import ANY_POLICY, Policy
 from ..engine.rules import claim_objects
 from ..engine.text import Name
 from . import reservation_admission, response_messages, review, review_limits
-from .claims import GROUP
+from .claims import GROUP, OF_RESOURCES
 from .configuration import Configuration, Mode
 from .lookups import Given, Labels, Wanted
 from .namespaced_reviews import NamespacedReviews
@@ -33,7 +33,7 @@ CONTROLLERS = (
 """The users that create claims for pods, which were judged: from templates (kube-controller-manager, with its own account or with
 one for each controller), and for extended resources (the scheduler). They are never denied, whatever the policy is by then."""
 
-OF_PODS = ("resource.kubernetes.io/pod-claim-name", "resource.kubernetes.io/extended-resource-claim")
+OF_PODS = ("resource.kubernetes.io/pod-claim-name", OF_RESOURCES)
 """Annotations by which a claim that a pod owns is taken as the pod's (resourceclaim/controller.go ``findPodResourceClaim``,
 dynamicresources/extendeddynamicresources.go ``findExtendedResourceClaim``)."""
 

@@ -10,16 +10,18 @@ import msgspec
 
 from ..engine import requests
 from ..engine.claim_objects import Claim, ClaimObject, claim
-from ..engine.claims import CLAIM, Reference, of_object, read as read_claims
+from ..engine.claims import CLAIM, Reference, of_object, references
+from ..engine.claims import read as read_claims
 from ..engine.decision import Decision
 from ..engine.device_classes import DeviceClasses
 from ..engine.findings import Finding
 from ..engine.labels import NamespaceLabels
+from ..engine.pods import PodResourceClaim
 from ..engine.policy import Policy
 from ..engine.rules import claims as rules
 from ..engine.text import Name
 from . import response_messages, review
-from .claims import GROUP
+from .claims import GROUP, OF_RESOURCES
 from .configuration import Configuration, Mode
 from .lookups import Labels, Wanted
 from .recorder import Judged, Recorded, Recorder
@@ -47,9 +49,14 @@ class _Status(msgspec.Struct, rename="camel"):
     reserved_for: list[_Consumer] | None = None
 
 
+class _Metadata(msgspec.Struct):
+    annotations: dict[str, str] | None = None
+
+
 class _Claim(ClaimObject):
     """A ResourceClaim."""
 
+    metadata: _Metadata = msgspec.field(default_factory=_Metadata)
     status: _Status | None = None
 
     @property
@@ -66,6 +73,8 @@ class Reservation(msgspec.Struct, gc=False):
 
     request: AdmissionRequest
     claim: Claim
+    of_resources: bool
+    """Whether it is the claim of a pod's extended resources, which count by what the containers request."""
     consumers: dict[int, _Consumer]
     configuration: Configuration
     classes: DeviceClasses
@@ -75,7 +84,9 @@ class Reservation(msgspec.Struct, gc=False):
         """The pods among them."""
         return {place: PodReference(one.name, one.uid) for place, one in self.consumers.items() if one.is_pod}
 
-    def answer(self, labels: Labels, holders: ClaimHolders | PodUnavailable | None, recorder: Recorder) -> bytes | Wanted:
+    def answer(
+        self, labels: Labels, holders: ClaimHolders | PodUnavailable | None, recorder: Recorder
+    ) -> bytes | Wanted:
         """The answer, or the pods that it needs.
 
         Raises:
@@ -114,22 +125,24 @@ class Reservation(msgspec.Struct, gc=False):
             annotations["mode"] = Mode.AUDIT.value
         return review.allowed(self.request, annotations=annotations)
 
-    def _findings(
-        self, place: int, reference: PodReference, holder: ClaimHolder | None, policy: Policy
-    ) -> list[Finding]:
+    def _findings(self, place: int, pod: PodReference, holder: ClaimHolder | None, policy: Policy) -> list[Finding]:
         """What denies the claim to one pod."""
         field = f"status.reservedFor[{place}]"
         if holder is None:
-            raise ReviewError(f"request.object.{field}", f'names {reference} with uid "{reference.uid}", which does not exist')
+            raise ReviewError(f"request.object.{field}", f'names {pod} with uid "{pod.uid}", which does not exist')
         spec, exemptions = holder.pod.spec, self.configuration.exemptions
         if spec is None or exemptions.of_pod(holder.pod):
             return []
         containers = requests.read(spec, self.configuration.names)
-        # What is written is this claim, whatever was read under its name meanwhile.
-        resolved = {**holder.claims, Reference(CLAIM, self.request.name): self.claim}
+        # What is written is this claim, whatever was read under its name meanwhile. It counts even if the pod does not name it.
+        reference = Reference(CLAIM, self.request.name)
+        if reference not in references(spec) and not self.of_resources:
+            unnamed = PodResourceClaim(self.request.name, self.request.name)
+            spec = msgspec.structs.replace(spec, resource_claims=[*(spec.resource_claims or ()), unnamed])
+        resolved = {**holder.claims, reference: self.claim}
         claims = read_claims(spec, containers, resolved, self.classes)
         return [
-            msgspec.structs.replace(one, path=field, reason=f"{reference}: {one.reason.removeprefix('pod: ')}")
+            msgspec.structs.replace(one, path=field, reason=f"{pod}: {one.reason.removeprefix('pod: ')}")
             for one in rules.of_holder(spec, claims, containers, policy)
         ]
 
@@ -167,4 +180,5 @@ def read(request: AdmissionRequest, configuration: Configuration, classes: Devic
         raise ReviewError("request.object.spec", f"is not of {GROUP}/v1alpha3 to v1; other versions can't be judged")
     if not of_object(Reference(CLAIM, request.name), kept, classes, shared=False):
         return review.allowed(request)
-    return Reservation(request, kept, added, configuration, classes)
+    of_resources = OF_RESOURCES in (new.metadata.annotations or ())
+    return Reservation(request, kept, of_resources, added, configuration, classes)

@@ -35,12 +35,22 @@ class Holder(Pod):
 def with_its_claims(holder: Holder) -> PodSpec:
     """Return the spec of a pod with the ResourceClaims that it has, by their names, in place of the templates that it named.
 
-    Entries without a claim are left out: those whose claim is still to be made, and those that need none. The claim of
-    the pod's extended resources is not among them: its requests are the containers' (dynamicresources
-    ``createRequestsAndMappings``), and the scheduler deletes one that it has not just made (``filterExtendedResources``).
+    Entries without a claim are left out. The claim of the pod's extended resources is not among them: its requests are the
+    containers' (dynamicresources ``createRequestsAndMappings``), and the scheduler deletes one that it has not just made
+    (``filterExtendedResources``).
     """
-    spec, status = holder.spec or PodSpec(), holder.status or HolderStatus()
+    held = [PodResourceClaim(one.name, claim) for one, claim in _entries(holder) if claim]
+    return msgspec.structs.replace(holder.spec or PodSpec(), resource_claims=held)
+
+
+def not_made_yet(holder: Holder) -> list[str]:
+    """Return the pod's names for claims that it is still to have. No pod is given any claim before it has all."""
+    return [one.name for one, claim in _entries(holder) if claim == ""]
+
+
+def _entries(holder: Holder) -> list[tuple[PodResourceClaim, str | None]]:
+    """Each entry of ``spec.resourceClaims`` with its claim: "" for one that is to be made, ``None`` where none is needed."""
+    status = holder.status or HolderStatus()
     made = {one.name: one.resource_claim_name for one in status.resource_claim_statuses or ()}
-    named = [(one.name, one.resource_claim_name or made.get(one.name)) for one in spec.resource_claims or ()]
-    held = [PodResourceClaim(name, claim) for name, claim in named if claim]
-    return msgspec.structs.replace(spec, resource_claims=held)
+    entries = (holder.spec and holder.spec.resource_claims) or []
+    return [(one, one.resource_claim_name or made.get(one.name, "")) for one in entries]

@@ -30,7 +30,8 @@ Takes the root.
 {{/*
 The webhook that is asked about ResourceClaims and ResourceClaimTemplates (DRA) for what may be GPUs, when they are created, and when
 an update gives a claim to a pod. Their specs can't change. Deletion, and the claims that Kubernetes makes for pods never wait for
-gpuwarden, and status updates only where policies have limits (gpuwarden.reservations): CONTROLLERS of webhook/application/claim_admission.py are the users that make these.
+gpuwarden, and status updates only where policies have limits (gpuwarden.reservations). CONTROLLERS of
+webhook/application/claim_admission.py are the users that create these claims.
 */}}
 {{- define "gpuwarden.claims" -}}
 {{- $exempt := .Values.config.exemptions -}}
@@ -85,7 +86,7 @@ where those without the label are among them, because the values of the others c
 {{- define "gpuwarden.limits" -}}
 {{- $limited := list -}}
 {{- range $name, $policy := .Values.config.policies -}}
-{{- if or (not (kindIs "invalid" (get $policy "maxPerContainer"))) (not (kindIs "invalid" (get $policy "maxPerPod"))) -}}
+{{- if or (not (empty $policy.maxPerContainer)) (not (empty $policy.maxPerPod)) -}}
 {{- $limited = append $limited $name -}}
 {{- end -}}
 {{- end -}}

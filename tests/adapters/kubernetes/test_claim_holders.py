@@ -72,7 +72,7 @@ def held(api: Api) -> ClaimHolder:
 def test_a_pod_has_its_claims_and_those_that_were_made_from_templates_by_their_names() -> None:
     api = Cluster()
     made: dict[str, str | None] = {"b": "train-b-x", "c": "train-c-y", "unneeded": None}
-    listed = by_name("a", "one"), by_template("b"), by_template("c"), by_template("unneeded"), by_template("later")
+    listed = by_name("a", "one"), by_template("b"), by_template("c"), by_template("unneeded")
     api.pod(*listed, made=made)
     for name in ("one", "train-b-x", "train-c-y"):
         api.claim(name)
@@ -86,6 +86,16 @@ def test_a_pod_has_its_claims_and_those_that_were_made_from_templates_by_their_n
     ]
     assert found.claims == {Reference(CLAIM, name): GPUS for name in ("one", "train-b-x", "train-c-y")}
     assert sorted(api.asked) == [f"{PODS}/train", *(f"{CLAIMS}/{name}" for name in ("one", "train-b-x", "train-c-y"))]
+
+
+@pytest.mark.parametrize("entry", [by_template("b"), {"name": "b", "ofAnotherSource": "x"}])
+def test_a_pod_that_is_still_to_get_a_claim_is_not_judged_yet(entry: Json) -> None:
+    """kube-controller-manager writes the names anew when it makes a claim again; no scheduler gives any before all are known."""
+    api = Cluster()
+    api.pod(by_name("a", "one"), entry)
+    with pytest.raises(PodUnavailable, match=r"b of spec\.resourceClaims: the claim is not made yet"):
+        fetched(api, TRAIN)
+    assert api.asked == [f"{PODS}/train"]
 
 
 def test_a_claim_that_does_not_exist_is_none() -> None:
@@ -168,7 +178,9 @@ def test_a_cluster_that_does_not_serve_claims_is_a_failure() -> None:
 def test_a_pod_with_too_many_claims_is_not_read() -> None:
     api = Cluster()
     api.pod(*(by_name(f"c{number}", f"c{number}") for number in range(MOST_CLAIMS + 1)))
-    with pytest.raises(PodUnavailable, match=f"it has {MOST_CLAIMS + 1} claims; more than {MOST_CLAIMS} are not judged"):
+    with pytest.raises(
+        PodUnavailable, match=f"it has {MOST_CLAIMS + 1} claims; more than {MOST_CLAIMS} are not judged"
+    ):
         fetched(api, TRAIN)
     assert api.asked == [f"{PODS}/train"]
 

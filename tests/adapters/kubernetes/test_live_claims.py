@@ -222,7 +222,7 @@ def test_while_api_servers_are_upgraded_or_rolled_back_what_exists_is_found(turn
 def test_api_servers_without_any_common_version_are_a_failure_and_no_endless_search(exists: bool) -> None:  # noqa: FBT001
     api = Mixed(OLD, NEW)
     api.objects = {"one"} if exists else set()
-    with pytest.raises(ClaimUnavailable, match="do not agree on the versions of resource.k8s.io; try again"):
+    with pytest.raises(ClaimUnavailable, match=r"do not agree on the versions of resource\.k8s\.io; try again"):
         fetched(api, ONE)
     assert len(api.asked) == 2 * len(VERSIONS)
 

@@ -135,7 +135,8 @@ def test_the_rights_follow_the_command_line(arguments: tuple[str, ...], verbs: s
 def test_rights_that_are_lacking_fail_and_are_named_once_a_resource() -> None:
     deployment = the("Deployment", Deployment)
     rights = {
-        right: right.verb != "patch" and right.resource != "namespaces" for right in needed(deployment, NAMESPACE, limits=False)
+        right: right.verb != "patch" and right.resource != "namespaces"
+        for right in needed(deployment, NAMESPACE, limits=False)
     }
     found = results(healthy(rights=rights), "rights")
     assert troubled(healthy(rights=rights)) == {"rights": CheckStatus.FAIL}
@@ -190,8 +191,21 @@ def test_rights_that_only_what_is_said_of_nodes_needs_are_warned_of(resource: st
     assert complete([result])
 
 
+def test_pods_are_read_only_where_policies_have_limits() -> None:
+    asked = needed(with_arguments("serve"), NAMESPACE, limits=True)
+    assert {*asked} - {*needed(with_arguments("serve"), NAMESPACE, limits=False)} == {Right("get", "pods")}
+    assert Right("get", "pods") not in needed(with_arguments("serve", "--namespaces=/n.yaml"), NAMESPACE, limits=True)
+    rights = {right: right != Right("get", "pods") for right in asked}
+    (result,) = results(healthy(rights=rights), "rights")
+    assert (result.status, result.seen.split(" cannot ")[1]) == (CheckStatus.FAIL, "get pods")
+    assert "where policies have limits, none of them gets a node" in result.means
+    assert complete([result])
+
+
 def test_admission_policies_are_read_only_where_there_are_some() -> None:
-    assert not [right for right in needed(with_arguments("serve"), NAMESPACE, limits=False) if "policies" in right.resource]
+    assert not [
+        right for right in needed(with_arguments("serve"), NAMESPACE, limits=False) if "policies" in right.resource
+    ]
     asked = needed(with_arguments("serve", "--watch-in-tree"), NAMESPACE, limits=False)
     rights = {right: "policies" not in right.resource for right in asked}
     (result,) = results(healthy(rights=rights), "rights")

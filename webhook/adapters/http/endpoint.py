@@ -70,8 +70,11 @@ class AdmissionEndpoint:
         match error:
             case ReviewError():
                 return Failure(400, error.message, error.field).answer()
-            case NamespaceUnavailable() | NamespaceNotFound() | ClaimUnavailable() | PodUnavailable():
+            case NamespaceUnavailable() | NamespaceNotFound() | ClaimUnavailable():
                 return Failure(503, str(error)).answer()
+            case PodUnavailable():
+                # Without Retry-After: the scheduler tries again by itself, and its event then says why.
+                return Failure(502, str(error)).answer()
         # The traceback names code, not data: the review may hold secrets and is never logged.
         _log.error("request failed", path=self.path, exc_info=error)
         return answers.INTERNAL_ERROR.answer()

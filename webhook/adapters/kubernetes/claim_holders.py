@@ -12,7 +12,7 @@ from ...application.reservations import ClaimHolder, PodReference, PodUnavailabl
 from ...application.review_limits import MOST_CLAIMS
 from ...engine.claims import references
 from ...engine.pods import Pod
-from ...engine.reservations import Holder, with_its_claims
+from ...engine.reservations import Holder, not_made_yet, with_its_claims
 from .claim_reader import NAME, ClaimReader, NotServedError
 from .documents import decode
 from .errors import ApiError, Fault
@@ -70,6 +70,8 @@ class LiveClaimHolders:
         holder = self._pod(key, until)
         if holder is None:
             return None
+        if lacking := not_made_yet(holder):
+            raise ApiError(Fault.REFUSED, f"{', '.join(lacking)} of spec.resourceClaims: the claim is not made yet")
         spec = with_its_claims(holder)
         named = references(spec)
         if len(named) > MOST_CLAIMS:

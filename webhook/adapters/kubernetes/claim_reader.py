@@ -67,7 +67,9 @@ class ClaimReader:
                 body = None
             self._version, self._was_served = version, True
             return None if body is None else _claim_in(body, reference, request)
-        raise ApiError(Fault.NOT_FOUND, f"{request}: the API servers do not agree on the versions of {GROUP}; try again")
+        raise ApiError(
+            Fault.NOT_FOUND, f"{request}: the API servers do not agree on the versions of {GROUP}; try again"
+        )
 
     def _other(self, tried: set[str], timeout: float) -> str:
         """The best version that is served, or one that was not tried yet: another server may have answered."""

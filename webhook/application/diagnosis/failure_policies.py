@@ -56,10 +56,8 @@ def _wrong_policies(webhooks: list[Ours], configuration: Configuration) -> Itera
                 )
         elif one.is_guard:
             continue
-        elif one.is_of_updates:
-            yield from _wrong_where_closed(one, seen, *_UPDATES)
-        elif one.is_of_reservations:
-            yield from _wrong_where_closed(one, seen, *_RESERVATIONS)
+        elif one.is_of_updates or one.is_of_reservations:
+            yield from _wrong_where_closed(one, seen, *(_UPDATES if one.is_of_updates else _RESERVATIONS))
         elif one.kind == MUTATING or one.path not in {VALIDATE, *_CLOSED}:
             if one.closed:
                 means = "while no replica answers, this denies requests, which only the validating webhook for pods should do"

@@ -43,8 +43,10 @@ _TOLD: dict[str, tuple[list[tuple[str, str]], str]] = {
         "a claim (DRA) of a pod that waits can be replaced by one for GPUs that the policy of its namespace denies",
     ),
 }
-_STATUS = "resourceclaims/status"
-_UNLIMITED = "the claims (DRA) of a pod that waits can be replaced by ones that exceed the limits of its policy together"
+_RESERVED = [(GROUP, "resourceclaims/status")]
+_UNLIMITED = (
+    "the claims (DRA) of a pod that waits can be replaced by ones that exceed the limits of its policy together"
+)
 _PATHS = {*_EXPECTED, *_TOLD}
 _REINSTALL = "reinstall (helm upgrade, or kubectl apply -f deploy/gpuwarden.yaml)"
 _SLOW = 10  # seconds; several webhooks that take so long exceed the 34 s that a request may take
@@ -126,11 +128,9 @@ def _wrong_rules(facts: Facts) -> Iterator[CheckOutcome]:
             )
         if one.is_of_operators:
             yield from _operators_not_sent(facts, one)
-        elif one.is_of_reservations:
-            if not webhook.covers("UPDATE", _STATUS, GROUP):
-                yield warn(f"the rules of {one} do not cover UPDATE of {_STATUS}", _UNLIMITED, _REINSTALL)
         elif one.path in _TOLD and (lacking := _not_covered(one)):
-            yield warn(f"the rules of {one} do not cover {', '.join(lacking)}", _TOLD[one.path][1], _REINSTALL)
+            means = _UNLIMITED if one.is_of_reservations else _TOLD[one.path][1]
+            yield warn(f"the rules of {one} do not cover {', '.join(lacking)}", means, _REINSTALL)
         if one.kind == MUTATING and not one.is_restore and webhook.covers("UPDATE", "pods"):
             yield fail(
                 f"the rules of {one} cover UPDATE of pods",
@@ -176,9 +176,10 @@ def _operators_not_sent(facts: Facts, one: Ours) -> Iterator[CheckOutcome]:
 
 def _not_covered(one: Ours) -> list[str]:
     """Warn of requests that a webhook which only reports should get, and does not: creations, or changes."""
+    sent = _RESERVED if one.is_of_reservations else _TOLD[one.path][0]
     return [
         f"{operation} of {resource}"
-        for group, resource in _TOLD[one.path][0]
+        for group, resource in sent
         for operation in (("UPDATE",) if "/" in resource else ("CREATE", "UPDATE"))
         if not one.webhook.covers(operation, resource, group)
     ]

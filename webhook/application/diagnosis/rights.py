@@ -25,7 +25,8 @@ def account(deployment: Deployment, namespace: str) -> str:
 def needed(deployment: Deployment, namespace: str, *, limits: bool) -> list[Right]:
     """Return the rights that ``gpuwarden serve`` needs with the Deployment's command line.
 
-    ``limits``: whether policies limit the number of GPUs. A test compares it with what the chart grants, and another one that with the requests that are made.
+    ``limits``: whether policies limit the number of GPUs. A test compares the result with what the chart grants, and another one
+    that with the requests that are made.
     """
     rights: list[Right] = []
     if deployment.option("--namespaces") is None:
