@@ -90,7 +90,7 @@ class Reserving(Webhook):
         *consumers: Json,
         had: Sequence[Json] = (),
         device_class: str = GPU,
-        metadata: Json = {},
+        of_resources: bool = False,
         **request: Any,
     ) -> Answered:
         exactly = {"deviceClassName": device_class, "count": count}
