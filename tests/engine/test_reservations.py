@@ -7,6 +7,7 @@ from webhook.engine.claim_objects import Claim, DeviceRequest, RequestedDevice
 from webhook.engine.claims import CLAIM, Reference, read
 from webhook.engine.pods import Container, ContainerClaim, PodResourceClaim, PodSpec, Resources
 from webhook.engine.policy import NONE_POLICY, Policy, PolicyBook
+from webhook.engine.quantity import Quantity
 from webhook.engine.reservations import GeneratedClaim, Holder, HolderStatus, not_made_yet, with_its_claims
 from webhook.engine.rules.claims import of_holder
 
@@ -47,7 +48,7 @@ def test_a_pod_without_any_has_none(holder: Holder) -> None:
 
 
 def found(policy: Policy, *used: str, amount: str = "") -> list[str]:
-    limits = {"nvidia.com/gpu": amount} if amount else None
+    limits: dict[str, Quantity] | None = {"nvidia.com/gpu": amount} if amount else None
     container = Container("train", resources=Resources(limits, claims=[ContainerClaim(name) for name in used]))
     spec = PodSpec(containers=[container], resource_claims=[PodResourceClaim(name, name) for name in ("a", "b")])
     gpu_containers = requests.read(spec)
