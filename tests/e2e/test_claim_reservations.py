@@ -130,7 +130,8 @@ def scheduled(cluster: ControlPlane, namespace: str, name: str = "train") -> str
         said = [one for one in event_messages(cluster, namespace, "FailedScheduling") if WEBHOOK in one]
         return bool(node_of(the_pod(cluster, namespace, name))), said[0] if said else ""
 
-    has_node, said = wait_for("a node or a denial", lambda: found if any(found := outcome()) else None)
+    wait_for("a node or a denial", lambda: any(outcome()))
+    has_node, said = outcome()
     assert bool(has_node) != bool(said), (said, gpus(cluster, namespace, name))
     return said.partition("denied the request: ")[2] or said
 

@@ -68,7 +68,7 @@ class ClaimReader:
             self._version, self._was_served = version, True
             return None if body is None else _claim_in(body, reference, request)
         raise ApiError(
-            Fault.NOT_FOUND, f"{request}: the API servers do not agree on the versions of {GROUP}; try again"
+            Fault.NOT_FOUND, f"{reference}: the API servers do not agree on the versions of {GROUP}; try again"
         )
 
     def _other(self, tried: set[str], timeout: float) -> str:
