@@ -241,6 +241,11 @@ class TestWhatPasses:
         assert silent(Reserving("two", source).ask(9, *consumers, **request_))
         assert source.asked == []
 
+    def test_without_the_object_as_it_was_every_consumer_is_new(self) -> None:
+        source = holding(a_pod(using("a"), claims={"a": "one"}))
+        assert Reserving("two", source).ask(3, oldObject=None).rules == ["per-pod-limit"]
+        assert source.asked == [(TEAM, (TRAIN,))]
+
     def test_pods_that_had_it_are_not_judged_again(self) -> None:
         source = holding(a_pod(using("a"), claims={"a": "one"}))
         assert silent(Reserving("two", source).ask(1, consumer(), had=[consumer("before", "0")]))
