@@ -18,7 +18,7 @@ from testing.reviews import a_pod, a_review, encode
 from testing.stand_in.http_side import Seen
 from testing.stand_in.kubeconfig import write_kubeconfig
 from tests.adapters.kubernetes.workload_server import WorkloadServer
-from tests.deploy.chart import Json, Rendered
+from tests.deploy.chart import Chart, Json, Rendered
 from tests.deploy.replica import replica, wait_until_ready
 from webhook.application.certificates.issue import SelfSigned, self_signed_pair
 from webhook.application.certificates.tokens import without_token
@@ -30,6 +30,7 @@ PATHS = {
     "ValidatingWebhookConfiguration": f"{REGISTRATION}/validatingwebhookconfigurations/gpuwarden",
 }
 SERVICE = "gpuwarden.gpuwarden-system.svc"
+RESERVATIONS = "validate-reservation.gpuwarden.io"
 KINDS = {row.plural: row for row in BUILT_IN}
 _WHOLE = {"devices": {"requests": [{"name": "gpu", "exactly": {"deviceClassName": "gpu.nvidia.com"}}]}}
 CLAIMS = {
@@ -110,6 +111,43 @@ def test_a_replica_runs_as_the_chart_starts_it_and_asks_for_what_it_is_granted(
     assert asked == granted(rendered)
 
 
+def test_where_policies_have_limits_pods_that_are_given_claims_are_read(
+    apiserver: WorkloadServer, chart: Chart, issued: SelfSigned, tmp_path: Path
+) -> None:
+    policies = {"two": {"forms": ["any"], "maxPerPod": 2}}
+    rendered = chart.render({"config": {"policies": policies}})
+    install(apiserver, rendered, None)
+    apiserver.set_namespace("team", enforce="two")
+    kind, _ = CLAIMS["resourceclaims"]
+    exactly = {"deviceClassName": "gpu.nvidia.com", "count": 2}
+    claim = {"metadata": {"name": "one"}, "spec": {"devices": {"requests": [{"name": "gpu", "exactly": exactly}]}}}
+    for name in ("one", "two"):
+        apiserver.objects[f"/apis/resource.k8s.io/v1/namespaces/team/resourceclaims/{name}"] = {
+            **claim,
+            "metadata": {"name": name},
+        }
+    entries = [{"name": name, "resourceClaimName": name} for name in ("one", "two")]
+    pod = a_pod({"name": "train"}, resourceClaims=entries)
+    pod["metadata"] |= {"name": "train", "uid": "1"}
+    apiserver.objects["/api/v1/namespaces/team/pods/train"] = pod
+    version = {"group": "resource.k8s.io", "version": "v1", "kind": kind}
+    given = {**claim, "status": {"reservedFor": [{"resource": "pods", "name": "train", "uid": "1"}]}}
+    review = a_review(given, kind=version, name="one", operation="UPDATE", subResource="status", oldObject=claim)
+    kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", apiserver.url, token="t")  # noqa: S106 - a test's own
+    with replica(rendered, kubeconfig, files(rendered, issued), tmp_path / "container") as running:
+        wait_until_ready(running)
+        called = path_of(apiserver, RESERVATIONS)
+        trusted = trust(apiserver, RESERVATIONS)
+        assert "per-pod-limit" in running.review(called, encode(review), trusted, SERVICE).text
+        apiserver.refused["/api/v1/namespaces/team/pods/train"] = 403
+        refused = running.review(called, encode(review), trusted, SERVICE)
+        assert (refused.status_code, "train and its claims" in refused.text.replace('\\"', "")) == (502, True)
+    asked = {asked_for(seen) for seen in apiserver.requests}
+    pods_are_read = ("get", "", "pods", None, None)
+    assert pods_are_read in granted(rendered) & asked
+    assert asked <= granted(rendered)
+
+
 def path_of(apiserver: WorkloadServer, name: str) -> str:
     """What the API server calls for a webhook now."""
     (found,) = (w for path in PATHS.values() for w in apiserver.objects[path]["webhooks"] if w["name"] == name)
@@ -177,7 +215,7 @@ def asked_for(seen: Seen) -> Right:
     verb = {"POST": "create", "PATCH": "patch", "PUT": "update", "DELETE": "delete"}.get(seen.method)
     if verb is None:
         verb = "watch" if "watch" in seen.query else "get" if match["name"] else "list"
-    anywhere = match["resource"] in {"resourceclaims", "resourceclaimtemplates"}
+    anywhere = match["resource"] in {"resourceclaims", "resourceclaimtemplates", "pods"}
     name = None if match["resource"] == "namespaces" or anywhere else match["name"]
     # What is looked at in whatever namespace gets another label, or pods with claims, needs the right in all.
     namespace = None if verb == "list" or anywhere else match["namespace"]

@@ -90,7 +90,8 @@ PLAIN: Json = {"pathToken": {"enabled": False}}
 def test_the_chart_renders_the_paths_that_the_program_knows_where_gpuwarden_writes_none(
     chart: Chart, values: Json
 ) -> None:
-    rendered = chart.render(merged(values, {"pathToken": {"enabled": values is not PLAIN}}))
+    limited = {"config": {"policies": {"two": {"forms": ["any"], "maxPerPod": 2}}}}  # or there are no reservations
+    rendered = chart.render(merged(merged(values, {"pathToken": {"enabled": values is not PLAIN}}), limited))
     called = {name: webhook["clientConfig"]["service"]["path"] for name, webhook in rendered.webhooks.items()}
     # The guard's other webhooks are there where some policies deny (tests/deploy/test_guard_failure.py).
     assert called == {name: path for name, path in PATHS.items() if not name.startswith("guard-")}

@@ -15,7 +15,7 @@ from ..engine.pods import Metadata, Pod
 from ..engine.policy import ANY_POLICY, Policy
 from . import operator_objects, response_messages, review, review_limits
 from .configuration import Configuration, Mode
-from .lookups import Labels, Wanted
+from .lookups import Given, Labels, Wanted
 from .namespaced_reviews import NamespacedReviews
 from .operator_traps import Applied, Described, traps
 from .recorder import Judged, Recorded
@@ -59,7 +59,7 @@ class Advising(NamespacedReviews):
         """Warnings by the policy that advises, audit annotations by the audit policy."""
         return self._answered(body)
 
-    def _answer(self, body: bytes, configuration: Configuration, labels: Labels | None) -> bytes | Wanted:
+    def _answer(self, body: bytes, configuration: Configuration, given: Given) -> bytes | Wanted:
         request = review.decode(body)
         if request.operation not in ("CREATE", "UPDATE") or request.sub_resource or request.kind is None:
             return review.allowed(request)
@@ -84,7 +84,7 @@ class Advising(NamespacedReviews):
         if all(exempt):
             return review.allowed(request, annotations={"exempt": exempt[0] or ""})
         described = [one for one, why in zip(described, exempt, strict=True) if not why]
-        labels = labels or self._namespaces.cached(request.namespace)
+        labels = given.labels or self._namespaces.cached(request.namespace)
         return (
             Wanted(request.namespace)
             if labels is None

@@ -1,7 +1,8 @@
 """Admission of ResourceClaims and ResourceClaimTemplates (DRA): one for GPUs that no pod of its namespace may use is denied.
 
 A pod is judged when it is created, by what its claims are then. What may replace them later is judged here. Specs can't change
-(ValidateResourceClaimUpdate), so an update matters only where it gives an existing claim to a pod.
+(ValidateResourceClaimUpdate), so an update matters only where it gives an existing claim to a pod: by its metadata, or, where
+the policy has limits, by its status (``reservation_admission``).
 """
 
 from typing import Any
@@ -16,10 +17,10 @@ from ..engine.labels import NamespaceLabels
 from ..engine.policy import ANY_POLICY, Policy
 from ..engine.rules import claim_objects
 from ..engine.text import Name
-from . import response_messages, review, review_limits
-from .claims import GROUP
+from . import reservation_admission, response_messages, review, review_limits
+from .claims import GROUP, OF_RESOURCES
 from .configuration import Configuration, Mode
-from .lookups import Labels, Wanted
+from .lookups import Given, Labels, Wanted
 from .namespaced_reviews import NamespacedReviews
 from .recorder import Judged, Recorded
 from .review import AdmissionRequest, Answering, ReviewError
@@ -32,7 +33,7 @@ CONTROLLERS = (
 """The users that create claims for pods, which were judged: from templates (kube-controller-manager, with its own account or with
 one for each controller), and for extended resources (the scheduler). They are never denied, whatever the policy is by then."""
 
-OF_PODS = ("resource.kubernetes.io/pod-claim-name", "resource.kubernetes.io/extended-resource-claim")
+OF_PODS = ("resource.kubernetes.io/pod-claim-name", OF_RESOURCES)
 """Annotations by which a claim that a pod owns is taken as the pod's (resourceclaim/controller.go ``findPodResourceClaim``,
 dynamicresources/extendeddynamicresources.go ``findExtendedResourceClaim``)."""
 
@@ -103,16 +104,18 @@ class _Case(msgspec.Struct, gc=False):
 class ClaimAdmission(NamespacedReviews):
     """The answers to admission reviews of ResourceClaims and ResourceClaimTemplates.
 
-    Raises ``ReviewError`` for a review that can't be read, and ``NamespaceUnavailable`` or ``NamespaceNotFound`` where the
-    namespace's labels are not available.
+    Raises ``ReviewError`` for a review that can't be read, ``NamespaceUnavailable`` or ``NamespaceNotFound`` where the
+    namespace's labels are not available, and ``PodUnavailable`` for a pod that is given a claim.
     """
 
     def validate(self, body: bytes) -> Answering:
         """Deny what the enforce policy does not permit; the warn and audit policies only report it."""
         return self._answered(body)
 
-    def _answer(self, body: bytes, configuration: Configuration, labels: Labels | None) -> bytes | Wanted:
+    def _answer(self, body: bytes, configuration: Configuration, given: Given) -> bytes | Wanted:
         request = review.decode(body)
+        if request.operation == "UPDATE" and request.sub_resource == "status":
+            return self._reserved(request, body, configuration, given)
         if request.operation not in {"CREATE", "UPDATE"} or request.sub_resource:
             return review.allowed(request)
         if exempt := _exempt(request, configuration):
@@ -121,8 +124,21 @@ class ClaimAdmission(NamespacedReviews):
         case = _read(request, configuration, configuration.classes_with(self._nodes.class_forms))
         if case is None:
             return review.allowed(request)
-        labels = labels or self._namespaces.cached(request.namespace)
+        labels = given.labels or self._namespaces.cached(request.namespace)
         return Wanted(request.namespace) if labels is None else self._judge(case, labels)
+
+    def _reserved(
+        self, request: AdmissionRequest, body: bytes, configuration: Configuration, given: Given
+    ) -> bytes | Wanted:
+        """The answer to a write of a claim's status."""
+        if not configuration.policies.has_limits:
+            return review.allowed(request)
+        review_limits.bound(body)
+        found = reservation_admission.read(request, configuration, configuration.classes_with(self._nodes.class_forms))
+        if isinstance(found, bytes):
+            return found
+        labels = given.labels or self._namespaces.cached(request.namespace)
+        return Wanted(request.namespace) if labels is None else found.answer(labels, given.pods, self._recorder)
 
     def _judge(self, case: _Case, labels: Labels) -> bytes:
         """The answer to what claims GPUs.

@@ -19,6 +19,8 @@ from .workloads import group_of
 
 GROUP = "resource.k8s.io"
 PLURALS = {CLAIM: "resourceclaims", TEMPLATE: "resourceclaimtemplates"}
+OF_RESOURCES = "resource.kubernetes.io/extended-resource-claim"
+"""The annotation of a claim that the scheduler made for the extended resources of a pod."""
 _LONGEST_REASON = 1024
 
 KnownClaims = Mapping[tuple[str, Reference], Claim]

@@ -1,4 +1,4 @@
-"""Look-ups: an answer waits for the labels of a namespace, or for a pod's claims, with nothing in memory but the body.
+"""Look-ups: an answer waits for the labels of a namespace, a pod's claims, or pods, with nothing in memory but the body.
 
 What is decoded of a body takes several times its size, and no limit counts it. So a review is read once to find out what it
 needs, and again when that is known.
@@ -12,23 +12,26 @@ from ..engine.claims import Reference, Resolved
 from ..engine.labels import NamespaceLabels
 from .claims import ClaimSource, ClaimUnavailable
 from .namespaces import NamespaceNotFound, Namespaces, NamespaceUnavailable
+from .reservations import ClaimHolders, NoPods, PodReference, PodSource, PodUnavailable
 
 Labels = NamespaceLabels | NamespaceUnavailable | NamespaceNotFound
 """A namespace's labels, or why there are none."""
 
 
 class Wanted(msgspec.Struct, gc=False):
-    """The things to look up: the labels of a namespace that is not cached, or the claims of pods in it."""
+    """The things to look up: the labels of a namespace that is not cached, the claims of pods in it, or its pods."""
 
     namespace: str
     references: tuple[Reference, ...] = ()
+    pods: tuple[PodReference, ...] = ()
 
 
-class Given(msgspec.Struct, gc=False):
+class Given(msgspec.Struct, frozen=True, gc=False):
     """The things that were looked up; ``None`` where they were not."""
 
     labels: Labels | None = None
     claims: Resolved | ClaimUnavailable | None = None
+    pods: ClaimHolders | PodUnavailable | None = None
 
 
 NOTHING = Given()
@@ -36,17 +39,26 @@ Answer = Callable[[Given], bytes | Wanted]
 """Reads the body from its beginning, and answers from the results of look-ups and from caches. It keeps nothing that it reads."""
 
 
-async def fetched(namespaces: Namespaces, claims: ClaimSource, wanted: Wanted, answer: Answer) -> bytes:
-    """The answer to a review that wants something, once that is looked up."""
-    labels: Labels | None = None
+async def fetched(
+    namespaces: Namespaces,
+    claims: ClaimSource,
+    wanted: Wanted,
+    answer: Answer,
+    pods: PodSource = NoPods(),  # noqa: B008 - it has no state
+) -> bytes:
+    """The answer to a review that wants something, once everything that it comes to want is looked up."""
+    given = NOTHING
     found: bytes | Wanted = wanted
-    if not wanted.references:
-        labels = await _labels(namespaces, wanted.namespace)
-        found = answer(Given(labels))
-    if not isinstance(found, bytes) and found.references:
-        found = answer(Given(labels, await _claims(claims, found)))
-    if not isinstance(found, bytes):
-        raise TypeError(f'"{wanted.namespace}" is wanted again')  # a bug: it was given already
+    while not isinstance(found, bytes):
+        if found.references and given.claims is None:
+            given = msgspec.structs.replace(given, claims=await _claims(claims, found))
+        elif found.pods and given.pods is None:
+            given = msgspec.structs.replace(given, pods=await _pods(pods, found))
+        elif not (found.references or found.pods) and given.labels is None:
+            given = msgspec.structs.replace(given, labels=await _labels(namespaces, found.namespace))
+        else:
+            raise TypeError(f'"{found.namespace}" is wanted again')  # a bug: it was given already
+        found = answer(given)
     return found
 
 
@@ -61,4 +73,11 @@ async def _claims(claims: ClaimSource, wanted: Wanted) -> Resolved | ClaimUnavai
     try:
         return await claims.fetch(wanted.namespace, wanted.references)
     except ClaimUnavailable as error:
+        return error
+
+
+async def _pods(pods: PodSource, wanted: Wanted) -> ClaimHolders | PodUnavailable:
+    try:
+        return await pods.fetch(wanted.namespace, wanted.pods)
+    except PodUnavailable as error:
         return error

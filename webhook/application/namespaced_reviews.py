@@ -1,4 +1,4 @@
-"""Reviews of objects that are judged by the labels of their namespace, and never need to look up claims."""
+"""Reviews of objects that are judged by the labels of their namespace, and never need to look up claims by reference."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -6,9 +6,10 @@ from collections.abc import Callable
 from .claims import NoClaims
 from .configuration import Configuration
 from .fleet import FleetSource, NoFleet
-from .lookups import NOTHING, Given, Labels, Wanted, fetched
+from .lookups import NOTHING, Given, Wanted, fetched
 from .namespaces import Namespaces
 from .recorder import Recorder
+from .reservations import NoPods, PodSource
 from .review import Answering
 
 
@@ -21,23 +22,25 @@ class NamespacedReviews(ABC):
         namespaces: Namespaces,
         recorder: Recorder,
         nodes: FleetSource = NoFleet(),  # noqa: B008 - it has no state
+        pods: PodSource = NoPods(),  # noqa: B008 - it has no state
     ) -> None:
-        """Decide by the current configuration, the labels of namespaces, and what the nodes and DeviceClasses offer."""
+        """Decide by the current configuration, the labels of namespaces, what the nodes and DeviceClasses offer, and pods."""
         self._configuration = configuration
         self._namespaces = namespaces
         self._recorder = recorder
         self._nodes = nodes
+        self._pods = pods
 
     def _answered(self, body: bytes) -> Answering:
         """The answer to a review, immediately if the labels are cached."""
         configuration = self._configuration()
 
         def answer(given: Given) -> bytes | Wanted:
-            return self._answer(body, configuration, given.labels)
+            return self._answer(body, configuration, given)
 
         found = answer(NOTHING)
-        return found if isinstance(found, bytes) else fetched(self._namespaces, NoClaims(), found, answer)
+        return found if isinstance(found, bytes) else fetched(self._namespaces, NoClaims(), found, answer, self._pods)
 
     @abstractmethod
-    def _answer(self, body: bytes, configuration: Configuration, labels: Labels | None) -> bytes | Wanted:
-        """The answer by the labels that are given, or else by those that are cached; or whose labels it needs."""
+    def _answer(self, body: bytes, configuration: Configuration, given: Given) -> bytes | Wanted:
+        """The answer by what is given, or else by the labels that are cached; or what it needs."""

@@ -11,6 +11,8 @@ MOST_GPU_CONTAINERS = 1000
 """Containers with GPUs in a pod: more than a node can have GPUs or slots for (16 GPUs with 48 clients each)."""
 MOST_CLAIMS = 128
 """Claims of a pod: each is read from the API server."""
+MOST_HOLDERS = 16
+"""Pods that one write gives a claim to: each is read from the API server. Kubernetes adds one at a time."""
 MOST_RESOURCES = 500
 """Different resource names in a pod. The node with the most has some twenty: cpu, memory, hugepages, MIG profiles, NICs."""
 MOST_SELECTED = 5_000

@@ -81,7 +81,7 @@ def gather(  # noqa: PLR0913 - the readers, and options of the command line
         selected_nodes=reader.selected_nodes(_selectors(deployment)),
         classes=reader.classes(),
         neighbours=neighbours.read(),
-        rights=_rights(reader, deployment, namespace),
+        rights=_rights(reader, deployment, namespace, usable),
         probe=_probe(reader, probe_namespace) if probe_namespace else None,
     )
     called = {(ref.namespace, ref.name) for ref in services(readable_webhooks(facts))}
@@ -112,10 +112,15 @@ def _selectors(deployment: Maybe[Deployment | None]) -> Sequence[str]:
     return (deployment.options("--node-selector") if isinstance(deployment, Deployment) else ()) or SELECTORS
 
 
-def _rights(reader: FactReader, deployment: Maybe[Deployment | None], namespace: str) -> Maybe[dict[Right, bool]]:
+def _rights(
+    reader: FactReader, deployment: Maybe[Deployment | None], namespace: str, configuration: object
+) -> Maybe[dict[Right, bool]]:
     if isinstance(deployment, Unread):
         return deployment
-    return reader.rights(account(deployment, namespace), needed(deployment, namespace)) if deployment else {}
+    if deployment is None:
+        return {}
+    limits = isinstance(configuration, Configuration) and configuration.policies.has_limits
+    return reader.rights(account(deployment, namespace), needed(deployment, namespace, limits=limits))
 
 
 def _probe(reader: FactReader, namespace: str) -> Probe:

@@ -9,6 +9,7 @@ import structlog
 
 from ..adapters import namespace_file
 from ..adapters.http.apps import ReadinessPart
+from ..adapters.kubernetes.claim_holders import LiveClaimHolders
 from ..adapters.kubernetes.claims import LiveClaims
 from ..adapters.kubernetes.errors import Fault
 from ..adapters.kubernetes.namespaces import FRESHNESS_BOUND, WatchedNamespaces
@@ -19,6 +20,7 @@ from ..application.claims import ClaimSource, NoClaims
 from ..application.configuration import Configuration
 from ..application.namespace_labels import Preview
 from ..application.namespaces import Namespaces
+from ..application.reservations import NoPods, PodSource
 from ..engine.labels import NamespaceLabels
 from .options import Options
 from .reloading import Reload
@@ -34,6 +36,7 @@ class NamespaceSource(Protocol):
 
     namespaces: Namespaces
     claims: ClaimSource
+    pods: PodSource
 
     def preview(self, configuration: Callable[[], Configuration]) -> Preview | None:
         """The preview of what a relabel would do to workloads, or ``None`` without a cluster."""
@@ -58,6 +61,7 @@ class FileSource:
         self._file = FileNamespaces()
         self.namespaces: Namespaces = self._file
         self.claims: ClaimSource = NoClaims()
+        self.pods: PodSource = NoPods()
         self._reload: Reload[dict[str, NamespaceLabels]] | None = None
         if options.namespaces:
             self._reload = Reload("namespaces", options.namespaces, namespace_file.parse, self._use, metrics)
@@ -100,6 +104,8 @@ class ClusterSource:
         self.namespaces: Namespaces = self._watched
         self._read = LiveClaims(api, _log.warning)
         self.claims: ClaimSource = self._read
+        self._holders = LiveClaimHolders(api)
+        self.pods: PodSource = self._holders
         self._previews: list[WorkloadPreview] = []
 
     def preview(self, configuration: Callable[[], Configuration]) -> WorkloadPreview:
@@ -126,6 +132,7 @@ class ClusterSource:
             preview.close()
         self._watched.stop()
         self._read.close()
+        self._holders.close()
 
     def part(self) -> ReadinessPart:
         """Ready when all namespaces are known and the API server was heard of lately."""

@@ -114,7 +114,7 @@ class Server:
         self._in_tree = self._in_tree_watch(api)
         self._admission = Admission(Configuration(), namespaces, recorder, self._namespaces.claims, nodes)
         advising = Advising(self._current, namespaces, recorder, nodes)
-        claiming = ClaimAdmission(self._current, namespaces, recorder, nodes)
+        claiming = ClaimAdmission(self._current, namespaces, recorder, nodes, self._namespaces.pods)
         labelling = NamespaceLabelling(self._current, self._namespaces.preview(self._current), nodes)
         self._configuration: Reload[Configuration] | None = None
         if options.config:

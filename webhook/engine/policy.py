@@ -113,7 +113,12 @@ class Policy(msgspec.Struct, frozen=True):
     @property
     def judges_claims(self) -> bool:
         """Whether it matters what a pod claims (DRA): it does not where any form and any number is permitted."""
-        return not self.permits_any or self.max_per_container is not None or self.max_per_pod is not None
+        return not self.permits_any or self.has_limits
+
+    @property
+    def has_limits(self) -> bool:
+        """Whether it limits the number of GPUs."""
+        return self.max_per_container is not None or self.max_per_pod is not None
 
     @property
     def guard(self) -> VisibleDevices:
@@ -281,6 +286,11 @@ class PolicyBook:
         plain_claims = any(policy.plain_claim for policy in (enforce, warn, audit))
         advise = enforce if told_by_enforce else warn
         return NamespacePolicies(enforce, warn, audit, advise, tuple(problems), plain_claims)
+
+    @property
+    def has_limits(self) -> bool:
+        """Whether any policy limits the number of GPUs: no built-in one does."""
+        return any(policy.has_limits for policy in self.configured.values())
 
     @property
     def denies_reaching(self) -> bool:

@@ -29,8 +29,9 @@ Takes the root.
 
 {{/*
 The webhook that is asked about ResourceClaims and ResourceClaimTemplates (DRA) for what may be GPUs, when they are created, and when
-an update gives a claim to a pod. Their specs can't change. Status updates, deletion, and the claims that Kubernetes makes for
-pods never wait for gpuwarden: CONTROLLERS of webhook/application/claim_admission.py are the users that make these.
+an update gives a claim to a pod. Their specs can't change. Deletion, and the claims that Kubernetes makes for pods never wait for
+gpuwarden, and status updates only where policies have limits (gpuwarden.reservations). CONTROLLERS of
+webhook/application/claim_admission.py are the users that create these claims.
 */}}
 {{- define "gpuwarden.claims" -}}
 {{- $exempt := .Values.config.exemptions -}}
@@ -60,14 +61,67 @@ pods never wait for gpuwarden: CONTROLLERS of webhook/application/claim_admissio
         object.metadata.ownerReferences.exists(owner, has(owner.controller) && owner.controller &&
         !(has(oldObject.metadata.ownerReferences) && oldObject.metadata.ownerReferences.exists(had,
         had.uid == owner.uid && has(had.controller) && had.controller))))))
-    - name: claims-what-may-be-gpus
-      expression: >-
-        [has(object.spec.spec) ? object.spec.spec : object.spec].exists(spec,
-        has(spec.devices) && has(spec.devices.requests) && spec.devices.requests.exists(one,
-        (has(one.firstAvailable) && size(one.firstAvailable) > 0 ? one.firstAvailable :
-        [has(one.exactly) ? one.exactly : one]).map(each, has(each.deviceClassName) ? each.deviceClassName : '').exists(name,
-        {{- include "gpuwarden.mayBeGpuClass" . | nindent 8 }})))
+    {{- include "gpuwarden.claimsWhatMayBeGpus" . | nindent 4 }}
   # As validate.gpuwarden.io: a claim that is replaced must not change what was decided on its pods.
   failurePolicy: {{ eq .Values.install.mode "audit" | ternary "Ignore" "Fail" }}
   timeoutSeconds: {{ .Values.webhooks.validate.timeoutSeconds }}
+{{- end -}}
+
+{{/* The matchCondition that a ResourceClaim or ResourceClaimTemplate claims what may be GPUs. */}}
+{{- define "gpuwarden.claimsWhatMayBeGpus" -}}
+- name: claims-what-may-be-gpus
+  expression: >-
+    [has(object.spec.spec) ? object.spec.spec : object.spec].exists(spec,
+    has(spec.devices) && has(spec.devices.requests) && spec.devices.requests.exists(one,
+    (has(one.firstAvailable) && size(one.firstAvailable) > 0 ? one.firstAvailable :
+    [has(one.exactly) ? one.exactly : one]).map(each, has(each.deviceClassName) ? each.deviceClassName : '').exists(name,
+    {{- include "gpuwarden.mayBeGpuClass" . | nindent 4 }})))
+{{- end -}}
+
+{{/*
+JSON: the namespaces whose policy has limits (maxPerContainer, maxPerPod), as Policy.has_limits of webhook/engine/policy.py has it; no
+built-in policy does. `policies`: the policies that have. `namespaces`: the requirements that select the namespaces; without any
+where those without the label are among them, because the values of the others can't be listed.
+*/}}
+{{- define "gpuwarden.limits" -}}
+{{- $limited := list -}}
+{{- range $name, $policy := .Values.config.policies -}}
+{{- if or (not (empty $policy.maxPerContainer)) (not (empty $policy.maxPerPod)) -}}
+{{- $limited = append $limited $name -}}
+{{- end -}}
+{{- end -}}
+{{- $requirement := dict "key" "gpuwarden.io/enforce" "operator" "In" "values" (sortAlpha $limited) -}}
+{{- $namespaces := has .Values.config.defaults.enforce $limited | ternary list (list $requirement) -}}
+{{- dict "policies" (sortAlpha $limited) "namespaces" $namespaces | toJson -}}
+{{- end -}}
+
+{{/*
+The webhook that is asked when the status of a claim for what may be GPUs gives it to a pod, in namespaces whose policy has limits:
+all claims of a pod that waits may have been replaced by then. The scheduler writes that as a rule, so no user is exempt.
+*/}}
+{{- define "gpuwarden.reservations" -}}
+{{- $limits := include "gpuwarden.limits" . | fromJson -}}
+{{- if $limits.policies }}
+- name: validate-reservation.gpuwarden.io
+  {{- include "gpuwarden.webhook" (dict "root" $ "path" "/validate-claim" "namespaces" $limits.namespaces) | nindent 2 }}
+  rules:
+    - apiGroups: [resource.k8s.io]
+      apiVersions: [v1, v1beta2, v1beta1, v1alpha3]
+      operations: [UPDATE]
+      resources: [resourceclaims/status]
+      scope: Namespaced
+  matchConditions:
+    - name: not-exempt
+      expression: >-
+        !(request.namespace in {{ .Values.config.exemptions.namespaces | default list | toJson }})
+    - name: is-given-to-a-pod
+      expression: >-
+        has(object.status) && has(object.status.reservedFor) &&
+        [has(oldObject.status) && has(oldObject.status.reservedFor) ? oldObject.status.reservedFor.map(had, had.uid) :
+        []].exists(had, object.status.reservedFor.exists(one, !(one.uid in had)))
+    {{- include "gpuwarden.claimsWhatMayBeGpus" . | nindent 4 }}
+  # As validate.gpuwarden.io: the claims of a pod must not become more than was decided.
+  failurePolicy: {{ eq .Values.install.mode "audit" | ternary "Ignore" "Fail" }}
+  timeoutSeconds: {{ .Values.webhooks.validate.timeoutSeconds }}
+{{- end }}
 {{- end -}}

@@ -9,10 +9,12 @@ from webhook.adapters.http.answers import Answer
 from webhook.adapters.http.endpoint import AdmissionEndpoint, refusal
 from webhook.adapters.http.limits import MAXIMUM_BODY
 from webhook.application.namespaces import NamespaceUnavailable
+from webhook.application.reservations import PodReference, PodUnavailable
 from webhook.application.review import ReviewError
 
 BODY = b'{"kind":"AdmissionReview"}'
 JSON = b"application/json"
+TRAIN = PodReference("train", "1")
 
 
 class Counted:
@@ -42,6 +44,7 @@ def raising_later(error: Exception) -> Any:
     [
         (ReviewError("kind", "is odd"), answers.Failure(400, "is odd", "kind")),
         (NamespaceUnavailable("dark", "no"), answers.Failure(503, str(NamespaceUnavailable("dark", "no")))),
+        (PodUnavailable(TRAIN, "no"), answers.Failure(502, str(PodUnavailable(TRAIN, "no")))),
         (ValueError("a bug"), answers.INTERNAL_ERROR),
     ],
 )

@@ -1,6 +1,7 @@
 """The claims of a pod, read live: each once, in time, and nothing is remembered."""
 
 import asyncio
+import itertools
 import json
 import threading
 import time
@@ -10,6 +11,7 @@ from typing import cast
 import pytest
 
 from tests.builders import Json
+from webhook.adapters.kubernetes.claim_documents import VERSIONS
 from webhook.adapters.kubernetes.claims import LiveClaims
 from webhook.adapters.kubernetes.client import ApiServer
 from webhook.adapters.kubernetes.errors import ApiError, Fault
@@ -30,13 +32,20 @@ class Api:
 
     def __init__(self, *, served: bool = True) -> None:
         self.documents: dict[str, Json | ApiError] = {}
+        self.versions: tuple[str, ...] = ()
         if served:
             self.serve("v1", "v1beta1")
         self.asked: list[str] = []
         self.before: Callable[[], object] = lambda: None
 
     def serve(self, *versions: str) -> None:
+        self.versions = versions
         self.documents[GROUP] = {"versions": [{"version": version} for version in versions]}
+
+    def absence(self, path: str) -> ApiError:
+        """What it says of a path that leads to nothing: that the object does not exist, or nothing that is read."""
+        version, _, name = path.removeprefix(f"{GROUP}/").partition("/")
+        return ApiError(Fault.NOT_FOUND, "404", missing=name.rpartition("/")[2] if version in self.versions else "")
 
     def template(self, name: str = "one", namespace: str = "team", **metadata: str) -> None:
         path = f"{ROOT}/namespaces/{namespace}/resourceclaimtemplates/{name}"
@@ -50,7 +59,7 @@ class Api:
         assert timeout > 0
         self.asked.append(request.path)
         self.before()
-        found = self.documents.get(request.path) if request.path in self.documents else ApiError(Fault.NOT_FOUND, "404")
+        found = self.documents.get(request.path) if request.path in self.documents else self.absence(request.path)
         if isinstance(found, ApiError):
             raise found
         return json.dumps(found).encode()
@@ -98,7 +107,7 @@ def test_one_of_another_namespace_is_not_the_pods() -> None:
 def test_one_that_is_not_there_is_nothing_and_is_asked_for_again() -> None:
     api = Api()
     assert fetched(api, ONE, times=2) == {ONE: None}
-    assert api.asked == [f"{ROOT}/namespaces/team/resourceclaimtemplates/one", GROUP] * 2
+    assert api.asked == [f"{ROOT}/namespaces/team/resourceclaimtemplates/one"] * 2
 
 
 def test_what_is_there_is_read_each_time() -> None:
@@ -167,11 +176,70 @@ def test_an_older_cluster_is_read_in_its_own_version_and_after_an_upgrade_in_the
 @pytest.mark.parametrize("fault", [Fault.FORBIDDEN, Fault.SERVER_ERROR, Fault.UNREACHABLE, Fault.GARBAGE])
 def test_a_failure_is_never_taken_for_nothing(path: str, fault: Fault) -> None:
     told: list[str] = []
-    api = Api()
+    api = Api(served=path != GROUP)
     api.documents[path] = ApiError(fault, "why")
     with pytest.raises(ClaimUnavailable, match='ResourceClaimTemplate "one" could not be read: why'):
         fetched(api, ONE, told=told)
     assert told == []
+
+
+class Mixed(Api):
+    """API servers of several versions behind one address: which of them answers is different from request to request."""
+
+    def __init__(self, *versions: tuple[str, ...]) -> None:
+        super().__init__(served=False)
+        self.turns = itertools.cycle(versions)
+        self.objects: set[str] = set()
+
+    def call(self, request: ApiRequest, *, timeout: float) -> bytes:
+        self.serve(*next(self.turns))
+        for name in ("one", "two"):
+            for version in ("v1", "v1beta1"):
+                self.documents.pop(f"{GROUP}/{version}/namespaces/team/resourceclaimtemplates/{name}", None)
+        for version in self.versions:
+            for name in self.objects:
+                path = f"{GROUP}/{version}/namespaces/team/resourceclaimtemplates/{name}"
+                self.documents[path] = {"metadata": {"name": name}, "spec": {"spec": DEVICES}}
+        return super().call(request, timeout=timeout)
+
+
+OLD, NEW, BOTH = ("v1beta1",), ("v1",), ("v1", "v1beta1")
+
+
+@pytest.mark.parametrize(
+    "turns", [(OLD, BOTH), (BOTH, OLD), (OLD, BOTH, BOTH), (BOTH, BOTH, OLD), (OLD, OLD, BOTH), (OLD, BOTH, OLD)]
+)
+def test_while_api_servers_are_upgraded_or_rolled_back_what_exists_is_found(turns: tuple[tuple[str, ...], ...]) -> None:
+    api, told = Mixed(*turns), list[str]()
+    api.objects = {"one"}
+    assert fetched(api, ONE, told=told, times=6) == {ONE: GPUS}
+    api.objects.clear()
+    assert fetched(api, ONE, told=told, times=6) == {ONE: None}
+    assert told == []
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_api_servers_without_any_common_version_are_a_failure_and_no_endless_search(exists: bool) -> None:  # noqa: FBT001
+    api = Mixed(OLD, NEW)
+    api.objects = {"one"} if exists else set()
+    with pytest.raises(ClaimUnavailable, match=r"do not agree on the versions of resource\.k8s\.io; try again"):
+        fetched(api, ONE)
+    assert len(api.asked) == 2 * len(VERSIONS)
+
+
+def test_an_api_that_was_served_and_is_not_any_more_is_a_failure() -> None:
+    """One of several API servers may be older than any that has it; the claims of pods must be judged nevertheless."""
+    api = Api()
+    api.template()
+
+    def stop() -> None:
+        if len(api.asked) == 2:
+            api.documents.clear()
+            api.versions = ()
+
+    api.before = stop
+    with pytest.raises(ClaimUnavailable, match="no version that is read is served any more"):
+        fetched(api, ONE, times=2)
 
 
 def test_an_answer_that_is_another_object_is_none() -> None:

@@ -18,6 +18,7 @@ from tests.application.diagnosis.world import (
     the_result,
     troubled,
     validating,
+    with_fields,
 )
 from webhook.application.diagnosis.documents import Deployment, Metadata
 from webhook.application.diagnosis.facts import Facts, Unread, known
@@ -25,6 +26,7 @@ from webhook.application.diagnosis.ours import mutating_name
 from webhook.application.diagnosis.results import CheckStatus
 from webhook.application.diagnosis.webhooks import WebhookConfiguration
 from webhook.application.workload_kinds import WorkloadKind, table
+from webhook.engine.policy import Policy
 
 PODS = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
 
@@ -250,6 +252,44 @@ def test_the_webhook_of_updates_fails_closed_and_only_with_match_conditions() ->
     assert troubled(unconditional) == {"failure-policies": CheckStatus.FAIL, "match-conditions": CheckStatus.WARN}
     assert "no pod can be updated" in the_result(unconditional, "failure-policies").means
     assert "rules" in troubled(validating(healthy(), "updates", rules=[]))
+
+
+RESERVATIONS = "validate-reservation"
+LIMITED = configured(policies={"two": Policy("two", max_per_pod=2)})
+
+
+def reserving(**fields: Any) -> Facts:
+    """Facts of an installation whose policies have limits, with the webhook for these, which may have other fields."""
+    facts = healthy(configuration=LIMITED)
+    assert isinstance(facts.validating, WebhookConfiguration)
+    (claims,) = (one for one in facts.validating.webhooks or () if one.name == f"{CLAIMS}.gpuwarden.io")
+    rules = rule(apiGroups=["resource.k8s.io"], resources=["resourceclaims/status"], operations=["UPDATE"])
+    made = with_fields(claims, {"name": f"{RESERVATIONS}.gpuwarden.io", "rules": rules, **fields})
+    webhooks = [*(facts.validating.webhooks or ()), made]
+    return dataclasses.replace(facts, validating=msgspec.structs.replace(facts.validating, webhooks=webhooks))
+
+
+def test_limits_need_the_webhook_that_is_asked_when_a_pod_is_given_a_claim() -> None:
+    assert troubled(reserving()) == {}
+    facts = healthy(configuration=LIMITED)
+    assert troubled(facts) == {"webhooks": CheckStatus.WARN}
+    result = the_result(facts, "webhooks")
+    assert "has no webhook validate-reservation.gpuwarden.io" in result.seen
+    assert "exceed the limits" in result.means
+    assert complete([result])
+
+
+def test_that_webhook_does_not_stand_for_the_one_of_claims() -> None:
+    found = the_result(without(reserving(), CLAIMS), "webhooks")
+    assert found.seen == "no webhook of ValidatingWebhookConfiguration gpuwarden calls /validate-claim"
+
+
+def test_that_webhook_is_sent_the_status_of_claims_and_fails_closed_only_with_match_conditions() -> None:
+    assert "do not cover UPDATE of resourceclaims/status" in the_result(reserving(rules=[]), "rules").seen
+    assert troubled(reserving(failurePolicy="Ignore")) == {"failure-policies": CheckStatus.WARN}
+    unconditional = reserving(matchConditions=[])
+    assert troubled(unconditional) == {"failure-policies": CheckStatus.FAIL, "match-conditions": CheckStatus.WARN}
+    assert "no status of a claim (DRA) can be written" in the_result(unconditional, "failure-policies").means
 
 
 def test_advice_that_fails_closed_is_warned_of() -> None:

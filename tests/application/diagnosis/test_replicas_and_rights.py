@@ -115,7 +115,7 @@ def granted() -> set[Right]:
 
 def test_what_is_asked_for_is_what_the_chart_grants() -> None:
     """And that is what the program uses: tests/deploy/test_running.py."""
-    assert set(needed(the("Deployment", Deployment), NAMESPACE)) == granted()
+    assert set(needed(the("Deployment", Deployment), NAMESPACE, limits=False)) == granted()
 
 
 @pytest.mark.parametrize(
@@ -129,13 +129,14 @@ def test_what_is_asked_for_is_what_the_chart_grants() -> None:
     ],
 )
 def test_the_rights_follow_the_command_line(arguments: tuple[str, ...], verbs: set[str]) -> None:
-    assert {right.verb for right in needed(with_arguments(*arguments), NAMESPACE)} == verbs
+    assert {right.verb for right in needed(with_arguments(*arguments), NAMESPACE, limits=False)} == verbs
 
 
 def test_rights_that_are_lacking_fail_and_are_named_once_a_resource() -> None:
     deployment = the("Deployment", Deployment)
     rights = {
-        right: right.verb != "patch" and right.resource != "namespaces" for right in needed(deployment, NAMESPACE)
+        right: right.verb != "patch" and right.resource != "namespaces"
+        for right in needed(deployment, NAMESPACE, limits=False)
     }
     found = results(healthy(rights=rights), "rights")
     assert troubled(healthy(rights=rights)) == {"rights": CheckStatus.FAIL}
@@ -152,7 +153,7 @@ def test_rights_that_are_lacking_fail_and_are_named_once_a_resource() -> None:
 
 def test_a_secret_that_would_stay_after_an_uninstall_is_warned_of() -> None:
     deployment = the("Deployment", Deployment)
-    rights = {right: right.resource != "roles" for right in needed(deployment, NAMESPACE)}
+    rights = {right: right.resource != "roles" for right in needed(deployment, NAMESPACE, limits=False)}
     (result,) = results(healthy(rights=rights), "rights")
     assert (result.status, result.seen.split(" cannot ")[1]) == (
         CheckStatus.WARN,
@@ -165,7 +166,7 @@ def test_a_secret_that_would_stay_after_an_uninstall_is_warned_of() -> None:
 def test_rights_that_only_the_preview_of_a_label_needs_are_warned_of() -> None:
     deployment = the("Deployment", Deployment)
     previewed = {"pods", "deployments", "cronjobs"}
-    rights = {right: right.resource not in previewed for right in needed(deployment, NAMESPACE)}
+    rights = {right: right.resource not in previewed for right in needed(deployment, NAMESPACE, limits=False)}
     (result,) = results(healthy(rights=rights), "rights")
     assert (result.status, result.seen.split(" cannot ")[1]) == (
         CheckStatus.WARN,
@@ -183,16 +184,29 @@ def test_rights_that_only_the_preview_of_a_label_needs_are_warned_of() -> None:
 )
 def test_rights_that_only_what_is_said_of_nodes_needs_are_warned_of(resource: str, seen: str, means: str) -> None:
     deployment = the("Deployment", Deployment)
-    rights = {right: right.resource != resource for right in needed(deployment, NAMESPACE)}
+    rights = {right: right.resource != resource for right in needed(deployment, NAMESPACE, limits=False)}
     (result,) = results(healthy(rights=rights), "rights")
     assert (result.status, result.seen.split(" cannot ")[1]) == (CheckStatus.WARN, seen)
     assert means in result.means
     assert complete([result])
 
 
+def test_pods_are_read_only_where_policies_have_limits() -> None:
+    asked = needed(with_arguments("serve"), NAMESPACE, limits=True)
+    assert {*asked} - {*needed(with_arguments("serve"), NAMESPACE, limits=False)} == {Right("get", "pods")}
+    assert Right("get", "pods") not in needed(with_arguments("serve", "--namespaces=/n.yaml"), NAMESPACE, limits=True)
+    rights = {right: right != Right("get", "pods") for right in asked}
+    (result,) = results(healthy(rights=rights), "rights")
+    assert (result.status, result.seen.split(" cannot ")[1]) == (CheckStatus.FAIL, "get pods")
+    assert "where policies have limits, none of them gets a node" in result.means
+    assert complete([result])
+
+
 def test_admission_policies_are_read_only_where_there_are_some() -> None:
-    assert not [right for right in needed(with_arguments("serve"), NAMESPACE) if "policies" in right.resource]
-    asked = needed(with_arguments("serve", "--watch-in-tree"), NAMESPACE)
+    assert not [
+        right for right in needed(with_arguments("serve"), NAMESPACE, limits=False) if "policies" in right.resource
+    ]
+    asked = needed(with_arguments("serve", "--watch-in-tree"), NAMESPACE, limits=False)
     rights = {right: "policies" not in right.resource for right in asked}
     (result,) = results(healthy(rights=rights), "rights")
     assert (result.status, "list mutatingadmissionpolicies" in result.seen) == (CheckStatus.WARN, True)
@@ -200,5 +214,5 @@ def test_admission_policies_are_read_only_where_there_are_some() -> None:
 
 
 def test_nodes_that_are_not_watched_need_no_rights() -> None:
-    asked = needed(with_arguments("serve", "--no-watch-nodes"), NAMESPACE)
+    asked = needed(with_arguments("serve", "--no-watch-nodes"), NAMESPACE, limits=False)
     assert not {"nodes", "deviceclasses", "resourceslices"} & {right.resource for right in asked}

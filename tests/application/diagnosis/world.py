@@ -83,7 +83,7 @@ def healthy(**changes: Any) -> Facts:
         quotas=[],
         limit_ranges=[],
         nodes=[],
-        rights=dict.fromkeys(needed(deployment, NAMESPACE), True),
+        rights=dict.fromkeys(needed(deployment, NAMESPACE, limits=False), True),
     )
     facts = dataclasses.replace(facts, **changes)
     return facts if "contacts" in changes else dataclasses.replace(facts, contacts=[trusted(a) for a in ADDRESSES])

@@ -77,6 +77,7 @@ _POST = {
         "413": _json("The body is too large", _STATUS),
         "415": _json("Content-Type is not application/json, or Content-Encoding is set", _STATUS),
         "500": _json("A bug of gpuwarden; its log says which", _STATUS),
+        "502": _json("A pod that gets a claim could not be read from the API server", _STATUS),
         "503": _json("Not now; ask again after Retry-After seconds", _STATUS),
     },
 }

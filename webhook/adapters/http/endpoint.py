@@ -9,6 +9,7 @@ import structlog
 
 from ...application.claims import ClaimUnavailable
 from ...application.namespaces import NamespaceNotFound, NamespaceUnavailable
+from ...application.reservations import PodUnavailable
 from ...application.review import Answering, ReviewError
 from . import answers
 from .answers import Answer, Failure
@@ -71,6 +72,9 @@ class AdmissionEndpoint:
                 return Failure(400, error.message, error.field).answer()
             case NamespaceUnavailable() | NamespaceNotFound() | ClaimUnavailable():
                 return Failure(503, str(error)).answer()
+            case PodUnavailable():
+                # Without Retry-After: the scheduler tries again by itself, and its event then says why.
+                return Failure(502, str(error)).answer()
         # The traceback names code, not data: the review may hold secrets and is never logged.
         _log.error("request failed", path=self.path, exc_info=error)
         return answers.INTERNAL_ERROR.answer()

@@ -24,14 +24,14 @@ class _Group(msgspec.Struct):
     versions: list[_Version] | None = None
 
 
-def best_version(body: bytes) -> str | None:
-    """Return the version to read, by the answer to ``SERVED``; ``None`` where none can be read.
+def readable_versions(body: bytes) -> list[str]:
+    """Return the versions that can be read, the best first, by the answer to ``SERVED``.
 
     Raises:
         ApiError: the answer is not that of an API server.
     """
     served = {one.version for one in decode(body, _Group, str(SERVED)).versions or ()}
-    return next((version for version in VERSIONS if version in served), None)
+    return [version for version in VERSIONS if version in served]
 
 
 class _Metadata(ClaimMetadata):

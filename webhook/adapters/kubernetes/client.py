@@ -17,7 +17,7 @@ from email.utils import parsedate_to_datetime
 
 import urllib3
 
-from .documents import message_of
+from .documents import error_of
 from .errors import ApiError, Fault, KubeconfigError, fault_of
 from .request import ApiRequest
 from .transport import CONNECT_TIMEOUT, Login, Stream, read, send
@@ -124,13 +124,14 @@ class ApiServer:
 
     def _refusal(self, response: urllib3.BaseHTTPResponse, request: ApiRequest) -> ApiError:
         until = self._monotonic() + CONNECT_TIMEOUT
-        message = message_of(read(response, request, lambda: self._monotonic() < until))
+        status = error_of(read(response, request, lambda: self._monotonic() < until))
         retry_after = response.headers.get("Retry-After", "")
         return ApiError(
             fault_of(response.status),
-            f"{request}: {response.status} {message}".rstrip()
+            f"{request}: {response.status} {status.message}".rstrip()
             + ("; log in again, or renew the credentials" if response.status == _UNAUTHORIZED else ""),
             retry_after=float(retry_after) if retry_after.isdecimal() else None,  # the API server sends no dates
+            missing=status.missing,
         )
 
     def _renew(self, refused: Login) -> bool:

@@ -59,11 +59,24 @@ class Event(msgspec.Struct):
     object: msgspec.Raw
 
 
+class ErrorDetails(msgspec.Struct):
+    """What an error is about."""
+
+    name: str = ""
+
+
 class ErrorStatus(msgspec.Struct):
     """The API server's explanation of an error."""
 
     code: int = 0
     message: str = ""
+    reason: str = ""
+    details: ErrorDetails | None = None
+
+    @property
+    def missing(self) -> str:
+        """The name of the object that it says does not exist, if it does (``apierrors.NewNotFound``)."""
+        return self.details.name if self.reason == "NotFound" and self.details else ""
 
 
 _LONGEST_EXCERPT = 80
@@ -94,12 +107,13 @@ def decode(body: bytes | msgspec.Raw, kind: type[T], what: str) -> T:
     return found
 
 
-def message_of(body: bytes) -> str:
-    """Find the sentence in an error's body: the Status' message, or the beginning of whatever else it is."""
+def error_of(body: bytes) -> ErrorStatus:
+    """Read an error's body; of anything but a Status, the message is its beginning."""
     try:
-        return str(_decoder(ErrorStatus).decode(body).message)
+        found: ErrorStatus = _decoder(ErrorStatus).decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return body[:_LONGEST_EXCERPT].decode(errors="replace").strip()
+        return ErrorStatus(message=body[:_LONGEST_EXCERPT].decode(errors="replace").strip())
+    return found
 
 
 def _excerpt(body: bytes) -> str:

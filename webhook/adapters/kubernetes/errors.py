@@ -50,13 +50,16 @@ class ApiError(Exception):
     Attributes:
         detail: a sentence for a person: the request, and what came back.
         retry_after: seconds the server asked us to wait, if it did.
+        missing: the name of the object that a 404 says does not exist; empty where it is about something else, such as a
+            path that the server does not have.
     """
 
-    def __init__(self, fault: Fault, detail: str, *, retry_after: float | None = None) -> None:
+    def __init__(self, fault: Fault, detail: str, *, retry_after: float | None = None, missing: str = "") -> None:
         super().__init__(detail)
         self.fault = fault
         self.detail = detail
         self.retry_after = retry_after
+        self.missing = missing
 
 
 class KubeconfigError(Exception):

@@ -116,7 +116,7 @@ class ClusterReader:
         """
         found = FoundClaims({}, [])
         try:
-            version = claim_documents.best_version(self._api.call(claim_documents.SERVED))
+            version = next(iter(claim_documents.readable_versions(self._api.call(claim_documents.SERVED))), None)
             for kind, plural in PLURALS.items() if version else ():
                 item = claim_documents.ITEMS[kind]
                 page: type[Page[claim_documents.Item]] = Page[item]  # type: ignore[valid-type]

@@ -32,6 +32,7 @@ PATHS: Mapping[str, str] = MappingProxyType(
         "advise-operators.gpuwarden.io": ADVISE,
         "validate-namespace.gpuwarden.io": VALIDATE_NAMESPACE,
         "validate-claim.gpuwarden.io": VALIDATE_CLAIM,
+        "validate-reservation.gpuwarden.io": VALIDATE_CLAIM,
     }
 )
 """The path of each webhook by its name. The chart renders the same where it renders paths (tests/deploy)."""

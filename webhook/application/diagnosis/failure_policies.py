@@ -16,6 +16,10 @@ _UPDATES = (
     f"{_WHILE} a pod with scheduling gates can be moved to GPUs that its namespace's policy denies",
     f"{_WHILE} no pod can be updated: finalizers stay, and so do deleted pods",
 )
+_RESERVATIONS = (
+    f"{_WHILE} the claims (DRA) of a pod that waits can be replaced by ones that exceed its namespace's limits together",
+    f"{_WHILE} no status of a claim (DRA) can be written: no pod with claims starts, and claims of deleted pods stay reserved",
+)
 _CLOSED = {
     VALIDATE_NAMESPACE: (
         f"{_WHILE} labels that name no policy are accepted",
@@ -52,8 +56,8 @@ def _wrong_policies(webhooks: list[Ours], configuration: Configuration) -> Itera
                 )
         elif one.is_guard:
             continue
-        elif one.is_of_updates:
-            yield from _wrong_where_closed(one, seen, *_UPDATES)
+        elif one.is_of_updates or one.is_of_reservations:
+            yield from _wrong_where_closed(one, seen, *(_UPDATES if one.is_of_updates else _RESERVATIONS))
         elif one.kind == MUTATING or one.path not in {VALIDATE, *_CLOSED}:
             if one.closed:
                 means = "while no replica answers, this denies requests, which only the validating webhook for pods should do"

@@ -19,6 +19,8 @@ RESTORE = "restore.gpuwarden.io"
 """The webhook that calls the mutating path where a manifest is applied again to a pod that was rewritten."""
 OPERATORS = "advise-operators.gpuwarden.io"
 """The webhook that calls the advising path for objects of operators' kinds. It may be switched off."""
+RESERVATIONS = "validate-reservation.gpuwarden.io"
+"""The webhook that is asked when a claim (DRA) is given to a pod. It is there where policies have limits."""
 _HTTPS = 443
 
 
@@ -62,6 +64,11 @@ class Ours(NamedTuple):
     def is_of_operators(self) -> bool:
         """Whether it is asked about objects of operators' kinds."""
         return self.webhook.name == OPERATORS
+
+    @property
+    def is_of_reservations(self) -> bool:
+        """Whether it is asked only when a claim is given to a pod."""
+        return self.webhook.name == RESERVATIONS
 
     @property
     def closed(self) -> bool:

@@ -17,6 +17,7 @@ from ..workloads import ADVISED_OPERATORS
 from .facts import Facts, known
 from .ours import (
     MUTATING,
+    RESERVATIONS,
     VALIDATING,
     Ours,
     configurations,
@@ -42,6 +43,10 @@ _TOLD: dict[str, tuple[list[tuple[str, str]], str]] = {
         "a claim (DRA) of a pod that waits can be replaced by one for GPUs that the policy of its namespace denies",
     ),
 }
+_RESERVED = [(GROUP, "resourceclaims/status")]
+_UNLIMITED = (
+    "the claims (DRA) of a pod that waits can be replaced by ones that exceed the limits of its policy together"
+)
 _PATHS = {*_EXPECTED, *_TOLD}
 _REINSTALL = "reinstall (helm upgrade, or kubectl apply -f deploy/gpuwarden.yaml)"
 _SLOW = 10  # seconds; several webhooks that take so long exceed the 34 s that a request may take
@@ -77,9 +82,16 @@ def _absent(facts: Facts) -> Iterator[CheckOutcome]:
     there = next(one for this, one in configurations(facts) if this == VALIDATING) is not None
     for path, (_, means) in _TOLD.items():
         if there and not any(
-            one.path == path and one.kind == VALIDATING and not one.is_of_operators for one in webhooks
+            one.path == path and one.kind == VALIDATING and not (one.is_of_operators or one.is_of_reservations)
+            for one in webhooks
         ):
             yield warn(f"no webhook of {VALIDATING} {facts.name} calls {path}", means, _REINSTALL)
+    if there and _has_limits(facts) and not any(one.is_of_reservations for one in webhooks):
+        yield warn(
+            f"{VALIDATING} {facts.name} has no webhook {RESERVATIONS}, and the configuration has policies with limits",
+            _UNLIMITED,
+            "set config.policies in the chart's values and run helm upgrade, so that the chart knows the limits too",
+        )
     for one in webhooks:
         if one.path not in _PATHS or _EXPECTED.get(one.path, VALIDATING) != one.kind:
             yield fail(
@@ -87,6 +99,11 @@ def _absent(facts: Facts) -> Iterator[CheckOutcome]:
                 "gpuwarden does not serve that path to this kind of webhook: the calls fail",
                 _REINSTALL,
             )
+
+
+def _has_limits(facts: Facts) -> bool:
+    """Whether the configuration has policies with limits, as far as it is known."""
+    return isinstance(facts.configuration, Configuration) and facts.configuration.policies.has_limits
 
 
 def rules(facts: Facts) -> list[CheckOutcome]:
@@ -112,7 +129,8 @@ def _wrong_rules(facts: Facts) -> Iterator[CheckOutcome]:
         if one.is_of_operators:
             yield from _operators_not_sent(facts, one)
         elif one.path in _TOLD and (lacking := _not_covered(one)):
-            yield warn(f"the rules of {one} do not cover {', '.join(lacking)}", _TOLD[one.path][1], _REINSTALL)
+            means = _UNLIMITED if one.is_of_reservations else _TOLD[one.path][1]
+            yield warn(f"the rules of {one} do not cover {', '.join(lacking)}", means, _REINSTALL)
         if one.kind == MUTATING and not one.is_restore and webhook.covers("UPDATE", "pods"):
             yield fail(
                 f"the rules of {one} cover UPDATE of pods",
@@ -158,9 +176,10 @@ def _operators_not_sent(facts: Facts, one: Ours) -> Iterator[CheckOutcome]:
 
 def _not_covered(one: Ours) -> list[str]:
     """Warn of requests that a webhook which only reports should get, and does not: creations, or changes."""
+    sent = _RESERVED if one.is_of_reservations else _TOLD[one.path][0]
     return [
         f"{operation} of {resource}"
-        for group, resource in _TOLD[one.path][0]
+        for group, resource in sent
         for operation in (("UPDATE",) if "/" in resource else ("CREATE", "UPDATE"))
         if not one.webhook.covers(operation, resource, group)
     ]

@@ -10,6 +10,7 @@ from .results import CheckOutcome, fail, ok, warn
 _REGISTRATION, _RBAC = "admissionregistration.k8s.io", "rbac.authorization.k8s.io"
 # What a change of a namespace's label makes it look at, as API group and plural (webhook/adapters/kubernetes/preview.py).
 _PREVIEWED = (("", "limitranges"), ("", "resourcequotas"), *((kind.group, kind.plural) for kind in PREVIEWED))
+_HOLDERS = Right("get", "pods")
 _NODES = (Right("list", "nodes"), Right("watch", "nodes"))
 _CLASSES = (Right("list", "deviceclasses", GROUP), Right("list", "resourceslices", GROUP))
 _IN_TREE = tuple(Right("list", plural, _REGISTRATION) for plural in KINDS.values())
@@ -21,15 +22,17 @@ def account(deployment: Deployment, namespace: str) -> str:
     return f"system:serviceaccount:{namespace}:{deployment.spec.template.spec.service_account_name}"
 
 
-def needed(deployment: Deployment, namespace: str) -> list[Right]:
+def needed(deployment: Deployment, namespace: str, *, limits: bool) -> list[Right]:
     """Return the rights that ``gpuwarden serve`` needs with the Deployment's command line.
 
-    A test compares it with what the chart grants, and another one that with the requests that are made.
+    ``limits``: whether policies limit the number of GPUs. A test compares the result with what the chart grants, and another one
+    that with the requests that are made.
     """
     rights: list[Right] = []
     if deployment.option("--namespaces") is None:
         rights += [Right(verb, "namespaces") for verb in ("get", "list", "watch")]
         rights += [Right("get", plural, GROUP) for plural in PLURALS.values()]
+        rights += (_HOLDERS,) if limits else ()
         rights += [Right("list", resource, group) for group, resource in _PREVIEWED]
         rights += _IN_TREE if deployment.option("--watch-in-tree") is not None else ()
         rights += (*_NODES, *_CLASSES) if deployment.option("--no-watch-nodes") is None else ()
@@ -77,7 +80,10 @@ def granted(facts: Facts) -> list[CheckOutcome]:
         for resource, effect in _EFFECTS.items()
         if (of_resource := [right for right in lacking if right.resource == resource])
     ]
-    previewed = [right for right in lacking if (right.group, right.resource) in _PREVIEWED]
+    if _HOLDERS in lacking:
+        effect = "gpuwarden can't read pods that are given claims (DRA): where policies have limits, none of them gets a node"
+        found.append(fail(*_told(user, [_HOLDERS], effect)))
+    previewed = [right for right in lacking if right.verb == "list" and (right.group, right.resource) in _PREVIEWED]
     if previewed:
         effect = "changing a namespace label gives no warning about its effect on workloads; everything else works"
         found.append(warn(*_told(user, previewed, effect)))

@@ -47,8 +47,25 @@ def findings(
     judged = [(claimed, None if policy.permits_any else not_permitted(claimed, policy)) for claimed in claims.gpus]
     yield from (finding for _, finding in judged if finding)
     permitted = [claimed for claimed, finding in judged if not finding]
-    yield from _per_container(spec, permitted, policy)
-    yield from _per_pod(spec, permitted, gpu_containers, policy)
+    yield from _limits(spec, permitted, gpu_containers, policy)
+
+
+def of_holder(
+    spec: PodSpec, claims: Claims, gpu_containers: Sequence[GpuContainer], policy: Policy
+) -> Iterator[Finding]:
+    """Return what the rules find in a pod that is given a claim: it may have other claims than when it was created.
+
+    What single claims are for was judged when they were created (``rules.claim_objects``). Here it is what they are together.
+    """
+    yield from _mixed(claims.gpus, gpu_containers)
+    yield from _limits(spec, claims.gpus, gpu_containers, policy)
+
+
+def _limits(
+    spec: PodSpec, gpus: Sequence[Claimed], gpu_containers: Sequence[GpuContainer], policy: Policy
+) -> Iterator[Finding]:
+    yield from _per_container(spec, gpus, policy)
+    yield from _per_pod(spec, gpus, gpu_containers, policy)
 
 
 def _mixed(gpus: Sequence[Claimed], gpu_containers: Sequence[GpuContainer]) -> Iterator[Finding]:

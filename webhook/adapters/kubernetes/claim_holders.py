@@ -1,0 +1,102 @@
+"""The pods that a ResourceClaim (DRA) is given to, with all their claims, read from the API server when that is judged."""
+
+import asyncio
+import itertools
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from ...application.reservations import ClaimHolder, PodReference, PodUnavailable
+from ...application.review_limits import MOST_CLAIMS
+from ...engine.claims import references
+from ...engine.pods import Pod
+from ...engine.reservations import Holder, not_made_yet, with_its_claims
+from .claim_reader import NAME, ClaimReader, NotServedError
+from .documents import decode
+from .errors import ApiError, Fault
+from .live_reads import LiveReads
+from .request import ApiRequest, object_path
+
+if TYPE_CHECKING:
+    from .client import ApiServer
+
+FETCH_TIMEOUT = 1.0  # seconds for a pod and its claims
+
+
+class _Key(msgspec.Struct, frozen=True):
+    """A read. Each has a number of its own: one that began earlier may have seen a claim that was replaced since."""
+
+    number: int
+    namespace: str
+    pod: PodReference
+
+
+class LiveClaimHolders:
+    """Reads pods and their claims.
+
+    Args:
+        timeout: seconds for a pod and its claims.
+    """
+
+    def __init__(
+        self, api: "ApiServer", *, timeout: float = FETCH_TIMEOUT, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._api = api
+        self._claims = ClaimReader(api)
+        self._timeout = timeout
+        self._monotonic = monotonic
+        self._numbers = itertools.count()
+        self._reads: LiveReads[_Key, ClaimHolder | None] = LiveReads(
+            self._get, lambda key, reason: PodUnavailable(key.pod, reason), timeout=timeout
+        )
+
+    async def fetch(self, namespace: str, pods: Sequence[PodReference]) -> dict[PodReference, ClaimHolder | None]:
+        """Read pods; see ``PodSource``."""
+        keys = [_Key(next(self._numbers), namespace, one) for one in pods]
+        found = await asyncio.gather(*(self._reads.read(key) for key in keys), return_exceptions=True)
+        for one in found:
+            if isinstance(one, BaseException):
+                raise one
+        return dict(zip(pods, (one for one in found if not isinstance(one, BaseException)), strict=True))
+
+    def close(self) -> None:
+        """Start no more reads."""
+        self._reads.close()
+
+    def _get(self, key: _Key) -> ClaimHolder | None:
+        until = self._monotonic() + self._timeout
+        holder = self._pod(key, until)
+        if holder is None:
+            return None
+        if lacking := not_made_yet(holder):
+            raise ApiError(Fault.REFUSED, f"{', '.join(lacking)} of spec.resourceClaims: the claim is not made yet")
+        spec = with_its_claims(holder)
+        named = references(spec)
+        if len(named) > MOST_CLAIMS:
+            raise ApiError(Fault.REFUSED, f"it has {len(named)} claims; more than {MOST_CLAIMS} are not judged")
+        try:
+            claims = {one: self._claims.get(key.namespace, one, timeout=self._left(until)) for one in named}
+        except NotServedError as error:
+            raise ApiError(Fault.NOT_FOUND, "the API server does not serve claims") from error
+        return ClaimHolder(Pod(holder.metadata, spec), claims)
+
+    def _pod(self, key: _Key, until: float) -> Holder | None:
+        """The pod; ``None`` where there is none of that name and uid."""
+        if not NAME.fullmatch(key.pod.name):
+            return None  # nor can there be
+        request = ApiRequest("GET", object_path("", "v1", "pods", key.namespace, key.pod.name))
+        try:
+            holder = decode(self._api.call(request, timeout=self._left(until)), Holder, str(request))
+        except ApiError as error:
+            if error.missing == key.pod.name:
+                return None
+            raise
+        return holder if holder.metadata and holder.metadata.uid == key.pod.uid else None
+
+    def _left(self, until: float) -> float:
+        left = until - self._monotonic()
+        if left <= 0:
+            raise ApiError(Fault.SILENT, f"the API server did not answer within {self._timeout:g} s")
+        return left

@@ -1,0 +1,93 @@
+"""Reads one claim or template (DRA) from the API server, in the best version that it serves now."""
+
+import re
+from typing import TYPE_CHECKING
+
+from ...application.claims import GROUP, PLURALS
+from ...engine.claim_objects import Claim, claim
+from ...engine.claims import Reference
+from .claim_documents import ITEMS, SERVED, VERSIONS, Item, readable_versions
+from .documents import decode
+from .errors import ApiError, Fault
+from .request import ApiRequest, object_path
+
+if TYPE_CHECKING:
+    from .client import ApiServer
+
+NAME = re.compile(
+    r"(?=.{1,253}\Z)[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*"
+)  # RFC 1123 subdomain
+
+
+class NotServedError(Exception):
+    """The cluster has no API of claims in a version that is read."""
+
+
+class ClaimReader:
+    """Reads claims and templates. Safe to use from several threads.
+
+    While API servers are upgraded or rolled back, each serves the versions of its own. So a 404 means that an object does not
+    exist only where it says so; any other one means that this server does not have the version, and another one is tried.
+    """
+
+    def __init__(self, api: "ApiServer") -> None:
+        self._api = api
+        self._version = VERSIONS[0]
+        self._was_served = False
+
+    def get(self, namespace: str, reference: Reference, *, timeout: float) -> Claim | None:
+        """Read what a reference leads to.
+
+        Args:
+            namespace: where it is.
+            reference: the claim or template.
+            timeout: seconds for each request.
+
+        Returns:
+            What is kept of it; ``None`` where there is no such object, or it can't be read.
+
+        Raises:
+            ApiError: it could not be read, or the API servers do not agree on the versions that they serve.
+            NotServedError: none of the versions is served, and none ever was.
+        """
+        if not NAME.fullmatch(reference.name):
+            return None  # nor can there be
+        version, tried = self._version, set[str]()
+        for _ in VERSIONS:
+            request = ApiRequest("GET", object_path(GROUP, version, PLURALS[reference.kind], namespace, reference.name))
+            try:
+                body = self._api.call(request, timeout=timeout)
+            except ApiError as error:
+                if error.fault is not Fault.NOT_FOUND:
+                    raise
+                if error.missing != reference.name:
+                    tried.add(version)
+                    version = self._other(tried, timeout)
+                    continue
+                body = None
+            self._version, self._was_served = version, True
+            return None if body is None else _claim_in(body, reference, request)
+        raise ApiError(
+            Fault.NOT_FOUND, f"{reference}: the API servers do not agree on the versions of {GROUP}; try again"
+        )
+
+    def _other(self, tried: set[str], timeout: float) -> str:
+        """The best version that is served, or one that was not tried yet: another server may have answered."""
+        try:
+            served = readable_versions(self._api.call(SERVED, timeout=timeout))
+        except ApiError as error:
+            if error.fault is not Fault.NOT_FOUND:
+                raise
+            served = []
+        if served:
+            return next((version for version in served if version not in tried), served[0])
+        if self._was_served:
+            raise ApiError(Fault.NOT_FOUND, f"{SERVED}: no version that is read is served any more")
+        raise NotServedError
+
+
+def _claim_in(body: bytes, reference: Reference, request: ApiRequest) -> Claim | None:
+    item: Item = decode(body, ITEMS[reference.kind], str(reference))
+    if item.metadata.name != reference.name:
+        raise ApiError(Fault.GARBAGE, f'{request} gave "{item.metadata.name}"')
+    return claim(item.claimed)

@@ -1,0 +1,184 @@
+"""Admission of reservations (DRA): the status of a ResourceClaim gives it to a pod, where the policy of the namespace has limits.
+
+Claims that are replaced while their pod waits are judged one by one when they are created. Here the limits hold for all claims
+that the pod has by then. Whoever gives a pod its last claim finds all others in their final state: a claim that is reserved has
+a finalizer, and its spec can't change. Where two are given at once, each review was sent before its write and reads the other
+claim after that, so one of both reads finds what the other write is about.
+"""
+
+import msgspec
+
+from ..engine import requests
+from ..engine.claim_objects import Claim, ClaimObject, claim
+from ..engine.claims import CLAIM, Reference, of_object, references
+from ..engine.claims import read as read_claims
+from ..engine.decision import Decision
+from ..engine.device_classes import DeviceClasses
+from ..engine.findings import Finding
+from ..engine.labels import NamespaceLabels
+from ..engine.pods import PodResourceClaim
+from ..engine.policy import Policy
+from ..engine.rules import claims as rules
+from ..engine.text import Name
+from . import response_messages, review
+from .claims import GROUP, OF_RESOURCES
+from .configuration import Configuration, Mode
+from .lookups import Labels, Wanted
+from .recorder import Judged, Recorded, Recorder
+from .reservations import ClaimHolder, ClaimHolders, PodReference, PodUnavailable
+from .review import AdmissionRequest, ReviewError
+from .review_limits import MOST_HOLDERS
+
+_NOT_JUDGED = {"not-judged": "status.reservedFor"}
+
+
+class _Consumer(msgspec.Struct, rename="camel"):
+    """An entry of ``status.reservedFor``: a pod, or an object of another group."""
+
+    api_group: Name = ""
+    resource: Name = ""
+    name: Name = ""
+    uid: Name = ""
+
+    @property
+    def is_pod(self) -> bool:
+        return not self.api_group and self.resource == "pods"
+
+
+class _Status(msgspec.Struct, rename="camel"):
+    reserved_for: list[_Consumer] | None = None
+
+
+class _Metadata(msgspec.Struct):
+    annotations: dict[str, str] | None = None
+
+
+class _Claim(ClaimObject):
+    """A ResourceClaim."""
+
+    metadata: _Metadata = msgspec.field(default_factory=_Metadata)
+    status: _Status | None = None
+
+    @property
+    def consumers(self) -> list[_Consumer]:
+        """Whoever the claim is reserved for."""
+        return (self.status and self.status.reserved_for) or []
+
+
+_DECODER = msgspec.json.Decoder(_Claim)
+
+
+class Reservation(msgspec.Struct, gc=False):
+    """A claim for GPUs that is given to consumers that did not have it, by their places in ``status.reservedFor``."""
+
+    request: AdmissionRequest
+    claim: Claim
+    of_resources: bool
+    """Whether it is the claim of a pod's extended resources, which count by what the containers request."""
+    consumers: dict[int, _Consumer]
+    configuration: Configuration
+    classes: DeviceClasses
+
+    @property
+    def pods(self) -> dict[int, PodReference]:
+        """The pods among them."""
+        return {place: PodReference(one.name, one.uid) for place, one in self.consumers.items() if one.is_pod}
+
+    def answer(
+        self, labels: Labels, holders: ClaimHolders | PodUnavailable | None, recorder: Recorder
+    ) -> bytes | Wanted:
+        """The answer, or the pods that it needs.
+
+        Raises:
+            NamespaceUnavailable, NamespaceNotFound: there are no labels.
+            PodUnavailable: a pod can't be judged.
+            ReviewError: a pod does not exist.
+        """
+        if not isinstance(labels, NamespaceLabels):
+            raise labels
+        policy = self.configuration.policies.select(labels).enforce
+        pods = self.pods
+        if not policy.has_limits:
+            return review.allowed(self.request)
+        if pods and holders is None:
+            return Wanted(self.request.namespace, pods=tuple(pods.values()))
+        if isinstance(holders, PodUnavailable):
+            raise holders
+        return self._judge(policy, holders or {}, recorder)
+
+    def _judge(self, policy: Policy, holders: ClaimHolders, recorder: Recorder) -> bytes:
+        pods = self.pods
+        known = {place: one for place, one in pods.items() if one in holders}
+        found = tuple(
+            finding for place, one in known.items() for finding in self._findings(place, one, holders[one], policy)
+        )
+        annotations = {} if len(known) == len(self.consumers) else dict(_NOT_JUDGED)
+        if not known:
+            return review.allowed(self.request, annotations=annotations)
+        decision, acts = Decision((), found), self.configuration.mode is Mode.ENFORCE
+        made = Judged.of("validate-claim", "enforce", policy, decision, operation="UPDATE", spec=None, acted=acts)
+        recorder.decided(Recorded(made, self.request))
+        if decision.denials:
+            response_messages.annotate(annotations, "enforce", policy, decision)
+            if acts:
+                return review.denied(self.request, decision.denials, annotations)
+            annotations["mode"] = Mode.AUDIT.value
+        return review.allowed(self.request, annotations=annotations)
+
+    def _findings(self, place: int, pod: PodReference, holder: ClaimHolder | None, policy: Policy) -> list[Finding]:
+        """What denies the claim to one pod."""
+        field = f"status.reservedFor[{place}]"
+        if holder is None:
+            raise ReviewError(f"request.object.{field}", f'names {pod} with uid "{pod.uid}", which does not exist')
+        spec, exemptions = holder.pod.spec, self.configuration.exemptions
+        if spec is None or exemptions.of_pod(holder.pod):
+            return []
+        containers = requests.read(spec, self.configuration.names)
+        # What is written is this claim, whatever was read under its name meanwhile. It counts even if the pod does not name it.
+        reference = Reference(CLAIM, self.request.name)
+        if reference not in references(spec) and not self.of_resources:
+            unnamed = PodResourceClaim(self.request.name, self.request.name)
+            spec = msgspec.structs.replace(spec, resource_claims=[*(spec.resource_claims or ()), unnamed])
+        resolved = {**holder.claims, reference: self.claim}
+        claims = read_claims(spec, containers, resolved, self.classes)
+        return [
+            msgspec.structs.replace(one, path=field, reason=f"{pod}: {one.reason.removeprefix('pod: ')}")
+            for one in rules.of_holder(spec, claims, containers, policy)
+        ]
+
+
+def read(request: AdmissionRequest, configuration: Configuration, classes: DeviceClasses) -> Reservation | bytes:
+    """Return the reservation that a write of a claim's status makes, or the answer where there is none to judge.
+
+    Whoever writes it, the scheduler as a rule, did not create the pod: users are not exempt here.
+
+    Raises:
+        ReviewError: it can't be read, or is for too many pods.
+    """
+    kind = request.kind
+    if kind is None or (kind.group, kind.kind) != (GROUP, CLAIM):
+        got = f"{kind.group}/{kind.kind}" if kind else ""
+        raise ReviewError("request.kind", f'must be a ResourceClaim of {GROUP}, not "{got}"')
+    if exempt := configuration.exemptions.of_request(request.namespace, ""):
+        return review.allowed(request, annotations={"exempt": exempt})
+    if not request.has_object:
+        raise ReviewError("request.object", "is missing; an UPDATE carries the object")
+    new = review.decode_json(_DECODER, request.object, "request.object")
+    had: set[str] = set()
+    if request.has_old_object:
+        had = {one.uid for one in review.decode_json(_DECODER, request.old_object, "request.oldObject").consumers}
+    added = {place: one for place, one in enumerate(new.consumers) if one.uid not in had}
+    if not added:
+        return review.allowed(request)
+    if len(added) > MOST_HOLDERS:
+        raise ReviewError(
+            "request.object.status.reservedFor",
+            f"gives the claim to {len(added)} consumers at once; more than {MOST_HOLDERS} are not judged",
+        )
+    kept = claim(new.claimed)
+    if kept is None:
+        raise ReviewError("request.object.spec", f"is not of {GROUP}/v1alpha3 to v1; other versions can't be judged")
+    if not of_object(Reference(CLAIM, request.name), kept, classes, shared=False):
+        return review.allowed(request)
+    of_resources = OF_RESOURCES in (new.metadata.annotations or ())
+    return Reservation(request, kept, of_resources, added, configuration, classes)
