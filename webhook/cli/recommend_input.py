@@ -146,7 +146,7 @@ def from_cluster(  # noqa: PLR0913, PLR0917 - which cluster, how Prometheus is r
         shapes = {node.name: node.shape for node in objects.gpu_nodes(others)} if objects else {}
         labels = reader.namespaces(wanted.namespaces)
         trusted = [name for text in wanted.trusted if "=" in text for name in _labelled(lister, text)]
-        workloads = GpuWorkloads(lister, reader, configuration.plugin, shapes)
+        workloads = GpuWorkloads(api, lister, reader, configuration, shapes)
         found = workloads.read(wanted.namespaces)
     except NoClusterError as error:
         raise usage_error(f"{error}, or read a saved file with --usage") from error
@@ -162,7 +162,10 @@ def from_cluster(  # noqa: PLR0913, PLR0917 - which cluster, how Prometheus is r
         usage = gatherer.usage(wanted.namespaces)
         live = {(one.namespace, pod.name) for one in found for pod in one.pods}
         gone = {(one.namespace, one.pod) for one in usage.series} - live
-        usage.owners = _owners(server, gone, usage, with_labels(wanted.labels))
+        recorded = _owners(server, gone, usage, with_labels(wanted.labels))
+        usage.owners = {
+            pod: workloads.tops.get((pod.partition("/")[0], *owner), owner) for pod, owner in recorded.items()
+        }
         usage.queries = server.requests
     except QueryError as error:
         raise usage_error(f"usage can't be read: {error.detail}") from error

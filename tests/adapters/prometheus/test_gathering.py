@@ -30,6 +30,7 @@ class Fake:
         self.queries: list[str] = []
         self.selectors: list[str] = []
         self.numbers: dict[str, float] = {}
+        self.hours: dict[str, tuple[float, ...]] = {}
         self.by_instance: dict[str, dict[str, float]] = {}
 
     def series(self, selectors: Sequence[str], start: float, end: float) -> list[dict[str, str]]:
@@ -48,6 +49,12 @@ class Fake:
                 Sample({"UUID": uuid, "GPU_I_ID": number, STAT: stat}, (at, str(value)))
                 for uuid, number in devices
                 for stat, value in self.sharing.get(metric, {"pods": 1}).items()
+            ]
+        if expression.startswith("label_replace(min by (UUID, GPU_I_ID"):
+            return [
+                Sample({**one, STAT: stat}, (at, str(value)))
+                for one in found
+                for stat, value in zip(("first", "last"), self.hours.get(one["exported_pod"], (10, 20)), strict=False)
             ]
         usual = MEMORY if metric == USED else COMPUTE
         stats = {
@@ -183,8 +190,34 @@ def test_devices_of_one_pod_are_not_asked_about_unless_other_namespaces_are_unse
     alone = Fake({SM: [labels()]})
     gathered(alone)
     assert not any("count by" in query for query in alone.queries)
-    gathered(alone, "a")
-    assert any("count by" in query for query in alone.queries)
+    others = Fake({SM: [labels()]})
+    others.having[SM] = [labels(), labels("q", exported_namespace="b")]
+    gathered(others, "a")
+    assert any("count by" in query for query in others.queries)
+
+
+@pytest.mark.parametrize(
+    ("p", "q", "asked"),
+    [
+        ((10, 20), (20, 30), False),
+        ((10, 20), (30, 40), False),
+        ((10, 21), (20, 30), True),
+        ((10, 40), (20, 30), True),
+        # Both were there within an hour: at once, or one after the other.
+        ((10, 20), (20, 20), True),
+        ((10, 10), (10, 20), True),
+        ((10, 10), (10, 10), True),
+        # It came and went between two full hours.
+        ((10, 20), (), True),
+    ],
+)
+def test_pods_that_follow_one_another_are_not_looked_at_closely(
+    p: tuple[float, ...], q: tuple[float, ...], asked: bool
+) -> None:
+    server = Fake({SM: [labels("p"), labels("q")]}, {SM: {"pods": 2, "together": 9, "apart": 0}})
+    server.hours = {"p": p, "q": q}
+    assert {one.pods for one in gathered(server)} == {2 if asked else 1}
+    assert any("count by" in query for query in server.queries) is asked
 
 
 @pytest.mark.parametrize(

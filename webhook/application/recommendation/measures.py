@@ -109,10 +109,11 @@ def _expected(workload: Workload, series: Sequence[Series], usage: Usage) -> int
         usual = interval.get(name) or min(interval.values(), default=0)
         expected += workload.gpus * seconds / usual if usual else 0
     for one in series:
-        # A StatefulSet's pod that was created again has the name of the one before it.
-        if one.pod not in started or one.last <= started[one.pod]:
+        # A StatefulSet's pod that was created again has the name of the one before it, and often its series.
+        last = min(one.last, started.get(one.pod, one.last))
+        if one.pod not in started or 0 < one.first < last:
             # One so short that no look of a subquery met it has what it has.
-            span = (one.last - one.first) / one.interval if one.interval and one.first else 0
+            span = (last - one.first) / one.interval if one.interval and one.first else 0
             expected += max(span, 1) if span else one.points
     return round(expected)
 

@@ -216,7 +216,8 @@ def _of_several(case: Case) -> WorkloadVerdict | None:
 def _together(case: Case) -> WorkloadVerdict | None:
     workload = case.workload
     parallel = next((one.parallel for one in workload.programs if one.parallel), "")
-    why = works_together(workload.kind, len(workload.pods)) or parallel
+    kinds = (*workload.between, workload.kind)
+    why = next(filter(None, (works_together(kind, len(workload.pods)) for kind in kinds)), parallel)
     return (
         WorkloadVerdict(VerdictKind.EXCLUSIVE, case.whole, 1, (f"{why}; such GPUs are never shared or sliced",))
         if why
