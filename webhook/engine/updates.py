@@ -74,7 +74,7 @@ def _device_annotations(pod: Pod) -> dict[str, str]:
 def _unchanged(before: Pod, after: Pod) -> Pod:
     """The pod as it is, without the annotations that the update changes.
 
-    How much memory it needs is what the update says: a slice was selected by it when the pod was created, and nothing reads it now.
+    How much memory it needs is what the update says: that selected a slice when the pod was created, and nothing reads it now.
     """
     if before.metadata is None:
         return before

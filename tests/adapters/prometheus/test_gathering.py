@@ -212,7 +212,7 @@ def test_devices_of_one_pod_are_not_asked_about_unless_other_namespaces_are_unse
     ],
 )
 def test_pods_that_follow_one_another_are_not_looked_at_closely(
-    p: tuple[float, ...], q: tuple[float, ...], asked: bool
+    p: tuple[float, ...], q: tuple[float, ...], *, asked: bool
 ) -> None:
     server = Fake({SM: [labels("p"), labels("q")]}, {SM: {"pods": 2, "together": 9, "apart": 0}})
     server.hours = {"p": p, "q": q}

@@ -103,6 +103,10 @@ def test_the_smallest_slice_that_fits(given: dict[str, Any], form: str, why: str
             "the 4 pods of a PyTorchJob work together",
         ),
         (
+            {"kind": "AppWrapper", "between": ("PyTorchJob",), "pods": [LivePod(str(n), 1) for n in range(4)]},
+            "the 4 pods of a PyTorchJob work together",
+        ),
+        (
             {"gpus": 2, "used": {"used": 2}, "trusted": True},
             "all 2 GPUs of a pod are used; several GPUs are never shared",
         ),
