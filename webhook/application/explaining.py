@@ -110,11 +110,7 @@ def explained(name: str, configuration: Configuration) -> Explanation:
         return _rule(name)
     known = [*configuration.policies.configured, *EXAMPLES, *_KINDS, *RULE_TEXTS]
     close = alike(name, known)
-    fix = (
-        f'did you mean "{close}"?'
-        if close
-        else "use a form such as mps, a policy of the configuration, or a rule id"
-    )
+    fix = f'did you mean "{close}"?' if close else "use a form such as mps, a policy of the configuration, or a rule id"
     raise UnknownNameError(f'"{name}" is not a form, a policy or a rule; {fix}')
 
 

@@ -16,14 +16,12 @@ from ..adapters import usage_file
 from ..adapters.file_errors import why
 from ..adapters.kubernetes import fleets
 from ..adapters.kubernetes.backoff import Backoff
-from ..adapters.kubernetes.connect import connect
-from ..adapters.kubernetes.errors import ApiError, Fault, KubeconfigError, NoClusterError
+from ..adapters.kubernetes.errors import ApiError, Fault, KubeconfigError
 from ..adapters.kubernetes.fleets import ClusterObjects
 from ..adapters.kubernetes.gpu_workloads import GpuWorkloads
 from ..adapters.kubernetes.lists import Lister, Page, Progress
 from ..adapters.kubernetes.nodes import FleetFileError
 from ..adapters.kubernetes.request import path_of
-from ..adapters.kubernetes.retrying import RetryingApi
 from ..adapters.kubernetes.transport import Login
 from ..adapters.kubernetes.workload_documents import NamespaceItem
 from ..adapters.kubernetes.workloads import ClusterReader
@@ -39,9 +37,12 @@ from ..application.recommendation.usage import Usage
 from ..application.recommendation.workloads import Workload
 from ..engine.fleet.shapes import Shape
 from ..engine.labels import NamespaceLabels
-from .cluster_options import unreadable
+from .cluster_options import reached, unreadable
 from .messages import say, usage_error
 from .prometheus_options import PrometheusOptions
+
+SAVED = "read a saved file with --usage"
+"""What to do where there is no cluster."""
 
 
 class Input(msgspec.Struct):
@@ -133,8 +134,8 @@ def from_cluster(  # noqa: PLR0913, PLR0917 - which cluster, how Prometheus is r
         typer.Exit: 2, after saying why, where they can't be read.
     """
     now = datetime.now(UTC).replace(microsecond=0)
+    api = reached(kubeconfig, context, SAVED)
     try:
-        api = RetryingApi(connect(kubeconfig, context, os.environ), Backoff(random.random))
         lister = Lister(api, progress)
         server = Prometheus(
             _connection(lister, options, kubeconfig, context), lambda: Backoff(random.random, first=1.0)
@@ -148,8 +149,6 @@ def from_cluster(  # noqa: PLR0913, PLR0917 - which cluster, how Prometheus is r
         trusted = [name for text in wanted.trusted if "=" in text for name in _labelled(lister, text)]
         workloads = GpuWorkloads(api, lister, reader, configuration, shapes)
         found = workloads.read(wanted.namespaces)
-    except NoClusterError as error:
-        raise usage_error(f"{error}, or read a saved file with --usage") from error
     except KubeconfigError as error:
         raise usage_error(str(error)) from error
     except ApiError as error:
