@@ -99,6 +99,17 @@ class Case(msgspec.Struct, frozen=True):
         return self.measures.p95 * self.unit
 
     @property
+    def working(self) -> float:
+        """The share of a GPU that it has use for while it works: its average without idle times, or the 95 % if that is more.
+
+        What is idle for most of a day has a low 95 %, and works many times longer on a slice that is as small.
+        """
+        measures = self.measures
+        busy = 1 - measures.idle
+        average = min(measures.most, measures.mean / busy) if busy > 0 else measures.most
+        return max(measures.p95, average) * self.unit
+
+    @property
     def need(self) -> float:
         """The memory that it needs in MiB, headroom included."""
         return (self.measures.memory or 0) * (1 + self.thresholds.memory_headroom)
@@ -253,14 +264,16 @@ def _of_one(case: Case) -> WorkloadVerdict:
         reasons = f"memory unknown: {why_unknown}", f"{used}; compute alone would fit less"
         return WorkloadVerdict(VerdictKind.UNKNOWN, reasons=reasons, is_memory_unknown=True)
     headroom = percent(case.thresholds.memory_headroom)
+    working = [f"while it works, it uses {percent(case.working)} of a GPU on average"]
     why = [
         used,
+        *(working if case.working > case.share else ()),
         f"{_gib(measures.memory or 0)} of memory at most, {_gib(case.need)} with {headroom} headroom",
     ]
     video = (measures.engines or 0) >= case.thresholds.unused_below
     if video:
         why.append("it uses the video encoder or decoder, of which MIG slices have few or none")
-    elif found := next(fitting(case.comparable, case.model, case.share, case.need), None):
+    elif found := next(fitting(case.comparable, case.model, case.working, case.need), None):
         why.append(f"{found.form} has {_gib(found.memory or 0)} and {percent(found.share)} of a GPU's compute")
         if found.form.partition == case.form.partition and measures.p95 >= _FILLED:
             why.append("the slice is full at times, so it may need a larger one")
@@ -321,7 +334,7 @@ def _why_not_smaller(case: Case, sharing: SharedForm | None, *, video: bool) -> 
     elif comparable and all(one.memory is None for one in comparable):
         yield "how much memory the MIG slices that are offered have is not known: neither nodes nor measurements say it"
     elif comparable:
-        enough = any(one.share >= case.share for one in comparable)
+        enough = any(one.share >= case.working for one in comparable)
         yield f"no MIG slice that is offered has enough {'memory' if enough else 'compute'} for it"
     elif offered.slices and not model:
         yield "its GPU model is not known (label modelName), so compute can't be compared with that of MIG slices"
