@@ -291,4 +291,4 @@ class _partial:  # noqa: N801 - used as a function
 
 
 def _is_away(labels: Json) -> bool:
-    return labels.get("exported_pod", "").startswith(("ocr-", "jax-"))
+    return str(labels.get("exported_pod", "")).startswith(("ocr-", "jax-"))

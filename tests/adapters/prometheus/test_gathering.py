@@ -190,8 +190,7 @@ def test_devices_of_one_pod_are_not_asked_about_unless_other_namespaces_are_unse
     alone = Fake({SM: [labels()]})
     gathered(alone)
     assert not any("count by" in query for query in alone.queries)
-    others = Fake({SM: [labels()]})
-    others.having[SM] = [labels(), labels("q", exported_namespace="b")]
+    others = Fake({SM: [labels(), labels("q", exported_namespace="b")]})
     gathered(others, "a")
     assert any("count by" in query for query in others.queries)
 

@@ -118,7 +118,7 @@ def test_criteria_say_what_a_form_gives_up() -> None:
 
 
 def test_what_fits_a_claim_is_said_with_how_to_get_it() -> None:
-    claim = {"claimed": True, "requests": ("claim gpu: gpu.nvidia.com: 1",)}
+    claim: dict[str, Any] = {"claimed": True, "requests": ("claim gpu: gpu.nvidia.com: 1",)}
     found = recommended([workload(**claim)], [series()])
     (line,) = found.workloads
     assert (line.verdict.kind, line.verdict.form, line.stated) == (VerdictKind.SLICE, "mig-1g.10gb", "exclusive")
