@@ -189,7 +189,10 @@ def test_claims_are_requests_too(cluster: WorkloadServer, reader: GpuWorkloads) 
 def test_claims_that_may_not_be_read_are_said(cluster: WorkloadServer, reader: GpuWorkloads) -> None:
     serve(cluster, "v1", resourceclaimtemplates=[])
     cluster.refused = {"/apis/resource.k8s.io/v1/resourceclaims": 403}
+    cluster.add(pod("plain"))
+    assert [one.name for one in reader.read(())] == ["plain"]
+    assert reader.notes == []
     cluster.add(claiming("one", "two"))
-    assert reader.read(()) == []
+    assert [one.name for one in reader.read(())] == ["plain"]
     assert reader.notes[0].startswith("resource claims: pods with claims (DRA) are not judged (")
     assert reader.notes[1].endswith("not judged: gpu of Pod team/one")

@@ -117,7 +117,6 @@ class GpuWorkloads:
             ApiError: pods can't be listed.
         """
         self._claims = self._reader.claims(namespaces)
-        self.notes += self._claims.notes
         links: Links = {}
         pods = [kept for namespace in namespaces or (None,) for kept in self._pods(namespace, links)]
         templates: list[_Kept] = []
@@ -138,6 +137,8 @@ class GpuWorkloads:
                 )
         self._chains.follow(((one.namespace, one.owner) for one in pods), links, namespaces)
         self.notes += self._chains.notes
+        if self._unknown or self._claims.known:
+            self.notes += self._claims.notes
         if self._unknown:
             self.notes.append(
                 f"claims (DRA) that are not known, and may be for GPUs, are not judged: {_listed(self._unknown)}"
