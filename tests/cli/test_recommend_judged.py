@@ -195,7 +195,7 @@ JUDGED = {
     "looks-full": (UNKNOWN, "76 % of the device's memory is in use all the time"),
     "jax": (SMALL, "mig-1g.10gb has 9.5 GiB"),
     "defaults": (SMALL, "mig-1g.10gb has 9.5 GiB"),
-    "only-util": (WHOLE, "95 % of the time at most 100 %"),
+    "only-util": (WHOLE, "the time in which anything ran, however little of the GPU it used"),
     "honored": (SMALL, "mig-1g.10gb has 9.5 GiB"),
     "no-model": (WHOLE, "its GPU model is not known"),
     "seen-twice": (UNKNOWN, "(30 %); 50 % are needed"),

@@ -266,3 +266,16 @@ def test_an_error_that_less_would_not_help_is_raised() -> None:
     server.query = fails  # type: ignore[method-assign]
     with pytest.raises(QueryError, match="no"):
         gathered(server)
+
+
+@pytest.mark.parametrize("too_much", [True, False])
+def test_series_that_are_too_many_to_list_are_to_be_read_in_parts(*, too_much: bool) -> None:
+    server = Fake({})
+
+    def fails(selectors: Sequence[str], start: float, end: float) -> list[dict[str, str]]:
+        raise QueryError("an answer of more than 64 MiB", too_much=too_much)
+
+    server.series = fails  # type: ignore[method-assign]
+    with pytest.raises(QueryError) as caught:
+        gathered(server)
+    assert ("-n" in caught.value.detail) is too_much

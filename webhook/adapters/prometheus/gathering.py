@@ -126,7 +126,7 @@ class Gatherer:
         for number, name in enumerate(names):
             self._show("series", number, len(names))
             selectors = [expressions.of_namespaces(name, family, namespaces, self._only) for family in dcgm.FAMILIES]
-            for labels in self._server.series(selectors, self._end - self._window, self._end):
+            for labels in self._listed(selectors):
                 any_series = True
                 family = dcgm.family_of(labels)
                 if family is None:
@@ -149,9 +149,18 @@ class Gatherer:
                 )
         if not any_series:
             every = [f"{name}{{{self._only.removeprefix(',')}}}" for name in names]
-            any_series = bool(self._server.series(every, self._end - self._window, self._end))
+            any_series = bool(self._listed(every))
         present = {metric for one in found.values() for metric in one.metrics}
         return found, dcgm.missing(present, with_pods=bool(found), any_series=any_series, memory=self._any_memory)
+
+    def _listed(self, selectors: Sequence[str]) -> list[dict[str, str]]:
+        try:
+            return self._server.series(selectors, self._end - self._window, self._end)
+        except QueryError as error:
+            if not error.too_much:
+                raise
+            fix = "read fewer namespaces at a time (-n), or a shorter time (--window)"
+            raise QueryError(f"{error.detail}; {fix}", too_much=True) from error
 
     def _at_once(self, found: Mapping[Key, _Found], devices: Collection[MeasuredDevice]) -> set[MeasuredDevice]:
         """Those of devices on which pods may have been at once, by the hours in which they were there (cheap to read)."""

@@ -253,8 +253,7 @@ def _of_a_device(case: Case) -> WorkloadVerdict | None:
 def _of_one(case: Case) -> WorkloadVerdict:
     """The verdict on a workload with one device of its own that it uses."""
     measures, sharing = case.measures, case.sharing
-    device = "slice" if measures.profile or case.form.partition else "GPU"
-    used = f"95 % of the time at most {percent(measures.p95)} of the {device}"
+    used = _used(case)
     clients = sharing.clients if sharing else int(case.thresholds.clients)
     if why_unknown := _memory_unknown(case):
         largest = max((one.share for one in case.comparable.slices if one.share < _FULL), default=0.0)
@@ -296,6 +295,16 @@ def _of_one(case: Case) -> WorkloadVerdict:
             VerdictKind.AS_IT_IS, case.workload.form, 1, (*why, "no other form that is offered fits better")
         )
     return WorkloadVerdict(VerdictKind.EXCLUSIVE, case.whole, 1, tuple(why))
+
+
+def _used(case: Case) -> str:
+    """How much compute was used nearly all the time, for people."""
+    measures = case.measures
+    device = "slice" if measures.profile or case.form.partition else "GPU"
+    used = f"95 % of the time at most {percent(measures.p95)} of the {device}"
+    only_util = measures.metrics == (Metric.GPU_UTIL,)
+    how = " (by DCGM_FI_DEV_GPU_UTIL: the time in which anything ran, however little of the GPU it used)"
+    return used + (how if only_util else "")
 
 
 def _memory_unknown(case: Case) -> str:
