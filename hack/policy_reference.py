@@ -176,6 +176,10 @@ metadata:
   is not a quantity of at least 1Mi (`gpu-memory-invalid`), or if it requests a listed slice by name that has less
   (`form-not-permitted`).
 - All forms must be MIG slices that are not shared and whose memory was measured.
+- The annotation is read when a pod is created. A change on an existing pod has no effect and is not judged: Kubernetes lets
+  neither an update nor a resize change which GPU a pod has. A change in a template counts for the pods that are created from
+  it, and is reported when the template is written. A manifest applied again with an amount that selects another slice is
+  denied by Kubernetes; delete the pod first.
 - Under other policies, the annotation causes a warning (`gpu-memory-ignored`). Under `any` and `none` it is not read.
 
 - A node offers what its status has as allocatable, or as capacity while allocatable is 0, as it is when a device plugin restarts.

@@ -55,6 +55,11 @@ PAGE = """\
 {{- define "gpuwarden.auditedKinds" -}}
 %s
 {{- end -}}
+
+{{/* RBAC: pods, and what controls them, which a recommendation reads. */}}
+{{- define "gpuwarden.controllerKinds" -}}
+%s
+{{- end -}}
 """
 
 
@@ -127,6 +132,7 @@ def text() -> str:
         makers(ADVISED_OPERATORS),
         rights(PREVIEWED),
         rights((*BUILT_IN, *AUDITED)),
+        rights(kind for kind in (*BUILT_IN, *AUDITED) if not kind.passive),
     )
 
 

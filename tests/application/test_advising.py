@@ -22,7 +22,9 @@ from webhook.application.configuration import Configuration, Exemptions, Mode
 from webhook.application.fleet import FleetSource, NoFleet
 from webhook.application.namespaces import NamespaceUnavailable
 from webhook.application.review import ReviewError
+from webhook.engine.forms import Form
 from webhook.engine.labels import NamespaceLabels
+from webhook.engine.policy import Policy, PolicyBook, Prefer
 
 KINDS = {
     "Deployment": ("apps", "v1", ("spec", "template")),
@@ -85,6 +87,20 @@ def test_a_template_whose_pods_will_be_rewritten_is_no_news_under_enforce() -> N
 def test_but_is_told_under_warn() -> None:
     (warning,) = advise(NamespaceLabels(warn="shared"), pod=a_pod()).warnings
     assert "would become nvidia.com/gpu.shared: 1" in warning
+
+
+def test_memory_that_a_changed_template_asks_for_counts_for_its_pods() -> None:
+    policy = Policy("by-memory", (Form("1g.10gb"), Form("2g.20gb")), prefer=Prefer.MEMORY)
+    template = {"metadata": {"annotations": {"gpuwarden.io/gpu-memory": "300Gi"}}, "spec": a_pod()["spec"]}
+    body = {"kind": "Deployment", "metadata": {"name": "web"}, "spec": {"template": template}}
+    (warning,) = advise(
+        NamespaceLabels(enforce="by-memory"),
+        configuration=Configuration(policies=PolicyBook({policy.name: policy})),
+        operation="UPDATE",
+        object=body,
+        oldObject=body,
+    ).warnings
+    assert "gpuwarden.io/gpu-memory: 300Gi is more than any slice has" in warning
 
 
 def test_warn_is_what_warns_where_both_are_set() -> None:

@@ -118,6 +118,10 @@ def test_every_id_of_a_report_is_explained_from_its_declaration() -> None:
     [
         ("mig-1g.6bg", 'did you mean "mig-1g.6gb"?'),
         ("MPS", 'did you mean "mps"?'),
+        (" shared", 'did you mean "shared"?'),
+        # Another number of slices is another size, and no misspelling.
+        ("mig-9g", 'did you mean "mig"?'),
+        ("mig-2g.80g", 'did you mean "mig-2g.70gb"?'),
         ("shared-request-over-one", 'did you mean "shared-request-above-one"?'),
         ("taem", 'did you mean "team"?'),
         ("x", "use a form such as mps, a policy of the configuration, or a rule id"),
@@ -127,3 +131,10 @@ def test_an_unknown_name_gets_the_nearest(name: str, said: str) -> None:
     with pytest.raises(UnknownNameError) as error:
         explained(name, Configuration(PolicyBook({"team": Policy("team", (Form(),))})))
     assert str(error.value) == f'"{name}" is not a form, a policy or a rule; {said}'
+
+
+def test_a_profile_that_is_not_documented_is_explained_with_that() -> None:
+    for name, is_known in (("mig-1g.10gb", True), ("mig-9g.10gb", False), ("gke-mig-3g.80gb", False)):
+        found = explained(name, Configuration())
+        assert isinstance(found, FormExplanation)
+        assert any("not among the profiles that NVIDIA documents" in trap for trap in found.traps) is not is_known

@@ -169,6 +169,8 @@ def cluster(scene: tuple[str, Cast]) -> Iterator[Cluster]:
         within = "namespaces/trusting"
         there.lists(f"/api/v1/{within}/pods", *(one for one in cast.pods if one["metadata"]["namespace"] == "trusting"))
         there.lists(f"/apis/apps/v1/{within}/replicasets", *cast.replicasets)
+        there.lists("/apis/batch.volcano.sh/v1alpha1/jobs", {"metadata": {"namespace": "work", "name": "gang"}})
+        there.lists("/apis/kubeflow.org/v1/pytorchjobs", {"metadata": {"namespace": "work", "name": "dist"}})
         for plural in ("apis/batch/v1/jobs", "apis/apps/v1/daemonsets", "api/v1/replicationcontrollers"):
             there.lists(f"/{plural}")
         for name in ("deployments", "statefulsets", "daemonsets"):

@@ -17,6 +17,9 @@ from tests.deploy.chart import Chart, Json, RefusedError, Rendered
 from tests.promtool import Promtool
 from webhook.adapters.kubernetes.namespaces import FRESHNESS_BOUND
 from webhook.adapters.metrics import Metrics
+from webhook.adapters.prometheus import dcgm
+from webhook.application.recommendation.thresholds import Thresholds
+from webhook.application.recommendation.usage import Metric
 
 RULES = CHART / "rules/gpuwarden.yaml"
 DASHBOARD = CHART / "dashboards/gpuwarden.json"
@@ -35,10 +38,7 @@ RELEASED: Json = {"monitoring": {"serviceMonitor": ON, "prometheusRule": ON, "da
 OF_DEVICES = {"Hostname", "hostname", "gpu", "UUID", "GPU_I_ID", "GPU_I_PROFILE", "exported_namespace", "exported_pod"}
 OF_OTHERS = {
     **dict.fromkeys(
-        (
-            *("DCGM_FI_DEV_FB_USED", "DCGM_FI_DEV_FB_FREE", "DCGM_FI_DEV_ENC_UTIL", "DCGM_FI_DEV_DEC_UTIL"),
-            *("DCGM_FI_PROF_SM_ACTIVE", "DCGM_FI_PROF_GR_ENGINE_ACTIVE"),
-        ),
+        (dcgm.USED, dcgm.FREE, dcgm.ENCODER, dcgm.DECODER, Metric.SM_ACTIVE.value, Metric.GR_ENGINE_ACTIVE.value),
         OF_DEVICES,
     ),
     "kube_namespace_labels": {"label_gpuwarden_io_enforce"},
@@ -116,6 +116,32 @@ def test_every_metric_label_and_value_that_is_named_exists(name: str) -> None:
 def test_names_are_found_in_expressions(expression: str, metrics: set[str], labels: set[str]) -> None:
     assert promql.metrics(expression) == metrics
     assert {matcher.label for matcher in promql.matchers(expression)} == labels
+
+
+class TestAsRecommendReadsThem:
+    """What alerts and dashboards say of dcgm-exporter's metrics is what ``gpuwarden recommend`` goes by."""
+
+    def test_the_best_metric_of_compute_comes_first(self) -> None:
+        order = [metric.value for metric in Metric if metric is not Metric.GPU_UTIL]
+        found = [query for query in TARGETS.values() if promql.metrics(query) & {*order}]
+        assert found
+        assert all(" or ".join(order) in query for query in found)
+
+    def test_utilisation_that_says_nothing_of_slices_is_nowhere(self) -> None:
+        every = (*TARGETS.values(), *(rule["expr"] for rule in ALERTS.values()))
+        assert not any(Metric.GPU_UTIL in promql.metrics(query) for query in every)
+
+    def test_a_policy_is_idle_where_its_gpus_count_as_not_used(self) -> None:
+        rule = ALERTS["GpuwardenPolicyIdle"]["expr"]
+        # No part of a GPU is active for longer than the engine, so that what is below by this is below by SM_ACTIVE too.
+        assert promql.metrics(rule) == {Metric.GR_ENGINE_ACTIVE.value, "kube_namespace_labels"}
+        assert float(rule.rpartition("<")[2]) == Thresholds().unused_below
+
+    def test_pods_and_nodes_have_the_same_labels(self) -> None:
+        pods = {label for family in dcgm.FAMILIES[:2] for label in (family.namespace, family.pod)}
+        rule = ALERTS["GpuwardenSharedMemoryNearlyFull"]["expr"]
+        assert all(re.search(rf"\b{label}\b", rule) for label in pods)
+        assert {dcgm.node_of({label: "a"}) for label in ("Hostname", "hostname")} == {"a"}
 
 
 def test_every_alert_says_what_it_is_and_where_the_way_out_stands() -> None:

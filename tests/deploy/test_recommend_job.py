@@ -17,10 +17,13 @@ from testing.stand_in.kubeconfig import write_kubeconfig
 from tests.adapters.kubernetes.workload_server import WorkloadServer
 from tests.deploy.chart import Chart, Json, RefusedError, Rendered, merged
 from tests.deploy.test_audit_job import MOUNTED, a_pod_of, asked, granted, pod_of
+from webhook.application.operator_kinds import AUDITED
 from webhook.application.report_api import REPORT_APIS
 from webhook.cli.recommend import recommend
 
 URL = "http://prometheus-operated.monitoring:9090"
+# What may control pods: a pod does, too, of which the cluster has none by this name.
+CONTROLLERS = [("v1", "Pod"), *((row.api_version, row.kind) for row in AUDITED if not row.passive)]
 ENABLED: Json = {"recommend": {"report": {"enabled": True, "prometheus": {"url": URL}}}}
 
 
@@ -98,13 +101,16 @@ class TestRights:
     @pytest.fixture
     def cluster(self) -> Iterator[WorkloadServer]:
         with WorkloadServer() as server:
-            server.objects["/apis/resource.k8s.io"] = {"preferredVersion": {"groupVersion": "resource.k8s.io/v1"}}
+            server.objects["/apis/resource.k8s.io"] = {"versions": [{"version": "v1"}]}
             server.lists["/api/v1/nodes"] = []
             held = {"metadata": {"name": "one", "namespace": "team"}, "spec": {"devices": {}}}
             offers = {"metadata": {"name": "gpus"}, "spec": {"extendedResourceName": "nvidia.com/gpu"}}
             server.lists["/apis/resource.k8s.io/v1/deviceclasses"] = [json.dumps(offers).encode()]
             server.lists["/apis/resource.k8s.io/v1/resourceslices"] = []
             server.lists["/apis/resource.k8s.io/v1/resourceclaims"] = [json.dumps(held).encode()]
+            server.lists["/apis/resource.k8s.io/v1/resourceclaimtemplates"] = []
+            for row in AUDITED:
+                server.serve(row.api_version, row.plural)
             yield server
 
     @pytest.fixture
@@ -131,6 +137,11 @@ class TestRights:
                 for number in range(pods):
                     pod = a_pod_of("team")
                     pod["metadata"] |= {"name": f"train-{number}", "uid": f"u{number}"}
+                    cluster.add(pod)
+                for number, (api_version, kind) in enumerate(CONTROLLERS) if pods else ():
+                    pod = a_pod_of("team")
+                    owner = {"apiVersion": api_version, "kind": kind, "name": "x", "controller": True}
+                    pod["metadata"] |= {"name": f"made-{number}", "uid": f"m{number}", "ownerReferences": [owner]}
                     cluster.add(pod)
                 self.run(cluster, rendered, tmp_path)
         assert asked(cluster) == granted(rendered, "gpuwarden-recommend")

@@ -21,6 +21,8 @@ SLICE = {PARTITION: "1g.5gb"}
 TIME_SHARED = {SHARING: "time-sharing", CLIENTS: "4"}
 GATES = [{"name": "team.example/wait"}]
 CDI = {"nvidia.cdi.k8s.io/container.main": "management.nvidia.com/gpu=all"}
+BY_MEMORY = {"forms": ["mig-1g.10gb", "mig-2g.20gb"], "prefer": "memory"}
+MEMORY = "gpuwarden.io/gpu-memory"
 BY_US = 'admission webhook "updates.gpuwarden.io" denied the request: '
 
 
@@ -28,7 +30,7 @@ BY_US = 'admission webhook "updates.gpuwarden.io" denied the request: '
 def installation(
     control_plane: ControlPlane, chart: Chart, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Installation]:
-    values = {"config": {"visibleDevices": "deny"}}
+    values = {"config": {"visibleDevices": "deny", "policies": {"by-memory": BY_MEMORY}}}
     with Installation(control_plane, chart, tmp_path_factory.mktemp("gpuwarden"), values=values) as running:
         yield running
 
@@ -127,6 +129,36 @@ def test_a_device_is_not_added_to_a_pod_without_gates(
 
     assert BY_US in patch(namespace, {"metadata": {"annotations": CDI}})
     assert patch(namespace, {"metadata": {"annotations": {"cdi.k8s.io/a": "example.com/net=0"}}}) == ""
+
+
+@pytest.mark.parametrize("amount", ["1Gi", "300Gi", "much", None])
+def test_how_much_memory_it_needs_selected_its_slice_and_changes_nothing_now(
+    control_plane: ControlPlane, make_namespace: Callable[..., str], patch: Callable[..., str], amount: str | None
+) -> None:
+    namespace = make_namespace({ENFORCE: "by-memory"})
+    needing = pod({**pod_spec(GPU), "schedulingGates": GATES})
+    create(control_plane, namespace, {**needing, "metadata": {**needing["metadata"], "annotations": {MEMORY: "12Gi"}}})
+
+    def limits() -> Json:
+        found: Json = the_pod(control_plane, namespace)["spec"]["containers"][0]["resources"]["limits"]
+        return found
+
+    before = limits()
+    assert before["nvidia.com/mig-2g.20gb"] == "1"
+    assert patch(namespace, {"metadata": {"annotations": {MEMORY: amount}}}) == ""
+    # Together with what is judged, too.
+    change = {
+        "metadata": {"annotations": {MEMORY: amount}},
+        "spec": {"nodeSelector": {"pool": "a"}, "schedulingGates": None},
+    }
+    assert patch(namespace, change) == ""
+    container = the_pod(control_plane, namespace)["spec"]["containers"][0]
+    larger = {"limits": {"nvidia.com/mig-2g.20gb": "2"}, "requests": {"nvidia.com/mig-2g.20gb": "2"}}
+    resize = {"spec": {"containers": [{**container, "resources": larger}]}}
+    said = patch(namespace, resize, "--subresource=resize")
+    assert said
+    assert BY_US not in said
+    assert limits() == before
 
 
 class TestWhileNobodyAnswers:

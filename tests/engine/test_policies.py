@@ -190,6 +190,11 @@ def test_a_value_that_is_no_policy_is_answered_with_the_nearest_that_is(value: s
     assert BOOK.resolve(nearest) is not None
 
 
+def test_another_number_of_slices_is_no_misspelling() -> None:
+    assert "did you mean" not in BOOK.nearest("mig-9g")
+    assert "did you mean" not in BOOK.nearest("mig-9g.10")
+
+
 @pytest.mark.parametrize("value", ["", "qqq", "12345", "x-4", "gke-mps-" + "9" * 50])
 def test_a_value_that_is_near_to_none_is_answered_with_what_there_is(value: str) -> None:
     answer = BOOK.nearest(value)

@@ -36,7 +36,7 @@ from tests.builders import (
 )
 from tests.engine.strategies import plugins, pods, policies
 from webhook.engine.pods import Pod, Toleration
-from webhook.engine.policy import Mismatch, Policy
+from webhook.engine.policy import Mismatch, Policy, Prefer
 from webhook.engine.reapplied import restored
 from webhook.engine.requests import read
 from webhook.engine.spelling import DevicePlugin
@@ -205,6 +205,18 @@ def test_another_count_that_the_policy_allows_is_left_to_the_api_server() -> Non
     live = rewritten(a_pod(asking()), "mig-1g.5gb")
     pod = {**live, "spec": merged(a_pod(asking(count="2"))["spec"], live["spec"])}
     assert restored(view(pod), view(live), policy_of("mig-1g.5gb"), RENAMED) == []
+
+
+def test_another_amount_of_memory_restores_the_slice_only_if_it_selects_the_same() -> None:
+    policy = a_policy("mig-1g.10gb", "mig-2g.20gb", "mig-3g.40gb", prefer=Prefer.MEMORY)
+
+    def needing(amount: str) -> Json:
+        return a_pod(asking(), annotations={"gpuwarden.io/gpu-memory": amount})
+
+    live = rewritten(needing("12Gi"), policy)
+    for amount, is_same in (("13Gi", True), ("30Gi", False), ("1Gi", False), ("300Gi", False)):
+        pod = {**live, "metadata": needing(amount)["metadata"], "spec": merged(needing(amount)["spec"], live["spec"])}
+        assert bool(restored(view(pod), view(live), policy, RENAMED)) is is_same
 
 
 def test_resources_that_two_names_share_are_kept_apart_by_section() -> None:

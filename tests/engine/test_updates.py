@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tests.builders import (
     GKE_PARTITION,
@@ -27,10 +28,11 @@ from tests.builders import (
 )
 from tests.engine.strategies import plugins, pods, policies, sound_pods
 from webhook.engine.decision import Decision
-from webhook.engine.policy import Mismatch, Policy, VisibleDevices
+from webhook.engine.policy import Mismatch, Policy, Prefer, VisibleDevices
 from webhook.engine.spelling import DevicePlugin
 from webhook.engine.updates import matters, worsened
 
+MEMORY = "gpuwarden.io/gpu-memory"
 CDI, OTHER_CDI = "cdi.k8s.io/a", "nvidia.cdi.k8s.io/container.train"
 DENY = a_policy("exclusive", visible_devices=VisibleDevices.DENY)
 
@@ -95,6 +97,21 @@ class TestWhatBlocksNothing:
         mirror = a_pod(gpu(2), annotations={"kubernetes.io/config.mirror": "x"})
 
         assert worse(mirror, changed(mirror, {"kubernetes.io/config.mirror": "x", CDI: "nvidia.com/gpu=0"}), DENY) == []
+
+    def test_how_much_memory_it_needs_is_read_when_a_pod_is_created(self) -> None:
+        """Added, raised, lowered, unreadable or removed, alone or with what is judged: the slice stays what it is."""
+        policy = a_policy("mig-1g.10gb", "mig-2g.20gb", prefer=Prefer.MEMORY)
+        plain = rewritten({**GATED, "metadata": {"annotations": {MEMORY: "12Gi"}}}, policy)
+        for amount in ("1Gi", "15Gi", "30Gi", "300Gi", "twelve", None):
+            after = changed(plain, nodeSelector={"pool": "a"}, schedulingGates=[])
+            after["metadata"] = {"annotations": {} if amount is None else {MEMORY: amount}}
+            for before in (plain, {**plain, "metadata": {}}):
+                assert not matters(view({**before, "metadata": after["metadata"]}), view(before))
+                assert worse(before, after, policy) == []
+                assert worse(before, after, "mig-2g.20gb") == []
+        # What else the update makes worse is denied all the same.
+        denying = replace(policy, visible_devices=VisibleDevices.DENY)
+        assert worse(plain, changed(plain, {MEMORY: "1Gi", CDI: "nvidia.com/gpu=0"}), denying) == ["cdi-annotation"]
 
 
 class TestWhatIsDenied:

@@ -1,14 +1,14 @@
 """Explanations of forms, policies and rules by their names, under one configuration."""
 
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 
 import msgspec
 
 from ..engine.form_guide import GUIDES, PLATFORM_TRAPS, FormGuide, FormKind, guide_to
 from ..engine.forms import Form, parse
 from ..engine.mig_memory import MEASURED, without_suffix
-from ..engine.policy import EXAMPLES, Policy
+from ..engine.policy import EXAMPLES, Policy, alike
+from ..engine.profiles import DOCUMENTED
 from ..engine.rules.catalog import BY_ID
 from ..engine.spelling import ambiguous, spell
 from .configuration import Configuration
@@ -109,12 +109,8 @@ def explained(name: str, configuration: Configuration) -> Explanation:
     if name in RULE_TEXTS:
         return _rule(name)
     known = [*configuration.policies.configured, *EXAMPLES, *_KINDS, *RULE_TEXTS]
-    close = get_close_matches(name.lower(), known, n=1, cutoff=0.6)
-    fix = (
-        f'did you mean "{close[0]}"?'
-        if close
-        else "use a form such as mps, a policy of the configuration, or a rule id"
-    )
+    close = alike(name, known)
+    fix = f'did you mean "{close}"?' if close else "use a form such as mps, a policy of the configuration, or a rule id"
     raise UnknownNameError(f'"{name}" is not a form, a policy or a rule; {fix}')
 
 
@@ -126,9 +122,8 @@ def _of(name: str, guide: FormGuide) -> FormExplanation:
 def _form(form: Form, configuration: Configuration) -> FormExplanation:
     guide = _of(str(form), guide_to(form))
     plugin = configuration.plugin
-    guide = msgspec.structs.replace(
-        guide, traps=(*guide.traps, *PLATFORM_TRAPS[form.platform]), memory=_memory(form, plugin.products)
-    )
+    traps = (*guide.traps, *PLATFORM_TRAPS[form.platform], *_undocumented(form))
+    guide = msgspec.structs.replace(guide, traps=traps, memory=_memory(form, plugin.products))
     if why := ambiguous(form, plugin):
         return msgspec.structs.replace(guide, unavailable=why)
     spelling = spell(form, plugin)
@@ -136,6 +131,14 @@ def _form(form: Form, configuration: Configuration) -> FormExplanation:
     return msgspec.structs.replace(
         guide, resource=f"{spelling.resource}: {count}", node_labels=tuple(map(str, spelling.needs))
     )
+
+
+def _undocumented(form: Form) -> Iterator[str]:
+    if form.partition and form.partition not in DOCUMENTED:
+        yield (
+            f"{form.partition} is not among the profiles that NVIDIA documents: a pod that requests it waits until a node "
+            "offers it. Check the name with nvidia-smi mig -lgip."
+        )
 
 
 def _memory(form: Form, models: tuple[str, ...]) -> tuple[SliceMemory, ...]:

@@ -1,7 +1,5 @@
 """``gpuwarden audit``: what policies would make of the workloads that are there, in a cluster or in files."""
 
-import os
-import random
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -11,11 +9,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from ..adapters.kubernetes.backoff import Backoff
-from ..adapters.kubernetes.connect import connect
-from ..adapters.kubernetes.errors import KubeconfigError, NoClusterError
 from ..adapters.kubernetes.policyreports import ReportStore
-from ..adapters.kubernetes.retrying import RetryingApi
 from ..adapters.kubernetes.workloads import ClusterReader
 from ..adapters.reports import audit_json, audit_table, junit, sarif, table
 from ..adapters.reports.audit import AuditReport, audit_report
@@ -30,10 +24,10 @@ from ..application.audit_totals import totals
 from ..application.auditing import Auditor
 from ..application.claims import KnownClaims
 from ..application.configuration import Configuration
-from . import cluster_options, completers
+from . import cluster_options
 from .audit_input import FILES, Gathered, Labels, from_cluster, from_files
 from .audit_writing import Mislabelled, write_reports
-from .cluster_options import ContextOption, KubeconfigOption
+from .cluster_options import ContextOption, KubeconfigOption, NamespacesOption, WriteReportsOption, reached
 from .configuration_input import ConfigOption, load_configuration
 from .fleet_input import LIVE, FleetOption, Read, read_fleet, view_of
 from .manifest_input import load_namespaces
@@ -59,15 +53,7 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
             help="Files, folders (searched recursively), or - for standard input; the cluster if none is named."
         ),
     ] = None,
-    namespace: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--namespace",
-            "-n",
-            help="Audit this namespace only; repeatable.",
-            autocompletion=completers.namespaces,
-        ),
-    ] = None,
+    namespace: NamespacesOption = None,
     assume: Annotated[
         list[str] | None,
         typer.Option(
@@ -112,10 +98,7 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
             help="An earlier audit (-o json): with -o html or json, report which workloads are new, gone or changed.",
         ),
     ] = None,
-    write: Annotated[  # noqa: FBT002 - likewise
-        bool,
-        typer.Option("--write-reports", help="Write PolicyReports (or OpenReports' Reports) into the cluster."),
-    ] = False,
+    write: WriteReportsOption = False,  # noqa: FBT002 - likewise
 ) -> None:
     """Report what would happen to the workloads that request GPUs: unchanged, rewritten or denied, and why.
 
@@ -152,7 +135,7 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     if paths:
         gathered = from_files(paths, load_namespaces(namespaces), names, auditor)
     else:
-        api = _cluster(kubeconfig, context)
+        api = reached(kubeconfig, context, "name files to audit")
         with ProgressBar(table.console(stderr=True)) as progress:
             reader = ClusterReader(api, progress, configured=configuration.kinds)
             gathered = from_cluster(reader, api.host, names, auditor)
@@ -198,15 +181,6 @@ def _names_exist(assumed: Iterable[Assumption], labels: Labels, names: list[str]
     if unknown:
         among = " among those that -n names" if names else ""
         raise usage_error(*(f"--assume {problem}{among}" for problem in unknown))
-
-
-def _cluster(kubeconfig: Path | None, context: str | None) -> RetryingApi:
-    try:
-        return RetryingApi(connect(kubeconfig, context, os.environ), Backoff(random.random))
-    except NoClusterError as error:
-        raise usage_error(f"{error}, or name files to audit") from error
-    except KubeconfigError as error:
-        raise usage_error(str(error)) from error
 
 
 def _earlier(path: Path, output: AuditOutput | None) -> Earlier:

@@ -1,12 +1,18 @@
 """The options of the commands that read a cluster: which one, as in kubectl; and what to do when it can't be read."""
 
+import os
+import random
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ..adapters.kubernetes.errors import ApiError, Fault
+from ..adapters.kubernetes.backoff import Backoff
+from ..adapters.kubernetes.connect import connect
+from ..adapters.kubernetes.errors import ApiError, Fault, KubeconfigError, NoClusterError
+from ..adapters.kubernetes.retrying import RetryingApi
 from . import completers
+from .messages import usage_error
 
 NAMESPACE = "gpuwarden-system"
 """The default namespace of an installation; the same as in the chart's documentation."""
@@ -24,6 +30,42 @@ ContextOption = Annotated[
         autocompletion=completers.contexts,
     ),
 ]
+
+NamespacesOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--namespace",
+        "-n",
+        help="Only this namespace; repeatable.",
+        autocompletion=completers.namespaces,
+    ),
+]
+WriteReportsOption = Annotated[
+    bool,
+    typer.Option(
+        "--write-reports",
+        help="Write PolicyReports (or OpenReports' Reports) into the cluster; nothing is printed unless -o is given.",
+    ),
+]
+
+
+def reached(kubeconfig: Path | None, context: str | None, instead: str) -> RetryingApi:
+    """Return a client of the cluster.
+
+    Args:
+        kubeconfig: the option's value.
+        context: the option's value.
+        instead: what to do where there is no cluster, to follow "or".
+
+    Raises:
+        typer.Exit: 2, after saying why there is none.
+    """
+    try:
+        return RetryingApi(connect(kubeconfig, context, os.environ), Backoff(random.random))
+    except NoClusterError as error:
+        raise usage_error(f"{error}, or {instead}") from error
+    except KubeconfigError as error:
+        raise usage_error(str(error)) from error
 
 
 def given(ctx: typer.Context) -> list[str]:

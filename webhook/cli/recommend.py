@@ -1,7 +1,5 @@
 """``gpuwarden recommend``: which form fits each workload and namespace, from what the workloads used."""
 
-import os
-import random
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -11,10 +9,7 @@ import msgspec
 import typer
 
 from ..adapters.file_errors import why
-from ..adapters.kubernetes.backoff import Backoff
-from ..adapters.kubernetes.connect import connect
 from ..adapters.kubernetes.policyreports import ReportStore
-from ..adapters.kubernetes.retrying import RetryingApi
 from ..adapters.reports import recommend_csv, recommend_markdown, recommend_table, table
 from ..adapters.reports.progress import ProgressBar
 from ..adapters.reports.recommend_reports import recommendation_reports
@@ -26,7 +21,7 @@ from ..application.report_api import OF_RECOMMEND
 from ..engine import forms
 from ..engine.forms import Form
 from . import cluster_options
-from .cluster_options import ContextOption, KubeconfigOption
+from .cluster_options import ContextOption, KubeconfigOption, NamespacesOption, WriteReportsOption, reached
 from .configuration_input import ConfigOption, load_configuration
 from .messages import say, usage_error
 from .prometheus_options import (
@@ -43,7 +38,7 @@ from .prometheus_options import (
     UserOption,
     labels_of,
 )
-from .recommend_input import UsageScope, from_cluster, from_saved, made, trusts, within
+from .recommend_input import SAVED, UsageScope, from_cluster, from_saved, made, trusts, within
 from .report_writing import store_reports
 
 
@@ -64,9 +59,7 @@ def recommend(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     ] = None,
     save: Annotated[Path | None, typer.Option("--save", help="Write what was read to this file, for --usage.")] = None,
     window: Annotated[str, typer.Option("--window", help="How far to look back, such as 14d or 36h.")] = "14d",
-    namespace: Annotated[
-        list[str] | None, typer.Option("--namespace", "-n", help="These namespaces only; repeatable.")
-    ] = None,
+    namespace: NamespacesOption = None,
     trusted: Annotated[
         list[str] | None,
         typer.Option(
@@ -96,14 +89,7 @@ def recommend(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     prometheus_header: HeaderOption = None,
     prometheus_label: LabelOption = None,
     prometheus_kubernetes_token: KubernetesTokenOption = False,  # noqa: FBT002 - typer's way to say a flag
-    write_reports: Annotated[  # noqa: FBT002 - typer's way to say a flag
-        bool,
-        typer.Option(
-            "--write-reports",
-            help="Write the recommendation as PolicyReports (or OpenReports) into the cluster, beside those of an audit; "
-            "nothing is printed unless -o is given.",
-        ),
-    ] = False,
+    write_reports: WriteReportsOption = False,  # noqa: FBT002 - likewise
     config: ConfigOption = None,
     kubeconfig: KubeconfigOption = None,
     context: ContextOption = None,
@@ -163,7 +149,7 @@ def recommend(  # noqa: PLR0913, PLR0917 - each is an option of the command line
 
 
 def _write_reports(found: Recommendation, kubeconfig: Path | None, context: str | None, names: list[str]) -> None:
-    client = RetryingApi(connect(kubeconfig, context, os.environ), Backoff(random.random))
+    client = reached(kubeconfig, context, SAVED)
     with ProgressBar(table.console(stderr=True)) as progress:
         store = ReportStore(client, progress, OF_RECOMMEND)
         now = datetime.now(UTC)

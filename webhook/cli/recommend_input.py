@@ -16,14 +16,12 @@ from ..adapters import usage_file
 from ..adapters.file_errors import why
 from ..adapters.kubernetes import fleets
 from ..adapters.kubernetes.backoff import Backoff
-from ..adapters.kubernetes.connect import connect
-from ..adapters.kubernetes.errors import ApiError, Fault, KubeconfigError, NoClusterError
+from ..adapters.kubernetes.errors import ApiError, Fault, KubeconfigError
 from ..adapters.kubernetes.fleets import ClusterObjects
 from ..adapters.kubernetes.gpu_workloads import GpuWorkloads
 from ..adapters.kubernetes.lists import Lister, Page, Progress
 from ..adapters.kubernetes.nodes import FleetFileError
 from ..adapters.kubernetes.request import path_of
-from ..adapters.kubernetes.retrying import RetryingApi
 from ..adapters.kubernetes.transport import Login
 from ..adapters.kubernetes.workload_documents import NamespaceItem
 from ..adapters.kubernetes.workloads import ClusterReader
@@ -39,9 +37,12 @@ from ..application.recommendation.usage import Usage
 from ..application.recommendation.workloads import Workload
 from ..engine.fleet.shapes import Shape
 from ..engine.labels import NamespaceLabels
-from .cluster_options import unreadable
+from .cluster_options import reached, unreadable
 from .messages import say, usage_error
 from .prometheus_options import PrometheusOptions
+
+SAVED = "read a saved file with --usage"
+"""What to do where there is no cluster."""
 
 
 class Input(msgspec.Struct):
@@ -133,8 +134,8 @@ def from_cluster(  # noqa: PLR0913, PLR0917 - which cluster, how Prometheus is r
         typer.Exit: 2, after saying why, where they can't be read.
     """
     now = datetime.now(UTC).replace(microsecond=0)
+    api = reached(kubeconfig, context, SAVED)
     try:
-        api = RetryingApi(connect(kubeconfig, context, os.environ), Backoff(random.random))
         lister = Lister(api, progress)
         server = Prometheus(
             _connection(lister, options, kubeconfig, context), lambda: Backoff(random.random, first=1.0)
@@ -146,10 +147,8 @@ def from_cluster(  # noqa: PLR0913, PLR0917 - which cluster, how Prometheus is r
         shapes = {node.name: node.shape for node in objects.gpu_nodes(others)} if objects else {}
         labels = reader.namespaces(wanted.namespaces)
         trusted = [name for text in wanted.trusted if "=" in text for name in _labelled(lister, text)]
-        workloads = GpuWorkloads(lister, reader, configuration.plugin, shapes)
+        workloads = GpuWorkloads(api, lister, reader, configuration, shapes)
         found = workloads.read(wanted.namespaces)
-    except NoClusterError as error:
-        raise usage_error(f"{error}, or read a saved file with --usage") from error
     except KubeconfigError as error:
         raise usage_error(str(error)) from error
     except ApiError as error:
@@ -162,7 +161,10 @@ def from_cluster(  # noqa: PLR0913, PLR0917 - which cluster, how Prometheus is r
         usage = gatherer.usage(wanted.namespaces)
         live = {(one.namespace, pod.name) for one in found for pod in one.pods}
         gone = {(one.namespace, one.pod) for one in usage.series} - live
-        usage.owners = _owners(server, gone, usage, with_labels(wanted.labels))
+        recorded = _owners(server, gone, usage, with_labels(wanted.labels))
+        usage.owners = {
+            pod: workloads.tops.get((pod.partition("/")[0], *owner), owner) for pod, owner in recorded.items()
+        }
         usage.queries = server.requests
     except QueryError as error:
         raise usage_error(f"usage can't be read: {error.detail}") from error

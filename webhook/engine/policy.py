@@ -1,7 +1,7 @@
 """Policies: the forms a namespace permits, by built-in value or configured name, and what its labels select."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from enum import StrEnum
 from functools import lru_cache
@@ -16,6 +16,7 @@ from .spelling import DevicePlugin, ambiguous
 
 ANY = "any"
 NONE = "none"
+_SLICES = re.compile(r"mig-[0-9]+g")
 # A client count at the end of a value.
 _COUNT = re.compile(r"[0-9]{1,9}\Z")
 
@@ -251,9 +252,8 @@ class PolicyBook:
             possible = f"{value[: counted.start()]}{min(max(int(counted[0]), MINIMUM_CLIENTS), MAXIMUM_CLIENTS)}"
             if parse(possible):
                 return f'"{value}" is not a policy; did you mean "{possible}"?'
-        close = get_close_matches(value.lower(), [*self.configured, *EXAMPLES], n=1, cutoff=0.6)
-        if close:
-            return f'"{value}" is not a policy; did you mean "{close[0]}"?'
+        if close := alike(value, [*self.configured, *EXAMPLES]):
+            return f'"{value}" is not a policy; did you mean "{close}"?'
         names = ", ".join(
             [*self.configured, "exclusive", "shared", "time-slicing", "mps", "mig-<profile>", "any", "none"]
         )
@@ -302,6 +302,13 @@ class PolicyBook:
         """Return the replacement of a policy that can't be read: no GPU, and none another way where any policy denies that."""
         strictest = VisibleDevices.DENY if self.denies_reaching else self._visible_devices
         return Policy(value, visible_devices=strictest, unreadable=why)
+
+
+def alike(value: str, names: Iterable[str]) -> str | None:
+    """Return the nearest of names; of MIG profiles only one with as many slices, since any other is another size of GPU."""
+    slices = _SLICES.search(value.lower())
+    possible = [name for name in names if not (slices and (other := _SLICES.search(name)) and other[0] != slices[0])]
+    return next(iter(get_close_matches(value.strip().lower(), possible, n=1, cutoff=0.6)), None)
 
 
 def built_in(value: str) -> Policy | None:

@@ -2,6 +2,7 @@
 
 Kubernetes lets few fields of a pod change that a decision reads (k8s.io/kubernetes pkg/apis/core/validation ValidatePodUpdate):
 while the pod has scheduling gates, nodeSelector and required node affinity may be narrowed; annotations may change always.
+The annotation gpuwarden.io/gpu-memory is read when a pod is created, and not here: the slice that it selected cannot change.
 """
 
 import msgspec
@@ -12,6 +13,7 @@ from .other_gpus import BUILT_IN, GpuNames
 from .pods import Pod, Term
 from .policy import ANY_POLICY, Policy
 from .rules import device_access
+from .rules.gpu_memory import ANNOTATION as GPU_MEMORY
 from .rules.not_rewritten import stated_anew
 from .spelling import DevicePlugin
 
@@ -70,10 +72,14 @@ def _device_annotations(pod: Pod) -> dict[str, str]:
 
 
 def _unchanged(before: Pod, after: Pod) -> Pod:
-    """The pod as it is, without the annotations that the update changes."""
-    if before.metadata is None or not before.metadata.annotations:
+    """The pod as it is, without the annotations that the update changes.
+
+    How much memory it needs is what the update says: that selected a slice when the pod was created, and nothing reads it now.
+    """
+    if before.metadata is None:
         return before
     to_be = (after.metadata and after.metadata.annotations) or {}
-    same = {key: value for key, value in before.metadata.annotations.items() if to_be.get(key) == value}
+    had = before.metadata.annotations or {}
+    same = {key: value for key, value in to_be.items() if had.get(key) == value or key == GPU_MEMORY}
     metadata = msgspec.structs.replace(before.metadata, annotations=same)
     return msgspec.structs.replace(before, metadata=metadata)

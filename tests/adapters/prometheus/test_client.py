@@ -142,6 +142,8 @@ def test_what_a_server_says_beside_its_answers_is_kept_once() -> None:
         (succeeds({"resultType": "vector", "result": [{"metric": {"a": 1}, "value": [1, "1"]}]}), "str"),
         (succeeds(None), "object"),
         (fails(400, "bad_data", "parse error at char 3"), "bad_data: parse error at char 3"),
+        (fails(400, "", " no kind\n"), ": no kind"),
+        (fails(400, " bad_data", " what? "), ": bad_data: what?"),
         (says(200, {"status": "error"}), "200 without a reason"),
         (says(200, b"<html>login</html>"), "is this a Prometheus? name what comes before /api/v1"),
         (says(200, b"{}", Content_Encoding="gzip"), "failed to decode it"),

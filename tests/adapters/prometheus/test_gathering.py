@@ -30,6 +30,7 @@ class Fake:
         self.queries: list[str] = []
         self.selectors: list[str] = []
         self.numbers: dict[str, float] = {}
+        self.hours: dict[str, tuple[float, ...]] = {}
         self.by_instance: dict[str, dict[str, float]] = {}
 
     def series(self, selectors: Sequence[str], start: float, end: float) -> list[dict[str, str]]:
@@ -48,6 +49,12 @@ class Fake:
                 Sample({"UUID": uuid, "GPU_I_ID": number, STAT: stat}, (at, str(value)))
                 for uuid, number in devices
                 for stat, value in self.sharing.get(metric, {"pods": 1}).items()
+            ]
+        if expression.startswith("label_replace(min by (UUID, GPU_I_ID"):
+            return [
+                Sample({**one, STAT: stat}, (at, str(value)))
+                for one in found
+                for stat, value in zip(("first", "last"), self.hours.get(one["exported_pod"], (10, 20)), strict=False)
             ]
         usual = MEMORY if metric == USED else COMPUTE
         stats = {
@@ -183,8 +190,33 @@ def test_devices_of_one_pod_are_not_asked_about_unless_other_namespaces_are_unse
     alone = Fake({SM: [labels()]})
     gathered(alone)
     assert not any("count by" in query for query in alone.queries)
-    gathered(alone, "a")
-    assert any("count by" in query for query in alone.queries)
+    others = Fake({SM: [labels(), labels("q", exported_namespace="b")]})
+    gathered(others, "a")
+    assert any("count by" in query for query in others.queries)
+
+
+@pytest.mark.parametrize(
+    ("p", "q", "asked"),
+    [
+        ((10, 20), (20, 30), False),
+        ((10, 20), (30, 40), False),
+        ((10, 21), (20, 30), True),
+        ((10, 40), (20, 30), True),
+        # Both were there within an hour: at once, or one after the other.
+        ((10, 20), (20, 20), True),
+        ((10, 10), (10, 20), True),
+        ((10, 10), (10, 10), True),
+        # It came and went between two full hours.
+        ((10, 20), (), True),
+    ],
+)
+def test_pods_that_follow_one_another_are_not_looked_at_closely(
+    p: tuple[float, ...], q: tuple[float, ...], *, asked: bool
+) -> None:
+    server = Fake({SM: [labels("p"), labels("q")]}, {SM: {"pods": 2, "together": 9, "apart": 0}})
+    server.hours = {"p": p, "q": q}
+    assert {one.pods for one in gathered(server)} == {2 if asked else 1}
+    assert any("count by" in query for query in server.queries) is asked
 
 
 @pytest.mark.parametrize(
@@ -234,3 +266,16 @@ def test_an_error_that_less_would_not_help_is_raised() -> None:
     server.query = fails  # type: ignore[method-assign]
     with pytest.raises(QueryError, match="no"):
         gathered(server)
+
+
+@pytest.mark.parametrize("too_much", [True, False])
+def test_series_that_are_too_many_to_list_are_to_be_read_in_parts(*, too_much: bool) -> None:
+    server = Fake({})
+
+    def fails(selectors: Sequence[str], start: float, end: float) -> list[dict[str, str]]:
+        raise QueryError("an answer of more than 64 MiB", too_much=too_much)
+
+    server.series = fails  # type: ignore[method-assign]
+    with pytest.raises(QueryError) as caught:
+        gathered(server)
+    assert ("-n" in caught.value.detail) is too_much

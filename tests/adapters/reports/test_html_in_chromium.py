@@ -15,6 +15,8 @@ from tests.adapters.reports import in_page
 from tests.adapters.reports.chromium import Chromium, find
 from tests.adapters.reports.fleets import judged, labelled, many, reported, seen, three
 from tests.adapters.reports.test_html import HOSTILE
+from tests.application.recommendation.cases import series, workload
+from tests.application.recommendation.test_recommend import recommended
 from tests.builders import a_pod as a_template
 from tests.builders import gpu
 from tests.cli.test_fleet import a_namespace, a_pod
@@ -22,6 +24,7 @@ from tests.cli.test_fleet_option import a_node
 from webhook.adapters.kubernetes import fleets
 from webhook.adapters.reports.fleet_report import FleetReport, fleet_report
 from webhook.adapters.reports.html import fleet_html, html
+from webhook.adapters.reports.recommend_html import html as recommend_html
 from webhook.application.configuration import Configuration
 from webhook.application.fleet_view import PodCount, view
 from webhook.engine.fleet.fleet import Fleet
@@ -149,6 +152,30 @@ def test_the_picture_of_a_fleet_fits_and_can_be_read(
     assert browser.run("document.querySelectorAll('.shape')[0].querySelectorAll('.node').length") == 48
     assert "form-not-offered no node offers shared" in browser.run("document.body.innerText")
     keep_picture(browser, f"{of}-with-nodes-{width}-{'dark' if dark else 'light'}")
+
+
+@pytest.mark.parametrize("width", [400, 1024, 1600])
+def test_the_page_of_a_recommendation_fits(browser: Chromium, tmp_path: Path, width: int) -> None:
+    long_name = "inference-of-the-largest-model-that-there-is-" + "x" * 40
+    workloads = [
+        workload("w", requests=("nvidia.com/mig-3g.40gb: 1",)),
+        workload(long_name, claimed=True, form="claim", not_judged="asked by a claim: it may be met in 2 ways"),
+        workload("unknown", requests=(f"claim {long_name}: {long_name}.example.com: 1",)),
+    ]
+    page = tmp_path / "recommend.html"
+    page.write_text(recommend_html(recommended(workloads, [series()])), encoding="utf-8")
+    browser.open(page, width=width, height=900)
+    assert browser.requests() == [page.as_uri()]
+    assert browser.complaints() == []
+    assert browser.run("[innerWidth, document.documentElement.scrollWidth]") == [width, width]
+    assert browser.run(in_page.OVERFLOWING) == []
+    assert (
+        browser.run("[...document.querySelectorAll('.fits td')].filter((e) => e.scrollWidth > e.clientWidth).length")
+        == 0
+    )
+    # No line ends between a number and its unit.
+    assert "p95 10\u00a0%" in browser.run("document.querySelector('.fits').textContent")
+    keep_picture(browser, f"recommend-{width}")
 
 
 @pytest.mark.parametrize("width", [PHONE, DESKTOP])

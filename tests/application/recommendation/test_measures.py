@@ -46,6 +46,14 @@ def test_a_pod_that_was_created_again_under_its_name_counts_twice() -> None:
     before = series(points=10_080, last=END - 7 * DAY, uuid="GPU-0", node="m")
     found = measured(again, before, series(points=1000, first=END - 7 * DAY))
     assert found.expected == 20_160
+    # It went to another GPU and came back.
+    there, away = (
+        series(points=10_080),
+        series(points=10_080, uuid="GPU-2", node="m", first=END - 12 * DAY, last=END - 5 * DAY),
+    )
+    assert measured(again, there, away).expected == 20_160
+    # It ran on in the series of the one before it.
+    assert measured(again, series(points=20_160)).expected == 20_160
 
 
 def test_devices_in_use_are_counted_by_node() -> None:

@@ -68,6 +68,7 @@ def test_replicas_of_one_server_can_batch_too() -> None:
         (workload(), [series("x")], "no series names its pods"),
         (workload(pods=[]), [series("x")], "no pod of it ran within the window"),
         (workload(form="shared"), [series("x")], "set KUBERNETES_VIRTUAL_GPUS=true"),
+        (workload(claimed=True), [series("x")], "the pods of claims (DRA) only with KUBERNETES_ENABLE_DRA=true"),
         (workload(), [series(metric=None, slice="3")], "its MIG slice has no DCGM_FI_PROF_SM_ACTIVE"),
         (workload(), [series(metric=None)], "its series have no metric of compute"),
     ],
@@ -114,3 +115,27 @@ def test_criteria_say_what_a_form_gives_up() -> None:
     assert "Supported GPUs" not in by_name
     (unknown,) = recommended([workload()], [series(metric=Metric.GPU_UTIL, points=1)]).workloads
     assert unknown.criteria == ()
+
+
+def test_what_fits_a_claim_is_said_with_how_to_get_it() -> None:
+    claim: dict[str, Any] = {"claimed": True, "requests": ("claim gpu: gpu.nvidia.com: 1",)}
+    found = recommended([workload(**claim)], [series()])
+    (line,) = found.workloads
+    assert (line.verdict.kind, line.verdict.form, line.stated) == (VerdictKind.SLICE, "mig-1g.10gb", "exclusive")
+    assert line.verdict.reasons[-1].startswith("asked by a claim, which no policy rewrites: change the claim")
+    # Its namespace's policy would deny it.
+    assert found.namespaces[0].stating == ("Deployment w",)
+    (busy,) = recommended([workload(**claim)], [series(p95=0.9)]).workloads
+    assert (busy.verdict.form, "claim" in busy.verdict.reasons[-1]) == ("exclusive", False)
+
+
+def test_a_claim_of_which_it_is_not_known_what_it_gets_has_no_verdict_and_counts() -> None:
+    one = workload(
+        claimed=True, form="claim", not_judged="asked by a claim: it may be met in 2 ways", requests=("claim",)
+    )
+    found = recommended([one], [series(p95=0.0, most=0.0)])
+    (line,) = found.workloads
+    assert (line.verdict.kind, line.verdict.reasons, line.stated) == (VerdictKind.UNKNOWN, (one.not_judged,), "")
+    assert line.used
+    assert [(each.form, each.before, each.after) for each in found.cluster.forms] == [("claim", 1, 1)]
+    assert found.namespaces[0].undecided == ("Deployment w",)

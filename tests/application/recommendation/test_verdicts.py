@@ -58,6 +58,14 @@ def test_unknown_where_it_must_be(given: dict[str, Any], why: str) -> None:
         ({"used": {"memory": 8.3 * GIB}}, "mig-2g.20gb", "8.3 GiB of memory at most, 9.5 GiB with 15 % headroom"),
         ({"used": {"p95": 0.2}}, "mig-2g.20gb", "95 % of the time at most 20 % of the GPU"),
         ({"used": {"p95": 0.4, "memory": 30 * GIB}}, "mig-3g.40gb", "40 % of the GPU"),
+        # Idle most of the day: what it uses while it works counts, and at most its most.
+        (
+            {"used": {"p95": 0.0, "mean": 0.01, "idle": 0.96, "most": 0.9}},
+            "mig-2g.20gb",
+            "uses 25 % of a GPU on average",
+        ),
+        ({"used": {"p95": 0.0, "mean": 0.01, "idle": 0.99, "most": 0.12}}, "mig-1g.10gb", "uses 12 % of a GPU on av"),
+        ({"used": {"p95": 0.0, "mean": 0.001, "idle": 1.0, "most": 0.4}}, "mig-3g.40gb", "uses 40 % of a GPU on av"),
         # Also where the namespace is trusted: isolation first.
         ({"trusted": True, "offers": offered(shared=SHARED)}, "mig-1g.10gb", "14 % of a GPU's compute"),
         # What was measured on a slice is a share of the slice: 30 % of 3/7.
@@ -100,6 +108,10 @@ def test_the_smallest_slice_that_fits(given: dict[str, Any], form: str, why: str
         ({"program": recognise("", ["vllm", "--tensor-parallel-size=2"], {})}, "--tensor-parallel-size 2"),
         (
             {"kind": "PyTorchJob", "pods": [LivePod(str(n), 1) for n in range(4)]},
+            "the 4 pods of a PyTorchJob work together",
+        ),
+        (
+            {"kind": "AppWrapper", "between": ("PyTorchJob",), "pods": [LivePod(str(n), 1) for n in range(4)]},
             "the 4 pods of a PyTorchJob work together",
         ),
         (

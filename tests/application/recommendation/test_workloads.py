@@ -56,5 +56,13 @@ def test_a_recorded_owner_comes_before_the_name() -> None:
     assert found.unknown == {"a": {"db-1"}}
 
 
+def test_what_was_recorded_of_a_kind_names_no_group() -> None:
+    gang = workload("gang", kind="Job.batch.volcano.sh", pods=[])
+    owners = {"a/gang-worker-0": ("Job", "gang")}
+    assert [*attribute([series("gang-worker-0")], [gang], owners).of] == [gang.key]
+    both = [gang, workload("gang", kind="Job", pods=[])]
+    assert attribute([series("gang-worker-0")], both, owners).of == {}
+
+
 def test_another_namespace_is_another_workload() -> None:
     assert attribute([series("db-1", namespace="b")], THERE, {}).of == {}

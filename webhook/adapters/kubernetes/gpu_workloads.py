@@ -1,42 +1,34 @@
-"""The workloads of a cluster that request GPUs, as a recommendation needs them: pods with what runs in them, by controller."""
+"""The workloads of a cluster that request GPUs, as a recommendation needs them: pods with what runs there, by top controller."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
 
 from ...application.auditing import Owner, Seen
+from ...application.claims import claims_of
+from ...application.configuration import Configuration
+from ...application.recommendation.claimed import ClaimedGpus, gpus_claimed
 from ...application.recommendation.servers import VARIABLES, ServerProgram, recognise
 from ...application.recommendation.workloads import LivePod, Workload
 from ...application.workload_kinds import BUILT_IN
+from ...engine.claims import references
 from ...engine.decision import decide
 from ...engine.fleet.evaluation import requested
 from ...engine.fleet.shapes import Shape
 from ...engine.pods import Container, Pod, PodSpec
+from ...engine.pods import containers as all_containers
 from ...engine.policy import ANY_POLICY
-from ...engine.requests import read
-from ...engine.spelling import DevicePlugin
-from .lists import Lister, Page
+from ...engine.requests import GpuContainer, read
+from .lists import Api, Lister, Page
+from .owner_chains import ControlledMetadata, Links, OwnerChains, chain
 from .request import path_of
-from .workloads import ClusterReader, UnreadList
+from .workloads import ClusterReader, FoundClaims, UnreadList
 
 _ENDED = frozenset({"Succeeded", "Failed"})
 _BUILT_IN = frozenset(row.kind for row in BUILT_IN)
+_SHOWN = 5
 _CONTROLLERS = tuple(row for row in BUILT_IN if not row.is_pod and not row.passive)
-
-
-class _Reference(msgspec.Struct, rename="camel"):
-    api_version: str = ""
-    kind: str = ""
-    name: str = ""
-    uid: str = ""
-    controller: bool | None = None
-
-
-class _Metadata(msgspec.Struct, rename="camel"):
-    name: str = ""
-    namespace: str = ""
-    owner_references: list[_Reference] | None = None
 
 
 class _Container(Container, rename="camel"):
@@ -64,7 +56,7 @@ class _Status(msgspec.Struct, rename="camel"):
 
 
 class _PodItem(msgspec.Struct):
-    metadata: _Metadata
+    metadata: ControlledMetadata
     spec: _Spec
     status: _Status = msgspec.field(default_factory=_Status)
 
@@ -75,12 +67,22 @@ class _PodItem(msgspec.Struct):
         return LivePod(self.metadata.name, seconds, self.status.phase in _ENDED)
 
 
+class _Asked(msgspec.Struct, frozen=True):
+    """What a pod requests: in words, how many GPUs at once, in which form, what runs there, and what of it is claimed."""
+
+    words: tuple[str, ...]
+    gpus: int
+    form: str
+    programs: tuple[ServerProgram, ...]
+    claimed: ClaimedGpus | None
+
+
 class _Kept(msgspec.Struct, frozen=True):
     """What is kept of a pod or template that requests GPUs."""
 
     namespace: str
     owner: Owner
-    asked: tuple[tuple[str, ...], int, str, tuple[ServerProgram, ...]]
+    asked: _Asked
     pod: LivePod | None
 
 
@@ -88,18 +90,25 @@ class GpuWorkloads:
     """Reads the workloads of a cluster.
 
     Args:
+        api: the API server.
         lister: reads lists.
-        reader: reads the kinds that have templates.
-        plugin: how the device plugin names things.
+        reader: reads the kinds that have templates, and claims.
+        configuration: the device plugin's names, DeviceClasses and more kinds.
         shapes: the nodes, by name: which form a pod has there.
     """
 
     def __init__(
-        self, lister: Lister, reader: ClusterReader, plugin: DevicePlugin, shapes: Mapping[str, Shape]
+        self, api: Api, lister: Lister, reader: ClusterReader, configuration: Configuration, shapes: Mapping[str, Shape]
     ) -> None:
-        self._lister, self._reader, self._plugin, self._shapes = lister, reader, plugin, shapes
+        self._lister, self._reader, self._shapes = lister, reader, shapes
+        self._configuration = configuration
+        self._chains = OwnerChains(api, lister, configuration.kinds)
+        self._claims = FoundClaims({}, [])
+        self._unknown: dict[str, None] = {}
         self.notes: list[str] = []
         """What could not be read, and why."""
+        self.tops: dict[tuple[str, str, str], tuple[str, str]] = {}
+        """Kind and name of the workload that an object between it and its pods belongs to, by namespace, kind and name."""
 
     def read(self, namespaces: Sequence[str]) -> list[Workload]:
         """Return the workloads in these namespaces, or (if none is named) in all.
@@ -107,16 +116,18 @@ class GpuWorkloads:
         Raises:
             ApiError: pods can't be listed.
         """
-        pods = [kept for namespace in namespaces or (None,) for kept in self._pods(namespace)]
-        links: dict[tuple[str, str, str], Owner] = {}
+        self._claims = self._reader.claims(namespaces)
+        links: Links = {}
+        pods = [kept for namespace in namespaces or (None,) for kept in self._pods(namespace, links)]
         templates: list[_Kept] = []
 
         def keep(seen: Seen) -> Seen | None:
             if seen.owner:
                 links[seen.namespace, *seen.key] = seen.owner
-            elif not seen.over and seen.pod and seen.pod.spec and (asked := self._asked(seen.pod.spec, "")):
+            elif not seen.over and seen.pod and seen.pod.spec:
                 owner = Owner(seen.api_version, seen.kind, seen.name)
-                templates.append(_Kept(seen.namespace, owner, asked, None))
+                if asked := self._asked(seen.pod.spec, seen.namespace, owner):
+                    templates.append(_Kept(seen.namespace, owner, asked, None))
             return None
 
         for unread in self._reader.workloads(namespaces, keep, _CONTROLLERS):
@@ -124,73 +135,134 @@ class GpuWorkloads:
                 self.notes.append(
                     f"{unread.what} are not read, so their pods may be counted by themselves: {unread.detail}"
                 )
-        found: dict[tuple[str, str, str], Workload] = {}
-        for one in (*pods, *templates):
-            top = _top(one, links)
-            workload = found.get((one.namespace, *top.key))
-            if workload is None:
-                requests, gpus, form, programs = one.asked
-                # Volcano's Job is not Kubernetes' own.
-                kind = top.key[0] if top.kind in _BUILT_IN else top.kind
-                workload = Workload(one.namespace, kind, top.name, requests, gpus, form, programs)
-                found[one.namespace, *top.key] = workload
-            if one.pod:
-                _add(workload, one)
+        self._chains.follow(((one.namespace, one.owner) for one in pods), links, namespaces)
+        self.notes += self._chains.notes
+        if self._unknown or self._claims.known:
+            self.notes += self._claims.notes
+        if self._unknown:
+            self.notes.append(
+                f"claims (DRA) that are not known, and may be for GPUs, are not judged: {_listed(self._unknown)}"
+            )
+        found = _by_top((*pods, *templates), links)
+        self.tops = _tops(links, found)
         return list(found.values())
 
-    def _pods(self, namespace: str | None) -> list[_Kept]:
+    def _pods(self, namespace: str | None, links: Links) -> list[_Kept]:
         within = ("namespaces", namespace) if namespace else ()
 
         def keep(item: _PodItem) -> _Kept | None:
-            asked = self._asked(item.spec, item.spec.node_name or "")
+            metadata = item.metadata
+            itself = Owner("v1", "Pod", metadata.name)
+            owner = metadata.owner or itself
+            asked = self._asked(item.spec, metadata.namespace, owner)
             if asked is None:
                 return None
-            controller = next((one for one in item.metadata.owner_references or () if one.controller), None)
-            owner = (
-                Owner(controller.api_version, controller.kind, controller.name)
-                if controller
-                else Owner("v1", "Pod", item.metadata.name)
-            )
-            return _Kept(item.metadata.namespace, owner, asked, item.live)
+            if metadata.owner:
+                links[metadata.namespace, *itself.key] = owner  # a leader controls the StatefulSet of its workers
+            return _Kept(metadata.namespace, owner, asked, item.live)
 
         return self._lister.all("pods", path_of("api", "v1", *within, "pods"), Page[_PodItem], keep)
 
-    def _asked(self, spec: PodSpec, node: str) -> tuple[tuple[str, ...], int, str, tuple[ServerProgram, ...]] | None:
-        """What a pod requests: in words, how many at once, in which form, and what runs there; ``None`` without a form of GPU."""
-        containers = [one for one in read(spec) if one.amounts]
-        if not containers:
-            return None
-        counted = list(requested(decide(Pod(spec=spec), ANY_POLICY, self._plugin), spec))
+    def _asked(self, spec: PodSpec, namespace: str, owner: Owner) -> _Asked | None:
+        """What a pod requests; ``None`` without a form of GPU."""
+        containers = read(spec)
+        claims = self._claimed(spec, containers, namespace, owner)
+        containers = [one for one in containers if one.amounts]
+        counted = (
+            list(requested(decide(Pod(spec=spec), ANY_POLICY, self._configuration.plugin), spec)) if containers else []
+        )
         if not counted:
-            return None
+            return _Asked(claims.words, claims.gpus, claims.form, _programs(spec), claims) if claims else None
         form, _ = counted[0]
-        shape = self._shapes.get(node)
+        shape = self._shapes.get(spec.node_name or "")
         if shape:
             form = shape.forms.get(containers[0].amounts[0].resource.name, form)
         words = tuple(dict.fromkeys(str(amount) for one in containers for amount in one.amounts))
-        programs = tuple(
-            dict.fromkeys(
-                one.container.program
-                for one in containers
-                if isinstance(one.container, _Container) and one.container.program != ServerProgram()
-            )
-        )
-        return words, sum(count for _, count in counted), str(form), programs
+        number = sum(count for _, count in counted)
+        if claims:
+            words, number = (*words, *claims.words), number + claims.gpus
+        return _Asked(words, number, str(form), _programs(spec, containers), claims)
+
+    def _claimed(
+        self, spec: PodSpec, containers: Sequence[GpuContainer], namespace: str, owner: Owner
+    ) -> ClaimedGpus | None:
+        known = {
+            one: self._claims.known[namespace, one]
+            for one in references(spec)
+            if (namespace, one) in self._claims.known
+        }
+        found = claims_of(spec, containers, known, self._configuration, self._claims.classes)
+        for entry in (*found.unknown, *found.missing):
+            self._unknown[f"{entry.name} of {owner.kind} {namespace}/{owner.name}"] = None
+        return gpus_claimed(found)
+
+
+def _programs(spec: PodSpec, gpu_containers: Sequence[GpuContainer] | None = None) -> tuple[ServerProgram, ...]:
+    """What runs in the containers that request GPUs; in all that use a claim, where none names a resource."""
+    if gpu_containers is None:
+        every = [one for _, _, one in all_containers(spec) if one.resources and one.resources.claims]
+    else:
+        every = [one.container for one in gpu_containers]
+    programs = (one.program for one in every if isinstance(one, _Container))
+    return tuple(dict.fromkeys(one for one in programs if one != ServerProgram()))
+
+
+def _kind(owner: Owner) -> str:
+    """The kind of an owner, for people; with its group where it has the name of one of Kubernetes' own."""
+    return owner.key[0] if owner.kind in _BUILT_IN else owner.kind
+
+
+def _by_top(kept: Iterable[_Kept], links: Links) -> dict[tuple[str, str, str], Workload]:
+    """The workloads: pods and templates by what a person wrote."""
+    found: dict[tuple[str, str, str], Workload] = {}
+    for one in kept:
+        owners = chain(one.owner, one.namespace, links)
+        top = owners[-1]
+        workload = found.get((one.namespace, *top.key))
+        if workload is None:
+            # Volcano's Job is not Kubernetes' own.
+            workload = Workload(one.namespace, _kind(top), top.name)
+            _say(workload, one.asked)
+            found[one.namespace, *top.key] = workload
+        between = (_kind(each) for each in owners[:-1])
+        workload.between = tuple(dict.fromkeys((*workload.between, *between)))
+        if one.pod:
+            _add(workload, one)
+    return found
+
+
+def _say(workload: Workload, asked: _Asked) -> None:
+    """Let a workload request what one of its pods does."""
+    workload.requests, workload.gpus, workload.form, workload.programs = (
+        asked.words,
+        asked.gpus,
+        asked.form,
+        asked.programs,
+    )
+    workload.claimed = asked.claimed is not None
+    workload.not_judged = asked.claimed.not_judged if asked.claimed else ""
 
 
 def _add(workload: Workload, one: _Kept) -> None:
     """Add a pod; where pods of one workload differ (a launcher and its workers), the one with the most GPUs says what it is."""
     assert one.pod  # noqa: S101 - templates have none
     workload.pods.append(one.pod)
-    requests, gpus, form, programs = one.asked
-    if gpus > workload.gpus:
-        workload.requests, workload.gpus, workload.form = requests, gpus, form
-    workload.programs = tuple(dict.fromkeys((*workload.programs, *programs)))
+    programs = tuple(dict.fromkeys((*workload.programs, *one.asked.programs)))
+    if one.asked.gpus > workload.gpus:
+        _say(workload, one.asked)
+    workload.programs = programs
 
 
-def _top(one: _Kept, links: Mapping[tuple[str, str, str], Owner]) -> Owner:
-    top, passed = one.owner, {one.owner.key}
-    while (above := links.get((one.namespace, *top.key))) and above.key not in passed:
-        top = above
-        passed.add(top.key)
-    return top
+def _tops(links: Links, found: Mapping[tuple[str, str, str], Workload]) -> dict[tuple[str, str, str], tuple[str, str]]:
+    """Kind and name of the workloads that objects between them and their pods belong to."""
+    result = {}
+    for (namespace, kind, name), owner in links.items():
+        top = chain(owner, namespace, links)[-1]
+        if (namespace, *top.key) in found:
+            result[namespace, kind.partition(".")[0], name] = _kind(top), top.name
+    return result
+
+
+def _listed(names: Collection[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join([*names][:_SHOWN]) + more

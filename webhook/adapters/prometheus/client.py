@@ -205,14 +205,19 @@ class Prometheus:
             raise ApiError(fault_of(status), f"{line}{fix}", retry_after=retry_after) from error
         with self._lock:
             said = (*(answer.warnings or ()), *(answer.infos or ()))
-            self.warnings.update(dict.fromkeys(one[:_LONGEST] for one in said))
+            self.warnings.update(dict.fromkeys(one[:_LONGEST].strip() for one in said))
         if answer.status == "success" and _OK <= status < _REDIRECT:
             return answer.data
         if answer.error_type in _TOO_MUCH:
-            raise QueryError(f"{self.url}: {answer.error_type}: {answer.error[:_LONGEST]}", too_much=True)
-        said_why = f"{answer.error_type}: {answer.error[:_LONGEST]}" if answer.error else answer.message[:_LONGEST]
+            raise QueryError(f"{self.url}: {_said(answer.error_type, answer.error)}", too_much=True)
+        said_why = _said(answer.error_type, answer.error) if answer.error else _said("", answer.message)
         said_why = f"{said_why or f'{status} without a reason'}{fix}"
         raise ApiError(fault_of(status) if status >= _REDIRECT else Fault.REFUSED, said_why, retry_after=retry_after)
+
+
+def _said(kind: str, text: str) -> str:
+    """What the server says of an error: its kind, where it names one, and a text, of which neither has space around it."""
+    return ": ".join(filter(None, (kind.strip(), text[:_LONGEST].strip())))
 
 
 def _fix(status: int) -> str:

@@ -7,9 +7,11 @@ from ...application.recommendation.usage import Metric
 from .dcgm import DECODER, ENCODER, FREE, RESERVED, USED, PodLabels
 
 STAT = "gpuwarden_stat"
+# Seconds between two looks of a subquery, which is what costs a server time (a range of samples costs it little).
 STEP = 300
-"""Seconds between two looks of a subquery: as long as a sample counts (--query.lookback-delta)."""
-_SPAN_STEP = 600
+"""To see who is on a device at once: as long as a sample counts (--query.lookback-delta)."""
+_IDLE_STEP = 600
+_HOUR = 3600
 _COMPUTE_STATS = frozenset({"p95", "max", "mean"})
 _MEMORY_STATS = frozenset({"used", "low", "free", "reserved"})
 _ENGINE_STATS = frozenset({"encoder", "decoder"})
@@ -52,21 +54,29 @@ def compute(metric: Metric, which: str, window: float, idle_below: float) -> str
     """The numbers of a compute metric: p95, max, mean, idle, points, first, last, hourly."""
     series = f"{metric}{which}"
     whole = f"[{window:.0f}s]"
-    looks = f"[{window:.0f}s:{STEP}s]"
+    looks = f"[{window:.0f}s:{_IDLE_STEP}s]"
+    hours = f"[{window:.0f}s:{_HOUR}s]"
     idle = idle_below * scale(metric)
-    # timestamp() would be exact, and takes 35 times as long in a subquery (Prometheus 2.42).
-    when = f"({series} * 0 + time())[{window:.0f}s:{_SPAN_STEP}s]"
     return _marked(
         p95=f"quantile_over_time(0.95, {series}{whole})",
         max=f"max_over_time({series}{whole})",
         mean=f"avg_over_time({series}{whole})",
         points=f"count_over_time({series}{whole})",
         idle=f"avg_over_time(({series} < bool {idle:g}){looks})",
-        first=f"min_over_time({when})",
-        last=f"max_over_time({when})",
-        # Both ends of a range belong to it: in a second less than an hour are 3600 / interval samples.
-        hourly=f"max_over_time(count_over_time({series}[3599s])[{window:.0f}s:1h])",
+        first=f"min_over_time({_when(series)}{hours})",
+        last=f"max_over_time({_when(series)}{hours})",
+        hourly=f"max_over_time({_in_an_hour(series)}{hours})",
     )
+
+
+def _in_an_hour(series: str) -> str:
+    """How many samples there were in an hour: both ends of a range belong to it, so that it is a second shorter."""
+    return f"count_over_time({series}[{_HOUR - 1}s])"
+
+
+def _when(series: str) -> str:
+    """The time, where there were samples in the hour before; in a subquery, timestamp() takes 25 times as long."""
+    return f"clamp_min({_in_an_hour(series)}, time())"
 
 
 def memory(which: str, window: float) -> str:
@@ -82,9 +92,21 @@ def memory(which: str, window: float) -> str:
     )
 
 
+def spans(metric: str, devices: Collection[str], family: PodLabels, window: float, only: str = "") -> str:
+    """Of each pod on devices: the full hours at which it was first and last seen."""
+    series = f"{metric}{_of_devices(devices, family, only)}"
+    when = f"{_when(series)}[{window:.0f}s:{_HOUR}s]"
+    by = f"by (UUID, GPU_I_ID, {family.namespace}, {family.pod})"
+    return _marked(first=f"min {by} (min_over_time({when}))", last=f"max {by} (max_over_time({when}))")
+
+
+def _of_devices(devices: Collection[str], family: PodLabels, only: str) -> str:
+    return f'{{{family.pod}!="",UUID=~"{_any(sorted(devices))}"{only}}}'
+
+
 def shared(metric: str, devices: Collection[str], family: PodLabels, window: float, only: str = "") -> str:
     """Of devices with several pods: how many had series at once, at how many looks, and how far their values were apart."""
-    which = f'{{{family.pod}!="",UUID=~"{_any(sorted(devices))}"{only}}}'
+    which = _of_devices(devices, family, only)
     looks = f"[{window:.0f}s:{STEP}s]"
     pods = f"count by (UUID, GPU_I_ID) (max by (UUID, GPU_I_ID, {family.namespace}, {family.pod}) ({metric}{which}))"
     apart = f"max by (UUID, GPU_I_ID) ({metric}{which}) - min by (UUID, GPU_I_ID) ({metric}{which})"

@@ -81,6 +81,7 @@ class Gatherer:
         self._labels = labels or {}
         self._only = expressions.with_labels(self._labels)
         self._unread: list[str] = []
+        self._any_memory = False
 
     def usage(self, namespaces: Collection[str] = ()) -> Usage:
         """Return the usage of the pods in these namespaces, or (if none is named) in all.
@@ -96,6 +97,8 @@ class Gatherer:
             devices.setdefault(key.device, set()).add((key.namespace, key.pod))
         # Who else is on a device shows only where all namespaces are read.
         several = {device for device, pods in devices.items() if len(pods) > 1 or namespaces}
+        if several:
+            several = self._at_once(found, several)
         sharing = {metric: self._sharing(found, several, metric) for metric in (*_metrics(found), dcgm.USED)}
         chosen = {key: _choose(key, one, sharing) for key, one in found.items()}
         numbers = self._compute(found, chosen)
@@ -118,12 +121,12 @@ class Gatherer:
         """Find whose series there are, and say why some are not."""
         found: dict[Key, _Found] = {}
         clusters: dict[str, set[str]] = {}
-        any_series = memory = False
+        any_series = False
         names = (*Metric, dcgm.USED)
         for number, name in enumerate(names):
             self._show("series", number, len(names))
             selectors = [expressions.of_namespaces(name, family, namespaces, self._only) for family in dcgm.FAMILIES]
-            for labels in self._server.series(selectors, self._end - self._window, self._end):
+            for labels in self._listed(selectors):
                 any_series = True
                 family = dcgm.family_of(labels)
                 if family is None:
@@ -135,7 +138,7 @@ class Gatherer:
                 if one is None:
                     profile = labels.get("GPU_I_PROFILE", "")
                     one = found[key] = _Found(family, dcgm.node_of(labels), profile, labels.get("modelName", ""), set())
-                memory = memory or name == dcgm.USED
+                self._any_memory = self._any_memory or name == dcgm.USED
                 if isinstance(name, Metric):
                     one.metrics.add(name)
         for label, values in sorted(clusters.items()):
@@ -146,9 +149,34 @@ class Gatherer:
                 )
         if not any_series:
             every = [f"{name}{{{self._only.removeprefix(',')}}}" for name in names]
-            any_series = bool(self._server.series(every, self._end - self._window, self._end))
+            any_series = bool(self._listed(every))
         present = {metric for one in found.values() for metric in one.metrics}
-        return found, dcgm.missing(present, with_pods=bool(found), any_series=any_series, memory=memory)
+        return found, dcgm.missing(present, with_pods=bool(found), any_series=any_series, memory=self._any_memory)
+
+    def _listed(self, selectors: Sequence[str]) -> list[dict[str, str]]:
+        try:
+            return self._server.series(selectors, self._end - self._window, self._end)
+        except QueryError as error:
+            if not error.too_much:
+                raise
+            fix = "read fewer namespaces at a time (-n), or a shorter time (--window)"
+            raise QueryError(f"{error.detail}; {fix}", too_much=True) from error
+
+    def _at_once(self, found: Mapping[Key, _Found], devices: Collection[MeasuredDevice]) -> set[MeasuredDevice]:
+        """Those of devices on which pods may have been at once, by the hours in which they were there (cheap to read)."""
+        metric = dcgm.USED if self._any_memory else _metrics(found)[0]
+        hours: dict[MeasuredDevice, dict[tuple[str, str], list[float]]] = {device: {} for device in devices}
+        for family, ids in _by_family(found, devices):
+
+            def query(batch: Sequence[str], family: PodLabels = family) -> str:
+                return expressions.spans(metric, batch, family, self._window, self._only)
+
+            for sample in self._batches("hours of pods", ids, _DEVICES, query):
+                device = MeasuredDevice(sample.metric.get("UUID", ""), sample.metric.get("GPU_I_ID", ""))
+                pod = sample.metric.get(family.namespace, ""), sample.metric.get(family.pod, "")
+                hours.setdefault(device, {}).setdefault(pod, []).append(sample.number)
+        number = Counter(device for device, *_ in {(key.device, key.namespace, key.pod) for key in found})
+        return {device for device in devices if len(pods := hours[device]) < number[device] or _overlap(pods.values())}
 
     def _sharing(
         self, found: Mapping[Key, _Found], devices: Collection[MeasuredDevice], metric: str
@@ -156,10 +184,7 @@ class Gatherer:
         """Of devices that several pods had at once: how many, and whether they always had one value."""
         result: dict[MeasuredDevice, tuple[int, bool]] = {}
         number = Counter(device for device, *_ in {(key.device, key.namespace, key.pod) for key in found})
-        for family in {one.family for key, one in found.items() if key.device in devices}:
-            ids = sorted(
-                {key.device.uuid for key, one in found.items() if one.family == family and key.device in devices}
-            )
+        for family, ids in _by_family(found, devices):
 
             def query(batch: Sequence[str], family: PodLabels = family) -> str:
                 return expressions.shared(metric, batch, family, self._window, self._only)
@@ -263,6 +288,25 @@ def _listed(values: Collection[str]) -> str:
     """Some of a label's values, for people; one without the label is empty."""
     listed = ", ".join(f'"{one}"' for one in sorted(values)[:5])
     return listed if len(values) <= 5 else f"{listed} and more"  # noqa: PLR2004
+
+
+def _by_family(found: Mapping[Key, _Found], devices: Collection[MeasuredDevice]) -> list[tuple[PodLabels, list[str]]]:
+    """The GPUs of devices, by the labels that name their pods."""
+    ids: dict[PodLabels, set[str]] = {}
+    for key, one in found.items():
+        if key.device in devices:
+            ids.setdefault(one.family, set()).add(key.device.uuid)
+    return [(family, sorted(ids[family])) for family in dcgm.FAMILIES if family in ids]
+
+
+def _overlap(spans: Iterable[Sequence[float]]) -> bool:
+    """Whether any two pods may have been there at once: within one hour too, if one of them was there in that hour only."""
+    until, is_short = 0.0, False
+    for begin, end in sorted((min(hours), max(hours)) for hours in spans):
+        if begin < until or (begin == until and (is_short or begin == end)):
+            return True
+        until, is_short = end, begin == end
+    return False
 
 
 def _metrics(found: Mapping[Key, _Found]) -> list[Metric]:

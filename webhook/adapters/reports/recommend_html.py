@@ -13,6 +13,7 @@ def html(found: Recommendation) -> str:
     templates = environment()
     templates.filters["used"] = used
     templates.filters["verdict"] = verdict
+    templates.filters["whole"] = _whole
     style = own(templates, "audit.css")
     lines: dict[str, list[Line]] = {}
     for line in found.workloads[:MOST_ROWS]:
@@ -31,3 +32,8 @@ def html(found: Recommendation) -> str:
         ],
         left_out=max(len(found.workloads) - MOST_ROWS, 0),
     )
+
+
+def _whole(text: str) -> str:
+    """A sentence in which no line ends between a number and its unit."""
+    return text.replace(" %", "\N{NO-BREAK SPACE}%").replace(" GiB", "\N{NO-BREAK SPACE}GiB")

@@ -108,13 +108,28 @@ def _expected(workload: Workload, series: Sequence[Series], usage: Usage) -> int
         seconds = min(usage.window, max(0.0, usage.end - start))
         usual = interval.get(name) or min(interval.values(), default=0)
         expected += workload.gpus * seconds / usual if usual else 0
+    spans: dict[str, list[tuple[float, float]]] = {}
     for one in series:
-        # A StatefulSet's pod that was created again has the name of the one before it.
-        if one.pod not in started or one.last <= started[one.pod]:
-            # One so short that no look of a subquery met it has what it has.
-            span = (one.last - one.first) / one.interval if one.interval and one.first else 0
-            expected += max(span, 1) if span else one.points
+        # A StatefulSet's pod that was created again has the name of the one before it, and often its series.
+        last = min(one.last, started.get(one.pod, one.last))
+        if one.interval and 0 < one.first < last:
+            spans.setdefault(one.pod, []).append((one.first, last))
+        elif one.pod not in started:
+            expected += one.points  # one so short that no look of a subquery met it twice has what it has
+    for name, found in spans.items():
+        # It may have had several GPUs one after another, and come back to one; at once it had no more than it requests.
+        seconds = min(sum(last - first for first, last in found), workload.gpus * _covered(found))
+        expected += seconds / interval[name]
     return round(expected)
+
+
+def _covered(spans: Iterable[tuple[float, float]]) -> float:
+    """How many seconds lie in any of these spans."""
+    total = until = 0.0
+    for first, last in sorted(spans):
+        total += max(0.0, last - max(first, until))
+        until = max(until, last)
+    return total
 
 
 def _days(series: Sequence[Series]) -> float:

@@ -11,6 +11,7 @@ from ...engine.forms import Form, parse
 from ...engine.labels import NamespaceLabels
 from ...engine.resources import GPU
 from .batching import batched
+from .claimed import CLAIM
 from .measures import Measures, measure
 from .namespaces import JudgedWorkload, NamespaceAdvice, advise
 from .offers import Offers, model_of, offers
@@ -48,8 +49,8 @@ class Line(msgspec.Struct, rename="camel", omit_defaults=True):
 
     @property
     def stated(self) -> str:
-        """The form that its requests name; empty for requests for a GPU of whatever form."""
-        return "" if all(one.startswith(f"{GPU}:") for one in self.requests) else self.form
+        """The form that its requests name; empty for requests for a GPU of whatever form, and where that is not known."""
+        return "" if self.form == CLAIM or all(one.startswith(f"{GPU}:") for one in self.requests) else self.form
 
     @property
     def named(self) -> str:
@@ -117,8 +118,10 @@ def recommend(  # noqa: PLR0913 - what is known, and what is wanted
     measures = {one.key: measure(one, attributed.of.get(one.key, []), usage, thresholds) for one in workloads}
     verdicts = {}
     for one in workloads:
-        if measured := measures[one.key]:
-            verdicts[one.key] = judge(Case(one, measured, offered, thresholds, trusted(one.namespace)))
+        if one.not_judged:
+            verdicts[one.key] = WorkloadVerdict(VerdictKind.UNKNOWN, reasons=(one.not_judged,))
+        elif measured := measures[one.key]:
+            verdicts[one.key] = _of_claims(one, judge(Case(one, measured, offered, thresholds, trusted(one.namespace))))
         else:
             why = _why_no_data(one, attributed.of.get(one.key, ()), usage)
             verdicts[one.key] = WorkloadVerdict(VerdictKind.UNKNOWN, reasons=(f"no usage data: {why}",))
@@ -159,6 +162,14 @@ def recommend(  # noqa: PLR0913 - what is known, and what is wanted
     )
 
 
+def _of_claims(workload: Workload, verdict: WorkloadVerdict) -> WorkloadVerdict:
+    """A verdict with what to do about it, where a workload requests its GPUs by claims."""
+    if not workload.claimed or not verdict.form or verdict.form == workload.form:
+        return verdict
+    why = "asked by a claim, which no policy rewrites: change the claim (its DeviceClass, selectors or count)"
+    return msgspec.structs.replace(verdict, reasons=(*verdict.reasons, why))
+
+
 def _criteria(now: str, then: str) -> tuple[FormCriterion, ...]:
     """The criteria that depend on the form; which GPUs support it does not matter for one that is offered."""
     before, after = parse(now), parse(then)
@@ -171,21 +182,25 @@ def _criteria(now: str, then: str) -> tuple[FormCriterion, ...]:
 
 
 def _why_no_data(workload: Workload, series: Sequence[Series], usage: Usage) -> str:
+    form = parse(workload.form)
     if any(one.is_slice for one in series):
-        return (
+        why = (
             "its MIG slice has no DCGM_FI_PROF_SM_ACTIVE or DCGM_FI_PROF_GR_ENGINE_ACTIVE, and DCGM_FI_DEV_GPU_UTIL says "
             "nothing of MIG slices; enable them in the exporter's counters"
         )
-    form = parse(workload.form)
-    if series:
-        return "its series have no metric of compute"
-    if not usage.series:
-        return "no series of GPUs has a pod; see the notes"
-    if form and form.shared:
-        return "the exporter gives a shared GPU's series to one of its pods; set KUBERNETES_VIRTUAL_GPUS=true"
-    if not workload.running:
-        return "no pod of it ran within the window"
-    return "no series names its pods; is the exporter on their nodes, and scraped?"
+    elif series:
+        why = "its series have no metric of compute"
+    elif not usage.series:
+        why = "no series of GPUs has a pod; see the notes"
+    elif workload.claimed:
+        why = "the exporter names the pods of claims (DRA) only with KUBERNETES_ENABLE_DRA=true"
+    elif form and form.shared:
+        why = "the exporter gives a shared GPU's series to one of its pods; set KUBERNETES_VIRTUAL_GPUS=true"
+    elif not workload.running:
+        why = "no pod of it ran within the window"
+    else:
+        why = "no series names its pods; is the exporter on their nodes, and scraped?"
+    return why
 
 
 def _cluster(

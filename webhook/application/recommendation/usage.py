@@ -29,7 +29,8 @@ class Series(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
         metric: which metric the shares are from; ``None`` if there was none that means anything for this device.
         points: how many samples there are.
         interval: seconds between two samples, where they were densest.
-        first, last: when the first and the last sample was taken, in seconds since 1970.
+        first, last: the full hours before which the first and the last sample was taken, in seconds since 1970; 0 for a pod
+            that came and went since the last full hour.
         p95, most, mean: of the share of the device in use.
         idle: the share of the time in which less than the idle threshold was in use.
         engines: the most that its video encoder or decoder was in use, if that is known.

@@ -99,6 +99,17 @@ class Case(msgspec.Struct, frozen=True):
         return self.measures.p95 * self.unit
 
     @property
+    def working(self) -> float:
+        """The share of a GPU that it has use for while it works: its average without idle times, or the 95 % if that is more.
+
+        What is idle for most of a day has a low 95 %, and works many times longer on a slice that is as small.
+        """
+        measures = self.measures
+        busy = 1 - measures.idle
+        average = min(measures.most, measures.mean / busy) if busy > 0 else measures.most
+        return max(measures.p95, average) * self.unit
+
+    @property
     def need(self) -> float:
         """The memory that it needs in MiB, headroom included."""
         return (self.measures.memory or 0) * (1 + self.thresholds.memory_headroom)
@@ -216,7 +227,8 @@ def _of_several(case: Case) -> WorkloadVerdict | None:
 def _together(case: Case) -> WorkloadVerdict | None:
     workload = case.workload
     parallel = next((one.parallel for one in workload.programs if one.parallel), "")
-    why = works_together(workload.kind, len(workload.pods)) or parallel
+    kinds = (*workload.between, workload.kind)
+    why = next(filter(None, (works_together(kind, len(workload.pods)) for kind in kinds)), parallel)
     return (
         WorkloadVerdict(VerdictKind.EXCLUSIVE, case.whole, 1, (f"{why}; such GPUs are never shared or sliced",))
         if why
@@ -241,8 +253,7 @@ def _of_a_device(case: Case) -> WorkloadVerdict | None:
 def _of_one(case: Case) -> WorkloadVerdict:
     """The verdict on a workload with one device of its own that it uses."""
     measures, sharing = case.measures, case.sharing
-    device = "slice" if measures.profile or case.form.partition else "GPU"
-    used = f"95 % of the time at most {percent(measures.p95)} of the {device}"
+    used = _used(case)
     clients = sharing.clients if sharing else int(case.thresholds.clients)
     if why_unknown := _memory_unknown(case):
         largest = max((one.share for one in case.comparable.slices if one.share < _FULL), default=0.0)
@@ -252,14 +263,16 @@ def _of_one(case: Case) -> WorkloadVerdict:
         reasons = f"memory unknown: {why_unknown}", f"{used}; compute alone would fit less"
         return WorkloadVerdict(VerdictKind.UNKNOWN, reasons=reasons, is_memory_unknown=True)
     headroom = percent(case.thresholds.memory_headroom)
+    working = [f"while it works, it uses {percent(case.working)} of a GPU on average"]
     why = [
         used,
+        *(working if case.working > case.share else ()),
         f"{_gib(measures.memory or 0)} of memory at most, {_gib(case.need)} with {headroom} headroom",
     ]
     video = (measures.engines or 0) >= case.thresholds.unused_below
     if video:
         why.append("it uses the video encoder or decoder, of which MIG slices have few or none")
-    elif found := next(fitting(case.comparable, case.model, case.share, case.need), None):
+    elif found := next(fitting(case.comparable, case.model, case.working, case.need), None):
         why.append(f"{found.form} has {_gib(found.memory or 0)} and {percent(found.share)} of a GPU's compute")
         if found.form.partition == case.form.partition and measures.p95 >= _FILLED:
             why.append("the slice is full at times, so it may need a larger one")
@@ -282,6 +295,16 @@ def _of_one(case: Case) -> WorkloadVerdict:
             VerdictKind.AS_IT_IS, case.workload.form, 1, (*why, "no other form that is offered fits better")
         )
     return WorkloadVerdict(VerdictKind.EXCLUSIVE, case.whole, 1, tuple(why))
+
+
+def _used(case: Case) -> str:
+    """How much compute was used nearly all the time, for people."""
+    measures = case.measures
+    device = "slice" if measures.profile or case.form.partition else "GPU"
+    used = f"95 % of the time at most {percent(measures.p95)} of the {device}"
+    only_util = measures.metrics == (Metric.GPU_UTIL,)
+    how = " (by DCGM_FI_DEV_GPU_UTIL: the time in which anything ran, however little of the GPU it used)"
+    return used + (how if only_util else "")
 
 
 def _memory_unknown(case: Case) -> str:
@@ -320,7 +343,7 @@ def _why_not_smaller(case: Case, sharing: SharedForm | None, *, video: bool) -> 
     elif comparable and all(one.memory is None for one in comparable):
         yield "how much memory the MIG slices that are offered have is not known: neither nodes nor measurements say it"
     elif comparable:
-        enough = any(one.share >= case.share for one in comparable)
+        enough = any(one.share >= case.working for one in comparable)
         yield f"no MIG slice that is offered has enough {'memory' if enough else 'compute'} for it"
     elif offered.slices and not model:
         yield "its GPU model is not known (label modelName), so compute can't be compared with that of MIG slices"

@@ -45,6 +45,9 @@ class Workload(msgspec.Struct, rename="camel", omit_defaults=True):
         gpus: how many GPUs, slots or slices a pod needs at once.
         form: the form that its pods request, as a policy names it; ``exclusive`` for a plain request that nothing rewrites.
         programs: what runs in the containers that request GPUs.
+        between: the kinds of its objects between it and its pods, such as the RayCluster of a RayJob.
+        claimed: it requests GPUs by claims (DRA).
+        not_judged: why its usage can't be compared with its claims; empty where it can.
     """
 
     namespace: str
@@ -55,6 +58,9 @@ class Workload(msgspec.Struct, rename="camel", omit_defaults=True):
     form: str = "exclusive"
     programs: tuple[ServerProgram, ...] = ()
     pods: list[LivePod] = []
+    between: tuple[str, ...] = ()
+    claimed: bool = False
+    not_judged: str = ""
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -114,7 +120,9 @@ def _gone(
     namespace, name = pod
     if recorded := owners.get(f"{namespace}/{name}"):
         kind, owner = recorded
-        return next((one for one in named.get((namespace, owner), ()) if one.kind == kind), None)
+        # What was recorded of a kind has no group: Volcano's Job is a Job, too.
+        alike = [one for one in named.get((namespace, owner), ()) if kind in {one.kind, one.kind.partition(".")[0]}]
+        return alike[0] if len(alike) == 1 else None
     parts = name.split("-")
     beginnings = ("-".join(parts[:number]) for number in range(len(parts) - 1, 0, -1))
     fitting = [

@@ -1,0 +1,198 @@
+"""The workloads of a cluster that request GPUs: by what a person wrote, whatever made the pods, and with their claims."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.adapters.kubernetes.support import reached
+from tests.adapters.kubernetes.test_cluster_claims import Patient, Silent, serve
+from tests.adapters.kubernetes.workload_server import WorkloadServer
+from tests.builders import Json
+from webhook.adapters.kubernetes.gpu_workloads import GpuWorkloads
+from webhook.adapters.kubernetes.lists import Lister
+from webhook.adapters.kubernetes.workloads import ClusterReader
+from webhook.application.configuration import Configuration
+from webhook.application.recommendation.workloads import Workload
+
+NONE: Mapping[str, str] = {}
+
+
+@pytest.fixture
+def cluster() -> Iterator[WorkloadServer]:
+    with WorkloadServer() as server:
+        yield server
+
+
+@pytest.fixture
+def reader(cluster: WorkloadServer, tmp_path: Path) -> Iterator[GpuWorkloads]:
+    with reached(cluster.url, tmp_path) as server:
+        api = Patient(server)
+        yield GpuWorkloads(api, Lister(api, Silent()), ClusterReader(api, Silent()), Configuration(), {})
+
+
+def owned(name: str, owner: str = "") -> Json:
+    """Metadata; ``owner`` is the apiVersion, kind and name of its controller."""
+    metadata: Json = {"namespace": "team", "name": name, "uid": name}
+    if owner:
+        api_version, kind, its_name = owner.split()
+        metadata["ownerReferences"] = [
+            {"apiVersion": api_version, "kind": kind, "name": its_name, "uid": its_name, "controller": True}
+        ]
+    return metadata
+
+
+def pod(name: str, owner: str = "", gpus: int = 1, **spec: object) -> Json:
+    limits = {"limits": {"nvidia.com/gpu": str(gpus)}} if gpus else {}
+    container = {"name": "main", "resources": limits}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": owned(name, owner),
+        "spec": {"containers": [container], **spec},
+        "status": {"phase": "Running", "startTime": "2026-01-01T00:00:00Z"},
+    }
+
+
+def controller(api_version: str, kind: str, name: str, owner: str = "") -> Json:
+    spec = {"template": {"spec": pod("x")["spec"]}}
+    return {"apiVersion": api_version, "kind": kind, "metadata": owned(name, owner), "spec": spec}
+
+
+def custom(cluster: WorkloadServer, api_version: str, plural: str, *objects: tuple[str, str]) -> None:
+    cluster.serve(api_version, plural, *({"metadata": owned(name, owner)} for name, owner in objects))
+
+
+def found(reader: GpuWorkloads, *namespaces: str) -> dict[str, Workload]:
+    return {f"{one.kind} {one.name}": one for one in reader.read(namespaces)}
+
+
+def test_the_pods_of_a_ray_cluster_are_those_of_its_job_or_service(
+    cluster: WorkloadServer, reader: GpuWorkloads
+) -> None:
+    cluster.add(
+        *(pod(f"w-{n}", "ray.io/v1 RayCluster tune-x7k2p") for n in range(2)), pod("s", "ray.io/v1 RayCluster chat-1")
+    )
+    cluster.add(pod("own", "ray.io/v1 RayCluster by-hand"))
+    job, service = "ray.io/v1 RayJob tune", "ray.io/v1 RayService chat"
+    custom(cluster, "ray.io/v1", "rayclusters", ("tune-x7k2p", job), ("chat-1", service), ("by-hand", ""))
+    custom(cluster, "ray.io/v1", "rayjobs", ("tune", "ray.io/v1 RayCronJob nightly"))
+    custom(cluster, "ray.io/v1", "rayservices", ("chat", "example.com/v1 Application all"))
+    custom(cluster, "ray.io/v1", "raycronjobs", ("nightly", ""))
+    workloads = found(reader)
+    # An application, which is not in the table, may control many workloads: it is none itself.
+    assert {name: len(one.pods) for name, one in workloads.items()} == {
+        "RayCronJob nightly": 2,
+        "RayService chat": 1,
+        "RayCluster by-hand": 1,
+    }
+    assert workloads["RayCronJob nightly"].between == ("RayCluster", "RayJob")
+    assert reader.tops["team", "RayCluster", "tune-x7k2p"] == ("RayCronJob", "nightly")
+    assert reader.notes == []
+
+
+@pytest.mark.parametrize("namespaces", [(), ("team",)])
+def test_chains_through_built_in_kinds(
+    cluster: WorkloadServer, reader: GpuWorkloads, namespaces: tuple[str, ...]
+) -> None:
+    jobset = "jobset.x-k8s.io/v1alpha2 JobSet fit-set"
+    cluster.add(*(pod(f"fit-{n}", f"batch/v1 Job fit-node-{n}") for n in range(2)))
+    cluster.add(*(controller("batch/v1", "Job", f"fit-node-{n}", jobset) for n in range(2)))
+    custom(cluster, "jobset.x-k8s.io/v1alpha2", "jobsets", ("fit-set", "trainer.kubeflow.org/v1alpha1 TrainJob fit"))
+    custom(cluster, "trainer.kubeflow.org/v1alpha1", "trainjobs", ("fit", ""))
+    # The workers of a LeaderWorkerSet's group are of a StatefulSet of their leader, which has no GPU here.
+    cluster.add(pod("big-0-1", "apps/v1 StatefulSet big-0"), pod("big-0", "apps/v1 StatefulSet big", gpus=0))
+    cluster.objects["/api/v1/namespaces/team/pods/big-0"] = pod("big-0", "apps/v1 StatefulSet big", gpus=0)
+    cluster.add(controller("apps/v1", "StatefulSet", "big-0", "v1 Pod big-0"))
+    cluster.add(controller("apps/v1", "StatefulSet", "big", "leaderworkerset.x-k8s.io/v1 LeaderWorkerSet big"))
+    custom(cluster, "leaderworkerset.x-k8s.io/v1", "leaderworkersets", ("big", ""))
+    cluster.add(pod("n-0", "batch/v1 Job n-1"), controller("batch/v1", "Job", "n-1", "batch/v1 CronJob n"))
+    cluster.add(pod("rank-0", "kubeflow.org/v1 PyTorchJob dist"))
+    custom(cluster, "kubeflow.org/v1", "pytorchjobs", ("dist", "workload.codeflare.dev/v1beta2 AppWrapper wrapped"))
+    custom(cluster, "workload.codeflare.dev/v1beta2", "appwrappers", ("wrapped", ""))
+    workloads = found(reader, *namespaces)
+    assert {name: one.between for name, one in workloads.items()} == {
+        "TrainJob fit": ("Job", "JobSet"),
+        "LeaderWorkerSet big": ("StatefulSet", "Pod"),
+        "CronJob n": ("Job",),
+        "AppWrapper wrapped": ("PyTorchJob",),
+    }
+    assert len(workloads["TrainJob fit"].pods) == 2
+
+
+def test_owners_that_may_not_be_read_are_said(cluster: WorkloadServer, reader: GpuWorkloads) -> None:
+    cluster.add(pod("w", "ray.io/v1 RayCluster tune-x7k2p"), pod("big-0-1", "apps/v1 StatefulSet big-0"))
+    cluster.add(controller("apps/v1", "StatefulSet", "big-0", "v1 Pod big-0"))
+    custom(cluster, "ray.io/v1", "rayclusters", ("tune-x7k2p", "ray.io/v1 RayJob tune"))
+    cluster.refused = {"/apis/ray.io/v1/rayclusters": 403, "/api/v1/namespaces/team/pods/big-0": 403}
+    assert [*found(reader)] == ["RayCluster tune-x7k2p", "Pod big-0"]
+    assert [note.partition(":")[0] for note in reader.notes] == [
+        "whose the rayclusters.ray.io are is not known, so they count by themselves",
+        "whose pod team/big-0 is, which controls others, is not known",
+    ]
+
+
+def claimed(name: str, *requests: Json) -> Json:
+    """A template of claims."""
+    return {"metadata": {"name": name, "namespace": "team"}, "spec": {"spec": {"devices": {"requests": [*requests]}}}}
+
+
+def claiming(name: str, template: str, gpus: int = 0) -> Json:
+    one = pod(name, gpus=gpus, resourceClaims=[{"name": "gpu", "resourceClaimTemplateName": template}])
+    one["spec"]["containers"][0]["resources"]["claims"] = [{"name": "gpu"}]
+    return one
+
+
+def test_claims_are_requests_too(cluster: WorkloadServer, reader: GpuWorkloads) -> None:
+    def request(device_class: str, **more: object) -> Json:
+        return {"name": "gpu", "exactly": {"deviceClassName": device_class, **more}}
+
+    profile = [{"cel": {"expression": "device.attributes['gpu.nvidia.com'].profile == '1g.10gb'"}}]
+    either = {"name": "gpu", "firstAvailable": [
+        {"name": "a", "deviceClassName": "gpu.nvidia.com"}, {"name": "b", "deviceClassName": "mig.nvidia.com"}]}  # fmt: skip
+    templates = [
+        claimed("two", request("gpu.nvidia.com", count=2)),
+        claimed("slice", request("mig.nvidia.com", selectors=profile)),
+        claimed("any-slice", request("mig.nvidia.com")),
+        claimed("all", request("gpu.nvidia.com", allocationMode="All")),
+        claimed("either", either),
+        claimed("nic", request("rdma.example.com")),
+        claimed("watch", request("gpu.nvidia.com", adminAccess=True)),
+    ]
+    serve(cluster, "v1", resourceclaimtemplates=templates)
+    cluster.lists["/apis/resource.k8s.io/v1/deviceclasses"] = [
+        json.dumps({"metadata": {"name": "rdma.example.com"}, "spec": {}}).encode()
+    ]
+    for name in ("two", "slice", "any-slice", "all", "either", "nic", "watch", "not-there"):
+        cluster.add(claiming(name, name))
+    cluster.add(claiming("both", "two", gpus=1))
+    workloads = {one.name: one for one in reader.read(())}
+    assert {name: (one.gpus, one.form, one.requests) for name, one in workloads.items()} == {
+        "two": (2, "exclusive", ("claim gpu: gpu.nvidia.com: 2",)),
+        "slice": (1, "mig-1g.10gb", ("claim gpu: mig.nvidia.com: 1",)),
+        "any-slice": (1, "claim", ("claim gpu: mig.nvidia.com: 1",)),
+        "all": (1, "claim", ("claim gpu: gpu.nvidia.com: all",)),
+        "either": (1, "claim", ("claim gpu: gpu.nvidia.com: 1 or mig.nvidia.com: 1",)),
+        "both": (3, "exclusive", ("nvidia.com/gpu: 1", "claim gpu: gpu.nvidia.com: 2")),
+    }
+    assert all(one.claimed for one in workloads.values())
+    assert {name: one.not_judged for name, one in workloads.items() if one.not_judged} == {
+        "any-slice": 'asked by a claim: claim "gpu": which form the DeviceClass mig.nvidia.com hands out is not known',
+        "all": 'asked by a claim: claim "gpu" asks for all devices of a node, or for an unknown number',
+        "either": 'asked by a claim: claim "gpu" may be met in 2 ways, and which one it got is not looked at',
+    }
+    (note,) = reader.notes
+    assert note.endswith("may be for GPUs, are not judged: gpu of Pod team/not-there")
+
+
+def test_claims_that_may_not_be_read_are_said(cluster: WorkloadServer, reader: GpuWorkloads) -> None:
+    serve(cluster, "v1", resourceclaimtemplates=[])
+    cluster.refused = {"/apis/resource.k8s.io/v1/resourceclaims": 403}
+    cluster.add(pod("plain"))
+    assert [one.name for one in reader.read(())] == ["plain"]
+    assert reader.notes == []
+    cluster.add(claiming("one", "two"))
+    assert [one.name for one in reader.read(())] == ["plain"]
+    assert reader.notes[0].startswith("resource claims: pods with claims (DRA) are not judged (")
+    assert reader.notes[1].endswith("not judged: gpu of Pod team/one")

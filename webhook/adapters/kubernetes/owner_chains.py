@@ -1,0 +1,132 @@
+"""Who controls the controllers that operators made: a RayCluster's RayJob, a JobSet's TrainJob, a worker's leader."""
+
+from collections.abc import Collection, Iterable, Sequence
+
+import msgspec
+
+from ...application.auditing import Owner
+from ...application.workload_kinds import WorkloadKind
+from ...application.workloads import Kinds, group_of, workload_of
+from .documents import decode
+from .errors import ApiError, Fault
+from .lists import Api, Lister, Page
+from .request import ApiRequest, object_path
+
+Links = dict[tuple[str, str, str], Owner]
+"""The controllers of objects, by namespace, kind and name."""
+_UNREAD = (Fault.FORBIDDEN, Fault.NOT_FOUND)
+
+
+class _Reference(msgspec.Struct, rename="camel"):
+    api_version: str = ""
+    kind: str = ""
+    name: str = ""
+    controller: bool | None = None
+
+
+class ControlledMetadata(msgspec.Struct, rename="camel"):
+    """As much of an object's metadata as says who controls it."""
+
+    name: str = ""
+    namespace: str = ""
+    owner_references: list[_Reference] | None = None
+
+    @property
+    def owner(self) -> Owner | None:
+        """Its controller."""
+        found = next((one for one in self.owner_references or () if one.controller), None)
+        return Owner(found.api_version, found.kind, found.name) if found else None
+
+
+class _Item(msgspec.Struct):
+    metadata: ControlledMetadata
+
+
+def chain(owner: Owner, namespace: str, links: Links) -> list[Owner]:
+    """Return an owner and those above it, up to what a person wrote."""
+    found, passed = [owner], {owner.key}
+    while (above := links.get((namespace, *found[-1].key))) and above.key not in passed:
+        found.append(above)
+        passed.add(above.key)
+    return found
+
+
+class OwnerChains:
+    """Reads the controllers of objects of operators' kinds, and of pods that own others.
+
+    Only kinds of the table are followed: anything else that controls a workload (a package, a whole application) is not one.
+
+    Args:
+        api: the API server.
+        lister: reads its lists.
+        configured: the rows of the configuration.
+    """
+
+    def __init__(self, api: Api, lister: Lister, configured: Kinds) -> None:
+        self._api, self._lister, self._configured = api, lister, configured
+        self.notes: list[str] = []
+        """What could not be read, and what follows from that."""
+
+    def follow(self, owners: Iterable[tuple[str, Owner]], links: Links, namespaces: Sequence[str]) -> None:
+        """Add to the links the controllers of owners, theirs, and so on.
+
+        Args:
+            owners: direct controllers of pods, with their namespaces.
+            links: what is known already.
+            namespaces: where to read; everywhere, if none is named.
+
+        Raises:
+            ApiError: the server did not answer.
+        """
+        every = set(owners)
+        read: set[tuple[str, str]] = set()
+        asked: set[tuple[str, Owner]] = set()
+        while True:
+            tops = {(namespace, chain(one, namespace, links)[-1]) for namespace, one in every}
+            pods = {(namespace, top) for namespace, top in tops if top.kind == "Pod" and not group_of(top.api_version)}
+            kinds = {(top.api_version, top.kind): row for _, top in tops if (row := self._row(top))}
+            if not (new := kinds.keys() - read) and not pods - asked:
+                return
+            for key in sorted(new):
+                self._kind(key[0], kinds[key], namespaces, links)
+            for namespace, top in sorted(pods - asked, key=str):
+                self._pod(namespace, top, links)
+            read |= new
+            asked |= pods
+
+    def _row(self, owner: Owner) -> WorkloadKind | None:
+        row = None if owner.is_workload else workload_of(owner.api_version, owner.kind, self._configured)
+        return row if row and not (row.cluster_scoped or row.passive) else None
+
+    def _kind(self, api_version: str, row: WorkloadKind, namespaces: Collection[str], links: Links) -> None:
+        def keep(item: _Item) -> None:
+            self._add(Owner(api_version, row.kind, item.metadata.name), item.metadata, links)
+
+        what = f"{row.plural}.{row.group}"
+        version = api_version.rpartition("/")[2]
+        try:
+            for namespace in namespaces or (None,):
+                self._lister.all(what, object_path(row.group, version, row.plural, namespace), Page[_Item], keep)
+        except ApiError as error:
+            if error.fault not in _UNREAD:
+                raise
+            self.notes.append(f"whose the {what} are is not known, so they count by themselves: {error.detail}")
+
+    def _pod(self, namespace: str, pod: Owner, links: Links) -> None:
+        request = ApiRequest("GET", object_path("", "v1", "pods", namespace, pod.name))
+        try:
+            item = decode(self._api.call(request), _Item, str(request))
+        except ApiError as error:
+            if error.fault not in _UNREAD:
+                raise
+            if error.fault is Fault.FORBIDDEN:
+                self.notes.append(
+                    f"whose pod {namespace}/{pod.name} is, which controls others, is not known: {error.detail}"
+                )
+            return
+        self._add(pod, item.metadata, links)
+
+    def _add(self, child: Owner, metadata: ControlledMetadata, links: Links) -> None:
+        above = metadata.owner
+        if above and (above.is_workload or self._row(above)):
+            links[metadata.namespace, *child.key] = above

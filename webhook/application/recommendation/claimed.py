@@ -1,0 +1,52 @@
+"""GPUs that a workload requests by claims (DRA): how many and in which form, or why that is not known."""
+
+import msgspec
+
+from ...engine.claims import Claimed, Claims
+from ..claims import described
+
+CLAIM = "claim"
+"""In place of a form: it is not known which one a claim gets."""
+
+
+class ClaimedGpus(msgspec.Struct, frozen=True):
+    """What the claims of a pod request.
+
+    Attributes:
+        words: the requests, for people.
+        gpus: how many GPUs or slices, as far as is known.
+        form: of which form; ``CLAIM`` where that is not known.
+        not_judged: why usage can't be compared with the request; empty where it can.
+    """
+
+    words: tuple[str, ...]
+    gpus: int
+    form: str
+    not_judged: str = ""
+
+
+def gpus_claimed(claims: Claims) -> ClaimedGpus | None:
+    """Return the GPUs of a pod's claims; ``None`` where it has none. Access for administration holds no GPU."""
+    asked = [one for one in claims.gpus if one.count != 0]
+    if not asked:
+        return None
+    words = (*described(Claims(tuple(asked))), *(one.source for one in asked if one.by_name))
+    forms = {str(way.form) if way.form else CLAIM for one in asked for way in one.alternatives}
+    why = next(filter(None, map(_not_judged, asked)), "")
+    if not why and len(forms) > 1:
+        why = f"its claims ask for GPUs of several forms ({', '.join(sorted(forms))})"
+    form = CLAIM if why else forms.pop()
+    return ClaimedGpus(words, sum(one.count or 0 for one in asked) or 1, form, why and f"asked by a claim: {why}")
+
+
+def _not_judged(claimed: Claimed) -> str:
+    if claimed.count is None:
+        return f"{claimed.subject} asks for all devices of a node, or for an unknown number"
+    if len(claimed.alternatives) > 1:
+        return (
+            f"{claimed.subject} may be met in {len(claimed.alternatives)} ways, and which one it got is not looked at"
+        )
+    way = claimed.alternatives[0]
+    if way.form is None:
+        return f"{claimed.subject}: which form the DeviceClass {way.device.device_class} hands out is not known"
+    return ""
