@@ -1,5 +1,6 @@
 """The documentation site: it builds, a broken link fails the build, and a page loads nothing from elsewhere."""
 
+import json
 import os
 import re
 import subprocess
@@ -30,6 +31,13 @@ def test_every_page_is_there_and_loads_nothing_from_elsewhere(built: Path) -> No
     assert {name for name, text in pages.items() if re.search(loaded, text)} == set()
     styles = "".join(file.read_text() for file in built.rglob("*.css"))
     assert re.findall(r"@import|url\([\"']?https?:", styles) == []
+
+
+def test_a_page_is_called_by_its_heading_in_menus_and_search(built: Path) -> None:
+    entries = json.loads((built / "search/search_index.json").read_text())["docs"]
+    titles = {entry["location"]: entry["title"] for entry in entries if "#" not in entry["location"]}
+    assert titles["repository/deploy/chart/"] == "The gpuwarden chart"
+    assert titles["reference/policies/"] == "Policies and rules"
 
 
 def test_lists_and_tables_are_not_left_as_text(built: Path) -> None:
@@ -72,6 +80,7 @@ def test_broken_links_fail_the_build(tmp_path: Path) -> None:
         ("[a]: ../../SECURITY.md", "[a]: ../repository/SECURITY.md"),
         ("see [`a/`](../../examples).", "see `a/`."),
         ("```\n[a](../../SECURITY.md)\n```", "```\n[a](../../SECURITY.md)\n```"),
+        ("<!-- Written by `make docs`. -->\n\n# Title\n<!-- x -->", "# Title\n<!-- x -->"),
     ],
 )
 def test_links_that_leave_docs_lead_to_copies(link: str, on_the_site: str) -> None:
