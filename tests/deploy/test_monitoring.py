@@ -245,7 +245,7 @@ class TestInTheChart:
             assert rule["annotations"]["runbook"] == f"docs/operations/runbook.md#{rule['alert'].lower()}"
 
     def test_an_alert_that_is_not_there_cannot_be_left_out(self, chart: Chart) -> None:
-        with pytest.raises(RefusedError, match=""GpuwardenSlown" is not an alert"):
+        with pytest.raises(RefusedError, match='"GpuwardenSlown" is not an alert'):
             chart.render({"monitoring": {"prometheusRule": {"create": True, "disabled": ["GpuwardenSlown"]}}})
 
     def test_the_dashboard_is_the_file_with_the_label_that_grafana_looks_for(self, released: Rendered) -> None:
