@@ -180,15 +180,6 @@ def notes(chart: Chart, values: Json) -> str:
     return " ".join(said.partition("NOTES:")[2].split())
 
 
-def test_at_install_without_webhooks_nothing_is_said_of_webhooks_replicas_and_images(chart: Chart) -> None:
-    said = notes(chart, {"inTree": {"only": True}})
-
-    assert "admission policies in the API server, without webhooks and replicas" in said
-    assert "kubectl delete mutatingadmissionpolicybindings,validatingadmissionpolicybindings -l" in said
-    for word in ("rollout", "webhookconfigurations", "image.repository"):
-        assert word not in said
-
-
 DENY: Json = {"config": {"policies": {"strict": POLICIES["strict"]}}}
 
 
