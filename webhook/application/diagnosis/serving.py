@@ -52,21 +52,9 @@ def bundles(facts: Facts) -> list[CheckOutcome]:
     """Every webhook of ours carries a CA that is valid now."""
     webhooks = our_webhooks(facts)
     return verdicts(
-        (*_empty_bundles(facts, webhooks), *(verdict for one in webhooks for verdict in _bundle(facts, one))),
+        (*_empty_bundles(facts), *(verdict for one in webhooks for verdict in _bundle(facts, one))),
         lambda: f"every caBundle holds a valid CA ({len(webhooks)} webhooks)",
     )
-
-
-def _empty_bundles(facts: Facts, webhooks: list[Ours]) -> Iterator[CheckOutcome]:
-    """Those that are empty together: before the first replica is ready all are."""
-    configs = {str(one): one.webhook.client_config for one in webhooks}
-    empty = [name for name, config in configs.items() if not config.url and not (config.ca_bundle or b"").strip()]
-    if empty:
-        yield fail(
-            f"the caBundle is empty: {listed(empty)}",
-            "the API server does not trust gpuwarden: its calls fail with x509 errors",
-            f"a replica writes it within seconds of its start; if it does not, see {_logs(facts)}",
-        )
 
 
 def _bundle(facts: Facts, one: Ours) -> Iterator[CheckOutcome]:
@@ -93,6 +81,18 @@ def _bundle(facts: Facts, one: Ours) -> Iterator[CheckOutcome]:
             f"the caBundle of {one}: {bundle.damage}",
             means,
             f"find the writer: kubectl get {one.kind.lower()} -o yaml --show-managed-fields",
+        )
+
+
+def _empty_bundles(facts: Facts) -> Iterator[CheckOutcome]:
+    """Those that are empty together: before the first replica is ready all are."""
+    configs = {str(one): one.webhook.client_config for one in our_webhooks(facts)}
+    empty = [name for name, config in configs.items() if not config.url and not (config.ca_bundle or b"").strip()]
+    if empty:
+        yield fail(
+            f"the caBundle is empty: {listed(empty)}",
+            "the API server does not trust gpuwarden: its calls fail with x509 errors",
+            f"a replica writes it within seconds of its start; if it does not, see {_logs(facts)}",
         )
 
 
