@@ -4,12 +4,14 @@ import json
 import os
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from hack import site
 from hack.tools import ROOT
+from tests.adapters.reports.chromium import Chromium, find
 
 MKDOCS = ROOT / ".cache/site/bin/mkdocs"
 
@@ -47,6 +49,39 @@ def test_lists_and_tables_are_not_left_as_text(built: Path) -> None:
             continue
         text = re.sub(r"(?s)<(pre|code|script)\b.*?</\1>", "", page.read_text())
         assert re.findall(r"```|\|---|\n- |\]\(", text) == [], page
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
+    program = find()
+    if program is None:
+        if os.environ.get("GPUWARDEN_REQUIRE_CHROMIUM") == "1":
+            pytest.fail("GPUWARDEN_REQUIRE_CHROMIUM=1 and there is no Chromium; on Debian: apt-get install chromium")
+        pytest.skip("no Chromium to look at the site with; on Debian: apt-get install chromium")
+    with Chromium(program, tmp_path_factory.mktemp("profile")) as started:
+        yield started
+
+
+@pytest.mark.parametrize("page", ["index.html", "concepts/index.html", "reference/policies/index.html"])
+def test_on_a_phone_only_pictures_tables_and_code_are_wider_than_the_page(
+    built: Path, browser: Chromium, page: str
+) -> None:
+    browser.open(built / page, width=400)
+    assert browser.run("document.documentElement.scrollWidth") == 400
+    # Text of 12 units in a picture that is 960 units wide: at least 9 pixels, and the picture scrolls, by keyboard too.
+    pictures = browser.run(
+        "[...document.querySelectorAll('p > img[src$=\".svg\"]')]"
+        ".map((one) => [one.clientWidth >= 720, getComputedStyle(one.parentNode).overflowX, one.parentNode.tabIndex])"
+    )
+    assert pictures == [[True, "auto", 0]] * len(pictures)
+    assert bool(pictures) is (page != "reference/policies/index.html")
+    tables = browser.run(
+        "[...document.querySelectorAll('.md-typeset__scrollwrap')]"
+        ".filter((one) => one.scrollWidth > one.clientWidth).map((one) => one.tabIndex)"
+    )
+    assert tables == [0] * len(tables)
+    assert bool(tables) is (page != "index.html")
+    assert browser.run("document.querySelector('.md-search').getAttribute('aria-label')") == "Search"
 
 
 @pytest.mark.usefixtures("built")
