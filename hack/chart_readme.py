@@ -36,7 +36,7 @@ $ helm install gpuwarden deploy/chart --namespace gpuwarden-system --create-name
 
 ## Values
 
-Helm refuses names that are not here, and values that gpuwarden would refuse.
+Helm rejects unknown names, and values that gpuwarden would reject.
 
 """
 

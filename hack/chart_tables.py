@@ -1,4 +1,4 @@
-"""Writes the chart's _tables.tpl: what its templates take from the engine and from values.schema.json. `make manifests`.
+"""Writes the chart's _tables.tpl: what templates take from the engine, the command line and values.schema.json. `make manifests`.
 
 Helm prints the schema's `pattern` where a value does not match it, and not what to write instead. So the schema has patterns of
 texts under `x-checks`, which Helm does not read, each with a sentence (`fault`) that follows the value in a message; `of`
@@ -12,10 +12,13 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+import typer
 import yaml
+from typer.core import TyperGroup
 
 from hack import generated
 from hack.chart_defaults import CHART, Json, resolved
+from webhook.cli.main import app
 from webhook.engine.gpu_models import PROFILES_OF_MODELS
 from webhook.engine.mig_memory import MEASURED
 from webhook.engine.profiles import DOCUMENTED
@@ -23,8 +26,8 @@ from webhook.engine.profiles import DOCUMENTED
 TEMPLATE = CHART / "templates/_tables.tpl"
 PAGE = """\
 {{/*
-Written by `make manifests` from values.schema.json and webhook/engine (gpu_models.py, mig_memory.py, profiles.py); edit those and
-hack/chart_tables.py, not this.
+Written by `make manifests` from values.schema.json, webhook/engine (gpu_models.py, mig_memory.py, profiles.py) and the command
+line; edit those and hack/chart_tables.py, not this.
 */}}
 
 {{/* MIG profiles by the names of GPU models, which are a regular expression. */}}
@@ -39,6 +42,11 @@ hack/chart_tables.py, not this.
 
 {{/* MIG profiles whose memory is measured. */}}
 {{- define "gpuwarden.measuredProfiles" -}}
+%s
+{{- end -}}
+
+{{/* The options of `gpuwarden serve`. */}}
+{{- define "gpuwarden.serveOptions" -}}
 %s
 {{- end -}}
 
@@ -66,6 +74,14 @@ def checks(schema: Json, root: Json, path: str = "") -> Iterator[tuple[str, dict
             yield from checks(part, root, f"{path}.{step}" if path else step)
 
 
+def serve_options() -> list[str]:
+    """Every name of every option of ``gpuwarden serve``, sorted."""
+    command = typer.main.get_command(app)
+    assert isinstance(command, TyperGroup)  # noqa: S101 - as typer makes an application with several commands
+    serve = command.commands["serve"]
+    return sorted(name for one in serve.params for name in (*one.opts, *one.secondary_opts) if name.startswith("-"))
+
+
 def text() -> str:
     """What the template should be."""
     root: Json = json.loads((CHART / "values.schema.json").read_text())
@@ -75,7 +91,7 @@ def text() -> str:
     parts = (PROFILES_OF_MODELS, [*table.values()])
     models, texts = (yaml.safe_dump(part, sort_keys=False, width=10000).rstrip() for part in parts)
     measured = dict.fromkeys(profile for row in MEASURED for profile in row.profiles)
-    return PAGE % (models, " ".join(DOCUMENTED), " ".join(measured), texts)
+    return PAGE % (models, " ".join(DOCUMENTED), " ".join(measured), " ".join(serve_options()), texts)
 
 
 if __name__ == "__main__":

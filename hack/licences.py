@@ -45,7 +45,7 @@ HEAD = """<!-- Written by `make docs` from the packages' metadata; edit hack/lic
 # Licences
 
 gpuwarden is under Apache-2.0. These packages are installed with it, each as its authors publish it; `make sbom` lists their
-versions and hashes. A test fails where one comes under a licence that is not in the list of `hack/licences.py`.
+versions and hashes. A test fails if one has a licence that is not in the list of `hack/licences.py`.
 
 | package | licence |
 |---|---|

@@ -11,7 +11,9 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from hack import tools
 from hack.tools import ROOT
@@ -44,8 +46,31 @@ def notes(version: str, changelog: str) -> str:
     return found[1].strip() + "\n"
 
 
-def make(version: str, into: Path, changelog: str) -> None:
+def repository(environment: Mapping[str, str]) -> str:
+    """Return the URL of the repository whose workflow runs this, or an empty text outside of one."""
+    name = environment.get("GITHUB_REPOSITORY", "")
+    return f"{environment.get('GITHUB_SERVER_URL', 'https://github.com')}/{name}" if name else ""
+
+
+def package_chart(into: Path, home: str) -> None:
+    """Package the chart, with ``home`` and ``sources`` in its Chart.yaml if there is a URL for them."""
+    helm = tools.find("helm", os.environ)
+    with TemporaryDirectory() as folder:
+        chart = shutil.copytree(ROOT / "deploy" / "chart", Path(folder, "chart"))
+        if home:
+            with (chart / "Chart.yaml").open("a") as file:
+                file.write(f"home: {home}\nsources: [{home}]\n")
+        subprocess.run([helm, "package", chart, "--destination", into], check=True)
+
+
+def make(version: str, into: Path, changelog: str, home: str = "") -> None:
     """Write everything that a release of ``version`` has into a folder, which is emptied first.
+
+    Args:
+        version: the version, without v.
+        into: the folder.
+        changelog: the text of CHANGELOG.md.
+        home: the URL of the project's repository, for the chart; empty: the chart names none.
 
     Raises:
         NotReadyError: the project has another version, or the changelog no section for it.
@@ -60,8 +85,7 @@ def make(version: str, into: Path, changelog: str) -> None:
     into.mkdir(parents=True)
     (into / "NOTES.md").write_text(said)
     subprocess.run([UV, "build", "--quiet", "--no-create-gitignore", "--out-dir", into / "python", ROOT], check=True)
-    package: list[str | Path] = [tools.find("helm", os.environ), "package", ROOT / "deploy" / "chart"]
-    subprocess.run([*package, "--destination", into / "chart"], check=True)
+    package_chart(into / "chart", home)
     exported: list[str | Path] = [
         UV,
         "export",
@@ -83,7 +107,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("version", help="the version, as in the tag, without v")
     try:
-        make(parser.parse_args().version, ROOT / "dist", CHANGELOG.read_text())
+        make(parser.parse_args().version, ROOT / "dist", CHANGELOG.read_text(), repository(os.environ))
     except (NotReadyError, tools.UnavailableError) as error:
         print(f"dist: {error}", file=sys.stderr)  # noqa: T201 - a script speaks
         return 1

@@ -15,6 +15,7 @@ from hack.tools import ROOT
 ALSO = ("CHANGELOG.md", "CONTRIBUTING.md", "RELEASE.md", "SECURITY.md")
 """Pages outside of docs/ that mkdocs.yml names."""
 _LINK = re.compile(r"(?m)(\[[^\]]*\]\(|^\[[^\]]+\]: )(?![a-z]+:|#)([^)#\s]+)(#[^)\s]*)?")
+_GENERATED = re.compile(r"\A<!--.*?-->\s*", re.DOTALL)
 _FOLDER = re.compile(r"\[([^\]]*)\]\(([^)#\s]+)\)")
 
 
@@ -42,7 +43,8 @@ def rewritten(page: str, text: str, found: Callable[[str], None]) -> str:
         found(target(match[2]))
         return f"{match[1]}{relpath(place(target(match[2])), Path(place(page)).parent)}{match[3] or ''}"
 
-    parts = re.split(r"(?ms)(^ *```.*?^ *```)", text)
+    # mkdocs takes a page's title from a heading on its first line.
+    parts = re.split(r"(?ms)(^ *```.*?^ *```)", _GENERATED.sub("", text))
     return "".join(
         part if part.lstrip().startswith("```") else _LINK.sub(moved, _FOLDER.sub(unlinked, part)) for part in parts
     )

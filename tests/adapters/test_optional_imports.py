@@ -1,10 +1,13 @@
 """Libraries without their companions: what a server does not load, and that nothing else is changed by it."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from hack.tools import ROOT
 from webhook.adapters.optional_imports import absent
 
 
@@ -37,3 +40,30 @@ print(*sys.modules)
     loaded = set(ran.stdout.split())
     assert {"fastapi", "structlog"} <= loaded
     assert not loaded & {"rich", "pygments", "ruamel", "jinja2", "pydantic.v1", "kubernetes", "urllib3"}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["check", "pod.yaml", "--policy", "shared"], ["rewrite", "pod.yaml", "--policy", "shared"], ["explain", "mps"]],
+)
+def test_a_command_that_serves_nothing_loads_no_server(tmp_path: Path, arguments: list[str]) -> None:
+    """They start without waiting for it, and run where a package of it is broken."""
+    (tmp_path / "pod.yaml").write_text(
+        "{apiVersion: v1, kind: Pod, metadata: {name: a}, spec: {containers: "
+        "[{name: a, image: a, resources: {limits: {nvidia.com/gpu: 1}}}]}}\n"
+    )
+    program = f"""
+import sys
+from webhook.cli import main
+try:
+    main.app({arguments!r})
+finally:
+    print("loaded:", *sys.modules)
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    loaded = set(ran.stdout.rpartition("loaded:")[2].split())
+    assert {"typer", "msgspec"} <= loaded
+    assert not loaded & {"fastapi", "starlette", "uvicorn", "httptools", "uvloop", "prometheus_client", "kubernetes"}

@@ -94,7 +94,7 @@ def test_nothing_is_written_over_without_force(tmp_path: Path, name: str) -> Non
     result = run("--out", tmp_path)
 
     assert result.exit_code == 2
-    assert f"{tmp_path / name} is there already; give --force" in result.stderr
+    assert f"{tmp_path / name} already exists; use --force" in result.stderr
     assert not result.stdout
     assert contents(tmp_path) == {name: b"mine"}
 

@@ -51,7 +51,12 @@ def _selectors(expression: str) -> Iterator[re.Match[str]]:
 
 def without_variables(expression: str) -> str:
     """An expression of a dashboard, with what Grafana puts in place of its variables."""
-    for variable, value in (("$job", "gpuwarden"), ("$namespace", ".*"), ("$__rate_interval", "5m")):
+    for variable, value in (
+        ("$cluster", ".*"),
+        ("$job", "gpuwarden"),
+        ("$namespace", ".*"),
+        ("$__rate_interval", "5m"),
+    ):
         expression = expression.replace(variable, value)
     assert "$" not in expression.replace('"$1"', "")
     return expression

@@ -79,12 +79,52 @@ def test_further_objects_are_rendered_with_the_release(chart: Chart) -> None:
         ({}, {"minAvailable": 1}),
         ({"minAvailable": "60%"}, {"minAvailable": "60%"}),
         ({"maxUnavailable": 1}, {"maxUnavailable": 1}),
-        ({"maxUnavailable": 0, "minAvailable": 2}, {"maxUnavailable": 0}),
+        ({"maxUnavailable": "1%", "minAvailable": 3}, {"maxUnavailable": "1%"}),
     ],
 )
 def test_the_disruption_budget_has_one_number(chart: Chart, budget: dict[str, Any], expected: dict[str, Any]) -> None:
     spec = chart.render({"replicas": 3, "podDisruptionBudget": budget}).the("PodDisruptionBudget")["spec"]
     assert {key: spec[key] for key in ("minAvailable", "maxUnavailable") if key in spec} == expected
+
+
+@pytest.mark.parametrize(
+    ("replicas", "budget", "said"),
+    [
+        (2, {"minAvailable": 2}, "minAvailable: with 2 of 2"),
+        (2, {"minAvailable": "51%"}, "minAvailable: with 51% of 2"),
+        (3, {"maxUnavailable": 0}, "maxUnavailable: with 0 of 3"),
+        (3, {"maxUnavailable": "0%"}, "maxUnavailable: with 0% of 3"),
+    ],
+)
+def test_a_budget_that_permits_no_eviction_is_denied(
+    chart: Chart, replicas: int, budget: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(RefusedError, match=said):
+        chart.render({"replicas": replicas, "podDisruptionBudget": budget})
+    off = chart.render({"replicas": replicas, "podDisruptionBudget": {**budget, "create": False}})
+    assert off.all("PodDisruptionBudget") == []
+    assert chart.render({"replicas": 1, "podDisruptionBudget": budget}).all("PodDisruptionBudget") == []
+
+
+def test_dns_is_the_clusters_unless_set_or_on_the_host_network(chart: Chart) -> None:
+    own = {"nameservers": ["10.0.0.10"], "options": [{"name": "ndots", "value": "1"}]}
+    plain = chart.render().pod
+    assert {"dnsPolicy", "dnsConfig"} & set(plain) == set()
+    assert chart.render({"hostNetwork": True}).pod["dnsPolicy"] == "ClusterFirstWithHostNet"
+    assert chart.render({"hostNetwork": True, "dnsPolicy": "Default"}).pod["dnsPolicy"] == "Default"
+    pod = chart.render({"dnsPolicy": "None", "dnsConfig": own}).pod
+    assert (pod["dnsPolicy"], pod["dnsConfig"]) == ("None", own)
+
+
+def test_a_scrape_timeout_may_be_the_interval(chart: Chart) -> None:
+    monitor = {"create": True, "scrapeTimeout": "60s", "interval": "1m"}
+    [endpoint] = chart.render({"monitoring": {"serviceMonitor": monitor}}).the("ServiceMonitor")["spec"]["endpoints"]
+    assert (endpoint["scrapeTimeout"], endpoint["interval"]) == ("60s", "1m")
+
+
+def test_a_volume_of_the_chart_may_be_mounted_again(chart: Chart) -> None:
+    mounts = [{"name": "config", "mountPath": "/config"}]
+    assert chart.render({"volumeMounts": mounts}).container["volumeMounts"][-1:] == mounts
 
 
 def test_strategy_history_and_probes(chart: Chart) -> None:
@@ -150,6 +190,33 @@ def test_how_prometheus_scrapes(chart: Chart) -> None:
         ),
         ({"probes": {"liveness": {"httpGet": {}}}}, "httpGet"),
         ({"extraArgs": [1]}, "extraArgs"),
+        (
+            {"extraArgs": ["--max-lag", "0.5", "--max-lagg=1"]},
+            r'extraArgs\[2\]: "--max-lagg" is not an option of gpuwarden serve',
+        ),
+        ({"extraEnv": [{"name": "GPUWARDEN_MAX_LAG", "value": 1}]}, "extraEnv/0/value"),
+        (
+            {"volumes": [{"name": "config", "emptyDir": {}}]},
+            r'volumes\[0\].name: "config" is the name of one of the chart',
+        ),
+        (
+            {"volumes": [{"name": "a", "emptyDir": {}}, {"name": "a", "emptyDir": {}}]},
+            r'volumes\[1\].name: "a" is the name of an earlier volume',
+        ),
+        (
+            {"volumeMounts": [{"name": "ca", "mountPath": "/ca"}]},
+            r'volumeMounts\[0\].name: there is no volume "ca"',
+        ),
+        (
+            {"monitoring": {"serviceMonitor": {"create": True, "scrapeTimeout": "1m1ms", "interval": "60s"}}},
+            "scrapeTimeout: 1m1ms is more than the interval, 60s",
+        ),
+        (
+            {"monitoring": {"prometheusRule": {"create": True, "disabled": ["Nope"]}}},
+            'prometheusRule.disabled: "Nope" is not an alert',
+        ),
+        ({"dnsPolicy": "None"}, "dnsConfig.nameservers: empty, and dnsPolicy is None"),
+        ({"dnsPolicy": "none"}, "dnsPolicy"),
     ],
 )
 def test_what_can_not_be_meant_is_refused(chart: Chart, values: dict[str, Any], said: str) -> None:

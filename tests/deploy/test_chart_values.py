@@ -222,6 +222,7 @@ def test_the_schema_knows_exactly_the_values_that_there_are() -> None:
 OPTIONAL = {
     "global",
     *(f"certificates.certManager.issuerRef.{field}" for field in ("name", "kind", "group")),
+    *(f"dnsConfig.{field}" for field in ("nameservers", "options", "searches")),
     *(f"webhooks.objectSelector.{field}" for field in ("matchLabels", "matchExpressions")),
     *(
         f"updateStrategy.{field}"

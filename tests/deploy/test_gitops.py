@@ -4,14 +4,18 @@ The rendered objects go through what Argo CD does (tests/deploy/argo.py); that g
 rendered is tested in tests/e2e/test_chart.py.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hack.render_manifests import NAMESPACE
+from hack.release import project_version as release_version
+from hack.render_manifests import CHART, NAMESPACE
+from hack.tools import ROOT
 from tests.deploy.argo import OPENSHIFT, api_versions, application, key
 from tests.deploy.chart import MODES, SUPPORTED, Chart, Json, RefusedError, Rendered, leaves, merged
 
@@ -37,6 +41,33 @@ FEATURES: dict[str, Json] = {
     "labelled": {"commonLabels": {"team": "gpu"}},
 }
 CONFIGURATIONS = ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
+
+
+def documented() -> dict[str, Json]:
+    """The objects that docs/how-to/gitops.md shows, by kind."""
+    blocks = re.findall(r"(?ms)^```yaml\n(.*?)^```", (ROOT / "docs/how-to/gitops.md").read_text())
+    return {document["kind"]: document for block in blocks for document in yaml.safe_load_all(block)}
+
+
+def test_the_documented_application_and_release_install_this_chart_with_values_that_it_accepts(chart: Chart) -> None:
+    shown = documented()
+    source, release = shown["Application"]["spec"]["source"], shown["HelmRelease"]["spec"]
+    for folder, values in (
+        (source["path"], source["helm"]["valuesObject"]),
+        (release["chart"]["spec"]["chart"], release["values"]),
+    ):
+        assert ROOT / folder == CHART
+        rendered = chart.render(values)
+        assert rendered.container["image"].startswith("registry.example.com/gpuwarden:")
+        assert rendered.webhooks["validate.gpuwarden.io"]["failurePolicy"] == "Ignore"
+    namespaces = {shown["Application"]["spec"]["destination"]["namespace"], release["targetNamespace"]}
+    assert namespaces == {NAMESPACE}
+    assert release["chart"]["spec"]["sourceRef"] == {
+        "kind": "GitRepository",
+        "name": shown["GitRepository"]["metadata"]["name"],
+    }
+    tags = {source["targetRevision"], shown["GitRepository"]["spec"]["ref"]["tag"]}
+    assert tags == {f"v{release_version()}"}
 
 
 def everything_is_installed(rendered: Rendered, without_a_cluster: Rendered) -> None:

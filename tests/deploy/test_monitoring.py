@@ -26,7 +26,7 @@ DASHBOARD = CHART / "dashboards/gpuwarden.json"
 SHARING = CHART / "dashboards/gpu-sharing.json"
 RUNBOOK = ROOT / "docs/operations/runbook.md"
 # What Prometheus itself and its operator put on every series.
-OF_THE_TARGET = {"job", "instance", "namespace", "pod", "container", "service", "endpoint"}
+OF_THE_TARGET = {"cluster", "job", "instance", "namespace", "pod", "container", "service", "endpoint"}
 ON = {"create": True}
 OF_API_SERVERS = "GpuwardenAdmissionPolicyFailing"
 """The alert about metrics that gpuwarden's replicas don't have."""
@@ -84,6 +84,14 @@ PANELS: list[Json] = [
 ]
 TARGETS = {f"{panel['title']} {target['refId']}": target["expr"] for panel in PANELS for target in panel["targets"]}
 EXPRESSIONS = {**{name: rule["expr"] for name, rule in ALERTS.items()}, **TARGETS}
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_panels_show_the_selected_clusters(name: str) -> None:
+    """A Prometheus of several clusters (Thanos, Mimir) has the label ``cluster``; without it, "All" selects everything."""
+    named = promql.matchers(TARGETS[name])
+    selected = {each.metric for each in named if (each.label, each.value) == ("cluster", "$cluster")}
+    assert selected == promql.metrics(TARGETS[name])
 
 
 @pytest.mark.parametrize("name", EXPRESSIONS)
@@ -271,8 +279,17 @@ class TestInTheChart:
             assert rule["annotations"]["runbook"] == f"docs/operations/runbook.md#{rule['alert'].lower()}"
 
     def test_an_alert_that_is_not_there_cannot_be_left_out(self, chart: Chart) -> None:
-        with pytest.raises(RefusedError, match="there is no alert GpuwardenSlown"):
+        with pytest.raises(RefusedError, match='"GpuwardenSlown" is not an alert'):
             chart.render({"monitoring": {"prometheusRule": {"create": True, "disabled": ["GpuwardenSlown"]}}})
+
+    def test_dashboards_link_to_the_runbook_if_its_url_is_known(self, chart: Chart, released: Rendered) -> None:
+        url = "https://git.example/runbook.md?a=1&b=2"
+        linked = chart.render({"monitoring": {"dashboard": ON, "prometheusRule": {"runbookUrl": url}}})
+        for rendered, urls in ((released, []), (linked, [url])):
+            data = rendered.the("ConfigMap", "gpuwarden-dashboard")["data"]
+            assert set(data) == {"gpuwarden.json", "gpu-sharing.json"}
+            for text in data.values():
+                assert [link["url"] for link in json.loads(text)["links"]] == urls
 
     def test_the_dashboard_is_the_file_with_the_label_that_grafana_looks_for(self, released: Rendered) -> None:
         found = released.the("ConfigMap", "gpuwarden-dashboard")

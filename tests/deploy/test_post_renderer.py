@@ -30,23 +30,30 @@ def somebodys_chart(tmp_path: Path) -> Path:
     return folder
 
 
-def test_helm_renders_through_it(chart: Chart, somebodys_chart: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("policy", ["shared", "none"])
+def test_helm_renders_through_it_and_shows_why_it_does_not(
+    chart: Chart, somebodys_chart: Path, tmp_path: Path, policy: str
+) -> None:
     environment = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.defpath}", "HOME": str(tmp_path)}
 
-    def helm(*arguments: str) -> str:
+    def helm(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [str(chart.program), *arguments]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
 
-    words = ["--policy=shared"]
+    words = [f"--policy={policy}"]
     if chart.helm("version", "--short").startswith("v3"):
         words = ["rewrite", "-", *words]
     else:
-        helm("plugin", "install", str(PLUGIN))
+        assert helm("plugin", "install", str(PLUGIN)).returncode == 0
     arguments = [part for word in words for part in ("--post-renderer-args", word)]
-    rendered = helm("template", "app", str(somebodys_chart), "--post-renderer", "gpuwarden", *arguments)
-    (container,) = yaml.safe_load(rendered)["spec"]["containers"]
+    done = helm("template", "app", str(somebodys_chart), "--post-renderer", "gpuwarden", *arguments)
+    if policy == "none":
+        assert done.returncode == 1
+        assert 'container "train": nvidia.com/gpu: 1' in done.stderr
+        assert "nothing was written: 1 object is denied" in done.stderr
+        return
+    assert done.returncode == 0, done.stderr
+    (container,) = yaml.safe_load(done.stdout)["spec"]["containers"]
     assert container["resources"]["limits"] == {"nvidia.com/gpu.shared": "1"}
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,26 @@ def test_a_release_has_wheel_source_chart_bill_notes_and_checksums(tmp_path: Pat
     assert (into / "NOTES.md").read_text() == "- First.\n"
     sums = {name: hashlib.sha256((into / name).read_bytes()).hexdigest() for name in made - {"SHA256SUMS"}}
     assert (into / "SHA256SUMS").read_text() == "".join(f"{sums[name]}  {name}\n" for name in sorted(sums))
+
+
+@pytest.mark.parametrize(
+    ("environment", "home"),
+    [
+        ({}, ""),
+        ({"GITHUB_REPOSITORY": "a/b"}, "https://github.com/a/b"),
+        ({"GITHUB_REPOSITORY": "a/b", "GITHUB_SERVER_URL": "https://git.example"}, "https://git.example/a/b"),
+    ],
+)
+def test_the_chart_names_the_repository_that_releases_it(
+    tmp_path: Path, environment: dict[str, str], home: str
+) -> None:
+    assert release.repository(environment) == home
+    release.package_chart(tmp_path, home)
+    with tarfile.open(tmp_path / f"gpuwarden-{VERSION}.tgz") as archive:
+        file = archive.extractfile("gpuwarden/Chart.yaml")
+        assert file is not None
+        chart = yaml.safe_load(file)
+    assert (chart.get("home", ""), chart.get("sources", [])) == (home, [home] if home else [])
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,17 @@
 """The documentation site: it builds, a broken link fails the build, and a page loads nothing from elsewhere."""
 
+import json
 import os
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from hack import site
 from hack.tools import ROOT
+from tests.adapters.reports.chromium import Chromium, find
 
 MKDOCS = ROOT / ".cache/site/bin/mkdocs"
 
@@ -32,6 +35,13 @@ def test_every_page_is_there_and_loads_nothing_from_elsewhere(built: Path) -> No
     assert re.findall(r"@import|url\([\"']?https?:", styles) == []
 
 
+def test_a_page_is_called_by_its_heading_in_menus_and_search(built: Path) -> None:
+    entries = json.loads((built / "search/search_index.json").read_text())["docs"]
+    titles = {entry["location"]: entry["title"] for entry in entries if "#" not in entry["location"]}
+    assert titles["repository/deploy/chart/"] == "The gpuwarden chart"
+    assert titles["reference/policies/"] == "Policies and rules"
+
+
 def test_lists_and_tables_are_not_left_as_text(built: Path) -> None:
     """In docs/: Python-Markdown needs four spaces and blank lines where GitHub does not."""
     for page in built.rglob("*.html"):
@@ -39,6 +49,39 @@ def test_lists_and_tables_are_not_left_as_text(built: Path) -> None:
             continue
         text = re.sub(r"(?s)<(pre|code|script)\b.*?</\1>", "", page.read_text())
         assert re.findall(r"```|\|---|\n- |\]\(", text) == [], page
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
+    program = find()
+    if program is None:
+        if os.environ.get("GPUWARDEN_REQUIRE_CHROMIUM") == "1":
+            pytest.fail("GPUWARDEN_REQUIRE_CHROMIUM=1 and there is no Chromium; on Debian: apt-get install chromium")
+        pytest.skip("no Chromium to look at the site with; on Debian: apt-get install chromium")
+    with Chromium(program, tmp_path_factory.mktemp("profile")) as started:
+        yield started
+
+
+@pytest.mark.parametrize("page", ["index.html", "concepts/index.html", "reference/policies/index.html"])
+def test_on_a_phone_only_pictures_tables_and_code_are_wider_than_the_page(
+    built: Path, browser: Chromium, page: str
+) -> None:
+    browser.open(built / page, width=400)
+    assert browser.run("document.documentElement.scrollWidth") == 400
+    # Text of 12 units in a picture that is 960 units wide: at least 9 pixels, and the picture scrolls, by keyboard too.
+    pictures = browser.run(
+        "[...document.querySelectorAll('p > img[src$=\".svg\"]')]"
+        ".map((one) => [one.clientWidth >= 720, getComputedStyle(one.parentNode).overflowX, one.parentNode.tabIndex])"
+    )
+    assert pictures == [[True, "auto", 0]] * len(pictures)
+    assert bool(pictures) is (page != "reference/policies/index.html")
+    tables = browser.run(
+        "[...document.querySelectorAll('.md-typeset__scrollwrap')]"
+        ".filter((one) => one.scrollWidth > one.clientWidth).map((one) => one.tabIndex)"
+    )
+    assert tables == [0] * len(tables)
+    assert bool(tables) is (page != "index.html")
+    assert browser.run("document.querySelector('.md-search').getAttribute('aria-label')") == "Search"
 
 
 @pytest.mark.usefixtures("built")
@@ -72,6 +115,7 @@ def test_broken_links_fail_the_build(tmp_path: Path) -> None:
         ("[a]: ../../SECURITY.md", "[a]: ../repository/SECURITY.md"),
         ("see [`a/`](../../examples).", "see `a/`."),
         ("```\n[a](../../SECURITY.md)\n```", "```\n[a](../../SECURITY.md)\n```"),
+        ("<!-- Written by `make docs`. -->\n\n# Title\n<!-- x -->", "# Title\n<!-- x -->"),
     ],
 )
 def test_links_that_leave_docs_lead_to_copies(link: str, on_the_site: str) -> None:

@@ -53,7 +53,7 @@ def self_signed(  # noqa: PLR0913, PLR0917 -- each is an option of the command l
     by you alone. The CA's key is discarded unless --ca-key is given. Standard output is the caBundle and nothing
     else, in base64, for clientConfig.caBundle of a webhook configuration.
 
-    Exit codes: 0 written; 2 a wrong option, a file is there already and --force was not given, or the folder cannot
+    Exit codes: 0 written; 2 a wrong option, a file exists and --force is missing, or the folder cannot
     be written to (nothing has been changed then).
     """
     try:
@@ -70,7 +70,7 @@ def self_signed(  # noqa: PLR0913, PLR0917 -- each is an option of the command l
         out.mkdir(parents=True, exist_ok=True)
         _replace(files) if force else _create(files)
     except FileExistsError as error:
-        raise usage_error(f"{error.filename} is there already; give --force to replace it, or another --out") from error
+        raise usage_error(f"{error.filename} already exists; use --force to replace it, or another --out") from error
     except OSError as error:
         raise usage_error(
             f"cannot write to {error.filename or out}: {why(error.filename or out, error)}, or give another --out"

@@ -125,7 +125,7 @@ _GUIDES = (
         Criterion("none", "The device plugin limits neither compute nor memory of a container."),
         (
             "Trusted workloads with short bursts and long idle times: notebooks, development, CI.",
-            "Services of one team whose memory together fits into the GPU.",
+            "Services of one team whose combined memory fits the GPU.",
         ),
         (
             _SLOTS_ARE_ACCESS,

@@ -3,6 +3,7 @@ What values.schema.json can't say, or only in words that don't help, because it 
 prints nothing.
 */}}
 {{- define "gpuwarden.checks" -}}
+{{- include "gpuwarden.podChecks" . -}}
 {{- $ports := .Values.ports -}}
 {{- if eq (int $ports.webhook) (int $ports.ops) -}}
 {{- fail (printf "ports.webhook, ports.ops: both are %d, and a port can be listened on once; choose another for one of them" (int $ports.ops)) -}}
@@ -26,7 +27,7 @@ prints nothing.
 {{- fail "certificates.provided.secretName: empty, and certificates.mode is provided; name the Secret that holds tls.crt, tls.key and ca.crt" -}}
 {{- end -}}
 {{- if and .Values.clientAuth.allowedCNs (not .Values.clientAuth.caSecret) -}}
-{{- fail "clientAuth.caSecret: empty, and clientAuth.allowedCNs is set; name the Secret whose ca.crt holds the authorities of client certificates" -}}
+{{- fail "clientAuth.caSecret: empty, and clientAuth.allowedCNs is set; name the Secret whose ca.crt holds the CAs of client certificates" -}}
 {{- end -}}
 {{- if eq .Values.certificates.mode "cert-manager" -}}
 {{- $lifetimes := .Values.certificates.certManager -}}

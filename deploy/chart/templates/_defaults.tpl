@@ -195,6 +195,8 @@ nodeSelector: {}
 affinity: {}
 tolerations: []
 hostNetwork: false
+dnsPolicy: ''
+dnsConfig: {}
 podSecurityContext: {}
 containerSecurityContext: {}
 networkPolicy:

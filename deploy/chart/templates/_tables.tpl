@@ -1,6 +1,6 @@
 {{/*
-Written by `make manifests` from values.schema.json and webhook/engine (gpu_models.py, mig_memory.py, profiles.py); edit those and
-hack/chart_tables.py, not this.
+Written by `make manifests` from values.schema.json, webhook/engine (gpu_models.py, mig_memory.py, profiles.py) and the command
+line; edit those and hack/chart_tables.py, not this.
 */}}
 
 {{/* MIG profiles by the names of GPU models, which are a regular expression. */}}
@@ -26,6 +26,11 @@ Tesla-.*|(GeForce|Quadro|TITAN)-.*|L(2|4|20|40|40S|40G)|A(2|10|10G|10M|16|40): '
 {{/* MIG profiles whose memory is measured. */}}
 {{- define "gpuwarden.measuredProfiles" -}}
 1g.6gb 2g.12gb 4g.24gb 1g.5gb 1g.10gb 2g.10gb 3g.20gb 4g.20gb 7g.40gb 1g.20gb 2g.20gb 3g.40gb 4g.40gb 7g.80gb 1g.12gb 1g.24gb 2g.24gb 3g.47gb 4g.47gb 7g.94gb 1g.18gb 2g.35gb 7g.141gb 2g.48gb 4g.96gb
+{{- end -}}
+
+{{/* The options of `gpuwarden serve`. */}}
+{{- define "gpuwarden.serveOptions" -}}
+--allowed-cn --ca-bundle-file --ca-lifetime --ca-secret --ca-secret-owner --client-ca-file --clock-skew --config --context --count-pods --head-timeout --host --kubeconfig --leaf-lifetime --log-format --log-level --manage-certificates --max-connections --max-lag --max-memory --mutating-webhook-configuration --namespaces --no-count-pods --no-watch-nodes --node-selector --ops-port --pod-namespace --port --propagation --request-timeout --service --shutdown-delay --tls-cert-file --tls-name --tls-private-key-file --tls-self-signed --watch-in-tree --watch-nodes --webhook-configuration
 {{- end -}}
 
 {{/* What texts must match, and where they are: "*" is each item of a list or mapping, "{}" each key of a mapping. */}}

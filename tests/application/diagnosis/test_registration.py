@@ -97,6 +97,26 @@ def test_a_webhook_under_a_wrong_path_is_missing_where_it_should_be_and_wrong_wh
     ]
 
 
+def test_before_the_first_replica_is_ready_it_is_said_once_that_no_path_is_written() -> None:
+    facts = validating(mutating(healthy(), None, clientConfig=service("")), None, clientConfig=service(""))
+    [result] = results(facts, "webhooks")
+    assert result.status is CheckStatus.FAIL
+    assert result.seen.startswith("no path is written yet for advise-operators.gpuwarden.io, advise.gpuwarden.io, ")
+    assert result.fix is not None
+    assert "see check replicas" in result.fix
+    assert the_result(facts, "failure-policies").status is CheckStatus.OK
+    [empty] = [each for each in results(facts, "ca-bundles") if each.status is CheckStatus.FAIL]
+    assert empty.seen.startswith("the caBundle is empty: advise-operators.gpuwarden.io, ")
+
+
+def test_a_webhook_of_an_unknown_name_without_a_path_is_wrong() -> None:
+    seen = [
+        each.seen
+        for each in results(validating(healthy(), name="x.gpuwarden.io", clientConfig=service("")), "webhooks")
+    ]
+    assert "webhook x.gpuwarden.io of the ValidatingWebhookConfiguration calls no path" in seen
+
+
 NAMESPACES, ADVISE, CLAIMS = "validate-namespace", "advise", "validate-claim"
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from ..certificates.tokens import token_of, without_token
+from ..certificates.tokens import path_of, token_of, without_token
 from .documents import Deployment
 from .facts import Facts, Maybe, Target, Unread, known
 from .webhooks import ServiceReference, Webhook, WebhookConfiguration
@@ -35,9 +35,20 @@ class Ours(NamedTuple):
 
     @property
     def path(self) -> str:
-        """The path that is called, without a token, and without what a proxy of the user's own may put in front."""
+        """The path that is called, without a token, and without what a proxy of the user's own may put in front.
+
+        Before a replica has written it, the path that it will be.
+        """
+        if self.awaits_path:
+            return path_of(self.webhook.name) or "/"
         path = without_token(self.webhook.client_config.path)
         return f"/{path.rpartition('/')[2]}"
+
+    @property
+    def awaits_path(self) -> bool:
+        """Whether no replica has written its path yet: the chart renders none where gpuwarden writes it, with a token."""
+        service = self.webhook.client_config.service
+        return service is not None and not service.path and path_of(self.webhook.name) is not None
 
     @property
     def token(self) -> str:

@@ -70,6 +70,12 @@ def _absent(facts: Facts) -> Iterator[CheckOutcome]:
                 f"{_REINSTALL}; if the installation has another name, set --name",
             )
     webhooks = our_webhooks(facts)
+    if waiting := [str(one) for one in webhooks if one.awaits_path]:
+        yield fail(
+            f"no path is written yet for {listed(waiting)}",
+            "the API server's calls fail: GPU pods are denied, or admitted unchecked where the failurePolicy is Ignore",
+            f"a replica writes the paths once it is ready: see check replicas, and kubectl -n {facts.namespace} get pods",
+        )
     for path, kind in _EXPECTED.items():
         there = next(one for this, one in configurations(facts) if this == kind) is not None
         whole = (one for one in webhooks if not (one.is_guard or one.is_of_updates or one.is_restore))

@@ -52,7 +52,7 @@ def bundles(facts: Facts) -> list[CheckOutcome]:
     """Every webhook of ours carries a CA that is valid now."""
     webhooks = our_webhooks(facts)
     return verdicts(
-        (verdict for one in webhooks for verdict in _bundle(facts, one)),
+        (*_empty_bundles(facts), *(verdict for one in webhooks for verdict in _bundle(facts, one))),
         lambda: f"every caBundle holds a valid CA ({len(webhooks)} webhooks)",
     )
 
@@ -69,9 +69,6 @@ def _bundle(facts: Facts, one: Ours) -> Iterator[CheckOutcome]:
                 "the API server verifies it with its host's CAs, which doctor can't see",
                 "check them there, or set a caBundle",
             )
-            return
-        fix = f"a replica writes it within seconds of its start; if it does not, see {_logs(facts)}"
-        yield fail(f"the caBundle of {one} is empty", means, fix)
     elif not bundle.certificates:
         fix = f"clear it, and gpuwarden writes it again; if it does not, see {_logs(facts)}"
         yield fail(f"the caBundle of {one} can't be read: {bundle.damage}", means, fix)
@@ -84,6 +81,18 @@ def _bundle(facts: Facts, one: Ours) -> Iterator[CheckOutcome]:
             f"the caBundle of {one}: {bundle.damage}",
             means,
             f"find the writer: kubectl get {one.kind.lower()} -o yaml --show-managed-fields",
+        )
+
+
+def _empty_bundles(facts: Facts) -> Iterator[CheckOutcome]:
+    """Those that are empty together: before the first replica is ready all are."""
+    configs = {str(one): one.webhook.client_config for one in our_webhooks(facts)}
+    empty = [name for name, config in configs.items() if not config.url and not (config.ca_bundle or b"").strip()]
+    if empty:
+        yield fail(
+            f"the caBundle is empty: {listed(empty)}",
+            "the API server does not trust gpuwarden: its calls fail with x509 errors",
+            f"a replica writes it within seconds of its start; if it does not, see {_logs(facts)}",
         )
 
 

@@ -55,7 +55,7 @@ TABLE = (
     ),
     Threshold(
         "batch-together", 0.7, 0, 1,
-        "servers of one model whose use adds up to less than this share of a GPU fit one process",
+        "servers of one model whose total use is below this share of a GPU fit one process",
         "ours; SageMaker Debugger's LowGPUUtilization calls a GPU underused below a p95 of 70 %",
     ),
 )  # fmt: skip
