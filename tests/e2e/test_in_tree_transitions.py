@@ -68,7 +68,7 @@ def test_no_pod_is_lost_or_undecided_on_the_way_to_the_api_server_and_back(
             release.upgrade(BOTH)
             assert leaves_out(bare)
             others.wait_for_more(20)
-        decided_by_webhooks(others)
+        all_decided(others)
 
         release.upgrade(ALONE)
         assert bare.api.get(configuration_path(MUTATING)).status_code == httpx.codes.NOT_FOUND
@@ -97,14 +97,73 @@ def test_no_pod_is_lost_or_undecided_on_the_way_to_the_api_server_and_back(
         with PodStream(bare, elsewhere, connections=1, more=SIDECAR) as others:
             common.wait_for_more(20)
             release.upgrade(WEBHOOKS)
-            assert bare.get(POLICIES)["items"] == []
-            assert {each["name"] for each in webhooks(bare)} == {*relayed.rendered.webhooks}
+            only_webhooks(bare, relayed)
             common.wait_for_more(40)
-        decided_by_webhooks(others)
-    tell(common.report())
-    assert common.failures == [], common.report()
-    assert {attempt.asks for attempt in common.attempts} == {SHARED}, common.report()
+        all_decided(others)
+    all_decided(common)
     wait_for("the API server to forget all of it", lambda: is_forgotten(bare))
+
+
+def test_no_pod_is_lost_or_undecided_while_helm_rolls_back(
+    bare: ControlPlane, chart: Chart, relayed: Running, release: Release, make_namespace: Callable[..., str]
+) -> None:
+    """Each way back of docs/how-to/in-tree.md: what helm applies was rendered before, for the cluster of that time."""
+    namespace, elsewhere = make_namespace({ENFORCE: "shared"}), make_namespace({ENFORCE: "shared"})
+    relayed.reconfigure(render(bare, chart, WEBHOOKS))
+
+    def to_both() -> None:
+        """Both steps, each a revision of its own."""
+        release.upgrade(BOTH)
+        assert not leaves_out(bare), "the policies may not act yet"
+        wait_for("the new parts to be trusted", lambda: are_trusted(bare))
+        release.upgrade(BOTH)
+        assert leaves_out(bare)
+
+    with ExitStack() as stack:
+        stack.callback(release.uninstall)
+        release.install(WEBHOOKS)  # revision 1
+        relayed.wait_until_serving(relayed.start_replica())
+        wait_for("gpuwarden to act", relayed.acts)
+        common = stack.enter_context(PodStream(bare, namespace, connections=2))
+
+        with PodStream(bare, elsewhere, connections=1, more=SIDECAR) as others:
+            to_both()  # revisions 2 and 3
+            common.wait_for_more(20)
+            release.rollback()  # to revision 2
+            assert not leaves_out(bare)
+            assert bare.get(POLICIES)["items"]
+            common.wait_for_more(20)
+            release.rollback(1)
+            only_webhooks(bare, relayed)
+            common.wait_for_more(40)
+
+            to_both()  # revisions 6 and 7
+            common.wait_for_more(20)
+        all_decided(others)
+        release.upgrade(ALONE)
+        relayed.kill_all()
+        common.wait_for_more(20)
+
+        release.rollback()  # to revision 7: the API server decides the common case while no replica is there
+        assert leaves_out(bare)
+        common.wait_for_more(20)
+        relayed.wait_until_serving(relayed.start_replica())
+        wait_for("the webhooks to be trusted", lambda: are_trusted(bare))
+        wait_for("gpuwarden to act", relayed.acts)
+        with PodStream(bare, elsewhere, connections=1, more=SIDECAR) as others:
+            common.wait_for_more(20)
+            release.rollback(1)
+            only_webhooks(bare, relayed)
+            common.wait_for_more(40)
+        all_decided(others)
+    all_decided(common)
+    wait_for("the API server to forget all of it", lambda: is_forgotten(bare))
+
+
+def only_webhooks(control_plane: ControlPlane, relayed: Running) -> None:
+    """The webhooks are asked about every pod, and there are no admission policies."""
+    assert control_plane.get(POLICIES)["items"] == []
+    assert {each["name"] for each in webhooks(control_plane)} == {*relayed.rendered.webhooks}
 
 
 def all_is_well(control_plane: ControlPlane) -> bool:
@@ -115,7 +174,7 @@ def all_is_well(control_plane: ControlPlane) -> bool:
     return code == 0 and statuses == {"in-tree": {"ok"}, "webhooks": {"skipped"}, "replicas": {"skipped"}}
 
 
-def decided_by_webhooks(stream: PodStream) -> None:
+def all_decided(stream: PodStream) -> None:
     """Every pod of a stream was rewritten, and none was denied."""
     tell(stream.report())
     assert stream.failures == [], stream.report()
