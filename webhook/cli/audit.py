@@ -35,7 +35,7 @@ from .audit_input import FILES, Gathered, Labels, from_cluster, from_files
 from .audit_writing import Mislabelled, write_reports
 from .cluster_options import ContextOption, KubeconfigOption
 from .configuration_input import ConfigOption, load_configuration
-from .fleet_input import LIVE, FleetOption, Read, read_fleet, view_of
+from .fleet_input import LIVE, FleetOption, Read, deciders_of, read_fleet, view_of
 from .manifest_input import load_namespaces
 from .messages import EXIT_DENIED, EXIT_USAGE, usage_error
 
@@ -229,7 +229,9 @@ def _mislabelled(gathered: Gathered) -> Mislabelled:
 
 
 def _fleet(read: Read | None, configuration: Configuration) -> FleetPart | None:
-    return fleet_part(view_of(read, configuration), read.objects.notes) if read else None
+    if read is None:
+        return None
+    return fleet_part(view_of(read, configuration), read.objects.notes, deciders_of(read, configuration))
 
 
 def _report(  # noqa: PLR0913 - the parts of one document

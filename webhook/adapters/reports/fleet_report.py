@@ -1,12 +1,14 @@
 """The document of a fleet: what ``gpuwarden fleet -o json`` prints, and what tables and pages are made from."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 import msgspec
 from pydantic import Field
 
+from ...application.deciders import DecidedPolicy, Decider
+from ...application.diagnosis.results import listed
 from ...application.fleet_view import FleetView
 from ...engine.fleet.shapes import GKE_ACCELERATOR, Shape
 from ...engine.fleet.usage import Share, State, state
@@ -69,13 +71,54 @@ class WaitingLine(Part):
     reason: str
 
 
+class DeciderLine(Part):
+    """A policy with who decides the common case, and who other pods that request GPUs.
+
+    ``common_case`` and ``other_pods`` are one of ``api-server``, ``webhooks``, ``both`` (the API server, and the webhooks are
+    asked about its result), ``unchanged`` (nobody is asked, and the policy would change and deny nothing) and ``nobody`` (nobody
+    is asked, and pods are created as they are). Of other pods, the API server does nothing but deny them.
+    ``namespaces`` are those with GPU pods where it is so; a policy has a line for each answer.
+    """
+
+    policy: str
+    namespaces: list[str]
+    common_case: str
+    other_pods: str
+
+    @property
+    def where(self) -> str:
+        """The namespaces, for people."""
+        return listed(self.namespaces)
+
+    @property
+    def of_common_case(self) -> str:
+        """Who decides the common case, for people."""
+        return _WORDS[Decider(self.common_case)]
+
+    @property
+    def of_other_pods(self) -> str:
+        """Who decides other pods, for people."""
+        denied = "API server (denied)" if self.other_pods == Decider.API_SERVER else ""
+        return denied or _WORDS[Decider(self.other_pods)]
+
+
+_WORDS = {
+    Decider.API_SERVER: "API server",
+    Decider.WEBHOOKS: "webhooks",
+    Decider.BOTH: "API server, then webhooks",
+    Decider.UNCHANGED: "nothing to decide",
+    Decider.NOBODY: "nobody (created as is)",
+}
+
+
 class FleetPart(Part):
-    """A fleet by form and by shape, and the pods that wait for it."""
+    """A fleet by form and by shape, the pods that wait for it, and who decides new ones; null where that is not known."""
 
     pods_known: bool
     forms: list[FormLine]
     shapes: list[ShapeLine]
     waiting: list[WaitingLine]
+    deciders: list[DeciderLine] | None
     notes: list[str]
 
     @property
@@ -91,21 +134,35 @@ class FleetReport(FleetPart):
     kind: str = "FleetReport"
     generated_at: datetime | None
     items: list[dict[str, Any]] = Field(
-        description="Nodes, pods, namespaces, DeviceClasses, ResourceSlices and ResourceClaims."
+        description="Nodes, pods, namespaces, DeviceClasses, ResourceSlices, ResourceClaims, and gpuwarden's admission "
+        "policies, bindings and webhook configurations."
     )
 
 
-def fleet_part(view: FleetView, notes: list[str]) -> FleetPart:
-    """The document of a view. ``notes`` are those of reading it."""
-    return FleetPart(**_parts(view, notes))
+def decider_lines(policies: Iterable[DecidedPolicy]) -> list[DeciderLine]:
+    """Policies with who decides, as lines."""
+    return [
+        DeciderLine(
+            policy=each.policy,
+            namespaces=list(each.namespaces),
+            common_case=each.deciders.common_case.value,
+            other_pods=each.deciders.other_pods.value,
+        )
+        for each in policies
+    ]
 
 
-def fleet_report(view: FleetView, objects: ClusterObjects) -> FleetReport:
+def fleet_part(view: FleetView, notes: list[str], deciders: list[DecidedPolicy] | None) -> FleetPart:
+    """The document of a view. ``notes`` are those of reading it; ``deciders`` are ``None`` where they are not known."""
+    return FleetPart(**_parts(view, notes, deciders))
+
+
+def fleet_report(view: FleetView, objects: ClusterObjects, deciders: list[DecidedPolicy] | None) -> FleetReport:
     """The document of a view, with the objects that it was made from."""
-    return FleetReport(**_parts(view, objects.notes), generated_at=objects.at, items=objects.items)
+    return FleetReport(**_parts(view, objects.notes, deciders), generated_at=objects.at, items=objects.items)
 
 
-def _parts(view: FleetView, notes: list[str]) -> dict[str, Any]:
+def _parts(view: FleetView, notes: list[str], deciders: list[DecidedPolicy] | None) -> dict[str, Any]:
     asked: dict[tuple[str, str], int] = {}
     for one, pods in view.waiting.items():
         key = one.form, one.resource
@@ -142,6 +199,7 @@ def _parts(view: FleetView, notes: list[str]) -> dict[str, Any]:
             for use in sorted(view.shapes, key=lambda use: -use.nodes)
         ],
         "waiting": [WaitingLine(**msgspec.structs.asdict(one), pods=pods) for one, pods in view.waiting.items()],
+        "deciders": None if deciders is None else decider_lines(deciders),
         "notes": [*notes, *view.notes],
     }
 
