@@ -22,7 +22,6 @@ from .request import path_of
 from .workload_documents import NamespaceItem
 
 T = TypeVar("T")
-UNDECIDED = "whether the API server or the webhooks decide is not known"
 _ENDED = frozenset({"Succeeded", "Failed"})
 
 
@@ -205,7 +204,7 @@ def _read_admission(lister: Lister, objects: ClusterObjects) -> None:
     try:
         objects.admission = in_tree.live(lister)
     except ApiError as error:
-        objects.notes.append(f"{UNDECIDED}: admission policies and webhooks can't be listed: {error.detail}")
+        objects.notes.append(f"{in_tree.UNDECIDED}: admission policies and webhooks can't be listed: {error.detail}")
 
 
 def _read_pods(lister: Lister, objects: ClusterObjects) -> None:
@@ -244,7 +243,7 @@ def saved(text: bytes, others: Collection[str]) -> ClusterObjects:
         )
     if not found.has_deciders:
         notes.append(
-            f"{UNDECIDED}: the file has no webhooks and admission policies; save it with gpuwarden fleet -o json"
+            f"{in_tree.UNDECIDED}: the file has no webhooks and admission policies; save it with gpuwarden fleet -o json"
         )
     return ClusterObjects(
         [one for one in found.every("Node", NodeItem) if _kept(one, slices, others)],

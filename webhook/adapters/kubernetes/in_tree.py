@@ -1,7 +1,7 @@
 """Gpuwarden's admission policies, their bindings and its webhooks for new pods, as the API server has them."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -15,9 +15,14 @@ from .lists import Api, Lister, Page
 from .nodes import Saved
 from .request import ApiRequest, object_path
 
+T = TypeVar("T")
+
 _GROUP, _, _VERSION = API_VERSION.partition("/")
 CONFIGURATIONS = {kind: f"{kind.lower()}s" for kind in WEBHOOK_KINDS}
 """The kinds that webhooks are registered in, with their plurals."""
+
+UNDECIDED = "whether the API server or the webhooks decide is not known"
+"""How a note begins where the objects are not known."""
 
 
 class _Metadata(msgspec.Struct):
@@ -96,18 +101,24 @@ def live(lister: Lister) -> AdmissionObjects:
     Raises:
         ApiError: a list is not available.
     """
-    policies: list[InTreeObject] = []
-    for kind in KINDS:
-        try:
-            policies += objects_of(lister, kind)
-        except ApiError as error:
-            if error.fault is not Fault.NOT_FOUND:
-                raise
-    configurations = {
-        kind: lister.all(plural, object_path(_GROUP, _VERSION, plural), Page[WebhooksItem], WebhooksItem.trimmed)
-        for kind, plural in CONFIGURATIONS.items()
-    }
-    return AdmissionObjects(policies, configurations)
+    return AdmissionObjects(
+        [each for kind in KINDS for each in _if_served(objects_of, lister, kind)],
+        {kind: _if_served(_webhooks_of, lister, kind) for kind in CONFIGURATIONS},
+    )
+
+
+def _webhooks_of(lister: Lister, kind: str) -> list[WebhooksItem]:
+    path = object_path(_GROUP, _VERSION, CONFIGURATIONS[kind])
+    return lister.all(CONFIGURATIONS[kind], path, Page[WebhooksItem], WebhooksItem.trimmed)
+
+
+def _if_served(read: Callable[[Lister, str], list[T]], lister: Lister, kind: str) -> list[T]:
+    try:
+        return read(lister, kind)
+    except ApiError as error:
+        if error.fault is not Fault.NOT_FOUND:
+            raise
+        return []
 
 
 def saved(found: Saved) -> AdmissionObjects:

@@ -1,19 +1,19 @@
 """The document of a fleet: what ``gpuwarden fleet -o json`` prints, and what tables and pages are made from."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 import msgspec
 from pydantic import Field
 
-from ...application.deciders import DecidedPolicy, Decider
-from ...application.diagnosis.results import listed
+from ...application.deciders import DecidedPolicy
 from ...application.fleet_view import FleetView
 from ...engine.fleet.shapes import GKE_ACCELERATOR, Shape
 from ...engine.fleet.usage import Share, State, state
 from ...engine.products import PRODUCT
 from ..kubernetes.fleets import ClusterObjects
+from .deciders import DeciderLine, decider_lines
 from .model import Part
 
 
@@ -71,46 +71,6 @@ class WaitingLine(Part):
     reason: str
 
 
-class DeciderLine(Part):
-    """A policy with who decides the common case, and who other pods that request GPUs.
-
-    ``common_case`` and ``other_pods`` are one of ``api-server``, ``webhooks``, ``both`` (the API server, and the webhooks are
-    asked about its result), ``unchanged`` (nobody is asked, and the policy would change and deny nothing) and ``nobody`` (nobody
-    is asked, and pods are created as they are). Of other pods, the API server does nothing but deny them.
-    ``namespaces`` are those with GPU pods where it is so; a policy has a line for each answer.
-    """
-
-    policy: str
-    namespaces: list[str]
-    common_case: str
-    other_pods: str
-
-    @property
-    def where(self) -> str:
-        """The namespaces, for people."""
-        return listed(self.namespaces)
-
-    @property
-    def of_common_case(self) -> str:
-        """Who decides the common case, for people."""
-        return _WORDS[Decider(self.common_case)]
-
-    @property
-    def of_other_pods(self) -> str:
-        """Who decides other pods, for people."""
-        denied = "API server (denied)" if self.other_pods == Decider.API_SERVER else ""
-        return denied or _WORDS[Decider(self.other_pods)]
-
-
-_WORDS = {
-    Decider.API_SERVER: "API server",
-    Decider.WEBHOOKS: "webhooks",
-    Decider.BOTH: "API server, then webhooks",
-    Decider.UNCHANGED: "nothing to decide",
-    Decider.NOBODY: "nobody (created as is)",
-}
-
-
 class FleetPart(Part):
     """A fleet by form and by shape, the pods that wait for it, and who decides new ones; null where that is not known."""
 
@@ -137,19 +97,6 @@ class FleetReport(FleetPart):
         description="Nodes, pods, namespaces, DeviceClasses, ResourceSlices, ResourceClaims, and gpuwarden's admission "
         "policies, bindings and webhook configurations."
     )
-
-
-def decider_lines(policies: Iterable[DecidedPolicy]) -> list[DeciderLine]:
-    """Policies with who decides, as lines."""
-    return [
-        DeciderLine(
-            policy=each.policy,
-            namespaces=list(each.namespaces),
-            common_case=each.deciders.common_case.value,
-            other_pods=each.deciders.other_pods.value,
-        )
-        for each in policies
-    ]
 
 
 def fleet_part(view: FleetView, notes: list[str], deciders: list[DecidedPolicy] | None) -> FleetPart:

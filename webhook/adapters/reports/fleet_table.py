@@ -6,7 +6,8 @@ from rich.console import Console
 from rich.text import Text
 
 from ...engine.fleet.usage import State
-from .fleet_report import DeciderLine, FleetReport, FormLine, ShapeLine, WaitingLine
+from .deciders import decider_grid
+from .fleet_report import FleetReport, FormLine, ShapeLine, WaitingLine
 from .grid import Grid
 from .text import printable
 
@@ -34,8 +35,7 @@ def show(target: Console, report: FleetReport) -> None:
         columns = ("pods", "waiting for", "namespace", "policy", "why")
         target.print(Grid(columns, [_waiting(line) for line in report.waiting], (0, 2, 2, 2, 5)), crop=False)
     if report.deciders:
-        titles = ("policy", "namespaces with GPU pods", "common case", "other pods")
-        target.print(Grid(titles, [_decider(line) for line in report.deciders], (2, 3, 2, 2)), crop=False)
+        target.print(decider_grid(report.deciders), crop=False)
     for note in report.notes:
         target.print(Text.assemble(("note: ", "yellow"), printable(note)))
     target.print(_summary(report))
@@ -77,11 +77,6 @@ def _waiting(line: WaitingLine) -> tuple[Text, ...]:
     if line.rule:
         why = Text.assemble((f"{line.rule}: ", "yellow"), why)
     return Text(str(line.pods)), Text(printable(each)), Text(printable(line.namespace)), Text(line.policy or "?"), why
-
-
-def _decider(line: DeciderLine) -> tuple[Text, ...]:
-    words = (line.policy, line.where or "-", line.of_common_case, line.of_other_pods)
-    return tuple(Text(printable(each)) for each in words)
 
 
 def _summary(report: FleetReport) -> Text:
