@@ -150,7 +150,9 @@ class TestCluster:
         report = audited("--kubeconfig", kubeconfig)
         assert report["deciders"] is None
         (note,) = [note for note in report["notes"] if "decide" in note]
-        assert note.startswith("whether the API server or the webhooks decide is not known: admission policies and webhoo")
+        assert note.startswith(
+            "whether the API server or the webhooks decide is not known: admission policies and webhoo"
+        )
         assert "Who decides" not in run("audit", "--kubeconfig", kubeconfig, "-o", "html").out
 
     def test_of_one_namespace_looks_nowhere_else(self, kubeconfig: Path, cluster: WorkloadServer) -> None:

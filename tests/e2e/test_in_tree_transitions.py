@@ -62,7 +62,7 @@ def test_no_pod_is_lost_or_undecided_on_the_way_to_the_api_server_and_back(
         wait_for("gpuwarden to act", relayed.acts)
         common = stack.enter_context(PodStream(bare, namespace, connections=2))
         with PodStream(bare, elsewhere, connections=1, more=SIDECAR) as others:
-            release.upgrade(BOTH)
+            assert "run the same helm upgrade again" in release.upgrade(BOTH)
             assert not leaves_out(bare), "the policies may not act yet"
             wait_for("the new parts to be trusted", lambda: are_trusted(bare))
             release.upgrade(BOTH)
@@ -70,7 +70,9 @@ def test_no_pod_is_lost_or_undecided_on_the_way_to_the_api_server_and_back(
             others.wait_for_more(20)
         all_decided(others)
 
-        release.upgrade(ALONE)
+        said = release.upgrade(ALONE)
+        assert "Nothing of gpuwarden runs" in said
+        assert "rollout status" not in said, "there is no Deployment"
         assert bare.api.get(configuration_path(MUTATING)).status_code == httpx.codes.NOT_FOUND
         relayed.kill_all()
         common.wait_for_more(20)

@@ -7,7 +7,7 @@ from copy import deepcopy
 import msgspec
 import pytest
 
-from tests.application.diagnosis.world import Json, configured, healthy, results, the_result
+from tests.application.diagnosis.world import Json, configured, healthy, namespaces, results, the_result
 from webhook.application.diagnosis.diagnose import diagnose
 from webhook.application.diagnosis.facts import Facts
 from webhook.application.diagnosis.results import CheckStatus
@@ -112,6 +112,18 @@ def test_alone_in_the_api_server_checks_of_webhooks_and_replicas_are_skipped() -
     skipped = {name for name, result in found.items() if "the API server decides alone" in result.seen}
     assert skipped >= {"webhooks", "replicas", "spread", "disruption-budget", "trust", "rights", "callers"}
     assert skipped.isdisjoint({"in-tree", "configuration", "labels", "nodes", "quotas", "kubernetes"})
+
+
+def test_alone_a_label_of_a_policy_that_is_not_compiled_has_no_effect() -> None:
+    facts = dataclasses.replace(
+        apart(installed(alone=True)), namespaces=namespaces(a="shared", b="exclusive", c="mig-2g.10gb", d="any")
+    )
+    (found,) = results(facts, "label-effects")
+    assert found.status is CheckStatus.WARN
+    assert found.seen == "namespaces c: no admission policy is for mig-2g.10gb there, and there are no webhooks"
+    assert "--policy mig-2g.10gb" in found.fix
+    beside = dataclasses.replace(installed(), namespaces=facts.namespaces)
+    assert the_result(beside, "label-effects").status is CheckStatus.OK
 
 
 @pytest.mark.parametrize("part", ["mutating", "validating", "deployment"])

@@ -16,9 +16,12 @@ _UNDECIDED = (
 )
 
 
-def same(facts: Facts) -> list[CheckOutcome]:
-    """The admission policies are what the configuration compiles to."""
-    ours = known(facts.in_tree)
+def installed(facts: Facts) -> Installed:
+    """What of gpuwarden the API server has for new pods.
+
+    Raises:
+        UnreadError: the admission policies could not be read.
+    """
     webhooks = [
         PodWebhook(
             each.webhook.name,
@@ -27,14 +30,19 @@ def same(facts: Facts) -> list[CheckOutcome]:
         )
         for each in readable_webhooks(facts)
     ]
-    installed = Installed(ours, webhooks)
-    if not ours and not any(each.leaves_out_the_common_case for each in webhooks):
+    return Installed(known(facts.in_tree), webhooks)
+
+
+def same(facts: Facts) -> list[CheckOutcome]:
+    """The admission policies are what the configuration compiles to."""
+    there = installed(facts)
+    if not there.objects and not any(each.leaves_out_the_common_case for each in there.webhooks):
         return verdicts((), lambda: "the webhooks decide every pod: there are no admission policies of gpuwarden")
-    return verdicts(_different(facts, installed), lambda: _who_decides(installed))
+    return verdicts(_different(facts, there), lambda: _who_decides(there))
 
 
-def _who_decides(installed: Installed) -> str:
-    decided = {policy: installed.deciders({ENFORCE: policy}) for policy in policies_of(installed.objects)}
+def _who_decides(there: Installed) -> str:
+    decided = {policy: there.deciders({ENFORCE: policy}) for policy in policies_of(there.objects)}
     common = [
         policy for policy, deciders in decided.items() if deciders.common_case in {Decider.API_SERVER, Decider.BOTH}
     ]
@@ -53,11 +61,11 @@ _OTHERS = {
 }
 
 
-def _different(facts: Facts, installed: Installed) -> Iterator[CheckOutcome]:
+def _different(facts: Facts, there: Installed) -> Iterator[CheckOutcome]:
     configuration = facts.usable_configuration()
-    undecided = installed.left_out(configuration)
-    beside = bool(installed.webhooks)
-    for one in differences(installed.objects, configuration, beside_webhooks=beside, left_out=undecided):
+    undecided = there.left_out(configuration)
+    beside = bool(there.webhooks)
+    for one in differences(there.objects, configuration, beside_webhooks=beside, left_out=undecided):
         remove = f"kubectl delete {one.kind.lower()} {one.name}, or " if one.how is Drift.SURPLUS else ""
         if one.policy in undecided:
             yield fail(str(one), _UNDECIDED, _FIX)
