@@ -1,5 +1,6 @@
 """Webhooks, webhooks with admission policies, admission policies alone, and back by helm, while pods are created all the time."""
 
+import json
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 
 from testing.control_plane.cluster import ControlPlane
 from testing.control_plane.waiting import wait_for
+from tests.cli.commands import run
 from tests.deploy.chart import Chart
 from tests.e2e.installation import CONFIGURATION_KINDS, MUTATING, configuration_path, render
 from tests.e2e.objects import ENFORCE, GPU, SHARED, container, pod, pod_spec
@@ -131,9 +133,9 @@ def test_no_pod_is_lost_or_undecided_while_helm_rolls_back(
         with PodStream(bare, elsewhere, connections=1, more=SIDECAR) as others:
             to_both()  # revisions 2 and 3
             common.wait_for_more(20)
+            assert who_decides(bare)["shared"] == ("api-server", "webhooks")
             release.rollback()  # to revision 2
-            assert not leaves_out(bare)
-            assert bare.get(POLICIES)["items"]
+            assert who_decides(bare)["shared"] == ("both", "webhooks")
             common.wait_for_more(20)
             release.rollback(1)
             only_webhooks(bare, relayed)
@@ -145,6 +147,7 @@ def test_no_pod_is_lost_or_undecided_while_helm_rolls_back(
         release.upgrade(ALONE)
         relayed.kill_all()
         common.wait_for_more(20)
+        assert who_decides(bare)["shared"] == ("api-server", "nobody")
 
         release.rollback()  # to revision 7: the API server decides the common case while no replica is there
         assert leaves_out(bare)
@@ -165,7 +168,15 @@ def test_no_pod_is_lost_or_undecided_while_helm_rolls_back(
 def only_webhooks(control_plane: ControlPlane, relayed: Running) -> None:
     """The webhooks are asked about every pod, and there are no admission policies."""
     assert control_plane.get(POLICIES)["items"] == []
+    assert {*who_decides(control_plane).values()} == {("webhooks", "webhooks")}
     assert {each["name"] for each in webhooks(control_plane)} == {*relayed.rendered.webhooks}
+
+
+def who_decides(control_plane: ControlPlane) -> dict[str, tuple[str, str]]:
+    """What ``gpuwarden fleet`` says of each policy: who decides the common case, and who other pods."""
+    ran = run("fleet", "--kubeconfig", control_plane.kubeconfig(), "-o", "json")
+    assert ran.code == 0, ran.err
+    return {line["policy"]: (line["commonCase"], line["otherPods"]) for line in json.loads(ran.out)["deciders"]}
 
 
 def all_is_well(control_plane: ControlPlane) -> bool:
