@@ -205,8 +205,8 @@ def _others(case: CommonCase, exemptions: Exemptions, *, is_default: bool) -> It
 def _denial_of_others(policy: Policy) -> str:
     if not policy.permitted:
         return (
-            f'pod: it requests GPUs, which are not permitted under namespace policy "{policy.name}"; remove the request, or use a '
-            "namespace whose policy permits GPUs"
+            f'pod: it requests GPUs, which are not permitted under namespace policy "{policy.name}"; remove the request, or use '
+            "a namespace whose policy permits GPUs"
         )
     return (
         f'pod: it requests GPUs in a way that the API server alone can\'t check against namespace policy "{policy.name}"; pods '

@@ -120,7 +120,7 @@ def test_alone_a_label_of_a_policy_that_is_not_compiled_has_no_effect() -> None:
     )
     (found,) = results(facts, "label-effects")
     assert found.status is CheckStatus.WARN
-    assert found.seen == "namespaces c: no admission policy is for mig-2g.10gb there, and there are no webhooks"
+    assert found.seen == "namespaces c: there are no webhooks, and no admission policy for mig-2g.10gb"
     assert "--policy mig-2g.10gb" in found.fix
     beside = dataclasses.replace(installed(), namespaces=facts.namespaces)
     assert the_result(beside, "label-effects").status is CheckStatus.OK

@@ -114,7 +114,7 @@ def _undecided(found: Configuration, namespaces: NamespaceFacts, there: Installe
     for line in there.policies(found, labelled) if there.objects else ():
         if line.deciders.common_case is Decider.NOBODY and line.namespaces:
             yield warn(
-                f"namespaces {listed(line.namespaces)}: no admission policy is for {line.policy} there, and there are no webhooks",
+                f"namespaces {listed(line.namespaces)}: there are no webhooks, and no admission policy for {line.policy}",
                 "pods with GPUs are created there as they are",
                 f"compile the policies again with --policy {line.policy} and apply them (docs/how-to/in-tree.md), or install the "
                 "webhooks too (inTree.only=false)",
