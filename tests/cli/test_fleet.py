@@ -412,6 +412,22 @@ class TestOfACluster:
         page = run("fleet", "-o", "html").out
         assert "<td><bdi>team-a</bdi></td><td>API server</td><td>API server (denied)</td>" in page
 
+    def test_a_file_with_a_binding_that_was_edited_is_wrong_usage(self, cluster: Cluster, tmp_path: Path) -> None:
+        with_policies(cluster, webhooks=True)
+        report = json.loads(run("fleet", "-o", "json").out)
+        binding = next(one for one in report["items"] if one["kind"] == "MutatingAdmissionPolicyBinding")
+        binding["spec"]["matchResources"] = {"namespaceSelector": "all"}
+        file = tmp_path / "fleet.json"
+        file.write_text(json.dumps(report))
+        ran = run("fleet", "-f", file)
+        assert (
+            ran.code,
+            f"error: --file {file}: is not what gpuwarden fleet -o json prints: a binding: " in ran.err,
+        ) == (
+            2,
+            True,
+        )
+
     @pytest.mark.parametrize("plural", [*KINDS.values(), *WEBHOOKS])
     def test_without_the_right_to_read_them_nobody_is_said_to_decide(self, cluster: Cluster, plural: str) -> None:
         cluster.forbidden.add(f"{REGISTRATION}/{plural}")

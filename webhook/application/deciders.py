@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -75,6 +75,27 @@ class PodWebhook(msgspec.Struct, rename="camel"):
         return [condition.name for condition in self.match_conditions or ()]
 
 
+class _Resources(msgspec.Struct, rename="camel"):
+    namespace_selector: Selector | None = None
+
+
+class _Binding(msgspec.Struct, rename="camel"):
+    """The spec of a binding: which policy is for which namespaces."""
+
+    policy_name: str = ""
+    match_resources: _Resources | None = None
+
+    @property
+    def denies_others(self) -> bool:
+        """Whether it is of what denies the pods that are not the common case."""
+        return self.policy_name.endswith(OTHERS)
+
+    def selects(self, labels: Mapping[str, str]) -> bool:
+        """Whether the policy is for pods of a namespace with these labels."""
+        selector = self.match_resources.namespace_selector if self.match_resources else None
+        return selector is None or selector.selects(labels)
+
+
 class DecidedPolicy(msgspec.Struct, frozen=True):
     """A policy with who decides, and the namespaces where that is so."""
 
@@ -89,21 +110,23 @@ class Installed:
     Args:
         objects: gpuwarden's admission policies and bindings.
         webhooks: everyone's webhooks, or gpuwarden's.
+
+    Raises:
+        msgspec.ValidationError: a binding is none, as in a file that was edited.
     """
 
     def __init__(self, objects: Sequence[InTreeObject], webhooks: Iterable[PodWebhook]) -> None:
         self.objects = objects
         self.webhooks = [each for each in webhooks if each.is_ours]
         policies = {(each.kind, each.name) for each in objects}
+        bindings = [(each.kind, msgspec.convert(each.spec, _Binding)) for each in objects if each.is_binding]
         self._bindings = [
-            (_selector(each.spec), name.endswith(OTHERS))
-            for each in objects
-            if (name := each.spec.get("policyName")) and (each.kind.removesuffix("Binding"), name) in policies
+            each for kind, each in bindings if (kind.removesuffix("Binding"), each.policy_name) in policies
         ]
 
     def deciders(self, labels: Mapping[str, str]) -> Deciders:
         """Who decides the pods of a namespace with these labels; its name is the label ``kubernetes.io/metadata.name``."""
-        bound = [others for selector, others in self._bindings if selector.selects(labels)]
+        bound = [each.denies_others for each in self._bindings if each.selects(labels)]
         asked = [each for each in self.webhooks if each.selects(labels)]
         whole = any(not each.leaves_out_the_common_case for each in asked)
         return Deciders(
@@ -152,9 +175,3 @@ class Installed:
 def _default(configuration: Configuration) -> str:
     """The policy of namespaces without a label."""
     return configuration.policies.select(UNLABELLED).enforce.name
-
-
-def _selector(spec: Mapping[str, Any]) -> Selector:
-    """The namespaces that a binding is for."""
-    resources = spec.get("matchResources") or {}
-    return msgspec.convert(resources.get("namespaceSelector") or {}, Selector)

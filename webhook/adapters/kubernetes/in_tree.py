@@ -12,7 +12,7 @@ from ...application.in_tree_webhooks import WEBHOOK_KINDS
 from .documents import decode
 from .errors import ApiError, Fault
 from .lists import Api, Lister, Page
-from .nodes import Saved
+from .nodes import FleetFileError, Saved
 from .request import ApiRequest, object_path
 
 T = TypeVar("T")
@@ -128,7 +128,12 @@ def saved(found: Saved) -> AdmissionObjects:
         FleetFileError: one has a field of the wrong type.
     """
     policies = [each for kind in KINDS for item in found.every(kind, PolicyItem) if (each := item.of(kind))]
-    return AdmissionObjects(policies, {kind: found.every(kind, WebhooksItem) for kind in CONFIGURATIONS})
+    objects = AdmissionObjects(policies, {kind: found.every(kind, WebhooksItem) for kind in CONFIGURATIONS})
+    try:
+        _ = objects.installed
+    except msgspec.ValidationError as error:
+        raise FleetFileError(f"is not what gpuwarden fleet -o json prints: a binding: {error}") from error
+    return objects
 
 
 def webhooks_named(api: Api, names: Mapping[str, str]) -> Iterator[PodWebhook]:
