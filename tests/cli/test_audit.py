@@ -17,6 +17,7 @@ from tests.adapters.kubernetes.workload_server import DEFINITIONS, WorkloadServe
 from tests.builders import SHARED, Json, a_pod, gpu
 from tests.cli.commands import NIM, RAY, SERVICE, Ran, deployment, namespace, run
 
+VALIDATING = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
 OUTPUTS = ("table", "json", "junit", "sarif", "csv", "html")
 
 
@@ -129,6 +130,30 @@ class TestCluster:
             "notJudged": 0,
         }
         assert report["origin"].startswith("http://127.0.0.1:")
+
+    def test_who_decides_new_pods_is_said_of_each_policy(self, kubeconfig: Path, cluster: WorkloadServer) -> None:
+        """By the labels that the namespaces have, whatever is assumed."""
+        webhook = {"metadata": {"name": "gpuwarden"}, "webhooks": [{"name": "validate.gpuwarden.io"}]}
+        cluster.lists[VALIDATING] = [json.dumps(webhook).encode()]
+        report = audited("--kubeconfig", kubeconfig, "--assume", "team-a=mps")
+        assert [(one["policy"], one["namespaces"], one["commonCase"]) for one in report["deciders"]] == [
+            ("any", [], "webhooks"),
+            ("exclusive", ["team-b"], "webhooks"),
+            ("shared", ["team-a"], "webhooks"),
+        ]
+        assert "namespaces with GPU pods" in run("audit", "--kubeconfig", kubeconfig).out
+        page = run("audit", "--kubeconfig", kubeconfig, "-o", "html").out
+        assert "<td><bdi>team-a</bdi></td><td>webhooks</td>" in page
+
+    def test_without_the_right_nobody_is_said_to_decide(self, kubeconfig: Path, cluster: WorkloadServer) -> None:
+        cluster.refused[VALIDATING] = 403
+        report = audited("--kubeconfig", kubeconfig)
+        assert report["deciders"] is None
+        (note,) = [note for note in report["notes"] if "decide" in note]
+        assert note.startswith(
+            "whether the API server or the webhooks decide is not known: admission policies and webhoo"
+        )
+        assert "Who decides" not in run("audit", "--kubeconfig", kubeconfig, "-o", "html").out
 
     def test_of_one_namespace_looks_nowhere_else(self, kubeconfig: Path, cluster: WorkloadServer) -> None:
         assert list(outcomes(audited("--kubeconfig", kubeconfig, "-n", "team-b"))) == ["team-b/StatefulSet/train"]

@@ -10,11 +10,21 @@ import pytest
 
 from testing.stand_in.kubeconfig import write_kubeconfig
 from tests.cli.commands import deployment, run
-from tests.cli.test_doctor import Cluster
+from tests.cli.test_doctor import REGISTRATION, Cluster
 from tests.cli.test_fleet_option import CLASSES, NODES, SLICES, a_class, a_node, a_slice, saved
+from webhook.application.configuration import Configuration
+from webhook.application.in_tree import compiled
+from webhook.application.in_tree_drift import KINDS
+from webhook.application.in_tree_webhooks import beside
 from webhook.cli.main import app  # noqa: F401 - what run() runs
 
 GPU, SHARED = "nvidia.com/gpu", "nvidia.com/gpu.shared"
+
+
+UNDECIDED = (
+    "whether the API server or the webhooks decide is not known: the file has no webhooks and admission policies; save it with "
+    "gpuwarden fleet -o json"
+)
 
 
 def a_pod(
@@ -157,7 +167,7 @@ class TestDevices:
 
     def test_a_pod_that_got_its_device_by_name_is_no_loss(self, tmp_path: Path) -> None:
         found = shown(saved(tmp_path, DRA_NODE, WHOLE_CLASS, devices("a"), a_claim("a"), a_pod("runs", node="n")))
-        assert found["notes"] == ["nvidia.com/gpu: 1 of them are devices of DeviceClass whole (DRA)"]
+        assert found["notes"] == [UNDECIDED, "nvidia.com/gpu: 1 of them are devices of DeviceClass whole (DRA)"]
 
     def test_nodes_that_take_no_pods_block_theirs(self, tmp_path: Path) -> None:
         node = a_node("n", "cpu", unschedulable=True)
@@ -174,7 +184,7 @@ class TestDevices:
         items = [DRA_NODE, WHOLE_CLASS, whole]
         assert self.counted(tmp_path, *items, a_claim("a")) == (1, 3, 1, 2, 0)
         assert self.counted(tmp_path, *items, a_claim("a", "b")) == (1, 3, 2, 0, 1)
-        (note,) = shown(saved(tmp_path, *items))["notes"][1:]
+        *_, note = shown(saved(tmp_path, *items))["notes"]
         assert note.endswith("They overlap, so not all of them can be had at once")
 
     def test_the_newest_of_two_classes_with_one_name_is_used(self, tmp_path: Path) -> None:
@@ -248,7 +258,8 @@ def test_without_namespaces_the_policy_is_not_known(tmp_path: Path) -> None:
 def test_what_pods_hold_of_a_resource_that_their_node_lost_is_noted(tmp_path: Path) -> None:
     items = [a_node("a", SHARED), a_node("b", SHARED), a_pod("x", node="a"), a_pod("y", count=2, node="b")]
     assert shown(saved(tmp_path, *items))["notes"] == [
-        "nvidia.com/gpu: pods hold 3 on nodes that no longer have it (a and 1 more)"
+        UNDECIDED,
+        "nvidia.com/gpu: pods hold 3 on nodes that no longer have it (a and 1 more)",
     ]
 
 
@@ -299,6 +310,20 @@ def test_a_file_that_is_not_there_and_a_cluster_beside_a_file_are_wrong_usage(tm
 
 
 PODS, NAMESPACES = "/api/v1/pods", "/api/v1/namespaces"
+WEBHOOKS: dict[str, list[dict[str, Any]]] = {
+    "mutatingwebhookconfigurations": [{"name": "mutate.gpuwarden.io", "clientConfig": {"caBundle": "hush"}}],
+    "validatingwebhookconfigurations": [{"name": "validate.gpuwarden.io"}, {"name": "other.example.com"}],
+}
+
+
+def with_policies(cluster: Cluster, *, webhooks: bool) -> None:
+    """Admission policies beside webhooks that leave the common case to them, or without any."""
+    made = compiled(Configuration(), deny_others=not webhooks)
+    for kind, plural in KINDS.items():
+        cluster.lists(f"{REGISTRATION}/{plural}", *(each for each in made.objects if each["kind"] == kind))
+    for plural, found in WEBHOOKS.items():
+        configuration = {"metadata": {"name": "gpuwarden"}, "webhooks": found}
+        cluster.lists(f"{REGISTRATION}/{plural}", *([beside(configuration, made)] if webhooks else []))
 
 
 class TestOfACluster:
@@ -311,6 +336,8 @@ class TestOfACluster:
             there.lists(PODS, a_pod("runs", count=5, node="n"), a_pod("waits", SHARED))
             there.set_namespace("team-a", enforce="shared")
             there.set_namespace("without-gpus", enforce="shared")
+            for plural, webhooks in WEBHOOKS.items():
+                there.lists(f"{REGISTRATION}/{plural}", {"metadata": {"name": "gpuwarden"}, "webhooks": webhooks})
             yield there
 
     def test_claims_that_can_not_be_listed_are_noted(self, cluster: Cluster) -> None:
@@ -339,6 +366,8 @@ class TestOfACluster:
             "ResourceSlice",
             "ResourceSlice",
             "ResourceClaim",
+            "MutatingWebhookConfiguration",
+            "ValidatingWebhookConfiguration",
         ]
         assert found["notes"] == ["nvidia.com/gpu: 0 of them are devices of DeviceClass whole (DRA)"]
         file = tmp_path / "fleet.json"
@@ -358,6 +387,59 @@ class TestOfACluster:
         assert ran.code == 0
         (said,) = json.loads(ran.out)["notes"]
         assert said.startswith(note)
+
+    def test_who_decides_is_said_of_each_policy(self, cluster: Cluster, tmp_path: Path) -> None:
+        def said() -> list[tuple[str, str, str, str]]:
+            ran = run("fleet", "-o", "json")
+            assert (ran.code, json.loads(ran.out)["notes"], "hush" in ran.out) == (0, [], False)
+            file = tmp_path / "fleet.json"
+            file.write_text(ran.out)
+            assert shown(file) == json.loads(ran.out)
+            lines = json.loads(ran.out)["deciders"]
+            return [(one["policy"], "".join(one["namespaces"]), one["commonCase"], one["otherPods"]) for one in lines]
+
+        assert said() == [("any", "", "webhooks", "webhooks"), ("shared", "team-a", "webhooks", "webhooks")]
+        with_policies(cluster, webhooks=True)
+        assert said()[:2] == [("any", "", "unchanged", "webhooks"), ("mps", "", "api-server", "webhooks")]
+        assert said()[3] == ("shared", "team-a", "api-server", "webhooks")
+        with_policies(cluster, webhooks=False)
+        assert said()[4] == ("shared", "team-a", "api-server", "api-server")
+
+        out = [" ".join(line.split()) for line in run("fleet").out.splitlines()]
+        assert "policy namespaces with GPU pods common case other pods" in out
+        assert "shared team-a API server API server (denied)" in out
+        assert "any - nothing to decide nobody (created as is)" in out
+        page = run("fleet", "-o", "html").out
+        assert "<td><bdi>team-a</bdi></td><td>API server</td><td>API server (denied)</td>" in page
+
+    def test_a_file_with_a_binding_that_was_edited_is_wrong_usage(self, cluster: Cluster, tmp_path: Path) -> None:
+        with_policies(cluster, webhooks=True)
+        report = json.loads(run("fleet", "-o", "json").out)
+        binding = next(one for one in report["items"] if one["kind"] == "MutatingAdmissionPolicyBinding")
+        binding["spec"]["matchResources"] = {"namespaceSelector": "all"}
+        file = tmp_path / "fleet.json"
+        file.write_text(json.dumps(report))
+        ran = run("fleet", "-f", file)
+        assert (
+            ran.code,
+            f"error: --file {file}: is not what gpuwarden fleet -o json prints: a binding: " in ran.err,
+        ) == (
+            2,
+            True,
+        )
+
+    @pytest.mark.parametrize("plural", [*KINDS.values(), *WEBHOOKS])
+    def test_without_the_right_to_read_them_nobody_is_said_to_decide(self, cluster: Cluster, plural: str) -> None:
+        cluster.forbidden.add(f"{REGISTRATION}/{plural}")
+        found = json.loads(run("fleet", "-o", "json").out)
+        (note,) = found["notes"]
+        assert found["deciders"] is None
+        assert note.startswith(
+            "whether the API server or the webhooks decide is not known: admission policies and webhooks can't be listed: "
+        )
+        assert plural in note
+        assert "common case" not in run("fleet").out
+        assert "Who decides" not in run("fleet", "-o", "html").out
 
     def test_device_classes_that_may_not_be_listed_are_said(self, cluster: Cluster) -> None:
         cluster.forbidden.add(CLASSES)

@@ -40,10 +40,10 @@ class Release:
         """``helm upgrade``; what it says."""
         return self._run("upgrade", NAME, str(CHART), *self._post_render, values=values)
 
-    def rollback(self) -> str:
-        """``helm rollback`` to the revision before; what it says."""
+    def rollback(self, revision: int = 0) -> str:
+        """``helm rollback`` to a revision, or as helm takes 0: to the one before; what it says."""
         more = () if self.helm_3 else ("--force-conflicts",)
-        return self._run("rollback", NAME, *more)
+        return self._run("rollback", NAME, str(revision), *more)
 
     def uninstall(self) -> str:
         """``helm uninstall``; what it says."""

@@ -1,5 +1,6 @@
 """The admission policies of ``gpuwarden compile --deny-others`` without webhooks, beside everything else that changes pods."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ from testing.control_plane.waiting import wait_for
 from testing.reviews import Webhook
 from tests.builders import Json, a_pod, affinity, gpu
 from tests.e2e.admission_policies import path_of
-from tests.e2e.objects import ENFORCE, GPU, SHARED, limits_of
+from tests.e2e.objects import ENFORCE, GPU, SHARED, deployment, limits_of
 from tests.e2e.other_webhook import MUTATING, Answer, patching, registered, serving
 from tests.e2e.test_backstop import sendable
 from webhook.application.configuration import Configuration
@@ -25,7 +26,7 @@ STRATEGY = "nvidia.com/gpu.sharing-strategy"
 PLAIN = sendable(a_pod(gpu("1")))
 NAMED: Json = {"metadata": {"name": "job-0"}}
 PLAIN |= NAMED
-OTHERS = 'pod: it requests GPUs, and namespace policy "shared" decides only'
+OTHERS = 'pod: it requests GPUs in a way that the API server alone can\'t check against namespace policy "shared"; '
 V1 = "admissionregistration.k8s.io/v1"
 PODS = "/api/v1/namespaces/{}/pods"
 FORBIDDEN, CREATED, OK = httpx.codes.FORBIDDEN, httpx.codes.CREATED, httpx.codes.OK
@@ -260,6 +261,35 @@ def test_a_dry_run_shows_what_a_creation_makes(control_plane: ControlPlane, name
     made = create(control_plane, namespace, pod, dry_run="").json()
     assert made["spec"] == shown["spec"]
     assert made["metadata"]["annotations"] == shown["metadata"]["annotations"]
+
+
+def test_people_read_the_sentence_in_kubectl_and_in_the_events_of_a_deployment(
+    control_plane: ControlPlane, namespace: str
+) -> None:
+    """After the API server's own words, which name the policy."""
+    sent = {**sendable(a_pod(gpu("2"))), **NAMED}
+    denied = Webhook("shared").validate(sent).message
+    before = (
+        "is forbidden: ValidatingAdmissionPolicy 'gpuwarden-shared' with binding 'gpuwarden-shared' denied request: "
+    )
+    for command in (["create"], ["apply"], ["apply", "--server-side"]):
+        ran = control_plane.kubectl(*command, "-n", namespace, "-f", "-", stdin=json.dumps(sent))
+        assert (ran.returncode, ran.stderr.rstrip().endswith(f'pods "job-0" {before}{denied}')) == (1, True), ran.stderr
+
+    path = f"/apis/apps/v1/namespaces/{namespace}/deployments"
+    control_plane.api.post(path, json=deployment(sent["spec"])).raise_for_status()
+    try:
+        events = wait_for(
+            "the event of the ReplicaSet",
+            lambda: [
+                event["message"]
+                for event in control_plane.get(f"/api/v1/namespaces/{namespace}/events")["items"]
+                if (event["reason"], event["involvedObject"]["kind"]) == ("FailedCreate", "ReplicaSet")
+            ],
+        )
+    finally:
+        control_plane.api.delete(f"{path}/train")
+    assert all(event.endswith(f"{before}{denied}") for event in events), events
 
 
 def limits(*names: str, count: str = "1") -> Json:

@@ -1,5 +1,6 @@
 """Webhooks, webhooks with admission policies, admission policies alone, and back by helm, while pods are created all the time."""
 
+import json
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 
 from testing.control_plane.cluster import ControlPlane
 from testing.control_plane.waiting import wait_for
+from tests.cli.commands import run
 from tests.deploy.chart import Chart
 from tests.e2e.installation import CONFIGURATION_KINDS, MUTATING, configuration_path, render
 from tests.e2e.objects import ENFORCE, GPU, SHARED, container, pod, pod_spec
@@ -62,15 +64,17 @@ def test_no_pod_is_lost_or_undecided_on_the_way_to_the_api_server_and_back(
         wait_for("gpuwarden to act", relayed.acts)
         common = stack.enter_context(PodStream(bare, namespace, connections=2))
         with PodStream(bare, elsewhere, connections=1, more=SIDECAR) as others:
-            release.upgrade(BOTH)
+            assert "run the same helm upgrade again" in release.upgrade(BOTH)
             assert not leaves_out(bare), "the policies may not act yet"
             wait_for("the new parts to be trusted", lambda: are_trusted(bare))
             release.upgrade(BOTH)
             assert leaves_out(bare)
             others.wait_for_more(20)
-        decided_by_webhooks(others)
+        all_decided(others)
 
-        release.upgrade(ALONE)
+        said = release.upgrade(ALONE)
+        assert "Nothing of gpuwarden runs" in said
+        assert "rollout status" not in said, "there is no Deployment"
         assert bare.api.get(configuration_path(MUTATING)).status_code == httpx.codes.NOT_FOUND
         relayed.kill_all()
         common.wait_for_more(20)
@@ -97,14 +101,82 @@ def test_no_pod_is_lost_or_undecided_on_the_way_to_the_api_server_and_back(
         with PodStream(bare, elsewhere, connections=1, more=SIDECAR) as others:
             common.wait_for_more(20)
             release.upgrade(WEBHOOKS)
-            assert bare.get(POLICIES)["items"] == []
-            assert {each["name"] for each in webhooks(bare)} == {*relayed.rendered.webhooks}
+            only_webhooks(bare, relayed)
             common.wait_for_more(40)
-        decided_by_webhooks(others)
-    tell(common.report())
-    assert common.failures == [], common.report()
-    assert {attempt.asks for attempt in common.attempts} == {SHARED}, common.report()
+        all_decided(others)
+    all_decided(common)
     wait_for("the API server to forget all of it", lambda: is_forgotten(bare))
+
+
+def test_no_pod_is_lost_or_undecided_while_helm_rolls_back(
+    bare: ControlPlane, chart: Chart, relayed: Running, release: Release, make_namespace: Callable[..., str]
+) -> None:
+    """Each way back of docs/how-to/in-tree.md: what helm applies was rendered before, for the cluster of that time."""
+    namespace, elsewhere = make_namespace({ENFORCE: "shared"}), make_namespace({ENFORCE: "shared"})
+    relayed.reconfigure(render(bare, chart, WEBHOOKS))
+
+    def to_both() -> None:
+        """Both steps, each a revision of its own."""
+        release.upgrade(BOTH)
+        assert not leaves_out(bare), "the policies may not act yet"
+        wait_for("the new parts to be trusted", lambda: are_trusted(bare))
+        release.upgrade(BOTH)
+        assert leaves_out(bare)
+
+    with ExitStack() as stack:
+        stack.callback(release.uninstall)
+        release.install(WEBHOOKS)  # revision 1
+        relayed.wait_until_serving(relayed.start_replica())
+        wait_for("gpuwarden to act", relayed.acts)
+        common = stack.enter_context(PodStream(bare, namespace, connections=2))
+
+        with PodStream(bare, elsewhere, connections=1, more=SIDECAR) as others:
+            to_both()  # revisions 2 and 3
+            common.wait_for_more(20)
+            assert who_decides(bare)["shared"] == ("api-server", "webhooks")
+            release.rollback()  # to revision 2
+            assert who_decides(bare)["shared"] == ("both", "webhooks")
+            common.wait_for_more(20)
+            release.rollback(1)
+            only_webhooks(bare, relayed)
+            common.wait_for_more(40)
+
+            to_both()  # revisions 6 and 7
+            common.wait_for_more(20)
+        all_decided(others)
+        release.upgrade(ALONE)
+        relayed.kill_all()
+        common.wait_for_more(20)
+        assert who_decides(bare)["shared"] == ("api-server", "nobody")
+
+        release.rollback()  # to revision 7: the API server decides the common case while no replica is there
+        assert leaves_out(bare)
+        common.wait_for_more(20)
+        relayed.wait_until_serving(relayed.start_replica())
+        wait_for("the webhooks to be trusted", lambda: are_trusted(bare))
+        wait_for("gpuwarden to act", relayed.acts)
+        with PodStream(bare, elsewhere, connections=1, more=SIDECAR) as others:
+            common.wait_for_more(20)
+            release.rollback(1)
+            only_webhooks(bare, relayed)
+            common.wait_for_more(40)
+        all_decided(others)
+    all_decided(common)
+    wait_for("the API server to forget all of it", lambda: is_forgotten(bare))
+
+
+def only_webhooks(control_plane: ControlPlane, relayed: Running) -> None:
+    """The webhooks are asked about every pod, and there are no admission policies."""
+    assert control_plane.get(POLICIES)["items"] == []
+    assert {*who_decides(control_plane).values()} == {("webhooks", "webhooks")}
+    assert {each["name"] for each in webhooks(control_plane)} == {*relayed.rendered.webhooks}
+
+
+def who_decides(control_plane: ControlPlane) -> dict[str, tuple[str, str]]:
+    """What ``gpuwarden fleet`` says of each policy: who decides the common case, and who other pods."""
+    ran = run("fleet", "--kubeconfig", control_plane.kubeconfig(), "-o", "json")
+    assert ran.code == 0, ran.err
+    return {line["policy"]: (line["commonCase"], line["otherPods"]) for line in json.loads(ran.out)["deciders"]}
 
 
 def all_is_well(control_plane: ControlPlane) -> bool:
@@ -115,7 +187,7 @@ def all_is_well(control_plane: ControlPlane) -> bool:
     return code == 0 and statuses == {"in-tree": {"ok"}, "webhooks": {"skipped"}, "replicas": {"skipped"}}
 
 
-def decided_by_webhooks(stream: PodStream) -> None:
+def all_decided(stream: PodStream) -> None:
     """Every pod of a stream was rewritten, and none was denied."""
     tell(stream.report())
     assert stream.failures == [], stream.report()

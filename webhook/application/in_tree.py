@@ -186,8 +186,7 @@ def _others(case: CommonCase, exemptions: Exemptions, *, is_default: bool) -> It
     validation = {
         "expression": condition(case),
         "reason": "Forbidden",
-        "message": f'pod: it requests GPUs, and namespace policy "{case.policy.name}" decides only plain requests and its own '
-        f"form here; request {GPU} alone, without selectors of GPU forms, or install gpuwarden's webhooks",
+        "message": _denial_of_others(case.policy),
     }
     spec = {
         "failurePolicy": "Fail",
@@ -201,6 +200,19 @@ def _others(case: CommonCase, exemptions: Exemptions, *, is_default: bool) -> It
     ).items():
         bound = {"policyName": name, "validationActions": ["Deny"], "matchResources": {"namespaceSelector": selector}}
         yield _object("ValidatingAdmissionPolicyBinding", f"{name}{suffix}", case, bound)
+
+
+def _denial_of_others(policy: Policy) -> str:
+    if not policy.permitted:
+        return (
+            f'pod: it requests GPUs, which are not permitted under namespace policy "{policy.name}"; remove the request, or use '
+            "a namespace whose policy permits GPUs"
+        )
+    return (
+        f'pod: it requests GPUs in a way that the API server alone can\'t check against namespace policy "{policy.name}"; pods '
+        f"like this one are denied, because gpuwarden's webhooks are not installed; request {GPU} in containers, not in init "
+        "containers, and without selectors of GPU forms"
+    )
 
 
 # That of a static pod, which runs already.

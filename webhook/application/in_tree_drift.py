@@ -17,7 +17,6 @@ KINDS = {
     "ValidatingAdmissionPolicyBinding": "validatingadmissionpolicybindings",
 }
 """The kinds that a configuration is compiled to, with their plurals."""
-_BINDINGS = tuple(kind for kind in KINDS if kind.endswith("Binding"))
 # What the API server adds to a manifest that does not say it.
 _DEFAULTS: tuple[Any, ...] = (None, {}, [], "", "*", "Equivalent", "Fail", "Never")
 _LEFT = {(key, "DoesNotExist", ()) for key in (WARN, AUDIT)}
@@ -31,6 +30,11 @@ class InTreeObject(msgspec.Struct, frozen=True):
     policy: str
     spec: dict[str, Any]
 
+    @property
+    def is_binding(self) -> bool:
+        """Whether it says for which namespaces a policy is."""
+        return self.kind.endswith("Binding")
+
 
 class Drift(StrEnum):
     """How an object differs from the configuration."""
@@ -41,11 +45,12 @@ class Drift(StrEnum):
 
 
 class Difference(NamedTuple):
-    """An object that is not as the configuration has it."""
+    """An object that is not as the configuration has it; ``policy`` is what it is made from."""
 
     kind: str
     name: str
     how: Drift
+    policy: str
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name} {self.how}"
@@ -57,36 +62,43 @@ def policies_of(objects: Iterable[InTreeObject]) -> list[str]:
 
 
 def differences(
-    objects: Sequence[InTreeObject], configuration: Configuration, *, beside_webhooks: bool
+    objects: Sequence[InTreeObject],
+    configuration: Configuration,
+    *,
+    beside_webhooks: bool,
+    left_out: Iterable[str] = (),
 ) -> Iterator[Difference]:
     """Each difference, ordered by kind and name.
 
-    A policy without any object is none: its pods are the webhooks'. Nor are namespaces that bindings leave out besides those of
-    the configuration's exemptions: the chart has more of them.
+    A policy without any object is none, unless the webhooks leave out its common case: its pods are the webhooks'. Nor are
+    namespaces that bindings leave out besides those of the configuration's exemptions: the chart has more of them.
 
     Args:
         objects: those of gpuwarden in the cluster.
         configuration: the configuration that is in use.
         beside_webhooks: whether webhooks decide all other pods. Namespaces with a label for warnings or records are theirs.
+        left_out: the policies whose common case the webhooks leave out.
     """
-    names = policies_of(objects)
+    names = sorted({*policies_of(objects), *left_out})
     made = compiled(configuration, names, deny_others=any(each.name.endswith(OTHERS) for each in objects))
     wanted = {(each["kind"], each["metadata"]["name"]): each for each in made.objects}
     found = {(each.kind, each.name): each for each in objects}
     for key in sorted({*found, *wanted}):
         if key not in wanted:
-            yield Difference(*key, Drift.SURPLUS)
-        elif key not in found:
-            if wanted[key]["metadata"]["annotations"][ANNOTATION] in names:
-                yield Difference(*key, Drift.MISSING)
-        elif not _alike(key[0], found[key].spec, wanted[key]["spec"], beside_webhooks=beside_webhooks):
-            yield Difference(*key, Drift.CHANGED)
+            yield Difference(*key, Drift.SURPLUS, found[key].policy)
+            continue
+        policy = wanted[key]["metadata"]["annotations"][ANNOTATION]
+        if key not in found:
+            if policy in names:
+                yield Difference(*key, Drift.MISSING, policy)
+        elif not _alike(found[key], wanted[key]["spec"], beside_webhooks=beside_webhooks):
+            yield Difference(*key, Drift.CHANGED, policy)
 
 
-def _alike(kind: str, found: Any, wanted: Any, *, beside_webhooks: bool) -> bool:
-    if kind not in _BINDINGS:
-        return _same(found, wanted)
-    rest, requirements, without = _taken_apart(found)
+def _alike(found: InTreeObject, wanted: Any, *, beside_webhooks: bool) -> bool:
+    if not found.is_binding:
+        return _same(found.spec, wanted)
+    rest, requirements, without = _taken_apart(found.spec)
     wanted_rest, wanted_requirements, wanted_without = _taken_apart(wanted)
     if beside_webhooks:
         wanted_requirements = wanted_requirements | _LEFT

@@ -9,6 +9,9 @@ from typing import Annotated
 import msgspec
 import typer
 
+from ..adapters.kubernetes import in_tree
+from ..adapters.kubernetes.errors import ApiError
+from ..adapters.kubernetes.lists import Lister
 from ..adapters.kubernetes.policyreports import ReportStore
 from ..adapters.kubernetes.workloads import ClusterReader
 from ..adapters.reports import audit_json, audit_table, junit, sarif, table
@@ -24,12 +27,13 @@ from ..application.audit_totals import totals
 from ..application.auditing import Auditor
 from ..application.claims import KnownClaims
 from ..application.configuration import Configuration
+from ..application.deciders import DecidedPolicy
 from . import cluster_options
 from .audit_input import FILES, Gathered, Labels, from_cluster, from_files
 from .audit_writing import Mislabelled, write_reports
 from .cluster_options import ContextOption, KubeconfigOption, NamespacesOption, WriteReportsOption, reached
 from .configuration_input import ConfigOption, load_configuration
-from .fleet_input import LIVE, FleetOption, Read, read_fleet, view_of
+from .fleet_input import LIVE, FleetOption, Read, deciders_of, read_fleet, view_of
 from .manifest_input import load_namespaces
 from .messages import EXIT_DENIED, EXIT_USAGE, usage_error
 
@@ -125,6 +129,7 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     with_pods = output in {AuditOutput.HTML, AuditOutput.JSON}
     read = read_fleet(fleet, configuration, kubeconfig, context, with_pods=with_pods) if fleet else None
     nodes = read.fleet if read else None
+    shown = bool(output) or not write
 
     def auditor(labels: Labels, claims: KnownClaims, classes: Mapping[str, str]) -> Auditor:
         if not paths:
@@ -141,8 +146,10 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
             gathered = from_cluster(reader, api.host, names, auditor)
             if write:
                 write_reports(ReportStore(api, progress), gathered, _mislabelled(gathered), names, now)
+            if shown:
+                gathered.deciders = _deciders(Lister(api, progress), gathered, configuration)
     report = _report(gathered, assumed, mode, now, fleet=_fleet(read, configuration), earlier=earlier)
-    if output or not write:
+    if shown:
         _show(report, output or AuditOutput.TABLE, strict=strict, everything=everything)
     if not gathered.complete:
         raise typer.Exit(EXIT_USAGE)
@@ -202,8 +209,21 @@ def _mislabelled(gathered: Gathered) -> Mislabelled:
     return {one.name: one.label_problems for one in sorted(found, key=lambda one: one.name)}
 
 
+def _deciders(lister: Lister, gathered: Gathered, configuration: Configuration) -> list[DecidedPolicy] | None:
+    """Who decides new pods of the namespaces with workloads, by the labels that they have now."""
+    try:
+        installed = in_tree.live(lister).installed
+    except ApiError as error:
+        gathered.notes.append(f"{in_tree.UNDECIDED}: admission policies and webhooks can't be listed: {error.detail}")
+        return None
+    names = {row.namespace for row in gathered.rows}
+    return installed.policies(configuration, {name: one for name, one in gathered.labels.items() if name in names})
+
+
 def _fleet(read: Read | None, configuration: Configuration) -> FleetPart | None:
-    return fleet_part(view_of(read, configuration), read.objects.notes) if read else None
+    if read is None:
+        return None
+    return fleet_part(view_of(read, configuration), read.objects.notes, deciders_of(read, configuration))
 
 
 def _report(  # noqa: PLR0913 - the parts of one document
@@ -237,6 +257,7 @@ def _report(  # noqa: PLR0913 - the parts of one document
         lines_of=gathered.lines_of,
         is_cluster=gathered.origin != FILES,
         fleet=fleet,
+        deciders=gathered.deciders,
         earlier=earlier,
     )
 

@@ -13,6 +13,7 @@ from ..adapters.manifests.lines import Lines, ObjectLines
 from ..application.audit_rows import Row, rows
 from ..application.auditing import Auditor, Found, Owner, Seen, is_denied_claim
 from ..application.claims import KnownClaims, known_claims, named_classes
+from ..application.deciders import DecidedPolicy
 from ..application.field_paths import mapping
 from ..application.field_types import wrong_types
 from ..application.judgement import Judgement
@@ -46,6 +47,7 @@ class Gathered:
         places: the lines of the objects of files, by source and first line.
         others: objects that are not judged, and those with a label that names no policy or has no effect; with their places.
         kinds_unknown: why there may be more of them, or nothing.
+        deciders: who decides new pods of a cluster; ``None`` where that is not known.
     """
 
     origin: str
@@ -57,6 +59,7 @@ class Gathered:
     notes: list[str] = field(default_factory=list)
     kinds: list[OtherKind] = field(default_factory=list)
     kinds_unknown: str = ""
+    deciders: list[DecidedPolicy] | None = None
     places: dict[tuple[str | None, int | None], ObjectLines | None] = field(default_factory=dict)
 
     def lines_of(self, row: Row) -> ObjectLines | None:

@@ -11,7 +11,7 @@ from ..adapters.reports.fleet_report import fleet_report
 from . import cluster_options
 from .cluster_options import ContextOption, KubeconfigOption
 from .configuration_input import ConfigOption, load_configuration
-from .fleet_input import LIVE, read_fleet, view_of
+from .fleet_input import LIVE, deciders_of, read_fleet, view_of
 from .messages import EXIT_DENIED, usage_error
 
 
@@ -49,11 +49,12 @@ def fleet(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         bool, typer.Option("--strict", help="Exit 1 where a pod waits for what no node offers.")
     ] = False,
 ) -> None:
-    """Show what GPU nodes offer, what is in use and free, and which pods wait for what, by form and by shape of node.
+    """Show what GPU nodes offer, what is in use and free, which pods wait for what, and who decides new ones.
 
     Reads a live cluster (nothing is changed there), or a file. Nodes that are alike are one line, with a count. A pod counts
     with what the scheduler reserves for it, init containers and sidecars included, until it has ended. Devices that
-    DeviceClasses with a resource name offer (DRA) count, with the claims that hold them.
+    DeviceClasses with a resource name offer (DRA) count, with the claims that hold them. For each policy, the last table says
+    whether the API server's admission policies or the webhooks decide the common case, and all other pods with GPUs.
 
     Exit codes: 0 it is shown; 1 with --strict: a pod waits for what no node offers; 2 wrong usage, a cluster or file that can't
     be read, or output that can't be written.
@@ -71,7 +72,7 @@ def fleet(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         with_pods=True,
     )
     found = view_of(read, configuration)
-    report = fleet_report(found, read.objects)
+    report = fleet_report(found, read.objects, deciders_of(read, configuration))
     match output:
         case FleetOutput.TABLE:
             fleet_table.show(table.console(), report)

@@ -22,6 +22,7 @@ from ..adapters.kubernetes.retrying import RetryingApi
 from ..adapters.reports import table
 from ..adapters.reports.progress import ProgressBar
 from ..application.configuration import Configuration
+from ..application.deciders import DecidedPolicy
 from ..application.fleet_view import FleetView, PodCount, view
 from ..engine.fleet.fleet import Fleet
 from .messages import say, usage_error
@@ -99,6 +100,12 @@ def view_of(read: Read, configuration: Configuration) -> FleetView:
     nodes = objects.gpu_nodes(configuration.policies.node_labels)
     pods = None if objects.pods is None else PodCount(item.pod for item in objects.pods)
     return view(configuration, read.fleet, nodes, pods, objects.labels, objects.devices)
+
+
+def deciders_of(read: Read, configuration: Configuration) -> list[DecidedPolicy] | None:
+    """Return who decides by which policy; ``None`` where that is not known."""
+    admission = read.objects.admission
+    return admission.installed.policies(configuration, read.objects.labels or {}) if admission else None
 
 
 def _saved(called: str, path: Path, labels: frozenset[str]) -> tuple[fleets.ClusterObjects, float]:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import structlog
 
 from ..adapters.http.apps import ReadinessPart
 from ..adapters.kubernetes.errors import ApiError
-from ..adapters.kubernetes.in_tree import objects_of
+from ..adapters.kubernetes.in_tree import objects_of, webhooks_named
 from ..adapters.kubernetes.lists import Deadline, Lister
 from ..adapters.metrics import Metrics
 from ..application.configuration import Configuration
+from ..application.deciders import Installed
 from ..application.diagnosis.results import listed
-from ..application.in_tree_drift import KINDS, InTreeObject, differences
+from ..application.in_tree_drift import KINDS, Difference, InTreeObject, differences
 
 if TYPE_CHECKING:  # it loads an HTTP client, which nobody needs without a cluster
     from ..adapters.kubernetes.client import ApiServer
@@ -33,6 +34,7 @@ class InTreeWatch:
         api: the API server.
         metrics: where the gauge is.
         configuration: the configuration in use.
+        webhooks: the names of gpuwarden's webhook configurations, by kind: what they leave out must be decided by policies.
         monotonic: seconds of a clock that only goes forward.
     """
 
@@ -41,15 +43,18 @@ class InTreeWatch:
         api: ApiServer,
         metrics: Metrics,
         configuration: Callable[[], Configuration],
+        webhooks: Mapping[str, str],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._lister = Lister(Deadline(api, _TIMEOUT))
+        self._api = Deadline(api, _TIMEOUT)
+        self._lister = Lister(self._api)
+        self._webhooks = webhooks
         self._metrics = metrics
         self._configuration = configuration
         self._monotonic = monotonic
         self._due_at = monotonic()
         # Compiling takes a while, so only what has changed is compared again.
-        self._compared: tuple[list[InTreeObject], Configuration] | None = None
+        self._compared: tuple[list[InTreeObject], list[str], Configuration] | None = None
         self._different: list[str] = []
         self._unread = False
         self._message = "not known yet"
@@ -58,25 +63,27 @@ class InTreeWatch:
     def poll(self) -> None:
         """Compare, when that is due or the configuration is another; say once what is found."""
         configuration = self._configuration()
-        is_same = self._compared is None or configuration is self._compared[1]
+        is_same = self._compared is None or configuration is self._compared[-1]
         if self._monotonic() < self._due_at and is_same:
             return
         self._due_at = self._monotonic() + INTERVAL
         try:
             objects = [each for kind in KINDS for each in objects_of(self._lister, kind)]
+            webhooks = [*webhooks_named(self._api, self._webhooks)]
         except ApiError as error:
             self._not_read(error)
             return
         self._unread = False
-        if self._compared != (objects, configuration):
-            self._compare(objects, configuration)
+        left_out = Installed(objects, webhooks).left_out(configuration)
+        if self._compared != (objects, left_out, configuration):
+            self._compared = objects, left_out, configuration
+            self._compare(differences(objects, configuration, beside_webhooks=True, left_out=left_out))
         self._metrics.in_tree_outdated(bool(self._different))
         self._message = _outdated(len(self._different)) if self._different else "as the configuration has them"
 
-    def _compare(self, objects: list[InTreeObject], configuration: Configuration) -> None:
-        self._compared = objects, configuration
+    def _compare(self, found: Iterable[Difference]) -> None:
         before = self._different
-        self._different = [str(one) for one in differences(objects, configuration, beside_webhooks=True)]
+        self._different = [str(one) for one in found]
         if self._different and self._different != before:
             _log.warning(_outdated(len(self._different)), differences=listed(self._different), fix=_FIX)
         elif before and not self._different:
@@ -84,11 +91,12 @@ class InTreeWatch:
 
     def _not_read(self, error: ApiError) -> None:
         self._compared = None
-        self._message = "not known: admission policies can't be listed"
+        self._message = "not known: admission policies or webhooks can't be read"
         self._metrics.in_tree_outdated(None)
         if not self._unread:
             _log.warning(
-                "admission policies can't be listed, so whether they are outdated is unknown", detail=error.detail
+                "admission policies or webhooks can't be read, so whether they are outdated is unknown",
+                detail=error.detail,
             )
         self._unread = True
 
@@ -98,4 +106,6 @@ class InTreeWatch:
 
 
 def _outdated(number: int) -> str:
+    if number == 1:
+        return "1 admission policy or binding in the API server differs from the configuration in use"
     return f"{number} admission policies and bindings in the API server differ from the configuration in use"

@@ -48,6 +48,7 @@ from ..application.claim_admission import ClaimAdmission
 from ..application.clock import WitnessedClock
 from ..application.configuration import Configuration
 from ..application.fleet import NoFleet
+from ..application.in_tree_webhooks import WEBHOOK_KINDS
 from ..application.namespace_labels import NamespaceLabelling
 from .admission_port import admission_limiter, client_authorities, operations_limiter
 from .certificate_source import certificate_source, now
@@ -216,7 +217,10 @@ class Server:
         """The admission policies of the cluster that the namespaces are of, if they are to be compared."""
         if not isinstance(self._namespaces, ClusterSource) or not self._options.watch_in_tree:
             return None
-        return InTreeWatch(api(), self._metrics, self._current)
+        name = self._options.webhook_configuration
+        names = (self._options.mutating_webhook_configuration or name, name)
+        webhooks = {kind: each for kind, each in zip(WEBHOOK_KINDS, names, strict=True) if each}
+        return InTreeWatch(api(), self._metrics, self._current, webhooks)
 
     def _serving_part(self) -> ReadinessPart:
         ready = self._port.started and not self._port.draining

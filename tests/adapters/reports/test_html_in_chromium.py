@@ -26,6 +26,7 @@ from webhook.adapters.reports.fleet_report import FleetReport, fleet_report
 from webhook.adapters.reports.html import fleet_html, html
 from webhook.adapters.reports.recommend_html import html as recommend_html
 from webhook.application.configuration import Configuration
+from webhook.application.deciders import Installed, PodWebhook
 from webhook.application.fleet_view import PodCount, view
 from webhook.engine.fleet.fleet import Fleet
 
@@ -121,7 +122,9 @@ def a_fleet() -> FleetReport:
     nodes = objects.gpu_nodes(())
     fleet = Fleet(Counter(node.shape for node in nodes))
     pods = PodCount(item.pod for item in objects.pods or ())
-    return fleet_report(view(configuration, fleet, nodes, pods, objects.labels), objects)
+    webhooks = [PodWebhook("validate.gpuwarden.io")]
+    deciders = Installed([], webhooks).policies(configuration, objects.labels or {})
+    return fleet_report(view(configuration, fleet, nodes, pods, objects.labels), objects, deciders)
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

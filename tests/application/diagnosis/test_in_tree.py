@@ -4,14 +4,17 @@ import dataclasses
 from collections.abc import Callable
 from copy import deepcopy
 
+import msgspec
 import pytest
 
-from tests.application.diagnosis.world import Json, configured, healthy, results, the_result
+from tests.application.diagnosis.world import Json, configured, healthy, namespaces, results, the_result
 from webhook.application.diagnosis.diagnose import diagnose
 from webhook.application.diagnosis.facts import Facts
 from webhook.application.diagnosis.results import CheckStatus
+from webhook.application.diagnosis.webhooks import WebhookConfiguration
 from webhook.application.in_tree import ANNOTATION, compiled
 from webhook.application.in_tree_drift import InTreeObject
+from webhook.application.in_tree_webhooks import beside
 
 
 def installed(change: Callable[[list[Json]], object] = lambda _: None, *, alone: bool = False) -> Facts:
@@ -33,6 +36,16 @@ def apart(facts: Facts) -> Facts:
     return dataclasses.replace(facts, mutating=None, validating=None, deployment=None, pods=[], budgets=[], contacts=[])
 
 
+def beside_policies(facts: Facts) -> Facts:
+    """The same with webhooks that leave the common case out."""
+    made = compiled(configured(), ["mig-1g.5gb"])
+
+    def split(configuration: object) -> WebhookConfiguration:
+        return msgspec.convert(beside(msgspec.to_builtins(configuration), made), WebhookConfiguration)
+
+    return dataclasses.replace(facts, mutating=split(facts.mutating), validating=split(facts.validating))
+
+
 def named(objects: list[Json], kind: str, name: str = "gpuwarden-shared") -> Json:
     (found,) = [each for each in objects if (each["kind"], each["metadata"]["name"]) == (kind, name)]
     return found
@@ -52,10 +65,38 @@ def test_without_admission_policies_of_ours_all_is_well() -> None:
 def test_who_decides_is_said() -> None:
     together = the_result(installed(), "in-tree")
     assert together.status is CheckStatus.OK
-    assert "mps" in together.seen
-    assert together.seen.endswith("the webhooks decide all other pods")
-    for alone in (True, False):
-        assert the_result(apart(installed(alone=alone)), "in-tree").seen.endswith("no webhook decides the other pods")
+    decided = "the API server decides the common case of mig-1g.5gb, mps, none, shared, time-slicing"
+    also = "the webhooks are asked about that of mig-1g.5gb, mps, none, shared, time-slicing too"
+    assert together.seen == f"{decided}; {also}; the webhooks decide all other pods"
+    split = the_result(beside_policies(installed()), "in-tree")
+    assert (split.status, split.seen) == (CheckStatus.OK, f"{decided}; the webhooks decide all other pods")
+    alone = the_result(apart(installed()), "in-tree")
+    assert alone.seen == f"{decided}; nobody decides the other pods: they are created as they are"
+    denying = the_result(apart(installed(alone=True)), "in-tree")
+    assert denying.seen == f"{decided}; it denies all other pods with GPUs"
+
+
+@pytest.mark.parametrize("gone", ["Policy", "Binding"])
+def test_a_common_case_that_nobody_decides_fails(gone: str) -> None:
+    """The webhooks leave it out, and the policies were deleted by hand, or only their bindings."""
+
+    def delete(objects: list[Json]) -> None:
+        objects[:] = [
+            each
+            for each in objects
+            if each["metadata"]["annotations"][ANNOTATION] != "shared" or (gone == "Binding" and is_policy(each))
+        ]
+
+    found = results(beside_policies(installed(delete)), "in-tree")
+    assert {one.status for one in found} == {CheckStatus.FAIL}
+    assert "MutatingAdmissionPolicyBinding gpuwarden-shared is missing" in {one.seen for one in found}
+    assert all(one.means.startswith("nobody decides: the webhooks leave the common case") for one in found)
+    everything = results(beside_policies(installed(list.clear)), "in-tree")
+    assert {one.status for one in everything} == {CheckStatus.FAIL}
+
+
+def is_policy(document: Json) -> bool:
+    return bool(document["kind"].endswith("Policy"))
 
 
 def test_namespaces_that_only_the_chart_leaves_out_are_no_difference() -> None:
@@ -71,6 +112,18 @@ def test_alone_in_the_api_server_checks_of_webhooks_and_replicas_are_skipped() -
     skipped = {name for name, result in found.items() if "the API server decides alone" in result.seen}
     assert skipped >= {"webhooks", "replicas", "spread", "disruption-budget", "trust", "rights", "callers"}
     assert skipped.isdisjoint({"in-tree", "configuration", "labels", "nodes", "quotas", "kubernetes"})
+
+
+def test_alone_a_label_of_a_policy_that_is_not_compiled_has_no_effect() -> None:
+    facts = dataclasses.replace(
+        apart(installed(alone=True)), namespaces=namespaces(a="shared", b="exclusive", c="mig-2g.10gb", d="any")
+    )
+    (found,) = results(facts, "label-effects")
+    assert found.status is CheckStatus.WARN
+    assert found.seen == "namespaces c: there are no webhooks, and no admission policy for mig-2g.10gb"
+    assert "--policy mig-2g.10gb" in found.fix
+    beside = dataclasses.replace(installed(), namespaces=facts.namespaces)
+    assert the_result(beside, "label-effects").status is CheckStatus.OK
 
 
 @pytest.mark.parametrize("part", ["mutating", "validating", "deployment"])

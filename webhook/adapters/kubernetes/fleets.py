@@ -12,9 +12,10 @@ from ...engine.fleet.shapes import GpuNode
 from ...engine.fleet.usage import requested
 from ...engine.labels import DOMAIN, NamespaceLabels
 from ...engine.pods import Container, PodSpec, Resources
-from . import nodes
+from . import in_tree, nodes
 from .devices import AllocatedClaim, SliceItem, devices_of
 from .errors import ApiError, Fault
+from .in_tree import AdmissionObjects
 from .lists import Lister, Page
 from .nodes import ClassItem, NodeItem
 from .request import path_of
@@ -102,6 +103,7 @@ class ClusterObjects(msgspec.Struct):
         namespaces: ``None`` where they were not read.
         classes, slices: DeviceClasses that stand for a resource name, and the ResourceSlices if there are such classes.
         claims: the ResourceClaims that hold devices, read where pods are.
+        admission: gpuwarden's admission policies and webhooks, read where pods are; ``None`` where they are not known.
         notes: what could not be read, and why.
         unread: why the DeviceClasses are not known; empty where they are.
         at: when it was read; ``None`` for a file that doesn't say it.
@@ -113,6 +115,7 @@ class ClusterObjects(msgspec.Struct):
     classes: list[ClassItem] = []
     slices: list[SliceItem] = []
     claims: list[AllocatedClaim] = []
+    admission: AdmissionObjects | None = None
     notes: list[str] = []
     unread: str = ""
     at: datetime | None = None
@@ -147,6 +150,7 @@ class ClusterObjects(msgspec.Struct):
             *(_written("DeviceClass", "resource.k8s.io/v1", one) for one in self.classes),
             *(_written("ResourceSlice", "resource.k8s.io/v1", one) for one in self.slices),
             *(_written("ResourceClaim", "resource.k8s.io/v1", one) for one in self.claims),
+            *(_full(one) for one in (self.admission.items if self.admission else ())),
         ]
 
 
@@ -165,6 +169,7 @@ def live(lister: Lister, others: Collection[str], now: datetime, *, with_pods: b
     if with_pods:
         _read_pods(lister, objects)
         _read_claims(lister, objects)
+        _read_admission(lister, objects)
     return objects
 
 
@@ -193,6 +198,13 @@ def _read_claims(lister: Lister, objects: ClusterObjects) -> None:
         )
     except ApiError as error:
         objects.notes.append(f"which devices are in use is not known: ResourceClaims can't be listed: {error.detail}")
+
+
+def _read_admission(lister: Lister, objects: ClusterObjects) -> None:
+    try:
+        objects.admission = in_tree.live(lister)
+    except ApiError as error:
+        objects.notes.append(f"{in_tree.UNDECIDED}: admission policies and webhooks can't be listed: {error.detail}")
 
 
 def _read_pods(lister: Lister, objects: ClusterObjects) -> None:
@@ -229,6 +241,10 @@ def saved(text: bytes, others: Collection[str]) -> ClusterObjects:
         notes.append(
             "what is in use and who waits is not known: the file has no pods; save it with gpuwarden fleet -o json"
         )
+    if not found.has_deciders:
+        notes.append(
+            f"{in_tree.UNDECIDED}: the file has no webhooks and admission policies; save it with gpuwarden fleet -o json"
+        )
     return ClusterObjects(
         [one for one in found.every("Node", NodeItem) if _kept(one, slices, others)],
         pods if found.has_pods else None,
@@ -236,6 +252,7 @@ def saved(text: bytes, others: Collection[str]) -> ClusterObjects:
         found.every("DeviceClass", ClassItem),
         slices,
         [one for one in found.every("ResourceClaim", AllocatedClaim) if one.holds],
+        in_tree.saved(found) if found.has_deciders else None,
         notes,
         at=found.at,
     )

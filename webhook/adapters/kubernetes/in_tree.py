@@ -1,13 +1,28 @@
-"""Gpuwarden's admission policies and their bindings, as the API server has them."""
+"""Gpuwarden's admission policies, their bindings and its webhooks for new pods, as the API server has them."""
 
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
 
 import msgspec
 
-from ...application.in_tree import ANNOTATION
+from ...application.deciders import Installed, PodWebhook
+from ...application.in_tree import ANNOTATION, API_VERSION
 from ...application.in_tree_drift import KINDS, InTreeObject
-from .lists import Lister, Page
-from .request import path_of
+from ...application.in_tree_webhooks import WEBHOOK_KINDS
+from .documents import decode
+from .errors import ApiError, Fault
+from .lists import Api, Lister, Page
+from .nodes import FleetFileError, Saved
+from .request import ApiRequest, object_path
+
+T = TypeVar("T")
+
+_GROUP, _, _VERSION = API_VERSION.partition("/")
+CONFIGURATIONS = {kind: f"{kind.lower()}s" for kind in WEBHOOK_KINDS}
+"""The kinds that webhooks are registered in, with their plurals."""
+
+UNDECIDED = "whether the API server or the webhooks decide is not known"
+"""How a note begins where the objects are not known."""
 
 
 class _Metadata(msgspec.Struct):
@@ -15,9 +30,59 @@ class _Metadata(msgspec.Struct):
     annotations: dict[str, str] | None = None
 
 
-class _Document(msgspec.Struct):
+class PolicyItem(msgspec.Struct):
+    """An admission policy or a binding of gpuwarden's."""
+
     metadata: _Metadata
-    spec: dict[str, Any]
+    spec: dict[str, Any] = {}
+
+    def of(self, kind: str) -> InTreeObject | None:
+        """The object, where it is gpuwarden's."""
+        policy = (self.metadata.annotations or {}).get(ANNOTATION)
+        return InTreeObject(kind, self.metadata.name, policy, self.spec) if policy else None
+
+
+class WebhooksItem(msgspec.Struct):
+    """A webhook configuration."""
+
+    metadata: _Metadata
+    webhooks: list[PodWebhook] | None = None
+
+    def trimmed(self) -> "WebhooksItem | None":
+        """The same with gpuwarden's webhooks for new pods alone; ``None`` without any."""
+        ours = [each for each in self.webhooks or () if each.is_ours]
+        return WebhooksItem(_Metadata(self.metadata.name), ours) if ours else None
+
+
+class AdmissionObjects(msgspec.Struct):
+    """What of gpuwarden the API server has for new pods.
+
+    Attributes:
+        policies: the admission policies and bindings.
+        configurations: the configurations with webhooks, by kind.
+    """
+
+    policies: list[InTreeObject]
+    configurations: dict[str, list[WebhooksItem]]
+
+    @property
+    def installed(self) -> Installed:
+        """As the application takes it."""
+        return Installed(
+            self.policies,
+            [each for items in self.configurations.values() for one in items for each in one.webhooks or ()],
+        )
+
+    @property
+    def items(self) -> Iterator[dict[str, Any]]:
+        """As objects of Kubernetes, in as much as says who decides: what ``saved`` reads."""
+        for policy in self.policies:
+            metadata = {"name": policy.name, "annotations": {ANNOTATION: policy.policy}}
+            spec = policy.spec if policy.is_binding else {}
+            yield {"apiVersion": API_VERSION, "kind": policy.kind, "metadata": metadata, "spec": spec}
+        for kind, items in self.configurations.items():
+            for item in items:
+                yield {"apiVersion": API_VERSION, "kind": kind, **msgspec.to_builtins(item)}
 
 
 def objects_of(lister: Lister, kind: str) -> list[InTreeObject]:
@@ -26,10 +91,63 @@ def objects_of(lister: Lister, kind: str) -> list[InTreeObject]:
     Raises:
         ApiError: they can't be listed.
     """
+    path = object_path(_GROUP, _VERSION, KINDS[kind])
+    return lister.all(KINDS[kind], path, Page[PolicyItem], lambda item: item.of(kind))
 
-    def ours(item: _Document) -> InTreeObject | None:
-        policy = (item.metadata.annotations or {}).get(ANNOTATION)
-        return InTreeObject(kind, item.metadata.name, policy, item.spec) if policy else None
 
-    path = path_of("apis", "admissionregistration.k8s.io", "v1", KINDS[kind])
-    return lister.all(KINDS[kind], path, Page[_Document], ours)
+def live(lister: Lister) -> AdmissionObjects:
+    """Read a cluster. A server before Kubernetes 1.36 does not have all kinds of admission policies, and so none of them.
+
+    Raises:
+        ApiError: a list is not available.
+    """
+    return AdmissionObjects(
+        [each for kind in KINDS for each in _if_served(objects_of, lister, kind)],
+        {kind: _if_served(_webhooks_of, lister, kind) for kind in CONFIGURATIONS},
+    )
+
+
+def _webhooks_of(lister: Lister, kind: str) -> list[WebhooksItem]:
+    path = object_path(_GROUP, _VERSION, CONFIGURATIONS[kind])
+    return lister.all(CONFIGURATIONS[kind], path, Page[WebhooksItem], WebhooksItem.trimmed)
+
+
+def _if_served(read: Callable[[Lister, str], list[T]], lister: Lister, kind: str) -> list[T]:
+    try:
+        return read(lister, kind)
+    except ApiError as error:
+        if error.fault is not Fault.NOT_FOUND:
+            raise
+        return []
+
+
+def saved(found: Saved) -> AdmissionObjects:
+    """Read the objects of a file again.
+
+    Raises:
+        FleetFileError: one has a field of the wrong type.
+    """
+    policies = [each for kind in KINDS for item in found.every(kind, PolicyItem) if (each := item.of(kind))]
+    objects = AdmissionObjects(policies, {kind: found.every(kind, WebhooksItem) for kind in CONFIGURATIONS})
+    try:
+        _ = objects.installed
+    except msgspec.ValidationError as error:
+        raise FleetFileError(f"is not what gpuwarden fleet -o json prints: a binding: {error}") from error
+    return objects
+
+
+def webhooks_named(api: Api, names: Mapping[str, str]) -> Iterator[PodWebhook]:
+    """Our webhooks of the configurations with some names, by kind; none of one that is not there.
+
+    Raises:
+        ApiError: one can't be read.
+    """
+    for kind, name in names.items():
+        request = ApiRequest("GET", object_path(_GROUP, _VERSION, CONFIGURATIONS[kind], name=name))
+        try:
+            found = decode(api.call(request), WebhooksItem, str(request)).trimmed()
+        except ApiError as error:
+            if error.fault is not Fault.NOT_FOUND:
+                raise
+            continue
+        yield from (found and found.webhooks) or ()

@@ -177,6 +177,7 @@ class _Listed(msgspec.Struct, rename="camel"):
     kind: str = ""
     generated_at: datetime | None = None
     pods_known: bool = False
+    deciders: list[msgspec.Raw] | None = None
     items: list[msgspec.Raw] | None = None
 
 
@@ -186,11 +187,13 @@ class Saved(msgspec.Struct):
     Attributes:
         at: when they were read, if the file says so.
         has_pods: the file is a report whose pods were read, even if there were none.
+        has_deciders: the file is a report that says who decides, so that it has all admission policies and webhooks.
     """
 
     items: dict[str, list[msgspec.Raw]]
     at: datetime | None
     has_pods: bool
+    has_deciders: bool
 
     def every(self, kind: str, item: type[T]) -> list[T]:
         """All objects of a kind.
@@ -222,7 +225,7 @@ def load(text: bytes) -> Saved:
         raise FleetFileError(f"is not what kubectl get nodes -o json prints: {error}") from error
     if "Node" not in found and listed.generated_at is None:
         raise FleetFileError("holds no Node; write what kubectl get nodes -o json prints")
-    return Saved(found, listed.generated_at, "Pod" in found or listed.pods_known)
+    return Saved(found, listed.generated_at, "Pod" in found or listed.pods_known, listed.deciders is not None)
 
 
 def class_forms(found: Iterable[ClassItem]) -> dict[str, str]:

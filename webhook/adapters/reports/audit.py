@@ -12,12 +12,14 @@ from ...application.audit_rows import Row
 from ...application.audit_totals import Tally, Totals
 from ...application.auditing import BARE_POD, PodVerdict
 from ...application.claims import PLURALS
+from ...application.deciders import DecidedPolicy
 from ...application.other_kinds import OtherKind, unknown_kinds
 from ...application.rule_texts import EXEMPT, INEFFECTIVE_LABEL, NOT_JUDGED, NOT_READ
 from ...application.workload_kinds import BUILT_IN
 from ...application.workloads import qualified
 from ...engine.decision import Outcome
 from .changes import Changes, Earlier, changes
+from .deciders import DeciderLine, decider_lines
 from .fleet_report import FleetPart
 from .model import FieldPlaces, ObjectLine, Part, ProblemLine, finding_lines, patch_place
 
@@ -166,6 +168,9 @@ class AuditReport(Part):
     scope: str
     notes: list[str]
     fleet: FleetPart | None = Field(description="The nodes, where ``--fleet`` named them.")
+    deciders: list[DeciderLine] | None = Field(
+        default=None, description="Of a cluster: who decides new pods now; null where that is not known, with a note."
+    )
     changes: Changes | None = Field(
         default=None, description="The workloads that differ from the audit that ``--since`` named."
     )
@@ -222,6 +227,7 @@ def audit_report(  # noqa: PLR0913 - the parts of one document
     lines_of: Callable[[Row], FieldPlaces | None] = lambda _row: None,
     is_cluster: bool = True,
     fleet: FleetPart | None = None,
+    deciders: Sequence[DecidedPolicy] | None = None,
     earlier: Earlier | None = None,
 ) -> AuditReport:
     """The document of rows and their totals; ``lines_of`` knows where the fields of a row's object are written, if they are."""
@@ -271,6 +277,7 @@ def audit_report(  # noqa: PLR0913 - the parts of one document
         scope=_scope(rows) if is_cluster else "",
         notes=[*notes, *(note for line in others for note in _notes(line))],
         fleet=fleet,
+        deciders=None if deciders is None else decider_lines(deciders),
         changes=changes(earlier, objects) if earlier else None,
     )
 

@@ -10,6 +10,7 @@ from rich.text import Text
 from ...application.rule_texts import NOT_JUDGED
 from ...engine.decision import Outcome
 from .audit import ALL, OUTCOMES, AuditReport, FlowLine, Outcomes, WorkloadLine
+from .deciders import decider_grid
 from .model import ObjectLine
 from .table import STYLES, reasons, show_problems
 from .text import printable
@@ -40,6 +41,8 @@ def show(target: Console, report: AuditReport, *, everything: bool = False) -> N
         target.print(_totals("namespace", [(n.name, n.policy, n.workloads) for n in report.totals.namespaces]))
         target.print(_totals("policy", [(p.name, None, p.workloads) for p in report.totals.policies]))
         target.print(_forms(report.totals.forms))
+    if report.deciders:
+        target.print(decider_grid(report.deciders), crop=False)
     if report.totals.rules:
         target.print(_rules(report.totals.rules))
     for line in [line for line in (*report.others, *report.kinds) if line.not_judged][:_MOST]:

@@ -7,11 +7,13 @@ from typing import Any
 import msgspec
 from pydantic import Field
 
+from ...application.deciders import DecidedPolicy
 from ...application.fleet_view import FleetView
 from ...engine.fleet.shapes import GKE_ACCELERATOR, Shape
 from ...engine.fleet.usage import Share, State, state
 from ...engine.products import PRODUCT
 from ..kubernetes.fleets import ClusterObjects
+from .deciders import DeciderLine, decider_lines
 from .model import Part
 
 
@@ -70,12 +72,13 @@ class WaitingLine(Part):
 
 
 class FleetPart(Part):
-    """A fleet by form and by shape, and the pods that wait for it."""
+    """A fleet by form and by shape, the pods that wait for it, and who decides new ones; null where that is not known."""
 
     pods_known: bool
     forms: list[FormLine]
     shapes: list[ShapeLine]
     waiting: list[WaitingLine]
+    deciders: list[DeciderLine] | None
     notes: list[str]
 
     @property
@@ -91,21 +94,22 @@ class FleetReport(FleetPart):
     kind: str = "FleetReport"
     generated_at: datetime | None
     items: list[dict[str, Any]] = Field(
-        description="Nodes, pods, namespaces, DeviceClasses, ResourceSlices and ResourceClaims."
+        description="Nodes, pods, namespaces, DeviceClasses, ResourceSlices, ResourceClaims, and gpuwarden's admission "
+        "policies, bindings and webhook configurations."
     )
 
 
-def fleet_part(view: FleetView, notes: list[str]) -> FleetPart:
-    """The document of a view. ``notes`` are those of reading it."""
-    return FleetPart(**_parts(view, notes))
+def fleet_part(view: FleetView, notes: list[str], deciders: list[DecidedPolicy] | None) -> FleetPart:
+    """The document of a view. ``notes`` are those of reading it; ``deciders`` are ``None`` where they are not known."""
+    return FleetPart(**_parts(view, notes, deciders))
 
 
-def fleet_report(view: FleetView, objects: ClusterObjects) -> FleetReport:
+def fleet_report(view: FleetView, objects: ClusterObjects, deciders: list[DecidedPolicy] | None) -> FleetReport:
     """The document of a view, with the objects that it was made from."""
-    return FleetReport(**_parts(view, objects.notes), generated_at=objects.at, items=objects.items)
+    return FleetReport(**_parts(view, objects.notes, deciders), generated_at=objects.at, items=objects.items)
 
 
-def _parts(view: FleetView, notes: list[str]) -> dict[str, Any]:
+def _parts(view: FleetView, notes: list[str], deciders: list[DecidedPolicy] | None) -> dict[str, Any]:
     asked: dict[tuple[str, str], int] = {}
     for one, pods in view.waiting.items():
         key = one.form, one.resource
@@ -142,6 +146,7 @@ def _parts(view: FleetView, notes: list[str]) -> dict[str, Any]:
             for use in sorted(view.shapes, key=lambda use: -use.nodes)
         ],
         "waiting": [WaitingLine(**msgspec.structs.asdict(one), pods=pods) for one, pods in view.waiting.items()],
+        "deciders": None if deciders is None else decider_lines(deciders),
         "notes": [*notes, *view.notes],
     }
 

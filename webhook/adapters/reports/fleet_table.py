@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ...engine.fleet.usage import State
+from .deciders import decider_grid
 from .fleet_report import FleetReport, FormLine, ShapeLine, WaitingLine
 from .grid import Grid
 from .text import printable
@@ -33,6 +34,8 @@ def show(target: Console, report: FleetReport) -> None:
     if report.waiting:
         columns = ("pods", "waiting for", "namespace", "policy", "why")
         target.print(Grid(columns, [_waiting(line) for line in report.waiting], (0, 2, 2, 2, 5)), crop=False)
+    if report.deciders:
+        target.print(decider_grid(report.deciders), crop=False)
     for note in report.notes:
         target.print(Text.assemble(("note: ", "yellow"), printable(note)))
     target.print(_summary(report))

@@ -1,33 +1,76 @@
 """Check of the admission policies in the API server itself: whether they are those of the configuration, and who decides."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from ..in_tree_drift import Drift, InTreeObject, differences, policies_of
+from ...engine.labels import ENFORCE
+from ..deciders import ConditionName, Decider, Installed, PodWebhook
+from ..in_tree_drift import Drift, differences, policies_of
 from .facts import Facts, Unread, known
 from .ours import readable_webhooks
-from .results import CheckOutcome, listed, skipped, verdicts, warn
+from .results import CheckOutcome, fail, listed, skipped, verdicts, warn
 
 _FIX = "compile the policies again and apply them (docs/how-to/in-tree.md)"
 _MEANS = "the API server decides pods otherwise than the configuration says"
+_UNDECIDED = (
+    "nobody decides: the webhooks leave the common case to the API server, so pods with GPUs are created as they are"
+)
+
+
+def installed(facts: Facts) -> Installed:
+    """What of gpuwarden the API server has for new pods.
+
+    Raises:
+        UnreadError: the admission policies could not be read.
+    """
+    webhooks = [
+        PodWebhook(
+            each.webhook.name,
+            each.webhook.namespace_selector,
+            [ConditionName(condition.name) for condition in each.webhook.match_conditions or ()],
+        )
+        for each in readable_webhooks(facts)
+    ]
+    return Installed(known(facts.in_tree), webhooks)
 
 
 def same(facts: Facts) -> list[CheckOutcome]:
     """The admission policies are what the configuration compiles to."""
-    ours = known(facts.in_tree)
-    by_webhooks = bool(readable_webhooks(facts))
-    if not ours:
+    there = installed(facts)
+    if not there.objects and not any(each.leaves_out_the_common_case for each in there.webhooks):
         return verdicts((), lambda: "the webhooks decide every pod: there are no admission policies of gpuwarden")
-    rest = "the webhooks decide all other pods" if by_webhooks else "no webhook decides the other pods"
-    return verdicts(
-        _different(facts, ours, by_webhooks=by_webhooks),
-        lambda: f"the API server decides the common case of {listed(policies_of(ours))}; {rest}",
-    )
+    return verdicts(_different(facts, there), lambda: _who_decides(there))
 
 
-def _different(facts: Facts, ours: Sequence[InTreeObject], *, by_webhooks: bool) -> Iterator[CheckOutcome]:
-    for one in differences(ours, facts.usable_configuration(), beside_webhooks=by_webhooks):
+def _who_decides(there: Installed) -> str:
+    decided = {policy: there.deciders({ENFORCE: policy}) for policy in policies_of(there.objects)}
+    common = [
+        policy for policy, deciders in decided.items() if deciders.common_case in {Decider.API_SERVER, Decider.BOTH}
+    ]
+    also = [policy for policy, deciders in decided.items() if deciders.common_case is Decider.BOTH]
+    others = sorted({deciders.other_pods for deciders in decided.values()})
+    rest = "; ".join(_OTHERS[each] for each in others)
+    asked = f"; the webhooks are asked about that of {listed(also)} too" if also else ""
+    return f"the API server decides the common case of {listed(common)}{asked}; {rest}"
+
+
+_OTHERS = {
+    Decider.API_SERVER: "it denies all other pods with GPUs",
+    Decider.NOBODY: "nobody decides the other pods: they are created as they are",
+    Decider.WEBHOOKS: "the webhooks decide all other pods",
+    Decider.BOTH: "the webhooks are asked about all other pods, and the API server denies them",
+}
+
+
+def _different(facts: Facts, there: Installed) -> Iterator[CheckOutcome]:
+    configuration = facts.usable_configuration()
+    undecided = there.left_out(configuration)
+    beside = bool(there.webhooks)
+    for one in differences(there.objects, configuration, beside_webhooks=beside, left_out=undecided):
         remove = f"kubectl delete {one.kind.lower()} {one.name}, or " if one.how is Drift.SURPLUS else ""
-        yield warn(str(one), _MEANS, f"{remove}{_FIX}")
+        if one.policy in undecided:
+            yield fail(str(one), _UNDECIDED, _FIX)
+        else:
+            yield warn(str(one), _MEANS, f"{remove}{_FIX}")
 
 
 def decides_alone(facts: Facts) -> bool:

@@ -7,8 +7,10 @@ from ...engine.label_problems import of_namespace
 from ...engine.labels import ENFORCE, UNLABELLED, NamespaceLabels
 from ...engine.policy import Policy
 from ..configuration import Configuration
+from ..deciders import Decider, Installed
 from ..workload_kinds import WorkloadKind
 from ..workloads import KINDS
+from . import in_tree
 from .facts import BadConfiguration, Facts, NamespaceFacts, known
 from .ours import Ours, readable_webhooks
 from .results import CheckOutcome, CheckStatus, fail, listed, verdicts, warn
@@ -85,9 +87,11 @@ def _mislabelled(found: Configuration, namespaces: NamespaceFacts) -> Iterator[C
 
 def effects(facts: Facts) -> list[CheckOutcome]:
     """Every policy label has an effect."""
-    namespaces = known(facts.namespaces)
+    namespaces, configuration = known(facts.namespaces), facts.usable_configuration()
+    webhooks = readable_webhooks(facts)
+    undecided = () if webhooks else _undecided(configuration, namespaces, in_tree.installed(facts))
     return verdicts(
-        _without_effect(facts.usable_configuration(), namespaces, readable_webhooks(facts)),
+        [*_without_effect(configuration, namespaces, webhooks), *undecided],
         lambda: f"each of the {len(namespaces.ours())} labelled namespaces is checked",
     )
 
@@ -102,6 +106,19 @@ def _without_effect(found: Configuration, namespaces: NamespaceFacts, webhooks: 
         elif asked and not any(one.webhook.selects(namespaces.labels[name]) for one in asked):
             fix = "remove the label, or remove the namespace from webhooks.excludedNamespaces in the chart's values"
             yield warn(f"namespace {name} is labelled, but the webhooks' namespaceSelector excludes it", means, fix)
+
+
+def _undecided(found: Configuration, namespaces: NamespaceFacts, there: Installed) -> Iterator[CheckOutcome]:
+    """Where the API server decides alone: the namespaces with a policy that it does not have."""
+    labelled = {name: ours for name, ours in namespaces.ours().items() if name not in found.exemptions.namespaces}
+    for line in there.policies(found, labelled) if there.objects else ():
+        if line.deciders.common_case is Decider.NOBODY and line.namespaces:
+            yield warn(
+                f"namespaces {listed(line.namespaces)}: there are no webhooks, and no admission policy for {line.policy}",
+                "pods with GPUs are created there as they are",
+                f"compile the policies again with --policy {line.policy} and apply them (docs/how-to/in-tree.md), or install the "
+                "webhooks too (inTree.only=false)",
+            )
 
 
 def enforced(found: Configuration, namespaces: NamespaceFacts) -> dict[str, tuple[Policy, list[str]]]:

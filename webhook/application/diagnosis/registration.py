@@ -76,6 +76,19 @@ def _absent(facts: Facts) -> Iterator[CheckOutcome]:
             "the API server's calls fail: GPU pods are denied, or admitted unchecked where the failurePolicy is Ignore",
             f"a replica writes the paths once it is ready: see check replicas, and kubectl -n {facts.namespace} get pods",
         )
+    yield from _uncalled(facts)
+    for one in webhooks:
+        if one.path not in _PATHS or _EXPECTED.get(one.path, VALIDATING) != one.kind:
+            yield fail(
+                f"webhook {one} of the {one.kind} calls {one.webhook.client_config.path or 'no path'}",
+                "gpuwarden does not serve that path to this kind of webhook: the calls fail",
+                _REINSTALL,
+            )
+
+
+def _uncalled(facts: Facts) -> Iterator[CheckOutcome]:
+    """Paths that no webhook calls."""
+    webhooks = our_webhooks(facts)
     for path, kind in _EXPECTED.items():
         there = next(one for this, one in configurations(facts) if this == kind) is not None
         whole = (one for one in webhooks if not (one.is_guard or one.is_of_updates or one.is_restore))
@@ -98,13 +111,6 @@ def _absent(facts: Facts) -> Iterator[CheckOutcome]:
             _UNLIMITED,
             "set config.policies in the chart's values and run helm upgrade, so that the chart knows the limits too",
         )
-    for one in webhooks:
-        if one.path not in _PATHS or _EXPECTED.get(one.path, VALIDATING) != one.kind:
-            yield fail(
-                f"webhook {one} of the {one.kind} calls {one.webhook.client_config.path or 'no path'}",
-                "gpuwarden does not serve that path to this kind of webhook: the calls fail",
-                _REINSTALL,
-            )
 
 
 def _has_limits(facts: Facts) -> bool:

@@ -1,0 +1,177 @@
+"""Who decides a namespace's new pods: the API server's admission policies, the webhooks, both or nobody."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
+from typing import NamedTuple
+
+import msgspec
+
+from ..engine.labels import AUDIT, ENFORCE, UNLABELLED, WARN, NamespaceLabels
+from .configuration import Configuration
+from .diagnosis.selectors import Selector
+from .in_tree import ANNOTATION, NAMESPACE_NAME, OTHERS, compiled
+from .in_tree_drift import InTreeObject, policies_of
+from .in_tree_webhooks import ASKED_ABOUT_THE_REST, NOT_ASKED_YET, SPLIT
+
+
+class Decider(StrEnum):
+    """Who decides pods.
+
+    ``both``: the API server decides, and the webhooks are asked about its result. ``unchanged``: nobody is asked, and the policy
+    would change and deny nothing. ``nobody``: nobody is asked, and pods are created as they are.
+    """
+
+    API_SERVER = "api-server"
+    WEBHOOKS = "webhooks"
+    BOTH = "both"
+    UNCHANGED = "unchanged"
+    NOBODY = "nobody"
+
+    @classmethod
+    def of(cls, *, api_server: bool, webhooks: bool) -> "Decider":
+        """The one for what the API server and the webhooks do."""
+        if api_server:
+            return cls.BOTH if webhooks else cls.API_SERVER
+        return cls.WEBHOOKS if webhooks else cls.NOBODY
+
+
+class Deciders(NamedTuple):
+    """Who decides the common case, and who all other pods with GPUs. Of those the API server does nothing but deny them."""
+
+    common_case: Decider
+    other_pods: Decider
+
+
+class ConditionName(msgspec.Struct):
+    """A match condition, without its CEL."""
+
+    name: str
+
+
+class PodWebhook(msgspec.Struct, rename="camel"):
+    """As much of a webhook as says which new pods it is asked about."""
+
+    name: str
+    namespace_selector: Selector | None = None
+    match_conditions: list[ConditionName] | None = None
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it is one of gpuwarden's for new pods with GPUs, or a part of one."""
+        return any(self.name == whole or self.name.endswith(f".{whole}") for whole in SPLIT)
+
+    def selects(self, labels: Mapping[str, str]) -> bool:
+        """Whether it is asked about pods of a namespace with these labels."""
+        selects = self.namespace_selector is None or self.namespace_selector.selects(labels)
+        return selects and NOT_ASKED_YET not in self._conditions
+
+    @property
+    def leaves_out_the_common_case(self) -> bool:
+        """Whether it is asked about all pods but the common case."""
+        return ASKED_ABOUT_THE_REST in self._conditions
+
+    @property
+    def _conditions(self) -> list[str]:
+        return [condition.name for condition in self.match_conditions or ()]
+
+
+class _Resources(msgspec.Struct, rename="camel"):
+    namespace_selector: Selector | None = None
+
+
+class _Binding(msgspec.Struct, rename="camel"):
+    """The spec of a binding: which policy is for which namespaces."""
+
+    policy_name: str = ""
+    match_resources: _Resources | None = None
+
+    @property
+    def denies_others(self) -> bool:
+        """Whether it is of what denies the pods that are not the common case."""
+        return self.policy_name.endswith(OTHERS)
+
+    def selects(self, labels: Mapping[str, str]) -> bool:
+        """Whether the policy is for pods of a namespace with these labels."""
+        selector = self.match_resources.namespace_selector if self.match_resources else None
+        return selector is None or selector.selects(labels)
+
+
+class DecidedPolicy(msgspec.Struct, frozen=True):
+    """A policy with who decides, and the namespaces where that is so."""
+
+    policy: str
+    deciders: Deciders
+    namespaces: tuple[str, ...]
+
+
+class Installed:
+    """What of gpuwarden the API server has for new pods.
+
+    Args:
+        objects: gpuwarden's admission policies and bindings.
+        webhooks: everyone's webhooks, or gpuwarden's.
+
+    Raises:
+        msgspec.ValidationError: a binding is none, as in a file that was edited.
+    """
+
+    def __init__(self, objects: Sequence[InTreeObject], webhooks: Iterable[PodWebhook]) -> None:
+        self.objects = objects
+        self.webhooks = [each for each in webhooks if each.is_ours]
+        policies = {(each.kind, each.name) for each in objects}
+        bindings = [(each.kind, msgspec.convert(each.spec, _Binding)) for each in objects if each.is_binding]
+        self._bindings = [
+            each for kind, each in bindings if (kind.removesuffix("Binding"), each.policy_name) in policies
+        ]
+
+    def deciders(self, labels: Mapping[str, str]) -> Deciders:
+        """Who decides the pods of a namespace with these labels; its name is the label ``kubernetes.io/metadata.name``."""
+        bound = [each.denies_others for each in self._bindings if each.selects(labels)]
+        asked = [each for each in self.webhooks if each.selects(labels)]
+        whole = any(not each.leaves_out_the_common_case for each in asked)
+        return Deciders(
+            Decider.of(api_server=False in bound, webhooks=whole),
+            Decider.of(api_server=True in bound, webhooks=bool(asked)),
+        )
+
+    def policies(self, configuration: Configuration, namespaces: Mapping[str, NamespaceLabels]) -> list[DecidedPolicy]:
+        """Each policy of the admission policies, the default, and those of some namespaces; a policy once for each answer."""
+        of_objects = policies_of(self.objects)
+        made = compiled(configuration, of_objects)
+        needs_none = {case.policy.name for case in made.cases}.difference(
+            each["metadata"]["annotations"][ANNOTATION] for each in made.objects
+        )
+
+        def answer(policy: str, labels: Mapping[str, str]) -> tuple[str, Deciders]:
+            decided = self.deciders(labels)
+            if policy in needs_none and decided.common_case is Decider.NOBODY:
+                decided = decided._replace(common_case=Decider.UNCHANGED)
+            return policy, decided
+
+        found: dict[tuple[str, Deciders], list[str]] = {answer(_default(configuration), {}): []}
+        for policy in of_objects:
+            found.setdefault(answer(policy, {ENFORCE: policy}), [])
+        for name, ours in sorted(namespaces.items()):
+            labels = {NAMESPACE_NAME: name, ENFORCE: ours.enforce, WARN: ours.warn, AUDIT: ours.audit}
+            key = answer(
+                configuration.policies.select(ours).enforce.name,
+                {key: value for key, value in labels.items() if value is not None},
+            )
+            found.setdefault(key, []).append(name)
+        return [DecidedPolicy(*key, tuple(names)) for key, names in sorted(found.items())]
+
+    def left_out(self, configuration: Configuration) -> list[str]:
+        """The policies whose common case the webhooks leave to the API server, which has nothing bound for it."""
+        kinds: dict[str, list[Mapping[str, str]]] = {_default(configuration): [{}]}
+        for each in self.webhooks:
+            for requirement in (each.namespace_selector or Selector()).match_expressions or ():
+                if each.leaves_out_the_common_case and (requirement.key, requirement.operator) == (ENFORCE, "In"):
+                    for policy in requirement.values or ():
+                        kinds.setdefault(policy, []).append({ENFORCE: policy})
+        left = Deciders(Decider.NOBODY, Decider.WEBHOOKS)
+        return sorted(policy for policy, labels in kinds.items() if left in map(self.deciders, labels))
+
+
+def _default(configuration: Configuration) -> str:
+    """The policy of namespaces without a label."""
+    return configuration.policies.select(UNLABELLED).enforce.name
