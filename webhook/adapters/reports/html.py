@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from ... import __version__
-from ...application.auditing import DENIED
+from ...application.gpu_forms import DENIED
 from ...application.rule_texts import RULE_TEXTS, left_alone
 from ...engine.findings import Severity
 from .audit import OUTCOMES, AuditReport, FlowLine, NamespaceLine, Outcomes, WorkloadLine

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from ...application.rule_texts import EXEMPT, NOT_JUDGED, NOT_READ, left_alone
 from .grid import Grid
-from .model import ObjectLine, ProblemLine, Report
+from .model import FormTotal, ObjectLine, ProblemLine, Report, counts_note
 from .text import printable
 
 STYLES = {
@@ -43,6 +43,10 @@ def show(target: Console, rows: Sequence[CheckedRow], report: Report) -> None:
         target.print(_grid(shown), crop=False)
     show_problems(target, report.problems)
     target.print(_summary(report))
+    if report.totals.forms:
+        target.print(_gpus(report.totals.forms))
+    if note := counts_note(report.objects):
+        target.print(Text(printable(f"note: {note}"), style="yellow"))
 
 
 def show_problems(target: Console, problems: Iterable[ProblemLine]) -> None:
@@ -109,3 +113,13 @@ def _summary(report: Report) -> Text:
         parts_of = "file or document" if totals.unread_parts == 1 else "files or documents"
         summary.append(f"; also, {totals.unread_parts} {parts_of} not read", style="red")
     return summary
+
+
+def _gpus(forms: Sequence[FormTotal]) -> Text:
+    """The GPUs of all pods by form, before and after."""
+    line = Text("GPUs of all their pods, before → after: ")
+    for number, form in enumerate(sorted(forms, key=lambda form: -form.gpus)):
+        line.append(", " if number else "").append(
+            f"{form.gpus} {form.before} → {form.after}", style=STYLES[form.decision]
+        )
+    return line
