@@ -331,10 +331,11 @@ def test_the_download_is_the_report(browser: Chromium, small: Path) -> None:
     browser.open(small)
     browser.run(
         "URL.createObjectURL = (blob) => { window.saved = blob; return '#'; };"
-        "HTMLAnchorElement.prototype.click = function () { window.named = this.download; };"
+        "window.clicked = new Promise((done) => {"
+        " HTMLAnchorElement.prototype.click = function () { window.named = this.download; done(); }; });"
         "document.getElementById('download').click()"
     )
-    data = json.loads(browser.run("window.saved.text()"))
+    data = json.loads(browser.run("window.clicked.then(() => window.saved.text())"))
     assert data["kind"] == "AuditReport"
     assert [line["name"] for line in data["objects"]] == ["llm", "sweep", "llama"]
     assert browser.run("window.named") == "gpuwarden-audit.json"
@@ -433,6 +434,11 @@ class TestWithoutScript:
         text = browser.run("document.body.innerText")
         for words in ("3 workloads request GPUs", "Workloads by form", "shared-request-above-one", "would become"):
             assert words in text, words
+
+    def test_those_of_many_that_are_packed_are_counted(self, browser: Chromium, large: Path) -> None:
+        browser.open(large, script=False)
+        assert len(shown(browser)) == 200
+        assert "4,800 more workloads are in this page in compressed form" in browser.run("document.body.innerText")
 
     def test_no_control_is_there_that_would_do_nothing(self, browser: Chromium, small: Path) -> None:
         browser.open(small, script=False)
