@@ -102,8 +102,8 @@ def _in_files(lines: Sequence[ObjectLine | _Workload]) -> set[_Name]:
 def changes(earlier: Earlier, now: Sequence[ObjectLine]) -> Changes:
     """Compare workloads by group, kind, namespace and name; by file too where several files have that name, as an overlay has.
 
-    A file that was moved, or a checkout in another folder, is no change. A workload is changed if its outcome or the rules of its findings differ. Of several objects of one name in one file (a file
-    may hold them, a cluster can't), the last counts.
+    A file that was moved, or a checkout in another folder, is no change. A workload is changed if its outcome or the rules of
+    its findings differ. Of several objects of one name in one file (a file may hold them, a cluster can't), the last counts.
     """
     several = _in_files(earlier.objects) | _in_files(now)
 

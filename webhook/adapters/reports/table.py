@@ -19,8 +19,8 @@ STYLES = {
     NOT_JUDGED: "magenta",
     NOT_READ: "red",
 }
-# Wide enough for any sentence to fit on a few lines where the output is a file or a pipe.
-_FILE_WIDTH = 160
+# Nothing is wrapped where the output is a file or a pipe: what searches it reads line by line.
+_FILE_WIDTH = 1_000_000
 
 
 class CheckedRow(msgspec.Struct, frozen=True):
@@ -31,7 +31,7 @@ class CheckedRow(msgspec.Struct, frozen=True):
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A console that colours on a terminal only, and has room elsewhere."""
+    """A console that colours and wraps on a terminal only."""
     made = Console(stderr=stderr, highlight=False, soft_wrap=False)
     return made if made.is_terminal else Console(stderr=stderr, highlight=False, width=_FILE_WIDTH)
 
