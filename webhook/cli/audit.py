@@ -65,7 +65,7 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         typer.Option(
             "--namespace",
             "-n",
-            help="Audit this namespace only; repeatable.",
+            help="Namespace of workloads: only those in it, and in files those that name none; repeatable.",
             autocompletion=completers.namespaces,
         ),
     ] = None,

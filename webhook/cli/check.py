@@ -11,7 +11,7 @@ from ..adapters.reports import diff, junit, model, one_line, sarif, table
 from ..application.gpu_forms import gpu_forms
 from ..application.ignoring import IgnoreError, rules_of
 from ..engine.decision import DENIED
-from . import cluster_options
+from . import cluster_options, completers
 from .cluster_options import ContextOption, KubeconfigOption
 from .configuration_input import ConfigOption
 from .fleet_input import LIVE, FleetOption, load_fleet
@@ -66,7 +66,11 @@ def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     exclude: ExcludeOption = None,
     ignore: Annotated[
         list[str] | None,
-        typer.Option(metavar="RULE", help="A rule whose findings are ignored. Can be given more than once."),
+        typer.Option(
+            metavar="RULE",
+            help="A rule whose findings are ignored. Can be given more than once.",
+            autocompletion=completers.rules,
+        ),
     ] = None,
     strict: Annotated[  # noqa: FBT002 - typer's way to say a flag
         bool,

@@ -17,6 +17,7 @@ from ..application.explaining import (
     UnknownNameError,
     explained,
 )
+from . import completers
 from .configuration_input import ConfigOption, load_configuration
 from .messages import usage_error
 
@@ -38,6 +39,7 @@ def explain(
             metavar="NAME",
             help="A form (mig-1g.5gb), a kind of form (mig), a policy, or the id of a rule.",
             show_default=False,
+            autocompletion=completers.explained,
         ),
     ],
     config: ConfigOption = None,

@@ -62,7 +62,7 @@ NamespaceOption = Annotated[
     typer.Option(
         "--namespace",
         "-n",
-        help="Namespace of objects that name none, as kubectl's.",
+        help="Namespace of workloads that name none, as kubectl's.",
         autocompletion=completers.namespaces,
     ),
 ]

@@ -25,7 +25,7 @@ from ..application.recommendation.recommend import recommend as recommended
 from ..application.report_api import OF_RECOMMEND
 from ..engine import forms
 from ..engine.forms import Form
-from . import cluster_options
+from . import cluster_options, completers
 from .cluster_options import ContextOption, KubeconfigOption
 from .configuration_input import ConfigOption, load_configuration
 from .messages import say, usage_error
@@ -65,7 +65,13 @@ def recommend(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     save: Annotated[Path | None, typer.Option("--save", help="Write what was read to this file, for --usage.")] = None,
     window: Annotated[str, typer.Option("--window", help="How far to look back, such as 14d or 36h.")] = "14d",
     namespace: Annotated[
-        list[str] | None, typer.Option("--namespace", "-n", help="These namespaces only; repeatable.")
+        list[str] | None,
+        typer.Option(
+            "--namespace",
+            "-n",
+            help="Namespace of workloads: only those in it; repeatable.",
+            autocompletion=completers.namespaces,
+        ),
     ] = None,
     trusted: Annotated[
         list[str] | None,

@@ -94,5 +94,9 @@ def test_a_row_without_room_for_its_columns_is_a_record(*, colours: bool) -> Non
     ]
 
 
+def test_a_record_that_begins_with_a_number_says_of_what() -> None:
+    assert printed(("60", "mps", "because of something"), width=20)[0] == "object: 60"
+
+
 def test_columns_stay_where_they_fit_on_a_narrow_terminal() -> None:
     assert printed(("Pod a", "mps", "because"), width=23)[0] == "object  policy  why"

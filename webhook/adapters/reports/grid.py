@@ -48,7 +48,9 @@ class Grid:
         widths = [max(map(len, names[1:]), default=0), 0]
         widths[1] = max(room - widths[0] - _GAP, _NARROWEST)
         for title, *cells in self._rows:
-            for line in _lines(console, title, room):
+            # A number alone says nothing.
+            named = Text.assemble(f"{self._head[0]}: ", title) if title.plain.isdigit() else title
+            for line in _lines(console, named, room):
                 yield from _line([line], [room])
             for name, cell in zip(names[1:], cells, strict=True):
                 for number, line in enumerate(_lines(console, cell, widths[1]) if cell.plain else ()):
