@@ -713,6 +713,7 @@ class TestTheNumberOfPods:
         shown = run("check", "-", "--policy", "shared", stdin=given).out
         assert "GPUs of all their pods, before → after: 10 plain → shared, 6 plain → denied" in shown
         assert "is not known" not in shown
+        assert "after: 1 plain unchanged\n" in run("check", "-", "--policy", "any", stdin=deployment()).out
 
     def test_that_is_not_known_is_said(self) -> None:
         found = check("-", "--policy", "shared", stdin=deployment() + "---\n" + SCALED)

@@ -119,7 +119,6 @@ def _gpus(forms: Sequence[FormTotal]) -> Text:
     """The GPUs of all pods by form, before and after."""
     line = Text("GPUs of all their pods, before → after: ")
     for number, form in enumerate(sorted(forms, key=lambda form: -form.gpus)):
-        line.append(", " if number else "").append(
-            f"{form.gpus} {form.before} → {form.after}", style=STYLES[form.decision]
-        )
+        result = form.decision if form.before == form.after else f"→ {form.after}"
+        line.append(", " if number else "").append(f"{form.gpus} {form.before} {result}", style=STYLES[form.decision])
     return line
