@@ -4,14 +4,16 @@ from typing import Any
 
 import pytest
 
-from webhook.application.pod_counts import Autoscaler, PodCount, autoscalers, pod_count
+from webhook.application.pod_counts import Autoscaler, PlannedPods, autoscalers, pod_count
 from webhook.application.workload_kinds import WorkloadPod, places
 from webhook.application.workloads import workload_of
 
 TEMPLATE: dict[str, Any] = {"spec": {"containers": []}}
 
 
-def counted(api_version: str, kind: str, spec: dict[str, Any], autoscaler: Autoscaler | None = None) -> list[PodCount]:
+def counted(
+    api_version: str, kind: str, spec: dict[str, Any], autoscaler: Autoscaler | None = None
+) -> list[PlannedPods]:
     workload = workload_of(api_version, kind)
     assert workload is not None
     manifest = {"spec": spec}
@@ -41,7 +43,7 @@ def counted(api_version: str, kind: str, spec: dict[str, Any], autoscaler: Autos
     ],
 )
 def test_is_the_product_of_the_counts(api_version: str, kind: str, spec: dict[str, Any], numbers: list[int]) -> None:
-    assert counted(api_version, kind, spec) == [PodCount(number) for number in numbers]
+    assert counted(api_version, kind, spec) == [PlannedPods(number) for number in numbers]
 
 
 @pytest.mark.parametrize(
@@ -54,7 +56,7 @@ def test_is_the_product_of_the_counts(api_version: str, kind: str, spec: dict[st
 )
 def test_the_leader_of_a_group_is_one_of_its_size(fields: dict[str, Any], numbers: list[int]) -> None:
     group = {"replicas": 2, "leaderWorkerTemplate": {"workerTemplate": TEMPLATE, **fields}}
-    expected = [PodCount(number) for number in numbers]
+    expected = [PlannedPods(number) for number in numbers]
     assert counted("leaderworkerset.x-k8s.io/v1", "LeaderWorkerSet", group) == expected
     role = {"roles": [{"spec": group}]}
     assert counted("disaggregatedset.x-k8s.io/v1", "DisaggregatedSet", role) == expected
@@ -75,12 +77,12 @@ def test_the_leader_of_a_group_is_one_of_its_size(fields: dict[str, Any], number
     ],
 )
 def test_that_is_not_known_is_one_and_said(api_version: str, kind: str, spec: dict[str, Any], why: str) -> None:
-    assert counted(api_version, kind, spec) == [PodCount(1, why)]
+    assert counted(api_version, kind, spec) == [PlannedPods(1, why)]
 
 
 def test_of_a_template_that_others_use_is_not_known() -> None:
     workload = workload_of("v1", "PodTemplate")
-    assert pod_count(workload, {}, WorkloadPod(("template",))) == PodCount(1, "it depends on what uses it")
+    assert pod_count(workload, {}, WorkloadPod(("template",))) == PlannedPods(1, "it depends on what uses it")
     assert pod_count(None, {}, WorkloadPod(())).unknown == "no count is known for what is found by its shape"
 
 
@@ -95,7 +97,7 @@ HPA = "HorizontalPodAutoscaler", "autoscaling/v2"
 def test_of_what_is_scaled_is_the_least() -> None:
     spec = {"replicas": 9, "template": TEMPLATE}
     found = counted("apps/v1", "Deployment", spec, Autoscaler("HorizontalPodAutoscaler s", 2))
-    assert found == [PodCount(2, "HorizontalPodAutoscaler s scales it, from 2")]
+    assert found == [PlannedPods(2, "HorizontalPodAutoscaler s scales it, from 2")]
 
 
 @pytest.mark.parametrize(

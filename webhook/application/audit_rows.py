@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping
 import msgspec
 
 from .auditing import Found, Owner, PodVerdict, Seen
-from .pod_counts import PodCount
+from .pod_counts import PlannedPods
 from .rule_texts import NOT_JUDGED
 from .workloads import workload_of
 
@@ -31,7 +31,7 @@ class Row(msgspec.Struct):
     template: PodVerdict | None = None
     pods: dict[PodVerdict, int] = msgspec.field(default_factory=dict)
     suspended: bool = False
-    count: PodCount = PodCount()
+    count: PlannedPods = PlannedPods()
 
     @property
     def kind_is_unread(self) -> bool:

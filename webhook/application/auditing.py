@@ -21,7 +21,7 @@ from .configuration import Configuration
 from .gpu_forms import GpuForm, gpu_forms
 from .judgement import Judgement
 from .operator_objects import QUEUE
-from .pod_counts import Autoscalers, PodCount
+from .pod_counts import Autoscalers, PlannedPods
 from .rule_texts import NOT_JUDGED
 from .type_mismatches import TypeMismatch
 from .workload_kinds import WorkloadKind, WorkloadPod
@@ -92,7 +92,7 @@ class Seen(msgspec.Struct):
     over: bool = False
     idle: bool = False
     suspended: bool = False
-    count: PodCount = PodCount()
+    count: PlannedPods = PlannedPods()
     queue: str = ""
     source: str | None = None
     line: int | None = None
@@ -289,7 +289,7 @@ def _manifest(workload: WorkloadKind, seen: Seen, pod: Pod) -> dict[str, Any]:
 
 def _of_one_pod(judgement: Judgement) -> Judgement:
     """The judgement for one pod: how many there are is what objects with the same template differ in."""
-    pods = tuple(msgspec.structs.replace(one, count=PodCount()) for one in judgement.pods)
+    pods = tuple(msgspec.structs.replace(one, count=PlannedPods()) for one in judgement.pods)
     return msgspec.structs.replace(judgement, pods=pods)
 
 

@@ -33,7 +33,7 @@ from .field_paths import mapping
 from .judgement import JudgedPod, Judgement
 from .manifest_labels import is_namespace, label_problems, labels_and_annotations
 from .operator_traps import Applied, Described, traps
-from .pod_counts import Autoscalers, PodCount, pod_count
+from .pod_counts import Autoscalers, PlannedPods, pod_count
 from .type_mismatches import TypeMismatch, TypeMismatchError, convert
 from .unjudged import Unjudged, unjudged
 from .workload_kinds import WorkloadKind, WorkloadPod
@@ -207,7 +207,7 @@ class Checker:
 
     def _count(
         self, known: Judgement, workload: WorkloadKind | None, manifest: Mapping[str, Any], where: WorkloadPod
-    ) -> PodCount:
+    ) -> PlannedPods:
         name = known.namespace, identity(known.api_version, known.kind), known.name
         return pod_count(workload, manifest, where, self._autoscalers.get(name))
 

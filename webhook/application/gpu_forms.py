@@ -47,6 +47,8 @@ def gpu_forms(judgement: Judgement, plugin: DevicePlugin) -> tuple[GpuForm, ...]
 def _of_pod(judged: JudgedPod, spec: PodSpec, policy: Policy, plugin: DevicePlugin) -> Iterator[tuple[str, str, int]]:
     """Each form that the pod's containers request, with the one that they get, and how many the pod needs at once."""
     decision = judged.decision
+    if not decision.gpu_containers:
+        return
     nodes = NodeConstraints(spec)
     statements = Statements(nodes, plugin, policy.forms)
     counts: dict[tuple[str, str], dict[Place, int]] = {}

@@ -9,7 +9,7 @@ from ..engine.findings import Finding
 from ..engine.patch import Operation, patch
 from ..engine.pods import Pod
 from ..engine.policy import LabelProblem, Policy
-from .pod_counts import PodCount
+from .pod_counts import PlannedPods
 from .type_mismatches import TypeMismatch
 from .unjudged import Unjudged
 from .workload_kinds import WorkloadPod
@@ -32,7 +32,7 @@ class JudgedPod(msgspec.Struct, frozen=True):
     decision: Decision
     title: str = ""
     is_exempt: bool = False
-    count: PodCount = PodCount()
+    count: PlannedPods = PlannedPods()
 
 
 class Judgement(msgspec.Struct, frozen=True):

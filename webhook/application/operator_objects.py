@@ -9,7 +9,7 @@ from typing import Any
 from ..engine.pods import Container, Pod, PodSpec, Resources, containers
 from . import field_paths
 from .field_paths import Place
-from .pod_counts import PodCount
+from .pod_counts import PlannedPods
 from .structural_search import pod_specs
 from .type_mismatches import TypeMismatchError, convert
 from .unjudged import quotes
@@ -89,7 +89,7 @@ def _replaced(data: Any, place: Place) -> Any:
     return [_replaced(item, rest) if index == step else item for index, item in enumerate(data)]
 
 
-def title(workload: WorkloadKind | None, where: WorkloadPod, count: PodCount) -> str:
+def title(workload: WorkloadKind | None, where: WorkloadPod, count: PlannedPods) -> str:
     """Return what comes before a sentence on a template: its place, how it was found, and how many pods there are of it."""
     if workload is None or workload.by_shape:
         return f"{where.field('')} (by its shape): "

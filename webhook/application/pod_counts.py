@@ -19,7 +19,7 @@ _AUTOSCALERS = {
 }
 
 
-class PodCount(msgspec.Struct, frozen=True):
+class PlannedPods(msgspec.Struct, frozen=True):
     """How many pods are created from a template.
 
     Attributes:
@@ -65,12 +65,12 @@ def autoscalers(manifests: Iterable[Mapping[str, Any]], default: str) -> dict[tu
 
 def pod_count(
     workload: WorkloadKind | None, data: Any, where: WorkloadPod, autoscaler: Autoscaler | None = None
-) -> PodCount:
+) -> PlannedPods:
     """Return how many pods are created from a template of an object, plain data or a typed view."""
     if workload is None or workload.by_shape:
-        return PodCount(1, "no count is known for what is found by its shape")
+        return PlannedPods(1, "no count is known for what is found by its shape")
     if workload.passive:
-        return PodCount(1, "it depends on what uses it")
+        return PlannedPods(1, "it depends on what uses it")
     number, unknown = 1, [workload.uncounted]
     for template, path in zip(workload.templates, workload.pods, strict=True):
         if not field_paths.leads_to(path, where.place):
@@ -86,7 +86,7 @@ def pod_count(
                 number *= value - (count == template.with_leader and _has_leader(template.leader, data, where))
             else:
                 unknown.append(f"{field_paths.written(at)} is not a number")
-    return PodCount(max(number, 0), "; ".join(filter(None, unknown)))
+    return PlannedPods(max(number, 0), "; ".join(filter(None, unknown)))
 
 
 def _has_leader(leader: str, data: Any, where: WorkloadPod) -> bool:

@@ -6,7 +6,7 @@ import msgspec
 
 from ...application.auditing import Owner, Seen
 from ...application.operator_objects import QUEUE
-from ...application.pod_counts import PodCount, pod_count
+from ...application.pod_counts import PlannedPods, pod_count
 from ...application.workload_kinds import WorkloadKind, is_idle, is_suspended
 from ...application.workload_views import pods, view
 from ...engine.label_problems import relevant
@@ -146,6 +146,6 @@ def seen(kind: WorkloadKind, item: WorkloadItem) -> Seen:
         over=item.over,
         idle=is_idle(kind, item),
         suspended=is_suspended(kind, item),
-        count=pod_count(kind, item, where) if where else PodCount(),
+        count=pod_count(kind, item, where) if where else PlannedPods(),
         queue=(metadata.labels and metadata.labels.queue) or "",
     )

@@ -141,7 +141,7 @@ def _hash(text: str) -> str:
 
 def _packed(text: str) -> str:
     """Text as base64 of gzip, for a script element that the page's script unpacks."""
-    return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
+    return base64.b64encode(gzip.compress(text.encode(), compresslevel=6, mtime=0)).decode()
 
 
 def _by_group(line: WorkloadLine) -> tuple[int, bool, str, str, str, str]:
