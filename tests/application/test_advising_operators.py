@@ -116,7 +116,7 @@ def test_every_template_of_every_row_is_judged_and_named(kind: WorkloadKind, tem
     path = template.path.replace("[*]", "[0]").replace("{*}", ".Worker")
     place = path.removesuffix("spec").removesuffix(".") if template.is_whole else path
     pods = 3 ** len(template.replicas)
-    counted = "" if kind.passive else f" ({pods} {'pod' if pods == 1 else 'pods'})"
+    counted = "" if kind.passive or kind.uncounted else f" ({pods} {'pod' if pods == 1 else 'pods'})"
     title = f"{place or 'spec'}{counted}"
     assert warnings[0].startswith(f'{title}: would be denied: container "main": {GPU}: 2 cannot be shared'), warnings
 

@@ -8,6 +8,7 @@ from webhook.application.audit_rows import Row
 from webhook.application.audit_totals import Flow, Tally, totals
 from webhook.application.auditing import Auditor
 from webhook.application.configuration import Configuration, Exemptions
+from webhook.application.gpu_forms import GpuForm
 from webhook.engine.decision import Outcome
 from webhook.engine.labels import NamespaceLabels
 from webhook.engine.policy import ClaimForm, Policy, PolicyBook
@@ -306,17 +307,19 @@ class TestForms:
     def test_are_what_is_asked_for_and_what_results(
         self, pod: dict[str, object], policy: str, forms: tuple[tuple[str, str, int], ...]
     ) -> None:
-        assert a_row(judged([seen(pod)], labelled(team_a=policy))).verdict.forms == forms
+        assert a_row(judged([seen(pod)], labelled(team_a=policy))).verdict.forms == tuple(
+            GpuForm(*form, planned=form[2]) for form in forms
+        )
 
     def test_may_be_a_claim(self) -> None:
         form = ClaimForm("one", "gpu.nvidia.com")
         book = PolicyBook({"claims": Policy("claims", claim_forms=(form,), plain_claim=form)})
         row = a_row(judged([seen(a_pod(gpu()))], labelled(team_a="claims"), Configuration(policies=book)))
-        assert row.verdict.forms == (("plain", 'a claim of ResourceClaimTemplate "one"', 1),)
+        assert row.verdict.forms == (GpuForm("plain", 'a claim of ResourceClaimTemplate "one"', 1, 1),)
 
     def test_stay_where_the_pod_is_exempt(self) -> None:
         row = a_row(judged([seen(namespace="kube-system")], labelled(kube_system="shared")))
-        assert row.verdict.forms == (("plain", "plain", 1),)
+        assert row.verdict.forms == (GpuForm("plain", "plain", 1, 1),)
 
 
 class TestMemory:

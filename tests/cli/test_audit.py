@@ -732,3 +732,24 @@ class TestSince:
         ran = run("audit", tmp_path, "-o", output, "--since", before)
         assert ran.code == 2
         assert words in ran.err
+
+
+class TestTheNumberOfPods:
+    def test_multiplies_the_gpus_of_files(self, tmp_path: Path) -> None:
+        manifest = deployment().replace("spec:\n  template", "spec:\n  replicas: 4\n  template")
+        (tmp_path / "a.yaml").write_text(manifest + "---\n" + RAY)
+        found = json.loads(run("audit", tmp_path, "--assume", "*=shared", "-o", "json").out)
+        (flow,) = found["totals"]["forms"]
+        assert (flow["workloads"], flow["pods"], flow["gpus"]) == (2, 0, 10)
+        assert found["notes"] == []
+
+    def test_that_is_not_known_is_said(self, tmp_path: Path) -> None:
+        scaler = (
+            "apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: s}\n"
+            "spec: {minReplicaCount: 3, scaleTargetRef: {name: web}}\n"
+        )
+        (tmp_path / "a.yaml").write_text(deployment() + "---\n" + scaler)
+        found = json.loads(run("audit", tmp_path, "--assume", "*=shared", "-o", "json").out)
+        assert found["totals"]["forms"][0]["gpus"] == 3
+        assert found["objects"][0]["uncounted"] == "ScaledObject s scales it, from 3"
+        assert "Deployment web: ScaledObject s scales it, from 3" in found["notes"][0]

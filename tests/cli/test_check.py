@@ -116,6 +116,7 @@ class TestJson:
             "unreadParts": 0,
             "problems": 0,
             "rules": {"shared-request-above-one": 1},
+            "forms": [{"before": "plain", "after": "denied", "decision": "denied", "objects": 1, "gpus": 2}],
         }
 
     def test_holds_the_patch_of_the_object_not_of_its_pod(self) -> None:
@@ -685,3 +686,39 @@ class TestLabels:
         found = check("-", "--strict", stdin=other)
         assert found["objects"][0]["findings"] == []
         assert run("check", "-", "--strict", stdin=other).code == 0
+
+
+SCALED = """\
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: web}
+spec: {minReplicas: 2, scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}}
+"""
+
+
+class TestTheNumberOfPods:
+    def test_multiplies_the_gpus_before_and_after(self) -> None:
+        given = "---\n".join(
+            (
+                deployment().replace("spec:\n  template", "spec:\n  replicas: 4\n  template"),
+                deployment("two", gpu=2).replace("spec:\n  template", "spec:\n  replicas: 3\n  template"),
+                RAY,
+            )
+        )
+        found = check("-", "--policy", "shared", stdin=given)
+        assert found["totals"]["forms"] == [
+            {"before": "plain", "after": "denied", "decision": "denied", "objects": 1, "gpus": 6},
+            {"before": "plain", "after": "shared", "decision": "rewritten", "objects": 2, "gpus": 10},
+        ]
+        shown = run("check", "-", "--policy", "shared", stdin=given).out
+        assert "GPUs of all their pods, before → after: 10 plain → shared, 6 plain → denied" in shown
+        assert "is not known" not in shown
+        assert "after: 1 plain unchanged\n" in run("check", "-", "--policy", "any", stdin=deployment()).out
+
+    def test_that_is_not_known_is_said(self) -> None:
+        found = check("-", "--policy", "shared", stdin=deployment() + "---\n" + SCALED)
+        assert found["objects"][0]["uncounted"] == "HorizontalPodAutoscaler web scales it, from 2"
+        assert [form["gpus"] for form in found["totals"]["forms"]] == [2]
+        shown = run("check", "-", "--policy", "shared", stdin=deployment() + "---\n" + SCALED).out
+        assert "the number of pods of 1 object is not known" in shown
+        assert "Deployment web: HorizontalPodAutoscaler web scales it, from 2" in " ".join(shown.split())

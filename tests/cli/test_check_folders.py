@@ -1,6 +1,7 @@
 """``gpuwarden check`` in a repository: what is no manifest, what is left out, what is ignored, and one line for each finding."""
 
 import json
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -123,7 +124,7 @@ def test_an_annotation_that_can_not_be_meant_ignores_nothing(repository: Path, v
     write(repository, "pod.yaml", f'{{gpuwarden.io/ignore: "{value}"}}')
     result = run("check", ".", "--policy", "shared", "-o", "concise")
     assert result.code == 1
-    assert f"./pod.yaml:5: warning: metadata.annotations[gpuwarden.io/ignore]: {said}\n" in result.out
+    assert f"pod.yaml:5: warning: metadata.annotations[gpuwarden.io/ignore]: {said}\n" in result.out
 
 
 def test_an_unknown_rule_is_a_usage_error(repository: Path) -> None:
@@ -138,10 +139,8 @@ def test_concise_is_a_line_with_the_place_of_each_finding(repository: Path) -> N
     write(repository, "pod.yaml")
     (repository / "broken.yaml").write_text("kind: [\n")
     denied = run("check", ".", "--policy", "shared", "-o", "concise").out.splitlines()
-    assert denied[0].startswith(
-        f'./pod.yaml:12:11: {ABOVE_ONE}: Pod default/two: container "train": nvidia.com/gpu: 2 '
-    )
-    assert denied[1].startswith("./broken.yaml:1: not-read: ")
+    assert denied[0].startswith(f'pod.yaml:12:11: {ABOVE_ONE}: Pod default/two: container "train": nvidia.com/gpu: 2 ')
+    assert denied[1].startswith("broken.yaml:1: not-read: ")
     assert len(denied) == 2
     rewritten = run("check", "pod.yaml", "--policy", "mig-1g.5gb", "-o", "concise").out
     assert run("check", "pod.yaml", "-o", "concise").out == ""
@@ -160,3 +159,63 @@ def test_github_gets_annotations_that_nothing_in_a_manifest_can_forge(repository
     job = POD.replace("{ANNOTATIONS}", "{}").replace("gpu: 2", "gpu: 1")
     (repository / "a,b.yaml").write_text(job)
     assert run("check", ".", "--policy", "shared", "-o", "github").out.startswith("::notice file=a%2Cb.yaml,line=12,")
+
+
+IN_YAML = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n"
+TWO = {"limits": {"nvidia.com/gpu": "2"}}
+IN_JSON = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {"name": "p"},
+    "spec": {"containers": [{"name": "c", "image": "i", "resources": TWO}]},
+}
+CONTAINER = "  - name: c\n    image: i\n    resources:\n      limits:\n        nvidia.com/gpu: 2\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "places"),
+    [
+        ("a.json", json.dumps(IN_JSON, indent=2), ["14:13"]),
+        ("a.json", json.dumps(IN_JSON), ["1:141"]),
+        (
+            "a.json",
+            json.dumps({"apiVersion": "v1", "kind": "List", "items": [IN_JSON] * 2}, indent=1),
+            ["18:9", "38:9"],
+        ),
+        ("a.json", "\n".join([json.dumps(IN_JSON, indent=1)] * 2), ["14:7", "34:7"]),
+        ("a.yaml", "\ufeff" + IN_YAML + "  containers:\n" + CONTAINER, ["10:9"]),
+        ("a.yaml", (IN_YAML + "  containers:\n" + CONTAINER).replace("\n", "\r\n"), ["10:9"]),
+        ("a.yaml", "# one\n---\n# two\n---\n" + IN_YAML + "  containers:\n" + CONTAINER + "...\n", ["14:9"]),
+        (
+            "a.yaml",
+            IN_YAML
+            + "  containers:\n"
+            + CONTAINER.replace("resources:", "resources: &r")
+            + "  - {name: d, image: i, resources: *r}\n",
+            ["10:9", "10:9"],  # where the anchor is
+        ),
+        (
+            "a.yaml",
+            IN_YAML + "  containers:\n" + CONTAINER.replace("- name", "- &c\n    name") + "  - <<: *c\n    name: d\n",
+            ["11:9", "11:9"],
+        ),
+        (
+            "a.yaml",
+            IN_YAML + "  containers: [{name: c, image: i,\n    resources: {limits: {nvidia.com/gpu: 2}}}]\n",
+            ["6:26"],
+        ),
+        (
+            "a.yaml",
+            "apiVersion: ray.io/v1\nkind: RayCluster\nmetadata: {name: r}\nspec:\n  workerGroupSpecs:\n"
+            "  - template: {spec: {containers: [{name: c, image: i}]}}\n"
+            "  - template:\n      spec:\n        containers:\n" + textwrap.indent(CONTAINER, " " * 6),
+            ["14:15"],
+        ),
+    ],
+)
+def test_the_place_is_that_of_the_field_in_every_notation(
+    tmp_path: Path, name: str, text: str, places: list[str]
+) -> None:
+    (tmp_path / name).write_bytes(text.encode())
+    found = run("check", tmp_path / name, "--policy", "shared", "-o", "concise").out.splitlines()
+    assert [line.removeprefix(f"{tmp_path / name}:").partition(": ")[0] for line in found] == places

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from hack import tools
 from tests.cli.commands import run
 
 PROGRAM = [Path(sys.executable).parent / "gpuwarden"]  # the protocol goes by the name of the program
@@ -84,3 +85,42 @@ def test_contexts_are_those_of_the_kubeconfig(kubeconfig: Path) -> None:
 
 def test_namespaces_of_a_cluster_that_does_not_answer_complete_nothing(kubeconfig: Path) -> None:
     assert completed(f"audit --kubeconfig {kubeconfig} -n ") == []
+
+
+def offered_by_kubectl(*words: str) -> list[str]:
+    """What kubectl offers behind ``kubectl gpuwarden``: cobra's own command for completion, with our program on the PATH."""
+    try:
+        kubectl = tools.find("kubectl", os.environ)
+    except tools.UnavailableError as error:
+        pytest.skip(str(error))
+    path = f"{PROGRAM[0].parent}{os.pathsep}{os.environ['PATH']}"
+    ran = subprocess.run(
+        [kubectl, "__complete", "gpuwarden", *words],
+        env={**os.environ, "PATH": path},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return ran.stdout.split()
+
+
+class TestKubectl:
+    def test_completes_every_command(self) -> None:
+        *names, directive = offered_by_kubectl("")
+        listed = completed("")
+        assert names == listed
+        assert {"check", "recommend", "explain", "completion"} <= set(names)
+        assert directive == ":4"
+
+    def test_completes_options_and_their_values(self) -> None:
+        assert offered_by_kubectl("recommend", "--name") == ["--namespace", ":4"]
+        assert offered_by_kubectl("check", "--policy", "time") == ["time-slicing", ":4"]
+        assert offered_by_kubectl("explain", "shared-r") == ["shared-request-above-one", ":4"]
+
+    def test_leaves_files_to_the_shell(self) -> None:
+        assert offered_by_kubectl("check", "some fi") == [":0"]
+
+
+def test_rules_and_what_is_explained() -> None:
+    assert completed("check --ignore shared-req") == ["shared-request-above-one"]
+    assert "shared" in completed("explain sh")

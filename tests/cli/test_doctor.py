@@ -301,7 +301,7 @@ def test_a_cluster_that_is_too_old_fails(cluster: Cluster, tmp_path: Path) -> No
 
 
 def test_an_installation_that_is_not_there_fails(cluster: Cluster, tmp_path: Path) -> None:
-    code, document = report(cluster, "-n", "elsewhere", "--name", "other", folder=tmp_path)
+    code, document = report(cluster, "--gpuwarden-namespace", "elsewhere", "--name", "other", folder=tmp_path)
     assert code == 1
     seen = {line["id"]: line["seen"] for line in document["checks"] if line["status"] == "fail"}
     assert seen["replicas"] == "there is no Deployment elsewhere/other"
@@ -363,7 +363,14 @@ def test_text_of_others_cannot_command_the_terminal(cluster: Cluster, tmp_path: 
 
 
 @pytest.mark.parametrize(
-    "options", [["-n", ".."], ["--name", ""], ["--probe-namespace", "."], ["--context", "there"], ["-o", "yaml"]]
+    "options",
+    [
+        ["--gpuwarden-namespace", ".."],
+        ["--name", ""],
+        ["--probe-namespace", "."],
+        ["--context", "there"],
+        ["-o", "yaml"],
+    ],
 )
 def test_wrong_usage_ends_with_2(cluster: Cluster, tmp_path: Path, options: list[str]) -> None:
     result = run(cluster, *options, folder=tmp_path)

@@ -1,9 +1,15 @@
 """``gpuwarden explain``: text and JSON of forms, policies and rules, under a configuration."""
 
 import json
+import sys
 from pathlib import Path
 
+import pytest
+
 from tests.cli.commands import run
+from webhook.adapters.reports.explanation import explanation_text
+from webhook.application.configuration import Configuration
+from webhook.application.explaining import explained
 
 FILE = """
 apiVersion: gpuwarden.io/v1
@@ -14,14 +20,23 @@ policies:
 """
 
 
-def test_a_form_is_explained_in_short_lines() -> None:
+@pytest.mark.parametrize("width", [60, 100])
+def test_an_explanation_has_lines_as_short_as_the_terminal(width: int) -> None:
+    text = explanation_text(explained("mig-1g.24gb", Configuration()), width)
+    long = [line for line in text.splitlines() if len(line) > width and len(line.split()) > 1]
+    assert long == []
+    whole = explanation_text(explained("mig-1g.24gb", Configuration()), sys.maxsize)
+    assert text.split() == whole.split()
+
+
+def test_a_form_is_explained_in_lines_that_a_pipe_gets_unwrapped() -> None:
     ran = run("explain", "mig-1g.24gb")
     assert (ran.code, ran.err) == (0, "")
     assert "mig-1g.24gb (form): MIG slices" in ran.out
     assert "\n  nvidia.com/mig-1g.24gb: N\n" in ran.out
     assert "\n  RTX PRO 6000 Blackwell: 23675 MiB to 24192 MiB (" in ran.out
     assert "\n  Memory isolation: yes. " in ran.out
-    assert all(len(line) <= 100 for line in ran.out.splitlines())
+    assert max(map(len, ran.out.splitlines())) > 100
     assert "selects nodes" not in ran.out
     # A label of nodes is not taken for something that a container requests.
     assert (

@@ -230,7 +230,11 @@ def test_helm_test_is_hooks_alone_and_off_by_default(chart: Chart) -> None:
     added = [each for each in on.objects if each not in chart.render().objects]
     assert {each["metadata"]["annotations"]["helm.sh/hook"] for each in added} == {"test"}
     [pod] = on.all("Pod", hooks=True)
-    assert pod["spec"]["containers"][0]["args"] == ["doctor", "--namespace=gpuwarden-system", "--name=gpuwarden"]
+    assert pod["spec"]["containers"][0]["args"] == [
+        "doctor",
+        "--gpuwarden-namespace=gpuwarden-system",
+        "--name=gpuwarden",
+    ]
     assert pod["spec"]["containers"][0]["image"] == on.container["image"]
     # The pods of the Service are not the test's.
     name = "app.kubernetes.io/name"

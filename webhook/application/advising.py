@@ -18,6 +18,7 @@ from .configuration import Configuration, Mode
 from .lookups import Given, Labels, Wanted
 from .namespaced_reviews import NamespacedReviews
 from .operator_traps import Applied, Described, traps
+from .pod_counts import pod_count
 from .recorder import Judged, Recorded
 from .review import AdmissionRequest, Answering
 from .workload_kinds import WorkloadKind, WorkloadPod
@@ -158,7 +159,7 @@ def _of_operator(workload: WorkloadKind, request: AdmissionRequest) -> tuple[Map
     metadata = read.get("metadata")
     _name(request, str(metadata.get("generateName") or "") if isinstance(metadata, dict) else "")
     found = [
-        _Described(_sized(pod, where), operator_objects.title(workload, read, where), where)
+        _Described(_sized(pod, where), operator_objects.title(workload, where, pod_count(workload, read, where)), where)
         for where, pod in operator_objects.pods_in(workload, read)
     ]
     return read, [*found, _Described(operator_objects.requesting(workload, read), _OUTSIDE)]

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Mapping
 import msgspec
 
 from .auditing import Found, Owner, PodVerdict, Seen
+from .pod_counts import PlannedPods
 from .rule_texts import NOT_JUDGED
 from .workloads import workload_of
 
@@ -17,6 +18,7 @@ class Row(msgspec.Struct):
             none, or one that neither requests GPUs nor has resource claims.
         pods: the pods that do, running or pending, by the verdict on each.
         suspended: whether it has no pods until it is resumed.
+        count: how many pods it will have, of a built-in kind; of an operator's, that is in the verdict.
     """
 
     api_version: str
@@ -29,6 +31,7 @@ class Row(msgspec.Struct):
     template: PodVerdict | None = None
     pods: dict[PodVerdict, int] = msgspec.field(default_factory=dict)
     suspended: bool = False
+    count: PlannedPods = PlannedPods()
 
     @property
     def kind_is_unread(self) -> bool:
@@ -39,6 +42,11 @@ class Row(msgspec.Struct):
     def verdict(self) -> PodVerdict:
         """The verdict on its next pod: the template's, or where there is none the worst of its pods'."""
         return self.template or max(self.pods, key=lambda verdict: verdict.rank)
+
+    @property
+    def uncounted(self) -> str:
+        """Why the number of GPUs is not known; empty where it is: its pods, or its counts, say it."""
+        return "" if self.pods or not self.verdict.forms else self.count.unknown or self.verdict.uncounted
 
     def running(self, decision: str) -> int:
         """How many pods would get this decision if they were created now; exempt pods are not counted."""
@@ -68,6 +76,7 @@ def rows(found: Iterable[Found]) -> list[Row]:
         elif row.template is None or row.template.decision == NOT_JUDGED or verdict.rank > row.template.rank:
             # Where an object could not be judged, what was made from it can.
             row.template = verdict
+            row.count = seen.count
         if seen.key == top.key or key not in there:
             row.suspended = row.suspended or seen.suspended
     for row in made:

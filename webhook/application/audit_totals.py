@@ -9,6 +9,7 @@ import msgspec
 from ..engine.decision import Outcome
 from .audit_rows import Row
 from .auditing import PodVerdict
+from .rule_texts import EXEMPT
 
 _K = TypeVar("_K")
 
@@ -58,8 +59,9 @@ class Totals(msgspec.Struct):
         pods: pods that have not ended, by what would become of each if it were created now.
         namespaces, policies: workloads, by name.
         rules: workloads with a finding of each rule.
-        flows: workloads, their pods and the GPUs that these request (without pods, those of the next one), by the form that is
-            asked for, the one that results, and the outcome. A workload that requests several forms counts for each.
+        flows: workloads, their pods and the GPUs that these request (without pods, those of the pods that are to come, as far as
+            their number is known), by the form that is asked for, the one that results, and the outcome. A workload that
+            requests several forms counts for each.
     """
 
     workloads: Tally = msgspec.field(default_factory=Tally)
@@ -85,11 +87,12 @@ def totals(rows: Iterable[Row]) -> Totals:
         made.policies.setdefault(verdict.policy, Tally()).add(verdict)
         rules.update({finding.rule.id for finding in verdict.findings})
         running = sum(row.pods.values())
-        for before, after, gpus in verdict.forms:
-            flow = made.flows.setdefault((before, after, "exempt" if verdict.exempt else verdict.decision), Flow())
+        for form in verdict.forms:
+            outcome = EXEMPT if verdict.exempt else verdict.decision
+            flow = made.flows.setdefault((form.before, form.after, outcome), Flow())
             flow.workloads += 1
             flow.pods += running
-            flow.gpus += gpus * max(running, 1)
+            flow.gpus += form.gpus * running if running else form.planned * row.count.number
     made.rules = _ordered(rules)
     made.namespaces, made.policies = _ordered(made.namespaces), _ordered(made.policies)
     return made

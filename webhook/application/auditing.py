@@ -1,6 +1,6 @@
 """Auditing: the effect of a policy on existing pods and templates, object by object."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -10,30 +10,22 @@ from ..engine import guard, requests
 from ..engine.decision import Outcome
 from ..engine.findings import Finding
 from ..engine.fleet.fleet import Fleet
-from ..engine.forms import Form
 from ..engine.labels import DOMAIN, NamespaceLabels
-from ..engine.nodes import NodeConstraints
 from ..engine.patch import Operation
-from ..engine.pods import Place, Pod, PodSpec
-from ..engine.policy import Policy
+from ..engine.pods import Pod
 from ..engine.spelling import DevicePlugin
-from ..engine.stated import named, written
-from ..engine.statements import Statements
 from . import unjudged_requests
 from .checking import Checker, is_of_one_pod
 from .claims import GROUP, PLURALS, KnownClaims
 from .configuration import Configuration
-from .judgement import JudgedPod, Judgement
+from .gpu_forms import GpuForm, gpu_forms
+from .judgement import Judgement
 from .operator_objects import QUEUE
+from .pod_counts import Autoscalers, PlannedPods
 from .rule_texts import NOT_JUDGED
 from .type_mismatches import TypeMismatch
 from .workload_kinds import WorkloadKind, WorkloadPod
 from .workloads import Kinds, group_of, identity, is_between, is_workload, workload_of
-
-PLAIN = "plain"
-"""The form of a request that names none: "a GPU, you choose"."""
-DENIED = "denied"
-"""In place of the form that a denied request gets."""
 
 _WORST = {Outcome.DENIED.value: 3, Outcome.REWRITTEN.value: 2, NOT_JUDGED: 1, Outcome.UNCHANGED.value: 0}
 
@@ -85,6 +77,7 @@ class Seen(msgspec.Struct):
         over: it has ended or is ending: it holds no GPU, and creates no more pods.
         idle: it is scaled to zero.
         suspended: it has none until it is resumed.
+        count: how many it will have, of a built-in kind; of an operator's, that is in the verdict.
         queue: the queue of Kueue that it waits in, by its label.
     """
 
@@ -99,6 +92,7 @@ class Seen(msgspec.Struct):
     over: bool = False
     idle: bool = False
     suspended: bool = False
+    count: PlannedPods = PlannedPods()
     queue: str = ""
     source: str | None = None
     line: int | None = None
@@ -119,7 +113,8 @@ class PodVerdict(msgspec.Struct, frozen=True, eq=False):
 
     Attributes:
         exempt: why it is exempt, if it is.
-        forms: each form that is requested, with the one that results (or ``DENIED``), and the GPUs that a pod needs of it.
+        forms: each form that is requested, with the one that results, and the GPUs of it.
+        uncounted: why the object of an operator's kind may have more or fewer pods; empty where their number is known.
         claims: the pod's names for its resource claims.
         not_judged: why those are not judged.
     """
@@ -129,11 +124,12 @@ class PodVerdict(msgspec.Struct, frozen=True, eq=False):
     exempt: str | None
     requests: tuple[str, ...]
     becomes: tuple[str, ...]
-    forms: tuple[tuple[str, str, int], ...]
+    forms: tuple[GpuForm, ...]
     findings: tuple[Finding, ...]
     operations: tuple[Operation, ...]
     claims: tuple[str, ...] = ()
     not_judged: str | None = None
+    uncounted: str = ""
 
     @property
     def decision(self) -> str:
@@ -168,11 +164,15 @@ class Auditor:
         namespaces: Mapping[str, NamespaceLabels],
         claims: KnownClaims | None = None,
         fleet: Fleet | None = None,
+        autoscalers: Autoscalers | None = None,
     ) -> None:
-        """Take what decides: the configuration, the labels of namespaces (``AssumedLabels`` for a what-if), claims, nodes."""
+        """Take what decides: the configuration, the labels of namespaces (``AssumedLabels`` for a what-if), claims, nodes.
+
+        ``autoscalers`` are those that are known, which count the pods.
+        """
         self._configuration = configuration
         self._namespaces = namespaces
-        self._checker = Checker(configuration, namespaces, claims=claims, fleet=fleet)
+        self._checker = Checker(configuration, namespaces, claims=claims, fleet=fleet, autoscalers=autoscalers)
         self._encode = msgspec.msgpack.Encoder().encode
         self._by_pod: dict[bytes, PodVerdict] = {}
         self._by_content: dict[bytes, PodVerdict] = {}
@@ -264,7 +264,7 @@ class Auditor:
         known = self._by_pod.get(key)
         if known is None:
             judgement = self._checker.judge(_manifest(workload, seen, pod))
-            made = _verdict(judgement, self._configuration.plugin)
+            made = _verdict(_of_one_pod(judgement), self._configuration.plugin)
             # The pods of a DaemonSet each name their node; what becomes of them is the same all the same.
             known = self._by_pod[key] = self._by_content.setdefault(self._digest(made), made)
         return known if gpu_containers or known.findings else None
@@ -287,6 +287,12 @@ def _manifest(workload: WorkloadKind, seen: Seen, pod: Pod) -> dict[str, Any]:
     return {"kind": seen.kind, "metadata": metadata, **inner}
 
 
+def _of_one_pod(judgement: Judgement) -> Judgement:
+    """The judgement for one pod: how many there are is what objects with the same template differ in."""
+    pods = tuple(msgspec.structs.replace(one, count=PlannedPods()) for one in judgement.pods)
+    return msgspec.structs.replace(judgement, pods=pods)
+
+
 def _verdict(judgement: Judgement, plugin: DevicePlugin) -> PodVerdict:
     return PodVerdict(
         policy=judgement.policy.name,
@@ -294,46 +300,10 @@ def _verdict(judgement: Judgement, plugin: DevicePlugin) -> PodVerdict:
         exempt=judgement.exempt,
         requests=judgement.requests,
         becomes=judgement.changes(would=True),
-        forms=_counted(
-            form
-            for one in judgement.pods
-            if one.pod.spec
-            for form in _forms(one, one.pod.spec, judgement.policy, plugin)
-        ),
+        forms=gpu_forms(judgement, plugin),
         findings=judgement.findings,
         operations=judgement.operations,
         claims=judgement.claims,
         not_judged=judgement.not_judged,
+        uncounted=judgement.uncounted,
     )
-
-
-def _counted(forms: Iterable[tuple[str, str, int]]) -> tuple[tuple[str, str, int], ...]:
-    """Each pair of forms once, the GPUs of all pods together: an operator's kind may describe several."""
-    gpus: dict[tuple[str, str], int] = {}
-    for before, after, number in forms:
-        gpus[before, after] = gpus.get((before, after), 0) + number
-    return tuple((*pair, number) for pair, number in gpus.items())
-
-
-def _forms(judged: JudgedPod, spec: PodSpec, policy: Policy, plugin: DevicePlugin) -> Iterator[tuple[str, str, int]]:
-    """Each form that the pod's containers request, with the one that they get, and how many the pod needs at once."""
-    decision = judged.decision
-    nodes = NodeConstraints(spec)
-    statements = Statements(nodes, plugin, policy.forms)
-    counts: dict[tuple[str, str], dict[Place, int]] = {}
-    for gpu_container in decision.gpu_containers:
-        if gpu_container.amounts:
-            resource = gpu_container.amounts[0].resource
-            before = after = _stated(statements.of(resource), nodes)
-            if decision.denials:
-                after = DENIED
-            elif not (judged.is_exempt or policy.permits_any or policy.unreadable):
-                chosen = decision.choices.get(resource.name)
-                after = str(chosen.form if chosen else policy.plain_claim)
-            counts.setdefault((before, after), {})[gpu_container.place] = gpu_container.amounts[0].count
-    for (before, after), each in counts.items():
-        yield before, after, requests.pod_count(spec, each)
-
-
-def _stated(stated: Sequence[Form], nodes: NodeConstraints) -> str:
-    return (named(stated, nodes) if stated else None) or written(stated, nodes) or PLAIN

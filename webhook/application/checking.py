@@ -33,11 +33,12 @@ from .field_paths import mapping
 from .judgement import JudgedPod, Judgement
 from .manifest_labels import is_namespace, label_problems, labels_and_annotations
 from .operator_traps import Applied, Described, traps
+from .pod_counts import Autoscalers, PlannedPods, pod_count
 from .type_mismatches import TypeMismatch, TypeMismatchError, convert
 from .unjudged import Unjudged, unjudged
 from .workload_kinds import WorkloadKind, WorkloadPod
 from .workload_pods import pods_of
-from .workloads import not_served, workload_of
+from .workloads import identity, not_served, workload_of
 
 
 def is_of_one_pod(manifest: Mapping[str, Any]) -> bool:
@@ -60,6 +61,7 @@ class Checker:
         policy: Policy | None = None,
         claims: KnownClaims | None = None,
         fleet: Fleet | None = None,
+        autoscalers: Autoscalers | None = None,
     ) -> None:
         """Take what decides.
 
@@ -70,6 +72,7 @@ class Checker:
             policy: one policy for every object, instead of its namespace's.
             claims: the resource claims and their templates that are known; others are not judged.
             fleet: the nodes, where they are known.
+            autoscalers: those that are known, which count the pods.
         """
         self._configuration = configuration
         self._namespaces = namespaces
@@ -77,6 +80,7 @@ class Checker:
         self._policy = policy
         self._claims = claims or {}
         self._fleet = fleet
+        self._autoscalers = autoscalers or {}
 
     def judge(self, manifest: Mapping[str, Any]) -> Judgement:
         """Judge an object.
@@ -99,8 +103,9 @@ class Checker:
             pod.spec.node_name = None
         known = self._with_beside(known, where, pod, next(field_paths.find(manifest, where.place))[1])
         known, decision, exempt = self._decided(known, where, pod)
+        count = self._count(known, workload, manifest, where)
         known = msgspec.structs.replace(
-            known, pods=(JudgedPod(where, pod, decision, is_exempt=bool(exempt)),), exempt=exempt
+            known, pods=(JudgedPod(where, pod, decision, is_exempt=bool(exempt), count=count),), exempt=exempt
         )
         if exempt:
             return known
@@ -173,8 +178,9 @@ class Checker:
         for where, pod in operator_objects.pods_in(workload, manifest):
             known, decision, why = self._decided(known, where, pod)
             exempt = exempt or why
-            title = operator_objects.title(workload, manifest, where)
-            pods.append(JudgedPod(where, pod, decision, title, is_exempt=bool(why)))
+            count = self._count(known, workload, manifest, where)
+            title = operator_objects.title(workload, where, count)
+            pods.append(JudgedPod(where, pod, decision, title, is_exempt=bool(why), count=count))
             vendors += unjudged_requests.sentences(
                 where, unjudged_requests.other_vendors(pod, self._configuration.names), ()
             )
@@ -198,6 +204,12 @@ class Checker:
             exempt=exempt,
             notes=notes,
         )
+
+    def _count(
+        self, known: Judgement, workload: WorkloadKind | None, manifest: Mapping[str, Any], where: WorkloadPod
+    ) -> PlannedPods:
+        name = known.namespace, identity(known.api_version, known.kind), known.name
+        return pod_count(workload, manifest, where, self._autoscalers.get(name))
 
     def _left(
         self, workload: WorkloadKind | None, manifest: Mapping[str, Any], policy: Policy

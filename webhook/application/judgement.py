@@ -9,6 +9,7 @@ from ..engine.findings import Finding
 from ..engine.patch import Operation, patch
 from ..engine.pods import Pod
 from ..engine.policy import LabelProblem, Policy
+from .pod_counts import PlannedPods
 from .type_mismatches import TypeMismatch
 from .unjudged import Unjudged
 from .workload_kinds import WorkloadPod
@@ -22,6 +23,7 @@ class JudgedPod(msgspec.Struct, frozen=True):
     Attributes:
         decision: edits and findings, their paths within the pod.
         title: what comes before each sentence on it, where an object may describe several.
+        count: how many pods there will be of it.
         is_exempt: whether its scheduler or runtime class exempts it; the decision then only says what it requests.
     """
 
@@ -30,6 +32,7 @@ class JudgedPod(msgspec.Struct, frozen=True):
     decision: Decision
     title: str = ""
     is_exempt: bool = False
+    count: PlannedPods = PlannedPods()
 
 
 class Judgement(msgspec.Struct, frozen=True):
@@ -87,6 +90,12 @@ class Judgement(msgspec.Struct, frozen=True):
         """The requests of each container."""
         found = (f"{one.title}{gpu_container}" for one in self.pods for gpu_container in summary.asked(one.decision))
         return (*found, *self.asked)
+
+    @property
+    def uncounted(self) -> str:
+        """Why there may be more or fewer of its pods with GPUs than were counted; empty where their number is known."""
+        reasons = (one.count.unknown for one in self.pods if one.decision.gpu_containers)
+        return "; ".join(dict.fromkeys(filter(None, reasons)))
 
     def changes(self, *, would: bool = False) -> tuple[str, ...]:
         """Return the changes of its pods, as sentences without their end; ``would`` where nothing is done."""

@@ -6,7 +6,7 @@ again and again, and several of them copy the name or the number of GPUs from th
 
 from collections.abc import Iterable
 
-from .workload_kinds import Template, WorkloadKind
+from .workload_kinds import ON_EACH_NODE, Template, WorkloadKind
 
 _RAY = "Ray takes num-gpus from the template's limits, and knows no name that ends in .shared or .me."
 _QUEUED = (
@@ -52,10 +52,13 @@ def _one(  # noqa: PLR0913, PLR0917 - what tells a kind from others
     replicas: str = "",
     suspend: str = "",
     note: str = "",
+    uncounted: str = "",
 ) -> WorkloadKind:
     """A kind with one template, and one count if it has any."""
     templates = (Template(path, (replicas,) if replicas else ()),)
-    return WorkloadKind(group, tuple(versions.split()), kind, plural, templates, suspend=suspend, note=note)
+    return WorkloadKind(
+        group, tuple(versions.split()), kind, plural, templates, suspend=suspend, uncounted=uncounted, note=note
+    )
 
 
 def _requesting(  # noqa: PLR0913 - as for ``_one``
@@ -72,6 +75,7 @@ def _by_shape(  # noqa: PLR0913, PLR0917 - as for ``_one``
     return WorkloadKind(group, tuple(versions.split()), kind, plural, (), suspend=suspend, note=note, by_shape=True)
 
 
+_ROLES = "spec.roles[*].spec.leaderWorkerTemplate"
 _TASKS = Template("spec.tasks[*].template.spec", ("spec.tasks[*].replicas",))
 _CRON_TASKS = "spec.jobTemplate.spec.tasks[*]"
 _PREDICTORS = (
@@ -133,7 +137,9 @@ OPERATORS = (
     WorkloadKind("leaderworkerset.x-k8s.io", ("v1",), "LeaderWorkerSet", "leaderworkersets",
         (Template("spec.leaderWorkerTemplate.leaderTemplate.spec", ("spec.replicas",)),
          Template("spec.leaderWorkerTemplate.workerTemplate.spec",
-            ("spec.replicas", "spec.leaderWorkerTemplate.size"))),
+            ("spec.replicas", "spec.leaderWorkerTemplate.size"),
+            with_leader="spec.leaderWorkerTemplate.size",
+            leader="spec.leaderWorkerTemplate.leaderTemplate")),
         note="One of the pods that spec.leaderWorkerTemplate.size counts is the leader."),
     WorkloadKind(
         "disaggregatedset.x-k8s.io",
@@ -141,10 +147,10 @@ OPERATORS = (
         "DisaggregatedSet",
         "disaggregatedsets",
         tuple(
-            Template(f"spec.roles[*].spec.leaderWorkerTemplate.{one}.spec", ("spec.roles[*].spec.replicas", *more))
-            for one, *more in (
-                ("leaderTemplate",),
-                ("workerTemplate", "spec.roles[*].spec.leaderWorkerTemplate.size"),
+            Template(f"{_ROLES}.{one}.spec", ("spec.roles[*].spec.replicas", *more), *more, *leader)
+            for one, more, leader in (
+                ("leaderTemplate", (), ()),
+                ("workerTemplate", (f"{_ROLES}.size",), (f"{_ROLES}.leaderTemplate",)),
             )
         ),
         note="One of the pods that leaderWorkerTemplate.size counts is the leader.",
@@ -475,7 +481,8 @@ OPERATORS = (
          Template("spec.taskManager.podTemplate.spec", ("spec.taskManager.replicas",))),
         note="GPUs in flinkConfiguration are text."),
     *(
-        _one("apps.kruise.io", "v1beta1 v1alpha1", kind, f"{kind.lower()}s", replicas=replicas, note=note)
+        _one("apps.kruise.io", "v1beta1 v1alpha1", kind, f"{kind.lower()}s", replicas=replicas, note=note,
+            uncounted="" if replicas else ON_EACH_NODE)
         for kind, replicas, note in (
             ("CloneSet", "spec.replicas", ""),
             ("StatefulSet", "spec.replicas", _SHARED_PLURAL),
@@ -492,6 +499,7 @@ OPERATORS = (
             Template(f"spec.template.{one}Template.spec.template.spec")
             for one in ("statefulSet", "advancedStatefulSet", "cloneSet", "deployment")
         ),
+        uncounted="spec.replicas is divided over its subsets",
         note="spec.replicas is divided over its subsets.",
     ),
     WorkloadKind("apps.kruise.io", ("v1beta1", "v1alpha1"), "SidecarSet", "sidecarsets", (),

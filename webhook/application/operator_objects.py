@@ -9,6 +9,7 @@ from typing import Any
 from ..engine.pods import Container, Pod, PodSpec, Resources, containers
 from . import field_paths
 from .field_paths import Place
+from .pod_counts import PlannedPods
 from .structural_search import pod_specs
 from .type_mismatches import TypeMismatchError, convert
 from .unjudged import quotes
@@ -88,27 +89,11 @@ def _replaced(data: Any, place: Place) -> Any:
     return [_replaced(item, rest) if index == step else item for index, item in enumerate(data)]
 
 
-def replicas(workload: WorkloadKind, manifest: Mapping[str, Any], where: WorkloadPod) -> int | None:
-    """Return how many pods are created from a template of an object; ``None`` where a count is not a number."""
-    number = 1
-    for template, path in zip(workload.templates, workload.pods, strict=True):
-        if not field_paths.leads_to(path, where.place):
-            continue
-        for count in template.replicas:
-            at = field_paths.bound(field_paths.parse(count), where.place)
-            for _, value in field_paths.find(manifest, at):
-                if not isinstance(value, int) or isinstance(value, bool):
-                    return None
-                number *= value
-    return number
-
-
-def title(workload: WorkloadKind | None, manifest: Mapping[str, Any], where: WorkloadPod) -> str:
+def title(workload: WorkloadKind | None, where: WorkloadPod, count: PlannedPods) -> str:
     """Return what comes before a sentence on a template: its place, how it was found, and how many pods there are of it."""
     if workload is None or workload.by_shape:
         return f"{where.field('')} (by its shape): "
-    number = None if workload.passive else replicas(workload, manifest, where)
-    counted = "" if number is None else f" ({number} {'pod' if number == 1 else 'pods'})"
+    counted = "" if count.unknown else f" ({count.number} {'pod' if count.number == 1 else 'pods'})"
     return f"{where.field('') or _SPEC}{counted}: "
 
 

@@ -25,10 +25,14 @@ class Template(msgspec.Struct, frozen=True):
         path: the path to the spec of the pods, as ``field_paths.parse`` reads it.
         replicas: paths to counts; there are as many pods as their product says. A count that is not set is 1. What is before
             a path's wildcards is the beginning of ``path``.
+        with_leader: the one of these counts that counts a leader too, which ``leader`` describes where that is set.
+        leader: the path to that template.
     """
 
     path: str
     replicas: tuple[str, ...] = ()
+    with_leader: str = ""
+    leader: str = ""
 
     @property
     def steps(self) -> Path:
@@ -57,6 +61,7 @@ class WorkloadKind(msgspec.Struct, frozen=True, dict=True):
         cluster_scoped: whether its objects are in no namespace.
         by_shape: whether its objects have pods where only each of them says: they are found by their shape.
         implicit: whether its pods request ``nvidia.com/gpu`` though an object names no GPU.
+        uncounted: why its objects do not say how many pods there are.
         note: what is special about it, for people.
     """
 
@@ -73,6 +78,7 @@ class WorkloadKind(msgspec.Struct, frozen=True, dict=True):
     cluster_scoped: bool = False
     by_shape: bool = False
     implicit: bool = False
+    uncounted: str = ""
     note: str = ""
 
     @property
@@ -177,6 +183,7 @@ def is_suspended(kind: WorkloadKind, data: Any) -> bool:
     return any(value is True for _, value in field_paths.find(data, field_paths.parse(kind.suspend)))
 
 
+ON_EACH_NODE = "there is one on each node that it selects"
 _REPLICAS = (Template("spec.template.spec", ("spec.replicas",)),)
 _BEFORE_1_16 = ("extensions",)
 
@@ -212,6 +219,7 @@ BUILT_IN = (
         "daemonsets",
         (Template("spec.template.spec"),),
         former_groups=_BEFORE_1_16,
+        uncounted=ON_EACH_NODE,
         note="A pod on each node that its template selects.",
     ),
     WorkloadKind("apps", ("v1",), "StatefulSet", "statefulsets", _REPLICAS, former_groups=_BEFORE_1_16),

@@ -28,6 +28,7 @@ from ..application.auditing import Auditor
 from ..application.claims import KnownClaims
 from ..application.configuration import Configuration
 from ..application.deciders import DecidedPolicy
+from ..application.pod_counts import Autoscalers
 from . import cluster_options
 from .audit_input import FILES, Gathered, Labels, from_cluster, from_files
 from .audit_writing import Mislabelled, write_reports
@@ -131,11 +132,11 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     nodes = read.fleet if read else None
     shown = bool(output) or not write
 
-    def auditor(labels: Labels, claims: KnownClaims, classes: Mapping[str, str]) -> Auditor:
+    def auditor(labels: Labels, claims: KnownClaims, classes: Mapping[str, str], scaled: Autoscalers) -> Auditor:
         if not paths:
             _names_exist(assumed, labels, names)
         known = msgspec.structs.replace(configuration, named_classes=classes)
-        return Auditor(known, AssumedLabels(labels, configuration.policies, assumed, mode), claims, nodes)
+        return Auditor(known, AssumedLabels(labels, configuration.policies, assumed, mode), claims, nodes, scaled)
 
     if paths:
         gathered = from_files(paths, load_namespaces(namespaces), names, auditor)

@@ -19,8 +19,9 @@ from ..application.field_types import wrong_types
 from ..application.judgement import Judgement
 from ..application.operator_objects import QUEUE
 from ..application.other_kinds import OtherKind
+from ..application.pod_counts import Autoscalers, autoscalers, pod_count
 from ..application.type_mismatches import TypeMismatch
-from ..application.workload_kinds import is_idle, is_suspended
+from ..application.workload_kinds import WorkloadPod, is_idle, is_suspended
 from ..application.workload_pods import pods_of
 from ..application.workloads import Kinds, qualified, workload_of
 from ..engine.labels import NamespaceLabels
@@ -33,8 +34,8 @@ _ENDS = frozenset({"Complete", "Completed", "Succeeded", "Failed", "Error", "Sto
 FILES = "files"
 """The origin of what is in files."""
 _OfOperator = tuple[Found, Judgement | None]
-NewAuditor = Callable[[Labels, KnownClaims, Mapping[str, str]], Auditor]
-"""Makes the auditor when the namespaces' labels, the resource claims and the forms of DeviceClasses are known."""
+NewAuditor = Callable[[Labels, KnownClaims, Mapping[str, str], Autoscalers], Auditor]
+"""Makes the auditor when the namespaces' labels, the resource claims, the forms of DeviceClasses and autoscalers are known."""
 
 
 @dataclass(slots=True)
@@ -92,7 +93,7 @@ def from_cluster(
     try:
         labels = reader.namespaces(names)
         claims = reader.claims(list(labels) if names else ())
-        auditor = auditor_of(labels, claims.known, claims.classes)
+        auditor = auditor_of(labels, claims.known, claims.classes, {})
         gathered = Gathered(host, labels, [], reader.counts, notes=claims.notes)
         found: list[Found] = []
         for one in reader.workloads(list(labels) if names else (), auditor.keep):
@@ -166,7 +167,8 @@ def from_files(paths: Sequence[str], known: KnownNamespaces, names: Sequence[str
     say_skipped(given.skipped)
     labels = {**known.labels, **given.namespaces()}
     default = names[0] if len(names) == 1 else "default"
-    auditor = auditor_of(labels, known_claims(given.manifests, default), named_classes(given.manifests))
+    scaled = autoscalers(given.manifests, default)
+    auditor = auditor_of(labels, known_claims(given.manifests, default), named_classes(given.manifests), scaled)
     problems = given.problems + nothing_found(given.sources, given.problems, given.plugin)
     gathered = Gathered(FILES, labels, [], {}, problems=problems)
     for item in known.objects:
@@ -187,7 +189,10 @@ def from_files(paths: Sequence[str], known: KnownNamespaces, names: Sequence[str
             gathered.seen[kind] = gathered.seen.get(kind, 0) + 1
             workload = workload_of(item.object.get("apiVersion"), item.object["kind"])
             if workload and workload.is_built_in:
-                seen.append(_seen(item.object, default, auditor.kinds, item.source, item.line))
+                one = _seen(item.object, default, auditor.kinds, item.source, item.line)
+                where = next((where for where, _ in pods_of(workload, item.object)), WorkloadPod(()))
+                one.count = pod_count(workload, item.object, where, scaled.get((one.namespace, *one.key)))
+                seen.append(one)
             elif _is_row(judged):
                 operators.append(
                     auditor.found(_seen(item.object, default, auditor.kinds, item.source, item.line), judged)

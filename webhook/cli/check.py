@@ -8,9 +8,10 @@ import typer
 
 from ..adapters.manifests.items import EditError, ManifestProblem
 from ..adapters.reports import diff, junit, model, one_line, sarif, table
+from ..application.gpu_forms import gpu_forms
 from ..application.ignoring import IgnoreError, rules_of
 from ..engine.decision import DENIED
-from . import cluster_options
+from . import cluster_options, completers
 from .cluster_options import ContextOption, KubeconfigOption
 from .configuration_input import ConfigOption
 from .fleet_input import LIVE, FleetOption, load_fleet
@@ -65,7 +66,11 @@ def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     exclude: ExcludeOption = None,
     ignore: Annotated[
         list[str] | None,
-        typer.Option(metavar="RULE", help="A rule whose findings are ignored. Can be given more than once."),
+        typer.Option(
+            metavar="RULE",
+            help="A rule whose findings are ignored. Can be given more than once.",
+            autocompletion=completers.rules,
+        ),
     ] = None,
     strict: Annotated[  # noqa: FBT002 - typer's way to say a flag
         bool,
@@ -117,7 +122,9 @@ def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         model.ProblemLine(source=p.source, line=p.line, message=p.message, fatal=p.fatal, of_object=p.of_object)
         for p in judged.problems
     ]
-    report = model.report([row.line for row in rows], problems, judged.skipped)
+    decisions = zip(rows[len(judged.mislabelled) :], (one for s in judged.sources for one in s.objects), strict=True)
+    forms = model.form_totals((row.line.decision, gpu_forms(one.judgement, judged.expected)) for row, one in decisions)
+    report = model.report([row.line for row in rows], problems, judged.skipped, forms)
     _show(output, judged, rows, report, strict=strict)
     say_skipped(judged.skipped)
     if config is None and any(row.line.kind == "Namespace" and row.line.decision == DENIED for row in rows):

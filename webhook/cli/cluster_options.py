@@ -36,7 +36,7 @@ NamespacesOption = Annotated[
     typer.Option(
         "--namespace",
         "-n",
-        help="Only this namespace; repeatable.",
+        help="Namespace of workloads: only those in it; repeatable.",
         autocompletion=completers.namespaces,
     ),
 ]

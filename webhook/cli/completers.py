@@ -24,6 +24,18 @@ def policies(ctx: typer.Context, incomplete: str) -> list[str]:
     return [name for name in (*configured, *EXAMPLES) if name.startswith(incomplete)]
 
 
+def rules(incomplete: str) -> list[str]:
+    """The ids of the rules."""
+    from ..engine.rules.catalog import RULES  # noqa: PLC0415 - likewise
+
+    return [rule.id for rule in RULES if rule.id.startswith(incomplete)]
+
+
+def explained(ctx: typer.Context, incomplete: str) -> list[str]:
+    """What can be explained: policies, and rules."""
+    return [*policies(ctx, incomplete), *rules(incomplete)]
+
+
 def contexts(ctx: typer.Context, incomplete: str) -> list[str]:
     """The contexts of the kubeconfig."""
     from ..adapters.kubernetes import kubeconfig  # noqa: PLC0415 - likewise

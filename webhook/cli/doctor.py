@@ -39,8 +39,8 @@ def doctor(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     namespace: Annotated[
         str,
         typer.Option(
-            "--namespace",
-            "-n",
+            # Not -n, which is the namespace of workloads everywhere.
+            "--gpuwarden-namespace",
             help="Namespace that gpuwarden is installed in.",
             autocompletion=completers.namespaces,
         ),
@@ -79,7 +79,11 @@ def doctor(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     Exit codes: 0 no check fails (with --strict: none warns either, and all were made); 1 a check fails; 2 wrong usage, a cluster
     that can't be read or in which nothing can be checked, or output that can't be written.
     """
-    for option, value in (("--namespace", namespace), ("--name", name), ("--probe-namespace", probe_namespace)):
+    for option, value in (
+        ("--gpuwarden-namespace", namespace),
+        ("--name", name),
+        ("--probe-namespace", probe_namespace),
+    ):
         if value is not None and not value.strip("."):
             raise usage_error(f'{option}: "{value}" is not a valid name')
     configuration = load_configuration(config) if config else None

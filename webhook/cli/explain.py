@@ -1,5 +1,7 @@
 """``gpuwarden explain``: what a form, a policy or a rule is."""
 
+import shutil
+import sys
 from enum import StrEnum
 from typing import Annotated
 
@@ -15,9 +17,11 @@ from ..application.explaining import (
     UnknownNameError,
     explained,
 )
+from . import completers
 from .configuration_input import ConfigOption, load_configuration
 from .messages import usage_error
 
+_WIDEST = 100  # characters of a line that is easy to read
 _KINDS = {FormExplanation: "Form", PolicyExplanation: "Policy", RuleExplanation: "Rule"}
 
 
@@ -35,6 +39,7 @@ def explain(
             metavar="NAME",
             help="A form (mig-1g.5gb), a kind of form (mig), a policy, or the id of a rule.",
             show_default=False,
+            autocompletion=completers.explained,
         ),
     ],
     config: ConfigOption = None,
@@ -58,5 +63,7 @@ def explain(
         document = {"apiVersion": "gpuwarden.io/v1", "kind": _KINDS[type(found)], **msgspec.to_builtins(found)}
         typer.echo(msgspec.json.format(msgspec.json.encode(document), indent=1).decode())
     else:
-        for line in explanation_text(found).split("\n"):
+        # Lines are read by people on a terminal, and by programs elsewhere, which get them unwrapped.
+        width = min(shutil.get_terminal_size().columns, _WIDEST) if sys.stdout.isatty() else sys.maxsize
+        for line in explanation_text(found, width).split("\n"):
             typer.echo(printable(line))

@@ -26,6 +26,7 @@ from ..application.field_types import wrong_types
 from ..application.ignoring import ANNOTATION, IgnoreError, annotated, without
 from ..application.judgement import Judgement
 from ..application.manifest_labels import is_namespace
+from ..application.pod_counts import autoscalers
 from ..application.type_mismatches import TypeMismatch
 from ..engine.fleet.fleet import Fleet
 from ..engine.labels import NamespaceLabels
@@ -61,7 +62,7 @@ NamespaceOption = Annotated[
     typer.Option(
         "--namespace",
         "-n",
-        help="Namespace of objects that name none, as kubectl's.",
+        help="Namespace of workloads that name none, as kubectl's.",
         autocompletion=completers.namespaces,
     ),
 ]
@@ -108,6 +109,7 @@ class JudgedInput:
         mislabelled: the namespaces of ``--namespaces`` with a label that can't be read or has no effect.
         skipped: the files of searched folders that hold no Kubernetes object.
         plugin: the configurations of the NVIDIA device plugin.
+        expected: how the device plugin is expected to be set.
     """
 
     sources: list[JudgedSource] = field(default_factory=list)
@@ -115,6 +117,7 @@ class JudgedInput:
     problems: list[ManifestProblem] = field(default_factory=list)
     plugin: PluginInput = field(default_factory=PluginInput)
     skipped: list[str] = field(default_factory=list)
+    expected: DevicePlugin = field(default_factory=DevicePlugin)
 
 
 @dataclass(slots=True)
@@ -198,12 +201,21 @@ def judge_paths(  # noqa: PLR0913, PLR0917 - each is an option of the commands
     labels = known.labels | given.namespaces()
     claims = known_claims(given.manifests, namespace or "default")
     configuration = msgspec.structs.replace(configuration, named_classes=named_classes(given.manifests))
-    checker = Checker(configuration, labels, namespace=namespace, policy=chosen, claims=claims, fleet=fleet)
+    checker = Checker(
+        configuration,
+        labels,
+        namespace=namespace,
+        policy=chosen,
+        claims=claims,
+        fleet=fleet,
+        autoscalers=autoscalers(given.manifests, namespace or "default"),
+    )
     named = (JudgedObject(item, checker.identify(item.object)) for item in known.objects)
     judged = JudgedInput(
         problems=given.problems,
         plugin=given.plugin,
         skipped=given.skipped,
+        expected=configuration.plugin,
         mislabelled=[one for one in named if one.judgement.label_problems],
     )
     for source, items in given.sources:

@@ -5,7 +5,10 @@ import pytest
 from webhook.adapters.manifests.items import ManifestObject, ManifestProblem, PluginDocument
 from webhook.adapters.manifests.reading import read_text
 
-RENDER = "render it first, with: helm template <chart> | gpuwarden check -"
+RENDER = (
+    "render it first, with: helm template <chart> | gpuwarden check -; where a folder is searched, leave it out with "
+    "--exclude"
+)
 
 
 def read(text: str) -> list[ManifestObject | ManifestProblem]:

@@ -79,6 +79,10 @@ class Chromium:
         self.events.clear()
         self._call("Page.navigate", url=page.as_uri())
         self._wait_for("Page.loadEventFired")
+        if script:
+            self.run(
+                "new Promise((done) => (function wait() { document.getElementById('packed') ? setTimeout(wait, 5) : done(); })())"
+            )
 
     def run(self, expression: str) -> Any:
         """The value of a JavaScript expression in the page (whether or not the page's own scripts may run)."""

@@ -53,6 +53,21 @@ def test_another_version_of_the_same_kind_is_the_same_workload() -> None:
     assert changes(read_earlier(earlier(before)), [newer]).workloads == []
 
 
+def test_a_file_that_was_moved_is_no_change() -> None:
+    before = reported(judged([seen(name="a", source="old/a.yaml", line=1)], labelled(team_a="shared")))
+    moved = before.objects[0].model_copy(update={"source": "new/a.yaml"})
+    assert changes(read_earlier(earlier(before)), [moved]).workloads == []
+
+
+def test_a_name_that_several_files_have_is_compared_file_by_file() -> None:
+    both = [seen(name="a", source=f"{folder}/a.yaml", line=1) for folder in ("base", "overlay")]
+    before = reported(judged(both, labelled(team_a="shared")))
+    base, overlay = before.objects
+    assert changes(read_earlier(earlier(before)), [base, overlay]).workloads == []
+    [line] = changes(read_earlier(earlier(before)), [base]).workloads
+    assert (line.change, line.source) == ("gone", "overlay/a.yaml")
+
+
 @pytest.mark.parametrize(
     ("text", "where"),
     [(b"", "the document"), (b"[]", "the document"), (b'{"kind": "CheckReport"}', "kind")],

@@ -1,7 +1,9 @@
 """The page as text: one file, everything in it, nothing from outside, and no text that is more than text."""
 
 import base64
+import gzip
 import hashlib
+import json
 import re
 from html.parser import HTMLParser
 
@@ -173,4 +175,28 @@ def test_shows_the_first_of_many_troubles_and_folds_the_others() -> None:
 
 
 def test_is_of_a_size_that_can_be_mailed() -> None:
-    assert len(html(reported(many(5_000)))) < 11_000_000
+    assert len(html(reported(many(5_000)))) < 1_000_000
+
+
+def unpacked(page: str, name: str) -> str:
+    found = re.search(f'id="{name}">([^<]*)</script>', page)
+    assert found is not None
+    return gzip.decompress(base64.b64decode(found[1])).decode()
+
+
+def test_packs_the_rows_of_many_workloads_as_they_would_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    report = reported(judged([seen(name=HOSTILE), *(seen(name=f"w{number}") for number in range(5))], {}))
+    plain = html(report)
+    monkeypatch.setattr(module, "PLAIN_ROWS", 2)
+    packed = html(report)
+    assert len(Read(packed).rows()) == 2
+    assert "4 more workloads are in this page in compressed form" in Read(packed).text
+    rows = unpacked(packed, "packed")
+    assert rows in plain
+    assert len(Read(rows).rows()) == 4
+    assert 'id="packed"' not in plain
+
+
+def test_packs_the_whole_report_for_the_download() -> None:
+    report = reported(three())
+    assert json.loads(unpacked(html(report), "data")) == report.model_dump(mode="json", by_alias=True)

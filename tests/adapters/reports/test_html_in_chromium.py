@@ -22,6 +22,7 @@ from tests.builders import gpu
 from tests.cli.test_fleet import a_namespace, a_pod
 from tests.cli.test_fleet_option import a_node
 from webhook.adapters.kubernetes import fleets
+from webhook.adapters.reports.changes import read_earlier
 from webhook.adapters.reports.fleet_report import FleetReport, fleet_report
 from webhook.adapters.reports.html import fleet_html, html
 from webhook.adapters.reports.recommend_html import html as recommend_html
@@ -361,10 +362,11 @@ def test_the_download_is_the_report(browser: Chromium, small: Path) -> None:
     browser.open(small)
     browser.run(
         "URL.createObjectURL = (blob) => { window.saved = blob; return '#'; };"
-        "HTMLAnchorElement.prototype.click = function () { window.named = this.download; };"
+        "window.clicked = new Promise((done) => {"
+        " HTMLAnchorElement.prototype.click = function () { window.named = this.download; done(); }; });"
         "document.getElementById('download').click()"
     )
-    data = json.loads(browser.run("window.saved.text()"))
+    data = json.loads(browser.run("window.clicked.then(() => window.saved.text())"))
     assert data["kind"] == "AuditReport"
     assert [line["name"] for line in data["objects"]] == ["llm", "sweep", "llama"]
     assert browser.run("window.named") == "gpuwarden-audit.json"
@@ -464,6 +466,11 @@ class TestWithoutScript:
         for words in ("3 workloads request GPUs", "Workloads by form", "shared-request-above-one", "would become"):
             assert words in text, words
 
+    def test_those_of_many_that_are_packed_are_counted(self, browser: Chromium, large: Path) -> None:
+        browser.open(large, script=False)
+        assert len(shown(browser)) == 200
+        assert "4,800 more workloads are in this page in compressed form" in browser.run("document.body.innerText")
+
     def test_no_control_is_there_that_would_do_nothing(self, browser: Chromium, small: Path) -> None:
         browser.open(small, script=False)
         assert not browser.run("document.getElementById('controls').checkVisibility()")
@@ -491,3 +498,31 @@ def test_the_browser_would_tell_of_a_request_and_of_an_error(browser: Chromium, 
     browser.open(page)
     assert browser.requests() == [page.as_uri(), (tmp_path / "missing.png").as_uri()]
     assert any("nonsense" in complaint for complaint in browser.complaints())
+
+
+def full_report(tmp_path: Path) -> Path:
+    """A page with every part: a fleet with pods that wait, and changes."""
+    earlier = read_earlier(reported([]).model_dump_json(by_alias=True).encode())
+    page = tmp_path / "full.html"
+    page.write_text(html(reported(three(), fleet=a_fleet(), earlier=earlier)), encoding="utf-8")
+    return page
+
+
+def test_no_region_is_named_twice(browser: Chromium, tmp_path: Path) -> None:
+    browser.open(full_report(tmp_path))
+    names = browser.run("""
+    [...document.querySelectorAll("section, [role=region]")].map((e) =>
+      e.getAttribute("aria-label") || document.getElementById(e.getAttribute("aria-labelledby")).textContent.trim())
+    """)
+    assert len(names) > 8
+    assert len(set(names)) == len(names), "axe: landmark-unique"
+
+
+def test_only_the_heat_map_scrolls_on_a_phone(browser: Chromium, tmp_path: Path) -> None:
+    browser.open(full_report(tmp_path), width=PHONE)
+    browser.run("for (const one of document.querySelectorAll('#fleet ~ details, #changes ~ details')) one.open = true")
+    scrolling = browser.run("""
+    [...document.querySelectorAll(".scroll")].filter((e) => e.scrollWidth > e.clientWidth + 1)
+      .map((e) => e.getAttribute("aria-label"))
+    """)
+    assert set(scrolling) <= {"Heat map", "Forms"}

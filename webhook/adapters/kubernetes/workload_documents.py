@@ -6,6 +6,7 @@ import msgspec
 
 from ...application.auditing import Owner, Seen
 from ...application.operator_objects import QUEUE
+from ...application.pod_counts import PlannedPods, pod_count
 from ...application.workload_kinds import WorkloadKind, is_idle, is_suspended
 from ...application.workload_views import pods, view
 from ...engine.label_problems import relevant
@@ -132,6 +133,7 @@ def mislabelled(kind: WorkloadKind, item: WorkloadItem) -> dict[str, Any] | None
 def seen(kind: WorkloadKind, item: WorkloadItem) -> Seen:
     """An object as an audit sees it."""
     metadata = item.metadata
+    where, pod = next(pods(kind, item), (None, None))
     return Seen(
         api_version=kind.api_version,
         kind=kind.kind,
@@ -139,10 +141,11 @@ def seen(kind: WorkloadKind, item: WorkloadItem) -> Seen:
         name=metadata.name or "",
         uid=metadata.uid,
         owner=metadata.owner,
-        pod=next((pod for _, pod in pods(kind, item)), None),
+        pod=pod,
         running=kind.is_pod,
         over=item.over,
         idle=is_idle(kind, item),
         suspended=is_suspended(kind, item),
+        count=pod_count(kind, item, where) if where else PlannedPods(),
         queue=(metadata.labels and metadata.labels.queue) or "",
     )

@@ -8,7 +8,8 @@ from .tree.nodes import BLOCK_SCALARS, Mapping, Node, Scalar, walk
 
 OPENING = "{{"
 RENDER_FIRST = (
-    "this is a Helm template ({{{{ on line {line}): render it first, with: helm template <chart> | gpuwarden check -"
+    "this is a Helm template ({{{{ on line {line}): render it first, with: helm template <chart> | gpuwarden check -; where a "
+    "folder is searched, leave it out with --exclude"
 )
 
 # Objects and functions that only Helm has; alert rules, secret operators and Argo have templates of their own.

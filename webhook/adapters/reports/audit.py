@@ -21,7 +21,7 @@ from ...engine.decision import Outcome
 from .changes import Changes, Earlier, changes
 from .deciders import DeciderLine, decider_lines
 from .fleet_report import FleetPart
-from .model import FieldPlaces, ObjectLine, Part, ProblemLine, finding_lines, patch_place
+from .model import FieldPlaces, FormChange, ObjectLine, Part, ProblemLine, counts_note, finding_lines, patch_place
 
 OUTCOMES = ("denied", "rewritten", NOT_JUDGED, "unchanged", "exempt")
 """Decisions on workloads, in the order in which they matter."""
@@ -47,13 +47,6 @@ class Outcomes(Part):
         """Return the number with an outcome, by the word for it in ``ObjectLine.decision``."""
         found: int = getattr(self, outcome.replace("-", "_"))
         return found
-
-
-class FormChange(Part):
-    """A form that is requested, and the one that results."""
-
-    before: str
-    after: str
 
 
 class WorkloadLine(ObjectLine):
@@ -92,7 +85,8 @@ class PolicyLine(Part):
 class FlowLine(FormChange):
     """The numbers of workloads, and of their pods, that request one form and get another, with one outcome.
 
-    ``gpus`` are those (or slots, of shared forms) that the pods request; of a workload without pods, those of its next one.
+    ``gpus`` are those (or slots, of shared forms) that the pods request; of a workload without pods, those of the pods that
+    it will have, as far as its counts say.
     """
 
     outcome: str
@@ -275,7 +269,7 @@ def audit_report(  # noqa: PLR0913 - the parts of one document
         kinds=unseen,
         problems=list(problems),
         scope=_scope(rows) if is_cluster else "",
-        notes=[*notes, *(note for line in others for note in _notes(line))],
+        notes=[*notes, *filter(None, [counts_note(objects)]), *(note for line in others for note in _notes(line))],
         fleet=fleet,
         deciders=None if deciders is None else decider_lines(deciders),
         changes=changes(earlier, objects) if earlier else None,
@@ -351,7 +345,7 @@ def _line(row: Row, shared: dict[PodVerdict, dict[str, Any]], lines: FieldPlaces
             "decision": EXEMPT if verdict.exempt else verdict.decision,
             "exempt": verdict.exempt,
             "becomes": list(verdict.becomes),
-            "forms": [FormChange(before=before, after=after) for before, after, _ in verdict.forms],
+            "forms": [FormChange(before=form.before, after=form.after) for form in verdict.forms],
             "patch": list(verdict.operations),
             "findings": finding_lines(verdict.findings),
             "not_judged": verdict.not_judged,
@@ -367,6 +361,7 @@ def _line(row: Row, shared: dict[PodVerdict, dict[str, Any]], lines: FieldPlaces
         uid=row.uid,
         judged="template" if row.template else "pods",
         suspended=row.suspended,
+        uncounted=row.uncounted,
         pods=Outcomes(
             unchanged=row.running(Outcome.UNCHANGED),
             rewritten=row.running(Outcome.REWRITTEN),

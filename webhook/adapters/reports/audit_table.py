@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from rich import box
-from rich.console import Console, Group
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -11,6 +11,7 @@ from ...application.rule_texts import NOT_JUDGED
 from ...engine.decision import Outcome
 from .audit import ALL, OUTCOMES, AuditReport, FlowLine, Outcomes, WorkloadLine
 from .deciders import decider_grid
+from .grid import Grid
 from .model import ObjectLine
 from .table import STYLES, reasons, show_problems
 from .text import printable
@@ -18,8 +19,6 @@ from .text import printable
 _AS_IT_IS = ("unchanged", "exempt")
 _COLUMNS = ("unchanged", "rewritten", "denied", "exempt", NOT_JUDGED)
 _COUNTED = ("denied", "rewritten", "unchanged", "exempt", NOT_JUDGED)
-# Of the columns of workloads: the share of what room there is, and the least.
-_WIDTHS = ((3, None), (None, 6), (2, None), (None, 9), (None, 11), (6, None))
 _MOST = 500  # workloads; nobody reads more of them in a terminal
 _LONGEST = 40  # lines of a table of totals; beyond it a table is for a spreadsheet
 
@@ -32,7 +31,7 @@ def show(target: Console, report: AuditReport, *, everything: bool = False) -> N
     shown = [line for line in report.objects if everything or line.decision not in _AS_IT_IS or line.findings]
     shown.sort(key=lambda line: OUTCOMES.index(line.decision))
     if shown:
-        target.print(_workloads(shown[:_MOST]))
+        target.print(_workloads(shown[:_MOST]), crop=False)
     if len(shown) > _MOST:
         target.print(
             Text(f"and {len(shown) - _MOST} more workloads; -o csv, json or html has all, -n narrows\n", style="yellow")
@@ -67,24 +66,22 @@ def place(line: ObjectLine) -> str:
     return named if line.source is None else f"{line.source}:{line.line}: {named}"
 
 
-def _workloads(lines: Sequence[WorkloadLine]) -> Table:
-    table = _table("workload", "policy", "requests", "decision", "pods", "what and why")
-    for column, (ratio, width) in zip(table.columns, _WIDTHS, strict=True):
-        column.ratio, column.min_width = ratio, width
-    table.padding = (0, 2, 1, 0)
+def _workloads(lines: Sequence[WorkloadLine]) -> Grid:
+    rows = []
     for line in lines:
         what = Text.assemble((printable(f"{line.kind} {line.name}"), "bold"), f"\nin {printable(line.namespace)}")
         if line.source is not None:
             what.append(f"\n{printable(line.source)}:{line.line}", style="dim")
-        table.add_row(
+        row = (
             what,
             Text(printable(line.policy)),
             Text("\n".join(map(printable, line.requests))),
             Text(_word(line.decision), style=STYLES[line.decision]),
             _pods(line.pods, "suspended" if line.suspended else "none"),
-            Group(*reasons(line, line.becomes)),
+            Text("\n").join(reasons(line, line.becomes)),
         )
-    return table
+        rows.append(row)
+    return Grid(("workload", "policy", "requests", "decision", "pods", "what and why"), rows, (3, 0, 2, 0, 0, 6))
 
 
 def _pods(pods: Outcomes, otherwise: str) -> Text:
@@ -111,11 +108,11 @@ def _totals(name: str, rows: Sequence[tuple[str, str | None, Outcomes]]) -> Tabl
 
 
 def _forms(flows: Sequence[FlowLine]) -> Table:
-    table = _table("requested form", "becomes", "decision", numbers=("workloads", "pods"))
+    table = _table("requested form", "becomes", "decision", numbers=("workloads", "pods", "GPUs"))
     for flow in sorted(flows, key=lambda flow: -flow.workloads)[:_LONGEST]:
         outcome = Text(_word(flow.outcome), style=STYLES[flow.outcome])
         forms = (Text(printable(form)) for form in (flow.before, flow.after))
-        table.add_row(*forms, outcome, str(flow.workloads), str(flow.pods))
+        table.add_row(*forms, outcome, str(flow.workloads), str(flow.pods), str(flow.gpus))
     return table
 
 

@@ -1,5 +1,6 @@
 """What changed since an earlier audit: workloads that are new, gone, or get another outcome."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
@@ -84,26 +85,37 @@ def read_earlier(text: bytes) -> Earlier:
         raise EarlierError(f"{where}: {first['msg']}") from error
 
 
-_Key = tuple[str, str, str, str, str]
+_Name = tuple[str, str, str, str]
 
 
-def _key(line: ObjectLine | _Workload) -> _Key:
+def _name(line: ObjectLine | _Workload) -> _Name:
     # The version is left out: the same object may be read in another one after an upgrade.
-    group = line.api_version.rpartition("/")[0]
-    return line.namespace, line.kind, line.name, group, line.source or ""
+    return line.namespace, line.kind, line.name, line.api_version.rpartition("/")[0]
+
+
+def _in_files(lines: Sequence[ObjectLine | _Workload]) -> set[_Name]:
+    """The names that several files have."""
+    files = Counter(name for name, _ in {(_name(line), line.source) for line in lines})
+    return {name for name, number in files.items() if number > 1}
 
 
 def changes(earlier: Earlier, now: Sequence[ObjectLine]) -> Changes:
-    """Compare workloads by group, kind, namespace, name and file.
+    """Compare workloads by group, kind, namespace and name; by file too where several files have that name, as an overlay has.
 
-    A workload is changed if its outcome or the rules of its findings differ. Of several objects of one name in one file (a file
-    may hold them, a cluster can't), the last counts.
+    A file that was moved, or a checkout in another folder, is no change. A workload is changed if its outcome or the rules of
+    its findings differ. Of several objects of one name in one file (a file may hold them, a cluster can't), the last counts.
     """
-    was = {_key(line): line for line in earlier.objects}
-    is_now = {_key(line): line for line in now}
+    several = _in_files(earlier.objects) | _in_files(now)
+
+    def key(line: ObjectLine | _Workload) -> tuple[*_Name, str]:
+        name = _name(line)
+        return *name, (line.source or "") if name in several else ""
+
+    was = {key(line): line for line in earlier.objects}
+    is_now = {key(line): line for line in now}
     found = []
-    for key in sorted(was.keys() | is_now.keys()):
-        before, after = was.get(key), is_now.get(key)
+    for one in sorted(was.keys() | is_now.keys()):
+        before, after = was.get(one), is_now.get(one)
         rules_before, rules_after = _rules(before), _rules(after)
         if before and after and (before.decision, rules_before) == (after.decision, rules_after):
             continue

@@ -2,12 +2,11 @@
 
 from collections.abc import Iterable
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from ...application.diagnosis.results import CheckStatus, Result, worst
+from .grid import Grid
 from .model import Part
 from .text import printable
 
@@ -52,10 +51,7 @@ def doctor_report(results: Iterable[Result], *, cluster: str, namespace: str, na
 
 def show(target: Console, report: DoctorReport) -> None:
     """Print a report as a table: what was seen; where it isn't well, what that means and how to fix it."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_lines=False, padding=(0, 2, 0, 0))
-    table.add_column("check", no_wrap=True)
-    table.add_column("status")
-    table.add_column("what was found, what it means and how to fix it", overflow="fold")
+    rows = []
     for line in report.checks:
         style = _STYLES[line.status]
         told = Text(printable(line.seen))
@@ -63,8 +59,8 @@ def show(target: Console, report: DoctorReport) -> None:
             told.append(f"\n{printable(line.means)}", style=style)
             if line.fix:
                 told.append(f"\n→ {printable(line.fix)}", style="bold")
-        table.add_row(line.id, Text(_WORDS.get(line.status, line.status), style=style), told)
-    target.print(table)
+        rows.append((Text(line.id), Text(_WORDS.get(line.status, line.status), style=style), told))
+    target.print(Grid(("check", "status", "what and why"), rows, (0, 0, 1)), crop=False)
     counted = ", ".join(f"{number} {_WORDS.get(status, status)}" for status, number in report.totals.items() if number)
     where = f"gpuwarden {report.name} in {report.namespace}, at {report.cluster}"
     target.print(Text(printable(f"{where}: {counted}")))

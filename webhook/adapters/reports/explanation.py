@@ -5,18 +5,29 @@ from collections.abc import Iterator
 
 from ...application.explaining import Explanation, FormExplanation, PolicyExplanation, RuleExplanation
 
-_WIDTH = 100
 
-
-def explanation_text(explanation: Explanation) -> str:
-    """Return an explanation in lines of at most 100 characters, except where a name or an address is longer."""
+def explanation_text(explanation: Explanation, width: int) -> str:
+    """Return an explanation in lines of at most so many characters, except where a name or an address is longer."""
     if isinstance(explanation, FormExplanation):
         lines = _form(explanation)
     elif isinstance(explanation, PolicyExplanation):
         lines = _policy(explanation)
     else:
         lines = _rule(explanation)
-    return "\n".join(lines)
+    return "\n".join(wrapped for line in lines for wrapped in _wrapped(line, width))
+
+
+def _wrapped(line: str, width: int) -> list[str]:
+    indent = " " * (len(line) - len(line.lstrip()))
+    lines = textwrap.wrap(
+        line.lstrip(),
+        width,
+        initial_indent=indent,
+        subsequent_indent=indent * 2,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return lines or [""]
 
 
 def _form(form: FormExplanation) -> Iterator[str]:
@@ -74,7 +85,7 @@ def _guide(form: FormExplanation) -> Iterator[str]:
 
 def _paragraph(text: str) -> Iterator[str]:
     yield ""
-    yield from textwrap.wrap(text, _WIDTH, break_long_words=False, break_on_hyphens=False)
+    yield text
 
 
 def _section(title: str, items: list[str] | tuple[str, ...]) -> Iterator[str]:
@@ -82,7 +93,4 @@ def _section(title: str, items: list[str] | tuple[str, ...]) -> Iterator[str]:
         return
     yield ""
     yield f"{title}:"
-    for item in items:
-        yield from textwrap.wrap(
-            item, _WIDTH, initial_indent="  ", subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
-        )
+    yield from (f"  {item}" for item in items)

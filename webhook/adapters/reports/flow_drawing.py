@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from ...application.auditing import DENIED
+from ...application.gpu_forms import DENIED
 from ...engine.forms import parse
 from .audit import FlowLine
 

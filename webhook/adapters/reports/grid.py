@@ -1,6 +1,8 @@
 """A grid of texts in columns that takes thousands of rows: rich's own table needs a millisecond for each.
 
 It does less: no frames, no nested renderables. A cell that fits is written as it is; only one that does not is wrapped by rich.
+On a narrow terminal, where columns would be a few words wide, each row is a record instead: its first cell, and the others below
+it, each after the name of its column.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,6 +15,7 @@ from rich.text import Text
 
 _GAP = 2
 _NARROWEST = 8
+_STACKED = 110  # below it, what does not fit as it is becomes records
 _BOLD, _DIM = Style(bold=True), Style(dim=True)
 
 
@@ -28,6 +31,9 @@ class Grid:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
         """The segments, as rich asks a renderable for them."""
+        if options.max_width < _STACKED and sum(self._natural()) + self._gaps > options.max_width:
+            yield from self._records(console, options.max_width)
+            return
         widths = self._widths(options.max_width)
         yield from _line([[Segment(name, _BOLD)] for name in self._head], widths)
         yield from _line([[Segment("─" * width, _DIM)] for width in widths], widths)
@@ -37,13 +43,36 @@ class Grid:
                 yield from _line([lines[number] if number < len(lines) else [] for lines in cells], widths)
             yield Segment.line()
 
-    def _widths(self, room: int) -> list[int]:
-        """Each column as wide as its widest line; if that is too much, those with a share get theirs of the room, or less."""
+    def _records(self, console: Console, room: int) -> Iterator[Segment]:
+        names = [f"  {name}" for name in self._head]
+        widths = [max(map(len, names[1:]), default=0), 0]
+        widths[1] = max(room - widths[0] - _GAP, _NARROWEST)
+        for title, *cells in self._rows:
+            # A number alone says nothing.
+            named = Text.assemble(f"{self._head[0]}: ", title) if title.plain.isdigit() else title
+            for line in _lines(console, named, room):
+                yield from _line([line], [room])
+            for name, cell in zip(names[1:], cells, strict=True):
+                for number, line in enumerate(_lines(console, cell, widths[1]) if cell.plain else ()):
+                    yield from _line([[] if number else [Segment(name, _DIM)], line], widths)
+            yield Segment.line()
+
+    @property
+    def _gaps(self) -> int:
+        return _GAP * (len(self._head) - 1)
+
+    def _natural(self) -> list[int]:
+        """Each column as wide as its widest line."""
         widths = [cell_len(name) for name in self._head]
         for row in self._rows:
             for column, cell in enumerate(row):
                 widths[column] = max(widths[column], *map(cell_len, cell.plain.split("\n")))
-        room -= _GAP * (len(widths) - 1)
+        return widths
+
+    def _widths(self, room: int) -> list[int]:
+        """Each column as wide as its widest line; if that is too much, those with a share get theirs of the room, or less."""
+        widths = self._natural()
+        room -= self._gaps
         flexible = {column: share for column, share in enumerate(self._shares) if share}
         while flexible and sum(widths) > room:
             left = room - sum(width for column, width in enumerate(widths) if column not in flexible)
@@ -66,6 +95,8 @@ def _lines(console: Console, cell: Text, width: int) -> list[list[Segment]]:
         return [[Segment(line)] for line in plain]
     style = console.get_style(cell.style)  # which rich leaves out of a text that has no styled parts
     lines = cell.wrap(console, width, overflow="fold")
+    for line in lines:
+        line.rstrip()
     return [list(Segment.apply_style(line.render(console), style)) for line in lines]
 
 

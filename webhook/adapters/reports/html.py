@@ -5,6 +5,7 @@ Content-Security-Policy permits exactly our script and our style, and no address
 """
 
 import base64
+import gzip
 import hashlib
 import json
 from collections import Counter
@@ -14,7 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from ... import __version__
-from ...application.auditing import DENIED
+from ...application.gpu_forms import DENIED
 from ...application.rule_texts import RULE_TEXTS, left_alone
 from ...engine.findings import Severity
 from .audit import OUTCOMES, AuditReport, FlowLine, NamespaceLine, Outcomes, WorkloadLine
@@ -25,6 +26,9 @@ from .heat_map import heat
 from .text import printable
 from .yaml_diff import yaml_diff
 
+PLAIN_ROWS = 200
+"""Workloads that are written as they are. The others are compressed: thousands would take megabytes, and seconds until anything
+is shown. A script unpacks them."""
 MOST_ROWS = 10_000
 """Workloads that a page shows, those that matter most first: a browser gets slow with more."""
 
@@ -38,6 +42,8 @@ def html(report: AuditReport) -> str:
     templates = environment()
     style, script = (own(templates, name) for name in ("audit.css", "audit.js"))
     rows = sorted(report.objects, key=_by_group)
+    kept = rows[:MOST_ROWS]
+    rest = kept[PLAIN_ROWS:]
     return templates.get_template("audit.html.j2").render(
         report=report,
         version=__version__,
@@ -67,7 +73,7 @@ def html(report: AuditReport) -> str:
             ),
         ],
         heat=heat(report.objects),
-        data=_data(report) if len(rows) <= MOST_ROWS else "",
+        data=_packed(json.dumps(report.model_dump(mode="json", by_alias=True), separators=(",", ":"))),
         drawing=draw(report.totals.forms),
         rules=sorted(
             ((RULE_TEXTS[rule], number) for rule, number in report.totals.rules.items()),
@@ -75,8 +81,12 @@ def html(report: AuditReport) -> str:
         ),
         largest=max((line.workloads.sum for line in report.totals.namespaces), default=1),
         namespaces=sorted(report.totals.namespaces, key=_worst_first),
-        rows=rows[:MOST_ROWS],
-        left_out=max(len(rows) - MOST_ROWS, 0),
+        rows=kept[:PLAIN_ROWS],
+        packed=_packed(templates.get_template("workload_rows.html.j2").render(rows=rest, outcomes=_WORDS, rank=_RANK))
+        if rest
+        else "",
+        packed_rows=len(rest),
+        left_out=len(rows) - len(kept),
     )
 
 
@@ -129,10 +139,9 @@ def _hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-def _data(report: AuditReport) -> Markup:
-    """The report's JSON, for a script element: nothing in it can end that, and all of it is ASCII."""
-    text = json.dumps(report.model_dump(mode="json", by_alias=True), separators=(",", ":"))
-    return Markup(text.replace("<", "\\u003c"))  # noqa: S704 - JSON, without "<"
+def _packed(text: str) -> str:
+    """Text as base64 of gzip, for a script element that the page's script unpacks."""
+    return base64.b64encode(gzip.compress(text.encode(), compresslevel=6, mtime=0)).decode()
 
 
 def _by_group(line: WorkloadLine) -> tuple[int, bool, str, str, str, str]:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from ...application.auditing import decided
+from ...application.gpu_forms import GpuForm
 from ...application.judgement import Judgement
 from ...application.rule_texts import EXEMPT, INEFFECTIVE_LABEL, NOT_JUDGED, NOT_READ, UNREADABLE_LABEL
 from ...application.type_mismatches import TypeMismatchError
@@ -73,6 +74,24 @@ class ObjectLine(Part):
     claims: list[str] = Field(default=[], description="The pod's names for its resource claims.")
     ignored: list[str] = Field(default=[], description="Rules whose findings are ignored, with the reasons.")
     unknown_kind: bool = False
+    uncounted: str = Field(
+        default="", description="Why the number of its pods is not known, so that only what is certain is counted."
+    )
+
+
+class FormChange(Part):
+    """A form that is requested, and the one that results."""
+
+    before: str
+    after: str
+
+
+class FormTotal(FormChange):
+    """The numbers of objects, and of GPUs that all their pods request in one form and get in another, with one decision."""
+
+    decision: str
+    objects: int
+    gpus: int
 
 
 class ProblemLine(Part):
@@ -124,6 +143,11 @@ class CheckTotals(Part):
     unread_parts: int
     problems: int
     rules: dict[str, int]
+    forms: list[FormTotal] = Field(
+        default=[],
+        description="GPUs (or slots, of shared forms) by form: those of every pod that the objects will have, by their replicas, "
+        "parallelism and the like.",
+    )
 
     @property
     def strictly_fine(self) -> bool:
@@ -170,6 +194,7 @@ def object_line(
         claims=list(judgement.claims),
         ignored=list(judgement.ignored),
         unknown_kind=_is_unknown(judgement.unjudged),
+        uncounted=judgement.uncounted,
     )
 
 
@@ -217,7 +242,37 @@ def label_lines(problems: Iterable[LabelProblem], lines: FieldPlaces | None = No
     ]
 
 
-def report(objects: list[ObjectLine], problems: list[ProblemLine], skipped: Sequence[str] = ()) -> Report:
+def counts_note(lines: Sequence[ObjectLine], most: int = 5) -> str:
+    """Return which objects' pods could not be counted and why, the first few by name; nothing where all were."""
+    uncounted = [line for line in lines if line.uncounted]
+    if not uncounted:
+        return ""
+    named = "; ".join(f"{line.kind} {line.name}: {line.uncounted}" for line in uncounted[:most])
+    more = f"; and {len(uncounted) - most} more" if len(uncounted) > most else ""
+    objects = "1 object" if len(uncounted) == 1 else f"{len(uncounted)} objects"
+    return f"the number of pods of {objects} is not known, so only what is certain is counted ({named}{more})"
+
+
+def form_totals(objects: Iterable[tuple[str, Iterable[GpuForm]]]) -> list[FormTotal]:
+    """Return the GPUs of objects by form; each object has its decision and its forms."""
+    numbers: Counter[tuple[str, str, str]] = Counter()
+    gpus: Counter[tuple[str, str, str]] = Counter()
+    for decision, forms in objects:
+        for form in forms:
+            numbers[form.before, form.after, decision] += 1
+            gpus[form.before, form.after, decision] += form.planned
+    return [
+        FormTotal(before=key[0], after=key[1], decision=key[2], objects=number, gpus=gpus[key])
+        for key, number in sorted(numbers.items())
+    ]
+
+
+def report(
+    objects: list[ObjectLine],
+    problems: list[ProblemLine],
+    skipped: Sequence[str] = (),
+    forms: Sequence[FormTotal] = (),
+) -> Report:
     """The lines with their totals."""
     decisions = Counter(line.decision for line in objects)
     unchanged = [line for line in objects if line.decision == Outcome.UNCHANGED]
@@ -236,5 +291,6 @@ def report(objects: list[ObjectLine], problems: list[ProblemLine], skipped: Sequ
         unread_parts=sum(problem.is_unread_part for problem in problems),
         problems=len(problems),
         rules=dict(sorted(rules.items())),
+        forms=list(forms),
     )
     return Report(objects=objects, problems=problems, skipped=list(skipped), totals=totals)

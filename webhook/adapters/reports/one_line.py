@@ -30,7 +30,7 @@ def concise(objects: Iterable[ObjectLine], problems: Sequence[ProblemLine]) -> s
     Nothing is wrapped or coloured. Of what stays as it is there is no line.
     """
     return "".join(
-        f"{printable(':'.join(str(part) for part in (one.source, one.line, one.column) if part is not None))}: "
+        f"{printable(':'.join(str(part) for part in (normpath(one.source), one.line, one.column) if part is not None))}: "
         f"{one.rule}: {printable(one.message)}\n"
         for one in _everything(objects, problems)
     )

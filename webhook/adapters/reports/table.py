@@ -8,7 +8,7 @@ from rich.text import Text
 
 from ...application.rule_texts import EXEMPT, NOT_JUDGED, NOT_READ, left_alone
 from .grid import Grid
-from .model import ObjectLine, ProblemLine, Report
+from .model import FormTotal, ObjectLine, ProblemLine, Report, counts_note
 from .text import printable
 
 STYLES = {
@@ -19,8 +19,8 @@ STYLES = {
     NOT_JUDGED: "magenta",
     NOT_READ: "red",
 }
-# Wide enough for any sentence to fit on a few lines where the output is a file or a pipe.
-_FILE_WIDTH = 160
+# Nothing is wrapped where the output is a file or a pipe: what searches it reads line by line.
+_FILE_WIDTH = 1_000_000
 
 
 class CheckedRow(msgspec.Struct, frozen=True):
@@ -31,7 +31,7 @@ class CheckedRow(msgspec.Struct, frozen=True):
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A console that colours on a terminal only, and has room elsewhere."""
+    """A console that colours and wraps on a terminal only."""
     made = Console(stderr=stderr, highlight=False, soft_wrap=False)
     return made if made.is_terminal else Console(stderr=stderr, highlight=False, width=_FILE_WIDTH)
 
@@ -43,6 +43,10 @@ def show(target: Console, rows: Sequence[CheckedRow], report: Report) -> None:
         target.print(_grid(shown), crop=False)
     show_problems(target, report.problems)
     target.print(_summary(report))
+    if report.totals.forms:
+        target.print(_gpus(report.totals.forms))
+    if note := counts_note(report.objects):
+        target.print(Text(printable(f"note: {note}"), style="yellow"))
 
 
 def show_problems(target: Console, problems: Iterable[ProblemLine]) -> None:
@@ -109,3 +113,12 @@ def _summary(report: Report) -> Text:
         parts_of = "file or document" if totals.unread_parts == 1 else "files or documents"
         summary.append(f"; also, {totals.unread_parts} {parts_of} not read", style="red")
     return summary
+
+
+def _gpus(forms: Sequence[FormTotal]) -> Text:
+    """The GPUs of all pods by form, before and after."""
+    line = Text("GPUs of all their pods, before → after: ")
+    for number, form in enumerate(sorted(forms, key=lambda form: -form.gpus)):
+        result = form.decision if form.before == form.after else f"→ {form.after}"
+        line.append(", " if number else "").append(f"{form.gpus} {form.before} {result}", style=STYLES[form.decision])
+    return line

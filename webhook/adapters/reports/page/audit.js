@@ -1,5 +1,6 @@
 // Filters, groups, pages and sorts the table of workloads, and keeps the filters in the address.
-// The page can be read without it: every control that needs it is made or shown here.
+// The page can be read without it: every control that needs it is made or shown here. Of many workloads only the first are in
+// the page as they are; this unpacks the others.
 (() => {
   "use strict";
   const $ = (id) => document.getElementById(id);
@@ -9,7 +10,7 @@
   const body = table.tBodies[0];
   const outcomes = Array.from($("outcome").options).slice(1);
   const cellText = (row, place) => row.cells[place].firstElementChild.textContent;
-  const rows = Array.from(body.rows, (row, place) => ({
+  const known = (row, place) => ({
     row,
     place,
     text: "",
@@ -19,7 +20,8 @@
     outcome: Number(row.dataset.o),
     pods: Number(row.dataset.p),
     rules: (row.dataset.r || "").split(" ").filter(Boolean),
-  }));
+  });
+  const rows = Array.from(body.rows, known);
   const controls = $("controls");
   const [text, sort, group] = ["text", "sort", "group"].map($);
   const fields = ["text", "outcome", "namespace", "rule", "group", "sort"];
@@ -218,18 +220,37 @@
     show();
   });
 
-  const data = $("data");
-  if (data) {
-    $("download").addEventListener("click", () => {
-      const link = document.createElement("a");
-      link.href = URL.createObjectURL(new Blob([data.textContent], { type: "application/json" }));
-      link.download = "gpuwarden-audit.json";
-      link.click();
-      setTimeout(() => URL.revokeObjectURL(link.href), 1000);
-    });
-    $("download").hidden = false;
+  // What is gzip and base64 in an element, as text.
+  function unpacked(element) {
+    const bytes = Uint8Array.from(atob(element.textContent), (one) => one.charCodeAt(0));
+    return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
   }
-  controls.hidden = false;
-  show();
-  if (location.hash) restore();
+
+  $("download").addEventListener("click", async () => {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([await unpacked($("data"))], { type: "application/json" }));
+    link.download = "gpuwarden-audit.json";
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+  });
+
+  function start() {
+    $("download").hidden = !("DecompressionStream" in window);
+    controls.hidden = false;
+    show();
+    if (location.hash) restore();
+  }
+
+  const packed = $("packed");
+  if (!packed || !("DecompressionStream" in window)) return start();
+  unpacked(packed).then((text) => {
+    const holder = document.createElement("template");
+    // Escaped where it was made, as the rows that are not packed.
+    holder.innerHTML = `<table><tbody>${text}</tbody></table>`;
+    const found = holder.content.querySelectorAll("tr");
+    for (const row of found) rows.push(known(row, rows.length));
+    $("unpacking").remove();
+    packed.remove();
+    start();
+  });
 })();
