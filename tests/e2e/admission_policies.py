@@ -99,8 +99,8 @@ class AdmissionPolicies:
     @contextmanager
     def applied(self, situations: Iterable[Situation]) -> Iterator[None]:
         """Create the objects; the API server acts by all of them inside."""
-        # Objects are noticed in the order in which those of their kind were created. What was deleted acts a while longer, so that
-        # a name used before would seem to act at once.
+        # Objects are noticed in the order in which those of their kind were created. What was deleted acts a while longer,
+        # so that a name used before would seem to act at once.
         last = Situation.of(f"last-{next(self._numbers)}", Configuration(), "shared")
         objects = [each for situation in situations for each in situation.objects]
         try:

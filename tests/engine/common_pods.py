@@ -42,7 +42,8 @@ BUILT_IN = (
     "gke-exclusive",
 )
 
-_RESOURCES = (GPU, GPU, GPU, GPU, GPU, GPU, SHARED, MIG, f"{MIG}.shared", "nvidia.com/gpumem", "nvidia.com/hostdev")
+_SLICES = (MIG, "nvidia.com/mig-3g.20gb", "nvidia.com/mig-12g.3456gb.me.all")
+_RESOURCES = (*(GPU,) * 6, SHARED, *_SLICES, f"{MIG}.shared", "nvidia.com/gpumem", "nvidia.com/hostdev")
 _SELECTORS: tuple[Json, ...] = (
     {"zone": "a"},
     {"pool": "cpu"},
@@ -137,7 +138,7 @@ def a_random_pod(random: Random) -> Json:  # noqa: C901 - one field after the ot
 
     resource = random.choice(_RESOURCES)
     containers = [a_container("train", resource)]
-    if second := now_and_then([None, resource, resource, GPU, SHARED], 0.3):
+    if second := now_and_then([None, resource, resource, GPU, SHARED, MIG], 0.3):
         containers.append(a_container("side", second))
     elif now_and_then([True]):
         containers.append(a_container("side", None))

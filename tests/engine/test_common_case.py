@@ -38,6 +38,8 @@ from webhook.engine.common_case import (
     MOST_FORMS,
     CommonCase,
     NotCommonError,
+    Slices,
+    Way,
     common_case,
 )
 from webhook.engine.common_case_pods import (
@@ -113,6 +115,7 @@ def plain(**spec: Any) -> Json:
     return defaulted(a_pod(gpu("1"), **spec))
 
 
+SLICE = "nvidia.com/mig-12g.3456gb.me.all"
 SHM = "/dev/shm"  # noqa: S108 - a name to compare with
 
 NOT_COMMON: dict[str, Json] = {
@@ -123,7 +126,17 @@ NOT_COMMON: dict[str, Json] = {
     "a count in thousands": defaulted(a_pod(gpu("2k"))),
     "requests that differ": a_pod({"name": "a", "resources": {"limits": {GPU: "1"}, "requests": {GPU: "2"}}}),
     "requests alone": a_pod({"name": "a", "resources": {"requests": {GPU: "1"}}}),
-    "another form by name": defaulted(a_pod(gpu("1", MIG))),
+    "a shared slice by name": defaulted(a_pod(gpu("1", f"{MIG}.shared"))),
+    "a slice beside a plain request": defaulted(a_pod(gpu("1", MIG), gpu("1", name="b"))),
+    "two kinds of slices": defaulted(a_pod({"name": "a", "resources": {"limits": {MIG: "1", SLICE: "1"}}})),
+    "a slice in thousands": defaulted(a_pod(gpu("2k", MIG))),
+    "slices that differ": a_pod({"name": "a", "resources": {"limits": {MIG: "1"}, "requests": {SLICE: "1"}}}),
+    "a slice in requests alone": a_pod(
+        {"name": "a", "resources": {"limits": {MIG: "1"}, "requests": {MIG: "1", SLICE: "1"}}}
+    ),
+    "a slice on nodes of a form": defaulted(a_pod(gpu("1", MIG), nodeSelector={STRATEGY: "mps"})),
+    "a slice of a product": defaulted(a_pod(gpu("1", MIG), nodeSelector={PRODUCT: "Tesla-T4"})),
+    "a name like that of a slice": defaulted(a_pod(gpu("1", "nvidia.com/mig-1g.5gbx"))),
     "two resources": defaulted(a_pod({"name": "a", "resources": {"limits": {GPU: "1", SHARED: "1"}}})),
     "a resource that is not known": defaulted(a_pod({"name": "a", "resources": {"limits": {GPU: "1", "x.io/y": "1"}}})),
     "a misspelt name": defaulted(a_pod({"name": "a", "resources": {"limits": {GPU: "1", "nvidia/gpu": "1"}}})),
@@ -162,6 +175,8 @@ COMMON: dict[str, Json] = {
     "several containers": defaulted(a_pod(gpu("1"), gpu("1", name="b"), {"name": "c"})),
     "a denied count": defaulted(a_pod(gpu("2"))),
     "the form of the policy": defaulted(a_pod(gpu("1", SHARED))),
+    "a slice that is not listed": defaulted(a_pod(gpu("1", MIG))),
+    "slices of several kinds": defaulted(a_pod(gpu("1", MIG), gpu("4", SLICE, name="b"), {"name": "c"})),
     "memory and network": defaulted(
         a_pod({"name": "a", "resources": {"limits": {GPU: "1", "cpu": "1", "hugepages-2Mi": "2Mi", "rdma/hca": "1"}}})
     ),
@@ -206,6 +221,12 @@ def test_a_pod_without_a_spec_is_not_the_common_case() -> None:
         ("mig-1g.5gb", plain(), True),
         ("mig-1g.5gb", defaulted(a_pod(gpu("2"))), False),
         ("mig-1g.5gb", plain(nodeSelector={PRODUCT: "Tesla-T4"}), False),
+        ("mig-1g.5gb", defaulted(a_pod(gpu("1", SLICE))), True),
+        ("mig-1g.5gb", defaulted(a_pod(gpu("1", SLICE), gpu("1", MIG, name="b"))), False),
+        ("mig-1g.5gb-shared", defaulted(a_pod(gpu("1", MIG))), False),
+        ("any", defaulted(a_pod(gpu("1", MIG))), True),
+        ("any", defaulted(a_pod(gpu("2", MIG))), False),
+        ("mps", defaulted(a_pod(gpu("1", MIG, volumeMounts=[{"name": "a", "mountPath": SHM}]))), True),
         ("exclusive", defaulted(a_pod(gpu("8"))), True),
         ("unguarded", defaulted(a_pod(gpu("1", securityContext={"privileged": True}))), True),
         ("adding", plain(affinity=affinity([("pool", "Exists")])), False),
@@ -283,6 +304,18 @@ def test_a_long_name_of_a_policy_leaves_room_for_fewer_containers() -> None:
     assert common_case(a_policy("shared", name=name), RENAMED).most_containers < case_of("shared").most_containers
 
 
+def said_of(way: Way | Slices, name: str, resource: str, count: int) -> list[str]:
+    """What a common case says of a container's request."""
+    if isinstance(way, Way):
+        steps = [] if way.denial is None or way.most is None else [(way.most, way.denial)]
+    else:
+        steps = [*way.denials]
+    profile = resource.removeprefix("nvidia.com/mig-")
+    return [
+        sentence.filled(name=name, count=str(count), profile=profile) for above, sentence in steps if count > above
+    ][-1:]
+
+
 @given(st.integers(), st.sampled_from(sorted(POLICIES)), st.sampled_from(sorted(SETTINGS)))
 def test_predicate_cel_and_engine_agree(seed: int, policy: str, setting: str) -> None:
     pod = defaulted(a_random_pod(Random(seed)))  # noqa: S311 - test data
@@ -293,17 +326,14 @@ def test_predicate_cel_and_engine_agree(seed: int, policy: str, setting: str) ->
         return
     decision = decide(view(pod), case.policy, SETTINGS[setting])
     assert not decision.warnings
-    counts = {
-        container["name"]: container["resources"]["limits"][way.resource]
+    requested = [
+        (container["name"], name, int(count))
         for container in pod["spec"]["containers"]
-        if way.resource in container.get("resources", {}).get("limits", {})
-    }
-    said = [
-        way.denial.filled(name=name, count=count)
-        for name, count in counts.items()
-        if way.denial and way.most is not None and int(count) > way.most
+        for name, count in container.get("resources", {}).get("limits", {}).items()
+        if name.startswith("nvidia.com/")
     ]
-    total = sum(map(int, counts.values()))
+    said = [said for each in requested for said in said_of(way, *each)]
+    total = sum(count for *_, count in requested)
     if case.per_pod and case.policy.max_per_pod is not None and total > case.policy.max_per_pod:
         said.append(case.per_pod.filled(name="", count=str(total)))
     assert [finding.message for finding in decision.denials] == said
@@ -321,7 +351,7 @@ def test_cel_finds_the_way_of_a_common_pod(seed: int, policy: str, setting: str)
     pod = defaulted(a_random_pod(Random(seed)))  # noqa: S311 - test data
     case = case_of(policy, setting)
     way = way_of(view(pod), case)
-    assume(way is not None)
+    assume(isinstance(way, Way))
     environment = cel.NewEnv(variables={"object": cel.Type.DYN})
     first = (
         one
@@ -334,7 +364,20 @@ def test_cel_finds_the_way_of_a_common_pod(seed: int, policy: str, setting: str)
 @pytest.mark.parametrize(("policy", "ways"), [("shared", 1), ("adding", 3)])
 def test_a_policy_changes_plain_requests_alone_unless_it_adds_something(policy: str, ways: int) -> None:
     case = case_of(policy)
-    assert case.changed.ways == case.ways[:ways]
+    assert [way.resource for way in case.changed.ways] == [way.resource for way in case.ways[:ways]]
+    assert case.slices
+    assert case.changed.slices is None
+
+
+@pytest.mark.parametrize(
+    ("policy", "count", "changed"),
+    [("shared", "1", True), ("shared", "2", False), ("mps", "2", False), ("slots", "4", True)],
+)
+def test_what_is_denied_in_any_number_is_not_changed(policy: str, count: str, changed: bool) -> None:  # noqa: FBT001
+    case = case_of(policy)
+    pod = view(defaulted(a_pod(gpu(count))))
+    assert is_common(pod, case)
+    assert is_common(pod, case.changed) is changed
 
 
 @pytest.mark.parametrize(

@@ -23,8 +23,8 @@ from ..engine.rules.not_rewritten import NOT_REWRITTEN, not_rewritten
 from ..engine.schedulers import DEFAULT
 from . import in_tree_limit_ranges
 from .configuration import Configuration, Exemptions, Mode
-from .in_tree_changes import additions, joined, json_patch, outstanding
-from .in_tree_facts import by_way, facts, may_be_denied
+from .in_tree_changes import additions, json_patch, outstanding
+from .in_tree_facts import IS_DENIED, denials, facts, may_be_denied
 
 Json = dict[str, Any]
 
@@ -263,13 +263,13 @@ def _variables(pairs: Iterable[tuple[str, str]]) -> list[Json]:
 
 
 def _validations(case: CommonCase) -> Iterator[Json]:
-    if any(way.most is not None for way in case.ways) or case.per_pod is not None:
+    if any(denials(case)):
         yield {
             "expression": "size(variables.denials) == 0",
             "reason": "Forbidden",
             "messageExpression": f"variables.denials.join({cel.quoted(BETWEEN)})",
         }
-    if json_patch(case):
+    if any(outstanding(case)):
         yield {
             "expression": "size(variables.missing) == 0",
             "reason": "Forbidden",
@@ -290,13 +290,15 @@ def _not_rewritten(policy: Policy) -> str:
 
 def _annotations(case: CommonCase) -> list[Json]:
     """The audit annotations of denied pods, by the names that the webhooks' have behind theirs."""
-    denied = "size(variables.denials) > 0 || size(variables.missing) > 0"
-    above = by_way([cel.quoted(way.denial.rule if way.denial else "") for way in case.ways])
-    beyond = cel.quoted(case.per_pod.rule if case.per_pod else "")
-    found = {"above": above, "beyond": beyond, "missing": cel.quoted(NOT_REWRITTEN.id)}
-    rules = [f"(size(variables.{name}) > 0 ? [{rule}] : [])" for name, rule in found.items()]
+    rules = [(name, rule) for name, _, rule in denials(case)]
+    conditions = [IS_DENIED] if rules else []
+    if any(outstanding(case)):
+        rules.append(("missing", cel.quoted(NOT_REWRITTEN.id)))
+        conditions.append("size(variables.missing) > 0")
+    denied = " || ".join(conditions)
+    said = cel.joined(f"(size(variables.{name}) > 0 ? [{rule}] : [])" for name, rule in rules)
     return [
         {"key": "enforce-policy", "valueExpression": f"{denied} ? {cel.quoted(case.policy.name)} : ''"},
         {"key": "enforce-outcome", "valueExpression": f"{denied} ? 'denied' : ''"},
-        {"key": "enforce-rules", "valueExpression": f"({joined(rules)}).join(',')"},
+        {"key": "enforce-rules", "valueExpression": f"({said}).join(',')"},
     ]

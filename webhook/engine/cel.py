@@ -7,6 +7,9 @@ from collections.abc import Iterable, Mapping
 _ENCODER = json.JSONEncoder(ensure_ascii=False)
 
 
+ALWAYS, NEVER, EMPTY = "true", "false", "[]"
+
+
 def quoted(text: str) -> str:
     """A text as CEL."""
     plain = text.isprintable() and "'" not in text and "\\" not in text
@@ -21,3 +24,13 @@ def listed(values: Iterable[str]) -> str:
 def mapped(values: Mapping[str, str]) -> str:
     """Texts by texts as a map of CEL."""
     return f"{{{', '.join(f'{quoted(key)}: {quoted(value)}' for key, value in values.items())}}}"
+
+
+def joined(lists: Iterable[str]) -> str:
+    """Lists of CEL as one list."""
+    return " +\n".join(each for each in lists if each != EMPTY) or EMPTY
+
+
+def listed_if(condition: str, texts: str) -> str:
+    """A list of CEL, which is empty unless a condition holds."""
+    return texts if condition == ALWAYS or texts == EMPTY else f"({condition} ? {texts} : {EMPTY})"

@@ -5,13 +5,14 @@ exemptions of the configuration are not among them: neither the webhooks nor the
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sized
 
 from . import cel
-from .common_case import DEVICE_VARIABLES, FEW, CommonCase, Way
+from .common_case import DEVICE_VARIABLES, FEW, CommonCase, Slices, Way
 from .limitranger import ANNOTATION as LIMIT_RANGER
 from .pods import MIRROR_ANNOTATION, Container, Pod, PodSpec, Term
 from .products import PRODUCT
+from .profiles import PROFILE
 from .quantity import Quantity
 from .resources import PREFIX
 from .rules.device_access import DEVICE_ANNOTATIONS
@@ -56,24 +57,28 @@ def is_common(pod: Pod, case: CommonCase) -> bool:
     return way_of(pod, case) is not None
 
 
-def way_of(pod: Pod, case: CommonCase) -> Way | None:
+def way_of(pod: Pod, case: CommonCase) -> Way | Slices | None:
     """How a pod of the common case requests GPUs; ``None`` for every other pod."""
     spec = pod.spec
     if spec is None or not _is_small(pod, spec, case) or not _is_ordinary(pod, spec) or _requires_added(spec, case):
         return None
     if case.guarded and _reaches_devices(pod, spec):
         return None
-    return next((way for way in case.ways if _is_written(spec, way)), None)
+    way = next((way for way in case.ways if _is_written(spec, way)), None)
+    return case.slices if way is None and case.slices and _requests_slices(spec, case.slices, case) else way
 
 
 def condition(case: CommonCase) -> str:
     """The CEL of ``is_common``: of an ``object`` that is a pod."""
-    any_way = " ||\n".join(f"({written(way)})" for way in case.ways)
-    rest = (_ORDINARY, _added(case), *([_NO_DEVICES] if case.guarded else ()))
+    ways = [written(way, alone=len(case.ways) == 1 and not case.slices) for way in case.ways]
+    named = [*dict.fromkeys(map(_names, case.ways))]
+    if case.slices:
+        ways.append(_written_slices(case.slices, case))
+        named.append(f"c.resources.limits.exists(name, {is_slice(case.slices, 'name')})")
+    any_way = " ||\n".join(f"({way})" for way in ways)
+    rest = (_ORDINARY, *_each_once(case), _added(case))
     # What tells most other pods comes early: they request no GPUs.
-    return _every(
-        _few(case), _requested(way.resource for way in case.ways), _SMALL, f"({any_way})", *filter(None, rest)
-    )
+    return _every(_few(case), _requested(*named), _SMALL, f"({any_way})", *filter(None, rest))
 
 
 def _every(*conditions: str) -> str:
@@ -112,14 +117,10 @@ def _at_most(most: int, *paths: str) -> str:
 
 
 _ALL_CONTAINERS = "(object.spec.containers + (has(object.spec.initContainers) ? object.spec.initContainers : []))"
-_LISTS = (
-    "object.metadata.annotations",
-    *(f"object.spec.{name}" for name in ("nodeSelector", "tolerations", "volumes")),
-)
+# The other lists are looked at once, by ``_each_once``.
 _SMALL = f"""{_at_most(FEW, "object.spec.initContainers")} &&
-{_at_most(MANY, *_LISTS)} &&
-{_ALL_CONTAINERS}.all(c, {_at_most(MANY, "c.env", "c.volumeMounts")} &&
-(!has(c.resources) || ({_at_most(FEW, "c.resources.limits", "c.resources.requests")}))) &&
+{_at_most(MANY, "object.spec.nodeSelector", "object.spec.tolerations")} &&
+{_ALL_CONTAINERS}.all(c, !has(c.resources) || ({_at_most(FEW, "c.resources.limits", "c.resources.requests")})) &&
 (!({HAS_REQUIRED}) || (size({_REQUIRED}.nodeSelectorTerms) <= {FEW} &&
 {_REQUIRED}.nodeSelectorTerms.all(term, {_at_most(FEW, _EXPRESSIONS)})))"""
 
@@ -140,24 +141,26 @@ def _is_ordinary(pod: Pod, spec: PodSpec) -> bool:
     )
 
 
-def _ordinary(name: str) -> str:
+def _ordinary(name: str, *others: str) -> str:
     beginnings = (f"{name}.startsWith({cel.quoted(beginning)})" for beginning in ORDINARY_BEGINNINGS)
-    return " || ".join([f"{name} in {cel.listed(ORDINARY)}", *beginnings])
+    return " || ".join([f"{name} in {cel.listed([*ORDINARY, *others])}", *beginnings])
 
 
 def _of(section: str) -> str:
     return f"has(c.resources.{section}) ? c.resources.{section} : {{}}"
 
 
+def _each_name(known: str) -> str:
+    """Whether a condition holds for each ``name`` that a container ``c`` with resources requests."""
+    return _every(
+        *(f"(!has(c.resources.{section}) || c.resources.{section}.all(name, {known}))" for section in _SECTIONS)
+    )
+
+
 _ORDINARY = f"""(!has(object.spec.nodeName) || object.spec.nodeName == '') &&
 !has(object.spec.resources) &&
 (!has(object.spec.resourceClaims) || size(object.spec.resourceClaims) == 0) &&
-(!has(object.metadata.annotations) || (!({cel.quoted(MIRROR_ANNOTATION)} in object.metadata.annotations) &&
-!({cel.quoted(GPU_MEMORY)} in object.metadata.annotations) &&
-(!({cel.quoted(LIMIT_RANGER)} in object.metadata.annotations) ||
-!object.metadata.annotations[{cel.quoted(LIMIT_RANGER)}].contains({cel.quoted(PREFIX)})))) &&
-(!has(object.spec.initContainers) || object.spec.initContainers.all(c, !has(c.resources) ||
-[{_of("limits")}, {_of("requests")}].all(amounts, amounts.all(name, {_ordinary("name")}))))"""
+(!has(object.spec.initContainers) || object.spec.initContainers.all(c, !has(c.resources) || ({_each_name(_ordinary("name"))})))"""
 
 
 def _requires_added(spec: PodSpec, case: CommonCase) -> bool:
@@ -196,15 +199,32 @@ def _is_open(container: Container) -> bool:
     )
 
 
-_NO_DEVICES = f"""(!has(object.metadata.annotations) || !object.metadata.annotations.exists(key,
-{cel.listed(DEVICE_ANNOTATIONS)}.exists(domain, key.contains(domain)))) &&
-(!has(object.spec.volumes) || object.spec.volumes.all(volume, !has(volume.hostPath) ||
-(size(volume.hostPath.path) <= {LONGEST_PATH} &&
-volume.hostPath.path.matches({cel.quoted(SAFE_PATH)}) && !volume.hostPath.path.matches({cel.quoted(UNSAFE_PATH)})))) &&
-!{_ALL_CONTAINERS}.exists(c,
-(has(c.env) && c.env.exists(variable, variable.name in {cel.listed(sorted(DEVICE_VARIABLES))})) ||
-(has(c.securityContext) && has(c.securityContext.privileged) && c.securityContext.privileged) ||
-(has(c.volumeMounts) && c.volumeMounts.exists(mount, mount.mountPath.contains('nvidia-container-devices'))))"""
+_OF_DEVICES = " || ".join(f"key.contains({cel.quoted(domain)})" for domain in DEVICE_ANNOTATIONS)
+_UNSAFE_VOLUME = f"""has(volume.hostPath) && !(size(volume.hostPath.path) <= {LONGEST_PATH} &&
+volume.hostPath.path.matches({cel.quoted(SAFE_PATH)}) && !volume.hostPath.path.matches({cel.quoted(UNSAFE_PATH)}))"""
+_PRIVILEGED = "has(c.securityContext) && has(c.securityContext.privileged) && c.securityContext.privileged"
+
+
+def _each_once(case: CommonCase) -> Iterator[str]:
+    """The CEL of all that is asked of annotations, volumes, variables and mounts: their sizes, and that they reach no devices."""
+    annotations = "object.metadata.annotations"
+    ordinary = f"""!({cel.quoted(MIRROR_ANNOTATION)} in {annotations}) && !({cel.quoted(GPU_MEMORY)} in {annotations}) &&
+(!({cel.quoted(LIMIT_RANGER)} in {annotations}) || !{annotations}[{cel.quoted(LIMIT_RANGER)}].contains({cel.quoted(PREFIX)}))"""
+    no_devices = {
+        annotations: f"!{annotations}.exists(key, {_OF_DEVICES})",
+        "object.spec.volumes": f"!object.spec.volumes.exists(volume, {_UNSAFE_VOLUME})",
+        "c.env": f"!c.env.exists(variable, variable.name in {cel.listed(sorted(DEVICE_VARIABLES))})",
+        "c.volumeMounts": "!c.volumeMounts.exists(mount, mount.mountPath.contains('nvidia-container-devices'))",
+    }
+
+    def of(path: str, *others: str) -> str:
+        asked = _every(f"size({path}) <= {MANY}", *others, *([no_devices[path]] if case.guarded else []))
+        return f"(!has({path}) || ({asked}))"
+
+    yield of(annotations, ordinary)
+    yield of("object.spec.volumes")
+    closed = [f"!({_PRIVILEGED})"] if case.guarded else []
+    yield f"{_ALL_CONTAINERS}.all(c, {_every(of('c.env'), of('c.volumeMounts'), *closed)})"
 
 
 # --- what is written of GPUs ------------------------------------------------------------------------------------------
@@ -212,11 +232,9 @@ volume.hostPath.path.matches({cel.quoted(SAFE_PATH)}) && !volume.hostPath.path.m
 
 def _is_written(spec: PodSpec, way: Way) -> bool:
     containers = spec.containers or []
-    counts = [amounts[way.resource] for each in containers if way.resource in (amounts := _limits(each))]
     return (
-        bool(counts)
-        and all(_names_only(container, way.resource) for container in containers)
-        and not (way.only_one and any(count != "1" for count in counts))
+        any(way.resource in _limits(container) for container in containers)
+        and all(_names_only(container, way.resource, only_one=way.only_one) for container in containers)
         and _selects_only(spec, way)
         and _requires_only(spec, way)
         and (not way.host_ipc or bool(spec.host_ipc))
@@ -232,7 +250,7 @@ def _requests_of(container: Container) -> Mapping[str, Quantity]:
     return (container.resources and container.resources.requests) or {}
 
 
-def _names_only(container: Container, resource: str | None) -> bool:
+def _names_only(container: Container, resource: str | None, *, only_one: bool = False) -> bool:
     """Whether a container requests nothing but what is no GPU, and a resource, if one is given, as the API server writes it."""
     limits, requests = _limits(container), _requests_of(container)
     known = all(
@@ -241,37 +259,92 @@ def _names_only(container: Container, resource: str | None) -> bool:
     if not known or resource is None or (resource not in limits and resource not in requests):
         return known
     count = limits.get(resource)
-    return isinstance(count, str) and count == requests.get(resource) and _COUNT.fullmatch(count) is not None
+    counted = isinstance(count, str) and (count == "1" if only_one else _COUNT.fullmatch(count) is not None)
+    return counted and count == requests.get(resource)
+
+
+def _requests_slices(spec: PodSpec, slices: Slices, case: CommonCase) -> bool:
+    """Whether containers request slices that the policy does not list, at most one kind of them in each, and no other GPU."""
+    containers = spec.containers or []
+    named = [[name for name in _limits(each) if _is_slice(slices, name)] for each in containers]
+    return (
+        len(containers) <= case.most_containers_of_slices
+        and any(named)
+        and all(
+            len(names) <= 1 and _names_only(container, names[0] if names else None, only_one=slices.only_one)
+            for container, names in zip(containers, named, strict=True)
+        )
+        and _selects_only(spec, _PLAINLY)
+        and _requires_only(spec, _PLAINLY)
+    )
+
+
+# What is said of nodes where nothing is said of forms.
+_PLAINLY = Way("")
+SLICE = f"{PREFIX}mig-"
+"""How the name of a MIG slice begins; the profile follows."""
+_SLICE = rf"^{re.escape(SLICE)}{PROFILE}$"
+_SLICES = re.compile(_SLICE)
+
+
+def _is_slice(slices: Slices, name: str) -> bool:
+    return name not in slices.listed and _SLICES.fullmatch(name) is not None
+
+
+def is_slice(slices: Slices, name: str) -> str:
+    """The CEL of whether a name is that of a MIG slice that the policy does not list."""
+    # Most names are told by their beginning, at less cost.
+    beginning = f"{name}.startsWith({cel.quoted(SLICE)}) && {name}.matches({cel.quoted(_SLICE)})"
+    return f"{beginning} && !({name} in {cel.listed(slices.listed)})" if slices.listed else beginning
+
+
+def _written_slices(slices: Slices, case: CommonCase) -> str:
+    """The CEL of ``_requests_slices``, of pods that request a slice."""
+    is_name = is_slice(slices, "name")
+    counted = "limits[name] == '1'" if slices.only_one else f"limits[name].matches({cel.quoted(COUNT)})"
+    fewer = case.most_containers_of_slices < case.most_containers
+    return _every(
+        *([f"size(object.spec.containers) <= {case.most_containers_of_slices}"] if fewer else []),
+        _requested(f"c.resources.limits.exists(name, {is_name})"),
+        f"""object.spec.containers.all(c, !has(c.resources) || [{_of("limits")}].all(limits, [{_of("requests")}].all(requests,
+{_each_name(f"{_ordinary('name')} || ({is_name})")} &&
+[limits.filter(name, {is_name})].all(names, size(names) <= 1 && names == requests.filter(name, {is_name}) &&
+names.all(name, limits[name] == requests[name] && {counted})))))""",
+        _selects(_PLAINLY),
+        _requires(_PLAINLY),
+    )
 
 
 def told_apart(way: Way, others: Iterable[Way]) -> str:
     """The CEL that tells pods of one way from those of others, of pods that are known to be of one of them."""
     same = [other for other in others if other.resource == way.resource]
-    return _every(_requested([way.resource]), *([_selects(way), _requires(way)] if same else ()))
+    return _every(_requested(_names(way)), *([_selects(way), _requires(way)] if same else ()))
 
 
-def _requested(resources: Iterable[str]) -> str:
-    """Whether a container requests one of some resources."""
-    named = " || ".join(f"{cel.quoted(name)} in c.resources.limits" for name in dict.fromkeys(resources))
-    return f"object.spec.containers.exists(c, has(c.resources) && has(c.resources.limits) && ({named}))"
+def _names(way: Way) -> str:
+    return f"{cel.quoted(way.resource)} in c.resources.limits"
+
+
+def _requested(*named: str) -> str:
+    """Whether a container requests a resource that one of some conditions names."""
+    return f"object.spec.containers.exists(c, has(c.resources) && has(c.resources.limits) && ({' || '.join(named)}))"
 
 
 def _in_section(section: str, way: Way) -> str:
     return f"has(c.resources.{section}) && {cel.quoted(way.resource)} in c.resources.{section}"
 
 
-def written(way: Way) -> str:
-    """The CEL that tells pods of one way from all others."""
+def written(way: Way, *, alone: bool) -> str:
+    """The CEL that tells pods of one way from all others; of pods that request its resource, if it is ``alone``."""
     resource = cel.quoted(way.resource)
-    known = f"[{_of('limits')}, {_of('requests')}].all(amounts, amounts.all(name, name == {resource} || {_ordinary('name')}))"
     limits, requests = (_in_section(section, way) for section in _SECTIONS)
     count = f"c.resources.limits[{resource}]"
     counted = f"{count} == c.resources.requests[{resource}] && " + (
         f"{count} == '1'" if way.only_one else f"{count}.matches({cel.quoted(COUNT)})"
     )
     return _every(
-        _requested([way.resource]),
-        f"""object.spec.containers.all(c, !has(c.resources) || ({known} &&
+        *([] if alone else [_requested(_names(way))]),
+        f"""object.spec.containers.all(c, !has(c.resources) || ({_each_name(_ordinary("name", way.resource))} &&
 (({limits}) ? ({requests}) && {counted} : !({requests}))))""",
         _selects(way),
         _requires(way),
