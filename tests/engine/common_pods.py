@@ -208,7 +208,7 @@ def a_random_policy(random: Random) -> Json:
     return policy
 
 
-def a_large_pod(containers: int, count: str = "1") -> Json:
+def a_large_pod(containers: int, count: str = "1", resource: str = GPU) -> Json:
     """A pod whose lists are all as long as the common case permits, as the API server has it at admission."""
 
     def a_container(name: str) -> Json:
@@ -225,7 +225,7 @@ def a_large_pod(containers: int, count: str = "1") -> Json:
     main = [a_container(f"train-{number}-") for number in range(containers)]
     for container in main:
         for section in _SECTIONS:
-            container["resources"][section][GPU] = count
+            container["resources"][section][resource] = count
     terms = [[(f"zone-{term}-{number}", "In", "a", "b") for number in range(FEW)] for term in range(FEW)]
     return {
         "apiVersion": "v1",

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from cel_expr_python import cel  # type: ignore[import-untyped] # it has stubs, without the marker that says so
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.builders import (
@@ -58,7 +58,7 @@ from webhook.engine.hostpaths import leads_to
 from webhook.engine.needs import Need
 from webhook.engine.other_gpus import BUILT_IN as GPU_NAMES
 from webhook.engine.pods import Toleration
-from webhook.engine.policy import ClaimForm, NotOffered, Policy, Prefer, VisibleDevices
+from webhook.engine.policy import ClaimForm, Mismatch, NotOffered, Policy, Prefer, VisibleDevices
 from webhook.engine.resources import classify
 from webhook.engine.rules.sharing import MIG_COUNT_ABOVE_ONE
 from webhook.engine.spelling import DevicePlugin
@@ -297,6 +297,9 @@ def test_what_is_said_of_all_containers_fits_into_one_message(policy: str) -> No
     of_pod = case.per_pod.longest if case.per_pod else 0
     assert 0 < case.most_containers <= FEW
     assert case.most_containers * (max(longest, default=0) + len(BETWEEN)) + of_pod <= LONGEST_MESSAGE
+    of_slices = [sentence.longest for _, sentence in case.slices.denials] if case.slices else []
+    assert 0 < case.most_containers_of_slices <= case.most_containers
+    assert case.most_containers_of_slices * (max(of_slices, default=0) + len(BETWEEN)) + of_pod <= LONGEST_MESSAGE
 
 
 def test_a_long_name_of_a_policy_leaves_room_for_fewer_containers() -> None:
@@ -314,6 +317,26 @@ def said_of(way: Way | Slices, name: str, resource: str, count: int) -> list[str
     return [
         sentence.filled(name=name, count=str(count), profile=profile) for above, sentence in steps if count > above
     ][-1:]
+
+
+def test_a_pod_with_more_slices_than_a_message_has_room_for_is_left_out() -> None:
+    case = case_of("gke-exclusive")
+    most = case.most_containers_of_slices
+    assert most < case.most_containers
+    for count, common in ((most, True), (most + 1, False)):
+        pod = defaulted(a_pod(*(gpu("1", SLICE, name=f"c{number}") for number in range(count))))
+        assert is_common(view(pod), case) is common
+        assert evaluated("gke-exclusive", "renamed")(pod) is common
+
+
+@pytest.mark.parametrize(
+    ("policy", "setting"),
+    [(a_policy("shared", mismatch=Mismatch.REWRITE), "renamed"), (policy_of("any"), "single")],
+)
+def test_slices_that_are_rewritten_or_warned_of_are_left_to_the_webhooks(policy: Policy, setting: str) -> None:
+    case = common_case(policy, SETTINGS[setting])
+    assert case.slices is None
+    assert not is_common(view(defaulted(a_pod(gpu("1", SLICE)))), case)
 
 
 @given(st.integers(), st.sampled_from(sorted(POLICIES)), st.sampled_from(sorted(SETTINGS)))
@@ -348,17 +371,17 @@ def test_predicate_cel_and_engine_agree(seed: int, policy: str, setting: str) ->
 @given(st.integers(), st.sampled_from(sorted(POLICIES)), st.sampled_from(sorted(SETTINGS)))
 def test_cel_finds_the_way_of_a_common_pod(seed: int, policy: str, setting: str) -> None:
     """The first of the ways whose CEL tells it from those after it; the last where none does."""
-    pod = defaulted(a_random_pod(Random(seed)))  # noqa: S311 - test data
+    random = Random(seed)  # noqa: S311 - test data
     case = case_of(policy, setting)
-    way = way_of(view(pod), case)
-    assume(isinstance(way, Way))
     environment = cel.NewEnv(variables={"object": cel.Type.DYN})
-    first = (
-        one
-        for index, one in enumerate(case.ways[:-1])
-        if environment.compile(told_apart(one, case.ways[index + 1 :])).eval(data={"object": pod}).value()
-    )
-    assert next(first, case.ways[-1]) == way
+    tells = [environment.compile(told_apart(one, case.ways[index + 1 :])) for index, one in enumerate(case.ways[:-1])]
+    for pod in (defaulted(a_random_pod(random)) for _ in range(10)):
+        way = way_of(view(pod), case)
+        if isinstance(way, Way):
+            first = (
+                one for one, cel_of in zip(case.ways, tells, strict=False) if cel_of.eval(data={"object": pod}).value()
+            )
+            assert next(first, case.ways[-1]) == way
 
 
 @pytest.mark.parametrize(("policy", "ways"), [("shared", 1), ("adding", 3)])
