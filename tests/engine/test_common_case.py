@@ -42,16 +42,8 @@ from webhook.engine.common_case import (
     Way,
     common_case,
 )
-from webhook.engine.common_case_pods import (
-    ORDINARY,
-    ORDINARY_BEGINNINGS,
-    SAFE_PATH,
-    UNSAFE_PATH,
-    condition,
-    is_common,
-    told_apart,
-    way_of,
-)
+from webhook.engine.common_case_pods import SAFE_PATH, UNSAFE_PATH, condition, is_common, way_of
+from webhook.engine.common_case_requests import ORDINARY, ORDINARY_BEGINNINGS, told_apart
 from webhook.engine.decision import Decision, decide
 from webhook.engine.edits import AddNeed
 from webhook.engine.hostpaths import leads_to

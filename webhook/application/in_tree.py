@@ -13,7 +13,8 @@ import msgspec
 
 from ..engine import cel
 from ..engine.common_case import BETWEEN, CommonCase, NotCommonError, common_case
-from ..engine.common_case_pods import ORDINARY_BEGINNINGS, condition
+from ..engine.common_case_pods import condition
+from ..engine.common_case_requests import ORDINARY_BEGINNINGS
 from ..engine.edits import SetRuntimeClass
 from ..engine.labels import AUDIT, DOMAIN, ENFORCE, WARN
 from ..engine.pods import MIRROR_ANNOTATION

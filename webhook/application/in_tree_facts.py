@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from ..engine import cel
 from ..engine.common_case import CommonCase, Sentence, Slices, Way
-from ..engine.common_case_pods import HAS_REQUIRED, SLICE, is_slice, told_apart
+from ..engine.common_case_nodes import HAS_REQUIRED
+from ..engine.common_case_requests import SLICE, is_slice, told_apart
 
 CONTAINER = "object.spec.containers[i]"
 """The container of an index ``i``, as CEL."""

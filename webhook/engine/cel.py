@@ -34,3 +34,8 @@ def joined(lists: Iterable[str]) -> str:
 def listed_if(condition: str, texts: str) -> str:
     """A list of CEL, which is empty unless a condition holds."""
     return texts if condition == ALWAYS or texts == EMPTY else f"({condition} ? {texts} : {EMPTY})"
+
+
+def every(*conditions: str) -> str:
+    """Conditions of CEL as one."""
+    return " &&\n".join(conditions)
