@@ -35,17 +35,13 @@ def _lacking(case: CommonCase) -> Iterator[tuple[Toleration, str]]:
     """The tolerations that the policy adds, each with the CEL of whether the pod lacks it."""
     is_plain = _is_plain(case)
     if case.ways[0].renames:
-        yield GPU_TOLERATION, _both(is_plain, f"!{_tolerated(GPU_TOLERATION)}")
+        yield GPU_TOLERATION, cel.every(is_plain, f"!{_tolerated(GPU_TOLERATION)}")
     for own in case.policy.tolerations:
         already = own == GPU_TOLERATION and case.ways[0].renames
         if not already:
             yield own, f"!{_tolerated(own)}"
         elif is_plain != cel.ALWAYS:
             yield own, f"!({is_plain}) && !{_tolerated(own)}"
-
-
-def _both(one: str, other: str) -> str:
-    return other if one == cel.ALWAYS else f"{one} && {other}"
 
 
 def _is_plain(case: CommonCase) -> str:
@@ -141,7 +137,7 @@ def json_patch(case: CommonCase) -> str:
     if lacking:
         # A pod without tolerations lacks each.
         some = cel.ALWAYS if policy.tolerations else is_plain
-        absent = _both(some, "!has(object.spec.tolerations)")
+        absent = cel.every(some, "!has(object.spec.tolerations)")
         parts.append(cel.listed_if(absent, f"[{_add('/spec/tolerations', '[]')}]"))
         parts += (cel.listed_if(lacks, f"[{_add('/spec/tolerations/-', _toleration(one))}]") for one, lacks in lacking)
     if policy.runtime_class_name:

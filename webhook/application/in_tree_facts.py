@@ -53,7 +53,7 @@ def count(case: CommonCase) -> str:
 def denials(case: CommonCase) -> Iterator[tuple[str, str, str]]:
     """What is said against the pod, in the order of the rules: a name, the sentences, and the rule's id, as CEL."""
     if case.slices and case.slices.denials:
-        yield "slices", _of_slices(case.slices), cel.quoted(case.slices.rule)
+        yield "slices", _of_slices(case.slices), cel.quoted(case.slices.denials[0][1].rule)
     if any(way.denial for way in case.ways):
         rules = by_way([cel.quoted(way.denial.rule if way.denial else "") for way in case.ways])
         yield "above", by_way([_above(way, count(case)) for way in case.ways]), rules
@@ -92,8 +92,9 @@ _LIMITS = "c.resources.limits"
 def _unusual(case: CommonCase) -> str:
     """CEL that holds for every container of the common case that is denied or renamed, and for few others."""
     plain = case.ways[0]
-    sliced = case.slices is not None and case.slices.denials
-    asked = f"{_LIMITS}.exists(name, {is_slice(case.slices, 'name')})" if case.slices and sliced else cel.NEVER
+    asked = cel.NEVER
+    if case.slices and case.slices.denials:
+        asked = f"{_LIMITS}.exists(name, {is_slice(case.slices, 'name')})"
     for name in reversed(dict.fromkeys(way.resource for way in case.ways)):
         limits = [way.most for way in case.ways if way.resource == name] + [case.policy.max_per_pod]
         most = min((limit for limit in limits if limit is not None), default=None)

@@ -1,11 +1,10 @@
-"""Literals of CEL, the expression language of admission policies and matchConditions."""
+"""Literals of CEL, the expression language of admission policies and matchConditions, and expressions put together."""
 
 import json
 from collections.abc import Iterable, Mapping
 
 # CEL knows JSON's escapes, but no pairs of surrogates: what is not ASCII is written as it is.
 _ENCODER = json.JSONEncoder(ensure_ascii=False)
-
 
 ALWAYS, NEVER, EMPTY = "true", "false", "[]"
 
@@ -38,4 +37,4 @@ def listed_if(condition: str, texts: str) -> str:
 
 def every(*conditions: str) -> str:
     """Conditions of CEL as one."""
-    return " &&\n".join(conditions)
+    return " &&\n".join(each for each in conditions if each != ALWAYS) or ALWAYS

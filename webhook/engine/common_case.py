@@ -142,11 +142,6 @@ class Slices(msgspec.Struct, frozen=True):
     denials: tuple[tuple[int, Sentence], ...] = ()
     only_one: bool = False
 
-    @property
-    def rule(self) -> str:
-        """The id of the rule that denies them, if one does."""
-        return self.denials[0][1].rule if self.denials else ""
-
 
 class CommonCase(msgspec.Struct, frozen=True):
     """What the common case is under one policy, and what becomes of its pods.
