@@ -130,12 +130,8 @@ def object_name(policy: str) -> str:
 
 def _objects(case: CommonCase, exemptions: Exemptions, *, is_default: bool, alone: bool) -> Iterator[Json]:
     name = object_name(case.policy.name)
-    conditions = [
-        {"name": "not-exempt", "expression": not_exempt(exemptions)},
-        {"name": "common-case", "expression": condition(case)},
-    ]
     constraints = {"resourceRules": _POD_RULES, "matchPolicy": "Equivalent"}
-    shared = {"failurePolicy": "Fail", "matchConstraints": constraints, "matchConditions": conditions}
+    shared = {"failurePolicy": "Fail", "matchConstraints": constraints}
     selectors = namespace_selectors(case.policy.name, exemptions, is_default=is_default, alone=alone)
     if patch := json_patch(case.changed):
         variables = _variables([*facts(case.changed), *additions(case.changed)])
@@ -144,11 +140,10 @@ def _objects(case: CommonCase, exemptions: Exemptions, *, is_default: bool, alon
             variables += _variables(in_tree_limit_ranges.VARIABLES)
             patch = f"({in_tree_limit_ranges.IS_ASKED_AGAIN}) ?\n{in_tree_limit_ranges.DROPS} :\n{patch}"
             changing = f"({changing}) ||\n({in_tree_limit_ranges.IS_ASKED_AGAIN})"
-        changing_conditions = [conditions[0], {"name": "common-case", "expression": changing}]
         mutations = [{"patchType": "JSONPatch", "jsonPatch": {"expression": patch}}]
         spec = {
             **shared,
-            "matchConditions": changing_conditions,
+            "matchConditions": _conditions(exemptions, {"common-case": changing}),
             "reinvocationPolicy": "IfNeeded",
             "variables": variables,
             "mutations": mutations,
@@ -161,7 +156,7 @@ def _objects(case: CommonCase, exemptions: Exemptions, *, is_default: bool, alon
         judged = f"({may_be_denied(case)}) &&\n{condition(case)}"
         spec = {
             **shared,
-            "matchConditions": [conditions[0], {"name": "common-case", "expression": judged}],
+            "matchConditions": _conditions(exemptions, {"common-case": judged}),
             "variables": _variables([*facts(case), *additions(case), *outstanding(case)]),
             "validations": validations,
             "auditAnnotations": _annotations(case),
@@ -176,14 +171,21 @@ def _objects(case: CommonCase, exemptions: Exemptions, *, is_default: bool, alon
             yield _object("ValidatingAdmissionPolicyBinding", f"{name}{suffix}", case, bound)
 
 
+def _conditions(exemptions: Exemptions, conditions: dict[str, str]) -> list[Json]:
+    """Conditions by name as an object has them; the last one is also that the pod is exempt from nothing.
+
+    The API server evaluates each condition, whatever the others are, and starts anew for each.
+    """
+    *others, (name, last) = conditions.items()
+    exempt = not_exempt(exemptions)
+    whole = last if exempt == cel.ALWAYS else f"({last}) &&\n({exempt})"
+    return [{"name": each, "expression": expression} for each, expression in (*others, (name, whole))]
+
+
 def _others(case: CommonCase, exemptions: Exemptions, *, is_default: bool) -> Iterator[Json]:
     """What denies the pods that request NVIDIA's resources and are not the common case."""
     name = f"{object_name(case.policy.name)}{OTHERS}"
-    conditions = [
-        {"name": "not-exempt", "expression": not_exempt(exemptions)},
-        {"name": "not-a-mirror-pod", "expression": _NO_MIRROR_POD},
-        {"name": "requests-nvidia-resources", "expression": _REQUESTS},
-    ]
+    conditions = _conditions(exemptions, {"not-a-mirror-pod": _NO_MIRROR_POD, "requests-nvidia-resources": _REQUESTS})
     validation = {
         "expression": condition(case),
         "reason": "Forbidden",
@@ -255,7 +257,7 @@ def not_exempt(exemptions: Exemptions) -> str:
     )
     return (
         " &&\n".join(f"!({if_set}{field} in {cel.listed(sorted(names))})" for if_set, field, names in named if names)
-        or "true"
+        or cel.ALWAYS
     )
 
 
