@@ -236,8 +236,11 @@ def _round(client: httpx.Client, ways: Mapping[str, str], pods: int, number: int
     if number == 0:
         for way, namespace in ways.items():
             wait_for(f"{way} to act", lambda way=way, namespace=namespace: _acts(client, way, namespace))  # type: ignore[misc]  # mypy can't infer a lambda's default
+    turns = [*ways.items()]
     for pod in range(_WARM_UP * (number == 0) + pods):
-        for way, namespace in ways.items():
+        # Each way is the first as often: what a way leaves in the caches of the API server is not always the same one's loss.
+        turns.append(turns.pop(0))
+        for way, namespace in turns:
             body = json.dumps(_pod(f"r{number}-{pod}", gpu=way not in _WITHOUT_GPU))
             path = f"/api/v1/namespaces/{namespace}/pods"
             began = time.perf_counter()

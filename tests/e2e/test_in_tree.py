@@ -35,6 +35,8 @@ SETTINGS: dict[str, Json] = {
     "single by product": {"devicePlugin": {"migStrategy": "single", "products": ["NVIDIA-A100-SXM4-40GB"]}},
     "autopilot": {"gke": {"autopilot": True}},
 }
+# The longest name of a MIG slice.
+SLICE = "nvidia.com/mig-99g.9999gb.me.all"
 RUNTIME_CLASS = {"apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "metadata": {"name": "nvidia"}, "handler": "x"}
 
 
@@ -139,7 +141,14 @@ def test_the_largest_pod_under_the_largest_policy(policies: AdmissionPolicies) -
     with policies.applied(situations):
         for situation in situations:
             assert situation.case
-            largest = situation.case.most_containers
-            for pod in (a_large_pod(1), a_large_pod(largest), a_large_pod(largest, "999999999")):
+            largest, of_slices = situation.case.most_containers, situation.case.most_containers_of_slices
+            most = "999999999"
+            pods = [
+                a_large_pod(1),
+                a_large_pod(largest),
+                a_large_pod(largest, most),
+                a_large_pod(of_slices, most, SLICE),
+            ]
+            for pod in pods:
                 assert is_common(view(pod), situation.case)
                 assert policies.agrees(pod, situation)

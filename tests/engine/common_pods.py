@@ -42,7 +42,8 @@ BUILT_IN = (
     "gke-exclusive",
 )
 
-_RESOURCES = (GPU, GPU, GPU, GPU, GPU, GPU, SHARED, MIG, f"{MIG}.shared", "nvidia.com/gpumem", "nvidia.com/hostdev")
+_SLICES = (MIG, "nvidia.com/mig-3g.20gb", "nvidia.com/mig-12g.3456gb.me.all")
+_RESOURCES = (*(GPU,) * 6, SHARED, *_SLICES, f"{MIG}.shared", "nvidia.com/gpumem", "nvidia.com/hostdev")
 _SELECTORS: tuple[Json, ...] = (
     {"zone": "a"},
     {"pool": "cpu"},
@@ -137,7 +138,7 @@ def a_random_pod(random: Random) -> Json:  # noqa: C901 - one field after the ot
 
     resource = random.choice(_RESOURCES)
     containers = [a_container("train", resource)]
-    if second := now_and_then([None, resource, resource, GPU, SHARED], 0.3):
+    if second := now_and_then([None, resource, resource, GPU, SHARED, MIG], 0.3):
         containers.append(a_container("side", second))
     elif now_and_then([True]):
         containers.append(a_container("side", None))
@@ -207,7 +208,7 @@ def a_random_policy(random: Random) -> Json:
     return policy
 
 
-def a_large_pod(containers: int, count: str = "1") -> Json:
+def a_large_pod(containers: int, count: str = "1", resource: str = GPU) -> Json:
     """A pod whose lists are all as long as the common case permits, as the API server has it at admission."""
 
     def a_container(name: str) -> Json:
@@ -224,7 +225,7 @@ def a_large_pod(containers: int, count: str = "1") -> Json:
     main = [a_container(f"train-{number}-") for number in range(containers)]
     for container in main:
         for section in _SECTIONS:
-            container["resources"][section][GPU] = count
+            container["resources"][section][resource] = count
     terms = [[(f"zone-{term}-{number}", "In", "a", "b") for number in range(FEW)] for term in range(FEW)]
     return {
         "apiVersion": "v1",

@@ -5,7 +5,7 @@ from cel_expr_python import cel as evaluator  # type: ignore[import-untyped] # i
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webhook.engine.cel import listed, mapped, quoted
+from webhook.engine.cel import ALWAYS, EMPTY, NEVER, every, joined, listed, listed_if, mapped, quoted
 
 
 def evaluate(expression: str) -> object:
@@ -24,3 +24,26 @@ def test_any_text_is_read_back(text: str) -> None:
 
 def test_lists_and_maps() -> None:
     assert evaluate(f"'b' in {listed(['a', 'b'])} && {mapped({'k': 'v'})}['k'] == 'v'") is True
+
+
+def test_lists_that_are_joined_leave_out_empty_ones() -> None:
+    assert evaluate(f"{joined([listed(['a']), EMPTY, listed(['b'])])} == ['a', 'b']") is True
+    assert joined([EMPTY, "x", EMPTY]) == "x"
+    assert joined([EMPTY]) == EMPTY
+
+
+@pytest.mark.parametrize(("condition", "size"), [(ALWAYS, 1), (NEVER, 0), ("1 < 2", 1), ("1 > 2", 0)])
+def test_a_list_that_depends_on_a_condition(condition: str, size: int) -> None:
+    assert evaluate(f"size({listed_if(condition, listed(['a']))}) == {size}") is True
+
+
+def test_what_is_constant_is_not_asked() -> None:
+    assert listed_if(ALWAYS, "x") == "x"
+    assert listed_if("y", EMPTY) == EMPTY
+    assert every(ALWAYS, "x", ALWAYS) == "x"
+    assert every(ALWAYS) == ALWAYS
+
+
+@pytest.mark.parametrize(("conditions", "holds"), [(("1 < 2", "2 < 3"), True), (("1 < 2", "2 > 3"), False)])
+def test_conditions_hold_together(conditions: tuple[str, ...], holds: bool) -> None:  # noqa: FBT001
+    assert evaluate(every(*conditions)) is holds

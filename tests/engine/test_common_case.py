@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from cel_expr_python import cel  # type: ignore[import-untyped] # it has stubs, without the marker that says so
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.builders import (
@@ -38,25 +38,19 @@ from webhook.engine.common_case import (
     MOST_FORMS,
     CommonCase,
     NotCommonError,
+    Slices,
+    Way,
     common_case,
 )
-from webhook.engine.common_case_pods import (
-    ORDINARY,
-    ORDINARY_BEGINNINGS,
-    SAFE_PATH,
-    UNSAFE_PATH,
-    condition,
-    is_common,
-    told_apart,
-    way_of,
-)
+from webhook.engine.common_case_pods import SAFE_PATH, UNSAFE_PATH, condition, is_common, way_of
+from webhook.engine.common_case_requests import ORDINARY, ORDINARY_BEGINNINGS, told_apart
 from webhook.engine.decision import Decision, decide
 from webhook.engine.edits import AddNeed
 from webhook.engine.hostpaths import leads_to
 from webhook.engine.needs import Need
 from webhook.engine.other_gpus import BUILT_IN as GPU_NAMES
 from webhook.engine.pods import Toleration
-from webhook.engine.policy import ClaimForm, NotOffered, Policy, Prefer, VisibleDevices
+from webhook.engine.policy import ClaimForm, Mismatch, NotOffered, Policy, Prefer, VisibleDevices
 from webhook.engine.resources import classify
 from webhook.engine.rules.sharing import MIG_COUNT_ABOVE_ONE
 from webhook.engine.spelling import DevicePlugin
@@ -113,6 +107,7 @@ def plain(**spec: Any) -> Json:
     return defaulted(a_pod(gpu("1"), **spec))
 
 
+SLICE = "nvidia.com/mig-12g.3456gb.me.all"
 SHM = "/dev/shm"  # noqa: S108 - a name to compare with
 
 NOT_COMMON: dict[str, Json] = {
@@ -123,7 +118,17 @@ NOT_COMMON: dict[str, Json] = {
     "a count in thousands": defaulted(a_pod(gpu("2k"))),
     "requests that differ": a_pod({"name": "a", "resources": {"limits": {GPU: "1"}, "requests": {GPU: "2"}}}),
     "requests alone": a_pod({"name": "a", "resources": {"requests": {GPU: "1"}}}),
-    "another form by name": defaulted(a_pod(gpu("1", MIG))),
+    "a shared slice by name": defaulted(a_pod(gpu("1", f"{MIG}.shared"))),
+    "a slice beside a plain request": defaulted(a_pod(gpu("1", MIG), gpu("1", name="b"))),
+    "two kinds of slices": defaulted(a_pod({"name": "a", "resources": {"limits": {MIG: "1", SLICE: "1"}}})),
+    "a slice in thousands": defaulted(a_pod(gpu("2k", MIG))),
+    "slices that differ": a_pod({"name": "a", "resources": {"limits": {MIG: "1"}, "requests": {SLICE: "1"}}}),
+    "a slice in requests alone": a_pod(
+        {"name": "a", "resources": {"limits": {MIG: "1"}, "requests": {MIG: "1", SLICE: "1"}}}
+    ),
+    "a slice on nodes of a form": defaulted(a_pod(gpu("1", MIG), nodeSelector={STRATEGY: "mps"})),
+    "a slice of a product": defaulted(a_pod(gpu("1", MIG), nodeSelector={PRODUCT: "Tesla-T4"})),
+    "a name like that of a slice": defaulted(a_pod(gpu("1", "nvidia.com/mig-1g.5gbx"))),
     "two resources": defaulted(a_pod({"name": "a", "resources": {"limits": {GPU: "1", SHARED: "1"}}})),
     "a resource that is not known": defaulted(a_pod({"name": "a", "resources": {"limits": {GPU: "1", "x.io/y": "1"}}})),
     "a misspelt name": defaulted(a_pod({"name": "a", "resources": {"limits": {GPU: "1", "nvidia/gpu": "1"}}})),
@@ -162,6 +167,8 @@ COMMON: dict[str, Json] = {
     "several containers": defaulted(a_pod(gpu("1"), gpu("1", name="b"), {"name": "c"})),
     "a denied count": defaulted(a_pod(gpu("2"))),
     "the form of the policy": defaulted(a_pod(gpu("1", SHARED))),
+    "a slice that is not listed": defaulted(a_pod(gpu("1", MIG))),
+    "slices of several kinds": defaulted(a_pod(gpu("1", MIG), gpu("4", SLICE, name="b"), {"name": "c"})),
     "memory and network": defaulted(
         a_pod({"name": "a", "resources": {"limits": {GPU: "1", "cpu": "1", "hugepages-2Mi": "2Mi", "rdma/hca": "1"}}})
     ),
@@ -206,6 +213,12 @@ def test_a_pod_without_a_spec_is_not_the_common_case() -> None:
         ("mig-1g.5gb", plain(), True),
         ("mig-1g.5gb", defaulted(a_pod(gpu("2"))), False),
         ("mig-1g.5gb", plain(nodeSelector={PRODUCT: "Tesla-T4"}), False),
+        ("mig-1g.5gb", defaulted(a_pod(gpu("1", SLICE))), True),
+        ("mig-1g.5gb", defaulted(a_pod(gpu("1", SLICE), gpu("1", MIG, name="b"))), False),
+        ("mig-1g.5gb-shared", defaulted(a_pod(gpu("1", MIG))), False),
+        ("any", defaulted(a_pod(gpu("1", MIG))), True),
+        ("any", defaulted(a_pod(gpu("2", MIG))), False),
+        ("mps", defaulted(a_pod(gpu("1", MIG, volumeMounts=[{"name": "a", "mountPath": SHM}]))), True),
         ("exclusive", defaulted(a_pod(gpu("8"))), True),
         ("unguarded", defaulted(a_pod(gpu("1", securityContext={"privileged": True}))), True),
         ("adding", plain(affinity=affinity([("pool", "Exists")])), False),
@@ -276,11 +289,46 @@ def test_what_is_said_of_all_containers_fits_into_one_message(policy: str) -> No
     of_pod = case.per_pod.longest if case.per_pod else 0
     assert 0 < case.most_containers <= FEW
     assert case.most_containers * (max(longest, default=0) + len(BETWEEN)) + of_pod <= LONGEST_MESSAGE
+    of_slices = [sentence.longest for _, sentence in case.slices.denials] if case.slices else []
+    assert 0 < case.most_containers_of_slices <= case.most_containers
+    assert case.most_containers_of_slices * (max(of_slices, default=0) + len(BETWEEN)) + of_pod <= LONGEST_MESSAGE
 
 
 def test_a_long_name_of_a_policy_leaves_room_for_fewer_containers() -> None:
     name = "x" * 63
     assert common_case(a_policy("shared", name=name), RENAMED).most_containers < case_of("shared").most_containers
+
+
+def said_of(way: Way | Slices, name: str, resource: str, count: int) -> list[str]:
+    """What a common case says of a container's request."""
+    if isinstance(way, Way):
+        steps = [] if way.denial is None or way.most is None else [(way.most, way.denial)]
+    else:
+        steps = [*way.denials]
+    profile = resource.removeprefix("nvidia.com/mig-")
+    return [
+        sentence.filled(name=name, count=str(count), profile=profile) for above, sentence in steps if count > above
+    ][-1:]
+
+
+def test_a_pod_with_more_slices_than_a_message_has_room_for_is_left_out() -> None:
+    case = case_of("gke-exclusive")
+    most = case.most_containers_of_slices
+    assert most < case.most_containers
+    for count, common in ((most, True), (most + 1, False)):
+        pod = defaulted(a_pod(*(gpu("1", SLICE, name=f"c{number}") for number in range(count))))
+        assert is_common(view(pod), case) is common
+        assert evaluated("gke-exclusive", "renamed")(pod) is common
+
+
+@pytest.mark.parametrize(
+    ("policy", "setting"),
+    [(a_policy("shared", mismatch=Mismatch.REWRITE), "renamed"), (policy_of("any"), "single")],
+)
+def test_slices_that_are_rewritten_or_warned_of_are_left_to_the_webhooks(policy: Policy, setting: str) -> None:
+    case = common_case(policy, SETTINGS[setting])
+    assert case.slices is None
+    assert not is_common(view(defaulted(a_pod(gpu("1", SLICE)))), case)
 
 
 @given(st.integers(), st.sampled_from(sorted(POLICIES)), st.sampled_from(sorted(SETTINGS)))
@@ -293,17 +341,14 @@ def test_predicate_cel_and_engine_agree(seed: int, policy: str, setting: str) ->
         return
     decision = decide(view(pod), case.policy, SETTINGS[setting])
     assert not decision.warnings
-    counts = {
-        container["name"]: container["resources"]["limits"][way.resource]
+    requested = [
+        (container["name"], name, int(count))
         for container in pod["spec"]["containers"]
-        if way.resource in container.get("resources", {}).get("limits", {})
-    }
-    said = [
-        way.denial.filled(name=name, count=count)
-        for name, count in counts.items()
-        if way.denial and way.most is not None and int(count) > way.most
+        for name, count in container.get("resources", {}).get("limits", {}).items()
+        if name.startswith("nvidia.com/")
     ]
-    total = sum(map(int, counts.values()))
+    said = [said for each in requested for said in said_of(way, *each)]
+    total = sum(count for *_, count in requested)
     if case.per_pod and case.policy.max_per_pod is not None and total > case.policy.max_per_pod:
         said.append(case.per_pod.filled(name="", count=str(total)))
     assert [finding.message for finding in decision.denials] == said
@@ -318,23 +363,36 @@ def test_predicate_cel_and_engine_agree(seed: int, policy: str, setting: str) ->
 @given(st.integers(), st.sampled_from(sorted(POLICIES)), st.sampled_from(sorted(SETTINGS)))
 def test_cel_finds_the_way_of_a_common_pod(seed: int, policy: str, setting: str) -> None:
     """The first of the ways whose CEL tells it from those after it; the last where none does."""
-    pod = defaulted(a_random_pod(Random(seed)))  # noqa: S311 - test data
+    random = Random(seed)  # noqa: S311 - test data
     case = case_of(policy, setting)
-    way = way_of(view(pod), case)
-    assume(way is not None)
     environment = cel.NewEnv(variables={"object": cel.Type.DYN})
-    first = (
-        one
-        for index, one in enumerate(case.ways[:-1])
-        if environment.compile(told_apart(one, case.ways[index + 1 :])).eval(data={"object": pod}).value()
-    )
-    assert next(first, case.ways[-1]) == way
+    tells = [environment.compile(told_apart(one, case.ways[index + 1 :])) for index, one in enumerate(case.ways[:-1])]
+    for pod in (defaulted(a_random_pod(random)) for _ in range(10)):
+        way = way_of(view(pod), case)
+        if isinstance(way, Way):
+            first = (
+                one for one, cel_of in zip(case.ways, tells, strict=False) if cel_of.eval(data={"object": pod}).value()
+            )
+            assert next(first, case.ways[-1]) == way
 
 
 @pytest.mark.parametrize(("policy", "ways"), [("shared", 1), ("adding", 3)])
 def test_a_policy_changes_plain_requests_alone_unless_it_adds_something(policy: str, ways: int) -> None:
     case = case_of(policy)
-    assert case.changed.ways == case.ways[:ways]
+    assert [way.resource for way in case.changed.ways] == [way.resource for way in case.ways[:ways]]
+    assert case.slices
+    assert case.changed.slices is None
+
+
+@pytest.mark.parametrize(
+    ("policy", "count", "changed"),
+    [("shared", "1", True), ("shared", "2", False), ("mps", "2", False), ("slots", "4", True)],
+)
+def test_what_is_denied_in_any_number_is_not_changed(policy: str, count: str, changed: bool) -> None:  # noqa: FBT001
+    case = case_of(policy)
+    pod = view(defaulted(a_pod(gpu(count))))
+    assert is_common(pod, case)
+    assert is_common(pod, case.changed) is changed
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ import msgspec
 
 from ..engine import cel
 from ..engine.common_case import BETWEEN, CommonCase, NotCommonError, common_case
-from ..engine.common_case_pods import ORDINARY_BEGINNINGS, condition
+from ..engine.common_case_pods import condition
+from ..engine.common_case_requests import ORDINARY_BEGINNINGS
 from ..engine.edits import SetRuntimeClass
 from ..engine.labels import AUDIT, DOMAIN, ENFORCE, WARN
 from ..engine.pods import MIRROR_ANNOTATION
@@ -23,8 +24,8 @@ from ..engine.rules.not_rewritten import NOT_REWRITTEN, not_rewritten
 from ..engine.schedulers import DEFAULT
 from . import in_tree_limit_ranges
 from .configuration import Configuration, Exemptions, Mode
-from .in_tree_changes import additions, joined, json_patch, outstanding
-from .in_tree_facts import by_way, facts, may_be_denied
+from .in_tree_changes import additions, json_patch, outstanding
+from .in_tree_facts import IS_DENIED, denials, facts, may_be_denied
 
 Json = dict[str, Any]
 
@@ -129,12 +130,8 @@ def object_name(policy: str) -> str:
 
 def _objects(case: CommonCase, exemptions: Exemptions, *, is_default: bool, alone: bool) -> Iterator[Json]:
     name = object_name(case.policy.name)
-    conditions = [
-        {"name": "not-exempt", "expression": not_exempt(exemptions)},
-        {"name": "common-case", "expression": condition(case)},
-    ]
     constraints = {"resourceRules": _POD_RULES, "matchPolicy": "Equivalent"}
-    shared = {"failurePolicy": "Fail", "matchConstraints": constraints, "matchConditions": conditions}
+    shared = {"failurePolicy": "Fail", "matchConstraints": constraints}
     selectors = namespace_selectors(case.policy.name, exemptions, is_default=is_default, alone=alone)
     if patch := json_patch(case.changed):
         variables = _variables([*facts(case.changed), *additions(case.changed)])
@@ -143,11 +140,10 @@ def _objects(case: CommonCase, exemptions: Exemptions, *, is_default: bool, alon
             variables += _variables(in_tree_limit_ranges.VARIABLES)
             patch = f"({in_tree_limit_ranges.IS_ASKED_AGAIN}) ?\n{in_tree_limit_ranges.DROPS} :\n{patch}"
             changing = f"({changing}) ||\n({in_tree_limit_ranges.IS_ASKED_AGAIN})"
-        changing_conditions = [conditions[0], {"name": "common-case", "expression": changing}]
         mutations = [{"patchType": "JSONPatch", "jsonPatch": {"expression": patch}}]
         spec = {
             **shared,
-            "matchConditions": changing_conditions,
+            "matchConditions": _conditions(exemptions, {"common-case": changing}),
             "reinvocationPolicy": "IfNeeded",
             "variables": variables,
             "mutations": mutations,
@@ -160,7 +156,7 @@ def _objects(case: CommonCase, exemptions: Exemptions, *, is_default: bool, alon
         judged = f"({may_be_denied(case)}) &&\n{condition(case)}"
         spec = {
             **shared,
-            "matchConditions": [conditions[0], {"name": "common-case", "expression": judged}],
+            "matchConditions": _conditions(exemptions, {"common-case": judged}),
             "variables": _variables([*facts(case), *additions(case), *outstanding(case)]),
             "validations": validations,
             "auditAnnotations": _annotations(case),
@@ -175,14 +171,21 @@ def _objects(case: CommonCase, exemptions: Exemptions, *, is_default: bool, alon
             yield _object("ValidatingAdmissionPolicyBinding", f"{name}{suffix}", case, bound)
 
 
+def _conditions(exemptions: Exemptions, conditions: dict[str, str]) -> list[Json]:
+    """Conditions by name as an object has them; the last one is also that the pod is exempt from nothing.
+
+    The API server evaluates each condition, whatever the others are, and starts anew for each.
+    """
+    *others, (name, last) = conditions.items()
+    exempt = not_exempt(exemptions)
+    whole = last if exempt == cel.ALWAYS else f"({last}) &&\n({exempt})"
+    return [{"name": each, "expression": expression} for each, expression in (*others, (name, whole))]
+
+
 def _others(case: CommonCase, exemptions: Exemptions, *, is_default: bool) -> Iterator[Json]:
     """What denies the pods that request NVIDIA's resources and are not the common case."""
     name = f"{object_name(case.policy.name)}{OTHERS}"
-    conditions = [
-        {"name": "not-exempt", "expression": not_exempt(exemptions)},
-        {"name": "not-a-mirror-pod", "expression": _NO_MIRROR_POD},
-        {"name": "requests-nvidia-resources", "expression": _REQUESTS},
-    ]
+    conditions = _conditions(exemptions, {"not-a-mirror-pod": _NO_MIRROR_POD, "requests-nvidia-resources": _REQUESTS})
     validation = {
         "expression": condition(case),
         "reason": "Forbidden",
@@ -266,7 +269,7 @@ def not_exempt(exemptions: Exemptions) -> str:
     )
     return (
         " &&\n".join(f"!({if_set}{field} in {cel.listed(sorted(names))})" for if_set, field, names in named if names)
-        or "true"
+        or cel.ALWAYS
     )
 
 
@@ -275,13 +278,13 @@ def _variables(pairs: Iterable[tuple[str, str]]) -> list[Json]:
 
 
 def _validations(case: CommonCase) -> Iterator[Json]:
-    if any(way.most is not None for way in case.ways) or case.per_pod is not None:
+    if any(denials(case)):
         yield {
             "expression": "size(variables.denials) == 0",
             "reason": "Forbidden",
             "messageExpression": f"variables.denials.join({cel.quoted(BETWEEN)})",
         }
-    if json_patch(case):
+    if any(outstanding(case)):
         yield {
             "expression": "size(variables.missing) == 0",
             "reason": "Forbidden",
@@ -302,13 +305,15 @@ def _not_rewritten(policy: Policy) -> str:
 
 def _annotations(case: CommonCase) -> list[Json]:
     """The audit annotations of denied pods, by the names that the webhooks' have behind theirs."""
-    denied = "size(variables.denials) > 0 || size(variables.missing) > 0"
-    above = by_way([cel.quoted(way.denial.rule if way.denial else "") for way in case.ways])
-    beyond = cel.quoted(case.per_pod.rule if case.per_pod else "")
-    found = {"above": above, "beyond": beyond, "missing": cel.quoted(NOT_REWRITTEN.id)}
-    rules = [f"(size(variables.{name}) > 0 ? [{rule}] : [])" for name, rule in found.items()]
+    rules = [(name, rule) for name, _, rule in denials(case)]
+    conditions = [IS_DENIED] if rules else []
+    if any(outstanding(case)):
+        rules.append(("missing", cel.quoted(NOT_REWRITTEN.id)))
+        conditions.append("size(variables.missing) > 0")
+    denied = " || ".join(conditions)
+    said = cel.joined(f"(size(variables.{name}) > 0 ? [{rule}] : [])" for name, rule in rules)
     return [
         {"key": "enforce-policy", "valueExpression": f"{denied} ? {cel.quoted(case.policy.name)} : ''"},
         {"key": "enforce-outcome", "valueExpression": f"{denied} ? 'denied' : ''"},
-        {"key": "enforce-rules", "valueExpression": f"({joined(rules)}).join(',')"},
+        {"key": "enforce-rules", "valueExpression": f"({said}).join(',')"},
     ]

@@ -12,38 +12,40 @@ from ..engine.pods import Place, Toleration
 from ..engine.policy import Policy
 from ..engine.policy_additions import ORIGINAL_REQUEST, POLICY
 from ..engine.tolerations import GPU_TOLERATION
-from .in_tree_facts import CONTAINER
+from .in_tree_facts import CONTAINER, IS_DENIED, denials
 
 
 def additions(case: CommonCase) -> Iterator[tuple[str, str]]:
     """What the policy still adds to the pod."""
     plain, policy = case.ways[0], case.policy
     is_plain = _is_plain(case)
-    labels = [f"({is_plain} ? [{_label(key, value)}] : [])" for key, value in plain.selectors.items()]
+    labels = [cel.listed_if(is_plain, f"[{_label(key, value)}]") for key, value in plain.selectors.items()]
     labels += [
-        f"(!has(object.spec.nodeSelector) || !({cel.quoted(key)} in object.spec.nodeSelector) ? [{_label(key, value)}] : [])"
+        cel.listed_if(
+            f"!has(object.spec.nodeSelector) || !({cel.quoted(key)} in object.spec.nodeSelector)",
+            f"[{_label(key, value)}]",
+        )
         for key, value in case.node_selector.items()
     ]
-    yield "labels", joined(labels)
-    tolerations = (
-        [f"({is_plain} && !{_tolerated(GPU_TOLERATION)} ? [{_toleration(GPU_TOLERATION)}] : [])"]
-        if plain.renames
-        else []
-    )
-    for own in policy.tolerations:
-        already = f" && !({is_plain})" if own == GPU_TOLERATION and plain.renames else ""
-        tolerations.append(f"(!{_tolerated(own)}{already} ? [{_toleration(own)}] : [])")
-    yield "tolerations", joined(tolerations)
-    yield "env", _env(policy)
+    found = {"labels": cel.joined(labels), "env": _env(policy)}
+    yield from ((name, added) for name, added in found.items() if added != cel.EMPTY)
+
+
+def _lacking(case: CommonCase) -> Iterator[tuple[Toleration, str]]:
+    """The tolerations that the policy adds, each with the CEL of whether the pod lacks it."""
+    is_plain = _is_plain(case)
+    if case.ways[0].renames:
+        yield GPU_TOLERATION, cel.every(is_plain, f"!{_tolerated(GPU_TOLERATION)}")
+    for own in case.policy.tolerations:
+        already = own == GPU_TOLERATION and case.ways[0].renames
+        if not already:
+            yield own, f"!{_tolerated(own)}"
+        elif is_plain != cel.ALWAYS:
+            yield own, f"!({is_plain}) && !{_tolerated(own)}"
 
 
 def _is_plain(case: CommonCase) -> str:
-    return "variables.way == 0" if len(case.ways) > 1 else "true"
-
-
-def joined(lists: list[str]) -> str:
-    """Lists of CEL as one list."""
-    return " +\n".join(lists) or "[]"
+    return "variables.way == 0" if len(case.ways) > 1 else cel.ALWAYS
 
 
 def _label(key: str, value: str) -> str:
@@ -75,7 +77,7 @@ def _env(policy: Policy) -> str:
         f"'text': ': ' + {cel.quoted(str(AddEnv(_PLACE, name, value)).partition(': ')[2])}}}] : [])"
         for name, value in policy.env.items()
     )
-    return f"variables.gpus.map(i, {of_container}).flatten()" if policy.env else "[]"
+    return f"variables.gpus.map(i, {of_container}).flatten()" if policy.env else cel.EMPTY
 
 
 _PLACE = Place("containers", 0)
@@ -88,32 +90,27 @@ def outstanding(case: CommonCase) -> Iterator[tuple[str, str]]:
     texts = []
     if plain.renames:
         before, after = str(RenameResource(_PLACE, plain.resource, plain.renamed, ())).split("0", 1)
-        texts.append(
-            f"({is_plain} ? variables.gpus.map(i, {cel.quoted(before)} + string(i) + {cel.quoted(after)}) : [])"
-        )
+        renamed = f"variables.gpus.map(i, {cel.quoted(before)} + string(i) + {cel.quoted(after)})"
+        texts.append(cel.listed_if(is_plain, renamed))
     if plain.needs:
-        texts.append(f"({is_plain} ? {cel.listed(str(AddNeed(need)) for need in plain.needs)} : [])")
+        texts.append(cel.listed_if(is_plain, cel.listed(str(AddNeed(need)) for need in plain.needs)))
+    tolerations = [cel.listed_if(lacks, cel.listed([str(AddToleration(one))])) for one, lacks in _lacking(case)]
     if plain.renames:
-        gpu = _toleration(GPU_TOLERATION)
-        texts.append(
-            f"({is_plain} && {gpu} in variables.tolerations ? [{cel.quoted(str(AddToleration(GPU_TOLERATION)))}] : [])"
-        )
+        texts.append(tolerations.pop(0))
     if case.node_selector:
         texts.append(
             "variables.labels.filter(l, l.key in "
             f"{cel.listed(case.node_selector)}).map(l, 'node selector ' + l.key + ': ' + l.value)"
         )
-    for own in policy.tolerations:
-        already = f" && !({is_plain})" if own == GPU_TOLERATION and plain.renames else ""
-        texts.append(
-            f"({_toleration(own)} in variables.tolerations{already} ? [{cel.quoted(str(AddToleration(own)))}] : [])"
-        )
+    texts += tolerations
     if policy.runtime_class_name:
-        text = cel.quoted(str(SetRuntimeClass(policy.runtime_class_name)))
-        texts.append(f"({_NO_RUNTIME_CLASS} ? [{text}] : [])")
+        text = str(SetRuntimeClass(policy.runtime_class_name))
+        texts.append(cel.listed_if(_NO_RUNTIME_CLASS, cel.listed([text])))
     if policy.env:
         texts.append("variables.env.map(e, 'spec.containers[' + e.index + ']' + e.text)")
-    yield "missing", f"size(variables.denials) > 0 ? [] :\n{joined(texts)}"
+    if texts:
+        denied = f"{IS_DENIED} ? {cel.EMPTY} :\n" if any(denials(case)) else ""
+        yield "missing", f"{denied}{cel.joined(texts)}"
 
 
 _NO_RUNTIME_CLASS = "!has(object.spec.runtimeClassName) || object.spec.runtimeClassName == ''"
@@ -126,45 +123,49 @@ def json_patch(case: CommonCase) -> str:
     """The JSON Patch that makes all that is outstanding, as CEL; empty where a policy changes nothing."""
     plain, policy = case.ways[0], case.policy
     is_plain = _is_plain(case)
+    added = [name for name, _ in additions(case)]
     parts = []
     if plain.renames:
-        parts.append(f"({is_plain} ? variables.gpus.map(i, [{_moves(plain)}]).flatten() : [])")
-    if plain.selectors or case.node_selector:
-        parts += [
-            f"(size(variables.labels) > 0 && !has(object.spec.nodeSelector) ? [{_add('/spec/nodeSelector', '{}')}] : [])",
-            f"variables.labels.map(l, {_add_at(_LABEL_PATH, 'l.value')})",
-        ]
+        parts.append(cel.listed_if(is_plain, f"variables.gpus.map(i, [{_moves(plain)}]).flatten()"))
+    if "labels" in added:
+        absent = "size(variables.labels) > 0 && !has(object.spec.nodeSelector)"
+        parts.append(cel.listed_if(absent, f"[{_add('/spec/nodeSelector', '{}')}]"))
+        parts.append(f"variables.labels.map(l, {_add_at(_LABEL_PATH, 'l.value')})")
     if plain.requirements:
-        parts.append(f"({is_plain} ? {_affinity(plain.requirements)} : [])")
-    if plain.renames or policy.tolerations:
-        parts += [
-            f"(size(variables.tolerations) > 0 && !has(object.spec.tolerations) ? [{_add('/spec/tolerations', '[]')}] : [])",
-            f"variables.tolerations.map(t, {_add('/spec/tolerations/-', 't')})",
-        ]
+        parts.append(cel.listed_if(is_plain, _affinity(plain.requirements)))
+    lacking = [*_lacking(case)]
+    if lacking:
+        # A pod without tolerations lacks each.
+        some = cel.ALWAYS if policy.tolerations else is_plain
+        absent = cel.every(some, "!has(object.spec.tolerations)")
+        parts.append(cel.listed_if(absent, f"[{_add('/spec/tolerations', '[]')}]"))
+        parts += (cel.listed_if(lacks, f"[{_add('/spec/tolerations/-', _toleration(one))}]") for one, lacks in lacking)
     if policy.runtime_class_name:
-        parts.append(
-            f"({_NO_RUNTIME_CLASS} ? [{_add('/spec/runtimeClassName', cel.quoted(policy.runtime_class_name))}] : [])"
-        )
-    if policy.env:
-        parts += [
-            f"variables.gpus.filter(i, !has({CONTAINER}.env)).map(i, {_add_at(_ENV_PATH % 'string(i)', '[]')})",
-            f"variables.env.map(e, {_add_at(_ENV_PATH % 'e.index' + _AT_END, _VARIABLE)})",
-        ]
+        runtime_class = _add("/spec/runtimeClassName", cel.quoted(policy.runtime_class_name))
+        parts.append(cel.listed_if(_NO_RUNTIME_CLASS, f"[{runtime_class}]"))
+    if "env" in added:
+        empty = f"variables.gpus.filter(i, !has({CONTAINER}.env)).map(i, {_add_at(_ENV_PATH % 'string(i)', '[]')})"
+        parts += [empty, f"variables.env.map(e, {_add_at(_ENV_PATH % 'e.index' + _AT_END, _VARIABLE)})"]
     if not parts:
         return ""
-    parts.append(f"(!has(object.metadata.annotations) ? [{_add('/metadata/annotations', '{}')}] : [])")
+    parts.append(cel.listed_if("!has(object.metadata.annotations)", f"[{_add('/metadata/annotations', '{}')}]"))
     if plain.respells:
-        parts.append(f"({is_plain} ? [{_annotate(ORIGINAL_REQUEST, _REQUESTED)}] : [])")
+        parts.append(cel.listed_if(is_plain, f"[{_annotate(ORIGINAL_REQUEST, _original(case))}]"))
     parts.append(f"[{_annotate(POLICY, cel.quoted(policy.name))}]")
-    changes = [is_plain] if plain.respells else []
-    changes += [f"size(variables.{added}) > 0" for added in ("labels", "tolerations", "env")]
-    changes += [_NO_RUNTIME_CLASS] if policy.runtime_class_name else []
-    return f"size(variables.denials) > 0 || !({' || '.join(changes)}) ? [] :\n{joined(parts)}"
+    nothing = [IS_DENIED] if any(denials(case)) else []
+    if not (plain.respells and is_plain == cel.ALWAYS):
+        changes = [is_plain] if plain.respells else []
+        changes += [f"size(variables.{name}) > 0" for name in added] + [lacks for _, lacks in lacking]
+        changes += [_NO_RUNTIME_CLASS] if policy.runtime_class_name else []
+        nothing.append(f"!({' || '.join(f'({change})' for change in changes)})")
+    return (f"{' || '.join(nothing)} ? {cel.EMPTY} :\n" if nothing else "") + cel.joined(parts)
 
 
-# As policy_additions writes it: names of containers and resources have nothing that JSON escapes.
-_REQUESTED = f"""'{{' + variables.gpus.map(i, '"' + {CONTAINER}.name + '":{{"' + variables.resource + '":"' +
-string({CONTAINER}.resources.limits[variables.resource]) + '"}}').join(',') + '}}'"""
+def _original(case: CommonCase) -> str:
+    """As policy_additions writes it: names of containers and resources have nothing that JSON escapes."""
+    plain = case.ways[0]
+    said = f""" + '":{{"{plain.resource}":"' + string({CONTAINER}.resources.limits[{cel.quoted(plain.resource)}]) + '"}}'"""
+    return f"""'{{' + variables.gpus.map(i, '"' + {CONTAINER}.name{said}).join(',') + '}}'"""
 
 
 def _add(path: str, value: str) -> str:
@@ -206,7 +207,7 @@ def _affinity(needs: Iterable[Need]) -> str:
     )
     node = "/spec/affinity/nodeAffinity"
     required = f"{{'nodeSelectorTerms': [{{'matchExpressions': [{written}]}}]}}"
-    return joined(
+    return cel.joined(
         [
             f"(!has(object.spec.affinity) ? [{_add('/spec/affinity', '{}')}] : [])",
             f"(!has(object.spec.affinity) || !has(object.spec.affinity.nodeAffinity) ? [{_add(node, '{}')}] : [])",

@@ -41,11 +41,6 @@ def for_chart(configuration: Configuration, values: tuple[str, ...], digest: str
             "validating": specs.get(("ValidatingAdmissionPolicy", name)),
             "others": specs.get(("ValidatingAdmissionPolicy", f"{name}{OTHERS}")),
         }
-        written = {kind: _without_exemptions(spec) for kind, spec in kinds.items() if spec}
+        written = {kind: spec for kind, spec in kinds.items() if spec}
         policies.append({"policy": policy, "name": name, "commonCase": condition(case), **written})
     return {"configuration": digest, "policies": policies}, made
-
-
-def _without_exemptions(spec: Json) -> Json:
-    conditions = [each for each in spec["matchConditions"] if each["name"] != "not-exempt"]
-    return {**spec, "matchConditions": conditions}

@@ -1,30 +1,64 @@
-"""What CEL has to know of a pod of the common case: how it requests GPUs, and what the rules say against it."""
+"""What CEL has to know of a pod of the common case: how it requests GPUs, and what the rules say against it.
+
+A variable of an admission policy costs an evaluation of its own, so what is the same for every pod of a policy is none.
+"""
 
 from collections.abc import Iterator, Sequence
 
 from ..engine import cel
-from ..engine.common_case import CommonCase, Sentence, Way
-from ..engine.common_case_pods import HAS_REQUIRED, told_apart
+from ..engine.common_case import CommonCase, Sentence, Slices, Way
+from ..engine.common_case_nodes import HAS_REQUIRED
+from ..engine.common_case_requests import SLICE, is_slice, told_apart
 
 CONTAINER = "object.spec.containers[i]"
 """The container of an index ``i``, as CEL."""
+IS_DENIED = "size(variables.denials) > 0"
 
-_COUNT = f"{CONTAINER}.resources.limits[variables.resource]"
-_GPUS = f"""lists.range(size(object.spec.containers)).filter(i, has({CONTAINER}.resources) &&
-has({CONTAINER}.resources.limits) && variables.resource in {CONTAINER}.resources.limits)"""
+_REQUESTING = f"""lists.range(size(object.spec.containers)).filter(i, has({CONTAINER}.resources) &&
+has({CONTAINER}.resources.limits) && %s)"""
 
 
 def facts(case: CommonCase) -> Iterator[tuple[str, str]]:
     """The pod's way, as its index, its resource, the containers that request it, as indexes, and what is denied."""
     *firsts, last = range(len(case.ways))
     chosen = ((told_apart(case.ways[index], case.ways[index + 1 :]), index) for index in firsts)
-    yield "way", "".join(f"({apart}) ? {index} :\n" for apart, index in chosen) + str(last)
-    yield "resource", by_way([cel.quoted(way.resource) for way in case.ways])
-    yield "gpus", _GPUS
-    yield "counts", f"variables.gpus.map(i, string({_COUNT}))"
-    yield "above", by_way([_above(way) for way in case.ways])
-    yield "beyond", _beyond(case)
-    yield "denials", "variables.above + variables.beyond"
+    if firsts:
+        yield "way", "".join(f"({apart}) ? {index} :\n" for apart, index in chosen) + str(last)
+    if not _one_name(case):
+        yield "resource", by_way([cel.quoted(way.resource) for way in case.ways])
+    yield "gpus", _REQUESTING % f"{resource(case)} in {CONTAINER}.resources.limits"
+    if case.slices and case.slices.denials:
+        named = f"{CONTAINER}.resources.limits.exists(name, {is_slice(case.slices, 'name')})"
+        yield "sliced", _REQUESTING % named
+    denied = [*denials(case)]
+    yield from ((name, said) for name, said, _ in denied)
+    if denied:
+        yield "denials", cel.joined([f"variables.{name}" for name, *_ in denied])
+
+
+def resource(case: CommonCase) -> str:
+    """What the pod's containers request, as CEL."""
+    return cel.quoted(case.ways[0].resource) if _one_name(case) else "variables.resource"
+
+
+def _one_name(case: CommonCase) -> bool:
+    return len({way.resource for way in case.ways}) == 1
+
+
+def count(case: CommonCase) -> str:
+    """How many of it the container ``i`` requests, as CEL."""
+    return f"{CONTAINER}.resources.limits[{resource(case)}]"
+
+
+def denials(case: CommonCase) -> Iterator[tuple[str, str, str]]:
+    """What is said against the pod, in the order of the rules: a name, the sentences, and the rule's id, as CEL."""
+    if case.slices and case.slices.denials:
+        yield "slices", _of_slices(case.slices), cel.quoted(case.slices.denials[0][1].rule)
+    if any(way.denial for way in case.ways):
+        rules = by_way([cel.quoted(way.denial.rule if way.denial else "") for way in case.ways])
+        yield "above", by_way([_above(way, count(case)) for way in case.ways]), rules
+    if case.per_pod is not None:
+        yield "beyond", _beyond(case, case.per_pod), cel.quoted(case.per_pod.rule)
 
 
 def may_be_denied(case: CommonCase) -> str:
@@ -36,21 +70,9 @@ def may_be_denied(case: CommonCase) -> str:
     if case.adds:
         return "true"
     plain = case.ways[0]
-    quick, container = [], []
-    for resource in dict.fromkeys(way.resource for way in case.ways):
-        if resource == plain.resource and plain.renames:
-            container.append(f"{cel.quoted(resource)} in {_LIMITS}")
-            continue
-        limits = [way.most for way in case.ways if way.resource == resource] + [case.policy.max_per_pod]
-        most = min((limit for limit in limits if limit is not None), default=None)
-        if most is not None:
-            permitted = cel.listed(str(count + 1) for count in range(min(most, _LISTED)))
-            container.append(
-                f"({cel.quoted(resource)} in {_LIMITS} && !({_LIMITS}[{cel.quoted(resource)}] in {permitted}))"
-            )
-    if container:
-        any_of = " || ".join(container)
-        quick.append(f"object.spec.containers.exists(c, has(c.resources) && has({_LIMITS}) && ({any_of}))")
+    quick = []
+    if (unusual := _unusual(case)) != cel.NEVER:
+        quick.append(f"object.spec.containers.exists(c, has(c.resources) && has({_LIMITS}) && ({unusual}))")
     if case.per_pod is not None:
         quick.append("size(object.spec.containers) > 1")
     if plain.needs and not plain.renames:
@@ -59,12 +81,34 @@ def may_be_denied(case: CommonCase) -> str:
             for key in plain.selectors
         ]
         quick.append(next(iter(absent), f"!({HAS_REQUIRED})"))
-    return " || ".join(quick) or "false"
+    return " || ".join(quick) or cel.NEVER
 
 
 # Higher counts are looked at in full.
 _LISTED = 16
 _LIMITS = "c.resources.limits"
+
+
+def _unusual(case: CommonCase) -> str:
+    """CEL that holds for every container of the common case that is denied or renamed, and for few others."""
+    plain = case.ways[0]
+    asked = cel.NEVER
+    if case.slices and case.slices.denials:
+        asked = f"{_LIMITS}.exists(name, {is_slice(case.slices, 'name')})"
+    for name in reversed(dict.fromkeys(way.resource for way in case.ways)):
+        limits = [way.most for way in case.ways if way.resource == name] + [case.policy.max_per_pod]
+        most = min((limit for limit in limits if limit is not None), default=None)
+        if name == plain.resource and plain.renames:
+            verdict = cel.ALWAYS
+        elif most is None:
+            verdict = cel.NEVER
+        else:
+            permitted = cel.listed(str(count + 1) for count in range(min(most, _LISTED)))
+            verdict = f"!({_LIMITS}[{cel.quoted(name)}] in {permitted})"
+        if verdict != asked:
+            # The container requests no other GPU.
+            asked = f"{cel.quoted(name)} in {_LIMITS} ? {verdict} : {asked}"
+    return asked
 
 
 def by_way(values: Sequence[str]) -> str:
@@ -75,26 +119,42 @@ def by_way(values: Sequence[str]) -> str:
     return "".join(f"variables.way == {index} ? {each} :\n" for index, each in enumerate(others)) + last
 
 
-def _beyond(case: CommonCase) -> str:
+def _beyond(case: CommonCase, sentence: Sentence) -> str:
     """What is said of a pod whose containers request more together than the policy permits in one pod."""
-    if case.per_pod is None:
-        return "[]"
-    total = "variables.counts.map(count, int(count)).sum()"
-    of_pod = _sentence(case.per_pod, "''", f"string({total})")
+    counts = f"variables.gpus.map(i, int({count(case)}))"
+    if case.slices and case.slices.denials:
+        counts = f"({counts} + variables.sliced.map(i, int({_slice(case.slices)[1]})))"
+    total = f"{counts}.sum()"
+    of_pod = _sentence(sentence, count=f"string({total})")
     return f"{total} > {case.policy.max_per_pod} ? [{of_pod}] : []"
 
 
-def _above(way: Way) -> str:
+def _above(way: Way, written: str) -> str:
     """What is said of containers with more than a way permits."""
     if way.most is None or way.denial is None:
-        return "[]"
-    said = _sentence(way.denial, f"{CONTAINER}.name", _COUNT)
-    return f"variables.gpus.filter(i, int({_COUNT}) > {way.most}).map(i, {said})"
+        return cel.EMPTY
+    said = _sentence(way.denial, name=f"{CONTAINER}.name", count=written)
+    return f"variables.gpus.filter(i, int({written}) > {way.most}).map(i, {said})"
 
 
-def _sentence(sentence: Sentence, name: str, count: str) -> str:
+def _slice(slices: Slices) -> tuple[str, str]:
+    """The name of the slice that container ``i`` requests, and its count."""
+    limits = f"{CONTAINER}.resources.limits"
+    name = f"{limits}.filter(name, {is_slice(slices, 'name')})[0]"
+    return name, f"{limits}[{name}]"
+
+
+def _of_slices(slices: Slices) -> str:
+    """What is said of containers that request slices which the policy does not list."""
+    name, written = _slice(slices)
+    values = {"name": f"{CONTAINER}.name", "count": written, "profile": f"{name}.substring({len(SLICE)})"}
+    *others, (_, first) = reversed(slices.denials)
+    steps = "".join(f"int({written}) > {above} ? {_sentence(said, **values)} :\n" for above, said in others)
+    return f"variables.sliced.map(i, {steps}{_sentence(first, **values)})"
+
+
+def _sentence(sentence: Sentence, **values: str) -> str:
     """A sentence as CEL, with CEL in its gaps."""
-    values = {"name": name, "count": count}
     texts = [*sentence.parts]
     parts = [cel.quoted(texts[0])]
     for gap, text in zip(sentence.gaps, texts[1:], strict=True):

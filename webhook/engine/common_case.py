@@ -27,17 +27,18 @@ from .needs import Need
 from .pods import Pod
 from .policy import NotOffered, Policy, Prefer, VisibleDevices
 from .products import PRODUCT
-from .resources import GPU
+from .resources import GPU, resource_name
 from .rules import device_access
 from .spelling import LABELS_OF_FORMS, DevicePlugin, spell
 
 _NAME = "«container»"
 # Counts as they are written and read; no sentence has them in its own words.
-_ONE, _MANY, _MANY_READ = "1000m", "987654321000m", "987654321"
+_MANY, _MANY_READ = "987654321000m", "987654321"
 MOST_COUNT = 999_999_999
 """A count of the common case has at most nine digits."""
 
-_MARKERS = re.compile(f"({_NAME}|{_MANY}|{_MANY_READ}|{_ONE})")
+# A profile that no GPU has, and the longest text of one.
+_PROFILE, _LONGEST_PROFILE = "98g.7654gb", "99g.9999gb.me.all"
 # Nodes of any model can have a form without a partition, so these stand for all that have no suffix.
 _MODELS = ("NVIDIA-A100-SXM4-40GB", "Tesla-T4")
 _EXPRESSIBLE = RenameResource | AddNeed | AddNodeSelector | AddToleration | SetRuntimeClass | AddEnv | Annotate
@@ -60,8 +61,8 @@ class Sentence(msgspec.Struct, frozen=True):
     """What a rule says of one container, or of the pod, and the rule's id.
 
     Attributes:
-        parts: the texts between which the container's name and the count stand.
-        gaps: which of the two stands between each text and the next: ``name`` or ``count``.
+        parts: the texts between which the container's name, the count and the MIG profile stand.
+        gaps: which of these stands between each text and the next: ``name``, ``count`` or ``profile``.
     """
 
     rule: str
@@ -71,10 +72,11 @@ class Sentence(msgspec.Struct, frozen=True):
     @property
     def longest(self) -> int:
         """The most bytes that it has, with a name and counts."""
-        return len(self.filled(name="x" * _LONGEST_NAME, count=str(MOST_COUNT)).encode())
+        values = {"name": "x" * _LONGEST_NAME, "count": str(MOST_COUNT), "profile": _LONGEST_PROFILE}
+        return len(self.filled(**values).encode())
 
     def filled(self, **values: str) -> str:
-        """The sentence with a ``name`` and a ``count``."""
+        """The sentence with a ``name``, a ``count`` and a ``profile``."""
         return "".join(text + values[gap] for text, gap in zip(self.parts, self.gaps, strict=False)) + self.parts[-1]
 
 
@@ -89,7 +91,7 @@ class Way(msgspec.Struct, frozen=True):
         model: whether nodeSelector may name a GPU model besides.
         most: the highest count of a container that is permitted; ``None`` is any.
         denial: what is said of a container with more.
-        only_one: pods with a higher count are left to the webhooks, which warn of them.
+        only_one: pods with a higher count are not of this way.
         host_ipc: pods without ``hostIPC`` are left to the webhooks, which warn of them.
         no_shm: so are pods with a mount at ``/dev/shm``.
     """
@@ -127,18 +129,34 @@ class Way(msgspec.Struct, frozen=True):
         return tuple(need for need in self.needs if not need.is_selector)
 
 
+class Slices(msgspec.Struct, frozen=True):
+    """Requests for MIG slices, by name, that the policy does not list: all of them are denied, or all are permitted.
+
+    Attributes:
+        listed: the names that the policy lists, which are ways of their own or left to the webhooks.
+        denials: what is said of a container with more than a count, by that count in order; nothing where they are permitted.
+        only_one: pods with a higher count are left to the webhooks, which warn of them.
+    """
+
+    listed: tuple[str, ...] = ()
+    denials: tuple[tuple[int, Sentence], ...] = ()
+    only_one: bool = False
+
+
 class CommonCase(msgspec.Struct, frozen=True):
     """What the common case is under one policy, and what becomes of its pods.
 
     Attributes:
         policy: the policy.
         ways: how its pods request GPUs; plain requests first.
+        slices: what becomes of MIG slices that it does not list, where that is one thing.
         node_selector: what of the policy's nodeSelector is added to pods that do not set it.
         per_pod: what is said of a pod with more GPUs than ``policy.max_per_pod``.
     """
 
     policy: Policy
     ways: tuple[Way, ...]
+    slices: Slices | None = None
     node_selector: Mapping[str, str] = {}
     per_pod: Sentence | None = None
 
@@ -151,9 +169,18 @@ class CommonCase(msgspec.Struct, frozen=True):
     @property
     def most_containers(self) -> int:
         """The most containers of its pods: what is said of all of them fits into one message."""
-        of_containers = [way.denial.longest for way in self.ways if way.denial]
+        return self._fitting(way.denial.longest for way in self.ways if way.denial)
+
+    @property
+    def most_containers_of_slices(self) -> int:
+        """The most containers of its pods that request MIG slices which the policy does not list."""
+        denials = self.slices.denials if self.slices else ()
+        return min(self.most_containers, self._fitting(sentence.longest for _, sentence in denials))
+
+    def _fitting(self, of_container: Iterable[int]) -> int:
+        """How many containers there can be, given the most bytes that may be said of each."""
         rest = LONGEST_MESSAGE - (self.per_pod.longest if self.per_pod else 0)
-        return min(FEW, rest // (max(of_containers, default=0) + len(BETWEEN)))
+        return min(FEW, rest // (max(of_container, default=0) + len(BETWEEN)))
 
     @property
     def guarded(self) -> bool:
@@ -162,8 +189,15 @@ class CommonCase(msgspec.Struct, frozen=True):
 
     @property
     def changed(self) -> "CommonCase":
-        """The part of it that the policy may change: where it adds nothing of its own, plain requests alone."""
-        return self if self.adds else msgspec.structs.replace(self, ways=self.ways[:1])
+        """The part of it that the policy may change: no other slices; where it adds nothing of its own, plain requests alone.
+
+        Where a container may have one GPU, these are requests for one.
+        """
+        ways = self.ways if self.adds else self.ways[:1]
+        ways = tuple(
+            msgspec.structs.replace(w, only_one=True, most=None, denial=None) if w.most == 1 else w for w in ways
+        )
+        return msgspec.structs.replace(self, ways=ways, slices=None)
 
 
 class NotCommonError(Exception):
@@ -194,7 +228,7 @@ def common_case(policy: Policy, plugin: DevicePlugin) -> CommonCase:
             if way.respells or added != node_selector:
                 raise NotCommonError(f"{spelling.resource} in its own form would be rewritten")
             ways.append(way)
-    return CommonCase(policy, tuple(ways), node_selector, _per_pod(policy, plugin))
+    return CommonCase(policy, tuple(ways), _slices(alone, plugin), node_selector, _per_pod(policy, plugin))
 
 
 def _undecidable(policy: Policy) -> str:
@@ -254,7 +288,7 @@ def _sampled(
         return decide(_sample(resource, selector, terms, count, **more), policy, plugin, guarded=False)
 
     most = next((count - 1 for count in _counts(policy) if judged(str(count)).denials), None)
-    denial = None if most is None else _sentence(judged(_MANY))
+    denial = None if most is None else _sentence(judged(_MANY), _MANY, _MANY_READ)
     decision = judged()
     if judged(ipc=True).warnings or not all(isinstance(edit, _EXPRESSIBLE) for edit in decision.edits):
         raise NotCommonError(f"what becomes of {resource} can't be stated in CEL")
@@ -280,12 +314,36 @@ def _counts(policy: Policy) -> list[int]:
     return sorted({1, 2, limit + 1, int(_MANY_READ)})
 
 
-def _sentence(decision: Decision) -> Sentence:
-    """The sentence that denies a sample, taken apart."""
+def _sentence(decision: Decision, *counts: str) -> Sentence:
+    """The sentence that denies a sample, taken apart; ``counts`` are the texts of the sample's count."""
     [finding] = decision.denials
-    texts = _MARKERS.split(finding.message)
-    gaps = ("name" if text == _NAME else "count" for text in texts[1::2])
-    return Sentence(finding.rule.id, tuple(texts[::2]), tuple(gaps))
+    gaps = {_NAME: "name", _PROFILE: "profile", **dict.fromkeys(counts, "count")}
+    texts = re.split(f"({'|'.join(map(re.escape, gaps))})", finding.message)
+    return Sentence(finding.rule.id, tuple(texts[::2]), tuple(gaps[text] for text in texts[1::2]))
+
+
+def _slices(policy: Policy, plugin: DevicePlugin) -> Slices | None:
+    """What becomes of requests for MIG slices that a policy does not list, if they are all denied or all permitted."""
+    listed = {form.partition for form in policy.forms if form.partition}
+
+    def judged(profile: str, count: str) -> Decision:
+        return decide(_sample(resource_name(profile, shared=False), {}, (), count), policy, plugin, guarded=False)
+
+    counts = _counts(policy)
+    decisions = [judged(_PROFILE, f"{count}000m") for count in counts]
+    one = decisions[0]
+    names = tuple(resource_name(profile, shared=False) for profile in sorted(listed))
+    if not any(decision.denials for decision in decisions):
+        as_it_is = not one.edits and not one.warnings
+        return Slices(names, only_one=any(decision.warnings for decision in decisions)) if as_it_is else None
+    if not all(len(decision.findings) == len(decision.denials) == 1 for decision in decisions):
+        return None
+    denials: list[tuple[int, Sentence]] = []
+    for count, decision in zip(counts, decisions, strict=True):
+        sentence = _sentence(decision, f"{count}000m")
+        if not denials or denials[-1][1] != sentence:
+            denials.append((count - 1, sentence))
+    return Slices(names, tuple(denials))
 
 
 def _takes_models(  # noqa: PLR0913, PLR0917 - a sample, and what decides it
@@ -311,4 +369,4 @@ def _per_pod(policy: Policy, plugin: DevicePlugin) -> Sentence | None:
     if policy.max_per_pod is None:
         return None
     unlimited = msgspec.structs.replace(policy, max_per_container=None, forms=(Form(),))
-    return _sentence(decide(_sample(GPU, {}, (), _MANY), unlimited, plugin, guarded=False))
+    return _sentence(decide(_sample(GPU, {}, (), _MANY), unlimited, plugin, guarded=False), _MANY_READ)

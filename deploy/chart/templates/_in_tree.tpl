@@ -102,13 +102,18 @@ compiled policies).
 {{- $made := .made -}}
 {{- $objects := list -}}
 {{- $selectors := include "gpuwarden.inTreeSelectors" (dict "root" $root "policy" $made.policy) | fromJson -}}
-{{- $exempt := list (dict "name" "not-exempt" "expression" (include "gpuwarden.inTreeNotExempt" $root)) -}}
+{{- $exempt := include "gpuwarden.inTreeNotExempt" $root -}}
 {{- $kinds := $root.Values.inTree.denyOthers | ternary (list "mutating" "validating" "others") (list "mutating" "validating") -}}
 {{- range $which := $kinds -}}
 {{- with get $made $which -}}
 {{- $kind := eq $which "mutating" | ternary "MutatingAdmissionPolicy" "ValidatingAdmissionPolicy" -}}
 {{- $name := eq $which "others" | ternary (printf "%s.others" $made.name) $made.name -}}
-{{- $objects = append $objects (dict "kind" $kind "name" $name "spec" (merge (dict "matchConditions" (concat $exempt .matchConditions)) .)) -}}
+{{- $last := last .matchConditions -}}
+{{- if ne $exempt "true" -}}
+{{- $last = dict "name" $last.name "expression" (printf "(%s) &&\n(%s)" $last.expression $exempt) -}}
+{{- end -}}
+{{- $conditions := append (initial .matchConditions) $last -}}
+{{- $objects = append $objects (dict "kind" $kind "name" $name "spec" (merge (dict "matchConditions" $conditions) .)) -}}
 {{- range $suffix, $expressions := $selectors -}}
 {{- $spec := dict "policyName" $name "matchResources" (dict "namespaceSelector" (dict "matchExpressions" $expressions)) -}}
 {{- if ne $which "mutating" }}{{ $_ := set $spec "validationActions" (list "Deny") }}{{ end -}}

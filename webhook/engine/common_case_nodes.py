@@ -1,0 +1,103 @@
+"""What a pod of the common case says of nodes: as a predicate, and as CEL that says the same."""
+
+import re
+from collections.abc import Mapping
+
+from . import cel
+from .cel import every
+from .common_case import Way
+from .pods import PodSpec, Term
+from .products import PRODUCT
+from .spelling import GKE_KEYS, LABELS_OF_FORMS
+
+# What feature discovery writes behind the model of a GPU, in any case.
+SUFFIX = "(?i)-MIG-|-SHARED$"
+_SUFFIX = re.compile(SUFFIX)
+# Other labels of GKE's nodes, such as the accelerator's, name no form.
+_GKE = "cloud.google.com/gke-"
+_OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist")
+REQUIRED = "object.spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution"
+HAS_REQUIRED = f"has(object.spec.affinity) && has(object.spec.affinity.nodeAffinity) && has({REQUIRED})"
+"""Whether a pod has required node affinity."""
+EXPRESSIONS = "term.matchExpressions"
+
+
+def selects_only(spec: PodSpec, way: Way) -> bool:
+    """Whether nodeSelector says nothing of forms but what a way says."""
+    selector = spec.node_selector or {}
+    return all(selector.get(key) == value for key, value in way.selector.items()) and all(
+        not key.startswith(LABELS_OF_FORMS)
+        or key in way.selector
+        or (key.startswith(_GKE) and key not in GKE_KEYS)
+        or (way.model and key == PRODUCT and not _SUFFIX.search(value))
+        for key, value in selector.items()
+    )
+
+
+def selects(way: Way) -> str:
+    """The CEL of ``selects_only``."""
+    labels = "object.spec.nodeSelector"
+    chosen = [
+        f"({cel.quoted(key)} in {labels} && {labels}[{cel.quoted(key)}] == {cel.quoted(value)})"
+        for key, value in way.selector.items()
+    ]
+    others = [" && ".join(f"!key.startsWith({cel.quoted(prefix)})" for prefix in LABELS_OF_FORMS)]
+    others += [f"key in {cel.listed(way.selector)}"] if way.selector else []
+    others += [f"(key.startsWith({cel.quoted(_GKE)}) && !(key in {cel.listed(GKE_KEYS)}))"]
+    if way.model:
+        others += [f"(key == {cel.quoted(PRODUCT)} && !{labels}[key].matches({cel.quoted(SUFFIX)}))"]
+    rest = f"{labels}.all(key, {' || '.join(others)})"
+    return f"has({labels}) && {every(*chosen, rest)}" if chosen else f"(!has({labels}) || {rest})"
+
+
+def requires_only(spec: PodSpec, way: Way) -> bool:
+    """Whether required node affinity says nothing of forms but what a way says, and some node may meet it."""
+    terms = spec.terms
+    if way.terms:
+        return terms == [Term([need.expression for need in way.terms])]
+    if way.requirements:
+        return not (spec.affinity and spec.affinity.node_affinity and spec.affinity.node_affinity.required)
+    selector = spec.node_selector or {}
+    return all(_is_plain(term, selector) for term in terms)
+
+
+def _is_plain(term: Term, selector: Mapping[str, str]) -> bool:
+    """Whether some node matches a term: it requires each label once, in a way that some value meets, and none of a form."""
+    expressions = term.match_expressions or []
+    keys = [expression.key for expression in expressions]
+    return (
+        bool(expressions)
+        and len({*keys}) == len(keys)
+        and not any(key in selector or key.startswith(LABELS_OF_FORMS) for key in keys)
+        and all(e.operator in _OPERATORS and (e.operator != "In" or bool(e.values)) for e in expressions)
+    )
+
+
+def requires(way: Way) -> str:
+    """The CEL of ``requires_only``."""
+    terms = f"{REQUIRED}.nodeSelectorTerms"
+    if way.terms:
+        expressions = f"{terms}[0].matchExpressions"
+        exact = [
+            f"{expressions}[{index}].key == {cel.quoted(need.key)} && "
+            f"{expressions}[{index}].operator == {cel.quoted(need.operator)} && "
+            + (
+                f"{expressions}[{index}].values == {cel.listed(need.values)}"
+                if need.values
+                else f"(!has({expressions}[{index}].values) || size({expressions}[{index}].values) == 0)"
+            )
+            for index, need in enumerate(way.terms)
+        ]
+        return every(
+            HAS_REQUIRED,
+            f"size({terms}) == 1 && !has({terms}[0].matchFields) && has({expressions}) && size({expressions}) == {len(exact)}",
+            *exact,
+        )
+    if way.requirements:
+        return f"!({HAS_REQUIRED})"
+    foreign = " && ".join(f"!e.key.startsWith({cel.quoted(prefix)})" for prefix in LABELS_OF_FORMS)
+    return f"""(!({HAS_REQUIRED}) || {terms}.all(term,
+has({EXPRESSIONS}) && size({EXPRESSIONS}) > 0 && {EXPRESSIONS}.all(e, {foreign} &&
+{EXPRESSIONS}.exists_one(other, other.key == e.key) &&
+!(has(object.spec.nodeSelector) && e.key in object.spec.nodeSelector) &&
+e.operator in {cel.listed(_OPERATORS)} && (e.operator != 'In' || (has(e.values) && size(e.values) > 0)))))"""

@@ -1,0 +1,170 @@
+"""What a pod of the common case requests: as a predicate, and as CEL that says the same."""
+
+import re
+from collections.abc import Iterable, Mapping
+
+from . import cel
+from .cel import every
+from .common_case import CommonCase, Slices, Way
+from .common_case_nodes import requires, requires_only, selects, selects_only
+from .pods import Container, PodSpec
+from .profiles import PROFILE
+from .quantity import Quantity
+from .resources import PREFIX
+
+# A count as the API server writes it: at least 1, and small enough for every integer of CEL.
+COUNT = "^[1-9][0-9]{0,8}$"
+_COUNT = re.compile(COUNT)
+ORDINARY = ("cpu", "memory", "ephemeral-storage")
+"""What containers request besides GPUs."""
+ORDINARY_BEGINNINGS = ("hugepages-", "rdma/", "vke.volcengine.com/rdma", "vpc.amazonaws.com/efa")
+"""How else such names begin: memory, and network devices that training uses beside GPUs."""
+SECTIONS = ("limits", "requests")
+
+
+def is_written(spec: PodSpec, way: Way) -> bool:
+    """Whether a pod requests GPUs in one way."""
+    containers = spec.containers or []
+    return (
+        any(way.resource in limits_of(container) for container in containers)
+        and all(names_only(container, way.resource, only_one=way.only_one) for container in containers)
+        and selects_only(spec, way)
+        and requires_only(spec, way)
+        and (not way.host_ipc or bool(spec.host_ipc))
+        and not (way.no_shm and any("shm" in mount.mount_path for c in containers for mount in c.volume_mounts or ()))
+    )
+
+
+def limits_of(container: Container) -> Mapping[str, Quantity]:
+    """The limits of a container."""
+    return (container.resources and container.resources.limits) or {}
+
+
+def requests_of(container: Container) -> Mapping[str, Quantity]:
+    """The requests of a container."""
+    return (container.resources and container.resources.requests) or {}
+
+
+def names_only(container: Container, resource: str | None, *, only_one: bool = False) -> bool:
+    """Whether a container requests nothing but what is no GPU, and a resource, if one is given, as the API server writes it."""
+    limits, requests = limits_of(container), requests_of(container)
+    known = all(
+        name == resource or name in ORDINARY or name.startswith(ORDINARY_BEGINNINGS) for name in (*limits, *requests)
+    )
+    if not known or resource is None or (resource not in limits and resource not in requests):
+        return known
+    count = limits.get(resource)
+    counted = isinstance(count, str) and (count == "1" if only_one else _COUNT.fullmatch(count) is not None)
+    return counted and count == requests.get(resource)
+
+
+def requests_slices(spec: PodSpec, slices: Slices, case: CommonCase) -> bool:
+    """Whether containers request slices that the policy does not list, at most one kind of them in each, and no other GPU."""
+    containers = spec.containers or []
+    named = [[name for name in limits_of(each) if _is_slice(slices, name)] for each in containers]
+    return (
+        len(containers) <= case.most_containers_of_slices
+        and any(named)
+        and all(
+            len(names) <= 1 and names_only(container, names[0] if names else None, only_one=slices.only_one)
+            for container, names in zip(containers, named, strict=True)
+        )
+        and selects_only(spec, _PLAINLY)
+        and requires_only(spec, _PLAINLY)
+    )
+
+
+# What is said of nodes where nothing is said of forms.
+_PLAINLY = Way("")
+SLICE = f"{PREFIX}mig-"
+"""How the name of a MIG slice begins; the profile follows."""
+_SLICE = rf"^{re.escape(SLICE)}{PROFILE}$"
+_SLICES = re.compile(_SLICE)
+
+
+def _is_slice(slices: Slices, name: str) -> bool:
+    return name not in slices.listed and _SLICES.fullmatch(name) is not None
+
+
+def is_slice(slices: Slices, name: str) -> str:
+    """The CEL of whether a name is that of a MIG slice that the policy does not list."""
+    # Most names are told by their beginning, at less cost.
+    beginning = f"{name}.startsWith({cel.quoted(SLICE)}) && {name}.matches({cel.quoted(_SLICE)})"
+    return f"{beginning} && !({name} in {cel.listed(slices.listed)})" if slices.listed else beginning
+
+
+def written_slices(slices: Slices, case: CommonCase) -> str:
+    """The CEL of ``requests_slices``, of pods that request a slice."""
+    is_name = is_slice(slices, "name")
+    counted = "limits[name] == '1'" if slices.only_one else f"limits[name].matches({cel.quoted(COUNT)})"
+    fewer = case.most_containers_of_slices < case.most_containers
+    return every(
+        *([f"size(object.spec.containers) <= {case.most_containers_of_slices}"] if fewer else []),
+        requested(f"c.resources.limits.exists(name, {is_name})"),
+        f"""object.spec.containers.all(c, !has(c.resources) || [{_of("limits")}].all(limits, [{_of("requests")}].all(requests,
+{each_name(f"{ordinary('name')} || ({is_name})")} &&
+[limits.filter(name, {is_name})].all(names, size(names) <= 1 && names == requests.filter(name, {is_name}) &&
+names.all(name, limits[name] == requests[name] && {counted})))))""",
+        selects(_PLAINLY),
+        requires(_PLAINLY),
+    )
+
+
+def told_apart(way: Way, others: Iterable[Way]) -> str:
+    """The CEL that tells pods of one way from those of others, of pods that are known to be of one of them."""
+    same = [other for other in others if other.resource == way.resource]
+    return every(requested(named_by(way)), *([selects(way), requires(way)] if same else ()))
+
+
+def named_by(way: Way) -> str:
+    """The CEL of whether a container ``c`` names the resource of a way in its limits."""
+    return f"{cel.quoted(way.resource)} in c.resources.limits"
+
+
+def requested(*named: str) -> str:
+    """Whether a container requests a resource that one of some conditions names."""
+    return f"object.spec.containers.exists(c, has(c.resources) && has(c.resources.limits) && ({' || '.join(named)}))"
+
+
+def _in_section(section: str, way: Way) -> str:
+    return f"has(c.resources.{section}) && {cel.quoted(way.resource)} in c.resources.{section}"
+
+
+def written(way: Way, *, alone: bool) -> str:
+    """The CEL that tells pods of one way from all others; of pods that request its resource, if it is ``alone``."""
+    resource = cel.quoted(way.resource)
+    limits, requests = (_in_section(section, way) for section in SECTIONS)
+    count = f"c.resources.limits[{resource}]"
+    counted = f"{count} == c.resources.requests[{resource}] && " + (
+        f"{count} == '1'" if way.only_one else f"{count}.matches({cel.quoted(COUNT)})"
+    )
+    return every(
+        *([] if alone else [requested(named_by(way))]),
+        f"""object.spec.containers.all(c, !has(c.resources) || ({each_name(ordinary("name", way.resource))} &&
+(({limits}) ? ({requests}) && {counted} : !({requests}))))""",
+        selects(way),
+        requires(way),
+        *(["has(object.spec.hostIPC) && object.spec.hostIPC"] if way.host_ipc else ()),
+        *([_NO_SHM] if way.no_shm else ()),
+    )
+
+
+_NO_SHM = """object.spec.containers.all(c, !has(c.volumeMounts) ||
+c.volumeMounts.all(mount, !mount.mountPath.contains('shm')))"""
+
+
+def ordinary(name: str, *others: str) -> str:
+    """The CEL of whether a resource is not a GPU, or one of some others."""
+    beginnings = (f"{name}.startsWith({cel.quoted(beginning)})" for beginning in ORDINARY_BEGINNINGS)
+    return " || ".join([f"{name} in {cel.listed([*ORDINARY, *others])}", *beginnings])
+
+
+def _of(section: str) -> str:
+    return f"has(c.resources.{section}) ? c.resources.{section} : {{}}"
+
+
+def each_name(known: str) -> str:
+    """Whether a condition holds for each ``name`` that a container ``c`` with resources requests."""
+    return every(
+        *(f"(!has(c.resources.{section}) || c.resources.{section}.all(name, {known}))" for section in SECTIONS)
+    )
