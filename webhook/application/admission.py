@@ -113,6 +113,7 @@ class Admission:
         final: bool,
     ) -> Verdict | Wanted:
         """The verdict on a pod that is like none before it, or what it needs."""
+        pod_review.read_environments(pod, "request.object")
         review_limits.sized(pod, "request.object")
         before = pod_review.before_update(request, pod) if request.operation == "UPDATE" else None
         if before is not None and final and not request.sub_resource and not updates.matters(pod, before):

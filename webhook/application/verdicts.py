@@ -1,10 +1,10 @@
 """Verdicts: what a decision comes to, apart from its request, and a memo of them: pods that are alike are decided once.
 
 The pods of a ReplicaSet or a Job differ in their names, in the generated name of their token's volume, and in much that is never
-read. So the key of the memo is everything that is read of a pod (``webhook.engine.pods``) but these names: a digest, because
-environments hold secrets. With it go the namespace's labels and the endpoint. Verdicts are forgotten when anything else changes
-that decides: the configuration, or what the nodes and DeviceClasses offer. An update has no key, for it depends on two pods, and
-what is looked up for one review (claims) is never kept.
+read. So the key of the memo is everything that is read of a pod (``webhook.engine.pods``) but these names, and environments as
+they are written: a digest, because they hold secrets. With it go the namespace's labels and the endpoint. Verdicts are forgotten
+when anything else changes that decides: the configuration, or what the nodes and DeviceClasses offer. An update has no key, for
+it depends on two pods, and what is looked up for one review (claims) is never kept.
 """
 
 import hashlib
