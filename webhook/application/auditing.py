@@ -10,6 +10,7 @@ from ..engine import guard, requests
 from ..engine.decision import Outcome
 from ..engine.findings import Finding
 from ..engine.fleet.fleet import Fleet
+from ..engine.form_selection import Statements
 from ..engine.forms import Form
 from ..engine.labels import DOMAIN, NamespaceLabels
 from ..engine.nodes import NodeConstraints
@@ -18,7 +19,6 @@ from ..engine.pods import Place, Pod, PodSpec
 from ..engine.policy import Policy
 from ..engine.spelling import DevicePlugin
 from ..engine.stated import named, written
-from ..engine.statements import Statements
 from . import unjudged_requests
 from .checking import Checker, is_of_one_pod
 from .claims import GROUP, PLURALS, KnownClaims

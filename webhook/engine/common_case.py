@@ -23,7 +23,7 @@ from .edits import (
     SetRuntimeClass,
 )
 from .forms import Form
-from .needs import Need
+from .nodes import Need
 from .pods import Pod
 from .policy import NotOffered, Policy, Prefer, VisibleDevices
 from .products import PRODUCT

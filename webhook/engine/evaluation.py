@@ -9,7 +9,7 @@ from .nodes import NOTHING_SAID, NodeConstraints
 from .pods import PodSpec
 from .policy import Policy
 from .requests import Amount, GpuContainer
-from .respelling import ProductConflict, Respelling, Restated
+from .rewriting import ProductConflict, Respelling, Restated
 from .rules import container, permission, placement, sharing
 from .spelling import LABELS_OF_FORMS
 from .stated import written

@@ -14,17 +14,14 @@ from .edits import (
     SetRuntimeClass,
 )
 from .labels import DOMAIN
-from .needs import Need, possible
-from .nodes import NodeConstraints
+from .nodes import Need, NodeConstraints, possible
 from .pods import PodSpec
 from .policy import Policy
 from .products import PRODUCT
 from .quantity import shown
 from .requests import GpuContainer
-from .respelling import Respelling
-from .rewriting import edited, restated
+from .rewriting import Respelling, edited, restated
 from .spelling import DevicePlugin
-from .tolerations import tolerated
 
 ORIGINAL_REQUEST = f"{DOMAIN}/original-request"
 POLICY = f"{DOMAIN}/policy"
@@ -50,7 +47,7 @@ def settings(  # noqa: PLR0913, PLR0917 - everything that decides
         edits += _node_selectors(spec, gpu_containers, policy, plugin, respelling, respelled)
     if policy.tolerations:
         added = [edit.toleration for edit in respelled if isinstance(edit, AddToleration)]
-        edits += [AddToleration(t) for t in policy.tolerations if t not in added and not tolerated(spec, t)]
+        edits += [AddToleration(t) for t in policy.tolerations if t not in added and not spec.tolerates(t)]
     if policy.runtime_class_name and not spec.runtime_class_name:
         edits.append(SetRuntimeClass(policy.runtime_class_name))
     if policy.env:

@@ -17,8 +17,7 @@ from ..edits import (
 )
 from ..findings import Finding
 from ..forms import Form
-from ..needs import Need
-from ..nodes import NodeConstraints, constraints
+from ..nodes import Need, NodeConstraints, constraints
 from ..pods import Container, Place, Pod, PodSpec, Resources
 from ..policy import NotOffered, Policy, Prefer
 from ..products import PRODUCT, replaced
