@@ -382,4 +382,4 @@ def test_what_is_recorded_of_a_pod_with_very_many_forms_is_small() -> None:
     (note,) = webhook.notes
 
     assert len(note.judged.requested) == 17
-    assert note.judged.requested[-1] == ("other", 83)
+    assert note.judged.requested[-1] == (None, 83)

@@ -16,7 +16,7 @@ from ..engine.labels import NamespaceLabels
 from ..engine.policy import ANY_POLICY, Policy
 from ..engine.rules import claim_objects
 from ..engine.text import Name
-from . import response_messages, review, review_limits
+from . import response_messages, review
 from .claims import GROUP
 from .configuration import Configuration, Mode
 from .lookups import Labels, Wanted
@@ -117,7 +117,7 @@ class ClaimAdmission(NamespacedReviews):
             return review.allowed(request)
         if exempt := _exempt(request, configuration):
             return review.allowed(request, annotations={"exempt": exempt})
-        review_limits.bound(body)
+        review.bound(body)
         case = _read(request, configuration, configuration.classes_with(self._nodes.class_forms))
         if case is None:
             return review.allowed(request)

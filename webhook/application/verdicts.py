@@ -14,9 +14,9 @@ from collections.abc import Mapping
 import msgspec
 
 from ..engine import limitranger
+from ..engine.decision import ORIGINAL_REQUEST, POLICY
 from ..engine.labels import NamespaceLabels
 from ..engine.pods import MIRROR_ANNOTATION, Pod
-from ..engine.policy_additions import ORIGINAL_REQUEST, POLICY
 from ..engine.rules.device_access import DEVICE_ANNOTATIONS
 from .configuration import Configuration
 from .fleet import FleetSource

@@ -143,12 +143,6 @@ class CommonCase(msgspec.Struct, frozen=True):
     per_pod: Sentence | None = None
 
     @property
-    def adds(self) -> bool:
-        """Whether the policy adds something of its own to its pods."""
-        policy = self.policy
-        return bool(policy.node_selector or policy.tolerations or policy.runtime_class_name or policy.env)
-
-    @property
     def most_containers(self) -> int:
         """The most containers of its pods: what is said of all of them fits into one message."""
         of_containers = [way.denial.longest for way in self.ways if way.denial]
@@ -163,7 +157,7 @@ class CommonCase(msgspec.Struct, frozen=True):
     @property
     def changed(self) -> "CommonCase":
         """The part of it that the policy may change: where it adds nothing of its own, plain requests alone."""
-        return self if self.adds else msgspec.structs.replace(self, ways=self.ways[:1])
+        return self if self.policy.adds else msgspec.structs.replace(self, ways=self.ways[:1])
 
 
 class NotCommonError(Exception):

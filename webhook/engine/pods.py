@@ -176,6 +176,16 @@ class PodSpec(_Tree, rename="camel"):
         required = node and node.required
         return (required and required.node_selector_terms) or []
 
+    def names(self, resources: frozenset[str]) -> bool:
+        """Whether a container requests one of some resources, if only 0 of it."""
+        for _, _, container in containers(self):
+            amounts = container.resources
+            if amounts is not None and not (
+                resources.isdisjoint(amounts.limits or ()) and resources.isdisjoint(amounts.requests or ())
+            ):
+                return True
+        return False
+
     def tolerates(self, wanted: Toleration) -> bool:
         """Whether the pod's own tolerations already cover a wanted one."""
         for own in self.tolerations or ():  # noqa: SIM110 - any() with a generator takes twice the time, for every pod

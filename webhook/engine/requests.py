@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from .other_gpus import BUILT_IN, GpuNames
 from .pods import Container, Place, PodSpec, Resources
-from .quantity import Quantity, shown, whole
+from .quantity import COUNTS, Quantity, shown, whole
 from .resources import GpuResource, Unknown, classify
 
 _NONE: dict[str, Quantity] = {}
@@ -78,6 +78,12 @@ class GpuContainer(msgspec.Struct, frozen=True, gc=False):
         return f'container "{self.container.name}"'
 
     @property
+    def is_wellformed(self) -> bool:
+        """Whether it requests one GPU resource, as Kubernetes takes it: nearly all do."""
+        amounts = self.amounts
+        return len(amounts) == 1 and bool(amounts[0].limit_count) and amounts[0].limit_count == amounts[0].request_count
+
+    @property
     def requested(self) -> tuple[Amount | OtherAmount, ...]:
         """Every request for a GPU, by whatever name."""
         return self.amounts + self.others
@@ -121,7 +127,7 @@ def _gpu_container(
         if resource is None and not is_other:
             continue
         limit, request = limits.get(name), requests.get(name)
-        limit_count = whole(limit)
+        limit_count = COUNTS[limit] if limit in COUNTS else whole(limit)
         request_count = limit_count if request == limit else whole(request)
         if limit_count == 0 and request_count == 0:
             continue

@@ -384,13 +384,16 @@ def _conflict(chosen: list[_Chosen], nodes: NodeConstraints) -> Conflict | None:
     first_of: dict[Spelling, tuple[Choice, Form]] = {}
     for choice, form, spelling in chosen:
         first_of.setdefault(spelling, (choice, form))
-    so_far: list[Need] = []
-    for spelling, (choice, form) in first_of.items():
-        for need in spelling.needs + spelling.implies:
-            so_far.append(need)
-            if not possible(so_far, nodes):
-                return Conflict(choice, form, need, nodes)
-    return None
+    every = [
+        (choice, form, need)
+        for spelling, (choice, form) in first_of.items()
+        for need in spelling.needs + spelling.implies
+    ]
+    needs = [need for _, _, need in every]
+    if possible(needs, nodes):
+        return None
+    choice, form, need = next(each for count, each in enumerate(every, 1) if not possible(needs[:count], nodes))
+    return Conflict(choice, form, need, nodes)
 
 
 def with_products(nodes: NodeConstraints, products: Mapping[str, str]) -> NodeConstraints:

@@ -10,7 +10,6 @@ from ...application.recommendation.servers import VARIABLES, ServerProgram, reco
 from ...application.recommendation.workloads import LivePod, Workload
 from ...application.workload_kinds import BUILT_IN
 from ...engine.decision import decide
-from ...engine.fleet.evaluation import requested
 from ...engine.fleet.shapes import Shape
 from ...engine.pods import Container, Pod, PodSpec
 from ...engine.policy import ANY_POLICY
@@ -160,7 +159,7 @@ class GpuWorkloads:
         containers = [one for one in read(spec) if one.amounts]
         if not containers:
             return None
-        counted = list(requested(decide(Pod(spec=spec), ANY_POLICY, self._plugin), spec))
+        counted = list(decide(Pod(spec=spec), ANY_POLICY, self._plugin).requested(spec))
         if not counted:
             return None
         form, _ = counted[0]
