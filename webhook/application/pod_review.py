@@ -119,8 +119,10 @@ def read_environments(pod: Pod, root: str) -> None:
     ):
         for index, container in enumerate(listed or ()):
             unread: Any = container.env
-            path = f"{root}.spec.{section}[{index}].env"
-            container.env = review.decode_json(_ENVIRONMENT, unread, path) if unread else None
+            try:
+                container.env = _ENVIRONMENT.decode(unread) if unread else None
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                review.decode_json(_ENVIRONMENT, unread, f"{root}.spec.{section}[{index}].env")
 
 
 def before_update(request: Envelope, pod: Pod) -> Pod:

@@ -18,7 +18,7 @@ from .forms import Form, Sharing
 from .labels import DOMAIN
 from .nodes import NOTHING_SAID, NodeConstraints, constraints
 from .other_gpus import BUILT_IN, GpuNames
-from .pods import Place, Pod, PodSpec
+from .pods import Pod, PodSpec
 from .policy import Policy
 from .policy_additions import additions
 from .quantity import COUNTS, shown
@@ -86,20 +86,14 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     @property
     def by_resource(self) -> dict[str, list[tuple[GpuContainer, Amount]]]:
         """The requests that are not for claims, by the resource that they will name."""
-        renames: dict[tuple[Place, str], str] = {}
-        claimed: set[Place] = set()
-        for edit in self.edits:
-            if isinstance(edit, RenameResource):
-                renames[edit.place, edit.old] = edit.new
-            elif isinstance(edit, ClaimInstead):
-                claimed.add(edit.place)
+        renames = {edit.old: edit.new for edit in self.edits if isinstance(edit, RenameResource)}
+        claimed = {edit.place for edit in self.edits if isinstance(edit, ClaimInstead)}
         found: dict[str, list[tuple[GpuContainer, Amount]]] = {}
         for gpu_container in self.gpu_containers:
-            if gpu_container.place in claimed:
-                continue
-            for amount in gpu_container.amounts:
-                name = amount.resource.name
-                found.setdefault(renames.get((gpu_container.place, name), name), []).append((gpu_container, amount))
+            if gpu_container.place not in claimed:
+                for amount in gpu_container.amounts:
+                    name = amount.resource.name
+                    found.setdefault(renames.get(name, name), []).append((gpu_container, amount))
         return found
 
     def form(self, amount: Amount) -> Form:

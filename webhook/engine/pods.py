@@ -178,12 +178,13 @@ class PodSpec(_Tree, rename="camel"):
 
     def names(self, resources: frozenset[str]) -> bool:
         """Whether a container requests one of some resources, if only 0 of it."""
-        for _, _, container in containers(self):
-            amounts = container.resources
-            if amounts is not None and not (
-                resources.isdisjoint(amounts.limits or ()) and resources.isdisjoint(amounts.requests or ())
-            ):
-                return True
+        for listed in (self.init_containers, self.containers):
+            for container in listed or ():
+                amounts = container.resources
+                if amounts is not None and not (
+                    resources.isdisjoint(amounts.limits or ()) and resources.isdisjoint(amounts.requests or ())
+                ):
+                    return True
         return False
 
     def tolerates(self, wanted: Toleration) -> bool:

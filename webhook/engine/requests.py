@@ -104,12 +104,27 @@ def read(spec: PodSpec, names: GpuNames = BUILT_IN) -> list[GpuContainer]:
 
 def _read(section: str, listed: list[Container], names: GpuNames) -> list[GpuContainer]:
     found: list[GpuContainer] = []
+    before: GpuContainer | None = None
     for index, container in enumerate(listed):
-        if container.resources is not None and (
-            gpu_container := _gpu_container(section, index, container, container.resources, names)
-        ):
+        resources = container.resources
+        if resources is None:
+            continue
+        if before is not None and resources == before.container.resources:  # as those of one pod often are
+            gpu_container: GpuContainer | None = GpuContainer(Place(section, index), container, before.amounts)
+        else:
+            gpu_container = _gpu_container(section, index, container, resources, names)
+            before = gpu_container if gpu_container is not None and _is_plain(gpu_container) else None
+        if gpu_container is not None:
             found.append(gpu_container)
     return found
+
+
+def _is_plain(gpu_container: GpuContainer) -> bool:
+    """Whether containers with equal resources request the same in the same words: 1 equals 1.0, and each path is of one place."""
+    if len(gpu_container.amounts) != 1 or gpu_container.unknown or gpu_container.others:
+        return False
+    amount = gpu_container.amounts[0]
+    return isinstance(amount.limit, str) and isinstance(amount.request, str)
 
 
 def _gpu_container(
