@@ -124,6 +124,18 @@ def test_subresources_are_allowed_whatever_they_carry(subresource: str) -> None:
         (a_pod(containers="train"), {}, "request.object.spec.containers"),
         (a_pod({**a_gpu_container(), "name": 5}), {}, "request.object.spec.containers[0].name"),
         (a_pod(a_gpu_container(count=True)), {}, "request.object.spec.containers[0].resources.limits[...]"),
+        (a_pod(a_gpu_container(env=5)), {}, "request.object.spec.containers[0].env"),
+        (a_pod(a_gpu_container(env=[{}, {"name": 5}])), {}, "request.object.spec.containers[0].env[1].name"),
+        (
+            a_pod(a_gpu_container(), initContainers=[a_container(env=[[]])]),
+            {},
+            "request.object.spec.initContainers[0].env[0]",
+        ),
+        (
+            a_pod(a_gpu_container(), ephemeralContainers=[a_container(), a_container(env={})]),
+            {},
+            "request.object.spec.ephemeralContainers[1].env",
+        ),
         (a_pod(nodeSelector={"a": 1}), {}, "request.object.spec.nodeSelector[...]"),
         (a_pod(hostIPC="true"), {}, "request.object.spec.hostIPC"),
         (a_pod(annotations={}) | {"metadata": {"annotations": []}}, {}, "request.object.metadata.annotations"),
@@ -137,6 +149,15 @@ def test_what_is_no_pod_is_the_callers_fault_and_its_field_is_named(pod: Any, re
         with pytest.raises(ReviewError) as caught:
             ask(pod, **request_fields)
         assert caught.value.field == field
+
+
+def test_a_bad_variable_of_the_pod_before_an_update_is_named() -> None:
+    pod = a_pod(a_gpu_container(), nodeSelector={"a": "b"})
+    before = a_pod(a_gpu_container(env=[{"name": 5}]))
+
+    with pytest.raises(ReviewError) as caught:
+        Webhook("shared").validate(pod, operation="UPDATE", oldObject=before)
+    assert caught.value.field == "request.oldObject.spec.containers[0].env[0].name"
 
 
 def test_of_a_pod_without_a_gpu_mutate_reads_no_more_than_that() -> None:

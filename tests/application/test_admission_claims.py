@@ -11,8 +11,8 @@ from webhook.application.admission import Admission
 from webhook.application.claims import ClaimSource, ClaimUnavailable, NoClaims
 from webhook.application.configuration import Configuration, Exemptions, Mode
 from webhook.application.namespaces import NamespaceUnavailable
+from webhook.application.pod_review import MOST_CLAIMS
 from webhook.application.review import ReviewError
-from webhook.application.review_limits import MOST_CLAIMS
 from webhook.engine.claim_objects import Claim, ClaimSpec, claim
 from webhook.engine.claims import CLAIM, TEMPLATE, Reference, Resolved
 from webhook.engine.labels import NamespaceLabels

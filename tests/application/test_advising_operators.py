@@ -10,8 +10,7 @@ from testing.reviews import TEAM, UID, Answered, KnownNamespaces, Notes, a_revie
 from tests.application.test_operator_kinds import at, merged
 from webhook.application.advising import Advising
 from webhook.application.configuration import Configuration, Exemptions, Mode
-from webhook.application.review import ReviewError
-from webhook.application.review_limits import MOST_ELEMENTS
+from webhook.application.review import MOST_ELEMENTS, ReviewError
 from webhook.application.workload_kinds import Template, WorkloadKind, table
 from webhook.application.workloads import ADVISED_OPERATORS, KINDS
 from webhook.engine.labels import NamespaceLabels

@@ -28,9 +28,9 @@ from webhook.application.admission import Admission
 from webhook.application.advising import Advising
 from webhook.application.configuration import Configuration
 from webhook.application.namespace_labels import NamespaceLabelling
+from webhook.application.pod_review import MOST_RESOURCES, MOST_SELECTED
 from webhook.application.recorder import Recorded
-from webhook.application.review import Answering, ReviewError
-from webhook.application.review_limits import MOST_ELEMENTS, MOST_RESOURCES, MOST_SELECTED
+from webhook.application.review import MOST_ELEMENTS, Answering, ReviewError
 from webhook.engine.labels import NamespaceLabels
 from webhook.engine.policy import Policy, PolicyBook, VisibleDevices
 from webhook.engine.text import LONGEST_NAME

@@ -3,8 +3,8 @@
 import pytest
 
 from testing.reviews import Webhook, a_container, a_gpu_container, a_pod
+from webhook.application.pod_review import MOST_GPU_CONTAINERS
 from webhook.application.review import ReviewError
-from webhook.application.review_limits import MOST_GPU_CONTAINERS
 
 
 def with_gpus(count: int) -> dict[str, object]:

@@ -10,9 +10,9 @@ from testing.reviews import TEAM, Answered, Json, Webhook, a_container, a_review
 from webhook.application.claim_admission import CONTROLLERS, OF_PODS, ClaimAdmission
 from webhook.application.configuration import Configuration, Exemptions, Mode
 from webhook.application.namespaces import NamespaceNotFound
+from webhook.application.pod_review import MOST_HOLDERS
 from webhook.application.reservations import ClaimHolder, NoPods, PodReference, PodSource, PodUnavailable
 from webhook.application.review import ReviewError
-from webhook.application.review_limits import MOST_HOLDERS
 from webhook.application.type_mismatches import convert
 from webhook.engine.claim_objects import Claim, DeviceRequest, RequestedDevice
 from webhook.engine.claims import CLAIM, Reference

@@ -2,7 +2,6 @@
 
 import asyncio
 import copy
-import json
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -27,11 +26,11 @@ from testing.reviews import (
 )
 from tests.application.test_admission_properties import PODS, POLICIES
 from tests.application.test_nodes import ONLY_SLICES, ONLY_SLOTS, Nodes
-from webhook.application import verdicts
+from webhook.application import pod_review, verdicts
 from webhook.application.admission import Admission
 from webhook.application.claims import NoClaims
 from webhook.application.configuration import Configuration, Exemptions, Mode
-from webhook.application.review import Answering
+from webhook.application.review import Answering, ReviewError
 from webhook.application.verdicts import Verdict, Verdicts, key_of
 from webhook.engine.claims import Reference, Resolved
 from webhook.engine.labels import UNLABELLED, NamespaceLabels
@@ -178,7 +177,10 @@ def test_an_answer_with_the_memo_is_the_answer_without_it(data: st.DataObject) -
 
 
 def a_key(pod: Json) -> object:
-    return key_of(msgspec.json.decode(json.dumps(pod), type=Pod), UNLABELLED, final=True)
+    request = pod_review.decoded(encode(a_review(pod)), final=True)
+    assert isinstance(request, pod_review.PodRequest)
+    assert request.object
+    return key_of(request.object, UNLABELLED, final=True)
 
 
 def an_annotated_pod() -> Json:
@@ -202,13 +204,29 @@ def test_what_differs_between_the_pods_of_one_workload_is_not(twist: Callable[[J
 
 
 @pytest.mark.parametrize(
-    "value", [2**70, "x" * verdicts._MOST_READ], ids=["a number of more than 64 bits", "a long text"]
+    "container",
+    [
+        a_container(limits={GPU: "1", "cpu": 2**70}),
+        a_gpu_container(env=[{"name": "A", "value": "x" * verdicts._MOST_READ}]),
+    ],
+    ids=["a number of more than 64 bits", "a long text"],
 )
-def test_what_no_real_pod_has_makes_no_key(value: object) -> None:
-    pod = a_pod(a_gpu_container(env=[{"name": "A", "value": value}]))
+def test_what_no_real_pod_has_makes_no_key(container: Json) -> None:
+    pod = a_pod(container)
 
     assert a_key(pod) is None
     assert Webhook("shared").mutate(pod).patch
+
+
+def test_a_pod_that_cannot_be_read_is_never_like_one_that_was(made: list[Pod]) -> None:
+    webhook = Webhook("shared")
+    unreadable = a_pod(a_gpu_container(env=[{"name": 5}]))
+
+    webhook.mutate(a_pod(a_gpu_container(env=[{"name": "5"}])))
+    for _ in range(2):
+        with pytest.raises(ReviewError):
+            webhook.mutate(unreadable)
+    assert len(made) == 3
 
 
 @pytest.fixture
@@ -364,4 +382,4 @@ def test_what_is_recorded_of_a_pod_with_very_many_forms_is_small() -> None:
     (note,) = webhook.notes
 
     assert len(note.judged.requested) == 17
-    assert note.judged.requested[-1] == ("other", 83)
+    assert note.judged.requested[-1] == (None, 83)

@@ -11,7 +11,7 @@ import yaml
 
 from testing.control_plane.cluster import ControlPlane
 from tests.e2e.objects import GPU, MIG, SHARED, daemon_set, deployment, job, pod, pod_spec, stateful_set
-from webhook.engine.policy_additions import POLICY
+from webhook.engine.decision import POLICY
 
 Json = dict[str, Any]
 

@@ -47,7 +47,7 @@ from webhook.engine.common_case_requests import ORDINARY, ORDINARY_BEGINNINGS, t
 from webhook.engine.decision import Decision, decide
 from webhook.engine.edits import AddNeed
 from webhook.engine.hostpaths import leads_to
-from webhook.engine.needs import Need
+from webhook.engine.nodes import Need
 from webhook.engine.other_gpus import BUILT_IN as GPU_NAMES
 from webhook.engine.pods import Toleration
 from webhook.engine.policy import ClaimForm, Mismatch, NotOffered, Policy, Prefer, VisibleDevices

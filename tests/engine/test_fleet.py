@@ -39,7 +39,7 @@ from tests.engine.cluster import chosen, nodes
 from tests.engine.strategies import plugins, pods, policies
 from webhook.engine.decision import Decision
 from webhook.engine.findings import Severity
-from webhook.engine.fleet.evaluation import against, plain_lack, requested
+from webhook.engine.fleet.evaluation import against, plain_lack
 from webhook.engine.fleet.fleet import Fleet, Wish
 from webhook.engine.fleet.memory import Memory
 from webhook.engine.fleet.reconfiguration import Reconfiguration
@@ -560,7 +560,7 @@ class TestWhatAPodRequests:
 
 
 def requests_of(pod: Json, policy: str) -> list[tuple[str, int]]:
-    return [(str(form), count) for form, count in requested(judge(pod, policy), spec_of(pod))]
+    return [(str(form), count) for form, count in judge(pod, policy).requested(spec_of(pod))]
 
 
 A100 = "NVIDIA-A100-SXM4-40GB"

@@ -16,7 +16,6 @@ from tests.builders import (
     messages,
     rewritten,
     rules,
-    view,
 )
 from webhook.engine.limitranger import ANNOTATION, additions
 from webhook.engine.rules.not_rewritten import not_rewritten
@@ -243,9 +242,14 @@ def test_warnings_do_not_name_it() -> None:
     assert "LimitRange" not in messages(decision)[0]
 
 
-@pytest.mark.parametrize("pod", [{}, {"metadata": {}}, {"metadata": {"annotations": {"a": "b"}}}])
-def test_without_the_annotation_nothing_was_added(pod: Json) -> None:
-    assert not additions(view(pod)).entries
+@pytest.mark.parametrize("metadata", [None, {}, {"annotations": {"a": "b"}}])
+def test_without_the_annotation_nothing_was_added(metadata: Json | None) -> None:
+    assert rules(judge({**a_pod(both(REWRITTEN_AND_ADDED)), "metadata": metadata}, "shared")) == ["mixed-gpu-resources"]
+
+
+def test_an_annotation_that_limit_ranger_did_not_write_adds_nothing() -> None:
+    assert not additions("").entries
+    assert not additions("nvidia.com/gpu limit for container train").entries
 
 
 def test_a_huge_annotation_and_a_thousand_containers_take_no_more_than_they_are_long() -> None:

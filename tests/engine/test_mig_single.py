@@ -37,14 +37,13 @@ from tests.builders import (
     spec_of,
 )
 from tests.engine.spelled import IS_SHARED, NOT_SHARED, SLICE, WHOLE
+from webhook.engine.form_selection import Statements
 from webhook.engine.forms import Form
-from webhook.engine.needs import Need, possible
-from webhook.engine.nodes import NodeConstraints
+from webhook.engine.nodes import Need, NodeConstraints, possible
 from webhook.engine.policy import Mismatch, PolicyBook
 from webhook.engine.profiles import DOCUMENTED, memory_bounds, read_profile
 from webhook.engine.resources import GpuResource, classify
 from webhook.engine.spelling import DevicePlugin, slice_labels, spell
-from webhook.engine.statements import Statements
 
 A100 = MODELS[0]
 SLICE_2G = [(GPU_SLICES, "In", "2"), (COMPUTE_SLICES, "In", "2"), (MEMORY, "Lt", "10828")]

@@ -338,3 +338,16 @@ def test_the_edits_stand_in_one_order() -> None:
         "annotation gpuwarden.io/original-request",
         "annotation gpuwarden.io/policy",
     ]
+
+
+def test_a_pod_whose_containers_name_no_gpu_gets_nothing() -> None:
+    everything = a_policy(
+        "exclusive",
+        env={"A": "1"},
+        node_selector={"zone": "a"},
+        tolerations=(Toleration(key="spot"),),
+        runtime_class_name="nvidia",
+    )
+
+    for resource in ("nvidia/gpuu", "nvidia.com/rdma"):
+        assert judge(a_pod(gpu(1, resource)), everything).edits == ()

@@ -15,8 +15,7 @@ from webhook.engine.forms import Form, Platform, Sharing
 from webhook.engine.nodes import NOTHING_SAID, NodeConstraints, constraints
 from webhook.engine.policy import Policy
 from webhook.engine.requests import read
-from webhook.engine.respelling import Respelling
-from webhook.engine.rewriting import respelling
+from webhook.engine.rewriting import Respelling, respelling
 from webhook.engine.spelling import LABELS_OF_FORMS, DevicePlugin, spell
 
 PLUGIN = DevicePlugin()

@@ -168,3 +168,29 @@ def test_counts_of_different_forms_add_up() -> None:
     assert messages(judge(pod, a_policy("mig-1g.5gb", "mig-2g.10gb", max_per_pod=2)))[0] == (
         'pod: its containers request 3 GPUs at once; namespace policy "team" permits 2 per pod; request at most 2'
     )
+
+
+@pytest.mark.parametrize(
+    ("amounts", "others"),
+    [
+        ({GPU: "1"}, {GPU: "1"}),
+        ({GPU: "1"}, {GPU: "2"}),
+        ({GPU: "1"}, {GPU: "1.0"}),
+        ({GPU: 1}, {GPU: 1.0}),
+        ({GPU: 1}, {GPU: 1}),
+        ({GPU: "1", SHARED: "1"}, {GPU: "1", SHARED: "1"}),
+        ({GPU: "1", "nvidia.com/gpuu": 1}, {GPU: "1", "nvidia.com/gpuu": 1}),
+        ({GPU: "1", "nvidia.com/GA102GL_A10": 1}, {GPU: "1", "nvidia.com/GA102GL_A10": 1}),
+        ({"cpu": "1"}, {"cpu": "1"}),
+    ],
+)
+def test_a_container_requests_the_same_whatever_stands_before_it(amounts: Json, others: Json) -> None:
+    first = a_container("first", dict(amounts), dict(amounts))
+    second = a_container("second", dict(others), dict(others))
+    alone = read(spec_of(a_pod(a_container("first"), second)))
+    beside = read(spec_of(a_pod(first, second)))
+
+    assert [one for one in beside if one.place.index == 1] == alone
+    assert [(type(each.limit), type(each.request)) for one in beside[-1:] for each in one.amounts] == [
+        (type(each.limit), type(each.request)) for one in alone for each in one.amounts
+    ]

@@ -52,3 +52,19 @@ def test_annotations_of_others_are_no_shares_of_kais(annotations: dict[str, str]
 def test_kais_annotations_are_its_shares() -> None:
     annotations = {"gpu-memory": "2000", "a": "b", "gpu-fraction": "0.5"}
     assert kai_shares(annotations) == [("gpu-fraction", "0.5"), ("gpu-memory", "2000")]
+
+
+@pytest.mark.parametrize(
+    ("pod", "named"),
+    [
+        (a_pod(gpu(1)), False),
+        (a_pod(gpu(1, resources=None)), False),
+        (a_pod(gpu(0, MEMORY)), True),
+        (a_pod(a_container(limits={GPU: 1}, requests={GPU: 1, MEMORY: 5})), True),
+        (a_pod(gpu(1), initContainers=[gpu(1), gpu(1, MEMORY, "load")]), True),
+        (a_pod(ephemeralContainers=[a_container("debug", limits={MEMORY: 1})]), False),
+        ({"spec": {}}, False),
+    ],
+)
+def test_a_resource_is_named_by_containers_that_can_request_it(pod: Json, *, named: bool) -> None:
+    assert spec_of(pod).names(HAMI_RESOURCES) is named

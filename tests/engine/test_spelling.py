@@ -24,8 +24,7 @@ from tests.builders import (
     spec_of,
 )
 from tests.engine.spelled import EVERY_FORM, SHARED_BY, SLICE, TABLE, Requirement, spelled
-from webhook.engine.needs import Need, possible
-from webhook.engine.nodes import ABSENT, OTHER, NodeConstraints
+from webhook.engine.nodes import ABSENT, OTHER, Need, NodeConstraints, possible
 from webhook.engine.pods import Expression
 from webhook.engine.spelling import MIG_CONFIG, DevicePlugin, spell, strategy_label
 

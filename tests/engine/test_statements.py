@@ -21,9 +21,9 @@ from tests.builders import (
     gpu,
     spec_of,
 )
+from webhook.engine.form_selection import Statements
 from webhook.engine.nodes import NodeConstraints
 from webhook.engine.resources import GpuResource, classify
-from webhook.engine.statements import Statements
 
 
 def stated(resource: str = GPU, *terms: list[tuple[str, ...]], **selector: str) -> list[str]:

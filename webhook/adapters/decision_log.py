@@ -124,16 +124,26 @@ def _event(judged: Judged) -> str:
 def _line(recorded: Recorded, event: str) -> _Line:
     """The fields only: what is queued must not keep the request's body in memory."""
     judged, request, metadata = recorded.judged, recorded.request, recorded.metadata
+    texts = (
+        request.namespace or (metadata and metadata.namespace) or "",
+        request.kind.kind if request.kind else "Pod",
+        request.name or (metadata and (metadata.name or metadata.generate_name)) or "",
+        request.user_info.username,
+        judged.policy,
+    )
+    namespace, kind, name, user, policy = (
+        texts if max(map(len, texts)) <= _LONGEST else [cut(text, _LONGEST) for text in texts]
+    )
     return _Line(
         event,
         request.uid,
         judged.operation,
-        cut(request.namespace or (metadata and metadata.namespace) or "", _LONGEST),
-        cut(request.kind.kind if request.kind else "Pod", _LONGEST),
-        cut(request.name or (metadata and (metadata.name or metadata.generate_name)) or "", _LONGEST),
-        cut(request.user_info.username, _LONGEST),
+        namespace,
+        kind,
+        name,
+        user,
         judged.mode,
-        cut(judged.policy, _LONGEST),
+        policy,
         judged.path,
         judged.rules,
         bool(request.dry_run),

@@ -169,7 +169,10 @@ class Metrics:
             (self._findings.labels(rule, severity, judged.mode, judged.path, acted), number)
             for rule, severity, number in judged.findings
         ]
-        forms = [(self._requested.labels(self._forms.name(form)), number) for form, number in judged.requested]
+        forms = [
+            (self._requested.labels(self._forms.name(str(form) if form else OTHER)), number)
+            for form, number in judged.requested
+        ]
         return [(decision, 1), *findings, *forms]
 
     def answered(self, path: str, code: int, seconds: float) -> None:

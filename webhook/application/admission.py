@@ -14,16 +14,16 @@ from ..engine.pods import Pod
 from ..engine.policy import ANY_POLICY, NotOffered
 from ..engine.reapplied import restored
 from ..engine.rules.not_rewritten import not_rewritten
-from . import pod_review, response_messages, review, review_limits
+from . import pod_review, response_messages, review
 from .claims import ClaimSource, NoClaims
 from .configuration import Configuration, Mode
 from .fleet import FleetSource, NoFleet
 from .lookups import NOTHING, Given, Labels, Wanted, fetched
 from .namespaces import Namespaces
 from .pod_case import PodCase
+from .pod_review import MOST_GPU_CONTAINERS
 from .recorder import Recorded, Recorder
 from .review import Answering, Envelope, ReviewError
-from .review_limits import MOST_GPU_CONTAINERS
 from .verdicts import NOTHING_SAID, Verdict, Verdicts, key_of
 
 
@@ -113,7 +113,8 @@ class Admission:
         final: bool,
     ) -> Verdict | Wanted:
         """The verdict on a pod that is like none before it, or what it needs."""
-        review_limits.sized(pod, "request.object")
+        pod_review.read_environments(pod, "request.object")
+        pod_review.sized(pod, "request.object")
         before = pod_review.before_update(request, pod) if request.operation == "UPDATE" else None
         if before is not None and final and not request.sub_resource and not updates.matters(pod, before):
             return NOTHING_SAID

@@ -13,7 +13,7 @@ from ..engine.labels import NamespaceLabels
 from ..engine.patch import patch
 from ..engine.pods import Metadata, Pod
 from ..engine.policy import ANY_POLICY, Policy
-from . import operator_objects, response_messages, review, review_limits
+from . import operator_objects, pod_review, response_messages, review
 from .configuration import Configuration, Mode
 from .lookups import Given, Labels, Wanted
 from .namespaced_reviews import NamespacedReviews
@@ -70,7 +70,7 @@ class Advising(NamespacedReviews):
         )
         if workload is None or workload.is_pod or workload.cluster_scoped or not request.has_object:
             return review.allowed(request)
-        review_limits.bound(body)
+        review.bound(body)
         data, found = (_of_built_in if workload.is_built_in else _of_operator)(workload, request)
         described = [
             one
@@ -166,7 +166,7 @@ def _of_operator(workload: WorkloadKind, request: AdmissionRequest) -> tuple[Map
 
 
 def _sized(pod: Pod, where: WorkloadPod) -> Pod:
-    return review_limits.sized(pod, f"{_ROOT}.{where.field('')}".rstrip("."))
+    return pod_review.sized(pod, f"{_ROOT}.{where.field('')}".rstrip("."))
 
 
 def _name(request: AdmissionRequest, begins: str) -> None:

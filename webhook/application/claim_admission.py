@@ -17,7 +17,7 @@ from ..engine.labels import NamespaceLabels
 from ..engine.policy import ANY_POLICY, Policy
 from ..engine.rules import claim_objects
 from ..engine.text import Name
-from . import reservation_admission, response_messages, review, review_limits
+from . import reservation_admission, response_messages, review
 from .claims import GROUP, OF_RESOURCES
 from .configuration import Configuration, Mode
 from .lookups import Given, Labels, Wanted
@@ -120,7 +120,7 @@ class ClaimAdmission(NamespacedReviews):
             return review.allowed(request)
         if exempt := _exempt(request, configuration):
             return review.allowed(request, annotations={"exempt": exempt})
-        review_limits.bound(body)
+        review.bound(body)
         case = _read(request, configuration, configuration.classes_with(self._nodes.class_forms))
         if case is None:
             return review.allowed(request)
@@ -133,7 +133,7 @@ class ClaimAdmission(NamespacedReviews):
         """The answer to a write of a claim's status."""
         if not configuration.policies.has_limits:
             return review.allowed(request)
-        review_limits.bound(body)
+        review.bound(body)
         found = reservation_admission.read(request, configuration, configuration.classes_with(self._nodes.class_forms))
         if isinstance(found, bytes):
             return found

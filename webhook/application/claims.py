@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from ..engine import claim_rewriting, claims
 from ..engine.claim_objects import Claim, ClaimObject, ClaimTemplateObject, claim
-from ..engine.claims import CLAIM, NO_CLAIMS, TEMPLATE, Claims, Entry, Reference, Resolved
+from ..engine.claims import CLAIM, TEMPLATE, Claims, Entry, Reference, Resolved
 from ..engine.decision import Decision
 from ..engine.device_classes import named_form
 from ..engine.edits import ClaimInstead
@@ -64,13 +64,11 @@ def claims_of(
     configuration: Configuration,
     named: Mapping[str, str] = {},
 ) -> Claims:
-    """Return what a pod claims. A pod that neither has claims nor names a resource of DRA costs nothing.
+    """Return what a pod claims.
 
     ``resolved`` is what its references lead to; ``named`` are the forms of DeviceClasses by their resource names, besides the
     configuration's.
     """
-    if not spec.resource_claims and not [each for each in gpu_containers if each.others]:
-        return NO_CLAIMS
     return claims.read(spec, gpu_containers, resolved, configuration.classes_with(named))
 
 

@@ -10,7 +10,7 @@ from ..engine.forms import Form
 from ..engine.other_gpus import BUILT_IN, GpuNames
 from ..engine.pods import Pod
 from ..engine.policy import PolicyBook
-from ..engine.schedulers import scheduler_of
+from ..engine.schedulers import HAMI_RESOURCES, scheduler_of
 from ..engine.spelling import DevicePlugin
 from .workload_kinds import WorkloadKind
 
@@ -45,7 +45,9 @@ class Exemptions(msgspec.Struct, frozen=True):
             return "runtimeClass"
         # A pod that names its node is placed by nobody: no scheduler sees it, and the kubelet ignores resources that the node
         # does not have (pkg/kubelet/lifecycle/predicate.go removeMissingExtendedResources).
-        scheduler = None if spec.node_name else scheduler_of(spec)
+        if spec.node_name:
+            return None
+        scheduler = scheduler_of(spec) if spec.names(HAMI_RESOURCES) else spec.scheduler_name
         if scheduler not in self.schedulers:
             return None
         return "scheduler" if spec.scheduler_name == scheduler else "resources"

@@ -5,13 +5,13 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from ..engine import requests
+from ..engine.form_selection import Statements
 from ..engine.forms import Form
 from ..engine.nodes import NodeConstraints
 from ..engine.pods import Place, PodSpec
 from ..engine.policy import Policy
 from ..engine.spelling import DevicePlugin
 from ..engine.stated import named, written
-from ..engine.statements import Statements
 from .judgement import JudgedPod, Judgement
 
 PLAIN = "plain"

@@ -6,12 +6,12 @@ import msgspec
 
 from ..engine import cel
 from ..engine.common_case import CommonCase, Way
+from ..engine.decision import ORIGINAL_REQUEST, POLICY
 from ..engine.edits import AddEnv, AddNeed, AddToleration, RenameResource, SetRuntimeClass
-from ..engine.needs import Need
+from ..engine.nodes import Need
 from ..engine.pods import Place, Toleration
 from ..engine.policy import Policy
-from ..engine.policy_additions import ORIGINAL_REQUEST, POLICY
-from ..engine.tolerations import GPU_TOLERATION
+from ..engine.spelling import GPU_TOLERATION
 from .in_tree_facts import CONTAINER, IS_DENIED, denials
 
 

@@ -67,7 +67,7 @@ def may_be_denied(case: CommonCase) -> str:
     The API server prepares a pod again for each part of a policy, and that takes longer than the CEL: a policy that denies is
     not to look at the pods that it has nothing to say of.
     """
-    if case.adds:
+    if case.policy.adds:
         return "true"
     plain = case.ways[0]
     quick = []

@@ -5,8 +5,8 @@ then asks a policy again that has changed the pod, but no webhook that was not a
 """
 
 from ..engine import cel
+from ..engine.decision import POLICY
 from ..engine.limitranger import ANNOTATION
-from ..engine.policy_additions import POLICY
 from ..engine.profiles import PROFILE
 from ..engine.resources import GPU, PREFIX
 from .in_tree_facts import CONTAINER

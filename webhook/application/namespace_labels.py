@@ -11,7 +11,7 @@ from ..engine.labels import NamespaceLabels
 from ..engine.policy import LabelProblem, NotOffered, Policy
 from ..engine.rules.fleet import no_node_offers
 from ..engine.text import Name
-from . import response_messages, review, review_limits
+from . import response_messages, review
 from .configuration import Configuration
 from .fleet import FleetSource, NoFleet
 from .review import Answering, Envelope, ReviewError
@@ -127,7 +127,7 @@ def _read(body: bytes) -> bytes | _Change:
         raise ReviewError("request.kind", f'must be "Namespace", not "{request.kind.kind}"')
     if not request.has_object:
         raise ReviewError("request.object", "is missing; a CREATE or UPDATE carries the object")
-    review_limits.bound(body)
+    review.bound(body)
     metadata = _metadata(request.object, "request.object")
     before = _metadata(request.old_object, "request.oldObject") if request.has_old_object else _Metadata()
     if metadata.deletion_timestamp is not None:

@@ -12,9 +12,9 @@ from ..engine.requests import GpuContainer
 from .claims import ClaimUnavailable, claims_of
 from .configuration import Configuration
 from .fleet import FleetSource
+from .pod_review import MOST_CLAIMS
 from .recorder import Judged
 from .review import Envelope, ReviewError
-from .review_limits import MOST_CLAIMS
 
 _NOT_YET = NamespacePolicies(ANY_POLICY, ANY_POLICY, ANY_POLICY, ANY_POLICY)
 
@@ -92,9 +92,12 @@ class PodCase(msgspec.Struct, gc=False):
 
     def read_claims(self) -> None:
         """Read a new pod's claims from the results of the look-up."""
-        if self.pod.spec is not None and self.before is None:
+        spec = self.pod.spec
+        if spec is None or self.before is not None:
+            return
+        if spec.resource_claims or any(gpu_container.others for gpu_container in self.gpu_containers):
             self.claims = claims_of(
-                self.pod.spec, self.gpu_containers, self.resolved, self.configuration, self.nodes.class_forms
+                spec, self.gpu_containers, self.resolved, self.configuration, self.nodes.class_forms
             )
 
     @property

@@ -1,18 +1,51 @@
-"""The review of a pod: which are judged, and the pod of one, as it is made and as it was before an update."""
+"""The review of a pod: which are judged, and the pod of one, as it is made and as it was before an update, with its limits.
+
+A very large pod would delay all other reviews. No real pod comes near the limits.
+"""
+
+from typing import Any
 
 import msgspec
 
-from ..engine.pods import Pod, Resources
+from ..engine.pods import Container, EnvVar, Pod, PodSpec, Resources, containers
 from ..engine.requests import ORDINARY
 from ..engine.resources import PREFIX
 from ..engine.text import Name
-from . import review, review_limits
+from . import review
 from .review import AdmissionRequest, Envelope, ReviewError
+
+MOST_GPU_CONTAINERS = 1000
+"""Containers with GPUs in a pod: more than a node can have GPUs or slots for (16 GPUs with 48 clients each)."""
+MOST_CLAIMS = 128
+"""Claims of a pod: each is read from the API server."""
+MOST_HOLDERS = 16
+"""Pods that one write gives a claim to: each is read from the API server. Kubernetes adds one at a time."""
+MOST_RESOURCES = 500
+"""Different resource names in a pod. The node with the most has some twenty: cpu, memory, hugepages, MIG profiles, NICs."""
+MOST_SELECTED = 5_000
+"""Entries of nodeSelector, and terms, expressions and values of required node affinity, together. A pod that lists every node of
+the largest cluster by name has as many (https://kubernetes.io/docs/setup/best-practices/cluster-large/)."""
+
+
+class _Container(Container):
+    """A container whose ``env`` is kept as it is written, until ``read_environments`` puts the variables in its place.
+
+    To read it takes a fifth of the time of a large review, and most pods are like one that was decided before.
+    """
+
+    env: msgspec.Raw = msgspec.Raw()  # type: ignore[assignment]
+
+
+class _Spec(PodSpec, rename="camel"):
+    init_containers: list[_Container] | None = None  # type: ignore[assignment]
+    containers: list[_Container] | None = None  # type: ignore[assignment]
+    ephemeral_containers: list[_Container] | None = None  # type: ignore[assignment]
 
 
 class _PodObject(Pod):
     """The object of a request, which may name its kind."""
 
+    spec: _Spec | None = None
     kind: Name = "Pod"
 
 
@@ -60,6 +93,7 @@ class _GpulessReview(msgspec.Struct, rename="camel", gc=False):
 
 _GPULESS_REVIEW = msgspec.json.Decoder(_GpulessReview)
 _POD = msgspec.json.Decoder(_PodObject)
+_ENVIRONMENT = msgspec.json.Decoder(list[EnvVar] | None)
 _POD_REVIEW = msgspec.json.Decoder(_PodReview)
 
 
@@ -73,6 +107,26 @@ def is_judged(request: Envelope, *, final: bool) -> bool:
     return is_pod and request.operation == "UPDATE" and (changes or debugs)
 
 
+def read_environments(pod: Pod, root: str) -> None:
+    """Read what a pod that was ``decoded``, at the path ``root``, says in its containers' ``env``.
+
+    Raises:
+        ReviewError: naming the variable that can't be read.
+    """
+    spec = pod.spec or PodSpec()
+    for section, listed in (
+        ("containers", spec.containers),
+        ("initContainers", spec.init_containers),
+        ("ephemeralContainers", spec.ephemeral_containers),
+    ):
+        for index, container in enumerate(listed or ()):
+            unread: Any = container.env
+            try:
+                container.env = _ENVIRONMENT.decode(unread) if unread else None
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                review.decode_json(_ENVIRONMENT, unread, f"{root}.spec.{section}[{index}].env")
+
+
 def before_update(request: Envelope, pod: Pod) -> Pod:
     """The pod as it is, before the update. In both, the node that the scheduler has chosen since is no choice of the user's.
 
@@ -80,10 +134,11 @@ def before_update(request: Envelope, pod: Pod) -> Pod:
         ReviewError: it can't be read.
     """
     before = review.decode_json(_POD, request.old_object, "request.oldObject") if request.has_old_object else Pod()
+    read_environments(before, "request.oldObject")
     for each in (pod, before):
         if each.spec is not None:
             each.spec.node_name = None
-    return review_limits.sized(before, "request.oldObject")
+    return sized(before, "request.oldObject")
 
 
 def decoded(body: bytes, *, final: bool) -> AdmissionRequest | PodRequest | GpulessRequest:
@@ -95,7 +150,7 @@ def decoded(body: bytes, *, final: bool) -> AdmissionRequest | PodRequest | Gpul
     Raises:
         ReviewError: the envelope can't be read.
     """
-    if review_limits.elements(body) > review_limits.MOST_ELEMENTS:
+    if review.elements(body) > review.MOST_ELEMENTS:
         return review.decode(body)
     try:
         # No more than a guess at which of the two will do.
@@ -137,7 +192,7 @@ def pod_of(request: AdmissionRequest | PodRequest, body: bytes) -> Pod:
         raise ReviewError("request.kind", f'must be a core "Pod", not "{request.kind.group}/{request.kind.kind}"')
     if isinstance(request, AdmissionRequest):
         # It could not be read, and this says why; or there is none.
-        review_limits.bound(body)
+        review.bound(body)
         pod = review.decode_json(_POD, request.object, "request.object") if request.has_object else None
     else:
         pod = request.object
@@ -146,3 +201,47 @@ def pod_of(request: AdmissionRequest | PodRequest, body: bytes) -> Pod:
     if pod.kind != "Pod":
         raise ReviewError("request.object.kind", f'must be "Pod", not "{pod.kind}"')
     return pod
+
+
+def sized(pod: Pod, root: str) -> Pod:
+    """The pod at the path ``root``, if it is not too large to be judged.
+
+    Raises:
+        ReviewError: naming what it has too much of.
+    """
+    spec = pod.spec
+    if spec is None:
+        return pod
+    if (count := _resources(spec)) > MOST_RESOURCES:
+        raise ReviewError(
+            f"{root}.spec.containers", f"name {count} different resources; at most {MOST_RESOURCES} are supported"
+        )
+    if (count := len(spec.node_selector or ()) + (_stated(spec) if spec.affinity else 0)) > MOST_SELECTED:
+        raise ReviewError(
+            f"{root}.spec.affinity",
+            f"nodeSelector and required node affinity have {count} entries, terms, expressions and values; "
+            f"at most {MOST_SELECTED} are supported",
+        )
+    return pod
+
+
+def _resources(spec: PodSpec) -> int:
+    """The number of different resources that the containers name, or more where that is within the limit."""
+    most = 0
+    for listed in (spec.containers, spec.init_containers):
+        for container in listed or ():
+            if (resources := container.resources) is not None:
+                most += len(resources.limits or ()) + len(resources.requests or ())
+    if most <= MOST_RESOURCES:
+        return most
+    names: set[str] = set()
+    for _, _, container in containers(spec):
+        if container.resources is not None:
+            names.update(container.resources.limits or (), container.resources.requests or ())
+    return len(names - ORDINARY)
+
+
+def _stated(spec: PodSpec) -> int:
+    """The terms, expressions and values of the required node affinity."""
+    expressions = [expression for term in spec.terms for expression in term.match_expressions or ()]
+    return len(spec.terms) + len(expressions) + sum(len(expression.values or ()) for expression in expressions)

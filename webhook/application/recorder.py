@@ -7,14 +7,13 @@ from typing import Protocol
 import msgspec
 
 from ..engine.decision import DENIED, Decision, Outcome
-from ..engine.fleet.evaluation import requested
 from ..engine.forms import Form
 from ..engine.pods import Metadata, PodSpec
 from ..engine.policy import Policy
 from .review import Envelope
 
 OTHER = "other"
-"""The forms beyond the first few."""
+"""What stands for everything beyond the first few."""
 _MOST_FORMS = 16
 
 
@@ -29,7 +28,8 @@ class Judged(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
         rules: the rules that found anything, in their order.
         findings: the number of findings by rule and severity.
         denies_access: whether a finding denies how the pod reaches GPUs beside its requests.
-        requested: form and number of the GPUs that the admitted pod requests; only where ``mutate`` enforces.
+        requested: form and number of the GPUs that the admitted pod requests, ``None`` for the forms beyond the first few; only
+            where ``mutate`` enforces.
     """
 
     path: str
@@ -42,7 +42,7 @@ class Judged(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
     rules: tuple[str, ...] = ()
     findings: tuple[tuple[str, str, int], ...] = ()
     denies_access: bool = False
-    requested: tuple[tuple[str, int], ...] = ()
+    requested: tuple[tuple[Form | None, int], ...] = ()
 
     @classmethod
     def of(  # noqa: PLR0913 - the fields of one value
@@ -71,16 +71,16 @@ class Judged(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
             tuple(dict.fromkeys(rule for rule, _ in findings)),
             tuple((rule, severity, number) for (rule, severity), number in findings.items()),
             any(one.denies and one.rule.access for one in decision.findings),
-            _by_form(requested(decision, spec)) if admitted and spec else (),
+            _by_form(decision.requested(spec)) if admitted and spec else (),
         )
 
 
-def _by_form(requests: Iterable[tuple[Form, int]]) -> tuple[tuple[str, int], ...]:
+def _by_form(requests: Iterable[tuple[Form, int]]) -> tuple[tuple[Form | None, int], ...]:
     """Return the number of GPUs by form, for a few forms; no real pod has more."""
-    found: dict[str, int] = {}
+    found: dict[Form | None, int] = {}
     for form, number in requests:
-        name = str(form) if len(found) < _MOST_FORMS else OTHER
-        found[name] = found.get(name, 0) + number
+        listed = form if form in found or len(found) < _MOST_FORMS else None
+        found[listed] = found.get(listed, 0) + number
     return tuple(found.items())
 
 

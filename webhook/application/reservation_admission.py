@@ -24,10 +24,10 @@ from . import response_messages, review
 from .claims import GROUP, OF_RESOURCES
 from .configuration import Configuration, Mode
 from .lookups import Labels, Wanted
+from .pod_review import MOST_HOLDERS
 from .recorder import Judged, Recorded, Recorder
 from .reservations import ClaimHolder, ClaimHolders, PodReference, PodUnavailable
 from .review import AdmissionRequest, ReviewError
-from .review_limits import MOST_HOLDERS
 
 _NOT_JUDGED = {"not-judged": "status.reservedFor"}
 

@@ -1,4 +1,4 @@
-"""AdmissionReview v1: the envelope as it comes in, and the only place that makes the one that goes out."""
+"""AdmissionReview v1: the envelope as it comes in, with its limit, and the only place that makes the one that goes out."""
 
 from collections.abc import Coroutine, Sequence
 from typing import Annotated, Any, TypeVar
@@ -11,6 +11,9 @@ from ..engine.text import Name, cut
 
 API_VERSION = "admission.k8s.io/v1"
 KIND = "AdmissionReview"
+MOST_ELEMENTS = 50_000
+"""Commas, opening braces and brackets in a body: at least as many as it has members and items, each of which takes up to 300
+bytes when it is decoded. docs/reference/limits.md has the largest real objects, which have a twentieth."""
 _UNSET = (msgspec.Raw(), msgspec.Raw(b"null"))
 # A pod may have thousands of containers, each with a sentence; nobody reads past the first few.
 _MOST_TOLD = 20
@@ -140,6 +143,24 @@ def decode_json(decoder: msgspec.json.Decoder[_T], body: bytes | msgspec.Raw, ro
         raise ReviewError(root, f"is not valid JSON: {error}") from error
     except RecursionError as error:
         raise ReviewError(root, "is nested too deeply") from error
+
+
+def elements(body: bytes) -> int:
+    """An upper bound of the members and items in a body; ``0`` for one too short to have too many."""
+    return 0 if len(body) <= MOST_ELEMENTS else len(body) - len(body.translate(None, b",{["))
+
+
+def bound(body: bytes) -> None:
+    """Reject a body whose objects would take far more time and memory than its bytes when they are decoded.
+
+    Raises:
+        ReviewError: it has more elements than ``MOST_ELEMENTS``.
+    """
+    if (count := elements(body)) > MOST_ELEMENTS:
+        raise ReviewError(
+            "request",
+            f"has {count} elements (commas, opening braces and brackets); objects of at most {MOST_ELEMENTS} are read",
+        )
 
 
 class Cause(msgspec.Struct, gc=False):

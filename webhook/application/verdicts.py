@@ -1,10 +1,10 @@
 """Verdicts: what a decision comes to, apart from its request, and a memo of them: pods that are alike are decided once.
 
 The pods of a ReplicaSet or a Job differ in their names, in the generated name of their token's volume, and in much that is never
-read. So the key of the memo is everything that is read of a pod (``webhook.engine.pods``) but these names: a digest, because
-environments hold secrets. With it go the namespace's labels and the endpoint. Verdicts are forgotten when anything else changes
-that decides: the configuration, or what the nodes and DeviceClasses offer. An update has no key, for it depends on two pods, and
-what is looked up for one review (claims) is never kept.
+read. So the key of the memo is everything that is read of a pod (``webhook.engine.pods``) but these names, and environments as
+they are written: a digest, because they hold secrets. With it go the namespace's labels and the endpoint. Verdicts are forgotten
+when anything else changes that decides: the configuration, or what the nodes and DeviceClasses offer. An update has no key, for
+it depends on two pods, and what is looked up for one review (claims) is never kept.
 """
 
 import hashlib
@@ -14,9 +14,9 @@ from collections.abc import Mapping
 import msgspec
 
 from ..engine import limitranger
+from ..engine.decision import ORIGINAL_REQUEST, POLICY
 from ..engine.labels import NamespaceLabels
 from ..engine.pods import MIRROR_ANNOTATION, Pod
-from ..engine.policy_additions import ORIGINAL_REQUEST, POLICY
 from ..engine.rules.device_access import DEVICE_ANNOTATIONS
 from .configuration import Configuration
 from .fleet import FleetSource
@@ -100,6 +100,7 @@ def key_of(pod: Pod, labels: NamespaceLabels, *, final: bool) -> Key | None:
     """The key of a pod that is created; ``None`` for a very large one, or one with a number of more than 64 bits."""
     metadata = pod.metadata
     annotations = metadata.annotations if metadata is not None else None
+    # Environments stand in it as JSON, and only verdicts on those that are lists are kept, so where each ends is certain.
     try:
         read = _encode((metadata is None, annotations and _read(annotations), pod.spec))
     except (OverflowError, RecursionError):

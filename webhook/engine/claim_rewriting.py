@@ -11,6 +11,7 @@ import msgspec
 from .claims import TEMPLATE, Reference, Resolved
 from .edits import ClaimInstead
 from .findings import Finding
+from .form_selection import Statements
 from .nodes import NodeConstraints
 from .pods import PodSpec, containers
 from .policy import ClaimForm, Policy
@@ -19,7 +20,6 @@ from .resources import GPU
 from .rules import plain_claims
 from .rules.permission import per_container_limit, per_pod_limit
 from .spelling import DevicePlugin
-from .statements import Statements
 
 OWN = "gpuwarden-"
 """What the pod's names of claims begin with that are made here; a number follows."""

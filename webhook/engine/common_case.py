@@ -23,7 +23,7 @@ from .edits import (
     SetRuntimeClass,
 )
 from .forms import Form
-from .needs import Need
+from .nodes import Need
 from .pods import Pod
 from .policy import NotOffered, Policy, Prefer, VisibleDevices
 from .products import PRODUCT
@@ -161,12 +161,6 @@ class CommonCase(msgspec.Struct, frozen=True):
     per_pod: Sentence | None = None
 
     @property
-    def adds(self) -> bool:
-        """Whether the policy adds something of its own to its pods."""
-        policy = self.policy
-        return bool(policy.node_selector or policy.tolerations or policy.runtime_class_name or policy.env)
-
-    @property
     def most_containers(self) -> int:
         """The most containers of its pods: what is said of all of them fits into one message."""
         return self._fitting(way.denial.longest for way in self.ways if way.denial)
@@ -193,7 +187,7 @@ class CommonCase(msgspec.Struct, frozen=True):
 
         Where a container may have one GPU, these are requests for one.
         """
-        ways = self.ways if self.adds else self.ways[:1]
+        ways = self.ways if self.policy.adds else self.ways[:1]
         ways = tuple(
             msgspec.structs.replace(w, only_one=True, most=None, denial=None) if w.most == 1 else w for w in ways
         )

@@ -1,29 +1,41 @@
-"""The decision: what one pod's GPU requests become under one policy, or why it is denied."""
+"""The decision: what one pod's GPU requests become under one policy, or what the rules find in them that denies it.
 
-from collections.abc import Iterable, Mapping
+A file that has nothing to do for most pods is asked only about those that say something it reads.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 
 import msgspec
 
 from . import claim_rewriting, guard, limitranger
 from .claims import NO_CLAIMS, Claims, Resolved
-from .edits import Edit
-from .evaluation import judge, wellformed
+from .edits import Annotate, ClaimInstead, Edit, RenameResource
 from .findings import Finding
-from .form_selection import Choice
-from .nodes import constraints
+from .form_selection import Choice, GpuRequest
+from .forms import Form, Sharing
+from .labels import DOMAIN
+from .nodes import NOTHING_SAID, NodeConstraints, constraints
 from .other_gpus import BUILT_IN, GpuNames
 from .pods import Pod, PodSpec
 from .policy import Policy
-from .policy_additions import annotations, settings
-from .requests import GpuContainer, read
-from .rewriting import respelling
+from .policy_additions import additions
+from .quantity import COUNTS, shown
+from .requests import Amount, GpuContainer, pod_count, read
+from .rewriting import ProductConflict, Respelling, Restated, respelling
 from .rules import claims as claiming
-from .rules import container, gpu_memory, limit_ranges, outside_containers, permission
+from .rules import container, gpu_memory, limit_ranges, outside_containers, permission, placement, sharing
 from .rules.catalog import RULES
 from .spelling import LABELS_OF_FORMS, DevicePlugin
+from .stated import written
 
+ORIGINAL_REQUEST = f"{DOMAIN}/original-request"
+POLICY = f"{DOMAIN}/policy"
+"""Annotations of a pod that was changed: what its containers requested, as JSON, and by which policy it was changed."""
+_ENCODER = msgspec.json.Encoder()
 _NOTHING: Resolved = {}
+_ADDED_NONE = limitranger.Additions()
 _ORDER = {rule.id: number for number, rule in enumerate(RULES)}
 
 
@@ -71,6 +83,29 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
             return DENIED
         return REWRITTEN if self.edits else UNCHANGED
 
+    @property
+    def by_resource(self) -> dict[str, list[tuple[GpuContainer, Amount]]]:
+        """The requests that are not for claims, by the resource that they will name."""
+        renames = {edit.old: edit.new for edit in self.edits if isinstance(edit, RenameResource)}
+        claimed = {edit.place for edit in self.edits if isinstance(edit, ClaimInstead)}
+        found: dict[str, list[tuple[GpuContainer, Amount]]] = {}
+        for gpu_container in self.gpu_containers:
+            if gpu_container.place not in claimed:
+                for amount in gpu_container.amounts:
+                    name = amount.resource.name
+                    found.setdefault(renames.get(name, name), []).append((gpu_container, amount))
+        return found
+
+    def form(self, amount: Amount) -> Form:
+        """The form that a request gets; only one that is denied gets none."""
+        return self.choices[amount.resource.name].form or Form()
+
+    def requested(self, spec: PodSpec) -> Iterator[tuple[Form, int]]:
+        """How many GPUs a pod will request of its node, by GPU resource: the form and the count. ``spec`` is as it came."""
+        for requests in self.by_resource.values():
+            counts = {gpu_container.place: amount.count for gpu_container, amount in requests}
+            yield self.form(requests[0][1]), pod_count(spec, counts)
+
 
 UNTOUCHED = Decision()
 
@@ -109,7 +144,10 @@ def decide(  # noqa: PLR0913 - everything that decides
     strange = [gpu_container for gpu_container in every if gpu_container.unknown or gpu_container.others]
     # All others have amounts.
     asking = [one for one in every if one.amounts or one.others] if strange else every
-    added = limitranger.additions(pod)
+    annotated = (pod.metadata and pod.metadata.annotations) or {}
+    added = (
+        limitranger.additions(annotated[limitranger.ANNOTATION]) if limitranger.ANNOTATION in annotated else _ADDED_NONE
+    )
     dropped: list[limitranger.Dropped] = []
     if added.entries and not policy.permits_any:
         asking, dropped = limitranger.without(added, asking)
@@ -117,9 +155,11 @@ def decide(  # noqa: PLR0913 - everything that decides
     beside = _beside_requests(pod, spec, asking, policy, claims, guarded=guarded)
     if not every:
         return Decision((), in_order(beside)) if beside else UNTOUCHED
-    policy, of_memory = gpu_memory.by_memory(pod, policy, plugin)
-    nodes = constraints(spec, LABELS_OF_FORMS)
-    asked, findings = wellformed(gpu_containers, policy)
+    of_memory: list[Finding] = []
+    if gpu_memory.ANNOTATION in annotated:
+        policy, of_memory = gpu_memory.by_memory(annotated[gpu_memory.ANNOTATION], policy, plugin)
+    nodes = constraints(spec, LABELS_OF_FORMS) if spec.node_selector or spec.affinity else NOTHING_SAID
+    asked, findings = _wellformed(gpu_containers, policy)
     findings += of_memory
     edits: list[Edit] = []
     if policy.plain_claim:
@@ -128,7 +168,7 @@ def decide(  # noqa: PLR0913 - everything that decides
         edits += claimed.edits
         asked = [*claimed.others]
     spelled = respelling([gpu_container.amounts[0].resource for gpu_container in asked], policy, nodes, plugin)
-    findings += judge(asked, spelled, spec, policy, nodes)
+    findings += _judged(asked, spelled, spec, policy, nodes)
     if added.entries:
         findings = limit_ranges.naming_limit_ranges(findings, gpu_containers, added)
         findings += [limit_ranges.limit_range_default(one) for one in dropped]
@@ -143,10 +183,51 @@ def decide(  # noqa: PLR0913 - everything that decides
     edits += spelled.applied(spec, gpu_containers)
     respelled = bool(edits)
     edits += [one.edit for one in dropped]
-    edits += settings(spec, gpu_containers, policy, plugin, spelled, edits)
+    return Decision(
+        tuple(_with_additions(edits, spec, gpu_containers, policy, plugin, spelled, respelled=respelled)),
+        told,
+        tuple(asking),
+        spelled.choices,
+    )
+
+
+def _with_additions(  # noqa: PLR0913, PLR0917 - everything that decides
+    edits: list[Edit],
+    spec: PodSpec,
+    gpu_containers: list[GpuContainer],
+    policy: Policy,
+    plugin: DevicePlugin,
+    spelled: Respelling,
+    *,
+    respelled: bool,
+) -> list[Edit]:
+    """The edits, with what the policy adds of its own, and the annotations that say what was changed."""
+    if policy.adds and gpu_containers:
+        edits += additions(spec, gpu_containers, policy, plugin, spelled, edits)
     if edits:
-        edits += annotations(gpu_containers, policy, respelled=respelled)
-    return Decision(tuple(edits), told, tuple(asking), spelled.choices)
+        edits += _annotations(gpu_containers, policy, respelled=respelled)
+    return edits
+
+
+def _annotations(gpu_containers: list[GpuContainer], policy: Policy, *, respelled: bool) -> list[Edit]:
+    """Return the annotations of a changed pod: the policy and, where requests were respelled, the original ones."""
+    told: list[Edit] = []
+    if respelled:
+        original: dict[str, dict[str, str]] = {}
+        for gpu_container in gpu_containers:
+            written = original[gpu_container.container.name] = {}
+            for amount in gpu_container.amounts:
+                written[amount.resource.name] = amount.written if amount.written in COUNTS else shown(amount.written)
+        told.append(Annotate(ORIGINAL_REQUEST, _json(original)))
+    told.append(Annotate(POLICY, policy.name))
+    return told
+
+
+def _json(value: object) -> str:
+    try:
+        return _ENCODER.encode(value).decode()
+    except UnicodeEncodeError:  # a lone surrogate, which YAML can hold: the standard library escapes it
+        return json.dumps(value, separators=(",", ":"))
 
 
 def _beside_requests(  # noqa: PLR0913 - what the guard knows
@@ -161,6 +242,117 @@ def _beside_requests(  # noqa: PLR0913 - what the guard knows
     if guarded:
         found += guard.findings(pod, asking, policy)
     return found
+
+
+def _wellformed(gpu_containers: Iterable[GpuContainer], policy: Policy) -> tuple[list[GpuContainer], list[Finding]]:
+    """The containers whose requests get a form, and the findings that deny the others before any form is selected."""
+    kept: list[GpuContainer] = []
+    findings: list[Finding] = []
+    permits_none = not (policy.permits_any or policy.forms or policy.claim_forms)
+    for gpu_container in gpu_containers:
+        found = None if gpu_container.is_wellformed else container.malformed(gpu_container)
+        if found is None and permits_none:
+            found = permission.gpu_not_permitted(gpu_container, policy)
+        if found is None:
+            kept.append(gpu_container)
+        else:
+            findings.append(found)
+    return kept, findings
+
+
+def _judged(
+    gpu_containers: Sequence[GpuContainer],
+    respelling: Respelling,
+    spec: PodSpec,
+    policy: Policy,
+    nodes: NodeConstraints,
+) -> list[Finding]:
+    """Return the findings of the rules in well-formed requests, which get the forms of ``respelling``."""
+    findings: list[Finding] = []
+    requests: list[GpuRequest] = []
+    for gpu_container in gpu_containers:
+        amount = gpu_container.amounts[0]
+        requests.append(GpuRequest(gpu_container, amount, respelling.choices[amount.resource.name]))
+    # Most pods say nothing about the nodes of forms, and then only their forms can be apart from each other.
+    if nodes is not NOTHING_SAID or respelling.conflict or respelling.forms_apart:
+        findings += _on_nodes(requests, respelling, policy, nodes)
+    for request in requests:
+        if respelling.mps or request.choice.form is None or request.amount.count > 1:
+            findings += _on_request(request, nodes, policy)
+    if respelling.mps and not spec.host_ipc:
+        findings += sharing.gke_mps_needs_host_ipc(requests)
+    if requests and policy.max_per_pod is not None:
+        findings += permission.per_pod_limit(spec, gpu_containers, policy, policy.max_per_pod)
+    return findings
+
+
+def _on_nodes(
+    requests: Sequence[GpuRequest], respelling: Respelling, policy: Policy, nodes: NodeConstraints
+) -> Iterator[Finding]:
+    """The rules of the node that all of them run on."""
+    if respelling.forms_apart:
+        yield from _forms_apart(requests, respelling.forms_apart, policy)
+    remaining = nodes.without(respelling.dropped_keys) if respelling.dropped_keys else nodes
+    if conflict := respelling.conflict:
+        gpu_container = next(request.gpu_container for request in requests if request.choice is conflict.choice)
+        keys = respelling.in_the_way
+        if isinstance(conflict, ProductConflict):
+            yield placement.product_conflict(gpu_container, conflict.form, conflict.product, conflict.why, nodes, keys)
+        elif isinstance(conflict, Restated):
+            yield placement.restated(gpu_container, conflict.form, nodes, keys)
+        else:
+            yield placement.selector_conflict(gpu_container, conflict.form, conflict.need, conflict.nodes, keys)
+    elif requests and (key := remaining.contradiction(LABELS_OF_FORMS)):
+        yield placement.contradiction(requests[0].gpu_container, key, remaining, policy)
+    elif (
+        requests
+        and requests[0].choice.form
+        and (warning := placement.unknown_strategy(requests[0].gpu_container, remaining))
+    ):
+        yield warning
+    found = placement.gke_selectors_incomplete(remaining, respelling.added_keys)
+    if found and any(request.choice.form for request in requests):
+        yield found
+
+
+def _forms_apart(
+    requests: Sequence[GpuRequest], pairs: frozenset[tuple[Form, Form]], policy: Policy
+) -> Iterator[Finding]:
+    """Each request whose form is on no node with that of a request before it."""
+    first_of: dict[Form, GpuRequest] = {}
+    for request in requests:
+        form = request.choice.form
+        if form is None:
+            continue
+        other = next((other for other in first_of if (form, other) in pairs), None)
+        if other:
+            yield placement.forms_apart(request.gpu_container, form, first_of[other].gpu_container, other, policy)
+        first_of.setdefault(form, request)
+
+
+def _on_request(request: GpuRequest, nodes: NodeConstraints, policy: Policy) -> Iterator[Finding]:
+    """The rules of one request, of its form and its count."""
+    gpu_container, amount, form = request.gpu_container, request.amount, request.choice.form
+    if form is None:
+        yield permission.form_not_permitted(gpu_container, amount, request.choice.stated, nodes, policy)
+        return
+    if amount.count > 1:
+        stated = request.choice.stated
+        yield from _of_several(gpu_container, amount, form, policy, selects=bool(stated and written(stated, nodes)))
+    if form.sharing is Sharing.MPS:
+        yield from sharing.mps_shm_mounts(gpu_container, form)
+
+
+def _of_several(
+    gpu_container: GpuContainer, amount: Amount, form: Form, policy: Policy, *, selects: bool
+) -> Iterator[Finding]:
+    """The rules of a count above one, which every policy permits; ``selects`` says whether labels of the pod name the form."""
+    if found := sharing.shared_request_above_one(
+        gpu_container, amount, form, policy, selects=selects
+    ) or permission.per_container_limit(gpu_container, amount, policy):
+        yield found
+    if found := sharing.mig_count_above_one(gpu_container, amount, form):
+        yield found
 
 
 def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:

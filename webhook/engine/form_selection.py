@@ -1,19 +1,260 @@
-"""Form selection: which form the requests of a pod get under a policy, by the resource that they name."""
+"""Form selection: which form requests name, by their resource and the pod's selectors, and which they get under a policy.
 
+A plain request names none.
+"""
+
+import re
 from collections.abc import Iterable
 from enum import StrEnum
 
 import msgspec
 from msgspec.structs import replace
 
-from .forms import Form, Sharing
-from .nodes import NodeConstraints
+from .forms import Form, Platform, Sharing, meet_sharing
+from .nodes import ABSENT, OTHER, Need, NodeConstraints, fits
 from .policy import Mismatch, Policy
+from .products import PRODUCT, read_product
+from .profiles import DOCUMENTED, PROFILE
 from .requests import Amount, GpuContainer
-from .resources import GpuResource
+from .resources import GPU, GpuResource
 from .rules.placement import apart
-from .spelling import DevicePlugin, spell
-from .statements import Statements
+from .spelling import (
+    COMPUTE_SLICES,
+    GKE_CLIENTS,
+    GKE_KEYS,
+    GKE_PARTITION,
+    GKE_SHARING,
+    GKE_STRATEGIES,
+    GPU_SLICES,
+    MIG_CONFIG,
+    MPS_CAPABLE,
+    SLICE_LABELS,
+    DevicePlugin,
+    configuration_of,
+    replicas_label,
+    selects_products,
+    slice_labels,
+    spell,
+    strategy_label,
+)
+
+_CONFIGURATION = re.compile(configuration_of(f"(?P<profile>{PROFILE})"))
+
+
+class Statements:
+    """The forms that requests state under a pod's selectors."""
+
+    def __init__(self, nodes: NodeConstraints, plugin: DevicePlugin, listed: tuple[Form, ...] = ()) -> None:
+        """Take the selectors.
+
+        ``listed`` are the forms of the policy. Node labels that tell a slice's size name the first profile that fits, and a pod
+        that only excludes some of GKE's nodes leaves open which of the others it runs on.
+        """
+        self._nodes = nodes
+        self._known = tuple(dict.fromkeys(form.partition for form in listed if form.partition)) if plugin.single else ()
+        self._slices = (_slices(nodes, self._known) if plugin.single else None) or _configured(nodes)
+        self._gke = _gke(nodes, listed)
+        self._lists_gke = any(form.platform is Platform.GKE for form in listed)
+        self._on_gke: dict[str | None, list[Form]] = {}
+        for form in self._gke:
+            self._on_gke.setdefault(form.partition, []).append(form)
+        self._named, self.models = _products(nodes)
+
+    def of(self, resource: GpuResource) -> tuple[Form, ...]:
+        """The forms that a request states; none for a plain request ("a GPU, you choose").
+
+        Several where selectors list alternatives (``gke-gpu-partition-size In [1g.5gb, 2g.10gb]``): the pod takes any of
+        them.
+        """
+        if self._gke and resource.name == GPU:
+            meant = self._lists_gke or any(not self._nodes.permits(key, ABSENT) for key in GKE_KEYS)
+            # Elsewhere, labels of the device plugin's nodes say more than that some of GKE's are not wanted.
+            return self._gke if meant else self._gpu(resource) or self._gke
+        by_name = _mig(resource.partition, resource, self._nodes) if resource.partition else self._gpu(resource)
+        # GKE never renames a resource: a renamed one beside GKE's selectors states a GKE form only where both say the same.
+        agreed = (
+            form.meet(gke, across_platforms=True) for form in by_name for gke in self._on_gke.get(form.partition, ())
+        )
+        return tuple(form for form in agreed if form) or by_name
+
+    def in_part(self, resource: GpuResource) -> tuple[Form, ...]:
+        """The forms that some of the pod's products name, where it permits models as well (``In [A100-MIG-2g.10gb, Tesla-T4]``).
+
+        Such a request is for one of these forms, or for any form of one of the ``models``. Asked where it states nothing else.
+        """
+        return self._of_products(resource, None) if resource.name == GPU and self.models else ()
+
+    def names_only_a_partition(self, resource: GpuResource) -> bool:
+        """Whether a request names a MIG profile, and nothing anywhere says whether its slices are shared."""
+        if resource.shared:
+            return False
+        if resource.partition is None:
+            named = bool(self._slices) and self._slices != (None,) and not self._products
+            return named and _said_to_share(self._nodes, None) is None
+        if resource.partition in self._on_gke:
+            return False
+        return _said_to_share(self._nodes, resource.partition) is None
+
+    def _gpu(self, resource: GpuResource) -> tuple[Form, ...]:
+        """The forms of ``nvidia.com/gpu`` and its shared name: whole GPUs, unless product names or slices say otherwise.
+
+        Under MIG strategy *single* a request that only says that it shares leaves open what: a GPU, or a slice of it.
+        """
+        strategy = _said_to_share(self._nodes, None)
+        products = self._products
+        if not resource.shared and strategy is None and not products and self._slices is None:
+            return ()
+        if products:
+            return self._of_products(resource, strategy)
+        slices = () if strategy is Sharing.MPS else self._known  # the device plugin has no MPS on slices
+        partitions = (None, *slices) if self._slices is None else self._slices
+        sharing = _combined(Sharing.ANY if resource.shared else None, strategy)
+        return tuple(Form(partition, sharing) for partition in partitions)
+
+    @property
+    def _products(self) -> tuple[tuple[str | None, bool], ...]:
+        """Return the forms that products name, where all of them name one."""
+        return () if self.models else self._named
+
+    def _of_products(self, resource: GpuResource, strategy: Sharing | None) -> tuple[Form, ...]:
+        return tuple(
+            Form(partition, _combined(Sharing.ANY if resource.shared or shared else None, strategy))
+            for partition, shared in self._named
+        )
+
+
+def _mig(partition: str, resource: GpuResource, nodes: NodeConstraints) -> tuple[Form, ...]:
+    strategy = _said_to_share(nodes, partition)
+    return (Form(partition, _combined(Sharing.ANY if resource.shared else None, strategy)),)
+
+
+def _slices(nodes: NodeConstraints, known: tuple[str, ...]) -> tuple[str | None, ...] | None:
+    """The partitions that labels of slices name, ``(None,)`` for whole GPUs; ``None`` when they leave it open.
+
+    They name the known profiles of which they let no other node through; else those, known or documented, that they let
+    through at all.
+    """
+    if not any(nodes.mentions(key) for key in (GPU_SLICES, COMPUTE_SLICES)):
+        return None
+    if nodes.permits(GPU_SLICES, ABSENT) and nodes.permits(COMPUTE_SLICES, ABSENT):
+        return None if nodes.permits(GPU_SLICES, OTHER) or nodes.values(GPU_SLICES) else (None,)
+    named = tuple(profile for profile in known if all(need.is_met_by(nodes) for need in slice_labels(profile)))
+    return named or _let_through(nodes, dict.fromkeys((*known, *DOCUMENTED))) or None
+
+
+def _configured(nodes: NodeConstraints) -> tuple[str, ...] | None:
+    """The profiles that the selected MIG configurations cut all GPUs of a node into; ``None`` where one is not of that kind."""
+    if not nodes.mentions(MIG_CONFIG) or nodes.permits(MIG_CONFIG, ABSENT) or nodes.permits(MIG_CONFIG, OTHER):
+        return None
+    named = [_CONFIGURATION.fullmatch(value) for value in nodes.values(MIG_CONFIG)]
+    return tuple(dict.fromkeys(match["profile"] for match in named if match)) if named and all(named) else None
+
+
+def _let_through(nodes: NodeConstraints, profiles: Iterable[str]) -> tuple[str, ...]:
+    """Those profiles of whose slices some alternative lets a node through. Each of the alternatives is read once."""
+    of_slices: dict[str, dict[tuple[Need, ...], list[str]]] = {}
+    for profile in profiles:
+        (slices,), memory = slice_labels(profile)[0].values, slice_labels(profile)[2:]
+        of_slices.setdefault(slices, {}).setdefault(memory, []).append(profile)
+    found: set[str] = set()
+    for gpu_slices, compute_slices, memory_label in nodes.alternatives(SLICE_LABELS):
+        for slices, left in of_slices.items():
+            if gpu_slices.admits(slices) and compute_slices.admits(slices):
+                for memory in [memory for memory in left if fits(memory, memory_label)]:
+                    found.update(left.pop(memory))
+    return tuple(profile for profile in profiles if profile in found)
+
+
+def _combined(named: Sharing | None, strategy: Sharing | None) -> Sharing:
+    """The sharing that name and label say together; where they contradict each other the name stands, and a rule denies it."""
+    if named is None or strategy is None:
+        return named or strategy or Sharing.NONE
+    return meet_sharing(named, strategy) or named
+
+
+def _sharing(nodes: NodeConstraints, key: str, time_slicing: str, none: str | None) -> Sharing | None:
+    """Return the sharing strategy that the pod states by a label; ``None`` when it leaves it open or names no real one."""
+    if not nodes.mentions(key):
+        return None
+    permitted = nodes.permits(key, time_slicing), nodes.permits(key, "mps")
+    unshared = nodes.permits(key, ABSENT) or (none is not None and nodes.permits(key, none))
+    if unshared:
+        return None if any(permitted) else Sharing.NONE
+    return {
+        (True, True): Sharing.ANY,
+        (True, False): Sharing.TIME_SLICING,
+        (False, True): Sharing.MPS,
+        (False, False): None,
+    }[permitted]
+
+
+def _said_to_share(nodes: NodeConstraints, partition: str | None) -> Sharing | None:
+    """How labels of the device plugin's nodes say that GPUs, or slices of a profile, are shared; ``None`` if they don't."""
+    strategy = _sharing(nodes, strategy_label(partition), "time-slicing", "none")
+    if strategy in (None, Sharing.ANY) and partition is None and _selects_mps(nodes):
+        return Sharing.MPS
+    if strategy is None and _selects_replicas(nodes, replicas_label(partition)):
+        return Sharing.ANY
+    return strategy
+
+
+def _selects_replicas(nodes: NodeConstraints, key: str) -> bool:
+    """Whether a pod runs only on nodes with several slots of each GPU (GPU feature discovery internal/lm/resource.go)."""
+    return nodes.mentions(key) and not any(nodes.permits(key, value) for value in (ABSENT, "0", "1"))
+
+
+def _selects_mps(nodes: NodeConstraints) -> bool:
+    """Whether a pod runs only on nodes of which feature discovery says that they share by MPS (internal/lm/nvml.go)."""
+    return "true" in nodes.values(MPS_CAPABLE) and not any(
+        nodes.permits(MPS_CAPABLE, value) for value in (ABSENT, OTHER, "false")
+    )
+
+
+def _products(nodes: NodeConstraints) -> tuple[tuple[tuple[str | None, bool], ...], tuple[str, ...]]:
+    """The partitions and sharing that the product selector's suffixes name, and the permitted products without a suffix.
+
+    Nodes with an invalid MIG configuration offer no GPU, so their product names nothing.
+    """
+    if not selects_products(nodes):
+        return (), ()
+    every = [(value, read_product(value)) for value in nodes.values(PRODUCT)]
+    offering = [(value, product) for value, product in every if not product.invalid]
+    named = [(product.partition, product.shared) for _, product in offering if product.partition or product.shared]
+    return tuple(dict.fromkeys(named)), tuple(v for v, product in offering if not (product.partition or product.shared))
+
+
+def _gke(nodes: NodeConstraints, listed: tuple[Form, ...]) -> tuple[Form, ...]:
+    if not any(nodes.mentions(key) for key in GKE_KEYS):
+        return ()
+    sharing = _sharing(nodes, GKE_SHARING, GKE_STRATEGIES[Sharing.TIME_SLICING], None)
+    counts_clients = nodes.mentions(GKE_CLIENTS) and not nodes.permits(GKE_CLIENTS, ABSENT)
+    partitions = _gke_partitions(nodes)
+    if sharing is None and not counts_clients and partitions is None:
+        return ()
+    if not counts_clients and sharing in (None, Sharing.NONE) and partitions in (None, (None,)):
+        # It selects nothing, and only says which nodes it does not want: those that share, or those with slices.
+        left = (
+            form
+            for form in listed
+            if form.platform is Platform.GKE and not ((sharing and form.shared) or (partitions and form.partition))
+        )
+        return tuple(dict.fromkeys(left)) or (Form(platform=Platform.GKE),)
+    if sharing is None:
+        sharing = Sharing.ANY if counts_clients else Sharing.NONE
+    counts = nodes.values(GKE_CLIENTS) if counts_clients and not nodes.permits(GKE_CLIENTS, OTHER) else []
+    number = counts[0] if len(counts) == 1 and counts[0].isascii() and counts[0].isdigit() else ""
+    clients = int(number[:9]) if number and sharing is not Sharing.NONE else None
+    return tuple(Form(partition, sharing, Platform.GKE, clients) for partition in partitions or (None,))
+
+
+def _gke_partitions(nodes: NodeConstraints) -> tuple[str | None, ...] | None:
+    """The partition sizes that the pod permits, ``(None,)`` for unpartitioned GPUs; ``None`` when it leaves it open."""
+    if not nodes.mentions(GKE_PARTITION) or nodes.permits(GKE_PARTITION, OTHER):
+        return None
+    values = tuple(nodes.values(GKE_PARTITION))
+    if nodes.permits(GKE_PARTITION, ABSENT):
+        return None if values else (None,)
+    return values or None
 
 
 class How(StrEnum):

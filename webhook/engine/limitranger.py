@@ -15,7 +15,6 @@ from collections.abc import Sequence
 import msgspec
 
 from .edits import DropResource
-from .pods import Pod
 from .requests import Amount, GpuContainer, asking_for
 
 ANNOTATION = "kubernetes.io/limit-ranger"
@@ -41,15 +40,10 @@ class Additions(msgspec.Struct, frozen=True):
         return (gpu_container.container.name, section[:-1], amount.resource.name) in self.entries
 
 
-_NOTHING = Additions()
-
-
-def additions(pod: Pod) -> Additions:
-    """Return the additions of the last LimitRange that changed a pod: LimitRanger overwrites its annotation."""
-    written = pod.metadata.annotations if pod.metadata else None
-    text = written.get(ANNOTATION) if written else None
-    if not text or not text.startswith(_PREFIX) or len(text) > _LONGEST:
-        return _NOTHING
+def additions(text: str) -> Additions:
+    """Return the additions of the last LimitRange that changed a pod, by its annotation, which LimitRanger overwrites."""
+    if not text.startswith(_PREFIX) or len(text) > _LONGEST:
+        return Additions()
     entries = filter(None, map(_ENTRY.fullmatch, text[len(_PREFIX) :].split("; ")))
     return Additions(
         frozenset(

@@ -132,6 +132,17 @@ class Toleration(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True
     effect: Name | None = None
     toleration_seconds: int | None = None
 
+    def covers(self, other: "Toleration") -> bool:
+        """Whether it tolerates everything that another one does (k8s.io/api/core/v1/toleration.go ToleratesTaint)."""
+        if self.effect and self.effect != other.effect:
+            return False
+        if self.toleration_seconds is not None and self.toleration_seconds != other.toleration_seconds:
+            return False
+        if self.operator == "Exists":
+            return not self.key or self.key == other.key
+        equal = (self.operator or "Equal") == (other.operator or "Equal")
+        return equal and self.key == other.key and (self.value or "") == (other.value or "")
+
 
 class PodResourceClaim(_Tree, rename="camel"):
     """One ``resourceClaims`` entry (DRA): the name that the pod has for it, and the object that it names."""
@@ -164,6 +175,24 @@ class PodSpec(_Tree, rename="camel"):
         node = self.affinity and self.affinity.node_affinity
         required = node and node.required
         return (required and required.node_selector_terms) or []
+
+    def names(self, resources: frozenset[str]) -> bool:
+        """Whether a container requests one of some resources, if only 0 of it."""
+        for listed in (self.init_containers, self.containers):
+            for container in listed or ():
+                amounts = container.resources
+                if amounts is not None and not (
+                    resources.isdisjoint(amounts.limits or ()) and resources.isdisjoint(amounts.requests or ())
+                ):
+                    return True
+        return False
+
+    def tolerates(self, wanted: Toleration) -> bool:
+        """Whether the pod's own tolerations already cover a wanted one."""
+        for own in self.tolerations or ():  # noqa: SIM110 - any() with a generator takes twice the time, for every pod
+            if own.covers(wanted):
+                return True
+        return False
 
 
 class Metadata(_Tree, rename="camel"):

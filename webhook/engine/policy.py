@@ -112,6 +112,11 @@ class Policy(msgspec.Struct, frozen=True):
         return (*self.claim_forms, *self.forms) if self.plain_claim else (*self.forms, *self.claim_forms)
 
     @property
+    def adds(self) -> bool:
+        """Whether it adds something of its own to its pods."""
+        return bool(self.node_selector or self.tolerations or self.runtime_class_name or self.env)
+
+    @property
     def judges_claims(self) -> bool:
         """Whether it matters what a pod claims (DRA): it does not where any form and any number is permitted."""
         return not self.permits_any or self.has_limits

@@ -1,37 +1,24 @@
-"""Policy additions: what a policy adds to pods that request GPUs, and the annotations that say so."""
+"""Policy additions: what a policy adds to pods that request GPUs."""
 
-import json
 from collections.abc import Iterator
-
-import msgspec
 
 from .edits import (
     AddEnv,
     AddNodeSelector,
     AddToleration,
-    Annotate,
     Edit,
     SetRuntimeClass,
 )
-from .labels import DOMAIN
-from .needs import Need, possible
-from .nodes import NodeConstraints
+from .nodes import Need, NodeConstraints, possible
 from .pods import PodSpec
 from .policy import Policy
 from .products import PRODUCT
-from .quantity import shown
 from .requests import GpuContainer
-from .respelling import Respelling
-from .rewriting import edited, restated
+from .rewriting import Respelling, edited, restated
 from .spelling import DevicePlugin
-from .tolerations import tolerated
-
-ORIGINAL_REQUEST = f"{DOMAIN}/original-request"
-POLICY = f"{DOMAIN}/policy"
-_ENCODER = msgspec.json.Encoder()
 
 
-def settings(  # noqa: PLR0913, PLR0917 - everything that decides
+def additions(  # noqa: PLR0913, PLR0917 - everything that decides
     spec: PodSpec,
     gpu_containers: list[GpuContainer],
     policy: Policy,
@@ -44,13 +31,11 @@ def settings(  # noqa: PLR0913, PLR0917 - everything that decides
     ``respelled`` are the edits that are made already.
     """
     edits: list[Edit] = []
-    if not gpu_containers:
-        return edits
     if policy.node_selector:
         edits += _node_selectors(spec, gpu_containers, policy, plugin, respelling, respelled)
     if policy.tolerations:
         added = [edit.toleration for edit in respelled if isinstance(edit, AddToleration)]
-        edits += [AddToleration(t) for t in policy.tolerations if t not in added and not tolerated(spec, t)]
+        edits += [AddToleration(t) for t in policy.tolerations if t not in added and not spec.tolerates(t)]
     if policy.runtime_class_name and not spec.runtime_class_name:
         edits.append(SetRuntimeClass(policy.runtime_class_name))
     if policy.env:
@@ -89,24 +74,3 @@ def _node_selectors(  # noqa: PLR0913, PLR0917 - the same
             continue
         nodes = selecting
         yield AddNodeSelector(key, value)
-
-
-def annotations(gpu_containers: list[GpuContainer], policy: Policy, *, respelled: bool) -> list[Edit]:
-    """Return the annotations of a changed pod: the policy and, where requests were respelled, the original ones."""
-    told: list[Edit] = []
-    if respelled:
-        original: dict[str, dict[str, str]] = {}
-        for gpu_container in gpu_containers:
-            written = original[gpu_container.container.name] = {}
-            for amount in gpu_container.amounts:
-                written[amount.resource.name] = shown(amount.written)
-        told.append(Annotate(ORIGINAL_REQUEST, _json(original)))
-    told.append(Annotate(POLICY, policy.name))
-    return told
-
-
-def _json(value: object) -> str:
-    try:
-        return _ENCODER.encode(value).decode()
-    except UnicodeEncodeError:  # a lone surrogate, which YAML can hold: the standard library escapes it
-        return json.dumps(value, separators=(",", ":"))

@@ -18,8 +18,8 @@ _LONGEST = 64
 _LARGEST_EXPONENT = 64
 # Plain digits of this length always fit an int64.
 _SHORT = 18
-# Nearly every count is one of these, written so.
-_USUAL = {str(count): count for count in range(17)}
+COUNTS = {str(count): count for count in range(17)}
+"""Nearly every count is one of these, written so. ``whole`` reads the others."""
 # Quantity caps larger values at the largest int64 instead of denying them.
 _MAXIMUM = 2**63 - 1
 
@@ -39,12 +39,8 @@ def whole(quantity: Quantity) -> int | None:
     """
     if quantity is None:
         return 0
-    if isinstance(quantity, str):
-        usual = _USUAL.get(quantity)
-        if usual is not None:
-            return usual
-        if len(quantity) <= _SHORT and quantity.isascii() and quantity.isdigit():
-            return int(quantity)
+    if isinstance(quantity, str) and len(quantity) <= _SHORT and quantity.isascii() and quantity.isdigit():
+        return int(quantity)
     value = exact(quantity)
     if value is None or value < 0 or value.denominator != 1:
         return None

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from .other_gpus import BUILT_IN, GpuNames
 from .pods import Container, Place, PodSpec, Resources
-from .quantity import Quantity, shown, whole
+from .quantity import COUNTS, Quantity, shown, whole
 from .resources import GpuResource, Unknown, classify
 
 _NONE: dict[str, Quantity] = {}
@@ -78,6 +78,12 @@ class GpuContainer(msgspec.Struct, frozen=True, gc=False):
         return f'container "{self.container.name}"'
 
     @property
+    def is_wellformed(self) -> bool:
+        """Whether it requests one GPU resource, as Kubernetes takes it: nearly all do."""
+        amounts = self.amounts
+        return len(amounts) == 1 and bool(amounts[0].limit_count) and amounts[0].limit_count == amounts[0].request_count
+
+    @property
     def requested(self) -> tuple[Amount | OtherAmount, ...]:
         """Every request for a GPU, by whatever name."""
         return self.amounts + self.others
@@ -98,12 +104,27 @@ def read(spec: PodSpec, names: GpuNames = BUILT_IN) -> list[GpuContainer]:
 
 def _read(section: str, listed: list[Container], names: GpuNames) -> list[GpuContainer]:
     found: list[GpuContainer] = []
+    before: GpuContainer | None = None
     for index, container in enumerate(listed):
-        if container.resources is not None and (
-            gpu_container := _gpu_container(section, index, container, container.resources, names)
-        ):
+        resources = container.resources
+        if resources is None:
+            continue
+        if before is not None and resources == before.container.resources:  # as those of one pod often are
+            gpu_container: GpuContainer | None = GpuContainer(Place(section, index), container, before.amounts)
+        else:
+            gpu_container = _gpu_container(section, index, container, resources, names)
+            before = gpu_container if gpu_container is not None and _is_plain(gpu_container) else None
+        if gpu_container is not None:
             found.append(gpu_container)
     return found
+
+
+def _is_plain(gpu_container: GpuContainer) -> bool:
+    """Whether containers with equal resources request the same in the same words: 1 equals 1.0, and each path is of one place."""
+    if len(gpu_container.amounts) != 1 or gpu_container.unknown or gpu_container.others:
+        return False
+    amount = gpu_container.amounts[0]
+    return isinstance(amount.limit, str) and isinstance(amount.request, str)
 
 
 def _gpu_container(
@@ -121,7 +142,7 @@ def _gpu_container(
         if resource is None and not is_other:
             continue
         limit, request = limits.get(name), requests.get(name)
-        limit_count = whole(limit)
+        limit_count = COUNTS[limit] if limit in COUNTS else whole(limit)
         request_count = limit_count if request == limit else whole(request)
         if limit_count == 0 and request_count == 0:
             continue

@@ -1,24 +1,150 @@
-"""Rewriting: which forms the requests of a pod get, so that the rewritten pod is admitted, decided for the pod as a whole."""
+"""Rewriting: which forms the requests of a pod get, so that the rewritten pod is admitted, and the edits that spell them so.
 
-from collections.abc import Callable, Iterable, Sequence
+A pod runs on one node, so this is decided for the pod as a whole.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 
+import msgspec
 from msgspec.structs import replace
 
-from .edits import AddNeed, DropKey, Edit, ReplaceProduct
+from .edits import AddNeed, AddToleration, DropKey, Edit, RenameResource, ReplaceProduct
 from .form_selection import Choice, How, choose
-from .forms import Sharing
-from .nodes import NodeConstraints
+from .forms import Form, Sharing
+from .nodes import Need, NodeConstraints, possible
+from .pods import PodSpec
 from .policy import Policy
-from .resources import GpuResource
-from .respelling import Respelling, Restated, respell, with_products
+from .products import PRODUCT, Names, replaced
+from .requests import GpuContainer
+from .resources import GpuResource, classify
+from .rules.placement import apart
 from .spelling import (
+    GPU_TOLERATION,
     LABELS_OF_FORMS,
+    MIG_CONFIG,
+    MPS_CAPABLE,
+    SLICE_LABELS,
+    STRATEGY,
     DevicePlugin,
+    Spelling,
+    replicas_label,
+    selects_products,
+    spell,
+    strategy_label,
 )
 
 # Pods that name more resources are not remembered, so that what is remembered stays small.
 _MOST_RESOURCES = 4
+_Chosen = tuple[Choice, Form, Spelling]
+
+
+class Conflict(msgspec.Struct, frozen=True):
+    """A node label that a form needs and that the pod, or what it needed before, excludes."""
+
+    choice: Choice
+    form: Form
+    need: Need
+    nodes: NodeConstraints
+
+    @property
+    def key(self) -> str:
+        """The label."""
+        return self.need.key
+
+
+class ProductConflict(msgspec.Struct, frozen=True):
+    """A product that the pod selects, and that no node with the form is known to have, nor any other that it selects."""
+
+    choice: Choice
+    form: Form
+    product: str
+    why: str
+
+    @property
+    def key(self) -> str:
+        """The label."""
+        return PRODUCT
+
+
+class Restated(msgspec.Struct, frozen=True):
+    """A request that would state another form, or none that is permitted, once its form is written into the pod."""
+
+    choice: Choice
+    form: Form
+
+    @property
+    def key(self) -> None:
+        """No label by itself."""
+
+
+class Respelling(msgspec.Struct, frozen=True):
+    """The forms that a pod's requests get and the edits that respell them, or what prevents respelling.
+
+    Attributes:
+        choices: the form of its well-formed requests, by the resource that they name.
+        renames: the resources that get another name.
+        edits: what changes of the pod as a whole.
+        spellings: how the forms of its requests are spelled.
+        forms_apart: those of its forms that are never on one node, in pairs.
+        conflict: a node label that a form needs is excluded, the products that the pod selects don't have it, or the
+            pod's node constraints state another form with it.
+        in_the_way: with a conflict, the node labels without which the pod has none.
+        mps: whether a form is shared by MPS.
+    """
+
+    choices: Mapping[str, Choice] = {}
+    renames: Mapping[str, str] = {}
+    edits: tuple[Edit, ...] = ()
+    spellings: tuple[Spelling, ...] = ()
+    forms_apart: frozenset[tuple[Form, Form]] = frozenset()
+    conflict: Conflict | ProductConflict | Restated | None = None
+    in_the_way: tuple[str, ...] = ()
+    mps: bool = False
+
+    @property
+    def needs(self) -> list[Need]:
+        """Every node label that the forms need or go with."""
+        return [need for spelling in self.spellings for need in spelling.needs + spelling.implies]
+
+    @property
+    def added_keys(self) -> frozenset[str]:
+        """The node labels that the edits add."""
+        return frozenset(edit.need.key for edit in self.edits if isinstance(edit, AddNeed))
+
+    @property
+    def added_selectors(self) -> frozenset[str]:
+        """The node labels that the edits add as nodeSelectors."""
+        return frozenset(edit.need.key for edit in self.edits if isinstance(edit, AddNeed) and edit.need.is_selector)
+
+    @property
+    def dropped_keys(self) -> frozenset[str]:
+        """The node labels that the edits take away."""
+        return frozenset(edit.key for edit in self.edits if isinstance(edit, DropKey))
+
+    def product(self, value: str) -> str | None:
+        """A policy's product as the nodes of the forms have it, or ``None`` if none is known to."""
+        return _names(spelling.replacing() for spelling in self.spellings).of(value) if self.spellings else value
+
+    def renamed(self, resource: GpuResource) -> GpuResource:
+        """A resource that requests name, as they name it once they are spelled as their form is."""
+        known = classify(self.renames.get(resource.name, resource.name))
+        return known if isinstance(known, GpuResource) else resource
+
+    def applied(self, spec: PodSpec, gpu_containers: Sequence[GpuContainer]) -> list[Edit]:
+        """The edits that spell every request of a pod."""
+        if not self.renames:
+            return [*self.edits]
+        edits: list[Edit] = []
+        for gpu_container in gpu_containers:
+            amount = gpu_container.amounts[0]
+            old = amount.resource.name
+            if old in self.renames:
+                edits.append(RenameResource(gpu_container.place, old, self.renames[old], amount.sections))
+        edits += self.edits
+        if not spec.tolerates(GPU_TOLERATION):
+            edits.append(AddToleration(GPU_TOLERATION))
+        return edits
 
 
 def respelling(
@@ -134,6 +260,145 @@ def restated(
         if unsettled or again is None or again.shared is not form.shared:
             return Restated(choice, form)
     return None
+
+
+def respell(choices: Sequence[Choice], nodes: NodeConstraints, plugin: DevicePlugin) -> Respelling:
+    """What spells every request as its form is spelled: a pod runs on one node."""
+    forms = [(choice, choice.form) for choice in choices if choice.form]
+    chosen = _spelled(forms, nodes, plugin)
+    if not chosen:
+        return Respelling()
+    if pairs := _forms_apart(chosen, plugin):
+        return Respelling(forms_apart=pairs)
+    if nodes.nowhere:
+        return Respelling()  # it can't be told apart by node labels what it is, and it never runs
+    renames = {
+        choice.resource.name: spelling.resource
+        for choice, _, spelling in chosen
+        if choice.resource.name != spelling.resource
+    }
+    edits: list[Edit] = []
+    dropped = _no_longer_said(chosen, _together(chosen).needs, nodes, plugin)
+    if dropped:
+        edits += [DropKey(key) for key in dropped]
+        nodes = nodes.without(dropped)
+        # An alternative that they contradicted, and that selects no product, is one again.
+        chosen = _spelled(forms, nodes, plugin)
+    products = _products(chosen, nodes)
+    if isinstance(products, ProductConflict):
+        return Respelling(conflict=products)
+    edits += [ReplaceProduct(old, new) for old, new in products.items()]
+    before = nodes
+    if products:
+        nodes = with_products(nodes, products)
+    conflict = _excluded_product(chosen, before, nodes) or _conflict(chosen, nodes)
+    if conflict:
+        return Respelling(conflict=conflict)
+    spelled = _together(chosen)
+    needed = dict.fromkeys(need for spelling in spelled.spellings for need in spelling.needs)
+    edits += [AddNeed(need) for need in needed if not need.is_met_by(nodes)]
+    return Respelling(renames=renames, edits=tuple(edits), spellings=spelled.spellings)
+
+
+def _spelled(forms: Iterable[tuple[Choice, Form]], nodes: NodeConstraints, plugin: DevicePlugin) -> list[_Chosen]:
+    def spelling(choice: Choice, form: Form) -> Spelling:
+        found = spell(form, plugin)
+        return (found.replacing() if choice.replaces_spelling else found).beside(nodes)
+
+    return [(choice, form, spelling(choice, form)) for choice, form in forms]
+
+
+def _together(chosen: Iterable[_Chosen]) -> Respelling:
+    return Respelling(spellings=tuple(dict.fromkeys(spelling for _, _, spelling in chosen)))
+
+
+def _names(spellings: Iterable[Spelling]) -> Names:
+    """The products of nodes with all of some forms, which are on one node."""
+    # Slices have no suffix beside whole GPUs (MIG strategy mixed), and no two others are on one node.
+    names = [spelling.products for spelling in spellings]
+    return next((each for each in names if each.suffix), names[0])
+
+
+def _products(chosen: list[_Chosen], nodes: NodeConstraints) -> dict[str, str] | ProductConflict:
+    """The products that the pod selects or excludes and the nodes of the forms call otherwise, each with what they call it.
+
+    A product that no such node is known to have stays as it is beside others: the needs of the forms exclude it.
+    """
+    if not nodes.mentions(PRODUCT):
+        return {}
+    names = _names(spelling for _, _, spelling in chosen)
+    selected = nodes.values(PRODUCT)
+    found = {value: names.of(value) for value in selected}
+    if selects_products(nodes):
+        if selected and not any(found.values()):
+            choice, form, _ = chosen[0]
+            return ProductConflict(choice, form, selected[0], names.why_not(selected[0]) or "")
+    else:
+        found |= {value: names.excluding(value) for value in nodes.excluded(PRODUCT)}
+    return {old: new for old, new in found.items() if new and new != old}
+
+
+def _excluded_product(chosen: list[_Chosen], before: NodeConstraints, after: NodeConstraints) -> Conflict | None:
+    """The product that the pod selects, if the pod excludes that product's name on nodes of the forms."""
+    selected = before.values(PRODUCT) if before is not after and selects_products(before) else []
+    if not selected or after.values(PRODUCT):
+        return None
+    choice, form, _ = chosen[0]
+    names = _names(spelling for _, _, spelling in chosen)
+    called = tuple(dict.fromkeys(filter(None, map(names.of, selected))))
+    return Conflict(choice, form, Need(PRODUCT, "In", called), after)
+
+
+def _forms_apart(chosen: list[_Chosen], plugin: DevicePlugin) -> frozenset[tuple[Form, Form]]:
+    forms = list(dict.fromkeys(form for _, form, _ in chosen))
+    if len(forms) == 1:
+        return frozenset()
+    return frozenset((one, other) for one in forms for other in forms if one != other and apart(one, other, plugin))
+
+
+def _no_longer_said(
+    chosen: list[_Chosen], needs: list[Need], nodes: NodeConstraints, plugin: DevicePlugin
+) -> list[str]:
+    """The labels that spelled an old form, where they exclude the new form's nodes or mean nothing to them."""
+    # Slices that were asked for by name have a label by that name only where the name is advertised.
+    by_name = [choice.resource.partition for choice, _, _ in chosen if plugin.single and choice.resource.partition]
+    replaced = [choice for choice, _, _ in chosen if choice.replaces_spelling]
+    if not replaced and not by_name:
+        return []
+    meant = [strategy_label(partition) for partition in by_name]
+    excluded: list[str] = []
+    if replaced:
+        # The product is the pod's own choice of a model, whatever suffix it has.
+        excluded += [need.key for need in needs if need.key != PRODUCT and not possible([need], nodes)]
+        for form in (form for choice in replaced for form in choice.stated):
+            meant += [strategy_label(form.partition), replicas_label(form.partition)]
+            meant += [MPS_CAPABLE] if form.sharing is Sharing.MPS else []
+            meant += [MIG_CONFIG] if form.partition else []
+            meant += [*SLICE_LABELS, STRATEGY, replicas_label(None)] if plugin.single and form.partition else []
+    kept = {need.key for need in needs}
+    return list(dict.fromkeys([*excluded, *(key for key in meant if key not in kept and nodes.mentions(key))]))
+
+
+def _conflict(chosen: list[_Chosen], nodes: NodeConstraints) -> Conflict | None:
+    """The first label that a form needs and that the pod, or what it needed before, excludes."""
+    first_of: dict[Spelling, tuple[Choice, Form]] = {}
+    for choice, form, spelling in chosen:
+        first_of.setdefault(spelling, (choice, form))
+    every = [
+        (choice, form, need)
+        for spelling, (choice, form) in first_of.items()
+        for need in spelling.needs + spelling.implies
+    ]
+    needs = [need for _, _, need in every]
+    if possible(needs, nodes):
+        return None
+    choice, form, need = next(each for count, each in enumerate(every, 1) if not possible(needs[:count], nodes))
+    return Conflict(choice, form, need, nodes)
+
+
+def with_products(nodes: NodeConstraints, products: Mapping[str, str]) -> NodeConstraints:
+    """What a pod says about nodes once products are replaced."""
+    return nodes.replacing(PRODUCT, lambda operator, value: replaced(operator, value, products))
 
 
 _remembered = lru_cache(maxsize=1024)(_made)

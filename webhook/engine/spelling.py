@@ -8,8 +8,8 @@ from msgspec.structs import replace
 
 from .forms import Form, Platform, Sharing
 from .gpu_models import lacks
-from .needs import Need
-from .nodes import ABSENT, OTHER, NodeConstraints
+from .nodes import ABSENT, OTHER, Need, NodeConstraints
+from .pods import Toleration
 from .products import LONGEST_VALUE, PRODUCT, SHARED_SUFFIX, Names, lacking, read_product
 from .profiles import DOCUMENTED, memory_bounds, read_profile
 from .resources import GPU, PREFIX, resource_name
@@ -37,6 +37,8 @@ GKE_PARTITION = "cloud.google.com/gke-gpu-partition-size"
 GKE_KEYS = (GKE_SHARING, GKE_CLIENTS, GKE_PARTITION)
 # Every label that tells forms apart begins with one of these.
 LABELS_OF_FORMS = (PREFIX, "cloud.google.com/gke-")
+# Nodes are tainted under the name that their GPUs had before renaming, by users and by GKE alike.
+GPU_TOLERATION = Toleration(key=GPU, operator="Exists", effect="NoSchedule")
 GKE_STRATEGIES = {Sharing.TIME_SLICING: "time-sharing", Sharing.MPS: "mps"}
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from webhook.adapters.http.limits import MAXIMUM_BODY
-from webhook.adapters.http.request import Body
+from webhook.adapters.http.messages import Body
 
 
 @pytest.mark.parametrize(

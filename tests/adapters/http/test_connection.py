@@ -14,8 +14,8 @@ from tests.adapters.http.support import GOOD
 from tests.logged import Logged
 from tests.wire import request
 from webhook.adapters.http import connection
-from webhook.adapters.http.answers import Failure
 from webhook.adapters.http.limits import MAXIMUM_BODY, Limits
+from webhook.adapters.http.messages import Failure
 from webhook.adapters.http.turns import Asker, Turns
 from webhook.application.review import Answering
 

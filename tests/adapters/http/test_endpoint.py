@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from webhook.adapters.http import answers
-from webhook.adapters.http.answers import Answer
-from webhook.adapters.http.endpoint import AdmissionEndpoint, refusal
+from webhook.adapters.http import messages
+from webhook.adapters.http.endpoint import AdmissionEndpoint
 from webhook.adapters.http.limits import MAXIMUM_BODY
+from webhook.adapters.http.messages import Answer, refusal
 from webhook.application.namespaces import NamespaceUnavailable
 from webhook.application.reservations import PodReference, PodUnavailable
 from webhook.application.review import ReviewError
@@ -42,15 +42,15 @@ def raising_later(error: Exception) -> Any:
 @pytest.mark.parametrize(
     ("error", "failure"),
     [
-        (ReviewError("kind", "is odd"), answers.Failure(400, "is odd", "kind")),
-        (NamespaceUnavailable("dark", "no"), answers.Failure(503, str(NamespaceUnavailable("dark", "no")))),
-        (PodUnavailable(TRAIN, "no"), answers.Failure(502, str(PodUnavailable(TRAIN, "no")))),
-        (ValueError("a bug"), answers.INTERNAL_ERROR),
+        (ReviewError("kind", "is odd"), messages.Failure(400, "is odd", "kind")),
+        (NamespaceUnavailable("dark", "no"), messages.Failure(503, str(NamespaceUnavailable("dark", "no")))),
+        (PodUnavailable(TRAIN, "no"), messages.Failure(502, str(PodUnavailable(TRAIN, "no")))),
+        (ValueError("a bug"), messages.INTERNAL_ERROR),
     ],
 )
 @pytest.mark.parametrize("later", [False, True])
 async def test_a_failure_is_answered_and_counted_once(
-    error: Exception, failure: answers.Failure, *, later: bool
+    error: Exception, failure: messages.Failure, *, later: bool
 ) -> None:
     counted = Counted()
     answer = AdmissionEndpoint("/mutate", (raising_later if later else raising)(error), counted.answered).answer(BODY)
@@ -75,7 +75,7 @@ def test_what_is_refused_unread_is_counted() -> None:
     counted = Counted()
     assert (
         AdmissionEndpoint("/mutate", raising(AssertionError("it was read")), counted.answered)
-        .refuse(answers.OVERLOADED)
+        .refuse(messages.OVERLOADED)
         .code
         == 503
     )

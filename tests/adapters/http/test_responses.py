@@ -1,6 +1,6 @@
 """Answers over the wire, byte by byte."""
 
-from webhook.adapters.http.answers import Answer, as_bytes
+from webhook.adapters.http.messages import Answer, as_bytes
 
 
 def test_an_answer_over_the_wire() -> None:

@@ -13,8 +13,8 @@ from webhook.adapters.kubernetes.claim_holders import LiveClaimHolders
 from webhook.adapters.kubernetes.client import ApiServer
 from webhook.adapters.kubernetes.errors import ApiError, Fault
 from webhook.adapters.kubernetes.request import ApiRequest
+from webhook.application.pod_review import MOST_CLAIMS
 from webhook.application.reservations import ClaimHolder, PodReference, PodUnavailable
-from webhook.application.review_limits import MOST_CLAIMS
 from webhook.engine.claims import CLAIM, Reference
 
 PODS = "/api/v1/namespaces/team/pods"

@@ -10,10 +10,10 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from ... import __version__
-from . import answers
-from .answers import HEADERS, Answer
-from .endpoint import AdmissionEndpoint, refusal
+from . import messages
+from .endpoint import AdmissionEndpoint
 from .limits import MAXIMUM_BODY
+from .messages import HEADERS, Answer, refusal
 
 
 class AsgiEndpoint:
@@ -33,7 +33,7 @@ class AsgiEndpoint:
             if message["type"] != "http.request":
                 return
             body += message.get("body", b"")
-            failure = answers.TOO_LARGE if len(body) > MAXIMUM_BODY else None
+            failure = messages.TOO_LARGE if len(body) > MAXIMUM_BODY else None
             more = message.get("more_body", False) and failure is None
         if failure:
             answer = self._endpoint.refuse(failure)
@@ -114,7 +114,7 @@ def application(
 
     @app.get("/healthz", response_model=None, response_class=PlainTextResponse)
     async def healthz() -> Response:
-        """Alive: the event loop answers."""
+        """Alive: the event loop messages."""
         return PlainTextResponse("ok")
 
     @app.get(

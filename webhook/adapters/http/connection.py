@@ -13,12 +13,11 @@ from typing import Any, NoReturn
 import httptools
 import structlog
 
-from . import answers
-from .answers import CONTINUE, Answer, Failure, as_bytes
+from . import messages
 from .connection_limiter import ConnectionLimiter, TrackedConnection
 from .endpoint import AdmissionEndpoint
 from .limits import MAXIMUM_BODY
-from .request import Body, IncomingRequest
+from .messages import CONTINUE, Answer, Body, Failure, IncomingRequest, as_bytes
 from .turns import Turns
 
 # Of one connection, before another one's turn.
@@ -226,12 +225,12 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
                 self.drop()
         except httptools.HttpParserError as error:
             if not self._deaf:
-                self._refuse(answers.not_http(f"invalid HTTP/1.1 request: {error}"))
+                self._refuse(messages.not_http(f"invalid HTTP/1.1 request: {error}"))
         if self._begun and (self._in_head or self._bare):
             self._loose += len(piece)
             if self._loose > (most := self._limits.head_bytes):
                 what = "headers" if self._in_head else "trailers or chunk extensions"
-                self._refuse(answers.head_too_large(f"the {what} are larger than {most} bytes"))
+                self._refuse(messages.head_too_large(f"the {what} are larger than {most} bytes"))
 
     def on_message_begin(self) -> None:
         if len(self._requests) > self._limits.pipelined and not self._deaf:
@@ -256,7 +255,7 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
         request = self._coming
         request.count += 1
         if request.count > (most := self._limits.headers):
-            self._stop(answers.head_too_large(f"the request has more than {most} headers; send fewer"))
+            self._stop(messages.head_too_large(f"the request has more than {most} headers; send fewer"))
         name = name.lower()
         if self._in_head and name in _KEPT:  # one that comes twice has a value that neither would be
             request.headers[name] = request.headers.get(name, b"") + value.strip().lower()
@@ -267,7 +266,7 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
         self._loose = 0
         request.end_head(self._parser, self._port.find)
         self._proven |= request.has_token
-        if request.failure is answers.NOT_FOUND:
+        if request.failure is messages.NOT_FOUND:
             self._note("path")  # which path is not told: it may hold a token
         if request.failure and (request.length > MAXIMUM_BODY or request.expects):  # its body is not even awaited
             self._stop(request.failure)
@@ -280,7 +279,7 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
         request = self._coming
         request.read += len(piece)
         if request.read > MAXIMUM_BODY:
-            self._stop(request.failure or answers.TOO_LARGE)
+            self._stop(request.failure or messages.TOO_LARGE)
         if not request.failure:  # or it is thrown away
             request.body.append(piece)
 
@@ -288,7 +287,7 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
         self._coming.chunks += 1
         if self._coming.chunks > (most := self._limits.chunks):
             why = f"the body has more than {most} chunks; use larger chunks or send a Content-Length"
-            self._stop(answers.not_http(why))
+            self._stop(messages.not_http(why))
 
     def on_message_complete(self) -> None:
         request = self._coming
@@ -311,7 +310,7 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
         request = self._requests[0]
         if late and not request.failure:
             self._note("overload")
-            request.failure = answers.OVERLOADED
+            request.failure = messages.OVERLOADED
         answer = request.answer()
         if isinstance(answer, Answer):
             self._answered(answer)
@@ -368,7 +367,7 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
         held += self._loose + coming.body.size if coming else 0
         held += sum(_REQUEST + request.body.size for request in waiting) if waiting else 0
         if held != self.held and not self._limiter.hold(self, held) and not self._deaf:
-            self._refuse(answers.NO_MEMORY)
+            self._refuse(messages.NO_MEMORY)
 
     def _stop(self, failure: Failure) -> NoReturn:
         """Refuse while the parser calls."""

@@ -1,7 +1,7 @@
 """An admission endpoint: from the body of a POST to its answer, for our own HTTP server and for ASGI."""
 
 import re
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from time import perf_counter
 from typing import Any
 
@@ -11,9 +11,7 @@ from ...application.claims import ClaimUnavailable
 from ...application.namespaces import NamespaceNotFound, NamespaceUnavailable
 from ...application.reservations import PodUnavailable
 from ...application.review import Answering, ReviewError
-from . import answers
-from .answers import Answer, Failure
-from .limits import MAXIMUM_BODY
+from .messages import INTERNAL_ERROR, Answer, Failure
 
 # What the API server waits where a configuration does not say (admissionregistration/v1 defaults: timeoutSeconds), and the
 # most that one can say. Other clients (curl) get the default.
@@ -41,7 +39,7 @@ class AdmissionEndpoint:
         self._timed = timed
 
     def answer(self, body: bytes, query: bytes = b"") -> Answer | Coroutine[Any, Any, Answer]:
-        """The answer to a POST that ``refusal`` does not reject, or a coroutine that returns it."""
+        """The answer to a POST that ``messages.refusal`` does not reject, or a coroutine that returns it."""
         started = perf_counter()
         try:
             made = self._answer(body, allowed_seconds(query)) if self._timed else self._answer(body)
@@ -77,20 +75,7 @@ class AdmissionEndpoint:
                 return Failure(502, str(error)).answer()
         # The traceback names code, not data: the review may hold secrets and is never logged.
         _log.error("request failed", path=self.path, exc_info=error)
-        return answers.INTERNAL_ERROR.answer()
-
-
-def refusal(method: bytes, headers: Mapping[bytes, bytes], length: int) -> Failure | None:
-    """Why a request is refused before its body is read; ``None`` when it is not. The names of headers are lowercase."""
-    if method != b"POST":
-        return Failure(405, f"method {method.decode()} is not supported; POST an AdmissionReview")
-    if length > MAXIMUM_BODY:
-        return answers.TOO_LARGE
-    if (headers.get(b"content-encoding") or b"identity").lower() != b"identity":
-        return Failure(415, "Content-Encoding is not supported; send uncompressed JSON", closes=True)
-    if headers.get(b"content-type", b"").partition(b";")[0].strip().lower() != b"application/json":
-        return Failure(415, "Content-Type is not supported; set it to application/json", closes=True)
-    return None
+        return INTERNAL_ERROR.answer()
 
 
 def allowed_seconds(query: bytes) -> float:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from ...application.pod_review import MOST_CLAIMS
 from ...application.reservations import ClaimHolder, PodReference, PodUnavailable
-from ...application.review_limits import MOST_CLAIMS
 from ...engine.claims import references
 from ...engine.pods import Pod
 from ...engine.reservations import Holder, not_made_yet, with_its_claims

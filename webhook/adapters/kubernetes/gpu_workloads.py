@@ -14,7 +14,6 @@ from ...application.recommendation.workloads import LivePod, Workload
 from ...application.workload_kinds import BUILT_IN
 from ...engine.claims import references
 from ...engine.decision import decide
-from ...engine.fleet.evaluation import requested
 from ...engine.fleet.shapes import Shape
 from ...engine.pods import Container, Pod, PodSpec
 from ...engine.pods import containers as all_containers
@@ -169,7 +168,7 @@ class GpuWorkloads:
         claims = self._claimed(spec, containers, namespace, owner)
         containers = [one for one in containers if one.amounts]
         counted = (
-            list(requested(decide(Pod(spec=spec), ANY_POLICY, self._configuration.plugin), spec)) if containers else []
+            list(decide(Pod(spec=spec), ANY_POLICY, self._configuration.plugin).requested(spec)) if containers else []
         )
         if not counted:
             return _Asked(claims.words, claims.gpus, claims.form, _programs(spec), claims) if claims else None

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from ...engine.policy_additions import ORIGINAL_REQUEST
+from ...engine.decision import ORIGINAL_REQUEST
 
 UNKNOWN = "…"
 Line = tuple[str, str]

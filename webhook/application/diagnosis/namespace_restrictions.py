@@ -8,12 +8,11 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from ...engine.needs import Need
+from ...engine.nodes import Need
 from ...engine.pods import Toleration
 from ...engine.policy import Policy
 from ...engine.resources import GPU
-from ...engine.spelling import spell
-from ...engine.tolerations import GPU_TOLERATION
+from ...engine.spelling import GPU_TOLERATION, spell
 from ..configuration import Configuration
 from .facts import Facts, known
 from .policies import policy_of

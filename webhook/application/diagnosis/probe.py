@@ -4,9 +4,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ...engine.decision import Outcome
+from ...engine.decision import POLICY, Outcome
 from ...engine.labels import NamespaceLabels
-from ...engine.policy_additions import POLICY
 from ...engine.resources import GPU, resource_name
 from ..checking import Checker
 from ..configuration import Configuration, Mode

@@ -10,16 +10,13 @@ from ..edits import (
     AddNeed,
     AddNodeSelector,
     AddToleration,
-    ClaimInstead,
     DropKey,
-    RenameResource,
     ReplaceProduct,
 )
 from ..findings import Finding
 from ..forms import Form
-from ..needs import Need
-from ..nodes import NodeConstraints, constraints
-from ..pods import Container, Place, Pod, PodSpec, Resources
+from ..nodes import Need, NodeConstraints, constraints
+from ..pods import Container, Pod, PodSpec, Resources
 from ..policy import NotOffered, Policy, Prefer
 from ..products import PRODUCT, replaced
 from ..requests import Amount, GpuContainer, pod_count
@@ -56,17 +53,6 @@ def _findings(decision: Decision, spec: PodSpec, policy: Policy, fleet: Fleet) -
         yield rules.not_offered(gpu_container.field(amount), subject, form, wish, lack, fleet, policy)
 
 
-def requested(decision: Decision, spec: PodSpec) -> Iterator[tuple[Form, int]]:
-    """How many GPUs a pod will request of its node, by GPU resource: the form and the count.
-
-    Args:
-        decision: what becomes of the pod.
-        spec: the pod as it came.
-    """
-    for requests in _by_resource(decision).values():
-        yield _form(decision, requests), _count(spec, requests)
-
-
 def wishes(
     decision: Decision, spec: PodSpec, prefixes: tuple[str, ...] = LABELS_OF_FORMS
 ) -> Iterator[tuple[Wish, _Requests, Form]]:
@@ -74,42 +60,15 @@ def wishes(
 
     ``prefixes`` are how the node labels begin that matter.
     """
-    by_resource = _by_resource(decision)
+    by_resource = decision.by_resource
     if not by_resource:
         return
     nodes, needs = _nodes(decision, spec, prefixes)
     added = [edit.toleration for edit in decision.edits if isinstance(edit, AddToleration)]
     for name, requests in by_resource.items():
-        wish = Wish(name, _count(spec, requests), nodes, needs, (*(spec.tolerations or ()), *added))
-        yield wish, requests, _form(decision, requests)
-
-
-def _by_resource(decision: Decision) -> dict[str, _Requests]:
-    """The requests that are not for claims, by the resource that they will name."""
-    renames: dict[tuple[Place, str], str] = {}
-    claimed: set[Place] = set()
-    for edit in decision.edits:
-        if isinstance(edit, RenameResource):
-            renames[edit.place, edit.old] = edit.new
-        elif isinstance(edit, ClaimInstead):
-            claimed.add(edit.place)
-    found: dict[str, _Requests] = {}
-    for gpu_container in decision.gpu_containers:
-        if gpu_container.place in claimed:
-            continue
-        for amount in gpu_container.amounts:
-            name = amount.resource.name
-            found.setdefault(renames.get((gpu_container.place, name), name), []).append((gpu_container, amount))
-    return found
-
-
-def _count(spec: PodSpec, requests: _Requests) -> int:
-    return pod_count(spec, {gpu_container.place: amount.count for gpu_container, amount in requests})
-
-
-def _form(decision: Decision, requests: _Requests) -> Form:
-    """The form of requests; only one that is denied has none."""
-    return decision.choices[requests[0][1].resource.name].form or Form()
+        count = pod_count(spec, {gpu_container.place: amount.count for gpu_container, amount in requests})
+        wish = Wish(name, count, nodes, needs, (*(spec.tolerations or ()), *added))
+        yield wish, requests, decision.form(requests[0][1])
 
 
 def _nodes(decision: Decision, spec: PodSpec, prefixes: tuple[str, ...]) -> tuple[NodeConstraints, tuple[Need, ...]]:

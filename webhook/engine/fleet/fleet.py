@@ -8,8 +8,7 @@ from functools import cached_property, lru_cache, partial
 import msgspec
 
 from ..forms import Form
-from ..needs import Need
-from ..nodes import NodeConstraints
+from ..nodes import Need, NodeConstraints
 from ..pods import Toleration
 from ..spelling import LABELS_OF_FORMS
 from .reconfiguration import Reconfiguration

@@ -46,9 +46,6 @@ _CONFIGURE = " If a node does, an administrator can list it under resources in g
 
 def malformed(gpu_container: GpuContainer) -> Finding | None:
     """The first thing that keeps a container's request from being understood at all, or ``None``."""
-    amounts = gpu_container.amounts
-    if len(amounts) == 1 and amounts[0].limit_count and amounts[0].limit_count == amounts[0].request_count:
-        return None  # as nearly all are
     return (
         not_a_whole_number(gpu_container) or limits_requests_differ(gpu_container) or mixed_gpu_resources(gpu_container)
     )

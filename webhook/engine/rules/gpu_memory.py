@@ -9,7 +9,6 @@ from ..forms import Form
 from ..gpu_models import lacks
 from ..labels import DOMAIN
 from ..mig_memory import lowest_memory
-from ..pods import Pod
 from ..policy import Policy, Prefer
 from ..products import PRODUCT, read_product
 from ..quantity import exact, shown
@@ -43,15 +42,14 @@ GPU_MEMORY_IGNORED = Rule(
 )
 
 
-def by_memory(pod: Pod, policy: Policy, plugin: DevicePlugin) -> tuple[Policy, list[Finding]]:
-    """Return the policy for a pod that requests GPUs, and what is wrong with its annotation.
+def by_memory(written: str, policy: Policy, plugin: DevicePlugin) -> tuple[Policy, list[Finding]]:
+    """Return the policy for a pod that requests GPUs and has the annotation, and what is wrong with that.
 
     Under ``prefer: memory``, the policy permits the forms whose lowest measured memory is enough, in its order, so that a plain
     request becomes the first of them, and a slice that is too small is denied. The nodes' state has no influence. A policy is
-    returned as it is for a pod without the annotation, and where the annotation is denied or ignored.
+    returned as it is where the annotation is denied or ignored.
     """
-    written = ((pod.metadata and pod.metadata.annotations) or {}).get(ANNOTATION)
-    if written is None or not policy.permitted:
+    if not policy.permitted:
         return policy, []
     value = f"{ANNOTATION}: {shown(written)}"
     if policy.prefer is not Prefer.MEMORY:

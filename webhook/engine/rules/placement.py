@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 from ..findings import Finding, Rule, Severity
 from ..forms import Form, Platform
-from ..needs import MOST_SHOWN, Need
-from ..nodes import ABSENT, NodeConstraints
+from ..nodes import ABSENT, MOST_SHOWN, Need, NodeConstraints
 from ..policy import Policy
 from ..products import PRODUCT
 from ..requests import GpuContainer

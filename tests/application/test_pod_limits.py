@@ -3,8 +3,8 @@
 import pytest
 
 from tests.builders import GPU, Json, a_container, a_pod, affinity, gpu, view
+from webhook.application.pod_review import MOST_RESOURCES, MOST_SELECTED, sized
 from webhook.application.review import ReviewError
-from webhook.application.review_limits import MOST_RESOURCES, MOST_SELECTED, sized
 
 
 def named(count: int, **fields: Json) -> list[Json]:
