@@ -28,7 +28,7 @@ from testing.control_plane.namespaces import Namespaces
 from testing.control_plane.programs import NoControlPlaneError, find, version_of
 from testing.control_plane.waiting import wait_for
 from webhook.application.configuration import Configuration
-from webhook.application.in_tree import ANNOTATION, compiled
+from webhook.application.in_tree_compiler import ANNOTATION, compiled
 
 Json = dict[str, Any]
 

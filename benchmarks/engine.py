@@ -20,7 +20,7 @@ from webhook.adapters.decision_log import DecisionLog
 from webhook.adapters.metrics import Metrics
 from webhook.adapters.namespace_file import FileNamespaces
 from webhook.application.admission import Admission
-from webhook.application.recorder import Recorded, Recorder
+from webhook.application.recorder import RecordedDecision, Recorder
 from webhook.engine.labels import NamespaceLabels
 
 FEW_POLICIES, FEW_NAMESPACES = 20, 200
@@ -45,7 +45,7 @@ class Measured(msgspec.Struct, frozen=True):
 
 
 class _Nobody:
-    def decided(self, recorded: Recorded) -> None:
+    def decided(self, recorded: RecordedDecision) -> None:
         """Keeps nothing."""
 
 
@@ -53,7 +53,7 @@ class _All:
     def __init__(self, *recorders: Recorder) -> None:
         self._recorders = recorders
 
-    def decided(self, recorded: Recorded) -> None:
+    def decided(self, recorded: RecordedDecision) -> None:
         for recorder in self._recorders:
             recorder.decided(recorded)
 

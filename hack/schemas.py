@@ -15,9 +15,9 @@ from hack import generated
 from hack.tools import ROOT
 from webhook.adapters.configuration.model import ConfigurationFile
 from webhook.adapters.reports.audit import AuditReport
+from webhook.adapters.reports.check_report import Report
 from webhook.adapters.reports.doctor import DoctorReport
 from webhook.adapters.reports.fleet_report import FleetReport
-from webhook.adapters.reports.model import Report
 
 FOLDER = ROOT / "docs/reference/schemas"
 PAGE = ROOT / "docs/reference/configuration.md"

@@ -12,7 +12,7 @@ import jsonpatch
 from webhook.application.admission import Admission
 from webhook.application.configuration import Configuration
 from webhook.application.namespaces import NamespaceNotFound
-from webhook.application.recorder import Recorded
+from webhook.application.recorder import RecordedDecision
 from webhook.application.review import Answering
 from webhook.engine.fleet.fleet import Fleet
 from webhook.engine.labels import NamespaceLabels
@@ -156,10 +156,10 @@ def read_answer(body: bytes, uid: str = UID) -> Answered:
     return answered
 
 
-class Notes(list[Recorded]):
+class Notes(list[RecordedDecision]):
     """A recorder that keeps what it is told."""
 
-    def decided(self, recorded: Recorded) -> None:
+    def decided(self, recorded: RecordedDecision) -> None:
         self.append(recorded)
 
 

@@ -4,16 +4,16 @@ import asyncio
 from typing import Any, cast
 
 from webhook.adapters.deferred_recording import DeferredRecording
-from webhook.application.recorder import Recorded
+from webhook.application.recorder import RecordedDecision
 
-ONE = cast("Recorded", object())
+ONE = cast("RecordedDecision", object())
 
 
 class Notes:
     def __init__(self) -> None:
         self.seen: list[Any] = []
 
-    def decided(self, recorded: Recorded) -> None:
+    def decided(self, recorded: RecordedDecision) -> None:
         self.seen.append(recorded)
 
     def answered(self, path: str, code: int, seconds: float) -> None:
@@ -21,7 +21,7 @@ class Notes:
 
 
 class Broken:
-    def decided(self, _recorded: Recorded) -> None:
+    def decided(self, _recorded: RecordedDecision) -> None:
         raise ZeroDivisionError
 
 

@@ -10,7 +10,7 @@ from prometheus_client.samples import Sample
 from testing.reviews import Webhook, a_gpu_container, a_pod
 from webhook import __version__
 from webhook.adapters.metrics import Metrics
-from webhook.application.recorder import Recorded
+from webhook.application.recorder import RecordedDecision
 from webhook.engine.forms import Form, Sharing
 from webhook.engine.policy import Policy
 
@@ -27,7 +27,7 @@ def samples(metrics: Metrics, name: str) -> dict[tuple[str, ...], float]:
     return {tuple(value for _, value in sorted(sample.labels.items())): sample.value for sample in found}
 
 
-def decisions(webhook: Webhook) -> list[Recorded]:
+def decisions(webhook: Webhook) -> list[RecordedDecision]:
     webhook.mutate(a_pod())
     webhook.validate(a_pod(a_gpu_container("2")))
     return list(webhook.notes)

@@ -29,7 +29,7 @@ from webhook.application.advising import Advising
 from webhook.application.configuration import Configuration
 from webhook.application.namespace_labels import NamespaceLabelling
 from webhook.application.pod_review import MOST_RESOURCES, MOST_SELECTED
-from webhook.application.recorder import Recorded
+from webhook.application.recorder import RecordedDecision
 from webhook.application.review import MOST_ELEMENTS, Answering, ReviewError
 from webhook.engine.labels import NamespaceLabels
 from webhook.engine.policy import Policy, PolicyBook, VisibleDevices
@@ -57,7 +57,7 @@ async def _awaited(answered: Any) -> bytes:
 class Forgetful:
     """A recorder that keeps nothing."""
 
-    def decided(self, recorded: Recorded) -> None:
+    def decided(self, recorded: RecordedDecision) -> None:
         pass
 
 

@@ -9,7 +9,7 @@ from tests.builders import Json
 from webhook.application.configuration import Configuration
 from webhook.application.deciders import ConditionName, Decider, Deciders, Installed, PodWebhook
 from webhook.application.diagnosis.selectors import Selector
-from webhook.application.in_tree import ANNOTATION, compiled
+from webhook.application.in_tree_compiler import ANNOTATION, compiled
 from webhook.application.in_tree_drift import InTreeObject
 from webhook.application.in_tree_webhooks import NOT_ASKED_YET, beside
 from webhook.engine.labels import ENFORCE, WARN, NamespaceLabels

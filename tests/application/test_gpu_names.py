@@ -20,7 +20,7 @@ from testing.reviews import (
     read_answer,
 )
 from webhook.application.advising import Advising
-from webhook.application.auditing import Auditor, Seen
+from webhook.application.auditing import Auditor, WorkloadObject
 from webhook.application.checking import Checker
 from webhook.application.configuration import Configuration, Exemptions
 from webhook.engine.labels import NamespaceLabels
@@ -57,7 +57,7 @@ def in_a_check(pod: Json, configuration: Configuration) -> Told:
 
 
 def in_an_audit(pod: Json, configuration: Configuration) -> Told:
-    seen = Seen("v1", "Pod", TEAM, "a", pod=msgspec.convert(pod, Pod))
+    seen = WorkloadObject("v1", "Pod", TEAM, "a", pod=msgspec.convert(pod, Pod))
     verdict = Auditor(configuration, {TEAM: NONE}).verdict(seen)
     if verdict is None:
         return [], None

@@ -19,7 +19,7 @@ from testing.reviews import (
 )
 from tests.builders import a_policy
 from webhook.application.advising import Advising
-from webhook.application.auditing import Auditor, Seen
+from webhook.application.auditing import Auditor, WorkloadObject
 from webhook.application.checking import Checker
 from webhook.application.configuration import Configuration, Exemptions, Mode
 from webhook.application.namespaces import NamespaceNotFound, NamespaceUnavailable
@@ -266,8 +266,8 @@ class TestTemplates:
 class TestAuditing:
     """What runs, and what stands in files."""
 
-    def seen(self, pod: Json, namespace: str = TEAM, *, running: bool = True) -> Seen:
-        return Seen("v1", "Pod", namespace, "p", pod=msgspec.convert(pod, Pod), running=running)
+    def seen(self, pod: Json, namespace: str = TEAM, *, running: bool = True) -> WorkloadObject:
+        return WorkloadObject("v1", "Pod", namespace, "p", pod=msgspec.convert(pod, Pod), running=running)
 
     def test_a_pod_that_reaches_gpus_is_a_finding(self) -> None:
         verdict = Auditor(configured(), {}).verdict(self.seen(a_pod(REACHING)))

@@ -6,7 +6,7 @@ import pytest
 
 from tests.adapters.reports.fleets import owned, seen
 from tests.builders import a_container, a_pod, gpu
-from webhook.application.auditing import Seen
+from webhook.application.auditing import WorkloadObject
 from webhook.application.configuration import Configuration, Exemptions, Mode
 from webhook.application.rollout_preview import RolloutPreview
 from webhook.engine.policy import ANY_POLICY, Policy, PolicyBook
@@ -15,22 +15,24 @@ SHARED = Policy("shared")
 AUDIT = "gpuwarden audit -n team-a --assume 'team-a=shared'"
 
 
-def restarts(*objects: Seen, policy: str = "shared", configuration: Configuration | None = None) -> RolloutPreview:
+def restarts(
+    *objects: WorkloadObject, policy: str = "shared", configuration: Configuration | None = None
+) -> RolloutPreview:
     made = RolloutPreview(configuration or Configuration(), "team-a", Policy(policy))
     for one in objects:
         made.look(one)
     return made
 
 
-def warnings(*objects: Seen, policy: str = "shared", configuration: Configuration | None = None) -> list[str]:
+def warnings(*objects: WorkloadObject, policy: str = "shared", configuration: Configuration | None = None) -> list[str]:
     return restarts(*objects, policy=policy, configuration=configuration).warnings()
 
 
-def rewritten(name: str, kind: str = "Deployment", **fields: Any) -> Seen:
+def rewritten(name: str, kind: str = "Deployment", **fields: Any) -> WorkloadObject:
     return seen(kind=kind, name=name, **fields)
 
 
-def refused(name: str, kind: str = "Deployment", **fields: Any) -> Seen:
+def refused(name: str, kind: str = "Deployment", **fields: Any) -> WorkloadObject:
     return seen(a_pod(gpu(2)), kind=kind, name=name, **fields)
 
 
@@ -53,7 +55,7 @@ def test_refused_and_rewritten_are_counted_and_a_few_are_named_with_their_rules(
     ]
 
 
-def claiming(name: str, kind: str = "Deployment", **fields: Any) -> Seen:
+def claiming(name: str, kind: str = "Deployment", **fields: Any) -> WorkloadObject:
     return seen(
         a_pod({"name": "c"}, resourceClaims=[{"name": "gpu", "resourceClaimTemplateName": "one"}]),
         kind=kind,

@@ -13,8 +13,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from testing.reviews import GPU, Notes, a_container, a_gpu_container, a_pod, a_review, encode, finish, read_answer
 from webhook.adapters.configuration import file as configuration_file
-from webhook.adapters.kubernetes.cache import NamespaceCache
 from webhook.adapters.kubernetes.documents import Labels, Metadata, Namespace
+from webhook.adapters.kubernetes.namespace_cache import NamespaceCache
 from webhook.application.admission import Admission
 from webhook.application.namespaces import NamespaceNotFound
 from webhook.engine.labels import NamespaceLabels

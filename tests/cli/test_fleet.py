@@ -13,7 +13,7 @@ from tests.cli.commands import deployment, run
 from tests.cli.test_doctor import REGISTRATION, Cluster
 from tests.cli.test_fleet_option import CLASSES, NODES, SLICES, a_class, a_node, a_slice, saved
 from webhook.application.configuration import Configuration
-from webhook.application.in_tree import compiled
+from webhook.application.in_tree_compiler import compiled
 from webhook.application.in_tree_drift import KINDS
 from webhook.application.in_tree_webhooks import beside
 from webhook.cli.main import app  # noqa: F401 - what run() runs

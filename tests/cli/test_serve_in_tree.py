@@ -9,12 +9,12 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
+from webhook.adapters.kubernetes.api_request import ApiRequest
 from webhook.adapters.kubernetes.client import ApiServer
 from webhook.adapters.kubernetes.errors import ApiError, Fault
-from webhook.adapters.kubernetes.request import ApiRequest
 from webhook.adapters.metrics import Metrics
 from webhook.application.configuration import Configuration, Mode
-from webhook.application.in_tree import ANNOTATION, compiled
+from webhook.application.in_tree_compiler import ANNOTATION, compiled
 from webhook.application.in_tree_drift import KINDS
 from webhook.application.in_tree_webhooks import WEBHOOK_KINDS, beside
 from webhook.cli.in_tree_source import INTERVAL, InTreeWatch

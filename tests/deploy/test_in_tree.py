@@ -11,7 +11,7 @@ from hack.render_manifests import CHART, NAMESPACE
 from hack.tools import ROOT
 from tests.deploy.chart import Chart, Json, RefusedError, Rendered
 from webhook.adapters.configuration.file import parse
-from webhook.application.in_tree import ANNOTATION, compiled
+from webhook.application.in_tree_compiler import ANNOTATION, compiled
 from webhook.application.in_tree_webhooks import SPLIT, WEBHOOK_KINDS, beside
 
 V136 = "1.36.0"

@@ -15,7 +15,7 @@ from hack.tools import ROOT
 from tests.deploy import promql
 from tests.deploy.chart import Chart, Json, RefusedError, Rendered
 from tests.promtool import Promtool
-from webhook.adapters.kubernetes.namespaces import FRESHNESS_BOUND
+from webhook.adapters.kubernetes.watched_namespaces import FRESHNESS_BOUND
 from webhook.adapters.metrics import Metrics
 from webhook.adapters.prometheus import dcgm
 from webhook.application.recommendation.thresholds import Thresholds

@@ -16,7 +16,7 @@ from testing.reviews import TEAM, Webhook
 from tests.builders import Json, a_pod, gpu, view
 from tests.e2e.test_backstop import sendable
 from webhook.application.configuration import Configuration
-from webhook.application.in_tree import ANNOTATION, compiled
+from webhook.application.in_tree_compiler import ANNOTATION, compiled
 from webhook.engine.common_case import CommonCase
 from webhook.engine.common_case_pods import is_common
 

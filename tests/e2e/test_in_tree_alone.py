@@ -18,7 +18,7 @@ from tests.e2e.objects import ENFORCE, GPU, SHARED, deployment, limits_of
 from tests.e2e.other_webhook import MUTATING, Answer, patching, registered, serving
 from tests.e2e.test_backstop import sendable
 from webhook.application.configuration import Configuration
-from webhook.application.in_tree import ANNOTATION, compiled
+from webhook.application.in_tree_compiler import ANNOTATION, compiled
 
 pytestmark = pytest.mark.e2e
 

@@ -14,7 +14,7 @@ from tests.e2e.installation import CONFIGURATION_KINDS, Installation
 from tests.e2e.objects import ENFORCE, GPU, SHARED, limits_of
 from tests.e2e.test_backstop import sendable
 from webhook.application.configuration import Configuration
-from webhook.application.in_tree import compiled
+from webhook.application.in_tree_compiler import compiled
 from webhook.application.in_tree_webhooks import beside
 
 pytestmark = pytest.mark.e2e

@@ -17,7 +17,7 @@ from tests.e2e.gpuwarden import Replica
 from tests.e2e.installation import CONFIGURATION_KINDS, Installation, configuration_path, render
 from tests.e2e.test_doctor import doctor
 from webhook.adapters.configuration.file import parse
-from webhook.application.in_tree import ANNOTATION, compiled
+from webhook.application.in_tree_compiler import ANNOTATION, compiled
 from webhook.application.in_tree_webhooks import NOT_ASKED_YET, beside
 from webhook.cli.in_tree_source import INTERVAL
 

@@ -26,7 +26,7 @@ from tests.e2e.gpuwarden import Replica
 from tests.e2e.installation import Installation
 from tests.e2e.objects import ENFORCE, GPU, pod, pod_spec
 from tests.e2e.telling import tell
-from webhook.adapters.kubernetes.namespaces import FRESHNESS_BOUND
+from webhook.adapters.kubernetes.watched_namespaces import FRESHNESS_BOUND
 
 pytestmark = [
     pytest.mark.e2e,

@@ -10,7 +10,7 @@ from webhook.engine.claim_objects import Claim, ClaimSpec, claim
 from webhook.engine.claim_rewriting import references
 from webhook.engine.claims import TEMPLATE, Reference, Resolved, read
 from webhook.engine.decision import UNTOUCHED, Decision, decide
-from webhook.engine.fleet.evaluation import against
+from webhook.engine.fleet.availability import with_fleet_findings
 from webhook.engine.fleet.fleet import Fleet
 from webhook.engine.forms import Form
 from webhook.engine.patch import patch
@@ -257,7 +257,7 @@ def test_the_templates_of_several_policies_are_named_once() -> None:
 
 def test_nodes_are_asked_for_what_stays_a_resource_and_not_for_what_becomes_a_claim() -> None:
     pod = a_pod(gpu(1), gpu(1, MIG, name="b"))
-    told = against(judge(pod, WITH_SLICES), view(pod), WITH_SLICES, Fleet({}))
+    told = with_fleet_findings(judge(pod, WITH_SLICES), view(pod), WITH_SLICES, Fleet({}))
     assert [finding.path for finding in told.findings] == [f"spec.containers[1].resources.limits[{MIG}]"]
 
 

@@ -38,11 +38,11 @@ from webhook.engine.common_case import (
     MOST_FORMS,
     CommonCase,
     NotCommonError,
+    RequestPattern,
     Slices,
-    Way,
     common_case,
 )
-from webhook.engine.common_case_pods import SAFE_PATH, UNSAFE_PATH, condition, is_common, way_of
+from webhook.engine.common_case_pods import SAFE_PATH, UNSAFE_PATH, condition, is_common, request_pattern
 from webhook.engine.common_case_requests import ORDINARY, ORDINARY_BEGINNINGS, told_apart
 from webhook.engine.decision import Decision, decide
 from webhook.engine.edits import AddNeed
@@ -299,9 +299,9 @@ def test_a_long_name_of_a_policy_leaves_room_for_fewer_containers() -> None:
     assert common_case(a_policy("shared", name=name), RENAMED).most_containers < case_of("shared").most_containers
 
 
-def said_of(way: Way | Slices, name: str, resource: str, count: int) -> list[str]:
+def said_of(way: RequestPattern | Slices, name: str, resource: str, count: int) -> list[str]:
     """What a common case says of a container's request."""
-    if isinstance(way, Way):
+    if isinstance(way, RequestPattern):
         steps = [] if way.denial is None or way.most is None else [(way.most, way.denial)]
     else:
         steps = [*way.denials]
@@ -335,7 +335,7 @@ def test_slices_that_are_rewritten_or_warned_of_are_left_to_the_webhooks(policy:
 def test_predicate_cel_and_engine_agree(seed: int, policy: str, setting: str) -> None:
     pod = defaulted(a_random_pod(Random(seed)))  # noqa: S311 - test data
     case = case_of(policy, setting)
-    way = way_of(view(pod), case)
+    way = request_pattern(view(pod), case)
     assert evaluated(policy, setting)(pod) is (way is not None)
     if way is None:
         return
@@ -368,8 +368,8 @@ def test_cel_finds_the_way_of_a_common_pod(seed: int, policy: str, setting: str)
     environment = cel.NewEnv(variables={"object": cel.Type.DYN})
     tells = [environment.compile(told_apart(one, case.ways[index + 1 :])) for index, one in enumerate(case.ways[:-1])]
     for pod in (defaulted(a_random_pod(random)) for _ in range(10)):
-        way = way_of(view(pod), case)
-        if isinstance(way, Way):
+        way = request_pattern(view(pod), case)
+        if isinstance(way, RequestPattern):
             first = (
                 one for one, cel_of in zip(case.ways, tells, strict=False) if cel_of.eval(data={"object": pod}).value()
             )

@@ -39,8 +39,8 @@ from tests.engine.cluster import chosen, nodes
 from tests.engine.strategies import plugins, pods, policies
 from webhook.engine.decision import Decision
 from webhook.engine.findings import Severity
-from webhook.engine.fleet.evaluation import against, plain_lack
-from webhook.engine.fleet.fleet import Fleet, Wish
+from webhook.engine.fleet.availability import plain_request_unschedulable, with_fleet_findings
+from webhook.engine.fleet.fleet import Fleet, NodeRequest
 from webhook.engine.fleet.memory import Memory
 from webhook.engine.fleet.reconfiguration import Reconfiguration
 from webhook.engine.fleet.shapes import Shape, Taint, shape_of
@@ -51,7 +51,7 @@ from webhook.engine.policy import Mismatch, NotOffered, Policy, PolicyBook
 from webhook.engine.rules.fleet import no_node_offers
 from webhook.engine.spelling import DevicePlugin, MigStrategy
 
-PLAIN_WISH = Wish(GPU, 1, NOTHING_SAID)
+PLAIN_WISH = NodeRequest(GPU, 1, NOTHING_SAID)
 GPU_TAINT = Taint(GPU, "present", "NoSchedule")
 
 
@@ -75,7 +75,7 @@ def told(pod: Json, policy: str | Policy, *fleet: Shape, plugin: DevicePlugin = 
     """The decision on a pod in a cluster of these nodes."""
     counts = {shape: fleet.count(shape) for shape in fleet}
     found = policy_of(policy) if isinstance(policy, str) else policy
-    return against(judge(pod, found, plugin), view(pod), found, Fleet(counts, **known))
+    return with_fleet_findings(judge(pod, found, plugin), view(pod), found, Fleet(counts, **known))
 
 
 def messages(decision: Decision) -> list[tuple[str, str]]:
@@ -468,7 +468,7 @@ def test_an_independent_scheduler_agrees(
     lacking = {
         name for name in names if not any(name in node.offers and chosen(final["spec"], node.labels) for node in fleet)
     }
-    found = against(decision, view(pod), policy, Fleet(shapes, labels=others))
+    found = with_fleet_findings(decision, view(pod), policy, Fleet(shapes, labels=others))
     assert len([one for one in found.findings if one.rule.fleet]) == len(lacking)
 
 
@@ -519,7 +519,7 @@ def test_what_nodes_offer_is_summed_up_by_form_and_what_takes_no_pods_left_out()
         "mps": 8,
         "mig-1g.5gb": 14,
     }
-    wish = Wish("nvidia.com/mig-2g.10gb", 1, NOTHING_SAID)
+    wish = NodeRequest("nvidia.com/mig-2g.10gb", 1, NOTHING_SAID)
     assert fleet.lack(wish) is None
     assert fleet.at_present.lack(wish) is not None
 
@@ -527,21 +527,23 @@ def test_what_nodes_offer_is_summed_up_by_form_and_what_takes_no_pods_left_out()
 def test_what_was_found_for_one_pod_is_remembered_for_the_next_and_long_tolerations_are_not() -> None:
     fleet = Fleet({SLOTS: 1})
     for _ in range(2):
-        assert fleet.lack(PLAIN_WISH) == fleet.lack(Wish(GPU, 1, NOTHING_SAID, (), tuple([Toleration("a")] * 17)))
+        assert fleet.lack(PLAIN_WISH) == fleet.lack(
+            NodeRequest(GPU, 1, NOTHING_SAID, (), tuple([Toleration("a")] * 17))
+        )
     assert fleet._find_once.cache_info().hits == 1
     assert fleet._find_once.cache_info().currsize == 1
 
 
 def test_what_a_policy_makes_of_plain_requests_is_named_where_no_node_offers_it() -> None:
     policy, fleet = policy_of("mig-1g.5gb"), Fleet({SLOTS: 1}, age=7200)
-    lacking = plain_lack(policy, RENAMED, fleet)
+    lacking = plain_request_unschedulable(policy, RENAMED, fleet)
     assert lacking
     assert no_node_offers(policy, *lacking, fleet) == (
         'no node offers what policy "mig-1g.5gb" requests: nvidia.com/mig-1g.5gb (no node has nvidia.com/mig-1g.5gb); pods that '
         "request a GPU stay Pending, unless an autoscaler adds such nodes (nodes as of 2 h ago)"
     )
-    assert plain_lack(policy_of("shared"), RENAMED, fleet) is None
-    assert plain_lack(policy, RENAMED, Fleet({}, expected=policy.forms)) is None
+    assert plain_request_unschedulable(policy_of("shared"), RENAMED, fleet) is None
+    assert plain_request_unschedulable(policy, RENAMED, Fleet({}, expected=policy.forms)) is None
 
 
 class TestWhatAPodRequests:

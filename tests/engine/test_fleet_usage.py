@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from webhook.engine.fleet.fleet import Fleet, Wish
+from webhook.engine.fleet.fleet import Fleet, NodeRequest
 from webhook.engine.fleet.shapes import GpuNode, Taint, shape_of
 from webhook.engine.fleet.usage import Share, State, by_form, by_shape, requested, state, without_devices
 from webhook.engine.forms import Form
@@ -121,8 +121,8 @@ def test_a_shape_alone_lacks_what_other_nodes_have_and_keeps_the_labels_of_polic
     fleet = Fleet({mine: 2, other: 1}, labels=["pool"], classes=[SHARED])
     in_pool = NodeConstraints(PodSpec(node_selector={"pool": "b"}))
 
-    assert fleet.lack(Wish(MIG, 1, NOTHING_SAID)) is None
-    assert fleet.alone(mine).lack(Wish(MIG, 1, NOTHING_SAID)) is not None
-    assert fleet.alone(mine).lack(Wish(SHARED, 1, NOTHING_SAID)) is not None
-    assert fleet.alone(mine).lack(Wish(GPU, 8, NOTHING_SAID)) is None
-    assert fleet.alone(mine).lack(Wish(GPU, 8, in_pool)) is not None
+    assert fleet.lack(NodeRequest(MIG, 1, NOTHING_SAID)) is None
+    assert fleet.alone(mine).lack(NodeRequest(MIG, 1, NOTHING_SAID)) is not None
+    assert fleet.alone(mine).lack(NodeRequest(SHARED, 1, NOTHING_SAID)) is not None
+    assert fleet.alone(mine).lack(NodeRequest(GPU, 8, NOTHING_SAID)) is None
+    assert fleet.alone(mine).lack(NodeRequest(GPU, 8, in_pool)) is not None

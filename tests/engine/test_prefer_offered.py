@@ -22,7 +22,7 @@ from tests.builders import (
 )
 from tests.engine.cluster import nodes
 from tests.engine.strategies import plugins, pods, policies, sound_pods
-from webhook.engine.fleet.evaluation import preferring, settled
+from webhook.engine.fleet.availability import preferring, settled
 from webhook.engine.fleet.fleet import Fleet
 from webhook.engine.fleet.shapes import Shape, shape_of
 from webhook.engine.forms import Platform

@@ -36,7 +36,7 @@ from tests.engine.strategies import listed_forms, plugins
 from tests.engine.test_decision_properties import PROPERTY
 from webhook.engine.forms import Platform
 from webhook.engine.policy import Mismatch, Policy, PolicyBook
-from webhook.engine.products import Names, Product, read_product
+from webhook.engine.products import Product, ProductNames, read_product
 from webhook.engine.spelling import DevicePlugin, MigStrategy, spell
 
 A100, PCIE = MODELS
@@ -543,6 +543,6 @@ def test_a_pod_that_was_rewritten_is_as_it_should_be(pod: Json, policy: Policy, 
 
 
 def test_names_of_nodes_of_any_model() -> None:
-    assert Names().of(T4) == T4
-    assert Names("-SHARED").of(T4) == f"{T4}-SHARED"
-    assert Names().values == ()
+    assert ProductNames().of(T4) == T4
+    assert ProductNames("-SHARED").of(T4) == f"{T4}-SHARED"
+    assert ProductNames().values == ()

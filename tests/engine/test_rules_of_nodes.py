@@ -30,7 +30,7 @@ from tests.builders import (
     selecting,
 )
 from webhook.engine.findings import Severity
-from webhook.engine.rules.placement import apart
+from webhook.engine.rules.placement import incompatible
 from webhook.engine.spelling import DevicePlugin
 
 CAPABLE, STRATEGY_OF_MIG = "nvidia.com/mig.capable", "nvidia.com/mig.strategy"
@@ -379,20 +379,20 @@ class TestFormsApart:
 
     @pytest.mark.parametrize(("one", "other"), TOGETHER)
     def test_a_node_hands_out_both(self, one: str, other: str) -> None:
-        assert not apart(a_form(one), a_form(other), RENAMED)
-        assert not apart(a_form(other), a_form(one), RENAMED)
+        assert not incompatible(a_form(one), a_form(other), RENAMED)
+        assert not incompatible(a_form(other), a_form(one), RENAMED)
 
     @pytest.mark.parametrize(("one", "other"), APART)
     def test_no_node_hands_out_both(self, one: str, other: str) -> None:
-        assert apart(a_form(one), a_form(other), RENAMED)
-        assert apart(a_form(other), a_form(one), RENAMED)
+        assert incompatible(a_form(one), a_form(other), RENAMED)
+        assert incompatible(a_form(other), a_form(one), RENAMED)
 
     @pytest.mark.parametrize(
         ("one", "other"), [("exclusive", "mig-1g.5gb"), ("shared", "mig-1g.5gb"), ("mig-1g.5gb", "mig-2g.10gb"), *APART]
     )
     def test_gpus_of_a_node_are_cut_alike_under_mig_strategy_single(self, one: str, other: str) -> None:
-        assert apart(a_form(one), a_form(other), SINGLE)
-        assert apart(a_form(other), a_form(one), SINGLE)
+        assert incompatible(a_form(one), a_form(other), SINGLE)
+        assert incompatible(a_form(other), a_form(one), SINGLE)
 
     def test_a_whole_gpu_and_a_slice_are_never_on_one_node_under_mig_strategy_single(self) -> None:
         pod = a_pod(gpu(name="a"), gpu(1, MIG, name="b"), nodeSelector={GPU_SLICES: "1"})

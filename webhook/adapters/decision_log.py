@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import msgspec
 
-from ..application.recorder import Judged, Recorded
+from ..application.recorder import DecisionSummary, RecordedDecision
 from ..engine.decision import DENIED, REWRITTEN, UNCHANGED
 from ..engine.text import cut
 
@@ -71,7 +71,7 @@ class DecisionLog:
         self._thread = threading.Thread(target=self._write_forever, name="decision-log", daemon=True)
         self._thread.start()
 
-    def decided(self, recorded: Recorded) -> None:
+    def decided(self, recorded: RecordedDecision) -> None:
         """Queue a decision's line."""
         event = _event(recorded.judged)
         if not event:
@@ -108,7 +108,7 @@ class DecisionLog:
 
 
 @lru_cache(maxsize=1024)
-def _event(judged: Judged) -> str:
+def _event(judged: DecisionSummary) -> str:
     """What a line says that was done; nothing where there is none, or the other of ``/mutate`` and ``/validate`` has it."""
     if judged.outcome is UNCHANGED:
         return ""
@@ -121,7 +121,7 @@ def _event(judged: Judged) -> str:
     return verb if judged.acted else f"would be {verb}"
 
 
-def _line(recorded: Recorded, event: str) -> _Line:
+def _line(recorded: RecordedDecision, event: str) -> _Line:
     """The fields only: what is queued must not keep the request's body in memory."""
     judged, request, metadata = recorded.judged, recorded.request, recorded.metadata
     texts = (

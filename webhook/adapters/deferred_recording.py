@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
-from ..application.recorder import Recorded, Recorder
+from ..application.recorder import RecordedDecision, Recorder
 from .http.endpoint import Observe
 
 
@@ -25,7 +25,7 @@ class DeferredRecording:
     def _loop(self) -> asyncio.AbstractEventLoop:
         return asyncio.get_running_loop()  # until Python 3.12 each time a system call
 
-    def decided(self, recorded: Recorded) -> None:
+    def decided(self, recorded: RecordedDecision) -> None:
         """Record a decision."""
         for recorder in self._recorders:
             self._wait(recorder.decided, recorded)

@@ -11,7 +11,7 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
 from .. import __version__
-from ..application.recorder import OTHER, Judged, Recorded
+from ..application.recorder import OTHER, DecisionSummary, RecordedDecision
 from ..engine.decision import Outcome
 from ..engine.findings import Severity
 from ..engine.forms import Form
@@ -153,12 +153,12 @@ class Metrics:
         self._children = lru_cache(maxsize=1024)(self._counted_by)
         self._begin_at_zero()
 
-    def decided(self, recorded: Recorded) -> None:
+    def decided(self, recorded: RecordedDecision) -> None:
         """Count a decision, its findings, and what the pod requests."""
         for child, number in self._children(recorded.judged):
             child.inc(number)
 
-    def _counted_by(self, judged: Judged) -> list[tuple[Counter, int]]:
+    def _counted_by(self, judged: DecisionSummary) -> list[tuple[Counter, int]]:
         """The series that count a decision, and by how much each."""
         policy = _UNREADABLE if judged.unreadable else self._policies.name(judged.policy)
         acted = "true" if judged.acted else "false"

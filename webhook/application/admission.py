@@ -7,7 +7,7 @@ from functools import partial
 
 from ..engine import guard, requests, updates
 from ..engine.decision import DENIED, UNCHANGED, Decision
-from ..engine.fleet.evaluation import against
+from ..engine.fleet.availability import with_fleet_findings
 from ..engine.labels import NamespaceLabels
 from ..engine.patch import patch
 from ..engine.pods import Pod
@@ -18,11 +18,11 @@ from . import pod_review, response_messages, review
 from .claims import ClaimSource, NoClaims
 from .configuration import Configuration, Mode
 from .fleet import FleetSource, NoFleet
-from .lookups import NOTHING, Given, Labels, Wanted, fetched
+from .lookups import NOTHING, Labels, LookupRequest, LookupResults, fetched
 from .namespaces import Namespaces
 from .pod_case import PodCase
 from .pod_review import MOST_GPU_CONTAINERS
-from .recorder import Recorded, Recorder
+from .recorder import RecordedDecision, Recorder
 from .review import Answering, Envelope, ReviewError
 from .verdicts import NOTHING_SAID, Verdict, Verdicts, key_of
 
@@ -71,7 +71,9 @@ class Admission:
         answer = partial(self._answer_with, body, configuration, final=final)
         return fetched(self._namespaces, self._claims, found, answer)
 
-    def _answer_with(self, body: bytes, configuration: Configuration, given: Given, *, final: bool) -> bytes | Wanted:
+    def _answer_with(
+        self, body: bytes, configuration: Configuration, given: LookupResults, *, final: bool
+    ) -> bytes | LookupRequest:
         """The answer by what is given, or else by the labels that are cached; or what it needs."""
         request = pod_review.decoded(body, final=final)
         if not pod_review.is_judged(request, final=final):
@@ -91,14 +93,14 @@ class Admission:
             verdict = self._verdicts.find(key, configuration) if key else None
         if verdict is None:
             made = self._verdict(request, pod, configuration, given, namespace=namespace, labels=labels, final=final)
-            if isinstance(made, Wanted):
+            if isinstance(made, LookupRequest):
                 return made
             # The look-up may have another result for the next pod.
             if key and given.claims is None:
                 self._verdicts.keep(key, configuration, made)
             verdict = made
         for judged in verdict.judged:
-            self._recorder.decided(Recorded(judged, request, pod.metadata))
+            self._recorder.decided(RecordedDecision(judged, request, pod.metadata))
         return review.answer(request, verdict.response)
 
     def _verdict(  # noqa: PLR0913 - everything that decides
@@ -106,12 +108,12 @@ class Admission:
         request: Envelope,
         pod: Pod,
         configuration: Configuration,
-        given: Given,
+        given: LookupResults,
         *,
         namespace: str,
         labels: Labels | None,
         final: bool,
-    ) -> Verdict | Wanted:
+    ) -> Verdict | LookupRequest:
         """The verdict on a pod that is like none before it, or what it needs."""
         pod_review.read_environments(pod, "request.object")
         pod_review.sized(pod, "request.object")
@@ -136,9 +138,9 @@ class Admission:
         case = PodCase(
             request, pod, gpu_containers, configuration, self._nodes, final, before, names_claims=names_claims
         )
-        return Wanted(namespace) if labels is None else self._judge(case, namespace, labels, given)
+        return LookupRequest(namespace) if labels is None else self._judge(case, namespace, labels, given)
 
-    def _judge(self, case: PodCase, namespace: str, labels: Labels, given: Given) -> Verdict | Wanted:
+    def _judge(self, case: PodCase, namespace: str, labels: Labels, given: LookupResults) -> Verdict | LookupRequest:
         if not isinstance(labels, NamespaceLabels):
             if case.needs_labels():
                 raise labels
@@ -146,7 +148,7 @@ class Admission:
         case.policies = case.configuration.policies.select(labels)
         if wanted := case.wanted():
             if given.claims is None:
-                return Wanted(namespace, wanted)
+                return LookupRequest(namespace, wanted)
             case.resolve(given.claims)
         case.read_claims()
         if case.final:
@@ -223,7 +225,7 @@ class Admission:
         elif acts and case.before is None and policy.fleet_response is NotOffered.DENY:
             # ``mutate`` has reported what only warns.
             fleet = self._nodes.fleet
-            on_nodes = against(decision, case.pod, policy, fleet) if fleet else decision
+            on_nodes = with_fleet_findings(decision, case.pod, policy, fleet) if fleet else decision
             decision = on_nodes if on_nodes.denials else decision
         annotations: dict[str, str] = {}
         if decision.gpu_containers or decision.findings:

@@ -8,18 +8,18 @@ import msgspec
 
 from ..engine import guard, requests
 from ..engine.decision import Decision, Outcome, decide
-from ..engine.fleet.evaluation import against, preferring
+from ..engine.fleet.availability import preferring, with_fleet_findings
 from ..engine.labels import NamespaceLabels
 from ..engine.patch import patch
 from ..engine.pods import Metadata, Pod
 from ..engine.policy import ANY_POLICY, Policy
 from . import operator_objects, pod_review, response_messages, review
 from .configuration import Configuration, Mode
-from .lookups import Given, Labels, Wanted
+from .lookups import Labels, LookupRequest, LookupResults
 from .namespaced_reviews import NamespacedReviews
-from .operator_traps import Applied, Described, traps
+from .operator_traps import DescribedPod, OperatorObject, traps
 from .pod_counts import pod_count
-from .recorder import Judged, Recorded
+from .recorder import DecisionSummary, RecordedDecision
 from .review import AdmissionRequest, Answering
 from .workload_kinds import WorkloadKind, WorkloadPod
 from .workload_views import pods, view
@@ -60,7 +60,7 @@ class Advising(NamespacedReviews):
         """Warnings by the policy that advises, audit annotations by the audit policy."""
         return self._answered(body)
 
-    def _answer(self, body: bytes, configuration: Configuration, given: Given) -> bytes | Wanted:
+    def _answer(self, body: bytes, configuration: Configuration, given: LookupResults) -> bytes | LookupRequest:
         request = review.decode(body)
         if request.operation not in ("CREATE", "UPDATE") or request.sub_resource or request.kind is None:
             return review.allowed(request)
@@ -87,7 +87,7 @@ class Advising(NamespacedReviews):
         described = [one for one, why in zip(described, exempt, strict=True) if not why]
         labels = given.labels or self._namespaces.cached(request.namespace)
         return (
-            Wanted(request.namespace)
+            LookupRequest(request.namespace)
             if labels is None
             else self._advice(_Case(request, workload, described, data, configuration), labels)
         )
@@ -109,10 +109,10 @@ class Advising(NamespacedReviews):
                 sentences = response_messages.would_be(decision, policy)
             warnings += [f"{one.title}{sentence}" for sentence in sentences]
         described = [
-            Described(one.where.place if one.where else (), one.pod, its)
+            DescribedPod(one.where.place if one.where else (), one.pod, its)
             for one, its in zip(case.pods, decisions, strict=True)
         ]
-        applied = Applied(case.data, described, lambda pod: self._decision(case, pod, policy))
+        applied = OperatorObject(case.data, described, lambda pod: self._decision(case, pod, policy))
         warnings += [trap.message for trap in traps(case.workload, applied)]
         if policies.audit is not ANY_POLICY:
             audited = [self._decide(case, one.pod, "audit", policies.audit) for one in case.pods]
@@ -133,15 +133,17 @@ class Advising(NamespacedReviews):
 
     def _decide(self, case: _Case, pod: Pod, mode: str, policy: Policy) -> Decision:
         decision = self._decision(case, pod, policy)
-        made = Judged.of("advise", mode, policy, decision, operation=case.request.operation, spec=pod.spec, acted=False)
-        self._recorder.decided(Recorded(made, case.request, pod.metadata))
+        made = DecisionSummary.of(
+            "advise", mode, policy, decision, operation=case.request.operation, spec=pod.spec, acted=False
+        )
+        self._recorder.decided(RecordedDecision(made, case.request, pod.metadata))
         return decision
 
     def _decision(self, case: _Case, pod: Pod, policy: Policy) -> Decision:
         plugin, fleet = case.configuration.plugin, self._nodes.fleet
         acting = preferring(policy, plugin, fleet) if fleet else policy
         decision = decide(pod, acting, plugin, names=case.configuration.names)
-        return against(decision, pod, policy, fleet) if fleet else decision
+        return with_fleet_findings(decision, pod, policy, fleet) if fleet else decision
 
 
 def _of_built_in(workload: WorkloadKind, request: AdmissionRequest) -> tuple[Mapping[str, Any], list[_Described]]:

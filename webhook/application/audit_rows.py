@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 
-from .auditing import Found, Owner, PodVerdict, Seen
+from .auditing import AuditEntry, Owner, PodVerdict, WorkloadObject
 from .pod_counts import PlannedPods
 from .rule_texts import NOT_JUDGED
 from .workloads import workload_of
@@ -53,7 +53,7 @@ class Row(msgspec.Struct):
         return sum(n for verdict, n in self.pods.items() if verdict.decision == decision and not verdict.exempt)
 
 
-def rows(found: Iterable[Found]) -> list[Row]:
+def rows(found: Iterable[AuditEntry]) -> list[Row]:
     """Objects by their controllers, in the order of namespace, kind and name."""
     everything = list(found)
     links = {(one.seen.namespace, *one.seen.key): one.seen.owner for one in everything if one.seen.owner}
@@ -85,7 +85,7 @@ def rows(found: Iterable[Found]) -> list[Row]:
 
 
 def _top(
-    seen: Seen, links: Mapping[tuple[str, str, str], Owner | None], there: Collection[tuple[str, str, str]]
+    seen: WorkloadObject, links: Mapping[tuple[str, str, str], Owner | None], there: Collection[tuple[str, str, str]]
 ) -> Owner:
     """Return the topmost controller of an object, which is what people know.
 

@@ -68,7 +68,7 @@ class Owner(msgspec.Struct, frozen=True):
         return identity(self.api_version, self.kind), self.name
 
 
-class Seen(msgspec.Struct):
+class WorkloadObject(msgspec.Struct):
     """An object as it was found, while it is checked.
 
     Attributes:
@@ -142,10 +142,10 @@ class PodVerdict(msgspec.Struct, frozen=True, eq=False):
         return self.exempt is None, _WORST[self.decision], len(self.findings)
 
 
-class Found(msgspec.Struct, frozen=True):
+class AuditEntry(msgspec.Struct, frozen=True):
     """An object that counts, as far as is remembered of it; without a verdict it only links a pod to its controller."""
 
-    seen: Seen
+    seen: WorkloadObject
     verdict: PodVerdict | None
 
 
@@ -200,15 +200,15 @@ class Auditor:
             if is_denied_claim(known):
                 yield known
 
-    def found(self, seen: Seen, judgement: Judgement) -> Found:
+    def found(self, seen: WorkloadObject, judgement: Judgement) -> AuditEntry:
         """An object of an operator's kind with what becomes of it."""
-        return Found(seen, _verdict(judgement, self._configuration.plugin))
+        return AuditEntry(seen, _verdict(judgement, self._configuration.plugin))
 
     def unreadable(self, manifest: Mapping[str, Any], mismatches: Sequence[TypeMismatch]) -> Judgement:
         """Return the judgement of an object with fields of the wrong type."""
         return self._checker.unreadable(manifest, mismatches)
 
-    def keep(self, seen: Seen) -> Found | None:
+    def keep(self, seen: WorkloadObject) -> AuditEntry | None:
         """Return the audit entry of an object; ``None`` if it has no effect on the audit.
 
         Pods come first: of controllers only those are remembered that a pod seen before leads to, or that have a verdict of
@@ -227,9 +227,9 @@ class Auditor:
         if owner:
             self._links.add((seen.namespace, *owner.key))
         seen.pod = None
-        return Found(seen, verdict)
+        return AuditEntry(seen, verdict)
 
-    def verdict(self, seen: Seen) -> PodVerdict | None:
+    def verdict(self, seen: WorkloadObject) -> PodVerdict | None:
         """Return the verdict on a pod or template; ``None`` for one without GPU requests, claims or access to GPUs.
 
         Pods of one controller are alike, so answers are cached by everything that decides them.
@@ -273,7 +273,7 @@ class Auditor:
         return blake2b(self._encode(value), digest_size=16).digest()
 
 
-def _manifest(workload: WorkloadKind, seen: Seen, pod: Pod) -> dict[str, Any]:
+def _manifest(workload: WorkloadKind, seen: WorkloadObject, pod: Pod) -> dict[str, Any]:
     """An object as ``Checker`` takes it, the pod's typed view in the place of the pod."""
     metadata: dict[str, Any] = {"name": seen.name, "namespace": seen.namespace}
     if seen.queue:

@@ -10,7 +10,7 @@ from ..engine.claim_objects import Claim
 from ..engine.claims import CLAIM, NO_CLAIMS, Claims, Reference, Resolved, of_object, references
 from ..engine.decision import Decision, decide
 from ..engine.findings import Finding
-from ..engine.fleet.evaluation import against, preferring
+from ..engine.fleet.availability import preferring, with_fleet_findings
 from ..engine.fleet.fleet import Fleet
 from ..engine.labels import NamespaceLabels
 from ..engine.patch import patch
@@ -32,7 +32,7 @@ from .configuration import Configuration
 from .field_paths import mapping
 from .judgement import JudgedPod, Judgement
 from .manifest_labels import is_namespace, label_problems, labels_and_annotations
-from .operator_traps import Applied, Described, traps
+from .operator_traps import DescribedPod, OperatorObject, traps
 from .pod_counts import Autoscalers, PlannedPods, pod_count
 from .type_mismatches import TypeMismatch, TypeMismatchError, convert
 from .unjudged import Unjudged, unjudged
@@ -111,7 +111,7 @@ class Checker:
             return known
         findings = tuple(msgspec.structs.replace(f, path=where.field(f.path)) for f in decision.findings)
         operations = tuple(patch(pod, decision.edits, where.pointer))
-        findings += self._traps(workload, manifest, known.policy, [Described(where.place, pod, decision)])
+        findings += self._traps(workload, manifest, known.policy, [DescribedPod(where.place, pod, decision)])
         notes = tuple(not_served(workload, manifest.get("apiVersion"))) if decision.gpu_containers else ()
         return msgspec.structs.replace(known, operations=operations, findings=findings, notes=notes)
 
@@ -160,7 +160,7 @@ class Checker:
         )
         if exempt:
             return known, Decision(gpu_containers=decision.gpu_containers), exempt
-        return known, against(decision, pod, known.policy, self._fleet) if self._fleet else decision, None
+        return known, with_fleet_findings(decision, pod, known.policy, self._fleet) if self._fleet else decision, None
 
     def _resolved(self, known: Judgement, pod: Pod) -> Resolved:
         """Return what a pod's claims name, and the template that its requests become claims of, if they are among the objects."""
@@ -193,7 +193,7 @@ class Checker:
         notes: tuple[str, ...] = ()
         found = known.findings
         if workload and asking:
-            described = [Described(one.where.place, one.pod, one.decision) for one in asking]
+            described = [DescribedPod(one.where.place, one.pod, one.decision) for one in asking]
             found = (*self._traps(workload, manifest, known.policy, described), *found)
             notes = tuple(operator_objects.notes(workload, manifest, trapped=bool(found)))
         return msgspec.structs.replace(
@@ -232,15 +232,15 @@ class Checker:
         decision = decide(pod, policy, self._configuration.plugin, names=names)
         if not left:
             return None, ()
-        found = self._traps(workload, manifest, policy, [Described((), pod, decision)])
+        found = self._traps(workload, manifest, policy, [DescribedPod((), pod, decision)])
         notes = tuple(operator_objects.notes(workload, manifest, trapped=bool(found)))
         return msgspec.structs.replace(left, decision=decision, notes=notes), found
 
     def _traps(
-        self, workload: WorkloadKind, manifest: Mapping[str, Any], policy: Policy, pods: Sequence[Described]
+        self, workload: WorkloadKind, manifest: Mapping[str, Any], policy: Policy, pods: Sequence[DescribedPod]
     ) -> tuple[Finding, ...]:
         configuration = self._configuration
-        applied = Applied(
+        applied = OperatorObject(
             manifest, pods, lambda pod: decide(pod, policy, configuration.plugin, names=configuration.names)
         )
         return tuple(traps(workload, applied))

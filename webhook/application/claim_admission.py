@@ -20,9 +20,9 @@ from ..engine.text import Name
 from . import reservation_admission, response_messages, review
 from .claims import GROUP, OF_RESOURCES
 from .configuration import Configuration, Mode
-from .lookups import Given, Labels, Wanted
+from .lookups import Labels, LookupRequest, LookupResults
 from .namespaced_reviews import NamespacedReviews
-from .recorder import Judged, Recorded
+from .recorder import DecisionSummary, RecordedDecision
 from .review import AdmissionRequest, Answering, ReviewError
 
 CONTROLLERS = (
@@ -112,7 +112,7 @@ class ClaimAdmission(NamespacedReviews):
         """Deny what the enforce policy does not permit; the warn and audit policies only report it."""
         return self._answered(body)
 
-    def _answer(self, body: bytes, configuration: Configuration, given: Given) -> bytes | Wanted:
+    def _answer(self, body: bytes, configuration: Configuration, given: LookupResults) -> bytes | LookupRequest:
         request = review.decode(body)
         if request.operation == "UPDATE" and request.sub_resource == "status":
             return self._reserved(request, body, configuration, given)
@@ -125,11 +125,11 @@ class ClaimAdmission(NamespacedReviews):
         if case is None:
             return review.allowed(request)
         labels = given.labels or self._namespaces.cached(request.namespace)
-        return Wanted(request.namespace) if labels is None else self._judge(case, labels)
+        return LookupRequest(request.namespace) if labels is None else self._judge(case, labels)
 
     def _reserved(
-        self, request: AdmissionRequest, body: bytes, configuration: Configuration, given: Given
-    ) -> bytes | Wanted:
+        self, request: AdmissionRequest, body: bytes, configuration: Configuration, given: LookupResults
+    ) -> bytes | LookupRequest:
         """The answer to a write of a claim's status."""
         if not configuration.policies.has_limits:
             return review.allowed(request)
@@ -138,7 +138,7 @@ class ClaimAdmission(NamespacedReviews):
         if isinstance(found, bytes):
             return found
         labels = given.labels or self._namespaces.cached(request.namespace)
-        return Wanted(request.namespace) if labels is None else found.answer(labels, given.pods, self._recorder)
+        return LookupRequest(request.namespace) if labels is None else found.answer(labels, given.pods, self._recorder)
 
     def _judge(self, case: _Case, labels: Labels) -> bytes:
         """The answer to what claims GPUs.
@@ -167,10 +167,10 @@ class ClaimAdmission(NamespacedReviews):
 
     def _decide(self, case: _Case, mode: str, policy: Policy, *, acted: bool = False) -> Decision:
         decision = case.decide(policy)
-        made = Judged.of(
+        made = DecisionSummary.of(
             "validate-claim", mode, policy, decision, operation=case.request.operation, spec=None, acted=acted
         )
-        self._recorder.decided(Recorded(made, case.request))
+        self._recorder.decided(RecordedDecision(made, case.request))
         return decision
 
 

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from ..engine import claim_rewriting, claims
 from ..engine.claim_objects import Claim, ClaimObject, ClaimTemplateObject, claim
-from ..engine.claims import CLAIM, TEMPLATE, Claims, Entry, Reference, Resolved
+from ..engine.claims import CLAIM, TEMPLATE, ClaimEntry, Claims, Reference, Resolved
 from ..engine.decision import Decision
 from ..engine.device_classes import named_form
 from ..engine.edits import ClaimInstead
@@ -117,7 +117,7 @@ def claim_in(manifest: Mapping[str, Any]) -> Claim | None:
         return None
 
 
-def not_looked_up(entries: Iterable[Entry], field: Callable[[str], str], namespace: str) -> str:
+def not_looked_up(entries: Iterable[ClaimEntry], field: Callable[[str], str], namespace: str) -> str:
     """Say that claims of a pod are not judged, for people; nothing where there are none.
 
     ``field`` gives the path in the object of a path in the pod.

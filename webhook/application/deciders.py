@@ -9,7 +9,7 @@ import msgspec
 from ..engine.labels import AUDIT, ENFORCE, UNLABELLED, WARN, NamespaceLabels
 from .configuration import Configuration
 from .diagnosis.selectors import Selector
-from .in_tree import ANNOTATION, NAMESPACE_NAME, OTHERS, compiled
+from .in_tree_compiler import ANNOTATION, NAMESPACE_NAME, OTHERS, compiled
 from .in_tree_drift import InTreeObject, policies_of
 from .in_tree_webhooks import ASKED_ABOUT_THE_REST, NOT_ASKED_YET, SPLIT
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
-from ..engine.fleet.evaluation import plain_lack, preferring
+from ..engine.fleet.availability import plain_request_unschedulable, preferring
 from ..engine.fleet.fleet import Fleet
 from ..engine.forms import Form
 from ..engine.labels import NamespaceLabels
@@ -42,5 +42,5 @@ def plain_forms_offered(
     for policy in {configuration.policies.select(one).enforce for one in labels}:
         if policy.forms:
             acting = preferring(policy, plugin, present)
-            found[policy, acting.forms[0]] = plain_lack(acting, plugin, present) is None
+            found[policy, acting.forms[0]] = plain_request_unschedulable(acting, plugin, present) is None
     return found

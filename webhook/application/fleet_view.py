@@ -7,9 +7,9 @@ import msgspec
 from msgspec.structs import replace
 
 from ..engine.decision import Decision, Outcome, decide
+from ..engine.fleet.availability import node_requests
 from ..engine.fleet.devices import Devices
-from ..engine.fleet.evaluation import wishes
-from ..engine.fleet.fleet import Fleet, Wish
+from ..engine.fleet.fleet import Fleet, NodeRequest
 from ..engine.fleet.shapes import GpuNode
 from ..engine.fleet.usage import FormUse, ShapeUse, Share, by_form, by_shape, merged, requested, without_devices
 from ..engine.forms import Form
@@ -179,7 +179,7 @@ def _waits(  # noqa: PLR0913, PLR0917 - what is wanted, and what is there
     """Return what a pod waits for, as it is: nothing rewrites a pod that exists."""
     labels = (namespaces or {}).get(pod.namespace)
     policy = configuration.policies.select(labels or NamespaceLabels()).enforce
-    for wish, _, form in wishes(_as_it_is(pod, policy, configuration), pod.spec):
+    for wish, _, form in node_requests(_as_it_is(pod, policy, configuration), pod.spec):
         rule, reason = _why(fleet, shapes, left, pod, wish, form, policy)
         name = "" if labels is None else policy.name
         yield Waiting(pod.namespace, name, str(form), wish.resource, wish.count, rule, reason)
@@ -198,7 +198,7 @@ def _why(  # noqa: PLR0913, PLR0917 - what is wanted, and what is there
     shapes: Sequence[ShapeUse],
     left: Mapping[str, Share],
     pod: GpuPod,
-    wish: Wish,
+    wish: NodeRequest,
     form: Form,
     policy: Policy,
 ) -> tuple[str, str]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from ..engine import cel
-from ..engine.common_case import CommonCase, Way
+from ..engine.common_case import CommonCase, RequestPattern
 from ..engine.decision import ORIGINAL_REQUEST, POLICY
 from ..engine.edits import AddEnv, AddNeed, AddToleration, RenameResource, SetRuntimeClass
 from ..engine.nodes import Need
@@ -187,7 +187,7 @@ def _annotate(key: str, value: str) -> str:
     return _add(f"/metadata/annotations/{key.replace('/', '~1')}", value)
 
 
-def _moves(way: Way) -> str:
+def _moves(way: RequestPattern) -> str:
     """The resource's new name, in limits and in requests."""
     old, new = (name.replace("/", "~1") for name in (way.resource, way.renamed))
     path = "'/spec/containers/' + string(i) + '/resources/%s/%s'"

@@ -9,7 +9,7 @@ import msgspec
 
 from ..engine.common_case_pods import condition
 from .configuration import Configuration, Exemptions, Mode
-from .in_tree import ANNOTATION, OTHERS, Compiled, compiled, object_name
+from .in_tree_compiler import ANNOTATION, OTHERS, CompiledPolicies, compiled, object_name
 
 Json = dict[str, Any]
 
@@ -17,7 +17,7 @@ DIGEST = "gpuwarden.io/configuration"
 """Annotation of the chart's ConfigMap: a digest of the values that the admission policies depend on."""
 
 
-def for_chart(configuration: Configuration, values: tuple[str, ...], digest: str) -> tuple[Json, Compiled]:
+def for_chart(configuration: Configuration, values: tuple[str, ...], digest: str) -> tuple[Json, CompiledPolicies]:
     """The chart's value ``inTree.compiled``, and what it is made from.
 
     Args:

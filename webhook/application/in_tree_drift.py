@@ -8,7 +8,7 @@ import msgspec
 
 from ..engine.labels import AUDIT, WARN
 from .configuration import Configuration
-from .in_tree import ANNOTATION, NAMESPACE_NAME, OTHERS, compiled
+from .in_tree_compiler import ANNOTATION, NAMESPACE_NAME, OTHERS, compiled
 
 KINDS = {
     "MutatingAdmissionPolicy": "mutatingadmissionpolicies",

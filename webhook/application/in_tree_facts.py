@@ -6,7 +6,7 @@ A variable of an admission policy costs an evaluation of its own, so what is the
 from collections.abc import Iterator, Sequence
 
 from ..engine import cel
-from ..engine.common_case import CommonCase, Sentence, Slices, Way
+from ..engine.common_case import CommonCase, RequestPattern, Sentence, Slices
 from ..engine.common_case_nodes import HAS_REQUIRED
 from ..engine.common_case_requests import SLICE, is_slice, told_apart
 
@@ -129,7 +129,7 @@ def _beyond(case: CommonCase, sentence: Sentence) -> str:
     return f"{total} > {case.policy.max_per_pod} ? [{of_pod}] : []"
 
 
-def _above(way: Way, written: str) -> str:
+def _above(way: RequestPattern, written: str) -> str:
     """What is said of containers with more than a way permits."""
     if way.most is None or way.denial is None:
         return cel.EMPTY

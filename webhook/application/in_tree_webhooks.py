@@ -5,7 +5,7 @@ from typing import Any
 
 from ..engine.common_case_pods import condition
 from ..engine.labels import AUDIT, ENFORCE, WARN
-from .in_tree import Compiled, object_name
+from .in_tree_compiler import CompiledPolicies, object_name
 
 Json = dict[str, Any]
 
@@ -19,7 +19,7 @@ NOT_ASKED_YET = "not-asked-yet"
 _CREATED = "request.operation != 'CREATE'"
 
 
-def beside(configuration: Mapping[str, Any], made: Compiled) -> Json:
+def beside(configuration: Mapping[str, Any], made: CompiledPolicies) -> Json:
     """A webhook configuration whose webhooks leave the common case to the admission policies.
 
     matchConditions can't read a namespace's labels, so each webhook becomes several that differ in the namespaces that they
@@ -35,7 +35,7 @@ def beside(configuration: Mapping[str, Any], made: Compiled) -> Json:
     return {**configuration, "webhooks": webhooks}
 
 
-def _entries(webhook: Json, made: Compiled) -> Iterator[Json]:
+def _entries(webhook: Json, made: CompiledPolicies) -> Iterator[Json]:
     names = sorted(case.policy.name for case in made.cases)
     no_warn, no_audit = _absent(WARN), _absent(AUDIT)
     other = [{"key": ENFORCE, "operator": "NotIn", "values": names}]

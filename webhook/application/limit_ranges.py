@@ -30,7 +30,7 @@ class ObjectMetadata(msgspec.Struct):
     namespace: str = ""
 
 
-class Item(msgspec.Struct, rename="camel"):
+class LimitRangeItem(msgspec.Struct, rename="camel"):
     """One of a LimitRange's ``limits``."""
 
     type: str = ""
@@ -54,7 +54,7 @@ class Item(msgspec.Struct, rename="camel"):
 class LimitRangeSpec(msgspec.Struct):
     """The spec of a LimitRange."""
 
-    limits: list[Item] | None = None
+    limits: list[LimitRangeItem] | None = None
 
 
 class LimitRange(msgspec.Struct):
@@ -64,12 +64,12 @@ class LimitRange(msgspec.Struct):
     spec: LimitRangeSpec = msgspec.field(default_factory=LimitRangeSpec)
 
     @property
-    def items(self) -> list[Item]:
+    def items(self) -> list[LimitRangeItem]:
         """Its items of type Container and Pod, the only ones that concern pods."""
         return [item for item in self.spec.limits or () if item.type in {"Container", "Pod"}]
 
 
-class Effect(msgspec.Struct, frozen=True):
+class LimitRangeEffect(msgspec.Struct, frozen=True):
     """The effect of an item of a LimitRange on the pods of its namespace."""
 
     seen: str
@@ -77,7 +77,7 @@ class Effect(msgspec.Struct, frozen=True):
     fix: str
 
 
-def effects(ranges: Sequence[LimitRange], policy: Policy, plugin: DevicePlugin) -> list[Effect]:
+def effects(ranges: Sequence[LimitRange], policy: Policy, plugin: DevicePlugin) -> list[LimitRangeEffect]:
     """Return the effects of the LimitRanges of one namespace under its policy, where nobody wants them.
 
     Under ``any``, LimitRanges do what they do without gpuwarden.
@@ -88,17 +88,21 @@ def effects(ranges: Sequence[LimitRange], policy: Policy, plugin: DevicePlugin) 
     # Where a container's default is 0, no container lacks the name.
     named = {name for one in ranges for item in one.items for name, count in item.adds.items() if whole(count) == 0}
     most = {name: _most(policy, plugin, name) for name in given}
-    found: list[Effect] = []
+    found: list[LimitRangeEffect] = []
     for one in ranges:
         for item in one.items:
             for name in _names(item):
                 if bound := _bound(item, name, most):
-                    found.append(Effect(_seen(one, item, name, policy, given), *bound))
+                    found.append(LimitRangeEffect(_seen(one, item, name, policy, given), *bound))
                 elif means := _means(item, name, policy, given, plugin, named):
-                    found.append(Effect(_seen(one, item, name, policy, given), means, _fix(item, name, given)))
+                    found.append(
+                        LimitRangeEffect(_seen(one, item, name, policy, given), means, _fix(item, name, given))
+                    )
                 elif name in given - {GPU} and whole(item.adds.get(name)) and _is_overwritten(one, ranges):
                     found.append(
-                        Effect(_seen(one, item, name, policy, given), _UNRECORDED.format(name), _FIX_UNRECORDED)
+                        LimitRangeEffect(
+                            _seen(one, item, name, policy, given), _UNRECORDED.format(name), _FIX_UNRECORDED
+                        )
                     )
     return found
 
@@ -108,7 +112,7 @@ def _is_overwritten(one: LimitRange, ranges: Sequence[LimitRange]) -> bool:
     return any(item.requests for other in ranges if other is not one for item in other.items)
 
 
-def warnings(subject: str, found: Sequence[Effect]) -> Iterator[str]:
+def warnings(subject: str, found: Sequence[LimitRangeEffect]) -> Iterator[str]:
     """Effects as warnings, the first few; ``subject`` is the namespace."""
     for effect in found[:_SHOWN]:
         yield f"{subject}: {effect.seen}: {effect.means}; {effect.fix}"
@@ -116,7 +120,7 @@ def warnings(subject: str, found: Sequence[Effect]) -> Iterator[str]:
         yield f"{subject}: {len(found) - _SHOWN} more of its LimitRanges' limits; gpuwarden doctor reports all"
 
 
-def _names(item: Item) -> list[str]:
+def _names(item: LimitRangeItem) -> list[str]:
     """The GPU resources that an item names."""
     every = {**item.requests, **(item.max or {}), **(item.min or {}), **(item.max_limit_request_ratio or {})}
     return sorted(name for name in every if isinstance(classify(name), GpuResource))
@@ -129,7 +133,7 @@ def _most(policy: Policy, plugin: DevicePlugin, name: str) -> dict[str, int | No
     return {"Container": of_container, "Pod": policy.max_per_pod or of_container}
 
 
-def _bound(item: Item, name: str, most: dict[str, dict[str, int | None]]) -> tuple[str, str] | None:
+def _bound(item: LimitRangeItem, name: str, most: dict[str, dict[str, int | None]]) -> tuple[str, str] | None:
     """Return the effect of an item on pods that have its name, and the fix, where no amount that they may have is in bounds.
 
     admission.go maxConstraint, minConstraint.
@@ -155,7 +159,7 @@ def _bound(item: Item, name: str, most: dict[str, dict[str, int | None]]) -> tup
 
 
 def _means(  # noqa: PLR0913, PLR0917 - what it depends on
-    item: Item, name: str, policy: Policy, given: set[str], plugin: DevicePlugin, named: set[str]
+    item: LimitRangeItem, name: str, policy: Policy, given: set[str], plugin: DevicePlugin, named: set[str]
 ) -> str:
     """Return the effect of an item on pods by one name; empty where there is none, or its author wants it."""
     others = given - {name}
@@ -177,7 +181,7 @@ def _means(  # noqa: PLR0913, PLR0917 - what it depends on
     return gets if others else ""
 
 
-def _demand(item: Item, name: str) -> str:
+def _demand(item: LimitRangeItem, name: str) -> str:
     """Return LimitRanger's words for a pod that lacks a name which the item limits."""
     if name in (item.max or {}):
         return f"maximum {name} usage per {item.type} is {shown((item.max or {})[name])}.  No limit is specified"
@@ -191,12 +195,12 @@ def _demand(item: Item, name: str) -> str:
     return ""
 
 
-def _least(item: Item, name: str) -> bool:
+def _least(item: LimitRangeItem, name: str) -> bool:
     """Whether an item demands more than nothing, so that a default of 0 does not meet it."""
     return whole((item.min or {}).get(name)) != 0 or name in (item.max_limit_request_ratio or {})
 
 
-def _seen(one: LimitRange, item: Item, name: str, policy: Policy, given: set[str]) -> str:
+def _seen(one: LimitRange, item: LimitRangeItem, name: str, policy: Policy, given: set[str]) -> str:
     fields = [
         field
         for field, amounts in (
@@ -212,7 +216,7 @@ def _seen(one: LimitRange, item: Item, name: str, policy: Policy, given: set[str
     return f"LimitRange {one.metadata.name} (type {item.type}) sets {', '.join(fields)} for {name}, and {pods}"
 
 
-def _fix(item: Item, name: str, given: set[str]) -> str:
+def _fix(item: LimitRangeItem, name: str, given: set[str]) -> str:
     quotas = _listed(f"requests.{resource}" for resource in given or {name})
     fix = f"remove {name} from it and limit GPUs by a ResourceQuota on {quotas}"
     return fix if _least(item, name) else f'{fix}, or set its Container default for {name} to "0"'

@@ -18,7 +18,7 @@ Labels = NamespaceLabels | NamespaceUnavailable | NamespaceNotFound
 """A namespace's labels, or why there are none."""
 
 
-class Wanted(msgspec.Struct, gc=False):
+class LookupRequest(msgspec.Struct, gc=False):
     """The things to look up: the labels of a namespace that is not cached, the claims of pods in it, or its pods."""
 
     namespace: str
@@ -26,7 +26,7 @@ class Wanted(msgspec.Struct, gc=False):
     pods: tuple[PodReference, ...] = ()
 
 
-class Given(msgspec.Struct, frozen=True, gc=False):
+class LookupResults(msgspec.Struct, frozen=True, gc=False):
     """The things that were looked up; ``None`` where they were not."""
 
     labels: Labels | None = None
@@ -34,21 +34,21 @@ class Given(msgspec.Struct, frozen=True, gc=False):
     pods: ClaimHolders | PodUnavailable | None = None
 
 
-NOTHING = Given()
-Answer = Callable[[Given], bytes | Wanted]
+NOTHING = LookupResults()
+Answer = Callable[[LookupResults], bytes | LookupRequest]
 """Reads the body from its beginning, and answers from the results of look-ups and from caches. It keeps nothing that it reads."""
 
 
 async def fetched(
     namespaces: Namespaces,
     claims: ClaimSource,
-    wanted: Wanted,
+    wanted: LookupRequest,
     answer: Answer,
     pods: PodSource = NoPods(),  # noqa: B008 - it has no state
 ) -> bytes:
     """The answer to a review that wants something, once everything that it comes to want is looked up."""
     given = NOTHING
-    found: bytes | Wanted = wanted
+    found: bytes | LookupRequest = wanted
     while not isinstance(found, bytes):
         if found.references and given.claims is None:
             given = msgspec.structs.replace(given, claims=await _claims(claims, found))
@@ -69,14 +69,14 @@ async def _labels(namespaces: Namespaces, name: str) -> Labels:
         return error
 
 
-async def _claims(claims: ClaimSource, wanted: Wanted) -> Resolved | ClaimUnavailable:
+async def _claims(claims: ClaimSource, wanted: LookupRequest) -> Resolved | ClaimUnavailable:
     try:
         return await claims.fetch(wanted.namespace, wanted.references)
     except ClaimUnavailable as error:
         return error
 
 
-async def _pods(pods: PodSource, wanted: Wanted) -> ClaimHolders | PodUnavailable:
+async def _pods(pods: PodSource, wanted: LookupRequest) -> ClaimHolders | PodUnavailable:
     try:
         return await pods.fetch(wanted.namespace, wanted.pods)
     except PodUnavailable as error:

@@ -5,7 +5,7 @@ from typing import Protocol
 
 import msgspec
 
-from ..engine.fleet.evaluation import plain_lack, preferring
+from ..engine.fleet.availability import plain_request_unschedulable, preferring
 from ..engine.label_problems import ignored
 from ..engine.labels import NamespaceLabels
 from ..engine.policy import LabelProblem, NotOffered, Policy
@@ -97,7 +97,9 @@ class NamespaceLabelling:
         fleet = self._nodes.fleet
         if fleet is None or not policy.forms or policy.fleet_response is NotOffered.IGNORE:
             return []
-        lacking = plain_lack(preferring(policy, configuration.plugin, fleet), configuration.plugin, fleet)
+        lacking = plain_request_unschedulable(
+            preferring(policy, configuration.plugin, fleet), configuration.plugin, fleet
+        )
         return [no_node_offers(policy, *lacking, fleet)] if lacking else []
 
 

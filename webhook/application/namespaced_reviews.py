@@ -6,7 +6,7 @@ from collections.abc import Callable
 from .claims import NoClaims
 from .configuration import Configuration
 from .fleet import FleetSource, NoFleet
-from .lookups import NOTHING, Given, Wanted, fetched
+from .lookups import NOTHING, LookupRequest, LookupResults, fetched
 from .namespaces import Namespaces
 from .recorder import Recorder
 from .reservations import NoPods, PodSource
@@ -35,12 +35,12 @@ class NamespacedReviews(ABC):
         """The answer to a review, immediately if the labels are cached."""
         configuration = self._configuration()
 
-        def answer(given: Given) -> bytes | Wanted:
+        def answer(given: LookupResults) -> bytes | LookupRequest:
             return self._answer(body, configuration, given)
 
         found = answer(NOTHING)
         return found if isinstance(found, bytes) else fetched(self._namespaces, NoClaims(), found, answer, self._pods)
 
     @abstractmethod
-    def _answer(self, body: bytes, configuration: Configuration, given: Given) -> bytes | Wanted:
+    def _answer(self, body: bytes, configuration: Configuration, given: LookupResults) -> bytes | LookupRequest:
         """The answer by what is given, or else by the labels that are cached; or what it needs."""

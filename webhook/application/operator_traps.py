@@ -40,7 +40,7 @@ _KNOWN_TO_KSERVE = frozenset({_GPU, "amd.com/gpu", "intel.com/gpu", "habana.ai/g
 _GPU_TYPES = "serving.kserve.io/gpu-resource-types"
 
 
-class Described(msgspec.Struct, frozen=True):
+class DescribedPod(msgspec.Struct, frozen=True):
     """A pod that an object describes, and what becomes of it.
 
     Attributes:
@@ -52,7 +52,7 @@ class Described(msgspec.Struct, frozen=True):
     decision: Decision
 
 
-class Applied(msgspec.Struct, frozen=True):
+class OperatorObject(msgspec.Struct, frozen=True):
     """An object of an operator's kind.
 
     Attributes:
@@ -60,11 +60,11 @@ class Applied(msgspec.Struct, frozen=True):
     """
 
     data: Mapping[str, Any]
-    pods: Sequence[Described]
+    pods: Sequence[DescribedPod]
     decide: Callable[[Pod], Decision]
 
 
-def traps(workload: WorkloadKind, applied: Applied) -> Iterator[Finding]:
+def traps(workload: WorkloadKind, applied: OperatorObject) -> Iterator[Finding]:
     """Return what will go wrong with an object of a kind besides what becomes of its pods; paths are within the object."""
     if not any(one.decision.gpu_containers for one in applied.pods):
         return
@@ -78,7 +78,7 @@ def _trap(path: str, fact: str, fix: str) -> Finding:
     return OPERATOR_TRAP.found(path, f"{path or 'its pods'}: {fact}", fix)
 
 
-def _ray(applied: Applied) -> Iterator[Finding]:
+def _ray(applied: OperatorObject) -> Iterator[Finding]:
     """KubeRay takes ``num-gpus`` from the limits of the first container (common/pod.go), by the names that it knows."""
     for one in applied.pods:
         *group, last = one.place or ("",)
@@ -100,7 +100,7 @@ def _ray(applied: Applied) -> Iterator[Finding]:
         )
 
 
-def _nim(applied: Applied) -> Iterator[Finding]:
+def _nim(applied: OperatorObject) -> Iterator[Finding]:
     """The NIM operator adds ``nvidia.com/gpu`` where that very name is not requested (internal/controller/platform)."""
     for one in applied.pods:
         for gpu_container in one.decision.gpu_containers:
@@ -119,7 +119,7 @@ def _nim(applied: Applied) -> Iterator[Finding]:
                 )
 
 
-def _kserve(applied: Applied) -> Iterator[Finding]:
+def _kserve(applied: OperatorObject) -> Iterator[Finding]:
     """With several nodes KServe denies names that it doesn't know (pkg/utils HasUnknownGpuResourceType)."""
     for root, annotations in ((("spec", "predictor"), ("metadata",)), (("spec",), ("spec",))):
         if not any(field_paths.find(applied.data, (*root, "workerSpec"))):
@@ -149,12 +149,12 @@ def _names_in(annotation: str) -> frozenset[str]:
     return frozenset(map(str, names)) if isinstance(names, list) else frozenset()
 
 
-def _volcano(applied: Applied) -> Iterator[Finding]:
+def _volcano(applied: OperatorObject) -> Iterator[Finding]:
     """Volcano's queues compare what templates request before any pod exists (job_controller_actions.go calcPGMinResources)."""
     yield from _counted_by("Volcano", applied)
 
 
-def _counted_by(queue: str, applied: Applied) -> Iterator[Finding]:
+def _counted_by(queue: str, applied: OperatorObject) -> Iterator[Finding]:
     for one in applied.pods:
         for old, new in dict.fromkeys(
             (edit.old, edit.new) for edit in one.decision.edits if isinstance(edit, RenameResource)
@@ -175,7 +175,7 @@ def _names(gpu_containers: Sequence[GpuContainer]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-_OF_GROUPS: Mapping[str, Callable[[Applied], Iterator[Finding]]] = {
+_OF_GROUPS: Mapping[str, Callable[[OperatorObject], Iterator[Finding]]] = {
     "ray.io": _ray,
     "orchestration.aibrix.ai": _ray,
     "apps.nvidia.com": _nim,

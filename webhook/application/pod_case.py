@@ -5,7 +5,7 @@ import msgspec
 from ..engine import claim_rewriting, guard, updates
 from ..engine.claims import NO_CLAIMS, Claims, Reference, Resolved, references
 from ..engine.decision import Decision, decide
-from ..engine.fleet.evaluation import against, preferring, settled
+from ..engine.fleet.availability import preferring, settled, with_fleet_findings
 from ..engine.pods import Pod
 from ..engine.policy import ANY_POLICY, NamespacePolicies, Policy
 from ..engine.requests import GpuContainer
@@ -13,7 +13,7 @@ from .claims import ClaimUnavailable, claims_of
 from .configuration import Configuration
 from .fleet import FleetSource
 from .pod_review import MOST_CLAIMS
-from .recorder import Judged
+from .recorder import DecisionSummary
 from .review import Envelope, ReviewError
 
 _NOT_YET = NamespacePolicies(ANY_POLICY, ANY_POLICY, ANY_POLICY, ANY_POLICY)
@@ -39,7 +39,7 @@ class PodCase(msgspec.Struct, gc=False):
     """What the pod claims, as far as it was looked up."""
     resolved: Resolved = {}
     """What its claims name, and the templates that its requests become claims of, as far as they were looked up."""
-    judged: list[Judged] = []
+    judged: list[DecisionSummary] = []
     """What is recorded of it."""
 
     @property
@@ -111,7 +111,7 @@ class PodCase(msgspec.Struct, gc=False):
             decision = self._decide(policy)
             return decision, decision
         decision = self._decide(preferring(policy, self.configuration.plugin, fleet))
-        return decision, against(decision, self.pod, policy, fleet)
+        return decision, with_fleet_findings(decision, self.pod, policy, fleet)
 
     def _decide(self, policy: Policy) -> Decision:
         """The decision on the pod as it arrives, which others may still change: how it reaches GPUs is judged later."""
@@ -148,5 +148,7 @@ class PodCase(msgspec.Struct, gc=False):
     def record(self, path: str, mode: str, policy: Policy, decision: Decision, *, acted: bool) -> None:
         """Take note of a decision for the records."""
         self.judged.append(
-            Judged.of(path, mode, policy, decision, operation=self.request.operation, spec=self.pod.spec, acted=acted)
+            DecisionSummary.of(
+                path, mode, policy, decision, operation=self.request.operation, spec=self.pod.spec, acted=acted
+            )
         )

@@ -17,7 +17,7 @@ OTHER = "other"
 _MOST_FORMS = 16
 
 
-class Judged(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
+class DecisionSummary(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
     """What is recorded of a decision, without its request: equal for pods that are alike, and small.
 
     Attributes:
@@ -55,7 +55,7 @@ class Judged(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
         operation: str,
         spec: PodSpec | None,
         acted: bool,
-    ) -> "Judged":
+    ) -> "DecisionSummary":
         """Return what is recorded of a decision on a pod with this ``spec``, or on an object that is not a pod."""
         outcome = decision.outcome
         admitted = path == "mutate" and mode == "enforce" and outcome is not DENIED and spec is not None
@@ -84,10 +84,10 @@ def _by_form(requests: Iterable[tuple[Form, int]]) -> tuple[tuple[Form | None, i
     return tuple(found.items())
 
 
-class Recorded(msgspec.Struct, frozen=True, gc=False):
+class RecordedDecision(msgspec.Struct, frozen=True, gc=False):
     """A decision that was made, the request that it answers, and the object's metadata where they were read."""
 
-    judged: Judged
+    judged: DecisionSummary
     request: Envelope
     metadata: Metadata | None = None
 
@@ -95,5 +95,5 @@ class Recorded(msgspec.Struct, frozen=True, gc=False):
 class Recorder(Protocol):
     """Records decisions."""
 
-    def decided(self, recorded: Recorded) -> None:
+    def decided(self, recorded: RecordedDecision) -> None:
         """Record a decision. Called in the request path: no I/O, nothing slow."""

@@ -23,9 +23,9 @@ from ..engine.text import Name
 from . import response_messages, review
 from .claims import GROUP, OF_RESOURCES
 from .configuration import Configuration, Mode
-from .lookups import Labels, Wanted
+from .lookups import Labels, LookupRequest
 from .pod_review import MOST_HOLDERS
-from .recorder import Judged, Recorded, Recorder
+from .recorder import DecisionSummary, RecordedDecision, Recorder
 from .reservations import ClaimHolder, ClaimHolders, PodReference, PodUnavailable
 from .review import AdmissionRequest, ReviewError
 
@@ -86,7 +86,7 @@ class Reservation(msgspec.Struct, gc=False):
 
     def answer(
         self, labels: Labels, holders: ClaimHolders | PodUnavailable | None, recorder: Recorder
-    ) -> bytes | Wanted:
+    ) -> bytes | LookupRequest:
         """The answer, or the pods that it needs.
 
         Raises:
@@ -101,7 +101,7 @@ class Reservation(msgspec.Struct, gc=False):
         if not policy.has_limits:
             return review.allowed(self.request)
         if pods and holders is None:
-            return Wanted(self.request.namespace, pods=tuple(pods.values()))
+            return LookupRequest(self.request.namespace, pods=tuple(pods.values()))
         if isinstance(holders, PodUnavailable):
             raise holders
         return self._judge(policy, holders or {}, recorder)
@@ -116,8 +116,10 @@ class Reservation(msgspec.Struct, gc=False):
         if not known:
             return review.allowed(self.request, annotations=annotations)
         decision, acts = Decision((), found), self.configuration.mode is Mode.ENFORCE
-        made = Judged.of("validate-claim", "enforce", policy, decision, operation="UPDATE", spec=None, acted=acts)
-        recorder.decided(Recorded(made, self.request))
+        made = DecisionSummary.of(
+            "validate-claim", "enforce", policy, decision, operation="UPDATE", spec=None, acted=acts
+        )
+        recorder.decided(RecordedDecision(made, self.request))
         if decision.denials:
             response_messages.annotate(annotations, "enforce", policy, decision)
             if acts:

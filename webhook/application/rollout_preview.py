@@ -7,7 +7,7 @@ from ..engine.decision import Outcome
 from ..engine.labels import NamespaceLabels
 from ..engine.policy import Policy
 from . import limit_ranges, quotas
-from .auditing import BARE_POD, Auditor, Owner, PodVerdict, Seen
+from .auditing import BARE_POD, Auditor, Owner, PodVerdict, WorkloadObject
 from .configuration import Configuration, Mode
 from .limit_ranges import LimitRange
 from .quotas import Quota
@@ -31,7 +31,7 @@ class RolloutPreview:
         self._verdicts: dict[tuple[str, str], PodVerdict] = {}
         self._claiming: set[tuple[str, str]] = set()  # workloads with resource claims
 
-    def look(self, seen: Seen) -> None:
+    def look(self, seen: WorkloadObject) -> None:
         """Judge an object, unless another object stands for it, or it will create no pods.
 
         A controller's template speaks for its pods: what is made again is made from that. So a pod counts only where it has
@@ -123,12 +123,12 @@ class RolloutPreview:
         return f"gpuwarden audit -n {self._namespace} --assume '{self._namespace}={self._policy.name}'"
 
 
-def _is_part(seen: Seen) -> bool:
+def _is_part(seen: WorkloadObject) -> bool:
     """Whether an object is of a kind that a person knows by its controller."""
     return seen.kind == "Pod" or seen.is_between
 
 
-def _is_spoken_for(seen: Seen, owner: Owner) -> bool:
+def _is_spoken_for(seen: WorkloadObject, owner: Owner) -> bool:
     """Whether its controller's template is checked in its place, or it is an old revision."""
     return _is_part(seen) and (owner.is_workload or seen.idle)
 

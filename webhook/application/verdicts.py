@@ -20,7 +20,7 @@ from ..engine.pods import MIRROR_ANNOTATION, Pod
 from ..engine.rules.device_access import DEVICE_ANNOTATIONS
 from .configuration import Configuration
 from .fleet import FleetSource
-from .recorder import Judged
+from .recorder import DecisionSummary
 from .review import ALLOWED
 
 # Larger responses are not kept, so that what is kept of hostile pods stays small; all together have a bound too.
@@ -41,7 +41,7 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
     """A response without the request's uid (``review.answer`` adds it), and what is recorded."""
 
     response: bytes
-    judged: tuple[Judged, ...] = ()
+    judged: tuple[DecisionSummary, ...] = ()
 
     @property
     def size(self) -> int:

@@ -9,17 +9,17 @@ from typing import Annotated
 import msgspec
 import typer
 
-from ..adapters.kubernetes import in_tree
+from ..adapters.kubernetes import in_tree_objects
+from ..adapters.kubernetes.cluster_reader import ClusterReader
 from ..adapters.kubernetes.errors import ApiError
 from ..adapters.kubernetes.lists import Lister
 from ..adapters.kubernetes.policyreports import ReportStore
-from ..adapters.kubernetes.workloads import ClusterReader
 from ..adapters.reports import audit_json, audit_table, junit, sarif, table
 from ..adapters.reports.audit import AuditReport, audit_report
-from ..adapters.reports.changes import Earlier, EarlierError, read_earlier
+from ..adapters.reports.audit_changes import EarlierAudit, EarlierError, read_earlier
+from ..adapters.reports.check_report import ProblemLine, object_line
 from ..adapters.reports.csv import csv
 from ..adapters.reports.fleet_report import FleetPart, fleet_part
-from ..adapters.reports.model import ProblemLine, object_line
 from ..adapters.reports.progress import ProgressBar
 from ..application import assumptions
 from ..application.assumptions import AssumedLabels, Assumption, AssumptionError, JudgedLabel
@@ -30,11 +30,11 @@ from ..application.configuration import Configuration
 from ..application.deciders import DecidedPolicy
 from ..application.pod_counts import Autoscalers
 from . import cluster_options
-from .audit_input import FILES, Gathered, Labels, from_cluster, from_files
+from .audit_input import FILES, AuditInput, Labels, from_cluster, from_files
 from .audit_writing import Mislabelled, write_reports
 from .cluster_options import ContextOption, KubeconfigOption, NamespacesOption, WriteReportsOption, reached
 from .configuration_input import ConfigOption, load_configuration
-from .fleet_input import LIVE, FleetOption, Read, deciders_of, read_fleet, view_of
+from .fleet_input import LIVE, FleetInput, FleetOption, deciders_of, read_fleet, view_of
 from .manifest_input import load_namespaces
 from .messages import EXIT_DENIED, EXIT_USAGE, usage_error
 
@@ -191,7 +191,7 @@ def _names_exist(assumed: Iterable[Assumption], labels: Labels, names: list[str]
         raise usage_error(*(f"--assume {problem}{among}" for problem in unknown))
 
 
-def _earlier(path: Path, output: AuditOutput | None) -> Earlier:
+def _earlier(path: Path, output: AuditOutput | None) -> EarlierAudit:
     if output not in {AuditOutput.HTML, AuditOutput.JSON}:
         raise usage_error("--since can be used only with -o html or -o json; add one of them")
     try:
@@ -204,37 +204,39 @@ def _earlier(path: Path, output: AuditOutput | None) -> Earlier:
         ) from error
 
 
-def _mislabelled(gathered: Gathered) -> Mislabelled:
+def _mislabelled(gathered: AuditInput) -> Mislabelled:
     """The namespaces with a label that names no policy or has no effect, in order."""
     found = [one for _, _, one in gathered.others if one.kind == "Namespace" and one.label_problems]
     return {one.name: one.label_problems for one in sorted(found, key=lambda one: one.name)}
 
 
-def _deciders(lister: Lister, gathered: Gathered, configuration: Configuration) -> list[DecidedPolicy] | None:
+def _deciders(lister: Lister, gathered: AuditInput, configuration: Configuration) -> list[DecidedPolicy] | None:
     """Who decides new pods of the namespaces with workloads, by the labels that they have now."""
     try:
-        installed = in_tree.live(lister).installed
+        installed = in_tree_objects.live(lister).installed
     except ApiError as error:
-        gathered.notes.append(f"{in_tree.UNDECIDED}: admission policies and webhooks can't be listed: {error.detail}")
+        gathered.notes.append(
+            f"{in_tree_objects.UNDECIDED}: admission policies and webhooks can't be listed: {error.detail}"
+        )
         return None
     names = {row.namespace for row in gathered.rows}
     return installed.policies(configuration, {name: one for name, one in gathered.labels.items() if name in names})
 
 
-def _fleet(read: Read | None, configuration: Configuration) -> FleetPart | None:
+def _fleet(read: FleetInput | None, configuration: Configuration) -> FleetPart | None:
     if read is None:
         return None
     return fleet_part(view_of(read, configuration), read.objects.notes, deciders_of(read, configuration))
 
 
 def _report(  # noqa: PLR0913 - the parts of one document
-    gathered: Gathered,
+    gathered: AuditInput,
     assumed: Iterable[Assumption],
     mode: JudgedLabel,
     now: datetime,
     *,
     fleet: FleetPart | None,
-    earlier: Earlier | None,
+    earlier: EarlierAudit | None,
 ) -> AuditReport:
     return audit_report(
         gathered.rows,

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from ..adapters.kubernetes.cluster_reader import ClusterReader, UnreadList
 from ..adapters.kubernetes.discovery import UnknownKindsError
 from ..adapters.kubernetes.errors import ApiError, Fault
-from ..adapters.kubernetes.workloads import ClusterReader, UnreadList
 from ..adapters.manifests.items import ManifestObject, ManifestProblem
 from ..adapters.manifests.lines import Lines, ObjectLines
 from ..application.audit_rows import Row, rows
-from ..application.auditing import Auditor, Found, Owner, Seen, is_denied_claim
+from ..application.auditing import AuditEntry, Auditor, Owner, WorkloadObject, is_denied_claim
 from ..application.claims import KnownClaims, known_claims, named_classes
 from ..application.deciders import DecidedPolicy
 from ..application.field_paths import mapping
@@ -33,13 +33,13 @@ Labels = Mapping[str, NamespaceLabels]
 _ENDS = frozenset({"Complete", "Completed", "Succeeded", "Failed", "Error", "Stopped", "Terminated", "Aborted"})
 FILES = "files"
 """The origin of what is in files."""
-_OfOperator = tuple[Found, Judgement | None]
+_OfOperator = tuple[AuditEntry, Judgement | None]
 NewAuditor = Callable[[Labels, KnownClaims, Mapping[str, str], Autoscalers], Auditor]
 """Makes the auditor when the namespaces' labels, the resource claims, the forms of DeviceClasses and autoscalers are known."""
 
 
 @dataclass(slots=True)
-class Gathered:
+class AuditInput:
     """The results of an audit.
 
     Attributes:
@@ -78,7 +78,7 @@ def from_cluster(
     host: str,
     names: Sequence[str],
     auditor_of: NewAuditor,
-) -> Gathered:
+) -> AuditInput:
     """Judge what is in a cluster, in these namespaces or (if none is named) in all.
 
     Args:
@@ -94,10 +94,10 @@ def from_cluster(
         labels = reader.namespaces(names)
         claims = reader.claims(list(labels) if names else ())
         auditor = auditor_of(labels, claims.known, claims.classes, {})
-        gathered = Gathered(host, labels, [], reader.counts, notes=claims.notes)
-        found: list[Found] = []
+        gathered = AuditInput(host, labels, [], reader.counts, notes=claims.notes)
+        found: list[AuditEntry] = []
         for one in reader.workloads(list(labels) if names else (), auditor.keep):
-            if isinstance(one, Found):
+            if isinstance(one, AuditEntry):
                 found.append(one)
             else:
                 _unread(one, gathered)
@@ -122,16 +122,16 @@ def _of_operator(auditor: Auditor, manifest: dict[str, Any]) -> _OfOperator:
     seen = _seen(manifest, "", auditor.kinds)
     mismatches = wrong_types(manifest, auditor.kinds)
     if mismatches:
-        return Found(seen, None), auditor.unreadable(manifest, mismatches)
+        return AuditEntry(seen, None), auditor.unreadable(manifest, mismatches)
     known = auditor.identify(manifest)
     counts = not seen.over and not (seen.idle and seen.is_between) and (_is_row(known) or known.not_judged)
     if not seen.namespace:
-        return Found(seen, None), known.of_the_cluster if counts else None
+        return AuditEntry(seen, None), known.of_the_cluster if counts else None
     mislabelled = known.label_problems and not seen.owner
-    return auditor.found(seen, known) if counts else Found(seen, None), known if mislabelled else None
+    return auditor.found(seen, known) if counts else AuditEntry(seen, None), known if mislabelled else None
 
 
-def _custom(objects: Iterator[_OfOperator | OtherKind], into: Gathered) -> Iterator[Found]:
+def _custom(objects: Iterator[_OfOperator | OtherKind], into: AuditInput) -> Iterator[AuditEntry]:
     """What is remembered of objects of custom kinds; what else is known about them goes into the results."""
     try:
         for kept in objects:
@@ -144,7 +144,7 @@ def _custom(objects: Iterator[_OfOperator | OtherKind], into: Gathered) -> Itera
         into.kinds_unknown = str(error)
 
 
-def _unread(unread: UnreadList, into: Gathered) -> None:
+def _unread(unread: UnreadList, into: AuditInput) -> None:
     if unread.served:
         into.problems.append(ManifestProblem(unread.what, None, unread.detail))
     else:
@@ -158,7 +158,9 @@ def _unreadable(error: ApiError, names: Sequence[str]) -> str:
     return unreadable(error, "name the namespaces that you may read with -n" if narrower else "")
 
 
-def from_files(paths: Sequence[str], known: KnownNamespaces, names: Sequence[str], auditor_of: NewAuditor) -> Gathered:
+def from_files(
+    paths: Sequence[str], known: KnownNamespaces, names: Sequence[str], auditor_of: NewAuditor
+) -> AuditInput:
     """Judge what is in files, in these namespaces or (if none is named) in all.
 
     An object that names no namespace counts as being in the one that is named, if that is only one, as in kubectl.
@@ -170,11 +172,11 @@ def from_files(paths: Sequence[str], known: KnownNamespaces, names: Sequence[str
     scaled = autoscalers(given.manifests, default)
     auditor = auditor_of(labels, known_claims(given.manifests, default), named_classes(given.manifests), scaled)
     problems = given.problems + nothing_found(given.sources, given.problems, given.plugin)
-    gathered = Gathered(FILES, labels, [], {}, problems=problems)
+    gathered = AuditInput(FILES, labels, [], {}, problems=problems)
     for item in known.objects:
         _note(item, auditor, default, names, (), gathered)
-    seen: list[Seen] = []
-    operators: list[Found] = []
+    seen: list[WorkloadObject] = []
+    operators: list[AuditEntry] = []
     for source, items in given.sources:
         lines = Lines(source.text)
         for item in items:
@@ -211,7 +213,7 @@ def _note(  # noqa: PLR0913, PLR0917 - where an object is, what it is, and what 
     default: str,
     names: Collection[str],
     mismatches: Sequence[TypeMismatch],
-    into: Gathered,
+    into: AuditInput,
 ) -> Judgement | None:
     """Take an object that is not judged or can't be read, or whose labels are not as they should be.
 
@@ -235,18 +237,18 @@ def _is_row(known: Judgement) -> bool:
     return bool(known.pods and (known.requests or known.findings))
 
 
-def _wanted(found: Seen | Judgement, names: Collection[str]) -> bool:
+def _wanted(found: WorkloadObject | Judgement, names: Collection[str]) -> bool:
     return not names or found.namespace in names
 
 
 def _seen(
     manifest: Mapping[str, Any], default: str, kinds: Kinds, source: str | None = None, line: int | None = None
-) -> Seen:
+) -> WorkloadObject:
     """An object as an audit sees it; the pod only of a built-in kind. ``default`` is its namespace, if it names none."""
     workload = workload_of(manifest.get("apiVersion"), manifest.get("kind"), kinds)
     is_built_in = workload is not None and workload.is_built_in
     metadata, status = mapping(manifest.get("metadata")), mapping(manifest.get("status"))
-    return Seen(
+    return WorkloadObject(
         api_version=str(manifest.get("apiVersion") or ""),
         kind=str(manifest["kind"]),
         namespace=str(metadata.get("namespace") or default),

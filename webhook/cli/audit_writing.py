@@ -10,7 +10,7 @@ from ..adapters.reports import policyreport
 from ..application.other_kinds import unknown_kinds
 from ..application.report_api import ReportApi
 from ..engine.policy import LabelProblem
-from .audit_input import Gathered
+from .audit_input import AuditInput
 from .messages import say, usage_error
 from .report_writing import store_reports
 
@@ -19,7 +19,7 @@ Mislabelled = Mapping[str, Sequence[LabelProblem]]
 
 
 def write_reports(
-    store: ReportStore, gathered: Gathered, mislabelled: Mislabelled, names: Sequence[str], now: datetime
+    store: ReportStore, gathered: AuditInput, mislabelled: Mislabelled, names: Sequence[str], now: datetime
 ) -> None:
     """Make our reports in the cluster say what was gathered, and say on standard error what was done.
 
@@ -41,7 +41,9 @@ def write_reports(
     say(f"{api.plural} and {api.cluster_plural} of {api.group}: {written}")
 
 
-def _documents(api: ReportApi, gathered: Gathered, mislabelled: Mislabelled, now: datetime) -> Iterator[dict[str, Any]]:
+def _documents(
+    api: ReportApi, gathered: AuditInput, mislabelled: Mislabelled, now: datetime
+) -> Iterator[dict[str, Any]]:
     """The reports of each namespace that is still there, one after the other, and the cluster's."""
     for namespace, rows in groupby(gathered.rows, key=lambda row: row.namespace):
         if namespace in gathered.labels:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ..adapters.manifests.items import EditError, ManifestProblem
-from ..adapters.reports import diff, junit, model, one_line, sarif, table
+from ..adapters.reports import check_report, diff, junit, one_line, sarif, table
 from ..application.gpu_forms import gpu_forms
 from ..application.ignoring import IgnoreError, rules_of
 from ..engine.decision import DENIED
@@ -119,12 +119,14 @@ def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         for found in (*judged.mislabelled, *(one for source in judged.sources for one in source.objects))
     ]
     problems = [
-        model.ProblemLine(source=p.source, line=p.line, message=p.message, fatal=p.fatal, of_object=p.of_object)
+        check_report.ProblemLine(source=p.source, line=p.line, message=p.message, fatal=p.fatal, of_object=p.of_object)
         for p in judged.problems
     ]
     decisions = zip(rows[len(judged.mislabelled) :], (one for s in judged.sources for one in s.objects), strict=True)
-    forms = model.form_totals((row.line.decision, gpu_forms(one.judgement, judged.expected)) for row, one in decisions)
-    report = model.report([row.line for row in rows], problems, judged.skipped, forms)
+    forms = check_report.form_totals(
+        (row.line.decision, gpu_forms(one.judgement, judged.expected)) for row, one in decisions
+    )
+    report = check_report.report([row.line for row in rows], problems, judged.skipped, forms)
     _show(output, judged, rows, report, strict=strict)
     say_skipped(judged.skipped)
     if config is None and any(row.line.kind == "Namespace" and row.line.decision == DENIED for row in rows):
@@ -141,7 +143,7 @@ def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
 
 
 def _show(
-    output: CheckOutput, judged: JudgedInput, rows: list[table.CheckedRow], report: model.Report, *, strict: bool
+    output: CheckOutput, judged: JudgedInput, rows: list[table.CheckedRow], report: check_report.Report, *, strict: bool
 ) -> None:
     match output:
         case CheckOutput.JSON:
@@ -171,7 +173,7 @@ def _refuse_a_cluster_that_is_not_read(ctx: typer.Context, fleet: str | None) ->
 def _row(found: JudgedObject, *, places: bool) -> table.CheckedRow:
     judgement = found.judgement
     where = found.lines if places or judgement.findings or judgement.label_problems else None
-    line = model.object_line(found.item.source, found.item.line, judgement, where)
+    line = check_report.object_line(found.item.source, found.item.line, judgement, where)
     return table.CheckedRow(line, list(judgement.changes()))
 
 

@@ -12,8 +12,8 @@ from ..adapters import named_file, yaml_guard
 from ..adapters.configuration import file as configuration_file
 from ..adapters.file_errors import why
 from ..application.configuration import Configuration
-from ..application.in_tree import Compiled, compiled
 from ..application.in_tree_chart import DIGEST, for_chart
+from ..application.in_tree_compiler import CompiledPolicies, compiled
 from ..application.in_tree_webhooks import WEBHOOK_KINDS, beside
 from . import completers
 from .configuration_input import ConfigOption, load_configuration
@@ -103,7 +103,7 @@ def compile(  # noqa: A001 - the command's name
     yaml.dump_all(documents, sys.stdout, _Dumper, sort_keys=False, width=1000, explicit_start=True, allow_unicode=True)
 
 
-def _beside(path: str, made: Compiled) -> Iterator[Any]:
+def _beside(path: str, made: CompiledPolicies) -> Iterator[Any]:
     """The documents of a file, in which the webhook configurations leave the common case out."""
     documents = _documents("--webhooks", path)
     kinds = [_field(document, "kind") for document in documents]

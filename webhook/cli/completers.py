@@ -50,10 +50,10 @@ def contexts(ctx: typer.Context, incomplete: str) -> list[str]:
 
 def namespaces(ctx: typer.Context, incomplete: str) -> list[str]:
     """The namespaces of the cluster, if it answers within two seconds."""
+    from ..adapters.kubernetes.api_request import ApiRequest, path_of  # noqa: PLC0415 - likewise
     from ..adapters.kubernetes.connect import connect  # noqa: PLC0415 - likewise
     from ..adapters.kubernetes.documents import decode  # noqa: PLC0415 - likewise
     from ..adapters.kubernetes.errors import ApiError, KubeconfigError  # noqa: PLC0415 - likewise
-    from ..adapters.kubernetes.request import ApiRequest, path_of  # noqa: PLC0415 - likewise
 
     try:
         api = connect(_kubeconfig(ctx), ctx.params.get("context"), os.environ)

@@ -20,8 +20,8 @@ from ..application.diagnosis.facts import (
     Contact,
     Facts,
     Maybe,
+    Permission,
     Probe,
-    Right,
     Target,
     Unread,
 )
@@ -114,7 +114,7 @@ def _selectors(deployment: Maybe[Deployment | None]) -> Sequence[str]:
 
 def _rights(
     reader: FactReader, deployment: Maybe[Deployment | None], namespace: str, configuration: object
-) -> Maybe[dict[Right, bool]]:
+) -> Maybe[dict[Permission, bool]]:
     if isinstance(deployment, Unread):
         return deployment
     if deployment is None:

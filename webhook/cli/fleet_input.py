@@ -42,7 +42,7 @@ FleetOption = Annotated[
 ]
 
 
-class Read(msgspec.Struct, frozen=True):
+class FleetInput(msgspec.Struct, frozen=True):
     """A fleet as it was read: the objects, and the nodes as rules see them."""
 
     objects: fleets.ClusterObjects
@@ -68,7 +68,7 @@ def read_fleet(  # noqa: PLR0913 - where it is, and how to call that
     *,
     called: str = "",
     with_pods: bool = False,
-) -> Read:
+) -> FleetInput:
     """A fleet, from a file or a cluster.
 
     ``value`` is a file's name or ``live``; ``called`` is what to call it in messages, if not by the option ``--fleet``.
@@ -91,10 +91,10 @@ def read_fleet(  # noqa: PLR0913 - where it is, and how to call that
         age=age,
         is_certain=age < _CERTAIN_SECONDS and not objects.unread,
     )
-    return Read(objects, fleet)
+    return FleetInput(objects, fleet)
 
 
-def view_of(read: Read, configuration: Configuration) -> FleetView:
+def view_of(read: FleetInput, configuration: Configuration) -> FleetView:
     """Return the view of a fleet that was read."""
     objects = read.objects
     nodes = objects.gpu_nodes(configuration.policies.node_labels)
@@ -102,7 +102,7 @@ def view_of(read: Read, configuration: Configuration) -> FleetView:
     return view(configuration, read.fleet, nodes, pods, objects.labels, objects.devices)
 
 
-def deciders_of(read: Read, configuration: Configuration) -> list[DecidedPolicy] | None:
+def deciders_of(read: FleetInput, configuration: Configuration) -> list[DecidedPolicy] | None:
     """Return who decides by which policy; ``None`` where that is not known."""
     admission = read.objects.admission
     return admission.installed.policies(configuration, read.objects.labels or {}) if admission else None
@@ -110,7 +110,7 @@ def deciders_of(read: Read, configuration: Configuration) -> list[DecidedPolicy]
 
 def _saved(called: str, path: Path, labels: frozenset[str]) -> tuple[fleets.ClusterObjects, float]:
     try:
-        objects = fleets.saved(path.read_bytes(), labels)
+        objects = fleets.read_saved(path.read_bytes(), labels)
         # What says itself when it was read may have been copied since.
         objects.at = objects.at or datetime.fromtimestamp(int(path.stat().st_mtime), UTC)
         return objects, max(0.0, time.time() - objects.at.timestamp())
@@ -127,7 +127,7 @@ def _live(
         api = RetryingApi(connect(kubeconfig, context, os.environ), Backoff(random.random))
         now = datetime.now(UTC).replace(microsecond=0)
         with ProgressBar(table.console(stderr=True)) as progress:
-            return fleets.live(Lister(api, progress), labels, now, with_pods=with_pods)
+            return fleets.read_cluster(Lister(api, progress), labels, now, with_pods=with_pods)
     except KubeconfigError as error:
         raise usage_error(f"{called}: {error}") from error
     except ApiError as error:

@@ -10,7 +10,7 @@ import structlog
 
 from ..adapters.http.apps import ReadinessPart
 from ..adapters.kubernetes.errors import ApiError
-from ..adapters.kubernetes.in_tree import objects_of, webhooks_named
+from ..adapters.kubernetes.in_tree_objects import objects_of, webhooks_named
 from ..adapters.kubernetes.lists import Deadline, Lister
 from ..adapters.metrics import Metrics
 from ..application.configuration import Configuration

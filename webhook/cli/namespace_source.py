@@ -10,10 +10,10 @@ import structlog
 from ..adapters import namespace_file
 from ..adapters.http.apps import ReadinessPart
 from ..adapters.kubernetes.claim_holders import LiveClaimHolders
-from ..adapters.kubernetes.claims import LiveClaims
 from ..adapters.kubernetes.errors import Fault
-from ..adapters.kubernetes.namespaces import FRESHNESS_BOUND, WatchedNamespaces
+from ..adapters.kubernetes.live_claims import LiveClaims
 from ..adapters.kubernetes.preview import WorkloadPreview
+from ..adapters.kubernetes.watched_namespaces import FRESHNESS_BOUND, WatchedNamespaces
 from ..adapters.metrics import Metrics
 from ..adapters.namespace_file import FileNamespaces
 from ..application.claims import ClaimSource, NoClaims

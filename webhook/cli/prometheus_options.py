@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ..adapters.prometheus import connection
-from ..adapters.prometheus.connection import Access
+from ..adapters.prometheus.connection import ServerAccess
 from .messages import usage_error
 
 UrlOption = Annotated[
@@ -85,7 +85,7 @@ class PrometheusOptions:
         }
         return [name for name, value in named.items() if value]
 
-    def access(self) -> Access:
+    def access(self) -> ServerAccess:
         """Return the access that these say; the kubeconfig's token is not in it.
 
         Raises:
@@ -98,12 +98,12 @@ class PrometheusOptions:
             pair = [f"--prometheus-{one}", f"--prometheus-{other}"]
             if len(missing := [name for name in pair if name not in self.given]) == 1:
                 raise usage_error(f"{' and '.join(pair)} go together; set {missing[0]}, too")
-        authorization = connection.nobody
+        authorization = connection.anonymous
         if self.token:
             authorization = connection.bearer(self.token)
         elif self.user and self.password:
             authorization = connection.basic(self.user, self.password)
-        return Access(self.ca, self.certificate, self.key, authorization, dict(map(_header, self.headers)))
+        return ServerAccess(self.ca, self.certificate, self.key, authorization, dict(map(_header, self.headers)))
 
 
 _TOKEN = "--prometheus-token-file"  # noqa: S105 - the option's name

@@ -15,16 +15,16 @@ import msgspec
 from ..adapters import usage_file
 from ..adapters.file_errors import why
 from ..adapters.kubernetes import fleets
+from ..adapters.kubernetes.api_request import path_of
 from ..adapters.kubernetes.backoff import Backoff
+from ..adapters.kubernetes.cluster_reader import ClusterReader
 from ..adapters.kubernetes.errors import ApiError, Fault, KubeconfigError
 from ..adapters.kubernetes.fleets import ClusterObjects
 from ..adapters.kubernetes.gpu_workloads import GpuWorkloads
 from ..adapters.kubernetes.lists import Lister, Page, Progress
 from ..adapters.kubernetes.nodes import FleetFileError
-from ..adapters.kubernetes.request import path_of
 from ..adapters.kubernetes.transport import Login
 from ..adapters.kubernetes.workload_documents import NamespaceItem
-from ..adapters.kubernetes.workloads import ClusterReader
 from ..adapters.prometheus import discovery
 from ..adapters.prometheus.client import Prometheus, QueryError
 from ..adapters.prometheus.connection import ConnectionOptionError, PrometheusConnection, to_url
@@ -45,7 +45,7 @@ SAVED = "read a saved file with --usage"
 """What to do where there is no cluster."""
 
 
-class Input(msgspec.Struct):
+class RecommendInput(msgspec.Struct):
     """What a recommendation is made of.
 
     Attributes:
@@ -80,7 +80,7 @@ class UsageScope(msgspec.Struct, frozen=True):
     labels: Mapping[str, Sequence[str]]
 
 
-def from_saved(path: Path, configuration: Configuration) -> Input:
+def from_saved(path: Path, configuration: Configuration) -> RecommendInput:
     """Read a file that ``--save`` wrote.
 
     Raises:
@@ -95,7 +95,7 @@ def from_saved(path: Path, configuration: Configuration) -> Input:
         raise usage_error(f"--usage {path}: {why(path, error)}") from error
 
 
-def made(saved: SavedUsage, configuration: Configuration) -> Input:
+def made(saved: SavedUsage, configuration: Configuration) -> RecommendInput:
     """Return the input that was read, or saved before.
 
     Raises:
@@ -105,11 +105,11 @@ def made(saved: SavedUsage, configuration: Configuration) -> Input:
     if any(one.get("kind") == "Node" for one in saved.nodes or ()):
         listed = json.dumps({"apiVersion": "v1", "kind": "List", "items": saved.nodes}).encode()
         others = configuration.policies.node_labels
-        shapes = Counter(node.shape for node in fleets.saved(listed, others).gpu_nodes(others))
-    return Input(saved.usage, saved.workloads, shapes, saved.labels, frozenset(saved.trusted), saved.notes)
+        shapes = Counter(node.shape for node in fleets.read_saved(listed, others).gpu_nodes(others))
+    return RecommendInput(saved.usage, saved.workloads, shapes, saved.labels, frozenset(saved.trusted), saved.notes)
 
 
-def within(given: Input, namespaces: Sequence[str]) -> Input:
+def within(given: RecommendInput, namespaces: Sequence[str]) -> RecommendInput:
     """Return what there is in these namespaces, or (if none is named) all."""
     if not namespaces:
         return given
@@ -224,7 +224,7 @@ def _login(kubeconfig: Path | None, context: str | None) -> Login:
 
 def _nodes(lister: Lister, configuration: Configuration, now: datetime, notes: list[str]) -> ClusterObjects | None:
     try:
-        return fleets.live(lister, configuration.policies.node_labels, now, with_pods=False)
+        return fleets.read_cluster(lister, configuration.policies.node_labels, now, with_pods=False)
     except ApiError as error:
         if error.fault is not Fault.FORBIDDEN:
             raise

@@ -4,14 +4,14 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ..adapters.kubernetes.errors import ApiError
-from ..adapters.kubernetes.policyreports import ReportStore, Written
+from ..adapters.kubernetes.policyreports import ReportStore, WriteResult
 from ..application.report_api import ReportApi
 from .messages import say, usage_error
 
 
 def store_reports(
     store: ReportStore, documents: Callable[[ReportApi], Iterable[dict[str, Any]]], names: Sequence[str]
-) -> tuple[ReportApi, Written]:
+) -> tuple[ReportApi, WriteResult]:
     """Make the store's reports in the cluster these, and say on standard error which could not be written.
 
     Args:

@@ -30,7 +30,7 @@ from ..adapters.http.turns import Turns
 from ..adapters.kubernetes.connect import connect
 from ..adapters.kubernetes.errors import KubeconfigError
 from ..adapters.log_writer import LogWriter, standard_error
-from ..adapters.memory import give_back_what_is_free, give_back_what_is_large
+from ..adapters.malloc import give_back_what_is_free, give_back_what_is_large
 from ..adapters.metrics import Metrics
 from ..adapters.standard_error import logged_standard_error
 from ..application.admission import Admission

@@ -79,7 +79,7 @@ class Claimed(msgspec.Struct, frozen=True):
         return None if None in counts else max((count for count in counts if count), default=0)
 
 
-class Entry(msgspec.Struct, frozen=True):
+class ClaimEntry(msgspec.Struct, frozen=True):
     """An entry of ``spec.resourceClaims``: its name, what it names, and its path."""
 
     name: str
@@ -97,8 +97,8 @@ class Claims(msgspec.Struct, frozen=True):
     """
 
     gpus: tuple[Claimed, ...] = ()
-    missing: tuple[Entry, ...] = ()
-    unknown: tuple[Entry, ...] = ()
+    missing: tuple[ClaimEntry, ...] = ()
+    unknown: tuple[ClaimEntry, ...] = ()
 
     @property
     def of_resources(self) -> "Claims":
@@ -124,11 +124,11 @@ def read(
     ]
     if not spec.resource_claims:
         return Claims(tuple(gpus)) if gpus else NO_CLAIMS
-    missing: list[Entry] = []
-    unknown: list[Entry] = []
+    missing: list[ClaimEntry] = []
+    unknown: list[ClaimEntry] = []
     uses = _uses(spec)
     for index, claim in enumerate(spec.resource_claims):
-        entry = Entry(claim.name, reference(claim), f"spec.resourceClaims[{index}]")
+        entry = ClaimEntry(claim.name, reference(claim), f"spec.resourceClaims[{index}]")
         found = resolved.get(entry.reference) if entry.reference else None
         if found:
             gpus += _of_claim(entry, found, uses.get(claim.name, ()), spec, classes)
@@ -157,7 +157,7 @@ def _uses(spec: PodSpec) -> dict[str, list[_Use]]:
 
 
 def _of_claim(
-    entry: Entry, found: Claim, uses: Sequence[_Use], spec: PodSpec, classes: DeviceClasses
+    entry: ClaimEntry, found: Claim, uses: Sequence[_Use], spec: PodSpec, classes: DeviceClasses
 ) -> Iterator[Claimed]:
     template = entry.reference.name if entry.reference and entry.reference.kind == TEMPLATE else ""
     at_once: dict[tuple[Place, ...], int] = {}

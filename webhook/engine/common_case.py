@@ -80,7 +80,7 @@ class Sentence(msgspec.Struct, frozen=True):
         return "".join(text + values[gap] for text, gap in zip(self.parts, self.gaps, strict=False)) + self.parts[-1]
 
 
-class Way(msgspec.Struct, frozen=True):
+class RequestPattern(msgspec.Struct, frozen=True):
     """One way in which pods of the common case request GPUs, and what becomes of them.
 
     Attributes:
@@ -155,7 +155,7 @@ class CommonCase(msgspec.Struct, frozen=True):
     """
 
     policy: Policy
-    ways: tuple[Way, ...]
+    ways: tuple[RequestPattern, ...]
     slices: Slices | None = None
     node_selector: Mapping[str, str] = {}
     per_pod: Sentence | None = None
@@ -271,7 +271,7 @@ def _sample(  # noqa: PLR0913 - what samples differ in
 
 def _sampled(
     policy: Policy, plugin: DevicePlugin, resource: str, selector: Mapping[str, str], terms: tuple[Need, ...]
-) -> tuple[Way, dict[str, str]]:
+) -> tuple[RequestPattern, dict[str, str]]:
     """What becomes of pods that are written so, and the nodeSelector that the policy adds.
 
     Raises:
@@ -286,7 +286,7 @@ def _sampled(
     decision = judged()
     if judged(ipc=True).warnings or not all(isinstance(edit, _EXPRESSIBLE) for edit in decision.edits):
         raise NotCommonError(f"what becomes of {resource} can't be stated in CEL")
-    way = Way(
+    way = RequestPattern(
         resource,
         selector,
         terms,

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from . import cel
 from .cel import every
-from .common_case import Way
+from .common_case import RequestPattern
 from .pods import PodSpec, Term
 from .products import PRODUCT
 from .spelling import GKE_KEYS, LABELS_OF_FORMS
@@ -22,7 +22,7 @@ HAS_REQUIRED = f"has(object.spec.affinity) && has(object.spec.affinity.nodeAffin
 EXPRESSIONS = "term.matchExpressions"
 
 
-def selects_only(spec: PodSpec, way: Way) -> bool:
+def selects_only(spec: PodSpec, way: RequestPattern) -> bool:
     """Whether nodeSelector says nothing of forms but what a way says."""
     selector = spec.node_selector or {}
     return all(selector.get(key) == value for key, value in way.selector.items()) and all(
@@ -34,7 +34,7 @@ def selects_only(spec: PodSpec, way: Way) -> bool:
     )
 
 
-def selects(way: Way) -> str:
+def selects(way: RequestPattern) -> str:
     """The CEL of ``selects_only``."""
     labels = "object.spec.nodeSelector"
     chosen = [
@@ -50,7 +50,7 @@ def selects(way: Way) -> str:
     return f"has({labels}) && {every(*chosen, rest)}" if chosen else f"(!has({labels}) || {rest})"
 
 
-def requires_only(spec: PodSpec, way: Way) -> bool:
+def requires_only(spec: PodSpec, way: RequestPattern) -> bool:
     """Whether required node affinity says nothing of forms but what a way says, and some node may meet it."""
     terms = spec.terms
     if way.terms:
@@ -73,7 +73,7 @@ def _is_plain(term: Term, selector: Mapping[str, str]) -> bool:
     )
 
 
-def requires(way: Way) -> str:
+def requires(way: RequestPattern) -> str:
     """The CEL of ``requires_only``."""
     terms = f"{REQUIRED}.nodeSelectorTerms"
     if way.terms:

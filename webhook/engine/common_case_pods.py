@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sized
 
 from . import cel
 from .cel import every
-from .common_case import DEVICE_VARIABLES, FEW, CommonCase, Slices, Way
+from .common_case import DEVICE_VARIABLES, FEW, CommonCase, RequestPattern, Slices
 from .common_case_nodes import EXPRESSIONS, HAS_REQUIRED, REQUIRED
 from .common_case_requests import (
     each_name,
@@ -48,10 +48,10 @@ _SAFE, _UNSAFE = re.compile(SAFE_PATH), re.compile(UNSAFE_PATH)
 
 def is_common(pod: Pod, case: CommonCase) -> bool:
     """Whether a pod that is not exempt is the common case of a policy."""
-    return way_of(pod, case) is not None
+    return request_pattern(pod, case) is not None
 
 
-def way_of(pod: Pod, case: CommonCase) -> Way | Slices | None:
+def request_pattern(pod: Pod, case: CommonCase) -> RequestPattern | Slices | None:
     """How a pod of the common case requests GPUs; ``None`` for every other pod."""
     spec = pod.spec
     if spec is None or not _is_small(pod, spec, case) or not _is_ordinary(pod, spec) or _requires_added(spec, case):

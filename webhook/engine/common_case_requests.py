@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from . import cel
 from .cel import every
-from .common_case import CommonCase, Slices, Way
+from .common_case import CommonCase, RequestPattern, Slices
 from .common_case_nodes import requires, requires_only, selects, selects_only
 from .pods import Container, PodSpec
 from .profiles import PROFILE
@@ -22,7 +22,7 @@ ORDINARY_BEGINNINGS = ("hugepages-", "rdma/", "vke.volcengine.com/rdma", "vpc.am
 SECTIONS = ("limits", "requests")
 
 
-def is_written(spec: PodSpec, way: Way) -> bool:
+def is_written(spec: PodSpec, way: RequestPattern) -> bool:
     """Whether a pod requests GPUs in one way."""
     containers = spec.containers or []
     return (
@@ -75,7 +75,7 @@ def requests_slices(spec: PodSpec, slices: Slices, case: CommonCase) -> bool:
 
 
 # What is said of nodes where nothing is said of forms.
-_PLAINLY = Way("")
+_PLAINLY = RequestPattern("")
 SLICE = f"{PREFIX}mig-"
 """How the name of a MIG slice begins; the profile follows."""
 _SLICE = rf"^{re.escape(SLICE)}{PROFILE}$"
@@ -110,13 +110,13 @@ names.all(name, limits[name] == requests[name] && {counted})))))""",
     )
 
 
-def told_apart(way: Way, others: Iterable[Way]) -> str:
+def told_apart(way: RequestPattern, others: Iterable[RequestPattern]) -> str:
     """The CEL that tells pods of one way from those of others, of pods that are known to be of one of them."""
     same = [other for other in others if other.resource == way.resource]
     return every(requested(named_by(way)), *([selects(way), requires(way)] if same else ()))
 
 
-def named_by(way: Way) -> str:
+def named_by(way: RequestPattern) -> str:
     """The CEL of whether a container ``c`` names the resource of a way in its limits."""
     return f"{cel.quoted(way.resource)} in c.resources.limits"
 
@@ -126,11 +126,11 @@ def requested(*named: str) -> str:
     return f"object.spec.containers.exists(c, has(c.resources) && has(c.resources.limits) && ({' || '.join(named)}))"
 
 
-def _in_section(section: str, way: Way) -> str:
+def _in_section(section: str, way: RequestPattern) -> str:
     return f"has(c.resources.{section}) && {cel.quoted(way.resource)} in c.resources.{section}"
 
 
-def written(way: Way, *, alone: bool) -> str:
+def written(way: RequestPattern, *, alone: bool) -> str:
     """The CEL that tells pods of one way from all others; of pods that request its resource, if it is ``alone``."""
     resource = cel.quoted(way.resource)
     limits, requests = (_in_section(section, way) for section in SECTIONS)

@@ -148,9 +148,9 @@ def decide(  # noqa: PLR0913 - everything that decides
     added = (
         limitranger.additions(annotated[limitranger.ANNOTATION]) if limitranger.ANNOTATION in annotated else _ADDED_NONE
     )
-    dropped: list[limitranger.Dropped] = []
+    dropped: list[limitranger.LimitRangerDefault] = []
     if added.entries and not policy.permits_any:
-        asking, dropped = limitranger.without(added, asking)
+        asking, dropped = limitranger.without_defaults(added, asking)
     gpu_containers = [one for one in asking if one.amounts] if strange else asking
     beside = _beside_requests(pod, spec, asking, policy, claims, guarded=guarded)
     if not every:
@@ -326,7 +326,9 @@ def _forms_apart(
             continue
         other = next((other for other in first_of if (form, other) in pairs), None)
         if other:
-            yield placement.forms_apart(request.gpu_container, form, first_of[other].gpu_container, other, policy)
+            yield placement.incompatible_forms(
+                request.gpu_container, form, first_of[other].gpu_container, other, policy
+            )
         first_of.setdefault(form, request)
 
 

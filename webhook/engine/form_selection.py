@@ -17,7 +17,7 @@ from .products import PRODUCT, read_product
 from .profiles import DOCUMENTED, PROFILE
 from .requests import Amount, GpuContainer
 from .resources import GPU, GpuResource
-from .rules.placement import apart
+from .rules.placement import incompatible
 from .spelling import (
     COMPUTE_SLICES,
     GKE_CLIENTS,
@@ -357,5 +357,5 @@ def _plain(policy: Policy, explicit: list[Form], plugin: DevicePlugin) -> Form:
         return Form()
     if not explicit:
         return policy.forms[0]
-    fits = (form for form in policy.forms if not any(apart(form, other, plugin) for other in explicit))
+    fits = (form for form in policy.forms if not any(incompatible(form, other, plugin) for other in explicit))
     return next(fits, policy.forms[0])

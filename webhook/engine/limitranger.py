@@ -52,7 +52,7 @@ def additions(text: str) -> Additions:
     )
 
 
-class Dropped(msgspec.Struct, frozen=True):
+class LimitRangerDefault(msgspec.Struct, frozen=True):
     """An amount that LimitRanger added to a container beside the request of its own.
 
     Attributes:
@@ -69,14 +69,16 @@ class Dropped(msgspec.Struct, frozen=True):
         return DropResource(self.gpu_container.place, self.amount.resource.name, _sections(self.amount))
 
 
-def without(added: Additions, gpu_containers: Sequence[GpuContainer]) -> tuple[list[GpuContainer], list[Dropped]]:
+def without_defaults(
+    added: Additions, gpu_containers: Sequence[GpuContainer]
+) -> tuple[list[GpuContainer], list[LimitRangerDefault]]:
     """Requests without what LimitRanger added beside them.
 
     This is possible only where all but one of a container's GPU resources were added. Where it added the only one, or every one,
     the LimitRange's default is the container's request, as the author of the LimitRange intended.
     """
     kept: list[GpuContainer] = []
-    dropped: list[Dropped] = []
+    dropped: list[LimitRangerDefault] = []
     for gpu_container in gpu_containers:
         own = (
             [amount for amount in gpu_container.amounts if not added.include(gpu_container, amount)]
@@ -85,7 +87,9 @@ def without(added: Additions, gpu_containers: Sequence[GpuContainer]) -> tuple[l
         )
         alone = asking_for(gpu_container, own[0]) if len(own) == 1 else gpu_container
         kept.append(alone)
-        dropped += [Dropped(alone, amount) for amount in gpu_container.amounts if amount not in alone.amounts]
+        dropped += [
+            LimitRangerDefault(alone, amount) for amount in gpu_container.amounts if amount not in alone.amounts
+        ]
     return kept, dropped
 
 

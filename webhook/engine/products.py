@@ -59,7 +59,7 @@ def read_product(value: str) -> Product:
     return Product(match["model"], match["partition"], match["invalid"] is not None, match["shared"] is not None)
 
 
-class Names(msgspec.Struct, frozen=True, cache_hash=True):
+class ProductNames(msgspec.Struct, frozen=True, cache_hash=True):
     """The products of the nodes that have a form.
 
     Attributes:

@@ -15,10 +15,10 @@ from .forms import Form, Sharing
 from .nodes import Need, NodeConstraints, possible
 from .pods import PodSpec
 from .policy import Policy
-from .products import PRODUCT, Names, replaced
+from .products import PRODUCT, ProductNames, replaced
 from .requests import GpuContainer
 from .resources import GpuResource, classify
-from .rules.placement import apart
+from .rules.placement import incompatible
 from .spelling import (
     GPU_TOLERATION,
     LABELS_OF_FORMS,
@@ -312,7 +312,7 @@ def _together(chosen: Iterable[_Chosen]) -> Respelling:
     return Respelling(spellings=tuple(dict.fromkeys(spelling for _, _, spelling in chosen)))
 
 
-def _names(spellings: Iterable[Spelling]) -> Names:
+def _names(spellings: Iterable[Spelling]) -> ProductNames:
     """The products of nodes with all of some forms, which are on one node."""
     # Slices have no suffix beside whole GPUs (MIG strategy mixed), and no two others are on one node.
     names = [spelling.products for spelling in spellings]
@@ -353,7 +353,9 @@ def _forms_apart(chosen: list[_Chosen], plugin: DevicePlugin) -> frozenset[tuple
     forms = list(dict.fromkeys(form for _, form, _ in chosen))
     if len(forms) == 1:
         return frozenset()
-    return frozenset((one, other) for one in forms for other in forms if one != other and apart(one, other, plugin))
+    return frozenset(
+        (one, other) for one in forms for other in forms if one != other and incompatible(one, other, plugin)
+    )
 
 
 def _no_longer_said(

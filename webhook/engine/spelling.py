@@ -10,7 +10,7 @@ from .forms import Form, Platform, Sharing
 from .gpu_models import lacks
 from .nodes import ABSENT, OTHER, Need, NodeConstraints
 from .pods import Toleration
-from .products import LONGEST_VALUE, PRODUCT, SHARED_SUFFIX, Names, lacking, read_product
+from .products import LONGEST_VALUE, PRODUCT, SHARED_SUFFIX, ProductNames, lacking, read_product
 from .profiles import DOCUMENTED, memory_bounds, read_profile
 from .resources import GPU, PREFIX, resource_name
 
@@ -104,7 +104,7 @@ class Spelling(msgspec.Struct, frozen=True, cache_hash=True):
     resource: str
     needs: tuple[Need, ...] = ()
     implies: tuple[Need, ...] = ()
-    products: Names = Names()
+    products: ProductNames = ProductNames()
 
     def beside(self, nodes: NodeConstraints) -> "Spelling":
         """The same in a pod with these constraints.
@@ -162,7 +162,7 @@ def _gke(form: Form, plugin: DevicePlugin) -> Spelling:
     lacking = [Need(key, "DoesNotExist") for key in GKE_KEYS if key not in selected]
     written = [need for need in lacking if need.key != GKE_CLIENTS and not plugin.gke_autopilot]
     implied = [need for need in lacking if need not in written]
-    products = Names(partition=form.partition, shared=form.shared)
+    products = ProductNames(partition=form.partition, shared=form.shared)
     return Spelling(GPU, (*selectors, *written), (*implied, Need(STRATEGY, "DoesNotExist")), products)
 
 
@@ -190,12 +190,12 @@ def _device_plugin(form: Form, plugin: DevicePlugin) -> Spelling:
     else:
         suffix, models = f"-MIG-{form.partition}{suffix}", plugin.products
         labels = slice_labels(form.partition)
-        named = Names(suffix, models, form.partition).values
+        named = ProductNames(suffix, models, form.partition).values
         needs += [Need(PRODUCT, "In", named, in_affinity=True)] if named else labels
         implies += labels if named else ()
     implies += [Need(key, "DoesNotExist") for key in GKE_KEYS]
     implies += [*_capabilities(form, plugin), _configurations(form, plugin)]
-    products = Names(suffix, models, form.partition, form.shared)
+    products = ProductNames(suffix, models, form.partition, form.shared)
     return Spelling(plugin.resource(form), tuple(needs), tuple(implies), products)
 
 

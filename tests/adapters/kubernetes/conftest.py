@@ -11,7 +11,7 @@ from tests.adapters.kubernetes.support import Clock, Noted
 from webhook.adapters.kubernetes.backoff import Backoff
 from webhook.adapters.kubernetes.client import ApiServer
 from webhook.adapters.kubernetes.connect import connect
-from webhook.adapters.kubernetes.namespaces import WatchedNamespaces
+from webhook.adapters.kubernetes.watched_namespaces import WatchedNamespaces
 
 
 @pytest.fixture

@@ -16,10 +16,10 @@ from testing.stand_in.kubeconfig import write_kubeconfig
 from tests.adapters.kubernetes import faults
 from tests.adapters.kubernetes.support import Clock
 from webhook.adapters.kubernetes import transport
+from webhook.adapters.kubernetes.api_request import ApiRequest, path_of
 from webhook.adapters.kubernetes.client import ApiServer
 from webhook.adapters.kubernetes.connect import connect
 from webhook.adapters.kubernetes.errors import ApiError, Fault, KubeconfigError
-from webhook.adapters.kubernetes.request import ApiRequest, path_of
 from webhook.adapters.kubernetes.transport import Login
 
 GET = ApiRequest("GET", "/api/v1/namespaces/a/secrets/b")

@@ -9,10 +9,10 @@ import pytest
 
 from tests.adapters.kubernetes.test_live_claims import DEVICES, GPUS, GROUP, ROOT, Api
 from tests.builders import Json
+from webhook.adapters.kubernetes.api_request import ApiRequest
 from webhook.adapters.kubernetes.claim_holders import LiveClaimHolders
 from webhook.adapters.kubernetes.client import ApiServer
 from webhook.adapters.kubernetes.errors import ApiError, Fault
-from webhook.adapters.kubernetes.request import ApiRequest
 from webhook.application.pod_review import MOST_CLAIMS
 from webhook.application.reservations import ClaimHolder, PodReference, PodUnavailable
 from webhook.engine.claims import CLAIM, Reference

@@ -10,8 +10,8 @@ from tests.adapters.kubernetes.support import reached
 from tests.adapters.kubernetes.workload_server import WorkloadServer
 from tests.builders import Json
 from webhook.adapters.kubernetes.client import ApiServer
+from webhook.adapters.kubernetes.cluster_reader import ClusterReader
 from webhook.adapters.kubernetes.errors import ApiError, Fault
-from webhook.adapters.kubernetes.workloads import ClusterReader
 from webhook.engine.claim_objects import Claim, DeviceRequest, RequestedDevice
 from webhook.engine.claims import CLAIM, TEMPLATE, Reference
 

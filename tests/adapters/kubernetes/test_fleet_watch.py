@@ -15,7 +15,7 @@ from webhook.adapters.kubernetes.errors import Fault
 from webhook.adapters.kubernetes.fleet_watch import ALL_NODES_INTERVAL, CLASSES_INTERVAL, FRESHNESS_BOUND, FleetWatch
 from webhook.adapters.kubernetes.selectors import SELECTORS
 from webhook.application.configuration import Configuration
-from webhook.engine.fleet.fleet import Fleet, Lack, Obstacle, Wish
+from webhook.engine.fleet.fleet import Fleet, NodeRequest, Unschedulable, UnschedulableReason
 from webhook.engine.forms import Form
 from webhook.engine.nodes import NOTHING_SAID
 from webhook.engine.policy import Policy, PolicyBook
@@ -56,11 +56,11 @@ def has_forms(view: FleetWatch, forms: dict[str, str]) -> bool:
     return view.class_forms == forms
 
 
-def wish(resource: str, count: int = 1) -> Wish:
-    return Wish(resource, count, NOTHING_SAID)
+def wish(resource: str, count: int = 1) -> NodeRequest:
+    return NodeRequest(resource, count, NOTHING_SAID)
 
 
-def comes_to(view: FleetWatch, resource: str, obstacle: Obstacle | None) -> None:
+def comes_to(view: FleetWatch, resource: str, obstacle: UnschedulableReason | None) -> None:
     """Wait until this is what the view says of a request."""
 
     def holds() -> bool:
@@ -111,14 +111,14 @@ class TestNodes:
     def test_changes_are_followed(self, apiserver: StandIn, views: Views) -> None:
         apiserver.set_node("other", gpus={GPU: 1}, labels=PRESENT)
         view = views()
-        comes_to(view, MIG, Obstacle.RESOURCE)
+        comes_to(view, MIG, UnschedulableReason.RESOURCE)
         apiserver.set_node("one", gpus={MIG: 7}, labels=PRESENT)
         comes_to(view, MIG, None)
         apiserver.set_node("one", gpus={MIG: 7}, labels=PRESENT, cordoned=True)
-        comes_to(view, MIG, Obstacle.UNAVAILABLE)
+        comes_to(view, MIG, UnschedulableReason.UNAVAILABLE)
         apiserver.set_node("one", gpus={MIG: 7}, labels=PRESENT, ready=False)
-        eventually(lambda: seen(view).lack(wish(MIG)) == Lack(Obstacle.UNAVAILABLE, 1, not_ready=1))
-        comes_to(view, SHARED, Obstacle.RESOURCE)
+        eventually(lambda: seen(view).lack(wish(MIG)) == Unschedulable(UnschedulableReason.UNAVAILABLE, 1, not_ready=1))
+        comes_to(view, SHARED, UnschedulableReason.RESOURCE)
 
     def test_an_event_that_changes_nothing_makes_no_new_shape(self, apiserver: StandIn, views: Views) -> None:
         apiserver.set_node("one", gpus={GPU: 8}, labels=PRESENT)
@@ -156,7 +156,10 @@ class TestNoneSelected:
         apiserver.set_node("cpu")
         apiserver.set_node("without feature discovery", gpus={GPU: 8})
         view = views()
-        assert (seen(view).lack(wish(GPU)), seen(view).lack(wish(MIG))) == (None, Lack(Obstacle.RESOURCE))
+        assert (seen(view).lack(wish(GPU)), seen(view).lack(wish(MIG))) == (
+            None,
+            Unschedulable(UnschedulableReason.RESOURCE),
+        )
         assert not seen(view).is_certain
         assert [node.name for node in view.unselected or ()] == ["without feature discovery"]
         assert (view.selected, view.selected_number) == ([], 0)
@@ -200,11 +203,11 @@ class TestMemory:
         apiserver.delete_node("one")
         eventually(lambda: len(seen(view).shapes) == 1)
         assert seen(view).lack(wish(MIG)) is None
-        assert seen(view).lack(wish(MIG, 8)) == Lack(Obstacle.RESOURCE)
+        assert seen(view).lack(wish(MIG, 8)) == Unschedulable(UnschedulableReason.RESOURCE)
         clock.ahead += DAY - 60
         assert seen(view).lack(wish(MIG)) is None
         clock.ahead += 120
-        assert seen(view).lack(wish(MIG)) == Lack(Obstacle.RESOURCE)
+        assert seen(view).lack(wish(MIG)) == Unschedulable(UnschedulableReason.RESOURCE)
 
     def test_a_node_whose_device_plugin_is_away_at_the_start_makes_it_uncertain_for_a_day(
         self, apiserver: StandIn, views: Views, clock: Clock
@@ -255,7 +258,7 @@ class TestKnowledge:
     def test_a_watch_that_lost_its_place_lists_again(self, apiserver: StandIn, views: Views, noted: Noted) -> None:
         apiserver.set_node("other", gpus={MIG: 1}, labels=PRESENT)
         view = views(SELECTORS[0])
-        comes_to(view, GPU, Obstacle.RESOURCE)
+        comes_to(view, GPU, UnschedulableReason.RESOURCE)
         apiserver.wait_for_requests("nodes-watch", 1)
         apiserver.compact()
         apiserver.end_watches()
@@ -278,7 +281,7 @@ class TestClasses:
         apiserver.objects[CLASSES] = {"metadata": {}, "items": [CLASS]}
         apiserver.objects[SLICES] = {"metadata": {}, "items": []}
         view = views()
-        assert seen(view).lack(wish(GPU)) == Lack(Obstacle.RESOURCE)
+        assert seen(view).lack(wish(GPU)) == Unschedulable(UnschedulableReason.RESOURCE)
 
         apiserver.objects[SLICES] = {"metadata": {}, "items": [{"spec": {"driver": "gpu.nvidia.com"}}]}
         assert seen(view).lack(wish(GPU)) is not None, "not yet looked at again"

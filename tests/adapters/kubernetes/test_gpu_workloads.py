@@ -10,9 +10,9 @@ from tests.adapters.kubernetes.support import reached
 from tests.adapters.kubernetes.test_cluster_claims import Patient, Silent, serve
 from tests.adapters.kubernetes.workload_server import WorkloadServer
 from tests.builders import Json
+from webhook.adapters.kubernetes.cluster_reader import ClusterReader
 from webhook.adapters.kubernetes.gpu_workloads import GpuWorkloads
 from webhook.adapters.kubernetes.lists import Lister
-from webhook.adapters.kubernetes.workloads import ClusterReader
 from webhook.application.configuration import Configuration
 from webhook.application.recommendation.workloads import Workload
 

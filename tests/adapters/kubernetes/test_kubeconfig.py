@@ -14,9 +14,9 @@ import trustme
 
 from testing.stand_in.apiserver import StandIn
 from testing.stand_in.kubeconfig import write_kubeconfig
+from webhook.adapters.kubernetes.api_request import ApiRequest
 from webhook.adapters.kubernetes.connect import connect
 from webhook.adapters.kubernetes.errors import ApiError, Fault, KubeconfigError
-from webhook.adapters.kubernetes.request import ApiRequest
 
 Write = Callable[..., Path]
 

@@ -11,11 +11,11 @@ from typing import cast
 import pytest
 
 from tests.builders import Json
+from webhook.adapters.kubernetes.api_request import ApiRequest
 from webhook.adapters.kubernetes.claim_documents import VERSIONS
-from webhook.adapters.kubernetes.claims import LiveClaims
 from webhook.adapters.kubernetes.client import ApiServer
 from webhook.adapters.kubernetes.errors import ApiError, Fault
-from webhook.adapters.kubernetes.request import ApiRequest
+from webhook.adapters.kubernetes.live_claims import LiveClaims
 from webhook.application.claims import ClaimUnavailable
 from webhook.engine.claim_objects import Claim, DeviceRequest, RequestedDevice
 from webhook.engine.claims import CLAIM, TEMPLATE, Reference

@@ -13,11 +13,11 @@ from kubernetes.config import incluster_config
 
 from testing.stand_in.apiserver import StandIn
 from tests.adapters.kubernetes.support import Noted, eventually
+from webhook.adapters.kubernetes.api_request import ApiRequest
 from webhook.adapters.kubernetes.client import ApiServer
 from webhook.adapters.kubernetes.errors import ApiError, Fault, KubeconfigError
 from webhook.adapters.kubernetes.login import Cluster
-from webhook.adapters.kubernetes.namespaces import WatchedNamespaces
-from webhook.adapters.kubernetes.request import ApiRequest
+from webhook.adapters.kubernetes.watched_namespaces import WatchedNamespaces
 from webhook.engine.labels import NamespaceLabels
 
 ASK = ApiRequest("GET", "/api/v1/namespaces/a")

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webhook.adapters.kubernetes.cache import FETCHED_LIFE, NamespaceCache
 from webhook.adapters.kubernetes.documents import Labels, Metadata, Namespace, decode
+from webhook.adapters.kubernetes.namespace_cache import FETCHED_LIFE, NamespaceCache
 from webhook.engine.labels import AUDIT, ENFORCE, UNLABELLED, WARN, NamespaceLabels
 
 OLD = NamespaceLabels(enforce="any")

@@ -12,7 +12,7 @@ from testing.stand_in.documents import namespace
 from testing.stand_in.http_side import Behaviour, Handler
 from tests.adapters.kubernetes import faults
 from tests.adapters.kubernetes.support import Clock, Noted, eventually
-from webhook.adapters.kubernetes.namespaces import WatchedNamespaces
+from webhook.adapters.kubernetes.watched_namespaces import WatchedNamespaces
 from webhook.application.namespaces import NamespaceNotFound, NamespaceUnavailable
 from webhook.engine.labels import NamespaceLabels
 

@@ -10,11 +10,11 @@ from testing.stand_in.documents import event, namespace, status
 from testing.stand_in.http_side import Behaviour, Handler
 from tests.adapters.kubernetes import faults
 from tests.adapters.kubernetes.support import Clock, Noted, eventually
+from webhook.adapters.kubernetes.api_request import ApiRequest
 from webhook.adapters.kubernetes.backoff import Backoff
 from webhook.adapters.kubernetes.client import ApiServer
 from webhook.adapters.kubernetes.errors import Fault
-from webhook.adapters.kubernetes.namespaces import WatchedNamespaces
-from webhook.adapters.kubernetes.request import ApiRequest
+from webhook.adapters.kubernetes.watched_namespaces import WatchedNamespaces
 from webhook.engine.labels import UNLABELLED, NamespaceLabels
 
 MPS = NamespaceLabels(enforce="mps")

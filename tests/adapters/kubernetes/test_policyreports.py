@@ -6,16 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.adapters.kubernetes.test_cluster_reader import Told
 
 from tests.adapters.kubernetes.faults import refusal
 from tests.adapters.kubernetes.support import reached
-from tests.adapters.kubernetes.test_workloads import Told
 from tests.adapters.kubernetes.workload_server import WorkloadServer
 from tests.builders import Json
 from webhook.adapters.kubernetes.backoff import Backoff
 from webhook.adapters.kubernetes.client import ApiServer
 from webhook.adapters.kubernetes.errors import ApiError, Fault
-from webhook.adapters.kubernetes.policyreports import ReportStore, Written
+from webhook.adapters.kubernetes.policyreports import ReportStore, WriteResult
 from webhook.adapters.kubernetes.retrying import RetryingApi
 from webhook.adapters.kubernetes.transport import LARGEST_BODY
 from webhook.adapters.reports.policyreport import LARGEST
@@ -104,21 +104,21 @@ class TestWrite:
     def test_makes_what_is_not_there(self, cluster: WorkloadServer, store: ReportStore) -> None:
         written = store.write(WGPOLICY, [report("team-a"), report("team-b"), report(None)])
 
-        assert written == Written(created=3)
+        assert written == WriteResult(created=3)
         assert set(cluster.reports()) == {("team-a", "gpuwarden"), ("team-b", "gpuwarden")}
         assert set(cluster.reports("clusterpolicyreports")) == {(None, "gpuwarden")}
 
     def test_leaves_what_says_the_same_as_it_is(self, cluster: WorkloadServer, store: ReportStore) -> None:
         store.write(WGPOLICY, [report()])
         cluster.requests.clear()
-        assert store.write(WGPOLICY, [report()]) == Written(unchanged=1)
+        assert store.write(WGPOLICY, [report()]) == WriteResult(unchanged=1)
         assert writes(cluster) == []
 
     def test_changes_what_says_something_else(self, cluster: WorkloadServer, store: ReportStore) -> None:
         store.write(WGPOLICY, [report(results=[1, 2])])
         version = cluster.reports()["team-a", "gpuwarden"]["metadata"]["resourceVersion"]
 
-        assert store.write(WGPOLICY, [report(content="2", results=[3])]) == Written(updated=1)
+        assert store.write(WGPOLICY, [report(content="2", results=[3])]) == WriteResult(updated=1)
 
         now = cluster.reports()["team-a", "gpuwarden"]
         assert now["results"] == [3]
@@ -127,7 +127,7 @@ class TestWrite:
     def test_removes_what_is_no_more(self, cluster: WorkloadServer, store: ReportStore) -> None:
         parts = [report(), report(name="gpuwarden-2"), report("team-b"), report(None)]
         store.write(WGPOLICY, parts)
-        assert store.write(WGPOLICY, [report()]) == Written(unchanged=1, removed=3)
+        assert store.write(WGPOLICY, [report()]) == WriteResult(unchanged=1, removed=3)
         assert set(cluster.reports()) == {("team-a", "gpuwarden")}
         assert cluster.reports("clusterpolicyreports") == {}
 
@@ -173,7 +173,7 @@ class TestWrite:
 
         written = store.write(WGPOLICY, [report("team-a", content="2")], ["team-a", "team-b"])
 
-        assert written == Written(updated=1, removed=1)
+        assert written == WriteResult(updated=1, removed=1)
         assert set(cluster.reports()) == {("team-a", "gpuwarden"), ("team-c", "gpuwarden")}
         assert cluster.reports("clusterpolicyreports")
 
@@ -184,7 +184,7 @@ class TestWrite:
 
     def test_writes_the_successors_kinds_at_their_place(self, cluster: WorkloadServer, store: ReportStore) -> None:
         made = report() | {"apiVersion": OPENREPORTS.api_version, "kind": OPENREPORTS.kind}
-        assert store.write(OPENREPORTS, [made]) == Written(created=1)
+        assert store.write(OPENREPORTS, [made]) == WriteResult(created=1)
         assert set(cluster.reports("reports")) == {("team-a", "gpuwarden")}
 
 
@@ -230,11 +230,11 @@ class TestWhenOthersWriteToo:
             cluster.objects.clear()
             yield from ()
 
-        assert store.write(WGPOLICY, reports()) == Written()
+        assert store.write(WGPOLICY, reports()) == WriteResult()
 
     def test_a_namespace_on_its_way_out_is_no_trouble(self, cluster: WorkloadServer, store: ReportStore) -> None:
         cluster.terminating.add("team-a")
-        assert store.write(WGPOLICY, [report(), report("team-b")]) == Written(created=1)
+        assert store.write(WGPOLICY, [report(), report("team-b")]) == WriteResult(created=1)
 
 
 class TestWhenItFails:
@@ -248,7 +248,7 @@ class TestWhenItFails:
         self, cluster: WorkloadServer, store: ReportStore, waits: list[float]
     ) -> None:
         cluster.script("object", _pass, _pass, refusal(429, retry_after="3"))
-        assert store.write(WGPOLICY, [report()]) == Written(created=1)
+        assert store.write(WGPOLICY, [report()]) == WriteResult(created=1)
         assert waits == [3.2]
 
     def test_a_write_that_may_have_been_made_is_not_made_again(

@@ -19,7 +19,7 @@ import trustme
 from webhook.adapters.kubernetes import transport
 from webhook.adapters.kubernetes.backoff import Backoff
 from webhook.adapters.prometheus.client import ATTEMPTS, Prometheus, QueryError
-from webhook.adapters.prometheus.connection import Access, ConnectionOptionError, basic, bearer, to_url
+from webhook.adapters.prometheus.connection import ConnectionOptionError, ServerAccess, basic, bearer, to_url
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
 VECTOR = {"resultType": "vector", "result": [{"metric": {"pod": "a"}, "value": [1.0, "0.5"]}]}
@@ -89,7 +89,7 @@ def serving(*answers: Answer, tls: ssl.SSLContext | None = None) -> Iterator[Lia
         server.server_close()
 
 
-def client(server: Liar, access: Access = Access(), timeout: float = 5.0, prefix: str = "") -> Prometheus:  # noqa: B008
+def client(server: Liar, access: ServerAccess = ServerAccess(), timeout: float = 5.0, prefix: str = "") -> Prometheus:  # noqa: B008
     waits: list[float] = []
     made = Prometheus(
         to_url(server.url + prefix, access, 2), lambda: Backoff(lambda: 0.0), timeout=timeout, wait=waits.append
@@ -265,11 +265,11 @@ def test_credentials_come_from_files_that_are_read_each_time(tmp_path: Path) -> 
     token.write_text("one\n")
     password.write_text("päss\n")
     with serving(succeeds(VECTOR)) as server:
-        prometheus = client(server, Access(authorization=bearer(token), headers={"X-Scope-OrgID": "team-a"}))
+        prometheus = client(server, ServerAccess(authorization=bearer(token), headers={"X-Scope-OrgID": "team-a"}))
         prometheus.query("up", 1)
         token.write_text("two\n")
         prometheus.query("up", 1)
-        client(server, Access(authorization=basic("me", password))).query("up", 1)
+        client(server, ServerAccess(authorization=basic("me", password))).query("up", 1)
         token.unlink()
         with pytest.raises(QueryError, match="token: the credential can't be read: No such file"):
             prometheus.query("up", 1)
@@ -283,7 +283,7 @@ def test_a_token_that_no_header_can_hold_is_never_quoted(tmp_path: Path) -> None
     token.write_text("sec\nret")
     with serving(succeeds(VECTOR)) as server:
         with pytest.raises(QueryError) as caught:
-            client(server, Access(authorization=bearer(token))).query("up", 1)
+            client(server, ServerAccess(authorization=bearer(token))).query("up", 1)
         assert server.seen == []
     assert "ret" not in caught.value.detail
 
@@ -301,12 +301,15 @@ def test_tls_is_verified_with_the_authorities_of_a_file_and_our_certificate_is_s
     ours.cert_chain_pems[0].write_to_path(str(certificate))
     ours.private_key_pem.write_to_path(str(key))
     with serving(succeeds(VECTOR), tls=context) as server:
-        assert client(server, Access(ca=ca, certificate=certificate, key=key)).query("up", 1)
-        for access in (Access(certificate=certificate, key=key), Access(ca=wrong, certificate=certificate, key=key)):
+        assert client(server, ServerAccess(ca=ca, certificate=certificate, key=key)).query("up", 1)
+        for access in (
+            ServerAccess(certificate=certificate, key=key),
+            ServerAccess(ca=wrong, certificate=certificate, key=key),
+        ):
             detail = failure(server, access=access).detail
             assert "certificate verify failed" in detail
             assert detail.endswith("; name the authority that signed its certificate with --prometheus-ca-file")
-        assert failure(server, access=Access(ca=ca)).detail
+        assert failure(server, access=ServerAccess(ca=ca)).detail
         assert len(server.seen) == 1
 
 
@@ -327,10 +330,10 @@ def test_a_server_that_is_not_there_is_named() -> None:
 )
 def test_urls_that_can_not_be_used_are_explained(url: str, why: str) -> None:
     with pytest.raises(ConnectionOptionError, match=why) as caught:
-        to_url(url, Access(), 1)
+        to_url(url, ServerAccess(), 1)
     assert "secret" not in str(caught.value)
 
 
 def test_a_file_that_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConnectionOptionError, match="gone: there is no such file"):
-        to_url("https://a", Access(ca=tmp_path / "gone"), 1)
+        to_url("https://a", ServerAccess(ca=tmp_path / "gone"), 1)

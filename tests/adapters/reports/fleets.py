@@ -8,7 +8,7 @@ from tests.builders import GPU, MIG, SHARED, Json, a_container, a_pod, gpu, view
 from webhook.adapters.reports.audit import AuditReport, audit_report
 from webhook.application.audit_rows import Row, rows
 from webhook.application.audit_totals import totals
-from webhook.application.auditing import Auditor, Owner, Seen
+from webhook.application.auditing import Auditor, Owner, WorkloadObject
 from webhook.application.configuration import Configuration
 from webhook.engine.labels import NamespaceLabels
 
@@ -41,7 +41,7 @@ def seen(
     kind: str = "Deployment",
     name: str = "trainer",
     **fields: Any,
-) -> Seen:
+) -> WorkloadObject:
     """An object that holds a pod or template; a running pod if its kind is Pod, unless said otherwise."""
     versions = {
         "Pod": "v1",
@@ -51,7 +51,7 @@ def seen(
         "CronJob": "batch/v1",
     }
     fields.setdefault("running", kind == "Pod")
-    return Seen(
+    return WorkloadObject(
         versions.get(kind, "apps/v1"), kind, namespace, name, pod=view(a_pod() if pod is None else pod), **fields
     )
 
@@ -62,7 +62,7 @@ def owned(by: str, name: str, version: str = "apps/v1") -> Owner:
 
 
 def judged(
-    objects: Iterable[Seen],
+    objects: Iterable[WorkloadObject],
     labels: Mapping[str, NamespaceLabels],
     configuration: Configuration | None = None,
 ) -> list[Row]:

@@ -10,7 +10,7 @@ from tests.adapters.reports.fleets import judged, labelled, many, reported, seen
 from tests.builders import SHARED, a_pod, gpu
 from webhook.adapters.reports import audit_table
 from webhook.adapters.reports.audit import AuditReport
-from webhook.adapters.reports.model import ProblemLine
+from webhook.adapters.reports.check_report import ProblemLine
 
 
 def shown(report: AuditReport, *, everything: bool = False, width: int = 200) -> str:

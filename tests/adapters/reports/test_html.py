@@ -12,8 +12,8 @@ import pytest
 from tests.adapters.reports.fleets import judged, labelled, many, owned, reported, seen, three
 from tests.builders import SHARED, a_pod, gpu
 from webhook.adapters.reports import html as module
+from webhook.adapters.reports.check_report import ProblemLine
 from webhook.adapters.reports.html import html
-from webhook.adapters.reports.model import ProblemLine
 from webhook.engine.labels import NamespaceLabels
 
 HOSTILE = "\"'><script>window.pwned=1</script><img src=x onerror=window.pwned=1></style></title>{{7*7}}</textarea>"

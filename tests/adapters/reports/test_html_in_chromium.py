@@ -22,7 +22,7 @@ from tests.builders import gpu
 from tests.cli.test_fleet import a_namespace, a_pod
 from tests.cli.test_fleet_option import a_node
 from webhook.adapters.kubernetes import fleets
-from webhook.adapters.reports.changes import read_earlier
+from webhook.adapters.reports.audit_changes import read_earlier
 from webhook.adapters.reports.fleet_report import FleetReport, fleet_report
 from webhook.adapters.reports.html import fleet_html, html
 from webhook.adapters.reports.recommend_html import html as recommend_html
@@ -119,7 +119,7 @@ def a_fleet() -> FleetReport:
         a_namespace(),
     ]
     configuration = Configuration()
-    objects = fleets.saved(json.dumps({"kind": "List", "items": items}).encode(), ())
+    objects = fleets.read_saved(json.dumps({"kind": "List", "items": items}).encode(), ())
     nodes = objects.gpu_nodes(())
     fleet = Fleet(Counter(node.shape for node in nodes))
     pods = PodCount(item.pod for item in objects.pods or ())

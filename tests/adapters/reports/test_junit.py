@@ -8,8 +8,8 @@ import pytest
 from tests.adapters.reports.fleets import judged, labelled, many, reported, seen, three
 from tests.builders import MIG, a_pod, gpu
 from webhook.adapters.reports.audit import WorkloadLine
+from webhook.adapters.reports.check_report import ProblemLine
 from webhook.adapters.reports.junit import junit
-from webhook.adapters.reports.model import ProblemLine
 
 SHARED_TEAM = labelled(team_a="shared")
 

@@ -3,20 +3,22 @@
 from datetime import UTC, datetime
 
 from webhook.adapters.reports.recommend_reports import recommendation_reports
-from webhook.application.recommendation.namespaces import Hurt, NamespaceAdvice
-from webhook.application.recommendation.recommend import ClusterSum, Line, Recommendation
+from webhook.application.recommendation.namespace_advice import HarmedWorkload, NamespaceAdvice
+from webhook.application.recommendation.recommend import ClusterSum, Recommendation, WorkloadRecommendation
 from webhook.application.recommendation.thresholds import Thresholds
-from webhook.application.recommendation.verdicts import VerdictKind, WorkloadVerdict
+from webhook.application.recommendation.workload_verdicts import VerdictKind, WorkloadVerdict
 from webhook.application.report_api import LABEL, REPORT_APIS
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def a_line(name: str, verdict: WorkloadVerdict, namespace: str = "team", form: str = "exclusive") -> Line:
-    return Line(namespace, "Deployment", name, ("nvidia.com/gpu: 1",), form, 1, 1, verdict)
+def a_line(
+    name: str, verdict: WorkloadVerdict, namespace: str = "team", form: str = "exclusive"
+) -> WorkloadRecommendation:
+    return WorkloadRecommendation(namespace, "Deployment", name, ("nvidia.com/gpu: 1",), form, 1, 1, verdict)
 
 
-def reports(lines: list[Line], *advice: NamespaceAdvice) -> dict[str, dict[str, tuple[str, str]]]:
+def reports(lines: list[WorkloadRecommendation], *advice: NamespaceAdvice) -> dict[str, dict[str, tuple[str, str]]]:
     """The results of each namespace's report: rule and result by the object's name."""
     found = Recommendation(lines, [*advice], ClusterSum([]), Thresholds(), 0, 0, [])
     written = [*recommendation_reports(REPORT_APIS[0], found, NOW)]
@@ -67,7 +69,7 @@ def test_the_result_of_a_namespace_has_the_commands_and_what_would_be_hurt() -> 
         workloads=2,
         policy="shared",
         fits=1,
-        hurts=(Hurt("Deployment b", "it needs 2 GPUs"),),
+        hurts=(HarmedWorkload("Deployment b", "it needs 2 GPUs"),),
         label="kubectl label …",
         preview="gpuwarden audit …",
     )

@@ -9,7 +9,7 @@ import pytest
 
 from tests.adapters.reports.fleets import judged, labelled, many, reported, seen, three
 from tests.builders import MIG, a_pod, gpu
-from webhook.adapters.reports.model import ObjectLine, ProblemLine
+from webhook.adapters.reports.check_report import ObjectLine, ProblemLine
 from webhook.adapters.reports.sarif import SCHEMA, sarif
 from webhook.application.rule_texts import RULE_TEXTS
 

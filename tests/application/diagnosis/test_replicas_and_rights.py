@@ -17,7 +17,7 @@ from tests.application.diagnosis.world import (
     troubled,
 )
 from webhook.application.diagnosis.documents import Budget, Deployment, Pod
-from webhook.application.diagnosis.facts import Right, Unread
+from webhook.application.diagnosis.facts import Permission, Unread
 from webhook.application.diagnosis.results import CheckStatus
 from webhook.application.diagnosis.rights import account, needed
 
@@ -99,11 +99,11 @@ def test_a_budget_protects_and_does_not_block(budgets: list[Budget], replicas: i
     assert the_result(facts, "disruption-budget").status is status
 
 
-def granted() -> set[Right]:
+def granted() -> set[Permission]:
     """Every right that the chart's roles give, as they are rendered with the defaults."""
     roles = [document for document in documents() if document["kind"] in {"ClusterRole", "Role"}]
     return {
-        Right(verb, resource, group, role["metadata"].get("namespace", ""), name)
+        Permission(verb, resource, group, role["metadata"].get("namespace", ""), name)
         for role in roles
         for rule in role["rules"]
         for verb in rule["verbs"]
@@ -193,9 +193,11 @@ def test_rights_that_only_what_is_said_of_nodes_needs_are_warned_of(resource: st
 
 def test_pods_are_read_only_where_policies_have_limits() -> None:
     asked = needed(with_arguments("serve"), NAMESPACE, limits=True)
-    assert {*asked} - {*needed(with_arguments("serve"), NAMESPACE, limits=False)} == {Right("get", "pods")}
-    assert Right("get", "pods") not in needed(with_arguments("serve", "--namespaces=/n.yaml"), NAMESPACE, limits=True)
-    rights = {right: right != Right("get", "pods") for right in asked}
+    assert {*asked} - {*needed(with_arguments("serve"), NAMESPACE, limits=False)} == {Permission("get", "pods")}
+    assert Permission("get", "pods") not in needed(
+        with_arguments("serve", "--namespaces=/n.yaml"), NAMESPACE, limits=True
+    )
+    rights = {right: right != Permission("get", "pods") for right in asked}
     (result,) = results(healthy(rights=rights), "rights")
     assert (result.status, result.seen.split(" cannot ")[1]) == (CheckStatus.FAIL, "get pods")
     assert "where policies have limits, none of them gets a node" in result.means

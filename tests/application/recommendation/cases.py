@@ -8,7 +8,7 @@ from webhook.application.recommendation.offers import Offers, SharedForm, Slice
 from webhook.application.recommendation.servers import ServerProgram
 from webhook.application.recommendation.thresholds import Thresholds
 from webhook.application.recommendation.usage import Metric, Series
-from webhook.application.recommendation.verdicts import Case
+from webhook.application.recommendation.workload_verdicts import VerdictInput
 from webhook.application.recommendation.workloads import LivePod, Workload
 from webhook.engine.fleet.shapes import Shape, shape_of
 from webhook.engine.forms import Form, parse
@@ -96,9 +96,9 @@ def case(
     program: ServerProgram | None = None,
     thresholds: Thresholds = Thresholds(),  # noqa: B008 - it is frozen
     **fields: Any,
-) -> Case:
+) -> VerdictInput:
     programs = (program,) if program else ()
-    return Case(
+    return VerdictInput(
         workload(programs=programs, **fields), measures(**(used or {})), offers or offered(), thresholds, trusted
     )
 

@@ -12,9 +12,9 @@ import msgspec
 
 from ...application.certificates.store import ConflictError, RegisteredWebhooks, StoredSecret, StoreError
 from ...application.certificates.tokens import ANNOTATION, masked
+from .api_request import ApiRequest, path_of
 from .documents import decode
 from .errors import ApiError, Fault
-from .request import ApiRequest, path_of
 
 if TYPE_CHECKING:
     from .client import ApiServer

@@ -7,8 +7,8 @@ from ...application.claims import GROUP
 from ...engine.claim_objects import Claim, ClaimObject, ClaimTemplateObject, claim
 from ...engine.claims import CLAIM, TEMPLATE, Reference
 from ...engine.text import Name
+from .api_request import ApiRequest, path_of
 from .documents import decode
-from .request import ApiRequest, path_of
 
 VERSIONS = ("v1", "v1beta2", "v1beta1", "v1alpha3")
 """The versions that are read, the best first: of Kubernetes 1.34, 1.33, 1.32 and 1.31."""

@@ -13,11 +13,11 @@ from ...application.reservations import ClaimHolder, PodReference, PodUnavailabl
 from ...engine.claims import references
 from ...engine.pods import Pod
 from ...engine.reservations import Holder, not_made_yet, with_its_claims
+from .api_request import ApiRequest, object_path
 from .claim_reader import NAME, ClaimReader, NotServedError
 from .documents import decode
 from .errors import ApiError, Fault
 from .live_reads import LiveReads
-from .request import ApiRequest, object_path
 
 if TYPE_CHECKING:
     from .client import ApiServer

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 from ...application.claims import GROUP, PLURALS
 from ...engine.claim_objects import Claim, claim
 from ...engine.claims import Reference
+from .api_request import ApiRequest, object_path
 from .claim_documents import ITEMS, SERVED, VERSIONS, Item, readable_versions
 from .documents import decode
 from .errors import ApiError, Fault
-from .request import ApiRequest, object_path
 
 if TYPE_CHECKING:
     from .client import ApiServer

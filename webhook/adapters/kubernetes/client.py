@@ -17,9 +17,9 @@ from email.utils import parsedate_to_datetime
 
 import urllib3
 
+from .api_request import ApiRequest
 from .documents import error_of
 from .errors import ApiError, Fault, KubeconfigError, fault_of
-from .request import ApiRequest
 from .transport import CONNECT_TIMEOUT, Login, Stream, read, send
 
 LOGIN_INTERVAL = 10.0  # seconds between two attempts to log in again

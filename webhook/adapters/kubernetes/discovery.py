@@ -4,10 +4,10 @@ from functools import cached_property
 
 import msgspec
 
+from .api_request import ApiRequest, path_of
 from .documents import decode
 from .errors import ApiError, Fault
 from .lists import Api
-from .request import ApiRequest, path_of
 
 _ABSENT = (Fault.FORBIDDEN, Fault.NOT_FOUND)
 

@@ -20,7 +20,7 @@ from ...application.diagnosis.documents import (
     Probed,
     Service,
 )
-from ...application.diagnosis.facts import Attempt, Maybe, NamespaceFacts, Right, Unread
+from ...application.diagnosis.facts import Attempt, Maybe, NamespaceFacts, Permission, Unread
 from ...application.diagnosis.namespace_restrictions import ANNOTATIONS
 from ...application.diagnosis.ours import MUTATING, VALIDATING
 from ...application.diagnosis.webhooks import WebhookConfiguration
@@ -30,12 +30,12 @@ from ...application.quotas import Quota
 from ...engine.fleet.shapes import GpuNode
 from ...engine.label_problems import relevant
 from . import nodes
+from .api_request import ApiRequest, object_path, path_of
 from .documents import decode
 from .errors import ApiError, Fault
-from .in_tree import objects_of
+from .in_tree_objects import objects_of
 from .lists import Lister, Page, Progress
 from .nodes import NodeItem
-from .request import ApiRequest, object_path, path_of
 from .retrying import RetryingApi
 
 T = TypeVar("T")
@@ -102,7 +102,7 @@ class FactReader:
         """Our admission policies and their bindings."""
         found: list[InTreeObject] = []
         for kind, plural in KINDS.items():
-            right = str(Right("list", plural, _REGISTRATION))
+            right = str(Permission("list", plural, _REGISTRATION))
             listed = self._try(right, partial(objects_of, self._lister, kind))
             if isinstance(listed, Unread):
                 return listed
@@ -140,7 +140,7 @@ class FactReader:
 
     def nodes(self, labels: Collection[str]) -> Maybe[list[GpuNode]]:
         """Every node with GPUs; ``labels`` are those to know besides those that tell forms apart."""
-        return self._try(str(Right("list", "nodes")), lambda: nodes.nodes(self._lister, labels))
+        return self._try(str(Permission("list", "nodes")), lambda: nodes.nodes(self._lister, labels))
 
     def selected_nodes(self, selectors: Iterable[str]) -> Maybe[frozenset[str]]:
         """The names of the nodes that one of these label selectors selects."""
@@ -153,11 +153,13 @@ class FactReader:
             )
             return frozenset(chain.from_iterable(of_each))
 
-        return self._try(str(Right("list", "nodes")), names)
+        return self._try(str(Permission("list", "nodes")), names)
 
     def classes(self) -> Maybe[frozenset[str]]:
         """The resources that DeviceClasses offer."""
-        return self._try(str(Right("list", "deviceclasses", "resource.k8s.io")), lambda: nodes.classes(self._lister))
+        return self._try(
+            str(Permission("list", "deviceclasses", "resource.k8s.io")), lambda: nodes.classes(self._lister)
+        )
 
     def configuration_text(self, namespace: str, name: str) -> Maybe[str | None]:
         """The text of the configuration file in the ConfigMap."""
@@ -197,7 +199,7 @@ class FactReader:
             return found
         return (found.metadata.labels or {}) if found else {}
 
-    def rights(self, user: str, rights: Iterable[Right]) -> Maybe[dict[Right, bool]]:
+    def rights(self, user: str, rights: Iterable[Permission]) -> Maybe[dict[Permission, bool]]:
         """Return which of these rights a ServiceAccount has."""
         request_right = "create subjectaccessreviews.authorization.k8s.io"
         return self._try(request_right, lambda: {right: self._may(user, right) for right in rights})
@@ -211,7 +213,7 @@ class FactReader:
         except ApiError as error:
             return Attempt(None, error.detail)
 
-    def _may(self, user: str, right: Right) -> bool:
+    def _may(self, user: str, right: Permission) -> bool:
         # The groups that the API server's own authentication gives a ServiceAccount (serviceaccount.MakeGroupNames).
         namespace = user.split(":")[2]
         groups = ["system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated"]
@@ -240,7 +242,7 @@ class FactReader:
         except ApiError as error:
             if error.fault is Fault.NOT_FOUND:
                 return None
-            return unread(str(Right("get", plural, group, namespace, name)), error)
+            return unread(str(Permission("get", plural, group, namespace, name)), error)
 
     def _list(  # noqa: PLR0913, PLR0917 - the parts of one list's path
         self,
@@ -252,7 +254,7 @@ class FactReader:
         selector: Mapping[str, str] | None = None,
     ) -> Maybe[list[T]]:
         path = object_path(group, version, plural, namespace)
-        right = str(Right("list", plural, group, namespace))
+        right = str(Permission("list", plural, group, namespace))
         return self._try(right, lambda: self._lister.all(plural, path, page, lambda item: item, selector))
 
     @staticmethod

@@ -11,14 +11,14 @@ from ...application.configuration import Configuration
 from ...engine.fleet.fleet import Fleet
 from ...engine.fleet.memory import DAY, Memory
 from ...engine.fleet.shapes import GpuNode, Shape
+from .api_request import path_of
 from .backoff import Backoff
 from .documents import ObjectList
 from .errors import ApiError
 from .lists import Deadline, Lister
 from .nodes import NodeItem, class_forms, class_items, nodes, offered
-from .request import path_of
+from .object_store import Store
 from .selectors import SELECTORS
-from .store import Store
 from .watch import GRACE, WATCH_SECONDS, Objects, Watch, WatchObserver
 
 if TYPE_CHECKING:

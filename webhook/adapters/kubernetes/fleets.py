@@ -12,13 +12,13 @@ from ...engine.fleet.shapes import GpuNode
 from ...engine.fleet.usage import requested
 from ...engine.labels import DOMAIN, NamespaceLabels
 from ...engine.pods import Container, PodSpec, Resources
-from . import in_tree, nodes
+from . import in_tree_objects, nodes
+from .api_request import path_of
 from .devices import AllocatedClaim, SliceItem, devices_of
 from .errors import ApiError, Fault
-from .in_tree import AdmissionObjects
+from .in_tree_objects import AdmissionObjects
 from .lists import Lister, Page
 from .nodes import ClassItem, NodeItem
-from .request import path_of
 from .workload_documents import NamespaceItem
 
 T = TypeVar("T")
@@ -154,7 +154,7 @@ class ClusterObjects(msgspec.Struct):
         ]
 
 
-def live(lister: Lister, others: Collection[str], now: datetime, *, with_pods: bool) -> ClusterObjects:
+def read_cluster(lister: Lister, others: Collection[str], now: datetime, *, with_pods: bool) -> ClusterObjects:
     """Read a cluster; objects that may not be listed, other than the nodes, are left out with a note.
 
     ``others`` are labels to keep of nodes, besides those that tell forms apart.
@@ -202,9 +202,11 @@ def _read_claims(lister: Lister, objects: ClusterObjects) -> None:
 
 def _read_admission(lister: Lister, objects: ClusterObjects) -> None:
     try:
-        objects.admission = in_tree.live(lister)
+        objects.admission = in_tree_objects.live(lister)
     except ApiError as error:
-        objects.notes.append(f"{in_tree.UNDECIDED}: admission policies and webhooks can't be listed: {error.detail}")
+        objects.notes.append(
+            f"{in_tree_objects.UNDECIDED}: admission policies and webhooks can't be listed: {error.detail}"
+        )
 
 
 def _read_pods(lister: Lister, objects: ClusterObjects) -> None:
@@ -224,7 +226,7 @@ def _read_pods(lister: Lister, objects: ClusterObjects) -> None:
         objects.notes.append(f"the policies of namespaces are not known: they can't be listed: {error.detail}")
 
 
-def saved(text: bytes, others: Collection[str]) -> ClusterObjects:
+def read_saved(text: bytes, others: Collection[str]) -> ClusterObjects:
     """Read a file: a report of ``gpuwarden fleet -o json``, or a list that kubectl printed.
 
     Without a Pod (or Namespace) in the list of kubectl, pods (or namespaces) count as not read.
@@ -243,7 +245,7 @@ def saved(text: bytes, others: Collection[str]) -> ClusterObjects:
         )
     if not found.has_deciders:
         notes.append(
-            f"{in_tree.UNDECIDED}: the file has no webhooks and admission policies; save it with gpuwarden fleet -o json"
+            f"{in_tree_objects.UNDECIDED}: the file has no webhooks and admission policies; save it with gpuwarden fleet -o json"
         )
     return ClusterObjects(
         [one for one in found.every("Node", NodeItem) if _kept(one, slices, others)],
@@ -252,7 +254,7 @@ def saved(text: bytes, others: Collection[str]) -> ClusterObjects:
         found.every("DeviceClass", ClassItem),
         slices,
         [one for one in found.every("ResourceClaim", AllocatedClaim) if one.holds],
-        in_tree.saved(found) if found.has_deciders else None,
+        in_tree_objects.saved(found) if found.has_deciders else None,
         notes,
         at=found.at,
     )

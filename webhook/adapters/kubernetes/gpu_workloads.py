@@ -5,7 +5,7 @@ from datetime import datetime
 
 import msgspec
 
-from ...application.auditing import Owner, Seen
+from ...application.auditing import Owner, WorkloadObject
 from ...application.claims import claims_of
 from ...application.configuration import Configuration
 from ...application.recommendation.claimed import ClaimedGpus, gpus_claimed
@@ -19,10 +19,10 @@ from ...engine.pods import Container, Pod, PodSpec
 from ...engine.pods import containers as all_containers
 from ...engine.policy import ANY_POLICY
 from ...engine.requests import GpuContainer, read
+from .api_request import path_of
+from .cluster_reader import ClusterReader, FoundClaims, UnreadList
 from .lists import Api, Lister, Page
 from .owner_chains import ControlledMetadata, Links, OwnerChains, chain
-from .request import path_of
-from .workloads import ClusterReader, FoundClaims, UnreadList
 
 _ENDED = frozenset({"Succeeded", "Failed"})
 _BUILT_IN = frozenset(row.kind for row in BUILT_IN)
@@ -120,7 +120,7 @@ class GpuWorkloads:
         pods = [kept for namespace in namespaces or (None,) for kept in self._pods(namespace, links)]
         templates: list[_Kept] = []
 
-        def keep(seen: Seen) -> Seen | None:
+        def keep(seen: WorkloadObject) -> WorkloadObject | None:
             if seen.owner:
                 links[seen.namespace, *seen.key] = seen.owner
             elif not seen.over and seen.pod and seen.pod.spec:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 import msgspec
 
+from .api_request import ApiRequest
 from .documents import decode
 from .errors import ApiError, Fault
-from .request import ApiRequest
 
 if TYPE_CHECKING:
     from .client import ApiServer

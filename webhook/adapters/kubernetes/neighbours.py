@@ -6,7 +6,7 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from ...application.claims import PLURALS
-from ...application.diagnosis.facts import ALL_NODES, KUBE_SYSTEM, Maybe, Neighbours, Right, Unread
+from ...application.diagnosis.facts import ALL_NODES, KUBE_SYSTEM, Maybe, Neighbours, Permission, Unread
 from ...application.diagnosis.neighbours import (
     CLUSTER_AUTOSCALER,
     DCGM_EXPORTER,
@@ -24,12 +24,12 @@ from ...application.plugin_configuration import PluginFile
 from ...engine.claim_objects import claim
 from ...engine.claims import TEMPLATE
 from .. import plugin_files
+from .api_request import ApiRequest, object_path
 from .claim_documents import VERSIONS, ClaimTemplateItem
 from .documents import decode
 from .errors import ApiError, Fault
 from .facts import unread
 from .lists import Lister, Page, Progress
-from .request import ApiRequest, object_path
 from .retrying import RetryingApi
 
 I = TypeVar("I")  # noqa: E741 - an item; T is what is kept of it
@@ -133,7 +133,7 @@ class NeighbourReader:
         except ApiError as error:
             if error.fault is Fault.NOT_FOUND:
                 return None
-            return unread(str(Right("get", "configmaps", "", namespace, name)), error)
+            return unread(str(Permission("get", "configmaps", "", namespace, name)), error)
 
     def _list(
         self,
@@ -144,7 +144,7 @@ class NeighbourReader:
         keep: Callable[[I], T | None],
     ) -> Maybe[list[T]]:
         """Return the kept parts of every object of a kind, in the first of these versions that the API server has."""
-        right = str(Right("list", plural, group))
+        right = str(Permission("list", plural, group))
         for version in versions:
             try:
                 return self._lister.all(plural, object_path(group, version, plural), page, keep)

@@ -8,9 +8,9 @@ import msgspec
 
 from ...engine.device_classes import named_form
 from ...engine.fleet.shapes import GpuNode, Taint, shape_of
+from .api_request import path_of
 from .errors import ApiError, Fault
 from .lists import Lister, Page
-from .request import path_of
 
 T = TypeVar("T")
 
@@ -181,7 +181,7 @@ class _Listed(msgspec.Struct, rename="camel"):
     items: list[msgspec.Raw] | None = None
 
 
-class Saved(msgspec.Struct):
+class SavedObjects(msgspec.Struct):
     """The objects of a file, undecoded, by kind.
 
     Attributes:
@@ -207,7 +207,7 @@ class Saved(msgspec.Struct):
             raise FleetFileError(f"is not what kubectl get nodes -o json prints: {kind}: {error}") from error
 
 
-def load(text: bytes) -> Saved:
+def load(text: bytes) -> SavedObjects:
     """The objects of a file: a list as kubectl or the API server writes it, one object, or a report of ``gpuwarden fleet``.
 
     Raises:
@@ -225,7 +225,7 @@ def load(text: bytes) -> Saved:
         raise FleetFileError(f"is not what kubectl get nodes -o json prints: {error}") from error
     if "Node" not in found and listed.generated_at is None:
         raise FleetFileError("holds no Node; write what kubectl get nodes -o json prints")
-    return Saved(found, listed.generated_at, "Pod" in found or listed.pods_known, listed.deciders is not None)
+    return SavedObjects(found, listed.generated_at, "Pod" in found or listed.pods_known, listed.deciders is not None)
 
 
 def class_forms(found: Iterable[ClassItem]) -> dict[str, str]:

@@ -6,10 +6,10 @@ from typing import Any, TypeVar
 from ...application.operator_kinds import AUDITED
 from ...application.other_kinds import OtherKind
 from ...application.workload_kinds import WorkloadKind
+from .api_request import object_path
 from .discovery import Discovery
 from .errors import OF_ONE_KIND, ApiError, Fault
 from .lists import PAGE, Api, Lister, Page, Progress
-from .request import object_path
 
 T = TypeVar("T")
 

@@ -8,10 +8,10 @@ import msgspec
 from ...application.other_kinds import MOST_BYTES, MOST_OBJECTS, OtherKind, leads_to_pods
 from ...application.unjudged import is_of_kubernetes, quotes
 from ...application.workloads import KINDS, NO_KINDS, Kinds
+from .api_request import object_path
 from .discovery import Discovery, UnknownKindsError
 from .errors import OF_ONE_KIND, ApiError, Fault
 from .lists import Api, Bound, Lister, Page, Progress
-from .request import object_path
 
 T = TypeVar("T")
 _PAGE = 20  # definitions, or objects; one may have a megabyte

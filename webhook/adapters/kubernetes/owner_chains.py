@@ -7,10 +7,10 @@ import msgspec
 from ...application.auditing import Owner
 from ...application.workload_kinds import WorkloadKind
 from ...application.workloads import Kinds, group_of, workload_of
+from .api_request import ApiRequest, object_path
 from .documents import decode
 from .errors import ApiError, Fault
 from .lists import Api, Lister, Page
-from .request import ApiRequest, object_path
 
 Links = dict[tuple[str, str, str], Owner]
 """The controllers of objects, by namespace, kind and name."""

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ...application.fleet_view import PodCount
+from .api_request import path_of
 from .fleets import PodItem
 from .lists import Deadline, Lister, Page
-from .request import path_of
 
 if TYPE_CHECKING:
     from .client import ApiServer

@@ -10,10 +10,10 @@ from typing import Any
 import msgspec
 
 from ...application.report_api import CONTENT, LABEL, OF_AUDIT, REPORT_APIS, ReportApi, ReportOwner
+from .api_request import ApiRequest, object_path, path_of
 from .documents import decode
 from .errors import ApiError, Fault
 from .lists import Lister, Page, Progress
-from .request import ApiRequest, object_path, path_of
 from .retrying import RetryingApi
 
 Json = dict[str, Any]
@@ -25,7 +25,7 @@ _MANAGER = {"fieldManager": "gpuwarden"}
 _TERMINATING = "because it is being terminated"
 
 
-class Written(msgspec.Struct):
+class WriteResult(msgspec.Struct):
     """The result of writing reports.
 
     ``problems`` are sentences on reports that could not be written; the next run tries again.
@@ -91,7 +91,7 @@ class ReportStore:
                 return api
         return None
 
-    def write(self, api: ReportApi, reports: Iterable[Json], namespaces: Sequence[str] = ()) -> Written:
+    def write(self, api: ReportApi, reports: Iterable[Json], namespaces: Sequence[str] = ()) -> WriteResult:
         """Create, update and delete reports until ours are exactly these.
 
         Where ``namespaces`` are named, looks after these only, and not after the cluster's own report.
@@ -104,7 +104,7 @@ class ReportStore:
         if not namespaces:
             found += self._ours(api.cluster_plural, _cluster_path(api))
         old = {(report.metadata.namespace, report.metadata.name): report.metadata for report in found}
-        written = Written()
+        written = WriteResult()
         for report in reports:
             metadata = report["metadata"]
             self._put(api, report, old.pop((metadata.get("namespace"), metadata["name"]), None), written)
@@ -115,7 +115,7 @@ class ReportStore:
     def _ours(self, what: str, path: str) -> list[_Report]:
         return self._lister.all(what, path, Page[_Report], lambda report: report, self._selector)
 
-    def _put(self, api: ReportApi, report: Json, old: _Metadata | None, written: Written) -> None:
+    def _put(self, api: ReportApi, report: Json, old: _Metadata | None, written: WriteResult) -> None:
         metadata = report["metadata"]
         namespace, name = metadata.get("namespace"), metadata["name"]
         path = _path(api, namespace) if namespace else _cluster_path(api)
@@ -131,7 +131,7 @@ class ReportStore:
         if self._done(ApiRequest("PUT", f"{path}{path_of(name)}", _MANAGER, body), written):
             written.updated += 1
 
-    def _remove(self, api: ReportApi, old: _Metadata, written: Written) -> None:
+    def _remove(self, api: ReportApi, old: _Metadata, written: WriteResult) -> None:
         path = _path(api, old.namespace) if old.namespace else _cluster_path(api)
         # The very object that was seen to be ours, and no other that has its name by now.
         seen: Mapping[str, object] = {"preconditions": {"uid": old.uid, "resourceVersion": old.resource_version}}
@@ -139,7 +139,7 @@ class ReportStore:
         if self._done(request, written):
             written.removed += 1
 
-    def _done(self, request: ApiRequest, written: Written) -> bool:
+    def _done(self, request: ApiRequest, written: WriteResult) -> bool:
         """Make a write; say whether it was made, and if not, and that is no fault of ours, why."""
         try:
             self._api.call(request)

@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
-from ...application.auditing import Seen
+from ...application.auditing import WorkloadObject
 from ...application.configuration import Configuration
 from ...application.limit_ranges import LimitRange
 from ...application.quotas import Quota
 from ...application.rollout_preview import RolloutPreview
 from ...application.workload_kinds import PREVIEWED, WorkloadKind
 from ...engine.policy import Policy
+from .api_request import ApiRequest, path_of
+from .cluster_reader import ClusterReader
 from .errors import ApiError, Fault
 from .lists import Lister, Page
-from .request import ApiRequest, path_of
-from .workloads import ClusterReader
 
 if TYPE_CHECKING:
     from .client import ApiServer
@@ -166,7 +166,7 @@ class _Look:
         except _EnoughError:
             self._missing.append(f"more than {MOST} {kind.plural}")
 
-    def _keep(self, seen: Seen) -> None:
+    def _keep(self, seen: WorkloadObject) -> None:
         now = self._monotonic()
         if now > self._until:
             raise _OutOfTimeError

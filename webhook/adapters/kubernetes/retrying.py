@@ -4,9 +4,9 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from .api_request import ApiRequest
 from .backoff import Backoff
 from .errors import ApiError, Fault
-from .request import ApiRequest
 
 if TYPE_CHECKING:
     from .client import ApiServer

@@ -10,8 +10,8 @@ import urllib3
 from urllib3 import exceptions
 
 from ... import __version__
+from .api_request import ApiRequest
 from .errors import ApiError, Fault
-from .request import ApiRequest
 
 CONNECT_TIMEOUT = 5.0  # seconds for TCP and TLS
 LARGEST_BODY = 64 << 20  # bytes; a page of 500 namespaces has about one million

@@ -5,11 +5,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Protocol
 
+from .api_request import ApiRequest
 from .backoff import Backoff
 from .documents import ErrorStatus, Event, ObjectList, decode
 from .errors import ApiError, Fault, fault_of
-from .request import ApiRequest
-from .store import K, O, Store
+from .object_store import K, O, Store
 
 if TYPE_CHECKING:
     from .client import ApiServer

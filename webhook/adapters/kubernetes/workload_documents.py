@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from ...application.auditing import Owner, Seen
+from ...application.auditing import Owner, WorkloadObject
 from ...application.operator_objects import QUEUE
 from ...application.pod_counts import PlannedPods, pod_count
 from ...application.workload_kinds import WorkloadKind, is_idle, is_suspended
@@ -12,9 +12,9 @@ from ...application.workload_views import pods, view
 from ...engine.label_problems import relevant
 from ...engine.labels import NamespaceLabels
 from ...engine.pods import Metadata as PodMetadata
+from .api_request import object_path
 from .documents import Labels
 from .lists import Page
-from .request import object_path
 
 
 class _NamespaceMetadata(msgspec.Struct, rename="camel"):
@@ -130,11 +130,11 @@ def mislabelled(kind: WorkloadKind, item: WorkloadItem) -> dict[str, Any] | None
     return {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": named}
 
 
-def seen(kind: WorkloadKind, item: WorkloadItem) -> Seen:
+def seen(kind: WorkloadKind, item: WorkloadItem) -> WorkloadObject:
     """An object as an audit sees it."""
     metadata = item.metadata
     where, pod = next(pods(kind, item), (None, None))
-    return Seen(
+    return WorkloadObject(
         api_version=kind.api_version,
         kind=kind.kind,
         namespace=metadata.namespace or "",

@@ -14,10 +14,10 @@ from urllib.parse import urlencode
 import msgspec
 import urllib3
 
+from ..kubernetes.api_request import ApiRequest
 from ..kubernetes.backoff import Backoff
 from ..kubernetes.documents import decode
 from ..kubernetes.errors import ApiError, Fault, fault_of
-from ..kubernetes.request import ApiRequest
 from ..kubernetes.transport import read
 from .connection import PrometheusConnection, timeout_of
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import urllib3
 
 from ... import __version__
+from ..kubernetes.api_request import ApiRequest
 from ..kubernetes.errors import ApiError, Fault
-from ..kubernetes.request import ApiRequest
 from ..kubernetes.transport import CONNECT_TIMEOUT, Login, faults
 from ..shown import shown
 
@@ -20,13 +20,13 @@ class ConnectionOptionError(Exception):
     """The options do not describe a connection; the message says which and why."""
 
 
-def nobody() -> str | None:
+def anonymous() -> str | None:
     """No Authorization header."""
     return None
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class ServerAccess:
     """How a server is reached.
 
     Attributes:
@@ -39,7 +39,7 @@ class Access:
     ca: Path | None = None
     certificate: Path | None = None
     key: Path | None = None
-    authorization: Callable[[], str | None] = nobody
+    authorization: Callable[[], str | None] = anonymous
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -100,7 +100,7 @@ class PrometheusConnection:
             )
 
 
-def to_url(url: str, access: Access, workers: int) -> PrometheusConnection:
+def to_url(url: str, access: ServerAccess, workers: int) -> PrometheusConnection:
     """Return a connection to a URL.
 
     Raises:

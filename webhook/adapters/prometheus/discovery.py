@@ -8,8 +8,8 @@ from collections.abc import Mapping
 
 import msgspec
 
+from ..kubernetes.api_request import path_of
 from ..kubernetes.lists import Lister, Page
-from ..kubernetes.request import path_of
 
 _NAME, _COMPONENT = "app.kubernetes.io/name", "app.kubernetes.io/component"
 # What sees all clusters or keeps data longer comes first. With the path before /api/v1.

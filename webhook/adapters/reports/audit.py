@@ -18,10 +18,19 @@ from ...application.rule_texts import EXEMPT, INEFFECTIVE_LABEL, NOT_JUDGED, NOT
 from ...application.workload_kinds import BUILT_IN
 from ...application.workloads import qualified
 from ...engine.decision import Outcome
-from .changes import Changes, Earlier, changes
+from .audit_changes import Changes, EarlierAudit, changes
+from .check_report import (
+    FieldPlaces,
+    FormChange,
+    ObjectLine,
+    Part,
+    ProblemLine,
+    counts_note,
+    finding_lines,
+    patch_place,
+)
 from .deciders import DeciderLine, decider_lines
 from .fleet_report import FleetPart
-from .model import FieldPlaces, FormChange, ObjectLine, Part, ProblemLine, counts_note, finding_lines, patch_place
 
 OUTCOMES = ("denied", "rewritten", NOT_JUDGED, "unchanged", "exempt")
 """Decisions on workloads, in the order in which they matter."""
@@ -222,7 +231,7 @@ def audit_report(  # noqa: PLR0913 - the parts of one document
     is_cluster: bool = True,
     fleet: FleetPart | None = None,
     deciders: Sequence[DecidedPolicy] | None = None,
-    earlier: Earlier | None = None,
+    earlier: EarlierAudit | None = None,
 ) -> AuditReport:
     """The document of rows and their totals; ``lines_of`` knows where the fields of a row's object are written, if they are."""
     policies = {row.namespace: row.verdict.policy for row in rows}

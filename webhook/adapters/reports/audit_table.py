@@ -10,9 +10,9 @@ from rich.text import Text
 from ...application.rule_texts import NOT_JUDGED
 from ...engine.decision import Outcome
 from .audit import ALL, OUTCOMES, AuditReport, FlowLine, Outcomes, WorkloadLine
+from .check_report import ObjectLine
 from .deciders import decider_grid
 from .grid import Grid
-from .model import ObjectLine
 from .table import STYLES, reasons, show_problems
 from .text import printable
 

@@ -7,7 +7,7 @@ from itertools import chain
 
 from ...application.rule_texts import NOT_JUDGED
 from .audit import WorkloadLine
-from .model import ObjectLine
+from .check_report import ObjectLine
 from .text import cell
 
 COLUMNS = (

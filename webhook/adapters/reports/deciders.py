@@ -6,8 +6,8 @@ from rich.text import Text
 
 from ...application.deciders import DecidedPolicy, Decider
 from ...application.diagnosis.results import listed
+from .check_report import Part
 from .grid import Grid
-from .model import Part
 from .text import printable
 
 

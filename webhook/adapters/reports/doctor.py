@@ -6,8 +6,8 @@ from rich.console import Console
 from rich.text import Text
 
 from ...application.diagnosis.results import CheckStatus, Result, worst
+from .check_report import Part
 from .grid import Grid
-from .model import Part
 from .text import printable
 
 _STYLES = {

@@ -13,8 +13,8 @@ from ...engine.fleet.shapes import GKE_ACCELERATOR, Shape
 from ...engine.fleet.usage import Share, State, state
 from ...engine.products import PRODUCT
 from ..kubernetes.fleets import ClusterObjects
+from .check_report import Part
 from .deciders import DeciderLine, decider_lines
-from .model import Part
 
 
 class ShareLine(Part):

@@ -11,7 +11,7 @@ MOST = 50
 """Namespaces that are shown, those with most findings first."""
 
 
-class Heat(msgspec.Struct, frozen=True):
+class HeatMap(msgspec.Struct, frozen=True):
     """The table: rules (columns), and the numbers of each namespace (rows)."""
 
     rules: list[str]
@@ -24,7 +24,7 @@ class Heat(msgspec.Struct, frozen=True):
         return min(3 * number // (self.largest + 1) + 1, 3)
 
 
-def heat(lines: Iterable[WorkloadLine]) -> Heat | None:
+def findings_by_namespace(lines: Iterable[WorkloadLine]) -> HeatMap | None:
     """Count workloads, once for each rule; ``None`` if none has a finding."""
     cells: Counter[tuple[str, str]] = Counter()
     for line in lines:
@@ -39,4 +39,4 @@ def heat(lines: Iterable[WorkloadLine]) -> Heat | None:
     columns = sorted(rules, key=lambda rule: (-rules[rule], rule))
     ordered = sorted(namespaces, key=lambda name: (-namespaces[name], name))
     rows = [(name, [cells[name, rule] for rule in columns]) for name in ordered[:MOST]]
-    return Heat(columns, rows, max(len(ordered) - MOST, 0), max(cells.values()))
+    return HeatMap(columns, rows, max(len(ordered) - MOST, 0), max(cells.values()))

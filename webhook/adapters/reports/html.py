@@ -22,7 +22,7 @@ from .audit import OUTCOMES, AuditReport, FlowLine, NamespaceLine, Outcomes, Wor
 from .audit_table import place
 from .fleet_report import FleetReport
 from .flow_drawing import draw, unit
-from .heat_map import heat
+from .heat_map import findings_by_namespace
 from .text import printable
 from .yaml_diff import yaml_diff
 
@@ -72,7 +72,7 @@ def html(report: AuditReport) -> str:
                 if line.not_judged
             ),
         ],
-        heat=heat(report.objects),
+        heat=findings_by_namespace(report.objects),
         data=_packed(json.dumps(report.model_dump(mode="json", by_alias=True), separators=(",", ":"))),
         drawing=draw(report.totals.forms),
         rules=sorted(

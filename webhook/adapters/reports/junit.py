@@ -11,7 +11,7 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from ...application.rule_texts import INEFFECTIVE_LABEL, NOT_JUDGED, NOT_READ, left_alone
 from ...engine.decision import Outcome
-from .model import ObjectLine, ProblemLine
+from .check_report import ObjectLine, ProblemLine
 from .text import printable
 
 

@@ -7,7 +7,7 @@ import msgspec
 
 from ...application.rule_texts import NOT_JUDGED, NOT_READ, REWRITTEN
 from ...engine.findings import Severity
-from .model import ObjectLine, ProblemLine
+from .check_report import ObjectLine, ProblemLine
 from .text import printable
 
 _COMMANDS = {Severity.DENY.value: "error", Severity.WARN.value: "warning"}

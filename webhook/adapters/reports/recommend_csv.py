@@ -4,7 +4,7 @@ import csv as standard
 import io
 
 from ...application.recommendation.measures import Measures
-from ...application.recommendation.recommend import Line, Recommendation
+from ...application.recommendation.recommend import Recommendation, WorkloadRecommendation
 from .recommend_words import criteria, verdict
 from .text import cell
 
@@ -45,7 +45,7 @@ def csv(found: Recommendation) -> str:
     return into.getvalue()
 
 
-def _values(line: Line) -> tuple[str | float | None, ...]:
+def _values(line: WorkloadRecommendation) -> tuple[str | float | None, ...]:
     fits = line.verdict
     return (
         *(line.namespace, line.kind, line.name, "; ".join(line.requests), line.form, line.gpus, line.running),

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from ... import __version__
-from ...application.recommendation.recommend import Line, Recommendation
+from ...application.recommendation.recommend import Recommendation, WorkloadRecommendation
 from .html import MOST_ROWS, environment, own, style_policy
 from .recommend_words import advice_lines, cluster_lines, used, verdict
 
@@ -15,7 +15,7 @@ def html(found: Recommendation) -> str:
     templates.filters["verdict"] = verdict
     templates.filters["whole"] = _whole
     style = own(templates, "audit.css")
-    lines: dict[str, list[Line]] = {}
+    lines: dict[str, list[WorkloadRecommendation]] = {}
     for line in found.workloads[:MOST_ROWS]:
         lines.setdefault(line.namespace, []).append(line)
     return templates.get_template("recommend_page.html.j2").render(

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from ...application.recommendation.recommend import Line, Recommendation
+from ...application.recommendation.recommend import Recommendation, WorkloadRecommendation
 from .recommend_words import advice_lines, cluster_lines, criteria, used, verdict
 from .text import printable
 
@@ -17,7 +17,7 @@ def markdown(found: Recommendation) -> str:
 
 def _parts(found: Recommendation) -> Iterator[str]:
     yield "# GPU forms that fit"
-    lines: dict[str, list[Line]] = {}
+    lines: dict[str, list[WorkloadRecommendation]] = {}
     for line in found.workloads:
         lines.setdefault(line.namespace, []).append(line)
     for advice in found.namespaces:

@@ -9,9 +9,9 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from ...application.recommendation.namespaces import NamespaceAdvice
-from ...application.recommendation.recommend import Line, Recommendation
-from ...application.recommendation.verdicts import VerdictKind
+from ...application.recommendation.namespace_advice import NamespaceAdvice
+from ...application.recommendation.recommend import Recommendation, WorkloadRecommendation
+from ...application.recommendation.workload_verdicts import VerdictKind
 from ...application.report_api import OF_RECOMMEND, ReportApi
 from .policyreport import reports_of, result_of
 
@@ -41,7 +41,7 @@ def _of_namespace(advice: NamespaceAdvice) -> Json:
     return result_of("warn", _NAMESPACE_RULE, message, subject, about)
 
 
-def _of_workload(line: Line) -> Json:
+def _of_workload(line: WorkloadRecommendation) -> Json:
     verdict = line.verdict
     if verdict.kind is VerdictKind.UNKNOWN:
         result = "skip"

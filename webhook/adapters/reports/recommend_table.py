@@ -5,9 +5,9 @@ import textwrap
 from rich.console import Console
 from rich.text import Text
 
-from ...application.recommendation.namespaces import NamespaceAdvice
-from ...application.recommendation.recommend import Line, Recommendation
-from ...application.recommendation.verdicts import VerdictKind
+from ...application.recommendation.namespace_advice import NamespaceAdvice
+from ...application.recommendation.recommend import Recommendation, WorkloadRecommendation
+from ...application.recommendation.workload_verdicts import VerdictKind
 from .recommend_words import advice_lines, changes, cluster_lines, used, verdict
 from .text import printable
 
@@ -27,7 +27,7 @@ _MOST = 500  # workloads; nobody reads more of them in a terminal
 
 def show(target: Console, found: Recommendation) -> None:
     """Print a recommendation."""
-    lines: dict[str, list[Line]] = {}
+    lines: dict[str, list[WorkloadRecommendation]] = {}
     for line in found.workloads[:_MOST]:
         lines.setdefault(line.namespace, []).append(line)
     advice = {one.namespace: one for one in found.namespaces}
@@ -45,7 +45,7 @@ def show(target: Console, found: Recommendation) -> None:
         target.print(Text(_filled("cluster", sentence, target.width, "")))
 
 
-def _workload(line: Line, width: int) -> Text:
+def _workload(line: WorkloadRecommendation, width: int) -> Text:
     text = Text.assemble(
         (printable(line.named), "bold"), ": ", (printable(verdict(line.verdict)), _STYLES[line.verdict.kind])
     )

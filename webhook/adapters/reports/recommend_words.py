@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from ...application.recommendation.measures import Measures
-from ...application.recommendation.namespaces import NamespaceAdvice
+from ...application.recommendation.namespace_advice import NamespaceAdvice
 from ...application.recommendation.recommend import ClusterSum, FormCriterion
-from ...application.recommendation.verdicts import VerdictKind, WorkloadVerdict, percent
+from ...application.recommendation.workload_verdicts import VerdictKind, WorkloadVerdict, percent
 
 
 def used(measures: Measures | None) -> list[str]:

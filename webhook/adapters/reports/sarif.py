@@ -12,7 +12,7 @@ import msgspec
 from ... import __version__
 from ...application.rule_texts import NOT_JUDGED, REWRITTEN, RULE_TEXTS, RuleText
 from ...engine.findings import Severity
-from .model import ObjectLine, ProblemLine
+from .check_report import ObjectLine, ProblemLine
 from .text import printable
 
 Json = dict[str, Any]

@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.text import Text
 
 from ...application.rule_texts import EXEMPT, NOT_JUDGED, NOT_READ, left_alone
+from .check_report import FormTotal, ObjectLine, ProblemLine, Report, counts_note
 from .grid import Grid
-from .model import FormTotal, ObjectLine, ProblemLine, Report, counts_note
 from .text import printable
 
 STYLES = {

@@ -5,7 +5,7 @@ from http import HTTPStatus
 
 from ..certificates.tokens import ANNOTATION, path_of, token_of
 from .facts import Facts, known
-from .ours import Ours, configurations, our_webhooks
+from .ours import OurWebhook, configurations, our_webhooks
 from .results import CheckOutcome, fail, listed, ok, unknown, verdicts, warn
 
 _UNANSWERED = (
@@ -24,7 +24,7 @@ def tokens(facts: Facts) -> list[CheckOutcome]:
     )
 
 
-def _expected(facts: Facts) -> list[Ours]:
+def _expected(facts: Facts) -> list[OurWebhook]:
     """The webhooks whose paths gpuwarden sets."""
     tokened = {
         kind
@@ -34,7 +34,7 @@ def _expected(facts: Facts) -> list[Ours]:
     return [one for one in our_webhooks(facts) if one.kind in tokened and path_of(one.webhook.name)]
 
 
-def _missing(facts: Facts, expected: list[Ours]) -> Iterator[CheckOutcome]:
+def _missing(facts: Facts, expected: list[OurWebhook]) -> Iterator[CheckOutcome]:
     if names := [str(one) for one in expected if not one.token]:
         fix = f"a replica writes it within 10 s; if not, see its log: kubectl -n {facts.namespace} logs deploy/{facts.name}"
         yield fail(f"the path of {listed(names)} carries no token", _UNANSWERED, fix)

@@ -87,7 +87,7 @@ class BadConfiguration:
 
 
 @dataclass(frozen=True, slots=True)
-class Right:
+class Permission:
     """A right that gpuwarden's ServiceAccount needs; no namespace: cluster-wide; no name: any object."""
 
     verb: str
@@ -255,7 +255,7 @@ class Facts:
     quotas: Maybe[Sequence[Quota]]
     limit_ranges: Maybe[Sequence[LimitRange]]
     nodes: Maybe[Sequence[GpuNode]]
-    rights: Maybe[Mapping[Right, bool]]
+    rights: Maybe[Mapping[Permission, bool]]
     contacts: Sequence[Contact] = ()
     probe: Probe | None = None
     selected_nodes: Maybe[frozenset[str]] = frozenset()

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from ..certificates.tokens import VALIDATE, VALIDATE_CLAIM, VALIDATE_NAMESPACE
 from ..configuration import Configuration, Mode
 from .facts import KUBE_SYSTEM, NAME_LABEL, Facts, Unread
-from .ours import MUTATING, Ours, our_webhooks
+from .ours import MUTATING, OurWebhook, our_webhooks
 from .results import CheckOutcome, fail, verdicts, warn
 
 _REINSTALL = "reinstall with the install.mode that you want (helm upgrade, or kubectl apply -f deploy/gpuwarden.yaml)"
@@ -44,7 +44,7 @@ def failure_policies(facts: Facts) -> list[CheckOutcome]:
     )
 
 
-def _wrong_policies(webhooks: list[Ours], configuration: Configuration) -> Iterator[CheckOutcome]:
+def _wrong_policies(webhooks: list[OurWebhook], configuration: Configuration) -> Iterator[CheckOutcome]:
     for one in webhooks:
         seen = f"mode {configuration.mode}: failurePolicy of {one} is {one.webhook.failure_policy}"
         if configuration.mode is Mode.AUDIT:
@@ -69,7 +69,7 @@ def _wrong_policies(webhooks: list[Ours], configuration: Configuration) -> Itera
             yield from _wrong_where_closed(one, seen, *_CLOSED[one.path])
 
 
-def _wrong_where_closed(one: Ours, seen: str, while_open: str, without_conditions: str) -> Iterator[CheckOutcome]:
+def _wrong_where_closed(one: OurWebhook, seen: str, while_open: str, without_conditions: str) -> Iterator[CheckOutcome]:
     """Closed, and only with matchConditions: these webhooks are not meant to be called for every object of their kinds."""
     if not one.closed:
         yield warn(seen, while_open, _REINSTALL)

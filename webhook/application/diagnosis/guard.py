@@ -8,7 +8,7 @@ from ...engine.policy import ANY, VisibleDevices, built_in
 from ..certificates.tokens import VALIDATE
 from ..configuration import Configuration, Mode
 from .facts import KUBE_SYSTEM, NAME_LABEL, Facts, Unread
-from .ours import Ours, our_webhooks
+from .ours import OurWebhook, our_webhooks
 from .results import CheckOutcome, fail, listed, verdicts, warn
 
 _DENY = VisibleDevices.DENY
@@ -55,7 +55,7 @@ def guard(facts: Facts) -> list[CheckOutcome]:
     )
 
 
-def _is_asked(one: Ours) -> bool:
+def _is_asked(one: OurWebhook) -> bool:
     """Whether it is asked about the creation of pods that request no GPU."""
     every = one.path == VALIDATE and not one.is_of_updates and not one.webhook.match_conditions
     return one.webhook.covers("CREATE", "pods") and (one.is_guard or every)
@@ -83,7 +83,7 @@ def _denying(facts: Facts, found: Configuration) -> list[_Group]:
     return groups
 
 
-def _open(denying: list[_Group], webhooks: list[Ours]) -> Iterator[CheckOutcome]:
+def _open(denying: list[_Group], webhooks: list[OurWebhook]) -> Iterator[CheckOutcome]:
     unasked = [one for one in denying if not any(each.webhook.selects(one.labels) for each in webhooks)]
     if any(not one.one for one in unasked):  # a namespace that is left out by its name: check label-effects
         yield fail(
@@ -104,7 +104,9 @@ def _open(denying: list[_Group], webhooks: list[Ours]) -> Iterator[CheckOutcome]
         )
 
 
-def _closed(facts: Facts, found: Configuration, denying: list[_Group], webhooks: list[Ours]) -> Iterator[CheckOutcome]:
+def _closed(
+    facts: Facts, found: Configuration, denying: list[_Group], webhooks: list[OurWebhook]
+) -> Iterator[CheckOutcome]:
     """Warn of pods that depend on gpuwarden and need not: of exempt namespaces, and all where nothing is denied."""
     guards = [one for one in webhooks if one.closed and one.is_guard]
     names = ", ".join(map(str, guards))

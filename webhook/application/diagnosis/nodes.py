@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from ...engine.fleet.evaluation import plain_lack, preferring
-from ...engine.fleet.fleet import Fleet, Lack, Wish
+from ...engine.fleet.availability import plain_request_unschedulable, preferring
+from ...engine.fleet.fleet import Fleet, NodeRequest, Unschedulable
 from ...engine.fleet.shapes import Shape
 from ...engine.forms import Platform
 from ...engine.policy import Policy
@@ -30,13 +30,13 @@ def offered(facts: Facts) -> list[CheckOutcome]:
     def absent() -> Iterator[CheckOutcome]:
         for policy, namespaces in used.values():
             preferred = preferring(policy, configuration.plugin, fleet)
-            if lacking := plain_lack(preferred, configuration.plugin, fleet):
+            if lacking := plain_request_unschedulable(preferred, configuration.plugin, fleet):
                 yield _absent(policy, namespaces, *lacking)
 
     return verdicts(absent(), lambda: f"nodes offer what these policies request: {listed(used)}")
 
 
-def _absent(policy: Policy, namespaces: Sequence[str], wish: Wish, lack: Lack) -> CheckOutcome:
+def _absent(policy: Policy, namespaces: Sequence[str], wish: NodeRequest, lack: Unschedulable) -> CheckOutcome:
     where = f"namespaces {listed(namespaces)}" if namespaces else "every unlabelled namespace"
     return warn(
         f'no node offers what policy "{policy.name}" requests: {requirements(wish)} ({missing(lack, wish)})',

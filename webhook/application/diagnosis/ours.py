@@ -24,7 +24,7 @@ RESERVATIONS = "validate-reservation.gpuwarden.io"
 _HTTPS = 443
 
 
-class Ours(NamedTuple):
+class OurWebhook(NamedTuple):
     """A webhook of ours, and the kind of configuration that it is in."""
 
     kind: str
@@ -108,23 +108,23 @@ def configurations(facts: Facts) -> list[tuple[str, Maybe[WebhookConfiguration |
     return [(MUTATING, facts.mutating), (VALIDATING, facts.validating)]
 
 
-def our_webhooks(facts: Facts) -> list[Ours]:
+def our_webhooks(facts: Facts) -> list[OurWebhook]:
     """Every webhook of our configurations, as far as these are there.
 
     Raises:
         UnreadError: one of them could not be read.
     """
     found = [(kind, known(configuration)) for kind, configuration in configurations(facts)]
-    return [Ours(kind, webhook) for kind, one in found for webhook in (one.webhooks if one else None) or ()]
+    return [OurWebhook(kind, webhook) for kind, one in found for webhook in (one.webhooks if one else None) or ()]
 
 
-def readable_webhooks(facts: Facts) -> list[Ours]:
+def readable_webhooks(facts: Facts) -> list[OurWebhook]:
     """Every webhook of those of our configurations that could be read."""
     read = [(kind, one) for kind, one in configurations(facts) if one is not None and not isinstance(one, Unread)]
-    return [Ours(kind, webhook) for kind, one in read for webhook in one.webhooks or ()]
+    return [OurWebhook(kind, webhook) for kind, one in read for webhook in one.webhooks or ()]
 
 
-def services(webhooks: list[Ours]) -> list[ServiceReference]:
+def services(webhooks: list[OurWebhook]) -> list[ServiceReference]:
     """The Services that webhooks are called by, each once."""
     found = {(ref.namespace, ref.name, ref.port): ref for one in webhooks if (ref := one.webhook.client_config.service)}
     return list(found.values())

@@ -12,7 +12,7 @@ from ..workload_kinds import WorkloadKind
 from ..workloads import KINDS
 from . import in_tree
 from .facts import BadConfiguration, Facts, NamespaceFacts, known
-from .ours import Ours, readable_webhooks
+from .ours import OurWebhook, readable_webhooks
 from .results import CheckOutcome, CheckStatus, fail, listed, verdicts, warn
 
 _SHOWN = 20  # namespaces with a label that can't be read; the rest is counted
@@ -96,7 +96,9 @@ def effects(facts: Facts) -> list[CheckOutcome]:
     )
 
 
-def _without_effect(found: Configuration, namespaces: NamespaceFacts, webhooks: list[Ours]) -> Iterator[CheckOutcome]:
+def _without_effect(
+    found: Configuration, namespaces: NamespaceFacts, webhooks: list[OurWebhook]
+) -> Iterator[CheckOutcome]:
     means = "the label has no effect: no policy applies there"
     asked = [one for one in webhooks if one.webhook.covers("CREATE", "pods")]
     for name in sorted(namespaces.ours()):

@@ -19,7 +19,7 @@ from .ours import (
     MUTATING,
     RESERVATIONS,
     VALIDATING,
-    Ours,
+    OurWebhook,
     configurations,
     name_of,
     our_webhooks,
@@ -157,7 +157,7 @@ def _wrong_rules(facts: Facts) -> Iterator[CheckOutcome]:
             )
 
 
-def _updates_not_judged(webhooks: list[Ours]) -> Iterator[CheckOutcome]:
+def _updates_not_judged(webhooks: list[OurWebhook]) -> Iterator[CheckOutcome]:
     """Updates of pods are sent too, as far as they may change a decision."""
     validating = [one.webhook for one in webhooks if one.path == VALIDATE]
     if validating and not any(webhook.covers("UPDATE", "pods") for webhook in validating):
@@ -168,7 +168,7 @@ def _updates_not_judged(webhooks: list[Ours]) -> Iterator[CheckOutcome]:
         )
 
 
-def _operators_not_sent(facts: Facts, one: Ours) -> Iterator[CheckOutcome]:
+def _operators_not_sent(facts: Facts, one: OurWebhook) -> Iterator[CheckOutcome]:
     """Kinds of operators that the rules, which the chart makes of its table and its values, do not have."""
     found = facts.configuration
     configured = found.kinds.values() if isinstance(found, Configuration) else ()
@@ -186,7 +186,7 @@ def _operators_not_sent(facts: Facts, one: Ours) -> Iterator[CheckOutcome]:
         )
 
 
-def _not_covered(one: Ours) -> list[str]:
+def _not_covered(one: OurWebhook) -> list[str]:
     """Warn of requests that a webhook which only reports should get, and does not: creations, or changes."""
     sent = _RESERVED if one.is_of_reservations else _TOLD[one.path][0]
     return [
@@ -245,7 +245,7 @@ def match_conditions(facts: Facts) -> list[CheckOutcome]:
     )
 
 
-def _unconditional(webhooks: list[Ours]) -> Iterator[CheckOutcome]:
+def _unconditional(webhooks: list[OurWebhook]) -> Iterator[CheckOutcome]:
     for one in webhooks:
         if not one.webhook.match_conditions:
             means = (
@@ -256,7 +256,7 @@ def _unconditional(webhooks: list[Ours]) -> Iterator[CheckOutcome]:
             yield warn(f"{one} has no matchConditions", means, _REINSTALL)
 
 
-def _left_out(facts: Facts, webhooks: list[Ours]) -> Iterator[CheckOutcome]:
+def _left_out(facts: Facts, webhooks: list[OurWebhook]) -> Iterator[CheckOutcome]:
     """Names of GPUs in the configuration that the conditions, which the chart makes of its own values, do not have."""
     if not isinstance(facts.configuration, Configuration):
         return

@@ -4,16 +4,16 @@ from ..claims import GROUP, PLURALS
 from ..in_tree_drift import KINDS
 from ..workload_kinds import PREVIEWED
 from .documents import Deployment
-from .facts import Facts, Right, known
+from .facts import Facts, Permission, known
 from .results import CheckOutcome, fail, ok, warn
 
 _REGISTRATION, _RBAC = "admissionregistration.k8s.io", "rbac.authorization.k8s.io"
 # What a change of a namespace's label makes it look at, as API group and plural (webhook/adapters/kubernetes/preview.py).
 _PREVIEWED = (("", "limitranges"), ("", "resourcequotas"), *((kind.group, kind.plural) for kind in PREVIEWED))
-_HOLDERS = Right("get", "pods")
-_NODES = (Right("list", "nodes"), Right("watch", "nodes"))
-_CLASSES = (Right("list", "deviceclasses", GROUP), Right("list", "resourceslices", GROUP))
-_IN_TREE = tuple(Right("list", plural, _REGISTRATION) for plural in KINDS.values())
+_HOLDERS = Permission("get", "pods")
+_NODES = (Permission("list", "nodes"), Permission("watch", "nodes"))
+_CLASSES = (Permission("list", "deviceclasses", GROUP), Permission("list", "resourceslices", GROUP))
+_IN_TREE = tuple(Permission("list", plural, _REGISTRATION) for plural in KINDS.values())
 _CONFIGURATIONS = ("mutatingwebhookconfigurations", "validatingwebhookconfigurations")
 
 
@@ -22,18 +22,18 @@ def account(deployment: Deployment, namespace: str) -> str:
     return f"system:serviceaccount:{namespace}:{deployment.spec.template.spec.service_account_name}"
 
 
-def needed(deployment: Deployment, namespace: str, *, limits: bool) -> list[Right]:
+def needed(deployment: Deployment, namespace: str, *, limits: bool) -> list[Permission]:
     """Return the rights that ``gpuwarden serve`` needs with the Deployment's command line.
 
     ``limits``: whether policies limit the number of GPUs. A test compares the result with what the chart grants, and another one
     that with the requests that are made.
     """
-    rights: list[Right] = []
+    rights: list[Permission] = []
     if deployment.option("--namespaces") is None:
-        rights += [Right(verb, "namespaces") for verb in ("get", "list", "watch")]
-        rights += [Right("get", plural, GROUP) for plural in PLURALS.values()]
+        rights += [Permission(verb, "namespaces") for verb in ("get", "list", "watch")]
+        rights += [Permission("get", plural, GROUP) for plural in PLURALS.values()]
         rights += (_HOLDERS,) if limits else ()
-        rights += [Right("list", resource, group) for group, resource in _PREVIEWED]
+        rights += [Permission("list", resource, group) for group, resource in _PREVIEWED]
         rights += _IN_TREE if deployment.option("--watch-in-tree") is not None else ()
         rights += (*_NODES, *_CLASSES) if deployment.option("--no-watch-nodes") is None else ()
     manages = deployment.option("--manage-certificates") is not None
@@ -42,16 +42,16 @@ def needed(deployment: Deployment, namespace: str, *, limits: bool) -> list[Righ
         verbs = ("get", "patch") if writes else ("get",)
         names = (deployment.option("--mutating-webhook-configuration") or name, name)
         rights += [
-            Right(verb, resource, _REGISTRATION, name=named)
+            Permission(verb, resource, _REGISTRATION, name=named)
             for resource, named in zip(_CONFIGURATIONS, names, strict=True)
             for verb in verbs
         ]
     if manages:
         secret = deployment.option("--ca-secret") or "gpuwarden-ca"
-        rights += [Right(verb, "secrets", namespace=namespace, name=secret) for verb in ("get", "patch")]
-        rights.append(Right("create", "secrets", namespace=namespace))
+        rights += [Permission(verb, "secrets", namespace=namespace, name=secret) for verb in ("get", "patch")]
+        rights.append(Permission("create", "secrets", namespace=namespace))
         if owner := deployment.option("--ca-secret-owner"):
-            rights.append(Right("get", "roles", _RBAC, namespace, owner))
+            rights.append(Permission("get", "roles", _RBAC, namespace, owner))
     return rights
 
 
@@ -106,7 +106,7 @@ def granted(facts: Facts) -> list[CheckOutcome]:
     return found
 
 
-def _told(user: str, lacking: list[Right], effect: str) -> tuple[str, str, str]:
+def _told(user: str, lacking: list[Permission], effect: str) -> tuple[str, str, str]:
     """Report the missing rights, what that means, and how to fix it."""
     see = f"kubectl auth can-i {lacking[0]} --as={user}"
     fix = f"reinstall with its roles and bindings (chart: templates/rbac.yaml), and verify with: {see}"

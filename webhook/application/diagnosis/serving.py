@@ -8,7 +8,7 @@ from cryptography import x509
 from ..certificates.pem import describe, read_bundle, show
 from ..certificates.trust import covers, why_invalid, why_untrusted
 from .facts import Contact, Facts, known
-from .ours import Ours, our_webhooks, readable_webhooks, ready_endpoints, services
+from .ours import OurWebhook, our_webhooks, readable_webhooks, ready_endpoints, services
 from .results import CheckOutcome, fail, listed, ok, unknown, verdicts, warn
 
 # All three ways to certificates renew at two thirds of a life: with less than a quarter left, someone has forgotten.
@@ -57,7 +57,7 @@ def bundles(facts: Facts) -> list[CheckOutcome]:
     )
 
 
-def _bundle(facts: Facts, one: Ours) -> Iterator[CheckOutcome]:
+def _bundle(facts: Facts, one: OurWebhook) -> Iterator[CheckOutcome]:
     pem = one.webhook.client_config.ca_bundle or b""
     bundle = read_bundle(pem)
     means = f"the API server does not trust {one}: its calls fail with x509 errors"

@@ -6,7 +6,7 @@ from .measures import Measures
 from .offers import model_of, share_of
 from .servers import SERVERS
 from .thresholds import Thresholds
-from .verdicts import VerdictKind, WorkloadVerdict, percent
+from .workload_verdicts import VerdictKind, WorkloadVerdict, percent
 from .workloads import Workload
 
 Key = tuple[str, str, str]

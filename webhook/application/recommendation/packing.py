@@ -31,7 +31,7 @@ class Demand(msgspec.Struct, frozen=True):
     clients: int = 1
 
 
-class Packed(msgspec.Struct, frozen=True, rename="camel"):
+class PackingResult(msgspec.Struct, frozen=True, rename="camel"):
     """The result.
 
     Attributes:
@@ -81,7 +81,7 @@ def gpus_of(shape: Shape) -> int:
     return found + -(-slices // slices_of(model_of_shape(shape)))
 
 
-def pack(shapes: Mapping[Shape, int], demands: Iterable[Demand]) -> Packed:
+def pack(shapes: Mapping[Shape, int], demands: Iterable[Demand]) -> PackingResult:
     """Place pods on the nodes that take pods, as if nothing ran there."""
     nodes = [
         _Node(model_of_shape(shape), [_Gpu() for _ in range(gpus_of(shape))])
@@ -105,7 +105,7 @@ def pack(shapes: Mapping[Shape, int], demands: Iterable[Demand]) -> Packed:
         left += place(mine, demand)
     used = sum(one.form is not None for node in nodes for one in node.gpus)
     total = sum(len(node.gpus) for node in nodes)
-    return Packed(used, total - used, sum(len(node.empty) == len(node.gpus) > 0 for node in nodes), left)
+    return PackingResult(used, total - used, sum(len(node.empty) == len(node.gpus) > 0 for node in nodes), left)
 
 
 def _order(form: Form, gpus: int) -> tuple[int, int, int]:

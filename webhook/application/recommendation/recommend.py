@@ -13,12 +13,12 @@ from ...engine.resources import GPU
 from .batching import batched
 from .claimed import CLAIM
 from .measures import Measures, measure
-from .namespaces import JudgedWorkload, NamespaceAdvice, advise
+from .namespace_advice import JudgedWorkload, NamespaceAdvice, advise
 from .offers import Offers, model_of, offers
-from .packing import Demand, Packed, gpus_of, pack
+from .packing import Demand, PackingResult, gpus_of, pack
 from .thresholds import Thresholds
 from .usage import Series, Usage
-from .verdicts import Case, VerdictKind, WorkloadVerdict, judge
+from .workload_verdicts import VerdictInput, VerdictKind, WorkloadVerdict, judge
 from .workloads import Workload, attribute
 
 SUPPORTED_GPUS = dict(CRITERIA)["supported_gpus"]
@@ -33,7 +33,7 @@ class FormCriterion(msgspec.Struct, frozen=True, rename="camel"):
     now: str
 
 
-class Line(msgspec.Struct, rename="camel", omit_defaults=True):
+class WorkloadRecommendation(msgspec.Struct, rename="camel", omit_defaults=True):
     """A workload with what it used, what fits it, and what that form gives up or keeps by each criterion."""
 
     namespace: str
@@ -76,14 +76,14 @@ class ClusterSum(msgspec.Struct, rename="camel", omit_defaults=True):
 
     forms: list[FormCount]
     gpus: int | None = None
-    before: Packed | None = None
-    after: Packed | None = None
+    before: PackingResult | None = None
+    after: PackingResult | None = None
 
 
 class Recommendation(msgspec.Struct, rename="camel", omit_defaults=True):
     """All that is shown."""
 
-    workloads: list[Line]
+    workloads: list[WorkloadRecommendation]
     namespaces: list[NamespaceAdvice]
     cluster: ClusterSum
     thresholds: Thresholds
@@ -121,13 +121,15 @@ def recommend(  # noqa: PLR0913 - what is known, and what is wanted
         if one.not_judged:
             verdicts[one.key] = WorkloadVerdict(VerdictKind.UNKNOWN, reasons=(one.not_judged,))
         elif measured := measures[one.key]:
-            verdicts[one.key] = _of_claims(one, judge(Case(one, measured, offered, thresholds, trusted(one.namespace))))
+            verdicts[one.key] = _of_claims(
+                one, judge(VerdictInput(one, measured, offered, thresholds, trusted(one.namespace)))
+            )
         else:
             why = _why_no_data(one, attributed.of.get(one.key, ()), usage)
             verdicts[one.key] = WorkloadVerdict(VerdictKind.UNKNOWN, reasons=(f"no usage data: {why}",))
     verdicts |= batched(workloads, measures, verdicts, thresholds)
     lines = [
-        Line(
+        WorkloadRecommendation(
             *(one.namespace, one.kind, one.name, one.requests, one.form, one.gpus, one.running),
             verdicts[one.key],
             measures[one.key],
@@ -135,7 +137,7 @@ def recommend(  # noqa: PLR0913 - what is known, and what is wanted
         )
         for one in sorted(workloads, key=lambda one: one.key)
     ]
-    by_namespace: dict[str, list[Line]] = {}
+    by_namespace: dict[str, list[WorkloadRecommendation]] = {}
     for line in lines:
         by_namespace.setdefault(line.namespace, []).append(line)
     advice = [
@@ -204,14 +206,14 @@ def _why_no_data(workload: Workload, series: Sequence[Series], usage: Usage) -> 
 
 
 def _cluster(
-    lines: Sequence[Line], shapes: Mapping[Shape, int] | None, offered: Offers, thresholds: Thresholds
+    lines: Sequence[WorkloadRecommendation], shapes: Mapping[Shape, int] | None, offered: Offers, thresholds: Thresholds
 ) -> ClusterSum:
     before: Counter[str] = Counter()
     after: Counter[str] = Counter()
     demands: tuple[list[Demand], list[Demand]] = ([], [])
     clients = {str(one.form): one.clients for one in offered.shared if one.clients}
 
-    def demand(form: str, gpus: int, line: Line) -> Demand:
+    def demand(form: str, gpus: int, line: WorkloadRecommendation) -> Demand:
         model = model_of(line.used.model) if line.used else ""
         return Demand(parse(form) or Form(), gpus, line.running, model, clients.get(form, int(thresholds.clients)))
 

@@ -73,7 +73,7 @@ class Workload(msgspec.Struct, rename="camel", omit_defaults=True):
         return sum(bool(pod.started) and not pod.over for pod in self.pods)
 
 
-class Attributed(msgspec.Struct):
+class AttributedSeries(msgspec.Struct):
     """Series by workload.
 
     Attributes:
@@ -89,12 +89,12 @@ class Attributed(msgspec.Struct):
 
 def attribute(
     series: Iterable[Series], workloads: Iterable[Workload], owners: Mapping[str, tuple[str, str]]
-) -> Attributed:
+) -> AttributedSeries:
     """Give each series to its workload: by the pods that are there, by recorded owners, else by the pod's name.
 
     A name that could be of two workloads is nobody's.
     """
-    found = Attributed({}, 0, {})
+    found = AttributedSeries({}, 0, {})
     live: dict[tuple[str, str], Workload] = {}
     named: dict[tuple[str, str], list[Workload]] = {}
     for one in workloads:

@@ -19,7 +19,7 @@ _WISHES = 512
 _MOST_TOLERATIONS = 16
 
 
-class Wish(msgspec.Struct, frozen=True):
+class NodeRequest(msgspec.Struct, frozen=True):
     """The request of a pod to its node.
 
     Attributes:
@@ -36,7 +36,7 @@ class Wish(msgspec.Struct, frozen=True):
     tolerations: tuple[Toleration, ...] | None = None
 
 
-class Obstacle(StrEnum):
+class UnschedulableReason(StrEnum):
     """Why no node can run a pod."""
 
     RESOURCE = "resource"
@@ -45,7 +45,7 @@ class Obstacle(StrEnum):
     UNAVAILABLE = "unavailable"
 
 
-class Lack(msgspec.Struct, frozen=True):
+class Unschedulable(msgspec.Struct, frozen=True):
     """The reason why no node can run a pod.
 
     Attributes:
@@ -57,7 +57,7 @@ class Lack(msgspec.Struct, frozen=True):
         taints: how many of them have a taint that the pod does not tolerate.
     """
 
-    obstacle: Obstacle
+    obstacle: UnschedulableReason
     nodes: int = 0
     labels: tuple[tuple[str, tuple[str, ...]], ...] = ()
     most: int = 0
@@ -156,7 +156,7 @@ class Fleet:
 
         return max(self.forms.items(), key=likeness, default=None)
 
-    def lack(self, wish: Wish) -> Lack | None:
+    def lack(self, wish: NodeRequest) -> Unschedulable | None:
         """Return what is missing for a pod; ``None`` where a node can run it, or where that is not known.
 
         A node that the MIG manager is reconfiguring may offer other MIG slices or whole GPUs afterwards.
@@ -164,7 +164,7 @@ class Fleet:
         is_usual = wish.nodes.shared and len(wish.tolerations or ()) <= _MOST_TOLERATIONS
         return self._find_once(wish) if is_usual else self._find(wish)
 
-    def _find(self, wish: Wish) -> Lack | None:
+    def _find(self, wish: NodeRequest) -> Unschedulable | None:
         if wish.resource in self.classes:
             return None
         fits = _label_test(wish, self._knows)
@@ -177,15 +177,15 @@ class Fleet:
             return None
         if fitting:
             most = max(shape.offers[wish.resource] for shape, _ in fitting)
-            return Lack(Obstacle.COUNT, _number(fitting), most=most)
+            return Unschedulable(UnschedulableReason.COUNT, _number(fitting), most=most)
         if having:
-            return Lack(Obstacle.LABELS, _number(having), labels=tuple(self._missing(wish, having)))
-        return Lack(Obstacle.RESOURCE)
+            return Unschedulable(UnschedulableReason.LABELS, _number(having), labels=tuple(self._missing(wish, having)))
+        return Unschedulable(UnschedulableReason.RESOURCE)
 
     def _knows(self, key: str) -> bool:
         return keeps(key, self._labels)
 
-    def _may_be_added(self, wish: Wish) -> bool:
+    def _may_be_added(self, wish: NodeRequest) -> bool:
         """Whether a node that is being reconfigured may be what the pod needs afterwards."""
         keys = {*filter(self._knows, wish.nodes.mentioned), *(need.key for need in wish.needs)}
         return any(
@@ -195,7 +195,7 @@ class Fleet:
             for shape in self.shapes
         )
 
-    def _missing(self, wish: Wish, having: Iterable[tuple[Shape, int]]) -> Iterable[tuple[str, tuple[str, ...]]]:
+    def _missing(self, wish: NodeRequest, having: Iterable[tuple[Shape, int]]) -> Iterable[tuple[str, tuple[str, ...]]]:
         """Each label that no node has as the pod needs it, as a requirement, with the values that nodes have."""
         shapes = [shape for shape, _ in having]
         of_pod = {key: selected(wish.nodes, key) for key in wish.nodes.mentioned if self._knows(key)}
@@ -208,16 +208,16 @@ class Fleet:
                 yield requirement, tuple(sorted(value for value in values if value is not None))
 
     @staticmethod
-    def _admits(wish: Wish, key: str, value: str | None) -> bool:
+    def _admits(wish: NodeRequest, key: str, value: str | None) -> bool:
         return wish.nodes.permits(key, value) and all(need.admits(value) for need in wish.needs if need.key == key)
 
 
-def _named(wish: Wish, key: str) -> list[str]:
+def _named(wish: NodeRequest, key: str) -> list[str]:
     """The values of a label that a pod names."""
     return [*wish.nodes.values(key), *(value for need in wish.needs if need.key == key for value in need.values)]
 
 
-def _label_test(wish: Wish, knows: Callable[[str], bool]) -> Callable[[Shape], bool]:
+def _label_test(wish: NodeRequest, knows: Callable[[str], bool]) -> Callable[[Shape], bool]:
     """Whether a shape has the labels that a pod needs, of those that are known."""
     keys = [key for key in wish.nodes.mentioned if knows(key)]
     alternatives = list(wish.nodes.alternatives(keys))
@@ -232,13 +232,13 @@ def _label_test(wish: Wish, knows: Callable[[str], bool]) -> Callable[[Shape], b
     return fits
 
 
-def _takes(shape: Shape, wish: Wish) -> bool:
+def _takes(shape: Shape, wish: NodeRequest) -> bool:
     """Whether a node of a shape has as many as a pod needs, and lets it in."""
     enough = shape.offers.get(wish.resource, 0) >= wish.count
     return enough and (wish.tolerations is None or not shape.untolerated(wish.tolerations))
 
 
-def _unavailable(enough: Iterable[tuple[Shape, int]], wish: Wish) -> Lack | None:
+def _unavailable(enough: Iterable[tuple[Shape, int]], wish: NodeRequest) -> Unschedulable | None:
     """Return the obstacle on all the nodes that have what a pod needs; ``None`` where one takes it."""
     cordoned = not_ready = 0
     taints: Counter[Taint] = Counter()
@@ -253,7 +253,9 @@ def _unavailable(enough: Iterable[tuple[Shape, int]], wish: Wish) -> Lack | None
         else:
             return None
     number = cordoned + not_ready + taints.total()
-    return Lack(Obstacle.UNAVAILABLE, number, cordoned=cordoned, not_ready=not_ready, taints=dict(taints))
+    return Unschedulable(
+        UnschedulableReason.UNAVAILABLE, number, cordoned=cordoned, not_ready=not_ready, taints=dict(taints)
+    )
 
 
 def _number(shapes: Iterable[tuple[Shape, int]]) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from ..claims import Alternative, Claimed, Claims, Entry
+from ..claims import Alternative, Claimed, ClaimEntry, Claims
 from ..device_classes import IMPLICIT
 from ..findings import Finding, Rule, Severity
 from ..pods import Place, PodSpec, containers
@@ -80,7 +80,7 @@ def _mixed(gpus: Sequence[Claimed], gpu_containers: Sequence[GpuContainer]) -> I
             )
 
 
-def _not_found(missing: Entry, policy: Policy) -> Finding:
+def _not_found(missing: ClaimEntry, policy: Policy) -> Finding:
     if missing.reference is None:
         fact, fix = "names neither a ResourceClaim nor a ResourceClaimTemplate", "name one of them"
     else:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from ..findings import Finding, Rule, Severity
-from ..fleet.fleet import Fleet, Lack, Obstacle, Wish, selected
+from ..fleet.fleet import Fleet, NodeRequest, Unschedulable, UnschedulableReason, selected
 from ..forms import Form
 from ..policy import NotOffered, Policy
 from ..resources import GPU
@@ -34,15 +34,19 @@ _UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
 
 
 def not_offered(  # noqa: PLR0913, PLR0917 - where it is written, what is wanted, what is there
-    path: str, subject: str, form: Form, wish: Wish, lack: Lack, fleet: Fleet, policy: Policy
+    path: str, subject: str, form: Form, wish: NodeRequest, lack: Unschedulable, fleet: Fleet, policy: Policy
 ) -> Finding:
     """The finding for something that no node can run.
 
     Only a view that is certain denies, and never for a node that is there but takes no pods now.
     """
-    denies = policy.fleet_response is NotOffered.DENY and fleet.is_certain and lack.obstacle is not Obstacle.UNAVAILABLE
+    denies = (
+        policy.fleet_response is NotOffered.DENY
+        and fleet.is_certain
+        and lack.obstacle is not UnschedulableReason.UNAVAILABLE
+    )
     severity = Severity.DENY if denies else Severity.WARN
-    if lack.obstacle is Obstacle.COUNT:
+    if lack.obstacle is UnschedulableReason.COUNT:
         reason = f"{subject}: {wish.resource}: {wish.count} is more than any one node has ({lack.most} at most)"
         detail = f"a pod runs on one node, so it stays Pending; request at most {lack.most}{_as_of(fleet.age)}"
         return COUNT_ABOVE_ANY_NODE.found_as(severity, path, reason, detail)
@@ -50,7 +54,7 @@ def not_offered(  # noqa: PLR0913, PLR0917 - where it is written, what is wanted
     return FORM_NOT_OFFERED.found_as(severity, path, reason, f"{missing(lack, wish)}; {_remedy(form, lack, fleet)}")
 
 
-def no_node_offers(policy: Policy, wish: Wish, lack: Lack, fleet: Fleet) -> str:
+def no_node_offers(policy: Policy, wish: NodeRequest, lack: Unschedulable, fleet: Fleet) -> str:
     """A sentence of a policy whose plain requests no node can run."""
     return (
         f'no node offers what policy "{policy.name}" requests: {requirements(wish)} ({missing(lack, wish)}); pods that request '
@@ -58,19 +62,19 @@ def no_node_offers(policy: Policy, wish: Wish, lack: Lack, fleet: Fleet) -> str:
     )
 
 
-def requirements(wish: Wish) -> str:
+def requirements(wish: NodeRequest) -> str:
     """The resource and the node labels that a pod needs."""
     needed = {need.key for need in wish.needs}
     own = [key for key in wish.nodes.mentioned if key.startswith(LABELS_OF_FORMS) and key not in needed]
     return "; ".join([wish.resource, *(selected(wish.nodes, key) for key in own), *map(str, wish.needs)])
 
 
-def missing(lack: Lack, wish: Wish) -> str:
+def missing(lack: Unschedulable, wish: NodeRequest) -> str:
     """Return what nodes have, and what they lack besides the count, as a clause."""
     name = wish.resource
-    if lack.obstacle is Obstacle.RESOURCE:
+    if lack.obstacle is UnschedulableReason.RESOURCE:
         return f"no node has {name}"
-    if lack.obstacle is Obstacle.LABELS:
+    if lack.obstacle is UnschedulableReason.LABELS:
         return f"{_nodes(lack.nodes)} {name}, but {_labels(lack)}"
     return f"{_nodes(lack.nodes)} it, but {', '.join(_unavailable(lack))}"
 
@@ -79,7 +83,7 @@ def _nodes(number: int) -> str:
     return "1 node has" if number == 1 else f"{number} nodes have"
 
 
-def _labels(lack: Lack) -> str:
+def _labels(lack: Unschedulable) -> str:
     if not lack.labels:
         return "not with all of the labels together"
 
@@ -91,7 +95,7 @@ def _labels(lack: Lack) -> str:
     return ", ".join(one(*label) for label in lack.labels)
 
 
-def _unavailable(lack: Lack) -> Iterator[str]:
+def _unavailable(lack: Unschedulable) -> Iterator[str]:
     for number, state in ((lack.cordoned, "cordoned"), (lack.not_ready, "not ready")):
         if number:
             yield f"{number} {'is' if number == 1 else 'are'} {state}"
@@ -99,8 +103,8 @@ def _unavailable(lack: Lack) -> Iterator[str]:
         yield f"{number} {'has' if number == 1 else 'have'} taint {taint}, which the pod does not tolerate"
 
 
-def _remedy(form: Form, lack: Lack, fleet: Fleet) -> str:
-    if lack.obstacle is Obstacle.UNAVAILABLE:
+def _remedy(form: Form, lack: Unschedulable, fleet: Fleet) -> str:
+    if lack.obstacle is UnschedulableReason.UNAVAILABLE:
         tolerate = "add the toleration, or " if lack.taints else ""
         return f"the pod stays Pending meanwhile; {tolerate}ask an administrator{_as_of(fleet.age)}"
     failed = fleet.failed_mig
@@ -113,7 +117,7 @@ def _remedy(form: Form, lack: Lack, fleet: Fleet) -> str:
     else:
         other, number = nearest
         # Under MIG strategy single, slices of the same form have the name of whole GPUs.
-        name = f"{GPU}: " if other == form and lack.obstacle is Obstacle.RESOURCE else ""
+        name = f"{GPU}: " if other == form and lack.obstacle is UnschedulableReason.RESOURCE else ""
         offered = f"the nearest offer is {other} ({name}{number} node{'s' if number > 1 else ''})"
     return f"the pod stays Pending unless an autoscaler adds such a node; {offered}{_as_of(fleet.age)}"
 

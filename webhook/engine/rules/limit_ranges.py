@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from msgspec.structs import replace
 
 from ..findings import Finding, Rule, Severity
-from ..limitranger import Additions, Dropped
+from ..limitranger import Additions, LimitRangerDefault
 from ..requests import GpuContainer
 from .container import MIXED_GPU_RESOURCES
 
@@ -26,7 +26,7 @@ _UNRECORDED = (
 )
 
 
-def limit_range_default(dropped: Dropped) -> Finding:
+def limit_range_default(dropped: LimitRangerDefault) -> Finding:
     """A LimitRange's default beside a container's own request: removed, but its max and min still demand the name.
 
     admission.go maxConstraint, minConstraint: "No limit is specified", "No request is specified".

@@ -127,7 +127,7 @@ def restated(gpu_container: GpuContainer, form: Form, nodes: NodeConstraints, ke
     )
 
 
-def forms_apart(
+def incompatible_forms(
     gpu_container: GpuContainer, form: Form, other_container: GpuContainer, other: Form, policy: Policy
 ) -> Finding:
     """Two containers' forms that no one node hands out."""
@@ -138,7 +138,7 @@ def forms_apart(
     )
 
 
-def apart(one: Form, other: Form, plugin: DevicePlugin) -> bool:
+def incompatible(one: Form, other: Form, plugin: DevicePlugin) -> bool:
     """Whether no one node hands out both forms.
 
     On GKE the node selectors, which are the whole pod's, name the form. The NVIDIA device plugin shares all devices of a

@@ -19,11 +19,11 @@ from tests.builders import Json, a_pod
 from webhook.adapters.kubernetes import lists
 from webhook.adapters.kubernetes.backoff import Backoff
 from webhook.adapters.kubernetes.client import ApiServer
+from webhook.adapters.kubernetes.cluster_reader import ClusterReader, UnreadList
 from webhook.adapters.kubernetes.connect import connect
 from webhook.adapters.kubernetes.errors import ApiError, Fault
 from webhook.adapters.kubernetes.retrying import ATTEMPTS, RetryingApi
-from webhook.adapters.kubernetes.workloads import ClusterReader, UnreadList
-from webhook.application.auditing import Owner, Seen
+from webhook.application.auditing import Owner, WorkloadObject
 from webhook.engine.labels import NamespaceLabels
 
 TEMPLATE = {"template": a_pod()}
@@ -78,9 +78,9 @@ def reader(api: ApiServer, told: Told, waits: list[float]) -> ClusterReader:
     return ClusterReader(RetryingApi(api, Backoff(lambda: 0.0), wait=waits.append), told)
 
 
-def found(reader: ClusterReader, *namespaces: str) -> list[Seen]:
-    seen = [one for one in reader.workloads(namespaces, lambda one: one) if isinstance(one, Seen)]
-    assert all(isinstance(one, Seen) for one in seen)
+def found(reader: ClusterReader, *namespaces: str) -> list[WorkloadObject]:
+    seen = [one for one in reader.workloads(namespaces, lambda one: one) if isinstance(one, WorkloadObject)]
+    assert all(isinstance(one, WorkloadObject) for one in seen)
     return seen
 
 
@@ -285,7 +285,7 @@ class TestPages:
         cluster.add(*(a_running_pod(f"p{number:04}") for number in range(1_201)))
         looked_at = []
 
-        def keep(one: Seen) -> str:
+        def keep(one: WorkloadObject) -> str:
             looked_at.append(one.name)
             if len(looked_at) == 600:
                 cluster.compact()

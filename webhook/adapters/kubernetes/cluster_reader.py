@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from ...application.auditing import Seen
+from ...application.auditing import WorkloadObject
 from ...application.claims import GROUP, PLURALS
 from ...application.operator_kinds import audited
 from ...application.workload_kinds import BUILT_IN, WorkloadKind
@@ -14,6 +14,7 @@ from ...engine.claim_objects import Claim
 from ...engine.claims import Reference
 from ...engine.labels import NamespaceLabels
 from . import claim_documents
+from .api_request import ApiRequest, object_path, path_of
 from .discovery import Discovery
 from .documents import decode
 from .errors import ApiError, Fault
@@ -21,7 +22,6 @@ from .lists import PAGE, Api, Lister, Page, Progress
 from .nodes import class_forms, named_classes
 from .operator_kinds import OperatorReader
 from .other_kinds import OtherReader
-from .request import ApiRequest, object_path, path_of
 from .workload_documents import NamespaceItem, WorkloadItem, mislabelled, page_of, seen
 from .workload_documents import path as list_path
 
@@ -144,7 +144,10 @@ class ClusterReader:
                 found.notes.append(f"DeviceClasses: only the configuration says which form one is ({error.detail})")
 
     def workloads(
-        self, namespaces: Sequence[str], keep: Callable[[Seen], T | None], kinds: Sequence[WorkloadKind] = BUILT_IN
+        self,
+        namespaces: Sequence[str],
+        keep: Callable[[WorkloadObject], T | None],
+        kinds: Sequence[WorkloadKind] = BUILT_IN,
     ) -> Iterator[T | UnreadList]:
         """Yield the results of ``keep`` for every pod and template, in these namespaces or (if none is named) in all.
 
@@ -166,7 +169,7 @@ class ClusterReader:
                     what = f"{kind.plural} in {namespace}" if namespace else kind.plural
                     yield UnreadList(what, error.detail, served=error.fault is Fault.FORBIDDEN)
 
-    def _list(self, kind: WorkloadKind, namespace: str | None, keep: Callable[[Seen], T | None]) -> list[T]:
+    def _list(self, kind: WorkloadKind, namespace: str | None, keep: Callable[[WorkloadObject], T | None]) -> list[T]:
         def look(item: WorkloadItem) -> T | None:
             one = seen(kind, item)
             if manifest := mislabelled(kind, item):

@@ -15,7 +15,7 @@ from tests.builders import GPU, MIG, SHARED, Json, a_pod, a_policy, gpu, view
 from tests.engine.common_pods import a_random_pod
 from tests.engine.test_common_case import POLICIES, SETTINGS, case_of, defaulted
 from webhook.application.configuration import Configuration, Exemptions, Mode
-from webhook.application.in_tree import BUILT_IN, compiled, not_exempt, object_name
+from webhook.application.in_tree_compiler import BUILT_IN, compiled, not_exempt, object_name
 from webhook.application.in_tree_facts import may_be_denied
 from webhook.application.in_tree_webhooks import beside
 from webhook.engine.common_case_pods import is_common

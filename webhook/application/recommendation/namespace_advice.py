@@ -7,7 +7,7 @@ import msgspec
 from ...engine.forms import Form, parse
 from ...engine.labels import ENFORCE, NamespaceLabels
 from .offers import Offers, Slice
-from .verdicts import VerdictKind, WorkloadVerdict
+from .workload_verdicts import VerdictKind, WorkloadVerdict
 
 
 class JudgedWorkload(msgspec.Struct, frozen=True):
@@ -23,7 +23,7 @@ _VOTING = frozenset(
 )
 
 
-class Hurt(msgspec.Struct, frozen=True):
+class HarmedWorkload(msgspec.Struct, frozen=True):
     """A workload that a policy would hurt, and why."""
 
     workload: str
@@ -50,7 +50,7 @@ class NamespaceAdvice(msgspec.Struct, frozen=True, rename="camel", omit_defaults
     workloads: int
     policy: str = ""
     fits: int = 0
-    hurts: tuple[Hurt, ...] = ()
+    hurts: tuple[HarmedWorkload, ...] = ()
     stating: tuple[str, ...] = ()
     undecided: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
@@ -74,7 +74,7 @@ def advise(
         return _with(advice, "none", len(unused), ()) if unused and not undecided else advice
     slices = {str(one.form): one for one in offered.slices}
     best = max(dict.fromkeys(one.verdict.form for one in voting), key=lambda policy: _score(policy, voting, slices))
-    hurts = tuple(Hurt(one.name, why) for one in voting if (why := _hurt(best, one.verdict, slices)))
+    hurts = tuple(HarmedWorkload(one.name, why) for one in voting if (why := _hurt(best, one.verdict, slices)))
     stating = tuple(one.name for one in judged if one.stated and not _permits(best, one.stated))
     found = _with(advice, best, sum(one.verdict.form == best for one in voting), hurts)
     return msgspec.structs.replace(found, stating=stating)
@@ -86,7 +86,7 @@ def _permits(policy: str, stated: str) -> bool:
     return one is not None and other is not None and one.meet(other, across_platforms=True) is not None
 
 
-def _with(advice: NamespaceAdvice, policy: str, fits: int, hurts: tuple[Hurt, ...]) -> NamespaceAdvice:
+def _with(advice: NamespaceAdvice, policy: str, fits: int, hurts: tuple[HarmedWorkload, ...]) -> NamespaceAdvice:
     name = advice.namespace
     overwrite = " --overwrite" if advice.labelled else ""
     is_set = advice.labelled == policy

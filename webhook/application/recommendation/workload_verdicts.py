@@ -55,7 +55,7 @@ class WorkloadVerdict(msgspec.Struct, frozen=True, rename="camel", omit_defaults
     is_memory_unknown: bool = False
 
 
-class Case(msgspec.Struct, frozen=True):
+class VerdictInput(msgspec.Struct, frozen=True):
     """A workload that is judged.
 
     Attributes:
@@ -134,7 +134,7 @@ class Case(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(found, clients=found.clients or usual) if found else None
 
 
-def judge(case: Case) -> WorkloadVerdict:
+def judge(case: VerdictInput) -> WorkloadVerdict:
     """Return the verdict on a workload.
 
     The rules in order: too little data; not used; GPUs of a pod that are not used; GPUs that work together; what is shared
@@ -152,7 +152,7 @@ def judge(case: Case) -> WorkloadVerdict:
     )
 
 
-def _incomplete(case: Case) -> WorkloadVerdict | None:
+def _incomplete(case: VerdictInput) -> WorkloadVerdict | None:
     gpus = case.workload.gpus
     if gpus <= 1 or case.measures.used is not None:
         return None
@@ -160,7 +160,7 @@ def _incomplete(case: Case) -> WorkloadVerdict | None:
     return WorkloadVerdict(VerdictKind.UNKNOWN, reasons=(why,))
 
 
-def too_little(case: Case) -> WorkloadVerdict | None:
+def too_little(case: VerdictInput) -> WorkloadVerdict | None:
     """Return the verdict on a workload with too little data; ``None`` for any other."""
     measures, thresholds = case.measures, case.thresholds
     why = ""
@@ -176,7 +176,7 @@ def too_little(case: Case) -> WorkloadVerdict | None:
     return WorkloadVerdict(VerdictKind.UNKNOWN, reasons=(f"too little data: {why}",)) if why else None
 
 
-def _unused(case: Case) -> WorkloadVerdict | None:
+def _unused(case: VerdictInput) -> WorkloadVerdict | None:
     measures = case.measures
     if measures.most >= case.thresholds.unused_below or measures.engines:
         return None
@@ -197,7 +197,7 @@ def _unused(case: Case) -> WorkloadVerdict | None:
     return WorkloadVerdict(VerdictKind.UNUSED, "none", 0, tuple(reasons))
 
 
-def _unseen(case: Case, seen: str) -> WorkloadVerdict:
+def _unseen(case: VerdictInput, seen: str) -> WorkloadVerdict:
     """The verdict where GPUs are not used as far as is known, and some pods that run are not seen: they may use theirs."""
     why = (
         f"{seen} as far as is known; running pods without a sample in the last day: {case.measures.unseen} of "
@@ -206,7 +206,7 @@ def _unseen(case: Case, seen: str) -> WorkloadVerdict:
     return WorkloadVerdict(VerdictKind.UNKNOWN, reasons=(why,))
 
 
-def _of_several(case: Case) -> WorkloadVerdict | None:
+def _of_several(case: VerdictInput) -> WorkloadVerdict | None:
     measures, gpus, used = case.measures, case.workload.gpus, case.measures.used
     if gpus <= 1 or used is None:
         return None
@@ -224,7 +224,7 @@ def _of_several(case: Case) -> WorkloadVerdict | None:
     )
 
 
-def _together(case: Case) -> WorkloadVerdict | None:
+def _together(case: VerdictInput) -> WorkloadVerdict | None:
     workload = case.workload
     parallel = next((one.parallel for one in workload.programs if one.parallel), "")
     kinds = (*workload.between, workload.kind)
@@ -236,7 +236,7 @@ def _together(case: Case) -> WorkloadVerdict | None:
     )
 
 
-def _of_a_device(case: Case) -> WorkloadVerdict | None:
+def _of_a_device(case: VerdictInput) -> WorkloadVerdict | None:
     number = case.measures.shared_by
     if number > 1:
         why = f"shared now, and its numbers are the device total over {number} pods: no pod's share is known"
@@ -250,7 +250,7 @@ def _of_a_device(case: Case) -> WorkloadVerdict | None:
     return WorkloadVerdict(VerdictKind.AS_IT_IS, case.workload.form, 1, (why,))
 
 
-def _of_one(case: Case) -> WorkloadVerdict:
+def _of_one(case: VerdictInput) -> WorkloadVerdict:
     """The verdict on a workload with one device of its own that it uses."""
     measures, sharing = case.measures, case.sharing
     used = _used(case)
@@ -297,7 +297,7 @@ def _of_one(case: Case) -> WorkloadVerdict:
     return WorkloadVerdict(VerdictKind.EXCLUSIVE, case.whole, 1, tuple(why))
 
 
-def _used(case: Case) -> str:
+def _used(case: VerdictInput) -> str:
     """How much compute was used nearly all the time, for people."""
     measures = case.measures
     device = "slice" if measures.profile or case.form.partition else "GPU"
@@ -307,7 +307,7 @@ def _used(case: Case) -> str:
     return used + (how if only_util else "")
 
 
-def _memory_unknown(case: Case) -> str:
+def _memory_unknown(case: VerdictInput) -> str:
     """Return why it is unknown how much memory a workload needs; empty where it is known."""
     measures, thresholds = case.measures, case.thresholds
     why = ""
@@ -325,7 +325,7 @@ def _memory_unknown(case: Case) -> str:
     return why
 
 
-def _why_not_smaller(case: Case, sharing: SharedForm | None, *, video: bool) -> Iterator[str]:
+def _why_not_smaller(case: VerdictInput, sharing: SharedForm | None, *, video: bool) -> Iterator[str]:
     offered, model = case.offered, case.model
     if sharing and not case.trusted:
         yield (

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
-from .model import ObjectLine, Part
+from .check_report import ObjectLine, Part
 
 
 class EarlierError(Exception):
@@ -62,7 +62,7 @@ class _Workload(_Loose):
     findings: list[_Rule]
 
 
-class Earlier(_Loose):
+class EarlierAudit(_Loose):
     """An earlier audit."""
 
     kind: Literal["AuditReport"]
@@ -71,14 +71,14 @@ class Earlier(_Loose):
     objects: list[_Workload]
 
 
-def read_earlier(text: bytes) -> Earlier:
+def read_earlier(text: bytes) -> EarlierAudit:
     """Read the JSON that ``gpuwarden audit -o json`` printed.
 
     Raises:
         EarlierError: it is something else; the message says at which field.
     """
     try:
-        return Earlier.model_validate_json(text)
+        return EarlierAudit.model_validate_json(text)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"])) or "the document"
@@ -99,7 +99,7 @@ def _in_files(lines: Sequence[ObjectLine | _Workload]) -> set[_Name]:
     return {name for name, number in files.items() if number > 1}
 
 
-def changes(earlier: Earlier, now: Sequence[ObjectLine]) -> Changes:
+def changes(earlier: EarlierAudit, now: Sequence[ObjectLine]) -> Changes:
     """Compare workloads by group, kind, namespace and name; by file too where several files have that name, as an overlay has.
 
     A file that was moved, or a checkout in another folder, is no change. A workload is changed if its outcome or the rules of

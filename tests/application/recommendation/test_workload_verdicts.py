@@ -9,7 +9,7 @@ from webhook.application.recommendation.offers import Offers, SharedForm
 from webhook.application.recommendation.servers import recognise
 from webhook.application.recommendation.thresholds import parse
 from webhook.application.recommendation.usage import Metric
-from webhook.application.recommendation.verdicts import VerdictKind, judge
+from webhook.application.recommendation.workload_verdicts import VerdictKind, judge
 from webhook.application.recommendation.workloads import LivePod
 
 VLLM = recognise("vllm/vllm-openai:v1", ["--model", "llama"], {})

@@ -6,14 +6,14 @@ from typing import Any, TypeVar
 import msgspec
 
 from ...application.deciders import Installed, PodWebhook
-from ...application.in_tree import ANNOTATION, API_VERSION
+from ...application.in_tree_compiler import ANNOTATION, API_VERSION
 from ...application.in_tree_drift import KINDS, InTreeObject
 from ...application.in_tree_webhooks import WEBHOOK_KINDS
+from .api_request import ApiRequest, object_path
 from .documents import decode
 from .errors import ApiError, Fault
 from .lists import Api, Lister, Page
-from .nodes import FleetFileError, Saved
-from .request import ApiRequest, object_path
+from .nodes import FleetFileError, SavedObjects
 
 T = TypeVar("T")
 
@@ -121,7 +121,7 @@ def _if_served(read: Callable[[Lister, str], list[T]], lister: Lister, kind: str
         return []
 
 
-def saved(found: Saved) -> AdmissionObjects:
+def saved(found: SavedObjects) -> AdmissionObjects:
     """Read the objects of a file again.
 
     Raises:

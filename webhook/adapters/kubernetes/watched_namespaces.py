@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Protocol
 
 from ...application.namespaces import NamespaceNotFound, NamespaceUnavailable
 from ...engine.labels import NamespaceLabels
+from .api_request import ApiRequest, path_of
 from .backoff import Backoff
-from .cache import NamespaceCache
 from .documents import Namespace, ObjectList, decode
 from .errors import ApiError, Fault
 from .live_reads import LiveReads
-from .request import ApiRequest, path_of
+from .namespace_cache import NamespaceCache
 from .watch import GRACE, WATCH_SECONDS, Objects, Watch, WatchObserver
 
 if TYPE_CHECKING:

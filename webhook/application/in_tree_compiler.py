@@ -47,7 +47,7 @@ class LeftToWebhooks(msgspec.Struct, frozen=True):
     why: str
 
 
-class Compiled(msgspec.Struct, frozen=True):
+class CompiledPolicies(msgspec.Struct, frozen=True):
     """What a configuration becomes.
 
     Attributes:
@@ -63,7 +63,9 @@ class Compiled(msgspec.Struct, frozen=True):
     default: str
 
 
-def compiled(configuration: Configuration, values: Iterable[str] = (), *, deny_others: bool = False) -> Compiled:
+def compiled(
+    configuration: Configuration, values: Iterable[str] = (), *, deny_others: bool = False
+) -> CompiledPolicies:
     """The admission policies of a configuration.
 
     Args:
@@ -98,7 +100,7 @@ def compiled(configuration: Configuration, values: Iterable[str] = (), *, deny_o
             if not case.policy.permits_any
             for each in _others(case, configuration.exemptions, is_default=case.policy.name == default)
         ]
-    return Compiled(tuple(objects), tuple(cases), tuple(left), default)
+    return CompiledPolicies(tuple(objects), tuple(cases), tuple(left), default)
 
 
 def _case(policy: Policy, configuration: Configuration) -> CommonCase:

@@ -7,7 +7,7 @@ import pytest
 from tests.adapters.reports.fleets import judged, labelled, reported, seen, three
 from tests.builders import a_pod, gpu
 from webhook.adapters.reports.audit import AuditReport
-from webhook.adapters.reports.changes import EarlierError, changes, read_earlier
+from webhook.adapters.reports.audit_changes import EarlierError, changes, read_earlier
 from webhook.adapters.reports.html import html
 
 

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from ...engine.labels import UNLABELLED, NamespaceLabels
 from .documents import Namespace
-from .store import Store, order_of
+from .object_store import Store, order_of
 
 # Seconds for which the answer of a live read is used where the watch has not brought the namespace yet. It spares the API server
 # one read per pod while the watch is behind, and is as old as a label may be when a pod is judged by it.

@@ -23,13 +23,13 @@ from ..requests import Amount, GpuContainer, pod_count
 from ..resources import GPU
 from ..rules import fleet as rules
 from ..spelling import LABELS_OF_FORMS, DevicePlugin
-from .fleet import Fleet, Lack, Wish
+from .fleet import Fleet, NodeRequest, Unschedulable
 
 _Requests = list[tuple[GpuContainer, Amount]]
 _PLAIN = PodSpec(containers=[Container("gpu", resources=Resources(limits={GPU: 1}))])
 
 
-def against(decision: Decision, pod: Pod, policy: Policy, fleet: Fleet) -> Decision:
+def with_fleet_findings(decision: Decision, pod: Pod, policy: Policy, fleet: Fleet) -> Decision:
     """A decision with what the fleet adds to it.
 
     A decision that denies already is left as it is, and so is a pod that names its node: nobody places it.
@@ -45,7 +45,7 @@ def against(decision: Decision, pod: Pod, policy: Policy, fleet: Fleet) -> Decis
 
 
 def _findings(decision: Decision, spec: PodSpec, policy: Policy, fleet: Fleet) -> Iterator[Finding]:
-    for wish, requests, form in wishes(decision, spec, fleet.prefixes):
+    for wish, requests, form in node_requests(decision, spec, fleet.prefixes):
         if fleet.expects(form) or (lack := fleet.lack(wish)) is None:
             continue
         gpu_container, amount = requests[0]
@@ -53,9 +53,9 @@ def _findings(decision: Decision, spec: PodSpec, policy: Policy, fleet: Fleet) -
         yield rules.not_offered(gpu_container.field(amount), subject, form, wish, lack, fleet, policy)
 
 
-def wishes(
+def node_requests(
     decision: Decision, spec: PodSpec, prefixes: tuple[str, ...] = LABELS_OF_FORMS
-) -> Iterator[tuple[Wish, _Requests, Form]]:
+) -> Iterator[tuple[NodeRequest, _Requests, Form]]:
     """What a pod will request of its node, by GPU resource: each with the requests that lead to it, and their form.
 
     ``prefixes`` are how the node labels begin that matter.
@@ -67,7 +67,7 @@ def wishes(
     added = [edit.toleration for edit in decision.edits if isinstance(edit, AddToleration)]
     for name, requests in by_resource.items():
         count = pod_count(spec, {gpu_container.place: amount.count for gpu_container, amount in requests})
-        wish = Wish(name, count, nodes, needs, (*(spec.tolerations or ()), *added))
+        wish = NodeRequest(name, count, nodes, needs, (*(spec.tolerations or ()), *added))
         yield wish, requests, decision.form(requests[0][1])
 
 
@@ -84,13 +84,15 @@ def _nodes(decision: Decision, spec: PodSpec, prefixes: tuple[str, ...]) -> tupl
     return nodes, tuple(needs)
 
 
-def plain_lack(policy: Policy, plugin: DevicePlugin, fleet: Fleet) -> tuple[Wish, Lack] | None:
+def plain_request_unschedulable(
+    policy: Policy, plugin: DevicePlugin, fleet: Fleet
+) -> tuple[NodeRequest, Unschedulable] | None:
     """Return what a plain request becomes under a policy, and what nodes lack for it; ``None`` where they offer it.
 
     Taints are not looked at, because pods may have tolerations of their own.
     """
     decision = decide(Pod(spec=_PLAIN), policy, plugin)
-    for wish, _, form in wishes(decision, _PLAIN, fleet.prefixes):
+    for wish, _, form in node_requests(decision, _PLAIN, fleet.prefixes):
         untainted = replace(wish, tolerations=None)
         if not fleet.expects(form) and (lack := fleet.lack(untainted)):
             return untainted, lack
@@ -104,7 +106,7 @@ def preferring(policy: Policy, plugin: DevicePlugin, fleet: Fleet) -> Policy:
 
 @lru_cache(maxsize=32)
 def _reordered(policy: Policy, plugin: DevicePlugin, fleet: Fleet) -> Policy:
-    return next((order for order in policy.orders if plain_lack(order, plugin, fleet) is None), policy)
+    return next((order for order in policy.orders if plain_request_unschedulable(order, plugin, fleet) is None), policy)
 
 
 def settled(pod: Pod, policy: Policy, plugin: DevicePlugin) -> Policy:

@@ -1,8 +1,8 @@
 """Advice for namespaces: the policy that fits most, whom it would hurt, and the commands."""
 
 from tests.application.recommendation.cases import SHARED, offered
-from webhook.application.recommendation.namespaces import Hurt, JudgedWorkload, NamespaceAdvice, advise
-from webhook.application.recommendation.verdicts import VerdictKind, WorkloadVerdict
+from webhook.application.recommendation.namespace_advice import HarmedWorkload, JudgedWorkload, NamespaceAdvice, advise
+from webhook.application.recommendation.workload_verdicts import VerdictKind, WorkloadVerdict
 from webhook.engine.labels import NamespaceLabels
 
 SMALL = WorkloadVerdict(VerdictKind.SLICE, "mig-1g.10gb")
@@ -31,7 +31,7 @@ def test_nothing_is_advised_where_nothing_is_known() -> None:
 def test_the_policy_that_fits_most_and_whom_it_would_hurt() -> None:
     found = advice(*[SLOT] * 14, FOUR)
     assert (found.policy, found.fits, found.workloads) == ("mps", 14, 15)
-    assert found.hurts == (Hurt("w14", "needs 4 GPUs"),)
+    assert found.hurts == (HarmedWorkload("w14", "needs 4 GPUs"),)
     assert found.label == "kubectl label namespace team gpuwarden.io/enforce=mps"
     assert found.preview == "gpuwarden audit -n team --assume team=mps"
 
@@ -39,7 +39,7 @@ def test_the_policy_that_fits_most_and_whom_it_would_hurt() -> None:
 def test_a_larger_slice_hurts_nobody_and_a_smaller_one_does() -> None:
     found = advice(SMALL, SMALL, MIDDLE)
     assert (found.policy, found.hurts) == ("mig-2g.20gb", ())
-    assert advice(SMALL, SMALL, SMALL, SMALL, LARGE).hurts == (Hurt("w4", "needs mig-3g.40gb"),)
+    assert advice(SMALL, SMALL, SMALL, SMALL, LARGE).hurts == (HarmedWorkload("w4", "needs mig-3g.40gb"),)
 
 
 def test_whole_gpus_remain_where_opinions_differ() -> None:
@@ -48,9 +48,9 @@ def test_whole_gpus_remain_where_opinions_differ() -> None:
 
 
 def test_why_a_policy_hurts() -> None:
-    assert advice(SLOT, SLOT, SLOT, WHOLE).hurts == (Hurt("w3", "needs a whole GPU"),)
-    assert advice(SLOT, SLOT, SLOT, SMALL).hurts == (Hurt("w3", "needs memory of its own (mig-1g.10gb)"),)
-    assert advice(SMALL, SMALL, SMALL, SLOT).hurts == (Hurt("w3", "needs mps"),)
+    assert advice(SLOT, SLOT, SLOT, WHOLE).hurts == (HarmedWorkload("w3", "needs a whole GPU"),)
+    assert advice(SLOT, SLOT, SLOT, SMALL).hurts == (HarmedWorkload("w3", "needs memory of its own (mig-1g.10gb)"),)
+    assert advice(SMALL, SMALL, SMALL, SLOT).hurts == (HarmedWorkload("w3", "needs mps"),)
     assert advice(SLOT, SLOT, OTHER_SLOT).hurts == ()
 
 
