@@ -12,6 +12,8 @@ from typing import Any, Self
 
 START_SECONDS = 30.0
 _TICK = 0.002
+# Settings of the programs, and whether Python keeps the bytecode of what it imports, as an image and a package have it.
+_NOT_INHERITED = ("GPUWARDEN_", "KUBE", "PYTHONDONTWRITEBYTECODE")
 
 
 class Cores:
@@ -55,7 +57,7 @@ class Running:
         """Start a command on the server's core, or where there is room if not ``pinned``."""
         with cores.pinned(cores.client):
             self._reader = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)  # noqa: S607 - from the PATH
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("GPUWARDEN_", "KUBE"))}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_INHERITED)}
         with cores.pinned(cores.server) if pinned else nullcontext():
             self.started = time.perf_counter()
             self._process = subprocess.Popen(

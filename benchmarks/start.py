@@ -62,6 +62,8 @@ class Plan(msgspec.Struct, frozen=True):
 def measure(cores: Cores, folder: Path, plan: Plan, tell: Callable[[str], None]) -> Measured:
     """Start it several times, load it, give it a large cluster."""
     files = Files(folder / "files")
+    with gpuwarden(files, cores) as server:  # not measured: it leaves the bytecode, which an installed package has
+        server.running.wait_until(server.ready, GPUWARDEN)
     ready = []
     for number in range(plan.starts):
         tell(f"start: {number + 1} of {plan.starts}")

@@ -9,7 +9,7 @@ import pytest
 PROGRAM = """
 import re
 from pathlib import Path
-from webhook.adapters.memory import give_back_what_is_free
+from webhook.adapters.memory import trim_malloc
 
 def mebibytes():
     return int(re.search(r"VmRSS:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) // 1024
@@ -18,7 +18,7 @@ flood = [bytes(3000) for _ in range(30_000)]
 kept = flood[::20]
 del flood
 before = mebibytes()
-give_back_what_is_free()
+trim_malloc()
 print(before - mebibytes(), len(kept))
 """
 

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -15,6 +16,7 @@ from benchmarks import __main__ as command
 from benchmarks import bars, cluster, plot, report, results, reviews
 from benchmarks.bars import Bar
 from benchmarks.on_the_wire import BAR_CONNECTIONS, Measured
+from benchmarks.processes import Cores, Running
 from benchmarks.results import Results
 from benchmarks.samples import Spread, ratios
 from benchmarks.servers import GPUWARDEN, USUAL, WIRE
@@ -54,6 +56,20 @@ def test_a_quick_run_measures_everything_but_a_cluster_and_writes_it_down(tmp_pa
         assert "old" not in text
         assert telling in text
     assert ET.parse(tmp_path / "plot.svg").getroot().tag.endswith("svg")  # noqa: S314 - we wrote it
+
+
+def test_what_is_measured_keeps_the_bytecode_of_what_it_imports(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    written = tmp_path / "written"
+    program = f"import pathlib, sys; pathlib.Path({str(written)!r}).write_text(str(sys.dont_write_bytecode))"
+    with (
+        Running([sys.executable, "-c", program], Cores()) as running,
+        pytest.raises(RuntimeError, match="ended with 0"),
+    ):
+        running.wait_until(lambda: False, "the program")
+    assert written.read_text() == "False"
 
 
 def test_without_wrk_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""Returns free memory of the process to the system."""
+"""Settings of glibc's malloc: free memory returns to the system. With another C library, nothing happens."""
 
 import ctypes
 
@@ -8,11 +8,11 @@ _LARGE = 128 * 1024
 _KEPT = 4 * 1024 * 1024
 
 
-def give_back_what_is_large() -> None:
-    """Have glibc return every large block to the system as soon as it is free.
+def configure_malloc() -> None:
+    """Return every large block to the system as soon as it is free.
 
     glibc begins so, but takes each large block that is freed for a sign that more such come, and keeps them (mallopt(3),
-    M_MMAP_THRESHOLD): after a few large bodies, a hundred MiB. Where the C library has no such thing, nothing happens.
+    M_MMAP_THRESHOLD): after a few large bodies, a hundred MiB.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
@@ -20,10 +20,10 @@ def give_back_what_is_large() -> None:
         mallopt(_M_TRIM_THRESHOLD, _KEPT)
 
 
-def give_back_what_is_free() -> None:
-    """Let the free pages between blocks that are in use go back to the system; a millisecond or two, of another thread's time.
+def trim_malloc() -> None:
+    """Return the free pages between blocks that are in use; takes a millisecond or two, of another thread's time.
 
-    Floods leave the heap full of holes: after some, 40 MiB. By itself glibc only gives back what is free at its end.
+    Floods leave the heap full of holes: after some, 40 MiB. By itself glibc only returns what is free at its end.
     """
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:

@@ -30,7 +30,7 @@ from ..adapters.http.turns import Turns
 from ..adapters.kubernetes.connect import connect
 from ..adapters.kubernetes.errors import KubeconfigError
 from ..adapters.log_writer import LogWriter, standard_error
-from ..adapters.malloc import give_back_what_is_free, give_back_what_is_large
+from ..adapters.malloc import configure_malloc, trim_malloc
 from ..adapters.metrics import Metrics
 from ..adapters.standard_error import logged_standard_error
 from ..application.admission import Admission
@@ -53,13 +53,13 @@ from ..application.namespace_labels import NamespaceLabelling
 from .admission_port import admission_limiter, client_authorities, operations_limiter
 from .certificate_source import certificate_source, now
 from .fleet_source import WatchedFleet
-from .in_tree_source import InTreeWatch
 from .namespace_source import ClusterSource, FileSource, NamespaceSource
 from .options import Options, StartError
 from .reloading import Reload
 
 if TYPE_CHECKING:  # it loads an HTTP client, which nobody needs without a cluster
     from ..adapters.kubernetes.client import ApiServer
+    from .in_tree_source import InTreeWatch
 
 Listener = AdmissionListener | OperationsListener
 
@@ -74,15 +74,15 @@ def run(options: Options) -> None:
         StartError: something that the options name can't be used.
     """
     metrics = Metrics()
-    give_back_what_is_large()
+    configure_malloc()
     lines = LogWriter(standard_error(), metrics.log_line_dropped)
     logs.configure(options.log_format, options.log_level, lines)
     try:
         with logged_standard_error(lines, options.log_format):
             server = Server(options, metrics)
-            # What start-up made lives as long as the process; the collector need not look at it in the middle of a request.
-            gc.collect()
+            # What start-up made lives as long as the process: the collector, off until now, never has to look at it.
             gc.freeze()
+            gc.enable()
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(server.serve())
     finally:
@@ -161,7 +161,7 @@ class Server:
             asyncio.get_running_loop().add_signal_handler(number, stopping.set)
         admission, operations = self._listeners
         _log.info("serving", version=__version__, port=admission.port, ops_port=operations.port)
-        polls = [self._namespaces.poll, self._certificates.poll, self._poll_files, give_back_what_is_free]
+        polls = [self._namespaces.poll, self._certificates.poll, self._poll_files, trim_malloc]
         self._namespaces.start()
         if self._nodes:
             self._nodes.start()
@@ -217,6 +217,8 @@ class Server:
         """The admission policies of the cluster that the namespaces are of, if they are to be compared."""
         if not isinstance(self._namespaces, ClusterSource) or not self._options.watch_in_tree:
             return None
+        from .in_tree_source import InTreeWatch  # noqa: PLC0415 - start-up time: it loads the compiler of the policies
+
         name = self._options.webhook_configuration
         names = (self._options.mutating_webhook_configuration or name, name)
         webhooks = {kind: each for kind, each in zip(WEBHOOK_KINDS, names, strict=True) if each}
