@@ -1,26 +1,28 @@
 """The CronJob that writes reports: off unless asked for, restricted, apart from the webhook's pods, with no right to spare."""
 
 import json
-import os
-import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import typer
-from typer.core import TyperOption
 
-from testing.stand_in.kubeconfig import write_kubeconfig
 from tests.adapters.kubernetes.workload_server import WorkloadServer
 from tests.deploy.chart import Chart, Json, RefusedError, Rendered, merged
+from tests.deploy.report_jobs import (
+    MOUNTED,
+    a_pod_of,
+    asked,
+    check_added_objects,
+    granted,
+    options_of_job,
+    pod_of,
+    run_job,
+)
 from webhook.application.operator_kinds import AUDITED
 from webhook.application.report_api import REPORT_APIS
 from webhook.cli.audit import audit
 
 ENABLED: Json = {"audit": {"report": {"enabled": True}}}
-MOUNTED = "/etc/gpuwarden/config/config.yaml"
 
 
 @pytest.fixture(scope="module")
@@ -28,30 +30,13 @@ def enabled(chart: Chart) -> Rendered:
     return chart.render(ENABLED)
 
 
-def pod_of(rendered: Rendered) -> Json:
-    """The spec of the CronJob's pods."""
-    spec: Json = rendered.the("CronJob")["spec"]["jobTemplate"]["spec"]["template"]["spec"]
-    return spec
-
-
 def test_nothing_of_it_is_there_unless_asked_for(rendered: Rendered, enabled: Rendered) -> None:
-    without, with_it = ({(o["kind"], o["metadata"]["name"]) for o in r.objects} for r in (rendered, enabled))
-    assert without < with_it
-    assert with_it - without == {
-        (kind, "gpuwarden-audit")
-        for kind in ("CronJob", "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "NetworkPolicy")
-    }
+    check_added_objects(rendered, enabled, "gpuwarden-audit")
 
 
 def test_the_command_is_an_audit_that_writes_reports_by_the_configuration_that_is_mounted(enabled: Rendered) -> None:
-    app = typer.Typer()
-    app.command()(audit)
-    options = {name for p in typer.main.get_command(app).params if isinstance(p, TyperOption) for name in p.opts}
+    assert set(options_of_job(enabled, audit)) == {"--write-reports", f"--config={MOUNTED}", "--mode=enforce"}
     (container,) = pod_of(enabled)["containers"]
-    program, *words = container["args"]
-    assert program == "audit"
-    assert {word.partition("=")[0] for word in words} <= options
-    assert {"--write-reports", f"--config={MOUNTED}", "--mode=enforce"} == set(words)
     (volume,) = pod_of(enabled)["volumes"]
     assert volume["configMap"]["name"] == enabled.the("ConfigMap")["metadata"]["name"]
     assert [mount["mountPath"] for mount in container["volumeMounts"]] == [str(Path(MOUNTED).parent)]
@@ -141,61 +126,7 @@ class TestRights:
                 cluster.lists["/api/v1/pods"].clear()
                 if not enforce.startswith("mis"):
                     cluster.add(a_pod_of("team"))
-                self.run(cluster, enabled, tmp_path)
+                run_job(cluster, enabled, tmp_path)
             cluster.set_namespace("team", enforce="shared")
-            self.run(cluster, enabled, tmp_path)
+            run_job(cluster, enabled, tmp_path)
         assert asked(cluster) == granted(enabled, "gpuwarden-audit")
-
-    def run(self, cluster: WorkloadServer, rendered: Rendered, home: Path) -> None:
-        (home / "config.yaml").write_text(rendered.configuration_file)
-        kubeconfig = write_kubeconfig(home / "kubeconfig", cluster.url, token="t")  # noqa: S106 - a test's own
-        (container,) = pod_of(rendered)["containers"]
-        arguments = [argument.replace(MOUNTED, str(home / "config.yaml")) for argument in container["args"]]
-        environment = {"PATH": os.defpath, "HOME": str(home), "GPUWARDEN_KUBECONFIG": str(kubeconfig)}
-        command = [sys.executable, "-m", "webhook", *arguments]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
-        assert done.returncode == 0, done.stderr
-
-
-def asked(cluster: WorkloadServer) -> set[tuple[str, str, str]]:
-    """Verb, group and resource of each request, as RBAC sees them; discovery is everybody's."""
-    found = set()
-    for seen in cluster.requests:
-        if seen.path == "/apis":
-            continue
-        match = re.fullmatch(
-            r"/(?:api/v1|apis/(?P<group>[^/]+)(?:/[^/]+)?)"
-            r"(?:/namespaces/[^/]+(?=/))?(?:/(?P<resource>[^/]+)(?P<name>/[^/]+)?)?",
-            seen.path,
-        )
-        assert match, seen.path
-        if match["resource"]:
-            read = "get" if match["name"] else "list"
-            verb = {"POST": "create", "PUT": "update", "DELETE": "delete", "GET": read}[seen.method]
-            found.add((verb, match["group"] or "", match["resource"]))
-    return found
-
-
-def granted(rendered: Rendered, name: str) -> set[tuple[str, str, str]]:
-    """What the ClusterRole of that name, which its ServiceAccount has, grants."""
-    rules = rendered.the("ClusterRole", name)["rules"]
-    (binding,) = (b for b in rendered.all("ClusterRoleBinding") if b["metadata"]["name"] == name)
-    assert binding["subjects"] == [{"kind": "ServiceAccount", "name": name, "namespace": "gpuwarden-system"}]
-    return {
-        (verb, group, resource)
-        for rule in rules
-        for verb in rule["verbs"]
-        for group in rule["apiGroups"]
-        for resource in rule["resources"]
-    }
-
-
-def a_pod_of(namespace: str) -> Json:
-    """A pod that asks for a GPU."""
-    resources = {"limits": {"nvidia.com/gpu": "1"}}
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": "train", "namespace": namespace, "uid": "u"},
-        "spec": {"containers": [{"name": "train", "resources": resources}]},
-    }

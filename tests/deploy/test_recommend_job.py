@@ -1,22 +1,25 @@
 """The CronJob that writes recommendations as reports: off unless asked for, with no right to spare."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import typer
-from typer.core import TyperOption
 
 from testing.gpu_usage import device, steady
 from testing.prometheus import programs, served, write_blocks
-from testing.stand_in.kubeconfig import write_kubeconfig
 from tests.adapters.kubernetes.workload_server import WorkloadServer
 from tests.deploy.chart import Chart, Json, RefusedError, Rendered, merged
-from tests.deploy.test_audit_job import MOUNTED, a_pod_of, asked, granted, pod_of
+from tests.deploy.report_jobs import (
+    MOUNTED,
+    a_pod_of,
+    asked,
+    check_added_objects,
+    granted,
+    options_of_job,
+    pod_of,
+    run_job,
+)
 from webhook.application.operator_kinds import AUDITED
 from webhook.application.report_api import REPORT_APIS
 from webhook.cli.recommend import recommend
@@ -38,26 +41,14 @@ def enabled(chart: Chart) -> Rendered:
 
 
 def test_nothing_of_it_is_there_unless_asked_for(rendered: Rendered, enabled: Rendered) -> None:
-    without, with_it = ({(o["kind"], o["metadata"]["name"]) for o in r.objects} for r in (rendered, enabled))
-    assert without < with_it
-    assert with_it - without == {
-        (kind, "gpuwarden-recommend")
-        for kind in ("CronJob", "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "NetworkPolicy")
-    }
+    check_added_objects(rendered, enabled, "gpuwarden-recommend")
 
 
 def test_the_command_has_only_options_that_there_are(chart: Chart) -> None:
-    app = typer.Typer()
-    app.command()(recommend)
-    options = {name for p in typer.main.get_command(app).params if isinstance(p, TyperOption) for name in p.opts}
     values = prometheus(args=["--prometheus-token-file=/etc/gpuwarden/prometheus/token"], secretName="scrape")
     values["recommend"]["report"] |= {"trusted": ["team-*", "gpu=trusted"], "window": "7d"}
     rendered = chart.render(values)
-    (container,) = pod_of(rendered)["containers"]
-    program, *words = container["args"]
-    assert program == "recommend"
-    assert {word.partition("=")[0] for word in words} <= options
-    assert words == [
+    assert options_of_job(rendered, recommend) == [
         "--write-reports",
         f"--config={MOUNTED}",
         "--window=7d",
@@ -66,6 +57,7 @@ def test_the_command_has_only_options_that_there_are(chart: Chart) -> None:
         "--trusted=gpu=trusted",
         "--prometheus-token-file=/etc/gpuwarden/prometheus/token",
     ]
+    (container,) = pod_of(rendered)["containers"]
     assert {"name": "prometheus", "secret": {"secretName": "scrape"}} in pod_of(rendered)["volumes"]
     assert "/etc/gpuwarden/prometheus" in [mount["mountPath"] for mount in container["volumeMounts"]]
 
@@ -143,17 +135,7 @@ class TestRights:
                     owner = {"apiVersion": api_version, "kind": kind, "name": "x", "controller": True}
                     pod["metadata"] |= {"name": f"made-{number}", "uid": f"m{number}", "ownerReferences": [owner]}
                     cluster.add(pod)
-                self.run(cluster, rendered, tmp_path)
+                done = run_job(cluster, rendered, tmp_path)
+                assert done.stdout == ""
+                assert " of " in done.stderr
         assert asked(cluster) == granted(rendered, "gpuwarden-recommend")
-
-    def run(self, cluster: WorkloadServer, rendered: Rendered, home: Path) -> None:
-        (home / "config.yaml").write_text(rendered.configuration_file)
-        kubeconfig = write_kubeconfig(home / "kubeconfig", cluster.url, token="t")  # noqa: S106 - a test's own
-        (container,) = pod_of(rendered)["containers"]
-        arguments = [argument.replace(MOUNTED, str(home / "config.yaml")) for argument in container["args"]]
-        environment = {"PATH": os.defpath, "HOME": str(home), "GPUWARDEN_KUBECONFIG": str(kubeconfig)}
-        command = [sys.executable, "-m", "webhook", *arguments]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
-        assert done.returncode == 0, done.stderr
-        assert done.stdout == ""
-        assert " of " in done.stderr
