@@ -5,7 +5,7 @@ import pytest
 
 from tests.builders import Json, a_pod, view
 from webhook.engine.limitranger import additions
-from webhook.engine.text import LONGEST_NAME, cut
+from webhook.engine.text import LONGEST_NAME, all_of, cut, first_of
 
 
 @pytest.mark.parametrize("field", [{"nodeName": "x"}, {"nodeSelector": {"k": "x"}}, {"runtimeClassName": "x"}])
@@ -30,3 +30,14 @@ def test_an_annotation_of_limit_ranger_longer_than_kubernetes_keeps_is_none() ->
 @pytest.mark.parametrize(("text", "shown"), [("", ""), ("abc", "abc"), ("abcd", "abc…")])
 def test_a_text_is_cut_where_it_is_longer(text: str, shown: str) -> None:
     assert cut(text, 3) == shown
+
+
+@pytest.mark.parametrize(("names", "sentence"), [("a", "a"), ("ab", "a and b"), ("abc", "a, b and c")])
+def test_all_names_of_a_list_are_in_a_sentence(names: str, sentence: str) -> None:
+    assert all_of(list(names)) == sentence
+
+
+@pytest.mark.parametrize(("names", "sentence"), [("a", "a"), ("ab", "a, b"), ("abc", "a, b and 1 more")])
+def test_of_a_long_list_the_first_names_are_in_a_sentence(names: str, sentence: str) -> None:
+    assert first_of(list(names), 2) == sentence
+    assert first_of(list("abc"), 2, " or ") == "a or b and 1 more"

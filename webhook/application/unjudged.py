@@ -10,7 +10,7 @@ import msgspec
 from ..engine.decision import UNTOUCHED, Decision
 from ..engine.other_gpus import BUILT_IN, GpuNames
 from ..engine.resources import GpuResource, classify
-from ..engine.text import LONGEST_NAME, cut
+from ..engine.text import LONGEST_NAME, all_of, cut
 from .claims import claim_in
 from .structural_search import Traces, search
 from .workloads import correction, group_of, qualified
@@ -101,7 +101,7 @@ class Unjudged(msgspec.Struct, frozen=True):
         if self.implicit:
             yield "names no GPU, and its operator requests nvidia.com/gpu for its pods"
         elif traces.requests:
-            yield f"requests {_listed(traces.resources)} at {_places(traces.requests, traces.counts[0])}"
+            yield f"requests {all_of(traces.resources)} at {_places(traces.requests, traces.counts[0])}"
         elif traces.templates:
             templates = f"has containers at {_places(traces.templates, traces.counts[1])}"
             yield templates if has_claims else f"{templates}, and no GPU request was found in it"
@@ -170,7 +170,3 @@ def is_of_kubernetes(group: str) -> bool:
 def _places(paths: Sequence[str], count: int) -> str:
     shown, more = ", ".join(paths[:_PATHS_SHOWN]), count - _PATHS_SHOWN
     return shown if more <= 0 else f"{shown} and {more} more {'place' if more == 1 else 'places'}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -9,6 +9,7 @@ from ..engine.pods import Pod, containers
 from ..engine.quantity import whole
 from ..engine.resources import GpuResource, classify
 from ..engine.schedulers import KAI_KEYS, kai_shares
+from ..engine.text import first_of
 from .field_paths import Path
 from .structural_search import gpu_maps, search
 from .workload_kinds import WorkloadKind, WorkloadPod
@@ -78,7 +79,7 @@ def in_metadata(
     found = search({"metadata": {"annotations": texts, "labels": named}}, names) if texts or named else None
     if found and found.requests:
         yield (
-            f"{_listed([where.field(path) for path in found.requests])}: requests {found.resources[0]} in an annotation or "
+            f"{_shown([where.field(path) for path in found.requests])}: requests {found.resources[0]} in an annotation or "
             "label, so not judged; what reads it may create pods or change this one, and these are judged when they are created"
         )
 
@@ -97,7 +98,7 @@ def misplaced(workload: WorkloadKind, manifest: Mapping[str, Any], names: GpuNam
     if not found:
         return ""
     return (
-        f"{_listed([path for path, _ in found])}: {found[0][1][0]} is set where Kubernetes reads no resources, so it requests no "
+        f"{_shown([path for path, _ in found])}: {found[0][1][0]} is set where Kubernetes reads no resources, so it requests no "
         "GPU and is not judged; move it to resources.limits of a container"
     )
 
@@ -142,21 +143,20 @@ def _is_list(value: object) -> bool:
     return isinstance(value, list)
 
 
+def _shown(paths: Sequence[str]) -> str:
+    return first_of(paths, _SHOWN)
+
+
 def sentences(where: WorkloadPod, vendors: Sequence[str], shared: Sequence[tuple[str, str, str]]) -> Iterator[str]:
     """Say what of all this is not judged, and what to do; paths within the pod become paths within the object."""
     if vendors:
         yield (
-            f"{_listed([where.field(path) for path in vendors])}: not NVIDIA's GPUs by any name that gpuwarden knows, so not "
+            f"{_shown([where.field(path) for path in vendors])}: not NVIDIA's GPUs by any name that gpuwarden knows, so not "
             "judged; add the name to resources.gpus or resources.notGPUs in the configuration to decide"
         )
     if shared:
         paths = [where.field(f"metadata.{section}[{key}]") for section, key, _ in shared]
         yield (
-            f"{_listed(paths)}: part of a GPU, which KAI Scheduler alone hands out, so not judged; it reads annotations of pods "
+            f"{_shown(paths)}: part of a GPU, which KAI Scheduler alone hands out, so not judged; it reads annotations of pods "
             "with schedulerName kai-scheduler"
         )
-
-
-def _listed(paths: Sequence[str]) -> str:
-    more = len(paths) - _SHOWN
-    return ", ".join(paths[:_SHOWN]) + (f" and {more} more" if more > 0 else "")

@@ -1,5 +1,6 @@
-"""Text from elsewhere: how long a name may be, and how much of a longer text is quoted."""
+"""Texts in messages: how long a name from elsewhere may be, how much of a longer text is quoted, and lists in a sentence."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
@@ -16,3 +17,14 @@ mappings are plain texts, whose decoded forms msgspec shares; callers that keep 
 def cut(text: str, most: int) -> str:
     """The text, or its first ``most`` characters and an ellipsis."""
     return text if len(text) <= most else f"{text[:most]}…"
+
+
+def all_of(names: Sequence[str]) -> str:
+    """All names, of which there is at least one: ``a``, ``a and b``, ``a, b and c``."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
+def first_of(names: Sequence[str], most: int, separator: str = ", ") -> str:
+    """The first names, and how many more there are: ``a, b and 3 more``."""
+    more = len(names) - most
+    return separator.join(names[:most]) + (f" and {more} more" if more > 0 else "")

@@ -1,6 +1,7 @@
 """The few fields of the API's documents that are read; everything else is skipped without being built."""
 
 import threading
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, Generic, TypeVar
 
@@ -30,6 +31,21 @@ class Metadata(msgspec.Struct, rename="camel"):
     name: str = ""
     resource_version: str = ""
     labels: Labels | None = None
+
+
+class OwnerReference(msgspec.Struct, rename="camel"):
+    """An owner of an object, such as the ReplicaSet of a pod."""
+
+    api_version: str = ""
+    kind: str = ""
+    name: str = ""
+    uid: str = ""
+    controller: bool | None = None
+
+
+def controller_of(references: Sequence[OwnerReference] | None) -> OwnerReference | None:
+    """The owner that controls the object, of which there is at most one."""
+    return next((one for one in references or () if one.controller), None)
 
 
 class Namespace(msgspec.Struct):

@@ -8,6 +8,7 @@ import msgspec
 from ...application.other_kinds import MOST_BYTES, MOST_OBJECTS, OtherKind, leads_to_pods
 from ...application.unjudged import is_of_kubernetes, quotes
 from ...application.workloads import KINDS, NO_KINDS, Kinds
+from ...engine.text import first_of
 from .api_request import object_path
 from .discovery import Discovery, UnknownKindsError
 from .errors import OF_ONE_KIND, ApiError, Fault
@@ -119,7 +120,7 @@ class OtherReader:
                     else:
                         yield one
         if forbidden:
-            raise UnknownKindsError(f"{unknown}; nor may {_listed(forbidden)} be listed")
+            raise UnknownKindsError(f"{unknown}; nor may {first_of(forbidden, _SHOWN)} be listed")
 
     def _of_kind(
         self, kind: _Kind, namespaces: Sequence[str], keep: Callable[[dict[str, Any]], T | None]
@@ -189,8 +190,3 @@ def _excluded(definition: _Definition) -> tuple[str, str] | None:
     spec = definition.spec
     schemas = (version.schema.schema if version.schema else None for version in spec.versions if version.served)
     return None if any(map(leads_to_pods, schemas)) else (spec.group, spec.names.plural)
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = len(names) - _SHOWN
-    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")

@@ -13,7 +13,7 @@ from ...engine.label_problems import relevant
 from ...engine.labels import NamespaceLabels
 from ...engine.pods import Metadata as PodMetadata
 from .api_request import object_path
-from .documents import Labels
+from .documents import Labels, OwnerReference, controller_of
 from .lists import Page
 
 
@@ -48,14 +48,6 @@ class NamespaceItem(msgspec.Struct):
         return {"apiVersion": "v1", "kind": "Namespace", "metadata": named}
 
 
-class _Reference(msgspec.Struct, rename="camel"):
-    api_version: str = ""
-    kind: str = ""
-    name: str = ""
-    uid: str = ""
-    controller: bool | None = None
-
-
 class _WorkloadLabels(Labels, rename={"queue": QUEUE}):
     """Our labels, and Kueue's."""
 
@@ -65,13 +57,12 @@ class _WorkloadLabels(Labels, rename={"queue": QUEUE}):
 class _Metadata(PodMetadata, rename="camel"):
     uid: str = ""
     labels: _WorkloadLabels | None = None
-    owner_references: list[_Reference] | None = None
+    owner_references: list[OwnerReference] | None = None
     deletion_timestamp: str | None = None
 
     @property
     def owner(self) -> Owner | None:
-        controllers = (ref for ref in self.owner_references or () if ref.controller)
-        ref = next(controllers, None)
+        ref = controller_of(self.owner_references)
         return Owner(ref.api_version, ref.kind, ref.name, ref.uid) if ref else None
 
 

@@ -5,6 +5,8 @@ from enum import StrEnum
 
 import msgspec
 
+from ...engine.text import first_of
+
 
 class CheckStatus(StrEnum):
     """The result of a check.
@@ -74,9 +76,7 @@ _SHOWN = 10
 
 def listed(names: Iterable[str], shown: int = _SHOWN) -> str:
     """Names for a sentence: in order, the first few and how many more there are."""
-    ordered = sorted(names)
-    more = len(ordered) - shown
-    return ", ".join(ordered[:shown]) + (f" and {more} more" if more > 0 else "")
+    return first_of(sorted(names), shown)
 
 
 def worst(results: Iterable[Result]) -> dict[CheckStatus, int]:

@@ -8,6 +8,7 @@ from ..forms import Form
 from ..policy import NotOffered, Policy
 from ..resources import GPU
 from ..spelling import LABELS_OF_FORMS
+from ..text import first_of
 
 FORM_NOT_OFFERED = Rule(
     "form-not-offered",
@@ -88,8 +89,7 @@ def _labels(lack: Unschedulable) -> str:
         return "not with all of the labels together"
 
     def one(requirement: str, values: tuple[str, ...]) -> str:
-        more = f" and {len(values) - _MOST_VALUES} more" if len(values) > _MOST_VALUES else ""
-        has = f"it is {' or '.join(values[:_MOST_VALUES])}{more}" if values else "no such label"
+        has = f"it is {first_of(values, _MOST_VALUES, ' or ')}" if values else "no such label"
         return f"not {requirement} ({has})"
 
     return ", ".join(one(*label) for label in lack.labels)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from ..edits import Annotate, Edit
 from ..findings import Finding, Rule, Severity
 from ..policy import Policy
+from ..text import first_of
 
 NOT_REWRITTEN = Rule(
     "not-rewritten",
@@ -44,5 +45,4 @@ def stated_anew(edits: Sequence[Edit], policy: Policy) -> Finding | None:
 def _missing(edits: Sequence[Edit]) -> str:
     """The first of the edits in words, but for those that only inform."""
     missing = [str(edit) for edit in edits if not isinstance(edit, Annotate)]
-    more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
-    return "; ".join(missing[:_SHOWN]) + more
+    return first_of(missing, _SHOWN, "; ")

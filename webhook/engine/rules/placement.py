@@ -16,6 +16,7 @@ from ..spelling import (
     SHARED_STRATEGIES,
     DevicePlugin,
 )
+from ..text import all_of
 
 SELECTOR_CONFLICT = Rule(
     "selector-conflict",
@@ -56,7 +57,7 @@ def selector_conflict(
     return SELECTOR_CONFLICT.found(
         path,
         f'{gpu_container.name}: form "{form}" {fact}',
-        f"no node is both; remove {_listed(keys)} from the pod, or request another form",
+        f"no node is both; remove {all_of(keys)} from the pod, or request another form",
     )
 
 
@@ -112,14 +113,14 @@ def product_conflict(  # noqa: PLR0913, PLR0917 - what the sentence says
     return SELECTOR_CONFLICT.found(
         path,
         f'{gpu_container.name}: form "{form}" is not on nodes with {PRODUCT}: {product}, which the pod selects',
-        f"{why}, or remove {_listed(keys)} from the pod",
+        f"{why}, or remove {all_of(keys)} from the pod",
     )
 
 
 def restated(gpu_container: GpuContainer, form: Form, nodes: NodeConstraints, keys: Sequence[str]) -> Finding:
     """With the labels of the form's nodes, what remains of the pod's own constraints, on ``keys``, selects another form's."""
     path = f"spec.nodeSelector[{keys[0]}]" if keys[0] in nodes.selector else "spec.affinity.nodeAffinity"
-    listed = _listed(keys)
+    listed = all_of(keys)
     return SELECTOR_CONFLICT.found(
         path,
         f'{gpu_container.name}: form "{form}" is not on the nodes that the pod selects by {listed}',
@@ -151,10 +152,6 @@ def incompatible(one: Form, other: Form, plugin: DevicePlugin) -> bool:
     if one.partition != other.partition:
         return plugin.single
     return one.meet(other) is None
-
-
-def _listed(keys: Sequence[str]) -> str:
-    return " and ".join(filter(None, (", ".join(keys[:-1]), keys[-1])))
 
 
 def gke_selectors_incomplete(nodes: NodeConstraints, added: frozenset[str]) -> Finding | None:
