@@ -93,6 +93,10 @@ def a_running_pod(name: str = "p", **fields: Any) -> Json:
     return document("Pod", name, version="v1", spec=a_pod()["spec"], status={"phase": "Running"}, **fields)
 
 
+def a_job(status: Json) -> Json:
+    return document("Job", version="batch/v1", spec=TEMPLATE, status=status)
+
+
 class TestNamespaces:
     def test_come_with_our_labels(self, cluster: WorkloadServer, reader: ClusterReader) -> None:
         cluster.set_namespace("team-a", enforce="mps", audit="shared")
@@ -168,34 +172,10 @@ class TestWorkloads:
             (a_running_pod() | {"status": {"phase": "Succeeded"}}, True),
             (a_running_pod() | {"status": {"phase": "Failed"}}, True),
             (a_running_pod(metadata={"deletionTimestamp": "2026-01-01T00:00:00Z"}), True),
-            (document("Job", version="batch/v1", spec=TEMPLATE, status={"active": 1}), False),
-            (
-                document(
-                    "Job",
-                    version="batch/v1",
-                    spec=TEMPLATE,
-                    status={"conditions": [{"type": "Complete", "status": "True"}]},
-                ),
-                True,
-            ),
-            (
-                document(
-                    "Job",
-                    version="batch/v1",
-                    spec=TEMPLATE,
-                    status={"conditions": [{"type": "Failed", "status": "True"}]},
-                ),
-                True,
-            ),
-            (
-                document(
-                    "Job",
-                    version="batch/v1",
-                    spec=TEMPLATE,
-                    status={"conditions": [{"type": "Failed", "status": "False"}]},
-                ),
-                False,
-            ),
+            (a_job({"active": 1}), False),
+            (a_job({"conditions": [{"type": "Complete", "status": "True"}]}), True),
+            (a_job({"conditions": [{"type": "Failed", "status": "True"}]}), True),
+            (a_job({"conditions": [{"type": "Failed", "status": "False"}]}), False),
             (
                 document("Deployment", spec=TEMPLATE, status={"conditions": [{"type": "Available", "status": "True"}]}),
                 False,
