@@ -41,7 +41,7 @@ def options_of_job(rendered: Rendered, command: Callable[..., Any]) -> list[str]
     program, *words = container["args"]
     assert program == command.__name__
     assert {word.partition("=")[0] for word in words} <= known
-    return words
+    return [*words]
 
 
 def run_job(cluster: WorkloadServer, rendered: Rendered, home: Path) -> "subprocess.CompletedProcess[str]":

@@ -48,7 +48,6 @@ from ..application.claim_admission import ClaimAdmission
 from ..application.clock import WitnessedClock
 from ..application.configuration import Configuration
 from ..application.fleet import NoFleet
-from ..application.in_tree_webhooks import WEBHOOK_KINDS
 from ..application.namespace_labels import NamespaceLabelling
 from .admission_port import admission_limiter, client_authorities, operations_limiter
 from .certificate_source import certificate_source, now
@@ -217,7 +216,9 @@ class Server:
         """The admission policies of the cluster that the namespaces are of, if they are to be compared."""
         if not isinstance(self._namespaces, ClusterSource) or not self._options.watch_in_tree:
             return None
-        from .in_tree_source import InTreeWatch  # noqa: PLC0415 - start-up time: it loads the compiler of the policies
+        # Start-up time: they load the compiler of the policies.
+        from ..application.in_tree_webhooks import WEBHOOK_KINDS  # noqa: PLC0415
+        from .in_tree_source import InTreeWatch  # noqa: PLC0415
 
         name = self._options.webhook_configuration
         names = (self._options.mutating_webhook_configuration or name, name)

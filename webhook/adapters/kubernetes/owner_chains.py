@@ -8,7 +8,7 @@ from ...application.auditing import Owner
 from ...application.workload_kinds import WorkloadKind
 from ...application.workloads import Kinds, group_of, workload_of
 from .api_request import ApiRequest, object_path
-from .documents import decode
+from .documents import OwnerReference, controller_of, decode
 from .errors import ApiError, Fault
 from .lists import Api, Lister, Page
 
@@ -17,24 +17,17 @@ Links = dict[tuple[str, str, str], Owner]
 _UNREAD = (Fault.FORBIDDEN, Fault.NOT_FOUND)
 
 
-class _Reference(msgspec.Struct, rename="camel"):
-    api_version: str = ""
-    kind: str = ""
-    name: str = ""
-    controller: bool | None = None
-
-
 class ControlledMetadata(msgspec.Struct, rename="camel"):
     """As much of an object's metadata as says who controls it."""
 
     name: str = ""
     namespace: str = ""
-    owner_references: list[_Reference] | None = None
+    owner_references: list[OwnerReference] | None = None
 
     @property
     def owner(self) -> Owner | None:
         """Its controller."""
-        found = next((one for one in self.owner_references or () if one.controller), None)
+        found = controller_of(self.owner_references)
         return Owner(found.api_version, found.kind, found.name) if found else None
 
 

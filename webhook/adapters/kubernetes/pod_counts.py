@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ...application.fleet_view import PodCount
 from .api_request import path_of
-from .fleets import PodItem
+from .gpu_pods import PodItem
 from .lists import Deadline, Lister, Page
 
 if TYPE_CHECKING:

@@ -1,0 +1,78 @@
+"""Pods as far as they say which GPUs they hold or wait for."""
+
+import msgspec
+
+from ...application.fleet_view import GpuPod
+from ...engine.fleet.usage import requested
+from ...engine.pods import Container, PodSpec, Resources
+
+_ENDED = frozenset({"Succeeded", "Failed"})
+
+
+class _PodMetadata(msgspec.Struct, rename="camel"):
+    name: str = ""
+    namespace: str = ""
+    deletion_timestamp: str | None = None
+
+
+class _Gate(msgspec.Struct):
+    name: str = ""
+
+
+class _PodSpec(PodSpec, rename="camel"):
+    scheduling_gates: list[_Gate] | None = None
+
+
+class _PodStatus(msgspec.Struct):
+    phase: str = ""
+
+
+class PodItem(msgspec.Struct):
+    """The fields of a Pod that say which GPUs it holds or waits for."""
+
+    metadata: _PodMetadata
+    spec: _PodSpec
+    status: _PodStatus = msgspec.field(default_factory=_PodStatus)
+
+    def trimmed(self) -> "PodItem | None":
+        """The same with nothing else in it, such as the values of variables; ``None`` if it has ended or requests no GPU."""
+        spec = self.spec
+        if self.status.phase in _ENDED or not requested(spec):
+            return None
+        return PodItem(
+            self.metadata,
+            _PodSpec(
+                init_containers=[_trimmed(one) for one in spec.init_containers or ()] or None,
+                containers=[_trimmed(one) for one in spec.containers or ()],
+                node_selector=spec.node_selector,
+                node_name=spec.node_name,
+                affinity=spec.affinity,
+                scheduler_name=spec.scheduler_name,
+                tolerations=spec.tolerations,
+                runtime_class_name=spec.runtime_class_name,
+                scheduling_gates=spec.scheduling_gates,
+            ),
+            self.status,
+        )
+
+    @property
+    def pod(self) -> GpuPod:
+        """As the application takes it."""
+        metadata = self.metadata
+        return GpuPod(
+            metadata.namespace,
+            metadata.name,
+            self.spec,
+            self.spec.node_name or "",
+            gated=bool(self.spec.scheduling_gates),
+            ending=metadata.deletion_timestamp is not None,
+        )
+
+
+def _trimmed(container: Container) -> Container:
+    asked = container.resources
+    return Container(
+        name=container.name,
+        resources=Resources(asked.limits, asked.requests) if asked else None,
+        restart_policy=container.restart_policy,
+    )
