@@ -457,7 +457,7 @@ def test_an_independent_scheduler_agrees(
     assume(not seen.nowhere and not spec.node_name)
     every = nodes(platform, plugin)
     fleet = [every[number % len(every)] for number in drawn]
-    others = {*seen.mentioned, *policy.node_selector}
+    others = {*seen.mentioned, *dict(policy.additions.node_selector)}
     shapes = {a_shape(dict.fromkeys(node.offers, 10**12), labels=node.labels, others=others): 1 for node in fleet}
 
     names = {

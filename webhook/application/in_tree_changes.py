@@ -36,7 +36,7 @@ def _lacking(case: CommonCase) -> Iterator[tuple[Toleration, str]]:
     is_plain = _is_plain(case)
     if case.ways[0].renames:
         yield GPU_TOLERATION, cel.every(is_plain, f"!{_tolerated(GPU_TOLERATION)}")
-    for own in case.policy.tolerations:
+    for own in case.policy.additions.tolerations:
         already = own == GPU_TOLERATION and case.ways[0].renames
         if not already:
             yield own, f"!{_tolerated(own)}"
@@ -75,9 +75,9 @@ def _env(policy: Policy) -> str:
         f"(!has({CONTAINER}.env) || !{CONTAINER}.env.exists(e, e.name == {cel.quoted(name)}) ?\n"
         f"[{{'index': string(i), 'name': {cel.quoted(name)}, 'value': {cel.quoted(value)}, "
         f"'text': ': ' + {cel.quoted(str(AddEnv(_PLACE, name, value)).partition(': ')[2])}}}] : [])"
-        for name, value in policy.env.items()
+        for name, value in policy.additions.env
     )
-    return f"variables.gpus.map(i, {of_container}).flatten()" if policy.env else cel.EMPTY
+    return f"variables.gpus.map(i, {of_container}).flatten()" if policy.additions.env else cel.EMPTY
 
 
 _PLACE = Place("containers", 0)
@@ -103,10 +103,10 @@ def outstanding(case: CommonCase) -> Iterator[tuple[str, str]]:
             f"{cel.listed(case.node_selector)}).map(l, 'node selector ' + l.key + ': ' + l.value)"
         )
     texts += tolerations
-    if policy.runtime_class_name:
-        text = str(SetRuntimeClass(policy.runtime_class_name))
+    if policy.additions.runtime_class_name:
+        text = str(SetRuntimeClass(policy.additions.runtime_class_name))
         texts.append(cel.listed_if(_NO_RUNTIME_CLASS, cel.listed([text])))
-    if policy.env:
+    if policy.additions.env:
         texts.append("variables.env.map(e, 'spec.containers[' + e.index + ']' + e.text)")
     if texts:
         denied = f"{IS_DENIED} ? {cel.EMPTY} :\n" if any(denials(case)) else ""
@@ -136,12 +136,12 @@ def json_patch(case: CommonCase) -> str:
     lacking = [*_lacking(case)]
     if lacking:
         # A pod without tolerations lacks each.
-        some = cel.ALWAYS if policy.tolerations else is_plain
+        some = cel.ALWAYS if policy.additions.tolerations else is_plain
         absent = cel.every(some, "!has(object.spec.tolerations)")
         parts.append(cel.listed_if(absent, f"[{_add('/spec/tolerations', '[]')}]"))
         parts += (cel.listed_if(lacks, f"[{_add('/spec/tolerations/-', _toleration(one))}]") for one, lacks in lacking)
-    if policy.runtime_class_name:
-        runtime_class = _add("/spec/runtimeClassName", cel.quoted(policy.runtime_class_name))
+    if policy.additions.runtime_class_name:
+        runtime_class = _add("/spec/runtimeClassName", cel.quoted(policy.additions.runtime_class_name))
         parts.append(cel.listed_if(_NO_RUNTIME_CLASS, f"[{runtime_class}]"))
     if "env" in added:
         empty = f"variables.gpus.filter(i, !has({CONTAINER}.env)).map(i, {_add_at(_ENV_PATH % 'string(i)', '[]')})"
@@ -156,7 +156,7 @@ def json_patch(case: CommonCase) -> str:
     if not (plain.respells and is_plain == cel.ALWAYS):
         changes = [is_plain] if plain.respells else []
         changes += [f"size(variables.{name}) > 0" for name in added] + [lacks for _, lacks in lacking]
-        changes += [_NO_RUNTIME_CLASS] if policy.runtime_class_name else []
+        changes += [_NO_RUNTIME_CLASS] if policy.additions.runtime_class_name else []
         nothing.append(f"!({' || '.join(f'({change})' for change in changes)})")
     return (f"{' || '.join(nothing)} ? {cel.EMPTY} :\n" if nothing else "") + cel.joined(parts)
 

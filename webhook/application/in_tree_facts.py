@@ -9,6 +9,7 @@ from ..engine import cel
 from ..engine.common_case import CommonCase, RequestPattern, Sentence, Slices
 from ..engine.common_case_nodes import HAS_REQUIRED
 from ..engine.common_case_requests import SLICE, is_slice, told_apart
+from ..engine.policy import NO_ADDITIONS
 
 CONTAINER = "object.spec.containers[i]"
 """The container of an index ``i``, as CEL."""
@@ -67,7 +68,7 @@ def may_be_denied(case: CommonCase) -> str:
     The API server prepares a pod again for each part of a policy, and that takes longer than the CEL: a policy that denies is
     not to look at the pods that it has nothing to say of.
     """
-    if case.policy.adds:
+    if case.policy.additions != NO_ADDITIONS:
         return "true"
     plain = case.ways[0]
     quick = []

@@ -25,7 +25,7 @@ from .edits import (
 from .forms import Form
 from .nodes import Need
 from .pods import Pod
-from .policy import NotOffered, Policy, Prefer, VisibleDevices
+from .policy import NO_ADDITIONS, NotOffered, Policy, Prefer, VisibleDevices
 from .products import PRODUCT
 from .resources import GPU, resource_name
 from .rules import device_access
@@ -121,12 +121,12 @@ class RequestPattern(msgspec.Struct, frozen=True):
     @property
     def selectors(self) -> dict[str, str]:
         """The nodeSelectors that are added for the form."""
-        return {need.key: need.values[0] for need in self.needs if need.is_selector}
+        return {need.key: need.values[0] for need in self.needs if not need.in_affinity}
 
     @property
     def requirements(self) -> tuple[Need, ...]:
         """The requirements of node affinity that are added for the form."""
-        return tuple(need for need in self.needs if not need.is_selector)
+        return tuple(need for need in self.needs if need.in_affinity)
 
 
 class Slices(msgspec.Struct, frozen=True):
@@ -187,7 +187,7 @@ class CommonCase(msgspec.Struct, frozen=True):
 
         Where a container may have one GPU, these are requests for one.
         """
-        ways = self.ways if self.policy.adds else self.ways[:1]
+        ways = self.ways[:1] if self.policy.additions == NO_ADDITIONS else self.ways
         ways = tuple(
             msgspec.structs.replace(w, only_one=True, most=None, denial=None) if w.most == 1 else w for w in ways
         )
@@ -214,8 +214,8 @@ def common_case(policy: Policy, plugin: DevicePlugin) -> CommonCase:
     plain, node_selector = _sampled(alone, plugin, GPU, {}, ())
     ways = [plain]
     for spelling in dict.fromkeys(spell(form, plugin) for form in policy.forms):
-        selector = {need.key: need.values[0] for need in spelling.needs if need.is_selector}
-        terms = tuple(need for need in spelling.needs if not need.is_selector)
+        selector = {need.key: need.values[0] for need in spelling.needs if not need.in_affinity}
+        terms = tuple(need for need in spelling.needs if need.in_affinity)
         written_plainly = spelling.resource == GPU and not spelling.needs
         if not written_plainly:
             way, added = _sampled(alone, plugin, spelling.resource, selector, terms)
@@ -227,8 +227,9 @@ def common_case(policy: Policy, plugin: DevicePlugin) -> CommonCase:
 
 def _undecidable(policy: Policy) -> str:
     """Why the webhooks have to decide every pod, if they have to."""
-    watched = DEVICE_VARIABLES & policy.env.keys()
-    added = max(map(len, (policy.env, policy.tolerations, policy.node_selector)))
+    own = policy.additions
+    watched = DEVICE_VARIABLES.intersection(name for name, _ in own.env)
+    added = max(map(len, (own.env, own.tolerations, own.node_selector)))
     reasons = {
         "its label can't be read": policy.unreadable,
         "it lists claims, and CEL can't read ResourceClaimTemplates": policy.claim_forms,
@@ -242,7 +243,7 @@ def _undecidable(policy: Policy) -> str:
         f"it adds {added} variables, tolerations or labels, and the cost of CEL is limited; add at most {MOST_ADDED} of "
         "each": added > MOST_ADDED,
         "its nodeSelector selects labels of GPU nodes, as forms do": any(
-            key.startswith(LABELS_OF_FORMS) for key in policy.node_selector
+            key.startswith(LABELS_OF_FORMS) for key, _ in own.node_selector
         ),
     }
     return next((why for why, applies in reasons.items() if applies), "")

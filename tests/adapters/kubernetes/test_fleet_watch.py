@@ -9,6 +9,7 @@ from testing.stand_in.apiserver import StandIn
 from testing.stand_in.documents import status
 from testing.stand_in.http_side import Handler
 from tests.adapters.kubernetes.support import Clock, Noted, eventually
+from tests.builders import additions
 from webhook.adapters.kubernetes.backoff import Backoff
 from webhook.adapters.kubernetes.client import ApiServer
 from webhook.adapters.kubernetes.errors import Fault
@@ -135,7 +136,9 @@ class TestNodes:
         apiserver.set_node("one", gpus={GPU: 8}, labels={**PRESENT, "pool": "red"})
         view = views()
         assert all("pool" not in shape.labels for shape in seen(view).shapes)
-        configuration = Configuration(PolicyBook({"red": Policy("red", (Form(),), node_selector={"pool": "red"})}))
+        configuration = Configuration(
+            PolicyBook({"red": Policy("red", (Form(),), additions=additions(node_selector={"pool": "red"}))})
+        )
         eventually(lambda: all("pool" in shape.labels for shape in seen(view, configuration).shapes), "the label")
         apiserver.set_node("two", gpus={GPU: 8}, labels={**PRESENT, "pool": "blue"})
         eventually(lambda: len(seen(view, configuration).shapes) == 2)
