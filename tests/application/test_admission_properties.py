@@ -21,6 +21,7 @@ from testing.reviews import (
     finish,
     read_answer,
 )
+from tests.builders import additions
 from webhook.application.admission import Admission
 from webhook.application.configuration import Configuration, Mode
 from webhook.application.namespaces import NamespaceNotFound
@@ -188,10 +189,12 @@ POLICIES = st.builds(
         tuple(form for form in map(parse, forms) if form),
         mismatch=mismatch,
         max_per_container=most,
-        node_selector=selector,
-        tolerations=(Toleration("pool", "Exists"),) if adds else (),
-        runtime_class_name="nvidia" if adds else None,
-        env={"A": "9"} if adds else {},
+        additions=additions(
+            node_selector=selector,
+            tolerations=(Toleration("pool", "Exists"),) if adds else (),
+            runtime_class_name="nvidia" if adds else None,
+            env={"A": "9"} if adds else {},
+        ),
     ),
     st.lists(st.sampled_from(FORMS), min_size=1, max_size=3, unique=True),
     st.sampled_from(Mismatch),

@@ -358,7 +358,7 @@ class TestMemory:
     def test_of_a_pod_only_the_verdict_is_kept(self) -> None:
         found = Auditor(Configuration(), SHARED_TEAM).keep(seen(kind="Pod"))
         assert found is not None
-        assert found.seen.pod is None
+        assert found.workload.pod is None
 
     def test_a_replica_set_that_no_pod_names_is_forgotten(self) -> None:
         auditor = Auditor(Configuration(), SHARED_TEAM)

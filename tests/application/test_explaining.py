@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.builders import additions
 from webhook.application.configuration import Configuration
 from webhook.application.explaining import (
     FormExplanation,
@@ -65,10 +66,12 @@ def test_a_policy_is_its_forms_and_the_settings_that_have_an_effect() -> None:
         (ClaimForm("one", "gpu.nvidia.com"),),
         max_per_container=2,
         max_per_pod=3,
-        node_selector={"pool": "a"},
-        tolerations=(Toleration("gpus", "Exists"),),
-        runtime_class_name="nvidia",
-        env={"A": "1"},
+        additions=additions(
+            node_selector={"pool": "a"},
+            tolerations=(Toleration("gpus", "Exists"),),
+            runtime_class_name="nvidia",
+            env={"A": "1"},
+        ),
         admin_access=True,
     )
     found = explained("team", Configuration(PolicyBook({"team": policy})))

@@ -23,11 +23,12 @@ from tests.builders import (
     SHARED,
     STRATEGY,
     Json,
+    additions,
 )
 from tests.engine.cluster import CLIENTS, PRODUCTS, PROFILES, ZONES
 from webhook.engine.forms import Form, Platform, Sharing
 from webhook.engine.pods import Toleration
-from webhook.engine.policy import Mismatch, Policy
+from webhook.engine.policy import NO_ADDITIONS, Additions, Mismatch, Policy
 from webhook.engine.spelling import MIG_CAPABLE, MIG_CONFIG, MPS_CAPABLE, replicas_label
 from webhook.engine.spelling import MIG_STRATEGY as NODES_MIG_STRATEGY
 
@@ -280,8 +281,8 @@ _FORMS = {
 _LIMITS = st.sampled_from([None, None, 1, 2, 8])
 
 
-def _settings(selectors: st.SearchStrategy[Json]) -> st.SearchStrategy[Json]:
-    return st.just({}) | st.fixed_dictionaries(
+def _additions(selectors: st.SearchStrategy[Json]) -> st.SearchStrategy[Additions]:
+    made = st.fixed_dictionaries(
         {},
         optional={
             "node_selector": st.builds(
@@ -292,17 +293,18 @@ def _settings(selectors: st.SearchStrategy[Json]) -> st.SearchStrategy[Json]:
             "env": st.just({"A": "1", "B": "2"}),
         },
     )
+    return st.just(NO_ADDITIONS) | made.map(lambda own: additions(**own))
 
 
-_SETTINGS = _settings(_SELECTORS)
-_ODD_SETTINGS = _settings(selectors_of_forms)
+_ADDITIONS = _additions(_SELECTORS)
+_ODD_ADDITIONS = _additions(selectors_of_forms)
 
 
-def policies_of(*platforms: Platform, own: st.SearchStrategy[Json] = _SETTINGS) -> st.SearchStrategy[Policy]:
-    """Policies of forms of some platforms, with settings of their own."""
+def policies_of(*platforms: Platform, own: st.SearchStrategy[Additions] = _ADDITIONS) -> st.SearchStrategy[Policy]:
+    """Policies of forms of some platforms, with additions of their own."""
     return st.builds(
         lambda forms, mismatch, each, all_, added: Policy(
-            "team", forms, mismatch=mismatch, max_per_container=each, max_per_pod=all_, **added
+            "team", forms, mismatch=mismatch, max_per_container=each, max_per_pod=all_, additions=added
         ),
         _FORMS[platforms],
         st.sampled_from(Mismatch),
@@ -312,9 +314,9 @@ def policies_of(*platforms: Platform, own: st.SearchStrategy[Json] = _SETTINGS) 
     )
 
 
-_OF_FORMS = policies_of(*Platform, own=_ODD_SETTINGS)
+_OF_FORMS = policies_of(*Platform, own=_ODD_ADDITIONS)
 _OF_ALL_OR_NONE = st.builds(
-    lambda permits_any, own: Policy("team", permits_any=permits_any, **own), st.booleans(), _SETTINGS
+    lambda permits_any, own: Policy("team", permits_any=permits_any, additions=own), st.booleans(), _ADDITIONS
 )
 # Policies of every kind: mostly of forms, sometimes one that permits any or none.
 policies = st.integers(0, 7).flatmap(lambda number: _OF_FORMS if number else _OF_ALL_OR_NONE)

@@ -285,7 +285,7 @@ def test_so_is_one_with_many_resources(section: str) -> None:
 @pytest.mark.parametrize("policy", POLICIES)
 def test_what_is_said_of_all_containers_fits_into_one_message(policy: str) -> None:
     case = case_of(policy)
-    longest = [way.denial.longest for way in case.ways if way.denial]
+    longest = [pattern.denial.longest for pattern in case.patterns if pattern.denial]
     of_pod = case.per_pod.longest if case.per_pod else 0
     assert 0 < case.most_containers <= FEW
     assert case.most_containers * (max(longest, default=0) + len(BETWEEN)) + of_pod <= LONGEST_MESSAGE
@@ -299,12 +299,12 @@ def test_a_long_name_of_a_policy_leaves_room_for_fewer_containers() -> None:
     assert common_case(a_policy("shared", name=name), RENAMED).most_containers < case_of("shared").most_containers
 
 
-def said_of(way: RequestPattern | Slices, name: str, resource: str, count: int) -> list[str]:
+def said_of(pattern: RequestPattern | Slices, name: str, resource: str, count: int) -> list[str]:
     """What a common case says of a container's request."""
-    if isinstance(way, RequestPattern):
-        steps = [] if way.denial is None or way.most is None else [(way.most, way.denial)]
+    if isinstance(pattern, RequestPattern):
+        steps = [] if pattern.denial is None or pattern.most is None else [(pattern.most, pattern.denial)]
     else:
-        steps = [*way.denials]
+        steps = [*pattern.denials]
     profile = resource.removeprefix("nvidia.com/mig-")
     return [
         sentence.filled(name=name, count=str(count), profile=profile) for above, sentence in steps if count > above
@@ -335,9 +335,9 @@ def test_slices_that_are_rewritten_or_warned_of_are_left_to_the_webhooks(policy:
 def test_predicate_cel_and_engine_agree(seed: int, policy: str, setting: str) -> None:
     pod = defaulted(a_random_pod(Random(seed)))  # noqa: S311 - test data
     case = case_of(policy, setting)
-    way = request_pattern(view(pod), case)
-    assert evaluated(policy, setting)(pod) is (way is not None)
-    if way is None:
+    pattern = request_pattern(view(pod), case)
+    assert evaluated(policy, setting)(pod) is (pattern is not None)
+    if pattern is None:
         return
     decision = decide(view(pod), case.policy, SETTINGS[setting])
     assert not decision.warnings
@@ -347,7 +347,7 @@ def test_predicate_cel_and_engine_agree(seed: int, policy: str, setting: str) ->
         for name, count in container.get("resources", {}).get("limits", {}).items()
         if name.startswith("nvidia.com/")
     ]
-    said = [said for each in requested for said in said_of(way, *each)]
+    said = [said for each in requested for said in said_of(pattern, *each)]
     total = sum(count for *_, count in requested)
     if case.per_pod and case.policy.max_per_pod is not None and total > case.policy.max_per_pod:
         said.append(case.per_pod.filled(name="", count=str(total)))
@@ -362,24 +362,30 @@ def test_predicate_cel_and_engine_agree(seed: int, policy: str, setting: str) ->
 
 @given(st.integers(), st.sampled_from(sorted(POLICIES)), st.sampled_from(sorted(SETTINGS)))
 def test_cel_finds_the_way_of_a_common_pod(seed: int, policy: str, setting: str) -> None:
-    """The first of the ways whose CEL tells it from those after it; the last where none does."""
+    """The first of the patterns whose CEL tells it from those after it; the last where none does."""
     random = Random(seed)  # noqa: S311 - test data
     case = case_of(policy, setting)
     environment = cel.NewEnv(variables={"object": cel.Type.DYN})
-    tells = [environment.compile(told_apart(one, case.ways[index + 1 :])) for index, one in enumerate(case.ways[:-1])]
+    tells = [
+        environment.compile(told_apart(one, case.patterns[index + 1 :])) for index, one in enumerate(case.patterns[:-1])
+    ]
     for pod in (defaulted(a_random_pod(random)) for _ in range(10)):
-        way = request_pattern(view(pod), case)
-        if isinstance(way, RequestPattern):
+        pattern = request_pattern(view(pod), case)
+        if isinstance(pattern, RequestPattern):
             first = (
-                one for one, cel_of in zip(case.ways, tells, strict=False) if cel_of.eval(data={"object": pod}).value()
+                one
+                for one, cel_of in zip(case.patterns, tells, strict=False)
+                if cel_of.eval(data={"object": pod}).value()
             )
-            assert next(first, case.ways[-1]) == way
+            assert next(first, case.patterns[-1]) == pattern
 
 
-@pytest.mark.parametrize(("policy", "ways"), [("shared", 1), ("adding", 3)])
-def test_a_policy_changes_plain_requests_alone_unless_it_adds_something(policy: str, ways: int) -> None:
+@pytest.mark.parametrize(("policy", "patterns"), [("shared", 1), ("adding", 3)])
+def test_a_policy_changes_plain_requests_alone_unless_it_adds_something(policy: str, patterns: int) -> None:
     case = case_of(policy)
-    assert [way.resource for way in case.changed.ways] == [way.resource for way in case.ways[:ways]]
+    assert [pattern.resource for pattern in case.changed.patterns] == [
+        pattern.resource for pattern in case.patterns[:patterns]
+    ]
     assert case.slices
     assert case.changed.slices is None
 
@@ -439,13 +445,16 @@ def test_an_engine_that_rewrites_its_own_forms_leaves_the_policy_to_the_webhooks
 
 def test_a_listed_form_that_only_a_plain_request_can_name_is_written_once() -> None:
     """``exclusive`` after ``shared``: a plain request becomes the first."""
-    assert [way.resource for way in common_case(a_policy("shared", "exclusive"), RENAMED).ways] == [GPU, SHARED]
+    assert [pattern.resource for pattern in common_case(a_policy("shared", "exclusive"), RENAMED).patterns] == [
+        GPU,
+        SHARED,
+    ]
 
 
 def test_ways_under_mig_strategy_single_are_told_apart_by_affinity() -> None:
-    plainly, written = common_case(policy_of("mig-1g.5gb"), SINGLE).ways
+    plainly, written = common_case(policy_of("mig-1g.5gb"), SINGLE).patterns
     assert plainly.requirements == written.terms != ()
-    assert common_case(policy_of("mps"), RENAMED).ways[0].selectors == {STRATEGY: "mps"}
+    assert common_case(policy_of("mps"), RENAMED).patterns[0].selectors == {STRATEGY: "mps"}
 
 
 @given(st.from_regex(SAFE_PATH.replace("$", r"\Z")))

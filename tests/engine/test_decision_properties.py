@@ -70,11 +70,13 @@ def without_ours(pod: Json, policy: Policy) -> Json:
             amounts = (container.get("resources") or {}).get(section) or {}
             for name in GPU_NAMES:
                 amounts.pop(name, None)
-        container["env"] = [entry for entry in container.get("env") or [] if entry["name"] not in policy.env]
+        container["env"] = [
+            entry for entry in container.get("env") or [] if entry["name"] not in dict(policy.additions.env)
+        ]
     spec["nodeSelector"] = {
         key: value
         for key, value in (spec.get("nodeSelector") or {}).items()
-        if not ours(key) and key not in policy.node_selector
+        if not ours(key) and key not in dict(policy.additions.node_selector)
     }
     spec["affinity"] = [
         [e for e in term.get("matchExpressions") or [] if not ours(e["key"])]
@@ -83,14 +85,17 @@ def without_ours(pod: Json, policy: Policy) -> Json:
     ]
     if not all(spec["affinity"]):
         spec["affinity"] = []
-    added = [{"key": t.key, "operator": t.operator, "value": t.value, "effect": t.effect} for t in policy.tolerations]
+    added = [
+        {"key": t.key, "operator": t.operator, "value": t.value, "effect": t.effect}
+        for t in policy.additions.tolerations
+    ]
     added.append({"key": "nvidia.com/gpu", "operator": "Exists", "value": None, "effect": "NoSchedule"})
     spec["tolerations"] = [
         toleration
         for toleration in spec.get("tolerations") or []
         if {key: toleration.get(key) for key in ("key", "operator", "value", "effect")} not in added
     ]
-    if spec.get("runtimeClassName") == policy.runtime_class_name:
+    if spec.get("runtimeClassName") == policy.additions.runtime_class_name:
         spec["runtimeClassName"] = None
     spec.setdefault("runtimeClassName", None)
     metadata = rest.get("metadata") or {}
@@ -266,7 +271,7 @@ def test_a_pod_that_passes_is_not_left_without_any_node(case: tuple[Json, Policy
     assume(not decision.denials and satisfiable(pod["spec"]))
     spec = applied(pod, decision)["spec"]
     assume(platform is Platform.DEVICE_PLUGIN or NVIDIA_STRATEGY not in json.dumps(spec))
-    assume(not plugin.single or MIG_STRATEGY not in policy.node_selector)
+    assume(not plugin.single or MIG_STRATEGY not in dict(policy.additions.node_selector))
     kinds = nodes(platform, plugin)
 
     assert any(resources_of(spec) <= node.offers.keys() and chosen(spec, node.labels) for node in kinds)

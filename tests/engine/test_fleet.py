@@ -51,7 +51,7 @@ from webhook.engine.policy import Mismatch, NotOffered, Policy, PolicyBook
 from webhook.engine.rules.fleet import no_node_offers
 from webhook.engine.spelling import DevicePlugin, MigStrategy
 
-PLAIN_WISH = NodeRequest(GPU, 1, NOTHING_SAID)
+PLAIN_REQUEST = NodeRequest(GPU, 1, NOTHING_SAID)
 GPU_TAINT = Taint(GPU, "present", "NoSchedule")
 
 
@@ -457,7 +457,7 @@ def test_an_independent_scheduler_agrees(
     assume(not seen.nowhere and not spec.node_name)
     every = nodes(platform, plugin)
     fleet = [every[number % len(every)] for number in drawn]
-    others = {*seen.mentioned, *policy.node_selector}
+    others = {*seen.mentioned, *dict(policy.additions.node_selector)}
     shapes = {a_shape(dict.fromkeys(node.offers, 10**12), labels=node.labels, others=others): 1 for node in fleet}
 
     names = {
@@ -519,15 +519,15 @@ def test_what_nodes_offer_is_summed_up_by_form_and_what_takes_no_pods_left_out()
         "mps": 8,
         "mig-1g.5gb": 14,
     }
-    wish = NodeRequest("nvidia.com/mig-2g.10gb", 1, NOTHING_SAID)
-    assert fleet.lack(wish) is None
-    assert fleet.at_present.lack(wish) is not None
+    node_request = NodeRequest("nvidia.com/mig-2g.10gb", 1, NOTHING_SAID)
+    assert fleet.unschedulable(node_request) is None
+    assert fleet.at_present.unschedulable(node_request) is not None
 
 
 def test_what_was_found_for_one_pod_is_remembered_for_the_next_and_long_tolerations_are_not() -> None:
     fleet = Fleet({SLOTS: 1})
     for _ in range(2):
-        assert fleet.lack(PLAIN_WISH) == fleet.lack(
+        assert fleet.unschedulable(PLAIN_REQUEST) == fleet.unschedulable(
             NodeRequest(GPU, 1, NOTHING_SAID, (), tuple([Toleration("a")] * 17))
         )
     assert fleet._find_once.cache_info().hits == 1

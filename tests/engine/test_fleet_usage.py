@@ -121,8 +121,8 @@ def test_a_shape_alone_lacks_what_other_nodes_have_and_keeps_the_labels_of_polic
     fleet = Fleet({mine: 2, other: 1}, labels=["pool"], classes=[SHARED])
     in_pool = NodeConstraints(PodSpec(node_selector={"pool": "b"}))
 
-    assert fleet.lack(NodeRequest(MIG, 1, NOTHING_SAID)) is None
-    assert fleet.alone(mine).lack(NodeRequest(MIG, 1, NOTHING_SAID)) is not None
-    assert fleet.alone(mine).lack(NodeRequest(SHARED, 1, NOTHING_SAID)) is not None
-    assert fleet.alone(mine).lack(NodeRequest(GPU, 8, NOTHING_SAID)) is None
-    assert fleet.alone(mine).lack(NodeRequest(GPU, 8, in_pool)) is not None
+    assert fleet.unschedulable(NodeRequest(MIG, 1, NOTHING_SAID)) is None
+    assert fleet.alone(mine).unschedulable(NodeRequest(MIG, 1, NOTHING_SAID)) is not None
+    assert fleet.alone(mine).unschedulable(NodeRequest(SHARED, 1, NOTHING_SAID)) is not None
+    assert fleet.alone(mine).unschedulable(NodeRequest(GPU, 8, NOTHING_SAID)) is None
+    assert fleet.alone(mine).unschedulable(NodeRequest(GPU, 8, in_pool)) is not None

@@ -11,6 +11,7 @@ from webhook.engine.forms import Form
 from webhook.engine.labels import UNLABELLED, NamespaceLabels
 from webhook.engine.policy import (
     ANY_POLICY,
+    NO_ADDITIONS,
     NONE_POLICY,
     LabelProblem,
     Mismatch,
@@ -34,8 +35,8 @@ def test_a_policy_refuses_mismatches_and_sets_nothing_unless_it_says_so() -> Non
 
     assert policy is not None
     assert policy.mismatch is Mismatch.REJECT
-    assert (policy.max_per_container, policy.max_per_pod, policy.runtime_class_name) == (None, None, None)
-    assert (policy.node_selector, policy.tolerations, policy.env) == ({}, (), {})
+    assert (policy.max_per_container, policy.max_per_pod) == (None, None)
+    assert policy.additions == NO_ADDITIONS
     assert not policy.permits_any
     assert policy.unreadable is None
 

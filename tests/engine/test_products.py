@@ -20,6 +20,7 @@ from tests.builders import (
     a_form,
     a_pod,
     a_policy,
+    additions,
     affinity,
     applied,
     expression,
@@ -489,7 +490,10 @@ _PODS = st.one_of(
 )
 _POLICIES = st.builds(
     lambda forms, product, mismatch: Policy(
-        "team", tuple(forms), mismatch=mismatch, node_selector={PRODUCT: product} if product else {}
+        "team",
+        tuple(forms),
+        mismatch=mismatch,
+        additions=additions(node_selector={PRODUCT: product} if product else {}),
     ),
     st.lists(listed_forms((Platform.DEVICE_PLUGIN,)), min_size=1, max_size=2, unique=True),
     st.none() | _VALUES,
@@ -524,7 +528,7 @@ def test_every_product_that_is_written_is_one_that_nodes_can_have(
     written = values_of(applied(pod, judge(pod, policy, plugin))) - values_of(pod)
     sliced = {f"-MIG-{profile}{shared}" for profile in PROFILES for shared in ("", "-SHARED")}
     of_slices = {model + suffix for model in plugin.products for suffix in sliced} if plugin.single else set()
-    own = {policy.node_selector.get(PRODUCT, "")}
+    own = {dict(policy.additions.node_selector).get(PRODUCT, "")}
     models = {*MODELS, T4, A100.lower(), RTX, MAX_Q, "x" * 57}
 
     assert all(len(value) <= 63 for value in written - own)

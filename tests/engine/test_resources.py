@@ -7,7 +7,7 @@ from difflib import get_close_matches
 import pytest
 
 from webhook.engine.profiles import DOCUMENTED
-from webhook.engine.resources import GpuResource, Unknown, classify, resource_name
+from webhook.engine.resources import KNOWN, GpuResource, Unknown, classify, resource_name
 
 OURS = [
     ("nvidia.com/gpu", None, False),
@@ -35,7 +35,9 @@ def test_a_gpu_resource_says_its_partition_and_whether_it_is_shared(
 
 @pytest.mark.parametrize("profile", DOCUMENTED)
 def test_slices_of_every_documented_profile_are_gpu_resources(profile: str) -> None:
-    assert classify(f"nvidia.com/mig-{profile}") == GpuResource(f"nvidia.com/mig-{profile}", profile, shared=False)
+    found = GpuResource(f"nvidia.com/mig-{profile}", profile, shared=False)
+
+    assert classify(found.name) == KNOWN[found.name] == found
 
 
 NONE_OF_OURS = [

@@ -34,10 +34,8 @@ def test_a_form_is_spelled_as_the_design_says(form: str, plugin: DevicePlugin) -
     spelling, expected = spell(a_form(form), plugin), spelled(form, plugin)
 
     assert spelling.resource == expected.resource
-    assert {need.key: need.values[0] for need in spelling.needs if need.is_selector} == expected.selector
-    assert [
-        (need.key, need.operator, *need.values) for need in spelling.needs if not need.is_selector
-    ] == expected.required
+    assert {need.key: need.values[0] for need in spelling.needs if not need.in_affinity} == expected.selector
+    assert [(need.key, need.operator, *need.values) for need in spelling.needs if need.in_affinity] == expected.required
 
 
 NO_GKE: list[Requirement] = [
@@ -143,7 +141,7 @@ def test_a_node_affinity_on_gkes_labels_is_never_written_on_autopilot() -> None:
     """It takes node affinity on few labels: "Autopilot allows node affinity only on labels with keys: …"."""
     written = {form: spell(a_form(form), AUTOPILOT).needs for form in TABLE if form.startswith("gke-")}
 
-    assert all(need.is_selector for needs in written.values() for need in needs)
+    assert all(not need.in_affinity for needs in written.values() for need in needs)
     assert written["gke-exclusive"] == ()
     assert {need.key for need in written["gke-mig-1g.5gb"]} == {GKE_PARTITION}
 
@@ -179,7 +177,7 @@ def test_the_strategy_label_is_the_resources_own() -> None:
 )
 def test_a_need_reads_as_a_nodeselector_or_as_a_requirement(need: Need, text: str) -> None:
     assert str(need) == text
-    assert need.is_selector == (": " in text)
+    assert need.in_affinity == (": " not in text)
     assert need.expression == Expression(need.key, need.operator, list(need.values) or None)
 
 

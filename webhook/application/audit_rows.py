@@ -56,48 +56,54 @@ class Row(msgspec.Struct):
 def rows(found: Iterable[AuditEntry]) -> list[Row]:
     """Objects by their controllers, in the order of namespace, kind and name."""
     everything = list(found)
-    links = {(one.seen.namespace, *one.seen.key): one.seen.owner for one in everything if one.seen.owner}
-    there = {(one.seen.namespace, *one.seen.key) for one in everything}
+    links = {
+        (one.workload.namespace, *one.workload.key): one.workload.owner for one in everything if one.workload.owner
+    }
+    there = {(one.workload.namespace, *one.workload.key) for one in everything}
     made: list[Row] = []
     named: dict[tuple[str, str, str], Row] = {}
-    judged = [(one.seen, one.verdict, _top(one.seen, links, there)) for one in everything if one.verdict is not None]
+    judged = [
+        (one.workload, one.verdict, _top(one.workload, links, there)) for one in everything if one.verdict is not None
+    ]
     # Controllers first, so that the pods of each have a row to be counted in.
     judged.sort(key=lambda one: one[0].key != one[2].key)
-    for seen, verdict, top in judged:
-        key = (seen.namespace, *top.key)
+    for workload, verdict, top in judged:
+        key = (workload.namespace, *top.key)
         row = named.get(key)
         # An object that appears twice in files is two: a base and its overlay, say.
-        if row is None or (row.source is not None and seen.key == top.key):
-            row = Row(top.api_version, top.kind, seen.namespace, top.name, top.uid, seen.source, seen.line)
+        if row is None or (row.source is not None and workload.key == top.key):
+            row = Row(top.api_version, top.kind, workload.namespace, top.name, top.uid, workload.source, workload.line)
             made.append(row)
             named.setdefault(key, row)
-        if seen.running:
+        if workload.running:
             row.pods[verdict] = row.pods.get(verdict, 0) + 1
         elif row.template is None or row.template.decision == NOT_JUDGED or verdict.rank > row.template.rank:
             # Where an object could not be judged, what was made from it can.
             row.template = verdict
-            row.count = seen.count
-        if seen.key == top.key or key not in there:
-            row.suspended = row.suspended or seen.suspended
+            row.count = workload.count
+        if workload.key == top.key or key not in there:
+            row.suspended = row.suspended or workload.suspended
     for row in made:
         row.suspended = row.suspended and not row.pods
     return sorted(made, key=lambda row: (row.namespace, row.kind, row.name, row.source or "", row.line or 0))
 
 
 def _top(
-    seen: WorkloadObject, links: Mapping[tuple[str, str, str], Owner | None], there: Collection[tuple[str, str, str]]
+    workload: WorkloadObject,
+    links: Mapping[tuple[str, str, str], Owner | None],
+    there: Collection[tuple[str, str, str]],
 ) -> Owner:
     """Return the topmost controller of an object, which is what people know.
 
     Pods, and kinds between pods and what a person wrote, are their controller's in any case; others only where it was read.
     """
-    top = Owner(seen.api_version, seen.kind, seen.name, seen.uid)
+    top = Owner(workload.api_version, workload.kind, workload.name, workload.uid)
     passed = {top.key}
-    above = seen.owner
+    above = workload.owner
     while above and above.key not in passed:
-        if not (top.kind == "Pod" or top.is_between or (seen.namespace, *above.key) in there):
+        if not (top.kind == "Pod" or top.is_between or (workload.namespace, *above.key) in there):
             break
         top = above
         passed.add(top.key)
-        above = links.get((seen.namespace, *top.key))
+        above = links.get((workload.namespace, *top.key))
     return top

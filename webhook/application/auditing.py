@@ -145,7 +145,7 @@ class PodVerdict(msgspec.Struct, frozen=True, eq=False):
 class AuditEntry(msgspec.Struct, frozen=True):
     """An object that counts, as far as is remembered of it; without a verdict it only links a pod to its controller."""
 
-    seen: WorkloadObject
+    workload: WorkloadObject
     verdict: PodVerdict | None
 
 
@@ -185,8 +185,8 @@ class Auditor:
 
     def identify(self, manifest: Mapping[str, Any]) -> Judgement:
         """Return whether an object's kind is judged, and what its labels say; of an operator's kind, everything."""
-        workload = workload_of(manifest.get("apiVersion"), manifest.get("kind"), self._configuration.kinds)
-        is_built_in = workload is not None and workload.is_built_in
+        kind = workload_of(manifest.get("apiVersion"), manifest.get("kind"), self._configuration.kinds)
+        is_built_in = kind is not None and kind.is_built_in
         known = self._checker.identify(manifest) if is_built_in else self._checker.judge(manifest)
         return msgspec.structs.replace(known, findings=()) if is_of_one_pod(manifest) else known
 
@@ -200,45 +200,45 @@ class Auditor:
             if is_denied_claim(known):
                 yield known
 
-    def found(self, seen: WorkloadObject, judgement: Judgement) -> AuditEntry:
+    def found(self, workload: WorkloadObject, judgement: Judgement) -> AuditEntry:
         """An object of an operator's kind with what becomes of it."""
-        return AuditEntry(seen, _verdict(judgement, self._configuration.plugin))
+        return AuditEntry(workload, _verdict(judgement, self._configuration.plugin))
 
     def unreadable(self, manifest: Mapping[str, Any], mismatches: Sequence[TypeMismatch]) -> Judgement:
         """Return the judgement of an object with fields of the wrong type."""
         return self._checker.unreadable(manifest, mismatches)
 
-    def keep(self, seen: WorkloadObject) -> AuditEntry | None:
+    def keep(self, workload: WorkloadObject) -> AuditEntry | None:
         """Return the audit entry of an object; ``None`` if it has no effect on the audit.
 
-        Pods come first: of controllers only those are remembered that a pod seen before leads to, or that have a verdict of
+        Pods come first: of controllers only those are remembered that a pod read before leads to, or that have a verdict of
         their own. A pod of an operator's object is remembered even without GPUs: it may be the controller of others, as the
         driver of a SparkApplication is.
         """
-        owner = seen.owner
+        owner = workload.owner
         is_link = owner is not None and (
-            (seen.namespace, *seen.key) in self._links or (seen.kind == "Pod" and owner.is_of_operator)
+            (workload.namespace, *workload.key) in self._links or (workload.kind == "Pod" and owner.is_of_operator)
         )
         verdict = None
-        if not seen.over and not (owner and seen.is_between and (seen.idle or owner.is_workload)):
-            verdict = self.verdict(seen)
+        if not workload.over and not (owner and workload.is_between and (workload.idle or owner.is_workload)):
+            verdict = self.verdict(workload)
         if verdict is None and not is_link:
             return None
         if owner:
-            self._links.add((seen.namespace, *owner.key))
-        seen.pod = None
-        return AuditEntry(seen, verdict)
+            self._links.add((workload.namespace, *owner.key))
+        workload.pod = None
+        return AuditEntry(workload, verdict)
 
-    def verdict(self, seen: WorkloadObject) -> PodVerdict | None:
+    def verdict(self, workload: WorkloadObject) -> PodVerdict | None:
         """Return the verdict on a pod or template; ``None`` for one without GPU requests, claims or access to GPUs.
 
         Pods of one controller are alike, so answers are cached by everything that decides them.
         """
-        workload = workload_of(seen.api_version, seen.kind, self._configuration.kinds)
-        pod = seen.pod
-        if workload is None or pod is None or pod.spec is None or pod.is_mirror:
+        kind = workload_of(workload.api_version, workload.kind, self._configuration.kinds)
+        pod = workload.pod
+        if kind is None or pod is None or pod.spec is None or pod.is_mirror:
             return None
-        if seen.running:
+        if workload.running:
             pod.spec.node_name = None  # where its scheduler has placed it
         names = self._configuration.names
         shares = unjudged_requests.shares(pod, {})
@@ -254,16 +254,16 @@ class Auditor:
         if not gpu_containers and not guard.sees(pod):
             return None
         policy = self._configuration.policies.select(
-            self._namespaces.get(seen.namespace) or NamespaceLabels(),
+            self._namespaces.get(workload.namespace) or NamespaceLabels(),
         ).enforce
         # What the patch depends on: whether there are annotations, and which of ours.
         ours = None if annotations is None else sorted(key for key in annotations if key.startswith(DOMAIN))
-        exempt = seen.namespace in self._configuration.exemptions.namespaces
-        within = seen.namespace if pod.spec.resource_claims else ""  # where the objects are that its claims name
-        key = self._digest((seen.kind, seen.queue, policy.name, exempt, ours, shares, noted, within, pod.spec))
+        exempt = workload.namespace in self._configuration.exemptions.namespaces
+        within = workload.namespace if pod.spec.resource_claims else ""  # where the objects are that its claims name
+        key = self._digest((workload.kind, workload.queue, policy.name, exempt, ours, shares, noted, within, pod.spec))
         known = self._by_pod.get(key)
         if known is None:
-            judgement = self._checker.judge(_manifest(workload, seen, pod))
+            judgement = self._checker.judge(_manifest(kind, workload, pod))
             made = _verdict(_of_one_pod(judgement), self._configuration.plugin)
             # The pods of a DaemonSet each name their node; what becomes of them is the same all the same.
             known = self._by_pod[key] = self._by_content.setdefault(self._digest(made), made)
@@ -273,18 +273,18 @@ class Auditor:
         return blake2b(self._encode(value), digest_size=16).digest()
 
 
-def _manifest(workload: WorkloadKind, seen: WorkloadObject, pod: Pod) -> dict[str, Any]:
+def _manifest(kind: WorkloadKind, workload: WorkloadObject, pod: Pod) -> dict[str, Any]:
     """An object as ``Checker`` takes it, the pod's typed view in the place of the pod."""
-    metadata: dict[str, Any] = {"name": seen.name, "namespace": seen.namespace}
-    if seen.queue:
-        metadata["labels"] = {QUEUE: seen.queue}
-    if workload.is_pod:
+    metadata: dict[str, Any] = {"name": workload.name, "namespace": workload.namespace}
+    if workload.queue:
+        metadata["labels"] = {QUEUE: workload.queue}
+    if kind.is_pod:
         annotations = pod.metadata.annotations if pod.metadata else None
-        return {"kind": seen.kind, "metadata": metadata | {"annotations": annotations}, "spec": pod.spec}
+        return {"kind": workload.kind, "metadata": metadata | {"annotations": annotations}, "spec": pod.spec}
     inner: Any = pod
-    for step in reversed(workload.pods[0]):
+    for step in reversed(kind.pods[0]):
         inner = {step: inner}
-    return {"kind": seen.kind, "metadata": metadata, **inner}
+    return {"kind": workload.kind, "metadata": metadata, **inner}
 
 
 def _of_one_pod(judgement: Judgement) -> Judgement:

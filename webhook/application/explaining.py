@@ -180,11 +180,12 @@ def _settings(policy: Policy) -> Iterator[tuple[str, str]]:
     yield "notOffered", policy.fleet_response
     if policy.admin_access:
         yield "adminAccess", "true"
-    if policy.runtime_class_name:
-        yield "runtimeClassName", policy.runtime_class_name
-    for section, added in (("nodeSelector", policy.node_selector), ("env", policy.env)):
-        yield from ((f"{section}[{key}]", value) for key, value in added.items())
-    for index, toleration in enumerate(policy.tolerations):
+    own = policy.additions
+    if own.runtime_class_name:
+        yield "runtimeClassName", own.runtime_class_name
+    for section, added in (("nodeSelector", own.node_selector), ("env", own.env)):
+        yield from ((f"{section}[{key}]", value) for key, value in added)
+    for index, toleration in enumerate(own.tolerations):
         written = ", ".join(f"{key}: {value}" for key, value in msgspec.to_builtins(toleration).items())
         yield f"tolerations[{index}]", written
 

@@ -179,10 +179,10 @@ def _waits(  # noqa: PLR0913, PLR0917 - what is wanted, and what is there
     """Return what a pod waits for, as it is: nothing rewrites a pod that exists."""
     labels = (namespaces or {}).get(pod.namespace)
     policy = configuration.policies.select(labels or NamespaceLabels()).enforce
-    for wish, _, form in node_requests(_as_it_is(pod, policy, configuration), pod.spec):
-        rule, reason = _why(fleet, shapes, left, pod, wish, form, policy)
+    for node_request, _, form in node_requests(_as_it_is(pod, policy, configuration), pod.spec):
+        rule, reason = _why(fleet, shapes, left, pod, node_request, form, policy)
         name = "" if labels is None else policy.name
-        yield Waiting(pod.namespace, name, str(form), wish.resource, wish.count, rule, reason)
+        yield Waiting(pod.namespace, name, str(form), node_request.resource, node_request.count, rule, reason)
 
 
 def _as_it_is(pod: GpuPod, policy: Policy, configuration: Configuration) -> Decision:
@@ -198,24 +198,26 @@ def _why(  # noqa: PLR0913, PLR0917 - what is wanted, and what is there
     shapes: Sequence[ShapeUse],
     left: Mapping[str, Share],
     pod: GpuPod,
-    wish: NodeRequest,
+    node_request: NodeRequest,
     form: Form,
     policy: Policy,
 ) -> tuple[str, str]:
     """The rule that explains why a pod waits, if there is one, and the reason for people."""
-    lack = fleet.lack(wish)
-    if lack is not None:
+    unschedulable = fleet.unschedulable(node_request)
+    if unschedulable is not None:
         if fleet.expects(form):
             return "", "an autoscaler can add such a node (fleet.expected)"
-        found = not_offered("", "pod", form, wish, lack, fleet, policy)
+        found = not_offered("", "pod", form, node_request, unschedulable, fleet, policy)
         return found.rule.id, found.message.removeprefix("pod: ")
     if pod.gated:
         return "", "scheduling gates: no scheduler looks at it yet"
-    fitting = [use for use in shapes if fleet.alone(use.shape).lack(wish) is None]
-    most = max((use.shares[wish.resource].most for use in fitting if wish.resource in use.shares), default=0)
-    share = left.get(wish.resource, Share())
-    if max(most, share.most) < wish.count:
-        if wish.resource in fleet.classes and not share.offered:
+    fitting = [use for use in shapes if fleet.alone(use.shape).unschedulable(node_request) is None]
+    most = max(
+        (use.shares[node_request.resource].most for use in fitting if node_request.resource in use.shares), default=0
+    )
+    share = left.get(node_request.resource, Share())
+    if max(most, share.most) < node_request.count:
+        if node_request.resource in fleet.classes and not share.offered:
             return "", "a DeviceClass offers it; kubectl describe pod says what the scheduler lacks"
         return "", f"in use: at most {max(most, share.most)} free on one node that fits"
     most = max(most, share.most)

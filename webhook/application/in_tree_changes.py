@@ -17,7 +17,7 @@ from .in_tree_facts import CONTAINER, IS_DENIED, denials
 
 def additions(case: CommonCase) -> Iterator[tuple[str, str]]:
     """What the policy still adds to the pod."""
-    plain, policy = case.ways[0], case.policy
+    plain, policy = case.patterns[0], case.policy
     is_plain = _is_plain(case)
     labels = [cel.listed_if(is_plain, f"[{_label(key, value)}]") for key, value in plain.selectors.items()]
     labels += [
@@ -34,10 +34,10 @@ def additions(case: CommonCase) -> Iterator[tuple[str, str]]:
 def _lacking(case: CommonCase) -> Iterator[tuple[Toleration, str]]:
     """The tolerations that the policy adds, each with the CEL of whether the pod lacks it."""
     is_plain = _is_plain(case)
-    if case.ways[0].renames:
+    if case.patterns[0].renames:
         yield GPU_TOLERATION, cel.every(is_plain, f"!{_tolerated(GPU_TOLERATION)}")
-    for own in case.policy.tolerations:
-        already = own == GPU_TOLERATION and case.ways[0].renames
+    for own in case.policy.additions.tolerations:
+        already = own == GPU_TOLERATION and case.patterns[0].renames
         if not already:
             yield own, f"!{_tolerated(own)}"
         elif is_plain != cel.ALWAYS:
@@ -45,7 +45,7 @@ def _lacking(case: CommonCase) -> Iterator[tuple[Toleration, str]]:
 
 
 def _is_plain(case: CommonCase) -> str:
-    return "variables.way == 0" if len(case.ways) > 1 else cel.ALWAYS
+    return "variables.way == 0" if len(case.patterns) > 1 else cel.ALWAYS
 
 
 def _label(key: str, value: str) -> str:
@@ -75,9 +75,9 @@ def _env(policy: Policy) -> str:
         f"(!has({CONTAINER}.env) || !{CONTAINER}.env.exists(e, e.name == {cel.quoted(name)}) ?\n"
         f"[{{'index': string(i), 'name': {cel.quoted(name)}, 'value': {cel.quoted(value)}, "
         f"'text': ': ' + {cel.quoted(str(AddEnv(_PLACE, name, value)).partition(': ')[2])}}}] : [])"
-        for name, value in policy.env.items()
+        for name, value in policy.additions.env
     )
-    return f"variables.gpus.map(i, {of_container}).flatten()" if policy.env else cel.EMPTY
+    return f"variables.gpus.map(i, {of_container}).flatten()" if policy.additions.env else cel.EMPTY
 
 
 _PLACE = Place("containers", 0)
@@ -85,7 +85,7 @@ _PLACE = Place("containers", 0)
 
 def outstanding(case: CommonCase) -> Iterator[tuple[str, str]]:
     """The edits that are outstanding, as texts and in the order of the engine's: what ``not_rewritten`` says."""
-    plain, policy = case.ways[0], case.policy
+    plain, policy = case.patterns[0], case.policy
     is_plain = _is_plain(case)
     texts = []
     if plain.renames:
@@ -103,10 +103,10 @@ def outstanding(case: CommonCase) -> Iterator[tuple[str, str]]:
             f"{cel.listed(case.node_selector)}).map(l, 'node selector ' + l.key + ': ' + l.value)"
         )
     texts += tolerations
-    if policy.runtime_class_name:
-        text = str(SetRuntimeClass(policy.runtime_class_name))
+    if policy.additions.runtime_class_name:
+        text = str(SetRuntimeClass(policy.additions.runtime_class_name))
         texts.append(cel.listed_if(_NO_RUNTIME_CLASS, cel.listed([text])))
-    if policy.env:
+    if policy.additions.env:
         texts.append("variables.env.map(e, 'spec.containers[' + e.index + ']' + e.text)")
     if texts:
         denied = f"{IS_DENIED} ? {cel.EMPTY} :\n" if any(denials(case)) else ""
@@ -121,7 +121,7 @@ _NO_RUNTIME_CLASS = "!has(object.spec.runtimeClassName) || object.spec.runtimeCl
 
 def json_patch(case: CommonCase) -> str:
     """The JSON Patch that makes all that is outstanding, as CEL; empty where a policy changes nothing."""
-    plain, policy = case.ways[0], case.policy
+    plain, policy = case.patterns[0], case.policy
     is_plain = _is_plain(case)
     added = [name for name, _ in additions(case)]
     parts = []
@@ -136,12 +136,12 @@ def json_patch(case: CommonCase) -> str:
     lacking = [*_lacking(case)]
     if lacking:
         # A pod without tolerations lacks each.
-        some = cel.ALWAYS if policy.tolerations else is_plain
+        some = cel.ALWAYS if policy.additions.tolerations else is_plain
         absent = cel.every(some, "!has(object.spec.tolerations)")
         parts.append(cel.listed_if(absent, f"[{_add('/spec/tolerations', '[]')}]"))
         parts += (cel.listed_if(lacks, f"[{_add('/spec/tolerations/-', _toleration(one))}]") for one, lacks in lacking)
-    if policy.runtime_class_name:
-        runtime_class = _add("/spec/runtimeClassName", cel.quoted(policy.runtime_class_name))
+    if policy.additions.runtime_class_name:
+        runtime_class = _add("/spec/runtimeClassName", cel.quoted(policy.additions.runtime_class_name))
         parts.append(cel.listed_if(_NO_RUNTIME_CLASS, f"[{runtime_class}]"))
     if "env" in added:
         empty = f"variables.gpus.filter(i, !has({CONTAINER}.env)).map(i, {_add_at(_ENV_PATH % 'string(i)', '[]')})"
@@ -156,14 +156,14 @@ def json_patch(case: CommonCase) -> str:
     if not (plain.respells and is_plain == cel.ALWAYS):
         changes = [is_plain] if plain.respells else []
         changes += [f"size(variables.{name}) > 0" for name in added] + [lacks for _, lacks in lacking]
-        changes += [_NO_RUNTIME_CLASS] if policy.runtime_class_name else []
+        changes += [_NO_RUNTIME_CLASS] if policy.additions.runtime_class_name else []
         nothing.append(f"!({' || '.join(f'({change})' for change in changes)})")
     return (f"{' || '.join(nothing)} ? {cel.EMPTY} :\n" if nothing else "") + cel.joined(parts)
 
 
 def _original(case: CommonCase) -> str:
     """As policy_additions writes it: names of containers and resources have nothing that JSON escapes."""
-    plain = case.ways[0]
+    plain = case.patterns[0]
     said = f""" + '":{{"{plain.resource}":"' + string({CONTAINER}.resources.limits[{cel.quoted(plain.resource)}]) + '"}}'"""
     return f"""'{{' + variables.gpus.map(i, '"' + {CONTAINER}.name{said}).join(',') + '}}'"""
 
@@ -187,9 +187,9 @@ def _annotate(key: str, value: str) -> str:
     return _add(f"/metadata/annotations/{key.replace('/', '~1')}", value)
 
 
-def _moves(way: RequestPattern) -> str:
+def _moves(pattern: RequestPattern) -> str:
     """The resource's new name, in limits and in requests."""
-    old, new = (name.replace("/", "~1") for name in (way.resource, way.renamed))
+    old, new = (name.replace("/", "~1") for name in (pattern.resource, pattern.renamed))
     path = "'/spec/containers/' + string(i) + '/resources/%s/%s'"
     return ",\n".join(
         f"JSONPatch{{op: 'move', from: {path % (section, old)}, path: {path % (section, new)}}}"

@@ -138,7 +138,7 @@ def _objects(case: CommonCase, exemptions: Exemptions, *, is_default: bool, alon
     if patch := json_patch(case.changed):
         variables = _variables([*facts(case.changed), *additions(case.changed)])
         changing = condition(case.changed)
-        if case.ways[0].renames:
+        if case.patterns[0].renames:
             variables += _variables(in_tree_limit_ranges.VARIABLES)
             patch = f"({in_tree_limit_ranges.IS_ASKED_AGAIN}) ?\n{in_tree_limit_ranges.DROPS} :\n{patch}"
             changing = f"({changing}) ||\n({in_tree_limit_ranges.IS_ASKED_AGAIN})"

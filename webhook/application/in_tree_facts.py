@@ -9,6 +9,7 @@ from ..engine import cel
 from ..engine.common_case import CommonCase, RequestPattern, Sentence, Slices
 from ..engine.common_case_nodes import HAS_REQUIRED
 from ..engine.common_case_requests import SLICE, is_slice, told_apart
+from ..engine.policy import NO_ADDITIONS
 
 CONTAINER = "object.spec.containers[i]"
 """The container of an index ``i``, as CEL."""
@@ -19,13 +20,13 @@ has({CONTAINER}.resources.limits) && %s)"""
 
 
 def facts(case: CommonCase) -> Iterator[tuple[str, str]]:
-    """The pod's way, as its index, its resource, the containers that request it, as indexes, and what is denied."""
-    *firsts, last = range(len(case.ways))
-    chosen = ((told_apart(case.ways[index], case.ways[index + 1 :]), index) for index in firsts)
+    """The pod's pattern, as its index, its resource, the containers that request it, as indexes, and what is denied."""
+    *firsts, last = range(len(case.patterns))
+    chosen = ((told_apart(case.patterns[index], case.patterns[index + 1 :]), index) for index in firsts)
     if firsts:
         yield "way", "".join(f"({apart}) ? {index} :\n" for apart, index in chosen) + str(last)
     if not _one_name(case):
-        yield "resource", by_way([cel.quoted(way.resource) for way in case.ways])
+        yield "resource", by_pattern([cel.quoted(pattern.resource) for pattern in case.patterns])
     yield "gpus", _REQUESTING % f"{resource(case)} in {CONTAINER}.resources.limits"
     if case.slices and case.slices.denials:
         named = f"{CONTAINER}.resources.limits.exists(name, {is_slice(case.slices, 'name')})"
@@ -38,11 +39,11 @@ def facts(case: CommonCase) -> Iterator[tuple[str, str]]:
 
 def resource(case: CommonCase) -> str:
     """What the pod's containers request, as CEL."""
-    return cel.quoted(case.ways[0].resource) if _one_name(case) else "variables.resource"
+    return cel.quoted(case.patterns[0].resource) if _one_name(case) else "variables.resource"
 
 
 def _one_name(case: CommonCase) -> bool:
-    return len({way.resource for way in case.ways}) == 1
+    return len({pattern.resource for pattern in case.patterns}) == 1
 
 
 def count(case: CommonCase) -> str:
@@ -54,9 +55,9 @@ def denials(case: CommonCase) -> Iterator[tuple[str, str, str]]:
     """What is said against the pod, in the order of the rules: a name, the sentences, and the rule's id, as CEL."""
     if case.slices and case.slices.denials:
         yield "slices", _of_slices(case.slices), cel.quoted(case.slices.denials[0][1].rule)
-    if any(way.denial for way in case.ways):
-        rules = by_way([cel.quoted(way.denial.rule if way.denial else "") for way in case.ways])
-        yield "above", by_way([_above(way, count(case)) for way in case.ways]), rules
+    if any(pattern.denial for pattern in case.patterns):
+        rules = by_pattern([cel.quoted(pattern.denial.rule if pattern.denial else "") for pattern in case.patterns])
+        yield "above", by_pattern([_above(pattern, count(case)) for pattern in case.patterns]), rules
     if case.per_pod is not None:
         yield "beyond", _beyond(case, case.per_pod), cel.quoted(case.per_pod.rule)
 
@@ -67,9 +68,9 @@ def may_be_denied(case: CommonCase) -> str:
     The API server prepares a pod again for each part of a policy, and that takes longer than the CEL: a policy that denies is
     not to look at the pods that it has nothing to say of.
     """
-    if case.policy.adds:
+    if case.policy.additions != NO_ADDITIONS:
         return "true"
-    plain = case.ways[0]
+    plain = case.patterns[0]
     quick = []
     if (unusual := _unusual(case)) != cel.NEVER:
         quick.append(f"object.spec.containers.exists(c, has(c.resources) && has({_LIMITS}) && ({unusual}))")
@@ -91,12 +92,12 @@ _LIMITS = "c.resources.limits"
 
 def _unusual(case: CommonCase) -> str:
     """CEL that holds for every container of the common case that is denied or renamed, and for few others."""
-    plain = case.ways[0]
+    plain = case.patterns[0]
     asked = cel.NEVER
     if case.slices and case.slices.denials:
         asked = f"{_LIMITS}.exists(name, {is_slice(case.slices, 'name')})"
-    for name in reversed(dict.fromkeys(way.resource for way in case.ways)):
-        limits = [way.most for way in case.ways if way.resource == name] + [case.policy.max_per_pod]
+    for name in reversed(dict.fromkeys(pattern.resource for pattern in case.patterns)):
+        limits = [pattern.most for pattern in case.patterns if pattern.resource == name] + [case.policy.max_per_pod]
         most = min((limit for limit in limits if limit is not None), default=None)
         if name == plain.resource and plain.renames:
             verdict = cel.ALWAYS
@@ -111,8 +112,8 @@ def _unusual(case: CommonCase) -> str:
     return asked
 
 
-def by_way(values: Sequence[str]) -> str:
-    """The one of several values of CEL that belongs to the pod's way."""
+def by_pattern(values: Sequence[str]) -> str:
+    """The one of several values of CEL that belongs to the pod's pattern."""
     *others, last = values
     if len({*values}) == 1:
         return last
@@ -129,12 +130,12 @@ def _beyond(case: CommonCase, sentence: Sentence) -> str:
     return f"{total} > {case.policy.max_per_pod} ? [{of_pod}] : []"
 
 
-def _above(way: RequestPattern, written: str) -> str:
-    """What is said of containers with more than a way permits."""
-    if way.most is None or way.denial is None:
+def _above(pattern: RequestPattern, written: str) -> str:
+    """What is said of containers with more than a pattern permits."""
+    if pattern.most is None or pattern.denial is None:
         return cel.EMPTY
-    said = _sentence(way.denial, name=f"{CONTAINER}.name", count=written)
-    return f"variables.gpus.filter(i, int({written}) > {way.most}).map(i, {said})"
+    said = _sentence(pattern.denial, name=f"{CONTAINER}.name", count=written)
+    return f"variables.gpus.filter(i, int({written}) > {pattern.most}).map(i, {said})"
 
 
 def _slice(slices: Slices) -> tuple[str, str]:

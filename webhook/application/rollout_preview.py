@@ -31,19 +31,19 @@ class RolloutPreview:
         self._verdicts: dict[tuple[str, str], PodVerdict] = {}
         self._claiming: set[tuple[str, str]] = set()  # workloads with resource claims
 
-    def look(self, seen: WorkloadObject) -> None:
+    def look(self, workload: WorkloadObject) -> None:
         """Judge an object, unless another object stands for it, or it will create no pods.
 
         A controller's template speaks for its pods: what is made again is made from that. So a pod counts only where it has
         no controller, or one whose template nobody knows (a RayCluster's, say), which is one workload however many pods.
         """
-        owner = seen.owner
-        if seen.over or (owner and _is_spoken_for(seen, owner)):
+        owner = workload.owner
+        if workload.over or (owner and _is_spoken_for(workload, owner)):
             return
-        verdict = self._auditor.verdict(seen)
+        verdict = self._auditor.verdict(workload)
         if verdict is None:
             return
-        key = owner.key if owner and _is_part(seen) else seen.key
+        key = owner.key if owner and _is_part(workload) else workload.key
         if verdict.claims and not verdict.exempt:
             self._claiming.add(key)
         if not (verdict.requests or verdict.findings):
@@ -123,14 +123,14 @@ class RolloutPreview:
         return f"gpuwarden audit -n {self._namespace} --assume '{self._namespace}={self._policy.name}'"
 
 
-def _is_part(seen: WorkloadObject) -> bool:
+def _is_part(workload: WorkloadObject) -> bool:
     """Whether an object is of a kind that a person knows by its controller."""
-    return seen.kind == "Pod" or seen.is_between
+    return workload.kind == "Pod" or workload.is_between
 
 
-def _is_spoken_for(seen: WorkloadObject, owner: Owner) -> bool:
+def _is_spoken_for(workload: WorkloadObject, owner: Owner) -> bool:
     """Whether its controller's template is checked in its place, or it is an old revision."""
-    return _is_part(seen) and (owner.is_workload or seen.idle)
+    return _is_part(workload) and (owner.is_workload or workload.idle)
 
 
 def _some(names: Sequence[str], count: int) -> str:

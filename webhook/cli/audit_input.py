@@ -119,16 +119,16 @@ def _of_operator(auditor: Auditor, manifest: dict[str, Any]) -> _OfOperator:
 
     One without GPUs is remembered too: a Deployment of its own is then counted as its.
     """
-    seen = _seen(manifest, "", auditor.kinds)
+    workload = _workload_object(manifest, "", auditor.kinds)
     mismatches = wrong_types(manifest, auditor.kinds)
     if mismatches:
-        return AuditEntry(seen, None), auditor.unreadable(manifest, mismatches)
+        return AuditEntry(workload, None), auditor.unreadable(manifest, mismatches)
     known = auditor.identify(manifest)
-    counts = not seen.over and not (seen.idle and seen.is_between) and (_is_row(known) or known.not_judged)
-    if not seen.namespace:
-        return AuditEntry(seen, None), known.of_the_cluster if counts else None
-    mislabelled = known.label_problems and not seen.owner
-    return auditor.found(seen, known) if counts else AuditEntry(seen, None), known if mislabelled else None
+    counts = not workload.over and not (workload.idle and workload.is_between) and (_is_row(known) or known.not_judged)
+    if not workload.namespace:
+        return AuditEntry(workload, None), known.of_the_cluster if counts else None
+    mislabelled = known.label_problems and not workload.owner
+    return auditor.found(workload, known) if counts else AuditEntry(workload, None), known if mislabelled else None
 
 
 def _custom(objects: Iterator[_OfOperator | OtherKind], into: AuditInput) -> Iterator[AuditEntry]:
@@ -175,7 +175,7 @@ def from_files(
     gathered = AuditInput(FILES, labels, [], {}, problems=problems)
     for item in known.objects:
         _note(item, auditor, default, names, (), gathered)
-    seen: list[WorkloadObject] = []
+    objects: list[WorkloadObject] = []
     operators: list[AuditEntry] = []
     for source, items in given.sources:
         lines = Lines(source.text)
@@ -191,18 +191,18 @@ def from_files(
             gathered.seen[kind] = gathered.seen.get(kind, 0) + 1
             workload = workload_of(item.object.get("apiVersion"), item.object["kind"])
             if workload and workload.is_built_in:
-                one = _seen(item.object, default, auditor.kinds, item.source, item.line)
+                one = _workload_object(item.object, default, auditor.kinds, item.source, item.line)
                 where = next((where for where, _ in pods_of(workload, item.object)), WorkloadPod(()))
                 one.count = pod_count(workload, item.object, where, scaled.get((one.namespace, *one.key)))
-                seen.append(one)
+                objects.append(one)
             elif _is_row(judged):
                 operators.append(
-                    auditor.found(_seen(item.object, default, auditor.kinds, item.source, item.line), judged)
+                    auditor.found(_workload_object(item.object, default, auditor.kinds, item.source, item.line), judged)
                 )
     # A file may hold anything in any order; pods come first, so that what links them to their controllers is known.
-    seen.sort(key=lambda one: one.kind != "Pod")
-    gathered.rows = rows([*(found for one in seen if (found := auditor.keep(one))), *operators])
-    missing = set(names) - {one.namespace for one in seen} - {one.seen.namespace for one in operators}
+    objects.sort(key=lambda one: one.kind != "Pod")
+    gathered.rows = rows([*(found for one in objects if (found := auditor.keep(one))), *operators])
+    missing = set(names) - {one.namespace for one in objects} - {one.workload.namespace for one in operators}
     gathered.notes += [f"-n {name}: no workload of these files is in this namespace" for name in sorted(missing)]
     return gathered
 
@@ -241,12 +241,12 @@ def _wanted(found: WorkloadObject | Judgement, names: Collection[str]) -> bool:
     return not names or found.namespace in names
 
 
-def _seen(
+def _workload_object(
     manifest: Mapping[str, Any], default: str, kinds: Kinds, source: str | None = None, line: int | None = None
 ) -> WorkloadObject:
-    """An object as an audit sees it; the pod only of a built-in kind. ``default`` is its namespace, if it names none."""
-    workload = workload_of(manifest.get("apiVersion"), manifest.get("kind"), kinds)
-    is_built_in = workload is not None and workload.is_built_in
+    """An object as it is audited; the pod only of a built-in kind. ``default`` is its namespace, if it names none."""
+    of_kind = workload_of(manifest.get("apiVersion"), manifest.get("kind"), kinds)
+    is_built_in = of_kind is not None and of_kind.is_built_in
     metadata, status = mapping(manifest.get("metadata")), mapping(manifest.get("status"))
     return WorkloadObject(
         api_version=str(manifest.get("apiVersion") or ""),
@@ -255,13 +255,13 @@ def _seen(
         name=str(metadata.get("name") or metadata.get("generateName") or ""),
         uid=str(metadata.get("uid") or ""),
         owner=_owner(metadata),
-        pod=next((pod for _, pod in pods_of(workload, manifest)), None) if workload and is_built_in else None,
-        running=workload is not None
-        and workload.is_pod
+        pod=next((pod for _, pod in pods_of(of_kind, manifest)), None) if of_kind and is_built_in else None,
+        running=of_kind is not None
+        and of_kind.is_pod
         and bool(status.get("phase")),  # in a dump of a cluster, not in a manifest
         over="deletionTimestamp" in metadata or _ended(status),
-        idle=workload is not None and is_idle(workload, manifest),
-        suspended=workload is not None and is_suspended(workload, manifest),
+        idle=of_kind is not None and is_idle(of_kind, manifest),
+        suspended=of_kind is not None and is_suspended(of_kind, manifest),
         queue=str(mapping(metadata.get("labels")).get(QUEUE) or ""),
         source=source,
         line=line,

@@ -216,9 +216,8 @@ class Server:
         """The admission policies of the cluster that the namespaces are of, if they are to be compared."""
         if not isinstance(self._namespaces, ClusterSource) or not self._options.watch_in_tree:
             return None
-        # Start-up time: they load the compiler of the policies.
-        from ..application.in_tree_webhooks import WEBHOOK_KINDS  # noqa: PLC0415
-        from .in_tree_source import InTreeWatch  # noqa: PLC0415
+        from ..application.in_tree_webhooks import WEBHOOK_KINDS  # noqa: PLC0415 - start-up time: it loads the compiler of policies
+        from .in_tree_source import InTreeWatch  # noqa: PLC0415 - likewise
 
         name = self._options.webhook_configuration
         names = (self._options.mutating_webhook_configuration or name, name)

@@ -1,9 +1,9 @@
 """The common case: the pods of one policy whose decision is the same for all that look alike, so that CEL can state it.
 
 A pod of the common case requests one GPU resource, in whole numbers, in its containers, and says nothing of nodes but what a
-listed form is written with. ``ways`` asks the engine itself, about one sample of each, what becomes of such pods. Everything
-else (other names, selectors of forms, claims, LimitRange defaults, devices that are reached without a request, any warning)
-is not the common case, and gpuwarden's webhooks decide it.
+listed form is written with. ``common_case`` asks the engine itself, about one sample of each, what becomes of such pods.
+Everything else (other names, selectors of forms, claims, LimitRange defaults, devices that are reached without a request, any
+warning) is not the common case, and gpuwarden's webhooks decide it.
 """
 
 import re
@@ -25,7 +25,7 @@ from .edits import (
 from .forms import Form
 from .nodes import Need
 from .pods import Pod
-from .policy import NotOffered, Policy, Prefer, VisibleDevices
+from .policy import NO_ADDITIONS, NotOffered, Policy, Prefer, VisibleDevices
 from .products import PRODUCT
 from .resources import GPU, resource_name
 from .rules import device_access
@@ -91,7 +91,7 @@ class RequestPattern(msgspec.Struct, frozen=True):
         model: whether nodeSelector may name a GPU model besides.
         most: the highest count of a container that is permitted; ``None`` is any.
         denial: what is said of a container with more.
-        only_one: pods with a higher count are not of this way.
+        only_one: pods with a higher count are not of this pattern.
         host_ipc: pods without ``hostIPC`` are left to the webhooks, which warn of them.
         no_shm: so are pods with a mount at ``/dev/shm``.
     """
@@ -121,19 +121,19 @@ class RequestPattern(msgspec.Struct, frozen=True):
     @property
     def selectors(self) -> dict[str, str]:
         """The nodeSelectors that are added for the form."""
-        return {need.key: need.values[0] for need in self.needs if need.is_selector}
+        return {need.key: need.values[0] for need in self.needs if not need.in_affinity}
 
     @property
     def requirements(self) -> tuple[Need, ...]:
         """The requirements of node affinity that are added for the form."""
-        return tuple(need for need in self.needs if not need.is_selector)
+        return tuple(need for need in self.needs if need.in_affinity)
 
 
 class Slices(msgspec.Struct, frozen=True):
     """Requests for MIG slices, by name, that the policy does not list: all of them are denied, or all are permitted.
 
     Attributes:
-        listed: the names that the policy lists, which are ways of their own or left to the webhooks.
+        listed: the names that the policy lists, which are patterns of their own or left to the webhooks.
         denials: what is said of a container with more than a count, by that count in order; nothing where they are permitted.
         only_one: pods with a higher count are left to the webhooks, which warn of them.
     """
@@ -148,14 +148,14 @@ class CommonCase(msgspec.Struct, frozen=True):
 
     Attributes:
         policy: the policy.
-        ways: how its pods request GPUs; plain requests first.
+        patterns: how its pods request GPUs; plain requests first.
         slices: what becomes of MIG slices that it does not list, where that is one thing.
         node_selector: what of the policy's nodeSelector is added to pods that do not set it.
         per_pod: what is said of a pod with more GPUs than ``policy.max_per_pod``.
     """
 
     policy: Policy
-    ways: tuple[RequestPattern, ...]
+    patterns: tuple[RequestPattern, ...]
     slices: Slices | None = None
     node_selector: Mapping[str, str] = {}
     per_pod: Sentence | None = None
@@ -163,7 +163,7 @@ class CommonCase(msgspec.Struct, frozen=True):
     @property
     def most_containers(self) -> int:
         """The most containers of its pods: what is said of all of them fits into one message."""
-        return self._fitting(way.denial.longest for way in self.ways if way.denial)
+        return self._fitting(pattern.denial.longest for pattern in self.patterns if pattern.denial)
 
     @property
     def most_containers_of_slices(self) -> int:
@@ -187,11 +187,11 @@ class CommonCase(msgspec.Struct, frozen=True):
 
         Where a container may have one GPU, these are requests for one.
         """
-        ways = self.ways if self.policy.adds else self.ways[:1]
-        ways = tuple(
-            msgspec.structs.replace(w, only_one=True, most=None, denial=None) if w.most == 1 else w for w in ways
+        patterns = self.patterns[:1] if self.policy.additions == NO_ADDITIONS else self.patterns
+        patterns = tuple(
+            msgspec.structs.replace(w, only_one=True, most=None, denial=None) if w.most == 1 else w for w in patterns
         )
-        return msgspec.structs.replace(self, ways=ways, slices=None)
+        return msgspec.structs.replace(self, patterns=patterns, slices=None)
 
 
 class NotCommonError(Exception):
@@ -212,23 +212,24 @@ def common_case(policy: Policy, plugin: DevicePlugin) -> CommonCase:
         raise NotCommonError(why)
     alone = msgspec.structs.replace(policy, max_per_pod=None)
     plain, node_selector = _sampled(alone, plugin, GPU, {}, ())
-    ways = [plain]
+    patterns = [plain]
     for spelling in dict.fromkeys(spell(form, plugin) for form in policy.forms):
-        selector = {need.key: need.values[0] for need in spelling.needs if need.is_selector}
-        terms = tuple(need for need in spelling.needs if not need.is_selector)
+        selector = {need.key: need.values[0] for need in spelling.needs if not need.in_affinity}
+        terms = tuple(need for need in spelling.needs if need.in_affinity)
         written_plainly = spelling.resource == GPU and not spelling.needs
         if not written_plainly:
-            way, added = _sampled(alone, plugin, spelling.resource, selector, terms)
-            if way.respells or added != node_selector:
+            pattern, added = _sampled(alone, plugin, spelling.resource, selector, terms)
+            if pattern.respells or added != node_selector:
                 raise NotCommonError(f"{spelling.resource} in its own form would be rewritten")
-            ways.append(way)
-    return CommonCase(policy, tuple(ways), _slices(alone, plugin), node_selector, _per_pod(policy, plugin))
+            patterns.append(pattern)
+    return CommonCase(policy, tuple(patterns), _slices(alone, plugin), node_selector, _per_pod(policy, plugin))
 
 
 def _undecidable(policy: Policy) -> str:
     """Why the webhooks have to decide every pod, if they have to."""
-    watched = DEVICE_VARIABLES & policy.env.keys()
-    added = max(map(len, (policy.env, policy.tolerations, policy.node_selector)))
+    own = policy.additions
+    watched = DEVICE_VARIABLES.intersection(name for name, _ in own.env)
+    added = max(map(len, (own.env, own.tolerations, own.node_selector)))
     reasons = {
         "its label can't be read": policy.unreadable,
         "it lists claims, and CEL can't read ResourceClaimTemplates": policy.claim_forms,
@@ -242,7 +243,7 @@ def _undecidable(policy: Policy) -> str:
         f"it adds {added} variables, tolerations or labels, and the cost of CEL is limited; add at most {MOST_ADDED} of "
         "each": added > MOST_ADDED,
         "its nodeSelector selects labels of GPU nodes, as forms do": any(
-            key.startswith(LABELS_OF_FORMS) for key in policy.node_selector
+            key.startswith(LABELS_OF_FORMS) for key, _ in own.node_selector
         ),
     }
     return next((why for why, applies in reasons.items() if applies), "")
@@ -275,7 +276,7 @@ def _sampled(
     """What becomes of pods that are written so, and the nodeSelector that the policy adds.
 
     Raises:
-        NotCommonError: it is more than a way can say.
+        NotCommonError: it is more than a pattern can say.
     """
 
     def judged(count: str = "1", **more: Any) -> Decision:
@@ -286,7 +287,7 @@ def _sampled(
     decision = judged()
     if judged(ipc=True).warnings or not all(isinstance(edit, _EXPRESSIBLE) for edit in decision.edits):
         raise NotCommonError(f"what becomes of {resource} can't be stated in CEL")
-    way = RequestPattern(
+    pattern = RequestPattern(
         resource,
         selector,
         terms,
@@ -299,7 +300,7 @@ def _sampled(
         host_ipc=bool(decision.warnings),
         no_shm=bool(judged(ipc=True, shm=True).warnings),
     )
-    return way, {edit.key: edit.value for edit in decision.edits if isinstance(edit, AddNodeSelector)}
+    return pattern, {edit.key: edit.value for edit in decision.edits if isinstance(edit, AddNodeSelector)}
 
 
 def _counts(policy: Policy) -> list[int]:

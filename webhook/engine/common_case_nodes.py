@@ -22,40 +22,40 @@ HAS_REQUIRED = f"has(object.spec.affinity) && has(object.spec.affinity.nodeAffin
 EXPRESSIONS = "term.matchExpressions"
 
 
-def selects_only(spec: PodSpec, way: RequestPattern) -> bool:
-    """Whether nodeSelector says nothing of forms but what a way says."""
+def selects_only(spec: PodSpec, pattern: RequestPattern) -> bool:
+    """Whether nodeSelector says nothing of forms but what a pattern says."""
     selector = spec.node_selector or {}
-    return all(selector.get(key) == value for key, value in way.selector.items()) and all(
+    return all(selector.get(key) == value for key, value in pattern.selector.items()) and all(
         not key.startswith(LABELS_OF_FORMS)
-        or key in way.selector
+        or key in pattern.selector
         or (key.startswith(_GKE) and key not in GKE_KEYS)
-        or (way.model and key == PRODUCT and not _SUFFIX.search(value))
+        or (pattern.model and key == PRODUCT and not _SUFFIX.search(value))
         for key, value in selector.items()
     )
 
 
-def selects(way: RequestPattern) -> str:
+def selects(pattern: RequestPattern) -> str:
     """The CEL of ``selects_only``."""
     labels = "object.spec.nodeSelector"
     chosen = [
         f"({cel.quoted(key)} in {labels} && {labels}[{cel.quoted(key)}] == {cel.quoted(value)})"
-        for key, value in way.selector.items()
+        for key, value in pattern.selector.items()
     ]
     others = [" && ".join(f"!key.startsWith({cel.quoted(prefix)})" for prefix in LABELS_OF_FORMS)]
-    others += [f"key in {cel.listed(way.selector)}"] if way.selector else []
+    others += [f"key in {cel.listed(pattern.selector)}"] if pattern.selector else []
     others += [f"(key.startsWith({cel.quoted(_GKE)}) && !(key in {cel.listed(GKE_KEYS)}))"]
-    if way.model:
+    if pattern.model:
         others += [f"(key == {cel.quoted(PRODUCT)} && !{labels}[key].matches({cel.quoted(SUFFIX)}))"]
     rest = f"{labels}.all(key, {' || '.join(others)})"
     return f"has({labels}) && {every(*chosen, rest)}" if chosen else f"(!has({labels}) || {rest})"
 
 
-def requires_only(spec: PodSpec, way: RequestPattern) -> bool:
-    """Whether required node affinity says nothing of forms but what a way says, and some node may meet it."""
+def requires_only(spec: PodSpec, pattern: RequestPattern) -> bool:
+    """Whether required node affinity says nothing of forms but what a pattern says, and some node may meet it."""
     terms = spec.terms
-    if way.terms:
-        return terms == [Term([need.expression for need in way.terms])]
-    if way.requirements:
+    if pattern.terms:
+        return terms == [Term([need.expression for need in pattern.terms])]
+    if pattern.requirements:
         return not (spec.affinity and spec.affinity.node_affinity and spec.affinity.node_affinity.required)
     selector = spec.node_selector or {}
     return all(_is_plain(term, selector) for term in terms)
@@ -73,10 +73,10 @@ def _is_plain(term: Term, selector: Mapping[str, str]) -> bool:
     )
 
 
-def requires(way: RequestPattern) -> str:
+def requires(pattern: RequestPattern) -> str:
     """The CEL of ``requires_only``."""
     terms = f"{REQUIRED}.nodeSelectorTerms"
-    if way.terms:
+    if pattern.terms:
         expressions = f"{terms}[0].matchExpressions"
         exact = [
             f"{expressions}[{index}].key == {cel.quoted(need.key)} && "
@@ -86,14 +86,14 @@ def requires(way: RequestPattern) -> str:
                 if need.values
                 else f"(!has({expressions}[{index}].values) || size({expressions}[{index}].values) == 0)"
             )
-            for index, need in enumerate(way.terms)
+            for index, need in enumerate(pattern.terms)
         ]
         return every(
             HAS_REQUIRED,
             f"size({terms}) == 1 && !has({terms}[0].matchFields) && has({expressions}) && size({expressions}) == {len(exact)}",
             *exact,
         )
-    if way.requirements:
+    if pattern.requirements:
         return f"!({HAS_REQUIRED})"
     foreign = " && ".join(f"!e.key.startsWith({cel.quoted(prefix)})" for prefix in LABELS_OF_FORMS)
     return f"""(!({HAS_REQUIRED}) || {terms}.all(term,

@@ -58,21 +58,21 @@ def request_pattern(pod: Pod, case: CommonCase) -> RequestPattern | Slices | Non
         return None
     if case.guarded and _reaches_devices(pod, spec):
         return None
-    way = next((way for way in case.ways if is_written(spec, way)), None)
-    return case.slices if way is None and case.slices and requests_slices(spec, case.slices, case) else way
+    pattern = next((pattern for pattern in case.patterns if is_written(spec, pattern)), None)
+    return case.slices if pattern is None and case.slices and requests_slices(spec, case.slices, case) else pattern
 
 
 def condition(case: CommonCase) -> str:
     """The CEL of ``is_common``: of an ``object`` that is a pod."""
-    ways = [written(way, alone=len(case.ways) == 1 and not case.slices) for way in case.ways]
-    named = [*dict.fromkeys(map(named_by, case.ways))]
+    patterns = [written(pattern, alone=len(case.patterns) == 1 and not case.slices) for pattern in case.patterns]
+    named = [*dict.fromkeys(map(named_by, case.patterns))]
     if case.slices:
-        ways.append(written_slices(case.slices, case))
+        patterns.append(written_slices(case.slices, case))
         named.append(f"c.resources.limits.exists(name, {is_slice(case.slices, 'name')})")
-    any_way = " ||\n".join(f"({way})" for way in ways)
+    any_pattern = " ||\n".join(f"({pattern})" for pattern in patterns)
     rest = (_ORDINARY, *_each_once(case), _added(case))
     # What tells most other pods comes early: they request no GPUs.
-    return every(_few(case), requested(*named), _SMALL, f"({any_way})", *filter(None, rest))
+    return every(_few(case), requested(*named), _SMALL, f"({any_pattern})", *filter(None, rest))
 
 
 # --- small enough to be looked at ------------------------------------------------------------------------------------

@@ -22,16 +22,18 @@ ORDINARY_BEGINNINGS = ("hugepages-", "rdma/", "vke.volcengine.com/rdma", "vpc.am
 SECTIONS = ("limits", "requests")
 
 
-def is_written(spec: PodSpec, way: RequestPattern) -> bool:
-    """Whether a pod requests GPUs in one way."""
+def is_written(spec: PodSpec, pattern: RequestPattern) -> bool:
+    """Whether a pod requests GPUs as a pattern says."""
     containers = spec.containers or []
     return (
-        any(way.resource in limits_of(container) for container in containers)
-        and all(names_only(container, way.resource, only_one=way.only_one) for container in containers)
-        and selects_only(spec, way)
-        and requires_only(spec, way)
-        and (not way.host_ipc or bool(spec.host_ipc))
-        and not (way.no_shm and any("shm" in mount.mount_path for c in containers for mount in c.volume_mounts or ()))
+        any(pattern.resource in limits_of(container) for container in containers)
+        and all(names_only(container, pattern.resource, only_one=pattern.only_one) for container in containers)
+        and selects_only(spec, pattern)
+        and requires_only(spec, pattern)
+        and (not pattern.host_ipc or bool(spec.host_ipc))
+        and not (
+            pattern.no_shm and any("shm" in mount.mount_path for c in containers for mount in c.volume_mounts or ())
+        )
     )
 
 
@@ -110,15 +112,15 @@ names.all(name, limits[name] == requests[name] && {counted})))))""",
     )
 
 
-def told_apart(way: RequestPattern, others: Iterable[RequestPattern]) -> str:
-    """The CEL that tells pods of one way from those of others, of pods that are known to be of one of them."""
-    same = [other for other in others if other.resource == way.resource]
-    return every(requested(named_by(way)), *([selects(way), requires(way)] if same else ()))
+def told_apart(pattern: RequestPattern, others: Iterable[RequestPattern]) -> str:
+    """The CEL that tells pods of one pattern from those of others, of pods that are known to be of one of them."""
+    same = [other for other in others if other.resource == pattern.resource]
+    return every(requested(named_by(pattern)), *([selects(pattern), requires(pattern)] if same else ()))
 
 
-def named_by(way: RequestPattern) -> str:
-    """The CEL of whether a container ``c`` names the resource of a way in its limits."""
-    return f"{cel.quoted(way.resource)} in c.resources.limits"
+def named_by(pattern: RequestPattern) -> str:
+    """The CEL of whether a container ``c`` names the resource of a pattern in its limits."""
+    return f"{cel.quoted(pattern.resource)} in c.resources.limits"
 
 
 def requested(*named: str) -> str:
@@ -126,26 +128,26 @@ def requested(*named: str) -> str:
     return f"object.spec.containers.exists(c, has(c.resources) && has(c.resources.limits) && ({' || '.join(named)}))"
 
 
-def _in_section(section: str, way: RequestPattern) -> str:
-    return f"has(c.resources.{section}) && {cel.quoted(way.resource)} in c.resources.{section}"
+def _in_section(section: str, pattern: RequestPattern) -> str:
+    return f"has(c.resources.{section}) && {cel.quoted(pattern.resource)} in c.resources.{section}"
 
 
-def written(way: RequestPattern, *, alone: bool) -> str:
-    """The CEL that tells pods of one way from all others; of pods that request its resource, if it is ``alone``."""
-    resource = cel.quoted(way.resource)
-    limits, requests = (_in_section(section, way) for section in SECTIONS)
+def written(pattern: RequestPattern, *, alone: bool) -> str:
+    """The CEL that tells pods of one pattern from all others; of pods that request its resource, if it is ``alone``."""
+    resource = cel.quoted(pattern.resource)
+    limits, requests = (_in_section(section, pattern) for section in SECTIONS)
     count = f"c.resources.limits[{resource}]"
     counted = f"{count} == c.resources.requests[{resource}] && " + (
-        f"{count} == '1'" if way.only_one else f"{count}.matches({cel.quoted(COUNT)})"
+        f"{count} == '1'" if pattern.only_one else f"{count}.matches({cel.quoted(COUNT)})"
     )
     return every(
-        *([] if alone else [requested(named_by(way))]),
-        f"""object.spec.containers.all(c, !has(c.resources) || ({each_name(ordinary("name", way.resource))} &&
+        *([] if alone else [requested(named_by(pattern))]),
+        f"""object.spec.containers.all(c, !has(c.resources) || ({each_name(ordinary("name", pattern.resource))} &&
 (({limits}) ? ({requests}) && {counted} : !({requests}))))""",
-        selects(way),
-        requires(way),
-        *(["has(object.spec.hostIPC) && object.spec.hostIPC"] if way.host_ipc else ()),
-        *([_NO_SHM] if way.no_shm else ()),
+        selects(pattern),
+        requires(pattern),
+        *(["has(object.spec.hostIPC) && object.spec.hostIPC"] if pattern.host_ipc else ()),
+        *([_NO_SHM] if pattern.no_shm else ()),
     )
 
 

@@ -19,7 +19,7 @@ from .labels import DOMAIN
 from .nodes import NOTHING_SAID, NodeConstraints, constraints
 from .other_gpus import BUILT_IN, GpuNames
 from .pods import Pod, PodSpec
-from .policy import Policy
+from .policy import NO_ADDITIONS, Policy
 from .policy_additions import additions
 from .quantity import COUNTS, shown
 from .requests import Amount, GpuContainer, pod_count, read
@@ -202,7 +202,7 @@ def _with_additions(  # noqa: PLR0913, PLR0917 - everything that decides
     respelled: bool,
 ) -> list[Edit]:
     """The edits, with what the policy adds of its own, and the annotations that say what was changed."""
-    if policy.adds and gpu_containers:
+    if gpu_containers and policy.additions != NO_ADDITIONS:
         edits += additions(spec, gpu_containers, policy, plugin, spelled, edits)
     if edits:
         edits += _annotations(gpu_containers, policy, respelled=respelled)

@@ -54,7 +54,7 @@ class AddNeed(msgspec.Struct, frozen=True, gc=False):
     need: Need
 
     def __str__(self) -> str:
-        return f"{'node selector' if self.need.is_selector else 'node affinity'} {self.need}"
+        return f"{'node affinity' if self.need.in_affinity else 'node selector'} {self.need}"
 
 
 class DropKey(msgspec.Struct, frozen=True, gc=False):

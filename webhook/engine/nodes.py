@@ -6,6 +6,7 @@ from functools import lru_cache
 from math import inf
 
 import msgspec
+from msgspec.structs import force_setattr
 
 from .pods import Affinity, Expression, NodeAffinity, PodSpec, Required, Term
 
@@ -305,7 +306,8 @@ class Need(msgspec.Struct, frozen=True, cache_hash=True):
 
     Attributes:
         key, operator, values: the requirement.
-        in_affinity: it is written as a requirement of the node affinity even where a nodeSelector could say it.
+        in_affinity: it is written as a requirement of the node affinity, as everything is that is not ``In`` with one value; or
+            else as a nodeSelector.
     """
 
     key: str
@@ -313,10 +315,10 @@ class Need(msgspec.Struct, frozen=True, cache_hash=True):
     values: tuple[str, ...] = ()
     in_affinity: bool = False
 
-    @property
-    def is_selector(self) -> bool:
-        """Whether it is written as a nodeSelector: ``In`` with one value."""
-        return self.operator == "In" and len(self.values) == 1 and not self.in_affinity
+    def __post_init__(self) -> None:
+        """Note what no nodeSelector can say."""
+        if self.operator != "In" or len(self.values) != 1:
+            force_setattr(self, "in_affinity", True)  # noqa: FBT003 - the value of the field
 
     @property
     def expression(self) -> Expression:
@@ -348,7 +350,7 @@ class Need(msgspec.Struct, frozen=True, cache_hash=True):
         )
 
     def __str__(self) -> str:
-        if self.is_selector:
+        if not self.in_affinity:
             return f"{self.key}: {self.values[0]}"
         if not self.values:
             return f"{self.key} {self.operator}"

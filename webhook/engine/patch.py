@@ -145,10 +145,10 @@ def _nodes(spec: PodSpec, edits: _ByKind) -> list[Operation]:
     selectors: dict[str, str] = {}
     expressions: list[Operation] = []
     for edit in edits.get(AddNeed, ()):
-        if edit.need.is_selector:
-            selectors[edit.need.key] = edit.need.values[0]
-        else:
+        if edit.need.in_affinity:
             expressions.append(_as_json(edit.need.expression))
+        else:
+            selectors[edit.need.key] = edit.need.values[0]
     operations = _node_selector(spec, edits, selectors)
     if spec.affinity is not None or expressions:
         operations += _affinity(spec, edits, expressions)

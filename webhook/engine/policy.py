@@ -62,7 +62,19 @@ class Prefer(StrEnum):
     MEMORY = "memory"
 
 
-class Policy(msgspec.Struct, frozen=True):
+class Additions(msgspec.Struct, frozen=True, cache_hash=True):
+    """What a policy adds to pods that request GPUs, never over what the pod sets. Labels and variables are (name, value)."""
+
+    node_selector: tuple[tuple[str, str], ...] = ()
+    tolerations: tuple[Toleration, ...] = ()
+    runtime_class_name: str | None = None
+    env: tuple[tuple[str, str], ...] = ()
+
+
+NO_ADDITIONS = Additions()
+
+
+class Policy(msgspec.Struct, frozen=True, cache_hash=True):
     """An ordered list of permitted forms, and settings. A plain request becomes the first that the pod's selectors permit.
 
     Attributes:
@@ -73,7 +85,7 @@ class Policy(msgspec.Struct, frozen=True):
         permits_any: every form is permitted and nothing is rewritten.
         mismatch: what becomes of explicit requests for other forms.
         max_per_container, max_per_pod: the most GPUs that one may ask for.
-        node_selector, tolerations, runtime_class_name, env: added to pods that request GPUs, never over what the pod sets.
+        additions: what it adds to pods that request GPUs.
         visible_devices: what becomes of pods that reach GPUs another way; ``None`` is ``warn``, and ``ignore`` where any
             form is permitted.
         admin_access: whether claims (DRA) may have ``adminAccess``.
@@ -91,10 +103,7 @@ class Policy(msgspec.Struct, frozen=True):
     mismatch: Mismatch = Mismatch.REJECT
     max_per_container: int | None = None
     max_per_pod: int | None = None
-    node_selector: Mapping[str, str] = msgspec.field(default_factory=dict)
-    tolerations: tuple[Toleration, ...] = ()
-    runtime_class_name: str | None = None
-    env: Mapping[str, str] = msgspec.field(default_factory=dict)
+    additions: Additions = NO_ADDITIONS
     visible_devices: VisibleDevices | None = None
     admin_access: bool = False
     not_offered: NotOffered | None = None
@@ -102,19 +111,10 @@ class Policy(msgspec.Struct, frozen=True):
     for_memory: bool = False
     unreadable: str | None = None
 
-    def __hash__(self) -> int:
-        """Equal policies have equal names; and hardly any two that differ have."""
-        return hash(self.name)
-
     @property
     def permitted(self) -> tuple[Form | ClaimForm, ...]:
         """Everything that it lists; first what a plain request becomes. Empty for ``any`` and ``none``."""
         return (*self.claim_forms, *self.forms) if self.plain_claim else (*self.forms, *self.claim_forms)
-
-    @property
-    def adds(self) -> bool:
-        """Whether it adds something of its own to its pods."""
-        return bool(self.node_selector or self.tolerations or self.runtime_class_name or self.env)
 
     @property
     def judges_claims(self) -> bool:
@@ -243,7 +243,7 @@ class PolicyBook:
     @property
     def node_labels(self) -> frozenset[str]:
         """The node labels that configured policies select by."""
-        return frozenset(key for policy in self.configured.values() for key in policy.node_selector)
+        return frozenset(key for policy in self.configured.values() for key, _ in policy.additions.node_selector)
 
     def _ambiguous(self, policy: Policy) -> str | None:
         return next(filter(None, (ambiguous(form, self._plugin) for form in policy.forms)), None)

@@ -31,17 +31,18 @@ def additions(  # noqa: PLR0913, PLR0917 - everything that decides
     ``respelled`` are the edits that are made already.
     """
     edits: list[Edit] = []
-    if policy.node_selector:
+    own = policy.additions
+    if own.node_selector:
         edits += _node_selectors(spec, gpu_containers, policy, plugin, respelling, respelled)
-    if policy.tolerations:
+    if own.tolerations:
         added = [edit.toleration for edit in respelled if isinstance(edit, AddToleration)]
-        edits += [AddToleration(t) for t in policy.tolerations if t not in added and not spec.tolerates(t)]
-    if policy.runtime_class_name and not spec.runtime_class_name:
-        edits.append(SetRuntimeClass(policy.runtime_class_name))
-    if policy.env:
+        edits += [AddToleration(t) for t in own.tolerations if t not in added and not spec.tolerates(t)]
+    if own.runtime_class_name and not spec.runtime_class_name:
+        edits.append(SetRuntimeClass(own.runtime_class_name))
+    if own.env:
         for gpu_container in gpu_containers:
-            own = {variable.name for variable in gpu_container.container.env or ()}
-            edits += [AddEnv(gpu_container.place, name, value) for name, value in policy.env.items() if name not in own]
+            set_there = {variable.name for variable in gpu_container.container.env or ()}
+            edits += [AddEnv(gpu_container.place, name, value) for name, value in own.env if name not in set_there]
     return edits
 
 
@@ -60,7 +61,7 @@ def _node_selectors(  # noqa: PLR0913, PLR0917 - the same
     # Where every form is permitted, it matters only whether several GPUs become several slots of one.
     counts = not policy.permits_any or any(each.amounts[0].count > 1 for each in gpu_containers)
     selects_product = NodeConstraints(spec).mentions(PRODUCT)
-    for key, written in policy.node_selector.items():
+    for key, written in policy.additions.node_selector:
         value = respelling.product(written) if key == PRODUCT else written
         if value is None:  # the configuration is checked for it: adapters/configuration/file.py
             continue

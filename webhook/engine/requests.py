@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from .other_gpus import BUILT_IN, GpuNames
 from .pods import Container, Place, PodSpec, Resources
 from .quantity import COUNTS, Quantity, shown, whole
-from .resources import GpuResource, Unknown, classify
+from .resources import KNOWN, GpuResource, Unknown, classify
 
 _NONE: dict[str, Quantity] = {}
 _SECTIONS = {(True, True): ("limits", "requests"), (True, False): ("limits",), (False, True): ("requests",)}
@@ -137,7 +137,7 @@ def _gpu_container(
     for name in {**limits, **requests} if limits and requests else limits or requests:
         if name in ORDINARY:
             continue
-        resource = classify(name)
+        resource = KNOWN.get(name) or classify(name)
         is_other = type(resource) is not GpuResource and names.hand_out_gpus(name)
         if resource is None and not is_other:
             continue

@@ -113,10 +113,10 @@ def _squashed(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-_REAL = {
-    _squashed(suffix): f"{PREFIX}{suffix}"
-    for suffix in ("gpu", "gpu.shared", *(f"mig-{p}{s}" for p in DOCUMENTED for s in ("", _SHARED)))
-}
+_DOCUMENTED_NAMES = [resource_name(p, shared=s) for p in (None, *DOCUMENTED) for s in (False, True)]
+_REAL = {_squashed(name.removeprefix(PREFIX)): name for name in _DOCUMENTED_NAMES}
+KNOWN = {name: resource for name in _DOCUMENTED_NAMES if isinstance(resource := classify(name), GpuResource)}
+"""What ``classify`` finds for the names of NVIDIA's documentation, which nearly every GPU request has."""
 
 
 def _alike(squashed: str) -> str | None:

@@ -115,7 +115,9 @@ class Respelling(msgspec.Struct, frozen=True):
     @property
     def added_selectors(self) -> frozenset[str]:
         """The node labels that the edits add as nodeSelectors."""
-        return frozenset(edit.need.key for edit in self.edits if isinstance(edit, AddNeed) and edit.need.is_selector)
+        return frozenset(
+            edit.need.key for edit in self.edits if isinstance(edit, AddNeed) and not edit.need.in_affinity
+        )
 
     @property
     def dropped_keys(self) -> frozenset[str]:

@@ -56,7 +56,7 @@ left to the webhooks. What a policy becomes in CEL is in the compiled value, nev
 [{{ join ", " $quoted }}]
 {{- end -}}
 
-{{/* CEL: whether a pod is exempt from nothing, as not_exempt of webhook/application/in_tree.py. */}}
+{{/* CEL: whether a pod is exempt from nothing, as not_exempt of webhook/application/in_tree_compiler.py. */}}
 {{- define "gpuwarden.inTreeNotExempt" -}}
 {{- $exempt := .Values.config.exemptions -}}
 {{- $tests := list -}}

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from testing.reviews import Json
+from tests.builders import additions
 from webhook.adapters.configuration.file import parse
 from webhook.application.configuration import DEFAULT_EXEMPTIONS, Configuration, Exemptions, Mode
 from webhook.engine.forms import Form, Platform, Sharing
@@ -57,10 +58,7 @@ def test_the_example_of_the_design_means_exactly_what_it_says() -> None:
         mismatch=Mismatch.REJECT,
         max_per_container=1,
         max_per_pod=4,
-        node_selector={},
-        tolerations=(),
-        runtime_class_name="nvidia",
-        env={"CUDA_MPS_ACTIVE_THREAD_PERCENTAGE": "25"},
+        additions=additions(runtime_class_name="nvidia", env={"CUDA_MPS_ACTIVE_THREAD_PERCENTAGE": "25"}),
     )
 
     assert said(parse(EXAMPLE)) == (
@@ -115,10 +113,13 @@ claims: {deviceClasses: {gpu.nvidia.com: time-slicing, slices.example.com: mig, 
     policy = configuration.policies.configured["pool.A_1"]
     assert (configuration.mode, configuration.plugin) == (Mode.AUDIT, DevicePlugin(rename_by_default=False))
     assert configuration.policies.defaults == NamespaceLabels("pool.A_1", "mps", "gke-mps-4")
-    assert policy.tolerations == (Toleration("a", "Equal", "b", "NoExecute", 30), Toleration(operator="Exists"))
+    assert policy.additions.tolerations == (
+        Toleration("a", "Equal", "b", "NoExecute", 30),
+        Toleration(operator="Exists"),
+    )
     assert policy.mismatch is Mismatch.REWRITE
-    assert policy.node_selector == {"cloud.google.com/gke-accelerator": "nvidia-l4", "empty": ""}
-    assert policy.env == {"A": "", "B.c-d": "="}
+    assert dict(policy.additions.node_selector) == {"cloud.google.com/gke-accelerator": "nvidia-l4", "empty": ""}
+    assert dict(policy.additions.env) == {"A": "", "B.c-d": "="}
     assert policy.admin_access
     assert configuration.device_classes == {
         "gpu.nvidia.com": "time-slicing",
@@ -127,7 +128,7 @@ claims: {deviceClasses: {gpu.nvidia.com: time-slicing, slices.example.com: mig, 
     }
     assert configuration.classes.form("gpu.nvidia.com", None) == Form(sharing=Sharing.TIME_SLICING)
     assert not configuration.classes.hands_out_gpus("dra.cpu")
-    assert (policy.max_per_container, policy.max_per_pod, policy.runtime_class_name) == (None, None, None)
+    assert (policy.max_per_container, policy.max_per_pod, policy.additions.runtime_class_name) == (None, None, None)
     assert configuration.exemptions == Exemptions(
         frozenset(), frozenset({"system:admin"}), frozenset({"kata"}), frozenset()
     )

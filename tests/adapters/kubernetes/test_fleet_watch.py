@@ -9,6 +9,7 @@ from testing.stand_in.apiserver import StandIn
 from testing.stand_in.documents import status
 from testing.stand_in.http_side import Handler
 from tests.adapters.kubernetes.support import Clock, Noted, eventually
+from tests.builders import additions
 from webhook.adapters.kubernetes.backoff import Backoff
 from webhook.adapters.kubernetes.client import ApiServer
 from webhook.adapters.kubernetes.errors import Fault
@@ -56,7 +57,7 @@ def has_forms(view: FleetWatch, forms: dict[str, str]) -> bool:
     return view.class_forms == forms
 
 
-def wish(resource: str, count: int = 1) -> NodeRequest:
+def node_request(resource: str, count: int = 1) -> NodeRequest:
     return NodeRequest(resource, count, NOTHING_SAID)
 
 
@@ -64,8 +65,8 @@ def comes_to(view: FleetWatch, resource: str, obstacle: UnschedulableReason | No
     """Wait until this is what the view says of a request."""
 
     def holds() -> bool:
-        lack = seen(view).lack(wish(resource))
-        return (lack.obstacle if lack else None) is obstacle
+        unschedulable = seen(view).unschedulable(node_request(resource))
+        return (unschedulable.reason if unschedulable else None) is obstacle
 
     eventually(holds, f"{resource}: {obstacle}")
 
@@ -117,7 +118,12 @@ class TestNodes:
         apiserver.set_node("one", gpus={MIG: 7}, labels=PRESENT, cordoned=True)
         comes_to(view, MIG, UnschedulableReason.UNAVAILABLE)
         apiserver.set_node("one", gpus={MIG: 7}, labels=PRESENT, ready=False)
-        eventually(lambda: seen(view).lack(wish(MIG)) == Unschedulable(UnschedulableReason.UNAVAILABLE, 1, not_ready=1))
+        eventually(
+            lambda: (
+                seen(view).unschedulable(node_request(MIG))
+                == Unschedulable(UnschedulableReason.UNAVAILABLE, 1, not_ready=1)
+            )
+        )
         comes_to(view, SHARED, UnschedulableReason.RESOURCE)
 
     def test_an_event_that_changes_nothing_makes_no_new_shape(self, apiserver: StandIn, views: Views) -> None:
@@ -135,7 +141,9 @@ class TestNodes:
         apiserver.set_node("one", gpus={GPU: 8}, labels={**PRESENT, "pool": "red"})
         view = views()
         assert all("pool" not in shape.labels for shape in seen(view).shapes)
-        configuration = Configuration(PolicyBook({"red": Policy("red", (Form(),), node_selector={"pool": "red"})}))
+        configuration = Configuration(
+            PolicyBook({"red": Policy("red", (Form(),), additions=additions(node_selector={"pool": "red"}))})
+        )
         eventually(lambda: all("pool" in shape.labels for shape in seen(view, configuration).shapes), "the label")
         apiserver.set_node("two", gpus={GPU: 8}, labels={**PRESENT, "pool": "blue"})
         eventually(lambda: len(seen(view, configuration).shapes) == 2)
@@ -156,7 +164,7 @@ class TestNoneSelected:
         apiserver.set_node("cpu")
         apiserver.set_node("without feature discovery", gpus={GPU: 8})
         view = views()
-        assert (seen(view).lack(wish(GPU)), seen(view).lack(wish(MIG))) == (
+        assert (seen(view).unschedulable(node_request(GPU)), seen(view).unschedulable(node_request(MIG))) == (
             None,
             Unschedulable(UnschedulableReason.RESOURCE),
         )
@@ -202,12 +210,12 @@ class TestMemory:
         comes_to(view, MIG, None)
         apiserver.delete_node("one")
         eventually(lambda: len(seen(view).shapes) == 1)
-        assert seen(view).lack(wish(MIG)) is None
-        assert seen(view).lack(wish(MIG, 8)) == Unschedulable(UnschedulableReason.RESOURCE)
+        assert seen(view).unschedulable(node_request(MIG)) is None
+        assert seen(view).unschedulable(node_request(MIG, 8)) == Unschedulable(UnschedulableReason.RESOURCE)
         clock.ahead += DAY - 60
-        assert seen(view).lack(wish(MIG)) is None
+        assert seen(view).unschedulable(node_request(MIG)) is None
         clock.ahead += 120
-        assert seen(view).lack(wish(MIG)) == Unschedulable(UnschedulableReason.RESOURCE)
+        assert seen(view).unschedulable(node_request(MIG)) == Unschedulable(UnschedulableReason.RESOURCE)
 
     def test_a_node_whose_device_plugin_is_away_at_the_start_makes_it_uncertain_for_a_day(
         self, apiserver: StandIn, views: Views, clock: Clock
@@ -234,7 +242,7 @@ class TestKnowledge:
         stale = seen(view)
         assert not stale.is_certain
         assert FRESHNESS_BOUND < stale.age < FRESHNESS_BOUND + 30
-        assert stale.lack(wish(GPU)) is None
+        assert stale.unschedulable(node_request(GPU)) is None
         apiserver.thaw()
 
     def test_without_the_right_there_is_no_view_and_it_is_tried_again(
@@ -281,12 +289,12 @@ class TestClasses:
         apiserver.objects[CLASSES] = {"metadata": {}, "items": [CLASS]}
         apiserver.objects[SLICES] = {"metadata": {}, "items": []}
         view = views()
-        assert seen(view).lack(wish(GPU)) == Unschedulable(UnschedulableReason.RESOURCE)
+        assert seen(view).unschedulable(node_request(GPU)) == Unschedulable(UnschedulableReason.RESOURCE)
 
         apiserver.objects[SLICES] = {"metadata": {}, "items": [{"spec": {"driver": "gpu.nvidia.com"}}]}
-        assert seen(view).lack(wish(GPU)) is not None, "not yet looked at again"
+        assert seen(view).unschedulable(node_request(GPU)) is not None, "not yet looked at again"
         clock.ahead += CLASSES_INTERVAL
-        assert seen(view).lack(wish(GPU)) is None
+        assert seen(view).unschedulable(node_request(GPU)) is None
 
     def test_the_forms_of_device_classes_are_known_even_without_devices(
         self, apiserver: StandIn, views: Views, clock: Clock

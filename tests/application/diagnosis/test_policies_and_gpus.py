@@ -22,6 +22,7 @@ from tests.application.diagnosis.world import (
     troubled,
     validating,
 )
+from tests.builders import additions
 from webhook.application.diagnosis.facts import BadConfiguration, NamespaceFacts
 from webhook.application.diagnosis.results import CheckStatus
 from webhook.engine.fleet.shapes import GpuNode
@@ -201,7 +202,7 @@ def test_the_warning_names_the_namespaces_the_resource_and_the_labels() -> None:
 def test_a_configured_policys_own_selector_counts_but_not_what_its_form_contradicts() -> None:
     mps = parse("mps")
     assert mps
-    pool = Policy("pool", (mps,), node_selector={"pool": "gpu", STRATEGY: "time-slicing"})
+    pool = Policy("pool", (mps,), additions=additions(node_selector={"pool": "gpu", STRATEGY: "time-slicing"}))
     facts = healthy(configuration=configured(policies={"pool": pool}), namespaces=namespaces(team_a="pool"))
     assert the_result(dataclasses.replace(facts, nodes=[MPS]), "nodes").status is CheckStatus.WARN
     in_pool = a_node("m", {SHARED: 8}, **{STRATEGY: "mps", "pool": "gpu"})

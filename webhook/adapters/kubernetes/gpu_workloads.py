@@ -120,13 +120,13 @@ class GpuWorkloads:
         pods = [kept for namespace in namespaces or (None,) for kept in self._pods(namespace, links)]
         templates: list[_Kept] = []
 
-        def keep(seen: WorkloadObject) -> WorkloadObject | None:
-            if seen.owner:
-                links[seen.namespace, *seen.key] = seen.owner
-            elif not seen.over and seen.pod and seen.pod.spec:
-                owner = Owner(seen.api_version, seen.kind, seen.name)
-                if asked := self._asked(seen.pod.spec, seen.namespace, owner):
-                    templates.append(_Kept(seen.namespace, owner, asked, None))
+        def keep(workload: WorkloadObject) -> WorkloadObject | None:
+            if workload.owner:
+                links[workload.namespace, *workload.key] = workload.owner
+            elif not workload.over and workload.pod and workload.pod.spec:
+                owner = Owner(workload.api_version, workload.kind, workload.name)
+                if asked := self._asked(workload.pod.spec, workload.namespace, owner):
+                    templates.append(_Kept(workload.namespace, owner, asked, None))
             return None
 
         for unread in self._reader.workloads(namespaces, keep, _CONTROLLERS):

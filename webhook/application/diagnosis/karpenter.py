@@ -47,7 +47,7 @@ def karpenter(facts: Facts) -> list[CheckOutcome]:
 def _hindered(
     policy: Policy, spelling: Spelling, pools: Sequence[NodePool], resources: Collection[str]
 ) -> Iterator[CheckOutcome]:
-    own = [Need(key, "In", (value,)) for key, value in policy.node_selector.items()]
+    own = [Need(key, "In", (value,)) for key, value in policy.additions.node_selector]
     needs = [*spelling.needs, *own]
     means = (
         f'Karpenter adds no node for pods of policy "{policy.name}"; they run only where there are such nodes already'

@@ -47,9 +47,9 @@ def _against(
     spelling = spell(policy.forms[0], configuration.plugin)
     if (text := annotations.get(TOLERATIONS)) is not None:
         added = [GPU_TOLERATION] if spelling.resource != GPU else []
-        yield from _tolerations(name, text, [*added, *policy.tolerations], policy)
+        yield from _tolerations(name, text, [*added, *policy.additions.tolerations], policy)
     if (text := annotations.get(NODE_SELECTOR)) is not None:
-        own = [Need(key, "In", (value,)) for key, value in policy.node_selector.items()]
+        own = [Need(key, "In", (value,)) for key, value in policy.additions.node_selector]
         yield from _nodes(name, text, [*spelling.needs, *own], policy)
 
 

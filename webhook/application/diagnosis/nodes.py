@@ -8,7 +8,7 @@ from ...engine.fleet.fleet import Fleet, NodeRequest, Unschedulable
 from ...engine.fleet.shapes import Shape
 from ...engine.forms import Platform
 from ...engine.policy import Policy
-from ...engine.rules.fleet import missing, requirements
+from ...engine.rules.fleet import policy_not_offered
 from .facts import Facts, known
 from .policies import enforced
 from .results import CheckOutcome, fail, listed, ok, verdicts, warn
@@ -36,10 +36,12 @@ def offered(facts: Facts) -> list[CheckOutcome]:
     return verdicts(absent(), lambda: f"nodes offer what these policies request: {listed(used)}")
 
 
-def _absent(policy: Policy, namespaces: Sequence[str], wish: NodeRequest, lack: Unschedulable) -> CheckOutcome:
+def _absent(
+    policy: Policy, namespaces: Sequence[str], node_request: NodeRequest, unschedulable: Unschedulable
+) -> CheckOutcome:
     where = f"namespaces {listed(namespaces)}" if namespaces else "every unlabelled namespace"
     return warn(
-        f'no node offers what policy "{policy.name}" requests: {requirements(wish)} ({missing(lack, wish)})',
+        policy_not_offered(policy, node_request, unschedulable),
         f"pods that request a GPU in {where} stay Pending, unless an autoscaler adds such nodes",
         "configure the device plugin on some nodes accordingly (sharing, MIG), or label the namespaces with another policy; "
         "if an autoscaler adds such nodes, list the form in config.fleet.expected",

@@ -45,12 +45,12 @@ def with_fleet_findings(decision: Decision, pod: Pod, policy: Policy, fleet: Fle
 
 
 def _findings(decision: Decision, spec: PodSpec, policy: Policy, fleet: Fleet) -> Iterator[Finding]:
-    for wish, requests, form in node_requests(decision, spec, fleet.prefixes):
-        if fleet.expects(form) or (lack := fleet.lack(wish)) is None:
+    for node_request, requests, form in node_requests(decision, spec, fleet.prefixes):
+        if fleet.expects(form) or (unschedulable := fleet.unschedulable(node_request)) is None:
             continue
         gpu_container, amount = requests[0]
         subject = gpu_container.name if len(requests) == 1 else "pod"
-        yield rules.not_offered(gpu_container.field(amount), subject, form, wish, lack, fleet, policy)
+        yield rules.not_offered(gpu_container.field(amount), subject, form, node_request, unschedulable, fleet, policy)
 
 
 def node_requests(
@@ -67,8 +67,8 @@ def node_requests(
     added = [edit.toleration for edit in decision.edits if isinstance(edit, AddToleration)]
     for name, requests in by_resource.items():
         count = pod_count(spec, {gpu_container.place: amount.count for gpu_container, amount in requests})
-        wish = NodeRequest(name, count, nodes, needs, (*(spec.tolerations or ()), *added))
-        yield wish, requests, decision.form(requests[0][1])
+        node_request = NodeRequest(name, count, nodes, needs, (*(spec.tolerations or ()), *added))
+        yield node_request, requests, decision.form(requests[0][1])
 
 
 def _nodes(decision: Decision, spec: PodSpec, prefixes: tuple[str, ...]) -> tuple[NodeConstraints, tuple[Need, ...]]:
@@ -87,15 +87,15 @@ def _nodes(decision: Decision, spec: PodSpec, prefixes: tuple[str, ...]) -> tupl
 def plain_request_unschedulable(
     policy: Policy, plugin: DevicePlugin, fleet: Fleet
 ) -> tuple[NodeRequest, Unschedulable] | None:
-    """Return what a plain request becomes under a policy, and what nodes lack for it; ``None`` where they offer it.
+    """Return what a plain request becomes under a policy, and what nodes are without; ``None`` where they offer it.
 
     Taints are not looked at, because pods may have tolerations of their own.
     """
     decision = decide(Pod(spec=_PLAIN), policy, plugin)
-    for wish, _, form in node_requests(decision, _PLAIN, fleet.prefixes):
-        untainted = replace(wish, tolerations=None)
-        if not fleet.expects(form) and (lack := fleet.lack(untainted)):
-            return untainted, lack
+    for node_request, _, form in node_requests(decision, _PLAIN, fleet.prefixes):
+        untainted = replace(node_request, tolerations=None)
+        if not fleet.expects(form) and (unschedulable := fleet.unschedulable(untainted)):
+            return untainted, unschedulable
     return None
 
 

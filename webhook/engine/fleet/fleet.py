@@ -14,7 +14,7 @@ from ..spelling import LABELS_OF_FORMS
 from .reconfiguration import Reconfiguration
 from .shapes import CORDONED, Shape, Taint, keeps
 
-# What pods wish for that is remembered with what is missing for it; a wish with more tolerations is not.
+# What pods request is remembered with what is missing for it; a request with more tolerations is not.
 _WISHES = 512
 _MOST_TOLERATIONS = 16
 
@@ -49,7 +49,7 @@ class Unschedulable(msgspec.Struct, frozen=True):
     """The reason why no node can run a pod.
 
     Attributes:
-        obstacle: the last condition, in order, that no node meets.
+        reason: the last condition, in order, that no node meets.
         nodes: how many nodes meet all conditions before it.
         labels: the labels that none of them has as the pod needs them, with the values that they have.
         most: the largest amount that one of them offers.
@@ -57,7 +57,7 @@ class Unschedulable(msgspec.Struct, frozen=True):
         taints: how many of them have a taint that the pod does not tolerate.
     """
 
-    obstacle: UnschedulableReason
+    reason: UnschedulableReason
     nodes: int = 0
     labels: tuple[tuple[str, tuple[str, ...]], ...] = ()
     most: int = 0
@@ -156,72 +156,86 @@ class Fleet:
 
         return max(self.forms.items(), key=likeness, default=None)
 
-    def lack(self, wish: NodeRequest) -> Unschedulable | None:
+    def unschedulable(self, node_request: NodeRequest) -> Unschedulable | None:
         """Return what is missing for a pod; ``None`` where a node can run it, or where that is not known.
 
         A node that the MIG manager is reconfiguring may offer other MIG slices or whole GPUs afterwards.
         """
-        is_usual = wish.nodes.shared and len(wish.tolerations or ()) <= _MOST_TOLERATIONS
-        return self._find_once(wish) if is_usual else self._find(wish)
+        is_usual = node_request.nodes.shared and len(node_request.tolerations or ()) <= _MOST_TOLERATIONS
+        return self._find_once(node_request) if is_usual else self._find(node_request)
 
-    def _find(self, wish: NodeRequest) -> Unschedulable | None:
-        if wish.resource in self.classes:
+    def _find(self, node_request: NodeRequest) -> Unschedulable | None:
+        if node_request.resource in self.classes:
             return None
-        fits = _label_test(wish, self._knows)
-        having = [(shape, n) for shape, n in self.shapes.items() if wish.resource in shape.offers]
+        fits = _label_test(node_request, self._knows)
+        having = [(shape, n) for shape, n in self.shapes.items() if node_request.resource in shape.offers]
         fitting = [(shape, n) for shape, n in having if fits(shape)]
-        enough = [(shape, n) for shape, n in fitting if shape.offers[wish.resource] >= wish.count]
+        enough = [(shape, n) for shape, n in fitting if shape.offers[node_request.resource] >= node_request.count]
         if enough:
-            return _unavailable(enough, wish)
-        if self._may_be_added(wish) or any(fits(shape) and _takes(shape, wish) for shape in self._remembered):
+            return _unavailable(enough, node_request)
+        if self._may_be_added(node_request) or any(
+            fits(shape) and _takes(shape, node_request) for shape in self._remembered
+        ):
             return None
         if fitting:
-            most = max(shape.offers[wish.resource] for shape, _ in fitting)
+            most = max(shape.offers[node_request.resource] for shape, _ in fitting)
             return Unschedulable(UnschedulableReason.COUNT, _number(fitting), most=most)
         if having:
-            return Unschedulable(UnschedulableReason.LABELS, _number(having), labels=tuple(self._missing(wish, having)))
+            return Unschedulable(
+                UnschedulableReason.LABELS, _number(having), labels=tuple(self._missing(node_request, having))
+            )
         return Unschedulable(UnschedulableReason.RESOURCE)
 
     def _knows(self, key: str) -> bool:
         return keeps(key, self._labels)
 
-    def _may_be_added(self, wish: NodeRequest) -> bool:
+    def _may_be_added(self, node_request: NodeRequest) -> bool:
         """Whether a node that is being reconfigured may be what the pod needs afterwards."""
-        keys = {*filter(self._knows, wish.nodes.mentioned), *(need.key for need in wish.needs)}
+        keys = {*filter(self._knows, node_request.nodes.mentioned), *(need.key for need in node_request.needs)}
         return any(
             shape.is_reconfiguring
-            and (change := Reconfiguration(shape)).may_offer(wish.resource)
-            and all(change.may_have(key, partial(self._admits, wish, key), _named(wish, key)) for key in keys)
+            and (change := Reconfiguration(shape)).may_offer(node_request.resource)
+            and all(
+                change.may_have(key, partial(self._admits, node_request, key), _named(node_request, key))
+                for key in keys
+            )
             for shape in self.shapes
         )
 
-    def _missing(self, wish: NodeRequest, having: Iterable[tuple[Shape, int]]) -> Iterable[tuple[str, tuple[str, ...]]]:
+    def _missing(
+        self, node_request: NodeRequest, having: Iterable[tuple[Shape, int]]
+    ) -> Iterable[tuple[str, tuple[str, ...]]]:
         """Each label that no node has as the pod needs it, as a requirement, with the values that nodes have."""
         shapes = [shape for shape, _ in having]
-        of_pod = {key: selected(wish.nodes, key) for key in wish.nodes.mentioned if self._knows(key)}
+        of_pod = {key: selected(node_request.nodes, key) for key in node_request.nodes.mentioned if self._knows(key)}
         of_needs: dict[str, str] = {}
-        for need in wish.needs:
+        for need in node_request.needs:
             of_needs[need.key] = f"{of_needs[need.key]} and {need}" if need.key in of_needs else str(need)
         for key, requirement in {**of_pod, **of_needs}.items():
             values = {shape.labels.get(key) for shape in shapes}
-            if not any(self._admits(wish, key, value) for value in values):
+            if not any(self._admits(node_request, key, value) for value in values):
                 yield requirement, tuple(sorted(value for value in values if value is not None))
 
     @staticmethod
-    def _admits(wish: NodeRequest, key: str, value: str | None) -> bool:
-        return wish.nodes.permits(key, value) and all(need.admits(value) for need in wish.needs if need.key == key)
+    def _admits(node_request: NodeRequest, key: str, value: str | None) -> bool:
+        return node_request.nodes.permits(key, value) and all(
+            need.admits(value) for need in node_request.needs if need.key == key
+        )
 
 
-def _named(wish: NodeRequest, key: str) -> list[str]:
+def _named(node_request: NodeRequest, key: str) -> list[str]:
     """The values of a label that a pod names."""
-    return [*wish.nodes.values(key), *(value for need in wish.needs if need.key == key for value in need.values)]
+    return [
+        *node_request.nodes.values(key),
+        *(value for need in node_request.needs if need.key == key for value in need.values),
+    ]
 
 
-def _label_test(wish: NodeRequest, knows: Callable[[str], bool]) -> Callable[[Shape], bool]:
+def _label_test(node_request: NodeRequest, knows: Callable[[str], bool]) -> Callable[[Shape], bool]:
     """Whether a shape has the labels that a pod needs, of those that are known."""
-    keys = [key for key in wish.nodes.mentioned if knows(key)]
-    alternatives = list(wish.nodes.alternatives(keys))
-    needs = [need for need in wish.needs if knows(need.key)]
+    keys = [key for key in node_request.nodes.mentioned if knows(key)]
+    alternatives = list(node_request.nodes.alternatives(keys))
+    needs = [need for need in node_request.needs if knows(need.key)]
 
     def fits(shape: Shape) -> bool:
         values = [shape.labels.get(key) for key in keys]
@@ -232,19 +246,19 @@ def _label_test(wish: NodeRequest, knows: Callable[[str], bool]) -> Callable[[Sh
     return fits
 
 
-def _takes(shape: Shape, wish: NodeRequest) -> bool:
+def _takes(shape: Shape, node_request: NodeRequest) -> bool:
     """Whether a node of a shape has as many as a pod needs, and lets it in."""
-    enough = shape.offers.get(wish.resource, 0) >= wish.count
-    return enough and (wish.tolerations is None or not shape.untolerated(wish.tolerations))
+    enough = shape.offers.get(node_request.resource, 0) >= node_request.count
+    return enough and (node_request.tolerations is None or not shape.untolerated(node_request.tolerations))
 
 
-def _unavailable(enough: Iterable[tuple[Shape, int]], wish: NodeRequest) -> Unschedulable | None:
-    """Return the obstacle on all the nodes that have what a pod needs; ``None`` where one takes it."""
+def _unavailable(enough: Iterable[tuple[Shape, int]], node_request: NodeRequest) -> Unschedulable | None:
+    """Return what keeps a pod from all the nodes that have what a pod needs; ``None`` where one takes it."""
     cordoned = not_ready = 0
     taints: Counter[Taint] = Counter()
     for shape, number in enough:
-        taint = None if wish.tolerations is None else shape.untolerated(wish.tolerations)
-        if shape.cordoned and not CORDONED.is_tolerated(wish.tolerations or ()):
+        taint = None if node_request.tolerations is None else shape.untolerated(node_request.tolerations)
+        if shape.cordoned and not CORDONED.is_tolerated(node_request.tolerations or ()):
             cordoned += number
         elif not shape.ready:
             not_ready += number

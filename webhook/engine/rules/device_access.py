@@ -108,7 +108,7 @@ def visible_devices_env(
         if variable.value_from is not None:
             fact = f"env {VISIBLE_DEVICES} comes from elsewhere, so it may name any GPU"
             detail = "remove it, or write the value: void"
-        elif value in _NOTHING or value == policy.env.get(VISIBLE_DEVICES):
+        elif value in _NOTHING or (VISIBLE_DEVICES, value) in policy.additions.env:
             continue
         elif gpu_container:
             fact = f"env {VISIBLE_DEVICES}={shown(value)} overrides what {gpu_container.requested[0]} is given"
@@ -195,7 +195,7 @@ def nvidia_runtime_class(name: str, policy: Policy, severity: Severity) -> Findi
     The names are those of the GPU operator (``nvidia``, ``nvidia-cdi``, ``nvidia-legacy``) and any like them, and the one
     that the policy itself gives to pods with requests.
     """
-    if name != "nvidia" and not name.startswith("nvidia-") and name != policy.runtime_class_name:
+    if name != "nvidia" and not name.startswith("nvidia-") and name != policy.additions.runtime_class_name:
         return None
     return NVIDIA_RUNTIME_CLASS.found_as(
         severity,

@@ -35,7 +35,13 @@ _UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
 
 
 def not_offered(  # noqa: PLR0913, PLR0917 - where it is written, what is wanted, what is there
-    path: str, subject: str, form: Form, wish: NodeRequest, lack: Unschedulable, fleet: Fleet, policy: Policy
+    path: str,
+    subject: str,
+    form: Form,
+    node_request: NodeRequest,
+    unschedulable: Unschedulable,
+    fleet: Fleet,
+    policy: Policy,
 ) -> Finding:
     """The finding for something that no node can run.
 
@@ -44,68 +50,79 @@ def not_offered(  # noqa: PLR0913, PLR0917 - where it is written, what is wanted
     denies = (
         policy.fleet_response is NotOffered.DENY
         and fleet.is_certain
-        and lack.obstacle is not UnschedulableReason.UNAVAILABLE
+        and unschedulable.reason is not UnschedulableReason.UNAVAILABLE
     )
     severity = Severity.DENY if denies else Severity.WARN
-    if lack.obstacle is UnschedulableReason.COUNT:
-        reason = f"{subject}: {wish.resource}: {wish.count} is more than any one node has ({lack.most} at most)"
-        detail = f"a pod runs on one node, so it stays Pending; request at most {lack.most}{_as_of(fleet.age)}"
+    if unschedulable.reason is UnschedulableReason.COUNT:
+        count = f"{node_request.resource}: {node_request.count}"
+        reason = f"{subject}: {count} is more than any one node has ({unschedulable.most} at most)"
+        detail = f"a pod runs on one node, so it stays Pending; request at most {unschedulable.most}{_as_of(fleet.age)}"
         return COUNT_ABOVE_ANY_NODE.found_as(severity, path, reason, detail)
-    reason = f"{subject}: no node offers {form} ({requirements(wish)})"
-    return FORM_NOT_OFFERED.found_as(severity, path, reason, f"{missing(lack, wish)}; {_remedy(form, lack, fleet)}")
-
-
-def no_node_offers(policy: Policy, wish: NodeRequest, lack: Unschedulable, fleet: Fleet) -> str:
-    """A sentence of a policy whose plain requests no node can run."""
-    return (
-        f'no node offers what policy "{policy.name}" requests: {requirements(wish)} ({missing(lack, wish)}); pods that request '
-        f"a GPU stay Pending, unless an autoscaler adds such nodes{_as_of(fleet.age)}"
+    reason = f"{subject}: no node offers {form} ({requirements(node_request)})"
+    return FORM_NOT_OFFERED.found_as(
+        severity, path, reason, f"{missing(unschedulable, node_request)}; {_remedy(form, unschedulable, fleet)}"
     )
 
 
-def requirements(wish: NodeRequest) -> str:
+def no_node_offers(policy: Policy, node_request: NodeRequest, unschedulable: Unschedulable, fleet: Fleet) -> str:
+    """Warn that no node can run the plain requests of a policy."""
+    return (
+        f"{policy_not_offered(policy, node_request, unschedulable)}; pods that request a GPU stay Pending, unless an autoscaler "
+        f"adds such nodes{_as_of(fleet.age)}"
+    )
+
+
+def policy_not_offered(policy: Policy, node_request: NodeRequest, unschedulable: Unschedulable) -> str:
+    """Say what the plain requests of a policy need, and what nodes have of it."""
+    needed, found = requirements(node_request), missing(unschedulable, node_request)
+    return f'no node offers what policy "{policy.name}" requests: {needed} ({found})'
+
+
+def requirements(node_request: NodeRequest) -> str:
     """The resource and the node labels that a pod needs."""
-    needed = {need.key for need in wish.needs}
-    own = [key for key in wish.nodes.mentioned if key.startswith(LABELS_OF_FORMS) and key not in needed]
-    return "; ".join([wish.resource, *(selected(wish.nodes, key) for key in own), *map(str, wish.needs)])
+    needed = {need.key for need in node_request.needs}
+    own = [key for key in node_request.nodes.mentioned if key.startswith(LABELS_OF_FORMS) and key not in needed]
+    return "; ".join(
+        [node_request.resource, *(selected(node_request.nodes, key) for key in own), *map(str, node_request.needs)]
+    )
 
 
-def missing(lack: Unschedulable, wish: NodeRequest) -> str:
-    """Return what nodes have, and what they lack besides the count, as a clause."""
-    name = wish.resource
-    if lack.obstacle is UnschedulableReason.RESOURCE:
+def missing(unschedulable: Unschedulable, node_request: NodeRequest) -> str:
+    """Return what nodes have, and what they are without, besides the count, as a clause."""
+    name = node_request.resource
+    if unschedulable.reason is UnschedulableReason.RESOURCE:
         return f"no node has {name}"
-    if lack.obstacle is UnschedulableReason.LABELS:
-        return f"{_nodes(lack.nodes)} {name}, but {_labels(lack)}"
-    return f"{_nodes(lack.nodes)} it, but {', '.join(_unavailable(lack))}"
+    if unschedulable.reason is UnschedulableReason.LABELS:
+        return f"{_nodes(unschedulable.nodes)} {name}, but {_labels(unschedulable)}"
+    return f"{_nodes(unschedulable.nodes)} it, but {', '.join(_unavailable(unschedulable))}"
 
 
 def _nodes(number: int) -> str:
     return "1 node has" if number == 1 else f"{number} nodes have"
 
 
-def _labels(lack: Unschedulable) -> str:
-    if not lack.labels:
+def _labels(unschedulable: Unschedulable) -> str:
+    if not unschedulable.labels:
         return "not with all of the labels together"
 
     def one(requirement: str, values: tuple[str, ...]) -> str:
         has = f"it is {first_of(values, _MOST_VALUES, ' or ')}" if values else "no such label"
         return f"not {requirement} ({has})"
 
-    return ", ".join(one(*label) for label in lack.labels)
+    return ", ".join(one(*label) for label in unschedulable.labels)
 
 
-def _unavailable(lack: Unschedulable) -> Iterator[str]:
-    for number, state in ((lack.cordoned, "cordoned"), (lack.not_ready, "not ready")):
+def _unavailable(unschedulable: Unschedulable) -> Iterator[str]:
+    for number, state in ((unschedulable.cordoned, "cordoned"), (unschedulable.not_ready, "not ready")):
         if number:
             yield f"{number} {'is' if number == 1 else 'are'} {state}"
-    for taint, number in lack.taints.items():
+    for taint, number in unschedulable.taints.items():
         yield f"{number} {'has' if number == 1 else 'have'} taint {taint}, which the pod does not tolerate"
 
 
-def _remedy(form: Form, lack: Unschedulable, fleet: Fleet) -> str:
-    if lack.obstacle is UnschedulableReason.UNAVAILABLE:
-        tolerate = "add the toleration, or " if lack.taints else ""
+def _remedy(form: Form, unschedulable: Unschedulable, fleet: Fleet) -> str:
+    if unschedulable.reason is UnschedulableReason.UNAVAILABLE:
+        tolerate = "add the toleration, or " if unschedulable.taints else ""
         return f"the pod stays Pending meanwhile; {tolerate}ask an administrator{_as_of(fleet.age)}"
     failed = fleet.failed_mig
     if form.partition and failed:
@@ -117,7 +134,7 @@ def _remedy(form: Form, lack: Unschedulable, fleet: Fleet) -> str:
     else:
         other, number = nearest
         # Under MIG strategy single, slices of the same form have the name of whole GPUs.
-        name = f"{GPU}: " if other == form and lack.obstacle is UnschedulableReason.RESOURCE else ""
+        name = f"{GPU}: " if other == form and unschedulable.reason is UnschedulableReason.RESOURCE else ""
         offered = f"the nearest offer is {other} ({name}{number} node{'s' if number > 1 else ''})"
     return f"the pod stays Pending unless an autoscaler adds such a node; {offered}{_as_of(fleet.age)}"
 

@@ -81,6 +81,6 @@ def lowest_of(form: Form, policy: Policy, plugin: DevicePlugin) -> int | None:
 
     The models are that of the policy's nodeSelector, or those of ``devicePlugin.products``, or all that are measured.
     """
-    partition, selected = form.partition or "", policy.node_selector.get(PRODUCT)
+    partition, selected = form.partition or "", dict(policy.additions.node_selector).get(PRODUCT)
     models = (read_product(selected).model,) if selected else plugin.products
     return lowest_memory(partition, [model for model in models if not lacks(model, partition)])
