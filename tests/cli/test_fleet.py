@@ -400,10 +400,11 @@ class TestOfACluster:
 
         assert said() == [("any", "", "webhooks", "webhooks"), ("shared", "team-a", "webhooks", "webhooks")]
         with_policies(cluster, webhooks=True)
-        assert said()[:2] == [("any", "", "unchanged", "webhooks"), ("mps", "", "api-server", "webhooks")]
-        assert said()[3] == ("shared", "team-a", "api-server", "webhooks")
+        assert said()[0] == ("any", "", "unchanged", "webhooks")
+        assert ("mps", "", "api-server", "webhooks") in said()
+        assert ("shared", "team-a", "api-server", "webhooks") in said()
         with_policies(cluster, webhooks=False)
-        assert said()[4] == ("shared", "team-a", "api-server", "api-server")
+        assert ("shared", "team-a", "api-server", "api-server") in said()
 
         out = [" ".join(line.split()) for line in run("fleet").out.splitlines()]
         assert "policy namespaces with GPU pods common case other pods" in out

@@ -131,7 +131,7 @@ class TestAsRecommendReadsThem:
 
     def test_the_best_metric_of_compute_comes_first(self) -> None:
         order = [metric.value for metric in Metric if metric is not Metric.GPU_UTIL]
-        found = [query for query in TARGETS.values() if promql.metrics(query) & {*order}]
+        found = [re.sub(r"\{.*?\}", "", query) for query in TARGETS.values() if promql.metrics(query) & {*order}]
         assert found
         assert all(" or ".join(order) in query for query in found)
 

@@ -64,7 +64,7 @@ def test_the_document_has_every_page_of_the_operations_port() -> None:
 def test_the_document_of_the_whole_application_has_admission_too() -> None:
     paths = document(*endpoints())["paths"]
     assert set(paths) == {"/healthz", "/readyz", "/metrics", "/mutate", "/validate"}
-    assert set(paths["/mutate"]["post"]["responses"]) == {"200", "400", "413", "415", "500", "503"}
+    assert set(paths["/mutate"]["post"]["responses"]) == {"200", "400", "413", "415", "500", "502", "503"}
 
 
 @settings(max_examples=60, deadline=None)

@@ -151,7 +151,7 @@ class EndpointConditions(msgspec.Struct):
     ready: bool | None = None
 
 
-class Endpoint(msgspec.Struct):
+class SliceEndpoint(msgspec.Struct):
     addresses: list[str]
     conditions: EndpointConditions = msgspec.field(default_factory=EndpointConditions)
 
@@ -163,7 +163,7 @@ class EndpointPort(msgspec.Struct):
 
 class EndpointSlice(msgspec.Struct):
     metadata: Metadata
-    endpoints: list[Endpoint] | None = None
+    endpoints: list[SliceEndpoint] | None = None
     ports: list[EndpointPort] | None = None
 
     def ready(self, port_name: str) -> list[tuple[str, int]]:
