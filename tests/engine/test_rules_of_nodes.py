@@ -233,6 +233,13 @@ class TestUnknownStrategy:
         assert decision.warnings[0].path.startswith(where)
         assert decision.denials == ()
 
+    def test_it_is_said_of_the_first_container_that_gets_a_form(self) -> None:
+        permitted, other = gpu(1, name="permitted"), gpu(1, "nvidia.com/gpu.shared", name="other")
+        more: Json = {"nodeSelector": {STRATEGY: "none", MIG_STRATEGY: "timeslicing"}}
+        for containers in ((permitted, other), (other, permitted)):
+            (warning,) = judge(a_pod(*containers, **more), "exclusive").warnings
+            assert warning.message.startswith('container "permitted": the pod selects')
+
 
 class TestContradictions:
     """nodeSelector and node affinity that leave no value of a label of GPU nodes: the pod is Pending forever."""

@@ -304,10 +304,8 @@ def _on_nodes(
             yield placement.selector_conflict(gpu_container, conflict.form, conflict.need, conflict.nodes, keys)
     elif requests and (key := remaining.contradiction(LABELS_OF_FORMS)):
         yield placement.contradiction(requests[0].gpu_container, key, remaining, policy)
-    elif (
-        requests
-        and requests[0].choice.form
-        and (warning := placement.unknown_strategy(requests[0].gpu_container, remaining))
+    elif (placed := next((request for request in requests if request.choice.form), None)) and (
+        warning := placement.unknown_strategy(placed.gpu_container, remaining)
     ):
         yield warning
     found = placement.gke_selectors_incomplete(remaining, respelling.added_keys)
