@@ -14,7 +14,7 @@ from webhook.application.explaining import (
 from webhook.application.rule_texts import RULE_TEXTS
 from webhook.engine.forms import Form, parse
 from webhook.engine.pods import Toleration
-from webhook.engine.policy import ClaimForm, Policy, PolicyBook
+from webhook.engine.policy import ClaimForm, Policy, PolicyBook, Prefer
 from webhook.engine.spelling import DevicePlugin, MigStrategy
 
 A100 = "NVIDIA-A100-SXM4-80GB"
@@ -91,6 +91,28 @@ def test_a_policy_is_its_forms_and_the_settings_that_have_an_effect() -> None:
         "env[A]": "1",
         "tolerations[0]": "key: gpus, operator: Exists",
     }
+
+
+@pytest.mark.parametrize(
+    ("prefer", "says"),
+    [
+        (Prefer.FIRST, "the first listed form that nodes which the pod selects can have."),
+        (Prefer.OFFERED, "the first listed form that nodes which the pod selects offer."),
+        (Prefer.MEMORY, "the memory that the pod's annotation gpuwarden.io/gpu-memory asks for."),
+    ],
+)
+def test_what_a_plain_request_becomes_is_what_the_policy_prefers(prefer: Prefer, says: str) -> None:
+    forms = tuple(form for name in ("mig-1g.10gb", "mig-2g.20gb") if (form := parse(name)))
+    found = explained("team", Configuration(PolicyBook({"team": Policy("team", forms, prefer=prefer)})))
+    assert isinstance(found, PolicyExplanation)
+    assert says in found.description
+
+
+def test_a_slice_without_measured_memory_says_so() -> None:
+    for name, is_measured in (("mig-1g.10gb", True), ("mig-1g.10gb.me", True), ("mig-1g.35gb", False), ("mps", True)):
+        found = explained(name, Configuration())
+        assert isinstance(found, FormExplanation)
+        assert any("is not measured" in trap for trap in found.traps) is not is_measured
 
 
 @pytest.mark.parametrize(("name", "guard"), [("any", "ignore"), ("none", "warn")])

@@ -242,7 +242,7 @@ def test_every_workload_of_the_cast_gets_the_advice_that_a_person_would_give(
         "video": "it uses the video encoder or decoder, of which MIG slices have few or none",
         "two": "1 of 2 GPUs of a pod was never used; request 1",
         "both": "several GPUs are never shared",
-        "dist": "the 2 pods of a PyTorchJob work together",
+        "dist": "the 3 pods of a PyTorchJob work together",
         "gang": "the 2 pods of a Job.batch.volcano.sh work together",
         "slots": "the device total over 3 pods",
         "notebook": "bursts: time-slicing suits it",
@@ -261,12 +261,12 @@ def test_every_workload_of_the_cast_gets_the_advice_that_a_person_would_give(
     advice = {one["namespace"]: one for one in found["namespaces"]}
     assert {name: one.get("policy", "") for name, one in advice.items()} == {
         "work": "exclusive",
-        "mig": "mig-1g.10gb",
+        "mig": "",
         "trusting": "time-slicing",
         "strangers": "exclusive",
         "serving": "",
     }
-    assert advice["mig"]["stating"] == ["Deployment blind", "Deployment sliced"]
+    assert advice["mig"]["whyNone"].startswith("mig-1g.10gb fits 1 of 2 workloads; without a verdict")
     assert advice["trusting"]["label"] == "kubectl label namespace trusting gpuwarden.io/enforce=time-slicing"
     assert advice["trusting"]["preview"] == "gpuwarden audit -n trusting --assume trusting=time-slicing"
     assert found["notes"] == [

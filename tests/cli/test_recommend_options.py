@@ -25,14 +25,14 @@ EVIL = "=cmd|' /C calc'!A1\x1b[31m|<b>"
 
 @pytest.fixture
 def saved(tmp_path: Path) -> Path:
-    """A file with a workload that uses little of its GPU, and one with a name that means harm."""
+    """A file with two workloads that use little of their GPUs, and one with a name that means harm."""
     amounts = {"nvidia.com/mig-1g.10gb": "7"}
     node = a_node(labels={"nvidia.com/gpu.product": "NVIDIA-A100-SXM4-80GB"})
     for part in ("capacity", "allocatable"):
         node["status"][part] |= amounts
-    usage = Usage(END, 14 * DAY, series=[series()], warnings=["partial answer"])
+    usage = Usage(END, 14 * DAY, series=[series(), series("x-1", uuid="GPU-2")], warnings=["partial answer"])
     file = tmp_path / "usage.json"
-    workloads = [workload(), workload(EVIL, pods=[])]
+    workloads = [workload(), workload("x"), workload(EVIL, pods=[])]
     file.write_bytes(written(SavedUsage(at="2027-01-15T08:00:00Z", usage=usage, workloads=workloads, nodes=[node])))
     return file
 
@@ -44,7 +44,7 @@ def test_the_table_fits_80_columns(saved: Path, monkeypatch: pytest.MonkeyPatch)
     assert ran.code == 0
     monkeypatch.delenv("FORCE_COLOR")
     plain = run("recommend", "--usage", saved).out
-    for text in ("Deployment w: mig-1g.10gb", "keeps memory isolation", "policy mig-1g.10gb: 1 of 2 workloads fits"):
+    for text in ("Deployment w: mig-1g.10gb", "keeps memory isolation", "policy mig-1g.10gb: 2 of 3 workloads fit"):
         assert text in plain
     assert "Prometheus: partial answer" in plain
     assert "\x1b" not in plain
@@ -53,7 +53,7 @@ def test_the_table_fits_80_columns(saved: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_csv_has_a_line_for_each_workload_and_computes_nothing(saved: Path) -> None:
     rows = list(csv.DictReader(io.StringIO(run("recommend", "--usage", saved, "-o", "csv").out)))
-    assert [row["fits"] for row in rows] == ["unknown", "mig-1g.10gb"]
+    assert [row["fits"] for row in rows] == ["unknown", "mig-1g.10gb", "mig-1g.10gb"]
     assert rows[1]["compute_p95"] == "0.1"
     assert rows[1]["memory_max_mib"] == "5120"
     assert "configuration complexity: low → high" in rows[1]["criteria"]

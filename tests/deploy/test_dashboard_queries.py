@@ -164,6 +164,10 @@ def test_devices_are_told_apart_and_a_shared_one_counts_once(
     assert set(ask(prometheus, QUERIES[f"{panel} A"]).values()) == values
 
 
+def test_a_device_without_a_pod_has_no_pods(prometheus: httpx.Client) -> None:
+    assert sorted(ask(prometheus, QUERIES["Pods on each GPU or MIG slice A"]).values()) == [1, 2]
+
+
 def test_a_shared_device_counts_in_each_of_its_namespaces(prometheus: httpx.Client) -> None:
     memory = ask(prometheus, QUERIES["Memory used by namespace A"])
     assert memory == {("one",): 30000, ("two",): 31000, ("gpu-operator",): 0}

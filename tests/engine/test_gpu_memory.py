@@ -120,13 +120,21 @@ def test_an_explicit_slice_is_permitted_if_it_has_enough_and_denied_if_not() -> 
     assert form_of(needing("12Gi", gpu(1, "nvidia.com/mig-1g.10gb")), rewriting) == "mig-2g.20gb"
 
 
-@pytest.mark.parametrize("amount", ["", "12 GB", "12GB", "-12Gi", "0", "12", "800m", "1e999", "²"])
-def test_what_is_no_amount_of_memory_is_denied_by_name(amount: str) -> None:
+@pytest.mark.parametrize(
+    ("amount", "says"),
+    [
+        ("", '"" is not an amount of memory'),
+        (" 12Gi ", '" 12Gi " is not an amount of memory'),
+        *((one, f"{one} is not an amount of memory") for one in ("12 GB", "12GB", "1e999", "²")),
+        *((one, f"{one} is less than 1Mi") for one in ("-12Gi", "0", "12", "800m", "100Ki")),
+    ],
+)
+def test_what_is_no_amount_of_memory_is_denied_by_name(amount: str, says: str) -> None:
     decision = judge(needing(amount), BY_MEMORY)
     [finding] = decision.findings
     assert (finding.rule.id, finding.path) == ("gpu-memory-invalid", "metadata.annotations[gpuwarden.io/gpu-memory]")
     assert finding.message == (
-        f"pod: annotation gpuwarden.io/gpu-memory: {amount} is not an amount of memory; MIG slices are selected by it; write a "
+        f"pod: annotation gpuwarden.io/gpu-memory: {says}; MIG slices are selected by it; write a "
         "quantity of at least 1Mi, such as 12Gi, or remove it"
     )
     assert decision.edits == ()

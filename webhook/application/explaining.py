@@ -6,10 +6,11 @@ import msgspec
 
 from ..engine.form_guide import GUIDES, PLATFORM_TRAPS, FormGuide, FormKind, guide_to
 from ..engine.forms import Form, parse
-from ..engine.mig_memory import MEASURED, without_suffix
-from ..engine.policy import EXAMPLES, Policy, alike
+from ..engine.mig_memory import MEASURED, memory_range, without_suffix
+from ..engine.policy import EXAMPLES, Policy, Prefer, alike
 from ..engine.profiles import DOCUMENTED
 from ..engine.rules.catalog import BY_ID
+from ..engine.rules.gpu_memory import ANNOTATION
 from ..engine.spelling import ambiguous, spell
 from .configuration import Configuration
 from .rule_texts import RULE_TEXTS
@@ -122,7 +123,7 @@ def _of(name: str, guide: FormGuide) -> FormExplanation:
 def _form(form: Form, configuration: Configuration) -> FormExplanation:
     guide = _of(str(form), guide_to(form))
     plugin = configuration.plugin
-    traps = (*guide.traps, *PLATFORM_TRAPS[form.platform], *_undocumented(form))
+    traps = (*guide.traps, *PLATFORM_TRAPS[form.platform], *_undocumented(form), *_unmeasured(form))
     guide = msgspec.structs.replace(guide, traps=traps, memory=_memory(form, plugin.products))
     if why := ambiguous(form, plugin):
         return msgspec.structs.replace(guide, unavailable=why)
@@ -139,6 +140,11 @@ def _undocumented(form: Form) -> Iterator[str]:
             f"{form.partition} is not among the profiles that NVIDIA documents: a pod that requests it waits until a node "
             "offers it. Check the name with nvidia-smi mig -lgip."
         )
+
+
+def _unmeasured(form: Form) -> Iterator[str]:
+    if form.partition and memory_range(without_suffix(form.partition)) is None:
+        yield f"How much memory {form.partition} has is not measured, so prefer: memory selects it for no pod."
 
 
 def _memory(form: Form, models: tuple[str, ...]) -> tuple[SliceMemory, ...]:
@@ -160,12 +166,19 @@ def _policy(policy: Policy, configuration: Configuration) -> PolicyExplanation:
         description = "No GPU may be requested."
     else:
         description = (
-            f"A plain request becomes {policy.permitted[0]}, or the first listed form that nodes which the pod selects can have. "
+            f"A plain request becomes {policy.permitted[0]}, or the first listed form that {_PREFERS[policy.prefer]}. "
             "Other requests are permitted if they name a listed form."
         )
     permits = tuple(map(str, policy.permitted)) or (("any",) if policy.permits_any else ("none",))
     forms = tuple(_form(form, configuration) for form in policy.forms)
     return PolicyExplanation(policy.name, description, permits, dict(_settings(policy)), forms)
+
+
+_PREFERS = {
+    Prefer.FIRST: "nodes which the pod selects can have",
+    Prefer.OFFERED: "nodes which the pod selects offer",
+    Prefer.MEMORY: f"has the memory that the pod's annotation {ANNOTATION} asks for",
+}
 
 
 def _settings(policy: Policy) -> Iterator[tuple[str, str]]:

@@ -79,7 +79,7 @@ CRITERIA = (
 _SLOTS_ARE_ACCESS = "A slot is access, not capacity: a request above 1 adds nothing, and the kubelet may fail the pod."
 _NOT_ATTRIBUTED = (
     "Metrics of dcgm-exporter are values of the whole device: utilization and memory cannot be attributed to one of "
-    "several containers."
+    "several containers, unless the exporter may see their processes (hostPID: true)."
 )
 _PREALLOCATED = (
     "Nothing limits memory: servers that preallocate it (vLLM, JAX, TensorFlow) need their own limit, such as "

@@ -1,12 +1,13 @@
 """Gathering: which labels name the pod, which metric counts, what restarts and shared devices make of it."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 import pytest
 
 from webhook.adapters.prometheus.client import QueryError, Sample
 from webhook.adapters.prometheus.dcgm import FAMILIES, family_of, node_of
-from webhook.adapters.prometheus.expressions import STAT, of_namespaces, selector
+from webhook.adapters.prometheus.expressions import STAT, compute, of_namespaces, selector
 from webhook.adapters.prometheus.gathering import Gatherer
 from webhook.application.recommendation.usage import Metric, Series
 
@@ -279,3 +280,19 @@ def test_series_that_are_too_many_to_list_are_to_be_read_in_parts(*, too_much: b
     with pytest.raises(QueryError) as caught:
         gathered(server)
     assert ("-n" in caught.value.detail) is too_much
+
+
+def test_a_little_above_all_of_a_device_is_all_of_it() -> None:
+    server = Fake({SM: [labels()]})
+    server.numbers = {"p95": 1.02, "max": 1.1, "mean": 1.01}
+    (one,) = gathered(server)
+    assert (one.p95, one.most, one.mean) == (1, 1, 1)
+
+
+def test_looks_at_idle_time_meet_hourly_work_as_often_as_it_runs() -> None:
+    query = compute(SM, "{}", 14 * 86_400, 0.01)
+    found = re.search(r"< bool 0\.01\)\[1209600s:(\d+)s\]", query)
+    assert found
+    looks = range(0, 14 * 86_400, int(found[1]))
+    met = sum(at % 3600 < 240 for at in looks) / len(looks)  # 4 minutes from the full hour
+    assert met == pytest.approx(240 / 3600, abs=0.01)

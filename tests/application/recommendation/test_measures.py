@@ -30,6 +30,16 @@ def test_the_highest_counts_and_averages_are_of_all_samples() -> None:
     assert (found.days, found.model, found.metrics) == (14, "NVIDIA A100-SXM4-80GB", (Metric.SM_ACTIVE,))
 
 
+def test_pods_at_once_are_those_whose_samples_overlap() -> None:
+    four = [series(f"w-{n}", first=END - 14 * DAY, last=END - (2 * DAY if n else 0)) for n in range(4)]
+    assert measured(workload(), *four).pods_at_once == 4
+    # One after another, as a CronJob's or those of a restart: the next begins in the hour in which the last ended.
+    days = [series(f"w-{n}", first=END - (14 - n) * DAY, last=END - (13 - n) * DAY) for n in range(14)]
+    assert measured(workload(), *days).pods_at_once == 1
+    two = [series(uuid="GPU-1"), series(uuid="GPU-2")]  # of one pod
+    assert measured(workload(gpus=2), *two).pods_at_once == 1
+
+
 def test_samples_are_expected_while_a_pod_runs_and_of_one_that_is_gone_from_first_to_last() -> None:
     young = workload(pods=[LivePod("w-1", END - DAY)])
     gone = series("w-0", uuid="GPU-0", points=60, first=END - 10 * DAY, last=END - 10 * DAY + 3600)

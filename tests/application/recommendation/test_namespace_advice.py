@@ -55,8 +55,18 @@ def test_why_a_policy_hurts() -> None:
 
 
 def test_those_without_a_verdict_that_counts_are_named() -> None:
-    found = advice(SMALL, UNKNOWN, BATCH, UNUSED)
-    assert (found.undecided, found.unused) == (("w1", "w2"), ("w3",))
+    found = advice(SMALL, SMALL, SMALL, UNKNOWN, BATCH, UNUSED)
+    assert (found.undecided, found.unused) == (("w3", "w4"), ("w5",))
+
+
+def test_no_policy_that_may_be_wrong_for_as_many_as_it_fits() -> None:
+    found = advice(SMALL, UNKNOWN, UNUSED)
+    assert (found.policy, found.label, found.preview) == ("", "", "")
+    says = "mig-1g.10gb fits 1 of 3 workloads; without a verdict, or naming a form that it would deny: w1"
+    assert found.why_none == says
+    assert advice(SMALL, SMALL, UNKNOWN).policy == "mig-1g.10gb"
+    assert advice(WHOLE, UNKNOWN, UNKNOWN).policy == "exclusive"  # a whole GPU is what they have
+    assert advice(SLOT, WHOLE, stated="mps").policy == ""  # the one that names a slot, and needs one, would be denied
 
 
 def test_none_where_no_workload_uses_its_gpus() -> None:

@@ -64,6 +64,12 @@ def a_shape(labels: dict[str, str], amounts: dict[str, str]) -> Shape:
     [
         ({"nvidia.com/gpu.count": "2"}, {"nvidia.com/mig-1g.10gb": "7"}, 2),
         ({}, {"nvidia.com/gpu": "8"}, 8),
+        # Under MIG strategy single, the label counts slices.
+        (
+            {"nvidia.com/gpu.product": f"NVIDIA-{A100}-MIG-1g.10gb", "nvidia.com/gpu.count": "14"},
+            {"nvidia.com/gpu": "14"},
+            2,
+        ),
         ({"nvidia.com/gpu.replicas": "4"}, {"nvidia.com/gpu.shared": "8"}, 2),
         ({}, {"nvidia.com/mig-1g.10gb": "7", "nvidia.com/mig-3g.40gb": "4"}, 3),
         ({}, {"nvidia.com/mig-1g.10gb": "3", "nvidia.com/gpu": "1"}, 2),

@@ -55,6 +55,14 @@ def test_others_are_not(found: Recommendation) -> None:
     assert all(line.verdict.kind is not VerdictKind.BATCH for line in found.workloads)
 
 
+def test_servers_on_slices_that_compute_needs_can_batch_too() -> None:
+    each = {"form": "mig-1g.10gb", "requests": ("nvidia.com/mig-1g.10gb: 1",), "programs": (SERVER,)}
+    every = [workload(name, **each) for name in ("s0", "s1")]
+    found = recommended(every, [series(f"{one.name}-1", uuid=one.name, slice="1", profile="1g.10gb") for one in every])
+    assert [line.verdict.kind for line in found.workloads] == [VerdictKind.BATCH, VerdictKind.BATCH]
+    assert "no smaller slice is offered" in found.workloads[0].verdict.reasons[1]
+
+
 def test_replicas_of_one_server_can_batch_too() -> None:
     one = workload(programs=(SERVER,), pods=[LivePod("w-1", 1.0), LivePod("w-2", 1.0)])
     found = recommended([one], [series("w-1"), series("w-2", uuid="GPU-2")])

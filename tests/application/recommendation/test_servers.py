@@ -29,7 +29,14 @@ from webhook.application.recommendation.servers import recognise, works_together
         ("app:1", [], {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}, ("JAX", "", False, False)),
         ("app:1", [], {"WORLD_SIZE": "8"}, ("", "", False, True)),
         ("app:1", ["torchrun", "--nproc_per_node=1", "--nnodes", "2"], {}, ("", "", False, True)),
+        ("app:1", ["torchrun", "--nnodes=1:4"], {}, ("", "", False, True)),
+        ("app:1", ["torchrun", "--nnodes=1:1"], {}, ("", "", False, False)),
+        ("app:1", ["torchrun", "--nnodes", "$(NODES)"], {}, ("", "", False, True)),
+        ("app:1", ["accelerate", "launch", "--num_machines", "2"], {}, ("", "", False, True)),
+        ("app:1", ["accelerate", "launch", "--num_machines", "1"], {}, ("", "", False, False)),
         ("app:1", ["--tensor-parallel-size"], {}, ("", "", False, False)),
+        ("registry.example/nim/meta/llama:1", [], {}, ("NIM", "", True, False)),
+        ("registry.example/denim/app:1", [], {}, ("", "", False, False)),
     ],
 )
 def test_programs(

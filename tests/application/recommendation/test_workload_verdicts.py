@@ -102,12 +102,24 @@ def test_the_smallest_slice_that_fits(given: dict[str, Any], form: str, why: str
         ({"trusted": True, "offers": offered((), SHARED), "used": {"p95": 0.26}}, "no node offers MIG slices"),
         ({"trusted": True, "offers": offered((), SHARED), "used": {"memory": 18 * GIB}}, "no node offers MIG slices"),
         ({"used": {"engines": 0.4}}, "it uses the video encoder or decoder"),
+        (
+            {"trusted": True, "offers": offered((), SHARED), "used": {"p95": 0.26}},
+            "4 pods share a GPU by mps, and that share has too little compute for it",
+        ),
+        (
+            {"trusted": True, "offers": offered((), SHARED), "used": {"memory": 18 * GIB, "most": 0.9}},
+            "4 pods share a GPU by time-slicing, and that share has too little memory for it",
+        ),
         # Compute alone says that nothing smaller will do.
         ({"program": VLLM, "used": {"p95": 0.5}}, "more than any smaller form that is offered has"),
         # GPUs that work together, and several GPUs of a pod.
         ({"program": recognise("", ["vllm", "--tensor-parallel-size=2"], {})}, "--tensor-parallel-size 2"),
         (
             {"kind": "PyTorchJob", "pods": [LivePod(str(n), 1) for n in range(4)]},
+            "the 4 pods of a PyTorchJob work together",
+        ),
+        (
+            {"kind": "PyTorchJob", "used": {"pods_at_once": 4}},  # one is left of them
             "the 4 pods of a PyTorchJob work together",
         ),
         (
@@ -138,6 +150,43 @@ def test_sharing_where_the_namespace_is_trusted(used: dict[str, Any], form: str,
     verdict = judge(case(used=used, offers=offered((), SHARED), trusted=True))
     assert (verdict.kind, verdict.form) == (VerdictKind.SHARED, form)
     assert verdict.reasons[-2:] == ("4 such pods fit a GPU", why)
+
+
+@pytest.mark.parametrize(
+    ("profile", "p95", "why"),
+    [
+        ("1g.10gb", 0.5, "50 % of the slice; no smaller slice is offered"),
+        ("1g.10gb", 0.98, "the slice is full at times, so it may need a larger one"),
+        ("2g.20gb", 0.7, "70 % of the slice: more than any smaller slice that is offered has"),
+    ],
+)
+def test_a_slice_that_compute_needs_stays_though_its_memory_is_full(profile: str, p95: float, why: str) -> None:
+    used = {"p95": p95, "profile": profile, "memory": 9 * GIB, "capacity": 10 * GIB, "flat": True}
+    verdict = judge(case(used=used, form=f"mig-{profile}"))
+    assert (verdict.kind, verdict.form) == (VerdictKind.AS_IT_IS, f"mig-{profile}")
+    assert why in " / ".join(verdict.reasons)
+    assert "90 % of the device's memory is in use all the time" in verdict.reasons[-1]
+
+
+def test_a_full_slice_is_unknown_where_less_would_do_for_compute() -> None:
+    full = {"memory": 9 * GIB, "capacity": 10 * GIB, "flat": True}
+    small = judge(case(used={**full, "p95": 0.3, "profile": "2g.20gb"}, form="mig-2g.20gb"))
+    shared = judge(
+        case(used={**full, "profile": "1g.10gb"}, form="mig-1g.10gb", offers=offered(shared=SHARED), trusted=True)
+    )
+    for verdict in (small, shared):
+        assert verdict.kind is VerdictKind.UNKNOWN
+        assert "compute alone would fit less" in verdict.reasons[1]
+
+
+def test_compute_fits_nothing_less_where_nothing_less_is_offered() -> None:
+    verdict = judge(case(program=VLLM, offers=offered(())))
+    assert verdict.reasons[1] == "95 % of the time at most 10 % of the GPU"
+
+
+def test_samples_that_another_pod_got_are_not_just_missing() -> None:
+    verdict = judge(case(used={"points": 9_999, "expected": 20_000, "sharing_unknown": True}))
+    assert "(49 %); 50 % are needed; without KUBERNETES_VIRTUAL_GPUS=true" in verdict.reasons[0]
 
 
 def test_a_gpu_that_was_not_used() -> None:

@@ -10,7 +10,8 @@ STAT = "gpuwarden_stat"
 # Seconds between two looks of a subquery, which is what costs a server time (a range of samples costs it little).
 STEP = 300
 """To see who is on a device at once: as long as a sample counts (--query.lookback-delta)."""
-_IDLE_STEP = 600
+_IDLE_STEP = 613
+"""Divides no hour: work that comes on the full hour would be met by every look at the full hour, and seem to take longer."""
 _HOUR = 3600
 _COMPUTE_STATS = frozenset({"p95", "max", "mean"})
 _MEMORY_STATS = frozenset({"used", "low", "free", "reserved"})

@@ -69,7 +69,7 @@ def advice_lines(advice: NamespaceAdvice) -> Iterator[str]:
         fits = f"{advice.fits} of {advice.workloads} {'workload' if advice.workloads == 1 else 'workloads'}"
         yield f"policy {advice.policy}: {fits} {'fits' if advice.fits == 1 else 'fit'}"
     else:
-        yield "no policy can be recommended yet"
+        yield "no policy can be recommended yet" + (f": {advice.why_none}" if advice.why_none else "")
     for hurt in advice.hurts:
         yield f"would hurt {hurt.workload}: {hurt.why}"
     stating = "would be denied until they request nvidia.com/gpu, since they name another form"

@@ -31,6 +31,7 @@ class Measures(msgspec.Struct, rename="camel", omit_defaults=True):
         model, profile: of the devices; empty where they differ or are unknown.
         models_differ: the devices are of several models.
         shared_by: how many pods' numbers these are together; 1 if they are the workload's own.
+        pods_at_once: how many of its pods had samples at the same time, at most.
         sharing_unknown: its GPUs are shared, and the numbers may be of other pods too.
     """
 
@@ -53,6 +54,7 @@ class Measures(msgspec.Struct, rename="camel", omit_defaults=True):
     profile: str = ""
     models_differ: bool = False
     shared_by: int = 1
+    pods_at_once: int = 1
     sharing_unknown: bool = False
     memory_shared: bool = False
 
@@ -93,6 +95,7 @@ def measure(workload: Workload, series: Sequence[Series], usage: Usage, threshol
         profile=_same(one.profile for one in known),
         models_differ=len({one.model for one in known} - {""}) > 1,
         shared_by=max((one.pods for one in of_device), default=1),
+        pods_at_once=_pods_at_once(known),
         # Without KUBERNETES_VIRTUAL_GPUS, the exporter gives the series of a shared GPU to one of its pods.
         sharing_unknown=is_shared and any(one.pods == 1 for one in known),
         memory_shared=memory is not None and memory.memory_of_device,
@@ -130,6 +133,21 @@ def _covered(spans: Iterable[tuple[float, float]]) -> float:
         total += max(0.0, last - max(first, until))
         until = max(until, last)
     return total
+
+
+def _pods_at_once(series: Iterable[Series]) -> int:
+    changes: list[tuple[float, int]] = []  # one that ends in the hour in which another begins is over before
+    spans: dict[str, list[Series]] = {}
+    for one in series:
+        if 0 < one.first < one.last:
+            spans.setdefault(one.pod, []).append(one)
+    for found in spans.values():
+        changes += (min(one.first for one in found), 1), (max(one.last for one in found), -1)
+    most = now = 0
+    for _, change in sorted(changes):
+        now += change
+        most = max(most, now)
+    return max(1, most)
 
 
 def _days(series: Sequence[Series]) -> float:

@@ -41,6 +41,7 @@ class NamespaceAdvice(msgspec.Struct, frozen=True, rename="camel", omit_defaults
         stating: those that name another form in their requests, which the policy would deny.
         undecided: those without a verdict that names a form; they would get it, too.
         unused: those that do not use their GPUs.
+        why_none: why no policy is advised though one fits some.
         label, preview: the command that sets the label, and the one that shows first what it does.
     """
 
@@ -54,6 +55,7 @@ class NamespaceAdvice(msgspec.Struct, frozen=True, rename="camel", omit_defaults
     stating: tuple[str, ...] = ()
     undecided: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
+    why_none: str = ""
     label: str = ""
     preview: str = ""
 
@@ -63,8 +65,9 @@ def advise(
 ) -> NamespaceAdvice:
     """Return the policy of those among the verdicts with which most workloads fit, less those that it would hurt.
 
-    A whole GPU hurts nobody, so that it is what remains where opinions differ. The policy ``none`` is advised only where no
-    workload uses its GPUs.
+    A whole GPU hurts nobody, so that it is what remains where opinions differ. None is advised that may be wrong for as many
+    workloads as it fits: those without a verdict get a smaller form, too, and those that name another form are denied. The
+    policy ``none`` is advised only where no workload uses its GPUs.
     """
     voting = [one for one in judged if one.verdict.kind in _VOTING]
     unused = tuple(one.name for one in judged if one.verdict.kind is VerdictKind.UNUSED)
@@ -74,10 +77,26 @@ def advise(
         return _with(advice, "none", len(unused), ()) if unused and not undecided else advice
     slices = {str(one.form): one for one in offered.slices}
     best = max(dict.fromkeys(one.verdict.form for one in voting), key=lambda policy: _score(policy, voting, slices))
+    fits = sum(one.verdict.form == best for one in voting)
+    if (doubtful := tuple(one.name for one in judged if _is_doubtful(best, one))) and len(doubtful) >= fits:
+        why = (
+            f"{best} fits {fits} of {len(judged)} workloads; without a verdict, or naming a form that it would deny: "
+            f"{', '.join(doubtful)}"
+        )
+        return msgspec.structs.replace(advice, why_none=why)
     hurts = tuple(HarmedWorkload(one.name, why) for one in voting if (why := _hurt(best, one.verdict, slices)))
     stating = tuple(one.name for one in judged if one.stated and not _permits(best, one.stated))
-    found = _with(advice, best, sum(one.verdict.form == best for one in voting), hurts)
+    found = _with(advice, best, fits, hurts)
     return msgspec.structs.replace(found, stating=stating)
+
+
+def _is_doubtful(policy: str, judged: JudgedWorkload) -> bool:
+    """Whether nothing says that a policy is right for a workload that it does not fit."""
+    form, kind = parse(policy) or Form(), judged.verdict.kind
+    if kind is VerdictKind.UNUSED or judged.verdict.form == policy:
+        return False
+    smaller = bool(form.partition or form.shared)
+    return (smaller and kind not in _VOTING) or bool(judged.stated and not _permits(policy, judged.stated))
 
 
 def _permits(policy: str, stated: str) -> bool:

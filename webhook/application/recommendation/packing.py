@@ -13,6 +13,7 @@ import msgspec
 from ...engine.fleet.shapes import Shape
 from ...engine.forms import Form
 from ...engine.gpu_models import sizes_of
+from ...engine.products import PRODUCT, read_product
 from ...engine.profiles import read_profile
 from ...engine.quantity import whole
 from ...engine.spelling import replicas_label
@@ -63,8 +64,11 @@ class _Node(msgspec.Struct):
 
 
 def gpus_of(shape: Shape) -> int:
-    """How many GPUs a node has, whatever it makes of them."""
-    for key in _COUNTS:
+    """How many GPUs a node has, whatever it makes of them.
+
+    Under MIG strategy single, the label counts slices (GPU feature discovery, internal/lm/mig-strategy.go).
+    """
+    for key in () if read_product(shape.labels.get(PRODUCT, "")).partition else _COUNTS:
         if count := whole(shape.labels.get(key)):
             return count
     found = 0

@@ -13,14 +13,15 @@ _PROGRAMS = {
     "TGI": r"\btext-generation-(?:inference|launcher)\b",
     "TensorFlow": r"\btensorflow\b|\btensorflow_model_server\b",
     "JAX": r"\bjax\b",
+    "NIM": r"(?:^|/)nim/",
 }
 _COMPILED = {name: re.compile(pattern, re.IGNORECASE) for name, pattern in _PROGRAMS.items()}
-SERVERS = frozenset({"vLLM", "SGLang", "Triton", "TGI"})
+SERVERS = frozenset({"vLLM", "SGLang", "Triton", "TGI", "NIM"})
 """Those that serve models, and take the requests of many clients as one batch."""
 
 # How each allocates memory, for people: vllm/config/cache.py gpu_memory_utilization; sglang server_args.py mem_fraction_static;
 # docs.jax.dev gpu_memory_allocation; tensorflow.org/guide/gpu; triton docs/user_guide/model_management and its backends;
-# text-generation-inference router: --cuda-memory-fraction.
+# text-generation-inference router: --cuda-memory-fraction; docs.nvidia.com/nim configuration of NIM for LLMs.
 _RESERVES = {
     "vLLM": "vLLM reserves a share of the GPU (--gpu-memory-utilization) whatever it needs",
     "SGLang": "SGLang reserves a share of the GPU (--mem-fraction-static) whatever it needs",
@@ -29,6 +30,7 @@ _RESERVES = {
     "TensorFlow": "TensorFlow reserves nearly all memory unless TF_FORCE_GPU_ALLOW_GROWTH=true",
     "JAX": "JAX reserves a share of the memory (XLA_PYTHON_CLIENT_MEM_FRACTION, else 75 %) unless "
     "XLA_PYTHON_CLIENT_PREALLOCATE=false",
+    "NIM": "NIM reserves a share of the GPU for its cache (NIM_KVCACHE_PERCENT) whatever it needs",
 }
 _SETTINGS = (
     ("--gpu-memory-utilization", "vLLM"),
@@ -40,8 +42,11 @@ _MODEL_OPTIONS = ("--model", "--model-id", "--model-path", "--model-name", "--mo
 _MODEL_VARIABLES = ("MODEL_ID", "MODEL_NAME", "HF_MODEL_ID", "MODEL_PATH")
 _PARALLEL_OPTIONS = (
     *("--tensor-parallel-size", "-tp", "--tp", "--tp-size", "--pipeline-parallel-size", "-pp", "--data-parallel-size"),
+    *("-dp", "--dp", "--dp-size", "--pp-size", "--num_machines", "--num_nodes", "--num-nodes"),
     *("--num-shard", "--nnodes", "--nproc_per_node", "--nproc-per-node", "--num_processes", "--world-size"),
 )
+_SEVERAL = re.compile(r"(?:\d+:)?0*(?:[2-9]|[1-9]\d+)|\$.*")
+"""More than one: a number, torchrun's range (1:4), or a variable whose value is not known."""
 VARIABLES = frozenset({*_GROWS, *_MODEL_VARIABLES, "WORLD_SIZE", "XLA_PYTHON_CLIENT_MEM_FRACTION"})
 """The variables whose values are read."""
 
@@ -122,10 +127,10 @@ def _model(name: str, words: Sequence[str], variables: Mapping[str, str]) -> str
 def _parallel(words: Sequence[str], variables: Mapping[str, str]) -> str:
     for option in _PARALLEL_OPTIONS:
         value = _value(words, (option,)) or ""
-        if value.isdecimal() and int(value) > 1:
+        if _SEVERAL.fullmatch(value):
             return f"{option} {value}: its GPUs work together"
     size = variables.get("WORLD_SIZE", "")
-    if size.isdecimal() and int(size) > 1:
+    if _SEVERAL.fullmatch(size):
         return f"WORLD_SIZE={size}: its GPUs work together"
     return ""
 

@@ -23,6 +23,8 @@ from .workloads import Workload
 
 _FULL = 0.999  # a share that no slice but the whole GPU has
 _FILLED = 0.95
+_FULL_AT_TIMES = "the slice is full at times, so it may need a larger one"
+_ONE_POD_HAS_ALL = "without KUBERNETES_VIRTUAL_GPUS=true the exporter gives a shared GPU's series to one of its pods"
 
 
 class VerdictKind(StrEnum):
@@ -170,9 +172,11 @@ def too_little(case: VerdictInput) -> WorkloadVerdict | None:
         why = f"{measures.days:.1f} days; {thresholds.minimum_days:g} are needed"
     elif measures.coverage < thresholds.minimum_coverage:
         why = (
-            f"{measures.points} of about {measures.expected} samples ({percent(measures.coverage)}); "
+            f"{measures.points} of about {measures.expected} samples ({int(measures.coverage * 100)} %); "
             f"{percent(thresholds.minimum_coverage)} are needed"
         )
+        if measures.sharing_unknown:
+            why += f"; {_ONE_POD_HAS_ALL}"
     return WorkloadVerdict(VerdictKind.UNKNOWN, reasons=(f"too little data: {why}",)) if why else None
 
 
@@ -182,7 +186,7 @@ def _unused(case: VerdictInput) -> WorkloadVerdict | None:
         return None
     if measures.unseen:
         return _unseen(case, "not used")
-    reasons = [f"at most {percent(measures.most)} of the GPU in {measures.days:.0f} days"]
+    reasons = [f"at most {percent(measures.most)} of the {_device(case)} in {measures.days:.0f} days"]
     if measures.shared_by > 1:
         reasons.append(f"device total over {measures.shared_by} pods: none of them used it")
     elif measures.memory:
@@ -228,7 +232,8 @@ def _together(case: VerdictInput) -> WorkloadVerdict | None:
     workload = case.workload
     parallel = next((one.parallel for one in workload.programs if one.parallel), "")
     kinds = (*workload.between, workload.kind)
-    why = next(filter(None, (works_together(kind, len(workload.pods)) for kind in kinds)), parallel)
+    pods = max(len(workload.pods), case.measures.pods_at_once)
+    why = next(filter(None, (works_together(kind, pods) for kind in kinds)), parallel)
     return (
         WorkloadVerdict(VerdictKind.EXCLUSIVE, case.whole, 1, (f"{why}; such GPUs are never shared or sliced",))
         if why
@@ -241,10 +246,7 @@ def _of_a_device(case: VerdictInput) -> WorkloadVerdict | None:
     if number > 1:
         why = f"shared now, and its numbers are the device total over {number} pods: no pod's share is known"
     elif case.measures.sharing_unknown:
-        why = (
-            "shared now, and its numbers may be the device total over other pods too: without KUBERNETES_VIRTUAL_GPUS=true the "
-            "exporter gives a shared GPU's series to one of its pods"
-        )
+        why = f"shared now, and its numbers may be the device total over other pods too: {_ONE_POD_HAS_ALL}"
     else:
         return None
     return WorkloadVerdict(VerdictKind.AS_IT_IS, case.workload.form, 1, (why,))
@@ -256,12 +258,7 @@ def _of_one(case: VerdictInput) -> WorkloadVerdict:
     used = _used(case)
     clients = sharing.clients if sharing else int(case.thresholds.clients)
     if why_unknown := _memory_unknown(case):
-        largest = max((one.share for one in case.comparable.slices if one.share < _FULL), default=0.0)
-        if case.share > largest and case.share >= 1 / clients:
-            reasons = f"{used}: more than any smaller form that is offered has", why_unknown
-            return WorkloadVerdict(VerdictKind.EXCLUSIVE, case.whole, 1, reasons)
-        reasons = f"memory unknown: {why_unknown}", f"{used}; compute alone would fit less"
-        return WorkloadVerdict(VerdictKind.UNKNOWN, reasons=reasons, is_memory_unknown=True)
+        return _by_compute(case, used, why_unknown, clients)
     headroom = percent(case.thresholds.memory_headroom)
     working = [f"while it works, it uses {percent(case.working)} of a GPU on average"]
     why = [
@@ -275,7 +272,7 @@ def _of_one(case: VerdictInput) -> WorkloadVerdict:
     elif found := next(fitting(case.comparable, case.model, case.working, case.need), None):
         why.append(f"{found.form} has {_gib(found.memory or 0)} and {percent(found.share)} of a GPU's compute")
         if found.form.partition == case.form.partition and measures.p95 >= _FILLED:
-            why.append("the slice is full at times, so it may need a larger one")
+            why.append(_FULL_AT_TIMES)
         elif (most := measures.most * case.unit) > found.share:
             why.append(f"it uses up to {percent(most)} of a GPU at times, and takes longer then on the slice")
         return WorkloadVerdict(VerdictKind.SLICE, str(found.form), 1, tuple(why))
@@ -289,6 +286,9 @@ def _of_one(case: VerdictInput) -> WorkloadVerdict:
         return WorkloadVerdict(
             VerdictKind.SHARED, str(sharing.form), 1, (*why, f"{clients} such pods fit a GPU", suits)
         )
+    if sharing and case.trusted and not fits:
+        lacks = "compute" if case.share >= 1 / clients else "memory"
+        why.append(f"{clients} pods share a GPU by {sharing.form}, and that share has too little {lacks} for it")
     why += _why_not_smaller(case, sharing if fits else None, video=video)
     if case.form.partition or case.form.shared:
         return WorkloadVerdict(
@@ -297,11 +297,38 @@ def _of_one(case: VerdictInput) -> WorkloadVerdict:
     return WorkloadVerdict(VerdictKind.EXCLUSIVE, case.whole, 1, tuple(why))
 
 
+def _by_compute(case: VerdictInput, used: str, why_unknown: str, clients: int) -> WorkloadVerdict:
+    """The verdict where it is unknown how much memory is needed: compute may say that nothing smaller will do."""
+    alike = of_model(case.offered, case.model, case.comparable.slices)
+    smaller = max((one.share for one in alike if one.share < min(case.unit, _FULL)), default=0.0)
+    if case.form.partition:
+        can_share = case.sharing is not None and case.trusted and case.share < 1 / clients
+        if case.share > smaller and not can_share:
+            why = (
+                f"{used}: more than any smaller slice that is offered has"
+                if smaller
+                else f"{used}; no smaller slice is offered"
+            )
+            full = (_FULL_AT_TIMES,) if case.measures.p95 >= _FILLED else ()
+            reasons = why, *full, why_unknown
+            return WorkloadVerdict(VerdictKind.AS_IT_IS, case.workload.form, 1, reasons, is_memory_unknown=True)
+    elif case.share > smaller and case.share >= 1 / clients:
+        reasons = f"{used}: more than any smaller form that is offered has", why_unknown
+        return WorkloadVerdict(VerdictKind.EXCLUSIVE, case.whole, 1, reasons)
+    less = "; compute alone would fit less" if case.share <= smaller or case.sharing else ""
+    return WorkloadVerdict(
+        VerdictKind.UNKNOWN, reasons=(f"memory unknown: {why_unknown}", used + less), is_memory_unknown=True
+    )
+
+
+def _device(case: VerdictInput) -> str:
+    return "slice" if case.measures.profile or case.form.partition else "GPU"
+
+
 def _used(case: VerdictInput) -> str:
     """How much compute was used nearly all the time, for people."""
     measures = case.measures
-    device = "slice" if measures.profile or case.form.partition else "GPU"
-    used = f"95 % of the time at most {percent(measures.p95)} of the {device}"
+    used = f"95 % of the time at most {percent(measures.p95)} of the {_device(case)}"
     only_util = measures.metrics == (Metric.GPU_UTIL,)
     how = " (by DCGM_FI_DEV_GPU_UTIL: the time in which anything ran, however little of the GPU it used)"
     return used + (how if only_util else "")
@@ -348,7 +375,7 @@ def _why_not_smaller(case: VerdictInput, sharing: SharedForm | None, *, video: b
     elif offered.slices and not model:
         yield "its GPU model is not known (label modelName), so compute can't be compared with that of MIG slices"
     elif offered.slices:
-        yield f"no node offers MIG slices of {model}, so compute can't be compared"
+        yield f"no node offers MIG slices of {model}, and compute can't be compared with that of other GPU models"
     else:
         yield "no node offers MIG slices"
 

@@ -51,15 +51,17 @@ def by_memory(written: str, policy: Policy, plugin: DevicePlugin) -> tuple[Polic
     """
     if not policy.permitted:
         return policy, []
-    value = f"{ANNOTATION}: {shown(written)}"
+    quote = "" if written and written == written.strip() else '"'  # else nobody sees what is written
+    value = f"{ANNOTATION}: {quote}{shown(written)}{quote}"
     if policy.prefer is not Prefer.MEMORY:
         reason = f'pod: annotation {value} has no effect under namespace policy "{policy.name}"'
         detail = "only a policy with prefer: memory selects slices by memory; remove it, or use such a policy"
         return policy, [GPU_MEMORY_IGNORED.found(_PATH, reason, detail)]
     amount = exact(written)
     if amount is None or amount < _MEBIBYTE:
+        wrong = "is not an amount of memory" if amount is None else "is less than 1Mi"
         detail = "MIG slices are selected by it; write a quantity of at least 1Mi, such as 12Gi, or remove it"
-        return policy, [GPU_MEMORY_INVALID.found(_PATH, f"pod: annotation {value} is not an amount of memory", detail)]
+        return policy, [GPU_MEMORY_INVALID.found(_PATH, f"pod: annotation {value} {wrong}", detail)]
     table = {form: lowest_of(form, policy, plugin) for form in policy.forms}
     enough = tuple(form for form, lowest in table.items() if lowest is not None and _has(lowest, amount))
     if enough:
