@@ -9,7 +9,7 @@ import pytest
 PROGRAM = """
 import re
 from pathlib import Path
-from webhook.adapters.memory import trim_malloc
+from webhook.adapters.malloc import trim_malloc
 
 def mebibytes():
     return int(re.search(r"VmRSS:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) // 1024

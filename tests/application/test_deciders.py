@@ -93,7 +93,7 @@ def test_policies_have_a_line_for_each_answer_with_their_namespaces() -> None:
     found = Installed(objects(), SPLIT).policies(Configuration(), namespaces)
     assert [(each.policy, *each.deciders, each.namespaces) for each in found] == [
         ("any", Decider.UNCHANGED, WEBHOOKS, ("unlabelled",)),
-        ("exclusive", Decider.UNCHANGED, WEBHOOKS, ("whole",)),
+        ("exclusive", IN_TREE, WEBHOOKS, ("whole",)),
         ("mig-1g.5gb", WEBHOOKS, WEBHOOKS, ("mig",)),
         ("mps", IN_TREE, WEBHOOKS, ()),
         ("none", IN_TREE, WEBHOOKS, ()),
@@ -115,10 +115,9 @@ def test_a_policy_whose_objects_were_deleted_is_not_one_that_needs_none() -> Non
 
 
 def test_what_the_webhooks_leave_out_and_nothing_decides() -> None:
-    needs_nothing = ["any", "exclusive"]
-    assert Installed(objects(), SPLIT).left_out(Configuration()) == needs_nothing
+    assert Installed(objects(), SPLIT).left_out(Configuration()) == ["any"]
     without = [each for each in objects() if each.policy != "mps"]
-    assert Installed(without, SPLIT).left_out(Configuration()) == [*needs_nothing, "mps"]
+    assert Installed(without, SPLIT).left_out(Configuration()) == ["any", "mps"]
     assert Installed([], webhooks(WHOLE)).left_out(Configuration()) == []
 
 

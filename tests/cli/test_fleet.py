@@ -400,8 +400,8 @@ class TestOfACluster:
 
         assert said() == [("any", "", "webhooks", "webhooks"), ("shared", "team-a", "webhooks", "webhooks")]
         with_policies(cluster, webhooks=True)
-        assert said()[:2] == [("any", "", "unchanged", "webhooks"), ("mps", "", "api-server", "webhooks")]
-        assert said()[3] == ("shared", "team-a", "api-server", "webhooks")
+        assert said()[:2] == [("any", "", "unchanged", "webhooks"), ("exclusive", "", "api-server", "webhooks")]
+        assert said()[4] == ("shared", "team-a", "api-server", "webhooks")
         with_policies(cluster, webhooks=False)
         assert said()[4] == ("shared", "team-a", "api-server", "api-server")
 

@@ -1,4 +1,4 @@
-"""What is remembered of pods that name the same resources is what would be found for each anew."""
+"""What is remembered of pods that name the same resources is what would be found for each alone."""
 
 from typing import Any
 from unittest.mock import patch as replaced

@@ -176,7 +176,7 @@ def _objects(case: CommonCase, exemptions: Exemptions, *, is_default: bool, alon
 def _conditions(exemptions: Exemptions, conditions: dict[str, str]) -> list[Json]:
     """Conditions by name as an object has them; the last one is also that the pod is exempt from nothing.
 
-    The API server evaluates each condition, whatever the others are, and starts anew for each.
+    The API server evaluates each condition, whatever the others are, and starts again for each.
     """
     *others, (name, last) = conditions.items()
     exempt = not_exempt(exemptions)

@@ -270,7 +270,7 @@ def test_the_parts_of_a_path_are_escaped() -> None:
 
 
 def test_the_official_client_is_not_loaded_before_a_cluster_is_asked_for() -> None:
-    modules = "connect, namespaces, certificate_store"
+    modules = "connect, watched_namespaces, certificate_store"
     program = f"from webhook.adapters.kubernetes import {modules}; import sys; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout.split()
     assert "webhook.adapters.kubernetes.watch" in loaded

@@ -19,7 +19,7 @@ import gc, json, sys, time
 from collections.abc import Callable
 from pathlib import Path
 from webhook.adapters.kubernetes.connect import connect
-from webhook.adapters.kubernetes.namespaces import WatchedNamespaces
+from webhook.adapters.kubernetes.watched_namespaces import WatchedNamespaces
 
 def resident():
     return next(int(line.split()[1]) / 1024 for line in open("/proc/self/status") if line.startswith("VmRSS"))
