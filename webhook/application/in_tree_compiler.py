@@ -107,7 +107,7 @@ def _case(policy: Policy, configuration: Configuration) -> CommonCase:
     if configuration.mode is Mode.AUDIT:
         raise NotCommonError("mode: audit records what would happen, and CEL can't")
     if own := [name for name in configuration.names.gpus if _is_ordinary(name)]:
-        raise NotCommonError(f"resources.gpus counts {own[0]} as a GPU, which CEL takes for none")
+        raise NotCommonError(f"resources.gpus counts {own[0]} as a GPU, and CEL does not")
     defaults = configuration.policies.defaults
     if (defaults.warn or ANY) not in (ANY, policy.name) or (defaults.audit or ANY) != ANY:
         raise NotCommonError("defaults.warn or defaults.audit names a policy, and CEL can't report what it would do")
