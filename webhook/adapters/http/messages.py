@@ -84,7 +84,7 @@ NO_MEMORY = Failure(
 )
 
 
-# Of a message.
+# Failures with a message of their own.
 not_http = partial(Failure, 400, closes=True, reason="malformed")
 head_too_large = partial(Failure, 431, closes=True, reason="head-size")
 
