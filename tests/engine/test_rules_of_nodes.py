@@ -233,6 +233,14 @@ class TestUnknownStrategy:
         assert decision.warnings[0].path.startswith(where)
         assert decision.denials == ()
 
+    @pytest.mark.parametrize("resources", [(GPU, SHARED), (SHARED, GPU)])
+    def test_it_is_one_beside_a_denied_request_in_either_order(self, resources: tuple[str, str]) -> None:
+        containers = [gpu(1, resource, name=resource[-3:]) for resource in resources]
+        decision = judge(a_pod(*containers, nodeSelector={MIG_STRATEGY: "other"}), "exclusive")
+
+        assert rules(decision) == ["form-not-permitted", "selector-conflict"]
+        assert 'container "gpu": the pod selects' in decision.warnings[0].message
+
 
 class TestContradictions:
     """nodeSelector and node affinity that leave no value of a label of GPU nodes: the pod is Pending forever."""
@@ -542,7 +550,7 @@ class TestGkeSelectorsIncomplete:
 
 @pytest.mark.parametrize("plugin", [DevicePlugin(), DevicePlugin(rename_by_default=False)])
 @pytest.mark.parametrize("policy", ["shared", "mps", "mig-1g.5gb", "gke-mig-1g.5gb"])
-def test_a_pod_whose_affinity_matches_no_node_is_not_spelled_anew(policy: str, plugin: DevicePlugin) -> None:
+def test_a_pod_whose_affinity_matches_no_node_is_not_spelled_again(policy: str, plugin: DevicePlugin) -> None:
     required: Json = {"nodeSelectorTerms": [{}, {"matchExpressions": []}]}
     affinity = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
     decision = judge(a_pod(affinity=affinity), policy, plugin)
