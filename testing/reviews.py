@@ -116,8 +116,13 @@ class Answered:
         return dict(self.response.get("auditAnnotations", {}))
 
     @property
+    def is_silent(self) -> bool:
+        """Whether it allows the object as it is, without a warning or an annotation."""
+        return (self.allowed, self.warnings, self.annotations) == (True, [], {})
+
+    @property
     def message(self) -> str:
-        """What kubectl shows of a refusal."""
+        """What kubectl shows of a denial."""
         return str(self.response["status"]["message"])
 
     @property

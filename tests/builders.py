@@ -11,7 +11,7 @@ from webhook.engine.decision import Decision, decide
 from webhook.engine.forms import Form, parse
 from webhook.engine.patch import patch
 from webhook.engine.pods import Pod, PodSpec
-from webhook.engine.policy import Additions, Policy, PolicyBook
+from webhook.engine.policy import Policy, PolicyAdditions, PolicyBook
 from webhook.engine.spelling import DevicePlugin, MigStrategy
 
 Json = dict[str, Any]
@@ -94,15 +94,15 @@ def selecting(*requirements: tuple[str, ...], resource: str = GPU, count: Any = 
 
 def a_policy(*forms: str, name: str = "team", **settings: Any) -> Policy:
     """A configured policy; what it adds is given as in the configuration file, with maps for labels and variables."""
-    added = {field: settings.pop(field) for field in Additions.__struct_fields__ if field in settings}
+    added = {field: settings.pop(field) for field in PolicyAdditions.__struct_fields__ if field in settings}
     return Policy(name, tuple(a_form(form) for form in forms), additions=additions(**added), **settings)
 
 
 def additions(
     *, node_selector: Mapping[str, str] | None = None, env: Mapping[str, str] | None = None, **others: Any
-) -> Additions:
+) -> PolicyAdditions:
     """What a policy adds, from maps."""
-    return Additions(tuple((node_selector or {}).items()), env=tuple((env or {}).items()), **others)
+    return PolicyAdditions(tuple((node_selector or {}).items()), env=tuple((env or {}).items()), **others)
 
 
 def policy_of(value: str) -> Policy:

@@ -48,22 +48,18 @@ class Claims(Webhook):
         super().__init__(enforce, warn=warn, audit=audit, configuration=self.configuration)
 
 
-def silent(answered: Answered) -> bool:
-    return (answered.allowed, answered.warnings, answered.annotations) == (True, [], {})
-
-
 class TestWhatPasses:
     @pytest.mark.parametrize("kind", KINDS)
     @pytest.mark.parametrize("policy", ["none", "exclusive", "unreadable!"])
     def test_one_for_other_devices(self, kind: str, policy: str) -> None:
         asked = Claims(policy, warn="none", audit="none")
-        assert silent(asked.ask(an_object(kind, NIC)))
+        assert asked.ask(an_object(kind, NIC)).is_silent
         assert asked.notes == []
 
     @pytest.mark.parametrize("kind", KINDS)
     @pytest.mark.parametrize("policy", [None, "any", "shared"])
     def test_one_that_the_policy_permits(self, kind: str, policy: str | None) -> None:
-        assert silent(Claims(policy).ask(an_object(kind)))
+        assert Claims(policy).ask(an_object(kind)).is_silent
 
     @pytest.mark.parametrize("kind", KINDS)
     @pytest.mark.parametrize("username", CONTROLLERS)
@@ -85,7 +81,7 @@ class TestWhatPasses:
     )
     def test_deletion_and_status_updates(self, kind: str, request_: Json) -> None:
         mine = an_object(kind, annotations=MARK, ownerReferences=[OWNER])
-        assert silent(Claims("none").ask(mine, oldObject=an_object(kind), **request_))
+        assert Claims("none").ask(mine, oldObject=an_object(kind), **request_).is_silent
 
     @pytest.mark.parametrize(
         ("new", "old"),
@@ -104,11 +100,11 @@ class TestWhatPasses:
     )
     def test_an_update_that_gives_it_to_no_pod(self, new: Json, old: Json) -> None:
         made, before = an_object(CLAIM, **new), an_object(CLAIM, **old)
-        assert silent(Claims("none").ask(made, operation="UPDATE", oldObject=before))
+        assert Claims("none").ask(made, operation="UPDATE", oldObject=before).is_silent
 
     def test_an_update_of_a_template(self) -> None:
         made = an_object(TEMPLATE, annotations=MARK, ownerReferences=[OWNER])
-        assert silent(Claims("none").ask(made, operation="UPDATE", oldObject=an_object(TEMPLATE)))
+        assert Claims("none").ask(made, operation="UPDATE", oldObject=an_object(TEMPLATE)).is_silent
 
 
 class TestWhatIsDenied:
@@ -144,17 +140,17 @@ class TestWhatIsDenied:
         made, before = an_object(CLAIM, **new), an_object(CLAIM, **old)
         assert Claims("none").ask(made, operation="UPDATE", oldObject=before).rules == ["gpu-not-permitted"]
         assert Claims("none").ask(made, operation="UPDATE", oldObject=None).rules == ["gpu-not-permitted"]
-        assert silent(Claims("exclusive").ask(made, operation="UPDATE", oldObject=before))
+        assert Claims("exclusive").ask(made, operation="UPDATE", oldObject=before).is_silent
 
     def test_a_claim_that_a_pod_owns_is_judged_as_made_from_a_template(self) -> None:
         assert Claims("exclusive").ask(an_object(CLAIM)).rules == ["form-not-permitted"]
-        assert silent(Claims("exclusive").ask(an_object(CLAIM, annotations=MARK, ownerReferences=[OWNER])))
+        assert Claims("exclusive").ask(an_object(CLAIM, annotations=MARK, ownerReferences=[OWNER])).is_silent
 
     def test_a_class_has_the_form_of_its_resource_name_in_the_cluster(self) -> None:
         asked = Claims("mig-1g.10gb")
         assert asked.ask(an_object(TEMPLATE, "slices.example")).rules == ["claim-not-permitted"]
         asked.class_forms = {"slices.example": "mig-1g.10gb"}
-        assert silent(asked.ask(an_object(TEMPLATE, "slices.example")))
+        assert asked.ask(an_object(TEMPLATE, "slices.example")).is_silent
 
     def test_a_generated_name_that_is_not_there_yet(self) -> None:
         made = an_object(TEMPLATE, name="", generateName="one-")
@@ -190,7 +186,7 @@ class TestWhatCannotBeJudged:
         asked.namespaces.known.clear()
         with pytest.raises(NamespaceNotFound):
             asked.ask(an_object(CLAIM))
-        assert silent(asked.ask(an_object(CLAIM, NIC)))
+        assert asked.ask(an_object(CLAIM, NIC)).is_silent
 
     @pytest.mark.parametrize(
         ("made", "request_", "field"),

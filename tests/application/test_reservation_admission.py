@@ -119,14 +119,10 @@ async def awaited(answer: Any) -> bytes:
     return found
 
 
-def silent(answered: Answered) -> bool:
-    return (answered.allowed, answered.warnings, answered.annotations) == (True, [], {})
-
-
 class TestWhatIsDenied:
     def test_claims_that_exceed_the_limit_of_a_pod_together(self) -> None:
         asked = Reserving("two", holding(TWO_CLAIMS, two=gpus(1)))
-        assert silent(asked.ask(1))
+        assert asked.ask(1).is_silent
         answered = asked.ask(2)
         assert answered.rules == ["per-pod-limit"]
         assert answered.message == (
@@ -149,7 +145,7 @@ class TestWhatIsDenied:
 
     def test_what_is_written_counts_and_not_what_was_read_under_its_name(self) -> None:
         assert Reserving("two", holding(TWO_CLAIMS, one=None, two=gpus(1))).ask(2).rules == ["per-pod-limit"]
-        assert silent(Reserving("two", holding(TWO_CLAIMS, one=gpus(8), two=gpus(1))).ask(1))
+        assert Reserving("two", holding(TWO_CLAIMS, one=gpus(8), two=gpus(1))).ask(1).is_silent
 
     def test_every_gpu_of_a_class(self) -> None:
         assert Reserving("two", holding(TWO_CLAIMS, two=gpus(None))).ask().rules == ["per-pod-limit"]
@@ -188,7 +184,7 @@ class TestWhatIsDenied:
 
     def test_that_of_resources_counts_by_what_the_containers_request(self) -> None:
         pod = a_pod(using(**{"nvidia.com/gpu": "2"}))
-        assert silent(Reserving("two", holding(pod)).ask(2, of_resources=True))
+        assert Reserving("two", holding(pod)).ask(2, of_resources=True).is_silent
         assert Reserving("two", holding(pod)).ask(2).rules == ["per-pod-limit"]
         pod = a_pod(using("a", name="a"), using(name="b", **{"nvidia.com/gpu": "2"}), claims={"a": "one"})
         assert Reserving("two", holding(pod)).ask(2, of_resources=True).rules == ["per-pod-limit"]
@@ -212,19 +208,19 @@ class TestWhatIsDenied:
 class TestWhatPasses:
     def test_what_is_within_the_limits(self) -> None:
         source = holding(TWO_CLAIMS, two=gpus(1))
-        assert silent(Reserving("two", source).ask(1))
+        assert Reserving("two", source).ask(1).is_silent
         assert source.asked == [(TEAM, (TRAIN,))]
 
     @pytest.mark.parametrize("policy", ["none", "exclusive", "any", "unreadable!"])
     def test_policies_without_limits_look_nothing_up(self, policy: str) -> None:
         source = holding(TWO_CLAIMS, two=gpus(9))
-        assert silent(Reserving(policy, source).ask(9))
+        assert Reserving(policy, source).ask(9).is_silent
         assert source.asked == []
 
     def test_nor_is_anything_read_where_no_policy_has_limits(self) -> None:
         asked = Reserving("two", Source(UNAVAILABLE))
         asked.configuration = Configuration()
-        assert silent(asked.ask(9, object=None, kind=None))
+        assert asked.ask(9, object=None, kind=None).is_silent
 
     @pytest.mark.parametrize(
         "request_",
@@ -238,7 +234,7 @@ class TestWhatPasses:
     def test_a_write_that_gives_no_gpu_to_a_pod(self, request_: Json) -> None:
         source = holding(TWO_CLAIMS, two=gpus(9))
         consumers = request_.pop("consumers", ())
-        assert silent(Reserving("two", source).ask(9, *consumers, **request_))
+        assert Reserving("two", source).ask(9, *consumers, **request_).is_silent
         assert source.asked == []
 
     def test_without_the_object_as_it_was_every_consumer_is_new(self) -> None:
@@ -248,15 +244,15 @@ class TestWhatPasses:
 
     def test_pods_that_had_it_are_not_judged_again(self) -> None:
         source = holding(a_pod(using("a"), claims={"a": "one"}))
-        assert silent(Reserving("two", source).ask(1, consumer(), had=[consumer("before", "0")]))
+        assert Reserving("two", source).ask(1, consumer(), had=[consumer("before", "0")]).is_silent
         assert source.asked == [(TEAM, (TRAIN,))]
 
     def test_a_claim_that_does_not_exist_yet_is_judged_when_it_is_given(self) -> None:
-        assert silent(Reserving("two", holding(TWO_CLAIMS, two=None)).ask(2))
+        assert Reserving("two", holding(TWO_CLAIMS, two=None)).ask(2).is_silent
 
     def test_other_devices_and_admin_access_do_not_count(self) -> None:
         other = a_claim(RequestedDevice(NIC, 9), RequestedDevice(GPU, 9, admin_access=True))
-        assert silent(Reserving("two", holding(TWO_CLAIMS, two=other)).ask(2))
+        assert Reserving("two", holding(TWO_CLAIMS, two=other)).ask(2).is_silent
 
     @pytest.mark.parametrize(
         ("exemptions", "spec", "why"),

@@ -7,7 +7,7 @@ import pytest
 from testing.reviews import GPU, Json, Webhook, a_container, a_gpu_container, a_pod
 from webhook.application import response_messages
 from webhook.application.configuration import Configuration
-from webhook.engine.policy import Additions, Policy, PolicyBook
+from webhook.engine.policy import Policy, PolicyAdditions, PolicyBook
 
 # k8s.io/apiserver/pkg/endpoints/filters/warning.go: beyond this sum it cuts each warning to 256 and drops the rest.
 API_SERVER_BUDGET = 4096
@@ -131,7 +131,7 @@ def test_a_pod_of_many_containers_is_recorded_within_bounds() -> None:
 
 CLIENTS = "cloud.google.com/gke-max-shared-clients-per-gpu"
 DRESSED = Configuration(
-    PolicyBook({"house": Policy("house", permits_any=True, additions=Additions(runtime_class_name="nvidia"))})
+    PolicyBook({"house": Policy("house", permits_any=True, additions=PolicyAdditions(runtime_class_name="nvidia"))})
 )
 
 

@@ -274,8 +274,8 @@ def test_every_workload_of_the_cast_gets_the_advice_that_a_person_would_give(
             "DCGM_FI_PROF_SM_ACTIVE of work/blank-7d4b9c6f5d-bbbbb has the value 9.2e+18, which no GPU can have; usage with "
             "such values is not counted (1 pod)"
         ),
-        "16 pods that are gone are counted as their workloads' by owner or name",
-        "1 pod has usage and no workload that is there, in work: not counted",
+        "16 deleted pods are counted with their workloads, by owner or name",
+        "1 pod has usage but no existing workload, in work: not counted",
     ]
     assert found["cluster"]["gpus"] == 37
     assert found["cluster"]["after"]["gpus"] < found["cluster"]["before"]["gpus"]

@@ -214,8 +214,8 @@ JUDGED = {
     "half-used": (("fewer GPUs", "exclusive"), "1 of 2 GPUs of a pod was never used; request 1"),
     "dist": (WHOLE, "the 2 pods of a PyTorchJob work together"),
     "tune": (WHOLE, "the 2 pods of a RayCluster work together"),
-    "claims-gpu": (SMALL, "asked by a claim, which no policy rewrites"),
-    "claims-either": (UNKNOWN, 'asked by a claim: claim "gpu" may be met in 2 ways'),
+    "claims-gpu": (SMALL, "requested by a claim, which no policy rewrites"),
+    "claims-either": (UNKNOWN, 'requested by a claim: claim "gpu" may be met in 2 ways'),
 }  # fmt: skip
 
 

@@ -28,7 +28,7 @@ from tests.builders import (
 from tests.engine.cluster import CLIENTS, PRODUCTS, PROFILES, ZONES
 from webhook.engine.forms import Form, Platform, Sharing
 from webhook.engine.pods import Toleration
-from webhook.engine.policy import NO_ADDITIONS, Additions, Mismatch, Policy
+from webhook.engine.policy import NO_ADDITIONS, Mismatch, Policy, PolicyAdditions
 from webhook.engine.spelling import MIG_CAPABLE, MIG_CONFIG, MPS_CAPABLE, replicas_label
 from webhook.engine.spelling import MIG_STRATEGY as NODES_MIG_STRATEGY
 
@@ -281,7 +281,7 @@ _FORMS = {
 _LIMITS = st.sampled_from([None, None, 1, 2, 8])
 
 
-def _additions(selectors: st.SearchStrategy[Json]) -> st.SearchStrategy[Additions]:
+def _additions(selectors: st.SearchStrategy[Json]) -> st.SearchStrategy[PolicyAdditions]:
     made = st.fixed_dictionaries(
         {},
         optional={
@@ -300,7 +300,9 @@ _ADDITIONS = _additions(_SELECTORS)
 _ODD_ADDITIONS = _additions(selectors_of_forms)
 
 
-def policies_of(*platforms: Platform, own: st.SearchStrategy[Additions] = _ADDITIONS) -> st.SearchStrategy[Policy]:
+def policies_of(
+    *platforms: Platform, own: st.SearchStrategy[PolicyAdditions] = _ADDITIONS
+) -> st.SearchStrategy[Policy]:
     """Policies of forms of some platforms, with additions of their own."""
     return st.builds(
         lambda forms, mismatch, each, all_, added: Policy(

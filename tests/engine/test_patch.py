@@ -26,7 +26,7 @@ from tests.builders import (
     judge,
     view,
 )
-from webhook.engine.patch import escape, patch
+from webhook.engine.patch import escape, keys_of, patch
 from webhook.engine.pods import Toleration
 from webhook.engine.policy import Mismatch, Policy
 from webhook.engine.spelling import DevicePlugin
@@ -196,6 +196,8 @@ def test_a_key_reads_back_from_its_pointer(key: str) -> None:
 
 def test_both_special_characters_are_escaped_in_their_order() -> None:
     assert escape("a/b~1c") == "a~1b~01c"
+    assert keys_of("/a~1b~01c/0") == ["a/b~1c", "0"]
+    assert keys_of("") == []
 
 
 def test_a_product_in_a_term_is_replaced_there_and_the_other_selectors_stay() -> None:

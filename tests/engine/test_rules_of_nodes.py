@@ -233,12 +233,13 @@ class TestUnknownStrategy:
         assert decision.warnings[0].path.startswith(where)
         assert decision.denials == ()
 
-    def test_it_is_said_of_the_first_container_that_gets_a_form(self) -> None:
-        permitted, other = gpu(1, name="permitted"), gpu(1, "nvidia.com/gpu.shared", name="other")
-        more: Json = {"nodeSelector": {STRATEGY: "none", MIG_STRATEGY: "timeslicing"}}
-        for containers in ((permitted, other), (other, permitted)):
-            (warning,) = judge(a_pod(*containers, **more), "exclusive").warnings
-            assert warning.message.startswith('container "permitted": the pod selects')
+    @pytest.mark.parametrize("resources", [(GPU, SHARED), (SHARED, GPU)])
+    def test_it_is_one_beside_a_denied_request_in_either_order(self, resources: tuple[str, str]) -> None:
+        containers = [gpu(1, resource, name=resource[-3:]) for resource in resources]
+        decision = judge(a_pod(*containers, nodeSelector={MIG_STRATEGY: "other"}), "exclusive")
+
+        assert rules(decision) == ["form-not-permitted", "selector-conflict"]
+        assert 'container "gpu": the pod selects' in decision.warnings[0].message
 
 
 class TestContradictions:
@@ -549,7 +550,7 @@ class TestGkeSelectorsIncomplete:
 
 @pytest.mark.parametrize("plugin", [DevicePlugin(), DevicePlugin(rename_by_default=False)])
 @pytest.mark.parametrize("policy", ["shared", "mps", "mig-1g.5gb", "gke-mig-1g.5gb"])
-def test_a_pod_whose_affinity_matches_no_node_is_not_spelled_anew(policy: str, plugin: DevicePlugin) -> None:
+def test_a_pod_whose_affinity_matches_no_node_is_not_spelled_again(policy: str, plugin: DevicePlugin) -> None:
     required: Json = {"nodeSelectorTerms": [{}, {"matchExpressions": []}]}
     affinity = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
     decision = judge(a_pod(affinity=affinity), policy, plugin)

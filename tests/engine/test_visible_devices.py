@@ -1,4 +1,4 @@
-"""The setting ``visibleDevices``: a policy's own, the configuration's for all others, and what stands where neither is said."""
+"""The setting ``visibleDevices``: a policy's own, the configuration's for all others, and the default where neither is set."""
 
 import pytest
 

@@ -21,7 +21,7 @@ class LogWriter:
 
     Args:
         descriptor: where lines go; ``None`` is nowhere, and every line counts as dropped.
-        dropped: told of how many lines were not written, from any thread.
+        dropped: called with how many lines were not written, from any thread.
     """
 
     def __init__(self, descriptor: int | None, dropped: Callable[[int], None]) -> None:

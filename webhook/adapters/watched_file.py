@@ -15,7 +15,7 @@ class WatchedFile(Generic[_T]):
     """Polled by ``stat``, not watched by inotify.
 
     The kubelet replaces a mounted ConfigMap by swapping a symlink two folders up, editors replace files by renaming, network
-    file systems tell nobody: one ``stat`` a second through all symlinks sees each of them, and costs nothing.
+    file systems notify nobody: one ``stat`` a second through all symlinks sees each of them, and costs nothing.
     """
 
     def __init__(self, path: Path, parse: Callable[[str], _T]) -> None:

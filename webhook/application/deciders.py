@@ -29,7 +29,7 @@ class Decider(StrEnum):
 
     @classmethod
     def of(cls, *, api_server: bool, webhooks: bool) -> "Decider":
-        """The one for what the API server and the webhooks do."""
+        """The decider, by whether the API server and the webhooks decide."""
         if api_server:
             return cls.BOTH if webhooks else cls.API_SERVER
         return cls.WEBHOOKS if webhooks else cls.NOBODY
@@ -87,7 +87,7 @@ class _Binding(msgspec.Struct, rename="camel"):
 
     @property
     def denies_others(self) -> bool:
-        """Whether it is of what denies the pods that are not the common case."""
+        """Whether its policy denies the pods that are not the common case."""
         return self.policy_name.endswith(OTHERS)
 
     def selects(self, labels: Mapping[str, str]) -> bool:

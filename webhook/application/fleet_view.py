@@ -139,7 +139,7 @@ def view(  # noqa: PLR0913, PLR0917 - what was read of a cluster
         nodes: the same nodes by name.
         pods: those with GPUs that have not ended; ``None`` where pods are not known.
         namespaces: the labels of namespaces; ``None`` where none are known.
-        devices: those of ResourceSlices that resource names stand for.
+        devices: those of ResourceSlices that resource names request.
     """
     held = pods.held if pods else {}
     shapes = by_shape(nodes, held)

@@ -107,7 +107,7 @@ def _case(policy: Policy, configuration: Configuration) -> CommonCase:
     if configuration.mode is Mode.AUDIT:
         raise NotCommonError("mode: audit records what would happen, and CEL can't")
     if own := [name for name in configuration.names.gpus if _is_ordinary(name)]:
-        raise NotCommonError(f"resources.gpus counts {own[0]} as a GPU, which CEL takes for none")
+        raise NotCommonError(f"resources.gpus counts {own[0]} as a GPU, and CEL does not")
     defaults = configuration.policies.defaults
     if (defaults.warn or ANY) not in (ANY, policy.name) or (defaults.audit or ANY) != ANY:
         raise NotCommonError("defaults.warn or defaults.audit names a policy, and CEL can't report what it would do")
@@ -176,7 +176,7 @@ def _objects(case: CommonCase, exemptions: Exemptions, *, is_default: bool, alon
 def _conditions(exemptions: Exemptions, conditions: dict[str, str]) -> list[Json]:
     """Conditions by name as an object has them; the last one is also that the pod is exempt from nothing.
 
-    The API server evaluates each condition, whatever the others are, and starts anew for each.
+    The API server evaluates each condition, whatever the others are, and starts again for each.
     """
     *others, (name, last) = conditions.items()
     exempt = not_exempt(exemptions)

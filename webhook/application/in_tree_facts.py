@@ -52,7 +52,7 @@ def count(case: CommonCase) -> str:
 
 
 def denials(case: CommonCase) -> Iterator[tuple[str, str, str]]:
-    """What is said against the pod, in the order of the rules: a name, the sentences, and the rule's id, as CEL."""
+    """The findings that deny the pod, in the order of the rules: a name, the sentences, and the rule's id, as CEL."""
     if case.slices and case.slices.denials:
         yield "slices", _of_slices(case.slices), cel.quoted(case.slices.denials[0][1].rule)
     if any(pattern.denial for pattern in case.patterns):

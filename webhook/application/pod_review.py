@@ -80,7 +80,7 @@ class _RequestingPod(msgspec.Struct, gc=False):
 
 
 class GpulessRequest(Envelope, rename="camel"):
-    """``request`` with as much of the pod read as tells that it requests no GPU."""
+    """``request`` with as much of the pod read as shows that it requests no GPU."""
 
     object: _RequestingPod | None = None
 

@@ -63,7 +63,7 @@ def annotate_patch(annotations: dict[str, str], mode: str, operations: list[Oper
     """Add the patch that was not made, within a bound: always valid JSON, and of a container all of its operations or none.
 
     What concerns the pod as a whole has room first, then container by container; how many operations did not fit
-    stands beside it.
+    is added.
     """
     if not operations:
         return

@@ -32,7 +32,7 @@ class RolloutPreview:
         self._claiming: set[tuple[str, str]] = set()  # workloads with resource claims
 
     def look(self, workload: WorkloadObject) -> None:
-        """Judge an object, unless another object stands for it, or it will create no pods.
+        """Judge an object, unless another object is judged for it, or it will create no pods.
 
         A controller's template speaks for its pods: what is made again is made from that. So a pod counts only where it has
         no controller, or one whose template nobody knows (a RayCluster's, say), which is one workload however many pods.

@@ -86,7 +86,7 @@ def self_signed(  # noqa: PLR0913, PLR0917 -- each is an option of the command l
 
 
 def _create(files: Sequence[_File]) -> None:
-    """Create every file, or none: never over something that is there, not even a dangling link.
+    """Create every file, or none: never overwrite anything, not even a dangling link.
 
     Raises:
         OSError: When one cannot be created (`FileExistsError` when it is there); those made before it are removed.

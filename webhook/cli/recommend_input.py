@@ -181,11 +181,11 @@ def from_cluster(  # noqa: PLR0913, PLR0917 - which cluster, how Prometheus is r
 
 
 def _owners(server: Prometheus, gone: set[tuple[str, str]], usage: Usage, only: str) -> dict[str, tuple[str, str]]:
-    """The controllers of pods that are gone; without them, names have to do."""
+    """The controllers of deleted pods; without them, names have to do."""
     try:
         return owners(server, gone, usage.end - usage.window, usage.end, only)
     except QueryError as error:
-        usage.missing.append(f"whose the pods were that are gone is known by their names only: {error.detail}")
+        usage.missing.append(f"the owners of deleted pods are known by their names only: {error.detail}")
         return {}
 
 

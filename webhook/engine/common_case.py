@@ -61,8 +61,8 @@ class Sentence(msgspec.Struct, frozen=True):
     """What a rule says of one container, or of the pod, and the rule's id.
 
     Attributes:
-        parts: the texts between which the container's name, the count and the MIG profile stand.
-        gaps: which of these stands between each text and the next: ``name``, ``count`` or ``profile``.
+        parts: the texts between the container's name, the count and the MIG profile.
+        gaps: which of these is between each text and the next: ``name``, ``count`` or ``profile``.
     """
 
     rule: str

@@ -113,7 +113,7 @@ names.all(name, limits[name] == requests[name] && {counted})))))""",
 
 
 def told_apart(pattern: RequestPattern, others: Iterable[RequestPattern]) -> str:
-    """The CEL that tells pods of one pattern from those of others, of pods that are known to be of one of them."""
+    """The CEL that distinguishes pods of one pattern from those of others, of pods that are known to be of one of them."""
     same = [other for other in others if other.resource == pattern.resource]
     return every(requested(named_by(pattern)), *([selects(pattern), requires(pattern)] if same else ()))
 
@@ -133,7 +133,7 @@ def _in_section(section: str, pattern: RequestPattern) -> str:
 
 
 def written(pattern: RequestPattern, *, alone: bool) -> str:
-    """The CEL that tells pods of one pattern from all others; of pods that request its resource, if it is ``alone``."""
+    """The CEL that distinguishes pods of one pattern from all others; of pods that request its resource, if it is ``alone``."""
     resource = cel.quoted(pattern.resource)
     limits, requests = (_in_section(section, pattern) for section in SECTIONS)
     count = f"c.resources.limits[{resource}]"

@@ -290,6 +290,7 @@ def _on_nodes(
     requests: Sequence[GpuRequest], respelling: Respelling, policy: Policy, nodes: NodeConstraints
 ) -> Iterator[Finding]:
     """The rules of the node that all of them run on."""
+    permitted = next((request for request in requests if request.choice.form), None)
     if respelling.forms_apart:
         yield from _forms_apart(requests, respelling.forms_apart, policy)
     remaining = nodes.without(respelling.dropped_keys) if respelling.dropped_keys else nodes
@@ -304,12 +305,10 @@ def _on_nodes(
             yield placement.selector_conflict(gpu_container, conflict.form, conflict.need, conflict.nodes, keys)
     elif requests and (key := remaining.contradiction(LABELS_OF_FORMS)):
         yield placement.contradiction(requests[0].gpu_container, key, remaining, policy)
-    elif (placed := next((request for request in requests if request.choice.form), None)) and (
-        warning := placement.unknown_strategy(placed.gpu_container, remaining)
-    ):
+    elif permitted and (warning := placement.unknown_strategy(permitted.gpu_container, remaining)):
         yield warning
     found = placement.gke_selectors_incomplete(remaining, respelling.added_keys)
-    if found and any(request.choice.form for request in requests):
+    if found and permitted:
         yield found
 
 

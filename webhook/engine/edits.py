@@ -23,7 +23,7 @@ class RenameResource(msgspec.Struct, frozen=True, gc=False):
 
 
 class ClaimInstead(msgspec.Struct, frozen=True, gc=False):
-    """A request for a GPU resource goes, and the container uses a claim of its own, which is made from a template (DRA)."""
+    """A request for a GPU resource is removed, and the container uses a claim of its own, which is made from a template (DRA)."""
 
     place: Place
     resource: str
@@ -38,7 +38,7 @@ class ClaimInstead(msgspec.Struct, frozen=True, gc=False):
 
 
 class DropResource(msgspec.Struct, frozen=True, gc=False):
-    """A GPU resource that a LimitRange added beside the container's own request goes, from where it appears."""
+    """A GPU resource that a LimitRange added to the container's own request is removed where it appears."""
 
     place: Place
     name: str
@@ -58,7 +58,7 @@ class AddNeed(msgspec.Struct, frozen=True, gc=False):
 
 
 class DropKey(msgspec.Struct, frozen=True, gc=False):
-    """A node label that spelled the request's old form goes from nodeSelector and required node affinity."""
+    """A node label that spelled the request's old form is removed from nodeSelector and required node affinity."""
 
     key: str
 

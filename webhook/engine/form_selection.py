@@ -47,7 +47,7 @@ class Statements:
     def __init__(self, nodes: NodeConstraints, plugin: DevicePlugin, listed: tuple[Form, ...] = ()) -> None:
         """Take the selectors.
 
-        ``listed`` are the forms of the policy. Node labels that tell a slice's size name the first profile that fits, and a pod
+        ``listed`` are the forms of the policy. Node labels that give a slice's size name the first profile that fits, and a pod
         that only excludes some of GKE's nodes leaves open which of the others it runs on.
         """
         self._nodes = nodes
@@ -166,7 +166,7 @@ def _let_through(nodes: NodeConstraints, profiles: Iterable[str]) -> tuple[str, 
 
 
 def _combined(named: Sharing | None, strategy: Sharing | None) -> Sharing:
-    """The sharing that name and label say together; where they contradict each other the name stands, and a rule denies it."""
+    """The sharing that name and label say together; where they contradict each other the name counts, and a rule denies it."""
     if named is None or strategy is None:
         return named or strategy or Sharing.NONE
     return meet_sharing(named, strategy) or named

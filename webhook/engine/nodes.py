@@ -12,7 +12,7 @@ from .pods import Affinity, Expression, NodeAffinity, PodSpec, Required, Term
 
 # The label is missing from the node.
 ABSENT = None
-# Some value of the label that nobody writes down. It stands for all of them: only values written down are told apart.
+# Some value of the label that nobody writes down. It stands for all of them: only values written down are distinguished.
 OTHER = "\0"
 
 # strconv.ParseInt takes no more than this.
@@ -68,7 +68,7 @@ class Label:
         return max(self._above, above) + 1 < min(self._below, below)
 
     def numbers(self, bounds: Iterable[int], written: Collection[str | None]) -> Iterator[str]:
-        """Numbers that tell its own bounds and others apart.
+        """Numbers that distinguish its own bounds from others.
 
         They are those next to each bound on both sides, up to the first that nobody writes down, there or in a ``NotIn``.
         """
@@ -116,7 +116,7 @@ class NodeConstraints:
     shared = False
 
     def __init__(self, spec: PodSpec, *, without: Iterable[str] = ()) -> None:
-        """Read a spec, as if the keys in ``without`` stood nowhere in it."""
+        """Read a spec, as if the keys in ``without`` were set nowhere in it."""
         self._spec = spec
         self._ignored = ignored = frozenset(without)
         self.selector = {key: value for key, value in (spec.node_selector or {}).items() if key not in ignored}
@@ -142,7 +142,7 @@ class NodeConstraints:
         return [Expression(key, "In", [self.selector[key]])] if key in self.selector else []
 
     def without(self, keys: Iterable[str]) -> "NodeConstraints":
-        """The same pod's, as if the keys stood nowhere in it."""
+        """The same pod's, as if the keys were set nowhere in it."""
         return NodeConstraints(self._spec, without=keys)
 
     def replacing(self, key: str, replaced: Callable[[str, str], str]) -> "NodeConstraints":
@@ -203,7 +203,7 @@ class NodeConstraints:
         return said if len(said) == len(self._alternatives) else [*said, Label(self._selected(key))]
 
     def values(self, key: str) -> list[str]:
-        """The values of this label that the pod asks for, by nodeSelector or ``In``, and permits."""
+        """The values of this label that the pod requests, by nodeSelector or ``In``, and permits."""
         asked = (value for label in self.labels(key) for value in label.listed or () if label.admits(value))
         return list(dict.fromkeys(asked))
 
@@ -382,7 +382,7 @@ def fits(needs: Sequence[Need], label: Label) -> bool:
 
 
 def _cases(label: Label, *needs: Need) -> list[str | None]:
-    """The values that tell constraints apart: those that someone writes down, one that stands for all others, and none.
+    """The values that distinguish constraints: those that someone writes down, one that stands for all others, and none.
 
     Where the label is bounded, numbers next to the bounds stand for all others. Of one that is listed no others are let through.
     """

@@ -80,6 +80,11 @@ def escape(key: str) -> str:
     return key.replace("~", "~0").replace("/", "~1")
 
 
+def keys_of(pointer: str) -> list[str]:
+    """The keys of a JSON pointer, as they are without escapes."""
+    return [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
+
+
 def _add(path: str, value: object) -> Operation:
     return {"op": "add", "path": path, "value": value}
 
@@ -103,7 +108,7 @@ def _claims(spec: PodSpec, edits: Sequence[ClaimInstead]) -> Iterator[Operation]
 
 
 def _resources(spec: PodSpec, edits: _ByKind) -> list[Operation]:
-    """What LimitRanges added goes, and then the moves to new names."""
+    """Removals of what LimitRanges added, then moves to new names."""
     operations: list[Operation] = []
     gone: set[tuple[Place, str]] = set()
     for edit in edits.get(DropResource, ()):

@@ -62,7 +62,7 @@ class Prefer(StrEnum):
     MEMORY = "memory"
 
 
-class Additions(msgspec.Struct, frozen=True, cache_hash=True):
+class PolicyAdditions(msgspec.Struct, frozen=True, cache_hash=True):
     """What a policy adds to pods that request GPUs, never over what the pod sets. Labels and variables are (name, value)."""
 
     node_selector: tuple[tuple[str, str], ...] = ()
@@ -71,7 +71,7 @@ class Additions(msgspec.Struct, frozen=True, cache_hash=True):
     env: tuple[tuple[str, str], ...] = ()
 
 
-NO_ADDITIONS = Additions()
+NO_ADDITIONS = PolicyAdditions()
 
 
 class Policy(msgspec.Struct, frozen=True, cache_hash=True):
@@ -84,14 +84,14 @@ class Policy(msgspec.Struct, frozen=True, cache_hash=True):
         plain_claim: the one of these that a plain request becomes, where it is listed before every form.
         permits_any: every form is permitted and nothing is rewritten.
         mismatch: what becomes of explicit requests for other forms.
-        max_per_container, max_per_pod: the most GPUs that one may ask for.
+        max_per_container, max_per_pod: the most GPUs that one may request.
         additions: what it adds to pods that request GPUs.
         visible_devices: what becomes of pods that reach GPUs another way; ``None`` is ``warn``, and ``ignore`` where any
             form is permitted.
         admin_access: whether claims (DRA) may have ``adminAccess``.
         not_offered: what becomes of pods that no node can run; ``None`` is ``warn``.
         prefer: which form a plain request gets.
-        for_memory: whether it is the policy for one pod, of which only the forms with the memory that the pod asks for are left.
+        for_memory: whether it is the policy for one pod, of which only the forms with the memory that the pod requests are left.
         unreadable: why the label could not be read, for the policy that stands in for it and denies every GPU.
     """
 
@@ -103,7 +103,7 @@ class Policy(msgspec.Struct, frozen=True, cache_hash=True):
     mismatch: Mismatch = Mismatch.REJECT
     max_per_container: int | None = None
     max_per_pod: int | None = None
-    additions: Additions = NO_ADDITIONS
+    additions: PolicyAdditions = NO_ADDITIONS
     visible_devices: VisibleDevices | None = None
     admin_access: bool = False
     not_offered: NotOffered | None = None
@@ -147,7 +147,7 @@ class Policy(msgspec.Struct, frozen=True, cache_hash=True):
         )
 
     def most_shared(self, form: Form) -> int:
-        """How many slots of a shared form one container may ask for: 1, or what the policy raises it to.
+        """How many slots of a shared form one container may request: 1, or what the policy raises it to.
 
         Only a policy of nothing but shared forms says with ``maxPerContainer`` that it means slots, and GKE time-sharing
         denies more than one whatever a policy says.
@@ -276,7 +276,7 @@ class PolicyBook:
             value = value if value is not None else default if default is not None else ANY
             policy = self.resolve(value)
             if policy is not None:
-                # "any" in the other labels is that there is nothing to tell, whatever holds where pods are judged.
+                # "any" in the other labels reports nothing, whatever ``enforce`` permits.
                 return ANY_POLICY if value == ANY and key != ENFORCE else policy
             message = self.nearest(value)
             problems.append(LabelProblem(f"metadata.labels[{key}]", value, message))

@@ -1,4 +1,4 @@
-"""Products: what values of the label ``nvidia.com/gpu.product`` say, and which value nodes of a form have."""
+"""Products: the meaning of values of the label ``nvidia.com/gpu.product``, and which value nodes of a form have."""
 
 import re
 from collections.abc import Mapping

@@ -63,10 +63,10 @@ def read_profile(text: str) -> Profile:
 
 @lru_cache(maxsize=1024)
 def memory_bounds(text: str) -> tuple[int | None, int | None]:
-    """Between which amounts of memory, in MiB, a slice of a profile lies, and no slice that can be told from it.
+    """Between which amounts of memory, in MiB, a slice of a profile lies, and no slice that differs from it.
 
     The bounds are midway to the documented profiles of as many slices whose memory is less or more; ``None`` where there is
-    none. Profiles of different GPUs that overlap in memory (1g.23gb and 1g.24gb) can't be told apart by it.
+    none. Profiles of different GPUs that overlap in memory (1g.23gb and 1g.24gb) can't be distinguished by it.
     """
     profile = read_profile(text)
     least, most = profile.memory

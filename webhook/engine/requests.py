@@ -171,12 +171,12 @@ def _misspelt(resource: Unknown | None, field: str, names: GpuNames) -> list[tup
 
 
 def asking_for(gpu_container: GpuContainer, amount: Amount) -> GpuContainer:
-    """The same container, as if it asked for one of its amounts alone."""
+    """The same container, as if it requested one of its amounts alone."""
     return replace(gpu_container, amounts=(amount,))
 
 
 def pod_count(spec: PodSpec, counts: dict[Place, int]) -> int:
-    """The GPUs that a pod needs at once, given the count of each container that asks.
+    """The GPUs that a pod needs at once, given the count of each container that requests them.
 
     Mirrors k8s.io/component-helpers/resource PodRequests: init containers run one after another, sidecars (init containers
     that always restart) beside all that start after them.

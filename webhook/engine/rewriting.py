@@ -273,7 +273,7 @@ def respell(choices: Sequence[Choice], nodes: NodeConstraints, plugin: DevicePlu
     if pairs := _forms_apart(chosen, plugin):
         return Respelling(forms_apart=pairs)
     if nodes.nowhere:
-        return Respelling()  # it can't be told apart by node labels what it is, and it never runs
+        return Respelling()  # node labels don't say which form it is, and it never runs
     renames = {
         choice.resource.name: spelling.resource
         for choice, _, spelling in chosen

@@ -35,7 +35,7 @@ GKE_SHARING = "cloud.google.com/gke-gpu-sharing-strategy"
 GKE_CLIENTS = "cloud.google.com/gke-max-shared-clients-per-gpu"
 GKE_PARTITION = "cloud.google.com/gke-gpu-partition-size"
 GKE_KEYS = (GKE_SHARING, GKE_CLIENTS, GKE_PARTITION)
-# Every label that tells forms apart begins with one of these.
+# Every label that distinguishes forms begins with one of these.
 LABELS_OF_FORMS = (PREFIX, "cloud.google.com/gke-")
 # Nodes are tainted under the name that their GPUs had before renaming, by users and by GKE alike.
 GPU_TOLERATION = Toleration(key=GPU, operator="Exists", effect="NoSchedule")
@@ -46,7 +46,7 @@ class MigStrategy(StrEnum):
     """How the NVIDIA device plugin advertises MIG slices.
 
     ``MIXED``: each profile under its own name, ``nvidia.com/mig-<profile>``. ``SINGLE``: under ``nvidia.com/gpu``, where all
-    GPUs of a node are cut alike; node labels tell the slices.
+    GPUs of a node are cut alike; node labels distinguish the slices.
     """
 
     MIXED = "mixed"
@@ -60,7 +60,7 @@ class DevicePlugin(msgspec.Struct, frozen=True, cache_hash=True):
         rename_by_default: what the NVIDIA device plugin shares is called ``….shared``.
         mig_strategy: how it advertises MIG slices.
         products: the GPU models with MIG, as the label ``nvidia.com/gpu.product`` names them without a suffix. Under MIG
-            strategy *single* they tell slices exactly; without them, slices are told by their size.
+            strategy *single* they identify slices exactly; without them, slices are identified by their size.
         gke_autopilot: the cluster is GKE Autopilot, which takes no node affinity on the labels of GKE's forms.
     """
 
@@ -80,17 +80,17 @@ class DevicePlugin(msgspec.Struct, frozen=True, cache_hash=True):
         return resource_name(partition, shared=form.shared and self.rename_by_default)
 
     def strategy_label(self, partition: str | None) -> str:
-        """The label under which GPU feature discovery tells how nodes share whole GPUs, or slices of a profile."""
+        """The label under which GPU feature discovery says how nodes share whole GPUs, or slices of a profile."""
         return strategy_label(None if self.single else partition)
 
 
 def strategy_label(partition: str | None) -> str:
-    """The label that tells how nodes share what is advertised as ``nvidia.com/gpu``, or as slices of a profile."""
+    """The label that says how nodes share what is advertised as ``nvidia.com/gpu``, or as slices of a profile."""
     return f"{PREFIX}mig-{partition}.sharing-strategy" if partition else STRATEGY
 
 
 def replicas_label(partition: str | None) -> str:
-    """The label that tells into how many slots each of these GPUs or slices is shared; 1, or 0, where they are not."""
+    """The label that says into how many slots each of these GPUs or slices is shared; 1, or 0, where they are not."""
     return f"{PREFIX}mig-{partition}.replicas" if partition else f"{PREFIX}gpu.replicas"
 
 
@@ -109,8 +109,8 @@ class Spelling(msgspec.Struct, frozen=True, cache_hash=True):
     def beside(self, nodes: NodeConstraints) -> "Spelling":
         """The same in a pod with these constraints.
 
-        A pod that selects products selects those of the form, or gets them: nothing else need tell its slices. If it permits
-        other products too, it is narrowed to those of the form.
+        A pod that selects products selects those of the form, or gets them: no other label is needed for its slices. If it
+        permits other products too, it is narrowed to those of the form.
         """
         told = [need for need in self.needs if need.key in _TOLD_BY_PRODUCT]
         if not told or not selects_products(nodes):
@@ -139,9 +139,9 @@ def spell(form: Form, plugin: DevicePlugin) -> Spelling:
 
     Args:
         form: a form as policies name it, nothing left open.
-        plugin: with ``renameByDefault`` the resource's name tells shared devices from whole ones; without it the node
+        plugin: with ``renameByDefault`` the resource's name distinguishes shared devices from whole ones; without it the node
             label ``sharing-strategy`` does, which GPU feature discovery sets per resource. With MIG strategy *mixed* the
-            resource's name tells slices from whole GPUs; with *single* other node labels do.
+            resource's name distinguishes slices from whole GPUs; with *single* other node labels do.
     """
     return _gke(form, plugin) if form.platform is Platform.GKE else _device_plugin(form, plugin)
 
@@ -250,7 +250,7 @@ def slice_labels(partition: str) -> tuple[Need, ...]:
 
 
 def ambiguous(form: Form, plugin: DevicePlugin) -> str | None:
-    """Why no nodes of a form are known, or can be told from others, under the device plugin's settings, or ``None``."""
+    """Why no nodes of a form are known, or can be distinguished from others, under the device plugin's settings, or ``None``."""
     if not plugin.single or form.partition is None or form.platform is Platform.GKE:
         return None
     if plugin.products and all(lacks(model, form.partition) for model in plugin.products):

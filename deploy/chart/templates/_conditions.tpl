@@ -1,5 +1,5 @@
 {{/*
-CEL: whether the resource `name` may hand out GPUs. It is wider than webhook/engine/gpu_names.py, never narrower
+CEL: whether the resource `name` may hand out GPUs. It is wider than webhook/engine/other_gpus.py, never narrower
 (tests/deploy/test_match_conditions.py): what is excepted there is left to gpuwarden. What the configuration adds is added here;
 names have no quotes in them (values.schema.json). Takes the root.
 */}}

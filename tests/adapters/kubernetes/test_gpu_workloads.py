@@ -128,8 +128,8 @@ def test_owners_that_may_not_be_read_are_said(cluster: WorkloadServer, reader: G
     cluster.refused = {"/apis/ray.io/v1/rayclusters": 403, "/api/v1/namespaces/team/pods/big-0": 403}
     assert [*found(reader)] == ["RayCluster tune-x7k2p", "Pod big-0"]
     assert [note.partition(":")[0] for note in reader.notes] == [
-        "whose the rayclusters.ray.io are is not known, so they count by themselves",
-        "whose pod team/big-0 is, which controls others, is not known",
+        "the controllers of rayclusters.ray.io are not known, so each counts by itself",
+        "the controller of pod team/big-0, which controls others, is not known",
     ]
 
 
@@ -178,9 +178,9 @@ def test_claims_are_requests_too(cluster: WorkloadServer, reader: GpuWorkloads) 
     }
     assert all(one.claimed for one in workloads.values())
     assert {name: one.not_judged for name, one in workloads.items() if one.not_judged} == {
-        "any-slice": 'asked by a claim: claim "gpu": which form the DeviceClass mig.nvidia.com hands out is not known',
-        "all": 'asked by a claim: claim "gpu" asks for all devices of a node, or for an unknown number',
-        "either": 'asked by a claim: claim "gpu" may be met in 2 ways, and which one it got is not looked at',
+        "any-slice": 'requested by a claim: claim "gpu": which form the DeviceClass mig.nvidia.com hands out is not known',
+        "all": 'requested by a claim: claim "gpu" requests all devices of a node, or an unknown number',
+        "either": 'requested by a claim: claim "gpu" may be met in 2 ways, and which one it got is not read',
     }
     (note,) = reader.notes
     assert note.endswith("may be for GPUs, are not judged: gpu of Pod team/not-there")

@@ -163,7 +163,7 @@ def test_the_page_of_a_recommendation_fits(browser: Chromium, tmp_path: Path, wi
     long_name = "inference-of-the-largest-model-that-there-is-" + "x" * 40
     workloads = [
         workload("w", requests=("nvidia.com/mig-3g.40gb: 1",)),
-        workload(long_name, claimed=True, form="claim", not_judged="asked by a claim: it may be met in 2 ways"),
+        workload(long_name, claimed=True, form="claim", not_judged="requested by a claim: it may be met in 2 ways"),
         workload("unknown", requests=(f"claim {long_name}: {long_name}.example.com: 1",)),
     ]
     page = tmp_path / "recommend.html"

@@ -11,7 +11,7 @@ from webhook.application.diagnosis.facts import Facts
 from webhook.application.diagnosis.namespace_restrictions import NODE_SELECTOR, TOLERATIONS
 from webhook.application.diagnosis.results import CheckStatus
 from webhook.engine.pods import Toleration
-from webhook.engine.policy import Additions, Policy, built_in
+from webhook.engine.policy import Policy, PolicyAdditions, built_in
 
 CHECK = "namespace-restrictions"
 OURS = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
@@ -78,7 +78,7 @@ def test_a_policys_own_tolerations_are_held_against_it_too(own: Toleration, list
     form = built_in("exclusive")
     assert form is not None
     facts = restricted("own", tolerations=json.dumps([listed]))
-    policies = {"own": Policy("own", form.forms, additions=Additions(tolerations=(own,)))}
+    policies = {"own": Policy("own", form.forms, additions=PolicyAdditions(tolerations=(own,)))}
     facts = dataclasses.replace(facts, configuration=configured(policies=policies))
     assert (CHECK not in troubled(facts)) is well
 

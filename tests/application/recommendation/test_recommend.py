@@ -93,7 +93,7 @@ def test_notes_say_what_is_missing_what_the_server_said_and_whose_usage_is_unkno
     assert found.notes == [
         "no SM_ACTIVE",
         "Prometheus: partial answer",
-        "2 pods have usage and no workload that is there, in b: not counted",
+        "2 pods have usage but no existing workload, in b: not counted",
     ]
 
 
@@ -130,7 +130,7 @@ def test_what_fits_a_claim_is_said_with_how_to_get_it() -> None:
     found = recommended([workload(**claim)], [series()])
     (line,) = found.workloads
     assert (line.verdict.kind, line.verdict.form, line.stated) == (VerdictKind.SLICE, "mig-1g.10gb", "exclusive")
-    assert line.verdict.reasons[-1].startswith("asked by a claim, which no policy rewrites: change the claim")
+    assert line.verdict.reasons[-1].startswith("requested by a claim, which no policy rewrites: change the claim")
     # Its namespace's policy would deny it.
     assert found.namespaces[0].stating == ("Deployment w",)
     (busy,) = recommended([workload(**claim)], [series(p95=0.9)]).workloads
@@ -139,7 +139,7 @@ def test_what_fits_a_claim_is_said_with_how_to_get_it() -> None:
 
 def test_a_claim_of_which_it_is_not_known_what_it_gets_has_no_verdict_and_counts() -> None:
     one = workload(
-        claimed=True, form="claim", not_judged="asked by a claim: it may be met in 2 ways", requests=("claim",)
+        claimed=True, form="claim", not_judged="requested by a claim: it may be met in 2 ways", requests=("claim",)
     )
     found = recommended([one], [series(p95=0.0, most=0.0)])
     (line,) = found.workloads

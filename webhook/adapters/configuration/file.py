@@ -135,7 +135,7 @@ def _unknown_defaults(raw: dict[str, Any]) -> list[str]:
 
 
 def _ambiguous_forms(file: ConfigurationFile) -> Iterator[str]:
-    """Forms that the device plugin's settings don't let be told from others, in policies and as defaults."""
+    """Forms that can't be distinguished from others under the device plugin's settings, in policies and as defaults."""
     named = {f"defaults.{mode}": value for mode, value in file.defaults if value not in file.policies}
     for name, section in file.policies.items():
         named |= {

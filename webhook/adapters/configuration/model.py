@@ -24,11 +24,11 @@ from ...engine.pods import Toleration
 from ...engine.policy import (
     ANY,
     NONE,
-    Additions,
     ClaimForm,
     Mismatch,
     NotOffered,
     Policy,
+    PolicyAdditions,
     PolicyBook,
     Prefer,
     VisibleDevices,
@@ -236,7 +236,7 @@ class PolicySection(_Section):
             mismatch=self.mismatch,
             max_per_container=self.max_per_container,
             max_per_pod=self.max_per_pod,
-            additions=Additions(
+            additions=PolicyAdditions(
                 node_selector=tuple(self.node_selector.items()),
                 tolerations=tuple(section.toleration() for section in self.tolerations),
                 runtime_class_name=self.runtime_class_name,

@@ -114,7 +114,7 @@ def application(
 
     @app.get("/healthz", response_model=None, response_class=PlainTextResponse)
     async def healthz() -> Response:
-        """Alive: the event loop messages."""
+        """Alive: the event loop answers."""
         return PlainTextResponse("ok")
 
     @app.get(

@@ -149,7 +149,7 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
     # --- asyncio.BufferedProtocol ---------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # of a socket, it is one
-        """Come in; a caller that may not is told so by every answer, and asked once."""
+        """Accept the caller; one that is not permitted is identified once, and denied with every answer."""
         self._transport = transport
         transport.set_write_buffer_limits(high=_WRITTEN_AT_ONCE)
         self.since = self._limiter.clock()
@@ -387,7 +387,7 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
 
 
 def unwelcome(certificate: Mapping[str, Any] | None, names: frozenset[str]) -> Failure | None:
-    """Why a caller is refused by its certificate, as ``ssl.SSLSocket.getpeercert`` gives it; ``None`` when it is not."""
+    """Why a caller is rejected by its certificate, as ``ssl.SSLSocket.getpeercert`` gives it; ``None`` when it is not."""
     subject = (certificate or {}).get("subject", ())
     given = [value for rdn in subject for key, value in rdn if key == "commonName"]
     # Of several names, some readers take the first and others the last: all must be allowed.

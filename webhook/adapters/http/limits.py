@@ -1,4 +1,4 @@
-"""What one port takes before it refuses: connections, seconds, bytes."""
+"""What one port accepts before it rejects: connections, seconds, bytes."""
 
 from dataclasses import dataclass
 

@@ -84,7 +84,7 @@ NO_MEMORY = Failure(
 )
 
 
-# Of a message.
+# Failures with a message of their own.
 not_http = partial(Failure, 400, closes=True, reason="malformed")
 head_too_large = partial(Failure, 431, closes=True, reason="head-size")
 
@@ -99,7 +99,7 @@ def as_bytes(answer: Answer, date: bytes, *, close: bool = False, head_only: boo
     return head if head_only else head + answer.body
 
 
-class Endpoint(Protocol):
+class HttpEndpoint(Protocol):
     """What answers the requests of a path."""
 
     path: str
@@ -162,7 +162,7 @@ class IncomingRequest:
         length, read: how much its head says that its body has, and how much of it has come.
     """
 
-    endpoint: Endpoint | None = None
+    endpoint: HttpEndpoint | None = None
     target = query = b""
     closes = expects = head_only = has_token = False
     length = count = chunks = read = 0
@@ -172,7 +172,7 @@ class IncomingRequest:
         self.body = Body()
         self.headers: dict[bytes, bytes] = {}
 
-    def end_head(self, parser: httptools.HttpRequestParser, find: Callable[[str], Endpoint | None]) -> None:
+    def end_head(self, parser: httptools.HttpRequestParser, find: Callable[[str], HttpEndpoint | None]) -> None:
         """Find what answers it, or why it is answered unread."""
         target, _, self.query = self.target.partition(b"?")
         path = _path(target)
@@ -216,7 +216,7 @@ def _path(target: bytes) -> str:
 
 
 def refusal(method: bytes, headers: Mapping[bytes, bytes], length: int) -> Failure | None:
-    """Why a request is refused before its body is read; ``None`` when it is not. The names of headers are lowercase."""
+    """Why a request is rejected before its body is read; ``None`` when it is not. The names of headers are lowercase."""
     if method != b"POST":
         return Failure(405, f"method {method.decode()} is not supported; POST an AdmissionReview")
     if length > MAXIMUM_BODY:

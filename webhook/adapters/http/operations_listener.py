@@ -18,7 +18,7 @@ _HEAD_BYTES = 8 * 1024
 
 
 def _visitors(limiter: ConnectionLimiter) -> type[asyncio.Protocol]:
-    """The protocol of connections of which there may be so many: for one more, the oldest goes."""
+    """The protocol of a limited number of connections: the oldest is closed for one more."""
 
     class Visitor(H11Protocol, TrackedConnection):  # its way to end is uvicorn's
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's

@@ -23,7 +23,7 @@ class Asker(Protocol):
     """A connection with a request that is complete."""
 
     def answer(self, *, late: bool) -> None:
-        """Make the answer; if ``late``, one that says so. Raises nothing, because others are waiting."""
+        """Return the answer, or if ``late``, one that says so. Raises nothing, because others are waiting."""
 
     def send(self) -> None:
         """Send it."""

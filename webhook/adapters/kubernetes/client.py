@@ -32,7 +32,7 @@ class ApiServer:
     Args:
         log_in: gives a login; called again when the server answers 401, so that whatever rotated (token, client
             certificate, the kubeconfig itself) is read again.
-        witness: told of every answer's ``Date``, and how many seconds the answer took.
+        witness: called with every answer's ``Date``, and how many seconds the answer took.
 
     Raises:
         ConfigurationError: there is no usable configuration.

@@ -139,7 +139,7 @@ class FactReader:
         return self._list(Page[LimitRange], "", "v1", "limitranges")
 
     def nodes(self, labels: Collection[str]) -> Maybe[list[GpuNode]]:
-        """Every node with GPUs; ``labels`` are those to know besides those that tell forms apart."""
+        """Every node with GPUs; ``labels`` are those to read besides those that distinguish forms."""
         return self._try(str(Permission("list", "nodes")), lambda: nodes.nodes(self._lister, labels))
 
     def selected_nodes(self, selectors: Iterable[str]) -> Maybe[frozenset[str]]:

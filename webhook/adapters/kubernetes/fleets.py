@@ -29,7 +29,7 @@ class ClusterObjects(msgspec.Struct):
         nodes: those with GPUs or devices of ResourceSlices.
         pods: those with GPUs that have not ended; ``None`` where pods were not read.
         namespaces: ``None`` where they were not read.
-        classes, slices: DeviceClasses that stand for a resource name, and the ResourceSlices if there are such classes.
+        classes, slices: DeviceClasses that offer a resource name, and the ResourceSlices if there are such classes.
         claims: the ResourceClaims that hold devices, read where pods are.
         admission: gpuwarden's admission policies and webhooks, read where pods are; ``None`` where they are not known.
         notes: what could not be read, and why.
@@ -85,7 +85,7 @@ class ClusterObjects(msgspec.Struct):
 def read_cluster(lister: Lister, others: Collection[str], now: datetime, *, with_pods: bool) -> ClusterObjects:
     """Read a cluster; objects that may not be listed, other than the nodes, are left out with a note.
 
-    ``others`` are labels to keep of nodes, besides those that tell forms apart.
+    ``others`` are labels to keep of nodes, besides those that distinguish forms.
 
     Raises:
         ApiError: the nodes can't be listed.

@@ -127,7 +127,7 @@ def nodes(lister: Lister, others: Collection[str]) -> list[GpuNode]:
 
 
 def named_classes(lister: Lister) -> list[ClassItem]:
-    """The DeviceClasses that stand for a resource name.
+    """The DeviceClasses that offer a resource name.
 
     Raises:
         ApiError: the list is not available.
@@ -143,7 +143,7 @@ SLICES_PATH = path_of("apis", _DRA, "v1", SLICES)
 
 
 def class_items(lister: Lister) -> tuple[list[ClassItem], frozenset[str]]:
-    """The DeviceClasses that stand for a resource name, and the drivers with devices; none where there are no such objects.
+    """The DeviceClasses that offer a resource name, and the drivers with devices; none where there are no such objects.
 
     Raises:
         ApiError: a list is not available.

@@ -103,7 +103,7 @@ class OwnerChains:
         except ApiError as error:
             if error.fault not in _UNREAD:
                 raise
-            self.notes.append(f"whose the {what} are is not known, so they count by themselves: {error.detail}")
+            self.notes.append(f"the controllers of {what} are not known, so each counts by itself: {error.detail}")
 
     def _pod(self, namespace: str, pod: Owner, links: Links) -> None:
         request = ApiRequest("GET", object_path("", "v1", "pods", namespace, pod.name))
@@ -114,7 +114,7 @@ class OwnerChains:
                 raise
             if error.fault is Fault.FORBIDDEN:
                 self.notes.append(
-                    f"whose pod {namespace}/{pod.name} is, which controls others, is not known: {error.detail}"
+                    f"the controller of pod {namespace}/{pod.name}, which controls others, is not known: {error.detail}"
                 )
             return
         self._add(pod, item.metadata, links)

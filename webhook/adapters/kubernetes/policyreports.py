@@ -1,7 +1,7 @@
 """Our reports in the cluster: finds their API, and creates, updates and deletes them.
 
 Ours are those with our label. Whatever doesn't carry it is never written to, not even where it has the name that ours would
-have: that is told instead.
+have: that is reported instead.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

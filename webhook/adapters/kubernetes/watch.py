@@ -183,7 +183,7 @@ class Watch(Generic[O, K]):
         """Reject a list that is older than what was seen, unless the server insists.
 
         The list is a read of etcd's majority, so this is either a proxy that answers from memory or an etcd that was
-        restored from a backup; the latter is told by its saying the same again and again.
+        restored from a backup; the latter is recognised by its saying the same again and again.
         """
         if not self._store.older(revision):
             self._rewound = 0

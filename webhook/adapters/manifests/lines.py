@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from ...engine.patch import keys_of
 from .items import ManifestObject
 from .tree.documents import Document, documents
 from .tree.nodes import Alias, Mapping, Node, Sequence, is_merge
@@ -35,7 +36,7 @@ class Lines:
     def place(self, item: ManifestObject, steps: list[str]) -> Position:
         """The place that the steps from an object lead to, or of the nearest field around that is written down."""
         node: Node | None = self._root(item.document)
-        for step in _steps(item.pointer):
+        for step in keys_of(item.pointer):
             found = _member(node, step)
             node = found[1] if found else None
         written: Node | None = None
@@ -72,11 +73,7 @@ class ObjectLines:
 
     def of_pointer(self, pointer: str) -> Position:
         """The same for a JSON pointer (RFC 6901) from the object."""
-        return self.lines.place(self.item, _steps(pointer))
-
-
-def _steps(pointer: str) -> list[str]:
-    return [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
+        return self.lines.place(self.item, keys_of(pointer))
 
 
 def _member(node: Node | None, step: str) -> tuple[Node, Node] | None:

@@ -1,4 +1,4 @@
-"""The controllers of pods that are gone, as kube-state-metrics recorded them within the window."""
+"""The controllers of deleted pods, as kube-state-metrics recorded them within the window."""
 
 from collections.abc import Iterable, Iterator, Sequence
 

@@ -157,7 +157,7 @@ def _cut(text: str, longest: int) -> str:
 
 
 def _parts(results: list[Json], now: datetime) -> tuple[list[list[Json]], int]:
-    """Results in parts that fit, worst first, and how many there is no room for: those that matter least."""
+    """Results in parts that fit, worst first, and how many of the least important do not fit."""
     results.sort(key=lambda result: _ORDER[result["result"]])
     parts: list[list[Json]] = []
     size = 0

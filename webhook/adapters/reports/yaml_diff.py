@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...engine.decision import ORIGINAL_REQUEST
+from ...engine.patch import keys_of
 
 UNKNOWN = "…"
 Line = tuple[str, str]
@@ -22,10 +23,10 @@ def yaml_diff(operations: Sequence[dict[str, Any]]) -> list[Line]:
     parents: tuple[str, ...] = ()
     for operation in operations:
         kind = operation["op"]
-        steps = _steps(operation["path"])
-        moved = known.get(_steps(operation.get("from", operation["path"]))[-1], UNKNOWN)
+        steps = keys_of(operation["path"])
+        moved = known.get(keys_of(operation.get("from", operation["path"]))[-1], UNKNOWN)
         for sign, path, text in (
-            *([("-", _steps(operation["from"]), moved)] if kind == "move" else []),
+            *([("-", keys_of(operation["from"]), moved)] if kind == "move" else []),
             *([("-", steps, moved)] if kind in {"remove", "replace"} else []),
             *([("+", steps, moved)] if kind in {"move", "copy"} else []),
             *([("+", steps, operation["value"])] if kind in {"add", "replace"} else []),
@@ -44,7 +45,7 @@ def _field(step: str) -> str:
 def _requested(operations: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The values of GPU resources before the patch, where all containers that request one request the same number."""
     for operation in operations:
-        path, value = _steps(operation["path"]), operation.get("value")
+        path, value = keys_of(operation["path"]), operation.get("value")
         values = value if isinstance(value, dict) else {path[-1]: value}
         text = values.get(ORIGINAL_REQUEST)
         if isinstance(text, str):
@@ -66,11 +67,6 @@ def _new(before: tuple[str, ...], now: tuple[str, ...]) -> list[tuple[int, str]]
     while same < min(len(before), len(now)) and before[same] == now[same]:
         same += 1
     return list(enumerate(now))[same:]
-
-
-def _steps(pointer: str) -> list[str]:
-    """The steps of a JSON pointer, unescaped."""
-    return [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
 
 
 def _entry(key: str, value: Any, depth: int) -> list[str]:

@@ -1,7 +1,7 @@
 """The rotation plan: from what is observed to what is to be done, with a sentence why. A pure function.
 
 A new CA is published beside the old one; a replica turns to it only when the bundle of every webhook
-configuration carries it, and has for the propagation time; the old one goes when no serving certificate that it signed
+configuration carries it, and has for the propagation time; the old one is removed when no serving certificate that it signed
 can still be valid. There is no leader and no memory of a step begun: every replica compares everything at every pass and
 does what is missing. A replica that loses a race for a resourceVersion reads again. So a crash between two steps,
 a damaged Secret and an emptied bundle are all the same thing: a difference that the next pass sees.

@@ -29,7 +29,7 @@ def shared_devices(facts: Facts) -> list[CheckOutcome]:
             name = one.spec.extended_resource_name or ""
             if policies := promised.get(name):
                 yield warn(
-                    f"DeviceClass {one.metadata.name} stands for {name}, and devices of {listed(drivers)} have {_FIELD}: true",
+                    f"DeviceClass {one.metadata.name} offers {name}, and devices of {listed(drivers)} have {_FIELD}: true",
                     f"pods of policy {listed(policies)} may share their GPU with others, without isolation",
                     f"let the class select devices without it (device.{_FIELD} == false), or give shared ones another "
                     "extendedResourceName, such as nvidia.com/gpu.shared",

@@ -42,7 +42,7 @@ def batched(
         number = sum(servers.values())
         reason = (
             f"{number} servers of {model} in this namespace use {percent(used)} of one GPU together (p95): one process can batch "
-            "their requests, and hold the model once; keep two if one is there for availability"
+            "their requests, and hold the model once; keep two if the second is for availability"
         )
         found |= {
             one.key: WorkloadVerdict(VerdictKind.BATCH, "", 1, (reason, *verdicts[one.key].reasons)) for one in group

@@ -31,21 +31,19 @@ def gpus_claimed(claims: Claims) -> ClaimedGpus | None:
     if not asked:
         return None
     words = (*described(Claims(tuple(asked))), *(one.source for one in asked if one.by_name))
-    forms = {str(way.form) if way.form else CLAIM for one in asked for way in one.alternatives}
+    forms = {str(each.form) if each.form else CLAIM for one in asked for each in one.alternatives}
     why = next(filter(None, map(_not_judged, asked)), "")
     if not why and len(forms) > 1:
-        why = f"its claims ask for GPUs of several forms ({', '.join(sorted(forms))})"
+        why = f"its claims request GPUs of several forms ({', '.join(sorted(forms))})"
     form = CLAIM if why else forms.pop()
-    return ClaimedGpus(words, sum(one.count or 0 for one in asked) or 1, form, why and f"asked by a claim: {why}")
+    return ClaimedGpus(words, sum(one.count or 0 for one in asked) or 1, form, why and f"requested by a claim: {why}")
 
 
 def _not_judged(claimed: Claimed) -> str:
     if claimed.count is None:
-        return f"{claimed.subject} asks for all devices of a node, or for an unknown number"
+        return f"{claimed.subject} requests all devices of a node, or an unknown number"
     if len(claimed.alternatives) > 1:
-        return (
-            f"{claimed.subject} may be met in {len(claimed.alternatives)} ways, and which one it got is not looked at"
-        )
+        return f"{claimed.subject} may be met in {len(claimed.alternatives)} ways, and which one it got is not read"
     way = claimed.alternatives[0]
     if way.form is None:
         return f"{claimed.subject}: which form the DeviceClass {way.device.device_class} hands out is not known"

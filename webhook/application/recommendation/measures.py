@@ -103,7 +103,7 @@ def measure(workload: Workload, series: Sequence[Series], usage: Usage, threshol
 
 
 def _expected(workload: Workload, series: Sequence[Series], usage: Usage) -> int:
-    """Samples that should be there: while each pod that runs has run, and of those that are gone from first to last."""
+    """Samples that should be there: while each pod that runs has run, and of deleted pods from first to last."""
     interval = {one.pod: one.interval for one in series if one.interval > 0}
     started = {pod.name: pod.started for pod in workload.pods if pod.started and not pod.over}
     expected = 0.0

@@ -152,11 +152,11 @@ def recommend(  # noqa: PLR0913 - what is known, and what is wanted
     ]
     notes = [*usage.missing, *(f"Prometheus: {one}" for one in usage.warnings)]
     if attributed.gone:
-        notes.append(f"{attributed.gone} pods that are gone are counted as their workloads' by owner or name")
+        notes.append(f"{attributed.gone} deleted pods are counted with their workloads, by owner or name")
     if unknown := {name: pods for name, pods in attributed.unknown.items() if pods}:
         number = sum(map(len, unknown.values()))
         notes.append(
-            f"{number} {'pod has' if number == 1 else 'pods have'} usage and no workload that is there, in "
+            f"{number} {'pod has' if number == 1 else 'pods have'} usage but no existing workload, in "
             f"{', '.join(sorted(unknown)[:5])}{' and more' if len(unknown) > 5 else ''}: not counted"  # noqa: PLR2004
         )
     return Recommendation(
@@ -168,7 +168,7 @@ def _of_claims(workload: Workload, verdict: WorkloadVerdict) -> WorkloadVerdict:
     """A verdict with what to do about it, where a workload requests its GPUs by claims."""
     if not workload.claimed or not verdict.form or verdict.form == workload.form:
         return verdict
-    why = "asked by a claim, which no policy rewrites: change the claim (its DeviceClass, selectors or count)"
+    why = "requested by a claim, which no policy rewrites: change the claim (its DeviceClass, selectors or count)"
     return msgspec.structs.replace(verdict, reasons=(*verdict.reasons, why))
 
 

@@ -78,7 +78,7 @@ class Usage(msgspec.Struct, rename="camel"):
         end: when the window ends, in seconds since 1970.
         window: its length in seconds.
         idle_below: the share below which a sample counts as idle.
-        owners: the controllers of pods that are gone, by namespace and name: kind and name, as kube-state-metrics recorded them.
+        owners: the controllers of deleted pods, by namespace and name: kind and name, as kube-state-metrics recorded them.
         missing: why numbers are missing, in sentences.
         warnings: what the server said beside its answers, in its own words.
         queries: how many requests it took.

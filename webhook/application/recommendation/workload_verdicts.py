@@ -140,7 +140,7 @@ def judge(case: VerdictInput) -> WorkloadVerdict:
     """Return the verdict on a workload.
 
     The rules in order: too little data; not used; GPUs of a pod that are not used; GPUs that work together; what is shared
-    already and can't be told apart; memory that is unknown; the smallest MIG slice that is offered and large enough; sharing,
+    already and can't be distinguished; memory that is unknown; the smallest MIG slice that is offered and large enough; sharing,
     where the namespace is trusted; a whole GPU.
     """
     return (

@@ -25,7 +25,7 @@ _ENDINGS = {
 
 
 class LivePod(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A pod of a workload that is there.
+    """A pod of a workload that exists.
 
     Attributes:
         started: when it started, in seconds since 1970; 0 while it waits.

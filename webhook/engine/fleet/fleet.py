@@ -71,7 +71,7 @@ class Fleet:
 
     Args:
         shapes: how many nodes have each shape.
-        labels: the labels that shapes keep besides those that tell forms apart.
+        labels: the labels that shapes keep besides those that distinguish forms.
         classes: GPU resources that a DeviceClass offers, on nodes that say nothing about it (DRA, ``extendedResourceName``).
         expected: forms that an autoscaler can add.
         remembered: shapes that nodes had lately; what they offered still counts.

@@ -35,7 +35,7 @@ _NEW_STRATEGIES = {name: sharing for sharing, name in GKE_STRATEGIES.items()}
 
 
 def keeps(key: str, others: Collection[str] = ()) -> bool:
-    """Whether a shape keeps a node label: all that tell forms apart, and the ``others`` that policies select by."""
+    """Whether a shape keeps a node label: all that distinguish forms, and the ``others`` that policies select by."""
     return (key.startswith(LABELS_OF_FORMS) and not key.startswith(_VOLATILE)) or key in others
 
 
@@ -170,7 +170,7 @@ def shape_of(  # noqa: PLR0913 - the fields of a node
     """The shape of a node; ``None`` where nothing says that it has GPUs.
 
     A key that is 0 in ``capacity`` and in ``allocatable`` is often left over, and means nothing. ``others`` are the labels to
-    keep besides those that tell forms apart.
+    keep besides those that distinguish forms.
     """
     kept = {key: value for key, value in labels.items() if keeps(key, others)}
     amounts = []

@@ -51,7 +51,7 @@ def shared_request_above_one(
     """More than one slot of a shared device: the kubelet fails the pod, and its ReplicaSet recreates it endlessly.
 
     k8s-device-plugin internal/rm/rm.go ValidateRequest; GKE pkg/gpu/nvidia/gpusharing/gpusharing.go. ``selects`` says whether
-    the pod has labels that tell forms apart. They may select shared nodes, and would keep it from others.
+    the pod has labels that distinguish forms. They may select shared nodes, and would keep it from others.
     """
     if not form.shared or amount.count <= 1 or policy.most_shared(form) > 1:
         return None

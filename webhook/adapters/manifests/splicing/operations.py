@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
+from ....engine.patch import keys_of
 from ..items import EditError
 
 Operation: TypeAlias = Mapping[str, Any]
@@ -113,4 +114,4 @@ def _tokens(pointer: str) -> list[str]:
     """The keys along a JSON pointer (RFC 6901), the holder's own key for the root first."""
     if pointer and not pointer.startswith("/"):
         raise ValueError(f'the pointer "{pointer}" does not begin with "/"')
-    return [token.replace("~1", "/").replace("~0", "~") for token in pointer.split("/")]
+    return ["", *keys_of(pointer)]

@@ -1,4 +1,4 @@
-"""What the engine tells of a decision: summaries for people, and the rule of the pod that should have been rewritten."""
+"""Summaries of decisions, for people, and the rule of the pod that should have been rewritten."""
 
 import msgspec
 import pytest

@@ -1,4 +1,4 @@
-"""Statements: what a request says about its form, by its resource's name and by the pod's selectors."""
+"""Form selection: which form requests state, by their resource and the pod's selectors."""
 
 from typing import Any
 
