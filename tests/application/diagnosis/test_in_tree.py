@@ -65,8 +65,8 @@ def test_without_admission_policies_of_ours_all_is_well() -> None:
 def test_who_decides_is_said() -> None:
     together = the_result(installed(), "in-tree")
     assert together.status is CheckStatus.OK
-    decided = "the API server decides the common case of mig-1g.5gb, mps, none, shared, time-slicing"
-    also = "the webhooks are asked about that of mig-1g.5gb, mps, none, shared, time-slicing too"
+    decided = "the API server decides the common case of exclusive, mig-1g.5gb, mps, none, shared, time-slicing"
+    also = "the webhooks are asked about that of exclusive, mig-1g.5gb, mps, none, shared, time-slicing too"
     assert together.seen == f"{decided}; {also}; the webhooks decide all other pods"
     split = the_result(beside_policies(installed()), "in-tree")
     assert (split.status, split.seen) == (CheckStatus.OK, f"{decided}; the webhooks decide all other pods")

@@ -40,6 +40,7 @@ NEEDS_CONFIGURATION = {
     "mig-strategy",
     "quotas",
     "limitranges",
+    "runtime-classes",
     "claim-templates",
     "claim-quotas",
 }
