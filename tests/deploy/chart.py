@@ -130,6 +130,11 @@ class Chart:
         )  # fmt: skip
         return Rendered.of(text)
 
+    def notes(self, values: Json) -> str:
+        """What ``helm install`` says at its end, with single blanks."""
+        said = self.helm("install", "gpuwarden", str(CHART), "--dry-run=client", "--values", "-", values=values)
+        return " ".join(said.partition("NOTES:")[2].split())
+
 
 def merged(*layers: Mapping[str, Any]) -> Json:
     """Values laid over each other, as Helm does it with several files."""

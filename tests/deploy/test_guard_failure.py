@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from cel_expr_python import cel  # type: ignore[import-untyped] # it has stubs, without the marker that says so
 
-from hack.render_manifests import CHART, NAMESPACE
+from hack.render_manifests import NAMESPACE
 from tests.application.diagnosis.world import healthy
 from tests.builders import view
 from tests.deploy.chart import Chart, Json, Rendered
@@ -174,12 +174,6 @@ def test_a_running_pod_can_be_debugged_unless_the_debugger_itself_reaches_gpus(
     assert is_asked(webhook, pod, {"operation": "UPDATE", "userInfo": {"username": "alice"}}) is asked
 
 
-def notes(chart: Chart, values: Json) -> str:
-    """What ``helm install`` says at its end."""
-    said = chart.helm("install", "gpuwarden", str(CHART), "--dry-run=client", "--values", "-", values=values)
-    return " ".join(said.partition("NOTES:")[2].split())
-
-
 DENY: Json = {"config": {"policies": {"strict": POLICIES["strict"]}}}
 
 
@@ -198,7 +192,7 @@ DENY: Json = {"config": {"policies": {"strict": POLICIES["strict"]}}}
 def test_at_install_it_is_said_whether_deny_holds_while_nobody_answers(
     chart: Chart, values: Json, says: str | None
 ) -> None:
-    said = notes(chart, values)
+    said = chart.notes(values)
 
     assert "image.repository is not set. No image is published" in said
     assert f"in {'audit' if 'install' in values else 'enforce'} mode" in said

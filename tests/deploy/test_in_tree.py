@@ -161,9 +161,13 @@ def test_in_audit_mode_nothing_is_decided(chart: Chart) -> None:
         (
             {"inTree": {"enabled": True}, "config": CONFIGURED},
             V136,
-            "inTree.compiled: it was compiled for another conf",
+            "inTree: the chart has only the policies of the default config; run: helm template",
         ),
-        ({"inTree": {"only": True, "compiled": {"configuration": "x", "policies": []}}}, V136, "run: helm template"),
+        (
+            {"inTree": {"only": True, "compiled": {"configuration": "x", "policies": []}}},
+            V136,
+            "inTree.compiled: it was compiled for another config; run: helm template",
+        ),
     ],
 )
 def test_what_can_not_be_is_said_with_the_fix(chart: Chart, values: Json, kubernetes: str, said: str) -> None:

@@ -67,8 +67,10 @@ def test_no_pod_is_lost_or_undecided_on_the_way_to_the_api_server_and_back(
             assert "run the same helm upgrade again" in release.upgrade(BOTH)
             assert not leaves_out(bare), "the policies may not act yet"
             wait_for("the new parts to be trusted", lambda: are_trusted(bare))
-            release.upgrade(BOTH)
+            said = release.upgrade(BOTH)
             assert leaves_out(bare)
+            assert "decides the common case of every policy without calling the webhooks" in said
+            assert "run the same helm upgrade again" not in said
             others.wait_for_more(20)
         all_decided(others)
 

@@ -67,12 +67,12 @@ def test_pods_are_created_through_install_upgrade_and_uninstall_and_nothing_of_o
         plain = stack.enter_context(PodStream(bare, make_namespace(), connections=2))
 
         # As the chart advises: audit mode first, in which nobody depends on gpuwarden while it starts.
-        release.install(AUDIT)
+        assert "gpuwarden doctor" in release.install(AUDIT)
         relayed.wait_until_serving(relayed.start_replica(), relayed.start_replica())
         wait_for("gpuwarden to warn", relayed.acts)
 
         trusted = bundles(bare)
-        release.upgrade(ENFORCED)
+        assert "trusts no certificate" not in release.upgrade(ENFORCED), "it has a caBundle"
         assert bundles(bare) == trusted  # an upgrade takes no caBundle away
         changed = bare.get(configuration_path(MUTATING))["webhooks"][0]
         assert changed["timeoutSeconds"] == 4

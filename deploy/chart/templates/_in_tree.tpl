@@ -23,7 +23,8 @@ left to the webhooks. What a policy becomes in CEL is in the compiled value, nev
 {{- $made = .Values.inTree.compiled -}}
 {{- if not $made -}}{{- $made = (.Files.Get "in-tree.yaml" | fromYaml).inTree.compiled -}}{{- end -}}
 {{- if ne (get $made "configuration") (include "gpuwarden.inTreeDigest" .) -}}
-{{- fail (printf "inTree.compiled: it was compiled for another config; run: helm template %s CHART --namespace %s -f VALUES --set inTree=null -s templates/configmap.yaml | gpuwarden compile --chart - > in-tree.yaml, and add -f in-tree.yaml (docs/how-to/in-tree.md)" .Release.Name .Release.Namespace) -}}
+{{- $which := empty .Values.inTree.compiled | not | ternary "inTree.compiled: it was compiled for another config" "inTree: the chart has only the policies of the default config" -}}
+{{- fail (printf "%s; run: helm template %s CHART --namespace %s -f VALUES --set inTree=null -s templates/configmap.yaml | gpuwarden compile --chart - > in-tree.yaml, and add -f in-tree.yaml (docs/how-to/in-tree.md)" $which .Release.Name .Release.Namespace) -}}
 {{- end -}}
 {{- end -}}
 {{- toJson $made -}}

@@ -113,7 +113,13 @@ def test_kinds_that_the_api_server_lacks_are_absent(read: Any) -> None:
         "shared_by": "resourceslices.resource.k8s.io (v1)",
         "devices_on": "resourceslices.resource.k8s.io (v1)",
         "claim_templates": "resourceclaimtemplates.resource.k8s.io (v1, v1beta2, v1beta1, v1alpha3)",
+        "runtime_classes": "runtimeclasses.node.k8s.io (v1)",
     }
+
+
+def test_runtime_classes_are_read_by_name(cluster: StandIn, read: Any) -> None:
+    lists(cluster, "/apis/node.k8s.io/v1/runtimeclasses", {"metadata": {"name": "nvidia"}, "handler": "nvidia"})
+    assert read().runtime_classes == {"nvidia"}
 
 
 @pytest.mark.parametrize("version", ["v1beta1", "v1beta2"])

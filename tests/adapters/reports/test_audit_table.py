@@ -56,8 +56,8 @@ def test_what_is_refused_comes_first() -> None:
 def test_totals_are_by_namespace_policy_form_and_rule() -> None:
     text = shown(reported(three()))
     for line in (
-        r"notebooks +shared +0 +0 +1 +0",
-        r"mig-1g.5gb +0 +1 +0 +0",
+        r"notebooks +shared +0 +0 +1 *\n",
+        r"mig-1g.5gb +0 +1 +0 *\n",
         r"plain +denied +denied +1 +0",
         r"shared-request-above-one +1",
     ):
@@ -110,3 +110,11 @@ def test_markup_in_names_is_text() -> None:
     text = squeezed(shown(reported(made), width=400))
     assert "[red]x[/red]: nvidia.com/gpu: 2" in text
     assert "[link=http://x]y[/link]" in text
+
+
+def test_a_table_of_totals_has_only_the_columns_that_count_something() -> None:
+    heads = [line.split() for line in shown(reported(three())).splitlines() if "unchanged" in line.split()]
+    assert ["namespace", "policy", "unchanged", "rewritten", "denied"] in heads
+    exempt = judged([seen(namespace="kube-system")], labelled(kube_system="shared"))
+    heads = [line.split() for line in shown(reported([*three(), *exempt])).splitlines() if "unchanged" in line.split()]
+    assert ["namespace", "policy", "unchanged", "rewritten", "denied", "exempt"] in heads

@@ -41,6 +41,7 @@ NEEDS_CONFIGURATION = {
     "mig-strategy",
     "quotas",
     "limitranges",
+    "runtime-classes",
     "claim-templates",
     "claim-quotas",
 }

@@ -6,6 +6,7 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from ...application.claims import PLURALS
+from ...application.diagnosis.documents import Metadata
 from ...application.diagnosis.facts import ALL_NODES, KUBE_SYSTEM, Maybe, Neighbours, Permission, Unread
 from ...application.diagnosis.neighbours import (
     CLUSTER_AUTOSCALER,
@@ -44,6 +45,10 @@ class _ConfigMap(msgspec.Struct):
     data: dict[str, str] | None = None
 
 
+class _RuntimeClass(msgspec.Struct):
+    metadata: Metadata
+
+
 class NeighbourReader:
     """Reads what runs beside gpuwarden."""
 
@@ -65,6 +70,9 @@ class NeighbourReader:
             PLURALS[TEMPLATE],
             lambda one: ((one.metadata.namespace, one.metadata.name), claim(one.claimed)),
         )
+        classes = self._list(
+            Page[_RuntimeClass], "node.k8s.io", ("v1",), "runtimeclasses", lambda one: one.metadata.name
+        )
         return Neighbours(
             plugin_files=programs if isinstance(programs, Unread) else self._plugin_files(programs),
             exporters=programs
@@ -80,6 +88,7 @@ class NeighbourReader:
             shared_by=slices if isinstance(slices, Unread) else frozenset(one.driver for one in slices if one.shared),
             devices_on=slices if isinstance(slices, Unread) else _by_driver(slices),
             claim_templates=templates if isinstance(templates, Unread) else dict(templates),
+            runtime_classes=classes if isinstance(classes, Unread) else frozenset(classes),
         )
 
     def _kueue(self, page: type[Page[T]], plural: str) -> Maybe[list[T]]:

@@ -18,6 +18,7 @@ from .text import printable
 
 _AS_IT_IS = ("unchanged", "exempt")
 _COLUMNS = ("unchanged", "rewritten", "denied", "exempt", NOT_JUDGED)
+_ALWAYS = _COLUMNS[:3]  # a table has the other columns only where they count something, so that it fits a terminal
 _COUNTED = ("denied", "rewritten", "unchanged", "exempt", NOT_JUDGED)
 _MOST = 500  # workloads; nobody reads more of them in a terminal
 _LONGEST = 40  # lines of a table of totals; beyond it a table is for a spreadsheet
@@ -97,10 +98,11 @@ def _word(outcome: str) -> str:
 def _totals(name: str, rows: Sequence[tuple[str, str | None, Outcomes]]) -> Table:
     """Workloads by name, the most denied and rewritten first."""
     has_policy = any(policy is not None for _, policy, _ in rows)
-    table = _table(name, *(["policy"] if has_policy else []), numbers=map(_word, _COLUMNS))
+    columns = [each for each in _COLUMNS if each in _ALWAYS or any(tally.number(each) for _, _, tally in rows)]
+    table = _table(name, *(["policy"] if has_policy else []), numbers=map(_word, columns))
     ordered = sorted(rows, key=lambda row: (-row[2].denied, -row[2].rewritten, row[0]))
     for label, policy, tally in ordered[:_LONGEST]:
-        numbers = [Text(str(n), style=STYLES[name] if n else "dim") for name in _COLUMNS for n in (tally.number(name),)]
+        numbers = [Text(str(n), style=STYLES[name] if n else "dim") for name in columns for n in (tally.number(name),)]
         table.add_row(Text(printable(label)), *((Text(printable(policy or "")),) if has_policy else ()), *numbers)
     if len(ordered) > _LONGEST:
         table.add_row(Text(f"and {len(ordered) - _LONGEST} more; -o json, csv or html has all", style="dim"))

@@ -199,6 +199,7 @@ class Neighbours:
         shared_by: the DRA drivers that have devices which several pods may get.
         devices_on: the nodes on which each DRA driver has devices; ``ALL_NODES`` for devices that any node can use.
         claim_templates: the ResourceClaimTemplates, by namespace and name; ``None`` for one that can't be read.
+        runtime_classes: the names of the RuntimeClasses.
     """
 
     plugin_files: Maybe[Sequence[PluginFile]] = ()
@@ -213,6 +214,7 @@ class Neighbours:
     shared_by: Maybe[frozenset[str]] = frozenset()
     devices_on: Maybe[Mapping[str, frozenset[str]]] = field(default_factory=dict)
     claim_templates: Maybe[Mapping[tuple[str, str], Claim | None]] = field(default_factory=dict)
+    runtime_classes: Maybe[frozenset[str]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,27 @@
+"""Whether the runtime classes that policies add to pods exist."""
+
+from collections.abc import Iterator
+
+from .facts import Facts, known
+from .policies import enforced
+from .results import CheckOutcome, fail, listed, ok, verdicts
+
+
+def there(facts: Facts) -> list[CheckOutcome]:
+    """The RuntimeClass of every policy in use exists: the API server's own admission (RuntimeClass) denies pods otherwise."""
+    used = enforced(facts.usable_configuration(), known(facts.namespaces))
+    wanted = {name: policy.runtime_class_name for name, (policy, _) in used.items() if policy.runtime_class_name}
+    if not wanted:
+        return [ok("no policy in use adds a runtime class")]
+    existing = known(facts.neighbours.runtime_classes)
+
+    def missing() -> Iterator[CheckOutcome]:
+        for policy, name in wanted.items():
+            if name not in existing:
+                yield fail(
+                    f'policy "{policy}" adds runtime class {name}, which does not exist',
+                    f'pods with GPUs that set no other are denied by Kubernetes: RuntimeClass "{name}" not found',
+                    "create it, as the GPU operator does, or correct runtimeClassName in the configuration",
+                )
+
+    return verdicts(missing(), lambda: f"runtime class {listed(sorted(set(wanted.values())))} exists")
