@@ -92,9 +92,10 @@ class Reservation(msgspec.Struct, gc=False):
         """
         for place, one in self.consumers.items():
             if not one.is_pod:
+                what = f'{one.resource}.{one.api_group} "{one.name}"'
                 raise ReviewError(
                     f"request.object.status.reservedFor[{place}]",
-                    f'names {one.resource}.{one.api_group} "{one.name}"; where the policy has limits, only pods get claims for GPUs',
+                    f"names {what}; where the policy has limits, only pods get claims for GPUs",
                 )
         return {place: PodReference(one.name, one.uid) for place, one in self.consumers.items()}
 
