@@ -1,6 +1,7 @@
 """``/validate-claim`` of a claim's status: where the policy has limits, they hold for all claims of the pod that gets it."""
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -157,6 +158,22 @@ class TestWhatIsDenied:
         pod = a_pod(using(name="a", **implicit), using("c", name="b"), claims={"c": "one"})
         assert Reserving("two", holding(pod)).ask().rules == ["per-pod-limit"]
 
+    def test_resources_that_exceed_a_limit_alone(self) -> None:
+        """It was set, or lowered, after the pod was created."""
+        for claims in ({"c": "one"}, {}):
+            pod = a_pod(using(name="a", **{"nvidia.com/gpu": "3"}), using(*claims, name="b"), claims=claims)
+            assert Reserving("two", holding(pod)).ask(1, of_resources=not claims).rules == ["per-pod-limit"]
+            answered = Reserving("one-each", holding(pod)).ask(1, of_resources=not claims)
+            assert answered.rules == ["per-container-limit"]
+            assert answered.message.startswith('pod "train": container "a": nvidia.com/gpu: 3 is more than')
+
+    def test_a_class_in_no_form_by_its_resource_name(self) -> None:
+        pod = a_pod(using(**{"deviceclass.resource.kubernetes.io/unknown.example.com": "2"}))
+        assert silent(Reserving("two", holding(pod)).ask(2, device_class="unknown.example.com", of_resources=True))
+        pod = a_pod(using(**{"deviceclass.resource.kubernetes.io/unknown.example.com": "3"}))
+        asked = Reserving("two", holding(pod))
+        assert asked.ask(3, device_class="unknown.example.com", of_resources=True).rules == ["per-pod-limit"]
+
     def test_a_claim_and_a_resource_of_one_container(self) -> None:
         pod = a_pod(using("c", **{"nvidia.com/gpu": "1"}), claims={"c": "one"})
         assert Reserving("two", holding(pod)).ask().rules == ["mixed-gpu-resources"]
@@ -286,15 +303,23 @@ class TestWhatCannotBeJudged:
             Reserving("two", Source({TRAIN: None})).ask()
         assert raised.value.field == "request.object.status.reservedFor[0]"
 
-    @pytest.mark.parametrize("fields", [{"apiGroup": "scheduling.k8s.io", "resource": "podgroups"}, {"resource": "x"}])
-    def test_a_consumer_that_is_not_a_pod_is_said_to_be_not_judged(self, fields: dict[str, str]) -> None:
+    @pytest.mark.parametrize(
+        ("fields", "named"),
+        [
+            ({"apiGroup": "scheduling.k8s.io", "resource": "podgroups"}, 'podgroups.scheduling.k8s.io "train"'),
+            ({"apiGroup": "example.com"}, 'pods.example.com "train"'),
+            ({"resource": "Pods"}, 'Pods. "train"'),
+        ],
+    )
+    def test_a_consumer_that_is_not_a_pod(self, fields: dict[str, str], named: str) -> None:
+        """Kubernetes compares uids alone: it may have the uid of a pod."""
         source = holding(TWO_CLAIMS, two=gpus(1))
-        group = consumer("group", "9", **fields)
-        answered = Reserving("two", source).ask(2, group)
-        assert (answered.allowed, answered.annotations) == (True, {"not-judged": "status.reservedFor"})
+        for consumers in ((consumer(**fields),), (consumer("other", "2"), consumer(**fields))):
+            with pytest.raises(ReviewError, match=f"names {re.escape(named)}; where the policy has limits") as raised:
+                Reserving("two", source).ask(1, *consumers)
+            assert raised.value.field == f"request.object.status.reservedFor[{len(consumers) - 1}]"
         assert source.asked == []
-        assert Reserving("two", source).ask(2, group, consumer()).rules == ["per-pod-limit"]
-        assert Reserving("two", source).ask(1, group, consumer()).annotations == {"not-judged": "status.reservedFor"}
+        assert silent(Reserving("any", source).ask(9, consumer(**fields)))
 
     def test_without_a_cluster_it_is_said_to_be_not_judged(self) -> None:
         answered = Reserving("two", NoPods()).ask(9)

@@ -362,6 +362,49 @@ def test_a_limit_that_is_set_later_holds_for_pods_that_wait(
     assert "for 3 GPUs at once" in denied(cluster, namespace)
 
 
+def test_such_a_limit_holds_for_resources_beside_claims_too(
+    cluster: ControlPlane, make_namespace: Callable[..., str]
+) -> None:
+    namespace = make_namespace({ENFORCE: "any"})
+    make(cluster, namespace, CLAIM, a=exactly())
+    containers = [container(GPU, 3, name="named"), using("a")]
+    a_waiting_pod(cluster, namespace, containers=containers, resourceClaims=of(CLAIM, a="a"))
+    patch(cluster, f"/api/v1/namespaces/{namespace}", {"metadata": {"labels": {ENFORCE: "two"}}}).raise_for_status()
+    wait_for(
+        "the label to hold",
+        lambda: post(cluster, namespace, an_object(CLAIM, exactly(count=3), name="c"), dryRun="All").is_client_error,
+    )
+    assert "for 4 GPUs at once" in denied(cluster, namespace)
+
+
+def test_an_entry_with_the_uid_of_a_pod_gives_it_no_claim(
+    cluster: ControlPlane, in_policy: Callable[[str], str]
+) -> None:
+    """The scheduler and the kubelet look for the uid of a pod, whatever else the entry says."""
+    namespace = in_policy("two")
+    waiting = waiting_for_cards(cluster, namespace)
+    replace(cluster, namespace, CLAIM, a=exactly(count=2), b=exactly())
+    for claim in ("a", "b"):
+        allocate(cluster, namespace, claim)
+        at = path(CLAIM, namespace, claim)
+        found = cluster.get(at)
+        thing = {"apiGroup": "example.com", "resource": "things", "name": "x", "uid": waiting["metadata"]["uid"]}
+        found["status"]["reservedFor"].append(thing)
+        answer = cluster.api.put(f"{at}/status", json=found)
+        assert answer.is_server_error
+        assert 'names things.example.com \\"x\\"' in answer.text
+    assert "for 3 GPUs at once" in denied(cluster, namespace)
+
+
+def test_a_class_in_no_form_is_limited_by_its_resource_name(
+    cluster: ControlPlane, in_policy: Callable[[str], str]
+) -> None:
+    namespace, resource = in_policy("two"), "deviceclass.resource.kubernetes.io/in-no-form.example.com"
+    for count, rule in ((3, "per-pod-limit"), (2, "")):
+        made = cluster.api.post(f"/api/v1/namespaces/{namespace}/pods", json=pod(pod_spec(resource, count=count)))
+        assert [one["reason"] for one in made.json().get("details", {}).get("causes", ())] == ([rule] if rule else [])
+
+
 def test_only_where_policies_have_limits_does_a_pod_wait_for_gpuwarden(
     cluster: ControlPlane, installation: Installation, in_policy: Callable[[str], str]
 ) -> None:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from typing import Any
 
 import httpx
 import pytest
@@ -12,7 +13,8 @@ from testing.control_plane.cluster import ControlPlane
 from testing.control_plane.waiting import wait_for
 from tests.deploy.chart import Chart
 from tests.e2e.certificates import bundles
-from tests.e2e.installation import MUTATING, SECRET, configuration_path, render
+from tests.e2e.fleet import MERGE_PATCH
+from tests.e2e.installation import MUTATING, SECRET, VALIDATING, configuration_path, render
 from tests.e2e.objects import ENFORCE, GPU, MIG
 from tests.e2e.release import Release
 from tests.e2e.running import PROBE, Running, is_forgotten
@@ -20,6 +22,8 @@ from tests.e2e.stream import PodStream
 from tests.e2e.telling import tell
 
 pytestmark = pytest.mark.e2e
+
+Json = dict[str, Any]
 
 AUDIT = {"install": {"mode": "audit"}}
 ENFORCED = {
@@ -107,6 +111,55 @@ def test_pods_are_created_through_install_upgrade_and_uninstall_and_nothing_of_o
         wait_for("a tick", lambda replica=replica: replica.metric("gpuwarden_certificate_failures_total") > 0)  # type: ignore[misc]  # mypy can't infer a lambda's default
     assert bare.api.get(SECRET).status_code == httpx.codes.NOT_FOUND
     nothing_is_left(bare, before)
+
+
+def test_an_upgrade_that_sets_the_first_limit_adds_the_webhook_for_reservations_and_the_right_that_it_needs(
+    bare: ControlPlane, chart: Chart, relayed: Running, release: Release, make_namespace: Callable[..., str]
+) -> None:
+    without: Json = {"install": {"mode": "enforce"}}
+    limited = without | {"config": {"policies": {"two": {"forms": ["any"], "maxPerPod": 2}}}}
+    requests = [{"name": "gpu", "exactly": {"deviceClassName": "gpu.nvidia.com"}}]
+    results = [{"request": "gpu", "driver": "gpu.nvidia.com", "pool": "node", "device": "gpu-0"}]
+    claim = {"metadata": {"name": "gpu"}, "spec": {"devices": {"requests": requests}}}
+    nobody = {"resource": "pods", "name": "nobody", "uid": "00000000-0000-0000-0000-000000000000"}
+    given = {"status": {"allocation": {"devices": {"results": results}}, "reservedFor": [nobody]}}
+
+    def rendered() -> tuple[bool, bool]:
+        webhooks = bare.get(configuration_path(VALIDATING))["webhooks"]
+        rules = bare.get("/apis/rbac.authorization.k8s.io/v1/clusterroles/gpuwarden")["rules"]
+        return (
+            "validate-reservation.gpuwarden.io" in {one["name"] for one in webhooks},
+            any(rule["resources"] == ["pods"] and rule["verbs"] == ["get"] for rule in rules),
+        )
+
+    def says(namespace: str, expected: str) -> bool:
+        """Whether the API server says this when a claim is given to a pod that does not exist."""
+        claims = f"/apis/resource.k8s.io/v1/namespaces/{namespace}/resourceclaims"
+        answer = bare.api.patch(f"{claims}/gpu/status", headers=MERGE_PATCH, json=given, params={"dryRun": "All"})
+        assert expected in answer.text, answer.text
+        return True
+
+    release.install(without)
+    relayed.reconfigure(render(bare, chart, without))
+    relayed.wait_until_serving(relayed.start_replica())
+    wait_for("gpuwarden to act", relayed.acts)
+    assert rendered() == (False, False)
+    namespace = make_namespace({ENFORCE: "any"})
+    bare.api.post(f"/apis/resource.k8s.io/v1/namespaces/{namespace}/resourceclaims", json=claim).raise_for_status()
+    assert says(namespace, '"reservedFor"')
+
+    release.upgrade(limited)
+    assert rendered() == (True, True)
+    relayed.reconfigure(render(bare, chart, limited))
+    label = {"metadata": {"labels": {ENFORCE: "two"}}}
+    at = f"/api/v1/namespaces/{namespace}"
+    wait_for("the policy", lambda: bare.api.patch(at, headers=MERGE_PATCH, json=label).is_success)
+    wait_for("reservations to be judged", lambda: says(namespace, "which does not exist"))
+
+    release.upgrade(without)
+    assert rendered() == (False, False)
+    relayed.reconfigure(render(bare, chart, without))
+    wait_for("reservations to be free again", lambda: says(namespace, '"reservedFor"'))
 
 
 def test_a_release_whose_replicas_never_ran_is_uninstalled_and_leaves_nothing_failing_closed(

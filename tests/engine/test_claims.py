@@ -320,12 +320,17 @@ class TestReading:
             [one] = claimed(pod, a_claim(wants()), classes).gpus
             assert one.alternatives[0].form == Form(sharing=Sharing.MPS)
 
-    def test_a_class_by_its_resource_name_is_one_where_it_has_a_form(self) -> None:
+    def test_a_class_by_its_resource_name(self) -> None:
         limits = {f"{IMPLICIT}{NVIDIA}": 2, f"{IMPLICIT}{SLICES}": 1, f"{IMPLICIT}{OTHER}": 1, "nvidia.com/vgpu": 1}
-        [one] = claimed(a_pod(a_container(limits=limits))).gpus
+        one, *others = claimed(a_pod(a_container(limits=limits))).gpus
+        assert [(other.source, other.is_other) for other in (one, *others)] == [
+            (f"{IMPLICIT}{NVIDIA}: 2", False),
+            (f"{IMPLICIT}{SLICES}: 1", True),
+            (f"{IMPLICIT}{OTHER}: 1", True),
+        ]
         beside = {**a_pod(a_container(limits=limits)), "metadata": {}}
         beside["spec"] = {**beside["spec"], "resourceClaims": [{"name": "gpu", "resourceClaimTemplateName": "one"}]}
-        assert claimed(beside, a_claim(wants())).of_resources == Claims((one,))
+        assert claimed(beside, a_claim(wants())).of_resources == Claims((one, *others))
         assert claimed(by_template(using()), a_claim(wants())).of_resources is NO_CLAIMS
         assert (one.subject, one.source, one.count) == ('container "train"', f"{IMPLICIT}{NVIDIA}: 2", 2)
         assert claimed(a_pod(a_container(limits={f"{IMPLICIT}{NVIDIA}": "0.5"}))) is NO_CLAIMS
@@ -600,6 +605,13 @@ class TestLimits:
     )
     def test_a_container_above_its_limit(self, listed: list[Json]) -> None:
         assert rules(decided(by_template(using()), self.PER_CONTAINER, *listed)) == ["per-container-limit"]
+
+    def test_a_class_in_no_form_counts_by_its_resource_name(self) -> None:
+        policy = a_policy(permits_any=True, max_per_container=2, max_per_pod=3)
+        one, two = (a_container(name, limits={f"{IMPLICIT}{OTHER}": 2}) for name in "ab")
+        assert rules(decided(a_pod(one), policy)) == []
+        assert rules(decided(a_pod(one, two), policy)) == ["per-pod-limit"]
+        assert rules(decided(a_pod(a_container(limits={f"{IMPLICIT}{OTHER}": 3})), policy)) == ["per-container-limit"]
 
     def test_limits_hold_where_any_form_is_permitted(self) -> None:
         policy = a_policy(permits_any=True, max_per_container=2, max_per_pod=3)

@@ -6,6 +6,8 @@ a finalizer, and its spec can't change. Where two are given at once, each review
 claim after that, so one of both reads finds what the other write is about.
 """
 
+from collections.abc import Mapping
+
 import msgspec
 
 from ..engine import requests
@@ -81,8 +83,21 @@ class Reservation(msgspec.Struct, gc=False):
 
     @property
     def pods(self) -> dict[int, PodReference]:
-        """The pods among them."""
-        return {place: PodReference(one.name, one.uid) for place, one in self.consumers.items() if one.is_pod}
+        """They, which must be pods: Kubernetes takes an entry with the uid of a pod for that pod, whatever else it names.
+
+        That is ``IsReservedForPod`` of dynamic-resource-allocation/resourceclaim.
+
+        Raises:
+            ReviewError: one of them is not a pod.
+        """
+        for place, one in self.consumers.items():
+            if not one.is_pod:
+                what = f'{one.resource}.{one.api_group} "{one.name}"'
+                raise ReviewError(
+                    f"request.object.status.reservedFor[{place}]",
+                    f"names {what}; where the policy has limits, only pods get claims for GPUs",
+                )
+        return {place: PodReference(one.name, one.uid) for place, one in self.consumers.items()}
 
     def answer(
         self, labels: Labels, holders: ClaimHolders | PodUnavailable | None, recorder: Recorder
@@ -92,27 +107,28 @@ class Reservation(msgspec.Struct, gc=False):
         Raises:
             NamespaceUnavailable, NamespaceNotFound: there are no labels.
             PodUnavailable: a pod can't be judged.
-            ReviewError: a pod does not exist.
+            ReviewError: a pod does not exist, or a consumer is not a pod.
         """
         if not isinstance(labels, NamespaceLabels):
             raise labels
         policy = self.configuration.policies.select(labels).enforce
-        pods = self.pods
         if not policy.has_limits:
             return review.allowed(self.request)
-        if pods and holders is None:
+        pods = self.pods
+        if holders is None:
             return LookupRequest(self.request.namespace, pods=tuple(pods.values()))
         if isinstance(holders, PodUnavailable):
             raise holders
-        return self._judge(policy, holders or {}, recorder)
+        return self._judge(policy, pods, holders, recorder)
 
-    def _judge(self, policy: Policy, holders: ClaimHolders, recorder: Recorder) -> bytes:
-        pods = self.pods
+    def _judge(
+        self, policy: Policy, pods: Mapping[int, PodReference], holders: ClaimHolders, recorder: Recorder
+    ) -> bytes:
         known = {place: one for place, one in pods.items() if one in holders}
         found = tuple(
             finding for place, one in known.items() for finding in self._findings(place, one, holders[one], policy)
         )
-        annotations = {} if len(known) == len(self.consumers) else dict(_NOT_JUDGED)
+        annotations = {} if len(known) == len(pods) else dict(_NOT_JUDGED)
         if not known:
             return review.allowed(self.request, annotations=annotations)
         decision, acts = Decision((), found), self.configuration.mode is Mode.ENFORCE

@@ -78,6 +78,11 @@ class Claimed(msgspec.Struct, frozen=True):
         counts = [one.device.count for one in self.alternatives if not one.device.admin_access]
         return None if None in counts else max((count for count in counts if count), default=0)
 
+    @property
+    def is_other(self) -> bool:
+        """Whether it is a resource in no form: it counts, and its name is judged (``rules.permission.other_gpu_resources``)."""
+        return self.by_name and self.alternatives[0].form is None
+
 
 class ClaimEntry(msgspec.Struct, frozen=True):
     """An entry of ``spec.resourceClaims``: its name, what it names, and its path."""
@@ -108,8 +113,8 @@ class Claims(msgspec.Struct, frozen=True):
 
     @property
     def by_resource(self) -> frozenset[str]:
-        """The paths of resources that are judged here."""
-        return frozenset(one.field for one in self.gpus if one.by_name)
+        """The paths of resources whose forms are judged here."""
+        return frozenset(one.field for one in self.gpus if one.by_name and not one.is_other)
 
 
 NO_CLAIMS = Claims()
@@ -218,12 +223,11 @@ def _form(device: RequestedDevice, classes: DeviceClasses, *, shared: bool) -> F
 
 
 def _implicit(gpu_container: GpuContainer, classes: DeviceClasses) -> Iterator[Claimed]:
-    """DeviceClasses with a form that a container requests by their resource names; others are judged by these names."""
+    """DeviceClasses that a container requests by their implicit resource names, in whatever form."""
     for other in gpu_container.others:
-        name = other.name.removeprefix(IMPLICIT)
-        form, count = classes.form(name, None) if name != other.name else None, whole(other.written)
-        if form and count is not None:
-            alternative = Alternative(RequestedDevice(name, count), form)
+        name, count = other.name.removeprefix(IMPLICIT), whole(other.written)
+        if name != other.name and count is not None:
+            alternative = Alternative(RequestedDevice(name, count), classes.form(name, None))
             yield Claimed(
                 gpu_container.name,
                 str(other),

@@ -76,6 +76,27 @@ def test_names_that_are_offered_once_are_well(facts: Facts) -> None:
     assert well("device-classes", facts)
 
 
+ACCELERATOR = "example.com/accelerator"
+WITH_RESOURCES = "apiVersion: gpuwarden.io/v1\nkind: Configuration\nresources:\n"
+
+
+@pytest.mark.parametrize("name", [CLASS, "unknown.example.com"])
+def test_a_class_for_gpus_whose_resource_name_no_policy_judges(name: str) -> None:
+    (result,) = found("device-classes", named(a_class(name, ACCELERATOR)))
+    assert result.status is CheckStatus.WARN
+    assert result.seen == f"DeviceClass {name} counts as a GPU, and its extendedResourceName {ACCELERATOR} does not"
+    assert f"add {ACCELERATOR} to resources.gpus" in result.fix
+    for key in ("gpus", "notGPUs"):
+        configuration = configured(f"{WITH_RESOURCES}  {key}: [{ACCELERATOR}]\n")
+        neighbours = Neighbours(device_classes=(a_class(name, ACCELERATOR),), devices_on={})
+        assert well("device-classes", healthy(neighbours=neighbours, configuration=configuration))
+
+
+@pytest.mark.parametrize(("name", "resource"), [("dra.cpu", "example.com/cpu"), (CLASS, "nvidia.com/vgpu")])
+def test_other_devices_and_other_names_of_gpus(name: str, resource: str) -> None:
+    assert well("device-classes", named(a_class(name, resource)))
+
+
 @pytest.mark.parametrize(
     ("created", "used"),
     [

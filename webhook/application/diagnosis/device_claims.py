@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from ...engine.fleet.shapes import GpuNode
 from ...engine.policy import ClaimForm, Policy
 from ...engine.quantity import exact
+from ...engine.resources import GpuResource, classify
 from ...engine.rules.plain_claims import otherwise
 from ..configuration import Configuration
 from ..quotas import Quota
@@ -20,12 +21,12 @@ _DEVICES = (
 
 
 def names(facts: Facts) -> list[CheckOutcome]:
-    """A resource name belongs to one DeviceClass, and a node offers it in one way."""
+    """A resource name belongs to one DeviceClass, a node offers it in one way, and policies know it as a GPU's."""
     classes = [one for one in known(facts.neighbours.device_classes) if one.spec.extended_resource_name]
     if not classes:
         return [ok("no DeviceClass has a resource name")]
     return verdicts(
-        (*_twice(classes), *_both_ways(facts, classes)),
+        (*_unjudged(facts.usable_configuration(), classes), *_twice(classes), *_both_ways(facts, classes)),
         lambda: (
             f"each resource name belongs to one of {len(classes)} DeviceClasses, and no device plugin offers it beside it"
         ),
@@ -34,6 +35,20 @@ def names(facts: Facts) -> list[CheckOutcome]:
 
 def _of_name(one: DeviceClass) -> str:
     return one.spec.extended_resource_name or ""
+
+
+def _unjudged(configuration: Configuration, classes: Iterable[DeviceClass]) -> Iterator[CheckOutcome]:
+    """Classes for GPUs whose resource names are not those of GPUs: who requests them is judged by the name alone."""
+    gpus, names = configuration.classes, configuration.names
+    for one in classes:
+        name, its = one.metadata.name, _of_name(one)
+        known_name = isinstance(classify(its), GpuResource) or names.hand_out_gpus(its) or names.configured(its)
+        if gpus.hands_out_gpus(name) and not known_name:
+            yield warn(
+                f"DeviceClass {name} counts as a GPU, and its extendedResourceName {its} does not",
+                f"pods that request {its} get its devices in every namespace, under the policy none too",
+                f"add {its} to resources.gpus in the configuration, or to resources.notGPUs if it is not a GPU",
+            )
 
 
 def _twice(classes: Iterable[DeviceClass]) -> Iterator[CheckOutcome]:

@@ -116,7 +116,9 @@ CHECKS = (
     ),
     Check("shared-devices", "whole GPUs that DeviceClasses give belong to one pod", shared_devices.shared_devices),
     Check(
-        "device-classes", "each resource name is offered by one DeviceClass or by a device plugin", device_claims.names
+        "device-classes",
+        "each resource name is offered by one DeviceClass or by a device plugin, and is judged as a GPU if the class is",
+        device_claims.names,
     ),
     Check("claim-templates", "the templates that policies make claims of can be used", device_claims.templates),
     Check("claim-quotas", "quotas on claims of GPUs leave room for new pods", device_claims.quotas),

@@ -15,6 +15,7 @@ from .permission import (
     PER_CONTAINER_LIMIT,
     PER_POD_LIMIT,
     at_most,
+    per_container_limit,
 )
 
 CLAIM_NOT_PERMITTED = Rule(
@@ -44,10 +45,12 @@ def findings(
     if not policy.judges_claims:
         return
     yield from (_not_found(one, policy) for one in claims.missing)
-    judged = [(claimed, None if policy.permits_any else not_permitted(claimed, policy)) for claimed in claims.gpus]
+    gpus = claims.gpus if policy.permits_any else [one for one in claims.gpus if not one.is_other]
+    judged = [(claimed, None if policy.permits_any else not_permitted(claimed, policy)) for claimed in gpus]
     yield from (finding for _, finding in judged if finding)
     permitted = [claimed for claimed, finding in judged if not finding]
-    yield from _limits(spec, permitted, gpu_containers, policy)
+    yield from _per_container(spec, permitted, policy)
+    yield from _per_pod(spec, permitted, gpu_containers, policy)
 
 
 def of_holder(
@@ -55,17 +58,16 @@ def of_holder(
 ) -> Iterator[Finding]:
     """Return what the rules find in a pod that is given a claim: it may have other claims than when it was created.
 
-    What single claims are for was judged when they were created (``rules.claim_objects``). Here it is what they are together.
+    What single claims are for was judged when they were created (``rules.claim_objects``). Here it is what they are together,
+    with the resources of the containers: the policy may have had another limit when these were judged.
     """
     yield from _mixed(claims.gpus, gpu_containers)
-    yield from _limits(spec, claims.gpus, gpu_containers, policy)
-
-
-def _limits(
-    spec: PodSpec, gpus: Sequence[Claimed], gpu_containers: Sequence[GpuContainer], policy: Policy
-) -> Iterator[Finding]:
-    yield from _per_container(spec, gpus, policy)
-    yield from _per_pod(spec, gpus, gpu_containers, policy)
+    requesting = [one for one in gpu_containers if one.amounts]
+    yield from filter(None, (per_container_limit(one, one.amounts[0], policy) for one in requesting))
+    yield from _per_container(spec, claims.gpus, policy)
+    limit, count = policy.max_per_pod, _at_once(spec, claims.gpus, gpu_containers)
+    if limit is not None and (count is None or count > limit):
+        yield _more_per_pod(count, limit, policy)
 
 
 def _mixed(gpus: Sequence[Claimed], gpu_containers: Sequence[GpuContainer]) -> Iterator[Finding]:
@@ -168,22 +170,24 @@ def _per_pod(
     limit = policy.max_per_pod
     if limit is None or not gpus:
         return
-    requested = pod_count(
-        spec,
-        {
-            gpu_container.place: gpu_container.amounts[0].count
-            for gpu_container in gpu_containers
-            if gpu_container.amounts
-        },
-    )
-    claimed = total(gpus)
-    count = None if claimed is None else claimed + requested
+    count, requested = _at_once(spec, gpus, gpu_containers), _at_once(spec, (), gpu_containers) or 0
     if count is None or (count > limit and requested <= limit):
-        yield PER_POD_LIMIT.found(
-            "spec",
-            f"pod: its claims and containers are for {counted(count)} at once",
-            f'namespace policy "{policy.name}" permits {limit} per pod; claim {at_most(limit)}',
-        )
+        yield _more_per_pod(count, limit, policy)
+
+
+def _at_once(spec: PodSpec, gpus: Sequence[Claimed], gpu_containers: Sequence[GpuContainer]) -> int | None:
+    """The GPUs of a pod by claims and by resources; ``None`` for no limit."""
+    requested = {one.place: one.amounts[0].count for one in gpu_containers if one.amounts}
+    claimed = total(gpus)
+    return None if claimed is None else claimed + pod_count(spec, requested)
+
+
+def _more_per_pod(count: int | None, limit: int, policy: Policy) -> Finding:
+    return PER_POD_LIMIT.found(
+        "spec",
+        f"pod: its claims and containers are for {counted(count)} at once",
+        f'namespace policy "{policy.name}" permits {limit} per pod; claim {at_most(limit)}',
+    )
 
 
 def total(gpus: Sequence[Claimed]) -> int | None:
