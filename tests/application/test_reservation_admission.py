@@ -169,7 +169,7 @@ class TestWhatIsDenied:
 
     def test_a_class_in_no_form_by_its_resource_name(self) -> None:
         pod = a_pod(using(**{"deviceclass.resource.kubernetes.io/unknown.example.com": "2"}))
-        assert silent(Reserving("two", holding(pod)).ask(2, device_class="unknown.example.com", of_resources=True))
+        assert Reserving("two", holding(pod)).ask(2, device_class="unknown.example.com", of_resources=True).is_silent
         pod = a_pod(using(**{"deviceclass.resource.kubernetes.io/unknown.example.com": "3"}))
         asked = Reserving("two", holding(pod))
         assert asked.ask(3, device_class="unknown.example.com", of_resources=True).rules == ["per-pod-limit"]
@@ -319,7 +319,7 @@ class TestWhatCannotBeJudged:
                 Reserving("two", source).ask(1, *consumers)
             assert raised.value.field == f"request.object.status.reservedFor[{len(consumers) - 1}]"
         assert source.asked == []
-        assert silent(Reserving("any", source).ask(9, consumer(**fields)))
+        assert Reserving("any", source).ask(9, consumer(**fields)).is_silent
 
     def test_without_a_cluster_it_is_said_to_be_not_judged(self) -> None:
         answered = Reserving("two", NoPods()).ask(9)

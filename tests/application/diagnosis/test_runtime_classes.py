@@ -6,11 +6,11 @@ from tests.application.diagnosis.world import complete, configured, healthy, nam
 from webhook.application.diagnosis.facts import Facts, Maybe, Neighbours, Unread
 from webhook.application.diagnosis.results import CheckStatus, Result
 from webhook.engine.forms import Form
-from webhook.engine.policy import Policy
+from webhook.engine.policy import Policy, PolicyAdditions
 
 POLICIES = {
-    "inference": Policy("inference", (Form("1g.5gb"),), runtime_class_name="nvidia"),
-    "unused": Policy("unused", (Form("1g.10gb"),), runtime_class_name="other"),
+    "inference": Policy("inference", (Form("1g.5gb"),), additions=PolicyAdditions(runtime_class_name="nvidia")),
+    "unused": Policy("unused", (Form("1g.10gb"),), additions=PolicyAdditions(runtime_class_name="other")),
 }
 
 

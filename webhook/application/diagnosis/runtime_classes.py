@@ -10,7 +10,8 @@ from .results import CheckOutcome, fail, listed, ok, verdicts
 def there(facts: Facts) -> list[CheckOutcome]:
     """The RuntimeClass of every policy in use exists: the API server's own admission (RuntimeClass) denies pods otherwise."""
     used = enforced(facts.usable_configuration(), known(facts.namespaces))
-    wanted = {name: policy.runtime_class_name for name, (policy, _) in used.items() if policy.runtime_class_name}
+    added = ((name, policy.additions.runtime_class_name) for name, (policy, _) in used.items())
+    wanted = {name: runtime_class for name, runtime_class in added if runtime_class}
     if not wanted:
         return [ok("no policy in use adds a runtime class")]
     existing = known(facts.neighbours.runtime_classes)
