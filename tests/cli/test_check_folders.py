@@ -1,6 +1,7 @@
 """``gpuwarden check`` in a repository: what is no manifest, what is left out, what is ignored, and one line for each finding."""
 
 import json
+import subprocess
 import textwrap
 from pathlib import Path
 
@@ -45,11 +46,11 @@ def write(folder: Path, name: str, annotations: str = "{}") -> Path:
 
 def test_files_that_are_no_manifests_are_skipped_and_named(repository: Path) -> None:
     result = run("check", ".")
-    files = "./docker-compose.yaml, ./list.yaml, ./package.json, ./values.yaml"
+    files = "docker-compose.yaml, list.yaml, package.json, values.yaml"
     said = f"note: 4 files hold no Kubernetes object and were skipped: {files}\n"
     assert (result.code, result.err) == (0, said)
     assert json.loads(run("check", ".", "-o", "json").out)["skipped"] == [
-        "./docker-compose.yaml", "./list.yaml", "./package.json", "./values.yaml",
+        "docker-compose.yaml", "list.yaml", "package.json", "values.yaml",
     ]  # fmt: skip
     write(repository, "pod.yaml")
     assert run("check", ".", "--policy", "shared").code == 1
@@ -124,7 +125,7 @@ def test_an_annotation_that_can_not_be_meant_ignores_nothing(repository: Path, v
     write(repository, "pod.yaml", f'{{gpuwarden.io/ignore: "{value}"}}')
     result = run("check", ".", "--policy", "shared", "-o", "concise")
     assert result.code == 1
-    assert f"pod.yaml:5: warning: metadata.annotations[gpuwarden.io/ignore]: {said}\n" in result.out
+    assert f"pod.yaml:5:17: warning: metadata.annotations[gpuwarden.io/ignore]: {said}\n" in result.out
 
 
 def test_an_unknown_rule_is_a_usage_error(repository: Path) -> None:
@@ -133,6 +134,36 @@ def test_an_unknown_rule_is_a_usage_error(repository: Path) -> None:
         2,
         f'error: --ignore: "shared-above-one" is not a rule; did you mean {ABOVE_ONE}?\n',
     )
+
+
+@pytest.mark.parametrize("path", [".", "./pod.yaml", "pod.yaml"])
+def test_git_applies_the_diff(repository: Path, path: str) -> None:
+    write(repository, "pod.yaml")
+    git = ["git", "-C", repository]
+    subprocess.run([*git, "init", "--quiet"], check=True)
+    patch = run("check", path, "--policy", "mig-1g.5gb", "-o", "diff").out
+    subprocess.run([*git, "apply", "-"], input=patch, text=True, check=True)
+    assert "nvidia.com/mig-1g.5gb: 2" in (repository / "pod.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        pytest.param("kind: Pod\nmetadata:\n  name: x\n   labels: {}\n", "4:10", id="a wrong indentation"),
+        pytest.param("kind: Pod\nspec: *none\n", "2:7", id="an alias of nothing"),
+        pytest.param(
+            "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  containers: {}\n", "5:3", id="a field"
+        ),
+        pytest.param("kind: [\n", "1", id="the end of the document"),
+    ],
+)
+def test_what_can_not_be_read_has_its_place(repository: Path, text: str, place: str) -> None:
+    (repository / "broken.yaml").write_text(text)
+    found = run("check", "broken.yaml", "-o", "concise").out
+    assert found.startswith(f"broken.yaml:{place}: not-read: ")
+    line, _, column = place.partition(":")
+    [problem] = json.loads(run("check", "broken.yaml", "-o", "json").out)["problems"]
+    assert (problem["line"], problem["column"]) == (int(line), int(column) if column else None)
 
 
 def test_concise_is_a_line_with_the_place_of_each_finding(repository: Path) -> None:

@@ -17,7 +17,7 @@ from ..adapters.kubernetes.policyreports import ReportStore
 from ..adapters.reports import audit_json, audit_table, junit, sarif, table
 from ..adapters.reports.audit import AuditReport, audit_report
 from ..adapters.reports.audit_changes import EarlierAudit, EarlierError, read_earlier
-from ..adapters.reports.check_report import ProblemLine, object_line
+from ..adapters.reports.check_report import object_line
 from ..adapters.reports.csv import csv
 from ..adapters.reports.fleet_report import FleetPart, fleet_part
 from ..adapters.reports.progress import ProgressBar
@@ -35,7 +35,7 @@ from .audit_writing import Mislabelled, write_reports
 from .cluster_options import ContextOption, KubeconfigOption, NamespacesOption, WriteReportsOption, reached
 from .configuration_input import ConfigOption, load_configuration
 from .fleet_input import LIVE, FleetInput, FleetOption, deciders_of, read_fleet, view_of
-from .manifest_input import load_namespaces
+from .manifest_input import load_namespaces, problem_lines
 from .messages import EXIT_DENIED, EXIT_USAGE, usage_error
 
 
@@ -246,10 +246,7 @@ def _report(  # noqa: PLR0913 - the parts of one document
         judged_by=mode.value,
         assumptions=map(str, assumed),
         seen=gathered.seen,
-        problems=[
-            ProblemLine(source=p.source, line=p.line, message=p.message, fatal=p.fatal, of_object=p.of_object)
-            for p in gathered.problems
-        ],
+        problems=problem_lines(gathered.problems),
         others=[
             object_line(source, line, judgement, gathered.places.get((source, line)))
             for source, line, judgement in gathered.others

@@ -19,6 +19,7 @@ from ..adapters.manifests.lines import Lines, ObjectLines
 from ..adapters.manifests.reading import read_text
 from ..adapters.manifests.sources import Source, open_sources
 from ..adapters.namespace_file import NamespaceFileError
+from ..adapters.reports.check_report import ProblemLine
 from ..application.checking import Checker
 from ..application.claims import known_claims, named_classes
 from ..application.configuration import Configuration
@@ -246,23 +247,29 @@ def _ignoring(
         return without(judgement, {**ignore, **annotated(item.object)}), []
     except IgnoreError as error:
         path = f"metadata.annotations[{ANNOTATION}]"
-        line = lines.of(item).of_field(path).line
-        problem = ManifestProblem(
-            item.source, line, f"{path}: {error}; nothing is ignored", fatal=False, of_object=True
-        )
+        line, column = lines.of(item).of_field(path)
+        message = f"{path}: {error}; nothing is ignored"
+        problem = ManifestProblem(item.source, line, message, fatal=False, of_object=True, column=column)
         return without(judgement, ignore), [problem]
 
 
 def mismatch_problems(item: ManifestObject, lines: Lines, mismatches: Iterable[TypeMismatch]) -> list[ManifestProblem]:
     """A problem for each field of an object that has the wrong type, with the line of the field."""
+    found = []
+    for path, message in mismatches:
+        line, column = lines.of(item).of_field(path)
+        said = f"{path}: {message}" if path else message
+        found.append(ManifestProblem(item.source, line, said, of_object=True, column=column))
+    return found
+
+
+def problem_lines(problems: Iterable[ManifestProblem]) -> list[ProblemLine]:
+    """The problems as reports have them."""
     return [
-        ManifestProblem(
-            item.source,
-            lines.of(item).of_field(field).line,
-            f"{field}: {message}" if field else message,
-            of_object=True,
+        ProblemLine(
+            source=p.source, line=p.line, message=p.message, fatal=p.fatal, of_object=p.of_object, column=p.column
         )
-        for field, message in mismatches
+        for p in problems
     ]
 
 

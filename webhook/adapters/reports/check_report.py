@@ -105,6 +105,7 @@ class ProblemLine(Part):
     message: str
     fatal: bool = True
     of_object: bool = False
+    column: int | None = None
 
     @property
     def is_unread_part(self) -> bool:

@@ -156,5 +156,5 @@ def _notification(problem: ProblemLine, *, files: bool) -> Json:
     return {
         "level": level,
         "message": {"text": printable(problem.message)},
-        "locations": [{"physicalLocation": _physical(problem.source, problem.line)}],
+        "locations": [{"physicalLocation": _physical(problem.source, problem.line, problem.column)}],
     }
