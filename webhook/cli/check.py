@@ -193,6 +193,6 @@ def _show_diffs(judged: JudgedInput, rows: Iterable[table.CheckedRow]) -> None:
         for finding in row.line.findings:
             say(f"{row.line.source}:{finding.line or row.line.line}: {finding.severity}: {finding.message}")
         if row.line.not_judged:
-            say(f"{row.line.source}:{row.line.line}: not judged: {row.line.not_judged}")
+            say(f"{row.line.source}:{row.line.not_judged_line or row.line.line}: not judged: {row.line.not_judged}")
     for problem in judged.problems:
         say(str(problem))

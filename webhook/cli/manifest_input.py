@@ -188,11 +188,8 @@ def judge_paths(  # noqa: PLR0913, PLR0917 - each is an option of the commands
     Raises:
         typer.Exit: 2, after saying why, where an option's value can't be used.
     """
-    if namespace is not None and not _NAMESPACE.fullmatch(namespace):
-        raise usage_error(
-            f'--namespace: "{namespace}" is not the name of a namespace; use at most 63 lowercase letters, digits and "-", '
-            "beginning and ending with a letter or digit"
-        )
+    if namespace is not None:
+        check_name(namespace)
     configuration = load_configuration(config)
     chosen = _policy(policy, configuration)
     known = load_namespaces(namespaces)
@@ -237,6 +234,19 @@ def judge_paths(  # noqa: PLR0913, PLR0917 - each is an option of the commands
             "use --policy, or --namespaces with a file of labelled namespaces"
         )
     return judged
+
+
+def check_name(namespace: str) -> None:
+    """Reject a value of ``--namespace`` that no namespace has as its name.
+
+    Raises:
+        typer.Exit: 2, after saying so.
+    """
+    if not _NAMESPACE.fullmatch(namespace):
+        raise usage_error(
+            f'--namespace: "{namespace}" is not the name of a namespace; use at most 63 lowercase letters, digits and "-", '
+            "beginning and ending with a letter or digit"
+        )
 
 
 def _ignoring(

@@ -67,9 +67,11 @@ class ObjectLine(Part):
     exempt: str | None
     patch: list[dict[str, Any]]
     findings: list[FindingLine]
-    patch_line: int | None = Field(default=None, description="The line of the first field that the patch changes.")
+    patch_line: int | None = Field(default=None, description="The line of the first field that is rewritten.")
     patch_column: int | None = None
     not_judged: str | None = None
+    not_judged_line: int | None = Field(default=None, description="The line of the first field that is not judged.")
+    not_judged_column: int | None = None
     not_read: str | None = None
     claims: list[str] = Field(default=[], description="The pod's names for its resource claims.")
     ignored: list[str] = Field(default=[], description="Rules whose findings are ignored, with the reasons.")
@@ -174,7 +176,10 @@ def object_line(
     source: str | None, line: int | None, judgement: Judgement, lines: FieldPlaces | None = None
 ) -> ObjectLine:
     """One object's line."""
-    first, column = patch_place(judgement.operations, lines)
+    is_rewritten = _decision(judgement) == Outcome.REWRITTEN
+    # Of an operator's object only the pods are rewritten.
+    first, column = patch_place(judgement.operations or (judgement.of_templates if is_rewritten else ()), lines)
+    unjudged = lines.of_field(judgement.not_judged_path) if lines and judgement.not_judged else NOWHERE
     return ObjectLine(
         source=source,
         line=line,
@@ -191,6 +196,8 @@ def object_line(
         patch_line=first,
         patch_column=column,
         not_judged=judgement.not_judged,
+        not_judged_line=unjudged[0],
+        not_judged_column=unjudged[1],
         not_read=str(TypeMismatchError(judgement.mismatches)) if judgement.mismatches else None,
         claims=list(judgement.claims),
         ignored=list(judgement.ignored),

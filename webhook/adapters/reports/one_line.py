@@ -66,7 +66,8 @@ def _of_object(line: ObjectLine) -> Iterator[_Found]:
         message = f'{what}: {"; ".join(line.requests)}: would be rewritten by policy "{line.policy}"'
         yield _Found(source, line.patch_line or line.line, line.patch_column, REWRITTEN, "", message)
     if line.not_judged:
-        yield _Found(source, line.line, None, NOT_JUDGED, "", f"{what}: {line.not_judged}")
+        place = (line.not_judged_line or line.line, line.not_judged_column)
+        yield _Found(source, *place, NOT_JUDGED, "", f"{what}: {line.not_judged}")
 
 
 def _properties(one: _Found) -> str:
