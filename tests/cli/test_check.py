@@ -234,7 +234,7 @@ class TestExitCode:
     @pytest.mark.parametrize(
         ("arguments", "named"),
         [
-            (("check",), "PATH..."),
+            (("check",), "PATH"),
             (("check", "nowhere.yaml"), "nowhere.yaml"),
             (("check", "-", "--output", "xml"), "xml"),
             (("check", "-", "--config", "nowhere.yaml"), "nowhere.yaml"),

@@ -55,7 +55,8 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     paths: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Files, folders (searched recursively), or - for standard input; the cluster if none is named."
+            metavar="PATH",
+            help="Files, folders (searched recursively), or - for standard input; the cluster if none is named.",
         ),
     ] = None,
     namespace: Annotated[
@@ -63,6 +64,7 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         typer.Option(
             "--namespace",
             "-n",
+            metavar="NAMESPACE",
             help="Of a cluster: only workloads in this namespace; can be given more than once. Of files: namespace of workloads "
             "that name none, as kubectl's.",
             autocompletion=completers.namespaces,

@@ -41,7 +41,7 @@ from .plugin_input import PluginInput
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")  # apimachinery pkg/util/validation IsDNS1123Label
 
 Paths = Annotated[
-    list[str], typer.Argument(metavar="PATH...", help="Files, folders (searched recursively), or - for standard input.")
+    list[str], typer.Argument(metavar="PATH", help="Files, folders (searched recursively), or - for standard input.")
 ]
 ExcludeOption = Annotated[
     list[str] | None,
@@ -63,6 +63,7 @@ NamespaceOption = Annotated[
     typer.Option(
         "--namespace",
         "-n",
+        metavar="NAMESPACE",
         help="Namespace of workloads that name none, as kubectl's.",
         autocompletion=completers.namespaces,
     ),
