@@ -51,8 +51,8 @@ class ObjectLine(Part):
 
     ``decision`` is exactly one of ``unchanged``, ``rewritten``, ``denied``, ``exempt``, ``not-judged`` and ``not-read``.
     ``not_judged`` says what was not judged and why: the whole object, or a part such as its pod's resource claims, which a
-    rewritten or denied object may have too. ``not_read`` says which fields keep it from being read. ``unknown_kind`` is whether nothing
-    is known about the kind and nothing in the object leads to pods.
+    rewritten or denied object may have too. ``not_read`` says which fields keep it from being read. ``unknown_kind`` is whether
+    nothing is known about the kind and nothing in the object leads to pods.
     """
 
     source: str | None
