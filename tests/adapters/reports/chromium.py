@@ -64,7 +64,7 @@ class Chromium:
         os.close(self._from)
         os.waitpid(self._pid, 0)
 
-    def open(
+    def open(  # noqa: PLR0913 - how a page may be shown
         self,
         page: Path,
         *,
