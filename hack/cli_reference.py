@@ -48,7 +48,11 @@ def commands(group: TyperGroup, parent: typer.Context) -> Iterator[Command]:
             usage = " ".join(command.get_usage(context).removeprefix("Usage: ").split())
             paragraphs = inspect.cleandoc(command.help or "").split("\n\n")
             parameters = [
-                (f"{record[0]} (argument)" if isinstance(one, TyperArgument) else record[0], record[1])
+                # An argument's type is Python's, and its name says what it is.
+                (
+                    f"{record[0].partition(' <')[0]} (argument)" if isinstance(one, TyperArgument) else record[0],
+                    record[1],
+                )
                 for one in command.get_params(context)
                 if (record := one.get_help_record(context))
             ]

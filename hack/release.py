@@ -75,6 +75,8 @@ def make(version: str, into: Path, changelog: str, home: str = "") -> None:
     Raises:
         NotReadyError: the project has another version, or the changelog no section for it.
     """
+    if not version:
+        raise NotReadyError(f"no version is given; run make tools dist VERSION={project_version()}")
     if version != project_version():
         raise NotReadyError(
             f"the tag is for {version}, and pyproject.toml says {project_version()}; change pyproject.toml, "

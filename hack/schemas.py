@@ -4,11 +4,13 @@ Run it as `python -m hack.schemas`; with `--check` it writes nothing and fails w
 """
 
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel
+from pydantic.alias_generators import to_camel
 from pydantic.json_schema import GenerateJsonSchema
 
 from hack import generated
@@ -51,6 +53,10 @@ it is [as for reports](cli.md#json-output).
 """
 
 
+_FIELD = re.compile(r"(?<=``)[a-z]+(?:_[a-z]+)+(?=``)|(?<=\n    )[a-z_]+(?=: )")
+"""In a docstring: a field between the text, or in a list of them."""
+
+
 class _Schemas(GenerateJsonSchema):
     """Pydantic's schemas without its titles, which are the names of fields and classes again."""
 
@@ -61,7 +67,21 @@ class _Schemas(GenerateJsonSchema):
 def schema(model: type[BaseModel], *, written: bool) -> dict[str, Any]:
     """Return a model's JSON Schema; ``written`` is whether gpuwarden writes such documents, and does not read them."""
     made = model.model_json_schema(schema_generator=_Schemas, mode="serialization" if written else "validation")
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_as_written(made)}
+
+
+def _as_written(part: Any) -> Any:
+    """Return a schema whose descriptions, which are docstrings, name fields as in the document."""
+    if isinstance(part, list):
+        return [_as_written(one) for one in part]
+    if not isinstance(part, dict):
+        return part
+    return {
+        key: _FIELD.sub(lambda name: to_camel(name[0]), value).replace("``None``", "null").replace("``", "`")
+        if key == "description" and isinstance(value, str)
+        else _as_written(value)
+        for key, value in part.items()
+    }
 
 
 def schemas() -> dict[str, dict[str, Any]]:
@@ -76,7 +96,7 @@ def page(whole: Mapping[str, Any]) -> Iterator[str]:
     for path, section in _sections("", whole, whole["$defs"]):
         yield f"## `{path}`\n" if path else "## The file\n"
         if path:
-            yield f"{section['description']}\n".replace("``", "`")
+            yield f"{section['description']}\n"
         yield "| field | type | default | meaning |"
         yield "|---|---|---|---|"
         for name, field in section["properties"].items():

@@ -339,11 +339,16 @@ class TestFiles:
         report = audited(manifest, "--namespaces", namespaces, "--assume", "team-b=shared")
         assert outcomes(report) == {"team-a/Deployment/a": "denied", "team-b/Deployment/b": "rewritten"}
 
-    def test_of_a_namespace_are_chosen_and_those_that_name_none_count_as_in_it(self, tmp_path: Path) -> None:
+    def test_that_name_no_namespace_count_as_in_the_given_one_and_all_are_judged_as_by_check(
+        self, tmp_path: Path
+    ) -> None:
         manifest = tmp_path / "m.yaml"
         manifest.write_text(deployment("a", namespace="team-a") + "---\n" + deployment("b"))
         assert set(outcomes(audited(manifest, "-n", "team-a"))) == {"team-a/Deployment/a", "team-a/Deployment/b"}
-        assert set(outcomes(audited(manifest, "-n", "team-b"))) == {"team-b/Deployment/b"}
+        both = {"team-a/Deployment/a", "team-b/Deployment/b"}
+        assert set(outcomes(audited(manifest, "-n", "team-b"))) == both
+        checked = json.loads(run("check", manifest, "-n", "team-b", "-o", "json").out)["objects"]
+        assert {f"{one['namespace']}/{one['kind']}/{one['name']}" for one in checked} == both
         assert set(outcomes(audited(manifest))) == {"team-a/Deployment/a", "default/Deployment/b"}
 
     def test_of_a_dump_are_grouped_by_controller(self) -> None:
@@ -407,11 +412,24 @@ class TestFiles:
         assert line["requests"] == ["spec.workerGroupSpecs[0].template (6 pods): worker: nvidia.com/gpu: 1"]
         assert [one["kind"] for one in report["others"]] == ["NIMService"], "what is judged is said once"
 
-    def test_that_are_not_judged_count_in_their_namespace_only(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize(
+        ("options", "said"),
+        [
+            (("-n", "team-a", "-n", "team-b"), "--namespace can be given only once with files"),
+            (("-n", "Team_A"), '--namespace: "Team_A" is not the name of a namespace'),
+        ],
+    )
+    def test_have_one_namespace_for_what_names_none(self, tmp_path: Path, options: tuple[str, ...], said: str) -> None:
+        (tmp_path / "m.yaml").write_text(deployment("a"))
+        ran = run("audit", tmp_path, *options)
+        assert (ran.code, ran.out) == (2, "")
+        assert said in ran.err
+
+    def test_that_are_not_judged_count_in_their_namespace(self, tmp_path: Path) -> None:
         (tmp_path / "m.yaml").write_text(NIM)
         assert audited(tmp_path, "-n", "team-a")["others"][0]["namespace"] == "team-a"
         (tmp_path / "m.yaml").write_text(NIM.replace("{name: nim}", "{name: nim, namespace: team-b}"))
-        assert audited(tmp_path, "-n", "team-a")["others"] == []
+        assert audited(tmp_path, "-n", "team-a")["others"][0]["namespace"] == "team-b"
 
     @pytest.mark.parametrize("output", OUTPUTS)
     @pytest.mark.parametrize(

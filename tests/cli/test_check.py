@@ -234,7 +234,7 @@ class TestExitCode:
     @pytest.mark.parametrize(
         ("arguments", "named"),
         [
-            (("check",), "PATH..."),
+            (("check",), "PATH"),
             (("check", "nowhere.yaml"), "nowhere.yaml"),
             (("check", "-", "--output", "xml"), "xml"),
             (("check", "-", "--config", "nowhere.yaml"), "nowhere.yaml"),
@@ -509,7 +509,7 @@ class TestWhatIsNotJudged:
     def test_is_told_beside_a_diff(self) -> None:
         ran = run("check", "-", "-o", "diff", stdin=NIM)
         assert ran.out == ""
-        assert "-:1: not judged: NIMService.apps.nvidia.com" in ran.err
+        assert "-:5: not judged: NIMService.apps.nvidia.com" in ran.err
 
     @pytest.mark.parametrize("output", ["table", "diff", "json", "junit", "sarif"])
     def test_fails_only_when_strict(self, output: str) -> None:

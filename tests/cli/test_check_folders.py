@@ -1,6 +1,7 @@
 """``gpuwarden check`` in a repository: what is no manifest, what is left out, what is ignored, and one line for each finding."""
 
 import json
+import subprocess
 import textwrap
 from pathlib import Path
 
@@ -45,11 +46,11 @@ def write(folder: Path, name: str, annotations: str = "{}") -> Path:
 
 def test_files_that_are_no_manifests_are_skipped_and_named(repository: Path) -> None:
     result = run("check", ".")
-    files = "./docker-compose.yaml, ./list.yaml, ./package.json, ./values.yaml"
+    files = "docker-compose.yaml, list.yaml, package.json, values.yaml"
     said = f"note: 4 files hold no Kubernetes object and were skipped: {files}\n"
     assert (result.code, result.err) == (0, said)
     assert json.loads(run("check", ".", "-o", "json").out)["skipped"] == [
-        "./docker-compose.yaml", "./list.yaml", "./package.json", "./values.yaml",
+        "docker-compose.yaml", "list.yaml", "package.json", "values.yaml",
     ]  # fmt: skip
     write(repository, "pod.yaml")
     assert run("check", ".", "--policy", "shared").code == 1
@@ -107,6 +108,7 @@ def test_a_rule_is_ignored_by_annotation_with_a_reason(repository: Path) -> None
     result = run("check", ".", "--policy", "shared")
     assert result.code == 0
     assert f"ignored: {ABOVE_ONE} (until March)" in " ".join(result.out.split())
+    assert result.out.endswith("before → after: 2 plain exempt\n")
 
 
 @pytest.mark.parametrize(
@@ -124,7 +126,7 @@ def test_an_annotation_that_can_not_be_meant_ignores_nothing(repository: Path, v
     write(repository, "pod.yaml", f'{{gpuwarden.io/ignore: "{value}"}}')
     result = run("check", ".", "--policy", "shared", "-o", "concise")
     assert result.code == 1
-    assert f"pod.yaml:5: warning: metadata.annotations[gpuwarden.io/ignore]: {said}\n" in result.out
+    assert f"pod.yaml:5:17: warning: metadata.annotations[gpuwarden.io/ignore]: {said}\n" in result.out
 
 
 def test_an_unknown_rule_is_a_usage_error(repository: Path) -> None:
@@ -133,6 +135,65 @@ def test_an_unknown_rule_is_a_usage_error(repository: Path) -> None:
         2,
         f'error: --ignore: "shared-above-one" is not a rule; did you mean {ABOVE_ONE}?\n',
     )
+
+
+@pytest.mark.parametrize("path", [".", "./pod.yaml", "pod.yaml"])
+def test_git_applies_the_diff(repository: Path, path: str) -> None:
+    write(repository, "pod.yaml")
+    git = ["git", "-C", str(repository)]
+    subprocess.run([*git, "init", "--quiet"], check=True)
+    patch = run("check", path, "--policy", "mig-1g.5gb", "-o", "diff").out
+    subprocess.run([*git, "apply", "-"], input=patch, text=True, check=True)
+    assert "nvidia.com/mig-1g.5gb: 2" in (repository / "pod.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        pytest.param("kind: Pod\nmetadata:\n  name: x\n   labels: {}\n", "4:10", id="a wrong indentation"),
+        pytest.param("kind: Pod\nspec: *none\n", "2:7", id="an alias of nothing"),
+        pytest.param("apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  containers: {}\n", "5:3", id="a field"),
+        pytest.param("kind: [\n", "1", id="the end of the document"),
+    ],
+)
+def test_what_can_not_be_read_has_its_place(repository: Path, text: str, place: str) -> None:
+    (repository / "broken.yaml").write_text(text)
+    found = run("check", "broken.yaml", "-o", "concise").out
+    assert found.startswith(f"broken.yaml:{place}: not-read: ")
+    line, _, column = place.partition(":")
+    [problem] = json.loads(run("check", "broken.yaml", "-o", "json").out)["problems"]
+    assert (problem["line"], problem["column"]) == (int(line), int(column) if column else None)
+
+
+@pytest.mark.parametrize(
+    ("head", "spec", "place"),
+    [
+        pytest.param("v1, kind: Pod", "{containers: [{name: a, resources: {limits:\n  {amd.com/gpu: 1}}}]}", "6:4", id="vendor"),
+        pytest.param("v1, kind: Pod", "{containers: [{name: a,\n  limits: {nvidia.com/gpu: 1}}]}", "6:3", id="misplaced"),
+        pytest.param("v1, kind: Pod", "{containers: [], resourceClaims: [\n  {name: c, resourceClaimName: c}]}", "6:3", id="DRA"),
+        pytest.param("example.com/v1, kind: A", "{b: c,\n  gpuCount: 4}", "6:3", id="another kind"),
+        pytest.param("v1, kind: pod", "{containers: []}", "3:1", id="a wrong kind"),
+    ],
+)  # fmt: skip
+def test_what_is_not_judged_has_its_place(repository: Path, head: str, spec: str, place: str) -> None:
+    api_version, _, kind = head.partition(", ")
+    text = f"---\napiVersion: {api_version}\n{kind}\nmetadata: {{name: a}}\nspec: {spec}\n"
+    (repository / "a.yaml").write_text(text)
+    out = run("check", "a.yaml", "-o", "concise").out
+    assert f"a.yaml:{place}: not-judged: " in out
+    [line] = json.loads(run("check", "a.yaml", "-o", "json").out)["objects"]
+    assert f"{line['notJudgedLine']}:{line['notJudgedColumn']}" == place
+    [result] = json.loads(run("check", "a.yaml", "-o", "sarif").out)["runs"][0]["results"]
+    region = result["locations"][0]["physicalLocation"]["region"]
+    assert f"{region['startLine']}:{region['startColumn']}" == place
+
+
+def test_what_is_rewritten_in_an_operators_object_has_its_place(repository: Path) -> None:
+    (repository / "a.yaml").write_text(
+        "apiVersion: jobset.x-k8s.io/v1alpha2\nkind: JobSet\nmetadata: {name: a}\nspec:\n  replicatedJobs:\n  - name: a\n"
+        "    template: {spec: {template: {spec: {containers: [{name: a, resources: {limits:\n      {nvidia.com/gpu: 1}}}]}}}}\n"
+    )
+    assert run("check", "a.yaml", "--policy", "shared", "-o", "concise").out.startswith("a.yaml:8:8: rewritten: ")
 
 
 def test_concise_is_a_line_with_the_place_of_each_finding(repository: Path) -> None:

@@ -41,7 +41,7 @@ def test_a_wrong_option_names_itself_its_value_and_the_fix(arguments: tuple[str,
     [
         (
             ("check",),
-            "Missing argument 'PATH...'. Write files, folders (searched recursively), or - for standard input.",
+            "Missing argument 'PATH'. Write files, folders (searched recursively), or - for standard input.",
         ),
         (("check", "--diff", "-"), "No such option: --diff; see --help for the list"),
         (("check", "--polcy", "mps", "-"), "No such option: --polcy (Possible options: --policy)"),

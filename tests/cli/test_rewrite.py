@@ -127,17 +127,17 @@ def test_what_is_not_judged_and_labels_without_effect_are_told_and_written_as_th
     assert (ran.code, ran.out) == (0, NIM + "---\n" + mistyped)
     not_judged, label = ran.err.splitlines()
     assert not_judged.startswith(
-        "-:1: not judged: NIMService.apps.nvidia.com: requests nvidia.com/gpu at spec.resources.limits"
+        "-:5: not judged: NIMService.apps.nvidia.com: requests nvidia.com/gpu at spec.resources.limits"
     )
-    assert label.startswith("-:7: metadata.labels[gpuwarden.io/enfroce]: gpuwarden does not read this label")
+    assert label.startswith("-:12: metadata.labels[gpuwarden.io/enfroce]: gpuwarden does not read this label")
 
 
 def test_an_operators_kind_is_written_as_it_is_and_that_is_said() -> None:
     ran = run("rewrite", "-", "--policy", "shared", stdin=RAY)
     assert (ran.code, ran.out) == (0, RAY)
     assert ran.err.startswith(
-        "-:1: left as it is: RayCluster is an operator's kind, of which only the pods are rewritten, on admission; "
-        "--kinds RayCluster.ray.io rewrites its templates"
+        "-:1: unchanged: RayCluster is an operator's kind, and its pods are rewritten on admission; "
+        "--kinds RayCluster.ray.io rewrites its templates here\n"
     )
 
 
@@ -146,7 +146,7 @@ def test_its_templates_are_written_where_that_is_wanted_and_what_is_special_is_s
     assert ran.code == 0
     assert ran.err.startswith("-:1: RayCluster/")
     assert "its templates are rewritten; Ray takes num-gpus from the template's limits" in ran.err
-    assert "left as it is" not in ran.err
+    assert "unchanged" not in ran.err
     written = yaml.safe_load(ran.out)
     assert "nvidia.com/gpu.shared" in str(written)
     assert "annotations" not in str(written)

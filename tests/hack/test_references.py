@@ -36,6 +36,14 @@ def test_the_files_are_what_the_code_says(script: str) -> None:
     assert (ran.returncode, ran.stdout) == (0, "")
 
 
+@pytest.mark.parametrize("name", schemas.schemas())
+def test_descriptions_name_fields_as_documents_have_them(name: str) -> None:
+    text = json.dumps(schemas.schemas()[name])
+    descriptions = re.findall(r'"description": "((?:[^"\\]|\\.)*)"', text)
+    assert len(descriptions) > 2
+    assert [one for one in descriptions if "``" in one or re.search(r"\b[a-z]+_[a-z]+\b", one)] == []
+
+
 def test_every_option_of_every_command_is_on_the_page_and_in_the_man_page(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

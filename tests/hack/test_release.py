@@ -56,6 +56,7 @@ def test_the_chart_names_the_repository_that_releases_it(
 @pytest.mark.parametrize(
     ("version", "changelog", "said"),
     [
+        ("", CHANGELOG, f"no version is given; run make tools dist VERSION={VERSION}"),
         ("9.9.9", CHANGELOG, f"the tag is for 9.9.9, and pyproject.toml says {VERSION}"),
         (VERSION, "## Unreleased\n\n- A.\n", f"CHANGELOG.md has no section for {VERSION}"),
         (VERSION, f"## {VERSION}\n\n## 0.0.1\n\n- Old.\n", f"CHANGELOG.md has no section for {VERSION}"),

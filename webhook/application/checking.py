@@ -18,6 +18,7 @@ from ..engine.pods import Pod
 from ..engine.policy import Policy
 from ..engine.rules import claim_objects
 from . import field_paths, operator_objects, unjudged_requests
+from .asides import Aside
 from .claim_admission import ClaimMetadata
 from .claims import (
     GROUP,
@@ -148,14 +149,14 @@ class Checker:
             ()
             if exempt
             else (
-                not_looked_up(claims.unknown, where.field, known.namespace),
-                template_not_looked_up(decision, known.policy, resolved, where.field, known.namespace),
+                *not_looked_up(claims.unknown, where.field, known.namespace),
+                *template_not_looked_up(decision, known.policy, resolved, where.field, known.namespace),
             )
         )
         known = msgspec.structs.replace(
             known,
             claims=(*known.claims, *(claim.name for claim in (pod.spec and pod.spec.resource_claims) or ())),
-            claims_unknown="; ".join(filter(None, (known.claims_unknown, *unknown))),
+            claims_unknown=(*known.claims_unknown, *unknown),
             asked=(*known.asked, *described(claims)),
         )
         if exempt:
@@ -173,7 +174,7 @@ class Checker:
         """Judge the pods of an operator's kind: each template as the pods created from it will be."""
         pods: list[JudgedPod] = []
         findings: list[Finding] = []
-        vendors: list[str] = []
+        vendors: list[Aside] = []
         exempt = None
         for where, pod in operator_objects.pods_in(workload, manifest):
             known, decision, why = self._decided(known, where, pod)
@@ -273,10 +274,10 @@ class Checker:
         namespace = name if is_namespace(manifest) else str(metadata.get("namespace") or self._namespace)
         workload = workload_of(manifest.get("apiVersion"), manifest.get("kind"), self._configuration.kinds)
         is_built_in = workload is not None and workload.is_built_in
-        elsewhere: list[str] = []
+        elsewhere: list[Aside] = []
         if workload and is_built_in:
             names = self._configuration.names
-            elsewhere += filter(None, [unjudged_requests.misplaced(workload, manifest, names)])
+            elsewhere += unjudged_requests.misplaced(workload, manifest, names)
             if not workload.is_pod:
                 labels, annotations = labels_and_annotations(manifest)
                 elsewhere += unjudged_requests.in_metadata(WorkloadPod(()), annotations, labels, names)

@@ -1,6 +1,6 @@
 """Resource claims (DRA): where their objects come from, and what a pod claims by them."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from ..engine import claim_rewriting, claims
@@ -13,6 +13,7 @@ from ..engine.pods import PodSpec
 from ..engine.policy import Policy
 from ..engine.requests import GpuContainer
 from ..engine.text import cut
+from .asides import Aside
 from .configuration import Configuration
 from .type_mismatches import TypeMismatchError, convert
 from .workloads import group_of
@@ -117,36 +118,39 @@ def claim_in(manifest: Mapping[str, Any]) -> Claim | None:
         return None
 
 
-def not_looked_up(entries: Iterable[ClaimEntry], field: Callable[[str], str], namespace: str) -> str:
+def not_looked_up(entries: Iterable[ClaimEntry], field: Callable[[str], str], namespace: str) -> Iterator[Aside]:
     """Say that claims of a pod are not judged, for people; nothing where there are none.
 
     ``field`` gives the path in the object of a path in the pod.
     """
     listed = [*entries]
     if not listed:
-        return ""
+        return
     first, others = listed[0], f" and {len(listed) - 1} more" if len(listed) > 1 else ""
-    return (
-        f"{field(first.field)}: claim {first.name}{others} not judged; {first.reference} of namespace {namespace} was not found "
-        "and may be for GPUs (DRA); check it together with what uses it"
+    path = field(first.field)
+    yield Aside(
+        path,
+        f"{path}: claim {first.name}{others} not judged; {first.reference} of namespace {namespace} was not found and may be for "
+        "GPUs (DRA); check it together with what uses it",
     )
 
 
 def template_not_looked_up(
     decision: Decision, policy: Policy, resolved: Resolved, field: Callable[[str], str], namespace: str
-) -> str:
+) -> Iterator[Aside]:
     """Say that requests become claims of a template that was not looked at, for people; nothing where there are none.
 
     ``field`` gives the path in the object of a path in the pod.
     """
     made = [edit for edit in decision.edits if isinstance(edit, ClaimInstead)]
     unknown = [one for one in claim_rewriting.references([policy]) if one not in resolved]
-    if not (made and unknown):
-        return ""
-    return (
-        f"{field(made[0].place.field)}: {made[0].resource} becomes a claim, and {unknown[0]} of namespace {namespace}, "
-        "which says of how many GPUs, was not found; check it together with what uses it"
-    )
+    if made and unknown:
+        path = field(made[0].place.field)
+        yield Aside(
+            path,
+            f"{path}: {made[0].resource} becomes a claim, and {unknown[0]} of namespace {namespace}, which says "
+            "of how many GPUs, was not found; check it together with what uses it",
+        )
 
 
 def described(claimed: Claims) -> list[str]:

@@ -9,6 +9,7 @@ from ..engine.findings import Finding
 from ..engine.patch import Operation, patch
 from ..engine.pods import Pod
 from ..engine.policy import LabelProblem, Policy
+from .asides import Aside
 from .pod_counts import PlannedPods
 from .type_mismatches import TypeMismatch
 from .unjudged import Unjudged
@@ -45,8 +46,8 @@ class Judgement(msgspec.Struct, frozen=True):
         exempt: why the object is exempt, if it is.
         unjudged: what is known about an object of a kind that is not judged; the decision then says nothing about its pods.
         claims: its pod's names for their resource claims.
-        claims_unknown: why some of these are not judged, for people; empty where all are.
-        beside: what else of its pod is not judged, a sentence each.
+        claims_unknown: which of these are not judged, and why.
+        beside: what else of its pod is not judged.
         asked: what its pod requests besides the decision's requests: KAI's shares, and names that are misspelt.
         label_problems: what is wrong with its labels and annotations.
         notes: what is special about its kind, and whether it is suspended, for people.
@@ -65,8 +66,8 @@ class Judgement(msgspec.Struct, frozen=True):
     exempt: str | None = None
     unjudged: Unjudged | None = None
     claims: tuple[str, ...] = ()
-    claims_unknown: str = ""
-    beside: tuple[str, ...] = ()
+    claims_unknown: tuple[Aside, ...] = ()
+    beside: tuple[Aside, ...] = ()
     asked: tuple[str, ...] = ()
     label_problems: tuple[LabelProblem, ...] = ()
     mismatches: tuple[TypeMismatch, ...] = ()
@@ -116,9 +117,9 @@ class Judgement(msgspec.Struct, frozen=True):
             findings=(),
             asked=(),
             exempt=None,
-            claims_unknown="",
+            claims_unknown=(),
             notes=(),
-            beside=(beside,),
+            beside=(Aside("", beside),),
         )
 
     @property
@@ -134,9 +135,16 @@ class Judgement(msgspec.Struct, frozen=True):
         """The reason why not everything that may request GPUs was judged; ``None`` where it was, or the object is exempt."""
         if self.exempt:
             return None
-        if self.claims_unknown or self.beside:
-            return "; ".join(filter(None, (self.claims_unknown, *self.beside)))
+        if asides := (*self.claims_unknown, *self.beside):
+            return "; ".join(one.text for one in asides)
         return self.unjudged.message if self.unjudged else None
+
+    @property
+    def not_judged_path(self) -> str:
+        """The first field that ``not_judged`` is about; empty where it is the whole object."""
+        if asides := (*self.claims_unknown, *self.beside):
+            return asides[0].path
+        return self.unjudged.path if self.unjudged else ""
 
 
 def _of_template(one: JudgedPod) -> list[Operation]:

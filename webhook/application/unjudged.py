@@ -3,6 +3,7 @@
 import re
 from base64 import b64decode
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -94,6 +95,15 @@ class Unjudged(msgspec.Struct, frozen=True):
         becomes = f"{self.decision.outcome}{f' ({rules})' if rules else ''}"
         verdict = f"judged when its pods are created: a pod that requests this would be {becomes}"
         return "; ".join([fact, verdict, *self.notes])
+
+    @property
+    def path(self) -> str:
+        """The field that the message is about, or the first of several; empty where it is the whole object."""
+        if self.correction:
+            return "kind"
+        if self.offers:
+            return "spec.extendedResourceName"
+        return next(chain(self.traces.requests, self.traces.templates, self.traces.claims), "")
 
     def _facts(self) -> Iterator[str]:
         traces = self.traces

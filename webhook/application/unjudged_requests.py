@@ -10,6 +10,7 @@ from ..engine.quantity import whole
 from ..engine.resources import GpuResource, classify
 from ..engine.schedulers import KAI_KEYS, kai_shares
 from ..engine.text import first_of
+from .asides import Aside
 from .field_paths import Path
 from .structural_search import gpu_maps, search
 from .workload_kinds import WorkloadKind, WorkloadPod
@@ -17,6 +18,10 @@ from .workload_kinds import WorkloadKind, WorkloadPod
 _SHOWN = 2
 _WORDS = ("gpu", "GPU", "Gpu", "accelerator", "nvidia", "amd.com/", "habana.ai/")
 _JUDGED_LISTS = ("containers", "initContainers")
+
+
+def _aside(paths: Sequence[str], text: str) -> Aside:
+    return Aside(paths[0], f"{first_of(paths, _SHOWN)}: {text}")
 
 
 def other_vendors(pod: Pod, names: GpuNames) -> list[str]:
@@ -68,7 +73,7 @@ def shares(pod: Pod, labels: Mapping[str, str]) -> list[tuple[str, str, str]]:
 
 def in_metadata(
     where: WorkloadPod, annotations: Mapping[str, str], labels: Mapping[str, str], names: GpuNames
-) -> Iterator[str]:
+) -> Iterator[Aside]:
     """Return that annotations or labels of a pod, or of an object, request GPUs, for people; KAI's are ``shares``."""
     # Of 100,000 pods nearly none has such an annotation, so that a look for words saves the search.
     words = (*_WORDS, *(name.removesuffix(ANY_SUFFIX) for name in names.gpus))
@@ -78,9 +83,10 @@ def in_metadata(
     )
     found = search({"metadata": {"annotations": texts, "labels": named}}, names) if texts or named else None
     if found and found.requests:
-        yield (
-            f"{_shown([where.field(path) for path in found.requests])}: requests {found.resources[0]} in an annotation or "
-            "label, so not judged; what reads it may create pods or change this one, and these are judged when they are created"
+        yield _aside(
+            [where.field(path) for path in found.requests],
+            f"requests {found.resources[0]} in an annotation or label, so not judged; what reads it may create pods or change "
+            "this one, and these are judged when they are created",
         )
 
 
@@ -88,19 +94,19 @@ def _has_word(text: str, words: Sequence[str]) -> bool:
     return any(word in text for word in words)
 
 
-def misplaced(workload: WorkloadKind, manifest: Mapping[str, Any], names: GpuNames) -> str:
-    """That GPUs are set outside of the resources that Kubernetes reads, for people; empty where none are.
+def misplaced(workload: WorkloadKind, manifest: Mapping[str, Any], names: GpuNames) -> Iterator[Aside]:
+    """That GPUs are set outside of the resources that Kubernetes reads, for people; nothing where none are.
 
     ``limits`` directly in a container, ``resources`` of a template or of a Deployment's spec, a pod's spec without its template.
     The API server denies such an object, or drops the field, as ``fieldValidation`` says: no GPU is requested.
     """
     found = list(gpu_maps(_without_judged(manifest, workload.pods[0]), names))
-    if not found:
-        return ""
-    return (
-        f"{_shown([path for path, _ in found])}: {found[0][1][0]} is set where Kubernetes reads no resources, so it requests no "
-        "GPU and is not judged; move it to resources.limits of a container"
-    )
+    if found:
+        yield _aside(
+            [path for path, _ in found],
+            f"{found[0][1][0]} is set where Kubernetes reads no resources, so it requests no GPU and is not judged; move it to "
+            "resources.limits of a container",
+        )
 
 
 def _without_judged(above: Any, steps: Path) -> Any:
@@ -143,20 +149,18 @@ def _is_list(value: object) -> bool:
     return isinstance(value, list)
 
 
-def _shown(paths: Sequence[str]) -> str:
-    return first_of(paths, _SHOWN)
-
-
-def sentences(where: WorkloadPod, vendors: Sequence[str], shared: Sequence[tuple[str, str, str]]) -> Iterator[str]:
+def sentences(where: WorkloadPod, vendors: Sequence[str], shared: Sequence[tuple[str, str, str]]) -> Iterator[Aside]:
     """Say what of all this is not judged, and what to do; paths within the pod become paths within the object."""
     if vendors:
-        yield (
-            f"{_shown([where.field(path) for path in vendors])}: not NVIDIA's GPUs by any name that gpuwarden knows, so not "
-            "judged; add the name to resources.gpus or resources.notGPUs in the configuration to decide"
+        yield _aside(
+            [where.field(path) for path in vendors],
+            "not NVIDIA's GPUs by any name that gpuwarden knows, so not judged; add the name to resources.gpus or "
+            "resources.notGPUs in the configuration to decide",
         )
     if shared:
         paths = [where.field(f"metadata.{section}[{key}]") for section, key, _ in shared]
-        yield (
-            f"{_shown(paths)}: part of a GPU, which KAI Scheduler alone hands out, so not judged; it reads annotations of pods "
-            "with schedulerName kai-scheduler"
+        yield _aside(
+            paths,
+            "part of a GPU, which KAI Scheduler alone hands out, so not judged; it reads annotations of pods with schedulerName "
+            "kai-scheduler",
         )

@@ -17,7 +17,7 @@ from ..adapters.kubernetes.policyreports import ReportStore
 from ..adapters.reports import audit_json, audit_table, junit, sarif, table
 from ..adapters.reports.audit import AuditReport, audit_report
 from ..adapters.reports.audit_changes import EarlierAudit, EarlierError, read_earlier
-from ..adapters.reports.check_report import ProblemLine, object_line
+from ..adapters.reports.check_report import object_line
 from ..adapters.reports.csv import csv
 from ..adapters.reports.fleet_report import FleetPart, fleet_part
 from ..adapters.reports.progress import ProgressBar
@@ -29,13 +29,13 @@ from ..application.claims import KnownClaims
 from ..application.configuration import Configuration
 from ..application.deciders import DecidedPolicy
 from ..application.pod_counts import Autoscalers
-from . import cluster_options
+from . import cluster_options, completers
 from .audit_input import FILES, AuditInput, Labels, from_cluster, from_files
 from .audit_writing import Mislabelled, write_reports
-from .cluster_options import ContextOption, KubeconfigOption, NamespacesOption, WriteReportsOption, reached
+from .cluster_options import ContextOption, KubeconfigOption, WriteReportsOption, reached
 from .configuration_input import ConfigOption, load_configuration
 from .fleet_input import LIVE, FleetInput, FleetOption, deciders_of, read_fleet, view_of
-from .manifest_input import load_namespaces
+from .manifest_input import check_name, load_namespaces, problem_lines
 from .messages import EXIT_DENIED, EXIT_USAGE, usage_error
 
 
@@ -55,10 +55,21 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     paths: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Files, folders (searched recursively), or - for standard input; the cluster if none is named."
+            metavar="PATH",
+            help="Files, folders (searched recursively), or - for standard input; the cluster if none is named.",
         ),
     ] = None,
-    namespace: NamespacesOption = None,
+    namespace: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--namespace",
+            "-n",
+            metavar="NAMESPACE",
+            help="Of a cluster: only workloads in this namespace; can be given more than once. Of files: namespace of workloads "
+            "that name none, as kubectl's.",
+            autocompletion=completers.namespaces,
+        ),
+    ] = None,
     assume: Annotated[
         list[str] | None,
         typer.Option(
@@ -123,6 +134,8 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     now = datetime.now(UTC)
     configuration = load_configuration(config)
     names = list(dict.fromkeys(namespace or []))
+    for name in names:
+        check_name(name)
     assumed = _assumptions(assume or [], configuration)
     _refuse_what_does_not_go_together(ctx, files=bool(paths), namespaces=namespaces, write=write, assumed=bool(assumed))
     earlier = _earlier(since, output) if since else None
@@ -246,10 +259,7 @@ def _report(  # noqa: PLR0913 - the parts of one document
         judged_by=mode.value,
         assumptions=map(str, assumed),
         seen=gathered.seen,
-        problems=[
-            ProblemLine(source=p.source, line=p.line, message=p.message, fatal=p.fatal, of_object=p.of_object)
-            for p in gathered.problems
-        ],
+        problems=problem_lines(gathered.problems),
         others=[
             object_line(source, line, judgement, gathered.places.get((source, line)))
             for source, line, judgement in gathered.others

@@ -1,6 +1,6 @@
 """The input of an audit: a cluster's API server, or files."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -161,20 +161,28 @@ def _unreadable(error: ApiError, names: Sequence[str]) -> str:
 def from_files(
     paths: Sequence[str], known: KnownNamespaces, names: Sequence[str], auditor_of: NewAuditor
 ) -> AuditInput:
-    """Judge what is in files, in these namespaces or (if none is named) in all.
+    """Judge all that is in files.
 
-    An object that names no namespace counts as being in the one that is named, if that is only one, as in kubectl.
+    An object that names no namespace counts as being in the one of ``names``, as in ``kubectl apply``.
+
+    Raises:
+        typer.Exit: 2, after saying so, where there are several.
     """
+    if len(names) > 1:
+        raise usage_error(
+            "--namespace can be given only once with files, because it is the namespace of objects that name none; leave out the "
+            "others"
+        )
     given = read_paths(paths)
     say_skipped(given.skipped)
     labels = {**known.labels, **given.namespaces()}
-    default = names[0] if len(names) == 1 else "default"
+    default = names[0] if names else "default"
     scaled = autoscalers(given.manifests, default)
     auditor = auditor_of(labels, known_claims(given.manifests, default), named_classes(given.manifests), scaled)
     problems = given.problems + nothing_found(given.sources, given.problems, given.plugin)
     gathered = AuditInput(FILES, labels, [], {}, problems=problems)
     for item in known.objects:
-        _note(item, auditor, default, names, (), gathered)
+        _note(item, auditor, default, (), gathered)
     objects: list[WorkloadObject] = []
     operators: list[AuditEntry] = []
     for source, items in given.sources:
@@ -184,8 +192,8 @@ def from_files(
             gathered.places[place] = None if place in gathered.places else lines.of(item)
             mismatches = wrong_types(item.object, auditor.kinds)
             gathered.problems += mismatch_problems(item, lines, mismatches)
-            judged = _note(item, auditor, default, names, mismatches, gathered)
-            if judged is None or mismatches:
+            judged = _note(item, auditor, default, mismatches, gathered)
+            if mismatches:
                 continue
             kind = qualified(item.object.get("apiVersion"), item.object["kind"])
             gathered.seen[kind] = gathered.seen.get(kind, 0) + 1
@@ -202,29 +210,20 @@ def from_files(
     # A file may hold anything in any order; pods come first, so that what links them to their controllers is known.
     objects.sort(key=lambda one: one.kind != "Pod")
     gathered.rows = rows([*(found for one in objects if (found := auditor.keep(one))), *operators])
-    missing = set(names) - {one.namespace for one in objects} - {one.workload.namespace for one in operators}
-    gathered.notes += [f"-n {name}: no workload of these files is in this namespace" for name in sorted(missing)]
     return gathered
 
 
-def _note(  # noqa: PLR0913, PLR0917 - where an object is, what it is, and what is wanted
+def _note(
     item: ManifestObject,
     auditor: Auditor,
     default: str,
-    names: Collection[str],
     mismatches: Sequence[TypeMismatch],
     into: AuditInput,
-) -> Judgement | None:
-    """Take an object that is not judged or can't be read, or whose labels are not as they should be.
-
-    Returns:
-        What is known about it; ``None`` where it is in a namespace that is not checked.
-    """
+) -> Judgement:
+    """Return what is known about an object, and take one that is not judged or can't be read, or whose labels are wrong."""
     metadata = mapping(item.object.get("metadata"))
     placed = {**item.object, "metadata": {**metadata, "namespace": metadata.get("namespace") or default}}
     known = auditor.unreadable(placed, mismatches) if mismatches else auditor.identify(placed)
-    if not _wanted(known, names):
-        return None
     # What a controller has made has the labels of its template, and is counted with the controller.
     mislabelled = known.label_problems and not _owner(metadata)
     if (known.not_judged and not _is_row(known)) or mislabelled or mismatches or is_denied_claim(known):
@@ -235,10 +234,6 @@ def _note(  # noqa: PLR0913, PLR0917 - where an object is, what it is, and what 
 def _is_row(known: Judgement) -> bool:
     """Whether an object of an operator's kind has pods that count; what in it is not judged is then said in its row."""
     return bool(known.pods and (known.requests or known.findings))
-
-
-def _wanted(found: WorkloadObject | Judgement, names: Collection[str]) -> bool:
-    return not names or found.namespace in names
 
 
 def _workload_object(

@@ -25,6 +25,7 @@ from .manifest_input import (
     PolicyOption,
     judge_paths,
     nothing_found,
+    problem_lines,
     say_skipped,
     without_collector,
 )
@@ -118,15 +119,11 @@ def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         _row(found, places=places)
         for found in (*judged.mislabelled, *(one for source in judged.sources for one in source.objects))
     ]
-    problems = [
-        check_report.ProblemLine(source=p.source, line=p.line, message=p.message, fatal=p.fatal, of_object=p.of_object)
-        for p in judged.problems
-    ]
     decisions = zip(rows[len(judged.mislabelled) :], (one for s in judged.sources for one in s.objects), strict=True)
     forms = check_report.form_totals(
         (row.line.decision, gpu_forms(one.judgement, judged.expected)) for row, one in decisions
     )
-    report = check_report.report([row.line for row in rows], problems, judged.skipped, forms)
+    report = check_report.report([row.line for row in rows], problem_lines(judged.problems), judged.skipped, forms)
     _show(output, judged, rows, report, strict=strict)
     say_skipped(judged.skipped)
     if config is None and any(row.line.kind == "Namespace" and row.line.decision == DENIED for row in rows):
@@ -196,6 +193,6 @@ def _show_diffs(judged: JudgedInput, rows: Iterable[table.CheckedRow]) -> None:
         for finding in row.line.findings:
             say(f"{row.line.source}:{finding.line or row.line.line}: {finding.severity}: {finding.message}")
         if row.line.not_judged:
-            say(f"{row.line.source}:{row.line.line}: not judged: {row.line.not_judged}")
+            say(f"{row.line.source}:{row.line.not_judged_line or row.line.line}: not judged: {row.line.not_judged}")
     for problem in judged.problems:
         say(str(problem))

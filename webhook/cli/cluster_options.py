@@ -36,6 +36,7 @@ NamespacesOption = Annotated[
     typer.Option(
         "--namespace",
         "-n",
+        metavar="NAMESPACE",
         help="Namespace of workloads: only those in it; repeatable.",
         autocompletion=completers.namespaces,
     ),

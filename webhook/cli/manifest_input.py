@@ -19,6 +19,7 @@ from ..adapters.manifests.lines import Lines, ObjectLines
 from ..adapters.manifests.reading import read_text
 from ..adapters.manifests.sources import Source, open_sources
 from ..adapters.namespace_file import NamespaceFileError
+from ..adapters.reports.check_report import ProblemLine
 from ..application.checking import Checker
 from ..application.claims import known_claims, named_classes
 from ..application.configuration import Configuration
@@ -40,7 +41,7 @@ from .plugin_input import PluginInput
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")  # apimachinery pkg/util/validation IsDNS1123Label
 
 Paths = Annotated[
-    list[str], typer.Argument(metavar="PATH...", help="Files, folders (searched recursively), or - for standard input.")
+    list[str], typer.Argument(metavar="PATH", help="Files, folders (searched recursively), or - for standard input.")
 ]
 ExcludeOption = Annotated[
     list[str] | None,
@@ -62,6 +63,7 @@ NamespaceOption = Annotated[
     typer.Option(
         "--namespace",
         "-n",
+        metavar="NAMESPACE",
         help="Namespace of workloads that name none, as kubectl's.",
         autocompletion=completers.namespaces,
     ),
@@ -187,11 +189,8 @@ def judge_paths(  # noqa: PLR0913, PLR0917 - each is an option of the commands
     Raises:
         typer.Exit: 2, after saying why, where an option's value can't be used.
     """
-    if namespace is not None and not _NAMESPACE.fullmatch(namespace):
-        raise usage_error(
-            f'--namespace: "{namespace}" is not the name of a namespace; use at most 63 lowercase letters, digits and "-", '
-            "beginning and ending with a letter or digit"
-        )
+    if namespace is not None:
+        check_name(namespace)
     configuration = load_configuration(config)
     chosen = _policy(policy, configuration)
     known = load_namespaces(namespaces)
@@ -238,6 +237,19 @@ def judge_paths(  # noqa: PLR0913, PLR0917 - each is an option of the commands
     return judged
 
 
+def check_name(namespace: str) -> None:
+    """Reject a value of ``--namespace`` that no namespace has as its name.
+
+    Raises:
+        typer.Exit: 2, after saying so.
+    """
+    if not _NAMESPACE.fullmatch(namespace):
+        raise usage_error(
+            f'--namespace: "{namespace}" is not the name of a namespace; use at most 63 lowercase letters, digits and "-", '
+            "beginning and ending with a letter or digit"
+        )
+
+
 def _ignoring(
     judgement: Judgement, item: ManifestObject, ignore: Mapping[str, str], lines: Lines
 ) -> tuple[Judgement, list[ManifestProblem]]:
@@ -246,23 +258,29 @@ def _ignoring(
         return without(judgement, {**ignore, **annotated(item.object)}), []
     except IgnoreError as error:
         path = f"metadata.annotations[{ANNOTATION}]"
-        line = lines.of(item).of_field(path).line
-        problem = ManifestProblem(
-            item.source, line, f"{path}: {error}; nothing is ignored", fatal=False, of_object=True
-        )
+        line, column = lines.of(item).of_field(path)
+        message = f"{path}: {error}; nothing is ignored"
+        problem = ManifestProblem(item.source, line, message, fatal=False, of_object=True, column=column)
         return without(judgement, ignore), [problem]
 
 
 def mismatch_problems(item: ManifestObject, lines: Lines, mismatches: Iterable[TypeMismatch]) -> list[ManifestProblem]:
     """A problem for each field of an object that has the wrong type, with the line of the field."""
+    found = []
+    for path, message in mismatches:
+        line, column = lines.of(item).of_field(path)
+        said = f"{path}: {message}" if path else message
+        found.append(ManifestProblem(item.source, line, said, of_object=True, column=column))
+    return found
+
+
+def problem_lines(problems: Iterable[ManifestProblem]) -> list[ProblemLine]:
+    """The problems as reports have them."""
     return [
-        ManifestProblem(
-            item.source,
-            lines.of(item).of_field(field).line,
-            f"{field}: {message}" if field else message,
-            of_object=True,
+        ProblemLine(
+            source=p.source, line=p.line, message=p.message, fatal=p.fatal, of_object=p.of_object, column=p.column
         )
-        for field, message in mismatches
+        for p in problems
     ]
 
 

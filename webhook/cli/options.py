@@ -68,7 +68,8 @@ class Options:
     node_selector: Annotated[
         list[str] | None,
         typer.Option(
-            help=f"Label selector of nodes with GPUs; repeatable, and one is enough. [default: {', '.join(SELECTORS)}]"
+            metavar="SELECTOR",
+            help=f"Label selector of nodes with GPUs; repeatable, and one is enough. [default: {', '.join(SELECTORS)}]",
         ),
     ] = None
     tls_cert_file: Annotated[
@@ -111,7 +112,8 @@ class Options:
         Path | None, typer.Option(help="Write this CA (PEM) into their caBundles, for certificates from files.")
     ] = None
     tls_name: Annotated[
-        list[str] | None, typer.Option(help="Another DNS name or IP address for the managed certificate; repeatable.")
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Another DNS name or IP address for the managed certificate; repeatable."),
     ] = None
     ca_lifetime: Annotated[
         float,
@@ -147,7 +149,9 @@ class Options:
     ] = None
     allowed_cn: Annotated[
         list[str] | None,
-        typer.Option(help="A common name that a client certificate may have; repeatable. Without it, any."),
+        typer.Option(
+            metavar="NAME", help="A common name that a client certificate may have; repeatable. Without it, any."
+        ),
     ] = None
     max_connections: Annotated[
         int,

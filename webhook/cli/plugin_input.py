@@ -52,14 +52,13 @@ class PluginInput:
         if one.unreadable:
             self.faults += 1
             self.rejected += 1
-            line = lines.of(item).of_field(field).line
-            yield ManifestProblem(
-                item.source, line, f"{where}device plugin configuration: {one.unreadable}", fatal=False, of_object=True
-            )
+            yield _problem(item, lines, field, f"{where}device plugin configuration: {one.unreadable}")
         for fault in faults(one.data, plugin):
             self.faults += 1
             self.rejected += fault.rejected
-            line = lines.of(item).of_field(field or fault.field).line
-            yield ManifestProblem(
-                item.source, line, f"{where}device plugin configuration: {fault}", fatal=False, of_object=True
-            )
+            yield _problem(item, lines, field or fault.field, f"{where}device plugin configuration: {fault}")
+
+
+def _problem(item: ManifestObject, lines: Lines, field: str, message: str) -> ManifestProblem:
+    line, column = lines.of(item).of_field(field)
+    return ManifestProblem(item.source, line, message, fatal=False, of_object=True, column=column)

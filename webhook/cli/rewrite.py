@@ -127,26 +127,32 @@ def _stop_on_trouble(judged: JudgedInput) -> None:
     for found in objects:
         denials = [finding for finding in found.judgement.findings if finding.denies]
         denied += bool(denials)
-        told = [f"{problem.path}: {problem.message}" for problem in found.judgement.label_problems]
+        for label in found.judgement.label_problems:
+            _say_at(found, label.path, f"{label.path}: {label.message}")
         if found.judgement.not_judged:
-            told.append(f"not judged: {found.judgement.not_judged}")
+            _say_at(found, found.judgement.not_judged_path, f"not judged: {found.judgement.not_judged}")
         if found.judgement.outcome is Outcome.REWRITTEN and not found.judgement.operations:
-            told.append(
-                f"left as it is: {found.judgement.kind} is an operator's kind, of which only the pods are rewritten, on "
-                f"admission; --kinds {found.judgement.kind}.{group_of(found.judgement.api_version)} rewrites its templates"
+            _say_at(
+                found,
+                "",
+                f"unchanged: {found.judgement.kind} is an operator's kind, and its pods are rewritten on admission; "
+                f"--kinds {found.judgement.kind}.{group_of(found.judgement.api_version)} rewrites its templates here",
             )
-        for sentence in told:
-            say(f"{found.item.source}:{found.item.line}: {sentence}")
         for finding in denials:
             what = f"{found.judgement.kind}/{found.judgement.name}"
-            line = found.lines.of_field(finding.path).line if found.lines else found.item.line
-            say(f"{found.item.source}:{line}: {what} is denied: {finding.message}")
+            _say_at(found, finding.path, f"{what} is denied: {finding.message}")
     if any(problem.fatal for problem in judged.problems):
         say("nothing was written: some of the input can't be read")
         raise typer.Exit(EXIT_USAGE)
     if denied:
         say(f"nothing was written: {denied} {'object is' if denied == 1 else 'objects are'} denied")
         raise typer.Exit(EXIT_DENIED)
+
+
+def _say_at(found: JudgedObject, path: str, message: str) -> None:
+    """Say something about a field of an object, or (if the path is empty) about the object."""
+    line = found.lines.of_field(path).line if found.lines else found.item.line
+    say(f"{found.item.source}:{line}: {message}")
 
 
 def _rewritten(source: JudgedSource) -> str:

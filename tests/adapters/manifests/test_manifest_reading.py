@@ -274,7 +274,7 @@ def test_a_json_value_that_cannot_be_parsed_comes_after_those_before_it() -> Non
     found = read('{"kind": "Pod"}\n{"kind": "Job",}')
 
     assert isinstance(found[0], ManifestObject)
-    assert found[1:] == [ManifestProblem("f.yaml", 2, 'invalid JSON: unexpected "," before "}"')]
+    assert found[1:] == [ManifestProblem("f.yaml", 2, 'invalid JSON: unexpected "," before "}"', column=16)]
 
 
 def test_a_key_that_stands_twice_is_told_and_the_object_follows() -> None:

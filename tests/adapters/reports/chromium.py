@@ -64,15 +64,23 @@ class Chromium:
         os.close(self._from)
         os.waitpid(self._pid, 0)
 
-    def open(
-        self, page: Path, *, width: int = 1280, height: int = 900, dark: bool = False, script: bool = True
+    def open(  # noqa: PLR0913 - how a page may be shown
+        self,
+        page: Path,
+        *,
+        width: int = 1280,
+        height: int = 900,
+        dark: bool = False,
+        script: bool = True,
+        printed: bool = False,
     ) -> None:
-        """Show a file: in a window of this size, in light or dark, with or without JavaScript."""
+        """Show a file: in a window of this size, in light or dark, with or without JavaScript, or as it is printed."""
         self._call(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
         )
         self._call(
             "Emulation.setEmulatedMedia",
+            media="print" if printed else "",
             features=[{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}],
         )
         self._call("Emulation.setScriptExecutionDisabled", value=not script)

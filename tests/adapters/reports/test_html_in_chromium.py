@@ -332,6 +332,12 @@ class TestGroups:
         browser.run("document.querySelector('tr.more button').click()")
         assert len(browser.run(self.GROUPS)) == 100
 
+    def test_are_printed_on_the_page_of_their_heading(self, browser: Chromium, small: Path) -> None:
+        browser.open(small, printed=True)
+        for heading in ("h2", "tr.group"):
+            broken = f"[...document.querySelectorAll('{heading}')].map((one) => getComputedStyle(one).breakAfter)"
+            assert set(browser.run(broken)) == {"avoid"}
+
     def test_are_all_printed(self, browser: Chromium, large: Path) -> None:
         browser.open(large)
         browser.run("dispatchEvent(new Event('beforeprint'))")

@@ -42,6 +42,7 @@ class ManifestProblem:
             the last of the two, as kubectl would send it.
         of_object: whether it concerns an object that was read and is reported by itself.
         foreign: whether a whole document is well-formed and no Kubernetes object, such as a chart's values.
+        column: where in the line, from 1; ``None`` where no column can be named.
     """
 
     source: str
@@ -50,6 +51,7 @@ class ManifestProblem:
     fatal: bool = True
     of_object: bool = False
     foreign: bool = False
+    column: int | None = None
 
     def __str__(self) -> str:
         """Place, what kind of problem it is, and the message."""
@@ -62,11 +64,13 @@ class UnreadableError(ValueError):
 
     Attributes:
         line: where, from 1, within the source.
+        column: where in the line, from 1; ``None`` where no column can be named.
     """
 
-    def __init__(self, line: int, message: str) -> None:
+    def __init__(self, line: int, message: str, column: int | None = None) -> None:
         super().__init__(message)
         self.line = line
+        self.column = column
 
 
 class EditError(ValueError):

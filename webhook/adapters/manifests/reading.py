@@ -40,7 +40,7 @@ def read_text(text: str, source: str) -> Iterator[ManifestObject | PluginDocumen
             template_named = True
             found = [ManifestProblem(source, error.line, str(error))]
         except UnreadableError as error:
-            found = [ManifestProblem(source, error.line, str(error))]
+            found = [ManifestProblem(source, error.line, str(error), column=error.column)]
         yield from found
 
 

@@ -21,7 +21,8 @@ class Source:
     """A source that was read.
 
     Attributes:
-        name: as the user named it, or the path below the folder that the user named; ``-`` for standard input.
+        name: the path as the user named it, or below the folder that the user named, without ``./``, which git takes in no diff;
+            ``-`` for standard input.
         text: its text, with its own line endings and byte order mark.
         path: where it can be written back; ``None`` for standard input and for pipes.
         named: whether it was named itself; otherwise it was found in a folder.
@@ -69,7 +70,7 @@ def _folder(root: str, exclude: Sequence[str]) -> Iterator[Source | ManifestProb
                 visible = sorted((e for e in entries if not _left_out(e, root, exclude)), key=lambda e: e.name)
         except OSError as error:
             found = True
-            yield ManifestProblem(shown(folder), None, f"the folder cannot be read: {why(folder, error)}")
+            yield ManifestProblem(_name(folder), None, f"the folder cannot be read: {why(folder, error)}")
             continue
         pending.extend(entry.path for entry in reversed(visible) if entry.is_dir(follow_symlinks=False))
         for entry in visible:
@@ -78,10 +79,15 @@ def _folder(root: str, exclude: Sequence[str]) -> Iterator[Source | ManifestProb
                 yield _file(entry.path, named=False)
     if not found:
         yield ManifestProblem(
-            shown(root),
+            _name(root),
             None,
             f"the folder holds no file that ends in {', '.join(SUFFIXES)}: name other folders or files",
         )
+
+
+def _name(path: str) -> str:
+    short = os.path.normpath(path) if path else path
+    return shown(path if short == STANDARD_INPUT else short)  # ./- is a file
 
 
 def _left_out(entry: os.DirEntry[str], root: str, exclude: Sequence[str]) -> bool:
@@ -93,8 +99,8 @@ def _file(path: str, *, named: bool) -> Source | ManifestProblem:
     try:
         content, regular = named_file.content(path, named=named)
     except (OSError, ValueError) as error:
-        return ManifestProblem(shown(path) or '""', None, f"the file cannot be read: {why(path, error)}")
-    return _source(shown(path), content, Path(path) if regular else None, named=named)
+        return ManifestProblem(_name(path) or '""', None, f"the file cannot be read: {why(path, error)}")
+    return _source(_name(path), content, Path(path) if regular else None, named=named)
 
 
 def _stream(stdin: BinaryIO | TextIO | None) -> Source | ManifestProblem:

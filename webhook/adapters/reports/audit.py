@@ -144,7 +144,7 @@ class AuditReport(Part):
     Attributes:
         origin: the API server, or ``files``.
         judged_by: the label whose policy judged: ``enforce``, ``warn`` or ``audit``.
-        assumptions: the policies that stood in place of labels.
+        assumptions: the policies that were assumed in place of labels.
         problems: what is wrong with the input; where one is fatal, something is missing from the report.
         scope: which kinds were checked, of a cluster; and what that leaves out.
         notes: what a person should know besides.

@@ -50,9 +50,9 @@ class ObjectLine(Part):
     """One object: where it is (nowhere, if it was found in a cluster), what it is, what becomes of it.
 
     ``decision`` is exactly one of ``unchanged``, ``rewritten``, ``denied``, ``exempt``, ``not-judged`` and ``not-read``.
-    ``not_judged`` says what was not judged and why: the whole object, or the resource claims of its pod, which one that is
-    rewritten or denied may have too. ``not_read`` says which fields keep it from being read. ``unknown_kind`` is whether nothing
-    is known about the kind and nothing in the object leads to pods.
+    ``not_judged`` says what was not judged and why: the whole object, or a part such as its pod's resource claims, which a
+    rewritten or denied object may have too. ``not_read`` says which fields keep it from being read. ``unknown_kind`` is whether
+    nothing is known about the kind and nothing in the object leads to pods.
     """
 
     source: str | None
@@ -67,9 +67,11 @@ class ObjectLine(Part):
     exempt: str | None
     patch: list[dict[str, Any]]
     findings: list[FindingLine]
-    patch_line: int | None = Field(default=None, description="The line of the first field that the patch changes.")
+    patch_line: int | None = Field(default=None, description="The line of the first field that is rewritten.")
     patch_column: int | None = None
     not_judged: str | None = None
+    not_judged_line: int | None = Field(default=None, description="The line of the first field that is not judged.")
+    not_judged_column: int | None = None
     not_read: str | None = None
     claims: list[str] = Field(default=[], description="The pod's names for its resource claims.")
     ignored: list[str] = Field(default=[], description="Rules whose findings are ignored, with the reasons.")
@@ -105,6 +107,7 @@ class ProblemLine(Part):
     message: str
     fatal: bool = True
     of_object: bool = False
+    column: int | None = None
 
     @property
     def is_unread_part(self) -> bool:
@@ -173,7 +176,10 @@ def object_line(
     source: str | None, line: int | None, judgement: Judgement, lines: FieldPlaces | None = None
 ) -> ObjectLine:
     """One object's line."""
-    first, column = patch_place(judgement.operations, lines)
+    is_rewritten = _decision(judgement) == Outcome.REWRITTEN
+    # Of an operator's object only the pods are rewritten.
+    first, column = patch_place(judgement.operations or (judgement.of_templates if is_rewritten else ()), lines)
+    unjudged = lines.of_field(judgement.not_judged_path) if lines and judgement.not_judged else NOWHERE
     return ObjectLine(
         source=source,
         line=line,
@@ -190,6 +196,8 @@ def object_line(
         patch_line=first,
         patch_column=column,
         not_judged=judgement.not_judged,
+        not_judged_line=unjudged[0],
+        not_judged_column=unjudged[1],
         not_read=str(TypeMismatchError(judgement.mismatches)) if judgement.mismatches else None,
         claims=list(judgement.claims),
         ignored=list(judgement.ignored),

@@ -1,7 +1,6 @@
 """One line for each thing that was found: ``file:line:column: rule: message``, and GitHub's annotations."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from posixpath import normpath
 
 import msgspec
 
@@ -30,7 +29,7 @@ def concise(objects: Iterable[ObjectLine], problems: Sequence[ProblemLine]) -> s
     Nothing is wrapped or coloured. Of what stays as it is there is no line.
     """
     return "".join(
-        f"{printable(':'.join(str(part) for part in (normpath(one.source), one.line, one.column) if part is not None))}: "
+        f"{printable(':'.join(str(part) for part in (one.source, one.line, one.column) if part is not None))}: "
         f"{one.rule}: {printable(one.message)}\n"
         for one in _everything(objects, problems)
     )
@@ -54,7 +53,7 @@ def _everything(objects: Iterable[ObjectLine], problems: Sequence[ProblemLine]) 
     for problem in problems:
         severity = Severity.DENY if problem.fatal else Severity.WARN
         rule = NOT_READ if problem.fatal else "warning"
-        yield _Found(problem.source, problem.line, None, rule, severity.value, problem.message)
+        yield _Found(problem.source, problem.line, problem.column, rule, severity.value, problem.message)
 
 
 def _of_object(line: ObjectLine) -> Iterator[_Found]:
@@ -67,11 +66,12 @@ def _of_object(line: ObjectLine) -> Iterator[_Found]:
         message = f'{what}: {"; ".join(line.requests)}: would be rewritten by policy "{line.policy}"'
         yield _Found(source, line.patch_line or line.line, line.patch_column, REWRITTEN, "", message)
     if line.not_judged:
-        yield _Found(source, line.line, None, NOT_JUDGED, "", f"{what}: {line.not_judged}")
+        place = (line.not_judged_line or line.line, line.not_judged_column)
+        yield _Found(source, *place, NOT_JUDGED, "", f"{what}: {line.not_judged}")
 
 
 def _properties(one: _Found) -> str:
-    given = {"file": normpath(one.source), "line": one.line, "col": one.column, "title": f"gpuwarden {one.rule}"}
+    given = {"file": one.source, "line": one.line, "col": one.column, "title": f"gpuwarden {one.rule}"}
     return ",".join(f"{key}={_property(printable(str(value)))}" for key, value in given.items() if value is not None)
 
 

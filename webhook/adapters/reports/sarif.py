@@ -92,7 +92,8 @@ def _results(line: ObjectLine) -> Iterator[Json]:
             f"{what}: {finding.message}",
         )
     if line.not_judged:
-        yield _result(line, (NOT_JUDGED, "", None, None), _LEVELS[None], f"{what} is not judged: {line.not_judged}")
+        place = (line.not_judged_line, line.not_judged_column)
+        yield _result(line, (NOT_JUDGED, "", *place), _LEVELS[None], f"{what} is not judged: {line.not_judged}")
     if line.decision == REWRITTEN:
         requests = "; ".join(line.requests)
         message = f'{what}: {requests}: would be rewritten by policy "{line.policy}"'
@@ -156,5 +157,5 @@ def _notification(problem: ProblemLine, *, files: bool) -> Json:
     return {
         "level": level,
         "message": {"text": printable(problem.message)},
-        "locations": [{"physicalLocation": _physical(problem.source, problem.line)}],
+        "locations": [{"physicalLocation": _physical(problem.source, problem.line, problem.column)}],
     }

@@ -119,6 +119,8 @@ def _gpus(forms: Sequence[FormTotal]) -> Text:
     """The GPUs of all pods by form, before and after."""
     line = Text("GPUs of all their pods, before → after: ")
     for number, form in enumerate(sorted(forms, key=lambda form: -form.gpus)):
-        result = form.decision if form.before == form.after else f"→ {form.after}"
+        # What is ignored here is denied on admission all the same, and reported as exempt.
+        stays = form.before == form.after or form.decision == EXEMPT
+        result = form.decision if stays else f"→ {form.after}"
         line.append(", " if number else "").append(f"{form.gpus} {form.before} {result}", style=STYLES[form.decision])
     return line

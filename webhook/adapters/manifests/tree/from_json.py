@@ -56,7 +56,8 @@ class _Parser:
 
     def error(self, message: str) -> UnreadableError:
         last = self.first_line + self.text.rstrip().count("\n")  # the end itself may be on an empty line after it
-        return UnreadableError(min(self.line, last), f"invalid JSON: {message}")
+        column = self.start - self.text.rfind("\n", 0, self.start) if self.line <= last else None
+        return UnreadableError(min(self.line, last), f"invalid JSON: {message}", column)
 
     def value(self, token: tuple[str, str]) -> Node:
         kind, text = token

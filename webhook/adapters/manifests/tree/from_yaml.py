@@ -135,6 +135,7 @@ def _alias(event: Any, anchors: dict[str, Scalar | Sequence | Mapping], first_li
             line,
             f"*{event.anchor} refers to &{event.anchor}, which no earlier line of the document defines; "
             "define it, or quote the text",
+            event.start_mark.column + 1,
         )
     if target.end < 0:
         raise UnreadableError(line, f"&{event.anchor} contains itself; write out its values instead of *{event.anchor}")
@@ -170,4 +171,4 @@ def _in_words(text: str, error: yaml.MarkedYAMLError, first_line: int) -> Unread
             words += f', found "{here[column]}"'
     if begun and error.context and begun.line < line:
         words += f" ({_CONTEXTS.get(error.context, error.context)} that begins on line {begun.line + first_line})"
-    return UnreadableError(line + first_line, words)
+    return UnreadableError(line + first_line, words, None if at_end else column + 1)

@@ -1,0 +1,15 @@
+"""What is not judged in an object whose pods are."""
+
+import msgspec
+
+
+class Aside(msgspec.Struct, frozen=True):
+    """A part that is not judged.
+
+    Attributes:
+        path: the field, or the first of several; empty for the whole object.
+        text: what it is and why it is not judged, a sentence for people.
+    """
+
+    path: str
+    text: str
