@@ -32,7 +32,7 @@ def test_gpus_add_up_and_are_slots_of_a_shared_form() -> None:
     assert [(node.form, node.gpus, node.unit) for node in drawing.after] == [
         ("shared", 3, "slots"),
         ("mps", 1, "slot"),
-        ("denied", 0, "GPUs"),
+        ("denied", 0, "GPUs or slots"),
     ]
 
 

@@ -36,8 +36,8 @@ class Node(msgspec.Struct):
 
     @property
     def unit(self) -> str:
-        """The unit of its GPUs: slots, if several pods share one."""
-        return unit(self.form, self.gpus)
+        """The unit of its GPUs: slots, if several pods share one; what stands for several forms may have both."""
+        return "GPUs or slots" if self.form in {DENIED, OTHERS} else unit(self.form, self.gpus)
 
 
 def unit(form: str, number: int) -> str:
