@@ -5,10 +5,9 @@ import contextlib
 import logging
 import socket
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from .connection_limiter import ConnectionLimiter, TrackedConnection
 from .listeners import GRACE_SECONDS, bind
@@ -17,30 +16,38 @@ from .listeners import GRACE_SECONDS, bind
 _HEAD_BYTES = 8 * 1024
 
 
-def _visitors(limiter: ConnectionLimiter) -> type[asyncio.Protocol]:
-    """The protocol of a limited number of connections: the oldest is closed for one more."""
+class _Visitor(asyncio.Protocol, TrackedConnection):
+    """A connection, which uvicorn serves, of a limited number: the oldest is closed for one more.
 
-    class Visitor(H11Protocol, TrackedConnection):  # its way to end is uvicorn's
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
-            super().connection_made(transport)
-            limiter.has_room()
-            self.since = limiter.clock()
-            limiter.add(self)
+    Args:
+        served: uvicorn's protocol for the connection.
+        limiter: counts the connections.
+    """
 
-        def data_received(self, data: bytes) -> None:
-            if len(data) > _HEAD_BYTES:  # no head; and a body in small chunks would take h11 long
-                self.transport.abort()
-            else:
-                super().data_received(data)
+    def __init__(self, served: asyncio.Protocol, limiter: ConnectionLimiter) -> None:
+        self._served, self._limiter = served, limiter
+        self.eof_received = served.eof_received  # type: ignore[method-assign]
+        self.pause_writing, self.resume_writing = served.pause_writing, served.resume_writing  # type: ignore[method-assign]
 
-        def connection_lost(self, exc: Exception | None) -> None:
-            limiter.discard(self)
-            super().connection_lost(exc)
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._served.connection_made(transport)
+        self._limiter.has_room()
+        self.since = self._limiter.clock()
+        self._limiter.add(self)
 
-        def drop(self) -> None:
-            self.transport.abort()
+    def data_received(self, data: bytes) -> None:
+        if len(data) > _HEAD_BYTES:  # no head; and a body in small chunks would take h11 long
+            self.drop()
+        else:
+            self._served.data_received(data)
 
-    return Visitor
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._limiter.discard(self)
+        self._served.connection_lost(exc)
+
+    def drop(self) -> None:
+        self._transport.abort()
 
 
 class OperationsListener(uvicorn.Server):
@@ -51,7 +58,7 @@ class OperationsListener(uvicorn.Server):
         self.port: int = self._socket.getsockname()[1]
         config = uvicorn.Config(
             app,
-            http=_visitors(limiter),
+            http="h11",
             h11_max_incomplete_event_size=_HEAD_BYTES,
             # After its answer a connection ends, and what else may come, such as a body that nobody reads, is not parsed.
             headers=[("connection", "close")],
@@ -64,6 +71,10 @@ class OperationsListener(uvicorn.Server):
             proxy_headers=False,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
+        config.load()
+        served: Any = config.http_protocol_class
+        # uvicorn calls it with arguments for its own protocol.
+        config.http_protocol_class = cast("Any", lambda **arguments: _Visitor(served(**arguments), limiter))
         super().__init__(config)
 
     @contextlib.contextmanager
