@@ -102,19 +102,26 @@ class VerdictInput(msgspec.Struct, frozen=True):
 
     @property
     def working(self) -> float:
-        """The share of a GPU that it has use for while it works: its average without idle times, or the 95 % if that is more.
+        """The share of a GPU that it has use for while it works: the average at which its work is done, or the 95 % if more.
 
-        What is idle for most of a day has a low 95 %, and works many times longer on a slice that is as small.
+        What does little for most of a day has a low 95 %, and works many times longer on a slice that is as small.
         """
         measures = self.measures
         busy = 1 - measures.idle
         average = min(measures.most, measures.mean / busy) if busy > 0 else measures.most
-        return max(measures.p95, average) * self.unit
+        return max(measures.p95, average, measures.working) * self.unit
 
     @property
     def need(self) -> float:
-        """The memory that it needs in MiB, headroom included."""
-        return (self.measures.memory or 0) * (1 + self.thresholds.memory_headroom)
+        """The memory that it needs in MiB, headroom included, and as much more as it grew by."""
+        return ((self.measures.memory or 0) + self.growth) * (1 + self.thresholds.memory_headroom)
+
+    @property
+    def growth(self) -> float:
+        """By how much its most memory rose from the first half of the window to the second, in MiB; 0 within the headroom."""
+        memory, earlier = self.measures.memory or 0, self.measures.memory_earlier
+        grew = earlier is not None and memory > earlier * (1 + self.thresholds.memory_headroom)
+        return memory - (earlier or 0) if grew else 0
 
     @property
     def comparable(self) -> Offers:
@@ -129,9 +136,18 @@ class VerdictInput(msgspec.Struct, frozen=True):
         return self.measures.most * self.unit >= self.thresholds.burst
 
     @property
+    def graphics(self) -> str:
+        """Why it may draw; empty if nothing says that."""
+        return next((one.graphics for one in self.workload.programs if one.graphics), "")
+
+    @property
     def sharing(self) -> SharedForm | None:
         """The form of sharing that suits it best, of those that are offered, with how many pods share a GPU."""
-        found = shared_form(self.comparable, self.model, bursty=self.is_bursty, gke=self.form.platform is Platform.GKE)
+        there = self.comparable
+        if self.graphics:  # MPS is for CUDA only
+            shared = tuple(one for one in there.shared if one.form.sharing is Sharing.TIME_SLICING)
+            there = msgspec.structs.replace(there, shared=shared)
+        found = shared_form(there, self.model, bursty=self.is_bursty, gke=self.form.platform is Platform.GKE)
         usual = int(self.thresholds.clients)
         return msgspec.structs.replace(found, clients=found.clients or usual) if found else None
 
@@ -140,7 +156,7 @@ def judge(case: VerdictInput) -> WorkloadVerdict:
     """Return the verdict on a workload.
 
     The rules in order: too little data; not used; GPUs of a pod that are not used; GPUs that work together; what is shared
-    already and can't be told apart; memory that is unknown; the smallest MIG slice that is offered and large enough; sharing,
+    already and can't be told apart; shares of devices of several sizes; memory that is unknown; the smallest MIG slice that is offered and large enough; sharing,
     where the namespace is trusted; a whole GPU.
     """
     return (
@@ -150,6 +166,7 @@ def judge(case: VerdictInput) -> WorkloadVerdict:
         or _of_several(case)
         or _together(case)
         or _of_a_device(case)
+        or _of_several_sizes(case)
         or _of_one(case)
     )
 
@@ -252,6 +269,16 @@ def _of_a_device(case: VerdictInput) -> WorkloadVerdict | None:
     return WorkloadVerdict(VerdictKind.AS_IT_IS, case.workload.form, 1, (why,))
 
 
+def _of_several_sizes(case: VerdictInput) -> WorkloadVerdict | None:
+    if not case.measures.sizes_differ:
+        return None
+    why = (
+        "it ran on whole GPUs and MIG slices, or on slices of several sizes, so its numbers can't be added up; where that has "
+        "changed, set --window to the time since then"
+    )
+    return WorkloadVerdict(VerdictKind.UNKNOWN, reasons=(why,))
+
+
 def _of_one(case: VerdictInput) -> WorkloadVerdict:
     """The verdict on a workload with one device of its own that it uses."""
     measures, sharing = case.measures, case.sharing
@@ -261,13 +288,21 @@ def _of_one(case: VerdictInput) -> WorkloadVerdict:
         return _by_compute(case, used, why_unknown, clients)
     headroom = percent(case.thresholds.memory_headroom)
     working = [f"while it works, it uses {percent(case.working)} of a GPU on average"]
+    grew = [
+        f"its memory grew by {_gib(case.growth)} from the first half of the window to the second: as much again is counted; see "
+        "that it stops"
+    ]
     why = [
         used,
-        *(working if case.working > case.share else ()),
+        *(working if percent(case.working) != percent(case.share) else ()),
+        *(grew if case.growth else ()),
         f"{_gib(measures.memory or 0)} of memory at most, {_gib(case.need)} with {headroom} headroom",
     ]
-    video = (measures.engines or 0) >= case.thresholds.unused_below
-    if video:
+    engines = measures.engines or 0
+    video = engines >= case.thresholds.unused_below
+    if case.graphics and not case.form.partition:
+        why.append(f"{case.graphics}, which MIG slices do not have unless their profile is made for it")
+    elif video:
         why.append("it uses the video encoder or decoder, of which MIG slices have few or none")
     elif found := next(fitting(case.comparable, case.model, case.working, case.need), None):
         why.append(f"{found.form} has {_gib(found.memory or 0)} and {percent(found.share)} of a GPU's compute")
@@ -278,18 +313,22 @@ def _of_one(case: VerdictInput) -> WorkloadVerdict:
         return WorkloadVerdict(VerdictKind.SLICE, str(found.form), 1, tuple(why))
     own = case.offered.memory.get(case.model) if measures.profile else measures.capacity
     memory = (sharing.memory if sharing else None) or own
-    fits = case.share < 1 / clients and memory is not None and case.need <= memory / clients
+    fits = max(case.share, engines) < 1 / clients and memory is not None and case.need <= memory / clients
     if fits and sharing and case.trusted:
         suits = "bursts: time-slicing suits it" if case.is_bursty else "steady use: MPS suits it"
-        if sharing.form.sharing not in {Sharing.ANY, Sharing.TIME_SLICING if case.is_bursty else Sharing.MPS}:
+        if case.graphics:
+            suits = "time-slicing suits it: MPS is for CUDA only"
+        elif sharing.form.sharing not in {Sharing.ANY, Sharing.TIME_SLICING if case.is_bursty else Sharing.MPS}:
             suits += f" better, which no node of its model offers; {sharing.form} fits too"
         return WorkloadVerdict(
             VerdictKind.SHARED, str(sharing.form), 1, (*why, f"{clients} such pods fit a GPU", suits)
         )
     if sharing and case.trusted and not fits:
         lacks = "compute" if case.share >= 1 / clients else "memory"
+        if case.share < 1 / clients <= engines:
+            lacks = f"of the video engines ({percent(engines)} used at most)"
         why.append(f"{clients} pods share a GPU by {sharing.form}, and that share has too little {lacks} for it")
-    why += _why_not_smaller(case, sharing if fits else None, video=video)
+    why += _why_not_smaller(case, sharing if fits else None, no_slice=video or bool(case.graphics))
     if case.form.partition or case.form.shared:
         return WorkloadVerdict(
             VerdictKind.AS_IT_IS, case.workload.form, 1, (*why, "no other form that is offered fits better")
@@ -352,7 +391,7 @@ def _memory_unknown(case: VerdictInput) -> str:
     return why
 
 
-def _why_not_smaller(case: VerdictInput, sharing: SharedForm | None, *, video: bool) -> Iterator[str]:
+def _why_not_smaller(case: VerdictInput, sharing: SharedForm | None, *, no_slice: bool) -> Iterator[str]:
     offered, model = case.offered, case.model
     if sharing and not case.trusted:
         yield (
@@ -360,7 +399,7 @@ def _why_not_smaller(case: VerdictInput, sharing: SharedForm | None, *, video: b
             "namespaces declared trusted (--trusted)"
         )
     comparable = list(of_model(offered, model, offered.slices))
-    if video:
+    if no_slice:
         return
     if case.measures.models_differ:
         yield "it ran on several GPU models, so its numbers can't be compared with what a smaller form has"
