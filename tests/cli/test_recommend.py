@@ -25,7 +25,7 @@ def stamp(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def the_cast(now: int) -> Cast:  # noqa: PLR0915 - one scene after another
+def the_cast(now: int) -> Cast:  # noqa: C901, PLR0915 - one scene after another
     cast = Cast(stamp(now), stamp(now - 30 * DAY))
     work, trust = "work", "trusting"
     cast.deploy(work, "train", device(work, first_pod("train"), sm=steady(0.93), used=60_000.0))

@@ -14,9 +14,10 @@ from webhook.application.recommendation.usage import Metric, Series
 SM, GR, UTIL = Metric.SM_ACTIVE, Metric.GR_ENGINE_ACTIVE, Metric.GPU_UTIL
 USED = "DCGM_FI_DEV_FB_USED"
 Labels = Mapping[str, str]
-COMPUTE = {
-    **{"p95": 0.4, "max": 0.5, "mean": 0.2, "deviation": 0.1, "points": 100, "idle": 0.1},
-    **{"first": 10, "last": 20, "hourly": 120},
+COMPUTE = {"p95": 0.4, "max": 0.5, "mean": 0.2, "deviation": 0.1, "points": 100, "idle": 0.1} | {
+    "first": 10,
+    "last": 20,
+    "hourly": 120,
 }
 MEMORY = {"used": 3000, "earlier": 2000, "low": 1000, "free": 70_000, "reserved": 500}
 

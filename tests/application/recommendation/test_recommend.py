@@ -86,9 +86,7 @@ def test_servers_on_several_models_are_not_told_to_batch() -> None:
 def test_pods_of_a_rollout_that_were_there_at_once_are_not_two_servers() -> None:
     one = workload(programs=(SERVER,))
     before = series("w-0", uuid="GPU-0", last=END - 7 * DAY)
-    found = recommended(
-        [one], [before, series("w-1", first=END - 7.1 * DAY)], owners={"a/w-0": ("Deployment", "w")}
-    )
+    found = recommended([one], [before, series("w-1", first=END - 7.1 * DAY)], owners={"a/w-0": ("Deployment", "w")})
     assert found.workloads[0].verdict.kind is not VerdictKind.BATCH
 
 

@@ -71,7 +71,11 @@ def test_unknown_where_it_must_be(given: dict[str, Any], why: str) -> None:
         # A little all day, and much for an hour: its work is done in that hour.
         ({"used": {"p95": 0.02, "mean": 0.05, "working": 0.4, "most": 0.9}}, "mig-3g.40gb", "40 % of a GPU on average"),
         # Memory that grows may grow on; what rises by less than the headroom does not grow.
-        ({"used": {"memory": 6 * GIB, "memory_earlier": 3 * GIB}}, "mig-2g.20gb", "grew by 3.0 GiB from the first half"),
+        (
+            {"used": {"memory": 6 * GIB, "memory_earlier": 3 * GIB}},
+            "mig-2g.20gb",
+            "grew by 3.0 GiB from the first half",
+        ),
         ({"used": {"memory": 8 * GIB, "memory_earlier": 7 * GIB}}, "mig-1g.10gb", "8.0 GiB of memory at most, 9.2 GiB"),
         # Also where the namespace is trusted: isolation first.
         ({"trusted": True, "offers": offered(shared=SHARED)}, "mig-1g.10gb", "14 % of a GPU's compute"),

@@ -32,7 +32,7 @@ class Measures(msgspec.Struct, rename="camel", omit_defaults=True):
         held: the most memory in use on a device that was never used, in MiB.
         model, profile: of the devices; empty where they differ or are unknown.
         models_differ: the devices are of several models.
-        sizes_differ: they are whole GPUs and MIG slices, or slices of several profiles, so that a share of one is none of another.
+        sizes_differ: they are whole GPUs and MIG slices, or slices of several profiles.
         shared_by: how many pods' numbers these are together; 1 if they are the workload's own.
         pods_at_once: how many of its pods had samples at the same time, at most.
         sharing_unknown: its GPUs are shared, and the numbers may be of other pods too.

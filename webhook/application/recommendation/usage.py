@@ -35,7 +35,8 @@ class Series(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
         working: the average share at which its work was done: of the samples, each counting as much as it is high.
         idle: the share of the time in which less than the idle threshold was in use.
         engines: the most that its video encoder or decoder was in use, if that is known.
-        memory, memory_earlier, memory_low: the most memory in use, in the window and in its first half, and what was exceeded 95 % of the time.
+        memory, memory_low: the most memory in use, and what was exceeded 95 % of the time.
+        memory_earlier: the most memory in use in the first half of the window.
         capacity: the device's memory.
         pods: how many pods had series of this device at the same time, at most.
         compute_of_device, memory_of_device: all of them had the same value all the time, so it is the device's.

@@ -156,8 +156,8 @@ def judge(case: VerdictInput) -> WorkloadVerdict:
     """Return the verdict on a workload.
 
     The rules in order: too little data; not used; GPUs of a pod that are not used; GPUs that work together; what is shared
-    already and can't be told apart; shares of devices of several sizes; memory that is unknown; the smallest MIG slice that is offered and large enough; sharing,
-    where the namespace is trusted; a whole GPU.
+    already and can't be told apart; shares of devices of several sizes; memory that is unknown; the smallest MIG slice that is
+    offered and large enough; sharing, where the namespace is trusted; a whole GPU.
     """
     return (
         _incomplete(case)
@@ -286,24 +286,10 @@ def _of_one(case: VerdictInput) -> WorkloadVerdict:
     clients = sharing.clients if sharing else int(case.thresholds.clients)
     if why_unknown := _memory_unknown(case):
         return _by_compute(case, used, why_unknown, clients)
-    headroom = percent(case.thresholds.memory_headroom)
-    working = [f"while it works, it uses {percent(case.working)} of a GPU on average"]
-    grew = [
-        f"its memory grew by {_gib(case.growth)} from the first half of the window to the second: as much again is counted; see "
-        "that it stops"
-    ]
-    why = [
-        used,
-        *(working if percent(case.working) != percent(case.share) else ()),
-        *(grew if case.growth else ()),
-        f"{_gib(measures.memory or 0)} of memory at most, {_gib(case.need)} with {headroom} headroom",
-    ]
-    engines = measures.engines or 0
-    video = engines >= case.thresholds.unused_below
-    if case.graphics and not case.form.partition:
-        why.append(f"{case.graphics}, which MIG slices do not have unless their profile is made for it")
-    elif video:
-        why.append("it uses the video encoder or decoder, of which MIG slices have few or none")
+    why = [used, *_needs(case)]
+    engines, no_slice = measures.engines or 0, _no_slice(case)
+    if no_slice:
+        why.append(no_slice)
     elif found := next(fitting(case.comparable, case.model, case.working, case.need), None):
         why.append(f"{found.form} has {_gib(found.memory or 0)} and {percent(found.share)} of a GPU's compute")
         if found.form.partition == case.form.partition and measures.p95 >= _FILLED:
@@ -315,25 +301,60 @@ def _of_one(case: VerdictInput) -> WorkloadVerdict:
     memory = (sharing.memory if sharing else None) or own
     fits = max(case.share, engines) < 1 / clients and memory is not None and case.need <= memory / clients
     if fits and sharing and case.trusted:
-        suits = "bursts: time-slicing suits it" if case.is_bursty else "steady use: MPS suits it"
-        if case.graphics:
-            suits = "time-slicing suits it: MPS is for CUDA only"
-        elif sharing.form.sharing not in {Sharing.ANY, Sharing.TIME_SLICING if case.is_bursty else Sharing.MPS}:
-            suits += f" better, which no node of its model offers; {sharing.form} fits too"
-        return WorkloadVerdict(
-            VerdictKind.SHARED, str(sharing.form), 1, (*why, f"{clients} such pods fit a GPU", suits)
-        )
+        reasons = (*why, f"{clients} such pods fit a GPU", _suits(case, sharing))
+        return WorkloadVerdict(VerdictKind.SHARED, str(sharing.form), 1, reasons)
     if sharing and case.trusted and not fits:
-        lacks = "compute" if case.share >= 1 / clients else "memory"
-        if case.share < 1 / clients <= engines:
-            lacks = f"of the video engines ({percent(engines)} used at most)"
-        why.append(f"{clients} pods share a GPU by {sharing.form}, and that share has too little {lacks} for it")
-    why += _why_not_smaller(case, sharing if fits else None, no_slice=video or bool(case.graphics))
+        why.append(_lacks(case, sharing))
+    why += _why_not_smaller(case, sharing if fits else None, no_slice=bool(no_slice))
     if case.form.partition or case.form.shared:
         return WorkloadVerdict(
             VerdictKind.AS_IT_IS, case.workload.form, 1, (*why, "no other form that is offered fits better")
         )
     return WorkloadVerdict(VerdictKind.EXCLUSIVE, case.whole, 1, tuple(why))
+
+
+def _needs(case: VerdictInput) -> Iterator[str]:
+    """What it needs beside what it used nearly all the time, for people."""
+    if percent(case.working) != percent(case.share):
+        yield f"while it works, it uses {percent(case.working)} of a GPU on average"
+    if case.growth:
+        yield (
+            f"its memory grew by {_gib(case.growth)} from the first half of the window to the second: as much again is "
+            "counted; see that it stops"
+        )
+    headroom = percent(case.thresholds.memory_headroom)
+    yield f"{_gib(case.measures.memory or 0)} of memory at most, {_gib(case.need)} with {headroom} headroom"
+
+
+def _no_slice(case: VerdictInput) -> str:
+    """Return why a MIG slice lacks what it uses besides compute and memory; empty where it does not."""
+    if case.graphics and not case.form.partition:
+        return f"{case.graphics}, which MIG slices do not have unless their profile is made for it"
+    if (case.measures.engines or 0) >= case.thresholds.unused_below:
+        return "it uses the video encoder or decoder, of which MIG slices have few or none"
+    return ""
+
+
+def _suits(case: VerdictInput, sharing: SharedForm) -> str:
+    """Why a form of sharing suits it."""
+    if case.graphics:
+        return "time-slicing suits it: MPS is for CUDA only"
+    suits = "bursts: time-slicing suits it" if case.is_bursty else "steady use: MPS suits it"
+    if sharing.form.sharing not in {Sharing.ANY, Sharing.TIME_SLICING if case.is_bursty else Sharing.MPS}:
+        suits += f" better, which no node of its model offers; {sharing.form} fits too"
+    return suits
+
+
+def _lacks(case: VerdictInput, sharing: SharedForm) -> str:
+    """What a share of a GPU has too little of for it."""
+    engines = case.measures.engines or 0
+    if case.share >= 1 / sharing.clients:
+        lacks = "compute"
+    elif engines >= 1 / sharing.clients:
+        lacks = f"of the video engines ({percent(engines)} used at most)"
+    else:
+        lacks = "memory"
+    return f"{sharing.clients} pods share a GPU by {sharing.form}, and that share has too little {lacks} for it"
 
 
 def _by_compute(case: VerdictInput, used: str, why_unknown: str, clients: int) -> WorkloadVerdict:
