@@ -22,6 +22,8 @@ from webhook.application.recommendation.servers import recognise, works_together
             {},
             ("Triton", "", True, False),
         ),
+        ("vllm:1", ["vllm", "serve", "m", "--task=embed"], {}, ("vLLM", "m (embed)", True, False)),
+        ("sglang:1", ["--model-path", "m", "--is-embedding"], {}, ("SGLang", "m (embed)", True, False)),
         ("vllm:1", ["vllm", "serve", "$(MODEL)"], {}, ("vLLM", "", True, False)),
         ("vllm:1", ["vllm", "serve", "s3://models/m"], {}, ("vLLM", "s3://models/m", True, False)),
         ("registry.example/huggingface/text-generation-inference:3", [], {"MODEL_ID": "m"}, ("TGI", "m", True, False)),

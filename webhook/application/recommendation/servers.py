@@ -42,6 +42,8 @@ _MODEL_OPTIONS = ("--model", "--model-id", "--model-path", "--model-name", "--mo
 _MODEL_VARIABLES = ("MODEL_ID", "MODEL_NAME", "HF_MODEL_ID", "MODEL_PATH")
 _NO_NAMES = ("/", "./", "../", "~", "file:")
 """How a path begins: two volumes may have other models at one path, so it does not say which model that is."""
+_TASK_OPTIONS = ("--task", "--runner")
+"""What vLLM uses a model for; SGLang has --is-embedding. A process does one of embedding and generation."""
 _PARALLEL_OPTIONS = (
     *("--tensor-parallel-size", "-tp", "--tp", "--tp-size", "--pipeline-parallel-size", "-pp", "--data-parallel-size"),
     *("-dp", "--dp", "--dp-size", "--pp-size", "--num_machines", "--num_nodes", "--num-nodes"),
@@ -79,7 +81,7 @@ class ServerProgram(msgspec.Struct, frozen=True, omit_defaults=True):
 
     Attributes:
         name: empty if it is none of the known ones.
-        model: the model that it serves; empty where nothing names it, as a path of a volume does not.
+        model: the model that it serves, with what for where that is said; empty where nothing names it, as a path of a volume does not.
         reserves: why the memory that it holds does not say how much it needs; empty if nothing says that.
         parallel: why it works with other GPUs together; empty if nothing says that.
         graphics: why it may draw (OpenGL, Vulkan); empty if nothing says that.
@@ -128,7 +130,10 @@ def works_together(kind: str, pods: int) -> str:
 
 def _model(name: str, words: Sequence[str], variables: Mapping[str, str]) -> str:
     found = _named_model(name, words, variables)
-    return "" if found.startswith(_NO_NAMES) or "$" in found else found
+    if not found or found.startswith(_NO_NAMES) or "$" in found:
+        return ""
+    task = _value(words, _TASK_OPTIONS) or ("embed" if "--is-embedding" in words else "")
+    return f"{found} ({task})" if task else found
 
 
 def _named_model(name: str, words: Sequence[str], variables: Mapping[str, str]) -> str:
