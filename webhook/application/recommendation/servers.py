@@ -81,7 +81,7 @@ class ServerProgram(msgspec.Struct, frozen=True, omit_defaults=True):
 
     Attributes:
         name: empty if it is none of the known ones.
-        model: the model that it serves, with what for where that is said; empty where nothing names it, as a path of a volume does not.
+        model: the model that it serves, with what for where that is said; empty where nothing names it (a path does not).
         reserves: why the memory that it holds does not say how much it needs; empty if nothing says that.
         parallel: why it works with other GPUs together; empty if nothing says that.
         graphics: why it may draw (OpenGL, Vulkan); empty if nothing says that.
