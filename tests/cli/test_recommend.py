@@ -25,7 +25,7 @@ def stamp(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def the_cast(now: int) -> Cast:  # noqa: PLR0915 - one scene after another
+def the_cast(now: int) -> Cast:  # noqa: C901, PLR0915 - one scene after another
     cast = Cast(stamp(now), stamp(now - 30 * DAY))
     work, trust = "work", "trusting"
     cast.deploy(work, "train", device(work, first_pod("train"), sm=steady(0.93), used=60_000.0))
@@ -97,6 +97,20 @@ def the_cast(now: int) -> Cast:  # noqa: PLR0915 - one scene after another
         above(work, "ReplicaSet", "small-older", ("Deployment", "small")),
     ]
     cast.devices.append(device(work, "stranger", sm=steady(0.5), days=(0, 1)))
+    # A little all day, and for an hour nearly all: its work is done then.
+    cast.deploy(
+        work,
+        "polled",
+        device(work, first_pod("polled"), sm=lambda at: 0.9 if at % DAY < 3600 else 0.02, used=6_000.0),
+    )
+    # It takes more memory every day.
+    grows = device(work, first_pod("grows"), sm=steady(0.1), used=lambda at: 1_500 + 5_500 * at / WINDOW)
+    cast.deploy(work, "grows", grows)
+    # A whole GPU, then a slice.
+    for days, mig_labels in (((0, 7), {}), ((7, 14), {"GPU_I_ID": "9", "GPU_I_PROFILE": "3g.40gb"})):
+        halves = device(work, first_pod("resliced"), labels=mig_labels, days=days, sm=steady(0.2))
+        cast.devices.append(halves)
+    cast.deploy(work, "resliced")
     # MIG: GPU_UTIL is 0 there; the engine's activity counts.
     slice_ = {"GPU_I_ID": "3", "GPU_I_PROFILE": "3g.40gb"}
     mig: Json = {"resource": "nvidia.com/mig-3g.40gb", "node": "node-mig"}
@@ -216,6 +230,9 @@ def test_every_workload_of_the_cast_gets_the_advice_that_a_person_would_give(
         "both": whole,
         "again": small,
         "moved": small,
+        "polled": whole,
+        "grows": ("MIG slice", "mig-3g.40gb"),
+        "resliced": ("unknown", ""),
         "nightly": whole,
         "dist": whole,
         "gang": whole,
@@ -246,6 +263,9 @@ def test_every_workload_of_the_cast_gets_the_advice_that_a_person_would_give(
         "gang": "the 2 pods of a Job.batch.volcano.sh work together",
         "slots": "the device total over 3 pods",
         "notebook": "bursts: time-slicing suits it",
+        "polled": "while it works, it uses 60 % of a GPU on average",
+        "grows": "its memory grew by 2.7 GiB from the first half of the window to the second",
+        "resliced": "it ran on whole GPUs and MIG slices",
         "calm": "only in namespaces declared trusted (--trusted)",
         "chat": "2 servers of llama-8b in this namespace use 30 % of one GPU together",
     }.items():

@@ -14,8 +14,12 @@ from webhook.application.recommendation.usage import Metric, Series
 SM, GR, UTIL = Metric.SM_ACTIVE, Metric.GR_ENGINE_ACTIVE, Metric.GPU_UTIL
 USED = "DCGM_FI_DEV_FB_USED"
 Labels = Mapping[str, str]
-COMPUTE = {"p95": 0.4, "max": 0.5, "mean": 0.2, "points": 100, "idle": 0.1, "first": 10, "last": 20, "hourly": 120}
-MEMORY = {"used": 3000, "low": 1000, "free": 70_000, "reserved": 500}
+COMPUTE = {"p95": 0.4, "max": 0.5, "mean": 0.2, "deviation": 0.1, "points": 100, "idle": 0.1} | {
+    "first": 10,
+    "last": 20,
+    "hourly": 120,
+}
+MEMORY = {"used": 3000, "earlier": 2000, "low": 1000, "free": 70_000, "reserved": 500}
 
 
 class Fake:
@@ -80,8 +84,10 @@ def gathered(server: Fake, *namespaces: str) -> list[Series]:
 def test_the_best_metric_counts_and_utilisation_is_a_percentage() -> None:
     (one,) = gathered(Fake({SM: [labels()], GR: [labels()], UTIL: [labels()], USED: [labels()]}))
     assert (one.metric, one.p95, one.most, one.mean, one.idle) == (SM, 0.4, 0.5, 0.2, 0.1)
+    assert one.working == pytest.approx(0.25)  # (0.2² + 0.1²) / 0.2
     assert (one.points, one.interval, one.first, one.last) == (100, 30, 10, 20)
     assert (one.memory, one.memory_low, one.capacity, one.engines) == (3000, 1000, 73_500, None)
+    assert one.memory_earlier == 2000
     (two,) = gathered(Fake({GR: [labels()], UTIL: [labels()]}))
     assert (two.metric, two.memory) == (GR, None)
     server = Fake({UTIL: [labels()]})
@@ -284,9 +290,9 @@ def test_series_that_are_too_many_to_list_are_to_be_read_in_parts(*, too_much: b
 
 def test_a_little_above_all_of_a_device_is_all_of_it() -> None:
     server = Fake({SM: [labels()]})
-    server.numbers = {"p95": 1.02, "max": 1.1, "mean": 1.01}
+    server.numbers = {"p95": 1.02, "max": 1.1, "mean": 1.01, "deviation": 0.1}
     (one,) = gathered(server)
-    assert (one.p95, one.most, one.mean) == (1, 1, 1)
+    assert (one.p95, one.most, one.mean, one.working) == (1, 1, 1, 1)
 
 
 def test_looks_at_idle_time_meet_hourly_work_as_often_as_it_runs() -> None:

@@ -1,5 +1,7 @@
 """Measures: series of a workload together, and how much of what should be there is there."""
 
+import pytest
+
 from tests.application.recommendation.cases import DAY, END, GIB, series, workload
 from webhook.application.recommendation.measures import Measures, measure
 from webhook.application.recommendation.thresholds import Thresholds
@@ -118,3 +120,22 @@ def test_shared_devices() -> None:
     total = measured(slot, series(pods=3, compute_of_device=True, memory_of_device=True))
     assert (total.shared_by, total.memory_shared) == (3, True)
     assert not measured(workload(), series()).sharing_unknown
+
+
+def test_the_share_at_which_work_was_done_is_of_the_work_not_of_the_time() -> None:
+    quiet = series("w-2", uuid="GPU-2", mean=0.1, working=0.2)
+    assert measured(workload(), series(mean=0.3, working=0.6), quiet).working == pytest.approx(0.5)
+    assert measured(workload(), series(mean=0.0, working=0.0)).working == 0
+
+
+def test_devices_of_several_sizes() -> None:
+    whole, of_1g = series(), series(slice="1", profile="1g.10gb")
+    assert measured(workload(), whole, of_1g).sizes_differ
+    assert measured(workload(), of_1g, series(slice="1", profile="3g.40gb")).sizes_differ
+    assert not measured(workload(), of_1g, series(slice="2", profile="1g.10gb")).sizes_differ
+
+
+def test_memory_earlier_is_the_most_of_any_device() -> None:
+    early, late = series(memory_earlier=3 * GIB), series("w-2", uuid="GPU-2")
+    assert measured(workload(), early, late).memory_earlier == 3 * GIB
+    assert measured(workload(), late).memory_earlier is None

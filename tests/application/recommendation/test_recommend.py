@@ -69,6 +69,27 @@ def test_replicas_of_one_server_can_batch_too() -> None:
     assert found.workloads[0].verdict.kind is VerdictKind.BATCH
 
 
+def test_a_server_with_more_pods_at_its_busiest_than_now_is_not_told_to_batch() -> None:
+    one = workload(programs=(SERVER,), pods=[LivePod("w-1", 1.0), LivePod("w-2", 1.0)])
+    by_day = [series(f"w-day-{n}", uuid=f"GPU-{n}", first=END - 2 * DAY, last=END - DAY) for n in range(6)]
+    owners = {f"a/w-day-{n}": ("Deployment", "w") for n in range(6)}
+    found = recommended([one], [series("w-1"), series("w-2", uuid="GPU-x"), *by_day], owners=owners)
+    assert found.workloads[0].verdict.kind is not VerdictKind.BATCH
+
+
+def test_servers_on_several_models_are_not_told_to_batch() -> None:
+    every = [workload(name, programs=(SERVER,)) for name in ("s0", "s1")]
+    found = [series("s0-1", uuid="GPU-0"), series("s1-1", uuid="GPU-1", model="NVIDIA L4")]
+    assert all(line.verdict.kind is not VerdictKind.BATCH for line in recommended(every, found).workloads)
+
+
+def test_pods_of_a_rollout_that_were_there_at_once_are_not_two_servers() -> None:
+    one = workload(programs=(SERVER,))
+    before = series("w-0", uuid="GPU-0", last=END - 7 * DAY)
+    found = recommended([one], [before, series("w-1", first=END - 7.1 * DAY)], owners={"a/w-0": ("Deployment", "w")})
+    assert found.workloads[0].verdict.kind is not VerdictKind.BATCH
+
+
 @pytest.mark.parametrize(
     ("one", "found", "why"),
     [

@@ -20,8 +20,12 @@ from webhook.application.recommendation.servers import recognise, works_together
             "registry.example/nvidia/tritonserver:24",
             ["tritonserver", "--model-repository=/m"],
             {},
-            ("Triton", "/m", True, False),
+            ("Triton", "", True, False),
         ),
+        ("vllm:1", ["vllm", "serve", "m", "--task=embed"], {}, ("vLLM", "m (embed)", True, False)),
+        ("sglang:1", ["--model-path", "m", "--is-embedding"], {}, ("SGLang", "m (embed)", True, False)),
+        ("vllm:1", ["vllm", "serve", "$(MODEL)"], {}, ("vLLM", "", True, False)),
+        ("vllm:1", ["vllm", "serve", "s3://models/m"], {}, ("vLLM", "s3://models/m", True, False)),
         ("registry.example/huggingface/text-generation-inference:3", [], {"MODEL_ID": "m"}, ("TGI", "m", True, False)),
         ("tensorflow/tensorflow:2", ["python"], {}, ("TensorFlow", "", True, False)),
         ("tensorflow/tensorflow:2", [], {"TF_FORCE_GPU_ALLOW_GROWTH": "true"}, ("TensorFlow", "", False, False)),
@@ -44,6 +48,14 @@ def test_programs(
 ) -> None:
     found = recognise(image, words, variables)
     assert (found.name, found.model, bool(found.reserves), bool(found.parallel)) == is_known_as
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "draws"),
+    [("compute,utility", False), ("", False), ("graphics,display", True), ("utility, graphics", True), ("all", True)],
+)
+def test_programs_that_ask_for_graphics(capabilities: str, *, draws: bool) -> None:
+    assert bool(recognise("app:1", [], {"NVIDIA_DRIVER_CAPABILITIES": capabilities}).graphics) is draws
 
 
 def test_kinds_whose_pods_work_together() -> None:

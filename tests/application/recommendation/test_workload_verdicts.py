@@ -33,6 +33,8 @@ MIG: dict[str, Any] = {"form": "mig-3g.40gb", "requests": ("nvidia.com/mig-3g.40
             "not used as far as is known; running pods without a sample in the last",
         ),
         ({"gpus": 2, "used": {"used": 1, "unseen": 1}}, "1 of 2 GPUs of a pod was never used as far as is known"),
+        # A share of a slice is none of a GPU.
+        ({"used": {"sizes_differ": True}}, "it ran on whole GPUs and MIG slices, or on slices of several sizes"),
         # Nor where it is unknown how much memory is needed.
         ({"used": {"memory": None}}, "memory unknown: there is no series of DCGM_FI_DEV_FB_USED"),
         ({"used": {"capacity": None}}, "memory unknown: there is no series of DCGM_FI_DEV_FB_FREE"),
@@ -66,6 +68,15 @@ def test_unknown_where_it_must_be(given: dict[str, Any], why: str) -> None:
         ),
         ({"used": {"p95": 0.0, "mean": 0.01, "idle": 0.99, "most": 0.12}}, "mig-1g.10gb", "uses 12 % of a GPU on av"),
         ({"used": {"p95": 0.0, "mean": 0.001, "idle": 1.0, "most": 0.4}}, "mig-3g.40gb", "uses 40 % of a GPU on av"),
+        # A little all day, and much for an hour: its work is done in that hour.
+        ({"used": {"p95": 0.02, "mean": 0.05, "working": 0.4, "most": 0.9}}, "mig-3g.40gb", "40 % of a GPU on average"),
+        # Memory that grows may grow on; what rises by less than the headroom does not grow.
+        (
+            {"used": {"memory": 6 * GIB, "memory_earlier": 3 * GIB}},
+            "mig-2g.20gb",
+            "grew by 3.0 GiB from the first half",
+        ),
+        ({"used": {"memory": 8 * GIB, "memory_earlier": 7 * GIB}}, "mig-1g.10gb", "8.0 GiB of memory at most, 9.2 GiB"),
         # Also where the namespace is trusted: isolation first.
         ({"trusted": True, "offers": offered(shared=SHARED)}, "mig-1g.10gb", "14 % of a GPU's compute"),
         # What was measured on a slice is a share of the slice: 30 % of 3/7.
@@ -102,6 +113,14 @@ def test_the_smallest_slice_that_fits(given: dict[str, Any], form: str, why: str
         ({"trusted": True, "offers": offered((), SHARED), "used": {"p95": 0.26}}, "no node offers MIG slices"),
         ({"trusted": True, "offers": offered((), SHARED), "used": {"memory": 18 * GIB}}, "no node offers MIG slices"),
         ({"used": {"engines": 0.4}}, "it uses the video encoder or decoder"),
+        (
+            {"trusted": True, "offers": offered((), SHARED), "used": {"engines": 0.9}},
+            "that share has too little of the video engines (90 % used at most) for it",
+        ),
+        (
+            {"program": recognise("", [], {"NVIDIA_DRIVER_CAPABILITIES": "graphics"})},
+            "NVIDIA_DRIVER_CAPABILITIES=graphics asks for graphics (OpenGL, Vulkan), which MIG slices do not have",
+        ),
         (
             {"trusted": True, "offers": offered((), SHARED), "used": {"p95": 0.26}},
             "4 pods share a GPU by mps, and that share has too little compute for it",
@@ -150,6 +169,13 @@ def test_sharing_where_the_namespace_is_trusted(used: dict[str, Any], form: str,
     verdict = judge(case(used=used, offers=offered((), SHARED), trusted=True))
     assert (verdict.kind, verdict.form) == (VerdictKind.SHARED, form)
     assert verdict.reasons[-2:] == ("4 such pods fit a GPU", why)
+
+
+def test_what_draws_is_never_told_to_share_by_mps() -> None:
+    draws = recognise("", [], {"NVIDIA_DRIVER_CAPABILITIES": "all"})
+    verdict = judge(case(program=draws, offers=offered((), SHARED), trusted=True))
+    assert (verdict.form, verdict.reasons[-1]) == ("time-slicing", "time-slicing suits it: MPS is for CUDA only")
+    assert judge(case(program=draws, offers=offered((), SHARED[:1]), trusted=True)).form == "exclusive"
 
 
 @pytest.mark.parametrize(

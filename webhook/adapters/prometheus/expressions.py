@@ -13,8 +13,8 @@ STEP = 300
 _IDLE_STEP = 613
 """Divides no hour: work that comes on the full hour would be met by every look at the full hour, and seem to take longer."""
 _HOUR = 3600
-_COMPUTE_STATS = frozenset({"p95", "max", "mean"})
-_MEMORY_STATS = frozenset({"used", "low", "free", "reserved"})
+_COMPUTE_STATS = frozenset({"p95", "max", "mean", "deviation"})
+_MEMORY_STATS = frozenset({"used", "earlier", "low", "free", "reserved"})
 _ENGINE_STATS = frozenset({"encoder", "decoder"})
 _TOLERANCE = 1.5  # profiling metrics are sometimes a little above what is possible
 _MOST = 1e15  # seconds since 1970, and samples
@@ -52,7 +52,7 @@ def _any(names: Iterable[str]) -> str:
 
 
 def compute(metric: Metric, which: str, window: float, idle_below: float) -> str:
-    """The numbers of a compute metric: p95, max, mean, idle, points, first, last, hourly."""
+    """The numbers of a compute metric: p95, max, mean, deviation, idle, points, first, last, hourly."""
     series = f"{metric}{which}"
     whole = f"[{window:.0f}s]"
     looks = f"[{window:.0f}s:{_IDLE_STEP}s]"
@@ -62,6 +62,7 @@ def compute(metric: Metric, which: str, window: float, idle_below: float) -> str
         p95=f"quantile_over_time(0.95, {series}{whole})",
         max=f"max_over_time({series}{whole})",
         mean=f"avg_over_time({series}{whole})",
+        deviation=f"stddev_over_time({series}{whole})",
         points=f"count_over_time({series}{whole})",
         idle=f"avg_over_time(({series} < bool {idle:g}){looks})",
         first=f"min_over_time({_when(series)}{hours})",
@@ -85,6 +86,7 @@ def memory(which: str, window: float) -> str:
     whole = f"[{window:.0f}s]"
     return _marked(
         used=f"max_over_time({USED}{which}{whole})",
+        earlier=f"max_over_time({USED}{which}[{window / 2:.0f}s] offset {window / 2:.0f}s)",
         low=f"quantile_over_time(0.05, {USED}{which}{whole})",
         free=f"min_over_time({FREE}{which}{whole})",
         reserved=f"max_over_time({RESERVED}{which}{whole})",

@@ -377,9 +377,11 @@ def _series(  # noqa: PLR0913, PLR0917 - what is known of one series
         p95=min(1.0, (_most(compute.get("p95")) or 0) / unit),
         most=min(1.0, (_most(compute.get("max")) or 0) / unit),
         mean=min(1.0, average("mean") / unit),
+        working=min(1.0, _working(compute) / unit),
         idle=average("idle"),
         engines=max(engines) / 100 if engines else None,
         memory=used,
+        memory_earlier=_most(memory.get("earlier")),
         memory_low=min(memory.get("low", ()), default=None),
         # Used, free and reserved add up to the device's memory at any time, so the most used goes with the least free.
         capacity=None if used is None or free is None else used + free + (_most(memory.get("reserved")) or 0),
@@ -387,6 +389,13 @@ def _series(  # noqa: PLR0913, PLR0917 - what is known of one series
         compute_of_device=of_device,
         memory_of_device=memory_of_device,
     )
+
+
+def _working(compute: Mapping[str, Sequence[float]]) -> float:
+    """The average of a metric in which each sample counts as much as it is high: E[x²] / E[x]."""
+    rows = list(zip(*(compute.get(name, ()) for name in ("points", "mean", "deviation")), strict=False))
+    work = sum(points * mean for points, mean, _ in rows)
+    return sum(points * (mean**2 + deviation**2) for points, mean, deviation in rows) / work if work else 0.0
 
 
 def _most(values: Iterable[float] | None) -> float | None:

@@ -30,19 +30,21 @@ def batched(
                 groups.setdefault((one.namespace, program.model), []).append(one)
     found: dict[Key, WorkloadVerdict] = {}
     for (_, model), group in groups.items():
-        servers = {one.key: max(1, one.running) for one in group}
         known = [(one, measured) for one in group if (measured := measures.get(one.key))]
-        if sum(servers.values()) < 2 or len(known) < len(group):  # noqa: PLR2004 - one has nobody to batch with
+        number = sum(max(1, one.running) for one in group)
+        if number < 2 or len(known) < len(group):  # noqa: PLR2004 - one has nobody to batch with
             continue
         if any(not _is_judged(verdicts[one.key]) for one in group):
             continue
-        used = sum(_share(measured) * servers[one.key] for one, measured in known)
+        if len({measured.model for _, measured in known}) > 1 or any(measured.models_differ for _, measured in known):
+            continue  # a share of one model is none of another
+        # An autoscaled one had more pods at its busiest than run now.
+        used = sum(_share(measured) * max(1, one.running, measured.pods_at_once) for one, measured in known)
         if used >= thresholds.batch_together:
             continue
-        number = sum(servers.values())
         reason = (
             f"{number} servers of {model} in this namespace use {percent(used)} of one GPU together (p95): one process can batch "
-            "their requests, and hold the model once; keep two if the second is for availability"
+            "their requests, and hold the model once; keep two if the second is for availability, or to try a new version"
         )
         found |= {
             one.key: WorkloadVerdict(VerdictKind.BATCH, "", 1, (reason, *verdicts[one.key].reasons)) for one in group

@@ -22,6 +22,8 @@ class Measures(msgspec.Struct, rename="camel", omit_defaults=True):
         points, expected: how many samples there are, and should be.
         p95, most: the highest of its devices.
         mean, idle: of all samples.
+        working: the average share at which its work was done.
+        memory_earlier: the most memory in use on one device in the first half of the window; ``None`` where unknown.
         engines: the most that video encoders or decoders were in use; ``None`` where that is unknown.
         memory, capacity: the most memory in use on one device, and the device's, in MiB; ``None`` where unknown.
         flat: memory was the same nearly all the time.
@@ -30,6 +32,7 @@ class Measures(msgspec.Struct, rename="camel", omit_defaults=True):
         held: the most memory in use on a device that was never used, in MiB.
         model, profile: of the devices; empty where they differ or are unknown.
         models_differ: the devices are of several models.
+        sizes_differ: they are whole GPUs and MIG slices, or slices of several profiles.
         shared_by: how many pods' numbers these are together; 1 if they are the workload's own.
         pods_at_once: how many of its pods had samples at the same time, at most.
         sharing_unknown: its GPUs are shared, and the numbers may be of other pods too.
@@ -42,9 +45,11 @@ class Measures(msgspec.Struct, rename="camel", omit_defaults=True):
     p95: float = 0
     most: float = 0
     mean: float = 0
+    working: float = 0
     idle: float = 0
     engines: float | None = None
     memory: float | None = None
+    memory_earlier: float | None = None
     capacity: float | None = None
     flat: bool = False
     used: int | None = None
@@ -53,6 +58,7 @@ class Measures(msgspec.Struct, rename="camel", omit_defaults=True):
     model: str = ""
     profile: str = ""
     models_differ: bool = False
+    sizes_differ: bool = False
     shared_by: int = 1
     pods_at_once: int = 1
     sharing_unknown: bool = False
@@ -70,6 +76,7 @@ def measure(workload: Workload, series: Sequence[Series], usage: Usage, threshol
     if not known:
         return None
     points = sum(one.points for one in known)
+    work = sum(one.mean * one.points for one in known)
     memory = max((one for one in series if one.memory is not None), key=lambda one: one.memory or 0, default=None)
     engines = [one.engines for one in series if one.engines is not None]
     form = parse(workload.form)
@@ -82,10 +89,12 @@ def measure(workload: Workload, series: Sequence[Series], usage: Usage, threshol
         expected=_expected(workload, known, usage),
         p95=max(one.p95 for one in known),
         most=max(one.most for one in known),
-        mean=sum(one.mean * one.points for one in known) / points,
+        mean=work / points,
+        working=sum(one.working * one.mean * one.points for one in known) / work if work else 0,
         idle=sum(one.idle * one.points for one in known) / points,
         engines=max(engines, default=None),
         memory=memory.memory if memory else None,
+        memory_earlier=max((one.memory_earlier for one in series if one.memory_earlier is not None), default=None),
         capacity=memory.capacity if memory else None,
         flat=memory is not None and (memory.memory_low or 0) >= thresholds.flat_memory * (memory.memory or 0) > 0,
         used=_used(workload, known, thresholds),
@@ -94,6 +103,7 @@ def measure(workload: Workload, series: Sequence[Series], usage: Usage, threshol
         model=_same(one.model for one in known),
         profile=_same(one.profile for one in known),
         models_differ=len({one.model for one in known} - {""}) > 1,
+        sizes_differ=len({(one.is_slice, one.profile) for one in known}) > 1,
         shared_by=max((one.pods for one in of_device), default=1),
         pods_at_once=_pods_at_once(known),
         # Without KUBERNETES_VIRTUAL_GPUS, the exporter gives the series of a shared GPU to one of its pods.

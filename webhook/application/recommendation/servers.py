@@ -40,6 +40,10 @@ _SETTINGS = (
 _GROWS = {"TF_FORCE_GPU_ALLOW_GROWTH": ("TensorFlow", "true"), "XLA_PYTHON_CLIENT_PREALLOCATE": ("JAX", "false")}
 _MODEL_OPTIONS = ("--model", "--model-id", "--model-path", "--model-name", "--model_name", "--model-repository")
 _MODEL_VARIABLES = ("MODEL_ID", "MODEL_NAME", "HF_MODEL_ID", "MODEL_PATH")
+_NO_NAMES = ("/", "./", "../", "~", "file:")
+"""How a path begins: two volumes may have other models at one path, so it does not say which model that is."""
+_TASK_OPTIONS = ("--task", "--runner")
+"""What vLLM uses a model for; SGLang has --is-embedding. A process does one of embedding and generation."""
 _PARALLEL_OPTIONS = (
     *("--tensor-parallel-size", "-tp", "--tp", "--tp-size", "--pipeline-parallel-size", "-pp", "--data-parallel-size"),
     *("-dp", "--dp", "--dp-size", "--pp-size", "--num_machines", "--num_nodes", "--num-nodes"),
@@ -47,7 +51,9 @@ _PARALLEL_OPTIONS = (
 )
 _SEVERAL = re.compile(r"(?:\d+:)?0*(?:[2-9]|[1-9]\d+)|\$.*")
 """More than one: a number, torchrun's range (1:4), or a variable whose value is not known."""
-VARIABLES = frozenset({*_GROWS, *_MODEL_VARIABLES, "WORLD_SIZE", "XLA_PYTHON_CLIENT_MEM_FRACTION"})
+_CAPABILITIES = "NVIDIA_DRIVER_CAPABILITIES"
+_GRAPHICS = frozenset({"graphics", "display", "all"})
+VARIABLES = frozenset({*_GROWS, *_MODEL_VARIABLES, "WORLD_SIZE", "XLA_PYTHON_CLIENT_MEM_FRACTION", _CAPABILITIES})
 """The variables whose values are read."""
 
 # Kinds whose pods work on one thing together: NCCL permits no two ranks on one GPU, nor MIG slices of one.
@@ -75,15 +81,17 @@ class ServerProgram(msgspec.Struct, frozen=True, omit_defaults=True):
 
     Attributes:
         name: empty if it is none of the known ones.
-        model: the model that it serves.
+        model: the model that it serves, with what for where that is said; empty where nothing names it (a path does not).
         reserves: why the memory that it holds does not say how much it needs; empty if nothing says that.
         parallel: why it works with other GPUs together; empty if nothing says that.
+        graphics: why it may draw (OpenGL, Vulkan); empty if nothing says that.
     """
 
     name: str = ""
     model: str = ""
     reserves: str = ""
     parallel: str = ""
+    graphics: str = ""
 
 
 def recognise(image: str, words: Sequence[str], variables: Mapping[str, str]) -> ServerProgram:
@@ -107,7 +115,11 @@ def recognise(image: str, words: Sequence[str], variables: Mapping[str, str]) ->
         for variable, (program, value) in _GROWS.items()
     )
     return ServerProgram(
-        name, _model(name, split, variables), "" if grows else _RESERVES.get(name, ""), _parallel(split, variables)
+        name,
+        _model(name, split, variables),
+        "" if grows else _RESERVES.get(name, ""),
+        _parallel(split, variables),
+        _graphics(variables.get(_CAPABILITIES, "")),
     )
 
 
@@ -117,11 +129,24 @@ def works_together(kind: str, pods: int) -> str:
 
 
 def _model(name: str, words: Sequence[str], variables: Mapping[str, str]) -> str:
+    found = _named_model(name, words, variables)
+    if not found or found.startswith(_NO_NAMES) or "$" in found:
+        return ""
+    task = _value(words, _TASK_OPTIONS) or ("embed" if "--is-embedding" in words else "")
+    return f"{found} ({task})" if task else found
+
+
+def _named_model(name: str, words: Sequence[str], variables: Mapping[str, str]) -> str:
     if found := _value(words, _MODEL_OPTIONS):
         return found
     if name == "vLLM" and "serve" in words[:-1] and not (after := words[words.index("serve") + 1]).startswith("-"):
         return after  # vllm serve MODEL
     return next((variables[one] for one in _MODEL_VARIABLES if variables.get(one)), "")
+
+
+def _graphics(capabilities: str) -> str:
+    asks = not _GRAPHICS.isdisjoint(capabilities.replace(" ", "").split(","))
+    return f"{_CAPABILITIES}={capabilities} asks for graphics (OpenGL, Vulkan)" if asks else ""
 
 
 def _parallel(words: Sequence[str], variables: Mapping[str, str]) -> str:

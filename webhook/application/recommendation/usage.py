@@ -32,9 +32,11 @@ class Series(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
         first, last: the full hours before which the first and the last sample was taken, in seconds since 1970; 0 for a pod
             that came and went since the last full hour.
         p95, most, mean: of the share of the device in use.
+        working: the average share at which its work was done: of the samples, each counting as much as it is high.
         idle: the share of the time in which less than the idle threshold was in use.
         engines: the most that its video encoder or decoder was in use, if that is known.
         memory, memory_low: the most memory in use, and what was exceeded 95 % of the time.
+        memory_earlier: the most memory in use in the first half of the window.
         capacity: the device's memory.
         pods: how many pods had series of this device at the same time, at most.
         compute_of_device, memory_of_device: all of them had the same value all the time, so it is the device's.
@@ -56,9 +58,11 @@ class Series(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     p95: float = 0
     most: float = 0
     mean: float = 0
+    working: float = 0
     idle: float = 0
     engines: float | None = None
     memory: float | None = None
+    memory_earlier: float | None = None
     memory_low: float | None = None
     capacity: float | None = None
     pods: int = 1

@@ -102,19 +102,26 @@ class VerdictInput(msgspec.Struct, frozen=True):
 
     @property
     def working(self) -> float:
-        """The share of a GPU that it has use for while it works: its average without idle times, or the 95 % if that is more.
+        """The share of a GPU that it has use for while it works: the average at which its work is done, or the 95 % if more.
 
-        What is idle for most of a day has a low 95 %, and works many times longer on a slice that is as small.
+        What does little for most of a day has a low 95 %, and works many times longer on a slice that is as small.
         """
         measures = self.measures
         busy = 1 - measures.idle
         average = min(measures.most, measures.mean / busy) if busy > 0 else measures.most
-        return max(measures.p95, average) * self.unit
+        return max(measures.p95, average, measures.working) * self.unit
 
     @property
     def need(self) -> float:
-        """The memory that it needs in MiB, headroom included."""
-        return (self.measures.memory or 0) * (1 + self.thresholds.memory_headroom)
+        """The memory that it needs in MiB, headroom included, and as much more as it grew by."""
+        return ((self.measures.memory or 0) + self.growth) * (1 + self.thresholds.memory_headroom)
+
+    @property
+    def growth(self) -> float:
+        """By how much its most memory rose from the first half of the window to the second, in MiB; 0 within the headroom."""
+        memory, earlier = self.measures.memory or 0, self.measures.memory_earlier
+        grew = earlier is not None and memory > earlier * (1 + self.thresholds.memory_headroom)
+        return memory - (earlier or 0) if grew else 0
 
     @property
     def comparable(self) -> Offers:
@@ -129,9 +136,18 @@ class VerdictInput(msgspec.Struct, frozen=True):
         return self.measures.most * self.unit >= self.thresholds.burst
 
     @property
+    def graphics(self) -> str:
+        """Why it may draw; empty if nothing says that."""
+        return next((one.graphics for one in self.workload.programs if one.graphics), "")
+
+    @property
     def sharing(self) -> SharedForm | None:
         """The form of sharing that suits it best, of those that are offered, with how many pods share a GPU."""
-        found = shared_form(self.comparable, self.model, bursty=self.is_bursty, gke=self.form.platform is Platform.GKE)
+        there = self.comparable
+        if self.graphics:  # MPS is for CUDA only
+            shared = tuple(one for one in there.shared if one.form.sharing is Sharing.TIME_SLICING)
+            there = msgspec.structs.replace(there, shared=shared)
+        found = shared_form(there, self.model, bursty=self.is_bursty, gke=self.form.platform is Platform.GKE)
         usual = int(self.thresholds.clients)
         return msgspec.structs.replace(found, clients=found.clients or usual) if found else None
 
@@ -140,8 +156,8 @@ def judge(case: VerdictInput) -> WorkloadVerdict:
     """Return the verdict on a workload.
 
     The rules in order: too little data; not used; GPUs of a pod that are not used; GPUs that work together; what is shared
-    already and can't be distinguished; memory that is unknown; the smallest MIG slice that is offered and large enough; sharing,
-    where the namespace is trusted; a whole GPU.
+    already and can't be distinguished; shares of devices of several sizes; memory that is unknown; the smallest MIG slice that is
+    offered and large enough; sharing, where the namespace is trusted; a whole GPU.
     """
     return (
         _incomplete(case)
@@ -150,6 +166,7 @@ def judge(case: VerdictInput) -> WorkloadVerdict:
         or _of_several(case)
         or _together(case)
         or _of_a_device(case)
+        or _of_several_sizes(case)
         or _of_one(case)
     )
 
@@ -252,6 +269,16 @@ def _of_a_device(case: VerdictInput) -> WorkloadVerdict | None:
     return WorkloadVerdict(VerdictKind.AS_IT_IS, case.workload.form, 1, (why,))
 
 
+def _of_several_sizes(case: VerdictInput) -> WorkloadVerdict | None:
+    if not case.measures.sizes_differ:
+        return None
+    why = (
+        "it ran on whole GPUs and MIG slices, or on slices of several sizes, so its numbers can't be added up; where that has "
+        "changed, set --window to the time since then"
+    )
+    return WorkloadVerdict(VerdictKind.UNKNOWN, reasons=(why,))
+
+
 def _of_one(case: VerdictInput) -> WorkloadVerdict:
     """The verdict on a workload with one device of its own that it uses."""
     measures, sharing = case.measures, case.sharing
@@ -259,16 +286,10 @@ def _of_one(case: VerdictInput) -> WorkloadVerdict:
     clients = sharing.clients if sharing else int(case.thresholds.clients)
     if why_unknown := _memory_unknown(case):
         return _by_compute(case, used, why_unknown, clients)
-    headroom = percent(case.thresholds.memory_headroom)
-    working = [f"while it works, it uses {percent(case.working)} of a GPU on average"]
-    why = [
-        used,
-        *(working if case.working > case.share else ()),
-        f"{_gib(measures.memory or 0)} of memory at most, {_gib(case.need)} with {headroom} headroom",
-    ]
-    video = (measures.engines or 0) >= case.thresholds.unused_below
-    if video:
-        why.append("it uses the video encoder or decoder, of which MIG slices have few or none")
+    why = [used, *_needs(case)]
+    engines, no_slice = measures.engines or 0, _no_slice(case)
+    if no_slice:
+        why.append(no_slice)
     elif found := next(fitting(case.comparable, case.model, case.working, case.need), None):
         why.append(f"{found.form} has {_gib(found.memory or 0)} and {percent(found.share)} of a GPU's compute")
         if found.form.partition == case.form.partition and measures.p95 >= _FILLED:
@@ -278,23 +299,62 @@ def _of_one(case: VerdictInput) -> WorkloadVerdict:
         return WorkloadVerdict(VerdictKind.SLICE, str(found.form), 1, tuple(why))
     own = case.offered.memory.get(case.model) if measures.profile else measures.capacity
     memory = (sharing.memory if sharing else None) or own
-    fits = case.share < 1 / clients and memory is not None and case.need <= memory / clients
+    fits = max(case.share, engines) < 1 / clients and memory is not None and case.need <= memory / clients
     if fits and sharing and case.trusted:
-        suits = "bursts: time-slicing suits it" if case.is_bursty else "steady use: MPS suits it"
-        if sharing.form.sharing not in {Sharing.ANY, Sharing.TIME_SLICING if case.is_bursty else Sharing.MPS}:
-            suits += f" better, which no node of its model offers; {sharing.form} fits too"
-        return WorkloadVerdict(
-            VerdictKind.SHARED, str(sharing.form), 1, (*why, f"{clients} such pods fit a GPU", suits)
-        )
+        reasons = (*why, f"{clients} such pods fit a GPU", _suits(case, sharing))
+        return WorkloadVerdict(VerdictKind.SHARED, str(sharing.form), 1, reasons)
     if sharing and case.trusted and not fits:
-        lacks = "compute" if case.share >= 1 / clients else "memory"
-        why.append(f"{clients} pods share a GPU by {sharing.form}, and that share has too little {lacks} for it")
-    why += _why_not_smaller(case, sharing if fits else None, video=video)
+        why.append(_lacks(case, sharing))
+    why += _why_not_smaller(case, sharing if fits else None, no_slice=bool(no_slice))
     if case.form.partition or case.form.shared:
         return WorkloadVerdict(
             VerdictKind.AS_IT_IS, case.workload.form, 1, (*why, "no other form that is offered fits better")
         )
     return WorkloadVerdict(VerdictKind.EXCLUSIVE, case.whole, 1, tuple(why))
+
+
+def _needs(case: VerdictInput) -> Iterator[str]:
+    """What it needs beside what it used nearly all the time, for people."""
+    if percent(case.working) != percent(case.share):
+        yield f"while it works, it uses {percent(case.working)} of a GPU on average"
+    if case.growth:
+        yield (
+            f"its memory grew by {_gib(case.growth)} from the first half of the window to the second: as much again is "
+            "counted; see that it stops"
+        )
+    headroom = percent(case.thresholds.memory_headroom)
+    yield f"{_gib(case.measures.memory or 0)} of memory at most, {_gib(case.need)} with {headroom} headroom"
+
+
+def _no_slice(case: VerdictInput) -> str:
+    """Return why a MIG slice lacks what it uses besides compute and memory; empty where it does not."""
+    if case.graphics and not case.form.partition:
+        return f"{case.graphics}, which MIG slices do not have unless their profile is made for it"
+    if (case.measures.engines or 0) >= case.thresholds.unused_below:
+        return "it uses the video encoder or decoder, of which MIG slices have few or none"
+    return ""
+
+
+def _suits(case: VerdictInput, sharing: SharedForm) -> str:
+    """Why a form of sharing suits it."""
+    if case.graphics:
+        return "time-slicing suits it: MPS is for CUDA only"
+    suits = "bursts: time-slicing suits it" if case.is_bursty else "steady use: MPS suits it"
+    if sharing.form.sharing not in {Sharing.ANY, Sharing.TIME_SLICING if case.is_bursty else Sharing.MPS}:
+        suits += f" better, which no node of its model offers; {sharing.form} fits too"
+    return suits
+
+
+def _lacks(case: VerdictInput, sharing: SharedForm) -> str:
+    """What a share of a GPU has too little of for it."""
+    engines = case.measures.engines or 0
+    if case.share >= 1 / sharing.clients:
+        lacks = "compute"
+    elif engines >= 1 / sharing.clients:
+        lacks = f"of the video engines ({percent(engines)} used at most)"
+    else:
+        lacks = "memory"
+    return f"{sharing.clients} pods share a GPU by {sharing.form}, and that share has too little {lacks} for it"
 
 
 def _by_compute(case: VerdictInput, used: str, why_unknown: str, clients: int) -> WorkloadVerdict:
@@ -352,7 +412,7 @@ def _memory_unknown(case: VerdictInput) -> str:
     return why
 
 
-def _why_not_smaller(case: VerdictInput, sharing: SharedForm | None, *, video: bool) -> Iterator[str]:
+def _why_not_smaller(case: VerdictInput, sharing: SharedForm | None, *, no_slice: bool) -> Iterator[str]:
     offered, model = case.offered, case.model
     if sharing and not case.trusted:
         yield (
@@ -360,7 +420,7 @@ def _why_not_smaller(case: VerdictInput, sharing: SharedForm | None, *, video: b
             "namespaces declared trusted (--trusted)"
         )
     comparable = list(of_model(offered, model, offered.slices))
-    if video:
+    if no_slice:
         return
     if case.measures.models_differ:
         yield "it ran on several GPU models, so its numbers can't be compared with what a smaller form has"
