@@ -1,7 +1,6 @@
 """``gpuwarden recommend`` against a real Prometheus with two weeks of series, and a stand-in API server."""
 
 import json
-import os
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -11,11 +10,12 @@ from typing import Any
 import pytest
 
 from testing.gpu_usage import A100, STEP, T4, Cast, above, busy, device, first_pod, pod, recorded, steady, template
-from testing.prometheus import DAY, programs, served, write_blocks
+from testing.prometheus import DAY, served, write_blocks
 from testing.stand_in.kubeconfig import write_kubeconfig
 from tests.cli.commands import run
 from tests.cli.test_doctor import Cluster
 from tests.cli.test_fleet_option import NODES, a_node
+from tests.prometheus_programs import needed_programs
 
 Json = dict[str, Any]
 WINDOW = 14 * DAY
@@ -155,12 +155,7 @@ def the_nodes() -> list[Json]:
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Cast]]:
     """A Prometheus with the cast's series; its URL."""
-    found = programs()
-    if found is None:
-        if os.environ.get("GPUWARDEN_REQUIRE_PROMTOOL") == "1":
-            pytest.fail("there is no prometheus or promtool; on Debian: apt-get install prometheus")
-        pytest.skip("no prometheus or promtool; on Debian: apt-get install prometheus")
-    prometheus, promtool = found
+    prometheus, promtool = needed_programs()
     folder = tmp_path_factory.mktemp("prometheus")
     now = int(time.time()) // 60 * 60
     cast = the_cast(now)

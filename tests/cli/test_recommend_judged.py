@@ -1,7 +1,6 @@
 """Workloads as a cluster has them, in a real Prometheus; each verdict is what an engineer who looked at the graphs would say."""
 
 import json
-import os
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,10 +13,11 @@ from urllib.request import urlopen
 import pytest
 
 from testing.gpu_usage import T4, Cast, Json, Value, busy, device, first_pod, pod, steady, template
-from testing.prometheus import DAY, programs, served, write_blocks
+from testing.prometheus import DAY, served, write_blocks
 from tests.cli.test_doctor import Cluster
 from tests.cli.test_fleet_option import NODES
 from tests.cli.test_recommend import WINDOW, live, stamp, the_nodes
+from tests.prometheus_programs import needed_programs
 
 HONORED = {"pod": "", "namespace": "", "container": ""}
 SLICE = {"GPU_I_ID": "5", "GPU_I_PROFILE": "1g.10gb"}
@@ -130,16 +130,12 @@ def claim_template(name: str, request: Json) -> Json:
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Cast]]:
-    found = programs()
-    if found is None:
-        if os.environ.get("GPUWARDEN_REQUIRE_PROMTOOL") == "1":
-            pytest.fail("there is no prometheus or promtool; on Debian: apt-get install prometheus")
-        pytest.skip("no prometheus or promtool; on Debian: apt-get install prometheus")
+    prometheus, promtool = needed_programs()
     folder = tmp_path_factory.mktemp("prometheus")
     now = int(time.time()) // 60 * 60
     cast = the_cast(now)
-    write_blocks(found[1], cast.devices, now - WINDOW, folder)
-    with served(found[0], folder) as url:
+    write_blocks(promtool, cast.devices, now - WINDOW, folder)
+    with served(prometheus, folder) as url:
         yield url, cast
 
 

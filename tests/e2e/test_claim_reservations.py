@@ -295,7 +295,7 @@ def test_a_claim_is_replaced_after_the_other_was_given(cluster: ControlPlane, in
     allocate(cluster, namespace, "b")
     answer = given(cluster, namespace, "b", waiting)
     assert answer.status_code == httpx.codes.FORBIDDEN, answer.text
-    # Whoever removes the finalizer of a claim that is in use does not get around the limit with it either.
+    # Removing the finalizer of a claim that is in use does not get around the limit either.
     at = path(CLAIM, namespace, "a")
     patch(cluster, at, {"metadata": {"finalizers": None}}).raise_for_status()
     replace(cluster, namespace, CLAIM, a=NIC)

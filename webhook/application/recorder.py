@@ -13,7 +13,7 @@ from ..engine.policy import Policy
 from .review import Envelope
 
 OTHER = "other"
-"""What stands for everything beyond the first few."""
+"""The label value for everything beyond the first few."""
 _MOST_FORMS = 16
 
 

@@ -1,8 +1,8 @@
 """Admission of reservations (DRA): the status of a ResourceClaim gives it to a pod, where the policy of the namespace has limits.
 
 Claims that are replaced while their pod waits are judged one by one when they are created. Here the limits hold for all claims
-that the pod has by then. Whoever gives a pod its last claim finds all others in their final state: a claim that is reserved has
-a finalizer, and its spec can't change. Where two are given at once, each review was sent before its write and reads the other
+that the pod has by then. The last claim is given when all others are in their final state: a claim that is reserved has a
+finalizer, and its spec can't change. Where two are given at once, each review was sent before its write and reads the other
 claim after that, so one of both reads finds what the other write is about.
 """
 
@@ -63,7 +63,7 @@ class _Claim(ClaimObject):
 
     @property
     def consumers(self) -> list[_Consumer]:
-        """Whoever the claim is reserved for."""
+        """The pods and others that the claim is reserved for."""
         return (self.status and self.status.reserved_for) or []
 
 
@@ -168,7 +168,7 @@ class Reservation(msgspec.Struct, gc=False):
 def read(request: AdmissionRequest, configuration: Configuration, classes: DeviceClasses) -> Reservation | bytes:
     """Return the reservation that a write of a claim's status makes, or the answer where there is none to judge.
 
-    Whoever writes it, the scheduler as a rule, did not create the pod: users are not exempt here.
+    The writer, usually the scheduler, did not create the pod: users are not exempt here.
 
     Raises:
         ReviewError: it can't be read, or is for too many pods.

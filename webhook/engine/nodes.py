@@ -12,7 +12,7 @@ from .pods import Affinity, Expression, NodeAffinity, PodSpec, Required, Term
 
 # The label is missing from the node.
 ABSENT = None
-# Some value of the label that nobody writes down. It stands for all of them: only values written down are distinguished.
+# Some value that no constraint names. It represents all of these: only values that are named are distinguished.
 OTHER = "\0"
 
 # strconv.ParseInt takes no more than this.
@@ -70,7 +70,7 @@ class Label:
     def numbers(self, bounds: Iterable[int], written: Collection[str | None]) -> Iterator[str]:
         """Numbers that distinguish its own bounds from others.
 
-        They are those next to each bound on both sides, up to the first that nobody writes down, there or in a ``NotIn``.
+        They are those next to each bound on both sides, up to the first that nobody names, there or in a ``NotIn``.
         """
         own = (bound for bound in (self._above, self._below) if abs(bound) < inf)
         for bound in {*bounds, *map(int, own)}:
@@ -382,7 +382,7 @@ def fits(needs: Sequence[Need], label: Label) -> bool:
 
 
 def _cases(label: Label, *needs: Need) -> list[str | None]:
-    """The values that distinguish constraints: those that someone writes down, one that stands for all others, and none.
+    """The values that distinguish constraints: those that someone names, one that represents all others, and none.
 
     Where the label is bounded, numbers next to the bounds stand for all others. Of one that is listed no others are let through.
     """

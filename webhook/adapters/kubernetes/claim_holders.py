@@ -83,7 +83,7 @@ class LiveClaimHolders:
         return ClaimHolder(Pod(holder.metadata, spec), claims)
 
     def _pod(self, key: _Key, until: float) -> Holder | None:
-        """The pod; ``None`` where there is none of that name and uid."""
+        """The pod; ``None`` where no pod has that name and uid."""
         if not NAME.fullmatch(key.pod.name):
             return None  # nor can there be
         request = ApiRequest("GET", object_path("", "v1", "pods", key.namespace, key.pod.name))

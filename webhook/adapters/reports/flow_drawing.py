@@ -36,7 +36,7 @@ class Node(msgspec.Struct):
 
     @property
     def unit(self) -> str:
-        """The unit of its GPUs: slots, if several pods share one; what stands for several forms may have both."""
+        """The unit of its GPUs: slots, if several pods share one; a bar of several forms may have both."""
         return "GPUs or slots" if self.form in {DENIED, OTHERS} else unit(self.form, self.gpus)
 
 
