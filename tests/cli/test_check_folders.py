@@ -137,6 +137,7 @@ def test_an_unknown_rule_is_a_usage_error(repository: Path) -> None:
     )
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize("path", [".", "./pod.yaml", "pod.yaml"])
 def test_git_applies_the_diff(repository: Path, path: str) -> None:
     write(repository, "pod.yaml")

@@ -33,10 +33,12 @@ def exposition(tmp_path_factory: pytest.TempPathFactory) -> str:
         return server.ops("/metrics").body.decode()
 
 
+@pytest.mark.programs
 def test_prometheus_finds_nothing_wrong_with_the_names_and_texts(exposition: str, promtool: Promtool) -> None:
     assert promtool.check_metrics(exposition) == ""
 
 
+@pytest.mark.programs
 def test_and_would_find_what_is_wrong(exposition: str, promtool: Promtool) -> None:
     assert "_total" in promtool.check_metrics(exposition.replace("gpuwarden_decisions_total", "gpuwarden_decisions"))
 

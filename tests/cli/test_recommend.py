@@ -17,6 +17,7 @@ from tests.cli.test_doctor import Cluster
 from tests.cli.test_fleet_option import NODES, a_node
 from tests.prometheus_programs import needed_programs
 
+pytestmark = pytest.mark.programs
 Json = dict[str, Any]
 WINDOW = 14 * DAY
 

@@ -19,6 +19,7 @@ from tests.cli.test_fleet_option import NODES
 from tests.cli.test_recommend import WINDOW, live, stamp, the_nodes
 from tests.prometheus_programs import needed_programs
 
+pytestmark = pytest.mark.programs
 HONORED = {"pod": "", "namespace": "", "container": ""}
 SLICE = {"GPU_I_ID": "5", "GPU_I_PROFILE": "1g.10gb"}
 PARTIAL = "fetch series for store-2: rpc error: context deadline exceeded"

@@ -31,6 +31,7 @@ from webhook.application.deciders import Installed, PodWebhook
 from webhook.application.fleet_view import PodCount, view
 from webhook.engine.fleet.fleet import Fleet
 
+pytestmark = pytest.mark.programs
 SETTLED = "new Promise((done) => setTimeout(done, 50))"
 PHONE, TABLET, DESKTOP = 375, 768, 1280
 
