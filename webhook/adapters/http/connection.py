@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from time import thread_time
+from time import perf_counter, thread_time
 from typing import Any, NoReturn
 
 import httptools
@@ -30,10 +30,11 @@ _WRITTEN_AT_ONCE = 64 * 1024
 _UNREAD = 320 * 1024
 # uvloop's TLS and OpenSSL each keep the room that they needed for what was read at once, which may be twice what came of it.
 _KEPT_OF_A_READ = 4
-# So much of the processor's time may a read of a stranger take, while all others wait. To decrypt takes a nanosecond or two a
-# byte, but 2.6 microseconds a TLS record, of which there may be one a byte. One slow read proves nothing: the kernel's
-# interrupts and what a hypervisor takes are counted too (one in 300,000 reads of honest clients was slow).
-_SECONDS_A_READ, _SECONDS_A_BYTE, _SLOW_READS = 0.5e-3, 20e-9, 3
+# So much time may a read of a stranger take, while all others wait. To decrypt takes a nanosecond or two a byte, but 2.6
+# microseconds a TLS record, of which there may be one a byte. One slow read proves nothing: after one, processor time is
+# measured (a system call), and of that the kernel's interrupts and what a hypervisor takes are a part too (one in 300,000
+# reads of honest clients was slow).
+_SECONDS_A_READ, _SECONDS_A_BYTE, _SLOW_READS = 0.5e-3, 20e-9, 4
 # A TLS record of 16 KiB arrives in at most some 30 reads. A client that sends more reads without any data sends only control
 # records, such as key updates, which cost as much as small records; OpenSSL limits neither.
 _READS_WITHOUT_DATA = 64
@@ -116,6 +117,7 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
         self._begun = self._in_head = self._bare = False
         self._loose = self._widest = 0
         self._began = 0.0
+        self._clock = perf_counter
         self._slow_reads = 0  # in a row
         self._reads_without_data = 0
         # What goes: requests that wait for their answers, what one of them is waiting for, and answers that are not written.
@@ -163,7 +165,8 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's
         """Where to read to: a buffer that all connections share, for what is read is parsed before another one reads."""
-        self._began = 0.0 if self._proven else thread_time()  # and now TLS decrypts
+        self._clock = thread_time if self._slow_reads else perf_counter
+        self._began = 0.0 if self._proven else self._clock()  # and now TLS decrypts
         self._reads_without_data += 1
         if self._reads_without_data == _READS_WITHOUT_DATA and not self._proven:
             self._note("records")
@@ -173,7 +176,7 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         self._reads_without_data = 0
         if not self._proven:
-            slow = thread_time() - self._began > _SECONDS_A_READ + _SECONDS_A_BYTE * nbytes
+            slow = self._clock() - self._began > _SECONDS_A_READ + _SECONDS_A_BYTE * nbytes
             self._slow_reads = self._slow_reads + 1 if slow else 0
             if self._slow_reads == _SLOW_READS:
                 self._note("records")
