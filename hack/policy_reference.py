@@ -184,7 +184,7 @@ metadata:
 
 - A node offers what its status has as allocatable, or as capacity while allocatable is 0, as it is when a device plugin restarts.
 - A node whose label `nvidia.com/mig.config.state` is `pending` or `rebooting` may offer other forms afterwards, so nothing is
-  reported of [those that it may come to offer](nodes.md#what-is-remembered).
+  reported of [those that it may come to offer](nodes.md#nodes-that-go-away).
 - Nodes that offer the form and are cordoned, not ready or tainted are named, with their number. They never lead to a denial.
   A pod that tolerates the taint `node.kubernetes.io/unschedulable`, as those of a DaemonSet do, runs on a cordoned node.
 - A resource that a DeviceClass offers (`extendedResourceName`), whose driver has a ResourceSlice, counts as offered.
