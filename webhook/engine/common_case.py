@@ -1,12 +1,9 @@
 """The common case: pods of one policy whose decision depends on few fields, so that CEL can express it.
 
 A pod of the common case requests one GPU resource, in whole numbers, in its containers, and has no selectors of forms except
-those of a
-listed form. ``common_case`` calls the engine with one sample of each kind of pod to get the decision. Everything else (other
-names,
-selectors of forms, claims, LimitRange defaults, devices that are reached without a request, any warning) is not the common
-case, and
-gpuwarden's webhooks decide it.
+those of a listed form. ``common_case`` calls the engine with one sample of each kind of pod to get the decision. Everything
+else (other names, selectors of forms, claims, LimitRange defaults, devices that are reached without a request, any warning) is
+not the common case, and gpuwarden's webhooks decide it.
 """
 
 import re

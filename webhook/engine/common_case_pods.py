@@ -1,8 +1,7 @@
 """Which pods are the common case of a policy: as a predicate, and as equivalent CEL.
 
 Each condition has both, one below the other. Tests compare them, with a CEL evaluator and with a real API server. The
-configuration's
-exemptions are not included, because neither the webhooks nor the admission policies are called for exempt pods.
+configuration's exemptions are not included, because neither the webhooks nor the admission policies are called for exempt pods.
 """
 
 import re

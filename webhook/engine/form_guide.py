@@ -244,7 +244,8 @@ _GUIDES = (
         "MIG slices with MPS",
         "CUDA processes of several containers run on one MIG slice at the same time. Only GKE offers it.",
         Criterion(
-            "between slices only", "Containers on one slice are isolated only by MPS: a memory limit for each CUDA client."
+            "between slices only",
+            "Containers on one slice are isolated only by MPS: a memory limit for each CUDA client.",
         ),
         Criterion("between slices only", "A fatal fault of one client ends all clients on the slice."),
         Criterion("medium", "Compute is limited per client. Other slices have no influence."),

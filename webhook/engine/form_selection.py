@@ -48,8 +48,7 @@ class Statements:
         """Take the selectors.
 
         ``listed`` are the forms of the policy. Node labels with a slice's size name the first profile that fits. A pod that
-        only excludes some of
-GKE's nodes does not name a form.
+        only excludes some of GKE's nodes does not name a form.
         """
         self._nodes = nodes
         self._known = tuple(dict.fromkeys(form.partition for form in listed if form.partition)) if plugin.single else ()
@@ -335,8 +334,7 @@ def _explicit(stated: tuple[Form, ...], policy: Policy) -> tuple[Form | None, Ho
     """The form that an explicit request gets, and how it was chosen.
 
     An explicit request is accepted if a listed form covers it, narrowed to a listed form that is more specific, or translated
-    to the same
-form on the other platform. Otherwise it is denied, unless the policy rewrites.
+    to the same form on the other platform. Otherwise it is denied, unless the policy rewrites.
     """
     if policy.permits_any:
         return next((form for form in stated if form.shared), stated[0]), How.STATED

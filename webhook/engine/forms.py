@@ -32,8 +32,7 @@ class Form(msgspec.Struct, frozen=True, cache_hash=True):
     """A partition, a kind of sharing, a platform, and the client count of GKE's sharing.
 
     A request need not specify everything that a policy does: the client count may be ``None`` with a shared GKE form, and on
-    GKE, the
-sharing may be ``ANY``.
+    GKE, the sharing may be ``ANY``.
     """
 
     partition: str | None = None

@@ -11,8 +11,7 @@ DEVICE_MOUNTS = "/run/nvidia-container-devices"
 # The kubelet's directory: its default, that of k0s, and that of MicroK8s.
 _KUBELETS = ("/var/lib/kubelet", "/var/lib/k0s/kubelet", "/var/snap/microk8s/common/var/lib/kubelet")
 # With write access to one of these, a container can act as a device plugin or get devices from one. The DRA driver's socket
-# allocates devices
-# too, and a socket in the registry registers a device plugin or a DRA driver.
+# allocates devices too, and a socket in the registry registers a device plugin or a DRA driver.
 _OF_KUBELET = ("/device-plugins", "/plugins/gpu.nvidia.com", "/plugins_registry")
 _DEVICES, _ROOT_OF_NODE = "GPUs of the node", "the root of the node"
 _PLUGINS, _STATIC_PODS = "GPUs through the kubelet's device plugins", "GPUs through manifests that bypass admission"
@@ -48,8 +47,7 @@ _KNOWN: tuple[tuple[str, tuple[str, ...]], ...] = (
     (_DEVICES, ("/proc/driver/nvidia*",)),
     (_PLUGINS, tuple(kubelet + part for kubelet in _KUBELETS for part in _OF_KUBELET)),
     # CDI specifications define what a device name adds to a container, NRI plugins can change any container, and a runtime's
-    # configuration
-# defines how it handles requests for devices.
+    # configuration defines how it handles requests for devices.
     (
         _CONFIGURATION,
         (
@@ -109,8 +107,7 @@ def cleaned(path: str) -> str:
     """Normalize a path as the node's kernel resolves it: absolute, without ``//``, ``.`` and ``..``, and with known links.
 
     Links are resolved in order, because ``..`` after a link refers to the parent of its target. The targets of a process's own
-    links in
-``/proc`` are not known, so ``..`` does not leave them.
+    links in ``/proc`` are not known, so ``..`` does not leave them.
     """
     walked: list[str] = []
     for part in path.split("/"):

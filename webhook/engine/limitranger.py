@@ -75,8 +75,7 @@ def without_defaults(
     """Remove what LimitRanger added to requests.
 
     This is possible only if all but one of a container's GPU resources were added. If LimitRanger added the only one, or all of
-    them, the
-LimitRange's default is the container's request, as the author of the LimitRange intended.
+    them, the LimitRange's default is the container's request, as the author of the LimitRange intended.
     """
     kept: list[GpuContainer] = []
     dropped: list[LimitRangerDefault] = []

@@ -104,8 +104,7 @@ class NodeConstraints:
     """The node labels that a pod's nodeSelector and required node affinity permit.
 
     The terms of a node affinity are alternatives, and nodeSelector applies to each. An alternative that contradicts itself is
-    ignored, unless
-all do. A pod whose terms all match nothing can run ``nowhere``; then only its nodeSelector is read.
+    ignored, unless all do. A pod whose terms all match nothing can run ``nowhere``; then only its nodeSelector is read.
 
     A pod may have thousands of terms and values, so the time of everything here is proportional to their number.
 
@@ -244,8 +243,7 @@ def constraints(spec: PodSpec, prefixes: tuple[str, ...]) -> NodeConstraints:
     """Return a pod's constraints on labels with one of these prefixes, for callers that need no other labels.
 
     Its other selectors and terms do not affect these labels, unless no node matches the terms at all. So pods that select the
-    same of these
-labels share one result: pods without any of them, and pods that select one form, which all rewritten pods do.
+    same of these labels share one result: pods without any of them, and pods that select one form, which all rewritten pods do.
     """
     selector = spec.node_selector
     said = {key: value for key, value in selector.items() if key.startswith(prefixes)} if selector else {}

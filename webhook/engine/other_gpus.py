@@ -14,8 +14,8 @@ GPUS = (
     # Every name of NVIDIA's that is not known to be something else. KubeVirt's device plugin takes names from the PCI database
     # (nvidia.com/GA102GL_A10), so no list of them is ever complete.
     "nvidia.com/*",
-    # Known names stay GPUs even if the configuration excludes all others: GPUStack's gpu.sliced and
-    # gpu.partitioned, nos' gpu-10gb, HAMi's gpumem and gpucores; vgpu; Kata's pgpu; KubeVirt's vGPU types.
+    # Known names stay GPUs even if the configuration excludes all others: GPUStack's gpu.sliced and gpu.partitioned, nos'
+    # gpu-10gb, HAMi's gpumem and gpucores; vgpu; Kata's pgpu; KubeVirt's vGPU types.
     *(f"nvidia.com/{name}*" for name in ("gpu", "vgpu", "pgpu", "mig-", "GRID", "NVIDIA")),
     # DRA: a device of any DeviceClass by its name (Kubernetes 1.34, KEP-5004). A class may be named anything.
     "deviceclass.resource.kubernetes.io/*",

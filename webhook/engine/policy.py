@@ -87,8 +87,7 @@ class Policy(msgspec.Struct, frozen=True, cache_hash=True):
         max_per_container, max_per_pod: the most GPUs that one may request.
         additions: what it adds to pods that request GPUs.
         visible_devices: the outcome for pods that reach GPUs without a request; ``None`` is ``warn``, and ``ignore`` if any
-            form is
-permitted.
+            form is permitted.
         admin_access: whether claims (DRA) may have ``adminAccess``.
         not_offered: the outcome for pods that no node can run; ``None`` is ``warn``.
         prefer: which form a plain request gets.
@@ -186,8 +185,7 @@ class NamespacePolicies(msgspec.Struct, frozen=True):
     """The policies of a namespace's labels: one for each mode, and the invalid labels.
 
     ``advise`` is the policy for warnings about workloads: ``warn``, or ``enforce`` if ``warn`` is not set. ``plain_claims`` is
-    whether plain
-requests become claims under one of them.
+    whether plain requests become claims under one of them.
     """
 
     enforce: Policy
@@ -212,8 +210,7 @@ class PolicyBook:
         """Take what is configured.
 
         ``visible_devices`` and ``not_offered`` are the defaults of all policies. With some settings of the device ``plugin``, a
-        few built-in values
-are not policies.
+        few built-in values are not policies.
         """
         self._not_offered = not_offered
         self._visible_devices = visible_devices

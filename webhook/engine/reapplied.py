@@ -37,9 +37,8 @@ def restored(
     """Return the JSON Patch that turns a manifest applied again into the existing pod.
 
     An apply merges the manifest into the pod: ``nvidia.com/gpu`` appears next to the name that it was rewritten to, and lists
-    such as
-``tolerations`` lose what was added. The API server denies that, because a pod's resources and selectors cannot change. The API
-server's own admission plugins restore the fields that they set at creation in the same way
+    such as ``tolerations`` lose what was added. The API server denies that, because a pod's resources and selectors cannot
+    change. The API server's own admission plugins restore the fields that they set at creation in the same way
     (plugin/pkg/admission/priority/admission.go).
 
     ``pod`` is the updated pod, and ``before`` the existing pod.

@@ -1,8 +1,7 @@
 """The history of the fleet: what nodes offered within the last day still counts as offered.
 
 A restart of the device plugin, a driver upgrade and a MIG reconfiguration remove a node's GPUs for minutes, and an autoscaler
-removes
-all nodes of a pool.
+removes all nodes of a pool.
 """
 
 from collections.abc import Collection, Iterable
@@ -24,8 +23,7 @@ class Memory:
         """Record the current shapes of nodes, and return all that are remembered.
 
         Whether a node was cordoned or ready is not remembered, because this is known only for existing nodes. The shape of a
-        node that the MIG
-manager is changing is not remembered either, because its labels are out of date.
+        node that the MIG manager is changing is not remembered either, because its labels are out of date.
         """
         for shape in shapes:
             if shape.amounts and not shape.is_reconfiguring:

@@ -170,8 +170,7 @@ def shape_of(  # noqa: PLR0913 - the fields of a node
     """The shape of a node; ``None`` if it has no GPUs.
 
     A resource that is 0 in both ``capacity`` and ``allocatable`` is often stale, and is ignored. ``others`` are labels to keep
-    in addition to
-those that distinguish forms.
+    in addition to those that distinguish forms.
     """
     kept = {key: value for key, value in labels.items() if keeps(key, others)}
     amounts = []
