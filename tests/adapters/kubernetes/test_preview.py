@@ -313,7 +313,7 @@ async def test_a_bug_is_logged_and_told_and_blocks_nothing(
 
     monkeypatch.setattr(module, "ClusterReader", broken)
     (told,) = await preview.preview("team-a", SHARED, LONG)
-    assert "an error of gpuwarden's own" in told
+    assert "an internal error in gpuwarden" in told
 
 
 async def test_three_thousand_pods_no_two_alike_never_hold_up_the_event_loop_for_long(
