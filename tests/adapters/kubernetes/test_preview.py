@@ -291,7 +291,7 @@ async def test_a_few_namespaces_are_looked_at_at_once_and_who_gets_no_turn_is_to
         assert await asyncio.gather(*lucky) == [[]] * AT_ONCE
         assert slow.most == AT_ONCE
         for number, (told,) in enumerate(late):
-            assert told.startswith(f'namespace "late-{number}": its workloads were not checked (other changes of')
+            assert told.startswith(f'namespace "late-{number}": its workloads were not checked (other label changes')
         assert await preview.preview("next", SHARED, LONG) == [], "those that gave up do not hold their place"
     finally:
         slow.go.set()
