@@ -1,4 +1,4 @@
-"""The operations port: uvicorn, without TLS, with the one bound that it lacks."""
+"""The operations port: uvicorn without TLS, with a limit on connections that uvicorn lacks."""
 
 import asyncio
 import contextlib
@@ -12,12 +12,12 @@ import uvicorn
 from .connection_limiter import ConnectionLimiter, TrackedConnection
 from .listeners import GRACE_SECONDS, bind
 
-# Requests of probes, Prometheus and people have a kilobyte or two. h11 needs fifty times as much memory for a head.
+# Requests of probes, Prometheus and users have one or two kilobytes. h11 needs fifty times as much memory for a head.
 _HEAD_BYTES = 8 * 1024
 
 
 class _Visitor(asyncio.Protocol, TrackedConnection):
-    """A connection, which uvicorn serves, of a limited number: the oldest is closed for one more.
+    """A connection that uvicorn serves. Their number is limited: if there are too many, the oldest is closed.
 
     Args:
         served: uvicorn's protocol for the connection.
@@ -51,7 +51,7 @@ class _Visitor(asyncio.Protocol, TrackedConnection):
 
 
 class OperationsListener(uvicorn.Server):
-    """The operations port. It is bound at once, so that a port that is taken is known (``OSError``)."""
+    """The operations port. It is bound immediately, so that a port in use is an error (``OSError``)."""
 
     def __init__(self, app: Any, host: str, port: int, limiter: ConnectionLimiter) -> None:
         self._socket = bind(host, port)
@@ -60,7 +60,7 @@ class OperationsListener(uvicorn.Server):
             app,
             http="h11",
             h11_max_incomplete_event_size=_HEAD_BYTES,
-            # After its answer a connection ends, and what else may come, such as a body that nobody reads, is not parsed.
+            # The connection is closed after its answer, so further input, such as an unread body, is not parsed.
             headers=[("connection", "close")],
             ws="none",
             lifespan="off",
@@ -79,7 +79,7 @@ class OperationsListener(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave signals to the caller, which runs both ports."""
+        """Do not handle signals: the caller, which runs both ports, does."""
         yield
 
     def stop(self) -> None:
@@ -87,7 +87,7 @@ class OperationsListener(uvicorn.Server):
         self.should_exit = True
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
-        """Serve until stopped; answers under way are finished."""
+        """Serve until stopped. Pending answers are finished."""
         try:
             await super().serve(sockets or [self._socket])
         finally:

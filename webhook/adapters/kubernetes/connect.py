@@ -1,8 +1,8 @@
 """Connects to an API server from ``--kubeconfig`` and ``--context``; the only module that loads the official client.
 
-``import kubernetes`` costs some 350 ms and 8 MiB on top of what the server has loaded anyway, and is not available in part
-(its package imports all of itself). So it is loaded when a cluster is asked for, and the other modules here need it only
-as a type.
+``import kubernetes`` costs some 350 ms and 8 MiB on top of what the server has loaded anyway, and can't be imported in part
+(its package imports all of itself). So it is loaded only when a cluster is used, and the other modules here need it only as a
+type.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,7 +28,7 @@ def connect(
     ``Date``, and how many seconds the answer took.
 
     Raises:
-        ConfigurationError: there is no usable configuration; the message says what was looked for and what is there.
+        ConfigurationError: there is no usable configuration; the message contains what was looked for and what exists.
     """
     from .client import ApiServer  # noqa: PLC0415 - see the module's docstring
 

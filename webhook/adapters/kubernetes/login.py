@@ -29,7 +29,7 @@ class Cluster:
 
     Args:
         environ: KUBECONFIG, HOME, KUBERNETES_SERVICE_HOST and …_PORT are read, and the proxy variables by the client.
-        service_account: where a pod finds its token and the cluster's CA.
+        service_account: the folder with a pod's token and the cluster's CA.
     """
 
     kubeconfig: Path | None
@@ -38,7 +38,7 @@ class Cluster:
     service_account: Path = SERVICE_ACCOUNT
 
     def __call__(self) -> Login:
-        """Read everything again and log in; files and plugins are read, nothing is sent yet.
+        """Read everything again and log in. Files and plugins are read, but no request is sent.
 
         Raises:
             ConfigurationError: there is no usable configuration; the message says where it was looked for.
@@ -47,7 +47,7 @@ class Cluster:
         if files:
             return _login(_from_kubeconfig(choose(files, self.context)))
         if self.context is not None:
-            # Asked for a context, kubectl doesn't fall back on the pod's own account either.
+            # With a context, kubectl doesn't fall back to the pod's own account either.
             raise KubeconfigError(f'--context "{self.context}": there is no kubeconfig; {self._looked()}')
         if "KUBERNETES_SERVICE_HOST" not in self.environ:
             raise NoClusterError(
@@ -72,7 +72,7 @@ def _from_kubeconfig(choice: SelectedContext) -> Configuration:
                 config_file=choice.paths(),
                 context=choice.context,
                 client_configuration=configuration,
-                persist_config=False,  # a server has no business writing to someone's kubeconfig
+                persist_config=False,  # a server must not write to a user's kubeconfig
             )
         except OSError as error:
             # The only error without a file's name is tempfile's: the client writes what is inside a kubeconfig to files.
@@ -86,11 +86,11 @@ def _from_kubeconfig(choice: SelectedContext) -> Configuration:
             )
             raise KubeconfigError(f"{where}: {what}") from error
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            # The loader checks little of what it reads, so that a wrong value may end in any of these.
+            # The loader validates little, so an invalid value may raise any of these.
             raise KubeconfigError(f"{where}: {_unusable(error)}") from error
     _check_files(where, configuration)
     if choice.exec_command and "BearerToken" not in configuration.api_key and configuration.cert_file is None:
-        # The client logs a plugin's failure and goes on as nobody.
+        # The client logs a plugin's failure and continues without credentials.
         raise KubeconfigError(f'{where}: the login program "{choice.exec_command}" {_why_no_login(choice, said)}')
     return configuration
 
@@ -100,7 +100,7 @@ def _unusable(error: Exception) -> str:
 
 
 def _check_files(where: str, configuration: Configuration) -> None:
-    """See that TLS can use the certificates: the connection would only fail at the first request, in OpenSSL's words."""
+    """Check that TLS can use the certificates. Otherwise, only the first request would fail, with an error of OpenSSL."""
     context = ssl.create_default_context()
     field = file = ""
     try:
@@ -126,7 +126,7 @@ def _why_no_login(choice: SelectedContext, said: list[str]) -> str:
             f"is not installed, or not on PATH; {choice.exec_hint or 'install it, or correct exec.command of the user'}"
         )
     reason = "; ".join(said) or "it gave neither a token nor a certificate"
-    return f"failed: {reason}; run it by hand to see what it needs"
+    return f"failed: {reason}; run it manually to see what it needs"
 
 
 def _from_pod(environ: Mapping[str, str], service_account: Path) -> Configuration:
@@ -144,14 +144,14 @@ def _from_pod(environ: Mapping[str, str], service_account: Path) -> Configuratio
 
 
 def _login(configuration: Configuration) -> Login:
-    # Probes on idle connections: a watch through a load balancer that forgets idle connections would go silent.
+    # TCP keep-alive: otherwise, a watch through a load balancer that drops idle connections would hang.
     configuration.keep_alive = True
 
     def authorization() -> str | None:
         # The call refreshes what must be refreshed: the official client re-reads a pod's token every minute, and runs an
         # exec plugin again shortly before its token expires.
         token = configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
-        # Not stripped by the client: a token file that ends in a newline would make the header invalid.
+        # The client does not strip it, and a token file that ends in a newline would make the header invalid.
         return token.strip() if token else None
 
     return Login(configuration.host.rstrip("/"), RESTClientObject(configuration).pool_manager, authorization)
