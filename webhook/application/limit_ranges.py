@@ -72,8 +72,8 @@ class LimitRange(msgspec.Struct):
 class LimitRangeEffect(msgspec.Struct, frozen=True):
     """The effect of an item of a LimitRange on the pods of its namespace."""
 
-    seen: str
-    means: str
+    observed: str
+    impact: str
     fix: str
 
 
@@ -115,7 +115,7 @@ def _is_overwritten(one: LimitRange, ranges: Sequence[LimitRange]) -> bool:
 def warnings(subject: str, found: Sequence[LimitRangeEffect]) -> Iterator[str]:
     """Effects as warnings, the first few; ``subject`` is the namespace."""
     for effect in found[:_SHOWN]:
-        yield f"{subject}: {effect.seen}: {effect.means}; {effect.fix}"
+        yield f"{subject}: {effect.observed}: {effect.impact}; {effect.fix}"
     if len(found) > _SHOWN:
         yield f"{subject}: {len(found) - _SHOWN} more of its LimitRanges' limits; gpuwarden doctor reports all"
 

@@ -23,19 +23,19 @@ class PluginFault(msgspec.Struct, frozen=True):
     """Something wrong with a device plugin's configuration.
 
     Attributes:
-        means: what the plugin makes of it.
+        impact: what the plugin makes of it.
         fix: what to write instead.
         rejected: whether the plugin does not start with it.
     """
 
     field: str
     fact: str
-    means: str
+    impact: str
     fix: str
     rejected: bool = False
 
     def __str__(self) -> str:
-        return f"{self.field}: {self.fact}; {self.means}; {self.fix}"
+        return f"{self.field}: {self.fact}; {self.impact}; {self.fix}"
 
 
 class PluginFile(msgspec.Struct, frozen=True):

@@ -102,14 +102,14 @@ def doctor(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         raise usage_error(str(error)) from error
     except ApiError as error:
         raise usage_error(unreadable(error)) from error
-    results = diagnose(facts)
-    told = report.doctor_report(results, cluster=api.host, namespace=namespace, name=name)
+    outcomes = diagnose(facts)
+    written = report.doctor_report(outcomes, cluster=api.host, namespace=namespace, name=name)
     if output is DoctorOutput.JSON:
-        typer.echo(told.model_dump_json(by_alias=True, indent=2))
+        typer.echo(written.model_dump_json(by_alias=True, indent=2))
     else:
-        report.show(table.console(), told)
+        report.show(table.console(), written)
     bad = {CheckStatus.FAIL, CheckStatus.WARN, CheckStatus.UNKNOWN} if strict else {CheckStatus.FAIL}
-    if all(result.status in {CheckStatus.UNKNOWN, CheckStatus.SKIPPED} for result in results):
+    if all(outcome.status in {CheckStatus.UNKNOWN, CheckStatus.SKIPPED} for outcome in outcomes):
         raise usage_error("nothing could be checked: run it as a user with the permissions listed above")
-    if any(result.status in bad for result in results):
+    if any(outcome.status in bad for outcome in outcomes):
         raise typer.Exit(EXIT_FAILURE)

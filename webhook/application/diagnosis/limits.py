@@ -7,17 +7,17 @@ from .. import quotas as quotas_of
 from ..quotas import PREFIX, Quota, is_gpu
 from .facts import Facts, known
 from .policies import policy_of
-from .results import CheckOutcome, listed, verdicts, warn
+from .results import CheckOutcome, Findings, listed, warn
 
 _LIMITS = "limits."
 
 
-def quotas(facts: Facts) -> list[CheckOutcome]:
+def quotas(facts: Facts) -> Findings:
     """Quotas on GPUs name the resources that pods are charged for: those that they have after gpuwarden."""
     found = known(facts.quotas)
-    return verdicts(
-        (*_counting_nothing(found), *_uncounted(facts, found)), lambda: "every quota on GPUs counts rewritten pods"
-    )
+    yield from _counting_nothing(found)
+    yield from _uncounted(facts, found)
+    return "every quota on GPUs counts rewritten pods"
 
 
 def _counting_nothing(quotas: Iterable[Quota]) -> Iterator[CheckOutcome]:
@@ -50,12 +50,8 @@ def _uncounted(facts: Facts, quotas: Iterable[Quota]) -> Iterator[CheckOutcome]:
             )
 
 
-def limit_ranges(facts: Facts) -> list[CheckOutcome]:
-    """No LimitRange denies the pods of its namespace's policy, or gives GPUs to containers that ask for none."""
-    return verdicts(_harmful(facts), lambda: "no LimitRange on GPUs conflicts with a policy")
-
-
-def _harmful(facts: Facts) -> Iterator[CheckOutcome]:
+def limit_ranges(facts: Facts) -> Findings:
+    """No LimitRange denies the pods of its namespace's policy, or gives GPUs to containers that request none."""
     configuration = facts.usable_configuration()
     namespaces = known(facts.namespaces)
     found: dict[str, list[ranges.LimitRange]] = {}
@@ -64,4 +60,5 @@ def _harmful(facts: Facts) -> Iterator[CheckOutcome]:
     for name, its in sorted(found.items()):
         policy = policy_of(configuration, namespaces, name)
         for effect in ranges.effects(its, policy, configuration.plugin):
-            yield warn(f"namespace {name}: {effect.seen}", effect.means, effect.fix)
+            yield warn(f"namespace {name}: {effect.observed}", effect.impact, effect.fix)
+    return "no LimitRange on GPUs conflicts with a policy"

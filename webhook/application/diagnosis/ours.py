@@ -31,6 +31,11 @@ class OurWebhook(NamedTuple):
     webhook: Webhook
 
     def __str__(self) -> str:
+        return self.name
+
+    @property
+    def name(self) -> str:
+        """The name, such as `UPDATES`."""
         return self.webhook.name
 
     @property
@@ -62,26 +67,6 @@ class OurWebhook(NamedTuple):
         return GUARDS.fullmatch(self.webhook.name) is not None
 
     @property
-    def is_of_updates(self) -> bool:
-        """Whether it is asked only about updates that may change what was decided."""
-        return self.webhook.name == UPDATES
-
-    @property
-    def is_restore(self) -> bool:
-        """Whether it is asked only about updates of pods that were rewritten."""
-        return self.webhook.name == RESTORE
-
-    @property
-    def is_of_operators(self) -> bool:
-        """Whether it is asked about objects of operators' kinds."""
-        return self.webhook.name == OPERATORS
-
-    @property
-    def is_of_reservations(self) -> bool:
-        """Whether it is asked only when a claim is given to a pod."""
-        return self.webhook.name == RESERVATIONS
-
-    @property
     def closed(self) -> bool:
         """Whether it fails closed."""
         return self.webhook.failure_policy == "Fail"
@@ -92,10 +77,11 @@ def mutating_name(name: str, deployment: Maybe[Deployment | None]) -> str:
 
     An installation from before it had a name of its own has one option for both.
     """
-    told = None
-    if deployment is not None and not isinstance(deployment, Unread):
-        told = deployment.option("--mutating-webhook-configuration") or deployment.option("--webhook-configuration")
-    return told or f"zz-{name}"
+    configured = None
+    if isinstance(deployment, Deployment):
+        options = "--mutating-webhook-configuration", "--webhook-configuration"
+        configured = deployment.option(options[0]) or deployment.option(options[1])
+    return configured or f"zz-{name}"
 
 
 def name_of(facts: Facts, kind: str) -> str:
