@@ -45,7 +45,7 @@ _NOT_REQUESTS = _LABELS | _BOUNDS | {"limit", "limits", "requests", "resource", 
 _NAMING = ("name", "resourceName", "resource", "gpuType", "type", "key")
 _NUMBERING = ("quantity", "count", "amount", "value", "number", "request", "limit", "min")
 _OF_TAINTS = frozenset({"effect", "operator", "tolerationSeconds"})  # with a key and a value too
-# What the cluster has done, and who wrote which field: neither says what is to be made.
+# What the cluster has done, and who wrote which field: neither describes what is to be made.
 _SKIPPED = frozenset({"status", "managedFields"})
 
 POD_KEYS = _CONTAINER_LISTS | _CONTAINERS
@@ -67,6 +67,7 @@ _MOST_PLACES = 10  # that are kept of one object
 _LONGEST_PLACE = 300  # characters
 
 _Path = tuple[Any, str | int] | None  # what is above, and the last step
+_Found = tuple[Any, _Path, Any]  # a map or list, its path, and what it is in
 
 
 class Traces(msgspec.Struct, frozen=True):
@@ -109,6 +110,29 @@ class _Places:
         return tuple(map(_written, self._paths))
 
 
+class _Walk:
+    """A walk over maps and lists, each with its path and what it is in; it ends after so many values."""
+
+    def __init__(self, root: Any, most: int) -> None:
+        self._pending: list[_Found] = [(root, None, None)]
+        self._left = most
+
+    def __iter__(self) -> Iterator[_Found]:
+        while self._pending and self._left > 0:
+            found = self._pending.pop()
+            self._left -= len(found[0])
+            yield found
+
+    def enter(self, inner: Iterable[_Found]) -> None:
+        """Go on with these, the last first."""
+        self._pending += inner
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing was left out."""
+        return self._left >= 0 and not self._pending
+
+
 def search(manifest: Mapping[str, Any], gpu_names: GpuNames = BUILT_IN, *, most: int = MOST_VALUES) -> Traces:
     """Look for pods and GPU requests in an object, in the order in which it is written.
 
@@ -116,11 +140,8 @@ def search(manifest: Mapping[str, Any], gpu_names: GpuNames = BUILT_IN, *, most:
     """
     names: dict[str, None] = {}
     requests, templates, claims = _Places(), _Places(), _Places()
-    pending: list[tuple[Any, _Path, Any]] = [(_searched(manifest), None, None)]
-    left = most
-    while pending and left > 0:
-        value, path, parent = pending.pop()
-        left -= len(value)
+    walk = _Walk(_searched(manifest), most)
+    for value, path, parent in walk:
         for place, found in _requested(value, path, parent, gpu_names):
             names.update(dict.fromkeys(found))
             requests.add(place)
@@ -128,15 +149,10 @@ def search(manifest: Mapping[str, Any], gpu_names: GpuNames = BUILT_IN, *, most:
             templates.add(path)
         for place in _claimed(value, path):
             claims.add(place)
-        pending += _inner(value, path) + _json(value, path, gpu_names)
-    return Traces(
-        tuple(names),
-        requests.written(),
-        templates.written(),
-        claims.written(),
-        (requests.count, templates.count, claims.count),
-        complete=left >= 0 and not pending,
-    )
+        walk.enter(_inner(value, path) + _json(value, path, gpu_names))
+    counts = requests.count, templates.count, claims.count
+    places = requests.written(), templates.written(), claims.written()
+    return Traces(tuple(names), *places, counts, walk.is_complete)
 
 
 def pod_specs(manifest: Mapping[str, Any], *, most: int = MOST_VALUES) -> Iterator[tuple[str | int, ...]]:
@@ -146,12 +162,8 @@ def pod_specs(manifest: Mapping[str, Any], *, most: int = MOST_VALUES) -> Iterat
 
     At most ``most`` values are looked at.
     """
-    root = {key: value for key, value in manifest.items() if key != "metadata"}
-    pending: list[tuple[Any, _Path, Any]] = [(root, None, None)]
-    left = most
-    while pending and left > 0:
-        value, path, _ = pending.pop()
-        left -= len(value)
+    walk = _Walk({key: value for key, value in manifest.items() if key != "metadata"}, most)
+    for value, path, _ in walk:
         containers = value.get("containers") if isinstance(value, dict) else None
         if (
             isinstance(containers, list)
@@ -159,7 +171,7 @@ def pod_specs(manifest: Mapping[str, Any], *, most: int = MOST_VALUES) -> Iterat
             and all(_has_image(one) and one.get("name") for one in containers)
         ):
             yield _steps(path)
-        pending += _inner(value, path)
+        walk.enter(_inner(value, path))
 
 
 def _steps(path: _Path) -> tuple[str | int, ...]:
@@ -177,11 +189,8 @@ def gpu_maps(
 
     At most ``most`` values are looked at.
     """
-    pending: list[tuple[Any, _Path, Any]] = [(manifest, None, None)]
-    left = most
-    while pending and left > 0:
-        value, path, _ = pending.pop()
-        left -= len(value)
+    walk = _Walk(manifest, most)
+    for value, path, _ in walk:
         if isinstance(value, dict):
             step = _last(path)
             if step in _LABELS:
@@ -192,7 +201,7 @@ def gpu_maps(
             found = tuple(name for name in names if _is_amount_of_gpus(name, value[name], gpu_names)) if names else ()
             if found:
                 yield _written(path), found
-        pending += _inner(value, path)
+        walk.enter(_inner(value, path))
 
 
 def _is_amount_of_gpus(name: str, amount: object, gpu_names: GpuNames) -> bool:
@@ -212,10 +221,10 @@ def _searched(manifest: Mapping[str, Any]) -> dict[str, Any]:
     return {**rest, "metadata": kept} if kept else rest
 
 
-def _inner(value: Any, path: _Path) -> list[tuple[Any, _Path, Any]]:
+def _inner(value: Any, path: _Path) -> list[_Found]:
     """The maps and lists in a map or list, the last first, each with its path and what it is in."""
     steps: Iterable[tuple[str | int, Any]] = value.items() if isinstance(value, dict) else enumerate(value)
-    found: list[tuple[Any, _Path, Any]] = [
+    found: list[_Found] = [
         (inner, (path, step), value)
         for step, inner in steps
         if isinstance(inner, (dict, list)) and step not in _SKIPPED
@@ -224,7 +233,7 @@ def _inner(value: Any, path: _Path) -> list[tuple[Any, _Path, Any]]:
     return found
 
 
-def _json(value: Any, path: _Path, gpu_names: GpuNames) -> list[tuple[Any, _Path, Any]]:
+def _json(value: Any, path: _Path, gpu_names: GpuNames) -> list[_Found]:
     """The JSON texts in a map or list, likewise, unless they show what they request by a name in them."""
     if _last(path) in _LABELS and _last(path) != _ANNOTATIONS:
         return []
