@@ -35,7 +35,7 @@ from .audit_writing import Mislabelled, write_reports
 from .cluster_options import ContextOption, KubeconfigOption, WriteReportsOption, reached
 from .configuration_input import ConfigOption, load_configuration
 from .fleet_input import LIVE, FleetInput, FleetOption, deciders_of, read_fleet, view_of
-from .manifest_input import check_name, load_namespaces, problem_lines
+from .manifest_input import StrictOption, check_name, load_namespaces, problem_lines
 from .messages import EXIT_DENIED, EXIT_USAGE, usage_error
 
 
@@ -97,15 +97,10 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         AuditOutput | None,
         typer.Option("--output", "-o", help="table: for people; html: a page to read; the others for programs."),
     ] = None,
-    everything: Annotated[  # noqa: FBT002 - typer's way to say a flag
+    everything: Annotated[  # noqa: FBT002 - typer's way to declare a flag
         bool, typer.Option("--all", "-a", help="List unchanged workloads in the table, too.")
     ] = False,
-    strict: Annotated[  # noqa: FBT002 - likewise
-        bool,
-        typer.Option(
-            "--strict", help="Exit 1 also for what would be rewritten, what is not judged, and labels without effect."
-        ),
-    ] = False,
+    strict: StrictOption = False,  # noqa: FBT002 - likewise
     since: Annotated[
         Path | None,
         typer.Option(
@@ -129,7 +124,7 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
 
     Exit codes: 0 nothing denied; 1 something denied (with --strict: or rewritten, not judged, or a label without effect);
     2 wrong usage, a cluster or input that can't be read, files without any object, or output that can't be written. With
-    --write-reports the reports say what is denied: 0 they are written; 2 not.
+    --write-reports the reports list what is denied: 0 they are written; 2 not.
     """
     now = datetime.now(UTC)
     configuration = load_configuration(config)
@@ -154,7 +149,7 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     if paths:
         gathered = from_files(paths, load_namespaces(namespaces), names, auditor)
     else:
-        api = reached(kubeconfig, context, "name files to audit")
+        api = reached(kubeconfig, context, instead="name files to audit")
         with ProgressBar(table.console(stderr=True)) as progress:
             reader = ClusterReader(api, progress, configured=configuration.kinds)
             gathered = from_cluster(reader, api.host, names, auditor)

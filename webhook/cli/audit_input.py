@@ -88,7 +88,7 @@ def from_cluster(
         auditor_of: makes the auditor.
 
     Raises:
-        typer.Exit: 2, after saying why, where the cluster can't be read.
+        typer.Exit: 2, after printing why, where the cluster can't be read.
     """
     try:
         labels = reader.namespaces(names)
@@ -166,7 +166,7 @@ def from_files(
     An object that names no namespace counts as being in the one of ``names``, as in ``kubectl apply``.
 
     Raises:
-        typer.Exit: 2, after saying so, where there are several.
+        typer.Exit: 2, after printing the reason, where there are several.
     """
     if len(names) > 1:
         raise usage_error(
@@ -232,7 +232,7 @@ def _note(
 
 
 def _is_row(known: Judgement) -> bool:
-    """Whether an object of an operator's kind has pods that count; what in it is not judged is then said in its row."""
+    """Whether an object of an operator's kind has pods that count; what in it is not judged is then reported in its row."""
     return bool(known.pods and (known.requests or known.findings))
 
 

@@ -71,8 +71,8 @@ class Reload(Generic[_T]):
     def _unread(self, reason: str) -> None:
         self._again = True
         # The fix of a file that once was good is another than of one that someone names.
-        if (said := f"{reason.partition('; ')[0]}; restore it, readable for this user") != self._failure:
-            self._failed(said)
+        if (reason_and_fix := f"{reason.partition('; ')[0]}; restore it, readable for this user") != self._failure:
+            self._failed(reason_and_fix)
 
     def _failed(self, reason: str) -> None:
         self._failure = reason

@@ -18,7 +18,7 @@ def serve(**options: Any) -> None:
     gc.disable()
     try:
         # Imported here so that `gpuwarden check` need not load a web server.
-        from .server import run  # noqa: PLC0415 - start-up time, as said
+        from .server import run  # noqa: PLC0415 - start-up time, as above
 
         run(Options(**options))
     except StartError as error:
