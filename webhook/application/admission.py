@@ -52,7 +52,7 @@ class Admission:
         self._verdicts = Verdicts(nodes)
 
     def mutate(self, body: bytes) -> Answering:
-        """The patch of the enforce policy, and what the warn and audit policies say of the pod as it arrives.
+        """The patch of the enforce policy, and what the warn and audit policies find in the pod as it arrives.
 
         Never denies: that is ``validate``'s, on the pod that all webhooks have made together. An update of a pod gets a
         patch only where that makes its requests what they are.

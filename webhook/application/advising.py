@@ -53,7 +53,7 @@ class Advising(NamespacedReviews):
     """The answers to admission reviews of workloads that hold the template of pods.
 
     Raises ``ReviewError`` for a review that can't be read. Where the namespace's labels are not available the workload passes,
-    with an audit annotation that says so: its pods will be judged when they are created.
+    with an audit annotation that records it: its pods will be judged when they are created.
     """
 
     def advise(self, body: bytes) -> Answering:

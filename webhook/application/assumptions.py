@@ -82,13 +82,13 @@ def parse(texts: Iterable[str], policies: PolicyBook) -> tuple[Assumption, ...]:
 def unknown_names(assumptions: Iterable[Assumption], namespaces: Iterable[str]) -> list[str]:
     """A sentence for each assumption that names one namespace, which does not exist, with the nearest that does."""
     names = list(namespaces)
-    told = []
+    sentences = []
     for assumption in assumptions:
         if assumption.exact and assumption.pattern not in names:
             close = get_close_matches(assumption.pattern, names, n=1)
             meant = f'; did you mean "{close[0]}"?' if close else ""
-            told.append(f'"{assumption}": there is no namespace "{assumption.pattern}"{meant}')
-    return told
+            sentences.append(f'"{assumption}": there is no namespace "{assumption.pattern}"{meant}')
+    return sentences
 
 
 class AssumedLabels(Mapping[str, NamespaceLabels]):

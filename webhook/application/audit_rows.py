@@ -45,7 +45,7 @@ class Row(msgspec.Struct):
 
     @property
     def uncounted(self) -> str:
-        """Why the number of GPUs is not known; empty where it is: its pods, or its counts, say it."""
+        """Why the number of GPUs is not known; empty where its pods or its counts show it."""
         return "" if self.pods or not self.verdict.forms else self.count.unknown or self.verdict.uncounted
 
     def running(self, decision: str) -> int:
@@ -70,7 +70,7 @@ def rows(found: Iterable[AuditEntry]) -> list[Row]:
     for workload, verdict, top in judged:
         key = (workload.namespace, *top.key)
         row = named.get(key)
-        # An object that appears twice in files is two: a base and its overlay, say.
+        # An object that appears twice in files is two, such as a base and its overlay.
         if row is None or (row.source is not None and workload.key == top.key):
             row = Row(top.api_version, top.kind, workload.namespace, top.name, top.uid, workload.source, workload.line)
             made.append(row)

@@ -40,7 +40,7 @@ BARE_POD = "only if it is created again"
 
 
 class Owner(msgspec.Struct, frozen=True):
-    """The controller of an object, as its owner reference says."""
+    """The controller of an object, from its owner reference."""
 
     api_version: str
     kind: str
@@ -184,7 +184,7 @@ class Auditor:
         return self._configuration.kinds
 
     def identify(self, manifest: Mapping[str, Any]) -> Judgement:
-        """Return whether an object's kind is judged, and what its labels say; of an operator's kind, everything."""
+        """Return whether an object's kind is judged, and what is wrong with its labels; of an operator's kind, everything."""
         kind = workload_of(manifest.get("apiVersion"), manifest.get("kind"), self._configuration.kinds)
         is_built_in = kind is not None and kind.is_built_in
         known = self._checker.identify(manifest) if is_built_in else self._checker.judge(manifest)

@@ -216,7 +216,7 @@ class Checker:
         self, workload: WorkloadKind | None, manifest: Mapping[str, Any], policy: Policy
     ) -> tuple[Unjudged | None, tuple[Finding, ...]]:
         """What is known about an object that is not of a built-in kind, beside the pods in it that are judged; and its traps."""
-        # What their claims are is said with the pods.
+        # Their claims are reported with the pods.
         pods = operator_objects.pods_in(workload, manifest)
         names = self._configuration.names
         left = unjudged(operator_objects.without(manifest, [where for where, _ in pods]), names)
@@ -258,16 +258,16 @@ class Checker:
         names = self._configuration.names
         shares = unjudged_requests.shares(pod, labels)
         annotations = (pod.metadata and pod.metadata.annotations) or {}
-        told = (
+        beside = (
             *unjudged_requests.sentences(where, unjudged_requests.other_vendors(pod, names), shares),
             *unjudged_requests.in_metadata(where, annotations, labels, names),
             *known.beside,
         )
         of_kai = (f"{section.removesuffix('s')} {key}: {value}" for section, key, value in shares)
-        return msgspec.structs.replace(known, beside=told, asked=(*of_kai, *unjudged_requests.misspelt(pod, names)))
+        return msgspec.structs.replace(known, beside=beside, asked=(*of_kai, *unjudged_requests.misspelt(pod, names)))
 
     def identify(self, manifest: Mapping[str, Any]) -> Judgement:
-        """Return the judgement of an object without its pod: whether it is judged, and what its labels say."""
+        """Return the judgement of an object without its pod: whether it is judged, and what is wrong with its labels."""
         metadata = mapping(manifest.get("metadata"))
         api_version, kind = str(manifest.get("apiVersion") or ""), str(manifest.get("kind", ""))
         name = str(metadata.get("name") or metadata.get("generateName") or "")

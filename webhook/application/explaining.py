@@ -206,7 +206,7 @@ def _settings(policy: Policy) -> Iterator[tuple[str, str]]:
 def _rule(name: str) -> RuleExplanation:
     text, rule = RULE_TEXTS[name], BY_ID.get(name)
     if rule and (rule.access or rule.fleet):
-        effect = f"as the policy's {'visibleDevices' if rule.access else 'notOffered'} says"
+        effect = f"set by the policy's {'visibleDevices' if rule.access else 'notOffered'}"
     else:
         effect = text.severity or "none"
     page = "guard.md" if rule and rule.access else "nodes.md" if rule and rule.fleet else "policies.md"

@@ -30,7 +30,7 @@ def parse(text: str) -> Path:
     """Return the steps of a path.
 
     Raises:
-        ValueError: it is not a path; the message says which part is not.
+        ValueError: it is not a path; the message names the wrong part.
     """
     steps: list[str] = []
     rest = f".{text}"

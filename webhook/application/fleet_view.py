@@ -218,7 +218,7 @@ def _why(  # noqa: PLR0913, PLR0917 - what is wanted, and what is there
     share = left.get(node_request.resource, Share())
     if max(most, share.most) < node_request.count:
         if node_request.resource in fleet.classes and not share.offered:
-            return "", "a DeviceClass offers it; kubectl describe pod says what the scheduler lacks"
+            return "", "a DeviceClass offers it; kubectl describe pod shows what the scheduler lacks"
         return "", f"in use: at most {max(most, share.most)} free on one node that fits"
     most = max(most, share.most)
-    return "", f"{most} free on a node that fits; kubectl describe pod says what else the scheduler lacks"
+    return "", f"{most} free on a node that fits; kubectl describe pod shows what else the scheduler lacks"

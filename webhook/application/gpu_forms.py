@@ -25,7 +25,7 @@ class GpuForm(msgspec.Struct, frozen=True):
 
     Attributes:
         gpus: how many one pod needs; of an object with several templates, one pod of each.
-        planned: how many all pods need that the object will have, as far as its counts say.
+        planned: how many all pods of the object will need, as far as its counts show.
     """
 
     before: str

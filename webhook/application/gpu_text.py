@@ -91,7 +91,7 @@ def decoded(text: str) -> str:
 
 
 def parsed(text: str) -> object:
-    """Return the JSON object or list that a text is, if it may say anything of pods; ``None`` otherwise."""
+    """Return the JSON object or list that a text is, if it may describe pods; ``None`` otherwise."""
     if text[:1] not in {"{", "["} or text[:2] == "{{":
         return None
     try:

@@ -122,7 +122,7 @@ def _names(item: LimitRangeItem) -> list[str]:
 
 
 def _most(policy: Policy, plugin: DevicePlugin, name: str) -> dict[str, int | None]:
-    """The most that a container, and a pod with one such container, may have of a resource; ``None`` where nothing says."""
+    """The most that a container, and a pod with one such container, may have of a resource; ``None`` where there is no limit."""
     shared = all(form.shared for form in policy.forms if spell(form, plugin).resource == name)
     of_container = policy.max_per_container or (1 if shared else None)
     return {"Container": of_container, "Pod": policy.max_per_pod or of_container}

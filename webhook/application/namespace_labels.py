@@ -41,7 +41,7 @@ class Preview(Protocol):
     async def preview(self, namespace: str, policy: Policy, seconds: float) -> list[str]:
         """Warnings: what would change or be denied when pods are next created, and what could not be checked in time.
 
-        Never raises: what is not available is said as a warning.
+        Never raises: what is not available becomes a warning.
         """
 
 

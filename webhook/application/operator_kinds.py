@@ -43,7 +43,7 @@ def _jobs(root: str) -> Template:
     return Template(f"{jobs}.template.spec.template.spec", (f"{jobs}.replicas", f"{jobs}.template.spec.parallelism"))
 
 
-def _one(  # noqa: PLR0913, PLR0917 - what tells a kind from others
+def _one(  # noqa: PLR0913, PLR0917 - what distinguishes a kind
     group: str,
     versions: str,
     kind: str,
@@ -71,7 +71,7 @@ def _requesting(  # noqa: PLR0913 - as for ``_one``
 def _by_shape(  # noqa: PLR0913, PLR0917 - as for ``_one``
     group: str, versions: str, kind: str, plural: str, suspend: str = "", note: str = ""
 ) -> WorkloadKind:
-    """A kind whose objects hold pods, or request GPUs, in places that only each object says."""
+    """A kind whose objects hold pods, or request GPUs, in places that differ from object to object."""
     return WorkloadKind(group, tuple(versions.split()), kind, plural, (), suspend=suspend, note=note, by_shape=True)
 
 

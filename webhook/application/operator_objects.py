@@ -1,6 +1,6 @@
 """Objects of operators' kinds, and of kinds that are in no row: where they describe pods, how many, and what else they request.
 
-A row says where. In an object of any other kind, pods are found by their shape (``structural_search.pod_specs``).
+Rows have the paths. In an object of any other kind, pods are found by their shape (``structural_search.pod_specs``).
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -98,7 +98,7 @@ def title(workload: WorkloadKind | None, where: WorkloadPod, count: PlannedPods)
 
 
 def notes(workload: WorkloadKind, manifest: Mapping[str, Any], *, trapped: bool) -> Iterator[str]:
-    """Return the notes on an object with GPUs: that it is suspended, and what is special about its kind unless a trap says it."""
+    """Return the notes on an object with GPUs: that it is suspended, and what is special about its kind if no trap reports it."""
     if is_suspended(workload, manifest):
         yield f"suspended by {workload.suspend}: no pod is created until that is false"
     if workload.note and not trapped:

@@ -25,7 +25,7 @@ OPERATOR_TRAP = Rule(
     "An operator or a queue would not handle the request as meant",
     "It reads the GPU's name or number from its own object, not from the pods: Ray's num-gpus, NIM's own nvidia.com/gpu, "
     "KServe's list of names, the quotas of Volcano and Kueue. Pods would be denied, not be created, or run without their GPUs. "
-    "Change the object as the message says.",
+    "The message has the fix.",
 )
 """The rule of the findings here: about an object, not a pod, so ``/validate`` never has one."""
 

@@ -1,4 +1,4 @@
-"""Other kinds: which custom resources may lead to pods, by their schemas, and what an audit says of those it could not read."""
+"""Other kinds: which custom resources may lead to pods, by their schemas, and how an audit reports those it could not read."""
 
 from collections.abc import Mapping
 from typing import Any

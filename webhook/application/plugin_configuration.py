@@ -193,8 +193,8 @@ def _of_resource(path: str, one: Mapping[str, Any], *, renames: bool) -> Iterato
         yield _rejected(path, f"shares {full}", "sharing using MPS is not supported for MIG devices", "use timeSlicing")
 
 
-def _rejected(field: str, fact: str, says: str, fix: str) -> PluginFault:
-    return PluginFault(field, fact, f"the device plugin does not start ({says})", fix, rejected=True)
+def _rejected(field: str, fact: str, reason: str, fix: str) -> PluginFault:
+    return PluginFault(field, fact, f"the device plugin does not start ({reason})", fix, rejected=True)
 
 
 def _sections(sharing: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -82,7 +82,7 @@ class PodCase(msgspec.Struct, gc=False):
         """Take what the wanted objects are.
 
         Raises:
-            ClaimUnavailable: that can't be said, and it matters to the enforce policy.
+            ClaimUnavailable: they could not be looked up, and the enforce policy needs them.
         """
         if not isinstance(found, ClaimUnavailable):
             # A cluster that does not serve claims has no templates either.

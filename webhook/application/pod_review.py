@@ -108,7 +108,7 @@ def is_judged(request: Envelope, *, final: bool) -> bool:
 
 
 def read_environments(pod: Pod, root: str) -> None:
-    """Read what a pod that was ``decoded``, at the path ``root``, says in its containers' ``env``.
+    """Read the ``env`` of the containers of a pod that was ``decoded``, at the path ``root``.
 
     Raises:
         ReviewError: naming the variable that can't be read.
@@ -144,7 +144,7 @@ def before_update(request: Envelope, pod: Pod) -> Pod:
 def decoded(body: bytes, *, final: bool) -> AdmissionRequest | PodRequest | GpulessRequest:
     """The request, with its pod where that can be read: reading a review in one pass takes two thirds of the time.
 
-    Where it can't, or is not to be, the envelope says whether that matters: the pod of an exempt namespace may be anything.
+    Otherwise the caller decides by the envelope whether that matters: the pod of an exempt namespace may be anything.
     Of a pod that is not ``final``, only what requests GPUs matters; without any, nothing else is read.
 
     Raises:
@@ -191,7 +191,7 @@ def pod_of(request: AdmissionRequest | PodRequest, body: bytes) -> Pod:
     if request.kind and (request.kind.kind != "Pod" or request.kind.group):
         raise ReviewError("request.kind", f'must be a core "Pod", not "{request.kind.group}/{request.kind.kind}"')
     if isinstance(request, AdmissionRequest):
-        # It could not be read, and this says why; or there is none.
+        # It could not be read, and this raises the reason; or there is none.
         review.bound(body)
         pod = review.decode_json(_POD, request.object, "request.object") if request.has_object else None
     else:

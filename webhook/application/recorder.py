@@ -23,7 +23,7 @@ class DecisionSummary(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
     Attributes:
         path: the endpoint: ``mutate``, ``validate``, ``advise`` or ``validate-claim``.
         mode: ``enforce``, ``warn`` or ``audit``: which label's policy decided.
-        policy, unreadable: the policy's name, and whether it stands in for a label that can't be read.
+        policy, unreadable: the policy's name, and whether it replaces a label that can't be read.
         acted: whether the decision had its effect; a ``warn`` or ``audit`` decision never has.
         rules: the rules that found anything, in their order.
         findings: the number of findings by rule and severity.

@@ -16,12 +16,12 @@ MOST_ELEMENTS = 50_000
 bytes when it is decoded. docs/reference/limits.md has the largest real objects, which have a twentieth."""
 _UNSET = (msgspec.Raw(), msgspec.Raw(b"null"))
 # A pod may have thousands of containers, each with a sentence; nobody reads past the first few.
-_MOST_TOLD = 20
+_MOST_LISTED = 20
 # Characters. Our longest sentence has a few names, and so has the longest path; a name has at most LONGEST_NAME. Other texts
 # (policies' lists of forms, an API server's errors) are as long as their author likes.
 LONGEST_MESSAGE = 2048
 _LONGEST_PATH = 512
-_LONGEST_ANNOTATION = 8200  # what ``telling.annotate_patch`` keeps to
+_LONGEST_ANNOTATION = 8200  # what ``response_messages.annotate_patch`` keeps to
 _LONGEST_UID = 128
 _OPERATIONS = ("CREATE", "UPDATE", "DELETE", "CONNECT")
 _T = TypeVar("_T")
@@ -218,7 +218,7 @@ def allowance(
 
 
 ALLOWED = _ENCODER.encode(Response(True))  # noqa: FBT003 - the field is what it is
-"""A response that allows the object, and says nothing more."""
+"""A response that allows the object, and nothing more."""
 
 
 def allowed(
@@ -228,8 +228,8 @@ def allowed(
     annotations: dict[str, str] | None = None,
 ) -> bytes:
     """A review that allows the object, as ``allowance``."""
-    says_more = patch or warnings or annotations
-    return answer(request, allowance(patch, warnings, annotations) if says_more else ALLOWED)
+    has_more = patch or warnings or annotations
+    return answer(request, allowance(patch, warnings, annotations) if has_more else ALLOWED)
 
 
 def denial(findings: tuple[Finding, ...], annotations: dict[str, str] | None = None) -> bytes:
@@ -237,9 +237,9 @@ def denial(findings: tuple[Finding, ...], annotations: dict[str, str] | None = N
 
     If there are very many findings, only the first are listed, in the order of the rules, with the number of the rest.
     """
-    told = findings[:_MOST_TOLD]
-    more = [f"{len(findings) - _MOST_TOLD} more like these"] if len(findings) > _MOST_TOLD else []
-    causes = [_cause(finding.rule.id, finding.message, finding.path) for finding in told]
+    listed = findings[:_MOST_LISTED]
+    more = [f"{len(findings) - _MOST_LISTED} more like these"] if len(findings) > _MOST_LISTED else []
+    causes = [_cause(finding.rule.id, finding.message, finding.path) for finding in listed]
     status = DenialStatus("; and ".join([*(cause.message for cause in causes), *more]), Details(causes))
     return _ENCODER.encode(Response(False, status, audit_annotations=_recorded(annotations)))  # noqa: FBT003 - as above
 
@@ -251,7 +251,7 @@ def denied(request: Envelope, findings: tuple[Finding, ...], annotations: dict[s
 
 def invalid(request: Envelope, message: str, problems: Sequence[LabelProblem]) -> bytes:
     """A review that denies an object whose fields can't be read, as the API server rejects an invalid one (422)."""
-    causes = [_cause("FieldValueInvalid", problem.message, problem.path) for problem in problems[:_MOST_TOLD]]
+    causes = [_cause("FieldValueInvalid", problem.message, problem.path) for problem in problems[:_MOST_LISTED]]
     status = DenialStatus(cut(message, LONGEST_MESSAGE), Details(causes), "Invalid", 422)
     return answer(request, _ENCODER.encode(Response(False, status)))  # noqa: FBT003 - as above
 

@@ -22,7 +22,7 @@ class RolloutPreview:
     """
 
     def __init__(self, configuration: Configuration, namespace: str, policy: Policy) -> None:
-        """Judge by ``policy``, whatever the namespace's labels say now."""
+        """Judge by ``policy``, whatever the namespace's labels are now."""
         self._namespace = namespace
         self._policy = policy
         self._plugin = configuration.plugin
@@ -35,7 +35,7 @@ class RolloutPreview:
         """Judge an object, unless another object is judged for it, or it will create no pods.
 
         A controller's template speaks for its pods: what is made again is made from that. So a pod counts only where it has
-        no controller, or one whose template nobody knows (a RayCluster's, say), which is one workload however many pods.
+        no controller, or one whose template is not known (such as a RayCluster's), which is one workload however many pods.
         """
         owner = workload.owner
         if workload.over or (owner and _is_spoken_for(workload, owner)):
@@ -55,23 +55,23 @@ class RolloutPreview:
     def warnings(self, missing: str = "") -> list[str]:
         """The warnings about a change of the policy: none where nothing would change and everything is judged.
 
-        ``missing`` says why not everything was checked, if so.
+        ``missing`` is why not everything was checked, if so.
         """
         verdicts = list(self._verdicts.items())
-        told = []
+        warnings = []
         for outcome, becomes in ((Outcome.DENIED, "denied"), (Outcome.REWRITTEN, "rewritten")):
             found = [(key, verdict) for key, verdict in verdicts if verdict.outcome is outcome and not verdict.exempt]
             if found:
                 many = f"{len(found)} of {len(verdicts)} workloads" if len(verdicts) > 1 else "1 workload"
                 names = [_named(*key, verdict) for key, verdict in nsmallest(_NAMED, found, key=lambda one: one[0])]
-                told.append(
+                warnings.append(
                     f"{self._subject}: {many} with GPUs would be {becomes} when their pods are next created: "
                     f"{_some(names, len(found))}"
                 )
-        told += self._claims()
+        warnings += self._claims()
         if missing:
-            told.append(f"{self._subject}: not every workload was checked ({missing}); {self._audit} reports all")
-        return told
+            warnings.append(f"{self._subject}: not every workload was checked ({missing}); {self._audit} reports all")
+        return warnings
 
     def _claims(self) -> Iterator[str]:
         """The warnings about workloads with resource claims, where users may expect the policy to apply to them."""

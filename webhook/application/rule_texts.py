@@ -22,7 +22,7 @@ NOT_READ = "not-read"
 
 
 def left_alone(exempt: str) -> str:
-    """Say that an object is exempt, and why."""
+    """A sentence that an object is exempt, and why."""
     if exempt.startswith("ignored: "):
         return exempt
     if exempt == "resources":
@@ -73,7 +73,7 @@ _OF_REPORTS = (
         "An object of another kind requests GPUs or holds containers, and its pods are judged when they are created: check "
         "those pods, or run gpuwarden audit in their cluster. A resource claim (DRA) names an object that was not found, "
         "and may be for GPUs: check both together. A pod requests another vendor's device, "
-        "or has GPUs where Kubernetes reads none: the message says what to do.",
+        "or has GPUs where Kubernetes reads none: the message has the fix.",
     ),
 )
 RULE_TEXTS = {

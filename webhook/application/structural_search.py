@@ -58,7 +58,7 @@ _OF_PROGRAMS = frozenset({"args", "command", "env", "script", "source"})
 # Of Kubernetes' own objects that hold texts: only those that are manifests count GPUs.
 _DATA = frozenset({"data", "stringData", "binaryData"})
 _MANIFEST = re.compile(r"""^[ \t]*["']?kind["']?[ \t]*:""", re.MULTILINE)
-# Annotations that say what an object was, or became.
+# Annotations that record what an object was, or became.
 _RECORDS = re.compile(
     r"last-applied|last-handled|alm-examples|applied-configuration|objectset\.rio|kapp\.k14s\.io/original|argoproj\.io/tracking|gpuwarden\.io/"
 )
@@ -294,7 +294,7 @@ def _in_texts(value: Any, path: _Path, parent: Any, gpu_names: GpuNames) -> Iter
     for key, text in value.items() if isinstance(value, dict) else enumerate(value):
         if not isinstance(text, str) or not text or _is_record(path, key):
             continue
-        text = decoded(text)  # noqa: PLW2901 - what it says
+        text = decoded(text)  # noqa: PLW2901 - the same text
         texts.append(text)
         if found := tuple(gpus_in_text(text, gpu_names)):
             yield (path, key), found

@@ -30,7 +30,7 @@ class TypeMismatch(NamedTuple):
 
 
 class TypeMismatchError(Exception):
-    """Some data do not fit a type; ``mismatches`` says where, at least once."""
+    """Some data do not fit a type; ``mismatches`` has at least one of the fields."""
 
     def __init__(self, mismatches: Sequence[TypeMismatch]) -> None:
         super().__init__("; ".join(f"{field}: {message}" if field else message for field, message in mismatches))

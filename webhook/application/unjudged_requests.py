@@ -98,7 +98,7 @@ def misplaced(workload: WorkloadKind, manifest: Mapping[str, Any], names: GpuNam
     """That GPUs are set outside of the resources that Kubernetes reads, for people; nothing where none are.
 
     ``limits`` directly in a container, ``resources`` of a template or of a Deployment's spec, a pod's spec without its template.
-    The API server denies such an object, or drops the field, as ``fieldValidation`` says: no GPU is requested.
+    The API server denies such an object, or drops the field, depending on ``fieldValidation``: no GPU is requested.
     """
     found = list(gpu_maps(_without_judged(manifest, workload.pods[0]), names))
     if found:

@@ -100,7 +100,7 @@ def key_of(pod: Pod, labels: NamespaceLabels, *, final: bool) -> Key | None:
     """The key of a pod that is created; ``None`` for a very large one, or one with a number of more than 64 bits."""
     metadata = pod.metadata
     annotations = metadata.annotations if metadata is not None else None
-    # Environments stand in it as JSON, and only verdicts on those that are lists are kept, so where each ends is certain.
+    # Environments are in it as JSON. Only verdicts on those that are lists are kept, so it is certain where each ends.
     try:
         read = _encode((metadata is None, annotations and _read(annotations), pod.spec))
     except (OverflowError, RecursionError):

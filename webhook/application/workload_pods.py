@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class UnreadablePodError(TypeMismatchError):
-    """An object's pod can't be read; ``mismatches`` says which fields are wrong, by their paths within the object."""
+    """An object's pod can't be read; ``mismatches`` has the wrong fields, by their paths within the object."""
 
 
 def pods_of(workload: WorkloadKind, manifest: Mapping[str, Any]) -> Iterator[tuple[WorkloadPod, Pod]]:

@@ -176,8 +176,8 @@ class CertificateReconciler:
     def _still_trusted(self) -> bool:
         """Whether what is served was trusted when that was known last, and is valid.
 
-        A failed read says nothing about trust. Were trust taken away then, one hiccup of an API server would make every
-        replica unready at once.
+        A failed read is no evidence of lost trust. Otherwise one hiccup of an API server would make every replica unready at
+        once.
         """
         return self._trusted and self._leaf is not None and not why_invalid(self._leaf.pair.certificate, self._clock())
 

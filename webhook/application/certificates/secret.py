@@ -6,8 +6,8 @@
 - ``previous-path-tokens``: the path tokens that belong to their keys, one per line: the webhook configurations may carry one;
 - ``previous-until``: when the last of those serving certificates has expired, RFC 3339.
 
-Reading never fails: what cannot be used is left out and said, and a certificate whose key is lost is kept among the
-previous ones, for serving certificates that it has signed may be in use.
+Reading never fails: what cannot be used is left out and reported. A certificate whose key is lost is kept among the previous
+ones, because serving certificates that it has signed may be in use.
 """
 
 from collections.abc import Mapping

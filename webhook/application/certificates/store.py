@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class StoreError(Exception):
-    """The store could not be read or written; the message says what and why."""
+    """The store could not be read or written; the message has the object and the reason."""
 
 
 class ConflictError(StoreError):

@@ -30,7 +30,7 @@ def carried_tokens(configurations: Iterable[RegisteredWebhooks]) -> list[str]:
 
 
 def signs(configurations: Iterable[RegisteredWebhooks], accepted: Iterable[str]) -> Iterator[str]:
-    """Yield what is true of the paths now, for `Observation.trusted_for` to say for how long it has been."""
+    """Yield the facts that hold of the paths now; `Observation.trusted_for` has for how long they have held."""
     carried = carried_tokens(configurations)
     if all(carried):
         yield _EVERYWHERE

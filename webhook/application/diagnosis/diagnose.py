@@ -118,7 +118,7 @@ CHECKS = (
         "namespace annotations permit what gpuwarden adds to pods",
         namespace_restrictions.restrictions,
     ),
-    Check("probe", "a new pod is handled as its namespace's policy says", probe.judge),
+    Check("probe", "a new pod is handled as its namespace's policy requires", probe.judge),
 )
 
 

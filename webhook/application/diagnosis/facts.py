@@ -45,8 +45,8 @@ class Unread:
     """Something that could not be read.
 
     Attributes:
-        right: what it takes, as ``kubectl auth can-i`` has it: ``list nodes``, ``get configmaps/gpuwarden -n gpu``.
-        detail: what the API server said.
+        right: the permission that it takes, as for ``kubectl auth can-i``: ``list nodes``, ``get configmaps/gpuwarden -n gpu``.
+        detail: what the API server reported.
         forbidden: whether the right is what is missing.
         absent: the kind that the API server does not have, and whose it is; empty where it has it.
     """
@@ -107,7 +107,7 @@ class Target:
 
     Attributes:
         name: what the certificate must be for.
-        bundle: the PEM that it is judged by.
+        bundle: the PEM that it is checked against.
     """
 
     webhook: str
@@ -193,7 +193,7 @@ class Neighbours:
     Attributes:
         exporters: the DaemonSets that run dcgm-exporter.
         autoscalers: where Cluster Autoscaler was found.
-        overlay_resources: what NodeOverlays say that nodes have.
+        overlay_resources: what nodes have according to NodeOverlays.
         cluster_queues, local_queues: Kueue's.
         kueue: Kueue's configuration; ``None`` where it is not in its default place.
         shared_by: the DRA drivers that have devices which several pods may get.
@@ -219,7 +219,7 @@ class Neighbours:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """A cluster with gpuwarden, at a moment; ``None`` stands for an object that is not there.
+    """A cluster with gpuwarden, at a moment; an object that is not there is ``None``.
 
     Attributes:
         now: when it was checked.
