@@ -172,7 +172,7 @@ def _sized(pod: Pod, where: WorkloadPod) -> Pod:
 
 
 def _name(request: AdmissionRequest, begins: str) -> None:
-    """Set the beginning of a name that the API server is yet to make, for what is recorded."""
+    """Record the prefix of a name that the API server will generate."""
     request.name = request.name or begins
 
 

@@ -92,13 +92,13 @@ def unknown_names(assumptions: Iterable[Assumption], namespaces: Iterable[str]) 
 
 
 class AssumedLabels(Mapping[str, NamespaceLabels]):
-    """The labels of namespaces as an audit judges by them, their ``enforce`` being the policy that is asked about.
+    """The labels of namespaces as an audit judges by them, with the policy in question as their ``enforce``.
 
     Args:
         known: the namespaces' own labels; a namespace that is not among them has none.
         policies: gives the policy of a namespace without the label.
         assumptions: in place of labels: of those that fit a namespace the most specific counts, of equals the last.
-        judged: the label whose policy is asked about.
+        judged: the label whose policy is applied.
     """
 
     def __init__(

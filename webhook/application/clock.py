@@ -48,7 +48,7 @@ class WitnessedClock:
         return self._off(self._own())
 
     def doubt(self) -> str:
-        """Return why what is shared with other replicas must not be written by this clock; empty when it may."""
+        """Return why nothing that is shared with other replicas may be written by this clock; empty if it may."""
         off = self.offset()
         if abs(off) <= self._tolerance:
             return ""

@@ -43,7 +43,7 @@ class Exemptions(msgspec.Struct, frozen=True):
             return None
         if spec.runtime_class_name in self.runtime_classes:
             return "runtimeClass"
-        # A pod that names its node is placed by nobody: no scheduler sees it, and the kubelet ignores resources that the node
+        # A pod that names its node bypasses scheduling: no scheduler sees it, and the kubelet ignores resources that the node
         # does not have (pkg/kubelet/lifecycle/predicate.go removeMissingExtendedResources).
         if spec.node_name:
             return None

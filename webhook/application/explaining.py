@@ -148,7 +148,7 @@ def _unmeasured(form: Form) -> Iterator[str]:
 
 
 def _memory(form: Form, models: tuple[str, ...]) -> tuple[SliceMemory, ...]:
-    """Return what is measured of a form's slices, on the models of the configuration where it lists any."""
+    """Return the measured memory of a form's slices, on the models of the configuration if it lists any."""
     profile = without_suffix(form.partition or "")
     return tuple(
         SliceMemory(each.gpu, each.lowest, each.highest, each.source)

@@ -84,7 +84,7 @@ def find(data: Any, path: Place, place: Place = ()) -> Iterator[tuple[Place, Any
 
 
 def mismatches(data: Any, path: Path, place: Place = ()) -> Iterator[TypeMismatch]:
-    """Return what is in the way on a path through plain data: text where the next step is a field, for example."""
+    """Return the values that block a path through plain data, such as text where the next step is a field."""
     if data is None or not path:
         return
     step, rest = path[0], path[1:]

@@ -25,7 +25,7 @@ class GpuPod(msgspec.Struct, frozen=True):
 
     Attributes:
         node: where it is bound; empty while it waits.
-        gated: it has scheduling gates, so no scheduler looks at it yet.
+        gated: it has scheduling gates, so no scheduler considers it yet.
         ending: it is being deleted. It holds its GPUs until it is gone, and waits for nothing.
     """
 
@@ -90,7 +90,7 @@ class FleetView(msgspec.Struct):
 
     Attributes:
         waiting: how many pods wait, alike.
-        pods_known: whether the pods were read; without them, what is in use and who waits is not known.
+        pods_known: whether the pods were read; without them, usage and waiting pods are not known.
     """
 
     shapes: list[ShapeUse]
@@ -106,7 +106,7 @@ class FleetView(msgspec.Struct):
 
     @property
     def allocated(self) -> dict[Form, int]:
-        """How many GPUs of each form pods hold on nodes that take new pods: of what ``Fleet.offered`` counts, what is in use."""
+        """How many GPUs of each form pods hold on nodes that take new pods: the part of ``Fleet.offered`` that is in use."""
         found: Counter[Form] = Counter()
         for use in self.shapes:
             if use.shape.takes_pods:
@@ -116,7 +116,7 @@ class FleetView(msgspec.Struct):
 
     @property
     def asked(self) -> dict[str, int]:
-        """How many GPUs of each form waiting pods request; 0 for what nodes have and nobody waits for."""
+        """How many GPUs of each form waiting pods request; 0 for forms that nodes have and no pod waits for."""
         found = Counter({str(row.form): 0 for row in self.forms})
         for one, pods in self.waiting.items():
             found[one.form] += one.count * pods
@@ -168,7 +168,7 @@ def _lost(name: str, on: Mapping[str, int]) -> str:
     return f"{name}: pods hold {sum(on.values())} on nodes that no longer have it ({first}{more})"
 
 
-def _waits(  # noqa: PLR0913, PLR0917 - what is wanted, and what is there
+def _waits(  # noqa: PLR0913, PLR0917 - the request, and the fleet
     configuration: Configuration,
     fleet: Fleet,
     shapes: Sequence[ShapeUse],
@@ -193,7 +193,7 @@ def _as_it_is(pod: GpuPod, policy: Policy, configuration: Configuration) -> Deci
     return replace(decision, edits=())
 
 
-def _why(  # noqa: PLR0913, PLR0917 - what is wanted, and what is there
+def _why(  # noqa: PLR0913, PLR0917 - the request, and the fleet
     fleet: Fleet,
     shapes: Sequence[ShapeUse],
     left: Mapping[str, Share],

@@ -50,7 +50,7 @@ async def fetched(
     answer: Answer,
     pods: PodSource = NoPods(),  # noqa: B008 - it has no state
 ) -> bytes:
-    """The answer to a review that wants something, once everything that it comes to want is looked up."""
+    """The answer to a review that needs look-ups, once all of them are made."""
     given = NOTHING
     found: bytes | LookupRequest = wanted
     while not isinstance(found, bytes):
@@ -64,7 +64,7 @@ async def fetched(
             labels = await _or_why_not(namespaces.fetch(found.namespace), NamespaceUnavailable, NamespaceNotFound)
             given = msgspec.structs.replace(given, labels=labels)
         else:
-            raise TypeError(f'"{found.namespace}" is wanted again')  # a bug: it was given already
+            raise TypeError(f'"{found.namespace}" is looked up again')  # a bug: it was given already
         found = answer(given)
     return found
 

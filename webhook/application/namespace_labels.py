@@ -57,7 +57,7 @@ class NamespaceLabelling:
         preview: Preview | None,
         nodes: FleetSource = NoFleet(),  # noqa: B008 - it has no state
     ) -> None:
-        """Judge by the current configuration; ``preview`` is ``None`` where there is no cluster to look at."""
+        """Judge by the current configuration; ``preview`` is ``None`` where there is no cluster to read."""
         self._nodes = nodes
         self._configuration = configuration
         self._preview = preview
@@ -121,7 +121,7 @@ class _Change(msgspec.Struct, gc=False):
 
 
 def _read(body: bytes) -> bytes | _Change:
-    """The change that a review asks about, or the answer where nothing is to be judged."""
+    """The change in a review, or the answer if there is nothing to judge."""
     request = review.decode(body)
     if request.operation not in ("CREATE", "UPDATE") or request.sub_resource not in _SUB_RESOURCES:
         return review.allowed(request)

@@ -30,7 +30,7 @@ IMPLICIT = Pod(None, PodSpec(containers=[Container("pods", resources=Resources(l
 def pods_in(workload: WorkloadKind | None, manifest: Mapping[str, Any]) -> list[tuple[WorkloadPod, Pod]]:
     """Return the pods and templates in an object that can be judged.
 
-    Those with a GPU count that a template engine has yet to fill in are left out, and so is what only looks like a pod.
+    Those with a GPU count that a template engine has yet to fill in are left out, and so is anything that only resembles a pod.
 
     What a row's paths lead to must fit the type of a pod (``workload_pods.pods_of``).
     """

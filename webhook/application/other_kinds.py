@@ -24,7 +24,7 @@ MOST_BYTES = 100_000_000
 
 
 class OtherKind(msgspec.Struct, frozen=True):
-    """A kind of which a cluster has objects that an audit did not look at.
+    """A kind with objects in a cluster that an audit did not read.
 
     Attributes:
         plural: its name in URLs.

@@ -1,4 +1,4 @@
-"""One pod that is judged: what has to be looked up for it, and the decisions on it as it arrives and as it finally is."""
+"""One pod that is judged: the look-ups that it needs, and the decisions on it as it arrives and as it finally is."""
 
 import msgspec
 

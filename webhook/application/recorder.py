@@ -56,7 +56,7 @@ class DecisionSummary(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
         spec: PodSpec | None,
         acted: bool,
     ) -> "DecisionSummary":
-        """Return what is recorded of a decision on a pod with this ``spec``, or on an object that is not a pod."""
+        """Summarize a decision on a pod with this ``spec``, or on an object that is not a pod."""
         outcome = decision.outcome
         admitted = path == "mutate" and mode == "enforce" and outcome is not DENIED and spec is not None
         findings = Counter((one.rule.id, one.severity.value) for one in decision.findings) if decision.findings else {}

@@ -57,7 +57,7 @@ class ReportApi(msgspec.Struct, frozen=True):
         return f"cluster{self.plural}"
 
 
-# In the order in which they are looked for: where both are installed, the tools that read the first are the older ones.
+# In the order of preference: where both are installed, older tools read only the first.
 REPORT_APIS = (
     # kubernetes-sigs/wg-policy-prototypes policy-report/crd/v1alpha2; what Kyverno and Policy Reporter use.
     ReportApi("wgpolicyk8s.io", "v1alpha2", "PolicyReport", "policyreports", has_source=False),

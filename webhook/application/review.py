@@ -15,7 +15,7 @@ MOST_ELEMENTS = 50_000
 """Commas, opening braces and brackets in a body: at least as many as it has members and items, each of which takes up to 300
 bytes when it is decoded. docs/reference/limits.md has the largest real objects, which have a twentieth."""
 _UNSET = (msgspec.Raw(), msgspec.Raw(b"null"))
-# A pod may have thousands of containers, each with a sentence; nobody reads past the first few.
+# A pod may have thousands of containers, each with a sentence; people read the first few.
 _MOST_LISTED = 20
 # Characters. Our longest sentence has a few names, and so has the longest path; a name has at most LONGEST_NAME. Other texts
 # (policies' lists of forms, an API server's errors) are as long as their author likes.
@@ -55,7 +55,7 @@ class UserInfo(msgspec.Struct, gc=False):
 
 
 class Envelope(msgspec.Struct, rename="camel", gc=False):
-    """``request``: what is asked about which object, by whom; all but the object itself."""
+    """``request`` without the object: the operation, the user, and the name of the object."""
 
     uid: Annotated[str, msgspec.Meta(max_length=_LONGEST_UID)] = ""  # the API server's is a UUID of 36 characters
     operation: Name = ""

@@ -1,4 +1,4 @@
-"""Rollout preview: what another policy would make of a namespace's workloads when their pods are next created, in few words."""
+"""Rollout preview: what another policy would do to a namespace's workloads when their pods are next created."""
 
 from collections.abc import Iterator, Sequence
 from heapq import nsmallest
@@ -16,9 +16,9 @@ _NAMED = 3  # workloads a warning names; the audit that it points to lists them 
 
 
 class RolloutPreview:
-    """The workloads of one namespace under a policy, looked at one by one.
+    """The workloads of one namespace under a policy, judged one by one.
 
-    One thread looks; another may ask for the warnings meanwhile. No pod is remembered.
+    One thread judges them while another may read the warnings. No pod is remembered.
     """
 
     def __init__(self, configuration: Configuration, namespace: str, policy: Policy) -> None:
@@ -34,7 +34,7 @@ class RolloutPreview:
     def look(self, workload: WorkloadObject) -> None:
         """Judge an object, unless another object is judged for it, or it will create no pods.
 
-        A controller's template speaks for its pods: what is made again is made from that. So a pod counts only where it has
+        A controller's template represents its pods, because new pods are made from it. So a pod counts only where it has
         no controller, or one whose template is not known (such as a RayCluster's), which is one workload however many pods.
         """
         owner = workload.owner

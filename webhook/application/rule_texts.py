@@ -8,15 +8,15 @@ from ..engine.schedulers import HAMI, HAMI_RESOURCES
 from .operator_traps import OPERATOR_TRAP
 
 REWRITTEN = "rewritten"
-"""Id in reports, beside the rules', of what is not a finding: the pod would be rewritten."""
+"""Id in reports of a pod that would be rewritten, which is not a finding of a rule."""
 UNREADABLE_LABEL = "unreadable-label"
 """Id in reports of a namespace whose label names no policy."""
 INEFFECTIVE_LABEL = "ineffective-label"
 """Id in reports of a label that looks like one of gpuwarden's and has no effect."""
 NOT_JUDGED = "not-judged"
-"""Decision and id in reports of what may request GPUs and is not judged: other kinds that lead to pods, and resource claims."""
+"""Decision and id in reports of objects that may request GPUs and are not judged: other kinds that lead to pods, and claims."""
 EXEMPT = "exempt"
-"""Decision in reports on what an exemption leaves alone."""
+"""Decision in reports on exempt objects."""
 NOT_READ = "not-read"
 """Decision in reports on an object with fields of the wrong type: the API server rejects it."""
 
@@ -35,7 +35,7 @@ class RuleText(msgspec.Struct, frozen=True):
     """An id in words.
 
     Attributes:
-        severity: what a finding does under enforce; ``None`` for what is not a finding.
+        severity: what a finding does under enforce; ``None`` for an id that is not a rule's.
     """
 
     id: str

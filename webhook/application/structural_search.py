@@ -45,7 +45,7 @@ _NOT_REQUESTS = _LABELS | _BOUNDS | {"limit", "limits", "requests", "resource", 
 _NAMING = ("name", "resourceName", "resource", "gpuType", "type", "key")
 _NUMBERING = ("quantity", "count", "amount", "value", "number", "request", "limit", "min")
 _OF_TAINTS = frozenset({"effect", "operator", "tolerationSeconds"})  # with a key and a value too
-# What the cluster has done, and who wrote which field: neither describes what is to be made.
+# What the cluster has done, and who wrote which field: neither describes a pod.
 _SKIPPED = frozenset({"status", "managedFields"})
 
 POD_KEYS = _CONTAINER_LISTS | _CONTAINERS
@@ -136,7 +136,7 @@ class _Walk:
 def search(manifest: Mapping[str, Any], gpu_names: GpuNames = BUILT_IN, *, most: int = MOST_VALUES) -> Traces:
     """Look for pods and GPU requests in an object, in the order in which it is written.
 
-    The object may be nested and large without bounds: at most ``most`` values are looked at.
+    The object may be nested and large without bounds: at most ``most`` values are checked.
     """
     names: dict[str, None] = {}
     requests, templates, claims = _Places(), _Places(), _Places()
@@ -160,7 +160,7 @@ def pod_specs(manifest: Mapping[str, Any], *, most: int = MOST_VALUES) -> Iterat
 
     In the CRDs of some 30 projects this finds 107 specs of pods, 11 parts of one, and nothing else.
 
-    At most ``most`` values are looked at.
+    At most ``most`` values are checked.
     """
     walk = _Walk({key: value for key, value in manifest.items() if key != "metadata"}, most)
     for value, path, _ in walk:
@@ -187,7 +187,7 @@ def gpu_maps(
 ) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Every map outside of labels that has GPU resources as keys with amounts: its path, and the resources.
 
-    At most ``most`` values are looked at.
+    At most ``most`` values are checked.
     """
     walk = _Walk(manifest, most)
     for value, path, _ in walk:

@@ -43,7 +43,7 @@ class Unjudged(msgspec.Struct, frozen=True):
         kind: the kind with its group, as in ``RayCluster.ray.io``.
         traces: what in it leads to pods, or claims devices.
         built_in: whether it is a kind of Kubernetes' own, of which no pod is created and which describes no devices.
-        correction: what is wrong with its kind or apiVersion, and what is right; ``None`` if nothing is known to be.
+        correction: the error in its kind or apiVersion, and the fix; ``None`` if there is none.
         decision: what would become of a pod with these requests.
         notes: what is special about its kind, for people.
         implicit: whether its operator requests a GPU that the object does not name.

@@ -75,7 +75,7 @@ def in_metadata(
     where: WorkloadPod, annotations: Mapping[str, str], labels: Mapping[str, str], names: GpuNames
 ) -> Iterator[Aside]:
     """Return that annotations or labels of a pod, or of an object, request GPUs, for people; KAI's are ``shares``."""
-    # Of 100,000 pods nearly none has such an annotation, so that a look for words saves the search.
+    # Hardly any pod has such an annotation, so looking for words first saves the search.
     words = (*_WORDS, *(name.removesuffix(ANY_SUFFIX) for name in names.gpus))
     texts, named = (
         {key: text for key, text in entries.items() if key not in KAI_KEYS and _has_word(f"{key} {text}", words)}

@@ -23,10 +23,10 @@ from .fleet import FleetSource
 from .recorder import DecisionSummary
 from .review import ALLOWED
 
-# Larger responses are not kept, so that what is kept of hostile pods stays small; all together have a bound too.
+# Larger responses are not kept, so that hostile pods take little memory. All responses together are limited too.
 _LONGEST = 16 << 10
 _MOST = 4 << 20
-# What a verdict takes in memory besides its response: its key, what is recorded, and each form and finding in that.
+# The memory of a verdict besides its response: its key, its summary, and each form and finding in the summary.
 _BESIDES = 1 << 10
 _EACH_RECORDED = 1 << 8
 # A digest of more would delay others; pods with 20 containers have a sixth of this.

@@ -189,7 +189,7 @@ _BEFORE_1_16 = ("extensions",)
 
 BUILT_IN = (
     WorkloadKind("", ("v1",), "Pod", "pods", (Template("spec"),)),
-    # After the pods: a ReplicaSet made meanwhile doesn't matter; one that a pod names and nobody saw would.
+    # After the pods: a ReplicaSet that is created meanwhile doesn't matter, one that a pod names and was not read would.
     WorkloadKind(
         "apps", ("v1",), "ReplicaSet", "replicasets", _REPLICAS, former_groups=_BEFORE_1_16, intermediate=True
     ),

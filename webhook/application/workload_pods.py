@@ -36,7 +36,7 @@ def pods_of(workload: WorkloadKind, manifest: Mapping[str, Any]) -> Iterator[tup
 
 
 def _converted(data: Any, kind: type[T], place: Place, wrong: list[TypeMismatch]) -> T | None:
-    """The data as a type; where they do not fit, ``None``, and what is wrong is added."""
+    """The data as a type; ``None`` if they do not fit, with the mismatches added to ``wrong``."""
     try:
         return convert(data, kind) if data is not None else None
     except TypeMismatchError as error:

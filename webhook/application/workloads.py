@@ -1,4 +1,4 @@
-"""Workloads by name: which row of the table an object, an owner reference or a mistyped kind means."""
+"""Workloads by name: the row of the table for an object, an owner reference or a mistyped kind."""
 
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
@@ -97,7 +97,7 @@ def is_between(api_version: str, kind: str) -> bool:
 
 
 def is_workload(api_version: str, kind: str) -> bool:
-    """Whether an owner reference means one of the workloads: ``Job`` of ``batch/v1``, and not of ``batch.volcano.sh/v1alpha1``.
+    """Whether an owner reference is to a built-in workload: ``Job`` of ``batch/v1``, and not of ``batch.volcano.sh/v1alpha1``.
 
     Groups of custom resources have a dot (k8s.io/apiextensions-apiserver validation), those of workloads have none.
     """

@@ -132,9 +132,9 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     for name in names:
         check_name(name)
     assumed = _assumptions(assume or [], configuration)
-    _refuse_what_does_not_go_together(ctx, files=bool(paths), namespaces=namespaces, write=write, assumed=bool(assumed))
+    _reject_conflicting_options(ctx, files=bool(paths), namespaces=namespaces, write=write, assumed=bool(assumed))
     earlier = _earlier(since, output) if since else None
-    # Who holds what is shown by these two alone.
+    # Only these two show which pods hold GPUs.
     with_pods = output in {AuditOutput.HTML, AuditOutput.JSON}
     read = read_fleet(fleet, configuration, kubeconfig, context, with_pods=with_pods) if fleet else None
     nodes = read.fleet if read else None
@@ -166,7 +166,7 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         raise typer.Exit(EXIT_DENIED)
 
 
-def _refuse_what_does_not_go_together(
+def _reject_conflicting_options(
     ctx: typer.Context, *, files: bool, namespaces: Path | None, write: bool, assumed: bool
 ) -> None:
     if write and (files or assumed):

@@ -32,7 +32,7 @@ from .messages import usage_error
 Labels = Mapping[str, NamespaceLabels]
 _ENDS = frozenset({"Complete", "Completed", "Succeeded", "Failed", "Error", "Stopped", "Terminated", "Aborted"})
 FILES = "files"
-"""The origin of what is in files."""
+"""The origin of objects in files."""
 _OfOperator = tuple[AuditEntry, Judgement | None]
 NewAuditor = Callable[[Labels, KnownClaims, Mapping[str, str], Autoscalers], Auditor]
 """Makes the auditor when the namespaces' labels, the resource claims, the forms of DeviceClasses and autoscalers are known."""
@@ -79,7 +79,7 @@ def from_cluster(
     names: Sequence[str],
     auditor_of: NewAuditor,
 ) -> AuditInput:
-    """Judge what is in a cluster, in these namespaces or (if none is named) in all.
+    """Judge the objects of a cluster, in these namespaces or (if none is named) in all.
 
     Args:
         reader: the cluster.
@@ -115,7 +115,7 @@ def from_cluster(
 
 
 def _of_operator(auditor: Auditor, manifest: dict[str, Any]) -> _OfOperator:
-    """What is remembered of an object of a custom kind; and what is known about one that can't be read or is mislabelled.
+    """The entry of an object of a custom kind, and its judgement if it can't be read or is mislabelled.
 
     One without GPUs is remembered too: a Deployment of its own is then counted as its.
     """
@@ -220,7 +220,7 @@ def _note(
     mismatches: Sequence[TypeMismatch],
     into: AuditInput,
 ) -> Judgement:
-    """Return what is known about an object, and take one that is not judged or can't be read, or whose labels are wrong."""
+    """Judge an object, and add it to ``into.others`` if it is not judged, can't be read, or has wrong labels."""
     metadata = mapping(item.object.get("metadata"))
     placed = {**item.object, "metadata": {**metadata, "namespace": metadata.get("namespace") or default}}
     known = auditor.unreadable(placed, mismatches) if mismatches else auditor.identify(placed)

@@ -91,7 +91,7 @@ def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     --strict: or rewritten, not judged, a label without effect, no object at all, or anything wrong with such a configuration);
     2 wrong usage, input that can't be read or holds no object at all, or output that can't be written.
     """
-    _refuse_a_cluster_that_is_not_read(ctx, fleet)
+    _reject_unused_cluster_options(ctx, fleet)
     try:
         ignored = rules_of(ignore or (), "--ignore")
     except IgnoreError as error:
@@ -107,7 +107,7 @@ def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         ignore=ignored,
     )
     judged.problems += judged.nothing_found()
-    # The table shows the lines of findings only; those of changes cost another look at each document.
+    # The table shows the lines of findings only; those of changes would require parsing each document again.
     places = output is not CheckOutput.TABLE
     rows = [_row(found, places=places) for found in (*judged.mislabelled, *judged.objects)]
     decisions = zip(rows[len(judged.mislabelled) :], judged.objects, strict=True)
@@ -150,7 +150,7 @@ def _show(
             table.show(table.console(), rows, report)
 
 
-def _refuse_a_cluster_that_is_not_read(ctx: typer.Context, fleet: str | None) -> None:
+def _reject_unused_cluster_options(ctx: typer.Context, fleet: str | None) -> None:
     beside = cluster_options.given(ctx)
     if beside and fleet != LIVE:
         raise usage_error(

@@ -1,4 +1,4 @@
-"""The ``gpuwarden`` command: each subcommand is loaded when it is asked for, so that a server holds no report writers."""
+"""The ``gpuwarden`` command: each subcommand is loaded when it is used, so that a server holds no report writers."""
 
 import inspect
 from collections.abc import Iterator, Mapping
@@ -70,7 +70,7 @@ class _OnDemand(TyperGroup):
         ]
 
     def make_context(self, *arguments: Any, **options: Any) -> Any:
-        """Read the command line up to the subcommand; what is wrong with it is explained in plain words."""
+        """Read the command line up to the subcommand; mistakes are explained in plain words."""
         with _explained():
             return super().make_context(*arguments, **options)
 

@@ -268,7 +268,7 @@ def check_name(namespace: str) -> None:
 def _ignoring(
     judgement: Judgement, item: ManifestObject, ignore: Mapping[str, str], lines: Lines
 ) -> tuple[Judgement, list[ManifestProblem]]:
-    """A judgement without the findings that ``--ignore`` or the object's annotation names, and what is wrong with the latter."""
+    """A judgement without the findings that ``--ignore`` or the annotation names, and the problem with the annotation."""
     try:
         return without(judgement, {**ignore, **annotated(item.object)}), []
     except IgnoreError as error:

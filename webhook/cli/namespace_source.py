@@ -25,7 +25,7 @@ from ..engine.labels import NamespaceLabels
 from .options import Options
 from .reloading import Reload
 
-if TYPE_CHECKING:  # it loads an HTTP client, which nobody needs without a cluster
+if TYPE_CHECKING:  # it loads an HTTP client, which only a cluster needs
     from ..adapters.kubernetes.client import ApiServer
 
 _log = structlog.get_logger("gpuwarden.namespaces")

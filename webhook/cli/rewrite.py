@@ -104,7 +104,7 @@ def _named(options: Sequence[str], configured: Kinds) -> dict[tuple[str, str], W
 
 
 def _with_templates(found: JudgedObject, named: Mapping[tuple[str, str], WorkloadKind]) -> JudgedObject:
-    """An object with the patch of its templates, where its kind is one of those; prints what is special about the kind."""
+    """An object with the patch of its templates, if its kind is named; prints what is special about the kind."""
     judgement = found.judgement
     row = named.get((group_of(judgement.api_version), judgement.kind))
     if row is None or not (operations := judgement.of_templates):
@@ -117,7 +117,7 @@ def _with_templates(found: JudgedObject, named: Mapping[tuple[str, str], Workloa
 
 
 def _stop_on_trouble(judged: JudgedInput) -> None:
-    """Say what is denied or can't be read, and end before anything is written."""
+    """Print what is denied or can't be read, and exit before anything is written."""
     for problem in judged.problems:
         say(str(problem))
     denied = 0

@@ -70,7 +70,7 @@ class BundleReconciler:
         try:
             self._store.write_bundle(configuration, wanted)
         except ConflictError:
-            pass  # another replica was faster: the next pass looks again
+            pass  # another replica was faster: the next pass compares again
         except StoreError as error:
             failures.append(str(error))
         else:

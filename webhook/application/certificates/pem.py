@@ -109,7 +109,7 @@ def read_bundle(pem: bytes) -> Bundle:
 
 
 def _read_through(certificate: x509.Certificate) -> x509.Certificate:
-    """The certificate, when every part that is asked for later can be read.
+    """The certificate, if every part that is read later can be parsed.
 
     The library parses them only when they are read. A malformed certificate in a bundle must fail here, once.
 

@@ -1,4 +1,4 @@
-"""The rotation plan: from what is observed to what is to be done, with a sentence why. A pure function.
+"""The rotation plan: a pure function from an observation to actions, each with its reason.
 
 A new CA is published beside the old one; a replica turns to it only when the bundle of every webhook
 configuration carries it, and has for the propagation time; the old one is removed when no serving certificate that it signed
@@ -114,7 +114,7 @@ def plan(observation: Observation, settings: RotationSettings) -> Plan:
 
 
 def _bundle_actions(facts: RotationFacts, configuration: RegisteredWebhooks) -> list[Action]:
-    """Every webhook's bundle holds what is required, may hold what is about to go, and nothing else; its path has the token."""
+    """Every webhook's bundle holds what is required, may hold what is removed soon, and nothing else; its path has the token."""
     required = dict.fromkeys(filter(facts.is_required, facts.stored.certificates))
     if facts.live:
         required[facts.live.issuer] = None

@@ -100,7 +100,7 @@ def read_authorities(data: Mapping[str, bytes]) -> Authorities:
 
 
 def write_authorities(authorities: Authorities) -> dict[str, bytes]:
-    """The whole data of the Secret; what is not in it is to be removed from the Secret."""
+    """The whole data of the Secret. Keys that it lacks are to be removed."""
     data: dict[str, bytes] = {}
     for name, pair in ((CURRENT, authorities.current), (NEXT, authorities.next)):
         if pair:

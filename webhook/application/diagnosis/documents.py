@@ -176,7 +176,7 @@ class Service(msgspec.Struct):
 
 
 class EndpointConditions(msgspec.Struct):
-    """The state of an endpoint; ``ready`` missing means that it is (discovery/v1)."""
+    """The state of an endpoint; without ``ready`` it is ready (discovery/v1)."""
 
     ready: bool | None = None
 

@@ -47,7 +47,7 @@ class Unread:
     Attributes:
         right: the permission that it takes, as for ``kubectl auth can-i``: ``list nodes``, ``get configmaps/gpuwarden -n gpu``.
         detail: what the API server reported.
-        forbidden: whether the right is what is missing.
+        forbidden: whether the permission is missing.
         absent: the kind that the API server does not have, and whose it is; empty where it has it.
     """
 
@@ -232,7 +232,7 @@ class Facts:
         slices: of those Services.
         rights: what gpuwarden's ServiceAccount may, of all that it needs.
         contacts: what answers.
-        probe: dry runs, if they were asked for.
+        probe: dry runs, if ``--probe-namespace`` is set.
         nodes: those with GPUs.
         selected_nodes: the names of the nodes that the node selectors of gpuwarden select.
         classes: the resources that DeviceClasses offer.

@@ -1,4 +1,4 @@
-"""Check of the guard: whether ``visibleDevices: deny`` also holds while no replica answers, and costs nobody else anything."""
+"""Check of the guard: whether ``visibleDevices: deny`` also holds while no replica answers, without affecting other pods."""
 
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
@@ -53,7 +53,7 @@ def guard(facts: Facts) -> Findings:
 
 
 def _is_asked(one: OurWebhook) -> bool:
-    """Whether it is asked about the creation of pods that request no GPU."""
+    """Whether it is called when pods that request no GPU are created."""
     every = one.path == VALIDATE and one.name != UPDATES and not one.webhook.match_conditions
     return one.webhook.covers("CREATE", "pods") and (one.is_guard or every)
 

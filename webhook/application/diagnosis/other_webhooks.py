@@ -1,4 +1,4 @@
-"""The check of other mutating webhooks: whether one comes after ours that may add GPUs, or is one that we left behind."""
+"""The check of other mutating webhooks: whether one that may add GPUs comes after ours, or an old one of ours is left."""
 
 from .facts import Facts, known
 from .ours import MUTATING, name_of, our_webhooks
@@ -22,7 +22,7 @@ _ADD_GPUS = {
 
 
 def others(facts: Facts) -> Findings:
-    """No mutating webhook for pods comes after ours, where one could add GPUs that nobody rewrites."""
+    """No mutating webhook for pods comes after ours, because GPUs that it adds would not be rewritten."""
     if known(facts.mutating) is None:
         return "gpuwarden's own mutating webhook is missing (see check webhooks), so no other one comes after it"
     name = name_of(facts, MUTATING)

@@ -20,7 +20,7 @@ RESTORE = "restore.gpuwarden.io"
 OPERATORS = "advise-operators.gpuwarden.io"
 """The webhook that calls the advising path for objects of operators' kinds. It may be switched off."""
 RESERVATIONS = "validate-reservation.gpuwarden.io"
-"""The webhook that is asked when a claim (DRA) is given to a pod. It is there where policies have limits."""
+"""The webhook for claims (DRA) that are given to a pod. It is installed where policies have limits."""
 _HTTPS = 443
 
 
@@ -63,7 +63,7 @@ class OurWebhook(NamedTuple):
 
     @property
     def is_guard(self) -> bool:
-        """Whether it is asked only about pods that request no GPU."""
+        """Whether it is called only for pods that request no GPU."""
         return GUARDS.fullmatch(self.webhook.name) is not None
 
     @property

@@ -1,4 +1,4 @@
-"""Checks of the way from the API server to gpuwarden: Service, endpoints, trust, and when it ends."""
+"""Checks of the connection from the API server to gpuwarden: Service, endpoints, trust and expiry."""
 
 from collections.abc import Iterator
 
@@ -140,7 +140,7 @@ def _out_of_reach(facts: Facts) -> CheckOutcome:
 
 
 def expiry(facts: Facts) -> Findings:
-    """No certificate ends soon: of the CAs in the bundles the last one, of what is served every leaf."""
+    """No certificate ends soon: neither the last CA of a bundle nor any serving certificate."""
     leaves = {
         contact.leaf: f"the certificate served at {contact.target.where}" for contact in facts.contacts if contact.leaf
     }

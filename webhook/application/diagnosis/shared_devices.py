@@ -36,7 +36,7 @@ def shared_devices(facts: Facts) -> Findings:
 
 
 def _may_be_shared(one: DeviceClass, drivers: Collection[str]) -> bool:
-    """Whether a class selects devices of a driver that has shared ones, and its selectors do not look at that."""
+    """Whether a class selects devices of a driver that has shared ones, and its selectors do not test for that."""
     if not one.spec.extended_resource_name or any(_FIELD in each for each in one.expressions):
         return False
     return any(one.selects(driver) for driver in drivers)
