@@ -49,7 +49,7 @@ class ConditionName(msgspec.Struct):
 
 
 class PodWebhook(msgspec.Struct, rename="camel"):
-    """As much of a webhook as says which new pods it is asked about."""
+    """The fields of a webhook that decide which new pods it is called for."""
 
     name: str
     namespace_selector: Selector | None = None
@@ -107,12 +107,10 @@ class DecidedPolicy(msgspec.Struct, frozen=True):
 class Installed:
     """What of gpuwarden the API server has for new pods.
 
-    Args:
-        objects: gpuwarden's admission policies and bindings.
-        webhooks: everyone's webhooks, or gpuwarden's.
+    ``objects`` are gpuwarden's admission policies and bindings, ``webhooks`` everyone's webhooks or gpuwarden's.
 
     Raises:
-        msgspec.ValidationError: a binding is none, as in a file that was edited.
+        msgspec.ValidationError: a binding has other fields, as in a file that was edited.
     """
 
     def __init__(self, objects: Sequence[InTreeObject], webhooks: Iterable[PodWebhook]) -> None:

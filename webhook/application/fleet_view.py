@@ -131,15 +131,10 @@ def view(  # noqa: PLR0913, PLR0917 - what was read of a cluster
     namespaces: Mapping[str, NamespaceLabels] | None,
     devices: Devices = Devices(),  # noqa: B008 - it is frozen
 ) -> FleetView:
-    """What the fleet is and who waits for it.
+    """The fleet, and the pods that wait for it.
 
-    Args:
-        configuration: the policies, and how the device plugin names things.
-        fleet: the nodes as rules see them.
-        nodes: the same nodes by name.
-        pods: those with GPUs that have not ended; ``None`` where pods are not known.
-        namespaces: the labels of namespaces; ``None`` where none are known.
-        devices: those of ResourceSlices that resource names request.
+    ``fleet`` has the nodes as rules see them, ``nodes`` the same by name. ``pods`` and the labels of ``namespaces`` are ``None``
+    where they are not known. ``devices`` are those of ResourceSlices that resource names request.
     """
     held = pods.held if pods else {}
     shapes = by_shape(nodes, held)

@@ -51,10 +51,7 @@ def is_number_in_gpu(above: object, key: object) -> bool:
 def gpu_fields(value: Mapping[Any, Any], step: object, above: object) -> Iterator[str]:
     """Return the fields of a map that request GPUs.
 
-    Args:
-        value: the map.
-        step: its key.
-        above: the key of what it is in; that of its list, for a list's item.
+    ``step`` is its key, and ``above`` the key of what it is in; for a list's item, that of the list.
     """
     if step in _OF_NODES or above in _OF_NODES:
         return

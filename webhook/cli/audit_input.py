@@ -73,19 +73,8 @@ class AuditInput:
         return not any(problem.fatal for problem in self.problems)
 
 
-def from_cluster(
-    reader: ClusterReader,
-    host: str,
-    names: Sequence[str],
-    auditor_of: NewAuditor,
-) -> AuditInput:
-    """Judge the objects of a cluster, in these namespaces or (if none is named) in all.
-
-    Args:
-        reader: the cluster.
-        host: what to call it.
-        names: the namespaces.
-        auditor_of: makes the auditor.
+def from_cluster(reader: ClusterReader, host: str, names: Sequence[str], auditor_of: NewAuditor) -> AuditInput:
+    """Judge the objects of a cluster, called ``host``, in the namespaces of these names or (if none is named) in all.
 
     Raises:
         typer.Exit: 2, after printing why, where the cluster can't be read.

@@ -53,11 +53,7 @@ WriteReportsOption = Annotated[
 def reached(kubeconfig: Path | None, context: str | None, *, instead: str = "", called: str = "") -> RetryingApi:
     """Return a client of the cluster.
 
-    Args:
-        kubeconfig: the option's value.
-        context: the option's value.
-        instead: what to do where there is no cluster, to follow "or".
-        called: what the cluster is read for, to begin a message.
+    ``instead`` is what to do where there is no cluster, to follow "or" in a message; ``called`` begins the message.
 
     Raises:
         typer.Exit: 2, after printing why there is none.

@@ -30,12 +30,7 @@ _log = structlog.get_logger("gpuwarden.in-tree")
 class InTreeWatch:
     """Whether the admission policies are those of the configuration, with its share of the server's life.
 
-    Args:
-        api: the API server.
-        metrics: where the gauge is.
-        configuration: the configuration in use.
-        webhooks: the names of gpuwarden's webhook configurations, by kind: what they leave out must be decided by policies.
-        monotonic: seconds of a clock that only goes forward.
+    ``webhooks`` are the names of gpuwarden's webhook configurations, by kind: what they leave out must be decided by policies.
     """
 
     def __init__(

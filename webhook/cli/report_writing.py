@@ -14,10 +14,7 @@ def store_reports(
 ) -> tuple[ReportApi, WriteResult]:
     """Replace the store's reports in the cluster, and print on standard error which could not be written.
 
-    Args:
-        store: the reports.
-        documents: what they should be, for an API.
-        names: the namespaces that they are about; all, if none is named.
+    ``documents`` returns the new reports for an API; ``names`` are the namespaces that they are about (all, if none is named).
 
     Raises:
         typer.Exit: 2, after printing why: the cluster has no API for reports, or does not answer.

@@ -91,9 +91,7 @@ def _allocatable(node: GpuNode, name: str) -> bool:
 
 def templates(facts: Facts) -> Findings:
     """The template and the DeviceClass of every policy that makes requests claims are there."""
-    used = [
-        pair for pair in enforced(facts.usable_configuration(), known(facts.namespaces)).values() if pair[0].claim_forms
-    ]
+    used = [pair for pair in enforced(facts).values() if pair[0].claim_forms]
     if not used:
         return "no policy in use lists a claim"
     policies = listed(policy.name for policy, _ in used)
@@ -160,7 +158,7 @@ def quotas(facts: Facts) -> Findings:
 
 def _used_up(facts: Facts, configuration: Configuration, quota: Quota) -> Iterator[CheckOutcome]:
     namespace = quota.metadata.namespace
-    policy = policy_of(configuration, known(facts.namespaces), namespace)
+    policy = policy_of(facts, namespace)
     used, hard = quota.status.used or {}, quota.status.hard or {}
     for key in sorted(hard):
         if not _limits_claims(key, configuration, policy):

@@ -34,7 +34,7 @@ def karpenter(facts: Facts) -> Findings:
     # NodeOverlays are off by default, and older versions do not have them.
     resources = frozenset() if isinstance(overlays, Unread) and overlays.absent else known(overlays)
     configuration = facts.usable_configuration()
-    for policy, _ in enforced(configuration, known(facts.namespaces)).values():
+    for policy, _ in enforced(facts).values():
         if policy.forms and policy.forms[0].platform is Platform.DEVICE_PLUGIN:
             yield from _hindered(policy, spell(policy.forms[0], configuration.plugin), pools, resources)
     return f"NodePools admit what policies in use need ({listed(map(_name, pools))})"

@@ -23,7 +23,6 @@ def kueue(facts: Facts) -> Findings:
     if not queues:
         return "there is no LocalQueue of Kueue"
     configuration = facts.usable_configuration()
-    namespaces = known(facts.namespaces)
     settings = facts.neighbours.kueue
     unread = isinstance(settings, Unread) or settings is None
     settings = KueueConfiguration() if isinstance(settings, Unread) or settings is None else settings
@@ -31,7 +30,7 @@ def kueue(facts: Facts) -> Findings:
     found: dict[tuple[str, str, tuple[str, ...]], set[str]] = {}
     for queue in queues:
         namespace, name = queue.metadata.namespace, queue.spec.cluster_queue
-        policy = policy_of(configuration, namespaces, namespace)
+        policy = policy_of(facts, namespace)
         covered = covers.get(name, set())
         # A queue without GPUs is not meant for pods with GPUs, whatever they are called.
         if not policy.forms or not any(isinstance(classify(one), GpuResource) for one in covered):

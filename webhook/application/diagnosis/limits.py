@@ -1,6 +1,8 @@
 """Checks of what limits GPUs by name: ResourceQuotas and LimitRanges, against the names that pods have after gpuwarden."""
 
 from collections.abc import Iterable, Iterator
+from itertools import groupby
+from typing import TypeVar
 
 from .. import limit_ranges as ranges
 from .. import quotas as quotas_of
@@ -10,6 +12,7 @@ from .policies import policy_of
 from .results import CheckOutcome, Findings, listed, warn
 
 _LIMITS = "limits."
+_T = TypeVar("_T", Quota, ranges.LimitRange)
 
 
 def quotas(facts: Facts) -> Findings:
@@ -34,14 +37,10 @@ def _counting_nothing(quotas: Iterable[Quota]) -> Iterator[CheckOutcome]:
 
 
 def _uncounted(facts: Facts, quotas: Iterable[Quota]) -> Iterator[CheckOutcome]:
-    configuration = facts.usable_configuration()
-    namespaces = known(facts.namespaces)
-    found: dict[str, list[Quota]] = {}
-    for quota in quotas:
-        found.setdefault(quota.metadata.namespace, []).append(quota)
-    for name, its in sorted(found.items()):
-        policy = policy_of(configuration, namespaces, name)
-        if gap := quotas_of.gap(its, policy, configuration.plugin):
+    plugin = facts.usable_configuration().plugin
+    for name, its in _by_namespace(quotas):
+        policy = policy_of(facts, name)
+        if gap := quotas_of.gap(its, policy, plugin):
             yield warn(
                 f"namespace {name} has a quota on {gap.limited}, and its policy is {policy.name}: its pods request "
                 f"{gap.requested}",
@@ -52,13 +51,14 @@ def _uncounted(facts: Facts, quotas: Iterable[Quota]) -> Iterator[CheckOutcome]:
 
 def limit_ranges(facts: Facts) -> Findings:
     """No LimitRange denies the pods of its namespace's policy, or gives GPUs to containers that request none."""
-    configuration = facts.usable_configuration()
-    namespaces = known(facts.namespaces)
-    found: dict[str, list[ranges.LimitRange]] = {}
-    for one in known(facts.limit_ranges):
-        found.setdefault(one.metadata.namespace, []).append(one)
-    for name, its in sorted(found.items()):
-        policy = policy_of(configuration, namespaces, name)
-        for effect in ranges.effects(its, policy, configuration.plugin):
+    plugin = facts.usable_configuration().plugin
+    for name, its in _by_namespace(known(facts.limit_ranges)):
+        for effect in ranges.effects(its, policy_of(facts, name), plugin):
             yield warn(f"namespace {name}: {effect.observed}", effect.impact, effect.fix)
     return "no LimitRange on GPUs conflicts with a policy"
+
+
+def _by_namespace(objects: Iterable[_T]) -> Iterator[tuple[str, list[_T]]]:
+    """The objects of each namespace."""
+    ordered = sorted(objects, key=lambda one: one.metadata.namespace)
+    return ((name, list(its)) for name, its in groupby(ordered, key=lambda one: one.metadata.namespace))

@@ -29,7 +29,7 @@ def restrictions(facts: Facts) -> Findings:
     namespaces = known(facts.namespaces)
     configuration = facts.usable_configuration()
     for name, annotations in sorted(namespaces.restricting.items()):
-        policy = policy_of(configuration, namespaces, name)
+        policy = policy_of(facts, name)
         if policy.forms:
             yield from _against(name, annotations, policy, configuration)
     return f"no annotation conflicts with a policy ({len(namespaces.restricting)} namespaces restrict tolerations or nodes)"

@@ -21,7 +21,7 @@ def offered(facts: Facts) -> Findings:
         classes=known(facts.classes),
         expected=configuration.expected,
     )
-    used = {v: pair for v, pair in enforced(configuration, known(facts.namespaces)).items() if pair[0].forms}
+    used = {v: pair for v, pair in enforced(facts).items() if pair[0].forms}
     for policy, namespaces in used.values():
         preferred = preferring(policy, configuration.plugin, fleet)
         if lacking := plain_request_unschedulable(preferred, configuration.plugin, fleet):

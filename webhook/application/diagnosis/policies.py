@@ -113,11 +113,12 @@ def _undecided(found: Configuration, namespaces: NamespaceFacts, there: Installe
             )
 
 
-def enforced(found: Configuration, namespaces: NamespaceFacts) -> dict[str, tuple[Policy, list[str]]]:
+def enforced(facts: Facts) -> dict[str, tuple[Policy, list[str]]]:
     """The enforce policies in use, by value, with the namespaces that carry each; one that can't be read permits no form.
 
     The policy of namespaces without a label is among them when the configuration sets one; it names no namespaces.
     """
+    found, namespaces = facts.usable_configuration(), known(facts.namespaces)
     used: dict[str, tuple[Policy, list[str]]] = {}
     carriers = {name: ours for name, ours in namespaces.ours().items() if name not in found.exemptions.namespaces}
     default = found.policies.select(UNLABELLED).enforce
@@ -130,13 +131,14 @@ def enforced(found: Configuration, namespaces: NamespaceFacts) -> dict[str, tupl
     return used
 
 
-def forms_in_use(found: Configuration, namespaces: NamespaceFacts) -> set[Form]:
+def forms_in_use(facts: Facts) -> set[Form]:
     """Every form that an enforce policy in use permits by name."""
-    return {form for policy, _ in enforced(found, namespaces).values() for form in policy.forms}
+    return {form for policy, _ in enforced(facts).values() for form in policy.forms}
 
 
-def policy_of(found: Configuration, namespaces: NamespaceFacts, name: str) -> Policy:
+def policy_of(facts: Facts, name: str) -> Policy:
     """The enforce policy of a namespace; ``any`` where it is exempt."""
+    found, namespaces = facts.usable_configuration(), known(facts.namespaces)
     if name in found.exemptions.namespaces:
         return found.policies.select(NamespaceLabels(enforce="any")).enforce
     return found.policies.select(NamespaceLabels.of(namespaces.labels.get(name))).enforce

@@ -7,7 +7,7 @@ from .results import Findings, fail, listed
 
 def there(facts: Facts) -> Findings:
     """The RuntimeClass of every policy in use exists: the API server's own admission (RuntimeClass) denies pods otherwise."""
-    used = enforced(facts.usable_configuration(), known(facts.namespaces))
+    used = enforced(facts)
     added = ((name, policy.additions.runtime_class_name) for name, (policy, _) in used.items())
     wanted = {name: runtime_class for name, runtime_class in added if runtime_class}
     if not wanted:

@@ -19,7 +19,7 @@ def shared_devices(facts: Facts) -> Findings:
         return "no DeviceClass for a resource name gives one device to several pods"
     configuration = facts.usable_configuration()
     promised: dict[str, set[str]] = {}
-    for policy, _ in enforced(configuration, known(facts.namespaces)).values():
+    for policy, _ in enforced(facts).values():
         for form in policy.forms:
             if not form.shared:
                 promised.setdefault(spell(form, configuration.plugin).resource, set()).add(policy.name)
