@@ -55,7 +55,7 @@ class Admission:
         """The patch of the enforce policy, and what the warn and audit policies find in the pod as it arrives.
 
         Never denies: that is ``validate``'s, on the pod that all webhooks have made together. An update of a pod gets a
-        patch only where that makes its requests what they are.
+        patch only to restore its requests.
         """
         return self._answer(body, final=False)
 

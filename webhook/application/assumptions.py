@@ -80,7 +80,7 @@ def parse(texts: Iterable[str], policies: PolicyBook) -> tuple[Assumption, ...]:
 
 
 def unknown_names(assumptions: Iterable[Assumption], namespaces: Iterable[str]) -> list[str]:
-    """A sentence for each assumption that names one namespace, which does not exist, with the nearest that does."""
+    """A sentence for each assumption on a namespace that does not exist, with the most similar name that does."""
     names = list(namespaces)
     sentences = []
     for assumption in assumptions:

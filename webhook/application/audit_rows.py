@@ -40,7 +40,7 @@ class Row(msgspec.Struct):
 
     @property
     def verdict(self) -> PodVerdict:
-        """The verdict on its next pod: the template's, or where there is none the worst of its pods'."""
+        """The verdict on its next pod: that of its template or, without one, the worst of its pods."""
         return self.template or max(self.pods, key=lambda verdict: verdict.rank)
 
     @property

@@ -61,7 +61,7 @@ DEFAULT_EXEMPTIONS = Exemptions(
 
 
 class Configuration(msgspec.Struct, frozen=True):
-    """Everything that decides besides the pod and its namespace's labels."""
+    """Everything that decisions depend on besides the pod and its namespace's labels."""
 
     policies: PolicyBook = msgspec.field(default_factory=PolicyBook)
     mode: Mode = Mode.ENFORCE

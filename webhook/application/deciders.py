@@ -17,8 +17,8 @@ from .in_tree_webhooks import ASKED_ABOUT_THE_REST, NOT_ASKED_YET, SPLIT
 class Decider(StrEnum):
     """Who decides pods.
 
-    ``both``: the API server decides, and the webhooks are asked about its result. ``unchanged``: nobody is asked, and the policy
-    would change and deny nothing. ``nobody``: nobody is asked, and pods are created as they are.
+    ``both``: the API server decides, and the webhooks are called with its result. ``unchanged``: neither decides, and the policy
+    would change and deny nothing. ``nobody``: neither decides, and pods are created as they are.
     """
 
     API_SERVER = "api-server"
@@ -133,7 +133,7 @@ class Installed:
         )
 
     def policies(self, configuration: Configuration, namespaces: Mapping[str, NamespaceLabels]) -> list[DecidedPolicy]:
-        """Each policy of the admission policies, the default, and those of some namespaces; a policy once for each answer."""
+        """The policies of admission policies and of some namespaces, and the default. A policy appears once for each answer."""
         of_objects = policies_of(self.objects)
         made = compiled(configuration, of_objects)
         needs_none = {case.policy.name for case in made.cases}.difference(

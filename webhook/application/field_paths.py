@@ -99,12 +99,8 @@ def mismatches(data: Any, path: Path, place: Place = ()) -> Iterator[TypeMismatc
 
 def written(place: Place) -> str:
     """Return a place as Kubernetes writes field paths."""
-    steps = (f"[{step}]" if isinstance(step, int) else _key(step) for step in place)
+    steps = (f".{step}" if isinstance(step, str) and _PLAIN_KEY.fullmatch(step) else f"[{step}]" for step in place)
     return "".join(steps).removeprefix(".")
-
-
-def _key(step: str) -> str:
-    return f".{step}" if _PLAIN_KEY.fullmatch(step) else f"[{step}]"
 
 
 def mapping(value: object) -> Mapping[str, Any]:

@@ -26,7 +26,7 @@ class GpuPod(msgspec.Struct, frozen=True):
     Attributes:
         node: where it is bound; empty while it waits.
         gated: it has scheduling gates, so no scheduler considers it yet.
-        ending: it is being deleted. It holds its GPUs until it is gone, and waits for nothing.
+        ending: it is being deleted. It holds its GPUs until it is gone, and does not wait for any.
     """
 
     namespace: str
@@ -181,7 +181,7 @@ def _waits(  # noqa: PLR0913, PLR0917 - the request, and the fleet
 
 
 def _as_it_is(pod: GpuPod, policy: Policy, configuration: Configuration) -> Decision:
-    """A decision that changes nothing and has the form of each request: as the policy has it, or as the pod states it."""
+    """A decision without edits that has the form of each request, by the policy or as the pod states it."""
     decision = decide(Pod(spec=pod.spec), policy, configuration.plugin)
     if decision.outcome is not Outcome.UNCHANGED:
         decision = decide(Pod(spec=pod.spec), ANY_POLICY, configuration.plugin)

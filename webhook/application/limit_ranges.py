@@ -151,7 +151,7 @@ def _bound(item: LimitRangeItem, name: str, most: dict[str, dict[str, int | None
 def _impact(  # noqa: PLR0913, PLR0917 - what it depends on
     item: LimitRangeItem, name: str, policy: Policy, given: set[str], plugin: DevicePlugin, named: set[str]
 ) -> str:
-    """Return the effect of an item on pods by one name; empty where there is none, or its author wants it."""
+    """Return the effect of an item on pods by one name; empty if there is none, or it is intended."""
     others = given - {name}
     container = item.type == "Container"
     added, requested = item.adds.get(name), item.requests.get(name)

@@ -1,7 +1,7 @@
 """Look-ups: an answer waits for the labels of a namespace, a pod's claims, or pods, with nothing in memory but the body.
 
-What is decoded of a body takes several times its size, and no limit counts it. So a review is read once to find out what it
-needs, and again when that is known.
+A decoded body takes several times its size in memory, which no limit counts. So a review is read once to find out what it needs,
+and again when that is known.
 """
 
 from collections.abc import Awaitable, Callable

@@ -8,7 +8,7 @@ import msgspec
 from ..engine.fleet.availability import plain_request_unschedulable, preferring
 from ..engine.label_problems import ignored
 from ..engine.labels import NamespaceLabels
-from ..engine.policy import LabelProblem, NotOffered, Policy
+from ..engine.policy import NotOffered, Policy
 from ..engine.rules.fleet import no_node_offers
 from ..engine.text import Name
 from . import response_messages, review
@@ -80,7 +80,8 @@ class NamespaceLabelling:
         problems = [problem for problem in policies.problems if problem not in before.problems]
         if problems:
             # In audit mode too: that is about pods, and a mistyped label is easiest to fix for its author, right now.
-            return review.invalid(request, _message(problems), problems)
+            message = "; ".join(f"{problem.path}: {problem.message}" for problem in problems)
+            return review.invalid(request, message, problems)
         if name in configuration.exemptions.namespaces:
             if change.new != NamespaceLabels():
                 warnings.append(f'namespace "{name}" is exempt from gpuwarden: its labels have no effect')
@@ -147,10 +148,6 @@ def _read(body: bytes) -> bytes | _Change:
 async def _previewed(change: _Change, preview: Awaitable[list[str]]) -> bytes:
     warnings = change.warnings + await preview
     return review.allowed(change.request, warnings=response_messages.within_budget(warnings))
-
-
-def _message(problems: list[LabelProblem]) -> str:
-    return "; ".join(f"{problem.path}: {problem.message}" for problem in problems)
 
 
 def _metadata(raw: msgspec.Raw, root: str) -> _Metadata:

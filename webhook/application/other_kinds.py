@@ -44,7 +44,7 @@ class OtherKind(msgspec.Struct, frozen=True):
 
     @property
     def message(self) -> str:
-        """That these objects are not checked, why, and what to do, for people."""
+        """A sentence that these objects are not checked, with the reason and the fix."""
         group = self.api_version.rpartition("/")[0]
         name = qualified(self.api_version, self.kind)
         if self.detail:

@@ -226,7 +226,7 @@ def sized(pod: Pod, root: str) -> Pod:
 
 
 def _resources(spec: PodSpec) -> int:
-    """The number of different resources that the containers name, or more where that is within the limit."""
+    """The number of different resources that the containers name; an upper bound if that is within the limit."""
     most = 0
     for listed in (spec.containers, spec.init_containers):
         for container in listed or ():

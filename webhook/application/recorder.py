@@ -27,7 +27,7 @@ class DecisionSummary(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
         acted: whether the decision had its effect; a ``warn`` or ``audit`` decision never has.
         rules: the rules that found anything, in their order.
         findings: the number of findings by rule and severity.
-        denies_access: whether a finding denies how the pod reaches GPUs beside its requests.
+        denies_access: whether a finding denies access to GPUs that the pod has besides its requests.
         requested: form and number of the GPUs that the admitted pod requests, ``None`` for the forms beyond the first few; only
             where ``mutate`` enforces.
     """

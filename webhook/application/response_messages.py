@@ -62,8 +62,8 @@ def annotate_claims(annotations: dict[str, str], pod: Pod, claims: Claims = NO_C
 def annotate_patch(annotations: dict[str, str], mode: str, operations: list[Operation]) -> None:
     """Add the patch that was not made, within a bound: always valid JSON, and of a container all of its operations or none.
 
-    What concerns the pod as a whole has room first, then container by container; how many operations did not fit
-    is added.
+    Operations on the pod as a whole come first, then those of each container while there is room. The number of operations
+    that did not fit is added.
     """
     if not operations:
         return

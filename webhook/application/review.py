@@ -1,4 +1,4 @@
-"""AdmissionReview v1: the envelope as it comes in, with its limit, and the only place that makes the one that goes out."""
+"""AdmissionReview v1: reads the envelope of a request, with its limits, and is the only place that writes a response."""
 
 from collections.abc import Coroutine, Sequence
 from typing import Annotated, Any, TypeVar
@@ -69,7 +69,7 @@ class Envelope(msgspec.Struct, rename="camel", gc=False):
 
     @property
     def has_old_object(self) -> bool:
-        """Whether the object as it was came with the request."""
+        """Whether the request has the old object."""
         return _is_set(self.old_object)
 
 
@@ -261,7 +261,7 @@ def _cause(reason: str, message: str, path: str) -> Cause:
 
 
 def _recorded(annotations: dict[str, str] | None) -> dict[str, str] | None:
-    """Audit annotations as the answer has them."""
+    """Audit annotations, cut to the limit; ``None`` if there are none."""
     if not annotations or sum(map(len, annotations.values())) <= _LONGEST_ANNOTATION:
         return annotations or None
     return {key: cut(value, _LONGEST_ANNOTATION) for key, value in annotations.items()}

@@ -124,7 +124,7 @@ class RolloutPreview:
 
 
 def _is_part(workload: WorkloadObject) -> bool:
-    """Whether an object is of a kind that a person knows by its controller."""
+    """Whether an object is part of its controller, which is what people know."""
     return workload.kind == "Pod" or workload.is_between
 
 

@@ -31,7 +31,6 @@ _SPARK = re.compile(r"spark\.(?:driver|executor)\.resource\.gpu\.amount")
 _CLAIM_LISTS = frozenset({"resourceClaims", "draResources"})  # Kubernetes, NIM
 _CLAIM_NAMES = frozenset({"resourceClaimName", "resourceClaimTemplateName", "deviceClassName"})
 _CLAIMS_IN_TEXT = re.compile(r"""\bresourceClaims["']?[ \t]*:""")
-_DEVICES = frozenset({"gpus", "hostDevices"})  # KubeVirt
 _ANNOTATIONS = "annotations"
 # A map of labels has GPU names as keys, and requests none.
 _LABELS = frozenset({"labels", "annotations", "nodeSelector", "matchLabels", "selector"})
@@ -134,7 +133,7 @@ class _Walk:
 
 
 def search(manifest: Mapping[str, Any], gpu_names: GpuNames = BUILT_IN, *, most: int = MOST_VALUES) -> Traces:
-    """Look for pods and GPU requests in an object, in the order in which it is written.
+    """Look for pods and GPU requests in an object, in the order of the manifest.
 
     The object may be nested and large without bounds: at most ``most`` values are checked.
     """
@@ -198,14 +197,12 @@ def gpu_maps(
             is_amount = isinstance(step, str) and step.lower() in _AMOUNTS_OR_ABOVE
             # Few maps have a key that can be a resource.
             names = [name for name in value if isinstance(name, str) and (is_amount or "/" in name)]
-            found = tuple(name for name in names if _is_amount_of_gpus(name, value[name], gpu_names)) if names else ()
+            found = (
+                tuple(name for name in names if _is_gpu(name, gpu_names) and is_number(value[name])) if names else ()
+            )
             if found:
                 yield _written(path), found
         walk.enter(_inner(value, path))
-
-
-def _is_amount_of_gpus(name: str, amount: object, gpu_names: GpuNames) -> bool:
-    return _is_gpu(name, gpu_names) and is_number(amount)
 
 
 def _searched(manifest: Mapping[str, Any]) -> dict[str, Any]:
@@ -278,8 +275,9 @@ def _requested(value: Any, path: _Path, parent: Any, gpu_names: GpuNames) -> Ite
         return
     if step == "sparkConf":
         yield from (((path, key), (BARE,)) for key in value if _SPARK.fullmatch(key) and _is_request(value[key]))
-    device = value.get("deviceName")
-    if isinstance(device, str) and isinstance(step, int) and (above == "gpus" or _is_device(above, device, gpu_names)):
+    device = value.get("deviceName")  # KubeVirt
+    is_gpu = above == "gpus" or (above == "hostDevices" and _is_gpu(device, gpu_names))
+    if is_gpu and isinstance(device, str) and isinstance(step, int):
         yield (path, "deviceName"), (device,)
     if step not in _AMOUNTS and not found and not {step, above} & _BOUNDS:
         fields = gpu_fields(value, step, above if isinstance(step, int) else None)
@@ -328,10 +326,6 @@ def _numbered(value: dict[Any, Any], gpu_names: GpuNames) -> tuple[str, ...]:
     return tuple(
         name for name, amount in value.items() if is_number(amount) and "/" in str(name) and _is_gpu(name, gpu_names)
     )
-
-
-def _is_device(above: str | int | None, name: str, gpu_names: GpuNames) -> bool:
-    return above in _DEVICES and _is_gpu(name, gpu_names)
 
 
 def _gpus(amounts: Any, gpu_names: GpuNames) -> tuple[str, ...]:

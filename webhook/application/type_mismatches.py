@@ -98,7 +98,7 @@ def what(value: Any) -> str:
 def _places(
     data: Any, path: Sequence[re.Match[str]], got: str, field: str = "", keys: tuple[str | int, ...] = ()
 ) -> Iterator[_Place]:
-    """The places that a path with wildcards (msgspec leaves a map's keys out) leads to, and that hold what was got."""
+    """The places that a path with wildcards leads to (msgspec leaves out the keys of maps) with a value of the type ``got``."""
     if not path:
         if _name(data) == got:
             yield _Place(field, keys, data)

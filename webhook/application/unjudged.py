@@ -1,4 +1,4 @@
-"""Objects that gpuwarden does not judge, with what in them leads to pods."""
+"""Objects that gpuwarden does not judge, and the parts of them that lead to pods."""
 
 import re
 from base64 import b64decode

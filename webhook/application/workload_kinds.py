@@ -98,7 +98,7 @@ class WorkloadKind(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def pods(self) -> tuple[Path, ...]:
-        """The paths to the pods, or templates of pods; to their specs where those are all there is."""
+        """The paths to the pods or pod templates, or to their specs if there is nothing else."""
         return tuple(one.steps[:-1] if one.is_whole else one.steps for one in self.templates)
 
 
@@ -106,7 +106,7 @@ class WorkloadPod(msgspec.Struct, frozen=True):
     """One pod, or template of pods, in an object.
 
     Attributes:
-        place: where it is; where its spec is, if that is all there is.
+        place: its place, or that of its spec if there is nothing else.
         is_whole: whether it has metadata and a spec.
     """
 

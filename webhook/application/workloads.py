@@ -36,7 +36,7 @@ def workload_of(api_version: object, kind: object, configured: Kinds = NO_KINDS)
 
 
 def not_served(workload: WorkloadKind, api_version: object) -> Iterator[str]:
-    """Return that Kubernetes 1.30 and later does not serve one of its own kinds in an API version, if so: no pod is created."""
+    """Yield a note if Kubernetes 1.30 and later does not serve one of its own kinds in an API version: no pod is created."""
     if isinstance(api_version, str) and api_version not in {
         f"{workload.group}/{v}".lstrip("/") for v in workload.versions
     }:
@@ -91,7 +91,7 @@ def identity(api_version: str, kind: str) -> str:
 
 
 def is_between(api_version: str, kind: str) -> bool:
-    """Whether other kinds make objects of a kind, so that what a person wrote is their controller, where they have one."""
+    """Whether objects of a kind are made by other kinds, so that their controller, if any, is what a person wrote."""
     row = _BY_KIND[kind] if is_workload(api_version, kind) else workload_of(api_version, kind)
     return row is not None and row.intermediate
 

@@ -113,14 +113,14 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
 ) -> None:
     """Report what would happen to the workloads that request GPUs: unchanged, rewritten or denied, and why.
 
-    Reads a live cluster (nothing is changed there), or files. Running pods and the templates of their controllers are judged by
-    their namespaces' policies, or by those that --assume names. A controller is one line: what becomes of its next pod, and how
-    many of its pods would become what (pods that have ended are left out). Objects of other kinds in files that request GPUs or
-    hold containers are reported as not judged, and so are resource claims (DRA) whose ResourceClaim or ResourceClaimTemplate
-    was not found. Claims and templates that would be denied if they were created now are listed too. In a cluster, objects of
-    operators' kinds (RayJob, PyTorchJob, and others of the table) are read too, with what they made counted as theirs. Objects
-    of other custom kinds are read where the schema has room for pods or GPU requests, and searched by their shape. What can't
-    be read, or is too much, is reported as not judged.
+    Reads a live cluster (nothing is changed there), or files. Running pods and the templates of their controllers are judged
+    by their namespaces' policies, or by those that --assume names. A controller is one line: what becomes of its next pod,
+    and how many of its pods would be rewritten or denied (pods that have ended are left out). Objects of other kinds in
+    files that request GPUs or hold containers are reported as not judged, and so are resource claims (DRA) whose
+    ResourceClaim or ResourceClaimTemplate was not found. Claims and templates that would be denied if they were created now
+    are listed too. In a cluster, objects of operators' kinds (RayJob, PyTorchJob, and others of the table) are read too, and
+    the objects that they made count as theirs. Objects of other custom kinds are read if their schema allows pods or GPU
+    requests, and searched by their shape. What can't be read, or is too much, is reported as not judged.
 
     Exit codes: 0 nothing denied; 1 something denied (with --strict: or rewritten, not judged, or a label without effect);
     2 wrong usage, a cluster or input that can't be read, files without any object, or output that can't be written. With
@@ -219,7 +219,7 @@ def _mislabelled(gathered: AuditInput) -> Mislabelled:
 
 
 def _deciders(lister: Lister, gathered: AuditInput, configuration: Configuration) -> list[DecidedPolicy] | None:
-    """Who decides new pods of the namespaces with workloads, by the labels that they have now."""
+    """Who decides new pods of the namespaces with workloads, by their current labels."""
     try:
         installed = in_tree_objects.live(lister).installed
     except ApiError as error:

@@ -106,7 +106,7 @@ def from_cluster(reader: ClusterReader, host: str, names: Sequence[str], auditor
 def _of_operator(auditor: Auditor, manifest: dict[str, Any]) -> _OfOperator:
     """The entry of an object of a custom kind, and its judgement if it can't be read or is mislabelled.
 
-    One without GPUs is remembered too: a Deployment of its own is then counted as its.
+    One without GPUs is remembered too, so that a Deployment that it owns counts as part of it.
     """
     workload = _workload_object(manifest, "", auditor.kinds)
     mismatches = wrong_types(manifest, auditor.kinds)
@@ -228,7 +228,7 @@ def _is_row(known: Judgement) -> bool:
 def _workload_object(
     manifest: Mapping[str, Any], default: str, kinds: Kinds, source: str | None = None, line: int | None = None
 ) -> WorkloadObject:
-    """An object as it is audited; the pod only of a built-in kind. ``default`` is its namespace, if it names none."""
+    """An object for the audit, with its pod if its kind is built in. ``default`` is its namespace, if it names none."""
     of_kind = workload_of(manifest.get("apiVersion"), manifest.get("kind"), kinds)
     is_built_in = of_kind is not None and of_kind.is_built_in
     metadata, status = mapping(manifest.get("metadata")), mapping(manifest.get("status"))

@@ -180,7 +180,7 @@ def certificate_source(
     """The source that the options choose; where it keeps a CA, it sets which paths are admitted.
 
     Raises:
-        StartError: they choose none, more than one, or one that is not available.
+        StartError: they choose no source, more than one, or one that is not available.
     """
     cert_file, key_file = options.tls_cert_file, options.tls_private_key_file
     ways = [bool(cert_file or key_file), options.tls_self_signed, options.manage_certificates]

@@ -104,7 +104,7 @@ def _create(files: Sequence[_File]) -> None:
 
 
 def _replace(files: Sequence[_File]) -> None:
-    """Replace every existing file atomically: a reader sees an old file or a new one, never half.
+    """Replace every existing file atomically: a reader sees the old file or the new one, never a part.
 
     Raises:
         OSError: When one cannot be written; nothing has been replaced unless the renaming itself failed.

@@ -1,4 +1,4 @@
-"""Where the server learns what nodes offer and pods hold: a watch of the cluster's GPU nodes and a count of pods, or nowhere."""
+"""The server's source for what nodes offer and pods hold: a watch of the cluster's GPU nodes, and a count of pods."""
 
 from __future__ import annotations
 

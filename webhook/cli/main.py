@@ -64,7 +64,7 @@ class _OnDemand(TyperGroup):
         self.commands = _Modules()  # type: ignore[assignment]  # the base only reads it, once it is made
 
     def get_params(self, ctx: Any) -> list[Any]:
-        """Leave out typer's options for completion, which guess the shell: `gpuwarden completion` takes it as an argument."""
+        """Omit typer's options for completion, which guess the shell: `gpuwarden completion` takes it as an argument."""
         return [
             param for param in super().get_params(ctx) if param.name not in {"install_completion", "show_completion"}
         ]

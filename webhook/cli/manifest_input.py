@@ -297,8 +297,8 @@ def problem_lines(problems: Iterable[ManifestProblem]) -> list[ProblemLine]:
 def read_paths(paths: Sequence[str], plugin: DevicePlugin | None = None, exclude: Sequence[str] = ()) -> GivenInput:
     """Read everything that paths name; ``-`` is standard input. ``plugin`` is what device plugins are expected to be set to.
 
-    A repository holds more than manifests: files of its folders in which every document is something else are skipped, and
-    listed. A file that is named must hold an object.
+    A repository has more than manifests: files in folders are skipped, and listed, if none of their documents is an object.
+    A file that is named must hold an object.
     """
     given = GivenInput()
     for source in open_sources(paths, sys.stdin and sys.stdin.buffer, exclude):
@@ -326,7 +326,7 @@ def read_paths(paths: Sequence[str], plugin: DevicePlugin | None = None, exclude
 def nothing_found(
     sources: Iterable[tuple[Source, Sequence[object]]], problems: Iterable[ManifestProblem], plugin: PluginInput
 ) -> list[ManifestProblem]:
-    """Return a problem for each source if none holds an object; none where one does, or where something could not be read.
+    """Return a problem for each source if no source holds an object and everything could be read; otherwise none.
 
     Otherwise a mistyped pipe or an empty template would count as a success.
     """

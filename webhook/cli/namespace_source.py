@@ -39,7 +39,7 @@ class NamespaceSource(Protocol):
     pods: PodSource
 
     def preview(self, configuration: Callable[[], Configuration]) -> Preview | None:
-        """The preview of what a relabel would do to workloads, or ``None`` without a cluster."""
+        """The preview of the effect of a new label on workloads, or ``None`` without a cluster."""
 
     def start(self) -> None:
         """Start."""

@@ -11,7 +11,7 @@ from ..adapters.shown import shown
 
 
 def explain(error: typer.TyperException) -> None:
-    """Put a plain sentence in place of pydantic's, before which typer puts the option's name, and a fix where typer has none."""
+    """Replace pydantic's sentence, which follows the option's name, with a plain one, and add a fix where typer has none."""
     message = error.message
     if isinstance(error.__cause__, ValidationError):
         error.message = "; ".join(map(_sentence, error.__cause__.errors()))

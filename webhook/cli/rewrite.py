@@ -147,7 +147,7 @@ def _stop_on_trouble(judged: JudgedInput) -> None:
 
 
 def _say_at(found: JudgedObject, path: str, message: str) -> None:
-    """Say something about a field of an object, or (if the path is empty) about the object."""
+    """Print a message about a field of an object, or (if the path is empty) about the object."""
     line = found.lines.of_field(path).line if found.lines else found.item.line
     say(f"{found.item.source}:{line}: {message}")
 

@@ -137,8 +137,8 @@ class RotationFacts:
     def is_trusted(self) -> bool:
         """Whether every API server trusts what is served.
 
-        Every bundle carries its CA; and has for the propagation time, or did so once before, or there is nothing else
-        that an API server could still use instead.
+        Every bundle carries its CA, and one of these holds: they have carried it for the propagation time, they did so before, or
+        there is no other CA that an API server could still use.
         """
         if self.live is None or not self.is_carried(self.live.issuer):
             return False

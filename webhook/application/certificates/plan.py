@@ -88,7 +88,7 @@ Action: TypeAlias = SetBundle | SignLeaf | WriteSecret | Wait
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The actions, in this order; no action depends on one before it, so one that fails stops no other.
+    """The actions, in this order. None depends on an earlier one, so a failed action stops no other.
 
     Attributes:
         phase: The phase of the rotation before them.
@@ -158,7 +158,7 @@ def _leaf_actions(facts: RotationFacts) -> list[Action]:
 
 
 def _first_leaf(facts: RotationFacts) -> list[Action]:
-    """Nothing valid is served, so nothing can be lost: a CA that only some bundles carry will do."""
+    """Nothing valid is served, so nothing can be lost: a CA that only some bundles carry is enough."""
     if not facts.usable:
         return [Wait("there is no CA to sign a serving certificate yet")]
     best = max(facts.usable, key=lambda ca: facts.count(ca.certificate))  # of equals the first: the current

@@ -58,8 +58,8 @@ class CertificateReconciler:
 
     Args:
         clock: What time it is. API servers judge certificates by their clocks, see `WitnessedClock`.
-        doubt: Why the clock is in doubt, or empty. While it is, this replica signs what it serves, and leaves the Secret
-            and the bundles, on which the others rely, to those whose clocks are not.
+        doubt: Why the clock is in doubt, or empty. While it is, this replica only signs what it serves.
+            The Secret and the bundles, on which others rely, are left to replicas without doubt.
         paths: Which paths requests may come in by.
     """
 

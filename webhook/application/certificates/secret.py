@@ -43,7 +43,7 @@ class Authorities:
         next: The one that will.
         previous: Those that are only trusted, newest first; never one of the two above.
         previous_tokens: The tokens of their keys that are still accepted in paths, newest first.
-        previous_until: When ``previous`` may go; ``None`` when there are none, or when it is not known.
+        previous_until: When ``previous`` may be removed; ``None`` when there are none, or the time is not known.
         damage: What could not be used, one sentence each; not part of the value.
     """
 

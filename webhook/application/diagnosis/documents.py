@@ -34,7 +34,7 @@ class Container(msgspec.Struct):
     env: list[Variable] | None = None
 
     def runs(self, program: str) -> bool:
-        """Whether its image is a program's, or its name is, because a registry may name images otherwise."""
+        """Whether it runs a program, by its image, or by its name because a mirror may name images differently."""
         return program in self.image.rpartition("/")[2] or program in self.name
 
     def values(self, option: str) -> list[str]:

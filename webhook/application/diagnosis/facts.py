@@ -133,7 +133,7 @@ class Contact:
         silence: why nothing was presented; empty when something was.
         connected: whether anyone took the connection.
         status: the HTTP status of a GET of the target's path; 0 where it was not tried, or not answered.
-        plain_status: the same of the path without its token.
+        plain_status: the same for the path without its token.
     """
 
     target: Target
@@ -169,9 +169,9 @@ class NamespaceFacts:
 
     Attributes:
         count: how many there are.
-        labels: all labels of those that carry one of ours, or one that looks like it, and of the few that every diagnosis
-            asks for.
-        annotations: those annotations that look like labels of ours.
+        labels: all labels of those that carry a label of ours or one that resembles it, and of the few that every diagnosis
+            reads.
+        annotations: annotations that resemble labels of ours.
         restricting: annotations that restrict what pods may have (`namespace_restrictions.ANNOTATIONS`).
     """
 

@@ -59,7 +59,7 @@ def _is_asked(one: OurWebhook) -> bool:
 
 
 def _denying(facts: Facts, found: Configuration) -> list[_Group]:
-    """The namespaces whose policy denies: by policy, and those of the cluster whose label is none of these policies."""
+    """The namespaces whose policy denies: a group for each policy, and the namespaces of the cluster with other labels."""
     policies = found.policies
     groups = [
         _Group(f'namespaces with policy "{name}"', {ENFORCE: name}, name)

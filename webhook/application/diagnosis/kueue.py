@@ -62,7 +62,7 @@ def _impact(lacking: Collection[str], resources: KueueResources, *, unread: bool
 
 
 def _counted(name: str, resources: KueueResources, covered: Collection[str]) -> bool:
-    """Whether a queue has quota for everything that a request counts as."""
+    """Whether a queue has quota for every resource that a request counts as."""
     counts = {name}
     for one in resources.transformations or ():
         if one.input == name:

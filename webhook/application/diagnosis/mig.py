@@ -1,4 +1,4 @@
-"""The check of the MIG strategy: the configuration's must be the nodes'."""
+"""The check of the MIG strategy: whether the configuration's matches the nodes'."""
 
 from collections.abc import Iterator, Sequence
 

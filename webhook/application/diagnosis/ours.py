@@ -51,7 +51,7 @@ class OurWebhook(NamedTuple):
 
     @property
     def awaits_path(self) -> bool:
-        """Whether no replica has written its path yet: the chart renders none where gpuwarden writes it, with a token."""
+        """Whether no replica has written its path yet: the chart leaves it to gpuwarden, which adds a token."""
         service = self.webhook.client_config.service
         return service is not None and not service.path and path_of(self.webhook.name) is not None
 
@@ -95,7 +95,7 @@ def configurations(facts: Facts) -> list[tuple[str, Maybe[WebhookConfiguration |
 
 
 def our_webhooks(facts: Facts) -> list[OurWebhook]:
-    """Every webhook of our configurations, as far as these are there.
+    """Every webhook of those of our configurations that exist.
 
     Raises:
         UnreadError: one of them could not be read.
