@@ -12,7 +12,7 @@ from ..engine.requests import ORDINARY
 from ..engine.resources import PREFIX
 from ..engine.text import Name
 from . import review
-from .review import AdmissionRequest, Envelope, ReviewError
+from .review import AdmissionRequest, Envelope, Review, ReviewError
 
 MOST_GPU_CONTAINERS = 1000
 """Containers with GPUs in a pod: more than a node can have GPUs or slots for (16 GPUs with 48 clients each)."""
@@ -55,14 +55,6 @@ class PodRequest(Envelope, rename="camel"):
     object: _PodObject | None = None
 
 
-class _PodReview(msgspec.Struct, rename="camel", gc=False):
-    """A review with the pod read."""
-
-    api_version: Name = ""
-    kind: Name = ""
-    request: PodRequest | None = None
-
-
 class _Requesting(msgspec.Struct, gc=False):
     """A container, as far as it requests resources."""
 
@@ -85,16 +77,10 @@ class GpulessRequest(Envelope, rename="camel"):
     object: _RequestingPod | None = None
 
 
-class _GpulessReview(msgspec.Struct, rename="camel", gc=False):
-    api_version: Name = ""
-    kind: Name = ""
-    request: GpulessRequest | None = None
-
-
-_GPULESS_REVIEW = msgspec.json.Decoder(_GpulessReview)
+_GPULESS_REVIEW = msgspec.json.Decoder(Review[GpulessRequest])
 _POD = msgspec.json.Decoder(_PodObject)
 _ENVIRONMENT = msgspec.json.Decoder(list[EnvVar] | None)
-_POD_REVIEW = msgspec.json.Decoder(_PodReview)
+_POD_REVIEW = msgspec.json.Decoder(Review[PodRequest])
 
 
 def is_judged(request: Envelope, *, final: bool) -> bool:
@@ -157,11 +143,11 @@ def decoded(body: bytes, *, final: bool) -> AdmissionRequest | PodRequest | Gpul
         if not final and _NVIDIA not in body:
             gpuless = _GPULESS_REVIEW.decode(body)
             if gpuless.request is not None and _is_gpuless(gpuless.request):
-                return review.checked(gpuless.api_version, gpuless.kind, gpuless.request)
+                return review.checked(gpuless)
         read = _POD_REVIEW.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return review.decode(body)
-    return review.checked(read.api_version, read.kind, read.request)
+    return review.checked(read)
 
 
 _NVIDIA = PREFIX.encode()

@@ -1,7 +1,7 @@
 """AdmissionReview v1: reads the envelope of a request, with its limits, and is the only place that writes a response."""
 
 from collections.abc import Coroutine, Sequence
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
 
@@ -89,16 +89,18 @@ def _is_set(raw: msgspec.Raw) -> bool:
     return raw not in _UNSET
 
 
-class Review(msgspec.Struct, rename="camel", gc=False):
-    """The envelope."""
+_E = TypeVar("_E", bound=Envelope)
+
+
+class Review(msgspec.Struct, Generic[_E], rename="camel", gc=False):
+    """A review, with as much of the object read as its request has."""
 
     api_version: Name = ""
     kind: Name = ""
-    request: AdmissionRequest | None = None
+    request: _E | None = None
 
 
-_REVIEW = msgspec.json.Decoder(Review)
-_E = TypeVar("_E", bound=Envelope)
+_REVIEW = msgspec.json.Decoder(Review[AdmissionRequest])
 
 
 def decode(body: bytes) -> AdmissionRequest:
@@ -107,20 +109,20 @@ def decode(body: bytes) -> AdmissionRequest:
     Raises:
         ReviewError: naming the field that is malformed, missing or of another kind or version.
     """
-    review = decode_json(_REVIEW, body)
-    return checked(review.api_version, review.kind, review.request)
+    return checked(decode_json(_REVIEW, body))
 
 
-def checked(api_version: str, kind: str, request: _E | None) -> _E:
+def checked(review: Review[_E]) -> _E:
     """The request of a review, if it is one.
 
     Raises:
         ReviewError: as ``decode``.
     """
-    if kind != KIND:
-        raise ReviewError("kind", f'must be "{KIND}", not "{kind}"')
-    if api_version != API_VERSION:
-        raise ReviewError("apiVersion", f'must be "{API_VERSION}", not "{api_version}"')
+    request = review.request
+    if review.kind != KIND:
+        raise ReviewError("kind", f'must be "{KIND}", not "{review.kind}"')
+    if review.api_version != API_VERSION:
+        raise ReviewError("apiVersion", f'must be "{API_VERSION}", not "{review.api_version}"')
     if request is None:
         raise ReviewError("request", "is missing")
     if not request.uid:
