@@ -10,7 +10,7 @@ import msgspec
 from ..engine.labels import NamespaceLabels
 from ..engine.policy import ANY, PolicyBook
 
-# What a namespace's name is (RFC 1123 label), with * for any part of it.
+# A namespace's name (RFC 1123 label), with * for any part of it.
 _PATTERN = re.compile(r"[a-z0-9*](?:[-a-z0-9*]{0,61}[a-z0-9*])?")
 
 

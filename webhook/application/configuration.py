@@ -55,7 +55,7 @@ class Exemptions(msgspec.Struct, frozen=True):
 
 DEFAULT_EXEMPTIONS = Exemptions(
     namespaces=frozenset({"kube-system", "gpu-operator"}),
-    # These read GPU requests in a meaning of their own; where they don't run, a pod that names them never starts.
+    # These interpret GPU requests themselves; where they don't run, a pod that names them never starts.
     schedulers=frozenset({"kai-scheduler", "hami-scheduler"}),
 )
 

@@ -89,7 +89,7 @@ class NamespaceLabelling:
         if policies.enforce != before.enforce or not change.of_old:
             warnings += self._on_nodes(policies.enforce, configuration)
         if self._preview and change.of_old and policies.enforce != before.enforce:
-            # Half of the time is left for the way back and for what else the API server has to do.
+            # Half of the time is left for the response and for the rest of the API server's work.
             return _previewed(change, self._preview.preview(name, policies.enforce, seconds / 2))
         return review.allowed(request, warnings=response_messages.within_budget(warnings))
 

@@ -34,7 +34,7 @@ _CLAIMS_IN_TEXT = re.compile(r"""\bresourceClaims["']?[ \t]*:""")
 _ANNOTATIONS = "annotations"
 # A map of labels has GPU names as keys, and requests none.
 _LABELS = frozenset({"labels", "annotations", "nodeSelector", "matchLabels", "selector"})
-# Maps of what there is or may be at most, of nodes, queues and quotas.
+# Maps of capacities and limits of nodes, queues and quotas.
 _BOUNDS = frozenset({
     "allocatable", "borrowingLimit", "capability", "capacity", "deserved", "guarantee", "hard", "max", "min", "minResources",
     "quota", "used",

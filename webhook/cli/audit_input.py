@@ -196,7 +196,7 @@ def from_files(
                 operators.append(
                     auditor.found(_workload_object(item.object, default, auditor.kinds, item.source, item.line), judged)
                 )
-    # A file may hold anything in any order; pods come first, so that what links them to their controllers is known.
+    # A file may hold objects in any order. Pods come first, so that their links to controllers are known.
     objects.sort(key=lambda one: one.kind != "Pod")
     gathered.rows = rows([*(found for one in objects if (found := auditor.keep(one))), *operators])
     return gathered
@@ -213,7 +213,7 @@ def _note(
     metadata = mapping(item.object.get("metadata"))
     placed = {**item.object, "metadata": {**metadata, "namespace": metadata.get("namespace") or default}}
     known = auditor.unreadable(placed, mismatches) if mismatches else auditor.identify(placed)
-    # What a controller has made has the labels of its template, and is counted with the controller.
+    # Objects made by a controller have the labels of its template, and are counted with the controller.
     mislabelled = known.label_problems and not _owner(metadata)
     if (known.not_judged and not _is_row(known)) or mislabelled or mismatches or is_denied_claim(known):
         into.others.append((item.source, item.line, known))

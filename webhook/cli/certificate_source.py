@@ -30,9 +30,9 @@ if TYPE_CHECKING:  # it loads an HTTP client, which nobody needs without a clust
 _TRIAL_NAMES = ("localhost",)
 _TRIAL_ADDRESSES = ("127.0.0.1", "::1")
 _TRIAL_LIFETIME = timedelta(days=30)
-# Everything is compared at every pass: often while something is under way, seldom while all is well.
+# Every pass compares everything: often during a change, seldom while all is well.
 _BUSY_SECONDS, _STEADY_SECONDS = 1.0, 10.0
-# ... but a leaf is renewed at two thirds of its life, and a rotation has to be through before it ends.
+# ... but a leaf is renewed at two thirds of its life, and a rotation must be done before it ends.
 _TICKS_PER_LEAF = 10
 _log = structlog.get_logger("gpuwarden.certificates")
 

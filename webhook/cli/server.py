@@ -79,7 +79,7 @@ def run(options: Options) -> None:
     try:
         with logged_standard_error(lines, options.log_format):
             server = Server(options, metrics)
-            # What start-up made lives as long as the process: the collector, off until now, never has to look at it.
+            # Objects made at start-up live as long as the process, so the collector, which was off until now, never scans them.
             gc.freeze()
             gc.enable()
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

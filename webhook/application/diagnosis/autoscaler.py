@@ -32,7 +32,7 @@ def cluster_autoscaler(facts: Facts) -> Findings:
             yield warn(
                 f"Cluster Autoscaler runs ({listed(found)}); node {listed(node.name for node in without)} has label {label} "
                 f"and offers {listed(offers)}, but no {GPU}",
-                f"it knows {GPU} alone and counts such nodes as unready: with many of them it stops adding nodes "
+                f"it only knows {GPU} and counts such nodes as unready: with many of them it stops adding nodes "
                 "(kubernetes/autoscaler#8095)",
                 f"remove label {label} from these nodes, or let the device plugin keep the name {GPU} there "
                 "(renameByDefault: false, migStrategy: single) and set config.devicePlugin to match",

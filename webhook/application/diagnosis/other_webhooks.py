@@ -5,7 +5,7 @@ from .ours import MUTATING, name_of, our_webhooks
 from .results import Findings, listed, warn
 from .webhooks import WebhookConfiguration
 
-# Webhooks that give pods GPUs, or scheduler and meaning to their GPUs, by a part of the name of one of their webhooks.
+# Webhooks that add GPUs, or change how GPUs are scheduled, by a part of the name of one of their webhooks.
 _ADD_GPUS = {
     "hami.io": "HAMi adds nvidia.com/gpu and its scheduler",
     "sparkoperator.k8s.io": "the Spark operator adds the GPUs of a SparkApplication",
