@@ -132,8 +132,8 @@ def test_every_id_of_a_report_is_explained_from_its_declaration() -> None:
         name: explained(name, Configuration()) for name in ("gpu-host-path", "form-not-offered", "selector-conflict")
     }
     assert [(one.effect, one.source) for one in effects.values() if isinstance(one, RuleExplanation)] == [
-        ("as the policy's visibleDevices says", "docs/reference/guard.md"),
-        ("as the policy's notOffered says", "docs/reference/nodes.md"),
+        ("set by the policy's visibleDevices", "docs/reference/guard.md"),
+        ("set by the policy's notOffered", "docs/reference/nodes.md"),
         ("deny", "docs/reference/policies.md"),
     ]
 

@@ -108,7 +108,7 @@ class TestWhyAPodWaits:
         assert waiting(tmp_path, *items)[2] == "in use: at most 0 free on one node that fits"
 
     def test_something_else(self, tmp_path: Path) -> None:
-        assert "kubectl describe pod says what else" in waiting(tmp_path, a_node(), a_pod("waits"))[2]
+        assert "kubectl describe pod shows what else" in waiting(tmp_path, a_node(), a_pod("waits"))[2]
 
     def test_scheduling_gates(self, tmp_path: Path) -> None:
         gated = a_pod("waits", schedulingGates=[{"name": "kueue.x-k8s.io/admission"}])

@@ -112,7 +112,7 @@ def test_other_thresholds_and_offers_change_the_answer(saved: Path) -> None:
         (["--prometheus", "http://a", "--prometheus-client-key", "k"], "set --prometheus-client-cert, too"),
         (
             ["--prometheus", "http://a", "--prometheus-token-file", "x", "--prometheus-kubernetes-token"],
-            "each say who you are; leave out all but one",
+            "are different ways to log in; leave out all but one",
         ),
         (["--prometheus", "http://a", "--prometheus-header", "X"], '"X" is not a header; write "NAME: VALUE"'),
         (["--prometheus", "http://a", "--prometheus-header", "X: a\nY: b"], "is not a header"),

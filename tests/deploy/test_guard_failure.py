@@ -8,12 +8,11 @@ import pytest
 from cel_expr_python import cel  # type: ignore[import-untyped] # it has stubs, without the marker that says so
 
 from hack.render_manifests import NAMESPACE
-from tests.application.diagnosis.world import healthy
+from tests.application.diagnosis.world import healthy, the_result
 from tests.builders import view
 from tests.deploy.chart import Chart, Json, Rendered
 from webhook.adapters.configuration import file as configuration_file
 from webhook.application.certificates.tokens import PATHS
-from webhook.application.diagnosis import guard
 from webhook.application.diagnosis.facts import Facts
 from webhook.application.diagnosis.ours import GUARDS
 from webhook.application.diagnosis.results import CheckStatus
@@ -70,8 +69,8 @@ def test_each_namespace_has_one_guard_that_is_closed_where_its_policy_denies(cha
     for namespace, label in product(["kube-system", NAMESPACE, "ours"], LABELS):
         labels = {NAME: namespace} | ({} if label is None else {ENFORCE: label})
         assert not any(one.selects(labels) for one in guards(rendered))
-    (verdict,) = guard.guard(installed(rendered))
-    assert verdict.status is CheckStatus.OK, verdict
+    result = the_result(installed(rendered), "guard")
+    assert result.status is CheckStatus.OK, result
 
 
 def installed(rendered: Rendered) -> Facts:

@@ -16,7 +16,7 @@ from hack.schemas import FOLDER
 from hack.tools import ROOT
 from tests.cli.commands import run
 from webhook.adapters.reports.doctor import doctor_report
-from webhook.application.diagnosis.results import CheckStatus, Result
+from webhook.application.diagnosis.results import CheckOutcome, CheckStatus
 
 EXAMPLES = ROOT / "examples"
 TYPO = {"apiVersion": "gpuwarden.io/v1", "kind": "Configuration", "policies": {"a": {"form": ["mps"]}}}
@@ -83,5 +83,7 @@ def test_what_check_audit_fleet_and_doctor_print_fits_the_schemas(tmp_path: Path
         assert set(required) <= set(document)
         with pytest.raises(jsonschema.ValidationError):
             check({key: value for key, value in document.items() if key != required[0]}, name)
-    result = doctor_report([Result("webhooks", CheckStatus.FAIL, "a", "b", "c")], cluster="a", namespace="b", name="c")
+    result = doctor_report(
+        [CheckOutcome(CheckStatus.FAIL, "a", "b", "c", "webhooks")], cluster="a", namespace="b", name="c"
+    )
     check(json.loads(result.model_dump_json(by_alias=True)), "doctor-report")

@@ -52,10 +52,10 @@ class Admission:
         self._verdicts = Verdicts(nodes)
 
     def mutate(self, body: bytes) -> Answering:
-        """The patch of the enforce policy, and what the warn and audit policies say of the pod as it arrives.
+        """The patch of the enforce policy, and what the warn and audit policies find in the pod as it arrives.
 
         Never denies: that is ``validate``'s, on the pod that all webhooks have made together. An update of a pod gets a
-        patch only where that makes its requests what they are.
+        patch only to restore its requests.
         """
         return self._answer(body, final=False)
 
@@ -74,7 +74,7 @@ class Admission:
     def _answer_with(
         self, body: bytes, configuration: Configuration, given: LookupResults, *, final: bool
     ) -> bytes | LookupRequest:
-        """The answer by what is given, or else by the labels that are cached; or what it needs."""
+        """The answer from the look-ups given and the cached labels, or the next look-up that it needs."""
         request = pod_review.decoded(body, final=final)
         if not pod_review.is_judged(request, final=final):
             return review.allowed(request)
@@ -192,7 +192,7 @@ class Admission:
         self._audit(case, annotations)
         if policies.problems:
             warnings += [f"namespace {problem.path}: {problem.message}" for problem in policies.problems]
-        # Whatever the nodes offer: they may have changed when ``validate`` is asked, and it expects the pod rewritten.
+        # Regardless of the nodes: they may have changed when ``validate`` is called, and it expects the pod rewritten.
         made = review.to_json(patch(case.pod, decided.edits)).encode() if acts and decided.edits else b""
         return review.allowance(made, response_messages.within_budget(warnings), annotations)
 
@@ -219,7 +219,7 @@ class Admission:
         policy = case.policies.enforce
         acts = case.configuration.mode is Mode.ENFORCE
         decision = case.decide_finally(policy, acts=acts)
-        # In a dry run nothing is rewritten, so that a rewrite is still to be made means nothing.
+        # In a dry run nothing is rewritten, so an outstanding rewrite is not an error.
         if acts and (outstanding := not_rewritten(decision.edits, policy)):
             decision = Decision((), (outstanding, *decision.findings), decision.gpu_containers)
         elif acts and case.before is None and policy.fleet_response is NotOffered.DENY:

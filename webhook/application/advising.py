@@ -15,9 +15,10 @@ from ..engine.pods import Metadata, Pod
 from ..engine.policy import ANY_POLICY, Policy
 from . import operator_objects, pod_review, response_messages, review
 from .configuration import Configuration, Mode
+from .judgement import JudgedPod
 from .lookups import Labels, LookupRequest, LookupResults
 from .namespaced_reviews import NamespacedReviews
-from .operator_traps import DescribedPod, OperatorObject, traps
+from .operator_traps import OperatorObject, traps
 from .pod_counts import pod_count
 from .recorder import DecisionSummary, RecordedDecision
 from .review import AdmissionRequest, Answering
@@ -30,13 +31,13 @@ class _Described(msgspec.Struct):
     """A pod that an object describes.
 
     Attributes:
+        where: its place; empty for requests that are in no pod template.
         title: what comes before each sentence on it; empty where the object's kind describes one pod only.
-        where: its place; ``None`` for requests that are in no pod template.
     """
 
+    where: WorkloadPod
     pod: Pod
     title: str = ""
-    where: WorkloadPod | None = None
 
 
 class _Case(msgspec.Struct):
@@ -53,7 +54,7 @@ class Advising(NamespacedReviews):
     """The answers to admission reviews of workloads that hold the template of pods.
 
     Raises ``ReviewError`` for a review that can't be read. Where the namespace's labels are not available the workload passes,
-    with an audit annotation that says so: its pods will be judged when they are created.
+    with an audit annotation that records it: its pods will be judged when they are created.
     """
 
     def advise(self, body: bytes) -> Answering:
@@ -100,44 +101,41 @@ class Advising(NamespacedReviews):
         dry_run = case.configuration.mode is Mode.AUDIT
         policy = policies.enforce if dry_run and policies.advise is ANY_POLICY else policies.advise
         warnings: list[str] = []
-        decisions = [self._decide(case, one.pod, "warn", policy) for one in case.pods]
-        for one, decision in zip(case.pods, decisions, strict=True):
-            if decision.outcome is Outcome.REWRITTEN and policy is policies.enforce and not dry_run:
+        judged = self._judged(case, "warn", policy)
+        for one in judged:
+            if one.decision.outcome is Outcome.REWRITTEN and policy is policies.enforce and not dry_run:
                 # Rewriting is what an enforced policy is for; only problems are reported at every apply.
-                sentences = response_messages.advice(decision)
+                sentences = response_messages.advice(one.decision)
             else:
-                sentences = response_messages.would_be(decision, policy)
+                sentences = response_messages.would_be(one.decision, policy)
             warnings += [f"{one.title}{sentence}" for sentence in sentences]
-        described = [
-            DescribedPod(one.where.place if one.where else (), one.pod, its)
-            for one, its in zip(case.pods, decisions, strict=True)
-        ]
-        applied = OperatorObject(case.data, described, lambda pod: self._decision(case, pod, policy))
+        applied = OperatorObject(case.data, judged, lambda pod: self._decision(case, pod, policy))
         warnings += [trap.message for trap in traps(case.workload, applied)]
         if policies.audit is not ANY_POLICY:
-            audited = [self._decide(case, one.pod, "audit", policies.audit) for one in case.pods]
-            edits = tuple(edit for its in audited for edit in its.edits)
-            findings = tuple(finding for its in audited for finding in its.findings)
+            audited = self._judged(case, "audit", policies.audit)
+            edits = tuple(edit for one in audited for edit in one.decision.edits)
+            findings = tuple(finding for one in audited for finding in one.decision.findings)
             response_messages.annotate(annotations, "audit", policies.audit, Decision(edits, findings))
             if case.workload.is_built_in:
-                patches = [
-                    patch(one.pod, its.edits, one.where.pointer)
-                    for one, its in zip(case.pods, audited, strict=True)
-                    if one.where
-                ]
-                response_messages.annotate_patch(annotations, "audit", patches[0])
-        for one in case.pods:
+                first = audited[0]
+                operations = patch(first.pod, first.decision.edits, first.where.pointer)
+                response_messages.annotate_patch(annotations, "audit", operations)
+        for one in judged:
             response_messages.annotate_claims(annotations, one.pod)
         warnings += [f"namespace {problem.path}: {problem.message}" for problem in policies.problems]
         return review.allowed(case.request, warnings=response_messages.within_budget(warnings), annotations=annotations)
 
-    def _decide(self, case: _Case, pod: Pod, mode: str, policy: Policy) -> Decision:
-        decision = self._decision(case, pod, policy)
-        made = DecisionSummary.of(
-            "advise", mode, policy, decision, operation=case.request.operation, spec=pod.spec, acted=False
-        )
-        self._recorder.decided(RecordedDecision(made, case.request, pod.metadata))
-        return decision
+    def _judged(self, case: _Case, mode: str, policy: Policy) -> list[JudgedPod]:
+        """The pods with the decisions of a mode's policy, which are recorded."""
+        judged = []
+        for one in case.pods:
+            decision, pod = self._decision(case, one.pod, policy), one.pod
+            made = DecisionSummary.of(
+                "advise", mode, policy, decision, operation=case.request.operation, spec=pod.spec, acted=False
+            )
+            self._recorder.decided(RecordedDecision(made, case.request, pod.metadata))
+            judged.append(JudgedPod(one.where, pod, decision, one.title))
+        return judged
 
     def _decision(self, case: _Case, pod: Pod, policy: Policy) -> Decision:
         plugin, fleet = case.configuration.plugin, self._nodes.fleet
@@ -151,7 +149,7 @@ def _of_built_in(workload: WorkloadKind, request: AdmissionRequest) -> tuple[Map
     read = review.decode_json(_decoder(workload), request.object, _ROOT)
     metadata = read.metadata or _Metadata()
     _name(request, metadata.generate_name or "")
-    found = [_Described(_sized(pod, where), where=where) for where, pod in pods(workload, read)]
+    found = [_Described(where, _sized(pod, where)) for where, pod in pods(workload, read)]
     return {"metadata": {"labels": metadata.labels}}, found
 
 
@@ -161,10 +159,10 @@ def _of_operator(workload: WorkloadKind, request: AdmissionRequest) -> tuple[Map
     metadata = read.get("metadata")
     _name(request, str(metadata.get("generateName") or "") if isinstance(metadata, dict) else "")
     found = [
-        _Described(_sized(pod, where), operator_objects.title(workload, where, pod_count(workload, read, where)), where)
+        _Described(where, _sized(pod, where), operator_objects.title(workload, where, pod_count(workload, read, where)))
         for where, pod in operator_objects.pods_in(workload, read)
     ]
-    return read, [*found, _Described(operator_objects.requesting(workload, read), _OUTSIDE)]
+    return read, [*found, _Described(WorkloadPod(()), operator_objects.requesting(workload, read), _OUTSIDE)]
 
 
 def _sized(pod: Pod, where: WorkloadPod) -> Pod:
@@ -172,7 +170,7 @@ def _sized(pod: Pod, where: WorkloadPod) -> Pod:
 
 
 def _name(request: AdmissionRequest, begins: str) -> None:
-    """Set the beginning of a name that the API server is yet to make, for what is recorded."""
+    """Record the prefix of a name that the API server will generate."""
     request.name = request.name or begins
 
 

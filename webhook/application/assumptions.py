@@ -10,7 +10,7 @@ import msgspec
 from ..engine.labels import NamespaceLabels
 from ..engine.policy import ANY, PolicyBook
 
-# What a namespace's name is (RFC 1123 label), with * for any part of it.
+# A namespace's name (RFC 1123 label), with * for any part of it.
 _PATTERN = re.compile(r"[a-z0-9*](?:[-a-z0-9*]{0,61}[a-z0-9*])?")
 
 
@@ -80,25 +80,25 @@ def parse(texts: Iterable[str], policies: PolicyBook) -> tuple[Assumption, ...]:
 
 
 def unknown_names(assumptions: Iterable[Assumption], namespaces: Iterable[str]) -> list[str]:
-    """A sentence for each assumption that names one namespace, which does not exist, with the nearest that does."""
+    """A sentence for each assumption on a namespace that does not exist, with the most similar name that does."""
     names = list(namespaces)
-    told = []
+    sentences = []
     for assumption in assumptions:
         if assumption.exact and assumption.pattern not in names:
             close = get_close_matches(assumption.pattern, names, n=1)
             meant = f'; did you mean "{close[0]}"?' if close else ""
-            told.append(f'"{assumption}": there is no namespace "{assumption.pattern}"{meant}')
-    return told
+            sentences.append(f'"{assumption}": there is no namespace "{assumption.pattern}"{meant}')
+    return sentences
 
 
 class AssumedLabels(Mapping[str, NamespaceLabels]):
-    """The labels of namespaces as an audit judges by them, their ``enforce`` being the policy that is asked about.
+    """The labels of namespaces as an audit judges by them, with the policy in question as their ``enforce``.
 
     Args:
         known: the namespaces' own labels; a namespace that is not among them has none.
         policies: gives the policy of a namespace without the label.
         assumptions: in place of labels: of those that fit a namespace the most specific counts, of equals the last.
-        judged: the label whose policy is asked about.
+        judged: the label whose policy is applied.
     """
 
     def __init__(

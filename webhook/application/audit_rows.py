@@ -40,12 +40,12 @@ class Row(msgspec.Struct):
 
     @property
     def verdict(self) -> PodVerdict:
-        """The verdict on its next pod: the template's, or where there is none the worst of its pods'."""
+        """The verdict on its next pod: that of its template or, without one, the worst of its pods."""
         return self.template or max(self.pods, key=lambda verdict: verdict.rank)
 
     @property
     def uncounted(self) -> str:
-        """Why the number of GPUs is not known; empty where it is: its pods, or its counts, say it."""
+        """Why the number of GPUs is not known; empty where its pods or its counts show it."""
         return "" if self.pods or not self.verdict.forms else self.count.unknown or self.verdict.uncounted
 
     def running(self, decision: str) -> int:
@@ -70,7 +70,7 @@ def rows(found: Iterable[AuditEntry]) -> list[Row]:
     for workload, verdict, top in judged:
         key = (workload.namespace, *top.key)
         row = named.get(key)
-        # An object that appears twice in files is two: a base and its overlay, say.
+        # An object that appears twice in files is two, such as a base and its overlay.
         if row is None or (row.source is not None and workload.key == top.key):
             row = Row(top.api_version, top.kind, workload.namespace, top.name, top.uid, workload.source, workload.line)
             made.append(row)

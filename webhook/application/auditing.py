@@ -40,7 +40,7 @@ BARE_POD = "only if it is created again"
 
 
 class Owner(msgspec.Struct, frozen=True):
-    """The controller of an object, as its owner reference says."""
+    """The controller of an object, from its owner reference."""
 
     api_version: str
     kind: str
@@ -73,10 +73,10 @@ class WorkloadObject(msgspec.Struct):
 
     Attributes:
         pod: the pod, or the template that pods are created from.
-        running: it is a pod that was made; one in a manifest is yet to be.
-        over: it has ended or is ending: it holds no GPU, and creates no more pods.
-        idle: it is scaled to zero.
-        suspended: it has none until it is resumed.
+        running: whether it is a pod that exists; one in a manifest does not exist yet.
+        over: whether it has ended or is ending, so that it holds no GPU and creates no more pods.
+        idle: whether it is scaled to zero.
+        suspended: whether it has no pods until it is resumed.
         count: how many it will have, of a built-in kind; of an operator's, that is in the verdict.
         queue: the queue of Kueue that it waits in, by its label.
     """
@@ -109,7 +109,7 @@ class WorkloadObject(msgspec.Struct):
 
 
 class PodVerdict(msgspec.Struct, frozen=True, eq=False):
-    """The outcome for a pod under a policy; pods that are alike share one, so that one verdict is equal to itself only.
+    """The outcome for a pod under a policy. Pods that are alike share one, so verdicts are compared by identity.
 
     Attributes:
         exempt: why it is exempt, if it is.
@@ -184,7 +184,7 @@ class Auditor:
         return self._configuration.kinds
 
     def identify(self, manifest: Mapping[str, Any]) -> Judgement:
-        """Return whether an object's kind is judged, and what its labels say; of an operator's kind, everything."""
+        """Return whether an object's kind is judged, and what is wrong with its labels; of an operator's kind, everything."""
         kind = workload_of(manifest.get("apiVersion"), manifest.get("kind"), self._configuration.kinds)
         is_built_in = kind is not None and kind.is_built_in
         known = self._checker.identify(manifest) if is_built_in else self._checker.judge(manifest)
@@ -274,7 +274,7 @@ class Auditor:
 
 
 def _manifest(kind: WorkloadKind, workload: WorkloadObject, pod: Pod) -> dict[str, Any]:
-    """An object as ``Checker`` takes it, the pod's typed view in the place of the pod."""
+    """An object for ``Checker``, with the typed view in place of the pod."""
     metadata: dict[str, Any] = {"name": workload.name, "namespace": workload.namespace}
     if workload.queue:
         metadata["labels"] = {QUEUE: workload.queue}

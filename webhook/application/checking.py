@@ -33,7 +33,7 @@ from .configuration import Configuration
 from .field_paths import mapping
 from .judgement import JudgedPod, Judgement
 from .manifest_labels import is_namespace, label_problems, labels_and_annotations
-from .operator_traps import DescribedPod, OperatorObject, traps
+from .operator_traps import OperatorObject, traps
 from .pod_counts import Autoscalers, PlannedPods, pod_count
 from .type_mismatches import TypeMismatch, TypeMismatchError, convert
 from .unjudged import Unjudged, unjudged
@@ -105,19 +105,18 @@ class Checker:
         known = self._with_beside(known, where, pod, next(field_paths.find(manifest, where.place))[1])
         known, decision, exempt = self._decided(known, where, pod)
         count = self._count(known, workload, manifest, where)
-        known = msgspec.structs.replace(
-            known, pods=(JudgedPod(where, pod, decision, is_exempt=bool(exempt), count=count),), exempt=exempt
-        )
+        judged = JudgedPod(where, pod, decision, is_exempt=bool(exempt), count=count)
+        known = msgspec.structs.replace(known, pods=(judged,), exempt=exempt)
         if exempt:
             return known
         findings = tuple(msgspec.structs.replace(f, path=where.field(f.path)) for f in decision.findings)
         operations = tuple(patch(pod, decision.edits, where.pointer))
-        findings += self._traps(workload, manifest, known.policy, [DescribedPod(where.place, pod, decision)])
+        findings += self._traps(workload, manifest, known.policy, [judged])
         notes = tuple(not_served(workload, manifest.get("apiVersion"))) if decision.gpu_containers else ()
         return msgspec.structs.replace(known, operations=operations, findings=findings, notes=notes)
 
     def judge_claim(self, namespace: str, name: Reference, kept: Claim) -> Judgement:
-        """Judge a ResourceClaim that is not of one pod, or a ResourceClaimTemplate, by what is kept of it."""
+        """Judge a ResourceClaim that is not of one pod, or a ResourceClaimTemplate, from the fields that are kept."""
         metadata = {"name": name.name, "namespace": namespace}
         known = self.identify({"apiVersion": f"{GROUP}/v1", "kind": name.kind, "metadata": metadata})
         return self._of_claim(known, kept, of_one_pod=False)
@@ -194,8 +193,7 @@ class Checker:
         notes: tuple[str, ...] = ()
         found = known.findings
         if workload and asking:
-            described = [DescribedPod(one.where.place, one.pod, one.decision) for one in asking]
-            found = (*self._traps(workload, manifest, known.policy, described), *found)
+            found = (*self._traps(workload, manifest, known.policy, asking), *found)
             notes = tuple(operator_objects.notes(workload, manifest, trapped=bool(found)))
         return msgspec.structs.replace(
             known,
@@ -216,7 +214,7 @@ class Checker:
         self, workload: WorkloadKind | None, manifest: Mapping[str, Any], policy: Policy
     ) -> tuple[Unjudged | None, tuple[Finding, ...]]:
         """What is known about an object that is not of a built-in kind, beside the pods in it that are judged; and its traps."""
-        # What their claims are is said with the pods.
+        # Their claims are reported with the pods.
         pods = operator_objects.pods_in(workload, manifest)
         names = self._configuration.names
         left = unjudged(operator_objects.without(manifest, [where for where, _ in pods]), names)
@@ -233,12 +231,12 @@ class Checker:
         decision = decide(pod, policy, self._configuration.plugin, names=names)
         if not left:
             return None, ()
-        found = self._traps(workload, manifest, policy, [DescribedPod((), pod, decision)])
+        found = self._traps(workload, manifest, policy, [JudgedPod(WorkloadPod(()), pod, decision)])
         notes = tuple(operator_objects.notes(workload, manifest, trapped=bool(found)))
         return msgspec.structs.replace(left, decision=decision, notes=notes), found
 
     def _traps(
-        self, workload: WorkloadKind, manifest: Mapping[str, Any], policy: Policy, pods: Sequence[DescribedPod]
+        self, workload: WorkloadKind, manifest: Mapping[str, Any], policy: Policy, pods: Sequence[JudgedPod]
     ) -> tuple[Finding, ...]:
         configuration = self._configuration
         applied = OperatorObject(
@@ -258,16 +256,16 @@ class Checker:
         names = self._configuration.names
         shares = unjudged_requests.shares(pod, labels)
         annotations = (pod.metadata and pod.metadata.annotations) or {}
-        told = (
+        beside = (
             *unjudged_requests.sentences(where, unjudged_requests.other_vendors(pod, names), shares),
             *unjudged_requests.in_metadata(where, annotations, labels, names),
             *known.beside,
         )
         of_kai = (f"{section.removesuffix('s')} {key}: {value}" for section, key, value in shares)
-        return msgspec.structs.replace(known, beside=told, asked=(*of_kai, *unjudged_requests.misspelt(pod, names)))
+        return msgspec.structs.replace(known, beside=beside, asked=(*of_kai, *unjudged_requests.misspelt(pod, names)))
 
     def identify(self, manifest: Mapping[str, Any]) -> Judgement:
-        """Return the judgement of an object without its pod: whether it is judged, and what its labels say."""
+        """Return the judgement of an object without its pod: whether it is judged, and what is wrong with its labels."""
         metadata = mapping(manifest.get("metadata"))
         api_version, kind = str(manifest.get("apiVersion") or ""), str(manifest.get("kind", ""))
         name = str(metadata.get("name") or metadata.get("generateName") or "")

@@ -8,9 +8,9 @@ _RESOLUTION = timedelta(seconds=1)  # of a Date header, RFC 9110, 5.6.7
 
 
 @dataclass(frozen=True, slots=True)
-class _Testimony:
-    said: datetime  # the server's time, somewhere in the second that begins here
-    heard: float  # by the monotonic clock, when its answer had come
+class _ServerTime:
+    date: datetime  # the server's time, somewhere in the second that begins here
+    received: float  # by the monotonic clock, when its answer had come
     took: timedelta  # between the question and the answer: how much older it may be
 
 
@@ -20,7 +20,7 @@ class WitnessedClock:
     API servers check the certificates that replicas serve by their own clocks. So a replica whose clock differs by more than
     the settings allow uses the last ``Date`` of an answer, plus the seconds since then by the monotonic clock, which does not
     jump. Then it neither signs certificates that the API server rejects nor treats valid ones as expired. Either of the two
-    clocks may be wrong. While they differ, ``doubt`` says so, and nothing that other replicas rely on is written.
+    clocks may be wrong. While they differ, ``doubt`` has the reason, and nothing that other replicas rely on is written.
 
     Without any answer (no API server yet, or one that sends no dates) it is this machine's clock, without doubt.
     """
@@ -31,11 +31,11 @@ class WitnessedClock:
         self._own = own
         self._monotonic = monotonic
         self._tolerance = tolerance
-        self._testimony: _Testimony | None = None
+        self._reading: _ServerTime | None = None
 
-    def witnessed(self, said: datetime, took: float) -> None:
-        """Take an API server's time, from an answer that came just now, so many seconds after the question. Any thread."""
-        self._testimony = _Testimony(said, self._monotonic(), timedelta(seconds=took))
+    def witnessed(self, date: datetime, took: float) -> None:
+        """Take an API server's time, from an answer that came just now, ``took`` seconds after the request. Any thread."""
+        self._reading = _ServerTime(date, self._monotonic(), timedelta(seconds=took))
 
     def __call__(self) -> datetime:
         """The time, as well as it is known."""
@@ -48,7 +48,7 @@ class WitnessedClock:
         return self._off(self._own())
 
     def doubt(self) -> str:
-        """Return why what is shared with other replicas must not be written by this clock; empty when it may."""
+        """Return why nothing that is shared with other replicas may be written by this clock; empty if it may."""
         off = self.offset()
         if abs(off) <= self._tolerance:
             return ""
@@ -60,9 +60,9 @@ class WitnessedClock:
 
     def _off(self, own: datetime) -> timedelta:
         """The smallest difference that the API server's times allow."""
-        testimony = self._testimony
-        if testimony is None:
+        reading = self._reading
+        if reading is None:
             return timedelta()
-        earliest = testimony.said + timedelta(seconds=self._monotonic() - testimony.heard)
-        latest = earliest + _RESOLUTION + testimony.took
+        earliest = reading.date + timedelta(seconds=self._monotonic() - reading.received)
+        latest = earliest + _RESOLUTION + reading.took
         return min(own - earliest, timedelta()) if own < latest else own - latest

@@ -43,7 +43,7 @@ class Exemptions(msgspec.Struct, frozen=True):
             return None
         if spec.runtime_class_name in self.runtime_classes:
             return "runtimeClass"
-        # A pod that names its node is placed by nobody: no scheduler sees it, and the kubelet ignores resources that the node
+        # A pod that names its node bypasses scheduling: no scheduler sees it, and the kubelet ignores resources that the node
         # does not have (pkg/kubelet/lifecycle/predicate.go removeMissingExtendedResources).
         if spec.node_name:
             return None
@@ -55,13 +55,13 @@ class Exemptions(msgspec.Struct, frozen=True):
 
 DEFAULT_EXEMPTIONS = Exemptions(
     namespaces=frozenset({"kube-system", "gpu-operator"}),
-    # These read GPU requests in a meaning of their own; where they don't run, a pod that names them never starts.
+    # These interpret GPU requests themselves; where they don't run, a pod that names them never starts.
     schedulers=frozenset({"kai-scheduler", "hami-scheduler"}),
 )
 
 
 class Configuration(msgspec.Struct, frozen=True):
-    """Everything that decides besides the pod and its namespace's labels."""
+    """Everything that decisions depend on besides the pod and its namespace's labels."""
 
     policies: PolicyBook = msgspec.field(default_factory=PolicyBook)
     mode: Mode = Mode.ENFORCE

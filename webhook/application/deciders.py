@@ -17,8 +17,8 @@ from .in_tree_webhooks import ASKED_ABOUT_THE_REST, NOT_ASKED_YET, SPLIT
 class Decider(StrEnum):
     """Who decides pods.
 
-    ``both``: the API server decides, and the webhooks are asked about its result. ``unchanged``: nobody is asked, and the policy
-    would change and deny nothing. ``nobody``: nobody is asked, and pods are created as they are.
+    ``both``: the API server decides, and the webhooks are called with its result. ``unchanged``: neither decides, and the policy
+    would change and deny nothing. ``nobody``: neither decides, and pods are created as they are.
     """
 
     API_SERVER = "api-server"
@@ -49,7 +49,7 @@ class ConditionName(msgspec.Struct):
 
 
 class PodWebhook(msgspec.Struct, rename="camel"):
-    """As much of a webhook as says which new pods it is asked about."""
+    """The fields of a webhook that decide which new pods it is called for."""
 
     name: str
     namespace_selector: Selector | None = None
@@ -107,12 +107,10 @@ class DecidedPolicy(msgspec.Struct, frozen=True):
 class Installed:
     """What of gpuwarden the API server has for new pods.
 
-    Args:
-        objects: gpuwarden's admission policies and bindings.
-        webhooks: everyone's webhooks, or gpuwarden's.
+    ``objects`` are gpuwarden's admission policies and bindings, ``webhooks`` everyone's webhooks or gpuwarden's.
 
     Raises:
-        msgspec.ValidationError: a binding is none, as in a file that was edited.
+        msgspec.ValidationError: a binding has other fields, as in a file that was edited.
     """
 
     def __init__(self, objects: Sequence[InTreeObject], webhooks: Iterable[PodWebhook]) -> None:
@@ -135,7 +133,7 @@ class Installed:
         )
 
     def policies(self, configuration: Configuration, namespaces: Mapping[str, NamespaceLabels]) -> list[DecidedPolicy]:
-        """Each policy of the admission policies, the default, and those of some namespaces; a policy once for each answer."""
+        """The policies of admission policies and of some namespaces, and the default. A policy appears once for each answer."""
         of_objects = policies_of(self.objects)
         made = compiled(configuration, of_objects)
         needs_none = {case.policy.name for case in made.cases}.difference(

@@ -148,7 +148,7 @@ def _unmeasured(form: Form) -> Iterator[str]:
 
 
 def _memory(form: Form, models: tuple[str, ...]) -> tuple[SliceMemory, ...]:
-    """Return what is measured of a form's slices, on the models of the configuration where it lists any."""
+    """Return the measured memory of a form's slices, on the models of the configuration if it lists any."""
     profile = without_suffix(form.partition or "")
     return tuple(
         SliceMemory(each.gpu, each.lowest, each.highest, each.source)
@@ -206,7 +206,7 @@ def _settings(policy: Policy) -> Iterator[tuple[str, str]]:
 def _rule(name: str) -> RuleExplanation:
     text, rule = RULE_TEXTS[name], BY_ID.get(name)
     if rule and (rule.access or rule.fleet):
-        effect = f"as the policy's {'visibleDevices' if rule.access else 'notOffered'} says"
+        effect = f"set by the policy's {'visibleDevices' if rule.access else 'notOffered'}"
     else:
         effect = text.severity or "none"
     page = "guard.md" if rule and rule.access else "nodes.md" if rule and rule.fleet else "policies.md"

@@ -30,7 +30,7 @@ def parse(text: str) -> Path:
     """Return the steps of a path.
 
     Raises:
-        ValueError: it is not a path; the message says which part is not.
+        ValueError: it is not a path; the message names the wrong part.
     """
     steps: list[str] = []
     rest = f".{text}"
@@ -84,7 +84,7 @@ def find(data: Any, path: Place, place: Place = ()) -> Iterator[tuple[Place, Any
 
 
 def mismatches(data: Any, path: Path, place: Place = ()) -> Iterator[TypeMismatch]:
-    """Return what is in the way on a path through plain data: text where the next step is a field, for example."""
+    """Return the values that block a path through plain data, such as text where the next step is a field."""
     if data is None or not path:
         return
     step, rest = path[0], path[1:]
@@ -99,12 +99,8 @@ def mismatches(data: Any, path: Path, place: Place = ()) -> Iterator[TypeMismatc
 
 def written(place: Place) -> str:
     """Return a place as Kubernetes writes field paths."""
-    steps = (f"[{step}]" if isinstance(step, int) else _key(step) for step in place)
+    steps = (f".{step}" if isinstance(step, str) and _PLAIN_KEY.fullmatch(step) else f"[{step}]" for step in place)
     return "".join(steps).removeprefix(".")
-
-
-def _key(step: str) -> str:
-    return f".{step}" if _PLAIN_KEY.fullmatch(step) else f"[{step}]"
 
 
 def mapping(value: object) -> Mapping[str, Any]:

@@ -65,7 +65,7 @@ class _LabelSelector(msgspec.Struct, rename="camel"):
 
 
 def wrong_types(manifest: Mapping[str, Any], configured: Kinds = NO_KINDS) -> list[TypeMismatch]:
-    """Every field of an object that has another type than the API server takes there, as far as gpuwarden knows it.
+    """Every field of an object whose type the API server rejects, as far as gpuwarden knows the fields.
 
     Of every object, the metadata are checked; of a workload, its pod or pod template too.
     """

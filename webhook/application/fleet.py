@@ -16,7 +16,7 @@ class FleetSource(Protocol):
 
     @property
     def fleet(self) -> Fleet | None:
-        """The nodes' offers, as of a moment ago; ``None`` where they are not known."""
+        """What the nodes offer, as of the last update; ``None`` if that is not known."""
 
     @property
     def class_forms(self) -> Mapping[str, str]:

@@ -25,8 +25,8 @@ class GpuPod(msgspec.Struct, frozen=True):
 
     Attributes:
         node: where it is bound; empty while it waits.
-        gated: it has scheduling gates, so no scheduler looks at it yet.
-        ending: it is being deleted. It holds its GPUs until it is gone, and waits for nothing.
+        gated: it has scheduling gates, so no scheduler considers it yet.
+        ending: it is being deleted. It holds its GPUs until it is gone, and does not wait for any.
     """
 
     namespace: str
@@ -90,7 +90,7 @@ class FleetView(msgspec.Struct):
 
     Attributes:
         waiting: how many pods wait, alike.
-        pods_known: whether the pods were read; without them, what is in use and who waits is not known.
+        pods_known: whether the pods were read; without them, usage and waiting pods are not known.
     """
 
     shapes: list[ShapeUse]
@@ -106,7 +106,7 @@ class FleetView(msgspec.Struct):
 
     @property
     def allocated(self) -> dict[Form, int]:
-        """How many GPUs of each form pods hold on nodes that take new pods: of what ``Fleet.offered`` counts, what is in use."""
+        """How many GPUs of each form pods hold on nodes that take new pods: the part of ``Fleet.offered`` that is in use."""
         found: Counter[Form] = Counter()
         for use in self.shapes:
             if use.shape.takes_pods:
@@ -116,7 +116,7 @@ class FleetView(msgspec.Struct):
 
     @property
     def asked(self) -> dict[str, int]:
-        """How many GPUs of each form waiting pods request; 0 for what nodes have and nobody waits for."""
+        """How many GPUs of each form waiting pods request; 0 for forms that nodes have and no pod waits for."""
         found = Counter({str(row.form): 0 for row in self.forms})
         for one, pods in self.waiting.items():
             found[one.form] += one.count * pods
@@ -131,15 +131,10 @@ def view(  # noqa: PLR0913, PLR0917 - what was read of a cluster
     namespaces: Mapping[str, NamespaceLabels] | None,
     devices: Devices = Devices(),  # noqa: B008 - it is frozen
 ) -> FleetView:
-    """What the fleet is and who waits for it.
+    """The fleet, and the pods that wait for it.
 
-    Args:
-        configuration: the policies, and how the device plugin names things.
-        fleet: the nodes as rules see them.
-        nodes: the same nodes by name.
-        pods: those with GPUs that have not ended; ``None`` where pods are not known.
-        namespaces: the labels of namespaces; ``None`` where none are known.
-        devices: those of ResourceSlices that resource names request.
+    ``fleet`` has the nodes as rules see them, ``nodes`` the same by name. ``pods`` and the labels of ``namespaces`` are ``None``
+    where they are not known. ``devices`` are those of ResourceSlices that resource names request.
     """
     held = pods.held if pods else {}
     shapes = by_shape(nodes, held)
@@ -168,7 +163,7 @@ def _lost(name: str, on: Mapping[str, int]) -> str:
     return f"{name}: pods hold {sum(on.values())} on nodes that no longer have it ({first}{more})"
 
 
-def _waits(  # noqa: PLR0913, PLR0917 - what is wanted, and what is there
+def _waits(  # noqa: PLR0913, PLR0917 - the request, and the fleet
     configuration: Configuration,
     fleet: Fleet,
     shapes: Sequence[ShapeUse],
@@ -186,14 +181,14 @@ def _waits(  # noqa: PLR0913, PLR0917 - what is wanted, and what is there
 
 
 def _as_it_is(pod: GpuPod, policy: Policy, configuration: Configuration) -> Decision:
-    """A decision that changes nothing and has the form of each request: as the policy has it, or as the pod states it."""
+    """A decision without edits that has the form of each request, by the policy or as the pod states it."""
     decision = decide(Pod(spec=pod.spec), policy, configuration.plugin)
     if decision.outcome is not Outcome.UNCHANGED:
         decision = decide(Pod(spec=pod.spec), ANY_POLICY, configuration.plugin)
     return replace(decision, edits=())
 
 
-def _why(  # noqa: PLR0913, PLR0917 - what is wanted, and what is there
+def _why(  # noqa: PLR0913, PLR0917 - the request, and the fleet
     fleet: Fleet,
     shapes: Sequence[ShapeUse],
     left: Mapping[str, Share],
@@ -218,7 +213,7 @@ def _why(  # noqa: PLR0913, PLR0917 - what is wanted, and what is there
     share = left.get(node_request.resource, Share())
     if max(most, share.most) < node_request.count:
         if node_request.resource in fleet.classes and not share.offered:
-            return "", "a DeviceClass offers it; kubectl describe pod says what the scheduler lacks"
+            return "", "a DeviceClass offers it; kubectl describe pod shows what the scheduler lacks"
         return "", f"in use: at most {max(most, share.most)} free on one node that fits"
     most = max(most, share.most)
-    return "", f"{most} free on a node that fits; kubectl describe pod says what else the scheduler lacks"
+    return "", f"{most} free on a node that fits; kubectl describe pod shows what else the scheduler lacks"

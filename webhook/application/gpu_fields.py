@@ -18,7 +18,7 @@ _SWITCH = re.compile(r"(?:use|uses|enable|with|requires?|needs?)?v?gpus?|v?gpus?
 _LONGEST = 40  # characters of a key
 _MAPS = frozenset({"gpu", "gpus", "vgpu", "accelerator", "accelerators"})  # gpu: {type: a100, count: 4}
 _NUMBERS = frozenset({"count", "number", "num", "quantity", "amount", "value", "devices"})
-# What a map says of a device besides its number: {type: nvidia-a100, count: 2}, {driver: nvidia, count: 1}.
+# What a map has of a device besides its number: {type: nvidia-a100, count: 2}, {driver: nvidia, count: 1}.
 _NUMBERS_OF_DEVICES = frozenset({"count", "number", "quantity", "amount"})
 _DEVICE = ("type", "driver", "vendor", "model", "class", "kind", "accelerator", "product")
 _GPU_WORD = re.compile(
@@ -51,10 +51,7 @@ def is_number_in_gpu(above: object, key: object) -> bool:
 def gpu_fields(value: Mapping[Any, Any], step: object, above: object) -> Iterator[str]:
     """Return the fields of a map that request GPUs.
 
-    Args:
-        value: the map.
-        step: its key.
-        above: the key of what it is in; that of its list, for a list's item.
+    ``step`` is its key, and ``above`` the key of what it is in; for a list's item, that of the list.
     """
     if step in _OF_NODES or above in _OF_NODES:
         return

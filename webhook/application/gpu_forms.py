@@ -1,12 +1,11 @@
 """The forms that an object's pods request and get, and how many GPUs of each."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import msgspec
 
 from ..engine import requests
 from ..engine.form_selection import Statements
-from ..engine.forms import Form
 from ..engine.nodes import NodeConstraints
 from ..engine.pods import Place, PodSpec
 from ..engine.policy import Policy
@@ -25,7 +24,7 @@ class GpuForm(msgspec.Struct, frozen=True):
 
     Attributes:
         gpus: how many one pod needs; of an object with several templates, one pod of each.
-        planned: how many all pods need that the object will have, as far as its counts say.
+        planned: how many all pods of the object will need, as far as its counts show.
     """
 
     before: str
@@ -55,7 +54,8 @@ def _of_pod(judged: JudgedPod, spec: PodSpec, policy: Policy, plugin: DevicePlug
     for gpu_container in decision.gpu_containers:
         if gpu_container.amounts:
             resource = gpu_container.amounts[0].resource
-            before = after = _stated(statements.of(resource), nodes)
+            stated = statements.of(resource)
+            before = after = (named(stated, nodes) if stated else None) or written(stated, nodes) or PLAIN
             if decision.denials:
                 after = DENIED
             elif not (judged.is_exempt or policy.permits_any or policy.unreadable):
@@ -64,7 +64,3 @@ def _of_pod(judged: JudgedPod, spec: PodSpec, policy: Policy, plugin: DevicePlug
             counts.setdefault((before, after), {})[gpu_container.place] = gpu_container.amounts[0].count
     for (before, after), each in counts.items():
         yield before, after, requests.pod_count(spec, each)
-
-
-def _stated(stated: Sequence[Form], nodes: NodeConstraints) -> str:
-    return (named(stated, nodes) if stated else None) or written(stated, nodes) or PLAIN

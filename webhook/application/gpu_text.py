@@ -44,7 +44,7 @@ def gpus_in_text(text: str, gpu_names: GpuNames) -> Iterator[str]:
     """Return the GPU resources that a text requests by name, if it is a part of a manifest, a patch, or an option."""
     names: list[str] = []
     if "/" in text:
-        # Another vendor's name is that of a resource where a number follows: labels have such names too.
+        # Another vendor's name is that of a resource only if a number follows: labels have such names too.
         names += (name for name, number in _NAME.findall(text) if _is_gpu(name, gpu_names, numbered=bool(number)))
         names += (name for name in _INDEXED.findall(text) if _is_gpu(name, gpu_names, numbered=True))
         if "\\." in text:
@@ -91,7 +91,7 @@ def decoded(text: str) -> str:
 
 
 def parsed(text: str) -> object:
-    """Return the JSON object or list that a text is, if it may say anything of pods; ``None`` otherwise."""
+    """Return the JSON object or list that a text is, if it may describe pods; ``None`` otherwise."""
     if text[:1] not in {"{", "["} or text[:2] == "{{":
         return None
     try:

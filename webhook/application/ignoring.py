@@ -20,7 +20,7 @@ _IDS = [rule.id for rule in (*RULES, OPERATOR_TRAP)]
 
 
 class IgnoreError(Exception):
-    """What is to be ignored can't be understood; the message says why and what to write."""
+    """A rule to ignore can't be read; the message has the reason and the fix."""
 
 
 def rules_of(names: Sequence[str], reason: str) -> dict[str, str]:
@@ -58,8 +58,8 @@ def without(judgement: Judgement, reasons: Mapping[str, str]) -> Judgement:
     if not ignored:
         return judgement
     kept = tuple(finding for finding in judgement.findings if finding.rule.id not in reasons)
-    told = tuple(dict.fromkeys(f"{each.rule.id} ({reasons[each.rule.id]})" for each in ignored))
-    judgement = msgspec.structs.replace(judgement, findings=kept, ignored=told)
+    ignored_rules = tuple(dict.fromkeys(f"{each.rule.id} ({reasons[each.rule.id]})" for each in ignored))
+    judgement = msgspec.structs.replace(judgement, findings=kept, ignored=ignored_rules)
     if any(each.denies for each in ignored) and not any(each.denies for each in kept):
-        return msgspec.structs.replace(judgement, exempt=f"ignored: {', '.join(told)}", operations=())
+        return msgspec.structs.replace(judgement, exempt=f"ignored: {', '.join(ignored_rules)}", operations=())
     return judgement

@@ -25,7 +25,7 @@ class JudgedPod(msgspec.Struct, frozen=True):
         decision: edits and findings, their paths within the pod.
         title: what comes before each sentence on it, where an object may describe several.
         count: how many pods there will be of it.
-        is_exempt: whether its scheduler or runtime class exempts it; the decision then only says what it requests.
+        is_exempt: whether its scheduler or runtime class exempts it; the decision then has only what it requests.
     """
 
     where: WorkloadPod
@@ -44,7 +44,7 @@ class Judgement(msgspec.Struct, frozen=True):
         pods: its pods and templates, and what becomes of each.
         operations: the JSON Patch of the object; empty for an operator's kind, of which only the pods are rewritten.
         exempt: why the object is exempt, if it is.
-        unjudged: what is known about an object of a kind that is not judged; the decision then says nothing about its pods.
+        unjudged: what is known about an object of a kind that is not judged; the decision is then not about its pods.
         claims: its pod's names for their resource claims.
         claims_unknown: which of these are not judged, and why.
         beside: what else of its pod is not judged.

@@ -72,13 +72,13 @@ class LimitRange(msgspec.Struct):
 class LimitRangeEffect(msgspec.Struct, frozen=True):
     """The effect of an item of a LimitRange on the pods of its namespace."""
 
-    seen: str
-    means: str
+    observed: str
+    impact: str
     fix: str
 
 
 def effects(ranges: Sequence[LimitRange], policy: Policy, plugin: DevicePlugin) -> list[LimitRangeEffect]:
-    """Return the effects of the LimitRanges of one namespace under its policy, where nobody wants them.
+    """Return the unwanted effects of the LimitRanges of one namespace under its policy.
 
     Under ``any``, LimitRanges do what they do without gpuwarden.
     """
@@ -92,18 +92,13 @@ def effects(ranges: Sequence[LimitRange], policy: Policy, plugin: DevicePlugin) 
     for one in ranges:
         for item in one.items:
             for name in _names(item):
-                if bound := _bound(item, name, most):
-                    found.append(LimitRangeEffect(_seen(one, item, name, policy, given), *bound))
-                elif means := _means(item, name, policy, given, plugin, named):
-                    found.append(
-                        LimitRangeEffect(_seen(one, item, name, policy, given), means, _fix(item, name, given))
-                    )
-                elif name in given - {GPU} and whole(item.adds.get(name)) and _is_overwritten(one, ranges):
-                    found.append(
-                        LimitRangeEffect(
-                            _seen(one, item, name, policy, given), _UNRECORDED.format(name), _FIX_UNRECORDED
-                        )
-                    )
+                effect = _bound(item, name, most)
+                if not effect and (impact := _impact(item, name, policy, given, plugin, named)):
+                    effect = impact, _fix(item, name, given)
+                if not effect and name in given - {GPU} and whole(item.adds.get(name)) and _is_overwritten(one, ranges):
+                    effect = _UNRECORDED.format(name), _FIX_UNRECORDED
+                if effect:
+                    found.append(LimitRangeEffect(_observed(one, item, name, policy, given), *effect))
     return found
 
 
@@ -115,7 +110,7 @@ def _is_overwritten(one: LimitRange, ranges: Sequence[LimitRange]) -> bool:
 def warnings(subject: str, found: Sequence[LimitRangeEffect]) -> Iterator[str]:
     """Effects as warnings, the first few; ``subject`` is the namespace."""
     for effect in found[:_SHOWN]:
-        yield f"{subject}: {effect.seen}: {effect.means}; {effect.fix}"
+        yield f"{subject}: {effect.observed}: {effect.impact}; {effect.fix}"
     if len(found) > _SHOWN:
         yield f"{subject}: {len(found) - _SHOWN} more of its LimitRanges' limits; gpuwarden doctor reports all"
 
@@ -127,7 +122,7 @@ def _names(item: LimitRangeItem) -> list[str]:
 
 
 def _most(policy: Policy, plugin: DevicePlugin, name: str) -> dict[str, int | None]:
-    """The most that a container, and a pod with one such container, may have of a resource; ``None`` where nothing says."""
+    """The most that a container, and a pod with one such container, may have of a resource; ``None`` where there is no limit."""
     shared = all(form.shared for form in policy.forms if spell(form, plugin).resource == name)
     of_container = policy.max_per_container or (1 if shared else None)
     return {"Container": of_container, "Pod": policy.max_per_pod or of_container}
@@ -148,20 +143,15 @@ def _bound(item: LimitRangeItem, name: str, most: dict[str, dict[str, int | None
         )
     if lowest is not None and possible is not None and (whole(lowest) or 0) > possible:
         each = " with one container" if item.type == "Pod" else ""
-        return (
-            (
-                f'pods{each} that have {name} are denied: "minimum {name} usage per {item.type} is {shown(lowest)}, but request '
-                f'is {possible}"'
-            ),
-            f"set its min for {name} to {possible} or less",
-        )
+        text = f"minimum {name} usage per {item.type} is {shown(lowest)}, but request is {possible}"
+        return f'pods{each} that have {name} are denied: "{text}"', f"set its min for {name} to {possible} or less"
     return None
 
 
-def _means(  # noqa: PLR0913, PLR0917 - what it depends on
+def _impact(  # noqa: PLR0913, PLR0917 - what it depends on
     item: LimitRangeItem, name: str, policy: Policy, given: set[str], plugin: DevicePlugin, named: set[str]
 ) -> str:
-    """Return the effect of an item on pods by one name; empty where there is none, or its author wants it."""
+    """Return the effect of an item on pods by one name; empty if there is none, or it is intended."""
     others = given - {name}
     container = item.type == "Container"
     added, requested = item.adds.get(name), item.requests.get(name)
@@ -200,18 +190,9 @@ def _least(item: LimitRangeItem, name: str) -> bool:
     return whole((item.min or {}).get(name)) != 0 or name in (item.max_limit_request_ratio or {})
 
 
-def _seen(one: LimitRange, item: LimitRangeItem, name: str, policy: Policy, given: set[str]) -> str:
-    fields = [
-        field
-        for field, amounts in (
-            ("max", item.max),
-            ("min", item.min),
-            ("default", item.default),
-            ("defaultRequest", item.default_request),
-            ("maxLimitRequestRatio", item.max_limit_request_ratio),
-        )
-        if name in (amounts or {})
-    ]
+def _observed(one: LimitRange, item: LimitRangeItem, name: str, policy: Policy, given: set[str]) -> str:
+    amounts: dict[str, _Amounts] = msgspec.to_builtins(item)
+    fields = [field for field in amounts if field != "type" and name in (amounts[field] or {})]
     pods = f"pods of policy {policy.name} have {_listed(given)}" if given else f"policy {policy.name} permits no GPU"
     return f"LimitRange {one.metadata.name} (type {item.type}) sets {', '.join(fields)} for {name}, and {pods}"
 

@@ -1,10 +1,11 @@
 """Look-ups: an answer waits for the labels of a namespace, a pod's claims, or pods, with nothing in memory but the body.
 
-What is decoded of a body takes several times its size, and no limit counts it. So a review is read once to find out what it
-needs, and again when that is known.
+A decoded body takes several times its size in memory, which no limit counts. So a review is read once to find out what it needs,
+and again when that is known.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import msgspec
 
@@ -34,6 +35,9 @@ class LookupResults(msgspec.Struct, frozen=True, gc=False):
     pods: ClaimHolders | PodUnavailable | None = None
 
 
+_T = TypeVar("_T")
+_E = TypeVar("_E", bound=Exception)
+
 NOTHING = LookupResults()
 Answer = Callable[[LookupResults], bytes | LookupRequest]
 """Reads the body from its beginning, and answers from the results of look-ups and from caches. It keeps nothing that it reads."""
@@ -46,38 +50,28 @@ async def fetched(
     answer: Answer,
     pods: PodSource = NoPods(),  # noqa: B008 - it has no state
 ) -> bytes:
-    """The answer to a review that wants something, once everything that it comes to want is looked up."""
+    """The answer to a review that needs look-ups, once all of them are made."""
     given = NOTHING
     found: bytes | LookupRequest = wanted
     while not isinstance(found, bytes):
         if found.references and given.claims is None:
-            given = msgspec.structs.replace(given, claims=await _claims(claims, found))
+            looked_up = await _or_why_not(claims.fetch(found.namespace, found.references), ClaimUnavailable)
+            given = msgspec.structs.replace(given, claims=looked_up)
         elif found.pods and given.pods is None:
-            given = msgspec.structs.replace(given, pods=await _pods(pods, found))
+            holders = await _or_why_not(pods.fetch(found.namespace, found.pods), PodUnavailable)
+            given = msgspec.structs.replace(given, pods=holders)
         elif not (found.references or found.pods) and given.labels is None:
-            given = msgspec.structs.replace(given, labels=await _labels(namespaces, found.namespace))
+            labels = await _or_why_not(namespaces.fetch(found.namespace), NamespaceUnavailable, NamespaceNotFound)
+            given = msgspec.structs.replace(given, labels=labels)
         else:
-            raise TypeError(f'"{found.namespace}" is wanted again')  # a bug: it was given already
+            raise TypeError(f'"{found.namespace}" is looked up again')  # a bug: it was given already
         found = answer(given)
     return found
 
 
-async def _labels(namespaces: Namespaces, name: str) -> Labels:
+async def _or_why_not(looked_up: Awaitable[_T], *unavailable: type[_E]) -> _T | _E:
+    """The result of a look-up, or the error that it is not available."""
     try:
-        return await namespaces.fetch(name)
-    except (NamespaceUnavailable, NamespaceNotFound) as error:
-        return error
-
-
-async def _claims(claims: ClaimSource, wanted: LookupRequest) -> Resolved | ClaimUnavailable:
-    try:
-        return await claims.fetch(wanted.namespace, wanted.references)
-    except ClaimUnavailable as error:
-        return error
-
-
-async def _pods(pods: PodSource, wanted: LookupRequest) -> ClaimHolders | PodUnavailable:
-    try:
-        return await pods.fetch(wanted.namespace, wanted.pods)
-    except PodUnavailable as error:
+        return await looked_up
+    except unavailable as error:
         return error

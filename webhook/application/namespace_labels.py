@@ -8,7 +8,7 @@ import msgspec
 from ..engine.fleet.availability import plain_request_unschedulable, preferring
 from ..engine.label_problems import ignored
 from ..engine.labels import NamespaceLabels
-from ..engine.policy import LabelProblem, NotOffered, Policy
+from ..engine.policy import NotOffered, Policy
 from ..engine.rules.fleet import no_node_offers
 from ..engine.text import Name
 from . import response_messages, review
@@ -41,7 +41,7 @@ class Preview(Protocol):
     async def preview(self, namespace: str, policy: Policy, seconds: float) -> list[str]:
         """Warnings: what would change or be denied when pods are next created, and what could not be checked in time.
 
-        Never raises: what is not available is said as a warning.
+        Never raises: what is not available becomes a warning.
         """
 
 
@@ -57,7 +57,7 @@ class NamespaceLabelling:
         preview: Preview | None,
         nodes: FleetSource = NoFleet(),  # noqa: B008 - it has no state
     ) -> None:
-        """Judge by the current configuration; ``preview`` is ``None`` where there is no cluster to look at."""
+        """Judge by the current configuration; ``preview`` is ``None`` where there is no cluster to read."""
         self._nodes = nodes
         self._configuration = configuration
         self._preview = preview
@@ -80,7 +80,8 @@ class NamespaceLabelling:
         problems = [problem for problem in policies.problems if problem not in before.problems]
         if problems:
             # In audit mode too: that is about pods, and a mistyped label is easiest to fix for its author, right now.
-            return review.invalid(request, _message(problems), problems)
+            message = "; ".join(f"{problem.path}: {problem.message}" for problem in problems)
+            return review.invalid(request, message, problems)
         if name in configuration.exemptions.namespaces:
             if change.new != NamespaceLabels():
                 warnings.append(f'namespace "{name}" is exempt from gpuwarden: its labels have no effect')
@@ -88,7 +89,7 @@ class NamespaceLabelling:
         if policies.enforce != before.enforce or not change.of_old:
             warnings += self._on_nodes(policies.enforce, configuration)
         if self._preview and change.of_old and policies.enforce != before.enforce:
-            # Half of the time is left for the way back and for what else the API server has to do.
+            # Half of the time is left for the response and for the rest of the API server's work.
             return _previewed(change, self._preview.preview(name, policies.enforce, seconds / 2))
         return review.allowed(request, warnings=response_messages.within_budget(warnings))
 
@@ -121,7 +122,7 @@ class _Change(msgspec.Struct, gc=False):
 
 
 def _read(body: bytes) -> bytes | _Change:
-    """The change that a review asks about, or the answer where nothing is to be judged."""
+    """The change in a review, or the answer if there is nothing to judge."""
     request = review.decode(body)
     if request.operation not in ("CREATE", "UPDATE") or request.sub_resource not in _SUB_RESOURCES:
         return review.allowed(request)
@@ -147,10 +148,6 @@ def _read(body: bytes) -> bytes | _Change:
 async def _previewed(change: _Change, preview: Awaitable[list[str]]) -> bytes:
     warnings = change.warnings + await preview
     return review.allowed(change.request, warnings=response_messages.within_budget(warnings))
-
-
-def _message(problems: list[LabelProblem]) -> str:
-    return "; ".join(f"{problem.path}: {problem.message}" for problem in problems)
 
 
 def _metadata(raw: msgspec.Raw, root: str) -> _Metadata:

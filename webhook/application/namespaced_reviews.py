@@ -24,7 +24,7 @@ class NamespacedReviews(ABC):
         nodes: FleetSource = NoFleet(),  # noqa: B008 - it has no state
         pods: PodSource = NoPods(),  # noqa: B008 - it has no state
     ) -> None:
-        """Decide by the current configuration, the labels of namespaces, what the nodes and DeviceClasses offer, and pods."""
+        """Take the current configuration, the labels of namespaces, the offers of nodes and DeviceClasses, and pods."""
         self._configuration = configuration
         self._namespaces = namespaces
         self._recorder = recorder
@@ -43,4 +43,4 @@ class NamespacedReviews(ABC):
 
     @abstractmethod
     def _answer(self, body: bytes, configuration: Configuration, given: LookupResults) -> bytes | LookupRequest:
-        """The answer by what is given, or else by the labels that are cached; or what it needs."""
+        """The answer from the look-ups given and the cached labels, or the next look-up that it needs."""

@@ -9,7 +9,7 @@ _LONGEST_REASON = 1024
 
 
 class NamespaceNotFound(Exception):  # noqa: N818 - named after what happened, as the HTTP status is
-    """The API server says that there is no such namespace."""
+    """The API server has no such namespace."""
 
     def __init__(self, name: str) -> None:
         super().__init__(f'namespace "{name}" does not exist')

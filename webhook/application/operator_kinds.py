@@ -43,7 +43,7 @@ def _jobs(root: str) -> Template:
     return Template(f"{jobs}.template.spec.template.spec", (f"{jobs}.replicas", f"{jobs}.template.spec.parallelism"))
 
 
-def _one(  # noqa: PLR0913, PLR0917 - what tells a kind from others
+def _one(  # noqa: PLR0913, PLR0917 - what distinguishes a kind
     group: str,
     versions: str,
     kind: str,
@@ -71,25 +71,13 @@ def _requesting(  # noqa: PLR0913 - as for ``_one``
 def _by_shape(  # noqa: PLR0913, PLR0917 - as for ``_one``
     group: str, versions: str, kind: str, plural: str, suspend: str = "", note: str = ""
 ) -> WorkloadKind:
-    """A kind whose objects hold pods, or request GPUs, in places that only each object says."""
+    """A kind whose objects hold pods, or request GPUs, in places that differ from object to object."""
     return WorkloadKind(group, tuple(versions.split()), kind, plural, (), suspend=suspend, note=note, by_shape=True)
 
 
 _ROLES = "spec.roles[*].spec.leaderWorkerTemplate"
 _TASKS = Template("spec.tasks[*].template.spec", ("spec.tasks[*].replicas",))
 _CRON_TASKS = "spec.jobTemplate.spec.tasks[*]"
-_PREDICTORS = (
-    "sklearn",
-    "xgboost",
-    "tensorflow",
-    "pytorch",
-    "triton",
-    "onnx",
-    "huggingface",
-    "pmml",
-    "lightgbm",
-    "paddle",
-)
 _WORKFLOW = tuple(
     f"spec.{template}.{one}.resources"
     for template in ("templates[*]", "templateDefaults")
@@ -98,6 +86,9 @@ _WORKFLOW = tuple(
 
 # A row takes as few lines as it fits on.
 # fmt: off
+_PREDICTORS = (
+    "sklearn", "xgboost", "tensorflow", "pytorch", "triton", "onnx", "huggingface", "pmml", "lightgbm", "paddle",
+)
 OPERATORS = (
     # Ray
     WorkloadKind("ray.io", ("v1", "v1alpha1"), "RayCluster", "rayclusters", _ray("spec"), suspend="spec.suspend",
@@ -141,20 +132,11 @@ OPERATORS = (
             with_leader="spec.leaderWorkerTemplate.size",
             leader="spec.leaderWorkerTemplate.leaderTemplate")),
         note="One of the pods that spec.leaderWorkerTemplate.size counts is the leader."),
-    WorkloadKind(
-        "disaggregatedset.x-k8s.io",
-        ("v1",),
-        "DisaggregatedSet",
-        "disaggregatedsets",
-        tuple(
-            Template(f"{_ROLES}.{one}.spec", ("spec.roles[*].spec.replicas", *more), *more, *leader)
-            for one, more, leader in (
-                ("leaderTemplate", (), ()),
-                ("workerTemplate", (f"{_ROLES}.size",), (f"{_ROLES}.leaderTemplate",)),
-            )
-        ),
-        note="One of the pods that leaderWorkerTemplate.size counts is the leader.",
-    ),
+    WorkloadKind("disaggregatedset.x-k8s.io", ("v1",), "DisaggregatedSet", "disaggregatedsets",
+        (Template(f"{_ROLES}.leaderTemplate.spec", ("spec.roles[*].spec.replicas",)),
+         Template(f"{_ROLES}.workerTemplate.spec", ("spec.roles[*].spec.replicas", f"{_ROLES}.size"),
+            with_leader=f"{_ROLES}.size", leader=f"{_ROLES}.leaderTemplate")),
+        note="One of the pods that leaderWorkerTemplate.size counts is the leader."),
     _one("agents.x-k8s.io", "v1beta1 v1alpha1", "Sandbox", "sandboxes", "spec.podTemplate.spec", "spec.replicas"),
     WorkloadKind("extensions.agents.x-k8s.io", ("v1beta1", "v1alpha1"), "SandboxTemplate", "sandboxtemplates",
         (Template("spec.podTemplate.spec"),), passive=True),
@@ -162,26 +144,14 @@ OPERATORS = (
         (Template("spec.podSets[*].template.spec", ("spec.podSets[*].count",)),), intermediate=True, passive=True,
         note="A copy that Kueue makes of a workload."),
     # KServe
-    WorkloadKind(
-        "serving.kserve.io",
-        ("v1beta1",),
-        "InferenceService",
-        "inferenceservices",
-        (
-            Template("spec.predictor", ("spec.predictor.minReplicas",)),
-            Template(
-                "spec.predictor.workerSpec",
-                ("spec.predictor.minReplicas", "spec.predictor.workerSpec.pipelineParallelSize"),
-            ),
-            Template("spec.transformer", ("spec.transformer.minReplicas",)),
-            Template("spec.explainer", ("spec.explainer.minReplicas",)),
-        ),
-        (
-            *(f"spec.predictor.{one}.resources" for one in ("model", *_PREDICTORS)),
-            "spec.explainer.art.resources",
-        ),
-        note=_KSERVE,
-    ),
+    WorkloadKind("serving.kserve.io", ("v1beta1",), "InferenceService", "inferenceservices",
+        (Template("spec.predictor", ("spec.predictor.minReplicas",)),
+         Template("spec.predictor.workerSpec",
+            ("spec.predictor.minReplicas", "spec.predictor.workerSpec.pipelineParallelSize")),
+         Template("spec.transformer", ("spec.transformer.minReplicas",)),
+         Template("spec.explainer", ("spec.explainer.minReplicas",))),
+        (*(f"spec.predictor.{one}.resources" for one in ("model", *_PREDICTORS)), "spec.explainer.art.resources"),
+        note=_KSERVE),
     WorkloadKind("serving.kserve.io", ("v1alpha2", "v1alpha1"), "LLMInferenceService", "llminferenceservices",
         (Template("spec.template", ("spec.replicas",)),
          Template("spec.worker", ("spec.replicas",)),
@@ -189,24 +159,9 @@ OPERATORS = (
          Template("spec.prefill.worker", ("spec.prefill.replicas",)),
          Template("spec.router.scheduler.template"),
          Template("spec.router.scheduler.tokenizer.template"))),
-    WorkloadKind(
-        "serving.kserve.io",
-        ("v1alpha2", "v1alpha1"),
-        "LLMInferenceServiceConfig",
-        "llminferenceserviceconfigs",
-        tuple(
-            Template(f"spec.{one}")
-            for one in (
-                "template",
-                "worker",
-                "prefill.template",
-                "prefill.worker",
-                "router.scheduler.template",
-                "router.scheduler.tokenizer.template",
-            )
-        ),
-        passive=True,
-    ),
+    WorkloadKind("serving.kserve.io", ("v1alpha2", "v1alpha1"), "LLMInferenceServiceConfig", "llminferenceserviceconfigs",
+        tuple(Template(f"spec.{one}") for one in ("template", "worker", "prefill.template", "prefill.worker",
+            "router.scheduler.template", "router.scheduler.tokenizer.template")), passive=True),
     _requesting("serving.kserve.io", "v1alpha1", "InferenceGraph", "inferencegraphs", "spec.resources"),
     *(
         WorkloadKind(
@@ -267,9 +222,8 @@ OPERATORS = (
         note=f"{_QUEUED} {_SHARED_PLURAL}"),
     _one("batch.volcano.sh", "v1alpha1", "CronJob", "cronjobs", f"{_CRON_TASKS}.template.spec",
         f"{_CRON_TASKS}.replicas", "spec.suspend", f"{_QUEUED} {_SHARED_PLURAL}"),
-    WorkloadKind(
-        "flow.volcano.sh", ("v1alpha1",), "JobTemplate", "jobtemplates", (_TASKS,), passive=True, note=_QUEUED
-    ),
+    WorkloadKind("flow.volcano.sh", ("v1alpha1",), "JobTemplate", "jobtemplates", (_TASKS,), passive=True,
+        note=_QUEUED),
     WorkloadKind("flow.volcano.sh", ("v1alpha1",), "JobFlow", "jobflows", (),
         ("spec.flows[*].patch.jobSpec.tasks[*].template.spec.containers[*].resources",
         "spec.flows[*].patch.jobSpec.tasks[*].template.spec.initContainers[*].resources"),
@@ -287,16 +241,9 @@ OPERATORS = (
     WorkloadKind("spark.apache.org", ("v1", "v1beta1"), "SparkApplication", "sparkapplications",
         (Template("spec.driverSpec.podTemplateSpec.spec"), Template("spec.executorSpec.podTemplateSpec.spec")),
         note="GPUs in sparkConf are text: spark.executor.resource.gpu.amount."),
-    WorkloadKind(
-        "spark.apache.org",
-        ("v1", "v1beta1"),
-        "SparkCluster",
-        "sparkclusters",
-        tuple(
-            Template(f"spec.{role}.statefulSetSpec.template.spec", (f"spec.{role}.statefulSetSpec.replicas",))
-            for role in ("masterSpec", "workerSpec")
-        ),
-    ),
+    WorkloadKind("spark.apache.org", ("v1", "v1beta1"), "SparkCluster", "sparkclusters",
+        tuple(Template(f"spec.{role}.statefulSetSpec.template.spec", (f"spec.{role}.statefulSetSpec.replicas",))
+            for role in ("masterSpec", "workerSpec"))),
     # Knative
     _one("serving.knative.dev", "v1", "Service", "services", note=_SHARED_PLURAL),
     _one("serving.knative.dev", "v1", "Configuration", "configurations"),
@@ -309,17 +256,9 @@ OPERATORS = (
         "spec.taskSpec.steps[*].computeResources", "spec.taskSpec.stepTemplate.computeResources",
         "spec.taskSpec.sidecars[*].computeResources"),
     _requesting("tekton.dev", "v1beta1 v1alpha1", "StepAction", "stepactions", "spec.computeResources"),
-    _requesting(
-        "tekton.dev",
-        "v1 v1beta1",
-        "Pipeline",
-        "pipelines",
-        *(
-            f"spec.{tasks}[*].taskSpec.{one}.computeResources"
-            for tasks in ("tasks", "finally")
-            for one in ("steps[*]", "stepTemplate", "sidecars[*]")
-        ),
-    ),
+    _requesting("tekton.dev", "v1 v1beta1", "Pipeline", "pipelines",
+        *(f"spec.{tasks}[*].taskSpec.{one}.computeResources"
+            for tasks in ("tasks", "finally") for one in ("steps[*]", "stepTemplate", "sidecars[*]"))),
     _requesting("tekton.dev", "v1 v1beta1", "PipelineRun", "pipelineruns", "spec.taskRunSpecs[*].computeResources",
         "spec.taskRunSpecs[*].stepSpecs[*].computeResources"),
     # Seldon
@@ -331,15 +270,8 @@ OPERATORS = (
     _one("mlops.seldon.io", "v1alpha1", "SeldonRuntime", "seldonruntimes", "spec.overrides[*].podSpec"),
     # NVIDIA: NIM, Dynamo, Grove
     _requesting("apps.nvidia.com", "v1alpha1", "NIMService", "nimservices", "spec.resources", implicit=True, note=_NIM),
-    _requesting(
-        "apps.nvidia.com",
-        "v1alpha1",
-        "NIMPipeline",
-        "nimpipelines",
-        "spec.services[*].spec.resources",
-        implicit=True,
-        note=_NIM,
-    ),
+    _requesting("apps.nvidia.com", "v1alpha1", "NIMPipeline", "nimpipelines", "spec.services[*].spec.resources",
+        implicit=True, note=_NIM),
     *(
         _requesting("apps.nvidia.com", "v1alpha1", kind, plural, "spec.resources", *more)
         for kind, plural, *more in (
@@ -364,68 +296,22 @@ OPERATORS = (
     WorkloadKind("grove.io", ("v1alpha1",), "PodClique", "podcliques",
         (Template("spec.podSpec", ("spec.replicas",)),), intermediate=True),
     # KAITO, AIBrix, RoleBasedGroup, vLLM
-    WorkloadKind(
-        "kaito.sh",
-        ("v1beta1", "v1alpha1"),
-        "Workspace",
-        "workspaces",
-        (
-            Template("inference.template.spec", ("resource.count",)),
-            Template("tuning.template.spec", ("resource.count",)),
-        ),
-        implicit=True,
-    ),
-    _one(
-        "orchestration.aibrix.ai",
-        "v1alpha1",
-        "StormService",
-        "stormservices",
-        "spec.template.spec.roles[*].template.spec",
-        "spec.template.spec.roles[*].replicas",
-    ),
-    WorkloadKind(
-        "orchestration.aibrix.ai",
-        ("v1alpha1",),
-        "RoleSet",
-        "rolesets",
-        (Template("spec.roles[*].template.spec", ("spec.roles[*].replicas",)),),
-        intermediate=True,
-    ),
-    WorkloadKind(
-        "orchestration.aibrix.ai",
-        ("v1alpha1",),
-        "RayClusterFleet",
-        "rayclusterfleets",
-        _ray("spec.template.spec"),
-        note=_RAY,
-    ),
-    WorkloadKind(
-        "orchestration.aibrix.ai",
-        ("v1alpha1",),
-        "RayClusterReplicaSet",
-        "rayclusterreplicasets",
-        _ray("spec.template.spec"),
-        intermediate=True,
-        note=_RAY,
-    ),
-    WorkloadKind(
-        "orchestration.aibrix.ai",
-        ("v1alpha1",),
-        "PodSet",
-        "podsets",
-        (Template("spec.template.spec", ("spec.podGroupSize",)),),
-        intermediate=True,
-    ),
-    WorkloadKind(
-        "workloads.x-k8s.io",
-        ("v1alpha2", "v1alpha1"),
-        "RoleBasedGroup",
-        "rolebasedgroups",
-        tuple(
-            Template(f"spec.roles[*].{pattern}template.spec", ("spec.roles[*].replicas",))
-            for pattern in ("standalonePattern.", "leaderWorkerPattern.", "")
-        ),
-    ),
+    WorkloadKind("kaito.sh", ("v1beta1", "v1alpha1"), "Workspace", "workspaces",
+        (Template("inference.template.spec", ("resource.count",)), Template("tuning.template.spec", ("resource.count",))),
+        implicit=True),
+    _one("orchestration.aibrix.ai", "v1alpha1", "StormService", "stormservices",
+        "spec.template.spec.roles[*].template.spec", "spec.template.spec.roles[*].replicas"),
+    WorkloadKind("orchestration.aibrix.ai", ("v1alpha1",), "RoleSet", "rolesets",
+        (Template("spec.roles[*].template.spec", ("spec.roles[*].replicas",)),), intermediate=True),
+    WorkloadKind("orchestration.aibrix.ai", ("v1alpha1",), "RayClusterFleet", "rayclusterfleets",
+        _ray("spec.template.spec"), note=_RAY),
+    WorkloadKind("orchestration.aibrix.ai", ("v1alpha1",), "RayClusterReplicaSet", "rayclusterreplicasets",
+        _ray("spec.template.spec"), intermediate=True, note=_RAY),
+    WorkloadKind("orchestration.aibrix.ai", ("v1alpha1",), "PodSet", "podsets",
+        (Template("spec.template.spec", ("spec.podGroupSize",)),), intermediate=True),
+    WorkloadKind("workloads.x-k8s.io", ("v1alpha2", "v1alpha1"), "RoleBasedGroup", "rolebasedgroups",
+        tuple(Template(f"spec.roles[*].{pattern}template.spec", ("spec.roles[*].replicas",))
+            for pattern in ("standalonePattern.", "leaderWorkerPattern.", ""))),
     *(
         WorkloadKind("kaito.sh", ("v1beta1", "v1alpha1"), kind, plural, (), implicit=implicit, by_shape=True)
         for kind, plural, implicit in (
@@ -490,18 +376,10 @@ OPERATORS = (
             ("BroadcastJob", "", ""),
         )
     ),
-    WorkloadKind(
-        "apps.kruise.io",
-        ("v1beta1", "v1alpha1"),
-        "UnitedDeployment",
-        "uniteddeployments",
-        tuple(
-            Template(f"spec.template.{one}Template.spec.template.spec")
-            for one in ("statefulSet", "advancedStatefulSet", "cloneSet", "deployment")
-        ),
-        uncounted="spec.replicas is divided over its subsets",
-        note="spec.replicas is divided over its subsets.",
-    ),
+    WorkloadKind("apps.kruise.io", ("v1beta1", "v1alpha1"), "UnitedDeployment", "uniteddeployments",
+        tuple(Template(f"spec.template.{one}Template.spec.template.spec")
+            for one in ("statefulSet", "advancedStatefulSet", "cloneSet", "deployment")),
+        uncounted="spec.replicas is divided over its subsets", note="spec.replicas is divided over its subsets."),
     WorkloadKind("apps.kruise.io", ("v1beta1", "v1alpha1"), "SidecarSet", "sidecarsets", (),
         ("spec.containers[*].resources", "spec.initContainers[*].resources"), passive=True, cluster_scoped=True,
         note="Its containers are added to the pods that it selects, when these are created."),

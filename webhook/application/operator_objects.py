@@ -1,6 +1,6 @@
 """Objects of operators' kinds, and of kinds that are in no row: where they describe pods, how many, and what else they request.
 
-A row says where. In an object of any other kind, pods are found by their shape (``structural_search.pod_specs``).
+Rows have the paths. In an object of any other kind, pods are found by their shape (``structural_search.pod_specs``).
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -30,7 +30,7 @@ IMPLICIT = Pod(None, PodSpec(containers=[Container("pods", resources=Resources(l
 def pods_in(workload: WorkloadKind | None, manifest: Mapping[str, Any]) -> list[tuple[WorkloadPod, Pod]]:
     """Return the pods and templates in an object that can be judged.
 
-    Those with a GPU count that a template engine has yet to fill in are left out, and so is what only looks like a pod.
+    Those with a GPU count that a template engine has yet to fill in are left out, and so is anything that only resembles a pod.
 
     What a row's paths lead to must fit the type of a pod (``workload_pods.pods_of``).
     """
@@ -98,7 +98,7 @@ def title(workload: WorkloadKind | None, where: WorkloadPod, count: PlannedPods)
 
 
 def notes(workload: WorkloadKind, manifest: Mapping[str, Any], *, trapped: bool) -> Iterator[str]:
-    """Return the notes on an object with GPUs: that it is suspended, and what is special about its kind unless a trap says it."""
+    """Return the notes on an object with GPUs: that it is suspended, and what is special about its kind if no trap reports it."""
     if is_suspended(workload, manifest):
         yield f"suspended by {workload.suspend}: no pod is created until that is false"
     if workload.note and not trapped:

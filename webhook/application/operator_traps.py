@@ -17,6 +17,7 @@ from ..engine.pods import Container, Pod, PodSpec, Resources
 from ..engine.requests import GpuContainer
 from . import field_paths
 from .field_paths import Place
+from .judgement import JudgedPod
 from .workload_kinds import WorkloadKind
 
 OPERATOR_TRAP = Rule(
@@ -25,7 +26,7 @@ OPERATOR_TRAP = Rule(
     "An operator or a queue would not handle the request as meant",
     "It reads the GPU's name or number from its own object, not from the pods: Ray's num-gpus, NIM's own nvidia.com/gpu, "
     "KServe's list of names, the quotas of Volcano and Kueue. Pods would be denied, not be created, or run without their GPUs. "
-    "Change the object as the message says.",
+    "The message has the fix.",
 )
 """The rule of the findings here: about an object, not a pod, so ``/validate`` never has one."""
 
@@ -40,32 +41,21 @@ _KNOWN_TO_KSERVE = frozenset({_GPU, "amd.com/gpu", "intel.com/gpu", "habana.ai/g
 _GPU_TYPES = "serving.kserve.io/gpu-resource-types"
 
 
-class DescribedPod(msgspec.Struct, frozen=True):
-    """A pod that an object describes, and what becomes of it.
-
-    Attributes:
-        place: where its template is; empty for what is requested outside of pod templates.
-    """
-
-    place: Place
-    pod: Pod
-    decision: Decision
-
-
 class OperatorObject(msgspec.Struct, frozen=True):
     """An object of an operator's kind.
 
     Attributes:
+        pods: those that it describes; the place of what it requests outside of pod templates is empty.
         decide: what becomes of any other pod under the same policy.
     """
 
     data: Mapping[str, Any]
-    pods: Sequence[DescribedPod]
+    pods: Sequence[JudgedPod]
     decide: Callable[[Pod], Decision]
 
 
 def traps(workload: WorkloadKind, applied: OperatorObject) -> Iterator[Finding]:
-    """Return what will go wrong with an object of a kind besides what becomes of its pods; paths are within the object."""
+    """Return the problems of an object besides the decisions on its pods; paths are within the object."""
     if not any(one.decision.gpu_containers for one in applied.pods):
         return
     if trap := _OF_GROUPS.get(workload.group):
@@ -81,7 +71,7 @@ def _trap(path: str, fact: str, fix: str) -> Finding:
 def _ray(applied: OperatorObject) -> Iterator[Finding]:
     """KubeRay takes ``num-gpus`` from the limits of the first container (common/pod.go), by the names that it knows."""
     for one in applied.pods:
-        *group, last = one.place or ("",)
+        *group, last = one.where.place or ("",)
         gpu_containers = [
             gpu_container
             for gpu_container in one.decision.gpu_containers
@@ -94,7 +84,7 @@ def _ray(applied: OperatorObject) -> Iterator[Finding]:
         if _text_at(applied.data, (*parameters, "num-gpus")):
             continue
         yield _trap(
-            field_paths.written(one.place),
+            field_paths.written(one.where.place),
             f"Ray would start with num-gpus 0, because it does not count {names[0]}",
             f"set {field_paths.written(parameters)}.num-gpus, or request {_GPU} and let gpuwarden rewrite the pods",
         )
@@ -160,7 +150,7 @@ def _counted_by(queue: str, applied: OperatorObject) -> Iterator[Finding]:
             (edit.old, edit.new) for edit in one.decision.edits if isinstance(edit, RenameResource)
         ):
             yield _trap(
-                field_paths.written(one.place),
+                field_paths.written(one.where.place),
                 f"{queue} counts {old} as the template requests it, and the pods would request {new}",
                 f"if no node or quota offers {old}, no pod is ever created; request {new} here",
             )

@@ -1,4 +1,4 @@
-"""Other kinds: which custom resources may lead to pods, by their schemas, and what an audit says of those it could not read."""
+"""Other kinds: which custom resources may lead to pods, by their schemas, and how an audit reports those it could not read."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -24,7 +24,7 @@ MOST_BYTES = 100_000_000
 
 
 class OtherKind(msgspec.Struct, frozen=True):
-    """A kind of which a cluster has objects that an audit did not look at.
+    """A kind with objects in a cluster that an audit did not read.
 
     Attributes:
         plural: its name in URLs.
@@ -44,7 +44,7 @@ class OtherKind(msgspec.Struct, frozen=True):
 
     @property
     def message(self) -> str:
-        """That these objects are not checked, why, and what to do, for people."""
+        """A sentence that these objects are not checked, with the reason and the fix."""
         group = self.api_version.rpartition("/")[0]
         name = qualified(self.api_version, self.kind)
         if self.detail:

@@ -23,19 +23,19 @@ class PluginFault(msgspec.Struct, frozen=True):
     """Something wrong with a device plugin's configuration.
 
     Attributes:
-        means: what the plugin makes of it.
+        impact: what the plugin makes of it.
         fix: what to write instead.
         rejected: whether the plugin does not start with it.
     """
 
     field: str
     fact: str
-    means: str
+    impact: str
     fix: str
     rejected: bool = False
 
     def __str__(self) -> str:
-        return f"{self.field}: {self.fact}; {self.means}; {self.fix}"
+        return f"{self.field}: {self.fact}; {self.impact}; {self.fix}"
 
 
 class PluginFile(msgspec.Struct, frozen=True):
@@ -193,8 +193,8 @@ def _of_resource(path: str, one: Mapping[str, Any], *, renames: bool) -> Iterato
         yield _rejected(path, f"shares {full}", "sharing using MPS is not supported for MIG devices", "use timeSlicing")
 
 
-def _rejected(field: str, fact: str, says: str, fix: str) -> PluginFault:
-    return PluginFault(field, fact, f"the device plugin does not start ({says})", fix, rejected=True)
+def _rejected(field: str, fact: str, reason: str, fix: str) -> PluginFault:
+    return PluginFault(field, fact, f"the device plugin does not start ({reason})", fix, rejected=True)
 
 
 def _sections(sharing: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:

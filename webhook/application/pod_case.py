@@ -1,4 +1,4 @@
-"""One pod that is judged: what has to be looked up for it, and the decisions on it as it arrives and as it finally is."""
+"""One pod that is judged: the look-ups that it needs, and the decisions on it as it arrives and as it finally is."""
 
 import msgspec
 
@@ -82,7 +82,7 @@ class PodCase(msgspec.Struct, gc=False):
         """Take what the wanted objects are.
 
         Raises:
-            ClaimUnavailable: that can't be said, and it matters to the enforce policy.
+            ClaimUnavailable: they could not be looked up, and the enforce policy needs them.
         """
         if not isinstance(found, ClaimUnavailable):
             # A cluster that does not serve claims has no templates either.

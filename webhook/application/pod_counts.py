@@ -12,7 +12,7 @@ from .workloads import group_of, identity
 
 _SCALED = "spec.replicas"
 """The count that an autoscaler sets: the one behind the ``scale`` subresource."""
-# The field with the least number of pods, and what that is where the field is not set (autoscaling/v2; KEDA 2).
+# The field with the minimum of pods, and its default (autoscaling/v2; KEDA 2).
 _AUTOSCALERS = {
     ("autoscaling", "HorizontalPodAutoscaler"): ("minReplicas", 1),
     ("keda.sh", "ScaledObject"): ("minReplicaCount", 0),

@@ -12,7 +12,7 @@ from ..engine.requests import ORDINARY
 from ..engine.resources import PREFIX
 from ..engine.text import Name
 from . import review
-from .review import AdmissionRequest, Envelope, ReviewError
+from .review import AdmissionRequest, Envelope, Review, ReviewError
 
 MOST_GPU_CONTAINERS = 1000
 """Containers with GPUs in a pod: more than a node can have GPUs or slots for (16 GPUs with 48 clients each)."""
@@ -55,14 +55,6 @@ class PodRequest(Envelope, rename="camel"):
     object: _PodObject | None = None
 
 
-class _PodReview(msgspec.Struct, rename="camel", gc=False):
-    """A review with the pod read."""
-
-    api_version: Name = ""
-    kind: Name = ""
-    request: PodRequest | None = None
-
-
 class _Requesting(msgspec.Struct, gc=False):
     """A container, as far as it requests resources."""
 
@@ -85,16 +77,10 @@ class GpulessRequest(Envelope, rename="camel"):
     object: _RequestingPod | None = None
 
 
-class _GpulessReview(msgspec.Struct, rename="camel", gc=False):
-    api_version: Name = ""
-    kind: Name = ""
-    request: GpulessRequest | None = None
-
-
-_GPULESS_REVIEW = msgspec.json.Decoder(_GpulessReview)
+_GPULESS_REVIEW = msgspec.json.Decoder(Review[GpulessRequest])
 _POD = msgspec.json.Decoder(_PodObject)
 _ENVIRONMENT = msgspec.json.Decoder(list[EnvVar] | None)
-_POD_REVIEW = msgspec.json.Decoder(_PodReview)
+_POD_REVIEW = msgspec.json.Decoder(Review[PodRequest])
 
 
 def is_judged(request: Envelope, *, final: bool) -> bool:
@@ -108,7 +94,7 @@ def is_judged(request: Envelope, *, final: bool) -> bool:
 
 
 def read_environments(pod: Pod, root: str) -> None:
-    """Read what a pod that was ``decoded``, at the path ``root``, says in its containers' ``env``.
+    """Read the ``env`` of the containers of a pod that was ``decoded``, at the path ``root``.
 
     Raises:
         ReviewError: naming the variable that can't be read.
@@ -144,7 +130,7 @@ def before_update(request: Envelope, pod: Pod) -> Pod:
 def decoded(body: bytes, *, final: bool) -> AdmissionRequest | PodRequest | GpulessRequest:
     """The request, with its pod where that can be read: reading a review in one pass takes two thirds of the time.
 
-    Where it can't, or is not to be, the envelope says whether that matters: the pod of an exempt namespace may be anything.
+    Otherwise the caller decides by the envelope whether that matters: the pod of an exempt namespace may be anything.
     Of a pod that is not ``final``, only what requests GPUs matters; without any, nothing else is read.
 
     Raises:
@@ -157,11 +143,11 @@ def decoded(body: bytes, *, final: bool) -> AdmissionRequest | PodRequest | Gpul
         if not final and body.find(_NVIDIA, len(body) // 2) < 0:
             gpuless = _GPULESS_REVIEW.decode(body)
             if gpuless.request is not None and _is_gpuless(gpuless.request):
-                return review.checked(gpuless.api_version, gpuless.kind, gpuless.request)
+                return review.checked(gpuless)
         read = _POD_REVIEW.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return review.decode(body)
-    return review.checked(read.api_version, read.kind, read.request)
+    return review.checked(read)
 
 
 _NVIDIA = PREFIX.encode()
@@ -191,7 +177,7 @@ def pod_of(request: AdmissionRequest | PodRequest, body: bytes) -> Pod:
     if request.kind and (request.kind.kind != "Pod" or request.kind.group):
         raise ReviewError("request.kind", f'must be a core "Pod", not "{request.kind.group}/{request.kind.kind}"')
     if isinstance(request, AdmissionRequest):
-        # It could not be read, and this says why; or there is none.
+        # It could not be read, and this raises the reason; or there is none.
         review.bound(body)
         pod = review.decode_json(_POD, request.object, "request.object") if request.has_object else None
     else:
@@ -226,7 +212,7 @@ def sized(pod: Pod, root: str) -> Pod:
 
 
 def _resources(spec: PodSpec) -> int:
-    """The number of different resources that the containers name, or more where that is within the limit."""
+    """The number of different resources that the containers name; an upper bound if that is within the limit."""
     most = 0
     for listed in (spec.containers, spec.init_containers):
         for container in listed or ():

@@ -1,4 +1,4 @@
-"""ResourceQuotas in a namespace with a policy: whether they count what its pods request after the rewrite.
+"""ResourceQuotas in a namespace with a policy: whether they count the resources that its pods request after the rewrite.
 
 Pods are charged after all webhooks, by ``requests.<name>`` (pkg/quota/v1/evaluator/core/pods.go).
 """

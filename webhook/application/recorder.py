@@ -23,11 +23,11 @@ class DecisionSummary(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
     Attributes:
         path: the endpoint: ``mutate``, ``validate``, ``advise`` or ``validate-claim``.
         mode: ``enforce``, ``warn`` or ``audit``: which label's policy decided.
-        policy, unreadable: the policy's name, and whether it stands in for a label that can't be read.
+        policy, unreadable: the policy's name, and whether it replaces a label that can't be read.
         acted: whether the decision had its effect; a ``warn`` or ``audit`` decision never has.
         rules: the rules that found anything, in their order.
         findings: the number of findings by rule and severity.
-        denies_access: whether a finding denies how the pod reaches GPUs beside its requests.
+        denies_access: whether a finding denies access to GPUs that the pod has besides its requests.
         requested: form and number of the GPUs that the admitted pod requests, ``None`` for the forms beyond the first few; only
             where ``mutate`` enforces.
     """
@@ -56,7 +56,7 @@ class DecisionSummary(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
         spec: PodSpec | None,
         acted: bool,
     ) -> "DecisionSummary":
-        """Return what is recorded of a decision on a pod with this ``spec``, or on an object that is not a pod."""
+        """Summarize a decision on a pod with this ``spec``, or on an object that is not a pod."""
         outcome = decision.outcome
         admitted = path == "mutate" and mode == "enforce" and outcome is not DENIED and spec is not None
         findings = Counter((one.rule.id, one.severity.value) for one in decision.findings) if decision.findings else {}

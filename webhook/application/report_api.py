@@ -3,12 +3,12 @@
 import msgspec
 
 LABEL = "gpuwarden.io/report"
-"""The label of our reports; whatever doesn't carry it with our value is not ours."""
+"""The label of our reports; a report without it, or with another value, is not ours."""
 LABEL_VALUE = "audit"
 CONTENT = "gpuwarden.io/content"
-"""The annotation with the digest of a report's content, so that what is the same is not written again."""
+"""The annotation with the digest of a report's content, so that an unchanged report is not written again."""
 OMITTED = "gpuwarden.io/omitted"
-"""The annotation that says how many results there was no room for."""
+"""The annotation with the number of results that there was no room for."""
 NAME = "gpuwarden"
 
 
@@ -29,35 +29,38 @@ OF_RECOMMEND = ReportOwner(f"{NAME}-recommendation", "recommendation")
 
 
 class ReportApi(msgspec.Struct, frozen=True):
-    """An API for reports: its group and version, and its two kinds, one in namespaces and one for the cluster."""
+    """An API for reports: its group and version, and its kind in namespaces. There is a kind for the cluster as well.
+
+    Attributes:
+        has_source: whether a report names its source as a whole, and not only result by result.
+    """
 
     group: str
     version: str
     kind: str
     plural: str
-    cluster_kind: str
-    cluster_plural: str
     has_source: bool
-    """Whether a report names its source as a whole, and not only result by result."""
 
     @property
     def api_version(self) -> str:
         """As objects write it."""
         return f"{self.group}/{self.version}"
 
+    @property
+    def cluster_kind(self) -> str:
+        """The kind of reports on the cluster."""
+        return f"Cluster{self.kind}"
 
-# In the order in which they are looked for: where both are installed, the tools that read the first are the older ones.
+    @property
+    def cluster_plural(self) -> str:
+        """Its name in URLs."""
+        return f"cluster{self.plural}"
+
+
+# In the order of preference: where both are installed, older tools read only the first.
 REPORT_APIS = (
     # kubernetes-sigs/wg-policy-prototypes policy-report/crd/v1alpha2; what Kyverno and Policy Reporter use.
-    ReportApi(
-        "wgpolicyk8s.io",
-        "v1alpha2",
-        "PolicyReport",
-        "policyreports",
-        "ClusterPolicyReport",
-        "clusterpolicyreports",
-        has_source=False,
-    ),
+    ReportApi("wgpolicyk8s.io", "v1alpha2", "PolicyReport", "policyreports", has_source=False),
     # openreports/reports-api config/crd: its successor, by other names.
-    ReportApi("openreports.io", "v1alpha1", "Report", "reports", "ClusterReport", "clusterreports", has_source=True),
+    ReportApi("openreports.io", "v1alpha1", "Report", "reports", has_source=True),
 )

@@ -17,12 +17,12 @@ _PATCH_BUDGET = 8192
 def would_be(decision: Decision, policy: Policy) -> list[str]:
     """Return what a policy would do, one sentence per container, for the user."""
     if decision.outcome is Outcome.DENIED:
-        told = [f"would be denied: {finding.reason}" for finding in decision.denials]
+        sentences = [f"would be denied: {finding.reason}" for finding in decision.denials]
     elif decision.outcome is Outcome.REWRITTEN:
-        told = [f'{change} by policy "{policy.name}"' for change in changes(decision, would=True, nodes=False)]
+        sentences = [f'{change} by policy "{policy.name}"' for change in changes(decision, would=True, nodes=False)]
     else:
-        told = []
-    return told if decision.outcome is Outcome.DENIED else [*told, *advice(decision)]
+        sentences = []
+    return sentences if decision.outcome is Outcome.DENIED else [*sentences, *advice(decision)]
 
 
 def advice(decision: Decision) -> list[str]:
@@ -33,7 +33,7 @@ def advice(decision: Decision) -> list[str]:
 
 
 def within_budget(warnings: list[str]) -> list[str] | None:
-    """The warnings without repetition, as many as fit in a response; the last says how many were left out."""
+    """The warnings without repetition, as many as fit in a response; the last has the number that were left out."""
     if not warnings:
         return None
     distinct = list(dict.fromkeys(cut(warning, LONGEST_MESSAGE) for warning in warnings))
@@ -62,8 +62,8 @@ def annotate_claims(annotations: dict[str, str], pod: Pod, claims: Claims = NO_C
 def annotate_patch(annotations: dict[str, str], mode: str, operations: list[Operation]) -> None:
     """Add the patch that was not made, within a bound: always valid JSON, and of a container all of its operations or none.
 
-    What concerns the pod as a whole has room first, then container by container; how many operations did not fit
-    is added.
+    Operations on the pod as a whole come first, then those of each container while there is room. The number of operations
+    that did not fit is added.
     """
     if not operations:
         return

@@ -1,7 +1,7 @@
-"""AdmissionReview v1: the envelope as it comes in, with its limit, and the only place that makes the one that goes out."""
+"""AdmissionReview v1: reads the envelope of a request, with its limits, and is the only place that writes a response."""
 
 from collections.abc import Coroutine, Sequence
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
 
@@ -15,13 +15,13 @@ MOST_ELEMENTS = 50_000
 """Commas, opening braces and brackets in a body: at least as many as it has members and items, each of which takes up to 300
 bytes when it is decoded. docs/reference/limits.md has the largest real objects, which have a twentieth."""
 _UNSET = (msgspec.Raw(), msgspec.Raw(b"null"))
-# A pod may have thousands of containers, each with a sentence; nobody reads past the first few.
-_MOST_TOLD = 20
+# A pod may have thousands of containers, each with a sentence; people read the first few.
+_MOST_LISTED = 20
 # Characters. Our longest sentence has a few names, and so has the longest path; a name has at most LONGEST_NAME. Other texts
 # (policies' lists of forms, an API server's errors) are as long as their author likes.
 LONGEST_MESSAGE = 2048
 _LONGEST_PATH = 512
-_LONGEST_ANNOTATION = 8200  # what ``telling.annotate_patch`` keeps to
+_LONGEST_ANNOTATION = 8200  # what ``response_messages.annotate_patch`` keeps to
 _LONGEST_UID = 128
 _OPERATIONS = ("CREATE", "UPDATE", "DELETE", "CONNECT")
 _T = TypeVar("_T")
@@ -55,7 +55,7 @@ class UserInfo(msgspec.Struct, gc=False):
 
 
 class Envelope(msgspec.Struct, rename="camel", gc=False):
-    """``request``: what is asked about which object, by whom; all but the object itself."""
+    """``request`` without the object: the operation, the user, and the name of the object."""
 
     uid: Annotated[str, msgspec.Meta(max_length=_LONGEST_UID)] = ""  # the API server's is a UUID of 36 characters
     operation: Name = ""
@@ -69,7 +69,7 @@ class Envelope(msgspec.Struct, rename="camel", gc=False):
 
     @property
     def has_old_object(self) -> bool:
-        """Whether the object as it was came with the request."""
+        """Whether the request has the old object."""
         return _is_set(self.old_object)
 
 
@@ -89,16 +89,18 @@ def _is_set(raw: msgspec.Raw) -> bool:
     return raw not in _UNSET
 
 
-class Review(msgspec.Struct, rename="camel", gc=False):
-    """The envelope."""
+_E = TypeVar("_E", bound=Envelope)
+
+
+class Review(msgspec.Struct, Generic[_E], rename="camel", gc=False):
+    """A review, with as much of the object read as its request has."""
 
     api_version: Name = ""
     kind: Name = ""
-    request: AdmissionRequest | None = None
+    request: _E | None = None
 
 
-_REVIEW = msgspec.json.Decoder(Review)
-_E = TypeVar("_E", bound=Envelope)
+_REVIEW = msgspec.json.Decoder(Review[AdmissionRequest])
 
 
 def decode(body: bytes) -> AdmissionRequest:
@@ -107,20 +109,20 @@ def decode(body: bytes) -> AdmissionRequest:
     Raises:
         ReviewError: naming the field that is malformed, missing or of another kind or version.
     """
-    review = decode_json(_REVIEW, body)
-    return checked(review.api_version, review.kind, review.request)
+    return checked(decode_json(_REVIEW, body))
 
 
-def checked(api_version: str, kind: str, request: _E | None) -> _E:
+def checked(review: Review[_E]) -> _E:
     """The request of a review, if it is one.
 
     Raises:
         ReviewError: as ``decode``.
     """
-    if kind != KIND:
-        raise ReviewError("kind", f'must be "{KIND}", not "{kind}"')
-    if api_version != API_VERSION:
-        raise ReviewError("apiVersion", f'must be "{API_VERSION}", not "{api_version}"')
+    request = review.request
+    if review.kind != KIND:
+        raise ReviewError("kind", f'must be "{KIND}", not "{review.kind}"')
+    if review.api_version != API_VERSION:
+        raise ReviewError("apiVersion", f'must be "{API_VERSION}", not "{review.api_version}"')
     if request is None:
         raise ReviewError("request", "is missing")
     if not request.uid:
@@ -218,7 +220,7 @@ def allowance(
 
 
 ALLOWED = _ENCODER.encode(Response(True))  # noqa: FBT003 - the field is what it is
-"""A response that allows the object, and says nothing more."""
+"""A response that allows the object, and nothing more."""
 
 
 def allowed(
@@ -228,8 +230,8 @@ def allowed(
     annotations: dict[str, str] | None = None,
 ) -> bytes:
     """A review that allows the object, as ``allowance``."""
-    says_more = patch or warnings or annotations
-    return answer(request, allowance(patch, warnings, annotations) if says_more else ALLOWED)
+    has_more = patch or warnings or annotations
+    return answer(request, allowance(patch, warnings, annotations) if has_more else ALLOWED)
 
 
 def denial(findings: tuple[Finding, ...], annotations: dict[str, str] | None = None) -> bytes:
@@ -237,9 +239,9 @@ def denial(findings: tuple[Finding, ...], annotations: dict[str, str] | None = N
 
     If there are very many findings, only the first are listed, in the order of the rules, with the number of the rest.
     """
-    told = findings[:_MOST_TOLD]
-    more = [f"{len(findings) - _MOST_TOLD} more like these"] if len(findings) > _MOST_TOLD else []
-    causes = [_cause(finding.rule.id, finding.message, finding.path) for finding in told]
+    listed = findings[:_MOST_LISTED]
+    more = [f"{len(findings) - _MOST_LISTED} more like these"] if len(findings) > _MOST_LISTED else []
+    causes = [_cause(finding.rule.id, finding.message, finding.path) for finding in listed]
     status = DenialStatus("; and ".join([*(cause.message for cause in causes), *more]), Details(causes))
     return _ENCODER.encode(Response(False, status, audit_annotations=_recorded(annotations)))  # noqa: FBT003 - as above
 
@@ -251,7 +253,7 @@ def denied(request: Envelope, findings: tuple[Finding, ...], annotations: dict[s
 
 def invalid(request: Envelope, message: str, problems: Sequence[LabelProblem]) -> bytes:
     """A review that denies an object whose fields can't be read, as the API server rejects an invalid one (422)."""
-    causes = [_cause("FieldValueInvalid", problem.message, problem.path) for problem in problems[:_MOST_TOLD]]
+    causes = [_cause("FieldValueInvalid", problem.message, problem.path) for problem in problems[:_MOST_LISTED]]
     status = DenialStatus(cut(message, LONGEST_MESSAGE), Details(causes), "Invalid", 422)
     return answer(request, _ENCODER.encode(Response(False, status)))  # noqa: FBT003 - as above
 
@@ -261,7 +263,7 @@ def _cause(reason: str, message: str, path: str) -> Cause:
 
 
 def _recorded(annotations: dict[str, str] | None) -> dict[str, str] | None:
-    """Audit annotations as the answer has them."""
+    """Audit annotations, cut to the limit; ``None`` if there are none."""
     if not annotations or sum(map(len, annotations.values())) <= _LONGEST_ANNOTATION:
         return annotations or None
     return {key: cut(value, _LONGEST_ANNOTATION) for key, value in annotations.items()}

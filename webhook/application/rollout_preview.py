@@ -1,4 +1,4 @@
-"""Rollout preview: what another policy would make of a namespace's workloads when their pods are next created, in few words."""
+"""Rollout preview: what another policy would do to a namespace's workloads when their pods are next created."""
 
 from collections.abc import Iterator, Sequence
 from heapq import nsmallest
@@ -16,13 +16,13 @@ _NAMED = 3  # workloads a warning names; the audit that it points to lists them 
 
 
 class RolloutPreview:
-    """The workloads of one namespace under a policy, looked at one by one.
+    """The workloads of one namespace under a policy, judged one by one.
 
-    One thread looks; another may ask for the warnings meanwhile. No pod is remembered.
+    One thread judges them while another may read the warnings. No pod is remembered.
     """
 
     def __init__(self, configuration: Configuration, namespace: str, policy: Policy) -> None:
-        """Judge by ``policy``, whatever the namespace's labels say now."""
+        """Judge by ``policy``, whatever the namespace's labels are now."""
         self._namespace = namespace
         self._policy = policy
         self._plugin = configuration.plugin
@@ -34,8 +34,8 @@ class RolloutPreview:
     def look(self, workload: WorkloadObject) -> None:
         """Judge an object, unless another object is judged for it, or it will create no pods.
 
-        A controller's template speaks for its pods: what is made again is made from that. So a pod counts only where it has
-        no controller, or one whose template nobody knows (a RayCluster's, say), which is one workload however many pods.
+        A controller's template represents its pods, because new pods are made from it. So a pod counts only where it has
+        no controller, or one whose template is not known (such as a RayCluster's), which is one workload however many pods.
         """
         owner = workload.owner
         if workload.over or (owner and _is_spoken_for(workload, owner)):
@@ -55,23 +55,23 @@ class RolloutPreview:
     def warnings(self, missing: str = "") -> list[str]:
         """The warnings about a change of the policy: none where nothing would change and everything is judged.
 
-        ``missing`` says why not everything was checked, if so.
+        ``missing`` is why not everything was checked, if so.
         """
         verdicts = list(self._verdicts.items())
-        told = []
+        warnings = []
         for outcome, becomes in ((Outcome.DENIED, "denied"), (Outcome.REWRITTEN, "rewritten")):
             found = [(key, verdict) for key, verdict in verdicts if verdict.outcome is outcome and not verdict.exempt]
             if found:
                 many = f"{len(found)} of {len(verdicts)} workloads" if len(verdicts) > 1 else "1 workload"
                 names = [_named(*key, verdict) for key, verdict in nsmallest(_NAMED, found, key=lambda one: one[0])]
-                told.append(
+                warnings.append(
                     f"{self._subject}: {many} with GPUs would be {becomes} when their pods are next created: "
                     f"{_some(names, len(found))}"
                 )
-        told += self._claims()
+        warnings += self._claims()
         if missing:
-            told.append(f"{self._subject}: not every workload was checked ({missing}); {self._audit} reports all")
-        return told
+            warnings.append(f"{self._subject}: not every workload was checked ({missing}); {self._audit} reports all")
+        return warnings
 
     def _claims(self) -> Iterator[str]:
         """The warnings about workloads with resource claims, where users may expect the policy to apply to them."""
@@ -124,7 +124,7 @@ class RolloutPreview:
 
 
 def _is_part(workload: WorkloadObject) -> bool:
-    """Whether an object is of a kind that a person knows by its controller."""
+    """Whether an object is part of its controller, which is what people know."""
     return workload.kind == "Pod" or workload.is_between
 
 

@@ -8,21 +8,21 @@ from ..engine.schedulers import HAMI, HAMI_RESOURCES
 from .operator_traps import OPERATOR_TRAP
 
 REWRITTEN = "rewritten"
-"""Id in reports, beside the rules', of what is not a finding: the pod would be rewritten."""
+"""Id in reports of a pod that would be rewritten, which is not a finding of a rule."""
 UNREADABLE_LABEL = "unreadable-label"
 """Id in reports of a namespace whose label names no policy."""
 INEFFECTIVE_LABEL = "ineffective-label"
 """Id in reports of a label that looks like one of gpuwarden's and has no effect."""
 NOT_JUDGED = "not-judged"
-"""Decision and id in reports of what may request GPUs and is not judged: other kinds that lead to pods, and resource claims."""
+"""Decision and id in reports of objects that may request GPUs and are not judged: other kinds that lead to pods, and claims."""
 EXEMPT = "exempt"
-"""Decision in reports on what an exemption leaves alone."""
+"""Decision in reports on exempt objects."""
 NOT_READ = "not-read"
 """Decision in reports on an object with fields of the wrong type: the API server rejects it."""
 
 
 def left_alone(exempt: str) -> str:
-    """Say that an object is exempt, and why."""
+    """A sentence that an object is exempt, and why."""
     if exempt.startswith("ignored: "):
         return exempt
     if exempt == "resources":
@@ -35,7 +35,7 @@ class RuleText(msgspec.Struct, frozen=True):
     """An id in words.
 
     Attributes:
-        severity: what a finding does under enforce; ``None`` for what is not a finding.
+        severity: what a finding does under enforce; ``None`` for an id that is not a rule's.
     """
 
     id: str
@@ -73,7 +73,7 @@ _OF_REPORTS = (
         "An object of another kind requests GPUs or holds containers, and its pods are judged when they are created: check "
         "those pods, or run gpuwarden audit in their cluster. A resource claim (DRA) names an object that was not found, "
         "and may be for GPUs: check both together. A pod requests another vendor's device, "
-        "or has GPUs where Kubernetes reads none: the message says what to do.",
+        "or has GPUs where Kubernetes reads none: the message has the fix.",
     ),
 )
 RULE_TEXTS = {

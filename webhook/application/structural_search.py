@@ -31,11 +31,10 @@ _SPARK = re.compile(r"spark\.(?:driver|executor)\.resource\.gpu\.amount")
 _CLAIM_LISTS = frozenset({"resourceClaims", "draResources"})  # Kubernetes, NIM
 _CLAIM_NAMES = frozenset({"resourceClaimName", "resourceClaimTemplateName", "deviceClassName"})
 _CLAIMS_IN_TEXT = re.compile(r"""\bresourceClaims["']?[ \t]*:""")
-_DEVICES = frozenset({"gpus", "hostDevices"})  # KubeVirt
 _ANNOTATIONS = "annotations"
 # A map of labels has GPU names as keys, and requests none.
 _LABELS = frozenset({"labels", "annotations", "nodeSelector", "matchLabels", "selector"})
-# Maps of what there is or may be at most, of nodes, queues and quotas.
+# Maps of capacities and limits of nodes, queues and quotas.
 _BOUNDS = frozenset({
     "allocatable", "borrowingLimit", "capability", "capacity", "deserved", "guarantee", "hard", "max", "min", "minResources",
     "quota", "used",
@@ -45,7 +44,7 @@ _NOT_REQUESTS = _LABELS | _BOUNDS | {"limit", "limits", "requests", "resource", 
 _NAMING = ("name", "resourceName", "resource", "gpuType", "type", "key")
 _NUMBERING = ("quantity", "count", "amount", "value", "number", "request", "limit", "min")
 _OF_TAINTS = frozenset({"effect", "operator", "tolerationSeconds"})  # with a key and a value too
-# What the cluster has done, and who wrote which field: neither says what is to be made.
+# What the cluster has done, and who wrote which field: neither describes a pod.
 _SKIPPED = frozenset({"status", "managedFields"})
 
 POD_KEYS = _CONTAINER_LISTS | _CONTAINERS
@@ -58,7 +57,7 @@ _OF_PROGRAMS = frozenset({"args", "command", "env", "script", "source"})
 # Of Kubernetes' own objects that hold texts: only those that are manifests count GPUs.
 _DATA = frozenset({"data", "stringData", "binaryData"})
 _MANIFEST = re.compile(r"""^[ \t]*["']?kind["']?[ \t]*:""", re.MULTILINE)
-# Annotations that say what an object was, or became.
+# Annotations that record what an object was, or became.
 _RECORDS = re.compile(
     r"last-applied|last-handled|alm-examples|applied-configuration|objectset\.rio|kapp\.k14s\.io/original|argoproj\.io/tracking|gpuwarden\.io/"
 )
@@ -67,6 +66,7 @@ _MOST_PLACES = 10  # that are kept of one object
 _LONGEST_PLACE = 300  # characters
 
 _Path = tuple[Any, str | int] | None  # what is above, and the last step
+_Found = tuple[Any, _Path, Any]  # a map or list, its path, and what it is in
 
 
 class Traces(msgspec.Struct, frozen=True):
@@ -109,18 +109,38 @@ class _Places:
         return tuple(map(_written, self._paths))
 
 
-def search(manifest: Mapping[str, Any], gpu_names: GpuNames = BUILT_IN, *, most: int = MOST_VALUES) -> Traces:
-    """Look for pods and GPU requests in an object, in the order in which it is written.
+class _Walk:
+    """A walk over maps and lists, each with its path and what it is in; it ends after so many values."""
 
-    The object may be nested and large without bounds: at most ``most`` values are looked at.
+    def __init__(self, root: Any, most: int) -> None:
+        self._pending: list[_Found] = [(root, None, None)]
+        self._left = most
+
+    def __iter__(self) -> Iterator[_Found]:
+        while self._pending and self._left > 0:
+            found = self._pending.pop()
+            self._left -= len(found[0])
+            yield found
+
+    def enter(self, inner: Iterable[_Found]) -> None:
+        """Go on with these, the last first."""
+        self._pending += inner
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing was left out."""
+        return self._left >= 0 and not self._pending
+
+
+def search(manifest: Mapping[str, Any], gpu_names: GpuNames = BUILT_IN, *, most: int = MOST_VALUES) -> Traces:
+    """Look for pods and GPU requests in an object, in the order of the manifest.
+
+    The object may be nested and large without bounds: at most ``most`` values are checked.
     """
     names: dict[str, None] = {}
     requests, templates, claims = _Places(), _Places(), _Places()
-    pending: list[tuple[Any, _Path, Any]] = [(_searched(manifest), None, None)]
-    left = most
-    while pending and left > 0:
-        value, path, parent = pending.pop()
-        left -= len(value)
+    walk = _Walk(_searched(manifest), most)
+    for value, path, parent in walk:
         for place, found in _requested(value, path, parent, gpu_names):
             names.update(dict.fromkeys(found))
             requests.add(place)
@@ -128,15 +148,10 @@ def search(manifest: Mapping[str, Any], gpu_names: GpuNames = BUILT_IN, *, most:
             templates.add(path)
         for place in _claimed(value, path):
             claims.add(place)
-        pending += _inner(value, path) + _json(value, path, gpu_names)
-    return Traces(
-        tuple(names),
-        requests.written(),
-        templates.written(),
-        claims.written(),
-        (requests.count, templates.count, claims.count),
-        complete=left >= 0 and not pending,
-    )
+        walk.enter(_inner(value, path) + _json(value, path, gpu_names))
+    counts = requests.count, templates.count, claims.count
+    places = requests.written(), templates.written(), claims.written()
+    return Traces(tuple(names), *places, counts, walk.is_complete)
 
 
 def pod_specs(manifest: Mapping[str, Any], *, most: int = MOST_VALUES) -> Iterator[tuple[str | int, ...]]:
@@ -144,14 +159,10 @@ def pod_specs(manifest: Mapping[str, Any], *, most: int = MOST_VALUES) -> Iterat
 
     In the CRDs of some 30 projects this finds 107 specs of pods, 11 parts of one, and nothing else.
 
-    At most ``most`` values are looked at.
+    At most ``most`` values are checked.
     """
-    root = {key: value for key, value in manifest.items() if key != "metadata"}
-    pending: list[tuple[Any, _Path, Any]] = [(root, None, None)]
-    left = most
-    while pending and left > 0:
-        value, path, _ = pending.pop()
-        left -= len(value)
+    walk = _Walk({key: value for key, value in manifest.items() if key != "metadata"}, most)
+    for value, path, _ in walk:
         containers = value.get("containers") if isinstance(value, dict) else None
         if (
             isinstance(containers, list)
@@ -159,7 +170,7 @@ def pod_specs(manifest: Mapping[str, Any], *, most: int = MOST_VALUES) -> Iterat
             and all(_has_image(one) and one.get("name") for one in containers)
         ):
             yield _steps(path)
-        pending += _inner(value, path)
+        walk.enter(_inner(value, path))
 
 
 def _steps(path: _Path) -> tuple[str | int, ...]:
@@ -175,13 +186,10 @@ def gpu_maps(
 ) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Every map outside of labels that has GPU resources as keys with amounts: its path, and the resources.
 
-    At most ``most`` values are looked at.
+    At most ``most`` values are checked.
     """
-    pending: list[tuple[Any, _Path, Any]] = [(manifest, None, None)]
-    left = most
-    while pending and left > 0:
-        value, path, _ = pending.pop()
-        left -= len(value)
+    walk = _Walk(manifest, most)
+    for value, path, _ in walk:
         if isinstance(value, dict):
             step = _last(path)
             if step in _LABELS:
@@ -189,14 +197,12 @@ def gpu_maps(
             is_amount = isinstance(step, str) and step.lower() in _AMOUNTS_OR_ABOVE
             # Few maps have a key that can be a resource.
             names = [name for name in value if isinstance(name, str) and (is_amount or "/" in name)]
-            found = tuple(name for name in names if _is_amount_of_gpus(name, value[name], gpu_names)) if names else ()
+            found = (
+                tuple(name for name in names if _is_gpu(name, gpu_names) and is_number(value[name])) if names else ()
+            )
             if found:
                 yield _written(path), found
-        pending += _inner(value, path)
-
-
-def _is_amount_of_gpus(name: str, amount: object, gpu_names: GpuNames) -> bool:
-    return _is_gpu(name, gpu_names) and is_number(amount)
+        walk.enter(_inner(value, path))
 
 
 def _searched(manifest: Mapping[str, Any]) -> dict[str, Any]:
@@ -212,10 +218,10 @@ def _searched(manifest: Mapping[str, Any]) -> dict[str, Any]:
     return {**rest, "metadata": kept} if kept else rest
 
 
-def _inner(value: Any, path: _Path) -> list[tuple[Any, _Path, Any]]:
+def _inner(value: Any, path: _Path) -> list[_Found]:
     """The maps and lists in a map or list, the last first, each with its path and what it is in."""
     steps: Iterable[tuple[str | int, Any]] = value.items() if isinstance(value, dict) else enumerate(value)
-    found: list[tuple[Any, _Path, Any]] = [
+    found: list[_Found] = [
         (inner, (path, step), value)
         for step, inner in steps
         if isinstance(inner, (dict, list)) and step not in _SKIPPED
@@ -224,7 +230,7 @@ def _inner(value: Any, path: _Path) -> list[tuple[Any, _Path, Any]]:
     return found
 
 
-def _json(value: Any, path: _Path, gpu_names: GpuNames) -> list[tuple[Any, _Path, Any]]:
+def _json(value: Any, path: _Path, gpu_names: GpuNames) -> list[_Found]:
     """The JSON texts in a map or list, likewise, unless they show what they request by a name in them."""
     if _last(path) in _LABELS and _last(path) != _ANNOTATIONS:
         return []
@@ -269,8 +275,9 @@ def _requested(value: Any, path: _Path, parent: Any, gpu_names: GpuNames) -> Ite
         return
     if step == "sparkConf":
         yield from (((path, key), (BARE,)) for key in value if _SPARK.fullmatch(key) and _is_request(value[key]))
-    device = value.get("deviceName")
-    if isinstance(device, str) and isinstance(step, int) and (above == "gpus" or _is_device(above, device, gpu_names)):
+    device = value.get("deviceName")  # KubeVirt
+    is_gpu = above == "gpus" or (above == "hostDevices" and _is_gpu(device, gpu_names))
+    if is_gpu and isinstance(device, str) and isinstance(step, int):
         yield (path, "deviceName"), (device,)
     if step not in _AMOUNTS and not found and not {step, above} & _BOUNDS:
         fields = gpu_fields(value, step, above if isinstance(step, int) else None)
@@ -285,7 +292,7 @@ def _in_texts(value: Any, path: _Path, parent: Any, gpu_names: GpuNames) -> Iter
     for key, text in value.items() if isinstance(value, dict) else enumerate(value):
         if not isinstance(text, str) or not text or _is_record(path, key):
             continue
-        text = decoded(text)  # noqa: PLW2901 - what it says
+        text = decoded(text)  # noqa: PLW2901 - the same text
         texts.append(text)
         if found := tuple(gpus_in_text(text, gpu_names)):
             yield (path, key), found
@@ -319,10 +326,6 @@ def _numbered(value: dict[Any, Any], gpu_names: GpuNames) -> tuple[str, ...]:
     return tuple(
         name for name, amount in value.items() if is_number(amount) and "/" in str(name) and _is_gpu(name, gpu_names)
     )
-
-
-def _is_device(above: str | int | None, name: str, gpu_names: GpuNames) -> bool:
-    return above in _DEVICES and _is_gpu(name, gpu_names)
 
 
 def _gpus(amounts: Any, gpu_names: GpuNames) -> tuple[str, ...]:

@@ -30,7 +30,7 @@ class TypeMismatch(NamedTuple):
 
 
 class TypeMismatchError(Exception):
-    """Some data do not fit a type; ``mismatches`` says where, at least once."""
+    """Some data do not fit a type; ``mismatches`` has at least one of the fields."""
 
     def __init__(self, mismatches: Sequence[TypeMismatch]) -> None:
         super().__init__("; ".join(f"{field}: {message}" if field else message for field, message in mismatches))
@@ -98,7 +98,7 @@ def what(value: Any) -> str:
 def _places(
     data: Any, path: Sequence[re.Match[str]], got: str, field: str = "", keys: tuple[str | int, ...] = ()
 ) -> Iterator[_Place]:
-    """The places that a path with wildcards (msgspec leaves a map's keys out) leads to, and that hold what was got."""
+    """The places that a path with wildcards leads to (msgspec leaves out the keys of maps) with a value of the type ``got``."""
     if not path:
         if _name(data) == got:
             yield _Place(field, keys, data)

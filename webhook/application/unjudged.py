@@ -1,4 +1,4 @@
-"""Objects that gpuwarden does not judge, with what in them leads to pods."""
+"""Objects that gpuwarden does not judge, and the parts of them that lead to pods."""
 
 import re
 from base64 import b64decode
@@ -42,8 +42,8 @@ class Unjudged(msgspec.Struct, frozen=True):
     Attributes:
         kind: the kind with its group, as in ``RayCluster.ray.io``.
         traces: what in it leads to pods, or claims devices.
-        built_in: whether it is a kind of Kubernetes' own, of which no pod is created and which says nothing about devices.
-        correction: what is wrong with its kind or apiVersion, and what is right; ``None`` if nothing is known to be.
+        built_in: whether it is a kind of Kubernetes' own, of which no pod is created and which describes no devices.
+        correction: the error in its kind or apiVersion, and the fix; ``None`` if there is none.
         decision: what would become of a pod with these requests.
         notes: what is special about its kind, for people.
         implicit: whether its operator requests a GPU that the object does not name.
@@ -60,7 +60,7 @@ class Unjudged(msgspec.Struct, frozen=True):
     implicit: bool = False
 
     def __bool__(self) -> bool:
-        """Whether the object may lead to pods, or says what they become."""
+        """Whether the object may lead to pods, or decides what they become."""
         return bool(self.traces or self.correction or self.implicit)
 
     @property

@@ -37,7 +37,7 @@ def other_vendors(pod: Pod, names: GpuNames) -> list[str]:
 
 
 def misspelt(pod: Pod, names: GpuNames) -> list[str]:
-    """Requests by misspelt names that count as no GPU, container by container."""
+    """Requests by misspelt names of GPUs, which count as no GPU, by container."""
     if pod.spec is None:
         return []
     gpu_containers = requests.read(pod.spec, names)
@@ -75,10 +75,14 @@ def in_metadata(
     where: WorkloadPod, annotations: Mapping[str, str], labels: Mapping[str, str], names: GpuNames
 ) -> Iterator[Aside]:
     """Return that annotations or labels of a pod, or of an object, request GPUs, for people; KAI's are ``shares``."""
-    # Of 100,000 pods nearly none has such an annotation, so that a look for words saves the search.
+    # Hardly any pod has such an annotation, so looking for words first saves the search.
     words = (*_WORDS, *(name.removesuffix(ANY_SUFFIX) for name in names.gpus))
     texts, named = (
-        {key: text for key, text in entries.items() if key not in KAI_KEYS and _has_word(f"{key} {text}", words)}
+        {
+            key: text
+            for key, text in entries.items()
+            if key not in KAI_KEYS and any(word in f"{key} {text}" for word in words)
+        }
         for entries in (annotations, labels)
     )
     found = search({"metadata": {"annotations": texts, "labels": named}}, names) if texts or named else None
@@ -90,15 +94,11 @@ def in_metadata(
         )
 
 
-def _has_word(text: str, words: Sequence[str]) -> bool:
-    return any(word in text for word in words)
-
-
 def misplaced(workload: WorkloadKind, manifest: Mapping[str, Any], names: GpuNames) -> Iterator[Aside]:
     """That GPUs are set outside of the resources that Kubernetes reads, for people; nothing where none are.
 
     ``limits`` directly in a container, ``resources`` of a template or of a Deployment's spec, a pod's spec without its template.
-    The API server denies such an object, or drops the field, as ``fieldValidation`` says: no GPU is requested.
+    The API server denies such an object, or drops the field, depending on ``fieldValidation``: no GPU is requested.
     """
     found = list(gpu_maps(_without_judged(manifest, workload.pods[0]), names))
     if found:
@@ -118,9 +118,11 @@ def _without_judged(above: Any, steps: Path) -> Any:
     spec = above.get("spec")
     if not isinstance(spec, dict):
         return above
-    lists = {key: [_emptied(one, every=True) for one in spec[key]] for key in _JUDGED_LISTS if _is_list(spec.get(key))}
-    if _is_list(spec.get("ephemeralContainers")):
-        lists["ephemeralContainers"] = [_emptied(one, every=False) for one in spec["ephemeralContainers"]]
+    lists = {
+        key: [_emptied(one, every=key in _JUDGED_LISTS) for one in spec[key]]
+        for key in (*_JUDGED_LISTS, "ephemeralContainers")
+        if isinstance(spec.get(key), list)
+    }
     return {**above, "spec": {**_emptied(spec, every=False), **lists}}
 
 
@@ -129,24 +131,15 @@ def _emptied(owner: Any, *, every: bool) -> Any:
     resources = owner.get("resources") if isinstance(owner, dict) else None
     if not isinstance(resources, dict):
         return owner
-    kept = {
-        key: _left(value, every=every) if key in {"limits", "requests"} else value for key, value in resources.items()
-    }
+    kept = dict(resources)
+    for key in {"limits", "requests"} & kept.keys():
+        if isinstance(kept[key], dict):
+            kept[key] = {} if every else {n: amount for n, amount in kept[key].items() if not _is_form(n)}
     return {**owner, "resources": kept}
-
-
-def _left(amounts: Any, *, every: bool) -> Any:
-    if not isinstance(amounts, dict):
-        return amounts
-    return {} if every else {name: amount for name, amount in amounts.items() if not _is_form(name)}
 
 
 def _is_form(name: object) -> bool:
     return isinstance(name, str) and isinstance(classify(name), GpuResource)
-
-
-def _is_list(value: object) -> bool:
-    return isinstance(value, list)
 
 
 def sentences(where: WorkloadPod, vendors: Sequence[str], shared: Sequence[tuple[str, str, str]]) -> Iterator[Aside]:

@@ -23,13 +23,13 @@ from .fleet import FleetSource
 from .recorder import DecisionSummary
 from .review import ALLOWED
 
-# Larger responses are not kept, so that what is kept of hostile pods stays small; all together have a bound too.
+# Larger responses are not kept, so that hostile pods take little memory. All responses together are limited too.
 _LONGEST = 16 << 10
 _MOST = 4 << 20
-# What a verdict takes in memory besides its response: its key, what is recorded, and each form and finding in that.
+# The memory of a verdict besides its response: its key, its summary, and each form and finding in the summary.
 _BESIDES = 1 << 10
 _EACH_RECORDED = 1 << 8
-# A digest of more would delay others; pods with 20 containers have a sixth of this.
+# A digest of more bytes would delay other reviews; pods with 20 containers have a sixth of this.
 _MOST_READ = 64 << 10
 _ANNOTATIONS = frozenset({MIRROR_ANNOTATION, limitranger.ANNOTATION, ORIGINAL_REQUEST, POLICY})
 
@@ -100,7 +100,7 @@ def key_of(pod: Pod, labels: NamespaceLabels, *, final: bool) -> Key | None:
     """The key of a pod that is created; ``None`` for a very large one, or one with a number of more than 64 bits."""
     metadata = pod.metadata
     annotations = metadata.annotations if metadata is not None else None
-    # Environments stand in it as JSON, and only verdicts on those that are lists are kept, so where each ends is certain.
+    # Environments are in it as JSON. Only verdicts on those that are lists are kept, so it is certain where each ends.
     try:
         read = _encode((metadata is None, annotations and _read(annotations), pod.spec))
     except (OverflowError, RecursionError):

@@ -23,7 +23,7 @@ class Template(msgspec.Struct, frozen=True):
 
     Attributes:
         path: the path to the spec of the pods, as ``field_paths.parse`` reads it.
-        replicas: paths to counts; there are as many pods as their product says. A count that is not set is 1. What is before
+        replicas: paths to counts; there are as many pods as their product. A count that is not set is 1. What is before
             a path's wildcards is the beginning of ``path``.
         with_leader: the one of these counts that counts a leader too, which ``leader`` describes where that is set.
         leader: the path to that template.
@@ -59,9 +59,9 @@ class WorkloadKind(msgspec.Struct, frozen=True, dict=True):
         intermediate: whether other kinds make its objects: what a person wrote is then their controller.
         passive: whether no pod is created from its objects alone.
         cluster_scoped: whether its objects are in no namespace.
-        by_shape: whether its objects have pods where only each of them says: they are found by their shape.
+        by_shape: whether each of its objects has its pods elsewhere, so that they are found by their shape.
         implicit: whether its pods request ``nvidia.com/gpu`` though an object names no GPU.
-        uncounted: why its objects do not say how many pods there are.
+        uncounted: why the number of pods is not in its objects.
         note: what is special about it, for people.
     """
 
@@ -98,7 +98,7 @@ class WorkloadKind(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def pods(self) -> tuple[Path, ...]:
-        """The paths to the pods, or templates of pods; to their specs where those are all there is."""
+        """The paths to the pods or pod templates, or to their specs if there is nothing else."""
         return tuple(one.steps[:-1] if one.is_whole else one.steps for one in self.templates)
 
 
@@ -106,7 +106,7 @@ class WorkloadPod(msgspec.Struct, frozen=True):
     """One pod, or template of pods, in an object.
 
     Attributes:
-        place: where it is; where its spec is, if that is all there is.
+        place: its place, or that of its spec if there is nothing else.
         is_whole: whether it has metadata and a spec.
     """
 
@@ -126,7 +126,7 @@ class WorkloadPod(msgspec.Struct, frozen=True):
 
 
 class TableError(ValueError):
-    """A row of the table is wrong; the message names it and says what is."""
+    """A row of the table is wrong; the message names it and the fault."""
 
 
 def table(rows: Iterable[WorkloadKind]) -> Mapping[tuple[str, str], WorkloadKind]:
@@ -189,7 +189,7 @@ _BEFORE_1_16 = ("extensions",)
 
 BUILT_IN = (
     WorkloadKind("", ("v1",), "Pod", "pods", (Template("spec"),)),
-    # After the pods: a ReplicaSet made meanwhile doesn't matter; one that a pod names and nobody saw would.
+    # After the pods: a ReplicaSet that is created meanwhile doesn't matter, one that a pod names and was not read would.
     WorkloadKind(
         "apps", ("v1",), "ReplicaSet", "replicasets", _REPLICAS, former_groups=_BEFORE_1_16, intermediate=True
     ),

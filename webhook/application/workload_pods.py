@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class UnreadablePodError(TypeMismatchError):
-    """An object's pod can't be read; ``mismatches`` says which fields are wrong, by their paths within the object."""
+    """An object's pod can't be read; ``mismatches`` has the wrong fields, by their paths within the object."""
 
 
 def pods_of(workload: WorkloadKind, manifest: Mapping[str, Any]) -> Iterator[tuple[WorkloadPod, Pod]]:
@@ -36,7 +36,7 @@ def pods_of(workload: WorkloadKind, manifest: Mapping[str, Any]) -> Iterator[tup
 
 
 def _converted(data: Any, kind: type[T], place: Place, wrong: list[TypeMismatch]) -> T | None:
-    """The data as a type; where they do not fit, ``None``, and what is wrong is added."""
+    """The data as a type; ``None`` if they do not fit, with the mismatches added to ``wrong``."""
     try:
         return convert(data, kind) if data is not None else None
     except TypeMismatchError as error:

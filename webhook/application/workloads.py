@@ -1,4 +1,4 @@
-"""Workloads by name: which row of the table an object, an owner reference or a mistyped kind means."""
+"""Workloads by name: the row of the table for an object, an owner reference or a mistyped kind."""
 
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
@@ -36,7 +36,7 @@ def workload_of(api_version: object, kind: object, configured: Kinds = NO_KINDS)
 
 
 def not_served(workload: WorkloadKind, api_version: object) -> Iterator[str]:
-    """Return that Kubernetes 1.30 and later does not serve one of its own kinds in an API version, if so: no pod is created."""
+    """Yield a note if Kubernetes 1.30 and later does not serve one of its own kinds in an API version: no pod is created."""
     if isinstance(api_version, str) and api_version not in {
         f"{workload.group}/{v}".lstrip("/") for v in workload.versions
     }:
@@ -91,13 +91,13 @@ def identity(api_version: str, kind: str) -> str:
 
 
 def is_between(api_version: str, kind: str) -> bool:
-    """Whether other kinds make objects of a kind, so that what a person wrote is their controller, where they have one."""
+    """Whether objects of a kind are made by other kinds, so that their controller, if any, is what a person wrote."""
     row = _BY_KIND[kind] if is_workload(api_version, kind) else workload_of(api_version, kind)
     return row is not None and row.intermediate
 
 
 def is_workload(api_version: str, kind: str) -> bool:
-    """Whether an owner reference means one of the workloads: ``Job`` of ``batch/v1``, and not of ``batch.volcano.sh/v1alpha1``.
+    """Whether an owner reference is to a built-in workload: ``Job`` of ``batch/v1``, and not of ``batch.volcano.sh/v1alpha1``.
 
     Groups of custom resources have a dot (k8s.io/apiextensions-apiserver validation), those of workloads have none.
     """

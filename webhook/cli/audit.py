@@ -35,7 +35,7 @@ from .audit_writing import Mislabelled, write_reports
 from .cluster_options import ContextOption, KubeconfigOption, WriteReportsOption, reached
 from .configuration_input import ConfigOption, load_configuration
 from .fleet_input import LIVE, FleetInput, FleetOption, deciders_of, read_fleet, view_of
-from .manifest_input import check_name, load_namespaces, problem_lines
+from .manifest_input import StrictOption, check_name, load_namespaces, problem_lines
 from .messages import EXIT_DENIED, EXIT_USAGE, usage_error
 
 
@@ -97,15 +97,10 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         AuditOutput | None,
         typer.Option("--output", "-o", help="table: for people; html: a page to read; the others for programs."),
     ] = None,
-    everything: Annotated[  # noqa: FBT002 - typer's way to say a flag
+    everything: Annotated[  # noqa: FBT002 - typer's way to declare a flag
         bool, typer.Option("--all", "-a", help="List unchanged workloads in the table, too.")
     ] = False,
-    strict: Annotated[  # noqa: FBT002 - likewise
-        bool,
-        typer.Option(
-            "--strict", help="Exit 1 also for what would be rewritten, what is not judged, and labels without effect."
-        ),
-    ] = False,
+    strict: StrictOption = False,  # noqa: FBT002 - likewise
     since: Annotated[
         Path | None,
         typer.Option(
@@ -118,18 +113,18 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
 ) -> None:
     """Report what would happen to the workloads that request GPUs: unchanged, rewritten or denied, and why.
 
-    Reads a live cluster (nothing is changed there), or files. Running pods and the templates of their controllers are judged by
-    their namespaces' policies, or by those that --assume names. A controller is one line: what becomes of its next pod, and how
-    many of its pods would become what (pods that have ended are left out). Objects of other kinds in files that request GPUs or
-    hold containers are reported as not judged, and so are resource claims (DRA) whose ResourceClaim or ResourceClaimTemplate
-    was not found. Claims and templates that would be denied if they were created now are listed too. In a cluster, objects of
-    operators' kinds (RayJob, PyTorchJob, and others of the table) are read too, with what they made counted as theirs. Objects
-    of other custom kinds are read where the schema has room for pods or GPU requests, and searched by their shape. What can't
-    be read, or is too much, is reported as not judged.
+    Reads a live cluster (nothing is changed there), or files. Running pods and the templates of their controllers are judged
+    by their namespaces' policies, or by those that --assume names. A controller is one line: what becomes of its next pod,
+    and how many of its pods would be rewritten or denied (pods that have ended are left out). Objects of other kinds in
+    files that request GPUs or hold containers are reported as not judged, and so are resource claims (DRA) whose
+    ResourceClaim or ResourceClaimTemplate was not found. Claims and templates that would be denied if they were created now
+    are listed too. In a cluster, objects of operators' kinds (RayJob, PyTorchJob, and others of the table) are read too, and
+    the objects that they made count as theirs. Objects of other custom kinds are read if their schema allows pods or GPU
+    requests, and searched by their shape. What can't be read, or is too much, is reported as not judged.
 
     Exit codes: 0 nothing denied; 1 something denied (with --strict: or rewritten, not judged, or a label without effect);
     2 wrong usage, a cluster or input that can't be read, files without any object, or output that can't be written. With
-    --write-reports the reports say what is denied: 0 they are written; 2 not.
+    --write-reports the reports list what is denied: 0 they are written; 2 not.
     """
     now = datetime.now(UTC)
     configuration = load_configuration(config)
@@ -137,9 +132,9 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     for name in names:
         check_name(name)
     assumed = _assumptions(assume or [], configuration)
-    _refuse_what_does_not_go_together(ctx, files=bool(paths), namespaces=namespaces, write=write, assumed=bool(assumed))
+    _reject_conflicting_options(ctx, files=bool(paths), namespaces=namespaces, write=write, assumed=bool(assumed))
     earlier = _earlier(since, output) if since else None
-    # Who holds what is shown by these two alone.
+    # Only these two show which pods hold GPUs.
     with_pods = output in {AuditOutput.HTML, AuditOutput.JSON}
     read = read_fleet(fleet, configuration, kubeconfig, context, with_pods=with_pods) if fleet else None
     nodes = read.fleet if read else None
@@ -154,7 +149,7 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     if paths:
         gathered = from_files(paths, load_namespaces(namespaces), names, auditor)
     else:
-        api = reached(kubeconfig, context, "name files to audit")
+        api = reached(kubeconfig, context, instead="name files to audit")
         with ProgressBar(table.console(stderr=True)) as progress:
             reader = ClusterReader(api, progress, configured=configuration.kinds)
             gathered = from_cluster(reader, api.host, names, auditor)
@@ -171,7 +166,7 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         raise typer.Exit(EXIT_DENIED)
 
 
-def _refuse_what_does_not_go_together(
+def _reject_conflicting_options(
     ctx: typer.Context, *, files: bool, namespaces: Path | None, write: bool, assumed: bool
 ) -> None:
     if write and (files or assumed):
@@ -224,7 +219,7 @@ def _mislabelled(gathered: AuditInput) -> Mislabelled:
 
 
 def _deciders(lister: Lister, gathered: AuditInput, configuration: Configuration) -> list[DecidedPolicy] | None:
-    """Who decides new pods of the namespaces with workloads, by the labels that they have now."""
+    """Who decides new pods of the namespaces with workloads, by their current labels."""
     try:
         installed = in_tree_objects.live(lister).installed
     except ApiError as error:

@@ -32,7 +32,7 @@ from .messages import usage_error
 Labels = Mapping[str, NamespaceLabels]
 _ENDS = frozenset({"Complete", "Completed", "Succeeded", "Failed", "Error", "Stopped", "Terminated", "Aborted"})
 FILES = "files"
-"""The origin of what is in files."""
+"""The origin of objects in files."""
 _OfOperator = tuple[AuditEntry, Judgement | None]
 NewAuditor = Callable[[Labels, KnownClaims, Mapping[str, str], Autoscalers], Auditor]
 """Makes the auditor when the namespaces' labels, the resource claims, the forms of DeviceClasses and autoscalers are known."""
@@ -73,22 +73,11 @@ class AuditInput:
         return not any(problem.fatal for problem in self.problems)
 
 
-def from_cluster(
-    reader: ClusterReader,
-    host: str,
-    names: Sequence[str],
-    auditor_of: NewAuditor,
-) -> AuditInput:
-    """Judge what is in a cluster, in these namespaces or (if none is named) in all.
-
-    Args:
-        reader: the cluster.
-        host: what to call it.
-        names: the namespaces.
-        auditor_of: makes the auditor.
+def from_cluster(reader: ClusterReader, host: str, names: Sequence[str], auditor_of: NewAuditor) -> AuditInput:
+    """Judge the objects of a cluster, called ``host``, in the namespaces of these names or (if none is named) in all.
 
     Raises:
-        typer.Exit: 2, after saying why, where the cluster can't be read.
+        typer.Exit: 2, after printing why, where the cluster can't be read.
     """
     try:
         labels = reader.namespaces(names)
@@ -115,9 +104,9 @@ def from_cluster(
 
 
 def _of_operator(auditor: Auditor, manifest: dict[str, Any]) -> _OfOperator:
-    """What is remembered of an object of a custom kind; and what is known about one that can't be read or is mislabelled.
+    """The entry of an object of a custom kind, and its judgement if it can't be read or is mislabelled.
 
-    One without GPUs is remembered too: a Deployment of its own is then counted as its.
+    One without GPUs is remembered too, so that a Deployment that it owns counts as part of it.
     """
     workload = _workload_object(manifest, "", auditor.kinds)
     mismatches = wrong_types(manifest, auditor.kinds)
@@ -166,7 +155,7 @@ def from_files(
     An object that names no namespace counts as being in the one of ``names``, as in ``kubectl apply``.
 
     Raises:
-        typer.Exit: 2, after saying so, where there are several.
+        typer.Exit: 2, after printing the reason, where there are several.
     """
     if len(names) > 1:
         raise usage_error(
@@ -207,7 +196,7 @@ def from_files(
                 operators.append(
                     auditor.found(_workload_object(item.object, default, auditor.kinds, item.source, item.line), judged)
                 )
-    # A file may hold anything in any order; pods come first, so that what links them to their controllers is known.
+    # A file may hold objects in any order. Pods come first, so that their links to controllers are known.
     objects.sort(key=lambda one: one.kind != "Pod")
     gathered.rows = rows([*(found for one in objects if (found := auditor.keep(one))), *operators])
     return gathered
@@ -220,11 +209,11 @@ def _note(
     mismatches: Sequence[TypeMismatch],
     into: AuditInput,
 ) -> Judgement:
-    """Return what is known about an object, and take one that is not judged or can't be read, or whose labels are wrong."""
+    """Judge an object, and add it to ``into.others`` if it is not judged, can't be read, or has wrong labels."""
     metadata = mapping(item.object.get("metadata"))
     placed = {**item.object, "metadata": {**metadata, "namespace": metadata.get("namespace") or default}}
     known = auditor.unreadable(placed, mismatches) if mismatches else auditor.identify(placed)
-    # What a controller has made has the labels of its template, and is counted with the controller.
+    # Objects made by a controller have the labels of its template, and are counted with the controller.
     mislabelled = known.label_problems and not _owner(metadata)
     if (known.not_judged and not _is_row(known)) or mislabelled or mismatches or is_denied_claim(known):
         into.others.append((item.source, item.line, known))
@@ -232,14 +221,14 @@ def _note(
 
 
 def _is_row(known: Judgement) -> bool:
-    """Whether an object of an operator's kind has pods that count; what in it is not judged is then said in its row."""
+    """Whether an object of an operator's kind has pods that count; what in it is not judged is then reported in its row."""
     return bool(known.pods and (known.requests or known.findings))
 
 
 def _workload_object(
     manifest: Mapping[str, Any], default: str, kinds: Kinds, source: str | None = None, line: int | None = None
 ) -> WorkloadObject:
-    """An object as it is audited; the pod only of a built-in kind. ``default`` is its namespace, if it names none."""
+    """An object for the audit, with its pod if its kind is built in. ``default`` is its namespace, if it names none."""
     of_kind = workload_of(manifest.get("apiVersion"), manifest.get("kind"), kinds)
     is_built_in = of_kind is not None and of_kind.is_built_in
     metadata, status = mapping(manifest.get("metadata")), mapping(manifest.get("status"))

@@ -21,12 +21,12 @@ Mislabelled = Mapping[str, Sequence[LabelProblem]]
 def write_reports(
     store: ReportStore, gathered: AuditInput, mislabelled: Mislabelled, names: Sequence[str], now: datetime
 ) -> None:
-    """Make our reports in the cluster say what was gathered, and say on standard error what was done.
+    """Write what was gathered into our reports in the cluster, and print on standard error what was done.
 
     ``names`` are the namespaces that were checked (all, if none is named); the reports of others stay.
 
     Raises:
-        typer.Exit: 2, after saying why. Where not everything could be read nothing is written: what is missing would look
+        typer.Exit: 2, after printing why. Where not everything could be read nothing is written: what is missing would look
             fixed.
     """
     if not gathered.complete:

@@ -30,9 +30,9 @@ if TYPE_CHECKING:  # it loads an HTTP client, which nobody needs without a clust
 _TRIAL_NAMES = ("localhost",)
 _TRIAL_ADDRESSES = ("127.0.0.1", "::1")
 _TRIAL_LIFETIME = timedelta(days=30)
-# Everything is compared at every pass: often while something is under way, seldom while all is well.
+# Every pass compares everything: often during a change, seldom while all is well.
 _BUSY_SECONDS, _STEADY_SECONDS = 1.0, 10.0
-# ... but a leaf is renewed at two thirds of its life, and a rotation has to be through before it ends.
+# ... but a leaf is renewed at two thirds of its life, and a rotation must be done before it ends.
 _TICKS_PER_LEAF = 10
 _log = structlog.get_logger("gpuwarden.certificates")
 
@@ -144,19 +144,19 @@ class TrustedSource:
         report = self._reconcile()
         calm = report.trusted and not report.failures and not report.waiting
         self._due = time.monotonic() + (self._steady if calm else _BUSY_SECONDS)
-        self._tell(report)
+        self._publish(report)
         self._report = report
 
     def parts(self) -> list[ReadinessPart]:
         """The certificate, and whether every webhook configuration trusts it."""
         report = self._report
-        trouble = "; ".join((*report.failures, *report.waiting)) or "not looked yet"
+        trouble = "; ".join((*report.failures, *report.waiting)) or "not checked yet"
         message = "every webhook configuration trusts what is served" if report.trusted else trouble
         # Ready either way: what is served is judged by the API server's time then, and so goes on being right.
         clock = ReadinessPart(name="clock", ready=True, message=self._clock.doubt() or "agrees with the API server's")
         return [*self._inner.parts(), ReadinessPart(name="trust", ready=report.trusted, message=message), clock]
 
-    def _tell(self, report: ReconcileReport) -> None:
+    def _publish(self, report: ReconcileReport) -> None:
         for name, end in report.expiries.items():
             self._metrics.certificate_expires(name, end)
         self._metrics.clock_offset(self._clock.offset())
@@ -177,10 +177,10 @@ class TrustedSource:
 def certificate_source(
     options: Options, api: Callable[[], ApiServer], metrics: Metrics, clock: WitnessedClock, paths: PathTokens
 ) -> _Source | TrustedSource:
-    """The source that the options choose; where it keeps a CA, it says which paths are admitted.
+    """The source that the options choose; where it keeps a CA, it sets which paths are admitted.
 
     Raises:
-        StartError: they choose none, more than one, or one that is not available.
+        StartError: they choose no source, more than one, or one that is not available.
     """
     cert_file, key_file = options.tls_cert_file, options.tls_private_key_file
     ways = [bool(cert_file or key_file), options.tls_self_signed, options.manage_certificates]

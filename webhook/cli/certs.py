@@ -44,7 +44,7 @@ def self_signed(  # noqa: PLR0913, PLR0917 -- each is an option of the command l
     dns: Annotated[list[str], typer.Option(help="DNS name of the server; repeatable.")] = list(DEFAULT_DNS_NAMES),  # noqa: B006 -- typer reads the default, nothing changes it
     ip: Annotated[list[str], typer.Option(help="IP address of the server; repeatable.")] = list(DEFAULT_IP_ADDRESSES),  # noqa: B006 -- the same
     days: Annotated[int, typer.Option(min=1, max=3650, help="How long the certificates are valid.")] = 365,
-    force: Annotated[bool, typer.Option("--force", help="Replace files of an earlier run.")] = False,  # noqa: FBT002 -- typer's way to say a flag
+    force: Annotated[bool, typer.Option("--force", help="Replace files of an earlier run.")] = False,  # noqa: FBT002 -- typer's way to declare a flag
     ca_key: Annotated[bool, typer.Option("--ca-key", help="Keep the CA's private key too, as ca.key.")] = False,  # noqa: FBT002 -- the same
 ) -> None:
     """Write a new CA (ca.crt) and a serving pair signed by it (tls.crt, tls.key), and print the caBundle.
@@ -104,7 +104,7 @@ def _create(files: Sequence[_File]) -> None:
 
 
 def _replace(files: Sequence[_File]) -> None:
-    """Replace every existing file atomically: a reader sees an old file or a new one, never half.
+    """Replace every existing file atomically: a reader sees the old file or the new one, never a part.
 
     Raises:
         OSError: When one cannot be written; nothing has been replaced unless the renaming itself failed.

@@ -23,8 +23,8 @@ from .manifest_input import (
     NamespacesOption,
     Paths,
     PolicyOption,
+    StrictOption,
     judge_paths,
-    nothing_found,
     problem_lines,
     say_skipped,
     without_collector,
@@ -73,12 +73,7 @@ def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
             autocompletion=completers.rules,
         ),
     ] = None,
-    strict: Annotated[  # noqa: FBT002 - typer's way to say a flag
-        bool,
-        typer.Option(
-            "--strict", help="Exit 1 also for what would be rewritten, what is not judged, and labels without effect."
-        ),
-    ] = False,
+    strict: StrictOption = False,  # noqa: FBT002 - typer's way to declare a flag
 ) -> None:
     """Report what would happen to each object: unchanged, rewritten, denied or not judged, and why.
 
@@ -96,7 +91,7 @@ def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     --strict: or rewritten, not judged, a label without effect, no object at all, or anything wrong with such a configuration);
     2 wrong usage, input that can't be read or holds no object at all, or output that can't be written.
     """
-    _refuse_a_cluster_that_is_not_read(ctx, fleet)
+    _reject_unused_cluster_options(ctx, fleet)
     try:
         ignored = rules_of(ignore or (), "--ignore")
     except IgnoreError as error:
@@ -111,15 +106,11 @@ def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         exclude=exclude or (),
         ignore=ignored,
     )
-    sources = [(source.source, source.objects) for source in judged.sources]
-    judged.problems += nothing_found(sources, judged.problems, judged.plugin)
-    # The table shows the lines of findings only; those of changes cost another look at each document.
+    judged.problems += judged.nothing_found()
+    # The table shows the lines of findings only; those of changes would require parsing each document again.
     places = output is not CheckOutput.TABLE
-    rows = [
-        _row(found, places=places)
-        for found in (*judged.mislabelled, *(one for source in judged.sources for one in source.objects))
-    ]
-    decisions = zip(rows[len(judged.mislabelled) :], (one for s in judged.sources for one in s.objects), strict=True)
+    rows = [_row(found, places=places) for found in (*judged.mislabelled, *judged.objects)]
+    decisions = zip(rows[len(judged.mislabelled) :], judged.objects, strict=True)
     forms = check_report.form_totals(
         (row.line.decision, gpu_forms(one.judgement, judged.expected)) for row, one in decisions
     )
@@ -159,7 +150,7 @@ def _show(
             table.show(table.console(), rows, report)
 
 
-def _refuse_a_cluster_that_is_not_read(ctx: typer.Context, fleet: str | None) -> None:
+def _reject_unused_cluster_options(ctx: typer.Context, fleet: str | None) -> None:
     beside = cluster_options.given(ctx)
     if beside and fleet != LIVE:
         raise usage_error(

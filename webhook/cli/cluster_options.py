@@ -50,23 +50,19 @@ WriteReportsOption = Annotated[
 ]
 
 
-def reached(kubeconfig: Path | None, context: str | None, instead: str) -> RetryingApi:
+def reached(kubeconfig: Path | None, context: str | None, *, instead: str = "", called: str = "") -> RetryingApi:
     """Return a client of the cluster.
 
-    Args:
-        kubeconfig: the option's value.
-        context: the option's value.
-        instead: what to do where there is no cluster, to follow "or".
+    ``instead`` is what to do where there is no cluster, to follow "or" in a message; ``called`` begins the message.
 
     Raises:
-        typer.Exit: 2, after saying why there is none.
+        typer.Exit: 2, after printing why there is none.
     """
     try:
         return RetryingApi(connect(kubeconfig, context, os.environ), Backoff(random.random))
-    except NoClusterError as error:
-        raise usage_error(f"{error}, or {instead}") from error
     except KubeconfigError as error:
-        raise usage_error(str(error)) from error
+        way_out = f", or {instead}" if instead and isinstance(error, NoClusterError) else ""
+        raise usage_error(f"{called and f'{called}: '}{error}{way_out}") from error
 
 
 def given(ctx: typer.Context) -> list[str]:

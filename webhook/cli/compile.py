@@ -60,7 +60,7 @@ def compile(  # noqa: A001 - the command's name
             "configuration in their ConfigMap.",
         ),
     ] = None,
-    deny_others: Annotated[  # noqa: FBT002 - typer's way to say a flag
+    deny_others: Annotated[  # noqa: FBT002 - typer's way to declare a flag
         bool,
         typer.Option(
             "--deny-others",

@@ -1,4 +1,4 @@
-"""What a shell may complete options with. Nothing here fails or waits long: what can't be read completes nothing."""
+"""Completions of options in a shell. Nothing here fails or waits long: what can't be read completes nothing."""
 
 import os
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ _SECONDS = 2.0
 
 def policies(ctx: typer.Context, incomplete: str) -> list[str]:
     """The policies of ``--config``, or of $GPUWARDEN_CONFIG, and the built-in values."""
-    from ..adapters.configuration import file as configuration_file  # noqa: PLC0415 - start-up time: only where asked
+    from ..adapters.configuration import file as configuration_file  # noqa: PLC0415 - start-up time: only for completion
     from ..engine.policy import EXAMPLES  # noqa: PLC0415 - likewise
 
     configured: Iterable[str] = ()

@@ -18,7 +18,7 @@ def load_configuration(path: Path | None) -> Configuration:
     """The configuration of ``--config``, or the built-in one.
 
     Raises:
-        typer.Exit: 2, after saying what is wrong with the file.
+        typer.Exit: 2, after printing what is wrong with the file.
     """
     if path is None:
         return Configuration()

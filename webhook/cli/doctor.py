@@ -1,26 +1,21 @@
 """``gpuwarden doctor``: whether an installation does what it should, and if not, why and what to do."""
 
-import os
-import random
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ..adapters.kubernetes.backoff import Backoff
-from ..adapters.kubernetes.connect import connect
-from ..adapters.kubernetes.errors import ApiError, KubeconfigError
+from ..adapters.kubernetes.errors import ApiError
 from ..adapters.kubernetes.facts import FactReader
 from ..adapters.kubernetes.neighbours import NeighbourReader
-from ..adapters.kubernetes.retrying import RetryingApi
 from ..adapters.reports import doctor as report
 from ..adapters.reports import table
 from ..adapters.reports.progress import ProgressBar
 from ..application.diagnosis.diagnose import diagnose
 from ..application.diagnosis.results import CheckStatus
 from . import completers
-from .cluster_options import NAMESPACE, ContextOption, KubeconfigOption, unreadable
+from .cluster_options import NAMESPACE, ContextOption, KubeconfigOption, reached, unreadable
 from .configuration_input import load_configuration
 from .doctor_facts import gather
 from .messages import usage_error
@@ -57,7 +52,7 @@ def doctor(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         ),
     ] = None,
     config: Annotated[
-        # Not from the environment, as elsewhere: what is installed is to be judged by what is installed.
+        # Not from the environment, as elsewhere: an installation is judged by its own configuration.
         Path | None,
         typer.Option(help="Configuration file to use instead of the one in the installed ConfigMap."),
     ] = None,
@@ -66,14 +61,14 @@ def doctor(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     output: Annotated[
         DoctorOutput, typer.Option("--output", "-o", help="table: for people; json: for programs.")
     ] = DoctorOutput.TABLE,
-    strict: Annotated[  # noqa: FBT002 - typer's way to say a flag
+    strict: Annotated[  # noqa: FBT002 - typer's way to declare a flag
         bool, typer.Option("--strict", help="Exit 1 also where there are warnings, or checks whose result is unknown.")
     ] = False,
 ) -> None:
     """Check an installation in a cluster, and report what is wrong, what that means and how to fix it.
 
     Nothing is changed. A check that can't be made, because a permission is missing or a network is not reachable from here, is
-    "not checked" ("unknown" in JSON) and says what it needs. Checks of programs that are not installed, such as Kueue, are
+    "not checked" ("unknown" in JSON), with what it needs. Checks of programs that are not installed, such as Kueue, are
     "skipped".
 
     Exit codes: 0 no check fails (with --strict: none warns either, and all were made); 1 a check fails; 2 wrong usage, a cluster
@@ -87,8 +82,8 @@ def doctor(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         if value is not None and not value.strip("."):
             raise usage_error(f'{option}: "{value}" is not a valid name')
     configuration = load_configuration(config) if config else None
+    api = reached(kubeconfig, context)
     try:
-        api = RetryingApi(connect(kubeconfig, context, os.environ), Backoff(random.random))
         with ProgressBar(table.console(stderr=True)) as progress:
             facts = gather(
                 FactReader(api, progress),
@@ -98,18 +93,16 @@ def doctor(  # noqa: PLR0913, PLR0917 - each is an option of the command line
                 configuration=configuration,
                 probe_namespace=probe_namespace,
             )
-    except KubeconfigError as error:
-        raise usage_error(str(error)) from error
     except ApiError as error:
         raise usage_error(unreadable(error)) from error
-    results = diagnose(facts)
-    told = report.doctor_report(results, cluster=api.host, namespace=namespace, name=name)
+    outcomes = diagnose(facts)
+    written = report.doctor_report(outcomes, cluster=api.host, namespace=namespace, name=name)
     if output is DoctorOutput.JSON:
-        typer.echo(told.model_dump_json(by_alias=True, indent=2))
+        typer.echo(written.model_dump_json(by_alias=True, indent=2))
     else:
-        report.show(table.console(), told)
+        report.show(table.console(), written)
     bad = {CheckStatus.FAIL, CheckStatus.WARN, CheckStatus.UNKNOWN} if strict else {CheckStatus.FAIL}
-    if all(result.status in {CheckStatus.UNKNOWN, CheckStatus.SKIPPED} for result in results):
+    if all(outcome.status in {CheckStatus.UNKNOWN, CheckStatus.SKIPPED} for outcome in outcomes):
         raise usage_error("nothing could be checked: run it as a user with the permissions listed above")
-    if any(result.status in bad for result in results):
+    if any(outcome.status in bad for outcome in outcomes):
         raise typer.Exit(EXIT_FAILURE)

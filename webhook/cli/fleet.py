@@ -45,7 +45,7 @@ def fleet(  # noqa: PLR0913, PLR0917 - each is an option of the command line
             help="table: for people; html: a page to read; json: for programs, -f, and --fleet of audit.",
         ),
     ] = FleetOutput.TABLE,
-    strict: Annotated[  # noqa: FBT002 - typer's way to say a flag
+    strict: Annotated[  # noqa: FBT002 - typer's way to declare a flag
         bool, typer.Option("--strict", help="Exit 1 where a pod waits for what no node offers.")
     ] = False,
 ) -> None:

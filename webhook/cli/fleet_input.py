@@ -1,7 +1,5 @@
 """Where ``check``, ``audit`` and ``fleet`` get the nodes from: a saved file, or the cluster."""
 
-import os
-import random
 import time
 from collections import Counter
 from datetime import UTC, datetime
@@ -13,18 +11,16 @@ import typer
 
 from ..adapters.file_errors import why
 from ..adapters.kubernetes import fleets
-from ..adapters.kubernetes.backoff import Backoff
-from ..adapters.kubernetes.connect import connect
-from ..adapters.kubernetes.errors import ApiError, KubeconfigError
+from ..adapters.kubernetes.errors import ApiError
 from ..adapters.kubernetes.lists import Lister
 from ..adapters.kubernetes.nodes import FleetFileError
-from ..adapters.kubernetes.retrying import RetryingApi
 from ..adapters.reports import table
 from ..adapters.reports.progress import ProgressBar
 from ..application.configuration import Configuration
 from ..application.deciders import DecidedPolicy
 from ..application.fleet_view import FleetView, PodCount, view
 from ..engine.fleet.fleet import Fleet
+from .cluster_options import reached
 from .messages import say, usage_error
 
 LIVE = "live"
@@ -55,7 +51,7 @@ def load_fleet(
     """The nodes of ``--fleet``, or ``None`` without it.
 
     Raises:
-        typer.Exit: 2, after saying why, where they can't be read.
+        typer.Exit: 2, after printing why, where they can't be read.
     """
     return read_fleet(value, configuration, kubeconfig, context).fleet if value else None
 
@@ -74,7 +70,7 @@ def read_fleet(  # noqa: PLR0913 - where it is, and how to call that
     ``value`` is a file's name or ``live``; ``called`` is what to call it in messages, if not by the option ``--fleet``.
 
     Raises:
-        typer.Exit: 2, after saying why, where it can't be read.
+        typer.Exit: 2, after printing why, where it can't be read.
     """
     labels = configuration.policies.node_labels
     if value == LIVE:
@@ -111,7 +107,7 @@ def deciders_of(read: FleetInput, configuration: Configuration) -> list[DecidedP
 def _saved(called: str, path: Path, labels: frozenset[str]) -> tuple[fleets.ClusterObjects, float]:
     try:
         objects = fleets.read_saved(path.read_bytes(), labels)
-        # What says itself when it was read may have been copied since.
+        # A file with the time of its reading may have been copied since.
         objects.at = objects.at or datetime.fromtimestamp(int(path.stat().st_mtime), UTC)
         return objects, max(0.0, time.time() - objects.at.timestamp())
     except FleetFileError as error:
@@ -123,13 +119,11 @@ def _saved(called: str, path: Path, labels: frozenset[str]) -> tuple[fleets.Clus
 def _live(
     called: str, kubeconfig: Path | None, context: str | None, labels: frozenset[str], *, with_pods: bool
 ) -> fleets.ClusterObjects:
+    api = reached(kubeconfig, context, called=called)
     try:
-        api = RetryingApi(connect(kubeconfig, context, os.environ), Backoff(random.random))
         now = datetime.now(UTC).replace(microsecond=0)
         with ProgressBar(table.console(stderr=True)) as progress:
             return fleets.read_cluster(Lister(api, progress), labels, now, with_pods=with_pods)
-    except KubeconfigError as error:
-        raise usage_error(f"{called}: {error}") from error
     except ApiError as error:
         fix = "use a user who may list nodes, or a file saved by gpuwarden fleet -o json"
         raise usage_error(f"{called}: the nodes can't be listed: {error.detail}; {fix}") from error

@@ -1,4 +1,4 @@
-"""Where the server learns what nodes offer and pods hold: a watch of the cluster's GPU nodes and a count of pods, or nowhere."""
+"""The server's source for what nodes offer and pods hold: a watch of the cluster's GPU nodes, and a count of pods."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ..application.fleet_view import view
 from ..engine.fleet.fleet import Fleet
 from ..engine.labels import NamespaceLabels
 
-if TYPE_CHECKING:  # it loads an HTTP client, which nobody needs without a cluster
+if TYPE_CHECKING:  # it loads an HTTP client, which only a cluster needs
     from ..adapters.kubernetes.client import ApiServer
 
 _log = structlog.get_logger("gpuwarden.nodes")
@@ -96,7 +96,7 @@ class WatchedFleet:
             if seen != self._seen:
                 _log.info(seen)
         else:
-            return  # not looked at yet
+            return  # not read yet
         self._seen = seen
 
     def count_pods(self) -> None:

@@ -30,12 +30,7 @@ _log = structlog.get_logger("gpuwarden.in-tree")
 class InTreeWatch:
     """Whether the admission policies are those of the configuration, with its share of the server's life.
 
-    Args:
-        api: the API server.
-        metrics: where the gauge is.
-        configuration: the configuration in use.
-        webhooks: the names of gpuwarden's webhook configurations, by kind: what they leave out must be decided by policies.
-        monotonic: seconds of a clock that only goes forward.
+    ``webhooks`` are the names of gpuwarden's webhook configurations, by kind: what they leave out must be decided by policies.
     """
 
     def __init__(
@@ -61,7 +56,7 @@ class InTreeWatch:
         metrics.in_tree_outdated(None)
 
     def poll(self) -> None:
-        """Compare, when that is due or the configuration is another; say once what is found."""
+        """Compare, when that is due or the configuration is another; log once what is found."""
         configuration = self._configuration()
         is_same = self._compared is None or configuration is self._compared[-1]
         if self._monotonic() < self._due_at and is_same:

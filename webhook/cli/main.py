@@ -1,4 +1,4 @@
-"""The ``gpuwarden`` command: each subcommand is loaded when it is asked for, so that a server holds no report writers."""
+"""The ``gpuwarden`` command: each subcommand is loaded when it is used, so that a server holds no report writers."""
 
 import inspect
 from collections.abc import Iterator, Mapping
@@ -64,13 +64,13 @@ class _OnDemand(TyperGroup):
         self.commands = _Modules()  # type: ignore[assignment]  # the base only reads it, once it is made
 
     def get_params(self, ctx: Any) -> list[Any]:
-        """Leave out typer's options for completion, which guess the shell: `gpuwarden completion` is told which."""
+        """Omit typer's options for completion, which guess the shell: `gpuwarden completion` takes it as an argument."""
         return [
             param for param in super().get_params(ctx) if param.name not in {"install_completion", "show_completion"}
         ]
 
     def make_context(self, *arguments: Any, **options: Any) -> Any:
-        """Read the command line up to the subcommand; what is wrong with it is explained in plain words."""
+        """Read the command line up to the subcommand; mistakes are explained in plain words."""
         with _explained():
             return super().make_context(*arguments, **options)
 
@@ -109,7 +109,7 @@ def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it so
 
 @app.callback()
 def gpuwarden(
-    version: bool = typer.Option(False, "--version", callback=_print_version, is_eager=True, help="Print the version."),  # noqa: FBT001, FBT003 - typer's way to say a flag
+    version: bool = typer.Option(False, "--version", callback=_print_version, is_eager=True, help="Print the version."),  # noqa: FBT001, FBT003 - typer's way to declare a flag
 ) -> None:
     """Rewrites GPU requests to match what the nodes offer, and denies what the kubelet would fail."""
 

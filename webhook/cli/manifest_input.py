@@ -76,6 +76,12 @@ NamespacesOption = Annotated[
         help="Namespaces and their labels, as printed by kubectl get namespaces -o yaml.",
     ),
 ]
+StrictOption = Annotated[
+    bool,
+    typer.Option(
+        "--strict", help="Exit 1 also for what would be rewritten, what is not judged, and labels without effect."
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +126,15 @@ class JudgedInput:
     plugin: PluginInput = field(default_factory=PluginInput)
     skipped: list[str] = field(default_factory=list)
     expected: DevicePlugin = field(default_factory=DevicePlugin)
+
+    @property
+    def objects(self) -> Iterator[JudgedObject]:
+        """The objects of all sources, in order."""
+        return (one for source in self.sources for one in source.objects)
+
+    def nothing_found(self) -> list[ManifestProblem]:
+        """As the function: a problem for each source, if none holds an object."""
+        return nothing_found([(one.source, one.objects) for one in self.sources], self.problems, self.plugin)
 
 
 @dataclass(slots=True)
@@ -187,7 +202,7 @@ def judge_paths(  # noqa: PLR0913, PLR0917 - each is an option of the commands
     is ``None`` where annotations don't count either.
 
     Raises:
-        typer.Exit: 2, after saying why, where an option's value can't be used.
+        typer.Exit: 2, after printing why, where an option's value can't be used.
     """
     if namespace is not None:
         check_name(namespace)
@@ -195,7 +210,7 @@ def judge_paths(  # noqa: PLR0913, PLR0917 - each is an option of the commands
     chosen = _policy(policy, configuration)
     known = load_namespaces(namespaces)
     fleet = fleet_of(configuration)
-    # Without a configuration file, nobody has said what the device plugin is expected to do.
+    # Without a configuration file, it is not known how the device plugin should be set.
     given = read_paths(paths, configuration.plugin if config else None, exclude)
     labels = known.labels | given.namespaces()
     claims = known_claims(given.manifests, namespace or "default")
@@ -228,7 +243,7 @@ def judge_paths(  # noqa: PLR0913, PLR0917 - each is an option of the commands
                 judged.problems += problems
             into.objects.append(JudgedObject(item, judgement, lines.of(item)))
             judged.problems += mismatch_problems(item, lines, mismatches)
-    found = (one.judgement for source in judged.sources for one in source.objects)
+    found = [one.judgement for one in judged.objects]
     if not (policy or config or labels) and any(one.requests and not one.exempt for one in found):
         say(
             'note: no policy is given, so everything is judged under "any", which permits every GPU; '
@@ -241,7 +256,7 @@ def check_name(namespace: str) -> None:
     """Reject a value of ``--namespace`` that no namespace has as its name.
 
     Raises:
-        typer.Exit: 2, after saying so.
+        typer.Exit: 2, after printing the reason.
     """
     if not _NAMESPACE.fullmatch(namespace):
         raise usage_error(
@@ -253,7 +268,7 @@ def check_name(namespace: str) -> None:
 def _ignoring(
     judgement: Judgement, item: ManifestObject, ignore: Mapping[str, str], lines: Lines
 ) -> tuple[Judgement, list[ManifestProblem]]:
-    """A judgement without the findings that ``--ignore`` or the object's annotation names, and what is wrong with the latter."""
+    """A judgement without the findings that ``--ignore`` or the annotation names, and the problem with the annotation."""
     try:
         return without(judgement, {**ignore, **annotated(item.object)}), []
     except IgnoreError as error:
@@ -269,26 +284,21 @@ def mismatch_problems(item: ManifestObject, lines: Lines, mismatches: Iterable[T
     found = []
     for path, message in mismatches:
         line, column = lines.of(item).of_field(path)
-        said = f"{path}: {message}" if path else message
-        found.append(ManifestProblem(item.source, line, said, of_object=True, column=column))
+        sentence = f"{path}: {message}" if path else message
+        found.append(ManifestProblem(item.source, line, sentence, of_object=True, column=column))
     return found
 
 
 def problem_lines(problems: Iterable[ManifestProblem]) -> list[ProblemLine]:
     """The problems as reports have them."""
-    return [
-        ProblemLine(
-            source=p.source, line=p.line, message=p.message, fatal=p.fatal, of_object=p.of_object, column=p.column
-        )
-        for p in problems
-    ]
+    return [ProblemLine.model_validate(problem, from_attributes=True) for problem in problems]
 
 
 def read_paths(paths: Sequence[str], plugin: DevicePlugin | None = None, exclude: Sequence[str] = ()) -> GivenInput:
     """Read everything that paths name; ``-`` is standard input. ``plugin`` is what device plugins are expected to be set to.
 
-    A repository holds more than manifests: files of its folders in which every document is something else are skipped, and said
-    to be. A file that is named is meant, and must hold an object.
+    A repository has more than manifests: files in folders are skipped, and listed, if none of their documents is an object.
+    A file that is named must hold an object.
     """
     given = GivenInput()
     for source in open_sources(paths, sys.stdin and sys.stdin.buffer, exclude):
@@ -316,9 +326,9 @@ def read_paths(paths: Sequence[str], plugin: DevicePlugin | None = None, exclude
 def nothing_found(
     sources: Iterable[tuple[Source, Sequence[object]]], problems: Iterable[ManifestProblem], plugin: PluginInput
 ) -> list[ManifestProblem]:
-    """Return a problem for each source if none holds an object; none where one does, or where something could not be read.
+    """Return a problem for each source if no source holds an object and everything could be read; otherwise none.
 
-    A success would say of a mistyped pipe or an empty template that everything in it is right.
+    Otherwise a mistyped pipe or an empty template would count as a success.
     """
     found = list(sources)
     if plugin.files or any(objects for _, objects in found) or any(problem.fatal for problem in problems):
@@ -360,7 +370,7 @@ def load_namespaces(path: Path | None) -> KnownNamespaces:
     """The namespaces of ``--namespaces``, or none.
 
     Raises:
-        typer.Exit: 2, after saying what is wrong with the file.
+        typer.Exit: 2, after printing what is wrong with the file.
     """
     if path is None:
         return KnownNamespaces()

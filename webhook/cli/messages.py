@@ -14,7 +14,7 @@ def say(message: str) -> None:
 
 
 def usage_error(*messages: str) -> typer.Exit:
-    """Say what is wrong with how the command was called, a line each; the exit to raise."""
+    """Print errors in how the command was called, a line each, and return the exit to raise."""
     for message in messages:
         say(f"error: {message}")
     return typer.Exit(EXIT_USAGE)

@@ -25,7 +25,7 @@ from ..engine.labels import NamespaceLabels
 from .options import Options
 from .reloading import Reload
 
-if TYPE_CHECKING:  # it loads an HTTP client, which nobody needs without a cluster
+if TYPE_CHECKING:  # it loads an HTTP client, which only a cluster needs
     from ..adapters.kubernetes.client import ApiServer
 
 _log = structlog.get_logger("gpuwarden.namespaces")
@@ -39,7 +39,7 @@ class NamespaceSource(Protocol):
     pods: PodSource
 
     def preview(self, configuration: Callable[[], Configuration]) -> Preview | None:
-        """The preview of what a relabel would do to workloads, or ``None`` without a cluster."""
+        """The preview of the effect of a new label on workloads, or ``None`` without a cluster."""
 
     def start(self) -> None:
         """Start."""

@@ -11,19 +11,19 @@ from ..adapters.shown import shown
 
 
 def explain(error: typer.TyperException) -> None:
-    """Put a plain sentence in place of pydantic's, before which typer puts the option's name, and a fix where typer has none."""
-    said = error.message
+    """Replace pydantic's sentence, which follows the option's name, with a plain one, and add a fix where typer has none."""
+    message = error.message
     if isinstance(error.__cause__, ValidationError):
         error.message = "; ".join(map(_sentence, error.__cause__.errors()))
-    elif isinstance(error, typer.BadParameter) and not said:  # an argument is missing, which typer says
+    elif isinstance(error, typer.BadParameter) and not message:  # an argument is missing, which typer reports
         what = getattr(error.param, "help", None) or "A value; see --help"
         error.message = f"Write {what[0].lower()}{what[1:]}"
-    elif said.endswith("requires an argument."):
-        error.message = said.replace("an argument.", "a value: write it after the option")
-    elif said.startswith("No such command") and "Did you mean" not in said:
-        error.message = f"{said.rstrip('.')}; see --help for the commands"
-    elif said.startswith(("No such option", "Got unexpected")) and not getattr(error, "possibilities", None):
-        error.message = f"{said}; {_INSTEAD.get(said, 'see --help for the list')}"
+    elif message.endswith("requires an argument."):
+        error.message = message.replace("an argument.", "a value: write it after the option")
+    elif message.startswith("No such command") and "Did you mean" not in message:
+        error.message = f"{message.rstrip('.')}; see --help for the commands"
+    elif message.startswith(("No such option", "Got unexpected")) and not getattr(error, "possibilities", None):
+        error.message = f"{message}; {_INSTEAD.get(message, 'see --help for the list')}"
 
 
 _INSTEAD = {"No such option: --policy": "use --assume NAMESPACE=POLICY of audit, or --policy of check"}
@@ -35,8 +35,8 @@ def _sentence(detail: ErrorDetails) -> str:
 
 
 def _other(context: dict[str, Any]) -> str:
-    said = str(context.get("error", ""))
-    choices = said.partition(" is not one of ")[2].rstrip(".").replace("'", "")
+    message = str(context.get("error", ""))
+    choices = message.partition(" is not one of ")[2].rstrip(".").replace("'", "")
     return f"is not valid; use one of {choices}" if choices else "is not valid; see --help"
 
 

@@ -26,7 +26,7 @@ class StartError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """Every option, by its own name, as typer reads it."""
+    """Every option, by its name, as typer reads it."""
 
     host: Annotated[str, typer.Option(help="Address to listen on; every address by default.")] = ""
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of /mutate and /validate, over TLS.")] = 8443

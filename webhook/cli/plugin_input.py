@@ -1,4 +1,4 @@
-"""Configuration files of the NVIDIA device plugin among the input: what is wrong with each, as problems with their lines."""
+"""Configuration files of the NVIDIA device plugin among the input: the faults of each, as problems with their lines."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

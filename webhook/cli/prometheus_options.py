@@ -1,4 +1,4 @@
-"""The options that say where Prometheus is, whom to trust there and who we are; credentials come from files only."""
+"""The options for the address of Prometheus, the CA to trust and the credentials, which come from files only."""
 
 import re
 from collections.abc import Iterable
@@ -72,7 +72,7 @@ class PrometheusOptions:
 
     @property
     def given(self) -> list[str]:
-        """Those that say more than the URL, by their names."""
+        """Those that are set besides the URL, by their names."""
         named = {
             "--prometheus-ca-file": self.ca,
             "--prometheus-client-cert": self.certificate,
@@ -86,14 +86,14 @@ class PrometheusOptions:
         return [name for name, value in named.items() if value]
 
     def access(self) -> ServerAccess:
-        """Return the access that these say; the kubeconfig's token is not in it.
+        """Return the access that these describe; the kubeconfig's token is not in it.
 
         Raises:
-            typer.Exit: 2, after saying which do not go together.
+            typer.Exit: 2, after printing which can't be combined.
         """
         ways = [one for one in self.given if one in {_TOKEN, "--prometheus-user", "--prometheus-kubernetes-token"}]
         if len(ways) > 1:
-            raise usage_error(f"{' and '.join(ways)} each say who you are; leave out all but one")
+            raise usage_error(f"{' and '.join(ways)} are different ways to log in; leave out all but one")
         for one, other in (("user", "password-file"), ("client-cert", "client-key")):
             pair = [f"--prometheus-{one}", f"--prometheus-{other}"]
             if len(missing := [name for name in pair if name not in self.given]) == 1:
@@ -113,7 +113,7 @@ def labels_of(texts: Iterable[str]) -> dict[str, list[str]]:
     """Return the values of each label that ``--prometheus-label`` names.
 
     Raises:
-        typer.Exit: 2, after saying which is not a label and a value.
+        typer.Exit: 2, after printing which is not a label and a value.
     """
     found: dict[str, list[str]] = {}
     for text in texts:

@@ -88,7 +88,7 @@ def recommend(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     prometheus_password_file: PasswordOption = None,
     prometheus_header: HeaderOption = None,
     prometheus_label: LabelOption = None,
-    prometheus_kubernetes_token: KubernetesTokenOption = False,  # noqa: FBT002 - typer's way to say a flag
+    prometheus_kubernetes_token: KubernetesTokenOption = False,  # noqa: FBT002 - typer's way to declare a flag
     write_reports: WriteReportsOption = False,  # noqa: FBT002 - likewise
     config: ConfigOption = None,
     kubeconfig: KubeconfigOption = None,
@@ -125,7 +125,7 @@ def recommend(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         raise usage_error(*(f"--threshold {problem}" for problem in error.problems)) from error
     names = list(dict.fromkeys(namespace or []))
     if usage:
-        _refuse_beside_a_file(ctx, options, trusted or [], save)
+        _reject_options_of_a_cluster(ctx, options, trusted or [], save)
         given = from_saved(usage, configuration)
     else:
         labels = labels_of(prometheus_label or [])
@@ -149,7 +149,7 @@ def recommend(  # noqa: PLR0913, PLR0917 - each is an option of the command line
 
 
 def _write_reports(found: Recommendation, kubeconfig: Path | None, context: str | None, names: list[str]) -> None:
-    client = reached(kubeconfig, context, SAVED)
+    client = reached(kubeconfig, context, instead=SAVED)
     with ProgressBar(table.console(stderr=True)) as progress:
         store = ReportStore(client, progress, OF_RECOMMEND)
         now = datetime.now(UTC)
@@ -157,7 +157,7 @@ def _write_reports(found: Recommendation, kubeconfig: Path | None, context: str 
     say(f"{api.plural} of {api.group}: {written}")
 
 
-def _refuse_beside_a_file(
+def _reject_options_of_a_cluster(
     ctx: typer.Context, options: PrometheusOptions, trusted: list[str], save: Path | None
 ) -> None:
     beside = [

@@ -67,7 +67,7 @@ class UsageScope(msgspec.Struct, frozen=True):
 
     Attributes:
         namespaces: all, if none is named.
-        trusted: what ``--trusted`` says.
+        trusted: the values of ``--trusted``.
         window: seconds.
         idle_below: the share below which a sample counts as idle.
         labels: only series with one of these values of each label count.
@@ -84,7 +84,7 @@ def from_saved(path: Path, configuration: Configuration) -> RecommendInput:
     """Read a file that ``--save`` wrote.
 
     Raises:
-        typer.Exit: 2, after saying why, where it can't be read.
+        typer.Exit: 2, after printing why, where it can't be read.
     """
     try:
         saved = usage_file.parsed(path.read_bytes())
@@ -131,10 +131,10 @@ def from_cluster(  # noqa: PLR0913, PLR0917 - which cluster, how Prometheus is r
     """Read a cluster and its monitoring.
 
     Raises:
-        typer.Exit: 2, after saying why, where they can't be read.
+        typer.Exit: 2, after printing why, where they can't be read.
     """
     now = datetime.now(UTC).replace(microsecond=0)
-    api = reached(kubeconfig, context, SAVED)
+    api = reached(kubeconfig, context, instead=SAVED)
     try:
         lister = Lister(api, progress)
         server = Prometheus(

@@ -16,7 +16,7 @@ _T = TypeVar("_T")
 _log = structlog.get_logger("gpuwarden.files")
 
 
-# By what is read: the option that names the file.
+# By the kind of file: its option.
 _OPTIONS = {"configuration": "--config", "namespaces": "--namespaces", "client-ca": "--client-ca-file"}
 
 
@@ -59,7 +59,7 @@ class Reload(Generic[_T]):
             self._use(self._file.read())
         except OSError as error:
             self._unread(why(self._file.path, error))
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with a new file, the old content goes on deciding; counted
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with a new file, the old content stays in use; counted
             self._again = False
             self._failed(str(error))
         else:
@@ -70,9 +70,9 @@ class Reload(Generic[_T]):
 
     def _unread(self, reason: str) -> None:
         self._again = True
-        # The fix of a file that once was good is another than of one that someone names.
-        if (said := f"{reason.partition('; ')[0]}; restore it, readable for this user") != self._failure:
-            self._failed(said)
+        # The fix for a file that was readable before differs from that for a wrong name.
+        if (reason_and_fix := f"{reason.partition('; ')[0]}; restore it, readable for this user") != self._failure:
+            self._failed(reason_and_fix)
 
     def _failed(self, reason: str) -> None:
         self._failure = reason
@@ -80,7 +80,7 @@ class Reload(Generic[_T]):
         _log.error("file not reloaded, the old content stays", file=self._name, reason=reason)
 
     def part(self) -> ReadinessPart:
-        """Ready either way: the last good content decides."""
+        """Always ready: the last valid content is in use."""
         message = (
             f"the file on disk is invalid, its last valid content is in use: {self._failure}"
             if self._failure

@@ -12,15 +12,12 @@ from .messages import say, usage_error
 def store_reports(
     store: ReportStore, documents: Callable[[ReportApi], Iterable[dict[str, Any]]], names: Sequence[str]
 ) -> tuple[ReportApi, WriteResult]:
-    """Make the store's reports in the cluster these, and say on standard error which could not be written.
+    """Replace the store's reports in the cluster, and print on standard error which could not be written.
 
-    Args:
-        store: the reports.
-        documents: what they should be, for an API.
-        names: the namespaces that they are about; all, if none is named.
+    ``documents`` returns the new reports for an API; ``names`` are the namespaces that they are about (all, if none is named).
 
     Raises:
-        typer.Exit: 2, after saying why: the cluster has no API for reports, or does not answer.
+        typer.Exit: 2, after printing why: the cluster has no API for reports, or does not answer.
     """
     try:
         api = store.find_api()

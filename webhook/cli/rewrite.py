@@ -27,7 +27,6 @@ from .manifest_input import (
     Paths,
     PolicyOption,
     judge_paths,
-    nothing_found,
     say_skipped,
     without_collector,
 )
@@ -48,7 +47,7 @@ def rewrite(  # noqa: PLR0913, PLR0917 - each is an option of the command line
             help="Operators' kinds whose templates are rewritten too, such as JobSet.jobset.x-k8s.io.",
         ),
     ] = None,
-    in_place: Annotated[  # noqa: FBT002 - typer's way to say a flag
+    in_place: Annotated[  # noqa: FBT002 - typer's way to declare a flag
         bool, typer.Option("--in-place", "-i", help="Edit the files instead of printing them.")
     ] = False,
     exclude: ExcludeOption = None,
@@ -70,8 +69,7 @@ def rewrite(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         source.objects = [_with_templates(found, named) for found in source.objects]
     _stop_on_trouble(judged)
     # A chart may render nothing, so that this is no error of a post-renderer.
-    sources = [(source.source, source.objects) for source in judged.sources]
-    for problem in nothing_found(sources, judged.problems, judged.plugin):
+    for problem in judged.nothing_found():
         say(str(problem))
     try:
         texts = [(source, _rewritten(source)) for source in judged.sources]
@@ -87,7 +85,7 @@ def _named(options: Sequence[str], configured: Kinds) -> dict[tuple[str, str], W
     """The rows that ``--kinds`` names, by group and kind.
 
     Raises:
-        typer.Exit: 2, after saying which name is not that of a kind.
+        typer.Exit: 2, after printing which name is not that of a kind.
     """
     rows = {f"{kind}.{group}": row for (group, kind), row in {**KINDS, **configured}.items() if not row.is_built_in}
     found: dict[tuple[str, str], WorkloadKind] = {}
@@ -106,7 +104,7 @@ def _named(options: Sequence[str], configured: Kinds) -> dict[tuple[str, str], W
 
 
 def _with_templates(found: JudgedObject, named: Mapping[tuple[str, str], WorkloadKind]) -> JudgedObject:
-    """An object with the patch of its templates, where its kind is one of those; says what is special about the kind."""
+    """An object with the patch of its templates, if its kind is named; prints what is special about the kind."""
     judgement = found.judgement
     row = named.get((group_of(judgement.api_version), judgement.kind))
     if row is None or not (operations := judgement.of_templates):
@@ -119,12 +117,11 @@ def _with_templates(found: JudgedObject, named: Mapping[tuple[str, str], Workloa
 
 
 def _stop_on_trouble(judged: JudgedInput) -> None:
-    """Say what is denied or can't be read, and end before anything is written."""
+    """Print what is denied or can't be read, and exit before anything is written."""
     for problem in judged.problems:
         say(str(problem))
-    objects = [*judged.mislabelled, *(found for source in judged.sources for found in source.objects)]
     denied = 0
-    for found in objects:
+    for found in (*judged.mislabelled, *judged.objects):
         denials = [finding for finding in found.judgement.findings if finding.denies]
         denied += bool(denials)
         for label in found.judgement.label_problems:
@@ -150,7 +147,7 @@ def _stop_on_trouble(judged: JudgedInput) -> None:
 
 
 def _say_at(found: JudgedObject, path: str, message: str) -> None:
-    """Say something about a field of an object, or (if the path is empty) about the object."""
+    """Print a message about a field of an object, or (if the path is empty) about the object."""
     line = found.lines.of_field(path).line if found.lines else found.item.line
     say(f"{found.item.source}:{line}: {message}")
 

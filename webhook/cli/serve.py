@@ -14,11 +14,11 @@ def serve(**options: Any) -> None:
 
     Exit codes: 0 stopped by a signal; 1 a listener failed; 2 a wrong option, or a file or port that can't be used.
     """
-    # Hardly anything that is made at start becomes garbage, and looking for it takes a quarter of the time; `run` enables it.
+    # Hardly anything that is made at start becomes garbage, and collecting takes a quarter of the time; `run` enables it.
     gc.disable()
     try:
         # Imported here so that `gpuwarden check` need not load a web server.
-        from .server import run  # noqa: PLC0415 - start-up time, as said
+        from .server import run  # noqa: PLC0415 - start-up time, as above
 
         run(Options(**options))
     except StartError as error:

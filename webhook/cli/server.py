@@ -79,7 +79,7 @@ def run(options: Options) -> None:
     try:
         with logged_standard_error(lines, options.log_format):
             server = Server(options, metrics)
-            # What start-up made lives as long as the process: the collector, off until now, never has to look at it.
+            # Objects made at start-up live as long as the process, so the collector, which was off until now, never scans them.
             gc.freeze()
             gc.enable()
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -207,13 +207,13 @@ class Server:
             listener.stop()
 
     def _watched_fleet(self, api: Callable[[], ApiServer]) -> WatchedFleet | None:
-        """The nodes of the cluster that the namespaces are of, unless they are not to be watched."""
+        """The nodes of the cluster that the namespaces are read from, unless nodes are not watched."""
         if not isinstance(self._namespaces, ClusterSource) or not self._options.watch_nodes:
             return None
         return WatchedFleet(api(), self._metrics, self._current, self._namespaces.labels, self._options.node_selector)
 
     def _in_tree_watch(self, api: Callable[[], ApiServer]) -> InTreeWatch | None:
-        """The admission policies of the cluster that the namespaces are of, if they are to be compared."""
+        """The admission policies of the cluster that the namespaces are read from, if they are compared."""
         if not isinstance(self._namespaces, ClusterSource) or not self._options.watch_in_tree:
             return None
         from ..application.in_tree_webhooks import WEBHOOK_KINDS  # noqa: PLC0415 - start-up time: it loads the compiler of policies

@@ -58,8 +58,8 @@ def guarded(command: Callable[[], None]) -> None:
 def _open(stream: TextIO | None, *, quiet: bool) -> _Descriptor:
     if stream is not None:
         return _Descriptor(stream.fileno(), quiet=quiet)
-    # Closed before the start (">&-"). Something must hold its number, or the next file to be opened would get it; to write to
-    # what is open for reading fails as it would to a closed descriptor (EBADF).
+    # Closed before the start (">&-"). Its number must stay in use, or the next file to be opened would get it. Writing to
+    # a file that is open for reading fails as it does for a closed descriptor (EBADF).
     return _Descriptor(os.open(os.devnull, os.O_RDONLY), quiet=quiet)
 
 
@@ -81,7 +81,7 @@ def _written(out: _Descriptor) -> bool:
 
 
 def _lost(out: _Descriptor) -> int:
-    # What is still in the buffer goes nowhere, or the interpreter would complain of it on its way out.
+    # What is still in the buffer is discarded, or the interpreter would report an error when it exits.
     os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
     failure = out.failure
     if failure is None or failure.errno == errno.EPIPE:

@@ -60,10 +60,10 @@ def contact(status: int, plain_status: int) -> Contact:
 
 def test_where_all_is_well_it_says_by_what() -> None:
     facts = healthy(contacts=[contact(405, 404)])
-    assert the_result(facts, TOKENS).seen == (
+    assert the_result(facts, TOKENS).observed == (
         "the path of every webhook carries the same token; 10.0.0.1:8443 admits it"
     )
-    assert the_result(facts, STRANGERS).seen == (
+    assert the_result(facts, STRANGERS).observed == (
         "the port is closed to strangers by the token in the paths; NetworkPolicies are not checked"
     )
     assert not troubled(facts)
@@ -71,14 +71,14 @@ def test_where_all_is_well_it_says_by_what() -> None:
 
 def test_what_can_not_be_dialled_is_not_claimed() -> None:
     result = the_result(healthy(contacts=[]), TOKENS)
-    assert (result.status, result.seen.partition("; ")[2]) == (
+    assert (result.status, result.observed.partition("; ")[2]) == (
         CheckStatus.OK,
-        "whether the replicas admit it could not be seen from here",
+        "whether the replicas admit it could not be checked from here",
     )
 
 
 def test_an_installation_without_tokens_has_none_to_check_and_is_open_as_far_as_can_be_seen() -> None:
-    assert the_result(plain(), TOKENS).seen == "the paths carry no token"
+    assert the_result(plain(), TOKENS).observed == "the paths carry no token"
     result = the_result(plain(), STRANGERS)
     assert result.status is CheckStatus.UNKNOWN
     assert "pathToken.enabled" in result.fix
@@ -92,7 +92,7 @@ def test_client_certificates_close_the_port_too() -> None:
     container = containers[0]
     container.args = [*(container.args or ()), "--client-ca-file=/etc/ca.crt"]
     result = the_result(facts, STRANGERS)
-    assert (result.status, result.seen) == (
+    assert (result.status, result.observed) == (
         CheckStatus.OK,
         "the port is closed to strangers by client certificates (--client-ca-file)",
     )
@@ -101,18 +101,18 @@ def test_client_certificates_close_the_port_too() -> None:
 @pytest.mark.parametrize("path", ["", "/validate", "/validate/nonsense", f"/mutate/{TOKEN}"])
 def test_a_path_without_a_token_fails(path: str) -> None:
     result = the_result(paths(healthy(), "validate", path), TOKENS)
-    assert (result.status, result.seen) == (CheckStatus.FAIL, "the path of validate.gpuwarden.io carries no token")
-    assert "404" in result.means
+    assert (result.status, result.observed) == (CheckStatus.FAIL, "the path of validate.gpuwarden.io carries no token")
+    assert "404" in result.impact
 
 
 def test_paths_with_different_tokens_are_warned_of() -> None:
     result = the_result(paths(healthy(), "advise", f"/advise/{OTHER}"), TOKENS)
-    assert (result.status, result.seen) == (CheckStatus.WARN, "the paths carry different tokens")
+    assert (result.status, result.observed) == (CheckStatus.WARN, "the paths carry different tokens")
 
 
 def test_a_replica_that_does_not_admit_what_is_called_fails() -> None:
     result = the_result(healthy(contacts=[contact(404, 404)]), TOKENS)
-    assert (result.status, result.seen) == (
+    assert (result.status, result.observed) == (
         CheckStatus.FAIL,
         "10.0.0.1:8443 does not admit the path of validate.gpuwarden.io",
     )
@@ -120,7 +120,7 @@ def test_a_replica_that_does_not_admit_what_is_called_fails() -> None:
 
 def test_a_replica_that_answers_strangers_is_warned_of() -> None:
     result = the_result(healthy(contacts=[contact(405, 405)]), STRANGERS)
-    assert (result.status, result.seen) == (CheckStatus.WARN, "10.0.0.1:8443 also answers paths without a token")
+    assert (result.status, result.observed) == (CheckStatus.WARN, "10.0.0.1:8443 also answers paths without a token")
 
 
 def test_no_token_is_shown_whatever_the_checks_say() -> None:

@@ -18,7 +18,7 @@ from tests.application.diagnosis.world import (
 )
 from webhook.application.diagnosis.facts import ALL_NODES, Facts, Neighbours, Unread
 from webhook.application.diagnosis.neighbours import DeviceClass
-from webhook.application.diagnosis.results import CheckStatus, Result
+from webhook.application.diagnosis.results import CheckOutcome, CheckStatus
 from webhook.application.quotas import Quota
 from webhook.engine.claim_objects import Claim, DeviceRequest, RequestedDevice
 from webhook.engine.forms import Form
@@ -39,7 +39,7 @@ def a_class(
     return msgspec.convert(document, DeviceClass)
 
 
-def found(check: str, facts: Facts) -> list[Result]:
+def found(check: str, facts: Facts) -> list[CheckOutcome]:
     listed = results(facts, check)
     assert complete(listed)
     return listed
@@ -84,7 +84,7 @@ WITH_RESOURCES = "apiVersion: gpuwarden.io/v1\nkind: Configuration\nresources:\n
 def test_a_class_for_gpus_whose_resource_name_no_policy_judges(name: str) -> None:
     (result,) = found("device-classes", named(a_class(name, ACCELERATOR)))
     assert result.status is CheckStatus.WARN
-    assert result.seen == f"DeviceClass {name} counts as a GPU, and its extendedResourceName {ACCELERATOR} does not"
+    assert result.observed == f"DeviceClass {name} counts as a GPU, and its extendedResourceName {ACCELERATOR} does not"
     assert f"add {ACCELERATOR} to resources.gpus" in result.fix
     for key in ("gpus", "notGPUs"):
         configuration = configured(f"{WITH_RESOURCES}  {key}: [{ACCELERATOR}]\n")
@@ -108,9 +108,9 @@ def test_other_devices_and_other_names_of_gpus(name: str, resource: str) -> None
 def test_of_two_classes_with_one_name_the_one_that_is_used_is_named(created: tuple[str, str], used: str) -> None:
     classes = [a_class(name, created=at) for name, at in zip("ab", created, strict=True)]
     (one,) = found("device-classes", named(*reversed(classes), a_class("c", MIG)))
-    assert (one.status, one.seen) == (CheckStatus.WARN, f"DeviceClasses a, b have one extendedResourceName, {GPU}")
+    assert (one.status, one.observed) == (CheckStatus.WARN, f"DeviceClasses a, b have one extendedResourceName, {GPU}")
     other = {"a": "b", "b": "a"}[used]
-    assert one.means == f"pods that request it get devices of {used}, the newest; never of {other}"
+    assert one.impact == f"pods that request it get devices of {used}, the newest; never of {other}"
 
 
 @pytest.mark.parametrize("where", [frozenset({"a", "c"}), frozenset({ALL_NODES})])
@@ -118,7 +118,7 @@ def test_a_node_that_offers_a_name_both_ways_is_named(where: frozenset[str]) -> 
     facts = named(a_class(), on={CLASS: where}, nodes=[a_node("a", {GPU: 8})])
     (one,) = found("device-classes", facts)
     assert one.status is CheckStatus.WARN
-    assert one.seen == f"node a offers {GPU} by a device plugin and by DeviceClass {CLASS} ({CLASS})"
+    assert one.observed == f"node a offers {GPU} by a device plugin and by DeviceClass {CLASS} ({CLASS})"
 
 
 # Templates.
@@ -189,15 +189,15 @@ def test_policies_whose_templates_can_be_used_are_well(facts: Facts) -> None:
 )
 def test_what_keeps_a_policy_from_making_claims_is_named(facts: Facts, seen: str, means: str) -> None:
     (one,) = found("claim-templates", facts)
-    assert (one.status, one.seen) == (CheckStatus.WARN, seen)
-    assert means in one.means
+    assert (one.status, one.observed) == (CheckStatus.WARN, seen)
+    assert means in one.impact
 
 
 def test_a_cluster_without_claims_fails_policies_that_make_them() -> None:
     absent = Unread("list x", f"the API server has no {TEMPLATES}", forbidden=False, absent=TEMPLATES)
     (one,) = found("claim-templates", listing(PLAIN, claim_templates=absent, device_classes=absent))
     assert one.status is CheckStatus.FAIL
-    assert one.seen == f"the API server has no {TEMPLATES}, and policy whole lists claims"
+    assert one.observed == f"the API server has no {TEMPLATES}, and policy whole lists claims"
 
 
 def test_templates_that_may_not_be_listed_are_unknown() -> None:
@@ -250,4 +250,4 @@ def test_quotas_with_room_for_claims_are_well(facts: Facts) -> None:
 def test_a_quota_on_claims_that_is_used_up_is_named(key: str, used: str, hard: str, value: str) -> None:
     (one,) = found("claim-quotas", limited(key, used, hard, value=value))
     assert one.status is CheckStatus.WARN
-    assert one.seen == f"ResourceQuota q in namespace team-a is used up: {key}: {used} of {hard}"
+    assert one.observed == f"ResourceQuota q in namespace team-a is used up: {key}: {used} of {hard}"

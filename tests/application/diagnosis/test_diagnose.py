@@ -8,7 +8,7 @@ import pytest
 from tests.application.diagnosis.world import MANIFEST, complete, documents, healthy, troubled
 from webhook.application.diagnosis.diagnose import CHECKS, diagnose
 from webhook.application.diagnosis.facts import Facts, Neighbours, Unread
-from webhook.application.diagnosis.results import CheckStatus, Result, listed, worst
+from webhook.application.diagnosis.results import CheckOutcome, CheckStatus, listed, totals
 
 READ = {field.name for field in dataclasses.fields(Facts)} - {"now", "namespace", "name", "contacts", "probe"}
 
@@ -49,15 +49,15 @@ def test_ids_are_unique_and_every_check_says_what_it_is_about() -> None:
 
 
 def test_results_are_counted_the_worst_first() -> None:
-    found = [Result("a", status, "", "", "") for status in (CheckStatus.OK, CheckStatus.FAIL, CheckStatus.OK)]
-    assert list(worst(found)) == [
+    found = [CheckOutcome(status, "") for status in (CheckStatus.OK, CheckStatus.FAIL, CheckStatus.OK)]
+    assert list(totals(found)) == [
         CheckStatus.FAIL,
         CheckStatus.WARN,
         CheckStatus.UNKNOWN,
         CheckStatus.SKIPPED,
         CheckStatus.OK,
     ]
-    assert list(worst(found).values()) == [1, 0, 0, 0, 2]
+    assert list(totals(found).values()) == [1, 0, 0, 0, 2]
 
 
 def test_names_are_listed_in_order_and_the_rest_is_counted() -> None:

@@ -96,7 +96,7 @@ def test_what_is_denied_while_nobody_answers_and_what_is_not_denied_at_all_are_w
 def test_in_audit_mode_nothing_is_denied() -> None:
     open_ = validating(healthy(configuration=audit_mode()), None, failurePolicy="Ignore")
     assert troubled(open_) == {}
-    assert the_result(open_, "guard").seen == "mode audit: nothing is denied"
+    assert the_result(open_, "guard").observed == "mode audit: nothing is denied"
 
 
 @pytest.mark.parametrize(
@@ -118,8 +118,8 @@ def test_in_audit_mode_nothing_is_denied() -> None:
 def test_deny_that_does_not_hold_while_nobody_answers_is_warned_of_by_namespace(facts: Facts, where: str) -> None:
     assert troubles(facts) == {"guard": CheckStatus.WARN}
     (result,) = found = results(facts, "guard")
-    assert result.seen.startswith(f"visibleDevices is deny in {where}, and failurePolicy of guard")
-    assert result.seen.endswith(".gpuwarden.io is Ignore")
+    assert result.observed.startswith(f"visibleDevices is deny in {where}, and failurePolicy of guard")
+    assert result.observed.endswith(".gpuwarden.io is Ignore")
     assert 'webhooks.guard.failurePolicy to ""' in result.fix
     assert complete(found)
 
@@ -127,23 +127,23 @@ def test_deny_that_does_not_hold_while_nobody_answers_is_warned_of_by_namespace(
 def test_a_label_that_cannot_be_read_denies_as_the_strictest_policy_and_is_named() -> None:
     facts = guards(healthy(configuration=TEAM, namespaces=namespaces(vision="taem")), *CLOSED_FOR_TEAM)
     assert troubles(facts) == {"labels": CheckStatus.FAIL, "guard": CheckStatus.WARN}
-    assert "in namespace vision, and" in the_result(facts, "guard").seen
+    assert "in namespace vision, and" in the_result(facts, "guard").observed
 
 
 def test_deny_without_a_webhook_that_is_asked_is_a_failure() -> None:
     facts = guards(healthy(configuration=TEAM, namespaces=namespaces(vision="team")))
     assert troubles(facts) == {"guard": CheckStatus.FAIL}
-    assert "no webhook is sent these pods" in the_result(facts, "guard").seen
+    assert "no webhook is sent these pods" in the_result(facts, "guard").observed
 
 
 def test_a_guard_that_fails_closed_though_nothing_is_denied_is_warned_of() -> None:
     facts = validating(healthy(), "guard", failurePolicy="Fail")
     assert troubles(facts) == {"guard": CheckStatus.WARN}
-    assert "and no policy denies" in the_result(facts, "guard").seen
+    assert "and no policy denies" in the_result(facts, "guard").observed
 
 
 def test_an_exempt_namespace_that_depends_on_gpuwarden_is_warned_of() -> None:
     """Only the ConfigMap knows of it: the webhook was rendered before."""
     facts = guards(healthy(configuration=TEAM), *[("Fail", [by_name("NotIn", "rook-ceph")])])
     assert troubles(facts) == {"guard": CheckStatus.WARN}
-    assert the_result(facts, "guard").seen.endswith("is sent pods of exempt namespaces: gpu-operator")
+    assert the_result(facts, "guard").observed.endswith("is sent pods of exempt namespaces: gpu-operator")

@@ -59,7 +59,7 @@ def expressions(objects: list[Json]) -> list[Json]:
 
 
 def test_without_admission_policies_of_ours_all_is_well() -> None:
-    assert the_result(healthy(), "in-tree").seen.startswith("the webhooks decide every pod")
+    assert the_result(healthy(), "in-tree").observed.startswith("the webhooks decide every pod")
 
 
 def test_who_decides_is_said() -> None:
@@ -67,13 +67,13 @@ def test_who_decides_is_said() -> None:
     assert together.status is CheckStatus.OK
     decided = "the API server decides the common case of exclusive, mig-1g.5gb, mps, none, shared, time-slicing"
     also = "the webhooks are asked about that of exclusive, mig-1g.5gb, mps, none, shared, time-slicing too"
-    assert together.seen == f"{decided}; {also}; the webhooks decide all other pods"
+    assert together.observed == f"{decided}; {also}; the webhooks decide all other pods"
     split = the_result(beside_policies(installed()), "in-tree")
-    assert (split.status, split.seen) == (CheckStatus.OK, f"{decided}; the webhooks decide all other pods")
+    assert (split.status, split.observed) == (CheckStatus.OK, f"{decided}; the webhooks decide all other pods")
     alone = the_result(apart(installed()), "in-tree")
-    assert alone.seen == f"{decided}; nobody decides the other pods: they are created as they are"
+    assert alone.observed == f"{decided}; nobody decides the other pods: they are created as they are"
     denying = the_result(apart(installed(alone=True)), "in-tree")
-    assert denying.seen == f"{decided}; it denies all other pods with GPUs"
+    assert denying.observed == f"{decided}; it denies all other pods with GPUs"
 
 
 @pytest.mark.parametrize("gone", ["Policy", "Binding"])
@@ -89,8 +89,8 @@ def test_a_common_case_that_nobody_decides_fails(gone: str) -> None:
 
     found = results(beside_policies(installed(delete)), "in-tree")
     assert {one.status for one in found} == {CheckStatus.FAIL}
-    assert "MutatingAdmissionPolicyBinding gpuwarden-shared is missing" in {one.seen for one in found}
-    assert all(one.means.startswith("nobody decides: the webhooks leave the common case") for one in found)
+    assert "MutatingAdmissionPolicyBinding gpuwarden-shared is missing" in {one.observed for one in found}
+    assert all(one.impact.startswith("nobody decides: the webhooks leave the common case") for one in found)
     everything = results(beside_policies(installed(list.clear)), "in-tree")
     assert {one.status for one in everything} == {CheckStatus.FAIL}
 
@@ -109,7 +109,7 @@ def test_namespaces_that_only_the_chart_leaves_out_are_no_difference() -> None:
 def test_alone_in_the_api_server_checks_of_webhooks_and_replicas_are_skipped() -> None:
     found = {result.check: result for result in diagnose(apart(installed()))}
     assert {result.status for result in found.values()} == {CheckStatus.OK, CheckStatus.SKIPPED}, found
-    skipped = {name for name, result in found.items() if "the API server decides alone" in result.seen}
+    skipped = {name for name, result in found.items() if "the API server decides alone" in result.observed}
     assert skipped >= {"webhooks", "replicas", "spread", "disruption-budget", "trust", "rights", "callers"}
     assert skipped.isdisjoint({"in-tree", "configuration", "labels", "nodes", "quotas", "kubernetes"})
 
@@ -120,7 +120,7 @@ def test_alone_a_label_of_a_policy_that_is_not_compiled_has_no_effect() -> None:
     )
     (found,) = results(facts, "label-effects")
     assert found.status is CheckStatus.WARN
-    assert found.seen == "namespaces c: there are no webhooks, and no admission policy for mig-2g.10gb"
+    assert found.observed == "namespaces c: there are no webhooks, and no admission policy for mig-2g.10gb"
     assert "--policy mig-2g.10gb" in found.fix
     beside = dataclasses.replace(installed(), namespaces=facts.namespaces)
     assert the_result(beside, "label-effects").status is CheckStatus.OK
@@ -188,6 +188,6 @@ def removed(kind: str) -> Callable[[list[Json]], object]:
     ],
 )
 def test_differences_are_named(change: Callable[[list[Json]], object], seen: str) -> None:
-    found = [one for one in results(installed(change), "in-tree") if one.seen == seen]
+    found = [one for one in results(installed(change), "in-tree") if one.observed == seen]
     assert [one.status for one in found] == [CheckStatus.WARN]
     assert "docs/how-to/in-tree.md" in found[0].fix

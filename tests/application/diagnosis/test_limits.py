@@ -18,7 +18,7 @@ from tests.application.diagnosis.world import (
     the_result,
 )
 from webhook.application.diagnosis.facts import Unread
-from webhook.application.diagnosis.results import CheckStatus, Result
+from webhook.application.diagnosis.results import CheckOutcome, CheckStatus
 from webhook.application.limit_ranges import LimitRange
 from webhook.engine.forms import Form
 from webhook.engine.policy import Policy
@@ -35,7 +35,7 @@ def pod(**fields: Json) -> Json:
     return {"type": "Pod", **fields}
 
 
-def found(policy: str, *ranges: LimitRange, **changes: Any) -> list[Result]:
+def found(policy: str, *ranges: LimitRange, **changes: Any) -> list[CheckOutcome]:
     facts = healthy(namespaces=namespaces(team_a=policy), limit_ranges=ranges, **changes)
     return results(facts, "limitranges")
 
@@ -153,15 +153,15 @@ def test_these_are_in_nobodys_way(policy: str, items: list[Json]) -> None:
 )
 def test_what_is_in_the_way_is_told_with_what_becomes_of_pods(policy: str, item: Json, means: str) -> None:
     (result,) = found(policy, a_limit_range("team-a", item, name="gpus"))
-    assert (result.status, result.means) == (CheckStatus.WARN, means)
-    assert result.seen.startswith(f"namespace team-a: LimitRange gpus (type {item['type']}) sets ")
+    assert (result.status, result.impact) == (CheckStatus.WARN, means)
+    assert result.observed.startswith(f"namespace team-a: LimitRange gpus (type {item['type']}) sets ")
     assert complete([result])
 
 
 def test_the_fields_the_names_and_a_way_out_are_told() -> None:
     stored = container(max={GPU: "4"}, default={GPU: "4"}, defaultRequest={GPU: "4"})
     (result,) = found("shared", a_limit_range("team-a", stored))
-    assert f"sets max, default, defaultRequest for {GPU}, and pods of policy shared have {SHARED}" in result.seen
+    assert f"sets max, default, defaultRequest for {GPU}, and pods of policy shared have {SHARED}" in result.observed
     assert result.fix == (
         f"remove {GPU} from it and limit GPUs by a ResourceQuota on requests.{SHARED}, "
         f'or set its Container default for {GPU} to "0"'
@@ -184,7 +184,7 @@ def test_a_ratio_is_not_met_by_a_default_of_nothing() -> None:
     item = container(default={GPU: "0"}, maxLimitRequestRatio={GPU: "1"})
     (result,) = found("shared", a_limit_range("team-a", item))
     assert result.status is CheckStatus.WARN
-    assert "maxLimitRequestRatio for nvidia.com/gpu" in result.seen
+    assert "maxLimitRequestRatio for nvidia.com/gpu" in result.observed
     assert "default" not in result.fix
 
 
@@ -210,7 +210,7 @@ def test_a_default_of_nothing_in_one_limit_range_serves_the_others_but_for_a_min
     zero = a_limit_range("team-a", container(default={GPU: "0"}), name="zero")
     assert found("shared", zero, a_limit_range("team-a", pod(max={GPU: "4"})))[0].status is CheckStatus.OK
     (result,) = found("shared", zero, a_limit_range("team-a", pod(min={GPU: "1"})))
-    assert "minimum" in result.means
+    assert "minimum" in result.impact
 
 
 CPU = container(default={"cpu": "1"})
@@ -243,7 +243,7 @@ def test_namespaces_are_judged_apart_and_exempt_ones_not_at_all() -> None:
     facts = healthy(
         namespaces=namespaces(team_a="shared", team_b="exclusive", gpu_operator="shared"), limit_ranges=ranges
     )
-    assert [result.seen.partition(":")[0] for result in results(facts, "limitranges")] == ["namespace team-a"]
+    assert [result.observed.partition(":")[0] for result in results(facts, "limitranges")] == ["namespace team-a"]
 
 
 def test_without_renaming_a_limit_range_counts_what_it_did() -> None:
@@ -274,7 +274,7 @@ def test_a_quota_key_that_counts_nothing_is_told_in_every_namespace(
     facts = healthy(namespaces=namespaces(team_a=policy), quotas=[a_quota("team-a", **hard)])
     result = the_result(facts, "quotas")
     assert (result.status, result.fix) == (CheckStatus.WARN, f"set {instead} instead")
-    assert result.seen == f"ResourceQuota q in namespace team-a sets {', '.join(sorted(hard))}"
+    assert result.observed == f"ResourceQuota q in namespace team-a sets {', '.join(sorted(hard))}"
 
 
 @pytest.mark.parametrize(

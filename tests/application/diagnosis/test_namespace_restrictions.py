@@ -60,7 +60,7 @@ def test_a_list_that_lacks_it_is_warned_of(permitted: list[Any]) -> None:
     facts = restricted("mps", tolerations=json.dumps(permitted))
     (result,) = results(facts, CHECK)
     assert result.status is CheckStatus.WARN
-    assert result.seen.startswith("namespace team: annotation scheduler.alpha.kubernetes.io/tolerationsWhitelist")
+    assert result.observed.startswith("namespace team: annotation scheduler.alpha.kubernetes.io/tolerationsWhitelist")
     assert json.dumps(OURS, separators=(",", ":")) in result.fix
     assert complete([result])
 
@@ -85,7 +85,7 @@ def test_a_policys_own_tolerations_are_held_against_it_too(own: Toleration, list
 
 def test_an_annotation_that_can_not_be_read_is_warned_of() -> None:
     (result,) = results(restricted("mps", tolerations="[{"), CHECK)
-    assert (result.status, "not a list of tolerations" in result.seen) == (CheckStatus.WARN, True)
+    assert (result.status, "not a list of tolerations" in result.observed) == (CheckStatus.WARN, True)
     assert complete([result])
 
 
@@ -97,7 +97,7 @@ def test_nodes_that_the_policy_can_live_with_are_well(selector: str) -> None:
 def test_other_nodes_are_warned_of() -> None:
     (result,) = results(restricted("mps", nodes=f"pool=gpu,{STRATEGY}=time-slicing"), CHECK)
     assert result.status is CheckStatus.WARN
-    assert f"{STRATEGY}=time-slicing" in result.seen
+    assert f"{STRATEGY}=time-slicing" in result.observed
     assert complete([result])
 
 

@@ -26,7 +26,7 @@ from webhook.application.diagnosis.neighbours import (
     NodePool,
     Program,
 )
-from webhook.application.diagnosis.results import CheckStatus, Result
+from webhook.application.diagnosis.results import CheckOutcome, CheckStatus
 from webhook.application.plugin_configuration import PluginFile
 
 MIG = "nvidia.com/mig-1g.5gb"
@@ -36,7 +36,7 @@ def beside(policy: str = "shared", /, *, nodes: Any = (), **fields: Any) -> Fact
     return healthy(namespaces=namespaces(team_a=policy), nodes=nodes, neighbours=Neighbours(**fields))
 
 
-def the_only(facts: Facts, check: str) -> Result:
+def the_only(facts: Facts, check: str) -> CheckOutcome:
     (found,) = results(facts, check)
     return found
 
@@ -45,7 +45,7 @@ def warned(facts: Facts, check: str) -> list[str]:
     found = results(facts, check)
     assert complete(found)
     assert {one.status for one in found} == {CheckStatus.WARN}
-    return [one.seen for one in found]
+    return [one.observed for one in found]
 
 
 OF_KINDS = {
@@ -73,8 +73,8 @@ def test_what_may_not_be_read_is_unknown(check: str, fact: str) -> None:
 @pytest.mark.parametrize(("check", "fact"), OF_KINDS.items())
 def test_a_kind_that_the_api_server_does_not_have_is_skipped(check: str, fact: str) -> None:
     result = the_only(beside(**{fact: Unread("list things", "no", forbidden=False, absent="things.x (v1)")}), check)
-    assert (result.status, result.seen) == (CheckStatus.SKIPPED, "not checked: the API server has no things.x (v1)")
-    assert result.means
+    assert (result.status, result.observed) == (CheckStatus.SKIPPED, "not checked: the API server has no things.x (v1)")
+    assert result.impact
     assert check in {one.id for one in CHECKS}
 
 
@@ -88,7 +88,7 @@ def sliced(**fields: Any) -> Json:
 
 def test_a_valid_plugin_file_is_well() -> None:
     result = the_only(beside(plugin_files=[PluginFile("ConfigMap gpu/c, key any", sliced())]), "device-plugin-config")
-    assert (result.status, "1 configuration files" in result.seen) == (CheckStatus.OK, True)
+    assert (result.status, "1 configuration files" in result.observed) == (CheckStatus.OK, True)
 
 
 def test_what_the_plugin_rejects_fails_and_what_it_ignores_warns() -> None:
@@ -100,7 +100,7 @@ def test_what_the_plugin_rejects_fails_and_what_it_ignores_warns() -> None:
         beside(plugin_files=[one, PluginFile("ConfigMap gpu/c, key b", {}, "line 1: …")]), "device-plugin-config"
     )
     assert complete(found)
-    assert [(r.status, r.seen.split(" sharing.timeSlicing.")[-1]) for r in found] == [
+    assert [(r.status, r.observed.split(" sharing.timeSlicing.")[-1]) for r in found] == [
         (CheckStatus.WARN, "renameByDefault is false"),
         (CheckStatus.FAIL, "resources[0].replicas is 1"),
         (CheckStatus.WARN, "resources[0].devices selects devices"),
@@ -375,4 +375,4 @@ def test_a_name_that_a_queue_does_not_cover_is_told(policy: str, has: Json, lack
     facts = beside(policy, **has)
     (seen,) = warned(facts, "kueue")
     assert seen == f'ClusterQueue cq does not cover {lacking}, and serves namespace team-a with policy "{policy}"'
-    assert means in the_only(facts, "kueue").means
+    assert means in the_only(facts, "kueue").impact

@@ -10,23 +10,23 @@ LABELS_ONLY = a_node("without-devices", {}, **{"nvidia.com/gpu.present": "true"}
 
 def test_all_are_selected() -> None:
     facts = healthy(nodes=[LABELLED, LABELS_ONLY], selected_nodes=frozenset({"labelled", "cpu"}))
-    assert the_result(facts, "node-selectors").seen == "the node selectors select every node with GPUs (1)"
+    assert the_result(facts, "node-selectors").observed == "the node selectors select every node with GPUs (1)"
 
 
 def test_some_are_not() -> None:
     facts = healthy(nodes=[BARE, LABELLED], selected_nodes=frozenset({"labelled"}))
     result = the_result(facts, "node-selectors")
-    assert (result.status, result.seen) == (CheckStatus.WARN, "no node selector selects node bare, which has GPUs")
-    assert "denied under notOffered: deny" in result.means
+    assert (result.status, result.observed) == (CheckStatus.WARN, "no node selector selects node bare, which has GPUs")
+    assert "denied under notOffered: deny" in result.impact
 
 
 def test_none_is() -> None:
     result = the_result(healthy(nodes=[BARE, LABELLED]), "node-selectors")
-    assert (result.status, result.seen) == (
+    assert (result.status, result.observed) == (
         CheckStatus.WARN,
         "no node selector selects node bare, labelled, which has GPUs",
     )
-    assert "reads all nodes every 5 minutes instead" in result.means
+    assert "reads all nodes every 5 minutes instead" in result.impact
 
 
 def test_no_node_is_watched() -> None:

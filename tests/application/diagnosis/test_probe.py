@@ -63,7 +63,7 @@ def test_answers_that_the_policy_gives_are_well(enforce: str | None, plain: Atte
 def test_answers_that_the_policy_does_not_give_fail(enforce: str | None, plain: Attempt, says: str) -> None:
     result, _ = results(probed(enforce, plain), "probe")
     assert result.status is CheckStatus.FAIL
-    assert says in result.seen
+    assert says in result.observed
 
 
 def test_a_shared_request_of_two_that_is_created_fails_in_a_namespace_without_a_label_too() -> None:

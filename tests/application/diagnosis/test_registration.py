@@ -85,12 +85,12 @@ def test_each_defect_is_found_by_its_check_and_by_no_other(
 ) -> None:
     assert troubled(facts) == {check: status}
     found = results(facts, check)
-    assert any(says in result.seen for result in found), found
+    assert any(says in result.observed for result in found), found
     assert complete(found)
 
 
 def test_a_webhook_under_a_wrong_path_is_missing_where_it_should_be_and_wrong_where_it_is() -> None:
-    seen = [result.seen for result in results(validating(healthy(), clientConfig=service("/mutate")), "webhooks")]
+    seen = [result.observed for result in results(validating(healthy(), clientConfig=service("/mutate")), "webhooks")]
     assert seen == [
         "no webhook of ValidatingWebhookConfiguration gpuwarden calls /validate",
         "webhook validate.gpuwarden.io of the ValidatingWebhookConfiguration calls /mutate",
@@ -101,17 +101,17 @@ def test_before_the_first_replica_is_ready_it_is_said_once_that_no_path_is_writt
     facts = validating(mutating(healthy(), None, clientConfig=service("")), None, clientConfig=service(""))
     [result] = results(facts, "webhooks")
     assert result.status is CheckStatus.FAIL
-    assert result.seen.startswith("no path is written yet for advise-operators.gpuwarden.io, advise.gpuwarden.io, ")
+    assert result.observed.startswith("no path is written yet for advise-operators.gpuwarden.io, advise.gpuwarden.io, ")
     assert result.fix is not None
     assert "see check replicas" in result.fix
     assert the_result(facts, "failure-policies").status is CheckStatus.OK
     [empty] = [each for each in results(facts, "ca-bundles") if each.status is CheckStatus.FAIL]
-    assert empty.seen.startswith("the caBundle is empty: advise-operators.gpuwarden.io, ")
+    assert empty.observed.startswith("the caBundle is empty: advise-operators.gpuwarden.io, ")
 
 
 def test_a_webhook_of_an_unknown_name_without_a_path_is_wrong() -> None:
     seen = [
-        each.seen
+        each.observed
         for each in results(validating(healthy(), name="x.gpuwarden.io", clientConfig=service("")), "webhooks")
     ]
     assert "webhook x.gpuwarden.io of the ValidatingWebhookConfiguration calls no path" in seen
@@ -139,8 +139,8 @@ def test_a_webhook_that_only_tells_is_missed_and_what_is_lost_is_said(name: str,
     facts = without(healthy(), name)
     result = the_result(facts, "webhooks")
     assert troubled(facts) == {"webhooks": CheckStatus.WARN}
-    assert result.seen == f"no webhook of ValidatingWebhookConfiguration gpuwarden calls /{name}"
-    assert result.means.startswith(means)
+    assert result.observed == f"no webhook of ValidatingWebhookConfiguration gpuwarden calls /{name}"
+    assert result.impact.startswith(means)
     assert complete([result])
 
 
@@ -177,7 +177,7 @@ def test_a_webhook_that_only_tells_is_missed_and_what_is_lost_is_said(name: str,
 def test_what_a_webhook_that_only_tells_is_not_sent_is_named(name: str, rules: list[Json], lacking: str) -> None:
     facts = validating(healthy(), name, rules=rules)
     assert troubled(facts) == {"rules": CheckStatus.WARN}
-    assert f"the rules of {name}.gpuwarden.io do not cover {lacking}" in the_result(facts, "rules").seen
+    assert f"the rules of {name}.gpuwarden.io do not cover {lacking}" in the_result(facts, "rules").observed
 
 
 OPERATORS = "advise-operators"
@@ -205,7 +205,7 @@ def test_the_webhook_of_operators_kinds_may_be_switched_off_and_is_not_asked_abo
 def test_operators_kinds_that_are_not_sent_are_named(rules: list[Json], lacking: str) -> None:
     facts = validating(healthy(), OPERATORS, rules=rules)
     assert troubled(facts) == {"rules": CheckStatus.WARN}
-    assert f"the rules of {OPERATORS}.gpuwarden.io do not cover {lacking}" in the_result(facts, "rules").seen
+    assert f"the rules of {OPERATORS}.gpuwarden.io do not cover {lacking}" in the_result(facts, "rules").observed
 
 
 def test_and_so_are_those_of_the_configuration() -> None:
@@ -224,7 +224,7 @@ def test_and_so_are_those_of_the_configuration() -> None:
     facts = healthy(configuration=msgspec.structs.replace(configured(), kinds=rows))
     assert troubled(facts) == {"rules": CheckStatus.WARN}
     result = the_result(facts, "rules")
-    assert result.seen == f"the rules of {OPERATORS}.gpuwarden.io do not cover trainings.example.com"
+    assert result.observed == f"the rules of {OPERATORS}.gpuwarden.io do not cover trainings.example.com"
     assert result.fix is not None
     assert result.fix.startswith("set config.workloadKinds in the chart's values to those of the configuration")
 
@@ -246,13 +246,13 @@ def test_a_webhook_of_other_objects_fails_closed_and_only_with_match_conditions(
     assert troubled(validating(healthy(), name, failurePolicy="Ignore")) == {"failure-policies": CheckStatus.WARN}
     unconditional = validating(healthy(), name, matchConditions=[])
     assert troubled(unconditional) == {"failure-policies": CheckStatus.FAIL, "match-conditions": CheckStatus.WARN}
-    assert the_result(unconditional, "failure-policies").means == means
+    assert the_result(unconditional, "failure-policies").impact == means
 
 
 def test_the_guard_alone_does_not_stand_for_the_validating_webhook() -> None:
     missing = the_result(without(healthy(), "validate"), "webhooks")
 
-    assert "no webhook of ValidatingWebhookConfiguration gpuwarden calls /validate" in missing.seen
+    assert "no webhook of ValidatingWebhookConfiguration gpuwarden calls /validate" in missing.observed
 
 
 def test_that_of_updates_alone_does_not_either() -> None:
@@ -263,14 +263,14 @@ def test_updates_of_pods_are_missed() -> None:
     facts = without(healthy(), "updates")
 
     assert troubled(facts) == {"rules": CheckStatus.WARN}
-    assert "no webhook is sent updates of pods" in the_result(facts, "rules").seen
+    assert "no webhook is sent updates of pods" in the_result(facts, "rules").observed
 
 
 def test_the_webhook_of_updates_fails_closed_and_only_with_match_conditions() -> None:
     assert troubled(validating(healthy(), "updates", failurePolicy="Ignore")) == {"failure-policies": CheckStatus.WARN}
     unconditional = validating(healthy(), "updates", matchConditions=[])
     assert troubled(unconditional) == {"failure-policies": CheckStatus.FAIL, "match-conditions": CheckStatus.WARN}
-    assert "no pod can be updated" in the_result(unconditional, "failure-policies").means
+    assert "no pod can be updated" in the_result(unconditional, "failure-policies").impact
     assert "rules" in troubled(validating(healthy(), "updates", rules=[]))
 
 
@@ -294,22 +294,22 @@ def test_limits_need_the_webhook_that_is_asked_when_a_pod_is_given_a_claim() -> 
     facts = healthy(configuration=LIMITED)
     assert troubled(facts) == {"webhooks": CheckStatus.WARN}
     result = the_result(facts, "webhooks")
-    assert "has no webhook validate-reservation.gpuwarden.io" in result.seen
-    assert "exceed the limits" in result.means
+    assert "has no webhook validate-reservation.gpuwarden.io" in result.observed
+    assert "exceed the limits" in result.impact
     assert complete([result])
 
 
 def test_that_webhook_does_not_stand_for_the_one_of_claims() -> None:
     found = the_result(without(reserving(), CLAIMS), "webhooks")
-    assert found.seen == "no webhook of ValidatingWebhookConfiguration gpuwarden calls /validate-claim"
+    assert found.observed == "no webhook of ValidatingWebhookConfiguration gpuwarden calls /validate-claim"
 
 
 def test_that_webhook_is_sent_the_status_of_claims_and_fails_closed_only_with_match_conditions() -> None:
-    assert "do not cover UPDATE of resourceclaims/status" in the_result(reserving(rules=[]), "rules").seen
+    assert "do not cover UPDATE of resourceclaims/status" in the_result(reserving(rules=[]), "rules").observed
     assert troubled(reserving(failurePolicy="Ignore")) == {"failure-policies": CheckStatus.WARN}
     unconditional = reserving(matchConditions=[])
     assert troubled(unconditional) == {"failure-policies": CheckStatus.FAIL, "match-conditions": CheckStatus.WARN}
-    assert "no status of a claim (DRA) can be written" in the_result(unconditional, "failure-policies").means
+    assert "no status of a claim (DRA) can be written" in the_result(unconditional, "failure-policies").impact
 
 
 def test_advice_that_fails_closed_is_warned_of() -> None:
@@ -338,7 +338,7 @@ def test_gpus_that_only_the_configuration_has_are_never_sent() -> None:
     found = results(
         healthy(configuration=configured(GPUS_BY_HAND % "nvidia.com/*, amd.com/gpu, a.com/x-*")), "match-conditions"
     )
-    assert [(result.status, result.seen) for result in found] == [
+    assert [(result.status, result.observed) for result in found] == [
         (
             CheckStatus.WARN,
             (
@@ -357,7 +357,10 @@ def test_a_selector_for_the_systems_namespace_alone_names_it() -> None:
         ]
     }
     result = the_result(validating(healthy(), namespaceSelector=only_ours), "exclusions")
-    assert (result.status, result.seen.split(" selects ")[1]) == (CheckStatus.FAIL, "kube-system (failurePolicy Fail)")
+    assert (result.status, result.observed.split(" selects ")[1]) == (
+        CheckStatus.FAIL,
+        "kube-system (failurePolicy Fail)",
+    )
 
 
 @pytest.mark.parametrize(
@@ -373,7 +376,7 @@ def test_a_selector_for_the_systems_namespace_alone_names_it() -> None:
 def test_mutating_webhooks_that_come_earlier_or_are_not_for_pods_are_well(others: list[WebhookConfiguration]) -> None:
     ours = the("MutatingWebhookConfiguration", WebhookConfiguration)
     result = the_result(healthy(all_mutating=[ours, *others]), "other-webhooks")
-    assert (result.status, result.seen) == (
+    assert (result.status, result.observed) == (
         CheckStatus.OK,
         "no other mutating webhook for new pods comes after gpuwarden's",
     )
@@ -402,8 +405,8 @@ def test_mutating_webhooks_that_come_later_are_warned_of_by_name(
 ) -> None:
     result = the_result(healthy(all_mutating=others), "other-webhooks")
     assert result.status is CheckStatus.WARN
-    assert result.seen.startswith("these mutating webhooks come after gpuwarden's zz-gpuwarden: ")
-    assert says in result.seen
+    assert result.observed.startswith("these mutating webhooks come after gpuwarden's zz-gpuwarden: ")
+    assert says in result.observed
     assert result.fix == f"set webhooks.mutate.configurationName to a name that sorts last, such as {remedy}"
     assert all(remedy > other.metadata.name for other in others)
 
@@ -412,12 +415,12 @@ def test_an_installation_from_before_is_told_by_the_name_that_it_has() -> None:
     others = [config("spark-operator-webhook", [PODS], hook="mutate--v1-pod.sparkoperator.k8s.io")]
     before = started_with("--webhook-configuration=gpuwarden")
     result = the_result(healthy(all_mutating=others, deployment=before), "other-webhooks")
-    assert result.seen == (
+    assert result.observed == (
         "these mutating webhooks come after gpuwarden's gpuwarden: spark-operator-webhook "
         "(the Spark operator adds the GPUs of a SparkApplication)"
     )
     gone = the_result(healthy(mutating=None, deployment=before), "webhooks")
-    assert gone.seen == "there is no MutatingWebhookConfiguration gpuwarden"
+    assert gone.observed == "there is no MutatingWebhookConfiguration gpuwarden"
 
 
 @pytest.mark.parametrize(
@@ -440,7 +443,7 @@ def test_a_configuration_that_an_older_release_left_is_warned_of() -> None:
     left = msgspec.structs.replace(facts.mutating, metadata=Metadata(name="gpuwarden"))
     result = the_result(dataclasses.replace(facts, all_mutating=[left, facts.mutating]), "other-webhooks")
     assert result.status is CheckStatus.WARN
-    assert result.seen == "MutatingWebhookConfiguration gpuwarden calls gpuwarden too, in addition to zz-gpuwarden"
+    assert result.observed == "MutatingWebhookConfiguration gpuwarden calls gpuwarden too, in addition to zz-gpuwarden"
     assert result.fix == "kubectl delete mutatingwebhookconfiguration gpuwarden"
 
 

@@ -55,7 +55,7 @@ def a_budget(**status: int) -> Budget:
 )
 def test_two_replicas_are_enough(deployment: Deployment | None, status: CheckStatus, says: str) -> None:
     result = the_result(healthy(deployment=deployment), "replicas")
-    assert (result.status, result.seen) == (status, says)
+    assert (result.status, result.observed) == (status, says)
     assert complete([result])
 
 
@@ -69,9 +69,9 @@ def test_two_replicas_are_enough(deployment: Deployment | None, status: CheckSta
 )
 def test_why_a_replica_is_not_there_is_said_where_pods_can_be_read(pod: Any, says: str) -> None:
     facts = healthy(deployment=a_deployment(1), pods=[a_pod("a"), pod])
-    assert the_result(facts, "replicas").seen.endswith(says)
+    assert the_result(facts, "replicas").observed.endswith(says)
     unread = healthy(deployment=a_deployment(1), pods=Unread("list pods", "403", forbidden=True))
-    assert the_result(unread, "replicas").seen == "1 of 2 replicas available"
+    assert the_result(unread, "replicas").observed == "1 of 2 replicas available"
 
 
 def test_replicas_on_one_node_are_warned_of_and_those_of_others_do_not_count() -> None:
@@ -142,7 +142,7 @@ def test_rights_that_are_lacking_fail_and_are_named_once_a_resource() -> None:
     assert troubled(healthy(rights=rights)) == {"rights": CheckStatus.FAIL}
     user = account(deployment, NAMESPACE)
     assert user == "system:serviceaccount:gpuwarden-system:gpuwarden"
-    assert [result.seen for result in found] == [
+    assert [result.observed for result in found] == [
         f"{user} cannot get namespaces, list namespaces, watch namespaces",
         f"{user} cannot patch mutatingwebhookconfigurations/zz-gpuwarden",
         f"{user} cannot patch validatingwebhookconfigurations/gpuwarden",
@@ -155,11 +155,11 @@ def test_a_secret_that_would_stay_after_an_uninstall_is_warned_of() -> None:
     deployment = the("Deployment", Deployment)
     rights = {right: right.resource != "roles" for right in needed(deployment, NAMESPACE, limits=False)}
     (result,) = results(healthy(rights=rights), "rights")
-    assert (result.status, result.seen.split(" cannot ")[1]) == (
+    assert (result.status, result.observed.split(" cannot ")[1]) == (
         CheckStatus.WARN,
         "get roles/gpuwarden -n gpuwarden-system",
     )
-    assert "uninstalled" in result.means
+    assert "uninstalled" in result.impact
     assert complete([result])
 
 
@@ -168,7 +168,7 @@ def test_rights_that_only_the_preview_of_a_label_needs_are_warned_of() -> None:
     previewed = {"pods", "deployments", "cronjobs"}
     rights = {right: right.resource not in previewed for right in needed(deployment, NAMESPACE, limits=False)}
     (result,) = results(healthy(rights=rights), "rights")
-    assert (result.status, result.seen.split(" cannot ")[1]) == (
+    assert (result.status, result.observed.split(" cannot ")[1]) == (
         CheckStatus.WARN,
         "list deployments, list cronjobs, list pods",
     )
@@ -186,8 +186,8 @@ def test_rights_that_only_what_is_said_of_nodes_needs_are_warned_of(resource: st
     deployment = the("Deployment", Deployment)
     rights = {right: right.resource != resource for right in needed(deployment, NAMESPACE, limits=False)}
     (result,) = results(healthy(rights=rights), "rights")
-    assert (result.status, result.seen.split(" cannot ")[1]) == (CheckStatus.WARN, seen)
-    assert means in result.means
+    assert (result.status, result.observed.split(" cannot ")[1]) == (CheckStatus.WARN, seen)
+    assert means in result.impact
     assert complete([result])
 
 
@@ -199,8 +199,8 @@ def test_pods_are_read_only_where_policies_have_limits() -> None:
     )
     rights = {right: right != Permission("get", "pods") for right in asked}
     (result,) = results(healthy(rights=rights), "rights")
-    assert (result.status, result.seen.split(" cannot ")[1]) == (CheckStatus.FAIL, "get pods")
-    assert "where policies have limits, none of them gets a node" in result.means
+    assert (result.status, result.observed.split(" cannot ")[1]) == (CheckStatus.FAIL, "get pods")
+    assert "where policies have limits, none of them gets a node" in result.impact
     assert complete([result])
 
 
@@ -211,8 +211,8 @@ def test_admission_policies_are_read_only_where_there_are_some() -> None:
     asked = needed(with_arguments("serve", "--watch-in-tree"), NAMESPACE, limits=False)
     rights = {right: "policies" not in right.resource for right in asked}
     (result,) = results(healthy(rights=rights), "rights")
-    assert (result.status, "list mutatingadmissionpolicies" in result.seen) == (CheckStatus.WARN, True)
-    assert "gpuwarden_in_tree_outdated" in result.means
+    assert (result.status, "list mutatingadmissionpolicies" in result.observed) == (CheckStatus.WARN, True)
+    assert "gpuwarden_in_tree_outdated" in result.impact
 
 
 def test_nodes_that_are_not_watched_need_no_rights() -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from tests.application.diagnosis.world import complete, configured, healthy, namespaces, results
 from webhook.application.diagnosis.facts import Facts, Maybe, Neighbours, Unread
-from webhook.application.diagnosis.results import CheckStatus, Result
+from webhook.application.diagnosis.results import CheckOutcome, CheckStatus
 from webhook.engine.forms import Form
 from webhook.engine.policy import Policy, PolicyAdditions
 
@@ -14,7 +14,7 @@ POLICIES = {
 }
 
 
-def found(value: str, classes: Maybe[frozenset[str]]) -> list[Result]:
+def found(value: str, classes: Maybe[frozenset[str]]) -> list[CheckOutcome]:
     facts: Facts = healthy(
         configuration=configured(policies=POLICIES),
         namespaces=namespaces(team_a=value),
@@ -35,14 +35,14 @@ def found(value: str, classes: Maybe[frozenset[str]]) -> list[Result]:
 )
 def test_all_is_well_where_they_exist_or_are_not_added(value: str, classes: Maybe[frozenset[str]], seen: str) -> None:
     (one,) = found(value, classes)
-    assert (one.status, one.seen) == (CheckStatus.OK, seen)
+    assert (one.status, one.observed) == (CheckStatus.OK, seen)
 
 
 def test_one_that_does_not_exist_fails() -> None:
     (one,) = found("inference", frozenset({"kata"}))
     assert one.status == CheckStatus.FAIL
-    assert one.seen == 'policy "inference" adds runtime class nvidia, which does not exist'
-    assert 'RuntimeClass "nvidia" not found' in one.means
+    assert one.observed == 'policy "inference" adds runtime class nvidia, which does not exist'
+    assert 'RuntimeClass "nvidia" not found' in one.impact
     assert "runtimeClassName" in one.fix
 
 

@@ -10,15 +10,15 @@ from webhook.application.diagnosis.results import CheckStatus
 @pytest.mark.parametrize("version", [(1, 30), (1, 31), (1, 36), (2, 0)])
 def test_a_supported_version_is_well(version: tuple[int, int]) -> None:
     assert troubled(healthy(version=version)) == {}
-    assert the_result(healthy(version=version), "kubernetes").seen.endswith(f" {version[0]}.{version[1]}")
+    assert the_result(healthy(version=version), "kubernetes").observed.endswith(f" {version[0]}.{version[1]}")
 
 
 @pytest.mark.parametrize("version", [(1, 29), (1, 20), (1, 9)])
 def test_an_older_version_fails_in_plain_words(version: tuple[int, int]) -> None:
     assert troubled(healthy(version=version)) == {"kubernetes": CheckStatus.FAIL}
     found = the_result(healthy(version=version), "kubernetes")
-    assert found.seen == f"the API server is Kubernetes {version[0]}.{version[1]}"
-    assert found.means.startswith("gpuwarden supports Kubernetes 1.30 and later: ")
+    assert found.observed == f"the API server is Kubernetes {version[0]}.{version[1]}"
+    assert found.impact.startswith("gpuwarden supports Kubernetes 1.30 and later: ")
     assert found.fix == "upgrade the cluster to Kubernetes 1.30 or later"
 
 

@@ -69,11 +69,11 @@ def a_service(*ports: int) -> Service:
 def test_a_service_that_leads_nowhere_fails(facts: dict[str, Any], says: str) -> None:
     result = the_result(healthy(**facts), "endpoints")
     assert result.status is CheckStatus.FAIL
-    assert says in result.seen
+    assert says in result.observed
 
 
 def test_endpoints_are_counted() -> None:
-    assert the_result(healthy(), "endpoints").seen == "Service gpuwarden-system/gpuwarden: 2 ready endpoints"
+    assert the_result(healthy(), "endpoints").observed == "Service gpuwarden-system/gpuwarden: 2 ready endpoints"
 
 
 def test_every_ready_endpoint_is_dialled_under_the_services_name() -> None:
@@ -94,7 +94,7 @@ def test_where_endpoints_cannot_be_read_the_service_itself_is_dialled() -> None:
 def test_a_url_is_dialled_as_it_is(url: str, address: tuple[str, int]) -> None:
     facts = validating(mutating(healthy(), None, clientConfig={"url": url}), None, clientConfig={"url": url})
     assert {(target.address, target.name) for target in targets(facts)} == {(address, address[0])}
-    assert "by URL" in the_result(facts, "endpoints").seen
+    assert "by URL" in the_result(facts, "endpoints").observed
 
 
 @pytest.mark.parametrize(
@@ -116,14 +116,14 @@ def test_a_url_is_dialled_as_it_is(url: str, address: tuple[str, int]) -> None:
 )
 def test_a_bundle_that_nobody_can_be_trusted_by_is_found(bundle: bytes, status: CheckStatus, says: str) -> None:
     result = the_result(bundled(healthy(), bundle), "ca-bundles")
-    assert (result.status, says in result.seen) == (status, True), result
-    assert "validate.gpuwarden.io" in result.seen
+    assert (result.status, says in result.observed) == (status, True), result
+    assert "validate.gpuwarden.io" in result.observed
 
 
 def test_a_bundle_of_expired_authorities_fails_and_one_that_is_valid_is_enough() -> None:
     old = self_signed_pair([HOST], [], NOW - timedelta(days=9), timedelta(days=8)).ca
     result = the_result(bundled(healthy(), old.certificate_pem), "ca-bundles")
-    assert (result.status, "expired at" in result.seen) == (CheckStatus.FAIL, True)
+    assert (result.status, "expired at" in result.observed) == (CheckStatus.FAIL, True)
     both = bundle_pem([old.certificate, CA.certificate])
     assert the_result(bundled(healthy(), both), "ca-bundles").status is CheckStatus.OK
 
@@ -158,7 +158,7 @@ def test_what_the_api_server_would_refuse_fails_and_the_reason_is_named(contact:
         r for r in results(healthy(contacts=[contact, trusted("10.0.0.2")]), "trust") if r.status is CheckStatus.FAIL
     ]
     assert len(found) == 1
-    assert says in found[0].seen
+    assert says in found[0].observed
     assert complete(found)
 
 
@@ -167,20 +167,20 @@ def test_nothing_in_reach_is_unknown_and_says_from_where_to_look() -> None:
     result = the_result(healthy(contacts=[silent]), "trust")
     assert result.status is CheckStatus.UNKNOWN
     assert "kubectl -n gpuwarden-system exec deploy/gpuwarden -- gpuwarden doctor" in result.fix
-    assert "10.0.0.1:8443 (timed out)" in result.seen
+    assert "10.0.0.1:8443 (timed out)" in result.observed
 
 
 def test_one_endpoint_out_of_reach_among_others_that_answer_fails() -> None:
     silent = Contact(a_target(), silence="refused", connected=False)
     (result,) = results(healthy(contacts=[silent, trusted("10.0.0.2")]), "trust")
-    assert (result.status, result.seen) == (
+    assert (result.status, result.observed) == (
         CheckStatus.FAIL,
         "10.0.0.1:8443, for validate.gpuwarden.io: no connection (refused)",
     )
 
 
 def test_all_of_it_trusted_is_well_and_says_under_which_name() -> None:
-    assert the_result(healthy(), "trust").seen == f"10.0.0.1:8443, 10.0.0.2:8443: trusted under {HOST}"
+    assert the_result(healthy(), "trust").observed == f"10.0.0.1:8443, 10.0.0.2:8443: trusted under {HOST}"
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from webhook.application.configuration import Configuration
 from webhook.application.diagnosis.diagnose import diagnose
 from webhook.application.diagnosis.documents import Budget, Deployment, EndpointSlice, Pod, Service
 from webhook.application.diagnosis.facts import Contact, Facts, NamespaceFacts, Target
-from webhook.application.diagnosis.results import CheckStatus, Result
+from webhook.application.diagnosis.results import CheckOutcome, CheckStatus
 from webhook.application.diagnosis.rights import needed
 from webhook.application.diagnosis.webhooks import Webhook, WebhookConfiguration
 from webhook.application.limit_ranges import LimitRange
@@ -205,11 +205,11 @@ def trusted(address: str = "10.0.0.1") -> Contact:
     return Contact(a_target(address), certificates().leaf.certificate)
 
 
-def results(facts: Facts, check: str) -> list[Result]:
+def results(facts: Facts, check: str) -> list[CheckOutcome]:
     return [result for result in diagnose(facts) if result.check == check]
 
 
-def the_result(facts: Facts, check: str) -> Result:
+def the_result(facts: Facts, check: str) -> CheckOutcome:
     found = results(facts, check)
     assert len(found) == 1, found
     return found[0]
@@ -225,6 +225,6 @@ def troubled(facts: Facts) -> dict[str, CheckStatus]:
     return found
 
 
-def complete(found: Sequence[Result]) -> bool:
+def complete(found: Sequence[CheckOutcome]) -> bool:
     """Whether each result says what was seen and what it means, and how to fix what isn't well."""
-    return all(r.seen and r.means and (r.fix or r.status is CheckStatus.OK) for r in found)
+    return all(r.observed and r.impact and (r.fix or r.status is CheckStatus.OK) for r in found)

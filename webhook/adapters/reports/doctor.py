@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from rich.console import Console
 from rich.text import Text
 
-from ...application.diagnosis.results import CheckStatus, Result, worst
+from ...application.diagnosis.results import CheckOutcome, CheckStatus, totals
 from .check_report import Part
 from .grid import Grid
 from .text import printable
@@ -21,7 +21,7 @@ _WORDS = {CheckStatus.UNKNOWN: "not checked"}  # for people; programs read "unkn
 
 
 class CheckLine(Part):
-    """One result: of a check that is well, ``means`` says what it is about, and ``fix`` is empty."""
+    """One outcome. If the check is ok, ``means`` is what it is about, and ``fix`` is empty."""
 
     id: str
     status: CheckStatus
@@ -31,7 +31,7 @@ class CheckLine(Part):
 
 
 class DoctorReport(Part):
-    """Every result, and how many there are of each status."""
+    """Every outcome, and how many there are of each status."""
 
     api_version: str = "gpuwarden.io/v1"
     kind: str = "DoctorReport"
@@ -42,15 +42,17 @@ class DoctorReport(Part):
     totals: dict[CheckStatus, int]
 
 
-def doctor_report(results: Iterable[Result], *, cluster: str, namespace: str, name: str) -> DoctorReport:
-    """Results as a report."""
-    found = list(results)
-    lines = [CheckLine(id=r.check, status=r.status, seen=r.seen, means=r.means, fix=r.fix) for r in found]
-    return DoctorReport(cluster=cluster, namespace=namespace, name=name, checks=lines, totals=worst(found))
+def doctor_report(outcomes: Iterable[CheckOutcome], *, cluster: str, namespace: str, name: str) -> DoctorReport:
+    """Outcomes as a report."""
+    found = list(outcomes)
+    lines = [
+        CheckLine(id=one.check, status=one.status, seen=one.observed, means=one.impact, fix=one.fix) for one in found
+    ]
+    return DoctorReport(cluster=cluster, namespace=namespace, name=name, checks=lines, totals=totals(found))
 
 
 def show(target: Console, report: DoctorReport) -> None:
-    """Print a report as a table: what was seen; where it isn't well, what that means and how to fix it."""
+    """Print a report as a table: what was observed and, where it isn't well, the impact and the fix."""
     rows = []
     for line in report.checks:
         style = _STYLES[line.status]

@@ -1,4 +1,4 @@
-"""The reconciler where someone else makes the certificates (cert-manager, a Secret): every ``caBundle`` trusts them."""
+"""The reconciler for certificates that are not ours (cert-manager, a Secret): every ``caBundle`` trusts them."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -13,7 +13,7 @@ class BundleReconciler:
     """Compares at every pass, not only when something changed, and reports whether what is served is trusted.
 
     Args:
-        bundle: The PEM that every ``caBundle`` should be; ``None`` where someone else writes them (cert-manager).
+        bundle: The PEM that every ``caBundle`` should be; ``None`` if another program writes them (cert-manager).
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class BundleReconciler:
         try:
             self._store.write_bundle(configuration, wanted)
         except ConflictError:
-            pass  # another replica was faster: the next pass looks again
+            pass  # another replica was faster: the next pass compares again
         except StoreError as error:
             failures.append(str(error))
         else:

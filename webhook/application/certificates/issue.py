@@ -41,7 +41,7 @@ class ServingNames:
         dns: DNS names, lower case; ``*.`` may stand for one leftmost label.
 
     Raises:
-        CertificateError: From `parse`, when a name is neither, or there is none at all.
+        CertificateError: From `parse`: a name is invalid, or there is none.
     """
 
     dns: tuple[str, ...]

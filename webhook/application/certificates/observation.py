@@ -32,10 +32,10 @@ class Observation:
     """Everything that a plan is made from.
 
     Attributes:
-        now: The time, taken *before* anything was read: what is signed on the strength of a reading then expires
+        now: The time, taken *before* anything was read: what is signed because of a reading then expires
             by that reading's age, however long the replica was suspended in between.
         configurations: The webhook configurations that exist, read *before* the Secret: a bundle is then never
-            replaced, under its resourceVersion, on the strength of a Secret older than the bundle.
+            replaced, under its resourceVersion, because of a Secret older than the bundle.
         secret: The CA Secret, or ``None`` when there is none.
         leaf: What this replica serves, or ``None``.
         trusted_for: By fingerprint, for how long this replica has seen every bundle carry the certificate; and for how long
@@ -125,7 +125,7 @@ class RotationFacts:
     def is_gone(self, certificate: x509.Certificate) -> bool:
         """Whether a CA that the Secret holds is no longer needed, by anyone's clock.
 
-        Between the two it is left where it is found: two replicas whose clocks differ do not add and remove it in turns.
+        Between the two it stays where it is, so that two replicas whose clocks differ do not keep adding and removing it.
         """
         return self.now >= self._lapse(certificate) + self.settings.clock_skew
 
@@ -137,8 +137,8 @@ class RotationFacts:
     def is_trusted(self) -> bool:
         """Whether every API server trusts what is served.
 
-        Every bundle carries its CA; and has for the propagation time, or did so once before, or nothing else is
-        around that an API server could still go by instead.
+        Every bundle carries its CA, and one of these holds: they have carried it for the propagation time, they did so before, or
+        there is no other CA that an API server could still use.
         """
         if self.live is None or not self.is_carried(self.live.issuer):
             return False

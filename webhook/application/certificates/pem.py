@@ -22,7 +22,7 @@ _UNREADABLE = (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameT
 
 
 class CertificateError(ValueError):
-    """A certificate, key, name or bundle cannot be used; the message says which, why and what to do."""
+    """A certificate, key, name or bundle cannot be used; the message names it, the reason and the fix."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +109,9 @@ def read_bundle(pem: bytes) -> Bundle:
 
 
 def _read_through(certificate: x509.Certificate) -> x509.Certificate:
-    """The certificate, when every part that is asked for later can be read.
+    """The certificate, if every part that is read later can be parsed.
 
-    The library parses them only when they are asked for. What hands have put into a bundle must fail here, once.
+    The library parses them only when they are read. A malformed certificate in a bundle must fail here, once.
 
     Raises:
         ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType: A part cannot be read.
@@ -136,7 +136,7 @@ def read_key(pem: bytes) -> PrivateKey:
     except TypeError as error:
         raise CertificateError("the private key is encrypted; give it without a passphrase") from error
     except (ValueError, UnsupportedAlgorithm) as error:
-        # The library's text may quote what it read, and what it read may be a key: say nothing about it.
+        # The library's text may quote what it read, which may be a key: leave it out.
         raise CertificateError("the private key is not readable PEM") from error
     if not isinstance(key, PrivateKey):
         raise CertificateError(f"the private key is a {type(key).__name__}; use ECDSA, RSA or Ed25519")

@@ -1,4 +1,4 @@
-"""The rotation plan: from what is observed to what is to be done, with a sentence why. A pure function.
+"""The rotation plan: a pure function from an observation to actions, each with its reason.
 
 A new CA is published beside the old one; a replica turns to it only when the bundle of every webhook
 configuration carries it, and has for the propagation time; the old one is removed when no serving certificate that it signed
@@ -88,7 +88,7 @@ Action: TypeAlias = SetBundle | SignLeaf | WriteSecret | Wait
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The actions, in this order; no action depends on one before it, so one that fails stops no other.
+    """The actions, in this order. None depends on an earlier one, so a failed action stops no other.
 
     Attributes:
         phase: The phase of the rotation before them.
@@ -114,7 +114,7 @@ def plan(observation: Observation, settings: RotationSettings) -> Plan:
 
 
 def _bundle_actions(facts: RotationFacts, configuration: RegisteredWebhooks) -> list[Action]:
-    """Every webhook's bundle holds what is required, may hold what is about to go, and nothing else; its path has the token."""
+    """Every webhook's bundle holds what is required, may hold what is removed soon, and nothing else; its path has the token."""
     required = dict.fromkeys(filter(facts.is_required, facts.stored.certificates))
     if facts.live:
         required[facts.live.issuer] = None
@@ -158,7 +158,7 @@ def _leaf_actions(facts: RotationFacts) -> list[Action]:
 
 
 def _first_leaf(facts: RotationFacts) -> list[Action]:
-    """Nothing valid is served, so nothing can be lost: a CA that only some bundles carry will do."""
+    """Nothing valid is served, so nothing can be lost: a CA that only some bundles carry is enough."""
     if not facts.usable:
         return [Wait("there is no CA to sign a serving certificate yet")]
     best = max(facts.usable, key=lambda ca: facts.count(ca.certificate))  # of equals the first: the current
@@ -223,7 +223,7 @@ def _with_previous_repaired(facts: RotationFacts, reasons: list[str]) -> Authori
 
 
 def _retaining(facts: RotationFacts, state: Authorities) -> Authorities:
-    """With the previous CAs kept for a full retention from now, or longer where that was said before."""
+    """With the previous CAs kept for a full retention from now, or longer if the Secret already has a later time."""
     until = (facts.now + facts.settings.retention).replace(microsecond=0) + timedelta(seconds=1)
     return replace(state, previous_until=max(until, state.previous_until or until))
 

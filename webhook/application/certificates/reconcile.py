@@ -58,8 +58,8 @@ class CertificateReconciler:
 
     Args:
         clock: What time it is. API servers judge certificates by their clocks, see `WitnessedClock`.
-        doubt: Why the clock is in doubt, or empty. While it is, this replica signs what it serves, and leaves the Secret
-            and the bundles, on which the others rely, to those whose clocks are not.
+        doubt: Why the clock is in doubt, or empty. While it is, this replica only signs what it serves.
+            The Secret and the bundles, on which others rely, are left to replicas without doubt.
         paths: Which paths requests may come in by.
     """
 
@@ -119,16 +119,16 @@ class CertificateReconciler:
                 return replace(report, trusted=self._still_trusted(), done=tuple(done), failures=tuple(failures))
             doubt = self._doubt()
             if bool(doubt) is not doubted:
-                continue  # what was read has changed what time it is: look again, by the right one
+                continue  # the answers have changed what time it is: observe again, by the right time
             planned = plan(observation, self._settings)
-            self._take_over(planned)  # before anything is done: what is written is accepted here by then
+            self._take_over(planned)  # before any action: what is written is accepted here by then
             waiting, actions = _sorted(planned, doubt)
             for action in actions:
                 yield
                 try:
                     self._apply(action, observation.now)
                 except ConflictError:
-                    pass  # another replica was faster: look again
+                    pass  # another replica was faster: observe again
                 except (StoreError, CertificateError) as error:
                     failures.append(f"{action.reason}: {error}")
                 else:
@@ -153,7 +153,7 @@ class CertificateReconciler:
         try:
             configurations = self._store.read_configurations()
         except StoreError:
-            self._carried_since = {}  # what has been between the last look and the next is not known
+            self._carried_since = {}  # what happens between this observation and the next is not known
             raise
         after = self._monotonic()
         bundles = carried(configurations)
@@ -165,7 +165,7 @@ class CertificateReconciler:
         return Observation(now, configurations, self._store.read_secret(), self._leaf, trusted_for, self._accepted)
 
     def _take_over(self, planned: Plan) -> None:
-        """Admit the plan's paths; and remember its trust for the next look, and for one that fails."""
+        """Admit the plan's paths, and remember whether it is trusted, for the next observation and for one that fails."""
         self._accepted = planned.tokens
         if self._paths:
             self._paths.replace(planned.tokens, plain=planned.plain)
@@ -174,10 +174,10 @@ class CertificateReconciler:
             self._leaf = replace(self._leaf, was_trusted=True)
 
     def _still_trusted(self) -> bool:
-        """Whether what is served was trusted when that was known last, and is valid.
+        """Whether what is served is valid, and was trusted in the last successful observation.
 
-        A failed read says nothing about trust. Were trust taken away then, one hiccup of an API server would make every
-        replica unready at once.
+        A failed read is no evidence of lost trust. Otherwise one hiccup of an API server would make every replica unready at
+        once.
         """
         return self._trusted and self._leaf is not None and not why_invalid(self._leaf.pair.certificate, self._clock())
 
@@ -215,7 +215,7 @@ class CertificateReconciler:
 
 
 def _sorted(planned: Plan, doubt: str) -> tuple[tuple[str, ...], list[SetBundle | SignLeaf | WriteSecret]]:
-    """Return what is waited for, and the actions: while the clock is in doubt, none that other replicas rely on."""
+    """Split a plan into waits and actions. While the clock is in doubt, actions that other replicas rely on become waits."""
     waiting: list[str] = []
     actions: list[SetBundle | SignLeaf | WriteSecret] = []
     for action in planned.actions:

@@ -6,8 +6,8 @@
 - ``previous-path-tokens``: the path tokens that belong to their keys, one per line: the webhook configurations may carry one;
 - ``previous-until``: when the last of those serving certificates has expired, RFC 3339.
 
-Reading never fails: what cannot be used is left out and said, and a certificate whose key is lost is kept among the
-previous ones, for serving certificates that it has signed may be in use.
+Reading never fails: what cannot be used is left out and reported. A certificate whose key is lost is kept among the previous
+ones, because serving certificates that it has signed may be in use.
 """
 
 from collections.abc import Mapping
@@ -43,7 +43,7 @@ class Authorities:
         next: The one that will.
         previous: Those that are only trusted, newest first; never one of the two above.
         previous_tokens: The tokens of their keys that are still accepted in paths, newest first.
-        previous_until: When ``previous`` may go; ``None`` when there are none, or when it is not known.
+        previous_until: When ``previous`` may be removed; ``None`` when there are none, or the time is not known.
         damage: What could not be used, one sentence each; not part of the value.
     """
 
@@ -100,7 +100,7 @@ def read_authorities(data: Mapping[str, bytes]) -> Authorities:
 
 
 def write_authorities(authorities: Authorities) -> dict[str, bytes]:
-    """The whole data of the Secret; what is not in it is to be removed from the Secret."""
+    """The whole data of the Secret. Keys that it lacks are to be removed."""
     data: dict[str, bytes] = {}
     for name, pair in ((CURRENT, authorities.current), (NEXT, authorities.next)):
         if pair:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class StoreError(Exception):
-    """The store could not be read or written; the message says what and why."""
+    """The store could not be read or written; the message has the object and the reason."""
 
 
 class ConflictError(StoreError):
@@ -27,8 +27,8 @@ class RegisteredWebhooks:
     """The webhooks of one webhook configuration, and their certificates.
 
     Attributes:
-        bundles: Of every webhook in it, by the webhook's name, the ``caBundle`` decoded from base64 (empty when unset).
-        targets: Of every webhook, what the API server calls: the URL, or the path of the Service (empty when unset).
+        bundles: The ``caBundle`` of every webhook, by the webhook's name, decoded from base64 (empty when unset).
+        targets: What the API server calls for every webhook: the URL, or the path of the Service (empty when unset).
         tokened: Whether its paths must carry a token (`tokens.ANNOTATION`).
     """
 

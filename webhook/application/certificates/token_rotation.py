@@ -30,7 +30,7 @@ def carried_tokens(configurations: Iterable[RegisteredWebhooks]) -> list[str]:
 
 
 def signs(configurations: Iterable[RegisteredWebhooks], accepted: Iterable[str]) -> Iterator[str]:
-    """Yield what is true of the paths now, for `Observation.trusted_for` to say for how long it has been."""
+    """Yield the facts that hold of the paths now; `Observation.trusted_for` has for how long they have held."""
     carried = carried_tokens(configurations)
     if all(carried):
         yield _EVERYWHERE
@@ -68,12 +68,12 @@ class TokenFacts:
 
     @property
     def admits_plain_paths(self) -> bool:
-        """Whether an API server may still go by a configuration whose paths carry no token."""
+        """Whether an API server may still use a configuration whose paths carry no token."""
         return not all(self._carried) or not self._lasts(_EVERYWHERE)
 
     @property
     def may_be_forgotten(self) -> bool:
-        """Whether nobody needs the tokens of CAs that are trusted no more."""
+        """Whether the tokens of CAs that are no longer trusted are no longer needed."""
         previous = self._stored.previous_tokens
         return bool(previous) and self._has_passed and all(self._lasts(_nowhere(token)) for token in previous)
 

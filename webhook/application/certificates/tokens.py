@@ -132,7 +132,7 @@ class _Admitted(NamedTuple):
 class PathTokens:
     """The paths that are admitted at the moment.
 
-    One thread asks, another replaces what is admitted: each sees the one or the other, whole.
+    One thread checks paths while another replaces what is admitted. A check uses the old state or the new one, never a mix.
     """
 
     def __init__(self, paths: Iterable[str], *, plain: bool = True) -> None:
@@ -163,6 +163,6 @@ class PathTokens:
         return plain if known else None
 
     def rejected_since_last_call(self) -> bool:
-        """Whether a path was not admitted since this was asked last: perhaps the paths have been set again."""
+        """Whether a path was rejected since the last call: the paths may have been changed."""
         was, self._rejected = self._rejected, False
         return was

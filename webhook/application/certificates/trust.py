@@ -1,7 +1,7 @@
 """The judgement of a client on a certificate: valid now, due for renewal, covering a name, issued by, trusted under.
 
 Pure: every question that depends on the time takes it as ``at``, an aware datetime. The answers to "why not" are
-sentences, for the log, or ``None`` when there is nothing to say.
+sentences for the log, or ``None``.
 """
 
 import ipaddress

@@ -1,11 +1,9 @@
 """The check of Cluster Autoscaler: whether it takes nodes for unready, because their GPUs have other names."""
 
-from collections.abc import Iterator, Sequence
-
-from ...engine.fleet.shapes import GKE_ACCELERATOR, GpuNode
+from ...engine.fleet.shapes import GKE_ACCELERATOR
 from ...engine.resources import GPU
 from .facts import Facts, known
-from .results import CheckOutcome, listed, ok, verdicts, warn
+from .results import Findings, listed, warn
 
 ACCELERATORS = (
     "k8s.amazonaws.com/accelerator",
@@ -17,18 +15,12 @@ ACCELERATORS = (
 """The labels by which Cluster Autoscaler recognizes nodes with GPUs: its cloud providers' GPULabel()."""
 
 
-def cluster_autoscaler(facts: Facts) -> list[CheckOutcome]:
+def cluster_autoscaler(facts: Facts) -> Findings:
     """Cluster Autoscaler counts the nodes that offer GPUs by other names as ready (pkg/utils/gpu/gpu.go)."""
     found = known(facts.neighbours.autoscalers)
     if not found:
-        return [ok("Cluster Autoscaler was not found in the cluster")]
+        return "Cluster Autoscaler was not found in the cluster"
     nodes = known(facts.nodes)
-    return verdicts(
-        _unready(found, nodes), lambda: f"Cluster Autoscaler ({listed(found)}) knows the GPUs of every node"
-    )
-
-
-def _unready(found: Sequence[str], nodes: Sequence[GpuNode]) -> Iterator[CheckOutcome]:
     for label in ACCELERATORS:
         without = [
             node
@@ -40,8 +32,9 @@ def _unready(found: Sequence[str], nodes: Sequence[GpuNode]) -> Iterator[CheckOu
             yield warn(
                 f"Cluster Autoscaler runs ({listed(found)}); node {listed(node.name for node in without)} has label {label} "
                 f"and offers {listed(offers)}, but no {GPU}",
-                f"it knows {GPU} alone and counts such nodes as unready: with many of them it stops adding nodes "
+                f"it only knows {GPU} and counts such nodes as unready: with many of them it stops adding nodes "
                 "(kubernetes/autoscaler#8095)",
                 f"remove label {label} from these nodes, or let the device plugin keep the name {GPU} there "
                 "(renameByDefault: false, migStrategy: single) and set config.devicePlugin to match",
             )
+    return f"Cluster Autoscaler ({listed(found)}) knows the GPUs of every node"

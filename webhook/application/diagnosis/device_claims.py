@@ -12,7 +12,7 @@ from ..quotas import Quota
 from .facts import ALL_NODES, Facts, Unread, known
 from .neighbours import DeviceClass
 from .policies import enforced, policy_of
-from .results import CheckOutcome, fail, listed, ok, verdicts, warn
+from .results import CheckOutcome, Findings, fail, listed, warn
 
 _COUNT = "count/resourceclaims.resource.k8s.io"
 _DEVICES = (
@@ -20,16 +20,16 @@ _DEVICES = (
 )
 
 
-def names(facts: Facts) -> list[CheckOutcome]:
+def names(facts: Facts) -> Findings:
     """A resource name belongs to one DeviceClass, a node offers it in one way, and policies know it as a GPU's."""
     classes = [one for one in known(facts.neighbours.device_classes) if one.spec.extended_resource_name]
     if not classes:
-        return [ok("no DeviceClass has a resource name")]
-    return verdicts(
-        (*_unjudged(facts.usable_configuration(), classes), *_twice(classes), *_both_ways(facts, classes)),
-        lambda: (
-            f"each resource name belongs to one of {len(classes)} DeviceClasses, and no device plugin offers it beside it"
-        ),
+        return "no DeviceClass has a resource name"
+    yield from _unjudged(facts.usable_configuration(), classes)
+    yield from _twice(classes)
+    yield from _both_ways(facts, classes)
+    return (
+        f"each resource name belongs to one of {len(classes)} DeviceClasses, and no device plugin offers it beside it"
     )
 
 
@@ -89,25 +89,22 @@ def _allocatable(node: GpuNode, name: str) -> bool:
     return any(allocatable > 0 for resource, _, allocatable in node.shape.amounts if resource == name)
 
 
-def templates(facts: Facts) -> list[CheckOutcome]:
+def templates(facts: Facts) -> Findings:
     """The template and the DeviceClass of every policy that makes requests claims are there."""
-    used = [
-        pair for pair in enforced(facts.usable_configuration(), known(facts.namespaces)).values() if pair[0].claim_forms
-    ]
+    used = [pair for pair in enforced(facts).values() if pair[0].claim_forms]
     if not used:
-        return [ok("no policy in use lists a claim")]
+        return "no policy in use lists a claim"
+    policies = listed(policy.name for policy, _ in used)
     if isinstance(facts.neighbours.claim_templates, Unread) and facts.neighbours.claim_templates.absent:
-        return [
-            fail(
-                f"{facts.neighbours.claim_templates.detail}, and policy {listed(policy.name for policy, _ in used)} lists claims",
-                "requests that become claims get no GPU there",
-                "use these policies on Kubernetes 1.34 or later, or list forms by name",
-            )
-        ]
-    return verdicts(
-        (*_without_class(facts, used), *_without_template(facts, used)),
-        lambda: f"the templates of policy {listed(policy.name for policy, _ in used)} are in their namespaces",
-    )
+        yield fail(
+            f"{facts.neighbours.claim_templates.detail}, and policy {policies} lists claims",
+            "requests that become claims get no GPU there",
+            "use these policies on Kubernetes 1.34 or later, or list forms by name",
+        )
+        return ""
+    yield from _without_class(facts, used)
+    yield from _without_template(facts, used)
+    return f"the templates of policy {policies} are in their namespaces"
 
 
 def _without_class(facts: Facts, used: Iterable[tuple[Policy, list[str]]]) -> Iterator[CheckOutcome]:
@@ -128,11 +125,11 @@ def _without_template(facts: Facts, used: Iterable[tuple[Policy, list[str]]]) ->
         if form is None:
             continue  # nothing becomes a claim: pods that name a template are judged by it
         absent = [name for name in namespaces if (name, form.template) not in found]
-        means = "pods that request nvidia.com/gpu there are denied"
+        impact = "pods that request nvidia.com/gpu there are denied"
         if absent:
             yield warn(
                 f'there is no ResourceClaimTemplate {form.template} in namespace {listed(absent)} with policy "{policy.name}"',
-                f"{means} (claim-not-found)",
+                f"{impact} (claim-not-found)",
                 f"create it there, with a request for DeviceClass {form.device_class}",
             )
         for name in namespaces:
@@ -140,7 +137,7 @@ def _without_template(facts: Facts, used: Iterable[tuple[Policy, list[str]]]) ->
                 yield warn(
                     f'ResourceClaimTemplate {name}/{form.template} {what}, and policy "{policy.name}" names '
                     f"DeviceClass {form.device_class}",
-                    f"{means} (claim-not-permitted)",
+                    f"{impact} (claim-not-permitted)",
                     "delete the template and create it again with that class: its spec can't be changed",
                 )
 
@@ -150,19 +147,18 @@ def _wrong(facts: Facts, namespace: str, form: ClaimForm) -> str:
     return "can't be read" if template is None else otherwise(template, form)
 
 
-def quotas(facts: Facts) -> list[CheckOutcome]:
+def quotas(facts: Facts) -> Findings:
     """No quota on claims of GPUs is used up: a claim is charged after its pod was created, which then stays Pending."""
     configuration = facts.usable_configuration()
     known(facts.namespaces)
-    return verdicts(
-        (one for quota in known(facts.quotas) for one in _used_up(facts, configuration, quota)),
-        lambda: "no quota on claims of GPUs is used up",
-    )
+    for quota in known(facts.quotas):
+        yield from _used_up(facts, configuration, quota)
+    return "no quota on claims of GPUs is used up"
 
 
 def _used_up(facts: Facts, configuration: Configuration, quota: Quota) -> Iterator[CheckOutcome]:
     namespace = quota.metadata.namespace
-    policy = policy_of(configuration, known(facts.namespaces), namespace)
+    policy = policy_of(facts, namespace)
     used, hard = quota.status.used or {}, quota.status.hard or {}
     for key in sorted(hard):
         if not _limits_claims(key, configuration, policy):

@@ -1,7 +1,8 @@
 """The diagnosis: every check, in the order in which an engineer would look, and what each is about."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from ..certificates.tokens import masked
 from . import (
@@ -32,7 +33,7 @@ from . import (
     shared_devices,
 )
 from .facts import KUBE_SYSTEM, Facts, Unread, UnreadError
-from .results import CheckOutcome, Result, skipped, unknown
+from .results import CheckOutcome, CheckStatus, Findings, skipped, unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,69 +45,53 @@ class Check:
 
     id: str
     about: str
-    judge: Callable[[Facts], list[CheckOutcome]]
+    judge: Callable[[Facts], Findings]
     in_tree: bool = True
 
 
+_webhook_check = partial(Check, in_tree=False)
+
 CHECKS = (
     Check("kubernetes", "the API server has all that gpuwarden uses", server.version),
-    Check("webhooks", "the API server calls gpuwarden for pods", registration.present, in_tree=False),
-    Check(
-        "rules",
-        "new pods are sent to gpuwarden, and nothing that it must not change",
-        registration.rules,
-        in_tree=False,
-    ),
-    Check(
+    _webhook_check("webhooks", "the API server calls gpuwarden for pods", registration.present),
+    _webhook_check("rules", "new pods are sent to gpuwarden, and nothing that it must not change", registration.rules),
+    _webhook_check(
         "calls",
         "calls are short, have no side effects, and are repeated when another webhook changes the pod",
         registration.calls,
-        in_tree=False,
     ),
-    Check(
+    _webhook_check(
         "failure-policies",
         "the failure policies deny what they should while no replica answers, and nothing else",
         failure_policies.failure_policies,
-        in_tree=False,
     ),
-    Check(
+    _webhook_check(
         "exclusions",
         f"pods of gpuwarden and of {KUBE_SYSTEM} can be created while gpuwarden is down",
         failure_policies.exclusions,
-        in_tree=False,
     ),
-    Check(
-        "guard",
-        "pods that reach GPUs without requesting them are denied whether gpuwarden answers or not",
-        guard.guard,
-        in_tree=False,
+    _webhook_check(
+        "guard", "pods that reach GPUs without requesting them are denied whether gpuwarden answers or not", guard.guard
     ),
-    Check(
-        "match-conditions", "pods without GPUs never depend on gpuwarden", registration.match_conditions, in_tree=False
-    ),
+    _webhook_check("match-conditions", "pods without GPUs never depend on gpuwarden", registration.match_conditions),
     Check("in-tree", "admission policies are those of the configuration", in_tree.same),
-    Check("other-webhooks", "no other webhook changes pods after gpuwarden", other_webhooks.others, in_tree=False),
-    Check("endpoints", "the API server's calls reach a replica", serving.service, in_tree=False),
-    Check("ca-bundles", "every webhook has a valid CA in its caBundle", serving.bundles, in_tree=False),
-    Check(
-        "trust",
-        "the API server trusts the serving certificate, for the name that it calls",
-        serving.trust,
-        in_tree=False,
-    ),
-    Check("expiry", "certificates are renewed in time", serving.expiry, in_tree=False),
-    Check("path-tokens", "the replicas admit the paths that the webhooks call", callers.tokens, in_tree=False),
-    Check("callers", "a stranger who only reaches the port gets no answer", callers.strangers, in_tree=False),
-    Check("replicas", "a replica answers while another one restarts", replicas.deployed, in_tree=False),
-    Check("spread", "gpuwarden keeps answering when one node fails", replicas.spread, in_tree=False),
-    Check("disruption-budget", "gpuwarden keeps answering while nodes are drained", replicas.budget, in_tree=False),
-    Check("rights", "gpuwarden's ServiceAccount has the permissions that it needs", rights.granted, in_tree=False),
+    _webhook_check("other-webhooks", "no other webhook changes pods after gpuwarden", other_webhooks.others),
+    _webhook_check("endpoints", "the API server's calls reach a replica", serving.service),
+    _webhook_check("ca-bundles", "every webhook has a valid CA in its caBundle", serving.bundles),
+    _webhook_check("trust", "the API server trusts the serving certificate, for the name that it calls", serving.trust),
+    _webhook_check("expiry", "certificates are renewed in time", serving.expiry),
+    _webhook_check("path-tokens", "the replicas admit the paths that the webhooks call", callers.tokens),
+    _webhook_check("callers", "a stranger who only reaches the port gets no answer", callers.strangers),
+    _webhook_check("replicas", "a replica answers while another one restarts", replicas.deployed),
+    _webhook_check("spread", "gpuwarden keeps answering when one node fails", replicas.spread),
+    _webhook_check("disruption-budget", "gpuwarden keeps answering while nodes are drained", replicas.budget),
+    _webhook_check("rights", "gpuwarden's ServiceAccount has the permissions that it needs", rights.granted),
     Check("configuration", "the configuration is valid", policies.configuration),
     Check("labels", "every policy label names a policy, and none is mistyped", policies.labels),
     Check("label-effects", "every policy label has an effect", policies.effects),
     Check("nodes", "nodes offer what rewritten pods request", nodes.offered),
     Check("runtime-classes", "the runtime classes that policies add to pods exist", runtime_classes.there),
-    Check("node-selectors", "gpuwarden sees every node with GPUs", node_selectors.selected, in_tree=False),
+    _webhook_check("node-selectors", "gpuwarden sees every node with GPUs", node_selectors.selected),
     Check("rename-by-default", "renameByDefault matches the nodes", nodes.renaming),
     Check("mig-strategy", "migStrategy matches the nodes", mig.strategy),
     Check(
@@ -133,28 +118,33 @@ CHECKS = (
         "namespace annotations permit what gpuwarden adds to pods",
         namespace_restrictions.restrictions,
     ),
-    Check("probe", "a new pod is handled as its namespace's policy says", probe.judge),
+    Check("probe", "a new pod is handled as its namespace's policy requires", probe.judge),
 )
 
 
-def diagnose(facts: Facts) -> list[Result]:
+def diagnose(facts: Facts) -> list[CheckOutcome]:
     """Run every check on the facts; a check that lacks a fact is unknown, never an error."""
-    return [result for check in CHECKS for result in _results(check, facts)]
+    return [_reported(check, outcome) for check in CHECKS for outcome in _outcomes(check, facts)]
 
 
-def _results(check: Check, facts: Facts) -> Iterator[Result]:
-    for one in _verdicts(check, facts):
-        # Paths are named here and there, and the API server quotes the URLs of calls that failed.
-        yield Result(check.id, one.status, masked(one.seen), masked(one.means or check.about), masked(one.fix))
+def _reported(check: Check, outcome: CheckOutcome) -> CheckOutcome:
+    """The outcome with the check's id, and without tokens: some sentences name paths, and the API server quotes URLs."""
+    texts = masked(outcome.observed), masked(outcome.impact or check.about), masked(outcome.fix)
+    return CheckOutcome(outcome.status, *texts, check.id)
 
 
-def _verdicts(check: Check, facts: Facts) -> list[CheckOutcome]:
+def _outcomes(check: Check, facts: Facts) -> list[CheckOutcome]:
     if not check.in_tree and in_tree.decides_alone(facts):
         return [in_tree.not_of_webhooks()]
+    findings = check.judge(facts)
+    found = []
     try:
-        return check.judge(facts)
+        while True:
+            found.append(next(findings))
     except UnreadError as error:
         return [_unread(check, error.unread)]
+    except StopIteration as end:
+        return found or ([CheckOutcome(CheckStatus.OK, end.value)] if end.value else [])
 
 
 def _unread(check: Check, unread: Unread) -> CheckOutcome:
@@ -163,7 +153,7 @@ def _unread(check: Check, unread: Unread) -> CheckOutcome:
             f"not checked: the API server has no {unread.absent}",
             "nothing to check, unless it is installed in another version",
         )
-    means = f"doctor can't tell whether {check.about}"
+    impact = f"doctor can't tell whether {check.about}"
     fix = (
         f"grant the user who runs doctor the permission: {unread.right}"
         if unread.forbidden
@@ -171,4 +161,4 @@ def _unread(check: Check, unread: Unread) -> CheckOutcome:
     )
     if not unread.right:
         fix = "fix check configuration first, or name the file with --config"
-    return unknown(unread.detail, means, fix)
+    return unknown(unread.detail, impact, fix)

@@ -16,22 +16,63 @@ class Metadata(msgspec.Struct, rename="camel"):
     deletion_timestamp: str | None = None
 
 
-class Container(msgspec.Struct):
-    """A container of our Deployment."""
+class Variable(msgspec.Struct, rename="camel"):
+    """An environment variable; ``value_from`` is where its value comes from, if it is not written here."""
 
     name: str = ""
+    value: str = ""
+    value_from: dict[str, object] | None = None
+
+
+class Container(msgspec.Struct):
+    """A container: the fields that show the program and its settings."""
+
+    name: str = ""
+    image: str = ""
+    command: list[str] | None = None
     args: list[str] | None = None
+    env: list[Variable] | None = None
+
+    def runs(self, program: str) -> bool:
+        """Whether it runs a program, by its image, or by its name because a mirror may name images differently."""
+        return program in self.image.rpartition("/")[2] or program in self.name
+
+    def values(self, option: str) -> list[str]:
+        """The values of an option on the command line, ``-name=value`` or ``--name value``; empty for a flag."""
+        found = []
+        words = [*(self.command or ()), *(self.args or ())]
+        for index, word in enumerate(words):
+            name, equals, value = word.partition("=")
+            if name.startswith("-") and name.lstrip("-") == option:
+                following = words[index + 1 : index + 2]
+                found.append(value if equals or not following or following[0].startswith("-") else following[0])
+        return found
+
+    def setting(self, variable: str, option: str) -> Variable | None:
+        """A setting by its environment variable, or by its option on the command line, which wins."""
+        if values := self.values(option):
+            return Variable(variable, values[0] or "true")
+        return next((one for one in self.env or () if one.name == variable), None)
+
+
+class ConfigMapSource(msgspec.Struct):
+    name: str = ""
+
+
+class Volume(msgspec.Struct, rename="camel"):
+    config_map: ConfigMapSource | None = None
 
 
 class PodSpec(msgspec.Struct, rename="camel"):
     containers: list[Container] | None = None
+    volumes: list[Volume] | None = None
     service_account_name: str = "default"
     node_name: str = ""
 
 
 class PodTemplateSpec(msgspec.Struct):
-    metadata: Metadata
-    spec: PodSpec
+    metadata: Metadata = msgspec.field(default_factory=Metadata)
+    spec: PodSpec = msgspec.field(default_factory=PodSpec)
 
 
 class DeploymentSpec(msgspec.Struct):
@@ -49,26 +90,15 @@ class Deployment(msgspec.Struct):
     spec: DeploymentSpec
     status: DeploymentStatus = msgspec.field(default_factory=DeploymentStatus)
 
-    @property
-    def arguments(self) -> list[str]:
-        """The command line of the container that runs ``gpuwarden serve``."""
-        commands = [container.args or [] for container in self.spec.template.spec.containers or ()]
-        return next((args for args in commands if args[:1] == ["serve"]), [])
-
     def option(self, name: str) -> str | None:
-        """The value of ``--name=value`` or ``--name value``; empty for a flag, ``None`` where it isn't there."""
+        """The value of an option of ``gpuwarden serve``; empty for a flag, ``None`` where it isn't set."""
         return next(iter(self.options(name)), None)
 
     def options(self, name: str) -> list[str]:
         """The values of an option that can be repeated."""
-        found = []
-        arguments = self.arguments
-        for index, argument in enumerate(arguments):
-            option, equals, value = argument.partition("=")
-            if option == name:
-                following = arguments[index + 1 : index + 2]
-                found.append(value if equals or not following or following[0].startswith("--") else following[0])
-        return found
+        containers = self.spec.template.spec.containers or ()
+        serving = [one for one in containers if (one.args or [])[:1] == ["serve"]]
+        return serving[0].values(name.removeprefix("--")) if serving else []
 
 
 class Condition(msgspec.Struct):
@@ -146,7 +176,7 @@ class Service(msgspec.Struct):
 
 
 class EndpointConditions(msgspec.Struct):
-    """The state of an endpoint; ``ready`` missing means that it is (discovery/v1)."""
+    """The state of an endpoint; without ``ready`` it is ready (discovery/v1)."""
 
     ready: bool | None = None
 

@@ -7,28 +7,27 @@ from ...engine.spelling import spell
 from .facts import Facts, known
 from .neighbours import DCGM_EXPORTER, Program
 from .policies import forms_in_use
-from .results import CheckOutcome, listed, ok, unknown, verdicts, warn
+from .results import CheckOutcome, Findings, listed, unknown, warn
 
 _NAMES = ("NVIDIA_RESOURCE_NAMES", "nvidia-resource-names")
 _SHARED = ("KUBERNETES_VIRTUAL_GPUS", "kubernetes-virtual-gpus")
 _YES = frozenset({"1", "t", "true"})  # strconv.ParseBool
 
 
-def exporters(facts: Facts) -> list[CheckOutcome]:
+def exporters(facts: Facts) -> Findings:
     """dcgm-exporter knows the resources that policies in use give to pods."""
     found = known(facts.neighbours.exporters)
     if not found:
-        return [ok("no DaemonSet runs dcgm-exporter")]
+        return "no DaemonSet runs dcgm-exporter"
     configuration = facts.usable_configuration()
-    forms = forms_in_use(configuration, known(facts.namespaces))
+    forms = forms_in_use(facts)
     # Those it knows by itself (dcgm-exporter internal/pkg/transformation/kubernetes.go).
     names = {spell(form, configuration.plugin).resource for form in forms}
     names = {name for name in names if name != GPU and not name.startswith(f"{PREFIX}mig-")}
     shared = any(form.shared for form in forms)
-    return verdicts(
-        (verdict for one in found for verdict in _blind(one, names, shared=shared)),
-        lambda: f"dcgm-exporter knows the resources of the policies in use ({listed(map(str, found))})",
-    )
+    for one in found:
+        yield from _blind(one, names, shared=shared)
+    return f"dcgm-exporter knows the resources of the policies in use ({listed(map(str, found))})"
 
 
 def _blind(one: Program, names: set[str], *, shared: bool) -> Iterator[CheckOutcome]:

@@ -45,9 +45,9 @@ class Unread:
     """Something that could not be read.
 
     Attributes:
-        right: what it takes, as ``kubectl auth can-i`` has it: ``list nodes``, ``get configmaps/gpuwarden -n gpu``.
-        detail: what the API server said.
-        forbidden: whether the right is what is missing.
+        right: the permission that it takes, as for ``kubectl auth can-i``: ``list nodes``, ``get configmaps/gpuwarden -n gpu``.
+        detail: what the API server reported.
+        forbidden: whether the permission is missing.
         absent: the kind that the API server does not have, and whose it is; empty where it has it.
     """
 
@@ -107,7 +107,7 @@ class Target:
 
     Attributes:
         name: what the certificate must be for.
-        bundle: the PEM that it is judged by.
+        bundle: the PEM that it is checked against.
     """
 
     webhook: str
@@ -133,7 +133,7 @@ class Contact:
         silence: why nothing was presented; empty when something was.
         connected: whether anyone took the connection.
         status: the HTTP status of a GET of the target's path; 0 where it was not tried, or not answered.
-        plain_status: the same of the path without its token.
+        plain_status: the same for the path without its token.
     """
 
     target: Target
@@ -169,9 +169,9 @@ class NamespaceFacts:
 
     Attributes:
         count: how many there are.
-        labels: all labels of those that carry one of ours, or one that looks like it, and of the few that every diagnosis
-            asks for.
-        annotations: those annotations that look like labels of ours.
+        labels: all labels of those that carry a label of ours or one that resembles it, and of the few that every diagnosis
+            reads.
+        annotations: annotations that resemble labels of ours.
         restricting: annotations that restrict what pods may have (`namespace_restrictions.ANNOTATIONS`).
     """
 
@@ -193,7 +193,7 @@ class Neighbours:
     Attributes:
         exporters: the DaemonSets that run dcgm-exporter.
         autoscalers: where Cluster Autoscaler was found.
-        overlay_resources: what NodeOverlays say that nodes have.
+        overlay_resources: what nodes have according to NodeOverlays.
         cluster_queues, local_queues: Kueue's.
         kueue: Kueue's configuration; ``None`` where it is not in its default place.
         shared_by: the DRA drivers that have devices which several pods may get.
@@ -219,7 +219,7 @@ class Neighbours:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """A cluster with gpuwarden, at a moment; ``None`` stands for an object that is not there.
+    """A cluster with gpuwarden, at a moment; an object that is not there is ``None``.
 
     Attributes:
         now: when it was checked.
@@ -232,7 +232,7 @@ class Facts:
         slices: of those Services.
         rights: what gpuwarden's ServiceAccount may, of all that it needs.
         contacts: what answers.
-        probe: dry runs, if they were asked for.
+        probe: dry runs, if ``--probe-namespace`` is set.
         nodes: those with GPUs.
         selected_nodes: the names of the nodes that the node selectors of gpuwarden select.
         classes: the resources that DeviceClasses offer.

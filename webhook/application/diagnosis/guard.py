@@ -1,4 +1,4 @@
-"""Check of the guard: whether ``visibleDevices: deny`` also holds while no replica answers, and costs nobody else anything."""
+"""Check of the guard: whether ``visibleDevices: deny`` also holds while no replica answers, without affecting other pods."""
 
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
@@ -8,8 +8,8 @@ from ...engine.policy import ANY, VisibleDevices, built_in
 from ..certificates.tokens import VALIDATE
 from ..configuration import Configuration, Mode
 from .facts import KUBE_SYSTEM, NAME_LABEL, Facts, Unread
-from .ours import OurWebhook, our_webhooks
-from .results import CheckOutcome, fail, listed, verdicts, warn
+from .ours import UPDATES, OurWebhook, our_webhooks
+from .results import CheckOutcome, Findings, fail, listed, warn
 
 _DENY = VisibleDevices.DENY
 _BUILT_IN = NamespaceLabels(enforce=ANY)
@@ -38,31 +38,28 @@ def _names(groups: list[_Group]) -> str:
     return listed(group.name for group in groups if not (group.one and group.policy in policies))
 
 
-def guard(facts: Facts) -> list[CheckOutcome]:
-    """The webhooks' failure policies compared with what the configuration says of pods that reach GPUs without a request."""
+def guard(facts: Facts) -> Findings:
+    """Pods that reach GPUs without a request are denied where the configuration denies them, also while no replica answers."""
     configuration = facts.usable_configuration()
     webhooks = [one for one in our_webhooks(facts) if _is_asked(one)]
     if configuration.mode is Mode.AUDIT:
-        return verdicts([], lambda: "mode audit: nothing is denied")  # failure-policies sees to it that all are open
+        return "mode audit: nothing is denied"  # check failure-policies reports webhooks that are not open
     denying = _denying(facts, configuration)
-    return verdicts(
-        [*_open(denying, webhooks), *_closed(facts, configuration, denying, webhooks)],
-        lambda: (
-            f"denied, also while no replica answers, in {_names(denying)}"
-            if denying
-            else "no policy denies pods that reach GPUs without requesting them"
-        ),
-    )
+    yield from _open(denying, webhooks)
+    yield from _closed(facts, configuration, denying, webhooks)
+    if not denying:
+        return "no policy denies pods that reach GPUs without requesting them"
+    return f"denied, also while no replica answers, in {_names(denying)}"
 
 
 def _is_asked(one: OurWebhook) -> bool:
-    """Whether it is asked about the creation of pods that request no GPU."""
-    every = one.path == VALIDATE and not one.is_of_updates and not one.webhook.match_conditions
+    """Whether it is called when pods that request no GPU are created."""
+    every = one.path == VALIDATE and one.name != UPDATES and not one.webhook.match_conditions
     return one.webhook.covers("CREATE", "pods") and (one.is_guard or every)
 
 
 def _denying(facts: Facts, found: Configuration) -> list[_Group]:
-    """The namespaces whose policy denies: by policy, and those of the cluster whose label is none of these policies."""
+    """The namespaces whose policy denies: a group for each policy, and the namespaces of the cluster with other labels."""
     policies = found.policies
     groups = [
         _Group(f'namespaces with policy "{name}"', {ENFORCE: name}, name)

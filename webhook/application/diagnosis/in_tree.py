@@ -7,10 +7,10 @@ from ..deciders import ConditionName, Decider, Installed, PodWebhook
 from ..in_tree_drift import Drift, differences, policies_of
 from .facts import Facts, Unread, known
 from .ours import readable_webhooks
-from .results import CheckOutcome, fail, listed, skipped, verdicts, warn
+from .results import CheckOutcome, Findings, fail, listed, skipped, warn
 
 _FIX = "compile the policies again and apply them (docs/how-to/in-tree.md)"
-_MEANS = "the API server decides pods otherwise than the configuration says"
+_DIFFERENT = "the API server decides pods otherwise than the configuration says"
 _UNDECIDED = (
     "nobody decides: the webhooks leave the common case to the API server, so pods with GPUs are created as they are"
 )
@@ -33,12 +33,13 @@ def installed(facts: Facts) -> Installed:
     return Installed(known(facts.in_tree), webhooks)
 
 
-def same(facts: Facts) -> list[CheckOutcome]:
+def same(facts: Facts) -> Findings:
     """The admission policies are what the configuration compiles to."""
     there = installed(facts)
     if not there.objects and not any(each.leaves_out_the_common_case for each in there.webhooks):
-        return verdicts((), lambda: "the webhooks decide every pod: there are no admission policies of gpuwarden")
-    return verdicts(_different(facts, there), lambda: _who_decides(there))
+        return "the webhooks decide every pod: there are no admission policies of gpuwarden"
+    yield from _different(facts, there)
+    return _who_decides(there)
 
 
 def _who_decides(there: Installed) -> str:
@@ -70,7 +71,7 @@ def _different(facts: Facts, there: Installed) -> Iterator[CheckOutcome]:
         if one.policy in undecided:
             yield fail(str(one), _UNDECIDED, _FIX)
         else:
-            yield warn(str(one), _MEANS, f"{remove}{_FIX}")
+            yield warn(str(one), _DIFFERENT, f"{remove}{_FIX}")
 
 
 def decides_alone(facts: Facts) -> bool:

@@ -15,7 +15,7 @@ from ...engine.spelling import Spelling, spell
 from .facts import Facts, Unread, known
 from .neighbours import NodePool, NodePoolRequirement
 from .policies import enforced
-from .results import CheckOutcome, listed, ok, verdicts, warn
+from .results import CheckOutcome, Findings, listed, warn
 
 # Labels of instance types, which a NodePool need not define.
 _WELL_KNOWN = ("kubernetes.io", "k8s.io", "karpenter.sh", "karpenter.k8s.aws", "karpenter.azure.com")
@@ -25,23 +25,19 @@ _GPU_FAMILY = re.compile(r"(?:[gp]\d?[a-z0-9]*)(?:\..*)?|N|Standard_N.*")
 _NO_VALUE = ("NotIn", "DoesNotExist")
 
 
-def karpenter(facts: Facts) -> list[CheckOutcome]:
+def karpenter(facts: Facts) -> Findings:
     """Some NodePool admits what the first form of every policy in use needs."""
     pools = [one for one in known(facts.neighbours.node_pools) if _has_gpus(one)]
     if not pools:
-        return [ok("no Karpenter NodePool selects instances with GPUs")]
+        return "no Karpenter NodePool selects instances with GPUs"
     overlays = facts.neighbours.overlay_resources
     # NodeOverlays are off by default, and older versions do not have them.
     resources = frozenset() if isinstance(overlays, Unread) and overlays.absent else known(overlays)
     configuration = facts.usable_configuration()
-
-    def hindered() -> Iterator[CheckOutcome]:
-        for policy, _ in enforced(configuration, known(facts.namespaces)).values():
-            forms = [form for form in policy.forms[:1] if form.platform is Platform.DEVICE_PLUGIN]
-            for form in forms:
-                yield from _hindered(policy, spell(form, configuration.plugin), pools, resources)
-
-    return verdicts(hindered(), lambda: f"NodePools admit what policies in use need ({listed(map(_name, pools))})")
+    for policy, _ in enforced(facts).values():
+        if policy.forms and policy.forms[0].platform is Platform.DEVICE_PLUGIN:
+            yield from _hindered(policy, spell(policy.forms[0], configuration.plugin), pools, resources)
+    return f"NodePools admit what policies in use need ({listed(map(_name, pools))})"
 
 
 def _hindered(
@@ -49,7 +45,7 @@ def _hindered(
 ) -> Iterator[CheckOutcome]:
     own = [Need(key, "In", (value,)) for key, value in policy.additions.node_selector]
     needs = [*spelling.needs, *own]
-    means = (
+    impact = (
         f'Karpenter adds no node for pods of policy "{policy.name}"; they run only where there are such nodes already'
     )
     if not any(all(_admits(pool, need) for need in needs) for pool in pools):
@@ -57,14 +53,14 @@ def _hindered(
         lacking = [need for need in needs if not _admits(closest, need)]
         yield warn(
             f'policy "{policy.name}" needs node labels that no Karpenter NodePool with GPUs admits: {listed(map(str, lacking))}',
-            means,
+            impact,
             f"set {listed(need.key for need in lacking)} in spec.template.metadata.labels of the NodePool whose nodes get it "
             f"(such as {_name(closest)})",
         )
     if spelling.resource != GPU and spelling.resource not in resources:
         yield warn(
             f'pods of policy "{policy.name}" request {spelling.resource}, and Karpenter knows {GPU} alone',
-            means,
+            impact,
             f"add {spelling.resource} to spec.capacity of a NodeOverlay (Karpenter 1.7 or later, feature gate NodeOverlay)",
         )
 
@@ -78,7 +74,7 @@ def _requirements(pool: NodePool) -> list[NodePoolRequirement]:
 
 
 def _has_gpus(pool: NodePool) -> bool:
-    """Whether a NodePool is one for GPUs, as far as its labels, taints and requirements say so."""
+    """Whether a NodePool is one for GPUs, as far as its labels, taints and requirements show it."""
     template = pool.spec.template
     keys = [*(template.metadata.labels or {}), *(taint.key for taint in template.spec.taints or ())]
     keys += [one.key for one in _requirements(pool) if one.operator not in _NO_VALUE]

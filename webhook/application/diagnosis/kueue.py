@@ -4,42 +4,33 @@ Jobs are counted by their templates, so by the name that people write; plain pod
 (kubernetes-sigs/kueue pkg/workload/workload.go totalRequestsFromPodSets, pkg/scheduler/flavorassigner).
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 
 from ...engine.resources import GPU, GpuResource, classify
 from ...engine.spelling import spell
 from .facts import Facts, Unread, known
 from .neighbours import KueueConfiguration, KueueResources
 from .policies import policy_of
-from .results import CheckOutcome, listed, ok, verdicts, warn
+from .results import Findings, listed, warn
 
 _IGNORES = "IgnoreUndeclared"
 
 
-def kueue(facts: Facts) -> list[CheckOutcome]:
+def kueue(facts: Facts) -> Findings:
     """The ClusterQueue of every LocalQueue covers the names of its namespace's policy, and the plain one."""
     queues = known(facts.neighbours.local_queues)
-    known(facts.neighbours.cluster_queues)
+    covers = {one.metadata.name: one.covers for one in known(facts.neighbours.cluster_queues)}
     if not queues:
-        return [ok("there is no LocalQueue of Kueue")]
-    return verdicts(
-        _uncovered(facts),
-        lambda: f"ClusterQueues with GPUs cover the names of the policies ({len(queues)} LocalQueues)",
-    )
-
-
-def _uncovered(facts: Facts) -> Iterator[CheckOutcome]:
+        return "there is no LocalQueue of Kueue"
     configuration = facts.usable_configuration()
-    namespaces = known(facts.namespaces)
     settings = facts.neighbours.kueue
     unread = isinstance(settings, Unread) or settings is None
     settings = KueueConfiguration() if isinstance(settings, Unread) or settings is None else settings
     resources = settings.resources
-    covers = {one.metadata.name: one.covers for one in known(facts.neighbours.cluster_queues)}
     found: dict[tuple[str, str, tuple[str, ...]], set[str]] = {}
-    for queue in known(facts.neighbours.local_queues):
+    for queue in queues:
         namespace, name = queue.metadata.namespace, queue.spec.cluster_queue
-        policy = policy_of(configuration, namespaces, namespace)
+        policy = policy_of(facts, namespace)
         covered = covers.get(name, set())
         # A queue without GPUs is not meant for pods with GPUs, whatever they are called.
         if not policy.forms or not any(isinstance(classify(one), GpuResource) for one in covered):
@@ -54,13 +45,14 @@ def _uncovered(facts: Facts) -> Iterator[CheckOutcome]:
         yield warn(
             f"ClusterQueue {name} does not cover {listed(lacking)}, and serves namespace {listed(where)} with policy "
             f'"{policy_name}"',
-            _means(lacking, resources, unread=unread),
+            _impact(lacking, resources, unread=unread),
             f"add {listed(lacking)} to coveredResources with a quota in each flavor, or map the names to one by "
             "resources.transformations in Kueue's configuration",
         )
+    return f"ClusterQueues with GPUs cover the names of the policies ({len(queues)} LocalQueues)"
 
 
-def _means(lacking: Collection[str], resources: KueueResources, *, unread: bool) -> str:
+def _impact(lacking: Collection[str], resources: KueueResources, *, unread: bool) -> str:
     if resources.quota_check_strategy == _IGNORES:
         return f"Kueue does not count it (quotaCheckStrategy: {_IGNORES}): nothing limits {listed(lacking)} there"
     whose = [f"Jobs that request {GPU}, as their templates do"] if GPU in lacking else []
@@ -70,7 +62,7 @@ def _means(lacking: Collection[str], resources: KueueResources, *, unread: bool)
 
 
 def _counted(name: str, resources: KueueResources, covered: Collection[str]) -> bool:
-    """Whether a queue has quota for everything that a request counts as."""
+    """Whether a queue has quota for every resource that a request counts as."""
     counts = {name}
     for one in resources.transformations or ():
         if one.input == name:

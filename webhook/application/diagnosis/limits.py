@@ -1,23 +1,26 @@
 """Checks of what limits GPUs by name: ResourceQuotas and LimitRanges, against the names that pods have after gpuwarden."""
 
 from collections.abc import Iterable, Iterator
+from itertools import groupby
+from typing import TypeVar
 
 from .. import limit_ranges as ranges
 from .. import quotas as quotas_of
 from ..quotas import PREFIX, Quota, is_gpu
 from .facts import Facts, known
 from .policies import policy_of
-from .results import CheckOutcome, listed, verdicts, warn
+from .results import CheckOutcome, Findings, listed, warn
 
 _LIMITS = "limits."
+_T = TypeVar("_T", Quota, ranges.LimitRange)
 
 
-def quotas(facts: Facts) -> list[CheckOutcome]:
+def quotas(facts: Facts) -> Findings:
     """Quotas on GPUs name the resources that pods are charged for: those that they have after gpuwarden."""
     found = known(facts.quotas)
-    return verdicts(
-        (*_counting_nothing(found), *_uncounted(facts, found)), lambda: "every quota on GPUs counts rewritten pods"
-    )
+    yield from _counting_nothing(found)
+    yield from _uncounted(facts, found)
+    return "every quota on GPUs counts rewritten pods"
 
 
 def _counting_nothing(quotas: Iterable[Quota]) -> Iterator[CheckOutcome]:
@@ -34,14 +37,10 @@ def _counting_nothing(quotas: Iterable[Quota]) -> Iterator[CheckOutcome]:
 
 
 def _uncounted(facts: Facts, quotas: Iterable[Quota]) -> Iterator[CheckOutcome]:
-    configuration = facts.usable_configuration()
-    namespaces = known(facts.namespaces)
-    found: dict[str, list[Quota]] = {}
-    for quota in quotas:
-        found.setdefault(quota.metadata.namespace, []).append(quota)
-    for name, its in sorted(found.items()):
-        policy = policy_of(configuration, namespaces, name)
-        if gap := quotas_of.gap(its, policy, configuration.plugin):
+    plugin = facts.usable_configuration().plugin
+    for name, its in _by_namespace(quotas):
+        policy = policy_of(facts, name)
+        if gap := quotas_of.gap(its, policy, plugin):
             yield warn(
                 f"namespace {name} has a quota on {gap.limited}, and its policy is {policy.name}: its pods request "
                 f"{gap.requested}",
@@ -50,18 +49,16 @@ def _uncounted(facts: Facts, quotas: Iterable[Quota]) -> Iterator[CheckOutcome]:
             )
 
 
-def limit_ranges(facts: Facts) -> list[CheckOutcome]:
-    """No LimitRange denies the pods of its namespace's policy, or gives GPUs to containers that ask for none."""
-    return verdicts(_harmful(facts), lambda: "no LimitRange on GPUs conflicts with a policy")
+def limit_ranges(facts: Facts) -> Findings:
+    """No LimitRange denies the pods of its namespace's policy, or gives GPUs to containers that request none."""
+    plugin = facts.usable_configuration().plugin
+    for name, its in _by_namespace(known(facts.limit_ranges)):
+        for effect in ranges.effects(its, policy_of(facts, name), plugin):
+            yield warn(f"namespace {name}: {effect.observed}", effect.impact, effect.fix)
+    return "no LimitRange on GPUs conflicts with a policy"
 
 
-def _harmful(facts: Facts) -> Iterator[CheckOutcome]:
-    configuration = facts.usable_configuration()
-    namespaces = known(facts.namespaces)
-    found: dict[str, list[ranges.LimitRange]] = {}
-    for one in known(facts.limit_ranges):
-        found.setdefault(one.metadata.namespace, []).append(one)
-    for name, its in sorted(found.items()):
-        policy = policy_of(configuration, namespaces, name)
-        for effect in ranges.effects(its, policy, configuration.plugin):
-            yield warn(f"namespace {name}: {effect.seen}", effect.means, effect.fix)
+def _by_namespace(objects: Iterable[_T]) -> Iterator[tuple[str, list[_T]]]:
+    """The objects of each namespace."""
+    ordered = sorted(objects, key=lambda one: one.metadata.namespace)
+    return ((name, list(its)) for name, its in groupby(ordered, key=lambda one: one.metadata.namespace))

@@ -1,4 +1,4 @@
-"""The check of the MIG strategy: the configuration's must be the nodes'."""
+"""The check of the MIG strategy: whether the configuration's matches the nodes'."""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,38 +7,33 @@ from ...engine.forms import Platform
 from ...engine.products import PRODUCT, Product, read_product
 from ...engine.spelling import GPU_SLICES, DevicePlugin, MigStrategy
 from .facts import Facts, known
-from .results import CheckOutcome, fail, listed, ok, warn
+from .results import CheckOutcome, Findings, fail, listed, warn
 
 _LABEL = "nvidia.com/mig.strategy"
 
 
-def strategy(facts: Facts) -> list[CheckOutcome]:
+def strategy(facts: Facts) -> Findings:
     """The configuration's migStrategy is the nodes', its products are their models with MIG, and no MIG configuration failed."""
     plugin = facts.usable_configuration().plugin
     nodes = known(facts.nodes)
-    return [*_failed(nodes), *_compared(plugin, nodes)]
-
-
-def _failed(nodes: Sequence[GpuNode]) -> Iterator[CheckOutcome]:
     if failed := [node.name for node in nodes if node.shape.failed_mig]:
         yield warn(
             f"the MIG manager could not configure node {listed(failed)} (nvidia.com/mig.config.state: failed)",
-            "the node may offer other slices than its label nvidia.com/mig.config says, or none",
+            "the node may offer other slices than its label nvidia.com/mig.config names, or none",
             "look at the log of the MIG manager's pod on that node, and set nvidia.com/mig.config again",
         )
-
-
-def _compared(plugin: DevicePlugin, nodes: Sequence[GpuNode]) -> list[CheckOutcome]:
     by_node = {node.name: found for node in nodes if (found := _mig_strategy(node.shape))}
     models = sorted({model for node in nodes if (model := _mig_model(node.shape))})
     otherwise = [name for name, found in by_node.items() if found != plugin.mig_strategy]
     if not by_node:
-        return [ok(f"migStrategy is {plugin.mig_strategy}; no node has a MIG strategy label or MIG slices")]
+        return f"migStrategy is {plugin.mig_strategy}; no node has a MIG strategy label or MIG slices"
     if otherwise:
-        return [_other_strategy(plugin, otherwise, models)]
-    if not plugin.single:
-        return [ok(f"migStrategy is mixed, as on the nodes ({len(by_node)})")]
-    return [*_problems(plugin, models, nodes)] or [_as_on_nodes(plugin, len(by_node), models)]
+        yield _other_strategy(plugin, otherwise, models)
+    elif plugin.single:
+        yield from _problems(plugin, models, nodes)
+        exact = f"products are [{', '.join(plugin.products)}]" if plugin.products else _without_products(models)
+        return f"migStrategy is single, as on the nodes ({len(by_node)}); {exact}"
+    return f"migStrategy is mixed, as on the nodes ({len(by_node)})"
 
 
 def _problems(plugin: DevicePlugin, models: Sequence[str], nodes: Sequence[GpuNode]) -> Iterator[CheckOutcome]:
@@ -58,11 +53,6 @@ def _problems(plugin: DevicePlugin, models: Sequence[str], nodes: Sequence[GpuNo
         )
 
 
-def _as_on_nodes(plugin: DevicePlugin, nodes: int, models: Sequence[str]) -> CheckOutcome:
-    exact = f"products are [{', '.join(plugin.products)}]" if plugin.products else _without_products(models)
-    return ok(f"migStrategy is single, as on the nodes ({nodes}); {exact}")
-
-
 def _without_products(models: Sequence[str]) -> str:
     """Return how slices are selected where the configuration names no models."""
     if not models:
@@ -76,19 +66,21 @@ def _without_products(models: Sequence[str]) -> str:
 def _other_strategy(plugin: DevicePlugin, nodes: Sequence[str], models: Sequence[str]) -> CheckOutcome:
     """The nodes use the other strategy."""
     if plugin.single:
-        means = "requests for MIG slices become nvidia.com/gpu with labels that no node has, so their pods stay Pending"
+        impact = (
+            "requests for MIG slices become nvidia.com/gpu with labels that no node has, so their pods stay Pending"
+        )
         without = ", and remove config.devicePlugin.products" if plugin.products else ""
         fix = f"set config.devicePlugin.migStrategy to mixed, as in the device plugin's configuration{without}"
     else:
-        means = (
+        impact = (
             "requests for MIG slices become nvidia.com/mig-…, which no node offers, so their pods stay Pending; requests for "
             "whole GPUs may get a slice"
         )
         products = f" and config.devicePlugin.products to [{', '.join(models)}]" if models else ""
         fix = f"set config.devicePlugin.migStrategy to single{products}"
     other = MigStrategy.MIXED if plugin.single else MigStrategy.SINGLE
-    seen = f"migStrategy is {plugin.mig_strategy} in the configuration, and {other} on node {listed(nodes)}"
-    return fail(seen, means, fix)
+    observed = f"migStrategy is {plugin.mig_strategy} in the configuration, and {other} on node {listed(nodes)}"
+    return fail(observed, impact, fix)
 
 
 def _mig_strategy(shape: Shape) -> str | None:
@@ -100,8 +92,8 @@ def _mig_strategy(shape: Shape) -> str | None:
         return MigStrategy.SINGLE
     if any(form.partition and form.platform is Platform.DEVICE_PLUGIN for form in shape.forms.values()):
         return MigStrategy.MIXED
-    said = shape.labels.get(_LABEL)
-    return said if said in tuple(MigStrategy) else None
+    label = shape.labels.get(_LABEL)
+    return label if label in tuple(MigStrategy) else None
 
 
 def _mig_model(shape: Shape) -> str | None:

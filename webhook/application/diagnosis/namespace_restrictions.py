@@ -1,7 +1,7 @@
 """Checks of namespaces whose annotations restrict tolerations or nodes, against what gpuwarden adds to pods there.
 
 The annotations act only where the API server runs the admission plugins PodTolerationRestriction and PodNodeSelector, which it
-does not say; so nothing here is more than a warning.
+does not report; so nothing here is more than a warning.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,7 +16,7 @@ from ...engine.spelling import GPU_TOLERATION, spell
 from ..configuration import Configuration
 from .facts import Facts, known
 from .policies import policy_of
-from .results import CheckOutcome, listed, verdicts, warn
+from .results import CheckOutcome, Findings, listed, warn
 
 # k8s.io/kubernetes plugin/pkg/admission/podtolerationrestriction and podnodeselector.
 TOLERATIONS = "scheduler.alpha.kubernetes.io/tolerationsWhitelist"
@@ -24,21 +24,15 @@ NODE_SELECTOR = "scheduler.alpha.kubernetes.io/node-selector"
 ANNOTATIONS = frozenset({TOLERATIONS, NODE_SELECTOR})
 
 
-def restrictions(facts: Facts) -> list[CheckOutcome]:
-    """No namespace's annotation is against what a rewritten pod has."""
+def restrictions(facts: Facts) -> Findings:
+    """No namespace's annotation forbids what a rewritten pod has."""
     namespaces = known(facts.namespaces)
     configuration = facts.usable_configuration()
-    return verdicts(
-        (
-            verdict
-            for name, annotations in sorted(namespaces.restricting.items())
-            if (policy := policy_of(configuration, namespaces, name)).forms
-            for verdict in _against(name, annotations, policy, configuration)
-        ),
-        lambda: (
-            f"no annotation conflicts with a policy ({len(namespaces.restricting)} namespaces restrict tolerations or nodes)"
-        ),
-    )
+    for name, annotations in sorted(namespaces.restricting.items()):
+        policy = policy_of(facts, name)
+        if policy.forms:
+            yield from _against(name, annotations, policy, configuration)
+    return f"no annotation conflicts with a policy ({len(namespaces.restricting)} namespaces restrict tolerations or nodes)"
 
 
 def _against(
@@ -57,9 +51,10 @@ def _tolerations(name: str, text: str, added: list[Toleration], policy: Policy) 
     try:
         permitted = msgspec.json.decode(text or "[]", type=list[Toleration])
     except msgspec.DecodeError:
-        seen = f"namespace {name}: annotation {TOLERATIONS} is not a list of tolerations in JSON"
         yield warn(
-            seen, "with PodTolerationRestriction, the API server denies every pod there", "fix or remove the annotation"
+            f"namespace {name}: annotation {TOLERATIONS} is not a list of tolerations in JSON",
+            "with PodTolerationRestriction, the API server denies every pod there",
+            "fix or remove the annotation",
         )
         return
     # An empty list permits everything (pkg/util/tolerations VerifyAgainstWhitelist).

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from .documents import Metadata
+from .documents import Container, Metadata, PodTemplateSpec
 
 DCGM_EXPORTER = "dcgm-exporter"
 DEVICE_PLUGIN = "device-plugin"
@@ -11,58 +11,8 @@ CLUSTER_AUTOSCALER = "cluster-autoscaler"
 _BY_PODS = frozenset({"pod", "deployment", "statefulset", "leaderworkerset"})
 
 
-class Variable(msgspec.Struct, rename="camel"):
-    """An environment variable; ``value_from`` is where its value comes from, if it is not written here."""
-
-    name: str = ""
-    value: str = ""
-    value_from: dict[str, object] | None = None
-
-
-class ProgramContainer(msgspec.Struct):
-    """A container: the fields that show the program and its settings."""
-
-    name: str = ""
-    image: str = ""
-    command: list[str] | None = None
-    args: list[str] | None = None
-    env: list[Variable] | None = None
-
-    def runs(self, program: str) -> bool:
-        """Whether its image, or its name where a registry calls the image otherwise, is of a program."""
-        return program in self.image.rpartition("/")[2] or program in self.name
-
-    def setting(self, variable: str, option: str) -> Variable | None:
-        """A setting by its environment variable, or by its option on the command line, which wins."""
-        words = [*(self.command or ()), *(self.args or ())]
-        for index, word in enumerate(words):
-            name, equals, value = word.partition("=")
-            if name.lstrip("-") == option:
-                following = words[index + 1 : index + 2]
-                given = value if equals or not following or following[0].startswith("-") else following[0]
-                return Variable(variable, given or "true")
-        return next((one for one in self.env or () if one.name == variable), None)
-
-
-class ConfigMapSource(msgspec.Struct):
-    name: str = ""
-
-
-class Volume(msgspec.Struct, rename="camel"):
-    config_map: ConfigMapSource | None = None
-
-
-class ProgramPodSpec(msgspec.Struct, rename="camel"):
-    containers: list[ProgramContainer] | None = None
-    volumes: list[Volume] | None = None
-
-
-class ProgramTemplate(msgspec.Struct):
-    spec: ProgramPodSpec = msgspec.field(default_factory=ProgramPodSpec)
-
-
 class ProgramSpec(msgspec.Struct):
-    template: ProgramTemplate = msgspec.field(default_factory=ProgramTemplate)
+    template: PodTemplateSpec = msgspec.field(default_factory=PodTemplateSpec)
 
 
 class Program(msgspec.Struct):
@@ -71,7 +21,7 @@ class Program(msgspec.Struct):
     metadata: Metadata
     spec: ProgramSpec = msgspec.field(default_factory=ProgramSpec)
 
-    def containers(self, program: str) -> list[ProgramContainer]:
+    def containers(self, program: str) -> list[Container]:
         """Its containers that run a program."""
         return [one for one in self.spec.template.spec.containers or () if one.runs(program)]
 

@@ -1,13 +1,11 @@
-"""The check of other mutating webhooks: whether one comes after ours that may add GPUs, or is one that we left behind."""
-
-from collections.abc import Iterator
+"""The check of other mutating webhooks: whether one that may add GPUs comes after ours, or an old one of ours is left."""
 
 from .facts import Facts, known
 from .ours import MUTATING, name_of, our_webhooks
-from .results import CheckOutcome, listed, ok, verdicts, warn
+from .results import Findings, listed, warn
 from .webhooks import WebhookConfiguration
 
-# Webhooks that give pods GPUs, or scheduler and meaning to their GPUs, by a part of the name of one of their webhooks.
+# Webhooks that add GPUs, or change how GPUs are scheduled, by a part of the name of one of their webhooks.
 _ADD_GPUS = {
     "hami.io": "HAMi adds nvidia.com/gpu and its scheduler",
     "sparkoperator.k8s.io": "the Spark operator adds the GPUs of a SparkApplication",
@@ -23,14 +21,10 @@ _ADD_GPUS = {
 }
 
 
-def others(facts: Facts) -> list[CheckOutcome]:
-    """No mutating webhook for pods comes after ours, where one could add GPUs that nobody rewrites."""
+def others(facts: Facts) -> Findings:
+    """No mutating webhook for pods comes after ours, because GPUs that it adds would not be rewritten."""
     if known(facts.mutating) is None:
-        return [ok("gpuwarden's own mutating webhook is missing (see check webhooks), so no other one comes after it")]
-    return verdicts(_later(facts), lambda: "no other mutating webhook for new pods comes after gpuwarden's")
-
-
-def _later(facts: Facts) -> Iterator[CheckOutcome]:
+        return "gpuwarden's own mutating webhook is missing (see check webhooks), so no other one comes after it"
     name = name_of(facts, MUTATING)
     of_pods = [
         configuration
@@ -54,6 +48,7 @@ def _later(facts: Facts) -> Iterator[CheckOutcome]:
             "another scheduler interprets may be rewritten before that scheduler is set",
             f"set webhooks.mutate.configurationName to a name that sorts last, such as {_after(last)}",
         )
+    return "no other mutating webhook for new pods comes after gpuwarden's"
 
 
 def _calls(configuration: WebhookConfiguration, services: set[tuple[str, str]]) -> bool:

@@ -20,7 +20,7 @@ RESTORE = "restore.gpuwarden.io"
 OPERATORS = "advise-operators.gpuwarden.io"
 """The webhook that calls the advising path for objects of operators' kinds. It may be switched off."""
 RESERVATIONS = "validate-reservation.gpuwarden.io"
-"""The webhook that is asked when a claim (DRA) is given to a pod. It is there where policies have limits."""
+"""The webhook for claims (DRA) that are given to a pod. It is installed where policies have limits."""
 _HTTPS = 443
 
 
@@ -31,6 +31,11 @@ class OurWebhook(NamedTuple):
     webhook: Webhook
 
     def __str__(self) -> str:
+        return self.name
+
+    @property
+    def name(self) -> str:
+        """The name, such as `UPDATES`."""
         return self.webhook.name
 
     @property
@@ -46,7 +51,7 @@ class OurWebhook(NamedTuple):
 
     @property
     def awaits_path(self) -> bool:
-        """Whether no replica has written its path yet: the chart renders none where gpuwarden writes it, with a token."""
+        """Whether no replica has written its path yet: the chart leaves it to gpuwarden, which adds a token."""
         service = self.webhook.client_config.service
         return service is not None and not service.path and path_of(self.webhook.name) is not None
 
@@ -58,28 +63,8 @@ class OurWebhook(NamedTuple):
 
     @property
     def is_guard(self) -> bool:
-        """Whether it is asked only about pods that request no GPU."""
+        """Whether it is called only for pods that request no GPU."""
         return GUARDS.fullmatch(self.webhook.name) is not None
-
-    @property
-    def is_of_updates(self) -> bool:
-        """Whether it is asked only about updates that may change what was decided."""
-        return self.webhook.name == UPDATES
-
-    @property
-    def is_restore(self) -> bool:
-        """Whether it is asked only about updates of pods that were rewritten."""
-        return self.webhook.name == RESTORE
-
-    @property
-    def is_of_operators(self) -> bool:
-        """Whether it is asked about objects of operators' kinds."""
-        return self.webhook.name == OPERATORS
-
-    @property
-    def is_of_reservations(self) -> bool:
-        """Whether it is asked only when a claim is given to a pod."""
-        return self.webhook.name == RESERVATIONS
 
     @property
     def closed(self) -> bool:
@@ -92,10 +77,11 @@ def mutating_name(name: str, deployment: Maybe[Deployment | None]) -> str:
 
     An installation from before it had a name of its own has one option for both.
     """
-    told = None
-    if deployment is not None and not isinstance(deployment, Unread):
-        told = deployment.option("--mutating-webhook-configuration") or deployment.option("--webhook-configuration")
-    return told or f"zz-{name}"
+    configured = None
+    if isinstance(deployment, Deployment):
+        options = "--mutating-webhook-configuration", "--webhook-configuration"
+        configured = deployment.option(options[0]) or deployment.option(options[1])
+    return configured or f"zz-{name}"
 
 
 def name_of(facts: Facts, kind: str) -> str:
@@ -109,7 +95,7 @@ def configurations(facts: Facts) -> list[tuple[str, Maybe[WebhookConfiguration |
 
 
 def our_webhooks(facts: Facts) -> list[OurWebhook]:
-    """Every webhook of our configurations, as far as these are there.
+    """Every webhook of those of our configurations that exist.
 
     Raises:
         UnreadError: one of them could not be read.

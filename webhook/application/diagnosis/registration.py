@@ -1,6 +1,6 @@
 """Checks of our webhook configurations: what is sent to gpuwarden, and how."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from ...engine.other_gpus import ANY_SUFFIX
 from ..certificates.tokens import (
@@ -17,19 +17,22 @@ from ..workloads import ADVISED_OPERATORS
 from .facts import Facts, known
 from .ours import (
     MUTATING,
+    OPERATORS,
     RESERVATIONS,
+    RESTORE,
+    UPDATES,
     VALIDATING,
     OurWebhook,
     configurations,
     name_of,
     our_webhooks,
 )
-from .results import CheckOutcome, fail, listed, verdicts, warn
+from .results import CheckOutcome, Findings, fail, listed, warn
 
 # Of each path: the kind of configuration that it belongs to.
 _EXPECTED = {MUTATE: MUTATING, VALIDATE: VALIDATING}
-# Of each path that is not for pods: what it should be sent, as API group and resource, and what is lost without it.
-_TOLD: dict[str, tuple[list[tuple[str, str]], str]] = {
+# Of each path that is not for pods: what it should be sent, as API group and resource, and the impact if it is not.
+_REPORTING: dict[str, tuple[list[tuple[str, str]], str]] = {
     ADVISE: (
         [(kind.group, kind.plural) for kind in ADVISED],
         "kubectl apply of a workload does not warn that its pods will be denied",
@@ -47,21 +50,15 @@ _RESERVED = [(GROUP, "resourceclaims/status")]
 _UNLIMITED = (
     "the claims (DRA) of a pod that waits can be replaced by ones that exceed the limits of its policy together"
 )
-_PATHS = {*_EXPECTED, *_TOLD}
+_PATHS = {*_EXPECTED, *_REPORTING}
 _REINSTALL = "reinstall (helm upgrade, or kubectl apply -f deploy/gpuwarden.yaml)"
 _SLOW = 10  # seconds; several webhooks that take so long exceed the 34 s that a request may take
-# Every pod in a 1-second-or-less timeout fails over any hiccup; the chart has 2 and 3.
+# With a timeout of a second or less, any hiccup counts as a failure; the chart has 2 and 3.
 _HASTY = 1
 
 
-def present(facts: Facts) -> list[CheckOutcome]:
+def present(facts: Facts) -> Findings:
     """Both configurations are there, with the webhooks that are expected."""
-    return verdicts(
-        _absent(facts), lambda: listed(f"{one} {one.webhook.client_config.path}" for one in our_webhooks(facts))
-    )
-
-
-def _absent(facts: Facts) -> Iterator[CheckOutcome]:
     for kind, configuration in configurations(facts):
         if known(configuration) is None:
             yield fail(
@@ -76,7 +73,7 @@ def _absent(facts: Facts) -> Iterator[CheckOutcome]:
             "the API server's calls fail: GPU pods are denied, or admitted unchecked where the failurePolicy is Ignore",
             f"a replica writes the paths once it is ready: see check replicas, and kubectl -n {facts.namespace} get pods",
         )
-    yield from _uncalled(facts)
+    yield from _uncalled(facts, webhooks)
     for one in webhooks:
         if one.path not in _PATHS or _EXPECTED.get(one.path, VALIDATING) != one.kind:
             yield fail(
@@ -84,28 +81,30 @@ def _absent(facts: Facts) -> Iterator[CheckOutcome]:
                 "gpuwarden does not serve that path to this kind of webhook: the calls fail",
                 _REINSTALL,
             )
+    return listed(f"{one} {one.webhook.client_config.path}" for one in webhooks)
 
 
-def _uncalled(facts: Facts) -> Iterator[CheckOutcome]:
-    """Paths that no webhook calls."""
-    webhooks = our_webhooks(facts)
+def _uncalled(facts: Facts, webhooks: list[OurWebhook]) -> Iterator[CheckOutcome]:
+    """Paths that no webhook calls, of the configurations that are there."""
+    there = {kind for kind, configuration in configurations(facts) if configuration is not None}
+    whole = {
+        (one.kind, one.path)
+        for one in webhooks
+        if not one.is_guard and one.name not in {UPDATES, RESTORE, OPERATORS, RESERVATIONS}
+    }
     for path, kind in _EXPECTED.items():
-        there = next(one for this, one in configurations(facts) if this == kind) is not None
-        whole = (one for one in webhooks if not (one.is_guard or one.is_of_updates or one.is_restore))
-        if there and not any(one.path == path and one.kind == kind for one in whole):
+        if kind in there and (kind, path) not in whole:
             yield fail(
                 f"no webhook of {kind} {name_of(facts, kind)} calls {path}",
                 "no pod is rewritten" if path == MUTATE else "no pod is denied",
                 _REINSTALL,
             )
-    there = next(one for this, one in configurations(facts) if this == VALIDATING) is not None
-    for path, (_, means) in _TOLD.items():
-        if there and not any(
-            one.path == path and one.kind == VALIDATING and not (one.is_of_operators or one.is_of_reservations)
-            for one in webhooks
-        ):
-            yield warn(f"no webhook of {VALIDATING} {facts.name} calls {path}", means, _REINSTALL)
-    if there and _has_limits(facts) and not any(one.is_of_reservations for one in webhooks):
+    if VALIDATING not in there:
+        return
+    for path, (_, impact) in _REPORTING.items():
+        if (VALIDATING, path) not in whole:
+            yield warn(f"no webhook of {VALIDATING} {facts.name} calls {path}", impact, _REINSTALL)
+    if _has_limits(facts) and not any(one.name == RESERVATIONS for one in webhooks):
         yield warn(
             f"{VALIDATING} {facts.name} has no webhook {RESERVATIONS}, and the configuration has policies with limits",
             _UNLIMITED,
@@ -118,43 +117,44 @@ def _has_limits(facts: Facts) -> bool:
     return isinstance(facts.configuration, Configuration) and facts.configuration.policies.has_limits
 
 
-def rules(facts: Facts) -> list[CheckOutcome]:
+def rules(facts: Facts) -> Findings:
     """CREATE of pods is sent to both, and UPDATE only to the webhook that restores rewritten pods."""
-    return verdicts(_wrong_rules(facts), lambda: "CREATE of pods is sent to gpuwarden, and updates are not mutated")
-
-
-def _wrong_rules(facts: Facts) -> Iterator[CheckOutcome]:
     webhooks = our_webhooks(facts)
     yield from _updates_not_judged(webhooks)
     for one in webhooks:
-        webhook = one.webhook
-        if one.is_restore:
-            if not webhook.covers("UPDATE", "pods"):
-                means = "kubectl apply of a bare pod's manifest is denied once the pod was rewritten"
-                yield warn(f"the rules of {one} do not cover UPDATE of pods (v1)", means, _REINSTALL)
-        elif one.path in _EXPECTED and not one.is_of_updates and not webhook.covers("CREATE", "pods"):
-            yield fail(
-                f"the rules of {one} do not cover CREATE of pods (v1)",
-                "new pods are neither rewritten nor denied",
-                _REINSTALL,
-            )
-        if one.is_of_operators:
-            yield from _operators_not_sent(facts, one)
-        elif one.path in _TOLD and (lacking := _not_covered(one)):
-            means = _UNLIMITED if one.is_of_reservations else _TOLD[one.path][1]
-            yield warn(f"the rules of {one} do not cover {', '.join(lacking)}", means, _REINSTALL)
-        if one.kind == MUTATING and not one.is_restore and webhook.covers("UPDATE", "pods"):
-            yield fail(
-                f"the rules of {one} cover UPDATE of pods",
-                "a pod's resources are immutable, so a mutated update fails: finalizers can't be removed, and deleted pods stay",
-                _REINSTALL,
-            )
-        if webhook.object_selector and not webhook.object_selector.is_empty:
-            yield warn(
-                f"{one} has an objectSelector",
-                "users can bypass gpuwarden with labels on their pods",
-                f"remove the objectSelector; {_REINSTALL}",
-            )
+        yield from _wrong_rules(facts, one)
+    return "CREATE of pods is sent to gpuwarden, and updates are not mutated"
+
+
+def _wrong_rules(facts: Facts, one: OurWebhook) -> Iterator[CheckOutcome]:
+    webhook = one.webhook
+    if one.name == RESTORE:
+        if not webhook.covers("UPDATE", "pods"):
+            impact = "kubectl apply of a bare pod's manifest is denied once the pod was rewritten"
+            yield warn(f"the rules of {one} do not cover UPDATE of pods (v1)", impact, _REINSTALL)
+    elif one.path in _EXPECTED and one.name != UPDATES and not webhook.covers("CREATE", "pods"):
+        yield fail(
+            f"the rules of {one} do not cover CREATE of pods (v1)",
+            "new pods are neither rewritten nor denied",
+            _REINSTALL,
+        )
+    if one.name == OPERATORS:
+        yield from _operators_not_sent(facts, one)
+    elif one.path in _REPORTING and (lacking := _not_covered(one)):
+        impact = _UNLIMITED if one.name == RESERVATIONS else _REPORTING[one.path][1]
+        yield warn(f"the rules of {one} do not cover {', '.join(lacking)}", impact, _REINSTALL)
+    if one.kind == MUTATING and one.name != RESTORE and webhook.covers("UPDATE", "pods"):
+        yield fail(
+            f"the rules of {one} cover UPDATE of pods",
+            "a pod's resources are immutable, so a mutated update fails: finalizers can't be removed, and deleted pods stay",
+            _REINSTALL,
+        )
+    if webhook.object_selector and not webhook.object_selector.is_empty:
+        yield warn(
+            f"{one} has an objectSelector",
+            "users can bypass gpuwarden with labels on their pods",
+            f"remove the objectSelector; {_REINSTALL}",
+        )
 
 
 def _updates_not_judged(webhooks: list[OurWebhook]) -> Iterator[CheckOutcome]:
@@ -187,8 +187,8 @@ def _operators_not_sent(facts: Facts, one: OurWebhook) -> Iterator[CheckOutcome]
 
 
 def _not_covered(one: OurWebhook) -> list[str]:
-    """Warn of requests that a webhook which only reports should get, and does not: creations, or changes."""
-    sent = _RESERVED if one.is_of_reservations else _TOLD[one.path][0]
+    """The requests that a webhook which only reports should get and does not."""
+    sent = _RESERVED if one.name == RESERVATIONS else _REPORTING[one.path][0]
     return [
         f"{operation} of {resource}"
         for group, resource in sent
@@ -197,63 +197,61 @@ def _not_covered(one: OurWebhook) -> list[str]:
     ]
 
 
-def calls(facts: Facts) -> list[CheckOutcome]:
+def calls(facts: Facts) -> Findings:
     """Side effects, versions, match policy, reinvocation and timeouts."""
-    return verdicts(
-        _wrong_calls(facts),
-        lambda: listed(f"{one} {one.webhook.timeout_seconds} s" for one in our_webhooks(facts)) + ", no side effects",
-    )
-
-
-def _wrong_calls(facts: Facts) -> Iterator[CheckOutcome]:
-    for one in our_webhooks(facts):
-        webhook = one.webhook
-        if webhook.side_effects not in {"None", "NoneOnDryRun"}:
-            seen = f"sideEffects of {one} is {webhook.side_effects}"
-            yield fail(
-                seen, "the API server rejects every dry run of a pod (kubectl diff, --dry-run=server)", _REINSTALL
-            )
-        if "v1" not in (webhook.admission_review_versions or ()):
-            seen = (
-                f"admissionReviewVersions of {one} is {', '.join(webhook.admission_review_versions or ()) or 'empty'}"
-            )
-            yield fail(seen, "gpuwarden supports admission.k8s.io/v1 only, so the calls fail", _REINSTALL)
-        if webhook.match_policy != "Equivalent":
-            seen = f"matchPolicy of {one} is {webhook.match_policy}"
-            yield warn(seen, "objects written through another version of their API are not checked", _REINSTALL)
-        if one.kind == MUTATING and webhook.reinvocation_policy != "IfNeeded":
-            seen = f"reinvocationPolicy of {one} is {webhook.reinvocation_policy}"
-            means = (
-                "a GPU container that another webhook adds later is not rewritten, so its pod is denied (not-rewritten)"
-            )
-            yield warn(seen, means, _REINSTALL)
-        if not _HASTY < webhook.timeout_seconds <= _SLOW:
-            seen = f"timeoutSeconds of {one} is {webhook.timeout_seconds}"
-            means = (
+    webhooks = our_webhooks(facts)
+    for one in webhooks:
+        for field, value, impact, outcome in _wrong_fields(one):
+            yield outcome(f"{field} of {one} is {value}", impact, _REINSTALL)
+        timeout = one.webhook.timeout_seconds
+        if not _HASTY < timeout <= _SLOW:
+            yield warn(
+                f"timeoutSeconds of {one} is {timeout}",
                 "a short delay of gpuwarden already counts as no answer"
-                if webhook.timeout_seconds <= _HASTY
-                else "while gpuwarden hangs, every pod waits that long, and the API server fails a request after 34 s"
+                if timeout <= _HASTY
+                else "while gpuwarden hangs, every pod waits that long, and the API server fails a request after 34 s",
+                "set 2 to 5 s (chart: webhooks.*.timeoutSeconds)",
             )
-            yield warn(seen, means, "set 2 to 5 s (chart: webhooks.*.timeoutSeconds)")
+    return listed(f"{one} {one.webhook.timeout_seconds} s" for one in webhooks) + ", no side effects"
 
 
-def match_conditions(facts: Facts) -> list[CheckOutcome]:
+def _wrong_fields(one: OurWebhook) -> Iterator[tuple[str, str, str, Callable[[str, str, str], CheckOutcome]]]:
+    """The fields that are not as in the chart: name, value, impact, and how bad that is."""
+    webhook = one.webhook
+    if webhook.side_effects not in {"None", "NoneOnDryRun"}:
+        impact = "the API server rejects every dry run of a pod (kubectl diff, --dry-run=server)"
+        yield "sideEffects", webhook.side_effects, impact, fail
+    versions = webhook.admission_review_versions or ()
+    if "v1" not in versions:
+        impact = "gpuwarden supports admission.k8s.io/v1 only, so the calls fail"
+        yield "admissionReviewVersions", ", ".join(versions) or "empty", impact, fail
+    if webhook.match_policy != "Equivalent":
+        impact = "objects written through another version of their API are not checked"
+        yield "matchPolicy", webhook.match_policy, impact, warn
+    if one.kind == MUTATING and webhook.reinvocation_policy != "IfNeeded":
+        impact = (
+            "a GPU container that another webhook adds later is not rewritten, so its pod is denied (not-rewritten)"
+        )
+        yield "reinvocationPolicy", webhook.reinvocation_policy, impact, warn
+
+
+def match_conditions(facts: Facts) -> Findings:
     """Pods without GPUs never depend on gpuwarden."""
     webhooks = our_webhooks(facts)
-    return verdicts(
-        [*_unconditional(webhooks), *_left_out(facts, webhooks)], lambda: "every webhook has matchConditions"
-    )
+    yield from _unconditional(webhooks)
+    yield from _left_out(facts, webhooks)
+    return "every webhook has matchConditions"
 
 
 def _unconditional(webhooks: list[OurWebhook]) -> Iterator[CheckOutcome]:
     for one in webhooks:
         if not one.webhook.match_conditions:
-            means = (
+            impact = (
                 "the API server also sends objects that do not concern gpuwarden, and denies them while no replica answers"
                 if one.closed
                 else "the API server also sends objects that do not concern gpuwarden, and waits for the answer"
             )
-            yield warn(f"{one} has no matchConditions", means, _REINSTALL)
+            yield warn(f"{one} has no matchConditions", impact, _REINSTALL)
 
 
 def _left_out(facts: Facts, webhooks: list[OurWebhook]) -> Iterator[CheckOutcome]:
@@ -263,8 +261,10 @@ def _left_out(facts: Facts, webhooks: list[OurWebhook]) -> Iterator[CheckOutcome
     for one in webhooks:
         if one.path not in {VALIDATE, MUTATE} or one.is_guard or not one.webhook.match_conditions:
             continue
-        said = " ".join(condition.expression for condition in one.webhook.match_conditions)
-        names = [name for name in facts.configuration.names.gpus if f"'{name.removesuffix(ANY_SUFFIX)}'" not in said]
+        expressions = " ".join(condition.expression for condition in one.webhook.match_conditions)
+        names = [
+            name for name in facts.configuration.names.gpus if f"'{name.removesuffix(ANY_SUFFIX)}'" not in expressions
+        ]
         if names:
             yield warn(
                 f"the matchConditions of {one} do not name {listed(names)}, which resources.gpus in the configuration lists",

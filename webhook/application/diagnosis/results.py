@@ -1,7 +1,8 @@
-"""Results of checks: a status, what was observed, what that means and how to fix it."""
+"""Outcomes of checks: a status, what was observed, its impact, and how to fix it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Generator, Iterable
 from enum import StrEnum
+from typing import TypeAlias
 
 import msgspec
 
@@ -9,66 +10,62 @@ from ...engine.text import first_of
 
 
 class CheckStatus(StrEnum):
-    """The result of a check.
+    """The result of a check, the worst first.
 
     ``unknown`` and ``skipped`` are neither good nor bad. An unknown check could not be made, because something could not be
     read. A skipped one does not apply, because the API server does not have its kind (Kueue is not installed), or decides alone.
     """
 
-    OK = "ok"
-    WARN = "warn"
     FAIL = "fail"
+    WARN = "warn"
     UNKNOWN = "unknown"
     SKIPPED = "skipped"
+    OK = "ok"
 
 
 class CheckOutcome(msgspec.Struct, frozen=True):
-    """One thing that a check found; ``means`` and ``fix`` are empty if all is well."""
+    """One outcome of a check, whose id `diagnose` sets.
+
+    ``impact`` and ``fix`` are empty if all is well; `diagnose` then sets the impact to what the check is about.
+    """
 
     status: CheckStatus
-    seen: str
-    means: str = ""
+    observed: str
+    impact: str = ""
     fix: str = ""
+    check: str = ""
 
 
-class Result(msgspec.Struct, frozen=True):
-    """An outcome with the id of its check. ``means`` is never empty: for a check that is ok, it says what was checked."""
+Findings: TypeAlias = Generator[CheckOutcome, None, str]
+"""What a check finds: it yields problems, and returns what it observed, which is reported only if it yielded nothing.
 
-    check: str
-    status: CheckStatus
-    seen: str
-    means: str
-    fix: str
+A check that returns an empty string has nothing to report.
+"""
 
 
-def ok(seen: str) -> CheckOutcome:
-    """All is well; ``seen`` says what was checked."""
-    return CheckOutcome(CheckStatus.OK, seen)
+def ok(observed: str) -> CheckOutcome:
+    """One of several things that a check covers is well."""
+    return CheckOutcome(CheckStatus.OK, observed)
 
 
-def warn(seen: str, means: str, fix: str) -> CheckOutcome:
+def warn(observed: str, impact: str, fix: str) -> CheckOutcome:
     """A problem that will cause harm later, or that already harms some workloads."""
-    return CheckOutcome(CheckStatus.WARN, seen, means, fix)
+    return CheckOutcome(CheckStatus.WARN, observed, impact, fix)
 
 
-def fail(seen: str, means: str, fix: str) -> CheckOutcome:
+def fail(observed: str, impact: str, fix: str) -> CheckOutcome:
     """Gpuwarden does not work, or endangers the cluster."""
-    return CheckOutcome(CheckStatus.FAIL, seen, means, fix)
+    return CheckOutcome(CheckStatus.FAIL, observed, impact, fix)
 
 
-def unknown(seen: str, means: str, fix: str) -> CheckOutcome:
+def unknown(observed: str, impact: str, fix: str) -> CheckOutcome:
     """The check could not be made."""
-    return CheckOutcome(CheckStatus.UNKNOWN, seen, means, fix)
+    return CheckOutcome(CheckStatus.UNKNOWN, observed, impact, fix)
 
 
-def skipped(seen: str, means: str) -> CheckOutcome:
+def skipped(observed: str, impact: str) -> CheckOutcome:
     """Nothing of the kind that the check is about exists."""
-    return CheckOutcome(CheckStatus.SKIPPED, seen, means)
-
-
-def verdicts(problems: Iterable[CheckOutcome], otherwise: Callable[[], str]) -> list[CheckOutcome]:
-    """The problems, or that there are none; ``otherwise`` then returns what was observed."""
-    return list(problems) or [ok(otherwise())]
+    return CheckOutcome(CheckStatus.SKIPPED, observed, impact)
 
 
 _SHOWN = 10
@@ -79,11 +76,9 @@ def listed(names: Iterable[str], shown: int = _SHOWN) -> str:
     return first_of(sorted(names), shown)
 
 
-def worst(results: Iterable[Result]) -> dict[CheckStatus, int]:
-    """Count the results by status, the worst status first."""
-    counts = dict.fromkeys(
-        (CheckStatus.FAIL, CheckStatus.WARN, CheckStatus.UNKNOWN, CheckStatus.SKIPPED, CheckStatus.OK), 0
-    )
-    for result in results:
-        counts[result.status] += 1
+def totals(outcomes: Iterable[CheckOutcome]) -> dict[CheckStatus, int]:
+    """Count the outcomes by status, the worst status first."""
+    counts = dict.fromkeys(CheckStatus, 0)
+    for outcome in outcomes:
+        counts[outcome.status] += 1
     return counts

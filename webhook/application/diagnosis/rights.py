@@ -1,15 +1,24 @@
 """Checks of what gpuwarden's ServiceAccount may do: enough for the verbs that ``gpuwarden serve`` uses."""
 
+from collections.abc import Collection
+
 from ..claims import GROUP, PLURALS
 from ..in_tree_drift import KINDS
 from ..workload_kinds import PREVIEWED
 from .documents import Deployment
 from .facts import Facts, Permission, known
-from .results import CheckOutcome, fail, ok, warn
+from .results import Findings, fail, warn
 
 _REGISTRATION, _RBAC = "admissionregistration.k8s.io", "rbac.authorization.k8s.io"
-# What a change of a namespace's label makes it look at, as API group and plural (webhook/adapters/kubernetes/preview.py).
-_PREVIEWED = (("", "limitranges"), ("", "resourcequotas"), *((kind.group, kind.plural) for kind in PREVIEWED))
+# What it reads when a namespace's label changes (webhook/adapters/kubernetes/preview.py).
+_PREVIEWED = tuple(
+    Permission("list", resource, group)
+    for group, resource in (
+        ("", "limitranges"),
+        ("", "resourcequotas"),
+        *((kind.group, kind.plural) for kind in PREVIEWED),
+    )
+)
 _HOLDERS = Permission("get", "pods")
 _NODES = (Permission("list", "nodes"), Permission("watch", "nodes"))
 _CLASSES = (Permission("list", "deviceclasses", GROUP), Permission("list", "resourceslices", GROUP))
@@ -33,7 +42,7 @@ def needed(deployment: Deployment, namespace: str, *, limits: bool) -> list[Perm
         rights += [Permission(verb, "namespaces") for verb in ("get", "list", "watch")]
         rights += [Permission("get", plural, GROUP) for plural in PLURALS.values()]
         rights += (_HOLDERS,) if limits else ()
-        rights += [Permission("list", resource, group) for group, resource in _PREVIEWED]
+        rights += _PREVIEWED
         rights += _IN_TREE if deployment.option("--watch-in-tree") is not None else ()
         rights += (*_NODES, *_CLASSES) if deployment.option("--no-watch-nodes") is None else ()
     manages = deployment.option("--manage-certificates") is not None
@@ -51,63 +60,56 @@ def needed(deployment: Deployment, namespace: str, *, limits: bool) -> list[Perm
         rights += [Permission(verb, "secrets", namespace=namespace, name=secret) for verb in ("get", "patch")]
         rights.append(Permission("create", "secrets", namespace=namespace))
         if owner := deployment.option("--ca-secret-owner"):
-            rights.append(Permission("get", "roles", _RBAC, namespace, owner))
+            rights.append(Permission("get", _OWNERS, _RBAC, namespace, owner))
     return rights
 
 
-_EFFECTS = {
+# What gpuwarden can't do without the rights to a resource.
+_VITAL = {
     "namespaces": "gpuwarden can't read the labels of namespaces: it never becomes ready, or applies outdated labels",
     "resourceclaims": "gpuwarden can't read what pods claim (DRA): those that name a ResourceClaim are denied where policies act",
     "resourceclaimtemplates": "gpuwarden can't read what pods claim (DRA): those with a template are denied where policies act",
     "mutatingwebhookconfigurations": "gpuwarden can't read or update the caBundle: it does not become ready",
     "validatingwebhookconfigurations": "gpuwarden can't read or update the caBundle: it does not become ready",
     "secrets": "gpuwarden can't store its CA: it has no certificate, or none once the present one expires",
+    "pods": "gpuwarden can't read pods that are given claims (DRA): where policies have limits, none of them gets a node",
 }
+_OWNERS = "roles"
+# What is lost without rights that everything else works without.
+_OPTIONAL: tuple[tuple[Collection[Permission], str], ...] = (
+    (_PREVIEWED, "changing a namespace label gives no warning about its effect on workloads"),
+    (_NODES, "pods that no node can run are not reported, and prefer: offered gives the first form"),
+    (
+        _CLASSES,
+        "what DeviceClasses offer is not known: pods that use it may be reported, and notOffered: deny only warns",
+    ),
+    (_IN_TREE, "admission policies that differ from the configuration are not reported (gpuwarden_in_tree_outdated)"),
+)
 
 
-def granted(facts: Facts) -> list[CheckOutcome]:
+def granted(facts: Facts) -> Findings:
     """The ServiceAccount may do all that the command line needs."""
     deployment = known(facts.deployment)
     if deployment is None:
-        return [ok("there is no Deployment (see check replicas), so no ServiceAccount to check")]
+        return "there is no Deployment (see check replicas), so no ServiceAccount to check"
     rights = known(facts.rights)
     user = account(deployment, facts.namespace)
     lacking = [right for right, given in rights.items() if not given]
-    if not lacking:
-        return [ok(f"{user} has the {len(rights)} permissions that it needs")]
-    found = [
-        fail(*_told(user, of_resource, effect))
-        for resource, effect in _EFFECTS.items()
-        if (of_resource := [right for right in lacking if right.resource == resource])
+    losses = [
+        ([one for one in lacking if one.resource == name and one not in _PREVIEWED], loss, fail)
+        for name, loss in _VITAL.items()
     ]
-    if _HOLDERS in lacking:
-        effect = "gpuwarden can't read pods that are given claims (DRA): where policies have limits, none of them gets a node"
-        found.append(fail(*_told(user, [_HOLDERS], effect)))
-    previewed = [right for right in lacking if right.verb == "list" and (right.group, right.resource) in _PREVIEWED]
-    if previewed:
-        effect = "changing a namespace label gives no warning about its effect on workloads; everything else works"
-        found.append(warn(*_told(user, previewed, effect)))
-    for rights_of_one, effect in (
-        (_NODES, "pods that no node can run are not reported, and prefer: offered gives the first form"),
-        (
-            _CLASSES,
-            "what DeviceClasses offer is not known: pods that use it may be reported, and notOffered: deny only warns",
-        ),
-        (
-            _IN_TREE,
-            "admission policies that differ from the configuration are not reported (gpuwarden_in_tree_outdated)",
-        ),
-    ):
-        if missing := [right for right in lacking if right in rights_of_one]:
-            found.append(warn(*_told(user, missing, f"{effect}; everything else works")))
-    if owner := [right for right in lacking if right.resource == "roles"]:
-        effect = "the CA's Secret is not deleted when gpuwarden is uninstalled; everything else works"
-        found.append(warn(*_told(user, owner, effect)))
-    return found
-
-
-def _told(user: str, lacking: list[Permission], effect: str) -> tuple[str, str, str]:
-    """Report the missing rights, what that means, and how to fix it."""
-    see = f"kubectl auth can-i {lacking[0]} --as={user}"
-    fix = f"reinstall with its roles and bindings (chart: templates/rbac.yaml), and verify with: {see}"
-    return f"{user} cannot {', '.join(map(str, lacking))}", effect, fix
+    losses += [
+        ([one for one in lacking if one in these], f"{loss}; everything else works", warn) for these, loss in _OPTIONAL
+    ]
+    owner = "the CA's Secret is not deleted when gpuwarden is uninstalled; everything else works"
+    losses.append(([one for one in lacking if one.resource == _OWNERS], owner, warn))
+    for missing, loss, outcome in losses:
+        if missing:
+            yield outcome(
+                f"{user} cannot {', '.join(map(str, missing))}",
+                loss,
+                "reinstall with its roles and bindings (chart: templates/rbac.yaml), and verify with: "
+                f"kubectl auth can-i {missing[0]} --as={user}",
+            )
+    return f"{user} has the {len(rights)} permissions that it needs"

@@ -1,45 +1,42 @@
 """The check of DRA: whether a whole GPU by name may be a device that several pods get."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 
 from ...engine.spelling import spell
 from .facts import Facts, known
 from .neighbours import DeviceClass
 from .policies import enforced
-from .results import CheckOutcome, listed, ok, verdicts, warn
+from .results import Findings, listed, warn
 
 _FIELD = "allowMultipleAllocations"
 
 
-def shared_devices(facts: Facts) -> list[CheckOutcome]:
+def shared_devices(facts: Facts) -> Findings:
     """No DeviceClass gives devices that several pods get (KEP-5075) where a policy promises a GPU or slice of one's own."""
     drivers = known(facts.neighbours.shared_by)
     classes = [one for one in known(facts.neighbours.device_classes) if _may_be_shared(one, drivers)]
     if not classes:
-        return [ok("no DeviceClass for a resource name gives one device to several pods")]
+        return "no DeviceClass for a resource name gives one device to several pods"
     configuration = facts.usable_configuration()
     promised: dict[str, set[str]] = {}
-    for policy, _ in enforced(configuration, known(facts.namespaces)).values():
+    for policy, _ in enforced(facts).values():
         for form in policy.forms:
             if not form.shared:
                 promised.setdefault(spell(form, configuration.plugin).resource, set()).add(policy.name)
-
-    def broken() -> Iterator[CheckOutcome]:
-        for one in classes:
-            name = one.spec.extended_resource_name or ""
-            if policies := promised.get(name):
-                yield warn(
-                    f"DeviceClass {one.metadata.name} offers {name}, and devices of {listed(drivers)} have {_FIELD}: true",
-                    f"pods of policy {listed(policies)} may share their GPU with others, without isolation",
-                    f"let the class select devices without it (device.{_FIELD} == false), or give shared ones another "
-                    "extendedResourceName, such as nvidia.com/gpu.shared",
-                )
-
-    return verdicts(broken(), lambda: "no policy promises a whole GPU that a DeviceClass gives to several pods")
+    for one in classes:
+        name = one.spec.extended_resource_name or ""
+        if policies := promised.get(name):
+            yield warn(
+                f"DeviceClass {one.metadata.name} offers {name}, and devices of {listed(drivers)} have {_FIELD}: true",
+                f"pods of policy {listed(policies)} may share their GPU with others, without isolation",
+                f"let the class select devices without it (device.{_FIELD} == false), or give shared ones another "
+                "extendedResourceName, such as nvidia.com/gpu.shared",
+            )
+    return "no policy promises a whole GPU that a DeviceClass gives to several pods"
 
 
 def _may_be_shared(one: DeviceClass, drivers: Collection[str]) -> bool:
-    """Whether a class selects devices of a driver that has shared ones, and its selectors do not look at that."""
+    """Whether a class selects devices of a driver that has shared ones, and its selectors do not test for that."""
     if not one.spec.extended_resource_name or any(_FIELD in each for each in one.expressions):
         return False
     return any(one.selects(driver) for driver in drivers)

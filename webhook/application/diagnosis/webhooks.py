@@ -1,4 +1,4 @@
-"""Webhook configurations as the API server reads them: what it sends, to whom, and what it does without an answer."""
+"""Webhook configurations as the API server reads them: which requests go where, and what happens without an answer."""
 
 from collections.abc import Mapping
 from urllib.parse import urlsplit
@@ -66,7 +66,7 @@ def _names(listed: list[str] | None, wanted: str) -> bool:
 
 
 def _matches(pattern: str, resource: str) -> bool:
-    """Whether a rule's resource (``pods``, ``pods/*``, ``*/status``, ``*``) means this one, which may be a subresource."""
+    """Whether a rule's resource (``pods``, ``pods/*``, ``*/status``, ``*``) matches a resource, which may be a subresource."""
     name, _, sub_resource = resource.partition("/")
     if not sub_resource:
         return pattern in {name, "*", "*/*"}
@@ -81,7 +81,7 @@ class MatchCondition(msgspec.Struct):
 
 
 class Webhook(msgspec.Struct, rename="camel"):
-    """A webhook; what is missing has the API's own default."""
+    """A webhook; missing fields have the API's defaults."""
 
     name: str
     client_config: ClientConfig
@@ -97,7 +97,7 @@ class Webhook(msgspec.Struct, rename="camel"):
     match_conditions: list[MatchCondition] | None = None
 
     def covers(self, operation: str, resource: str, group: str = "", version: str = "v1") -> bool:
-        """Whether one of its rules means an operation on a resource."""
+        """Whether one of its rules covers an operation on a resource."""
         return any(rule.covers(operation, resource, group, version) for rule in self.rules or ())
 
     def selects(self, namespace_labels: Mapping[str, str]) -> bool:
