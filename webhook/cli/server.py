@@ -118,7 +118,7 @@ class Server:
         self._configuration: Reload[Configuration] | None = None
         if options.config:
             self._configuration = Reload(
-                "configuration", options.config, configuration_file.parse, self._use, self._metrics
+                "configuration", options.config, configuration_file.parse, self._admission.use, self._metrics
             )
         serving = self._certificates.serving
         self._clients = client_authorities(options, serving, self._metrics)
@@ -222,9 +222,6 @@ class Server:
 
     def _current(self) -> Configuration:
         return self._admission.configuration
-
-    def _use(self, configuration: Configuration) -> None:
-        self._admission.configuration = configuration
 
     def _poll_files(self) -> None:
         for file in (self._configuration, self._clients):
