@@ -184,18 +184,18 @@ def variables() -> Iterator[tuple[str, str, str]]:
     )
     yield (
         "mixed",
-        f"Rule {MIXED_GPU_RESOURCES.id}. No update changes what a pod requests.",
+        f"Rule {MIXED_GPU_RESOURCES.id}. Updates can't change the requests of a pod.",
         "request.operation == 'CREATE' ? variables.asks.filter(ask, size(ask.gpus) > 1) : []",
     )
     yield (
         "selected",
-        "nodeSelector, as the requirements of a node affinity are written.",
+        "nodeSelector, in the format of node affinity requirements.",
         """has(object.spec.nodeSelector) ? object.spec.nodeSelector.map(key,
   {'key': dyn(key), 'operator': dyn('In'), 'values': dyn([object.spec.nodeSelector[key]])}) : []""",
     )
     yield (
         "terms",
-        "The terms of the required node affinity that match anything.",
+        "The terms of the required node affinity that can match a node.",
         f"""has(object.spec.affinity) && has(object.spec.affinity.nodeAffinity) && has({_REQUIRED}) ?
 {_REQUIRED}.nodeSelectorTerms.filter(term,
   (has(term.matchExpressions) && size(term.matchExpressions) > 0) ||
@@ -203,7 +203,7 @@ def variables() -> Iterator[tuple[str, str, str]]:
     )
     yield (
         "alternatives",
-        "The requirements on a node's labels: a list for each term, for terms are alternatives.",
+        "The requirements on node labels: one list per term, because terms are alternatives.",
         """size(variables.terms) == 0 ? [variables.selected] : variables.terms.map(term, variables.selected +
   (has(term.matchExpressions) ? term.matchExpressions.map(e, {'key': dyn(e.key), 'operator': dyn(e.operator),
     'values': dyn(has(e.values) ? e.values : [])}) : []))""",
@@ -211,7 +211,7 @@ def variables() -> Iterator[tuple[str, str, str]]:
     mentions = f"e.key in {listed(GKE_KEYS)}"
     yield (
         "saysGke",
-        "Whether anything is said of GKE's labels.",
+        "Whether the pod's selectors contain any of GKE's labels.",
         f"variables.alternatives.exists(a, a.exists(e, {mentions}))",
     )
     perhaps = " ||\n".join(
@@ -220,16 +220,20 @@ def variables() -> Iterator[tuple[str, str, str]]:
     counted = f"!{admits_none('a', clients)} && (\n{perhaps})"
     yield (
         "gkeShared",
-        "Whether GKE's labels say sharing, or only how many share.",
+        "Whether GKE's labels select sharing, or only the number of clients.",
         f"variables.saysGke && (\n{every_alternative(says_shared('a', sharing, gke_values))} ||\n{every_alternative(counted)})",
     )
     only = f"!{admits_none('a', sharing)} && {admits('a', sharing, time_sharing)} &&\n!{admits('a', sharing, mps)}"
     yield (
         "gkeTimeSharing",
-        "GKE's time-sharing rejects a second slot whatever a policy permits.",
+        "GKE's time-sharing rejects a second slot, whatever the policy permits.",
         f"variables.saysGke ? {every_alternative(only)} :\nvariables.policy.matches(r'^gke-(.+-)?{gke_values[0]}-[0-9]+$')",
     )
-    yield "gke", "Whose kubelet would speak.", "variables.saysGke || variables.policy.startsWith('gke-')"
+    yield (
+        "gke",
+        "Whether the message is that of a GKE node.",
+        "variables.saysGke || variables.policy.startsWith('gke-')",
+    )
     # Where every form is permitted, slices among them are no way out: the pod may still land on a shared GPU.
     slice_of = f"(variables.policy == {quoted(ANY)} && v.matches(r'.-MIG-{PROFILE}$'))"
     shared_product = (
@@ -237,11 +241,11 @@ def variables() -> Iterator[tuple[str, str, str]]:
         f"  r.values.exists(v, v.matches('.-SHARED$') && {admits('a', product, 'v')}) &&\n"
         f"  r.values.all(v, v.matches('.-SHARED$') || {slice_of} ||\n    !{admits('a', product, 'v')}))"
     )
-    yield "sharedProduct", "Whether only products are selected that are shared.", every_alternative(shared_product)
+    yield "sharedProduct", "Whether the pod selects only shared products.", every_alternative(shared_product)
     strategy = says_shared("a", f"ask.gpus[0] + {quoted(_STRATEGY)}", SHARED_STRATEGIES, ("none",))
     yield (
         "selectsMps",
-        "Whether only nodes are selected of which feature discovery says that they share by MPS.",
+        "Whether the pod selects only nodes that share by MPS according to feature discovery.",
         every_alternative(_selects_mps()),
     )
     replicas = f"ask.gpus[0] + {quoted(_REPLICAS)}"
@@ -253,18 +257,18 @@ def variables() -> Iterator[tuple[str, str, str]]:
     of_a_resource = " || ".join(f"e.key == n + {quoted(label)}" for label in (_STRATEGY, _REPLICAS))
     yield (
         "selects",
-        "Whether the pod has selectors that tell forms apart.",
+        "Whether the pod has selectors that distinguish forms.",
         f"""variables.alternatives.exists(a, a.exists(e, e.key in {says_how} ||
   variables.asks.exists(ask, ask.gpus.exists(n, {of_a_resource}))))""",
     )
     yield (
         "silent",
-        "Whether the pod has plain requests only, and no selector of a form.",
+        "Whether the pod has only plain requests, and no selector of a form.",
         f"variables.asks.all(ask, ask.gpus.all(n, n == {gpu})) && !variables.selects",
     )
     yield (
         "slots",
-        f"Rule {SHARED_REQUEST_ABOVE_ONE.id}: by the policy, by the resource's name, or by the nodes that are selected.",
+        f"Rule {SHARED_REQUEST_ABOVE_ONE.id}: because of the policy, the resource's name, or the selected nodes.",
         f"""variables.asks.filter(ask, size(ask.gpus) == 1 &&
   quantity(string(ask.limits[ask.gpus[0]])).isGreaterThan(quantity('1')) && (
   variables.lifted ? ask.gpus[0] == {gpu} && variables.saysGke && variables.gkeTimeSharing :
@@ -296,7 +300,7 @@ _BEFORE = "before"
 
 def of_updates() -> Iterator[tuple[str, str, str]]:
     """The variables that see what an update makes worse: those of the pod as it is, and what was not wrong with that."""
-    yield _BEFORE, "The pod as it is.", "oldObject == null ? object : oldObject"
+    yield _BEFORE, "The existing pod.", "oldObject == null ? object : oldObject"
     of_a_pod = list(variables())
     names = "|".join(name for name, _, _ in of_a_pod)
     for name, _, cel in of_a_pod:
@@ -304,10 +308,10 @@ def of_updates() -> Iterator[tuple[str, str, str]]:
             continue
         of_before = re.sub(rf"\bvariables\.({names})\b", lambda found: f"variables.{_of_before(found[1])}", cel)
         of_before = re.sub(r"\bobject\.", f"variables.{_BEFORE}.", of_before)
-        yield _of_before(name), "As above, of the pod as it is.", of_before
+        yield _of_before(name), "The same for the existing pod.", of_before
     yield (
         "aboveOne",
-        "An update is denied for what it makes worse only.",
+        "An update is denied only for new findings.",
         f"""request.operation == 'CREATE' ? variables.slots :
 variables.slots.filter(ask, !variables.{_of_before("slots")}.exists(had, had.name == ask.name))""",
     )

@@ -16,8 +16,9 @@ PAGE = ROOT / "docs/reference/forms.md"
 HEAD = """<!-- Written by `make docs` from webhook/engine/form_guide.py and mig_memory.py; edit those, not this page. -->
 # Forms
 
-The ways to hand out a GPU, compared. [Policies and rules](policies.md#values) lists the policy values and what each is in a pod.
-`gpuwarden explain NAME` prints the same for one form, policy or rule, as it is in a pod under your configuration.
+This page compares the forms of GPUs. [Policies and rules](policies.md#values) lists the policy values and what each adds to a
+pod.
+`gpuwarden explain NAME` prints the same for one form, policy or rule, under your configuration.
 
 How to choose, in this order:
 
@@ -30,7 +31,8 @@ How to choose, in this order:
 MEMORY = """
 ## Memory of MIG slices
 
-What drivers report, in MiB, by GPU and profile. A slice has less than its name says. Profiles with a suffix (`.me`, `.gfx`) have
+The table contains the memory that drivers report, in MiB, by GPU and profile. A slice has less memory than its name suggests.
+Profiles with a suffix (`.me`, `.gfx`) have
 the memory of those without one. The labels `nvidia.com/mig-<profile>.memory` of your own nodes (`nvidia.com/gpu.memory` under MIG
 strategy *single*) are more exact. GPUs that are not listed were not measured.
 """

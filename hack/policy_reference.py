@@ -49,7 +49,7 @@ HEAD = """<!-- Written by `make docs` from the code; edit hack/policy_reference.
 | `gpuwarden.io/audit: <policy>` | audit annotations, metrics and log: what would happen |
 
 A policy is one of the values below, or a name from the configuration file. A missing label takes the configuration's default,
-which is `any`. An invalid label never loosens anything: an invalid `enforce` denies every pod that requests a GPU, an invalid
+which is `any`. An invalid label never permits more: an invalid `enforce` denies every pod that requests a GPU, an invalid
 `warn` or `audit` counts as `any`. If only `enforce` is set, warnings about the templates of workloads use it too.
 
 A mistyped key (`gpuwarden.io/enfroce`, `gpu-warden.io/enforce`), an annotation instead of a label, and a label on anything other
@@ -62,9 +62,9 @@ The table shows what a container's `nvidia.com/gpu: 1` becomes. `1g.5gb` stands 
 """
 
 SINGLE = """
-On GKE Autopilot (`gke.autopilot: true` in the configuration) only the node selectors are written, because Autopilot permits node
-affinity on few labels. A pod for slices can then also be scheduled to nodes that share slices, where the kubelet fails a request
-above 1, and a pod for shared GPUs to nodes with shared slices.
+On GKE Autopilot (`gke.autopilot: true` in the configuration) only the node selectors are written, because Autopilot permits
+node affinity on only a few labels. A pod for slices can then also be scheduled to nodes that share slices, where the kubelet
+rejects a request above 1, and a pod for shared GPUs to nodes with shared slices.
 
 ### MIG strategy single
 
@@ -109,9 +109,9 @@ REPORTED = """
 OTHER_NAMES = """
 ## Other names for GPUs
 
-Only the policy `any` permits a resource that hands out GPUs and is not one of the forms above. Under every other policy a pod
-that requests it is denied (`other-gpu-resource`), even if it also requests a permitted form. These count as GPUs (`*` stands
-for any ending):
+Only the policy `any` permits a resource that provides GPUs but is not one of the forms above. Under every other policy a pod
+that requests it is denied (`other-gpu-resource`), even if it also requests a permitted form. These count as GPUs (`*` matches
+any suffix):
 
 {gpus}
 
@@ -146,8 +146,9 @@ others. [GPUs without a request](guard.md) lists what is detected, and what can'
 
 ## What nodes offer
 
-`notOffered: ignore`, `warn` or `deny`, at the top of the configuration file for all policies and in a policy for that one, says
-what `form-not-offered` and `count-above-any-node` do. Unset, it is `warn`. Both judge the pod as it will be after rewriting. The
+`notOffered: ignore`, `warn` or `deny`, at the top of the configuration file for all policies and in a policy for that one,
+determines the effect of `form-not-offered` and `count-above-any-node`. The default is `warn`. Both rules check the rewritten
+pod. The
 webhook reports them where it [watches nodes](nodes.md), `check` and `audit` with [`--fleet`](cli.md#nodes). In a policy of
 several forms, `prefer: offered` gives a plain request [the first one that nodes offer](nodes.md#prefer-offered).
 
@@ -184,7 +185,7 @@ metadata:
 
 - A node offers what its status has as allocatable, or as capacity while allocatable is 0, as it is when a device plugin restarts.
 - A node whose label `nvidia.com/mig.config.state` is `pending` or `rebooting` may offer other forms afterwards, so nothing is
-  reported of [those that it may come to offer](nodes.md#what-is-remembered).
+  reported of [those that it may come to offer](nodes.md#nodes-that-go-away).
 - Nodes that offer the form and are cordoned, not ready or tainted are named, with their number. They never lead to a denial.
   A pod that tolerates the taint `node.kubernetes.io/unschedulable`, as those of a DaemonSet do, runs on a cordoned node.
 - A resource that a DeviceClass offers (`extendedResourceName`), whose driver has a ResourceSlice, counts as offered.
@@ -229,8 +230,8 @@ def page() -> Iterator[str]:
     yield ""
     yield "## Rules"
     yield ""
-    yield "In the order of evaluation. Every rule that is not about the policy itself applies in every namespace that is"
-    yield "not exempt, even under `any`."
+    yield "The rules are listed in the order of evaluation. Rules that do not depend on the policy apply in every namespace"
+    yield "that is not exempt, even under `any`."
     yield ""
     yield "| rule | under enforce | when | why, and what to do |"
     yield "|---|---|---|---|"

@@ -15,18 +15,21 @@ PAGE = ROOT / "docs/reference/workload-kinds.md"
 HEAD = """<!-- Written by `make docs` from webhook/application/workload_kinds.py; edit that, not this page. -->
 # Workload kinds
 
-A workload kind is a kind whose objects are pods, or describe them. In a path, `[*]` is every item of a list and `{*}` every
+A workload kind is a kind whose objects are pods or contain pod templates. In a path, `[*]` is every item of a list and `{*}`
+every
 value of a map. The number of pods is the product of the replicas. A count that is not set is 1.
 
 ## Built-in kinds
 
-`check`, `rewrite` and `audit` judge the pods of these kinds, `kubectl apply` shows warnings for them, and a changed namespace
+`check`, `rewrite` and `audit` evaluate the pods of these kinds, `kubectl apply` shows warnings for them, and a changed
+namespace
 label is previewed on them.
 """
 OF_OPERATORS = """
 ## Operators' kinds
 
-`check`, and `audit` of files, judge the pods of these kinds. gpuwarden rewrites their pods when they are created, and never the
+`check`, and `audit` of files, evaluate the pods of these kinds. gpuwarden rewrites their pods when they are created, and never
+the
 objects themselves: operators set their children's templates again and again, and some copy the number of GPUs from the template
 into something else than the pod. `rewrite` leaves the objects as they are, unless `--kinds` names their kind
 (`gpuwarden rewrite --kinds JobSet.jobset.x-k8s.io`). `audit` of a cluster asks which of these kinds
@@ -80,7 +83,7 @@ Pods and GPU requests in objects of these kinds are found as in [other kinds](#o
 TAIL = """
 ## Kinds of your own
 
-List further kinds in `workloadKinds` in the configuration (in the chart: `config.workloadKinds`, which adds the webhook's rules).
+List more kinds in `workloadKinds` in the configuration (in the chart: `config.workloadKinds`, which adds the webhook's rules).
 `check`, `audit`, `rewrite --kinds` and the warnings of `kubectl apply` treat them as the kinds above.
 
 ```yaml
@@ -121,7 +124,7 @@ workloadKinds:
     suspend: spec.paused
 """
 FIELDS = {
-    "group": "API group; one with a dot, because Kubernetes' own kinds are known",
+    "group": "API group; it must contain a dot, because Kubernetes' own kinds are built in",
     "versions": "served versions, the preferred one first",
     "kind": "kind",
     "plural": "name in URLs and rules",

@@ -377,7 +377,7 @@ class TestOfACluster:
     @pytest.mark.parametrize(
         ("path", "note"),
         [
-            (PODS, "what is in use and who waits is not known: pods can't be listed: "),
+            (PODS, "GPUs in use and waiting pods are not known: pods can't be listed: "),
             (NAMESPACES, "the policies of namespaces are not known: they can't be listed: "),
         ],
     )

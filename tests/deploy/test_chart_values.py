@@ -202,7 +202,7 @@ def test_shorter_lifetimes_that_it_takes_are_taken(chart: Chart) -> None:
 
 @pytest.mark.parametrize("namespace", ["default", "kube-system"])
 def test_a_namespace_of_the_cluster_is_not_made_one_of_the_release(chart: Chart, namespace: str) -> None:
-    with pytest.raises(RefusedError, match=f'namespace.create: the namespace "{namespace}" is the cluster'):
+    with pytest.raises(RefusedError, match=f'namespace.create: the namespace "{namespace}" belongs to the cluster'):
         chart.render({"namespace": {"create": True}}, namespace=namespace)
     assert chart.render(namespace=namespace).all("Namespace") == []
 

@@ -177,7 +177,7 @@ def test_what_can_not_be_is_said_with_the_fix(chart: Chart, values: Json, kubern
 
 def test_nothing_to_install_is_an_error_where_nothing_else_decides(chart: Chart) -> None:
     values = recompiled(chart, {"config": {"defaults": {"audit": "mps"}}, "inTree": {"only": True}})
-    with pytest.raises(RefusedError, match="none of the configuration's policies can be stated in CEL"):
+    with pytest.raises(RefusedError, match="none of the configuration's policies can be expressed in CEL"):
         chart.render(values, kubernetes=V136)
 
 

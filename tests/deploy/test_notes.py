@@ -4,7 +4,7 @@ import pytest
 
 from tests.deploy.chart import Chart, Json
 
-NO_CERTIFICATE = "the webhook configuration trusts no certificate"
+FAILS_CLOSED = "the API server can't call the webhooks, and they fail closed"
 
 
 @pytest.mark.parametrize(("mode", "fails_closed"), [("enforce", True), ("audit", False)])
@@ -13,7 +13,7 @@ def test_the_first_install_says_what_is_denied_until_a_replica_is_ready(
 ) -> None:
     said = chart.notes({"install": {"mode": mode}})
 
-    assert (NO_CERTIFICATE in said) is fails_closed
+    assert (FAILS_CLOSED in said) is fails_closed
     assert "gpuwarden doctor" in said
 
 

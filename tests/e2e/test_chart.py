@@ -239,7 +239,7 @@ def test_paths_change_hands_in_two_upgrades_and_a_rollback_gives_them_back(chart
             patch = {"metadata": {"annotations": {ANNOTATION: None}}}
             headers = {"Content-Type": "application/merge-patch+json"}
             cluster.api.patch(path, json=patch, headers=headers).raise_for_status()
-        with pytest.raises(RefusedError, match=r"pathToken\.enabled: the replicas that are running know no tokens"):
+        with pytest.raises(RefusedError, match=r"pathToken\.enabled: the running replicas do not support tokens"):
             upgrade(tokens)
         upgrade(HARMLESS | plain)  # the negative control: what differs is the setting
         upgrade(plain)

@@ -499,8 +499,8 @@ class TestClaimNotPermitted:
 
     def test_the_messages(self) -> None:
         assert one_finding(decided(by_template(using()), "exclusive", wants(OTHER))).message == (
-            'claim "gpu": ResourceClaimTemplate "one", request gpu: DeviceClass h100.example.com hands out GPUs in a form that '
-            'is not known; namespace policy "exclusive" permits only exclusive; select a MIG slice by its profile alone, or '
+            'claim "gpu": ResourceClaimTemplate "one", request gpu: DeviceClass h100.example.com provides GPUs in an unknown '
+            'form; namespace policy "exclusive" permits only exclusive; select a MIG slice by its profile alone, or '
             "ask an administrator to set the form of the class in claims.deviceClasses; if it is not for GPUs, "
             "deviceclass.resource.kubernetes.io/h100.example.com belongs in resources.notGPUs of gpuwarden's configuration"
         )

@@ -81,7 +81,7 @@ def test_the_message_names_the_configurations_that_the_pod_selects_and_not_all_t
 
     assert message == (
         f'container "train": form "mig-1g.5gb" is not on nodes with {CONFIG}: all-disabled or all-enabled, which the pod '
-        f"selects; no node is both; remove {CONFIG} from the pod, or request another form"
+        f"selects; no node matches both; remove {CONFIG} from the pod, or request another form"
     )
 
 

@@ -407,6 +407,6 @@ def test_a_conflict_names_the_label_as_it_is_written() -> None:
 
     assert message == (
         'container "train": form "mig-1g.5gb" is on nodes with nvidia.com/gpu.memory Lt [5350], and the pod excludes that in '
-        "its node affinity on nvidia.com/gpu.memory; no node is both; remove nvidia.com/gpu.memory from the pod, or request "
+        "its node affinity on nvidia.com/gpu.memory; no node matches both; remove nvidia.com/gpu.memory from the pod, or request "
         "another form"
     )

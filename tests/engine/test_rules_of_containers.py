@@ -122,7 +122,7 @@ class TestLimitsRequestsDiffer:
 
         assert finding.path == "spec.containers[0].resources.limits[nvidia.com/gpu]"
         assert finding.message == (
-            'container "train": limits say nvidia.com/gpu: 1 and requests say null; '
+            'container "train": limits have nvidia.com/gpu: 1 and requests have null; '
             "Kubernetes requires both to be equal for an extended resource; set it in limits only"
         )
 
@@ -332,7 +332,7 @@ class TestAbsentGpuResource:
         assert (finding.rule, finding.denies) == (UNKNOWN_GPU_RESOURCE, False)
         assert finding.path == f"spec.containers[0].resources.limits[{resource}]"
         assert finding.message.startswith(
-            f'container "train": no node offers {resource}; gpuwarden\'s configuration says devicePlugin.{setting}, which '
+            f'container "train": no node offers {resource}; gpuwarden\'s configuration has devicePlugin.{setting}, which '
         )
         assert finding.message.endswith(f"; request {instead}")
 

@@ -145,8 +145,8 @@ class TestSelectorConflict:
         assert finding.path == "spec.nodeSelector[nvidia.com/gpu.sharing-strategy]"
         assert finding.message == (
             'container "train": form "time-slicing" is on nodes with nvidia.com/gpu.sharing-strategy: time-slicing, and the '
-            "pod selects nvidia.com/gpu.sharing-strategy: none; no node is both; remove nvidia.com/gpu.sharing-strategy from "
-            "the pod, or request another form"
+            "pod selects nvidia.com/gpu.sharing-strategy: none; no node matches both; remove nvidia.com/gpu.sharing-strategy "
+            "from the pod, or request another form"
         )
 
     def test_the_message_of_an_affinity(self) -> None:
@@ -156,7 +156,7 @@ class TestSelectorConflict:
         assert finding.path == "spec.affinity.nodeAffinity"
         assert finding.message == (
             'container "train": form "exclusive" is on nodes with cloud.google.com/gke-gpu-partition-size DoesNotExist, and '
-            "the pod excludes that in its node affinity on cloud.google.com/gke-gpu-partition-size; no node is both; remove "
+            "the pod excludes that in its node affinity on cloud.google.com/gke-gpu-partition-size; no node matches both; remove "
             "cloud.google.com/gke-gpu-partition-size from the pod, or request another form"
         )
 

@@ -153,8 +153,8 @@ def decoded(body: bytes, *, final: bool) -> AdmissionRequest | PodRequest | Gpul
     if review.elements(body) > review.MOST_ELEMENTS:
         return review.decode(body)
     try:
-        # No more than a guess at which of the two will do.
-        if not final and _NVIDIA not in body:
+        # No more than a guess at which of the two will do: the specification is mostly in the second half.
+        if not final and body.find(_NVIDIA, len(body) // 2) < 0:
             gpuless = _GPULESS_REVIEW.decode(body)
             if gpuless.request is not None and _is_gpuless(gpuless.request):
                 return review.checked(gpuless.api_version, gpuless.kind, gpuless.request)

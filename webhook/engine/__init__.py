@@ -1,1 +1,1 @@
-"""The engine: what a pod requests, and what a policy makes of it. Pure: no I/O, no clock, no logging."""
+"""The engine: reads the GPU requests of a pod and decides about them under a policy. Pure: no I/O, no clock, no logging."""

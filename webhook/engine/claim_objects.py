@@ -1,4 +1,4 @@
-"""ResourceClaims and ResourceClaimTemplates (DRA): typed views of their fields, and what is kept of them."""
+"""ResourceClaims and ResourceClaimTemplates (DRA): typed views of their fields, and the parts that gpuwarden keeps."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +12,7 @@ MPS = "MPS"
 
 
 class _Tree(msgspec.Struct, rename="camel", gc=False):
-    """Fields may be null or missing, and mean the same then."""
+    """A part of an object. A null field means the same as a missing one."""
 
 
 class _Cel(_Tree):
@@ -54,7 +54,7 @@ class _Devices(_Tree):
 
 
 class ClaimSpec(_Tree):
-    """``spec`` of a ResourceClaim, from v1alpha3 to v1; ``resourceClassName`` is the field of the versions before."""
+    """``spec`` of a ResourceClaim, from v1alpha3 to v1; earlier versions have the field ``resourceClassName``."""
 
     devices: _Devices | None = None
     resource_class_name: Name | None = None
@@ -83,13 +83,13 @@ class ClaimTemplateObject(_Tree):
 
 
 class RequestedDevice(msgspec.Struct, frozen=True):
-    """One way to meet a request.
+    """One alternative of a request.
 
     Attributes:
         device_class: the DeviceClass.
         count: how many devices; ``None`` for every one that matches (``allocationMode: All``).
         profile: the MIG profile that the selectors name, if they do.
-        admin_access: the devices are given for monitoring, even while others use them.
+        admin_access: the devices are allocated for monitoring, even while other claims use them.
         mps: the sharing strategy of the configuration is MPS.
     """
 
@@ -101,7 +101,7 @@ class RequestedDevice(msgspec.Struct, frozen=True):
 
 
 class DeviceRequest(msgspec.Struct, frozen=True):
-    """One request of a claim: the ways to meet it, of which the scheduler takes the first that is available."""
+    """One request of a claim, with its alternatives. The scheduler uses the first one that is available."""
 
     name: str
     alternatives: tuple[RequestedDevice, ...]
@@ -114,9 +114,9 @@ class Claim(msgspec.Struct, frozen=True):
 
 
 def claim(spec: ClaimSpec | None) -> Claim | None:
-    """Return what is kept of a claim; ``None`` where it is of an API version whose devices can't be read (before v1alpha3).
+    """Return the parts of a claim that are kept; ``None`` for an API version without readable devices (before v1alpha3).
 
-    A request in a shape that is not known names the DeviceClass "", which has no form.
+    A request of an unknown structure gets the DeviceClass "", which has no form.
     """
     if spec is None or spec.resource_class_name:
         return None
@@ -145,6 +145,6 @@ def _request(request: _Request, mps: frozenset[str]) -> DeviceRequest:
 
 def _device(exact: _Exact, *, mps: bool) -> RequestedDevice:
     expressions = (selector.cel.expression for selector in exact.selectors or () if selector.cel)
-    # ExactCount is the default, and 1 its count; a mode that is not known may be any number.
+    # ExactCount with a count of 1 is the default. An unknown mode may mean any number.
     count = (exact.count or 1) if exact.allocation_mode in {None, "", "ExactCount"} else None
     return RequestedDevice(exact.device_class_name, count, mig_profile(expressions), bool(exact.admin_access), mps)

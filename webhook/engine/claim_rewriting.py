@@ -1,6 +1,6 @@
 """Rewriting into claims (DRA): a plain request becomes a reference to the ResourceClaimTemplate that the policy lists first.
 
-Nothing is created: the template exists in the pod's namespace, and the claim is made from it by Kubernetes, for the pod.
+gpuwarden creates nothing: the template exists in the pod's namespace, and Kubernetes creates the pod's claim from it.
 """
 
 from collections.abc import Iterable
@@ -48,9 +48,9 @@ def rewritten(  # noqa: PLR0913, PLR0917 - what a decision knows
     plugin: DevicePlugin,
     resolved: Resolved,
 ) -> Rewriting:
-    """Return what becomes of a pod's plain requests under a policy that makes them claims of a form.
+    """Rewrite a pod's plain requests under a policy that turns them into claims.
 
-    A request that states a form is not plain. A template that is unknown is taken to claim what is requested.
+    A request that names a form is not plain. An unknown template is assumed to claim what is requested.
     """
     statements = Statements(nodes, plugin, policy.forms)
     plain = [gpu_container for gpu_container in gpu_containers if gpu_container.amounts[0].resource.name == GPU]
@@ -61,7 +61,7 @@ def rewritten(  # noqa: PLR0913, PLR0917 - what a decision knows
     others = [gpu_container for gpu_container in gpu_containers if gpu_container not in plain]
     if (limit := policy.max_per_pod) is not None and not any(per_pod_limit(spec, others, policy, limit)):
         findings += per_pod_limit(spec, gpu_containers, policy, limit)
-    # A name that only a container uses is not valid, and must not become so: the container would share the claim.
+    # If a container uses a name that the pod does not define, the pod is invalid. Adding the name would make it valid.
     used = (each for _, _, one in containers(spec) for each in (one.resources and one.resources.claims) or ())
     taken = {claim.name for claim in (*(spec.resource_claims or ()), *used)}
     names = (name for number in count() if (name := f"{OWN}{number}") not in taken)

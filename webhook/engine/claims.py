@@ -30,7 +30,7 @@ Resolved = Mapping[Reference, Claim | None]
 
 
 def reference(entry: PodResourceClaim) -> Reference | None:
-    """Return what an entry names; ``None`` for a source that gpuwarden does not know."""
+    """Return the object that an entry names; ``None`` for an unknown kind of source."""
     if entry.resource_claim_template_name:
         return Reference(TEMPLATE, entry.resource_claim_template_name)
     return Reference(CLAIM, entry.resource_claim_name) if entry.resource_claim_name else None
@@ -43,7 +43,7 @@ def references(spec: PodSpec) -> list[Reference]:
 
 
 class Alternative(msgspec.Struct, frozen=True):
-    """One way to meet a request for GPUs: the device, and the form that it is handed out in, where that is known."""
+    """One alternative of a request for GPUs: the device, and its form if that is known."""
 
     device: RequestedDevice
     form: Form | None
@@ -53,12 +53,12 @@ class Claimed(msgspec.Struct, frozen=True):
     """One request for GPUs.
 
     Attributes:
-        subject: who requests, for people: ``claim "gpu"``, ``container "train"``.
-        source: what requests: an object, or a resource with its quantity.
+        subject: the requester in messages: ``claim "gpu"``, ``container "train"``.
+        source: the object, or the resource with its quantity.
         field: its path in the pod.
-        alternatives: the ways to meet it that hand out GPUs.
-        users: the containers that use what it gets.
-        uses: the fields by which they do, in the same order.
+        alternatives: its alternatives that provide GPUs.
+        users: the containers that use the devices.
+        uses: the fields that reference it, in the same order.
         by_name: it is a resource of the container, not a claim of the pod.
         template: the name of the template that it is made from; empty for a ResourceClaim, which any number of pods can use.
     """
@@ -80,7 +80,7 @@ class Claimed(msgspec.Struct, frozen=True):
 
     @property
     def is_other(self) -> bool:
-        """Whether it is a resource in no form: it counts, and its name is judged (``rules.permission.other_gpu_resources``)."""
+        """Whether it is a resource without a form: it counts, and ``rules.permission.other_gpu_resources`` checks its name."""
         return self.by_name and self.alternatives[0].form is None
 
 
@@ -123,7 +123,7 @@ NO_CLAIMS = Claims()
 def read(
     spec: PodSpec, gpu_containers: Sequence[GpuContainer], resolved: Resolved, classes: DeviceClasses = NVIDIA_CLASSES
 ) -> Claims:
-    """Return what a pod claims."""
+    """Read the claims of a pod."""
     gpus = [
         one for gpu_container in gpu_containers if gpu_container.others for one in _implicit(gpu_container, classes)
     ]
@@ -143,7 +143,7 @@ def read(
 
 
 class _Use(msgspec.Struct, frozen=True):
-    """That a container uses a claim, or one request of it; and the field that says so."""
+    """The use of a claim, or of one of its requests, by a container, with the field that references it."""
 
     request: str | None
     place: Place
@@ -151,7 +151,7 @@ class _Use(msgspec.Struct, frozen=True):
 
 
 def _uses(spec: PodSpec) -> dict[str, list[_Use]]:
-    """The uses of each claim, by the pod's name for it."""
+    """The uses of each claim, by its name in the pod."""
     found: dict[str, list[_Use]] = {}
     for section, index, container in containers(spec):
         for number, used in enumerate((container.resources and container.resources.claims) or ()):
@@ -184,7 +184,7 @@ def of_object(name: Reference, found: Claim, classes: DeviceClasses, *, shared: 
     Args:
         name: the object.
         found: what is kept of it.
-        classes: which DeviceClasses hand out GPUs.
+        classes: the DeviceClasses that provide GPUs.
         shared: whether several containers or pods use it at once.
     """
     is_template = name.kind == TEMPLATE
@@ -206,7 +206,7 @@ def of_object(name: Reference, found: Claim, classes: DeviceClasses, *, shared: 
 
 
 def _alternatives(request: DeviceRequest, classes: DeviceClasses, *, shared: bool) -> tuple[Alternative, ...]:
-    """The ways to meet a request that hand out GPUs."""
+    """The alternatives of a request that provide GPUs."""
     return tuple(
         Alternative(device, _form(device, classes, shared=shared))
         for device in request.alternatives
@@ -215,7 +215,7 @@ def _alternatives(request: DeviceRequest, classes: DeviceClasses, *, shared: boo
 
 
 def _form(device: RequestedDevice, classes: DeviceClasses, *, shared: bool) -> Form | None:
-    """The form of a device. A sharing strategy alone shares nothing: without other users the device is the pod's own."""
+    """The form of a device. A sharing strategy has no effect if only one container uses the device."""
     form = classes.form(device.device_class, device.profile)
     if form is None or form.shared or not shared:
         return form
@@ -223,7 +223,7 @@ def _form(device: RequestedDevice, classes: DeviceClasses, *, shared: bool) -> F
 
 
 def _implicit(gpu_container: GpuContainer, classes: DeviceClasses) -> Iterator[Claimed]:
-    """DeviceClasses that a container requests by their implicit resource names, in whatever form."""
+    """The DeviceClasses that a container requests by their implicit resource names."""
     for other in gpu_container.others:
         name, count = other.name.removeprefix(IMPLICIT), whole(other.written)
         if name != other.name and count is not None:

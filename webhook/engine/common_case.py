@@ -1,9 +1,9 @@
-"""The common case: the pods of one policy whose decision is the same for all that look alike, so that CEL can state it.
+"""The common case: pods of one policy whose decision depends on few fields, so that CEL can express it.
 
-A pod of the common case requests one GPU resource, in whole numbers, in its containers, and says nothing of nodes but what a
-listed form is written with. ``common_case`` asks the engine itself, about one sample of each, what becomes of such pods.
-Everything else (other names, selectors of forms, claims, LimitRange defaults, devices that are reached without a request, any
-warning) is not the common case, and gpuwarden's webhooks decide it.
+A pod of the common case requests one GPU resource, in whole numbers, in its containers, and has no selectors of forms except
+those of a listed form. ``common_case`` calls the engine with one sample of each kind of pod to get the decision. Everything
+else (other names, selectors of forms, claims, LimitRange defaults, devices that are reached without a request, any warning) is
+not the common case, and gpuwarden's webhooks decide it.
 """
 
 import re
@@ -32,14 +32,14 @@ from .rules import device_access
 from .spelling import LABELS_OF_FORMS, DevicePlugin, spell
 
 _NAME = "«container»"
-# Counts as they are written and read; no sentence has them in its own words.
+# Sample counts, which no message contains for other reasons.
 _MANY, _MANY_READ = "987654321000m", "987654321"
 MOST_COUNT = 999_999_999
 """A count of the common case has at most nine digits."""
 
-# A profile that no GPU has, and the longest text of one.
+# A profile that no GPU has, and the longest possible one.
 _PROFILE, _LONGEST_PROFILE = "98g.7654gb", "99g.9999gb.me.all"
-# Nodes of any model can have a form without a partition, so these stand for all that have no suffix.
+# Nodes of any model can have a form without a partition, so these represent all models without a suffix.
 _MODELS = ("NVIDIA-A100-SXM4-40GB", "Tesla-T4")
 _EXPRESSIBLE = RenameResource | AddNeed | AddNodeSelector | AddToleration | SetRuntimeClass | AddEnv | Annotate
 FEW = 16
@@ -51,14 +51,14 @@ MOST_ADDED = 32
 LONGEST_MESSAGE = 5 * 1024
 """A longer message of an admission policy is not shown (k8s.io/apiserver pkg/apis/cel MaxEvaluatedMessageExpressionSizeBytes)."""
 BETWEEN = "; and "
-"""What stands between several sentences in one message."""
+"""The separator between several sentences in one message."""
 _LONGEST_NAME = 63
 DEVICE_VARIABLES = frozenset({device_access.VISIBLE_DEVICES, device_access.CUDA_VERSION})
-"""Variables of a container by which it may reach GPUs that it does not request."""
+"""Environment variables with which a container may reach GPUs that it does not request."""
 
 
 class Sentence(msgspec.Struct, frozen=True):
-    """What a rule says of one container, or of the pod, and the rule's id.
+    """The message of a rule about one container, or about the pod, and the rule's id.
 
     Attributes:
         parts: the texts between the container's name, the count and the MIG profile.
@@ -81,19 +81,19 @@ class Sentence(msgspec.Struct, frozen=True):
 
 
 class RequestPattern(msgspec.Struct, frozen=True):
-    """One way in which pods of the common case request GPUs, and what becomes of them.
+    """One way in which pods of the common case request GPUs, and the decision about them.
 
     Attributes:
-        resource: what every container that requests GPUs names.
-        selector, terms: what nodeSelector and required node affinity say of forms; they say nothing else of them.
-        renamed: the name that the resource gets; the same where it keeps it.
+        resource: the resource that every container with GPUs requests.
+        selector, terms: the labels of forms in nodeSelector and required node affinity; there are no others.
+        renamed: the new name of the resource, or the same name.
         needs: the node labels that are added.
-        model: whether nodeSelector may name a GPU model besides.
-        most: the highest count of a container that is permitted; ``None`` is any.
-        denial: what is said of a container with more.
-        only_one: pods with a higher count are not of this pattern.
-        host_ipc: pods without ``hostIPC`` are left to the webhooks, which warn of them.
-        no_shm: so are pods with a mount at ``/dev/shm``.
+        model: whether nodeSelector may also name a GPU model.
+        most: the highest permitted count of a container; ``None`` for no limit.
+        denial: the message for a container with more.
+        only_one: pods with a higher count do not match this pattern.
+        host_ipc: pods without ``hostIPC`` are left to the webhooks, which warn about them.
+        no_shm: pods with a mount at ``/dev/shm`` are left to the webhooks, too.
     """
 
     resource: str
@@ -130,12 +130,12 @@ class RequestPattern(msgspec.Struct, frozen=True):
 
 
 class Slices(msgspec.Struct, frozen=True):
-    """Requests for MIG slices, by name, that the policy does not list: all of them are denied, or all are permitted.
+    """Requests for MIG slices by names that the policy does not list: all are denied, or all are permitted.
 
     Attributes:
-        listed: the names that the policy lists, which are patterns of their own or left to the webhooks.
-        denials: what is said of a container with more than a count, by that count in order; nothing where they are permitted.
-        only_one: pods with a higher count are left to the webhooks, which warn of them.
+        listed: the names that the policy lists, which have their own patterns or are left to the webhooks.
+        denials: the message for a container with more than a count, ordered by count; empty if they are permitted.
+        only_one: pods with a higher count are left to the webhooks, which warn about them.
     """
 
     listed: tuple[str, ...] = ()
@@ -144,14 +144,14 @@ class Slices(msgspec.Struct, frozen=True):
 
 
 class CommonCase(msgspec.Struct, frozen=True):
-    """What the common case is under one policy, and what becomes of its pods.
+    """The common case under one policy, and the decision about its pods.
 
     Attributes:
         policy: the policy.
         patterns: how its pods request GPUs; plain requests first.
-        slices: what becomes of MIG slices that it does not list, where that is one thing.
-        node_selector: what of the policy's nodeSelector is added to pods that do not set it.
-        per_pod: what is said of a pod with more GPUs than ``policy.max_per_pod``.
+        slices: the decision about MIG slices that it does not list, if it is the same for all.
+        node_selector: the part of the policy's nodeSelector that is added to pods that do not set it.
+        per_pod: the message for a pod with more GPUs than ``policy.max_per_pod``.
     """
 
     policy: Policy
@@ -162,23 +162,23 @@ class CommonCase(msgspec.Struct, frozen=True):
 
     @property
     def most_containers(self) -> int:
-        """The most containers of its pods: what is said of all of them fits into one message."""
+        """The highest number of containers, so that the messages about all of them fit into one."""
         return self._fitting(pattern.denial.longest for pattern in self.patterns if pattern.denial)
 
     @property
     def most_containers_of_slices(self) -> int:
-        """The most containers of its pods that request MIG slices which the policy does not list."""
+        """The highest number of containers that request MIG slices which the policy does not list."""
         denials = self.slices.denials if self.slices else ()
         return min(self.most_containers, self._fitting(sentence.longest for _, sentence in denials))
 
     def _fitting(self, of_container: Iterable[int]) -> int:
-        """How many containers there can be, given the most bytes that may be said of each."""
+        """The highest number of containers, given the longest message about one, in bytes."""
         rest = LONGEST_MESSAGE - (self.per_pod.longest if self.per_pod else 0)
         return min(FEW, rest // (max(of_container, default=0) + len(BETWEEN)))
 
     @property
     def guarded(self) -> bool:
-        """Whether pods that reach GPUs beyond their requests matter to the policy."""
+        """Whether the policy checks pods that reach GPUs without a request."""
         return self.policy.guard is not VisibleDevices.IGNORE
 
     @property
@@ -195,11 +195,11 @@ class CommonCase(msgspec.Struct, frozen=True):
 
 
 class NotCommonError(Exception):
-    """No pod of a policy is the common case; the message says why."""
+    """No pod of a policy is the common case; the message contains the reason."""
 
 
 def common_case(policy: Policy, plugin: DevicePlugin) -> CommonCase:
-    """The common case of a policy.
+    """Return the common case of a policy.
 
     Args:
         policy: one policy, as namespaces select it.
@@ -226,7 +226,7 @@ def common_case(policy: Policy, plugin: DevicePlugin) -> CommonCase:
 
 
 def _undecidable(policy: Policy) -> str:
-    """Why the webhooks have to decide every pod, if they have to."""
+    """The reason why the webhooks have to decide about every pod, or ``None``."""
     own = policy.additions
     watched = DEVICE_VARIABLES.intersection(name for name, _ in own.env)
     added = max(map(len, (own.env, own.tolerations, own.node_selector)))
@@ -258,7 +258,7 @@ def _sample(  # noqa: PLR0913 - what samples differ in
     ipc: bool = False,
     shm: bool = False,
 ) -> Pod:
-    """A pod with one request, as the API server has it at admission."""
+    """A pod with one request, as the API server sends it to admission."""
     container: dict[str, Any] = {"name": _NAME, "resources": {s: {resource: count} for s in ("limits", "requests")}}
     if shm:
         container["volumeMounts"] = [{"mountPath": "/dev/shm"}]  # noqa: S108 - a name to compare with
@@ -273,10 +273,10 @@ def _sample(  # noqa: PLR0913 - what samples differ in
 def _sampled(
     policy: Policy, plugin: DevicePlugin, resource: str, selector: Mapping[str, str], terms: tuple[Need, ...]
 ) -> tuple[RequestPattern, dict[str, str]]:
-    """What becomes of pods that are written so, and the nodeSelector that the policy adds.
+    """The decision about pods like this, and the nodeSelector that the policy adds.
 
     Raises:
-        NotCommonError: it is more than a pattern can say.
+        NotCommonError: a pattern can't express the decision.
     """
 
     def judged(count: str = "1", **more: Any) -> Decision:
@@ -304,13 +304,13 @@ def _sampled(
 
 
 def _counts(policy: Policy) -> list[int]:
-    """The counts of a container from which on a policy may deny it, in order."""
+    """The counts above which a policy may deny a container, in order."""
     limit = policy.max_per_container or 1
     return sorted({1, 2, limit + 1, int(_MANY_READ)})
 
 
 def _sentence(decision: Decision, *counts: str) -> Sentence:
-    """The sentence that denies a sample, taken apart; ``counts`` are the texts of the sample's count."""
+    """The message that denies a sample, split at its variable parts; ``counts`` are the texts of the sample's count."""
     [finding] = decision.denials
     gaps = {_NAME: "name", _PROFILE: "profile", **dict.fromkeys(counts, "count")}
     texts = re.split(f"({'|'.join(map(re.escape, gaps))})", finding.message)
@@ -318,7 +318,7 @@ def _sentence(decision: Decision, *counts: str) -> Sentence:
 
 
 def _slices(policy: Policy, plugin: DevicePlugin) -> Slices | None:
-    """What becomes of requests for MIG slices that a policy does not list, if they are all denied or all permitted."""
+    """The decision about MIG slices that a policy does not list, if all are denied or all are permitted."""
     listed = {form.partition for form in policy.forms if form.partition}
 
     def judged(profile: str, count: str) -> Decision:
@@ -349,7 +349,7 @@ def _takes_models(  # noqa: PLR0913, PLR0917 - a sample, and what decides it
     terms: tuple[Need, ...],
     decision: Decision,
 ) -> bool:
-    """Whether a pod may select a GPU model in its nodeSelector, and the decision is the same."""
+    """Whether the decision stays the same if a pod selects a GPU model in its nodeSelector."""
     if any(form.partition for form in policy.forms):
         return False  # not every model has slices
     with_models = (
@@ -360,7 +360,7 @@ def _takes_models(  # noqa: PLR0913, PLR0917 - a sample, and what decides it
 
 
 def _per_pod(policy: Policy, plugin: DevicePlugin) -> Sentence | None:
-    """What is said of a pod with more GPUs than the policy permits in one."""
+    """The message for a pod with more GPUs than the policy permits per pod."""
     if policy.max_per_pod is None:
         return None
     unlimited = msgspec.structs.replace(policy, max_per_container=None, forms=(Form(),))

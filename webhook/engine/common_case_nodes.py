@@ -1,4 +1,4 @@
-"""What a pod of the common case says of nodes: as a predicate, and as CEL that says the same."""
+"""The node selection of pods of the common case: as a predicate, and as equivalent CEL."""
 
 import re
 from collections.abc import Mapping
@@ -10,10 +10,10 @@ from .pods import PodSpec, Term
 from .products import PRODUCT
 from .spelling import GKE_KEYS, LABELS_OF_FORMS
 
-# What feature discovery writes behind the model of a GPU, in any case.
+# The suffixes that feature discovery appends to the GPU model, case-insensitive.
 SUFFIX = "(?i)-MIG-|-SHARED$"
 _SUFFIX = re.compile(SUFFIX)
-# Other labels of GKE's nodes, such as the accelerator's, name no form.
+# Other labels of GKE's nodes, such as the accelerator's, do not name a form.
 _GKE = "cloud.google.com/gke-"
 _OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist")
 REQUIRED = "object.spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution"
@@ -23,7 +23,7 @@ EXPRESSIONS = "term.matchExpressions"
 
 
 def selects_only(spec: PodSpec, pattern: RequestPattern) -> bool:
-    """Whether nodeSelector says nothing of forms but what a pattern says."""
+    """Whether nodeSelector has no labels of forms except those of a pattern."""
     selector = spec.node_selector or {}
     return all(selector.get(key) == value for key, value in pattern.selector.items()) and all(
         not key.startswith(LABELS_OF_FORMS)
@@ -51,7 +51,7 @@ def selects(pattern: RequestPattern) -> str:
 
 
 def requires_only(spec: PodSpec, pattern: RequestPattern) -> bool:
-    """Whether required node affinity says nothing of forms but what a pattern says, and some node may meet it."""
+    """Whether required node affinity has no labels of forms except those of a pattern, and a node can match it."""
     terms = spec.terms
     if pattern.terms:
         return terms == [Term([need.expression for need in pattern.terms])]
@@ -62,7 +62,7 @@ def requires_only(spec: PodSpec, pattern: RequestPattern) -> bool:
 
 
 def _is_plain(term: Term, selector: Mapping[str, str]) -> bool:
-    """Whether some node matches a term: it requires each label once, in a way that some value meets, and none of a form."""
+    """Whether a node can match a term: it requires each label once, with a possible value, and no label of a form."""
     expressions = term.match_expressions or []
     keys = [expression.key for expression in expressions]
     return (

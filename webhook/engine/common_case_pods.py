@@ -1,7 +1,7 @@
-"""Which pods are the common case of a policy, twice: as a predicate, and as CEL that says the same.
+"""Which pods are the common case of a policy: as a predicate, and as equivalent CEL.
 
-Each condition has both, one below the other; tests hold them together, with CEL's own evaluator and with a real API server. The
-exemptions of the configuration are not among them: neither the webhooks nor the admission policies are asked about exempt pods.
+Each condition has both, one below the other. Tests compare them, with a CEL evaluator and with a real API server. The
+configuration's exemptions are not included, because neither the webhooks nor the admission policies are called for exempt pods.
 """
 
 import re
@@ -35,9 +35,9 @@ from .rules.gpu_memory import ANNOTATION as GPU_MEMORY
 MANY = 128
 """The most annotations, nodeSelectors, tolerations and volumes of a pod, and variables and mounts of a container."""
 LONGEST_PATH = 256
-"""The longest path of the node that is mounted."""
+"""The longest host path that is accepted."""
 
-# Directories of data and caches on a node. None leads to GPUs (tests compare with hostpaths.leads_to).
+# Directories of data and caches on a node. None of them leads to GPUs (tests compare with hostpaths.leads_to).
 SAFE_PATH = (
     r"^/(data|mnt|home|root|srv|media|model|scratch|nvme|ssd|nfs|shared|storage|workspace|lustre|fsx)[a-z0-9_-]*"
     r"(/\.?[A-Za-z0-9_][A-Za-z0-9_.-]*)*/?$"
@@ -63,7 +63,7 @@ def request_pattern(pod: Pod, case: CommonCase) -> RequestPattern | Slices | Non
 
 
 def condition(case: CommonCase) -> str:
-    """The CEL of ``is_common``: of an ``object`` that is a pod."""
+    """The CEL of ``is_common``, for an ``object`` that is a pod."""
     patterns = [written(pattern, alone=len(case.patterns) == 1 and not case.slices) for pattern in case.patterns]
     named = [*dict.fromkeys(map(named_by, case.patterns))]
     if case.slices:
@@ -71,7 +71,7 @@ def condition(case: CommonCase) -> str:
         named.append(f"c.resources.limits.exists(name, {is_slice(case.slices, 'name')})")
     any_pattern = " ||\n".join(f"({pattern})" for pattern in patterns)
     rest = (_ORDINARY, *_each_once(case), _added(case))
-    # What tells most other pods comes early: they request no GPUs.
+    # The condition that excludes most other pods comes early: they request no GPUs.
     return every(_few(case), requested(*named), _SMALL, f"({any_pattern})", *filter(None, rest))
 
 
@@ -107,7 +107,7 @@ def _at_most(most: int, *paths: str) -> str:
 
 
 _ALL_CONTAINERS = "(object.spec.containers + (has(object.spec.initContainers) ? object.spec.initContainers : []))"
-# The other lists are looked at once, by ``_each_once``.
+# ``_each_once`` traverses the other lists.
 _SMALL = f"""{_at_most(FEW, "object.spec.initContainers")} &&
 {_at_most(MANY, "object.spec.nodeSelector", "object.spec.tolerations")} &&
 {_ALL_CONTAINERS}.all(c, !has(c.resources) || ({_at_most(FEW, "c.resources.limits", "c.resources.requests")})) &&
@@ -138,7 +138,7 @@ _ORDINARY = f"""(!has(object.spec.nodeName) || object.spec.nodeName == '') &&
 
 
 def _requires_added(spec: PodSpec, case: CommonCase) -> bool:
-    """Whether node affinity requires a label that the policy's nodeSelector selects, so that it may contradict it."""
+    """Whether node affinity has a label of the policy's nodeSelector, which it may contradict."""
     return any(e.key in case.node_selector for term in spec.terms for e in term.match_expressions or ())
 
 
@@ -180,7 +180,7 @@ _PRIVILEGED = "has(c.securityContext) && has(c.securityContext.privileged) && c.
 
 
 def _each_once(case: CommonCase) -> Iterator[str]:
-    """The CEL of all that is asked of annotations, volumes, variables and mounts: their sizes, and that they reach no devices."""
+    """The CEL of all conditions on annotations, volumes, variables and mounts: their number, and that they reach no devices."""
     annotations = "object.metadata.annotations"
     plain = f"""!({cel.quoted(MIRROR_ANNOTATION)} in {annotations}) && !({cel.quoted(GPU_MEMORY)} in {annotations}) &&
 (!({cel.quoted(LIMIT_RANGER)} in {annotations}) || !{annotations}[{cel.quoted(LIMIT_RANGER)}].contains({cel.quoted(PREFIX)}))"""

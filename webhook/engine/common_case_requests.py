@@ -1,4 +1,4 @@
-"""What a pod of the common case requests: as a predicate, and as CEL that says the same."""
+"""The requests of pods of the common case: as a predicate, and as equivalent CEL."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -12,18 +12,18 @@ from .profiles import PROFILE
 from .quantity import Quantity
 from .resources import PREFIX
 
-# A count as the API server writes it: at least 1, and small enough for every integer of CEL.
+# A count as the API server writes it: at least 1, and small enough for a CEL integer.
 COUNT = "^[1-9][0-9]{0,8}$"
 _COUNT = re.compile(COUNT)
 ORDINARY = ("cpu", "memory", "ephemeral-storage")
 """What containers request besides GPUs."""
 ORDINARY_BEGINNINGS = ("hugepages-", "rdma/", "vke.volcengine.com/rdma", "vpc.amazonaws.com/efa")
-"""How else such names begin: memory, and network devices that training uses beside GPUs."""
+"""Prefixes of such names: memory, and network devices that training uses together with GPUs."""
 SECTIONS = ("limits", "requests")
 
 
 def is_written(spec: PodSpec, pattern: RequestPattern) -> bool:
-    """Whether a pod requests GPUs as a pattern says."""
+    """Whether a pod's GPU requests match a pattern."""
     containers = spec.containers or []
     return (
         any(pattern.resource in limits_of(container) for container in containers)
@@ -48,7 +48,7 @@ def requests_of(container: Container) -> Mapping[str, Quantity]:
 
 
 def names_only(container: Container, resource: str | None, *, only_one: bool = False) -> bool:
-    """Whether a container requests nothing but what is no GPU, and a resource, if one is given, as the API server writes it."""
+    """Whether a container requests no GPU except a given resource, if any, with a count as the API server writes it."""
     limits, requests = limits_of(container), requests_of(container)
     known = all(
         name == resource or name in ORDINARY or name.startswith(ORDINARY_BEGINNINGS) for name in (*limits, *requests)
@@ -61,7 +61,7 @@ def names_only(container: Container, resource: str | None, *, only_one: bool = F
 
 
 def requests_slices(spec: PodSpec, slices: Slices, case: CommonCase) -> bool:
-    """Whether containers request slices that the policy does not list, at most one kind of them in each, and no other GPU."""
+    """Whether containers request slices that the policy does not list, at most one kind per container, and no other GPU."""
     containers = spec.containers or []
     named = [[name for name in limits_of(each) if _is_slice(slices, name)] for each in containers]
     return (
@@ -76,10 +76,10 @@ def requests_slices(spec: PodSpec, slices: Slices, case: CommonCase) -> bool:
     )
 
 
-# What is said of nodes where nothing is said of forms.
+# A pattern without labels of forms.
 _PLAINLY = RequestPattern("")
 SLICE = f"{PREFIX}mig-"
-"""How the name of a MIG slice begins; the profile follows."""
+"""The prefix of the name of a MIG slice; the profile follows."""
 _SLICE = rf"^{re.escape(SLICE)}{PROFILE}$"
 _SLICES = re.compile(_SLICE)
 
@@ -90,7 +90,7 @@ def _is_slice(slices: Slices, name: str) -> bool:
 
 def is_slice(slices: Slices, name: str) -> str:
     """The CEL of whether a name is that of a MIG slice that the policy does not list."""
-    # Most names are told by their beginning, at less cost.
+    # Checking the prefix first is cheaper.
     beginning = f"{name}.startsWith({cel.quoted(SLICE)}) && {name}.matches({cel.quoted(_SLICE)})"
     return f"{beginning} && !({name} in {cel.listed(slices.listed)})" if slices.listed else beginning
 
@@ -113,7 +113,7 @@ names.all(name, limits[name] == requests[name] && {counted})))))""",
 
 
 def told_apart(pattern: RequestPattern, others: Iterable[RequestPattern]) -> str:
-    """The CEL that distinguishes pods of one pattern from those of others, of pods that are known to be of one of them."""
+    """The CEL that distinguishes one pattern from the others, for pods that match one of them."""
     same = [other for other in others if other.resource == pattern.resource]
     return every(requested(named_by(pattern)), *([selects(pattern), requires(pattern)] if same else ()))
 
@@ -133,7 +133,7 @@ def _in_section(section: str, pattern: RequestPattern) -> str:
 
 
 def written(pattern: RequestPattern, *, alone: bool) -> str:
-    """The CEL that distinguishes pods of one pattern from all others; of pods that request its resource, if it is ``alone``."""
+    """The CEL that distinguishes one pattern from all others; for pods that request its resource, if it is ``alone``."""
     resource = cel.quoted(pattern.resource)
     limits, requests = (_in_section(section, pattern) for section in SECTIONS)
     count = f"c.resources.limits[{resource}]"

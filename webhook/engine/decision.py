@@ -1,6 +1,6 @@
-"""The decision: what one pod's GPU requests become under one policy, or what the rules find in them that denies it.
+"""The decision about one pod under one policy: what its GPU requests become, or the findings that deny it.
 
-A file that has nothing to do for most pods is asked only about those that say something it reads.
+Code for rare cases is called only for pods with the fields that it reads.
 """
 
 import json
@@ -32,7 +32,7 @@ from .stated import written
 
 ORIGINAL_REQUEST = f"{DOMAIN}/original-request"
 POLICY = f"{DOMAIN}/policy"
-"""Annotations of a pod that was changed: what its containers requested, as JSON, and by which policy it was changed."""
+"""Annotations of a rewritten pod: the original requests of its containers, as JSON, and the policy."""
 _ENCODER = msgspec.json.Encoder()
 _NOTHING: Resolved = {}
 _ADDED_NONE = limitranger.Additions()
@@ -47,7 +47,7 @@ class Outcome(StrEnum):
     DENIED = "denied"
 
 
-# In Python 3.11 a member costs as much to look up as a call; every decision is asked for its outcome several times.
+# In Python 3.11, looking up an enum member costs as much as a call, and the outcome of every decision is read several times.
 UNCHANGED, REWRITTEN, DENIED = Outcome
 
 
@@ -56,8 +56,8 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         edits: what changes; empty when anything denies.
-        findings: what is wrong, in the order of the rules.
-        gpu_containers: the containers that request GPUs, by whatever name; empty for a pod that is not relevant here.
+        findings: the findings of the rules, in their order.
+        gpu_containers: the containers that request GPUs, by any name; empty if the pod is not checked.
         choices: the form that each well-formed request gets, by the resource that it names.
     """
 
@@ -101,7 +101,7 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
         return self.choices[amount.resource.name].form or Form()
 
     def requested(self, spec: PodSpec) -> Iterator[tuple[Form, int]]:
-        """How many GPUs a pod will request of its node, by GPU resource: the form and the count. ``spec`` is as it came."""
+        """The form and count that a pod will request from its node, by GPU resource. ``spec`` is the original."""
         for requests in self.by_resource.values():
             counts = {gpu_container.place: amount.count for gpu_container, amount in requests}
             yield self.form(requests[0][1]), pod_count(spec, counts)
@@ -121,16 +121,16 @@ def decide(  # noqa: PLR0913 - everything that decides
     claims: Claims = NO_CLAIMS,
     resolved: Resolved = _NOTHING,
 ) -> Decision:
-    """Judge a pod, or the template of one.
+    """Decide about a pod or a pod template.
 
     Args:
-        pod: the typed view of the pod as it came.
+        pod: the typed view of the original pod.
         policy: one policy of its namespace.
         plugin: the device plugin's settings, which change how forms are spelled.
-        names: which resources hand out GPUs besides those of forms.
-        guarded: whether to look for GPUs that are reached without a request, which is only worth it on the final pod.
-        found: what ``requests.read`` finds in the pod, where that is known: several policies judge one pod.
-        claims: what ``claims.read`` finds in the pod, as far as it was looked up.
+        names: the resources that provide GPUs in addition to those of forms.
+        guarded: whether to check for GPUs that are reached without a request, which is only useful for the final pod.
+        found: the result of ``requests.read``, if it is known, because several policies are applied to one pod.
+        claims: the result of ``claims.read``, as far as claims were looked up.
         resolved: the templates of ``claim_rewriting.references``, as far as they were looked up.
 
     Returns:
@@ -201,7 +201,7 @@ def _with_additions(  # noqa: PLR0913, PLR0917 - everything that decides
     *,
     respelled: bool,
 ) -> list[Edit]:
-    """The edits, with what the policy adds of its own, and the annotations that say what was changed."""
+    """The edits, with the policy's additions and the annotations that record the change."""
     if gpu_containers and policy.additions != NO_ADDITIONS:
         edits += additions(spec, gpu_containers, policy, plugin, spelled, edits)
     if edits:
@@ -233,7 +233,7 @@ def _json(value: object) -> str:
 def _beside_requests(  # noqa: PLR0913 - what the guard knows
     pod: Pod, spec: PodSpec, asking: list[GpuContainer], policy: Policy, claims: Claims, *, guarded: bool
 ) -> list[Finding]:
-    """What the rules find in everything but the containers' requests."""
+    """The findings about everything except the containers' requests."""
     found: list[Finding] = []
     if spec.resources or spec.ephemeral_containers:
         found += outside_containers.gpu_outside_containers(spec)
@@ -267,13 +267,13 @@ def _judged(
     policy: Policy,
     nodes: NodeConstraints,
 ) -> list[Finding]:
-    """Return the findings of the rules in well-formed requests, which get the forms of ``respelling``."""
+    """Return the findings about well-formed requests, which get the forms of ``respelling``."""
     findings: list[Finding] = []
     requests: list[GpuRequest] = []
     for gpu_container in gpu_containers:
         amount = gpu_container.amounts[0]
         requests.append(GpuRequest(gpu_container, amount, respelling.choices[amount.resource.name]))
-    # Most pods say nothing about the nodes of forms, and then only their forms can be apart from each other.
+    # Most pods have no selectors of forms. Then only the forms of two requests can be incompatible.
     if nodes is not NOTHING_SAID or respelling.conflict or respelling.forms_apart:
         findings += _on_nodes(requests, respelling, policy, nodes)
     for request in requests:
@@ -289,7 +289,7 @@ def _judged(
 def _on_nodes(
     requests: Sequence[GpuRequest], respelling: Respelling, policy: Policy, nodes: NodeConstraints
 ) -> Iterator[Finding]:
-    """The rules of the node that all of them run on."""
+    """Findings about the node on which all requests have to run."""
     permitted = next((request for request in requests if request.choice.form), None)
     if respelling.forms_apart:
         yield from _forms_apart(requests, respelling.forms_apart, policy)
@@ -315,7 +315,7 @@ def _on_nodes(
 def _forms_apart(
     requests: Sequence[GpuRequest], pairs: frozenset[tuple[Form, Form]], policy: Policy
 ) -> Iterator[Finding]:
-    """Each request whose form is on no node with that of a request before it."""
+    """A finding for each request whose form is never on the same node as that of an earlier request."""
     first_of: dict[Form, GpuRequest] = {}
     for request in requests:
         form = request.choice.form
@@ -330,7 +330,7 @@ def _forms_apart(
 
 
 def _on_request(request: GpuRequest, nodes: NodeConstraints, policy: Policy) -> Iterator[Finding]:
-    """The rules of one request, of its form and its count."""
+    """Findings about one request: its form and its count."""
     gpu_container, amount, form = request.gpu_container, request.amount, request.choice.form
     if form is None:
         yield permission.form_not_permitted(gpu_container, amount, request.choice.stated, nodes, policy)
@@ -345,7 +345,7 @@ def _on_request(request: GpuRequest, nodes: NodeConstraints, policy: Policy) -> 
 def _of_several(
     gpu_container: GpuContainer, amount: Amount, form: Form, policy: Policy, *, selects: bool
 ) -> Iterator[Finding]:
-    """The rules of a count above one, which every policy permits; ``selects`` says whether labels of the pod name the form."""
+    """Findings about a count above one. ``selects`` is whether labels of the pod name the form."""
     if found := sharing.shared_request_above_one(
         gpu_container, amount, form, policy, selects=selects
     ) or permission.per_container_limit(gpu_container, amount, policy):

@@ -1,4 +1,4 @@
-"""DeviceClasses (DRA): which of them hand out GPUs, and in which form."""
+"""DeviceClasses (DRA): which of them provide GPUs, and in which form."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -13,13 +13,13 @@ from .resources import GpuResource, classify
 IMPLICIT = "deviceclass.resource.kubernetes.io/"
 """The resource name by which a pod requests devices of any class without a claim is this and the class (KEP-5004)."""
 BY_PROFILE = "mig"
-"""In place of a form: a MIG slice, whose profile the selectors of the request name."""
+"""Instead of a form: a MIG slice, whose profile is in the selectors of the request."""
 
 DEFAULTS = {"gpu.nvidia.com": "exclusive", "mig.nvidia.com": BY_PROFILE}
 """The classes of NVIDIA's driver (dra-driver-nvidia-gpu, deployments/helm templates/deviceclass-*.yaml). The ones for
 passthrough (vfio.gpu.nvidia.com) have no form. Those for ComputeDomains are not GPUs (``other_gpus.NOT_GPUS``)."""
 
-# A selector is read where it is nothing but equalities that must all hold. Any other expression may mean anything.
+# A selector is evaluated only if it is a conjunction of equalities. Other expressions are not evaluated.
 _VALUE = r"""(?:'[^'"\\]*'|"[^'"\\]*"|\w+)"""
 _FIELD = r"""device\.(?:driver|allowMultipleAllocations|attributes\[(?:'[\w./-]+'|"[\w./-]+")\]\.\w+)"""
 _EQUALITY = rf"{_FIELD}\s*==\s*{_VALUE}"
@@ -35,7 +35,7 @@ _PROFILE = re.compile(
 
 
 def mig_profile(selectors: Iterable[str]) -> str | None:
-    """Return the MIG profile of every device that selectors admit; ``None`` where they leave it open or can't be read.
+    """Return the MIG profile of all devices that selectors admit; ``None`` if they do not name one or can't be evaluated.
 
     Args:
         selectors: CEL expressions that must all hold. NVIDIA's driver sets the attribute ``profile`` of MIG devices, as in
@@ -52,7 +52,7 @@ Attributes = Mapping[str, str | int | bool]
 
 
 def admits(selectors: Iterable[str], device: Attributes) -> bool | None:
-    """Return whether selectors admit a device; ``None`` where one can't be read here.
+    """Return whether selectors admit a device; ``None`` if one of them can't be evaluated here.
 
     Args:
         selectors: CEL expressions that must all hold.
@@ -77,7 +77,7 @@ def _word(word: str) -> int | bool | None:
 
 
 def named_form(resource: str | None) -> str | None:
-    """Return the form that a class hands out whose ``extendedResourceName`` this is; ``None`` where it is not a GPU's."""
+    """Return the form of a class with this ``extendedResourceName``; ``None`` if it is not a GPU's."""
     found = classify(resource or "")
     if not isinstance(found, GpuResource):
         return None
@@ -85,12 +85,12 @@ def named_form(resource: str | None) -> str | None:
 
 
 class DeviceClasses(msgspec.Struct, frozen=True):
-    """The DeviceClasses that hand out GPUs.
+    """The DeviceClasses that provide GPUs.
 
     Attributes:
-        forms: the form that each class hands out, or ``BY_PROFILE``; those of ``DEFAULTS`` where it says nothing else.
-        names: which other classes hand out GPUs, by their implicit resource names.
-        named: the form of each class whose resource name in the cluster says it (``named_form``), where nothing else does.
+        forms: the form of each class, or ``BY_PROFILE``; ``DEFAULTS`` applies to other classes.
+        names: which other classes provide GPUs, by their implicit resource names.
+        named: the forms of other classes, from their resource names in the cluster (``named_form``).
     """
 
     forms: Mapping[str, str] = {}
@@ -98,14 +98,14 @@ class DeviceClasses(msgspec.Struct, frozen=True):
     named: Mapping[str, str] = {}
 
     def form(self, device_class: str, profile: str | None) -> Form | None:
-        """The form that a class hands out, given the profile that selectors name; ``None`` where that is not known."""
+        """The form of a class, given the profile that selectors name; ``None`` if it is not known."""
         value = self.forms.get(device_class) or DEFAULTS.get(device_class) or self.named.get(device_class, "")
         if value == BY_PROFILE:
             return Form(profile) if profile else None
         return parse(value)
 
     def hands_out_gpus(self, device_class: str) -> bool:
-        """Whether a class hands out GPUs: one with a form, and any other that is not known to be something else."""
+        """Whether a class provides GPUs: a class with a form, or any other that is not known to be something else."""
         known = any(device_class in where for where in (self.forms, DEFAULTS, self.named))
         return known or self.names.hand_out_gpus(IMPLICIT + device_class)
 

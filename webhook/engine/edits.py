@@ -1,4 +1,4 @@
-"""Edits: the changes that a decision makes to a pod, each a value; the JSON Patch is derived from them.
+"""Edits: the changes of a decision to a pod, each as a value. The JSON Patch is derived from them.
 
 As text, resources and labels are written as in a manifest (``nvidia.com/gpu: 1``), other names and values in quotes.
 """
@@ -11,7 +11,7 @@ from .text import cut
 
 
 class RenameResource(msgspec.Struct, frozen=True, gc=False):
-    """The quantity of one GPU resource gets another name, in limits and requests, where each is set."""
+    """Rename a GPU resource, in limits and requests."""
 
     place: Place
     old: str
@@ -23,7 +23,7 @@ class RenameResource(msgspec.Struct, frozen=True, gc=False):
 
 
 class ClaimInstead(msgspec.Struct, frozen=True, gc=False):
-    """A request for a GPU resource is removed, and the container uses a claim of its own, which is made from a template (DRA)."""
+    """Replace a request for a GPU resource by a claim of the container, which is created from a template (DRA)."""
 
     place: Place
     resource: str
@@ -38,7 +38,7 @@ class ClaimInstead(msgspec.Struct, frozen=True, gc=False):
 
 
 class DropResource(msgspec.Struct, frozen=True, gc=False):
-    """A GPU resource that a LimitRange added to the container's own request is removed where it appears."""
+    """Remove a GPU resource that a LimitRange added to the container's own request."""
 
     place: Place
     name: str
@@ -49,7 +49,7 @@ class DropResource(msgspec.Struct, frozen=True, gc=False):
 
 
 class AddNeed(msgspec.Struct, frozen=True, gc=False):
-    """A node label that the form needs: a nodeSelector, or a requirement in every alternative of the node affinity."""
+    """Add a node label that the form needs: a nodeSelector, or a requirement in every term of the node affinity."""
 
     need: Need
 
@@ -58,7 +58,7 @@ class AddNeed(msgspec.Struct, frozen=True, gc=False):
 
 
 class DropKey(msgspec.Struct, frozen=True, gc=False):
-    """A node label that spelled the request's old form is removed from nodeSelector and required node affinity."""
+    """Remove a node label of the request's old form from nodeSelector and required node affinity."""
 
     key: str
 
@@ -67,7 +67,7 @@ class DropKey(msgspec.Struct, frozen=True, gc=False):
 
 
 class ReplaceProduct(msgspec.Struct, frozen=True, gc=False):
-    """The product that the pod selects gets the suffix that nodes of the form carry."""
+    """Replace the product that the pod selects by the one with the suffix of the form's nodes."""
 
     old: str
     new: str
@@ -77,7 +77,7 @@ class ReplaceProduct(msgspec.Struct, frozen=True, gc=False):
 
 
 class AddNodeSelector(msgspec.Struct, frozen=True, gc=False):
-    """A nodeSelector of the policy's own."""
+    """Add a nodeSelector of the policy."""
 
     key: str
     value: str
@@ -87,7 +87,7 @@ class AddNodeSelector(msgspec.Struct, frozen=True, gc=False):
 
 
 class AddToleration(msgspec.Struct, frozen=True, gc=False):
-    """A toleration, the form's or the policy's own."""
+    """Add a toleration of the form or of the policy."""
 
     toleration: Toleration
 
@@ -96,7 +96,7 @@ class AddToleration(msgspec.Struct, frozen=True, gc=False):
 
 
 class AddEnv(msgspec.Struct, frozen=True, gc=False):
-    """An environment variable of the policy's own."""
+    """Add an environment variable of the policy."""
 
     place: Place
     name: str
@@ -107,7 +107,7 @@ class AddEnv(msgspec.Struct, frozen=True, gc=False):
 
 
 class SetRuntimeClass(msgspec.Struct, frozen=True, gc=False):
-    """The runtime class of the policy's own."""
+    """Set the runtime class of the policy."""
 
     name: str
 
@@ -116,7 +116,7 @@ class SetRuntimeClass(msgspec.Struct, frozen=True, gc=False):
 
 
 class Annotate(msgspec.Struct, frozen=True, gc=False):
-    """An annotation that informs; no decision reads it."""
+    """Add an annotation for information; no decision reads it."""
 
     key: str
     value: str

@@ -1,4 +1,4 @@
-"""Findings: the things that can be wrong with a request, each rule by its id."""
+"""Findings: what can be wrong with a request; each rule has an id."""
 
 from enum import StrEnum
 
@@ -16,9 +16,9 @@ class Rule(msgspec.Struct, frozen=True, cache_hash=True):
     """A rule, declared beside the check that finds a violation; ``rules.RULES`` has all of them.
 
     Attributes:
-        id: in metrics, reports and answers. It never changes.
-        access: it is about reaching GPUs without a request, and the policy's ``visibleDevices`` says what a finding does.
-        fleet: it is about what nodes offer, and the policy's ``notOffered`` says what a finding does.
+        id: the id in metrics, reports and answers. It never changes.
+        access: it is about GPUs without a request; the policy's ``visibleDevices`` sets the severity.
+        fleet: it is about what nodes offer; the policy's ``notOffered`` sets the severity.
     """
 
     id: str
@@ -38,12 +38,12 @@ class Rule(msgspec.Struct, frozen=True, cache_hash=True):
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One thing wrong.
+    """One problem that a rule found.
 
     Attributes:
-        path: the field, as Kubernetes writes paths, from the pod's root (``spec.containers[0].resources.limits[…]``).
+        path: the field path in Kubernetes' notation, from the pod's root (``spec.containers[0].resources.limits[…]``).
         reason: the container or field, the value and the fault: ``container "train": nvidia.com/gpu: 2 …``.
-        detail: why it is wrong and what to do.
+        detail: the cause and the fix.
     """
 
     rule: Rule
@@ -54,7 +54,7 @@ class Finding(msgspec.Struct, frozen=True):
 
     @property
     def message(self) -> str:
-        """The whole sentence."""
+        """The complete message."""
         return f"{self.reason}; {self.detail}"
 
     @property

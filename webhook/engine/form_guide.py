@@ -1,6 +1,6 @@
-"""The guide to forms: what each kind isolates and limits, whom it suits, and its traps, with sources.
+"""The guide to forms: what each kind isolates and limits, its use cases and pitfalls, with sources.
 
-``explain``, ``recommend`` and docs/reference/forms.md take their words from here.
+``explain``, ``recommend`` and docs/reference/forms.md use these texts.
 """
 
 from enum import StrEnum
@@ -29,21 +29,21 @@ class FormKind(StrEnum):
 
 
 class Criterion(msgspec.Struct, frozen=True):
-    """How a kind of form fares by one criterion: a word to compare, and a sentence that explains it."""
+    """The rating of a kind of form by one criterion: a word for comparison, and a sentence that explains it."""
 
     value: str
     detail: str
 
 
 class FormGuide(msgspec.Struct, frozen=True):
-    """What a platform engineer needs to know of a kind of form before choosing it.
+    """What a platform engineer needs to know about a kind of form before choosing it.
 
     Attributes:
         memory_isolation: whether one container can use up, or read, memory that another one needs.
         fault_isolation: whether a fault of one container ends others on the same GPU.
         predictability: how far latency and throughput depend on the neighbours.
         complexity: how much configuration the nodes need.
-        supported_gpus: the GPUs that can do it.
+        supported_gpus: the GPUs that support it.
         limit_controls: how a container's compute and memory are limited.
     """
 
@@ -175,18 +175,18 @@ _GUIDES = (
     ),
     FormGuide(
         FormKind.SHARED,
-        "Shared, by either means",
+        "Shared, either way",
         "Several containers share one GPU, by time-slicing or MPS, as the node is configured.",
         Criterion("no", "Neither time-slicing nor MPS isolates memory."),
         Criterion("no", "Neither time-slicing nor MPS isolates faults."),
-        Criterion("low", "The pod does not say which means it gets, so expect that of time-slicing."),
-        Criterion("low", "Nodes with either means fit."),
+        Criterion("low", "The pod does not select the kind of sharing, so expect that of time-slicing."),
+        Criterion("low", "Nodes with either kind of sharing fit."),
         Criterion("all", "Every NVIDIA GPU that the device plugin supports; those with MPS are Volta or newer."),
-        Criterion("none", "None that holds on every node. Request time-slicing or mps to rely on the limits of one."),
+        Criterion("none", "None that applies on every node. Request time-slicing or mps to rely on the limits of one."),
         ("Trusted workloads that need any share of a GPU, in clusters that share in one way.",),
         (
             _SLOTS_ARE_ACCESS,
-            "In a cluster with both means, the same pod behaves differently from node to node.",
+            "In a cluster with both kinds of sharing, the same pod behaves differently from node to node.",
             _NOT_ATTRIBUTED,
         ),
         (_PLUGIN, _OPERATOR),
@@ -244,7 +244,8 @@ _GUIDES = (
         "MIG slices with MPS",
         "CUDA processes of several containers run on one MIG slice at the same time. Only GKE offers it.",
         Criterion(
-            "between slices only", "Containers on one slice have what MPS gives: a memory limit for each CUDA client."
+            "between slices only",
+            "Containers on one slice are isolated only by MPS: a memory limit for each CUDA client.",
         ),
         Criterion("between slices only", "A fatal fault of one client ends all clients on the slice."),
         Criterion("medium", "Compute is limited per client. Other slices have no influence."),
@@ -275,7 +276,7 @@ PLATFORM_TRAPS = {
         "GKE Autopilot rejects a pod that sets only one of gke-gpu-sharing-strategy and gke-max-shared-clients-per-gpu.",
     ),
 }
-"""Traps of forms by their platform, beside those of their kind."""
+"""Pitfalls of forms by platform, in addition to those of their kind."""
 
 
 def kind_of(form: Form) -> FormKind:

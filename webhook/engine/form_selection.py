@@ -1,6 +1,6 @@
-"""Form selection: which form requests name, by their resource and the pod's selectors, and which they get under a policy.
+"""Form selection: the form that requests name, by resource and the pod's selectors, and the form that they get under a policy.
 
-A plain request names none.
+A plain request names no form.
 """
 
 import re
@@ -42,13 +42,13 @@ _CONFIGURATION = re.compile(configuration_of(f"(?P<profile>{PROFILE})"))
 
 
 class Statements:
-    """The forms that requests state under a pod's selectors."""
+    """The forms that requests name, given the selectors of a pod."""
 
     def __init__(self, nodes: NodeConstraints, plugin: DevicePlugin, listed: tuple[Form, ...] = ()) -> None:
         """Take the selectors.
 
-        ``listed`` are the forms of the policy. Node labels that give a slice's size name the first profile that fits, and a pod
-        that only excludes some of GKE's nodes leaves open which of the others it runs on.
+        ``listed`` are the forms of the policy. Node labels with a slice's size name the first profile that fits. A pod that
+        only excludes some of GKE's nodes does not name a form.
         """
         self._nodes = nodes
         self._known = tuple(dict.fromkeys(form.partition for form in listed if form.partition)) if plugin.single else ()
@@ -61,17 +61,18 @@ class Statements:
         self._named, self.models = _products(nodes)
 
     def of(self, resource: GpuResource) -> tuple[Form, ...]:
-        """The forms that a request states; none for a plain request ("a GPU, you choose").
+        """The forms that a request names; none for a plain request (any GPU).
 
-        Several where selectors list alternatives (``gke-gpu-partition-size In [1g.5gb, 2g.10gb]``): the pod takes any of
+        Several where selectors list alternatives (``gke-gpu-partition-size In [1g.5gb, 2g.10gb]``): the pod accepts any of
         them.
         """
         if self._gke and resource.name == GPU:
             meant = self._lists_gke or any(not self._nodes.permits(key, ABSENT) for key in GKE_KEYS)
-            # Elsewhere, labels of the device plugin's nodes say more than that some of GKE's are not wanted.
+            # On other platforms, labels of the device plugin's nodes are more specific than the exclusion of some of GKE's
+            # nodes.
             return self._gke if meant else self._gpu(resource) or self._gke
         by_name = _mig(resource.partition, resource, self._nodes) if resource.partition else self._gpu(resource)
-        # GKE never renames a resource: a renamed one beside GKE's selectors states a GKE form only where both say the same.
+        # GKE never renames a resource: a renamed resource with GKE's selectors names a GKE form only if both mean the same.
         agreed = (
             form.meet(gke, across_platforms=True) for form in by_name for gke in self._on_gke.get(form.partition, ())
         )
@@ -80,12 +81,12 @@ class Statements:
     def in_part(self, resource: GpuResource) -> tuple[Form, ...]:
         """The forms that some of the pod's products name, where it permits models as well (``In [A100-MIG-2g.10gb, Tesla-T4]``).
 
-        Such a request is for one of these forms, or for any form of one of the ``models``. Asked where it states nothing else.
+        Such a request is for one of these forms, or for any form of one of the ``models``. Called if it names nothing else.
         """
         return self._of_products(resource, None) if resource.name == GPU and self.models else ()
 
     def names_only_a_partition(self, resource: GpuResource) -> bool:
-        """Whether a request names a MIG profile, and nothing anywhere says whether its slices are shared."""
+        """Whether a request names a MIG profile, but neither it nor the pod names the sharing."""
         if resource.shared:
             return False
         if resource.partition is None:
@@ -96,9 +97,9 @@ class Statements:
         return _said_to_share(self._nodes, resource.partition) is None
 
     def _gpu(self, resource: GpuResource) -> tuple[Form, ...]:
-        """The forms of ``nvidia.com/gpu`` and its shared name: whole GPUs, unless product names or slices say otherwise.
+        """The forms of ``nvidia.com/gpu`` and its shared name: whole GPUs, unless product names or labels of slices differ.
 
-        Under MIG strategy *single* a request that only says that it shares leaves open what: a GPU, or a slice of it.
+        Under MIG strategy *single*, a request that only names the sharing may be for a GPU or for a slice.
         """
         strategy = _said_to_share(self._nodes, None)
         products = self._products
@@ -113,7 +114,7 @@ class Statements:
 
     @property
     def _products(self) -> tuple[tuple[str | None, bool], ...]:
-        """Return the forms that products name, where all of them name one."""
+        """Return the forms that products name, if each of them names one."""
         return () if self.models else self._named
 
     def _of_products(self, resource: GpuResource, strategy: Sharing | None) -> tuple[Form, ...]:
@@ -129,10 +130,9 @@ def _mig(partition: str, resource: GpuResource, nodes: NodeConstraints) -> tuple
 
 
 def _slices(nodes: NodeConstraints, known: tuple[str, ...]) -> tuple[str | None, ...] | None:
-    """The partitions that labels of slices name, ``(None,)`` for whole GPUs; ``None`` when they leave it open.
+    """The partitions that labels of slices name, ``(None,)`` for whole GPUs; ``None`` if they name none.
 
-    They name the known profiles of which they let no other node through; else those, known or documented, that they let
-    through at all.
+    They name the known profiles if they admit no other nodes; otherwise all known or documented profiles that they admit.
     """
     if not any(nodes.mentions(key) for key in (GPU_SLICES, COMPUTE_SLICES)):
         return None
@@ -143,7 +143,7 @@ def _slices(nodes: NodeConstraints, known: tuple[str, ...]) -> tuple[str | None,
 
 
 def _configured(nodes: NodeConstraints) -> tuple[str, ...] | None:
-    """The profiles that the selected MIG configurations cut all GPUs of a node into; ``None`` where one is not of that kind."""
+    """The profiles into which the selected MIG configurations partition GPUs of a node; ``None`` if one is of another kind."""
     if not nodes.mentions(MIG_CONFIG) or nodes.permits(MIG_CONFIG, ABSENT) or nodes.permits(MIG_CONFIG, OTHER):
         return None
     named = [_CONFIGURATION.fullmatch(value) for value in nodes.values(MIG_CONFIG)]
@@ -151,7 +151,7 @@ def _configured(nodes: NodeConstraints) -> tuple[str, ...] | None:
 
 
 def _let_through(nodes: NodeConstraints, profiles: Iterable[str]) -> tuple[str, ...]:
-    """Those profiles of whose slices some alternative lets a node through. Each of the alternatives is read once."""
+    """The profiles for whose slices some alternative admits a node. Each of the alternatives is read once."""
     of_slices: dict[str, dict[tuple[Need, ...], list[str]]] = {}
     for profile in profiles:
         (slices,), memory = slice_labels(profile)[0].values, slice_labels(profile)[2:]
@@ -166,14 +166,14 @@ def _let_through(nodes: NodeConstraints, profiles: Iterable[str]) -> tuple[str, 
 
 
 def _combined(named: Sharing | None, strategy: Sharing | None) -> Sharing:
-    """The sharing that name and label say together; where they contradict each other the name counts, and a rule denies it."""
+    """The sharing that name and label define together. If they contradict, the name is used, and a rule denies the pod."""
     if named is None or strategy is None:
         return named or strategy or Sharing.NONE
     return meet_sharing(named, strategy) or named
 
 
 def _sharing(nodes: NodeConstraints, key: str, time_slicing: str, none: str | None) -> Sharing | None:
-    """Return the sharing strategy that the pod states by a label; ``None`` when it leaves it open or names no real one."""
+    """Return the sharing strategy that the pod selects by a label; ``None`` if it selects none or an unknown one."""
     if not nodes.mentions(key):
         return None
     permitted = nodes.permits(key, time_slicing), nodes.permits(key, "mps")
@@ -189,7 +189,7 @@ def _sharing(nodes: NodeConstraints, key: str, time_slicing: str, none: str | No
 
 
 def _said_to_share(nodes: NodeConstraints, partition: str | None) -> Sharing | None:
-    """How labels of the device plugin's nodes say that GPUs, or slices of a profile, are shared; ``None`` if they don't."""
+    """How GPUs, or slices of a profile, are shared according to selected labels of the device plugin; ``None`` if not shared."""
     strategy = _sharing(nodes, strategy_label(partition), "time-slicing", "none")
     if strategy in (None, Sharing.ANY) and partition is None and _selects_mps(nodes):
         return Sharing.MPS
@@ -204,7 +204,7 @@ def _selects_replicas(nodes: NodeConstraints, key: str) -> bool:
 
 
 def _selects_mps(nodes: NodeConstraints) -> bool:
-    """Whether a pod runs only on nodes of which feature discovery says that they share by MPS (internal/lm/nvml.go)."""
+    """Whether a pod runs only on nodes that share by MPS according to feature discovery (internal/lm/nvml.go)."""
     return "true" in nodes.values(MPS_CAPABLE) and not any(
         nodes.permits(MPS_CAPABLE, value) for value in (ABSENT, OTHER, "false")
     )
@@ -213,7 +213,7 @@ def _selects_mps(nodes: NodeConstraints) -> bool:
 def _products(nodes: NodeConstraints) -> tuple[tuple[tuple[str | None, bool], ...], tuple[str, ...]]:
     """The partitions and sharing that the product selector's suffixes name, and the permitted products without a suffix.
 
-    Nodes with an invalid MIG configuration offer no GPU, so their product names nothing.
+    Nodes with an invalid MIG configuration offer no GPU, so their product names no form.
     """
     if not selects_products(nodes):
         return (), ()
@@ -232,7 +232,7 @@ def _gke(nodes: NodeConstraints, listed: tuple[Form, ...]) -> tuple[Form, ...]:
     if sharing is None and not counts_clients and partitions is None:
         return ()
     if not counts_clients and sharing in (None, Sharing.NONE) and partitions in (None, (None,)):
-        # It selects nothing, and only says which nodes it does not want: those that share, or those with slices.
+        # It only excludes nodes: those that share, or those with slices.
         left = (
             form
             for form in listed
@@ -248,7 +248,7 @@ def _gke(nodes: NodeConstraints, listed: tuple[Form, ...]) -> tuple[Form, ...]:
 
 
 def _gke_partitions(nodes: NodeConstraints) -> tuple[str | None, ...] | None:
-    """The partition sizes that the pod permits, ``(None,)`` for unpartitioned GPUs; ``None`` when it leaves it open."""
+    """The partition sizes that the pod permits, ``(None,)`` for unpartitioned GPUs; ``None`` if it selects none."""
     if not nodes.mentions(GKE_PARTITION) or nodes.permits(GKE_PARTITION, OTHER):
         return None
     values = tuple(nodes.values(GKE_PARTITION))
@@ -268,7 +268,7 @@ class How(StrEnum):
 
 
 class Choice(msgspec.Struct, frozen=True):
-    """The forms that requests for a resource state in a pod, and the form that they get; ``None`` where none is permitted."""
+    """The forms that requests for a resource name in a pod, and the form that they get; ``None`` if none is permitted."""
 
     resource: GpuResource
     stated: tuple[Form, ...]
@@ -277,7 +277,7 @@ class Choice(msgspec.Struct, frozen=True):
 
     @property
     def replaces_spelling(self) -> bool:
-        """Whether the requests stated another form or platform, whose selectors have to go."""
+        """Whether the requests named another form or platform, whose selectors have to be removed."""
         return self.how in (How.TRANSLATED, How.MISMATCHED)
 
 
@@ -292,7 +292,7 @@ class GpuRequest(msgspec.Struct, frozen=True, gc=False):
 def choose(
     resources: Iterable[GpuResource], policy: Policy, nodes: NodeConstraints, plugin: DevicePlugin
 ) -> tuple[Choice, ...]:
-    """The form that requests get under a policy that permits any form at all."""
+    """Choose the form that requests get, under a policy that permits at least one form."""
     statements = Statements(nodes, plugin, policy.forms)
     choices = [_answer(resource, statements, policy, plugin) for resource in resources]
     if all(choice.stated for choice in choices):
@@ -302,7 +302,7 @@ def choose(
 
 
 def _answer(resource: GpuResource, statements: Statements, policy: Policy, plugin: DevicePlugin) -> Choice:
-    """Return the forms that requests for a resource state, the form that they get, and how."""
+    """Return the forms that requests for a resource name, the form that they get, and how it was chosen."""
     stated = statements.of(resource)
     if not stated:
         in_part = () if policy.permits_any else statements.in_part(resource)
@@ -311,7 +311,7 @@ def _answer(resource: GpuResource, statements: Statements, policy: Policy, plugi
         return _in_part(resource, in_part, statements.models, policy, plugin)
     form, how = _explicit(stated, policy)
     if how is How.MISMATCHED and not plugin.rename_by_default and statements.names_only_a_partition(resource):
-        # Shared slices have the same name as whole ones then, so the name alone is no statement against sharing.
+        # Shared slices then have the same name as unshared ones, so the name alone does not exclude sharing.
         shared, narrowed = _explicit(tuple(replace(form, sharing=Sharing.ANY) for form in stated), policy)
         if narrowed is not How.MISMATCHED:
             return Choice(resource, stated, shared, narrowed)
@@ -321,7 +321,7 @@ def _answer(resource: GpuResource, statements: Statements, policy: Policy, plugi
 def _in_part(
     resource: GpuResource, stated: tuple[Form, ...], models: tuple[str, ...], policy: Policy, plugin: DevicePlugin
 ) -> Choice:
-    """Return the form for products that name forms, or else for one of the models beside them."""
+    """Return the form for products that name forms, or otherwise for one of the models listed with them."""
     form, how = _explicit(stated, policy)
     if how is How.MISMATCHED:
         for listed in policy.forms:
@@ -331,10 +331,10 @@ def _in_part(
 
 
 def _explicit(stated: tuple[Form, ...], policy: Policy) -> tuple[Form | None, How]:
-    """The form that an explicit request gets, and how.
+    """The form that an explicit request gets, and how it was chosen.
 
-    It is a statement: taken as it is where a listed form covers it, narrowed to a listed form that is more specific, or
-    translated to the same form on the other platform; otherwise denied, unless the policy rewrites.
+    An explicit request is accepted if a listed form covers it, narrowed to a listed form that is more specific, or translated
+    to the same form on the other platform. Otherwise it is denied, unless the policy rewrites.
     """
     if policy.permits_any:
         return next((form for form in stated if form.shared), stated[0]), How.STATED
@@ -352,7 +352,7 @@ def _explicit(stated: tuple[Form, ...], policy: Policy) -> tuple[Form | None, Ho
 
 
 def _plain(policy: Policy, explicit: list[Form], plugin: DevicePlugin) -> Form:
-    """The policy's first form; beside explicit requests, the first that the same node can hand out."""
+    """The policy's first form. In a pod with explicit requests, the first form that the same node can offer."""
     if policy.permits_any:
         return Form()
     if not explicit:

@@ -1,4 +1,4 @@
-"""Forms: how a GPU is handed out, and the policy values that name them."""
+"""Forms: how a GPU is provided, and the policy values that name them."""
 
 import re
 from enum import StrEnum
@@ -9,7 +9,7 @@ from .profiles import PROFILE
 
 
 class Sharing(StrEnum):
-    """How many pods use one device at a time, and by which means. ``ANY`` is shared, by whichever means."""
+    """Whether pods share a device, and how. ``ANY`` is any kind of sharing."""
 
     NONE = "none"
     ANY = "any"
@@ -18,7 +18,7 @@ class Sharing(StrEnum):
 
 
 class Platform(StrEnum):
-    """The program that hands GPUs out: the NVIDIA device plugin, or GKE's own."""
+    """The device plugin: NVIDIA's, or GKE's own."""
 
     DEVICE_PLUGIN = "device-plugin"
     GKE = "gke"
@@ -29,10 +29,10 @@ MINIMUM_CLIENTS, MAXIMUM_CLIENTS = 2, 48
 
 
 class Form(msgspec.Struct, frozen=True, cache_hash=True):
-    """A partition, a sharing, a platform, and the client count that GKE sharing names.
+    """A partition, a kind of sharing, a platform, and the client count of GKE's sharing.
 
-    A request may leave things open that a policy never does: the client count (``None`` with a shared GKE form) and, on
-    GKE, the sharing (``ANY``).
+    A request need not specify everything that a policy does: the client count may be ``None`` with a shared GKE form, and on
+    GKE, the sharing may be ``ANY``.
     """
 
     partition: str | None = None
@@ -46,7 +46,7 @@ class Form(msgspec.Struct, frozen=True, cache_hash=True):
         return self.sharing is not Sharing.NONE
 
     def meet(self, other: "Form", *, across_platforms: bool = False) -> "Form | None":
-        """The form that is both: each aspect as specific as the more specific of the two; ``None`` if they exclude each other.
+        """The intersection of two forms: each aspect is the more specific of the two; ``None`` if they exclude each other.
 
         With ``across_platforms`` the platform and the client count are those of ``other``: the same form elsewhere. The
         device plugin has no MPS on MIG slices (k8s-device-plugin internal/plugin/mps.go), so GKE's is nothing there.
@@ -65,7 +65,7 @@ class Form(msgspec.Struct, frozen=True, cache_hash=True):
         return Form(self.partition, sharing, self.platform, self.clients if other.clients is None else other.clients)
 
     def __str__(self) -> str:
-        """The policy value that names the form; what is left open shows as a shorter value (``gke-mps``)."""
+        """The policy value that names the form; it is shorter if the client count is not set (``gke-mps``)."""
         gke = self.platform is Platform.GKE
         parts = ["gke"] if gke else []
         if self.partition:
@@ -84,7 +84,7 @@ class Form(msgspec.Struct, frozen=True, cache_hash=True):
 
 
 def meet_sharing(one: Sharing, other: Sharing) -> Sharing | None:
-    """The sharing that is both; ``ANY`` gives way to a named one; ``None`` if they exclude each other."""
+    """The intersection of two kinds of sharing: a specific kind replaces ``ANY``; ``None`` if they exclude each other."""
     if one is other:
         return one
     if Sharing.NONE in (one, other):
@@ -108,7 +108,7 @@ _GKE = re.compile(
 
 
 def parse(value: str) -> Form | None:
-    """The form that a policy value names (``mig-1g.5gb-shared``, ``gke-mps-4``), or ``None`` when it names none."""
+    """Return the form that a policy value names (``mig-1g.5gb-shared``, ``gke-mps-4``), or ``None`` if it names none."""
     if value in _FIXED:
         return _FIXED[value]
     if match := _MIG.fullmatch(value):

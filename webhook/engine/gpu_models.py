@@ -1,12 +1,12 @@
-"""GPU models: which MIG profiles each has, as far as NVIDIA documents it."""
+"""GPU models and their MIG profiles, as NVIDIA documents them."""
 
 import re
 from functools import lru_cache
 
 from .profiles import read_profile
 
-# By the names of models as a regular expression: profiles without the suffixes of their engines. Models whose memory differs
-# between boards have the profiles of all of them. hack/chart_tables.py writes it into the chart.
+# By the names of models as a regular expression: profiles without the suffixes of their engines. Models whose boards have
+# different memory have the profiles of all boards. hack/chart_tables.py writes this table into the chart.
 PROFILES_OF_MODELS = {
     "A30X?(-.*)?": "1g.6gb 2g.12gb 4g.24gb",
     "A[18]00-.*40GB.*": "1g.5gb 1g.10gb 2g.10gb 3g.20gb 4g.20gb 7g.40gb",
@@ -47,7 +47,7 @@ def sizes_of(model: str) -> tuple[str, ...] | None:
 
 
 def lacks(model: str, partition: str) -> bool:
-    """Return whether a known model does not have a MIG profile. Suffixes are not compared: drivers add new ones."""
+    """Return whether a model is known and lacks a MIG profile. Suffixes are not compared: drivers add new ones."""
     sizes = sizes_of(model)
     profile = read_profile(partition)
     return sizes is not None and f"{profile.slices}g.{profile.gigabytes}gb" not in sizes

@@ -1,4 +1,4 @@
-"""The guard: whether a pod reaches GPUs without requesting them, or beyond what it requests."""
+"""The guard: whether a pod reaches GPUs without a request, or more than it requests."""
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -11,14 +11,15 @@ from .rules import device_access, outside_containers
 
 _VARIABLES = frozenset({device_access.VISIBLE_DEVICES, device_access.CUDA_VERSION})
 _SEVERITIES = {VisibleDevices.WARN: Severity.WARN, VisibleDevices.DENY: Severity.DENY}
-# All are of one severity, and nobody reads so many.
+# All have the same severity, and more are not useful.
 _MOST = 100
 
 
 def sees(pod: Pod) -> bool:
-    """Whether there is anything in a pod that a rule here could mind, whatever the policy: cheap, and never too narrow.
+    """Whether any rule here could find something in a pod, under any policy. A fast check without false negatives.
 
-    The chart's ``matchConditions`` of ``guard.gpuwarden.io`` say the same in CEL (tests/deploy/test_guard_conditions.py).
+    The chart's ``matchConditions`` of ``guard.gpuwarden.io`` are the same condition in CEL
+    (tests/deploy/test_guard_conditions.py).
     """
     spec = pod.spec
     if spec is None or pod.is_mirror:
@@ -47,9 +48,9 @@ def _stands_out(container: Container) -> bool:
 
 
 def findings(pod: Pod, gpu_containers: Sequence[GpuContainer], policy: Policy) -> Iterator[Finding]:
-    """Return the findings of the access rules in a pod, the first of very many; none where the policy ignores them.
+    """Return the findings of the access rules for a pod, up to a limit; none if the policy ignores them.
 
-    The policy's ``guard`` says whether a finding denies or warns.
+    The policy's ``guard`` determines whether a finding denies or warns.
     """
     severity = _severity(policy)
     if severity is None or pod.spec is None or not sees(pod):
@@ -78,7 +79,7 @@ def _all(
 
 
 def of_new_ephemeral_containers(pod: Pod, before: Pod, policy: Policy) -> Iterator[Finding]:
-    """Return the findings in the ephemeral containers that a pod gets; those that it had are not judged again."""
+    """Return the findings for new ephemeral containers of a pod; existing ones are not checked again."""
     severity = _severity(policy)
     if severity is None or pod.spec is None:
         return
@@ -89,7 +90,7 @@ def of_new_ephemeral_containers(pod: Pod, before: Pod, policy: Policy) -> Iterat
 
 
 def _severity(policy: Policy) -> Severity | None:
-    """Return the effect of a finding; ``None`` where none is wanted."""
+    """Return the severity of a finding; ``None`` if the policy ignores it."""
     return _SEVERITIES.get(policy.guard)
 
 

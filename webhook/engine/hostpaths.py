@@ -6,12 +6,12 @@ from collections.abc import Iterator
 _ROOT = "/"
 _UID = "<uid>"
 DEVICE_MOUNTS = "/run/nvidia-container-devices"
-"""Where the toolkit takes mounts for requests, if it is configured so (accept-nvidia-visible-devices-as-volume-mounts)."""
+"""Where the toolkit treats mounts as device requests, if it is configured to (accept-nvidia-visible-devices-as-volume-mounts)."""
 
 # The kubelet's directory: its default, that of k0s, and that of MicroK8s.
 _KUBELETS = ("/var/lib/kubelet", "/var/lib/k0s/kubelet", "/var/snap/microk8s/common/var/lib/kubelet")
-# In each of them: a writer is a device plugin, or takes devices from one; the DRA driver's socket hands out devices too,
-# and a socket in the registry makes its owner a device plugin or a DRA driver.
+# With write access to one of these, a container can act as a device plugin or get devices from one. The DRA driver's socket
+# allocates devices too, and a socket in the registry registers a device plugin or a DRA driver.
 _OF_KUBELET = ("/device-plugins", "/plugins/gpu.nvidia.com", "/plugins_registry")
 _DEVICES, _ROOT_OF_NODE = "GPUs of the node", "the root of the node"
 _PLUGINS, _STATIC_PODS = "GPUs through the kubelet's device plugins", "GPUs through manifests that bypass admission"
@@ -19,7 +19,7 @@ _CONFIGURATION, _SOCKETS = (
     "GPUs through the container runtime's configuration",
     "GPUs through the container runtime's socket",
 )
-# By what a path leads to: each with everything below it, and with every name that begins so where it ends in *.
+# Paths, by what they lead to. Each includes everything below it, and with a * at the end, every name with this prefix.
 _KNOWN: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         _DEVICES,
@@ -37,7 +37,7 @@ _KNOWN: tuple[tuple[str, tuple[str, ...]], ...] = (
             ),
             # The driver's root, with a /dev of its own; the sockets and pipes of MPS; those of the fabric manager and others.
             "/run/nvidia*",
-            # CUDA_MPS_PIPE_DIRECTORY where nobody sets it, and on GKE.
+            # The default of CUDA_MPS_PIPE_DIRECTORY, and its value on GKE.
             "/tmp/nvidia-mps*",  # noqa: S108 - a name to compare with
         ),
     ),
@@ -46,8 +46,8 @@ _KNOWN: tuple[tuple[str, tuple[str, ...]], ...] = (
     # The driver's own files, among them those that give access to MIG slices.
     (_DEVICES, ("/proc/driver/nvidia*",)),
     (_PLUGINS, tuple(kubelet + part for kubelet in _KUBELETS for part in _OF_KUBELET)),
-    # CDI specifications say what a device's name puts into a container, NRI plugins change any container, and a runtime's
-    # configuration says what it does with requests for devices.
+    # CDI specifications define what a device name adds to a container, NRI plugins can change any container, and a runtime's
+    # configuration defines how it handles requests for devices.
     (
         _CONFIGURATION,
         (
@@ -104,10 +104,10 @@ _LINKS_OF_A_PROCESS = ("root", "cwd", "fd", "map_files", "task")
 
 
 def cleaned(path: str) -> str:
-    """A path as the kernel walks it on a node: absolute, without ``//``, ``.`` and ``..``, and through known links.
+    """Normalize a path as the node's kernel resolves it: absolute, without ``//``, ``.`` and ``..``, and with known links.
 
-    Links are followed as they come, because ``..`` behind one goes up from where it leads. Where a process's own links in
-    ``/proc`` lead can't be known, so nothing leads back out of them.
+    Links are resolved in order, because ``..`` after a link refers to the parent of its target. The targets of a process's own
+    links in ``/proc`` are not known, so ``..`` does not leave them.
     """
     walked: list[str] = []
     for part in path.split("/"):
@@ -122,7 +122,7 @@ def cleaned(path: str) -> str:
 
 
 def leads_to(path: str) -> str | None:
-    """Return what a ``hostPath`` exposes, as a sentence goes on after "leads to"; ``None`` where that is not a GPU."""
+    """Return what a ``hostPath`` exposes, as text to follow "leads to"; ``None`` if it is not a GPU."""
     clean = _USER.sub(f"/run/user/{_UID}", cleaned(path))
     below = clean if clean == _ROOT else f"{clean}/"
     for exposed, listed in _KNOWN:
@@ -155,9 +155,9 @@ def _is_link_of_a_process(names: list[str]) -> bool:
 
 
 def leading_words(text: str) -> Iterator[str]:
-    """The words of a text that are paths to GPUs, or that hide a path by an escape.
+    """The words of a text that are paths to GPUs, or that may hide a path with an escape.
 
-    Words are parted as in ``/dev/nvidia0:/dev/nvidia0:rwm`` and in YAML (``[{path: /dev/nvidia0}]``).
+    Words are separated as in ``/dev/nvidia0:/dev/nvidia0:rwm`` and in YAML (``[{path: /dev/nvidia0}]``).
     """
     for word in _BETWEEN_WORDS.split(text):
         if "\\" in word or (word.startswith(_ROOT) and leads_to(word)):

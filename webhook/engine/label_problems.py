@@ -13,13 +13,13 @@ from .text import LONGEST_NAME
 Strings = Mapping[str, str] | None
 
 _OURS = {"enforce": ENFORCE, "warn": WARN, "audit": AUDIT}
-# Labels that are compared with ours, and annotations: each takes some 50 microseconds, and people who mistype one have few.
+# The most labels and annotations that are compared with ours. Each takes about 50 microseconds.
 _MOST = 500
 # On the scale of difflib. Ours with one letter wrong is 0.91 like ours; garden.io and warden.io 0.84, kubewarden.io 0.78.
 _DOMAIN_ALIKE = 0.85
 _NAME_ALIKE = 0.7
 _SQUASHED_DOMAIN = "gpuwardenio"
-# What is shorter or longer is less alike whatever its letters: of n and m, difflib counts 2 * min(n, m) / (n + m) at most.
+# Texts of different lengths n and m have a ratio of at most 2 * min(n, m) / (n + m), whatever their letters.
 _DOMAIN_LENGTHS = range(9, 15)
 _LONGEST_ALIKE = 13
 _PRODUCT = "gpuwarden"
@@ -31,8 +31,8 @@ def intended(key: str) -> str | None:
     """The label that a key was probably meant to be.
 
     Returns:
-        One of our three labels; an empty string for a key of our domain that is like none of them; ``None`` for a key of
-        someone else's. ``pod-security.kubernetes.io/enforce`` and ``kubewarden.io/enforce`` are someone else's.
+        One of our three labels; an empty string for a key of our domain that resembles none of them; ``None`` for other keys.
+        ``pod-security.kubernetes.io/enforce`` and ``kubewarden.io/enforce`` are not ours.
     """
     return _intended(key) if len(key) <= LONGEST_NAME else None
 
@@ -61,7 +61,7 @@ def _intended(key: str) -> str | None:
 
 
 def _halves(key: str) -> Iterator[tuple[str, str]]:
-    """A key in two at its slash, its first and its last separator, each either way round: ``enfroce.gpuwarden.io``."""
+    """A key split at its slash, and at its first and last separator, each in both orders: ``enfroce.gpuwarden.io``."""
     separators = [found.start() for found in _SEPARATOR.finditer(key)]
     for at in dict.fromkeys([*separators[:1], *separators[-1:], key.rfind("/")]):
         if at >= 0:
@@ -71,7 +71,7 @@ def _halves(key: str) -> Iterator[tuple[str, str]]:
 
 
 def of_namespace(book: PolicyBook, labels: Strings, annotations: Strings = None) -> tuple[LabelProblem, ...]:
-    """Everything that is wrong with the labels and annotations of a namespace."""
+    """All problems with the labels and annotations of a namespace."""
     own = NamespaceLabels.of(labels)
     written = {f"metadata.labels[{key}]" for key in _OURS.values() if key in (labels or {})}
     unreadable = (problem for problem in book.select(own).problems if problem.path in written)
@@ -79,7 +79,7 @@ def of_namespace(book: PolicyBook, labels: Strings, annotations: Strings = None)
 
 
 def relevant(entries: Strings) -> dict[str, str]:
-    """Those labels or annotations that are ours, or look like it."""
+    """The labels or annotations that are ours, or look like ours."""
     return {key: value for key, value in (entries or {}).items() if intended(key) is not None}
 
 
@@ -98,9 +98,9 @@ def ignored(labels: Strings, annotations: Strings) -> Iterator[LabelProblem]:
 
 
 def misplaced(labels: Strings, annotations: Strings, kind: str, prefix: str = "") -> Iterator[LabelProblem]:
-    """The labels and annotations that belong on a namespace, of an object that is none.
+    """Labels and annotations for namespaces that are set on another kind of object.
 
-    ``prefix`` is the path of what has them, with a dot at the end, such as ``spec.template.``.
+    ``prefix`` is the path of the object that has them, with a dot at the end, such as ``spec.template.``.
     """
     for section, entries in (("labels", labels), ("annotations", annotations)):
         for key, value in (entries or {}).items():
@@ -116,7 +116,7 @@ def _squashed(text: str) -> str:
 
 
 def _alike(name: str) -> str | None:
-    """Our label whose name this is, but for a letter or two or something behind it."""
+    """Our label whose name differs from this by a letter or two, or by a suffix."""
     for mode, key in _OURS.items():
         if name.startswith(mode):
             return key
@@ -127,7 +127,7 @@ def _alike(name: str) -> str | None:
 
 
 def _is_near(domain: str) -> bool:
-    """Whether a domain without its punctuation is ours by mistake: ``gpu-warden.io``, ``gpuwarden.k8s.io``, ``gpuwarder.io``."""
+    """Whether a domain, without punctuation, looks like ours: ``gpu-warden.io``, ``gpuwarden.k8s.io``, ``gpuwarder.io``."""
     if _PRODUCT in domain or len(domain) not in _DOMAIN_LENGTHS:
         return _PRODUCT in domain
     return SequenceMatcher(None, domain, _SQUASHED_DOMAIN).ratio() >= _DOMAIN_ALIKE

@@ -1,4 +1,4 @@
-"""The three labels of a namespace that gpuwarden reads, and nothing else of it."""
+"""The three labels of a namespace that gpuwarden reads."""
 
 from collections.abc import Mapping
 
@@ -25,9 +25,9 @@ class NamespaceLabels(msgspec.Struct, frozen=True, cache_hash=True):
 
     @classmethod
     def of(cls, labels: Mapping[str, str] | None) -> "NamespaceLabels":
-        """Pick ours out of all labels of a namespace (``None`` is a namespace without labels).
+        """Select our labels from all labels of a namespace (``None`` is a namespace without labels).
 
-        What is longer than a label's value can be is kept as its beginning and an ellipsis, so that it still names no policy.
+        A value that is too long for a label is cut, with an ellipsis, so that it still names no policy.
         """
         if not labels:
             return UNLABELLED

@@ -5,8 +5,8 @@ called again. It gives every container, sidecars and init containers too, each r
 ``defaultRequest`` that the container does not name. A ``max`` without a ``default`` is one (pkg/apis/core/v1/defaults.go). So it
 adds ``nvidia.com/gpu`` again to a container whose request was renamed.
 
-Anyone can write the annotation. Its author only has a request of their own removed, as if it had not been written: every
-rule still judges what is left.
+Anyone can write the annotation. A user who forges it only has a request of their own pod removed: every rule still checks the
+rest.
 """
 
 import re
@@ -24,12 +24,12 @@ _ENTRY = re.compile(r"(?P<names>\S+(?:, \S+)*) (?P<section>limit|request) for (?
 
 
 class Additions(msgspec.Struct, frozen=True):
-    """The entries of the annotation: the container, ``limit`` or ``request``, the resource."""
+    """The entries of the annotation: container, ``limit`` or ``request``, and resource."""
 
     entries: frozenset[tuple[str, str, str]] = frozenset()
 
     def include(self, gpu_container: GpuContainer, amount: Amount) -> bool:
-        """Whether LimitRanger set an amount wherever it appears, so that the pod's author did not ask for it."""
+        """Whether LimitRanger set all occurrences of an amount, so that the pod's author did not request it."""
         return all(self._has(gpu_container, section, amount) for section in _sections(amount))
 
     def touch(self, gpu_container: GpuContainer, amount: Amount) -> bool:
@@ -41,7 +41,7 @@ class Additions(msgspec.Struct, frozen=True):
 
 
 def additions(text: str) -> Additions:
-    """Return the additions of the last LimitRange that changed a pod, by its annotation, which LimitRanger overwrites."""
+    """Return the additions of the last LimitRange that changed a pod, from the annotation, which LimitRanger overwrites."""
     if not text.startswith(_PREFIX) or len(text) > _LONGEST:
         return Additions()
     entries = filter(None, map(_ENTRY.fullmatch, text[len(_PREFIX) :].split("; ")))
@@ -53,7 +53,7 @@ def additions(text: str) -> Additions:
 
 
 class LimitRangerDefault(msgspec.Struct, frozen=True):
-    """An amount that LimitRanger added to a container beside the request of its own.
+    """An amount that LimitRanger added to a container that has its own request.
 
     Attributes:
         ask: the container with its own request alone.
@@ -72,10 +72,10 @@ class LimitRangerDefault(msgspec.Struct, frozen=True):
 def without_defaults(
     added: Additions, gpu_containers: Sequence[GpuContainer]
 ) -> tuple[list[GpuContainer], list[LimitRangerDefault]]:
-    """Requests without what LimitRanger added beside them.
+    """Remove what LimitRanger added to requests.
 
-    This is possible only where all but one of a container's GPU resources were added. Where it added the only one, or every one,
-    the LimitRange's default is the container's request, as the author of the LimitRange intended.
+    This is possible only if all but one of a container's GPU resources were added. If LimitRanger added the only one, or all of
+    them, the LimitRange's default is the container's request, as the author of the LimitRange intended.
     """
     kept: list[GpuContainer] = []
     dropped: list[LimitRangerDefault] = []

@@ -1,7 +1,7 @@
 """Measured memory of MIG slices: by GPU model and profile, with sources.
 
-A slice has 1 to 11 % less memory than its name says, and profiles of one name differ between GPU models. What cluster labels say
-(``nvidia.com/mig-<profile>.memory``, or ``nvidia.com/gpu.memory`` under MIG strategy *single*) is more exact than this table.
+A slice has 1 to 11 % less memory than its name says, and profiles of one name differ between GPU models. Node labels
+(``nvidia.com/mig-<profile>.memory``, or ``nvidia.com/gpu.memory`` under MIG strategy *single*) are more exact than this table.
 """
 
 import re
@@ -17,12 +17,12 @@ class Measured(msgspec.Struct, frozen=True):
     """What drivers report as the memory of profiles on GPU models.
 
     Attributes:
-        gpu: the GPU, for people.
+        gpu: the display name of the GPU.
         models: the models, a regular expression on the label ``nvidia.com/gpu.product`` without ``NVIDIA-`` and without the
             suffix of a form.
         profiles: MIG profiles of the same memory, without suffixes such as ``.me``, which change engines only.
-        lowest, highest: MiB; drivers differ.
-        source: where the numbers are from.
+        lowest, highest: MiB; it depends on the driver.
+        source: the source of the numbers.
     """
 
     gpu: str
@@ -84,7 +84,7 @@ MEASURED = (
 
 
 def measured_memory(model: str, partition: str) -> Measured | None:
-    """Return what is measured of a MIG profile on a GPU model, or ``None`` if nothing is.
+    """Return the measured memory of a MIG profile on a GPU model, or ``None`` if it is not measured.
 
     Args:
         model: the label ``nvidia.com/gpu.product`` without the suffix of a form.
@@ -116,5 +116,5 @@ def memory_range(profile: str) -> tuple[int, int] | None:
 
 
 def without_suffix(partition: str) -> str:
-    """Return a profile without ``.me``, ``.me.all``, ``.gfx`` or ``-me``: the slice is as large."""
+    """Return a profile without ``.me``, ``.me.all``, ``.gfx`` or ``-me``, which do not change the size of the slice."""
     return partition.partition("gb")[0] + "gb"

@@ -1,4 +1,4 @@
-"""Node labels: what a pod's nodeSelector and required node affinity permit, read as one, and what a form needs of its nodes."""
+"""Node labels: what a pod's nodeSelector and required node affinity permit together, and the labels that a form needs."""
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -12,10 +12,10 @@ from .pods import Affinity, Expression, NodeAffinity, PodSpec, Required, Term
 
 # The label is missing from the node.
 ABSENT = None
-# Some value that no constraint names. It represents all of these: only values that are named are distinguished.
+# Represents all values that no constraint names.
 OTHER = "\0"
 
-# strconv.ParseInt takes no more than this.
+# The largest value that strconv.ParseInt accepts.
 _INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
 _BOUNDS = ("Gt", "Lt")
 MOST_SHOWN = 8
@@ -23,9 +23,9 @@ MOST_SHOWN = 8
 
 
 class Label:
-    """The values of one node label that one alternative of a pod lets through.
+    """The values of one node label that one alternative of a pod permits.
 
-    Requirements hold together, each as k8s.io/apimachinery/pkg/labels/selector.go (Requirement.Matches) decides it.
+    All requirements must be met, each as in k8s.io/apimachinery/pkg/labels/selector.go (Requirement.Matches).
     """
 
     def __init__(self, expressions: Iterable[Expression]) -> None:
@@ -64,13 +64,13 @@ class Label:
         return self._above > -inf or self._below < inf
 
     def reaches(self, above: float, below: float) -> bool:
-        """Whether its own bounds leave a number between two others."""
+        """Whether its bounds permit a number between two others."""
         return max(self._above, above) + 1 < min(self._below, below)
 
     def numbers(self, bounds: Iterable[int], written: Collection[str | None]) -> Iterator[str]:
-        """Numbers that distinguish its own bounds from others.
+        """Numbers that distinguish its bounds from others.
 
-        They are those next to each bound on both sides, up to the first that nobody names, there or in a ``NotIn``.
+        These are the numbers next to each bound on both sides, up to the first one that no requirement names.
         """
         own = (bound for bound in (self._above, self._below) if abs(bound) < inf)
         for bound in {*bounds, *map(int, own)}:
@@ -89,7 +89,7 @@ class Label:
         return not any(self.admits(value) for value in (ABSENT, OTHER, *(self.listed or ())))
 
     def admits(self, value: str | None) -> bool:
-        """Whether a node with this value of the label (``ABSENT``: without it; ``OTHER``: with some other) can be chosen."""
+        """Whether a node with this value of the label (``ABSENT``: without it; ``OTHER``: with another one) matches."""
         if value is ABSENT:
             return self._absent
         if not self._present or value in self.excluded or (self.listed is not None and value not in self.listed):
@@ -103,20 +103,19 @@ class Label:
 class NodeConstraints:
     """The node labels that a pod's nodeSelector and required node affinity permit.
 
-    The terms of a node affinity are alternatives, and nodeSelector holds in each. An alternative that contradicts itself is
-    none, unless all do. A pod whose terms all match nothing can run ``nowhere``; beyond that, only its nodeSelector is
-    looked at.
+    The terms of a node affinity are alternatives, and nodeSelector applies to each. An alternative that contradicts itself is
+    ignored, unless all do. A pod whose terms all match nothing can run ``nowhere``; then only its nodeSelector is read.
 
-    People may write thousands of terms and values, so everything here takes time in proportion to what they wrote.
+    A pod may have thousands of terms and values, so the time of everything here is proportional to their number.
 
     Attributes:
-        shared: one object stands for every pod that says the same, so that what follows from it can be remembered by it.
+        shared: one object represents all pods with equal constraints, so that results can be cached by it.
     """
 
     shared = False
 
     def __init__(self, spec: PodSpec, *, without: Iterable[str] = ()) -> None:
-        """Read a spec, as if the keys in ``without`` were set nowhere in it."""
+        """Read a spec without the keys in ``without``."""
         self._spec = spec
         self._ignored = ignored = frozenset(without)
         self.selector = {key: value for key, value in (spec.node_selector or {}).items() if key not in ignored}
@@ -142,11 +141,11 @@ class NodeConstraints:
         return [Expression(key, "In", [self.selector[key]])] if key in self.selector else []
 
     def without(self, keys: Iterable[str]) -> "NodeConstraints":
-        """The same pod's, as if the keys were set nowhere in it."""
+        """The constraints of the same pod without these keys."""
         return NodeConstraints(self._spec, without=keys)
 
     def replacing(self, key: str, replaced: Callable[[str, str], str]) -> "NodeConstraints":
-        """The same pod's, with other values of a label, each found by the operator and the value that the pod has."""
+        """The constraints of the same pod with other values of a label, found by the operator and the original value."""
         selector = {
             name: replaced("In", v) if name == key else v for name, v in (self._spec.node_selector or {}).items()
         }
@@ -155,7 +154,7 @@ class NodeConstraints:
         return NodeConstraints(PodSpec(node_selector=selector, affinity=required), without=self._ignored)
 
     def requiring(self, expressions: Iterable[Expression]) -> "NodeConstraints":
-        """The same pod's, with requirements that hold in every alternative."""
+        """The constraints of the same pod with additional requirements in every alternative."""
         required = [*expressions]
         if not required:
             return self
@@ -168,7 +167,7 @@ class NodeConstraints:
         return NodeConstraints(PodSpec(node_selector=self.selector, affinity=affinity))
 
     def contradiction(self, prefixes: tuple[str, ...]) -> str | None:
-        """The first label with one of some prefixes that the pod contradicts itself on, if it does in every alternative."""
+        """The first label with one of these prefixes and contradictory constraints, if every alternative has such a label."""
         if self._satisfiable:
             return None
         contradicted = [
@@ -198,12 +197,12 @@ class NodeConstraints:
             yield [said.get(key, label) for key, label in selected.items()]
 
     def labels(self, key: str) -> list[Label]:
-        """Return the constraints of the alternatives on a label; those that leave it to nodeSelector are taken together."""
+        """Return the constraints of the alternatives on a label; alternatives without the label are combined."""
         said = self._said.get(key, [])
         return said if len(said) == len(self._alternatives) else [*said, Label(self._selected(key))]
 
     def values(self, key: str) -> list[str]:
-        """The values of this label that the pod requests, by nodeSelector or ``In``, and permits."""
+        """The values of this label that the pod selects by nodeSelector or ``In``, and permits."""
         asked = (value for label in self.labels(key) for value in label.listed or () if label.admits(value))
         return list(dict.fromkeys(asked))
 
@@ -212,7 +211,7 @@ class NodeConstraints:
         return list(dict.fromkeys(value for label in self.labels(key) for value in label.excluded))
 
     def permits(self, key: str, value: str | None) -> bool:
-        """Whether a node with this value of the label (or ``ABSENT``, ``OTHER``) can be chosen, as far as it decides."""
+        """Whether the constraints on this label permit a node with this value (or ``ABSENT``, ``OTHER``)."""
         return any(label.admits(value) for label in self.labels(key))
 
 
@@ -223,15 +222,15 @@ def _replacing(term: Term, key: str, replaced: Callable[[str, str], str]) -> Ite
 
 
 class _Shared(NodeConstraints):
-    """The constraints that many pods have alike. Nothing changes it."""
+    """Constraints that many pods share. Immutable."""
 
     shared = True
 
 
 NOTHING_SAID: NodeConstraints = _Shared(PodSpec())
-"""What a pod says that leaves every node open."""
+"""The constraints of a pod that permits every node."""
 
-# What is more or longer is not remembered, so that what is remembered stays small: texts, and their characters together.
+# Limits on what is cached: the number of strings, and their total length.
 _MOST_KEYS = 4
 _MOST_EXPRESSIONS = 12
 _MOST_TEXTS = 48
@@ -241,11 +240,10 @@ _TermKey = tuple[tuple[tuple[str, str, tuple[str, ...]], ...], bool]
 
 
 def constraints(spec: PodSpec, prefixes: tuple[str, ...]) -> NodeConstraints:
-    """Return a pod's constraints on labels that begin with one of some prefixes, for callers that need no other label.
+    """Return a pod's constraints on labels with one of these prefixes, for callers that need no other labels.
 
-    Its other selectors and terms leave open what it says of these, unless no node matches the terms at all. So pods that select
-    the same labels of these share one answer: those that say nothing about them, and those that select one form, as they do
-    when they have been rewritten.
+    Its other selectors and terms do not affect these labels, unless no node matches the terms at all. So pods that select the
+    same of these labels share one result: pods without any of them, and pods that select one form, which all rewritten pods do.
     """
     selector = spec.node_selector
     said = {key: value for key, value in selector.items() if key.startswith(prefixes)} if selector else {}
@@ -256,7 +254,7 @@ def constraints(spec: PodSpec, prefixes: tuple[str, ...]) -> NodeConstraints:
     )
     if not said and not about:
         return NOTHING_SAID
-    # Each term is an alternative of its own, in which the whole nodeSelector holds.
+    # Each term is a separate alternative, to which the whole nodeSelector applies.
     kept = (selector or {}) if terms else said
     if not _is_small(kept, terms):
         return NodeConstraints(spec)
@@ -274,7 +272,7 @@ def _is_small(selector: dict[str, str], terms: list[Term]) -> bool:
 
 
 def _key(terms: list[Term]) -> tuple[_TermKey, ...]:
-    """The terms as a key to remember them by."""
+    """The terms as a cache key."""
     return tuple(
         (
             tuple((e.key, e.operator, tuple(e.values or ())) for e in term.match_expressions or ()),
@@ -306,8 +304,8 @@ class Need(msgspec.Struct, frozen=True, cache_hash=True):
 
     Attributes:
         key, operator, values: the requirement.
-        in_affinity: it is written as a requirement of the node affinity, as everything is that is not ``In`` with one value; or
-            else as a nodeSelector.
+        in_affinity: whether it is written into the node affinity, which is necessary except for ``In`` with one value, or as a
+            nodeSelector.
     """
 
     key: str
@@ -316,7 +314,7 @@ class Need(msgspec.Struct, frozen=True, cache_hash=True):
     in_affinity: bool = False
 
     def __post_init__(self) -> None:
-        """Note what no nodeSelector can say."""
+        """Set ``in_affinity`` for requirements that a nodeSelector can't express."""
         if self.operator != "In" or len(self.values) != 1:
             force_setattr(self, "in_affinity", True)  # noqa: FBT003 - the value of the field
 
@@ -326,7 +324,7 @@ class Need(msgspec.Struct, frozen=True, cache_hash=True):
         return Expression(self.key, self.operator, list(self.values) or None)
 
     def admits(self, value: str | None) -> bool:
-        """Whether a node with this value of the label will do."""
+        """Whether a node with this value of the label meets the need."""
         if self.operator == "DoesNotExist":
             return value is ABSENT
         if self.operator in _BOUNDS:
@@ -340,7 +338,7 @@ class Need(msgspec.Struct, frozen=True, cache_hash=True):
         return int(self.values[0])
 
     def is_met_by(self, nodes: NodeConstraints) -> bool:
-        """Whether the pod's own constraints let no other node through."""
+        """Whether the pod's own constraints already permit only such nodes."""
         if not nodes.mentions(self.key):
             return nodes.nowhere
         return nodes.nowhere or not any(
@@ -360,7 +358,7 @@ class Need(msgspec.Struct, frozen=True, cache_hash=True):
 
 
 def possible(needs: Iterable[Need], nodes: NodeConstraints) -> bool:
-    """Whether the pod's own constraints let any node through that has all of what is needed."""
+    """Whether the pod's own constraints permit any node that meets all needs."""
     needed: dict[str, list[Need]] = {}
     for need in needs:
         needed.setdefault(need.key, []).append(need)
@@ -372,19 +370,20 @@ def possible(needs: Iterable[Need], nodes: NodeConstraints) -> bool:
 
 
 def fits(needs: Sequence[Need], label: Label) -> bool:
-    """Whether some value of a label is let through and will do for all that is needed of it."""
+    """Whether a value of a label is permitted and meets all needs."""
     if label.bounded and not label.reaches(
         max((need.bound for need in needs if need.operator == "Gt"), default=-inf),
         min((need.bound for need in needs if need.operator == "Lt"), default=inf),
     ):
-        return False  # told without a look at any value
+        return False  # decided without checking values
     return any(label.admits(value) and all(need.admits(value) for need in needs) for value in _cases(label, *needs))
 
 
 def _cases(label: Label, *needs: Need) -> list[str | None]:
-    """The values that distinguish constraints: those that someone names, one that represents all others, and none.
+    """The values that distinguish constraints: all named values, one that represents all others, and ``ABSENT``.
 
-    Where the label is bounded, numbers next to the bounds stand for all others. Of one that is listed no others are let through.
+    If the label is bounded, numbers next to the bounds represent all others. If values are listed (``In``), no others are
+    permitted.
     """
     if label.listed is not None:
         return [*label.listed]

@@ -1,4 +1,4 @@
-"""Other names for GPUs: extended resources that hand out GPUs and are not a form that a policy can list."""
+"""Other names for GPUs: extended resources that provide GPUs but are not a form that a policy can list."""
 
 from functools import lru_cache
 
@@ -14,8 +14,8 @@ GPUS = (
     # Every name of NVIDIA's that is not known to be something else. KubeVirt's device plugin takes names from the PCI database
     # (nvidia.com/GA102GL_A10), so no list of them is ever complete.
     "nvidia.com/*",
-    # Those that are known stay GPUs where the configuration says that the others are not: GPUStack's gpu.sliced and
-    # gpu.partitioned, nos' gpu-10gb, HAMi's gpumem and gpucores; vgpu; Kata's pgpu; KubeVirt's vGPU types.
+    # Known names stay GPUs even if the configuration excludes all others: GPUStack's gpu.sliced and gpu.partitioned, nos'
+    # gpu-10gb, HAMi's gpumem and gpucores; vgpu; Kata's pgpu; KubeVirt's vGPU types.
     *(f"nvidia.com/{name}*" for name in ("gpu", "vgpu", "pgpu", "mig-", "GRID", "NVIDIA")),
     # DRA: a device of any DeviceClass by its name (Kubernetes 1.34, KEP-5004). A class may be named anything.
     "deviceclass.resource.kubernetes.io/*",
@@ -27,7 +27,7 @@ GPUS = (
     "koordinator.sh/gpu*",
     "mig.das.com/*",  # the Dynamic Accelerator Slicer of OpenShift
 )
-"""Resources that hand out NVIDIA's GPUs; a ``*`` at the end stands for any ending."""
+"""Resources that provide NVIDIA's GPUs; a ``*`` at the end matches any suffix."""
 
 NOT_GPUS = (
     # The network operator's device plugins. Operators choose these names; documentation and manifests have hostdev, sriov_rdma,
@@ -73,36 +73,35 @@ OTHER_VENDORS = (
     "tenstorrent.com/*",
     "qualcomm.com/qaic*",
 )
-"""Accelerators of other vendors, by the names of their device plugins; a ``*`` at the end stands for any ending."""
+"""Accelerators of other vendors, by the names of their device plugins; a ``*`` at the end matches any suffix."""
 
 
 class GpuNames(msgspec.Struct, frozen=True, cache_hash=True):
-    """The resources that hand out GPUs: those of ``GPUS``, and those of the configuration.
+    """The resources that provide GPUs: those of ``GPUS``, and those of the configuration.
 
     Attributes:
-        gpus, not_gpus: names, or their beginnings with ``*``, that are counted as GPUs and that are not.
+        gpus, not_gpus: names, or prefixes with ``*``, that count as GPUs, and that do not.
     """
 
     gpus: tuple[str, ...] = ()
     not_gpus: tuple[str, ...] = ()
 
     def hand_out_gpus(self, name: str) -> bool:
-        """Whether a resource hands out GPUs, other than in a form that ``resources.classify`` knows.
+        """Whether a resource provides GPUs without being a form that ``resources.classify`` knows.
 
-        A whole name decides before a beginning, a longer beginning before a shorter one, and of two that are equal the
-        configured one.
+        A full name has precedence over a prefix, a longer prefix over a shorter one, and the configuration over the defaults.
         """
         return "/" in name and len(name) <= LONGEST_NAME and name.isascii() and _decided(self, name)
 
     def of_another_vendor(self, name: str) -> bool:
         """Whether a resource is an accelerator that is not counted as a GPU: of another vendor, or one with ``gpu`` in its name.
 
-        What the configuration names is known, and is not.
+        Names in the configuration are not.
         """
         return "/" in name and len(name) <= LONGEST_NAME and name.isascii() and _of_another_vendor(self, name)
 
     def configured(self, name: str) -> bool:
-        """Whether the configuration says what a resource is, by its name or a beginning longer than ``nvidia.com/``."""
+        """Whether the configuration names a resource, in full or by a prefix longer than ``nvidia.com/``."""
         every = (pattern for patterns in (self.gpus, self.not_gpus) for pattern in patterns)
         return any(fits(pattern, name) for pattern in every if pattern != PREFIX + ANY_SUFFIX)
 
@@ -110,7 +109,7 @@ class GpuNames(msgspec.Struct, frozen=True, cache_hash=True):
 BUILT_IN = GpuNames()
 
 
-# Names repeat in every pod, so a bounded memory of the answers is all the cost there is.
+# The same names occur in every pod, so a small cache is enough.
 @lru_cache(maxsize=4096)
 def _decided(names: GpuNames, name: str) -> bool:
     if isinstance(classify(name), GpuResource):
@@ -125,14 +124,14 @@ def _decided(names: GpuNames, name: str) -> bool:
 def _of_another_vendor(names: GpuNames, name: str) -> bool:
     if classify(name) is not None or names.hand_out_gpus(name) or names.configured(name):
         return False
-    # Of names that begin so, NOT_GPUS says which are something else.
+    # NOT_GPUS lists exceptions with this prefix.
     named = "gpu" in name.partition("/")[2].lower() and not name.startswith(_JUDGED)
     return named or any(fits(pattern, name) for pattern in OTHER_VENDORS)
 
 
 @lru_cache(maxsize=16)
 def _tables(names: GpuNames) -> tuple[dict[str, bool], dict[str, bool], list[int]]:
-    """Whole names and beginnings, each with whether it is a GPU's, and the lengths of the beginnings, the longest first."""
+    """Full names and prefixes, each with whether it is a GPU, and the lengths of the prefixes, longest first."""
     whole: dict[str, bool] = {}
     beginnings: dict[str, bool] = {}
     for patterns, is_gpu in ((NOT_GPUS, False), (GPUS, True), (names.not_gpus, False), (names.gpus, True)):
@@ -145,5 +144,5 @@ def _tables(names: GpuNames) -> tuple[dict[str, bool], dict[str, bool], list[int
 
 
 def fits(pattern: str, name: str) -> bool:
-    """Whether a name is the one that a pattern says, or begins as it says."""
+    """Whether a name matches a pattern: a full name, or a prefix with ``*``."""
     return name.startswith(pattern.removesuffix(ANY_SUFFIX)) if pattern.endswith(ANY_SUFFIX) else name == pattern

@@ -1,4 +1,4 @@
-"""The JSON Patch (RFC 6902) of a decision's edits, against the pod as it came."""
+"""The JSON Patch (RFC 6902) of a decision's edits, relative to the original pod."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -35,13 +35,13 @@ _ByKind = dict[type, list[Any]]
 
 
 def patch(pod: Pod, edits: Sequence[Edit], prefix: str = "") -> list[Operation]:
-    """The operations that make the edits.
+    """Return the operations that apply the edits.
 
     ``prefix`` is the JSON pointer of the pod within its object (``/spec/template`` in a Deployment).
 
     Returns:
-        Operations that only touch the fields that the edits name; missing parents are added with them. Lists grow at the
-        end, maps key by key.
+        Operations that change only the fields of the edits, and add missing parents. List items are appended, and map keys
+        added one by one.
     """
     spec = pod.spec
     if spec is None or not edits:
@@ -73,15 +73,15 @@ def _below(prefix: str, operations: list[Operation]) -> list[Operation]:
     return operations
 
 
-# Keys are those of forms, policies and our own annotations: few, and each has a bound.
+# Only keys of forms, policies and our own annotations: few and of limited length.
 @lru_cache(maxsize=1024)
 def escape(key: str) -> str:
-    """A key as a JSON pointer writes it (RFC 6901): ``nvidia.com/gpu`` is ``nvidia.com~1gpu``."""
+    """Escape a key for a JSON pointer (RFC 6901): ``nvidia.com/gpu`` is ``nvidia.com~1gpu``."""
     return key.replace("~", "~0").replace("/", "~1")
 
 
 def keys_of(pointer: str) -> list[str]:
-    """The keys of a JSON pointer, as they are without escapes."""
+    """Return the unescaped keys of a JSON pointer."""
     return [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
 
 
@@ -123,7 +123,7 @@ def _resources(spec: PodSpec, edits: _ByKind) -> list[Operation]:
             elif (edit.place, edit.new) not in gone and edit.new in (
                 getattr(_container(spec, edit.place).resources, section) or ()
             ):
-                # A request of 0 under the new name says nothing, but would now differ from the other section.
+                # A request of 0 under the new name has no effect, but would differ from the other section.
                 operations.append({"op": "remove", "path": f"{path}/{section}/{new}"})
     return operations
 
@@ -175,14 +175,14 @@ def _node_selector(spec: PodSpec, edits: _ByKind, wanted: dict[str, str]) -> lis
 
 
 def _affinity(spec: PodSpec, edits: _ByKind, added: list[Operation]) -> Iterator[Operation]:
-    """Changes to the required node affinity: each alternative gets the labels that the form needs, and loses others."""
+    """Changes to the required node affinity: in each term, labels of the form are added, and others removed."""
     dropped = {edit.key for edit in edits.get(DropKey, ())}
     terms = [(f"{_TERMS}/{i}", term) for i, term in enumerate(spec.terms) if not term.matches_nothing]
     if not terms:
         yield from _first_term(spec, added)
         return
     if not added and any(_left_open(term, dropped) for _, term in terms):
-        # An alternative that asks for nothing any more lets every node through, and so does the whole.
+        # A term without requirements would match no node, but it permits every node, and so does the whole affinity.
         yield {"op": "remove", "path": _REQUIRED}
         return
     products = {edit.old: edit.new for edit in edits.get(ReplaceProduct, ())}
@@ -204,7 +204,7 @@ def _left_open(term: Term, dropped: set[str]) -> bool:
 
 
 def _first_term(spec: PodSpec, added: list[Operation]) -> Iterator[Operation]:
-    """The first alternative of a pod that has none, with the parents that are missing."""
+    """The first term of a pod that has none, with the missing parents."""
     if not added:
         return
     value: Any = [{"matchExpressions": added}]

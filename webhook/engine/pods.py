@@ -1,4 +1,4 @@
-"""Typed views of the few pod fields that gpuwarden reads; everything else in a pod is never looked at."""
+"""Typed views of the few pod fields that gpuwarden reads. Everything else in a pod is ignored."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,21 +10,21 @@ from .text import Name
 
 MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
 
-# Every field may be null or missing in JSON that people write, and means the same then.
+# In manifests, every field may be null or missing, which means the same.
 Strings = dict[str, str] | None
 Labels = dict[str, Name] | None
 
 
 class _Tree(msgspec.Struct, omit_defaults=True, gc=False):
-    """A part of a pod. It is decoded from JSON or YAML and has no cycles, so the garbage collector need not look at it.
+    """A part of a pod. It is decoded from JSON or YAML and has no cycles, so the garbage collector need not track it.
 
-    Fields are in the order in which the API server writes them (k8s.io/api/core/v1/types.go): msgspec looks for each where
-    it found the last.
+    Fields are in the order in which the API server writes them (k8s.io/api/core/v1/types.go): msgspec expects each field after
+    the previous one.
     """
 
 
 class ContainerClaim(_Tree):
-    """One entry of ``resources.claims``: a claim of the pod by the pod's name for it, and the one request of it that is used."""
+    """One entry of ``resources.claims``: the name of the claim in the pod, and the request of it that is used, if only one."""
 
     name: Name = ""
     request: Name | None = None
@@ -39,11 +39,11 @@ class Resources(_Tree):
 
 
 class Present(_Tree):
-    """Something that is there; what is in it is not relevant here."""
+    """A field that is set; its content is not relevant here."""
 
 
 class EnvVar(_Tree, rename="camel"):
-    """One ``env`` entry. Only the values of NVIDIA's own variables are ever looked at."""
+    """One ``env`` entry. Only the values of NVIDIA's own variables are read."""
 
     name: str = ""
     value: Any = None
@@ -80,7 +80,7 @@ class HostPath(_Tree):
 
 
 class Volume(_Tree, rename="camel"):
-    """One ``volumes`` entry. The API server makes up the name of a token's volume for each pod, so none is read."""
+    """One ``volumes`` entry. The name is not read, because the API server generates that of a token's volume for each pod."""
 
     host_path: HostPath | None = None
 
@@ -94,7 +94,7 @@ class Expression(_Tree):
 
 
 class Term(_Tree, rename="camel"):
-    """One node selector term: its expressions hold together."""
+    """One node selector term: all of its expressions must match."""
 
     match_expressions: list[Expression] | None = None
     match_fields: list[Any] | None = None
@@ -145,7 +145,7 @@ class Toleration(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True
 
 
 class PodResourceClaim(_Tree, rename="camel"):
-    """One ``resourceClaims`` entry (DRA): the name that the pod has for it, and the object that it names."""
+    """One ``resourceClaims`` entry (DRA): its name in the pod, and the object that it references."""
 
     name: Name = ""
     resource_claim_name: Name | None = None
@@ -177,7 +177,7 @@ class PodSpec(_Tree, rename="camel"):
         return (required and required.node_selector_terms) or []
 
     def names(self, resources: frozenset[str]) -> bool:
-        """Whether a container requests one of some resources, if only 0 of it."""
+        """Whether a container has one of these resources, even if the value is 0."""
         for listed in (self.init_containers, self.containers):
             for container in listed or ():
                 amounts = container.resources
@@ -213,7 +213,7 @@ class Pod(_Tree, rename="camel"):
 
     @property
     def is_mirror(self) -> bool:
-        """A mirror pod shows a static pod that already runs; changing it would only detach it from its source."""
+        """Whether it is a mirror pod, which represents a static pod that already runs. Changing it would only detach it."""
         return bool(self.metadata and self.metadata.annotations and MIRROR_ANNOTATION in self.metadata.annotations)
 
 
@@ -230,7 +230,7 @@ class Place(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def field(self) -> str:
-        """As Kubernetes writes field paths."""
+        """The path in Kubernetes' notation."""
         return f"spec.{self.section}[{self.index}]"
 
 

@@ -1,4 +1,4 @@
-"""Policies: the forms a namespace permits, by built-in value or configured name, and what its labels select."""
+"""Policies: the forms that a namespace permits, by built-in value or configured name, and the policies that its labels select."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -29,7 +29,7 @@ class Mismatch(StrEnum):
 
 
 class VisibleDevices(StrEnum):
-    """The outcome for a pod that reaches GPUs without requesting them, or beyond what it requests."""
+    """The outcome for a pod that reaches GPUs without a request, or more than it requests."""
 
     IGNORE = "ignore"
     WARN = "warn"
@@ -37,7 +37,7 @@ class VisibleDevices(StrEnum):
 
 
 class NotOffered(StrEnum):
-    """The outcome for a pod that no node can run, where the nodes are known."""
+    """The outcome for a pod that no node can run, if the nodes are known."""
 
     IGNORE = "ignore"
     WARN = "warn"
@@ -45,7 +45,7 @@ class NotOffered(StrEnum):
 
 
 class ClaimForm(msgspec.Struct, frozen=True):
-    """GPUs by a claim (DRA): a ResourceClaimTemplate, and the DeviceClass that it has to claim."""
+    """GPUs by a claim (DRA): a ResourceClaimTemplate, and the DeviceClass that it must request."""
 
     template: str
     device_class: str
@@ -55,7 +55,7 @@ class ClaimForm(msgspec.Struct, frozen=True):
 
 
 class Prefer(StrEnum):
-    """The form of several that a plain request gets: the first, the first that nodes offer, or the first with enough memory."""
+    """Which of several forms a plain request gets: the first, the first that nodes offer, or the first with enough memory."""
 
     FIRST = "first"
     OFFERED = "offered"
@@ -63,7 +63,7 @@ class Prefer(StrEnum):
 
 
 class PolicyAdditions(msgspec.Struct, frozen=True, cache_hash=True):
-    """What a policy adds to pods that request GPUs, never over what the pod sets. Labels and variables are (name, value)."""
+    """What a policy adds to pods with GPUs. It never overrides what the pod sets. Labels and variables are (name, value)."""
 
     node_selector: tuple[tuple[str, str], ...] = ()
     tolerations: tuple[Toleration, ...] = ()
@@ -78,21 +78,21 @@ class Policy(msgspec.Struct, frozen=True, cache_hash=True):
     """An ordered list of permitted forms, and settings. A plain request becomes the first that the pod's selectors permit.
 
     Attributes:
-        name: the value that selects it.
+        name: the label value that selects it.
         forms: the permitted forms; empty for ``any`` and ``none``.
-        claim_forms: the claims that are permitted besides those of ``forms``.
-        plain_claim: the one of these that a plain request becomes, where it is listed before every form.
+        claim_forms: the claims that are permitted in addition to ``forms``.
+        plain_claim: the claim that a plain request becomes, if it is listed before all forms.
         permits_any: every form is permitted and nothing is rewritten.
-        mismatch: what becomes of explicit requests for other forms.
+        mismatch: the outcome for explicit requests for other forms.
         max_per_container, max_per_pod: the most GPUs that one may request.
         additions: what it adds to pods that request GPUs.
-        visible_devices: what becomes of pods that reach GPUs another way; ``None`` is ``warn``, and ``ignore`` where any
+        visible_devices: the outcome for pods that reach GPUs without a request; ``None`` is ``warn``, and ``ignore`` if any
             form is permitted.
         admin_access: whether claims (DRA) may have ``adminAccess``.
-        not_offered: what becomes of pods that no node can run; ``None`` is ``warn``.
+        not_offered: the outcome for pods that no node can run; ``None`` is ``warn``.
         prefer: which form a plain request gets.
-        for_memory: whether it is the policy for one pod, of which only the forms with the memory that the pod requests are left.
-        unreadable: why the label could not be read, for the policy that stands in for it and denies every GPU.
+        for_memory: whether it is the policy for one pod, reduced to the forms with the memory that the pod requests.
+        unreadable: why the label is invalid, for the policy that replaces it and denies every GPU.
     """
 
     name: str
@@ -113,12 +113,12 @@ class Policy(msgspec.Struct, frozen=True, cache_hash=True):
 
     @property
     def permitted(self) -> tuple[Form | ClaimForm, ...]:
-        """Everything that it lists; first what a plain request becomes. Empty for ``any`` and ``none``."""
+        """Everything that it lists, beginning with what a plain request becomes. Empty for ``any`` and ``none``."""
         return (*self.claim_forms, *self.forms) if self.plain_claim else (*self.forms, *self.claim_forms)
 
     @property
     def judges_claims(self) -> bool:
-        """Whether it matters what a pod claims (DRA): it does not where any form and any number is permitted."""
+        """Whether claims (DRA) are checked: not if any form and any number is permitted."""
         return not self.permits_any or self.has_limits
 
     @property
@@ -138,7 +138,7 @@ class Policy(msgspec.Struct, frozen=True, cache_hash=True):
 
     @property
     def orders(self) -> "tuple[Policy, ...]":
-        """The policy as it is, and under ``prefer: offered`` as it may also have been when a pod was rewritten."""
+        """The policy, and under ``prefer: offered`` also with other orders of forms, with which a pod may have been rewritten."""
         if self.prefer is not Prefer.OFFERED:
             return (self,)
         return tuple(
@@ -147,10 +147,10 @@ class Policy(msgspec.Struct, frozen=True, cache_hash=True):
         )
 
     def most_shared(self, form: Form) -> int:
-        """How many slots of a shared form one container may request: 1, or what the policy raises it to.
+        """How many slots of a shared form one container may request: 1, or the limit that the policy sets.
 
-        Only a policy of nothing but shared forms says with ``maxPerContainer`` that it means slots, and GKE time-sharing
-        denies more than one whatever a policy says.
+        ``maxPerContainer`` means slots only in a policy with only shared forms. GKE time-sharing denies more than one under
+        every policy.
         """
         raises = self.forms and all(listed.shared for listed in self.forms) and not refuses_more_than_one(form)
         return max(1, self.max_per_container or 1) if raises else 1
@@ -170,8 +170,8 @@ class LabelProblem(msgspec.Struct, frozen=True):
 
     Attributes:
         path: the field, such as ``metadata.labels[gpuwarden.io/enforce]``.
-        value: what is written there.
-        message: why it is wrong, and what to write instead.
+        value: the value of the label or annotation.
+        message: the problem and the fix.
         ignored: whether gpuwarden does not read it at all. Otherwise it is read, and names no policy.
     """
 
@@ -182,10 +182,10 @@ class LabelProblem(msgspec.Struct, frozen=True):
 
 
 class NamespacePolicies(msgspec.Struct, frozen=True):
-    """The policies of a namespace's labels: always one for each mode, and whatever could not be read.
+    """The policies of a namespace's labels: one for each mode, and the invalid labels.
 
-    ``advise`` is what the templates of workloads are warned by: ``warn``, or ``enforce`` where only that is set or nothing is.
-    ``plain_claims``: under one of them, plain requests become claims.
+    ``advise`` is the policy for warnings about workloads: ``warn``, or ``enforce`` if ``warn`` is not set. ``plain_claims`` is
+    whether plain requests become claims under one of them.
     """
 
     enforce: Policy
@@ -209,20 +209,20 @@ class PolicyBook:
     ) -> None:
         """Take what is configured.
 
-        ``visible_devices`` and ``not_offered`` are for every policy that does not set its own. Under some settings of the device
-        ``plugin`` a few built-in values are not policies.
+        ``visible_devices`` and ``not_offered`` are the defaults of all policies. With some settings of the device ``plugin``, a
+        few built-in values are not policies.
         """
         self._not_offered = not_offered
         self._visible_devices = visible_devices
         self.configured = {name: self._completed(policy) for name, policy in (configured or {}).items()}
         self.defaults = defaults or NamespaceLabels()
         self._plugin = plugin or DevicePlugin()
-        # Namespaces share few distinct sets of labels; both memories are bounded because people write labels.
+        # Namespaces have few distinct sets of labels. Both caches are bounded, because users set labels.
         self.resolve = lru_cache(maxsize=1024)(self._resolve)
         self.select = lru_cache(maxsize=4096)(self._select)
 
     def _resolve(self, value: str) -> Policy | None:
-        """The policy behind a value, or ``None`` when no policy has that name."""
+        """The policy with this name, or ``None`` if there is none."""
         if value in self.configured:
             return self.configured[value]
         policy = built_in(value)
@@ -231,7 +231,7 @@ class PolicyBook:
         return self._completed(policy)
 
     def _completed(self, policy: Policy) -> Policy:
-        """The policy, with the book's defaults for what it does not set."""
+        """The policy, completed with the defaults."""
         if self._visible_devices is None and self._not_offered is None:
             return policy
         return msgspec.structs.replace(
@@ -249,7 +249,7 @@ class PolicyBook:
         return next(filter(None, (ambiguous(form, self._plugin) for form in policy.forms)), None)
 
     def nearest(self, value: str) -> str:
-        """A sentence that says why the value is not a policy, and the nearest that is one."""
+        """Return a message that the value is not a policy, with the most similar one."""
         policy = built_in(value)
         if policy and (why := self._ambiguous(policy)):
             return why
@@ -267,8 +267,8 @@ class PolicyBook:
     def _select(self, labels: NamespaceLabels) -> NamespacePolicies:
         """The policies that a namespace's labels select.
 
-        A label that can't be read never loosens anything: ``enforce`` then denies every GPU, ``warn`` and ``audit`` count
-        as ``any``. Mirrors k8s.io/pod-security-admission/api PolicyToEvaluate.
+        An invalid label never permits more: ``enforce`` then denies every GPU, and ``warn`` and ``audit`` count as ``any``.
+        Mirrors k8s.io/pod-security-admission/api PolicyToEvaluate.
         """
         problems: list[LabelProblem] = []
 
@@ -304,13 +304,13 @@ class PolicyBook:
         return VisibleDevices.DENY in said
 
     def _refusing(self, value: str, why: str) -> Policy:
-        """Return the replacement of a policy that can't be read: no GPU, and none another way where any policy denies that."""
+        """Return the policy that replaces an invalid one: no GPU, and no access without a request if any policy denies this."""
         strictest = VisibleDevices.DENY if self.denies_reaching else self._visible_devices
         return Policy(value, visible_devices=strictest, unreadable=why)
 
 
 def alike(value: str, names: Iterable[str]) -> str | None:
-    """Return the nearest of names; of MIG profiles only one with as many slices, since any other is another size of GPU."""
+    """Return the most similar name; for MIG profiles, only one with the same number of slices, because others differ in size."""
     slices = _SLICES.search(value.lower())
     possible = [name for name in names if not (slices and (other := _SLICES.search(name)) and other[0] != slices[0])]
     return next(iter(get_close_matches(value.strip().lower(), possible, n=1, cutoff=0.6)), None)
@@ -334,4 +334,4 @@ EXAMPLES = (
     *(f"{platform}mig-{profile}" for platform in ("", "gke-") for profile in DOCUMENTED),
     *(f"mig-{profile}-shared" for profile in DOCUMENTED),
 )
-"""Built-in values, for suggestions and completion: not all, since profiles and numbers of clients are open."""
+"""Built-in values for suggestions and completion. Not all, because any profile and number of clients is valid."""

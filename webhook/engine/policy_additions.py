@@ -26,9 +26,9 @@ def additions(  # noqa: PLR0913, PLR0917 - everything that decides
     respelling: Respelling,
     respelled: list[Edit],
 ) -> list[Edit]:
-    """The policy's own nodeSelector, tolerations, runtimeClassName and env, never over what the pod sets.
+    """Return the policy's nodeSelector, tolerations, runtimeClassName and env as edits that never override the pod's fields.
 
-    ``respelled`` are the edits that are made already.
+    ``respelled`` are the edits so far.
     """
     edits: list[Edit] = []
     own = policy.additions
@@ -54,11 +54,11 @@ def _node_selectors(  # noqa: PLR0913, PLR0917 - the same
     respelling: Respelling,
     respelled: list[Edit],
 ) -> Iterator[AddNodeSelector]:
-    """The policy's nodeSelector, but for the labels that would leave the pod no node or select another form for it."""
+    """The policy's nodeSelector, without labels that would exclude all nodes or select another form."""
     nodes = edited(NodeConstraints(spec), respelled)
     said = {*nodes.selector, *respelling.added_selectors}
     needs, choices = respelling.needs, [*respelling.choices.values()]
-    # Where every form is permitted, it matters only whether several GPUs become several slots of one.
+    # If every form is permitted, only check that several GPUs do not become several slots of one.
     counts = not policy.permits_any or any(each.amounts[0].count > 1 for each in gpu_containers)
     selects_product = NodeConstraints(spec).mentions(PRODUCT)
     for key, written in policy.additions.node_selector:

@@ -1,4 +1,4 @@
-"""Products: the meaning of values of the label ``nvidia.com/gpu.product``, and which value nodes of a form have."""
+"""Products: the meaning of values of the label ``nvidia.com/gpu.product``, and the value on nodes of a form."""
 
 import re
 from collections.abc import Mapping
@@ -11,24 +11,24 @@ from .profiles import PROFILE
 # NVIDIA GPU feature discovery, docs/gpu-feature-discovery/README.md
 PRODUCT = "nvidia.com/gpu.product"
 SHARED_SUFFIX = "-SHARED"
-# A label value's limit. GPU feature discovery does not shorten what it writes (internal/lm/resource.go getProductName).
+# A label value's limit. GPU feature discovery does not truncate its values (internal/lm/resource.go getProductName).
 LONGEST_VALUE = 63
 
 _PRODUCT = re.compile(
     rf"(?P<model>.+?)(?:-MIG-(?:(?P<partition>{PROFILE})|(?P<invalid>INVALID)))?(?P<shared>{SHARED_SUFFIX})?"
 )
-# What is left of a suffix in a model: one that is not written as GPU feature discovery writes it.
+# A suffix in a model that GPU feature discovery does not write.
 _UNREADABLE = re.compile(r"-MIG-|-SHARED\Z", re.IGNORECASE)
 
 
 class Product(msgspec.Struct, frozen=True):
-    """A value of the label, taken apart.
+    """A parsed value of the label.
 
     Attributes:
         model: the GPU model.
         partition: the MIG profile of the node's slices, under MIG strategy *single*.
         invalid: the node's MIG configuration is invalid under MIG strategy *single*, so it offers no GPU.
-        shared: the node shares its GPUs or slices under the name that they have unshared.
+        shared: the node shares its GPUs or slices without renaming the resource.
     """
 
     model: str
@@ -48,10 +48,10 @@ class Product(msgspec.Struct, frozen=True):
 
 
 def read_product(value: str) -> Product:
-    """Take a value apart; one without a known suffix is a model.
+    """Parse a value; without a known suffix, it is a model.
 
-    GPU feature discovery appends ``-MIG-<profile>`` or ``-MIG-INVALID`` under MIG strategy *single*, and ``-SHARED`` where
-    sharing does not rename the resource (internal/lm/resource.go, internal/lm/mig-strategy.go).
+    GPU feature discovery appends ``-MIG-<profile>`` or ``-MIG-INVALID`` under MIG strategy *single*, and ``-SHARED`` if sharing
+    does not rename the resource (internal/lm/resource.go, internal/lm/mig-strategy.go).
     """
     match = _PRODUCT.fullmatch(value)
     if match is None:
@@ -63,11 +63,11 @@ class ProductNames(msgspec.Struct, frozen=True, cache_hash=True):
     """The products of the nodes that have a form.
 
     Attributes:
-        suffix: what their values end in.
+        suffix: the suffix of their values.
         models: their models; ``None`` if nodes of any model can have the form.
         partition: the form's MIG profile.
         shared: whether the form is shared.
-        replaces: whether a product that names another form is replaced: the request for that form is.
+        replaces: whether a product that names another form is replaced, because the request for that form is.
     """
 
     suffix: str = ""
@@ -78,17 +78,17 @@ class ProductNames(msgspec.Struct, frozen=True, cache_hash=True):
 
     @property
     def values(self) -> tuple[str, ...]:
-        """Those of the models. One that is too long for a label value, or of a model without the profile, is on no node."""
+        """The products of the models, except those that are too long for a label value, and of models without the profile."""
         having = (each for each in self.models or () if not (self.partition and lacks(each, self.partition)))
         values = (model + self.suffix for model in having)
         return tuple(value for value in values if len(value) <= LONGEST_VALUE)
 
     def of(self, value: str) -> str | None:
-        """The product of the same model as nodes of the form have it, or ``None`` if no node is known to have it."""
+        """The product of the same model on nodes of the form, or ``None`` if no such node is known."""
         return None if self.why_not(value) else read_product(value).model + self.suffix
 
     def excluding(self, value: str) -> str | None:
-        """The product that excludes nodes of the form as a model in ``NotIn`` means it, whether the model is listed or not.
+        """The product that excludes nodes of the form if ``NotIn`` lists the model.
 
         ``None`` if no node has it, or if the value is not a model.
         """
@@ -99,7 +99,7 @@ class ProductNames(msgspec.Struct, frozen=True, cache_hash=True):
     def why_not(self, value: str) -> str | None:
         """Return why no node of the form is known to have the product, and what to do; ``None`` if one is.
 
-        A value that already ends in the form's suffix is taken as it is: someone saw it on a node.
+        A value that already ends in the form's suffix is accepted, because the user saw it on a node.
         """
         product = read_product(value)
         written = product.model + self.suffix
@@ -107,7 +107,7 @@ class ProductNames(msgspec.Struct, frozen=True, cache_hash=True):
             return why
         if written == value:
             return None
-        # Someone saw slices of the profile on a node of this model, whether it is listed or not.
+        # The user saw slices of the profile on a node of this model, whether it is listed or not.
         seen = self.partition is not None and product.partition == self.partition
         if self.models is not None and product.model not in self.models and not seen:
             return self._unlisted(product.model, self.models)
@@ -142,9 +142,9 @@ class ProductNames(msgspec.Struct, frozen=True, cache_hash=True):
         return None
 
     def _names_another_form(self, product: Product) -> bool:
-        """Whether a product's own suffix is of another form than this one.
+        """Whether a product's suffix is that of another form.
 
-        Where sharing renames the resource, nodes that share have no ``-SHARED``, so that its absence says nothing.
+        If sharing renames the resource, nodes that share have no ``-SHARED``, so its absence does not name a form.
         """
         if self.replaces or product.is_model or product.is_unreadable:
             return False
@@ -163,15 +163,15 @@ class ProductNames(msgspec.Struct, frozen=True, cache_hash=True):
 
 
 def lacking(model: str, partition: str) -> str:
-    """A clause that says that a known model lacks a MIG profile, and which it has."""
+    """Return a clause that a known model lacks a MIG profile, with the profiles that it has."""
     has = f"its profiles are {', '.join(sizes)}" if (sizes := sizes_of(model)) else "it has no MIG"
     return f"{model} has no MIG profile {partition} ({has})"
 
 
 def replaced(operator: str, value: str, products: Mapping[str, str]) -> str:
-    """A value of a node selector requirement on the label, once products are replaced.
+    """A value of a node selector requirement on the label, after products are replaced.
 
-    What a pod excludes is replaced where it is a model, which means nodes of that model whatever their form.
+    A product that the pod excludes is replaced if it is a model, which means nodes of that model with any form.
     """
     if operator == "In" or (operator == "NotIn" and read_product(value).is_model):
         return products.get(value, value)

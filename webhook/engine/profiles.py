@@ -1,4 +1,4 @@
-"""MIG profiles: how one is written, the ones that NVIDIA documents, and how large their slices are."""
+"""MIG profiles: their syntax, those that NVIDIA documents, and the size of their slices."""
 
 import re
 from functools import lru_cache
@@ -28,12 +28,12 @@ DOCUMENTED = (
     "7g.269gb", "7g.278gb",
 )  # fmt: skip
 
-# Where nothing is measured: what every measured slice has of its nominal size, with a little room.
+# Used without measurements: the share of the nominal size that all measured slices have, with some tolerance.
 _LEAST_SHARE, _LARGEST_SHARE = 0.885, 0.985
 
 
 class Profile(msgspec.Struct, frozen=True):
-    """A profile taken apart.
+    """A parsed profile.
 
     Attributes:
         slices: GPU instance slices; compute instance slices are as many in every profile that is advertised.
@@ -54,7 +54,7 @@ class Profile(msgspec.Struct, frozen=True):
 
 
 def read_profile(text: str) -> Profile:
-    """Take a valid profile apart."""
+    """Parse a valid profile."""
     match = _PARTS.fullmatch(text)
     if match is None:
         raise ValueError(f"{text!r} is not a MIG profile; write one such as 1g.5gb")
@@ -63,10 +63,10 @@ def read_profile(text: str) -> Profile:
 
 @lru_cache(maxsize=1024)
 def memory_bounds(text: str) -> tuple[int | None, int | None]:
-    """Between which amounts of memory, in MiB, a slice of a profile lies, and no slice that differs from it.
+    """Return bounds, in MiB, between which the memory of a slice of a profile lies, but not that of a slice of another profile.
 
-    The bounds are midway to the documented profiles of as many slices whose memory is less or more; ``None`` where there is
-    none. Profiles of different GPUs that overlap in memory (1g.23gb and 1g.24gb) can't be distinguished by it.
+    The bounds are midway to the next smaller and larger documented profiles with the same number of slices; ``None`` if there
+    is none. Profiles of different GPUs that overlap in memory (1g.23gb and 1g.24gb) can't be distinguished by it.
     """
     profile = read_profile(text)
     least, most = profile.memory

@@ -1,4 +1,4 @@
-"""Kubernetes quantities, read exactly, as the whole-number counts that extended resources are."""
+"""Kubernetes quantities, parsed exactly as whole numbers, as extended resources require."""
 
 import re
 from fractions import Fraction
@@ -13,13 +13,13 @@ _SUFFIXES = {
     **{name: Fraction(10) ** power for name, power in zip("numkMGTPE", (-9, -6, -3, 3, 6, 9, 12, 15, 18), strict=True)},
     **{f"{letter}i": Fraction(1024) ** power for power, letter in enumerate("KMGTPE", start=1)},
 }
-# Longer texts and larger exponents are nobody's GPU count; exact arithmetic on them would only burn time.
+# Longer texts and larger exponents are not realistic GPU counts, and exact arithmetic on them would only cost time.
 _LONGEST = 64
 _LARGEST_EXPONENT = 64
 # Plain digits of this length always fit an int64.
 _SHORT = 18
 COUNTS = {str(count): count for count in range(17)}
-"""Nearly every count is one of these, written so. ``whole`` reads the others."""
+"""Nearly all counts have this form. ``whole`` parses the others."""
 # Quantity caps larger values at the largest int64 instead of denying them.
 _MAXIMUM = 2**63 - 1
 
@@ -34,8 +34,8 @@ def whole(quantity: Quantity) -> int | None:
             ``"1Ki"``. ``None`` (JSON null) is zero, as the API server reads it.
 
     Returns:
-        The count, or ``None`` when the quantity is not a non-negative integer (``"0.5"``, ``"1500m"``, ``-1``) or is
-        no quantity at all. Values above the largest int64 are capped there, as the API server does.
+        The count, or ``None`` if the text is not a quantity, or not a non-negative integer (``"0.5"``, ``"1500m"``, ``-1``).
+            Larger values than int64 are capped at its maximum, as in the API server.
     """
     if quantity is None:
         return 0
@@ -65,7 +65,7 @@ def exact(quantity: str | float) -> Fraction | None:
 
 
 def shown(quantity: Quantity) -> str:
-    """The quantity as messages quote it: as it was written, but never longer than anyone reads."""
+    """The quantity for messages: as written, but shortened."""
     if isinstance(quantity, str):
         text = quantity
     elif quantity is None:

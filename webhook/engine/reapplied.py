@@ -1,4 +1,4 @@
-"""Manifests applied again: an update that would give a rewritten pod its original requests back, which cannot change."""
+"""Manifests applied again: updates that would restore the original requests of a rewritten pod, which cannot change."""
 
 from collections.abc import Mapping, Sequence
 
@@ -34,24 +34,24 @@ _Amounts = dict[tuple[Place, str], tuple[Quantity, Quantity]]
 def restored(
     pod: Pod, before: Pod, policy: Policy, plugin: DevicePlugin, names: GpuNames = BUILT_IN
 ) -> list[Operation]:
-    """Return the JSON Patch that makes a manifest applied again what the pod already is.
+    """Return the JSON Patch that turns a manifest applied again into the existing pod.
 
-    An apply merges the manifest into the pod: ``nvidia.com/gpu`` appears beside the name that it was rewritten to, and
-    lists such as ``tolerations`` lose what was added. The API server denies that, for a pod's resources and selectors
-    cannot change. What the API server's own admission plugins set when a pod is created, they keep in the same way
+    An apply merges the manifest into the pod: ``nvidia.com/gpu`` appears next to the name that it was rewritten to, and lists
+    such as ``tolerations`` lose what was added. The API server denies that, because a pod's resources and selectors cannot
+    change. The API server's own admission plugins restore the fields that they set at creation in the same way
     (plugin/pkg/admission/priority/admission.go).
 
-    ``pod`` is the pod as the update would leave it, ``before`` the pod as it is.
+    ``pod`` is the updated pod, and ``before`` the existing pod.
 
     Returns:
-        Operations on ``pod``, none unless its requests become exactly those of ``before``. So an update that asks for
-        something else is never hidden: the API server denies it as it would have. None for a pod that is being deleted.
+        Operations on ``pod``, none unless its requests become exactly those of ``before``. So an update with other requests is
+        not hidden: the API server denies it as usual. None for a pod that is being deleted.
     """
     if pod.spec is None or before.spec is None or (pod.metadata and pod.metadata.deletion_timestamp):
         return []
     current = decide(before, policy, plugin, names=names, guarded=False)
     if current.edits or current.denials:
-        return []  # the policy has changed since, and the pod is not what it would become now
+        return []  # the policy has changed since then, and would now rewrite the manifest differently
     gpu_containers = read(pod.spec, names)
     if (
         policy.plain_claim
@@ -74,7 +74,7 @@ def restored(
 
 
 def _claimed_already(gpu_containers: Sequence[GpuContainer], before: PodSpec, form: ClaimForm) -> list[Operation]:
-    """Return what takes requests away that have become claims; nothing if any of them has not."""
+    """Return the operations that remove requests that have become claims; nothing if any of them has not."""
     own = {
         claim.name
         for claim in before.resource_claims or ()
@@ -99,12 +99,12 @@ def _claimed_already(gpu_containers: Sequence[GpuContainer], before: PodSpec, fo
 
 
 def _placement(spec: PodSpec) -> tuple[dict[str, str], list[Term]]:
-    """Return what the pod says about nodes."""
+    """Return the pod's node selection."""
     return spec.node_selector or {}, spec.terms
 
 
 def _without_labels(spec: PodSpec) -> PodSpec:
-    """Return the spec without the node labels of forms: as it was before they were added, if all of them were."""
+    """Return the spec without the node labels of forms, which is the original if all of them were added."""
     selector = {key: value for key, value in (spec.node_selector or {}).items() if not key.startswith(LABELS_OF_FORMS)}
     terms = [
         Term([e for e in term.match_expressions or () if not e.key.startswith(LABELS_OF_FORMS)], term.match_fields)
@@ -116,7 +116,7 @@ def _without_labels(spec: PodSpec) -> PodSpec:
 
 
 def _stale(gpu_containers: Sequence[GpuContainer], before: Sequence[GpuContainer]) -> dict[Place, set[str]]:
-    """Return the GPU resources that containers have kept beside one that the update adds."""
+    """Return the GPU resources of containers to which the update adds another one."""
     had = {gpu_container.place: _names(gpu_container) for gpu_container in before}
     stale: dict[Place, set[str]] = {}
     for gpu_container in gpu_containers:
@@ -131,7 +131,7 @@ def _names(gpu_container: GpuContainer) -> set[str]:
 
 
 def _without(spec: PodSpec, stale: Mapping[Place, set[str]]) -> PodSpec:
-    """Return the spec without these resources: as the manifest has it."""
+    """Return the spec without these resources, as in the manifest."""
 
     def section(name: str, listed: list[Container] | None) -> list[Container] | None:
         return listed and [_pruned(one, stale.get(Place(name, index), set())) for index, one in enumerate(listed)]
@@ -164,7 +164,7 @@ def _removals(spec: PodSpec, stale: Mapping[Place, set[str]]) -> list[Operation]
 
 
 def _amounts(gpu_containers: Sequence[GpuContainer], edits: Sequence[Edit]) -> _Amounts:
-    """Return what containers request once the edits are made."""
+    """Return the requests of containers after the edits."""
     renames = {(edit.place, edit.old): edit.new for edit in edits if isinstance(edit, RenameResource)}
     return {
         (gpu_container.place, renames.get((gpu_container.place, amount.resource.name), amount.resource.name)): (

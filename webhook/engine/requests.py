@@ -11,7 +11,7 @@ from .resources import KNOWN, GpuResource, Unknown, classify
 _NONE: dict[str, Quantity] = {}
 _SECTIONS = {(True, True): ("limits", "requests"), (True, False): ("limits",), (False, True): ("requests",)}
 ORDINARY = frozenset({"cpu", "memory", "ephemeral-storage"})
-"""What nearly every container requests, and is not a GPU."""
+"""Common resources that are not GPUs."""
 
 
 class Amount(msgspec.Struct, frozen=True, gc=False):
@@ -19,8 +19,8 @@ class Amount(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         limit, request: the quantities as the user wrote them.
-        limit_count, request_count: the same as counts; ``None`` where it is none.
-        count: the quantity as a number; 0 where a rule has yet to deny it for being none.
+        limit_count, request_count: the same as counts; ``None`` if not set or invalid.
+        count: the quantity as a number; 0 if it is invalid, which a rule denies.
     """
 
     resource: GpuResource
@@ -47,7 +47,7 @@ class Amount(msgspec.Struct, frozen=True, gc=False):
 
 
 class OtherAmount(msgspec.Struct, frozen=True, gc=False):
-    """A container's request for a resource that hands out GPUs in no form: name, quantity and the quantity's path."""
+    """A container's request for a resource that provides GPUs without a form: name, quantity and the quantity's path."""
 
     name: str
     written: Quantity
@@ -58,7 +58,7 @@ class OtherAmount(msgspec.Struct, frozen=True, gc=False):
 
 
 class GpuContainer(msgspec.Struct, frozen=True, gc=False):
-    """A container that says anything about GPUs in its resources, other than that it wants none (0).
+    """A container with GPUs in its resources, other than with the value 0.
 
     Attributes:
         amounts: its requests for forms of GPUs.
@@ -74,12 +74,12 @@ class GpuContainer(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def name(self) -> str:
-        """The container, for people."""
+        """The container's name in messages."""
         return f'container "{self.container.name}"'
 
     @property
     def is_wellformed(self) -> bool:
-        """Whether it requests one GPU resource, as Kubernetes takes it: nearly all do."""
+        """Whether it has one valid request for a GPU resource, as nearly all have."""
         amounts = self.amounts
         return len(amounts) == 1 and bool(amounts[0].limit_count) and amounts[0].limit_count == amounts[0].request_count
 
@@ -89,14 +89,14 @@ class GpuContainer(msgspec.Struct, frozen=True, gc=False):
         return self.amounts + self.others
 
     def field(self, amount: Amount) -> str:
-        """The path of the amount's quantity, as Kubernetes writes paths."""
+        """The path of the amount's quantity, in Kubernetes' notation."""
         return f"{self.place.field}.resources.{'limits' if amount.in_limits else 'requests'}[{amount.resource.name}]"
 
 
 def read(spec: PodSpec, names: GpuNames = BUILT_IN) -> list[GpuContainer]:
     """The containers that request GPUs, or names that look like GPU resources, in start order.
 
-    ``names`` says which resources hand out GPUs besides those of forms.
+    ``names`` are the resources that provide GPUs in addition to those of forms.
     """
     found = _read("containers", spec.containers, names) if spec.containers else []
     return _read("initContainers", spec.init_containers, names) + found if spec.init_containers else found
@@ -109,7 +109,7 @@ def _read(section: str, listed: list[Container], names: GpuNames) -> list[GpuCon
         resources = container.resources
         if resources is None:
             continue
-        if before is not None and resources == before.container.resources:  # as those of one pod often are
+        if before is not None and resources == before.container.resources:  # which is common within a pod
             gpu_container: GpuContainer | None = GpuContainer(Place(section, index), container, before.amounts)
         else:
             gpu_container = _gpu_container(section, index, container, resources, names)
@@ -120,7 +120,7 @@ def _read(section: str, listed: list[Container], names: GpuNames) -> list[GpuCon
 
 
 def _is_plain(gpu_container: GpuContainer) -> bool:
-    """Whether containers with equal resources request the same in the same words: 1 equals 1.0, and each path is of one place."""
+    """Whether equal resources are written the same: 1 equals 1.0 in Python, but not in a message."""
     if len(gpu_container.amounts) != 1 or gpu_container.unknown or gpu_container.others:
         return False
     amount = gpu_container.amounts[0]
@@ -166,20 +166,20 @@ def _gpu_container(
 
 
 def _misspelt(resource: Unknown | None, field: str, names: GpuNames) -> list[tuple[Unknown, str]]:
-    """A name with its path, if it looks misspelt and the configuration does not say what it is."""
+    """A name with its path, if it looks misspelt and the configuration does not list it."""
     return [(resource, field)] if resource is not None and not names.configured(resource.name) else []
 
 
 def asking_for(gpu_container: GpuContainer, amount: Amount) -> GpuContainer:
-    """The same container, as if it requested one of its amounts alone."""
+    """The same container with only one of its amounts."""
     return replace(gpu_container, amounts=(amount,))
 
 
 def pod_count(spec: PodSpec, counts: dict[Place, int]) -> int:
     """The GPUs that a pod needs at once, given the count of each container that requests them.
 
-    Mirrors k8s.io/component-helpers/resource PodRequests: init containers run one after another, sidecars (init containers
-    that always restart) beside all that start after them.
+    Mirrors k8s.io/component-helpers/resource PodRequests: init containers run one after another, and sidecars (init containers
+    that always restart) in parallel to all that start after them.
     """
     if not spec.init_containers:
         return sum(counts.values())

@@ -1,4 +1,4 @@
-"""Reservations (DRA): the status of a ResourceClaim gives it to pods. The pod that gets it, and which claims it has by then."""
+"""Reservations (DRA): the status of a ResourceClaim reserves it for pods. Reads such a pod and its claims."""
 
 import msgspec
 
@@ -7,7 +7,7 @@ from .text import Name
 
 
 class GeneratedClaim(msgspec.Struct, rename="camel", gc=False):
-    """The claim that was made from a template for an entry of ``spec.resourceClaims``, if one is needed."""
+    """The claim that was created from a template for an entry of ``spec.resourceClaims``, if one is needed."""
 
     name: Name = ""
     resource_claim_name: Name | None = None
@@ -26,17 +26,17 @@ class HolderMetadata(Metadata):
 
 
 class Holder(Pod):
-    """A pod that a claim is given to, as it is now."""
+    """The current state of a pod for which a claim is reserved."""
 
     metadata: HolderMetadata | None = None
     status: HolderStatus | None = None
 
 
 def with_its_claims(holder: Holder) -> PodSpec:
-    """Return the spec of a pod with the ResourceClaims that it has, by their names, in place of the templates that it named.
+    """Return the spec of a pod with the names of its ResourceClaims instead of those of the templates.
 
     Entries without a claim are left out. The claim of the pod's extended resources is not among them: its requests are the
-    containers' (dynamicresources ``createRequestsAndMappings``), and the scheduler deletes one that it has not just made
+    containers' (dynamicresources ``createRequestsAndMappings``), and the scheduler deletes one that it has not just created
     (``filterExtendedResources``).
     """
     held = [PodResourceClaim(one.name, claim) for one, claim in _entries(holder) if claim]
@@ -44,12 +44,12 @@ def with_its_claims(holder: Holder) -> PodSpec:
 
 
 def not_made_yet(holder: Holder) -> list[str]:
-    """Return the pod's names for claims that it is still to have. No pod is given any claim before it has all."""
+    """Return the names of claims that are not created yet. Claims are reserved for a pod only after all are created."""
     return [one.name for one, claim in _entries(holder) if claim == ""]
 
 
 def _entries(holder: Holder) -> list[tuple[PodResourceClaim, str | None]]:
-    """Each entry of ``spec.resourceClaims`` with its claim: "" for one that is to be made, ``None`` where none is needed."""
+    """Each entry of ``spec.resourceClaims`` with its claim: "" if it is not created yet, ``None`` if none is needed."""
     status = holder.status or HolderStatus()
     made = {one.name: one.resource_claim_name for one in status.resource_claim_statuses or ()}
     entries = (holder.spec and holder.spec.resource_claims) or []

@@ -1,4 +1,4 @@
-"""GPU resource names: which extended resources are GPUs, and which only look like one."""
+"""GPU resource names: which extended resources are GPUs, and which only look like GPUs."""
 
 import re
 from difflib import SequenceMatcher
@@ -20,14 +20,14 @@ _OURS = frozenset({_DOMAIN, _FORMER, ""})
 # mig1g.5gb, mig, mig-g.5gb, mgi-1g.5gb, 1g.5gb; not KubeVirt's NVIDIA_A100-1-5C, nor nos' gpu-10gb.
 _PROFILE_ALIKE = re.compile(r"mig(?:$|.*[0-9])|[a-z]{0,5}[0-9]{1,2}g[0-9]{1,4}g?b?(?:me|all|gfx|shared)*$")
 MOST_NEAREST = 10
-"""Misspelt names of one pod whose nearest real name is looked up: each lookup is costly."""
+"""The most misspelt names of a pod for which a similar name is looked up, because each lookup is expensive."""
 # The name of a label has at most 63 characters, and so has that of a resource; the API server rejects longer ones.
 _LONGEST = len(PREFIX) + 63
 _NAME = re.compile(rf"nvidia\.com/(?:gpu|mig-(?P<profile>{PROFILE}))(?P<shared>\.shared)?")
 
 
 class GpuResource(msgspec.Struct, frozen=True, cache_hash=True):
-    """A GPU resource name and what it says by itself."""
+    """A GPU resource name and its meaning."""
 
     name: str
     partition: str | None
@@ -42,15 +42,15 @@ class Unknown(msgspec.Struct, frozen=True):
 
     @property
     def nearest(self) -> str:
-        """The real name that was probably meant."""
+        """The name that was probably meant."""
         squashed = _split(self.name)[1]
         return _alike(squashed) or _REAL[_closest(squashed)]
 
 
 def _closest(squashed: str) -> str:
-    """The squashed real name that is most like this one: ``difflib.get_close_matches``, in a fraction of its time.
+    """The most similar squashed name: like ``difflib.get_close_matches``, but much faster.
 
-    The upper bounds of a ratio cost little, and most names are out by these.
+    The upper bounds of a ratio are cheap, and exclude most names.
     """
     matcher = SequenceMatcher(None, "", squashed)
     best = -1.0, ""
@@ -75,7 +75,7 @@ def classify(name: str) -> GpuResource | Unknown | None:
     return _classify(name) if len(name) <= _LONGEST else None
 
 
-# Names repeat in every pod, so a bounded memory of the answers is all the cost there is.
+# The same names occur in every pod, so a small cache is enough.
 @lru_cache(maxsize=4096)
 def _classify(name: str) -> GpuResource | Unknown | None:
     match = _NAME.fullmatch(name)
@@ -98,14 +98,14 @@ def _split(name: str) -> tuple[str, str]:
 
 
 def _is_near(domain: str) -> bool:
-    """Whether a domain is NVIDIA's by mistake: ``nvida.com``, ``nvidia.co``, ``nvidia``, ``gpu.nvidia.com``.
+    """Whether a domain looks like a mistyped form of NVIDIA's: ``nvida.com``, ``nvidia.co``, ``nvidia``, ``gpu.nvidia.com``.
 
     The keys of a ResourceQuota begin with ``requests.`` or ``limits.``, and are no resources.
     """
     if domain.endswith(f".{_DOMAIN}"):
         return not domain.startswith(("requests.", "limits."))
     squashed = _squashed(domain)
-    # No domain that is much longer is as near.
+    # A much longer domain is not similar.
     return len(squashed) <= 2 * len(_DOMAIN) and SequenceMatcher(None, squashed, "nvidiacom").ratio() >= _DOMAIN_ALIKE
 
 
@@ -116,13 +116,13 @@ def _squashed(name: str) -> str:
 _DOCUMENTED_NAMES = [resource_name(p, shared=s) for p in (None, *DOCUMENTED) for s in (False, True)]
 _REAL = {_squashed(name.removeprefix(PREFIX)): name for name in _DOCUMENTED_NAMES}
 KNOWN = {name: resource for name in _DOCUMENTED_NAMES if isinstance(resource := classify(name), GpuResource)}
-"""What ``classify`` finds for the names of NVIDIA's documentation, which nearly every GPU request has."""
+"""The results of ``classify`` for the names in NVIDIA's documentation, which nearly all GPU requests use."""
 
 
 def _alike(squashed: str) -> str | None:
-    """The real name that a squashed one differs from by punctuation and case, or by about one letter of ``gpu…``.
+    """The name from which a squashed one differs only by punctuation and case, or by about one letter of ``gpu…``.
 
-    Other projects own names that begin alike (HAMi's ``gpumem`` and ``gpucores``, nos' ``gpu-10gb``, Kata's ``pgpu``).
+    Other projects have names with the same prefix (HAMi's ``gpumem`` and ``gpucores``, nos' ``gpu-10gb``, Kata's ``pgpu``).
     """
     if squashed in _REAL:
         return _REAL[squashed]

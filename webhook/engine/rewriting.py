@@ -1,4 +1,4 @@
-"""Rewriting: which forms the requests of a pod get, so that the rewritten pod is admitted, and the edits that spell them so.
+"""Rewriting: the forms that the requests of a pod get, so that the rewritten pod is admitted, and the edits for them.
 
 A pod runs on one node, so this is decided for the pod as a whole.
 """
@@ -34,13 +34,13 @@ from .spelling import (
     strategy_label,
 )
 
-# Pods that name more resources are not remembered, so that what is remembered stays small.
+# Results for pods with more resources are not cached, so that the cache stays small.
 _MOST_RESOURCES = 4
 _Chosen = tuple[Choice, Form, Spelling]
 
 
 class Conflict(msgspec.Struct, frozen=True):
-    """A node label that a form needs and that the pod, or what it needed before, excludes."""
+    """A node label that a form needs, and that the pod or its earlier needs exclude."""
 
     choice: Choice
     form: Form
@@ -54,7 +54,7 @@ class Conflict(msgspec.Struct, frozen=True):
 
 
 class ProductConflict(msgspec.Struct, frozen=True):
-    """A product that the pod selects, and that no node with the form is known to have, nor any other that it selects."""
+    """A product that the pod selects, if no node with the form is known to have it, or any other product that it selects."""
 
     choice: Choice
     form: Form
@@ -68,7 +68,7 @@ class ProductConflict(msgspec.Struct, frozen=True):
 
 
 class Restated(msgspec.Struct, frozen=True):
-    """A request that would state another form, or none that is permitted, once its form is written into the pod."""
+    """A request that would name another form, or none that is permitted, after its form is written into the pod."""
 
     choice: Choice
     form: Form
@@ -79,17 +79,17 @@ class Restated(msgspec.Struct, frozen=True):
 
 
 class Respelling(msgspec.Struct, frozen=True):
-    """The forms that a pod's requests get and the edits that respell them, or what prevents respelling.
+    """The forms that a pod's requests get and the edits for them, or the conflict that prevents this.
 
     Attributes:
         choices: the form of its well-formed requests, by the resource that they name.
-        renames: the resources that get another name.
-        edits: what changes of the pod as a whole.
+        renames: the resources that are renamed.
+        edits: the changes to the pod as a whole.
         spellings: how the forms of its requests are spelled.
-        forms_apart: those of its forms that are never on one node, in pairs.
+        forms_apart: pairs of its forms that are never on the same node.
         conflict: a node label that a form needs is excluded, the products that the pod selects don't have it, or the
             pod's node constraints state another form with it.
-        in_the_way: with a conflict, the node labels without which the pod has none.
+        in_the_way: the node labels that cause the conflict, if there is one.
         mps: whether a form is shared by MPS.
     """
 
@@ -104,7 +104,7 @@ class Respelling(msgspec.Struct, frozen=True):
 
     @property
     def needs(self) -> list[Need]:
-        """Every node label that the forms need or go with."""
+        """Every node label that the forms need or imply."""
         return [need for spelling in self.spellings for need in spelling.needs + spelling.implies]
 
     @property
@@ -121,20 +121,20 @@ class Respelling(msgspec.Struct, frozen=True):
 
     @property
     def dropped_keys(self) -> frozenset[str]:
-        """The node labels that the edits take away."""
+        """The node labels that the edits remove."""
         return frozenset(edit.key for edit in self.edits if isinstance(edit, DropKey))
 
     def product(self, value: str) -> str | None:
-        """A policy's product as the nodes of the forms have it, or ``None`` if none is known to."""
+        """The name of a policy's product on nodes of the forms, or ``None`` if no such node is known."""
         return _names(spelling.replacing() for spelling in self.spellings).of(value) if self.spellings else value
 
     def renamed(self, resource: GpuResource) -> GpuResource:
-        """A resource that requests name, as they name it once they are spelled as their form is."""
+        """The name of a requested resource after the rewrite."""
         known = classify(self.renames.get(resource.name, resource.name))
         return known if isinstance(known, GpuResource) else resource
 
     def applied(self, spec: PodSpec, gpu_containers: Sequence[GpuContainer]) -> list[Edit]:
-        """The edits that spell every request of a pod."""
+        """Return the edits for every request of a pod."""
         if not self.renames:
             return [*self.edits]
         edits: list[Edit] = []
@@ -152,9 +152,9 @@ class Respelling(msgspec.Struct, frozen=True):
 def respelling(
     resources: Iterable[GpuResource], policy: Policy, nodes: NodeConstraints, plugin: DevicePlugin
 ) -> Respelling:
-    """The forms that requests get under a policy, and what spells them.
+    """Return the forms that requests get under a policy, and the edits for them.
 
-    Most pods say of nodes what one before them said, so that is remembered.
+    Most pods have the same node constraints as an earlier pod, so results are cached.
     """
     named = tuple(dict.fromkeys(resources))
     if nodes.shared and len(named) <= _MOST_RESOURCES:
@@ -204,7 +204,7 @@ def _selected(
 def _in_the_way(
     made: Respelling, resources: Sequence[GpuResource], policy: Policy, nodes: NodeConstraints, plugin: DevicePlugin
 ) -> tuple[str, ...]:
-    """The labels that keep requests from their forms: one after another, or all that the pod constrains."""
+    """The labels that prevent requests from getting their forms: determined one by one, or all that the pod constrains."""
     keys: list[str] = []
     while made.conflict:
         key = made.conflict.key
@@ -220,7 +220,7 @@ def _in_the_way(
 def _elsewhere(
     choices: Sequence[Choice], policy: Policy, tried: Callable[[Sequence[Choice]], Respelling]
 ) -> tuple[Sequence[Choice], Respelling] | None:
-    """The first of the policy's forms that nodes which the pod permits can have, for requests that leave the form to it."""
+    """The policy's first form that is possible on the nodes that the pod permits, for plain requests."""
     for form in policy.forms:
         other = [
             replace(each, form=form) if each.how in (How.PLAIN, How.MISMATCHED) and each.form else each
@@ -235,7 +235,7 @@ def _elsewhere(
 
 
 def edited(nodes: NodeConstraints, edits: Iterable[Edit]) -> NodeConstraints:
-    """What a pod says about nodes once edits are made."""
+    """The node constraints of a pod after the edits."""
     edits = [*edits]
     if dropped := [edit.key for edit in edits if isinstance(edit, DropKey)]:
         nodes = nodes.without(dropped)
@@ -247,13 +247,13 @@ def edited(nodes: NodeConstraints, edits: Iterable[Edit]) -> NodeConstraints:
 def restated(
     choices: Iterable[Choice], made: Respelling, policy: Policy, after: NodeConstraints, plugin: DevicePlugin
 ) -> Restated | None:
-    """The first request that is judged differently after its rewrite: the final pod would be denied.
+    """The first request with a different decision after its rewrite: the final pod would be denied.
 
-    What is written into a pod may leave it fewer alternatives, and these may state another form.
+    The edits may reduce a pod's alternatives, and the remaining ones may name another form.
 
     Args:
         choices: the requests, with the forms that they get.
-        made: what spells them.
+        made: the edits for them.
         policy: the policy.
         after: the pod's node constraints with all edits made.
         plugin: the device plugin's settings.
@@ -270,7 +270,7 @@ def restated(
 
 
 def respell(choices: Sequence[Choice], nodes: NodeConstraints, plugin: DevicePlugin) -> Respelling:
-    """What spells every request as its form is spelled: a pod runs on one node."""
+    """Return the edits for every request, together, because a pod runs on one node."""
     forms = [(choice, choice.form) for choice in choices if choice.form]
     chosen = _spelled(forms, nodes, plugin)
     if not chosen:
@@ -278,7 +278,7 @@ def respell(choices: Sequence[Choice], nodes: NodeConstraints, plugin: DevicePlu
     if pairs := _forms_apart(chosen, plugin):
         return Respelling(forms_apart=pairs)
     if nodes.nowhere:
-        return Respelling()  # node labels don't say which form it is, and it never runs
+        return Respelling()  # node labels don't identify the form, and the pod would never run
     renames = {
         choice.resource.name: spelling.resource
         for choice, _, spelling in chosen
@@ -320,14 +320,14 @@ def _together(chosen: Iterable[_Chosen]) -> Respelling:
 
 
 def _names(spellings: Iterable[Spelling]) -> ProductNames:
-    """The products of nodes with all of some forms, which are on one node."""
+    """The products of nodes that have all of these forms."""
     # Slices have no suffix beside whole GPUs (MIG strategy mixed), and no two others are on one node.
     names = [spelling.products for spelling in spellings]
     return next((each for each in names if each.suffix), names[0])
 
 
 def _products(chosen: list[_Chosen], nodes: NodeConstraints) -> dict[str, str] | ProductConflict:
-    """The products that the pod selects or excludes and the nodes of the forms call otherwise, each with what they call it.
+    """The products that the pod selects or excludes and that have another name on nodes of the forms, with that name.
 
     A product that no such node is known to have stays as it is beside others: the needs of the forms exclude it.
     """
@@ -368,7 +368,7 @@ def _forms_apart(chosen: list[_Chosen], plugin: DevicePlugin) -> frozenset[tuple
 def _no_longer_said(
     chosen: list[_Chosen], needs: list[Need], nodes: NodeConstraints, plugin: DevicePlugin
 ) -> list[str]:
-    """The labels that spelled an old form, where they exclude the new form's nodes or mean nothing to them."""
+    """The labels of an old form that exclude the new form's nodes or do not apply to them."""
     # Slices that were asked for by name have a label by that name only where the name is advertised.
     by_name = [choice.resource.partition for choice, _, _ in chosen if plugin.single and choice.resource.partition]
     replaced = [choice for choice, _, _ in chosen if choice.replaces_spelling]
@@ -377,7 +377,7 @@ def _no_longer_said(
     meant = [strategy_label(partition) for partition in by_name]
     excluded: list[str] = []
     if replaced:
-        # The product is the pod's own choice of a model, whatever suffix it has.
+        # The product selects a model, whatever suffix it has, so it is kept.
         excluded += [need.key for need in needs if need.key != PRODUCT and not possible([need], nodes)]
         for form in (form for choice in replaced for form in choice.stated):
             meant += [strategy_label(form.partition), replicas_label(form.partition)]
@@ -389,7 +389,7 @@ def _no_longer_said(
 
 
 def _conflict(chosen: list[_Chosen], nodes: NodeConstraints) -> Conflict | None:
-    """The first label that a form needs and that the pod, or what it needed before, excludes."""
+    """The first label that a form needs, and that the pod or its earlier needs exclude."""
     first_of: dict[Spelling, tuple[Choice, Form]] = {}
     for choice, form, spelling in chosen:
         first_of.setdefault(spelling, (choice, form))
@@ -406,7 +406,7 @@ def _conflict(chosen: list[_Chosen], nodes: NodeConstraints) -> Conflict | None:
 
 
 def with_products(nodes: NodeConstraints, products: Mapping[str, str]) -> NodeConstraints:
-    """What a pod says about nodes once products are replaced."""
+    """The node constraints of a pod after products are replaced."""
     return nodes.replacing(PRODUCT, lambda operator, value: replaced(operator, value, products))
 
 

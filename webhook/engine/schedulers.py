@@ -1,4 +1,4 @@
-"""Other schedulers: the scheduler that places a pod, and requests that only one of them reads."""
+"""Other schedulers: the scheduler of a pod, and requests that only one of them reads."""
 
 from collections.abc import Mapping
 
@@ -22,11 +22,12 @@ def kai_shares(annotations: Mapping[str, str] | None) -> list[tuple[str, str]]:
 
 
 def scheduler_of(spec: PodSpec) -> str | None:
-    """The scheduler that a pod is left to; ``None`` where it leaves that open.
+    """The scheduler of a pod; ``None`` if it does not set one.
 
-    HAMi's webhook sets ``schedulerName`` of pods that leave it open (pkg/scheduler/webhook.go), later than templates are
-    judged. Its resources say the same: the default scheduler finds no node for them. Annotations (HAMi's
-    ``nvidia.com/use-gputype``, KAI's ``gpu-fraction``) say nothing, because a pod with them runs where nobody reads them.
+    HAMi's webhook sets ``schedulerName`` of pods without one (pkg/scheduler/webhook.go), after templates are checked. Its
+    resources imply the same, because the default scheduler finds no node for them. Annotations (HAMi's
+    ``nvidia.com/use-gputype``, KAI's ``gpu-fraction``) do not, because a pod with them also runs if no such scheduler is
+    installed.
     """
     if spec.scheduler_name and spec.scheduler_name != DEFAULT:
         return spec.scheduler_name

@@ -1,4 +1,4 @@
-"""Spellings: what a form looks like in a pod, under the settings of the device plugins."""
+"""Spellings: the resource name and node labels of a form, under the settings of the device plugins."""
 
 from enum import StrEnum
 from functools import lru_cache
@@ -54,14 +54,14 @@ class MigStrategy(StrEnum):
 
 
 class DevicePlugin(msgspec.Struct, frozen=True, cache_hash=True):
-    """The settings of the device plugins, by their own names, where they change a spelling.
+    """The settings of the device plugins that affect resource names and labels.
 
     Attributes:
         rename_by_default: what the NVIDIA device plugin shares is called ``….shared``.
         mig_strategy: how it advertises MIG slices.
         products: the GPU models with MIG, as the label ``nvidia.com/gpu.product`` names them without a suffix. Under MIG
             strategy *single* they identify slices exactly; without them, slices are identified by their size.
-        gke_autopilot: the cluster is GKE Autopilot, which takes no node affinity on the labels of GKE's forms.
+        gke_autopilot: the cluster is GKE Autopilot, which does not permit node affinity on the labels of GKE's forms.
     """
 
     rename_by_default: bool = True
@@ -80,22 +80,22 @@ class DevicePlugin(msgspec.Struct, frozen=True, cache_hash=True):
         return resource_name(partition, shared=form.shared and self.rename_by_default)
 
     def strategy_label(self, partition: str | None) -> str:
-        """The label under which GPU feature discovery says how nodes share whole GPUs, or slices of a profile."""
+        """The label with which GPU feature discovery reports how nodes share whole GPUs, or slices of a profile."""
         return strategy_label(None if self.single else partition)
 
 
 def strategy_label(partition: str | None) -> str:
-    """The label that says how nodes share what is advertised as ``nvidia.com/gpu``, or as slices of a profile."""
+    """The label that states how nodes share what is advertised as ``nvidia.com/gpu``, or as slices of a profile."""
     return f"{PREFIX}mig-{partition}.sharing-strategy" if partition else STRATEGY
 
 
 def replicas_label(partition: str | None) -> str:
-    """The label that says into how many slots each of these GPUs or slices is shared; 1, or 0, where they are not."""
+    """The label with the number of slots of each of these GPUs or slices; 1 or 0 if they are not shared."""
     return f"{PREFIX}mig-{partition}.replicas" if partition else f"{PREFIX}gpu.replicas"
 
 
 class Spelling(msgspec.Struct, frozen=True, cache_hash=True):
-    """A form's resource name, the node labels it needs, and the node labels it merely goes with.
+    """A form's resource name, the node labels that it needs, and those that it implies.
 
     ``needs`` are written into the pod. ``implies`` are never written: they are true of every node that has the form, so a
     pod that excludes them can never run. ``products`` are the values of the label ``nvidia.com/gpu.product`` of such nodes.
@@ -107,7 +107,7 @@ class Spelling(msgspec.Struct, frozen=True, cache_hash=True):
     products: ProductNames = ProductNames()
 
     def beside(self, nodes: NodeConstraints) -> "Spelling":
-        """The same in a pod with these constraints.
+        """The spelling in a pod with these constraints.
 
         A pod that selects products selects those of the form, or gets them: no other label is needed for its slices. If it
         permits other products too, it is narrowed to those of the form.
@@ -138,7 +138,7 @@ def spell(form: Form, plugin: DevicePlugin) -> Spelling:
     """The spelling of a form.
 
     Args:
-        form: a form as policies name it, nothing left open.
+        form: a form as policies name it, fully specified.
         plugin: with ``renameByDefault`` the resource's name distinguishes shared devices from whole ones; without it the node
             label ``sharing-strategy`` does, which GPU feature discovery sets per resource. With MIG strategy *mixed* the
             resource's name distinguishes slices from whole GPUs; with *single* other node labels do.
@@ -150,7 +150,7 @@ def _gke(form: Form, plugin: DevicePlugin) -> Spelling:
     """Return the labels that GKE gives its nodes, and those that they must not have.
 
     Without the latter a pod for slices fits nodes that share slices too, and a pod for shared GPUs fits shared slices.
-    Autopilot takes node affinity on few labels only ("Autopilot allows node affinity only on labels with keys: …").
+    Autopilot permits node affinity on only a few labels ("Autopilot allows node affinity only on labels with keys: …").
     """
     selectors = []
     if form.partition:
@@ -218,11 +218,11 @@ def _capabilities(form: Form, plugin: DevicePlugin) -> list[Need]:
 
 
 def _configurations(form: Form, plugin: DevicePlugin) -> Need:
-    """Which MIG configurations the nodes of a form don't have, of those that the GPU operator brings.
+    """The MIG configurations of the GPU operator that nodes of a form don't have.
 
     ``all-<profile>`` cuts all GPUs of a node alike, ``all-balanced`` into several profiles, which strategy *single* does not
     advertise, ``all-enabled`` leaves them uncut and unusable (mig-parted deployments/gpu-operator/config-default.yaml).
-    Administrators may add others by any name.
+    Administrators may add others with any name.
     """
     others = [configuration_of(profile) for profile in DOCUMENTED if profile != form.partition]
     unequal = [] if form.partition and not plugin.single else ["all-balanced"]

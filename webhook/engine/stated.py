@@ -1,4 +1,4 @@
-"""Stated forms in messages: the policy value that names exactly that form, otherwise the pod's own labels."""
+"""Requested forms in messages: the policy value that names exactly that form, otherwise the pod's own labels."""
 
 from collections.abc import Sequence
 
@@ -24,18 +24,18 @@ def named(stated: Sequence[Form], nodes: NodeConstraints) -> str | None:
     """The policy values that name what is stated, as in ``mig-1g.5gb`` or ``mig-1g.5gb or mig-2g.10gb``.
 
     Returns:
-        ``None`` where labels leave open which form it is: a client count without a strategy, a number of slices that many
+        ``None`` if labels do not identify one form: a client count without a strategy, a number of slices that many
         profiles have, a value that no node has.
     """
     values = [str(form) for form in stated]
     if len(values) <= _MOST_NAMED and all(map(parse, values)):
         return " or ".join(values)
-    # Where no label says anything, the resource's name says the first.
+    # Without such labels, the resource's name identifies the first one.
     return None if written(stated, nodes) else values[0]
 
 
 def written(stated: Sequence[Form], nodes: NodeConstraints) -> str:
-    """The labels that say which form it is, as the pod has them; empty where none does.
+    """The pod's labels that identify the form; empty if there are none.
 
     With no form ``stated``, these are the labels that could name one and do not.
     """

@@ -1,4 +1,4 @@
-"""Summaries: what each container requested and what becomes of it, in one line each."""
+"""Summaries: what each container requested and what it becomes, in one line each."""
 
 from collections.abc import Iterator
 
@@ -20,7 +20,7 @@ def asked(decision: Decision) -> list[str]:
 def changes(decision: Decision, *, would: bool = False, nodes: bool = True) -> Iterator[str]:
     """Return the changes of each container that requests GPUs, then of the pod, as sentences without their end.
 
-    ``would`` is for where nothing is done; ``nodes`` names the node labels too.
+    ``would`` describes changes that are not made; ``nodes`` includes the node labels.
     """
     becomes, placed, stays = (
         ("would become", "would be placed", "would stay") if would else ("becomes", "is placed", "stays")

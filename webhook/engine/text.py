@@ -1,4 +1,4 @@
-"""Texts in messages: how long a name from elsewhere may be, how much of a longer text is quoted, and lists in a sentence."""
+"""Texts in messages: the maximum length of external names and quotes, and lists in sentences."""
 
 from collections.abc import Sequence
 from typing import Annotated

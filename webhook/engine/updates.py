@@ -1,8 +1,9 @@
-"""Updates of an existing pod: an update is denied for what it makes worse, never for what the pod had before.
+"""Updates of an existing pod: an update is denied for new findings, never for those that the pod had before.
 
-Kubernetes lets few fields of a pod change that a decision reads (k8s.io/kubernetes pkg/apis/core/validation ValidatePodUpdate):
-while the pod has scheduling gates, nodeSelector and required node affinity may be narrowed; annotations may change always.
-The annotation gpuwarden.io/gpu-memory is read when a pod is created, and not here: the slice that it selected cannot change.
+Kubernetes permits changes of only a few fields that a decision reads (k8s.io/kubernetes pkg/apis/core/validation
+ValidatePodUpdate): while the pod has scheduling gates, nodeSelector and required node affinity may be narrowed; annotations may
+always change. The annotation gpuwarden.io/gpu-memory is read when a pod is created, and not here: the slice that it selected
+cannot change.
 """
 
 import msgspec
@@ -19,10 +20,10 @@ from .spelling import DevicePlugin
 
 
 def matters(after: Pod, before: Pod) -> bool:
-    """Whether an update changes anything that a decision reads and Kubernetes lets change: nothing else of it is judged.
+    """Whether an update changes fields that a decision reads and that may change. Other updates are not checked.
 
-    A pod that is being deleted is left alone, so that nothing keeps its finalizers from being removed. The chart's
-    ``matchConditions`` of ``updates.gpuwarden.io`` say the same in CEL (tests/deploy/test_update_conditions.py).
+    A pod that is being deleted is not checked, so that its finalizers can always be removed. The chart's ``matchConditions`` of
+    ``updates.gpuwarden.io`` say the same in CEL (tests/deploy/test_update_conditions.py).
     """
     if after.metadata and after.metadata.deletion_timestamp:
         return False
@@ -36,10 +37,10 @@ def worsened(  # noqa: PLR0913 - everything that decides
 
     A finding counts if the pod had none of the same rule at the same field before: a pod that broke a rule already, because its
     namespace got another label after it was created, can still be updated. A device annotation that is added or changed is
-    always judged, and so are the rules that hold under any policy. An update is never rewritten, so one by which the policy
-    would have to rewrite the pod is denied.
+    always checked, and so are the rules that apply under every policy. An update is never rewritten, so one that would require
+    a rewrite is denied.
 
-    ``rewrites`` says whether the policy rewrites pods when they are created.
+    ``rewrites`` is whether the policy rewrites pods when they are created.
 
     Returns:
         A decision with the new findings, and never with edits. Nothing is raised.
@@ -50,19 +51,19 @@ def worsened(  # noqa: PLR0913 - everything that decides
     if rewrites and not had.edits and (found := stated_anew(now.edits, policy)):
         new = (found, *new)
     if not new and had.denials:
-        # A form that the policy denied before hides the rules that hold whatever the policy.
+        # If the policy already denied the form, the rules that apply under every policy were not checked.
         new = _new(decide(after, ANY_POLICY, plugin), decide(before, ANY_POLICY, plugin))
     return Decision((), new, now.gpu_containers) if new else Decision()
 
 
 def _new(now: Decision, had: Decision) -> tuple[Finding, ...]:
-    """The findings of one decision that the other has not."""
+    """The findings of one decision that the other does not have."""
     known = {(finding.rule, finding.path) for finding in had.findings}
     return tuple(finding for finding in now.findings if (finding.rule, finding.path) not in known)
 
 
 def _nodes(pod: Pod) -> tuple[dict[str, str], list[Term]]:
-    """Return the pod's constraints on the nodes that it may get."""
+    """Return the pod's node constraints."""
     return ((pod.spec.node_selector or {}), pod.spec.terms) if pod.spec else ({}, [])
 
 
@@ -74,7 +75,7 @@ def _device_annotations(pod: Pod) -> dict[str, str]:
 def _unchanged(before: Pod, after: Pod) -> Pod:
     """The pod as it is, without the annotations that the update changes.
 
-    How much memory it needs is what the update says: that selected a slice when the pod was created, and nothing reads it now.
+    The memory annotation is that of the update. It selected a slice when the pod was created, and is not read now.
     """
     if before.metadata is None:
         return before

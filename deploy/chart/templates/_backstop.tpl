@@ -22,33 +22,33 @@
       n.matches(r'^nvidia\.com/(gpu|mig-[1-9][0-9]?g\.[1-9][0-9]{0,3}gb(?:\.me\.all|\.me|\.gfx|-me)?)(\.shared)?$') &&
       quantity(string(c.resources.limits[n])).isGreaterThan(quantity('0'))))})
     .filter(ask, size(ask.gpus) > 0)
-# Rule mixed-gpu-resources. No update changes what a pod requests.
+# Rule mixed-gpu-resources. Updates can't change the requests of a pod.
 - name: mixed
   expression: |-
     request.operation == 'CREATE' ? variables.asks.filter(ask, size(ask.gpus) > 1) : []
-# nodeSelector, as the requirements of a node affinity are written.
+# nodeSelector, in the format of node affinity requirements.
 - name: selected
   expression: |-
     has(object.spec.nodeSelector) ? object.spec.nodeSelector.map(key,
       {'key': dyn(key), 'operator': dyn('In'), 'values': dyn([object.spec.nodeSelector[key]])}) : []
-# The terms of the required node affinity that match anything.
+# The terms of the required node affinity that can match a node.
 - name: terms
   expression: |-
     has(object.spec.affinity) && has(object.spec.affinity.nodeAffinity) && has(object.spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution) ?
     object.spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms.filter(term,
       (has(term.matchExpressions) && size(term.matchExpressions) > 0) ||
       (has(term.matchFields) && size(term.matchFields) > 0)) : []
-# The requirements on a node's labels: a list for each term, for terms are alternatives.
+# The requirements on node labels: one list per term, because terms are alternatives.
 - name: alternatives
   expression: |-
     size(variables.terms) == 0 ? [variables.selected] : variables.terms.map(term, variables.selected +
       (has(term.matchExpressions) ? term.matchExpressions.map(e, {'key': dyn(e.key), 'operator': dyn(e.operator),
         'values': dyn(has(e.values) ? e.values : [])}) : []))
-# Whether anything is said of GKE's labels.
+# Whether the pod's selectors contain any of GKE's labels.
 - name: saysGke
   expression: |-
     variables.alternatives.exists(a, a.exists(e, e.key in ['cloud.google.com/gke-gpu-sharing-strategy', 'cloud.google.com/gke-max-shared-clients-per-gpu', 'cloud.google.com/gke-gpu-partition-size']))
-# Whether GKE's labels say sharing, or only how many share.
+# Whether GKE's labels select sharing, or only the number of clients.
 - name: gkeShared
   expression: |-
     variables.saysGke && (
@@ -61,18 +61,18 @@
       !a.all(e, e.key != 'cloud.google.com/gke-gpu-sharing-strategy' || e.operator in ['NotIn', 'DoesNotExist']) ||
       a.all(e, e.key != 'cloud.google.com/gke-gpu-sharing-strategy' || (e.operator == 'In' ? 'time-sharing' in e.values : e.operator == 'NotIn' ? !('time-sharing' in e.values) : e.operator == 'Exists')) ||
       a.all(e, e.key != 'cloud.google.com/gke-gpu-sharing-strategy' || (e.operator == 'In' ? 'mps' in e.values : e.operator == 'NotIn' ? !('mps' in e.values) : e.operator == 'Exists')))))
-# GKE's time-sharing rejects a second slot whatever a policy permits.
+# GKE's time-sharing rejects a second slot, whatever the policy permits.
 - name: gkeTimeSharing
   expression: |-
     variables.saysGke ? variables.alternatives.all(a,
       !a.all(e, e.key != 'cloud.google.com/gke-gpu-sharing-strategy' || e.operator in ['NotIn', 'DoesNotExist']) && a.all(e, e.key != 'cloud.google.com/gke-gpu-sharing-strategy' || (e.operator == 'In' ? 'time-sharing' in e.values : e.operator == 'NotIn' ? !('time-sharing' in e.values) : e.operator == 'Exists')) &&
       !a.all(e, e.key != 'cloud.google.com/gke-gpu-sharing-strategy' || (e.operator == 'In' ? 'mps' in e.values : e.operator == 'NotIn' ? !('mps' in e.values) : e.operator == 'Exists'))) :
     variables.policy.matches(r'^gke-(.+-)?time-sharing-[0-9]+$')
-# Whose kubelet would speak.
+# Whether the message is that of a GKE node.
 - name: gke
   expression: |-
     variables.saysGke || variables.policy.startsWith('gke-')
-# Whether only products are selected that are shared.
+# Whether the pod selects only shared products.
 - name: sharedProduct
   expression: |-
     variables.alternatives.all(a,
@@ -80,7 +80,7 @@
         r.values.exists(v, v.matches('.-SHARED$') && a.all(e, e.key != 'nvidia.com/gpu.product' || (e.operator == 'In' ? v in e.values : e.operator == 'NotIn' ? !(v in e.values) : e.operator == 'Exists'))) &&
         r.values.all(v, v.matches('.-SHARED$') || (variables.policy == 'any' && v.matches(r'.-MIG-[1-9][0-9]?g\.[1-9][0-9]{0,3}gb(?:\.me\.all|\.me|\.gfx|-me)?$')) ||
           !a.all(e, e.key != 'nvidia.com/gpu.product' || (e.operator == 'In' ? v in e.values : e.operator == 'NotIn' ? !(v in e.values) : e.operator == 'Exists')))))
-# Whether only nodes are selected of which feature discovery says that they share by MPS.
+# Whether the pod selects only nodes that share by MPS according to feature discovery.
 - name: selectsMps
   expression: |-
     variables.alternatives.all(a,
@@ -88,16 +88,16 @@
       (a.all(e, e.key != 'nvidia.com/gpu' + '.sharing-strategy' || (e.operator == 'In' ? 'time-slicing' in e.values : e.operator == 'NotIn' ? !('time-slicing' in e.values) : e.operator == 'Exists')) ||
       a.all(e, e.key != 'nvidia.com/gpu' + '.sharing-strategy' || (e.operator == 'In' ? 'mps' in e.values : e.operator == 'NotIn' ? !('mps' in e.values) : e.operator == 'Exists')) ||
       !(a.all(e, e.key != 'nvidia.com/gpu' + '.sharing-strategy' || e.operator in ['NotIn', 'DoesNotExist']) || a.all(e, e.key != 'nvidia.com/gpu' + '.sharing-strategy' || (e.operator == 'In' ? 'none' in e.values : e.operator == 'NotIn' ? !('none' in e.values) : e.operator == 'Exists')))))
-# Whether the pod has selectors that tell forms apart.
+# Whether the pod has selectors that distinguish forms.
 - name: selects
   expression: |-
     variables.alternatives.exists(a, a.exists(e, e.key in ['cloud.google.com/gke-gpu-sharing-strategy', 'cloud.google.com/gke-max-shared-clients-per-gpu', 'cloud.google.com/gke-gpu-partition-size', 'nvidia.com/gpu.sharing-strategy', 'nvidia.com/gpu.product', 'nvidia.com/gpu.slices.gi', 'nvidia.com/gpu.slices.ci', 'nvidia.com/mps.capable', 'nvidia.com/mig.capable', 'nvidia.com/mig.strategy', 'nvidia.com/mig.config', 'nvidia.com/gpu.replicas'] ||
       variables.asks.exists(ask, ask.gpus.exists(n, e.key == n + '.sharing-strategy' || e.key == n + '.replicas'))))
-# Whether the pod has plain requests only, and no selector of a form.
+# Whether the pod has only plain requests, and no selector of a form.
 - name: silent
   expression: |-
     variables.asks.all(ask, ask.gpus.all(n, n == 'nvidia.com/gpu')) && !variables.selects
-# Rule shared-request-above-one: by the policy, by the resource's name, or by the nodes that are selected.
+# Rule shared-request-above-one: because of the policy, the resource's name, or the selected nodes.
 - name: slots
   expression: |-
     variables.asks.filter(ask, size(ask.gpus) == 1 &&
@@ -118,11 +118,11 @@
       (a.all(e, e.key != ask.gpus[0] + '.sharing-strategy' || (e.operator == 'In' ? 'time-slicing' in e.values : e.operator == 'NotIn' ? !('time-slicing' in e.values) : e.operator == 'Exists')) ||
       a.all(e, e.key != ask.gpus[0] + '.sharing-strategy' || (e.operator == 'In' ? 'mps' in e.values : e.operator == 'NotIn' ? !('mps' in e.values) : e.operator == 'Exists')) ||
       !(a.all(e, e.key != ask.gpus[0] + '.sharing-strategy' || e.operator in ['NotIn', 'DoesNotExist']) || a.all(e, e.key != ask.gpus[0] + '.sharing-strategy' || (e.operator == 'In' ? 'none' in e.values : e.operator == 'NotIn' ? !('none' in e.values) : e.operator == 'Exists')))))))))
-# The pod as it is.
+# The existing pod.
 - name: before
   expression: |-
     oldObject == null ? object : oldObject
-# As above, of the pod as it is.
+# The same for the existing pod.
 - name: beforeAsks
   expression: |-
     ((has(variables.before.spec.initContainers) ? variables.before.spec.initContainers : []) +
@@ -132,29 +132,29 @@
       n.matches(r'^nvidia\.com/(gpu|mig-[1-9][0-9]?g\.[1-9][0-9]{0,3}gb(?:\.me\.all|\.me|\.gfx|-me)?)(\.shared)?$') &&
       quantity(string(c.resources.limits[n])).isGreaterThan(quantity('0'))))})
     .filter(ask, size(ask.gpus) > 0)
-# As above, of the pod as it is.
+# The same for the existing pod.
 - name: beforeSelected
   expression: |-
     has(variables.before.spec.nodeSelector) ? variables.before.spec.nodeSelector.map(key,
       {'key': dyn(key), 'operator': dyn('In'), 'values': dyn([variables.before.spec.nodeSelector[key]])}) : []
-# As above, of the pod as it is.
+# The same for the existing pod.
 - name: beforeTerms
   expression: |-
     has(variables.before.spec.affinity) && has(variables.before.spec.affinity.nodeAffinity) && has(variables.before.spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution) ?
     variables.before.spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms.filter(term,
       (has(term.matchExpressions) && size(term.matchExpressions) > 0) ||
       (has(term.matchFields) && size(term.matchFields) > 0)) : []
-# As above, of the pod as it is.
+# The same for the existing pod.
 - name: beforeAlternatives
   expression: |-
     size(variables.beforeTerms) == 0 ? [variables.beforeSelected] : variables.beforeTerms.map(term, variables.beforeSelected +
       (has(term.matchExpressions) ? term.matchExpressions.map(e, {'key': dyn(e.key), 'operator': dyn(e.operator),
         'values': dyn(has(e.values) ? e.values : [])}) : []))
-# As above, of the pod as it is.
+# The same for the existing pod.
 - name: beforeSaysGke
   expression: |-
     variables.beforeAlternatives.exists(a, a.exists(e, e.key in ['cloud.google.com/gke-gpu-sharing-strategy', 'cloud.google.com/gke-max-shared-clients-per-gpu', 'cloud.google.com/gke-gpu-partition-size']))
-# As above, of the pod as it is.
+# The same for the existing pod.
 - name: beforeGkeShared
   expression: |-
     variables.beforeSaysGke && (
@@ -167,18 +167,18 @@
       !a.all(e, e.key != 'cloud.google.com/gke-gpu-sharing-strategy' || e.operator in ['NotIn', 'DoesNotExist']) ||
       a.all(e, e.key != 'cloud.google.com/gke-gpu-sharing-strategy' || (e.operator == 'In' ? 'time-sharing' in e.values : e.operator == 'NotIn' ? !('time-sharing' in e.values) : e.operator == 'Exists')) ||
       a.all(e, e.key != 'cloud.google.com/gke-gpu-sharing-strategy' || (e.operator == 'In' ? 'mps' in e.values : e.operator == 'NotIn' ? !('mps' in e.values) : e.operator == 'Exists')))))
-# As above, of the pod as it is.
+# The same for the existing pod.
 - name: beforeGkeTimeSharing
   expression: |-
     variables.beforeSaysGke ? variables.beforeAlternatives.all(a,
       !a.all(e, e.key != 'cloud.google.com/gke-gpu-sharing-strategy' || e.operator in ['NotIn', 'DoesNotExist']) && a.all(e, e.key != 'cloud.google.com/gke-gpu-sharing-strategy' || (e.operator == 'In' ? 'time-sharing' in e.values : e.operator == 'NotIn' ? !('time-sharing' in e.values) : e.operator == 'Exists')) &&
       !a.all(e, e.key != 'cloud.google.com/gke-gpu-sharing-strategy' || (e.operator == 'In' ? 'mps' in e.values : e.operator == 'NotIn' ? !('mps' in e.values) : e.operator == 'Exists'))) :
     variables.policy.matches(r'^gke-(.+-)?time-sharing-[0-9]+$')
-# As above, of the pod as it is.
+# The same for the existing pod.
 - name: beforeGke
   expression: |-
     variables.beforeSaysGke || variables.policy.startsWith('gke-')
-# As above, of the pod as it is.
+# The same for the existing pod.
 - name: beforeSharedProduct
   expression: |-
     variables.beforeAlternatives.all(a,
@@ -186,7 +186,7 @@
         r.values.exists(v, v.matches('.-SHARED$') && a.all(e, e.key != 'nvidia.com/gpu.product' || (e.operator == 'In' ? v in e.values : e.operator == 'NotIn' ? !(v in e.values) : e.operator == 'Exists'))) &&
         r.values.all(v, v.matches('.-SHARED$') || (variables.policy == 'any' && v.matches(r'.-MIG-[1-9][0-9]?g\.[1-9][0-9]{0,3}gb(?:\.me\.all|\.me|\.gfx|-me)?$')) ||
           !a.all(e, e.key != 'nvidia.com/gpu.product' || (e.operator == 'In' ? v in e.values : e.operator == 'NotIn' ? !(v in e.values) : e.operator == 'Exists')))))
-# As above, of the pod as it is.
+# The same for the existing pod.
 - name: beforeSelectsMps
   expression: |-
     variables.beforeAlternatives.all(a,
@@ -194,16 +194,16 @@
       (a.all(e, e.key != 'nvidia.com/gpu' + '.sharing-strategy' || (e.operator == 'In' ? 'time-slicing' in e.values : e.operator == 'NotIn' ? !('time-slicing' in e.values) : e.operator == 'Exists')) ||
       a.all(e, e.key != 'nvidia.com/gpu' + '.sharing-strategy' || (e.operator == 'In' ? 'mps' in e.values : e.operator == 'NotIn' ? !('mps' in e.values) : e.operator == 'Exists')) ||
       !(a.all(e, e.key != 'nvidia.com/gpu' + '.sharing-strategy' || e.operator in ['NotIn', 'DoesNotExist']) || a.all(e, e.key != 'nvidia.com/gpu' + '.sharing-strategy' || (e.operator == 'In' ? 'none' in e.values : e.operator == 'NotIn' ? !('none' in e.values) : e.operator == 'Exists')))))
-# As above, of the pod as it is.
+# The same for the existing pod.
 - name: beforeSelects
   expression: |-
     variables.beforeAlternatives.exists(a, a.exists(e, e.key in ['cloud.google.com/gke-gpu-sharing-strategy', 'cloud.google.com/gke-max-shared-clients-per-gpu', 'cloud.google.com/gke-gpu-partition-size', 'nvidia.com/gpu.sharing-strategy', 'nvidia.com/gpu.product', 'nvidia.com/gpu.slices.gi', 'nvidia.com/gpu.slices.ci', 'nvidia.com/mps.capable', 'nvidia.com/mig.capable', 'nvidia.com/mig.strategy', 'nvidia.com/mig.config', 'nvidia.com/gpu.replicas'] ||
       variables.beforeAsks.exists(ask, ask.gpus.exists(n, e.key == n + '.sharing-strategy' || e.key == n + '.replicas'))))
-# As above, of the pod as it is.
+# The same for the existing pod.
 - name: beforeSilent
   expression: |-
     variables.beforeAsks.all(ask, ask.gpus.all(n, n == 'nvidia.com/gpu')) && !variables.beforeSelects
-# As above, of the pod as it is.
+# The same for the existing pod.
 - name: beforeSlots
   expression: |-
     variables.beforeAsks.filter(ask, size(ask.gpus) == 1 &&
@@ -224,7 +224,7 @@
       (a.all(e, e.key != ask.gpus[0] + '.sharing-strategy' || (e.operator == 'In' ? 'time-slicing' in e.values : e.operator == 'NotIn' ? !('time-slicing' in e.values) : e.operator == 'Exists')) ||
       a.all(e, e.key != ask.gpus[0] + '.sharing-strategy' || (e.operator == 'In' ? 'mps' in e.values : e.operator == 'NotIn' ? !('mps' in e.values) : e.operator == 'Exists')) ||
       !(a.all(e, e.key != ask.gpus[0] + '.sharing-strategy' || e.operator in ['NotIn', 'DoesNotExist']) || a.all(e, e.key != ask.gpus[0] + '.sharing-strategy' || (e.operator == 'In' ? 'none' in e.values : e.operator == 'NotIn' ? !('none' in e.values) : e.operator == 'Exists')))))))))
-# An update is denied for what it makes worse only.
+# An update is denied only for new findings.
 - name: aboveOne
   expression: |-
     request.operation == 'CREATE' ? variables.slots :

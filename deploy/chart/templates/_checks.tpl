@@ -6,7 +6,7 @@ prints nothing.
 {{- include "gpuwarden.podChecks" . -}}
 {{- $ports := .Values.ports -}}
 {{- if eq (int $ports.webhook) (int $ports.ops) -}}
-{{- fail (printf "ports.webhook, ports.ops: both are %d, and a port can be listened on once; choose another for one of them" (int $ports.ops)) -}}
+{{- fail (printf "ports.webhook, ports.ops: both are %d; set two different ports" (int $ports.ops)) -}}
 {{- end -}}
 {{- if .Values.hostNetwork -}}
 {{- $taken := dict "10248" "kubelet" "10249" "kube-proxy" "10250" "kubelet" "10255" "kubelet" "10256" "kube-proxy" "10257" "kube-controller-manager" "10259" "kube-scheduler" "2379" "etcd" "2380" "etcd" "6443" "kube-apiserver" -}}
@@ -18,16 +18,16 @@ prints nothing.
 {{- end -}}
 {{- end -}}
 {{- if and .Values.namespace.create (has .Release.Namespace (list "default" "kube-public" "kube-node-lease" "kube-system")) -}}
-{{- fail (printf "namespace.create: the namespace %q is the cluster's, and would get labels of the chart; install into a namespace of its own (--namespace), or set namespace.create=false" .Release.Namespace) -}}
+{{- fail (printf "namespace.create: the namespace %q belongs to the cluster, and would get labels of the chart; install into a separate namespace (--namespace), or set namespace.create=false" .Release.Namespace) -}}
 {{- end -}}
 {{- if and (not .Values.serviceAccount.create) (not .Values.serviceAccount.name) -}}
 {{- fail "serviceAccount.name: empty, and serviceAccount.create is false; name the existing ServiceAccount, or set serviceAccount.create=true" -}}
 {{- end -}}
 {{- if and (eq .Values.certificates.mode "provided") (not .Values.certificates.provided.secretName) -}}
-{{- fail "certificates.provided.secretName: empty, and certificates.mode is provided; name the Secret that holds tls.crt, tls.key and ca.crt" -}}
+{{- fail "certificates.provided.secretName: empty, and certificates.mode is provided; name the Secret that contains tls.crt, tls.key and ca.crt" -}}
 {{- end -}}
 {{- if and .Values.clientAuth.allowedCNs (not .Values.clientAuth.caSecret) -}}
-{{- fail "clientAuth.caSecret: empty, and clientAuth.allowedCNs is set; name the Secret whose ca.crt holds the CAs of client certificates" -}}
+{{- fail "clientAuth.caSecret: empty, and clientAuth.allowedCNs is set; name the Secret whose ca.crt contains the CAs of client certificates" -}}
 {{- end -}}
 {{- if eq .Values.certificates.mode "cert-manager" -}}
 {{- $lifetimes := .Values.certificates.certManager -}}
@@ -39,7 +39,7 @@ prints nothing.
 {{- else if lt $renewBefore 300 -}}
 {{- fail (printf "certificates.certManager.renewBefore: cert-manager denies less than 5m, and it is %s; set 5m or more" $lifetimes.renewBefore) -}}
 {{- else if ge $renewBefore $duration -}}
-{{- fail (printf "certificates.certManager.renewBefore: %s is not less than duration, %s, so the certificate would be renewed all the time; set less" $lifetimes.renewBefore $lifetimes.duration) -}}
+{{- fail (printf "certificates.certManager.renewBefore: %s is not less than duration, %s, so the certificate would be renewed continuously; set a shorter time" $lifetimes.renewBefore $lifetimes.duration) -}}
 {{- end -}}
 {{- end -}}
 {{- if and .Values.recommend.report.enabled (not .Values.recommend.report.prometheus.url) -}}
@@ -54,7 +54,7 @@ prints nothing.
 {{- if and .Release.IsUpgrade (ne .Values.install.mode "audit") (eq (include "gpuwarden.pathToken" .) "true") -}}
 {{- $live := lookup "admissionregistration.k8s.io/v1" "ValidatingWebhookConfiguration" "" (include "gpuwarden.fullname" .) -}}
 {{- if and $live (not (hasKey ($live.metadata.annotations | default dict) "gpuwarden.io/path-token")) -}}
-{{- fail "pathToken.enabled: the replicas that are running know no tokens, and would answer 404 until the last of them is gone; upgrade with pathToken.enabled=false first, wait for the rollout, then upgrade once more without it (docs/how-to/upgrade.md)" -}}
+{{- fail "pathToken.enabled: the running replicas do not support tokens, and would answer 404 until the last of them has stopped; upgrade with pathToken.enabled=false first, wait for the rollout, then upgrade again without it (docs/how-to/upgrade.md)" -}}
 {{- end -}}
 {{- end -}}
 {{- $policies := .Values.config.policies -}}
@@ -159,7 +159,7 @@ prints nothing.
 {{- end -}}
 {{- end -}}
 {{- end -}}
-{{- /* As webhook/adapters/configuration/file.py: no node of the form has the label's value. */ -}}
+{{- /* As in webhook/adapters/configuration/file.py: no node of the form has this value of the label. */ -}}
 {{- range $name, $policy := $policies -}}
 {{- range $form := without (include "gpuwarden.formsByName" $policy | fromJsonArray) "any" "none" -}}
 {{- $labels := include "gpuwarden.labelsOfForm" (list $form $plugin) | fromJson -}}
@@ -171,7 +171,7 @@ prints nothing.
 {{- end -}}
 {{- end -}}
 {{- end -}}
-{{- /* As webhook/engine/products.py Names.why_not: no node of the form is known to have the product. */ -}}
+{{- /* As Names.why_not in webhook/engine/products.py: no node of the form is known to have the product. */ -}}
 {{- range $name, $policy := $policies -}}
 {{- $product := get ($policy.nodeSelector | default dict) "nvidia.com/gpu.product" -}}
 {{- $model := regexReplaceAll "(-MIG-([1-9][0-9]?g[.][1-9][0-9]{0,3}gb([.]me[.]all|[.]me|[.]gfx|-me)?|INVALID))?(-SHARED)?$" $product "" -}}

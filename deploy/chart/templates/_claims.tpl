@@ -18,7 +18,7 @@ Takes the root.
 !({{ include "gpuwarden.nameFits" $known }})
 {{- end -}}
 
-{{/* CEL: whether `name` is one of a list, or begins as one that ends in "*" does. Names have no quotes in them. */}}
+{{/* CEL: whether `name` is in a list, or has a prefix from it that ends in "*". Names contain no quotes. */}}
 {{- define "gpuwarden.nameFits" -}}
 {{- $tests := list -}}
 {{- range . | uniq -}}
@@ -38,7 +38,7 @@ webhook/application/claim_admission.py are the users that create these claims.
 {{- $controllers := list "system:kube-controller-manager" "system:kube-scheduler" "system:serviceaccount:kube-system:resource-claim-controller" -}}
 - name: validate-claim.gpuwarden.io
   {{- include "gpuwarden.webhook" (dict "root" $ "path" "/validate-claim") | nindent 2 }}
-  # The API server ignores versions that it does not have.
+  # The API server ignores versions that it does not serve.
   rules:
     - apiGroups: [resource.k8s.io]
       apiVersions: [v1, v1beta2, v1beta1, v1alpha3]
@@ -62,12 +62,12 @@ webhook/application/claim_admission.py are the users that create these claims.
         !(has(oldObject.metadata.ownerReferences) && oldObject.metadata.ownerReferences.exists(had,
         had.uid == owner.uid && has(had.controller) && had.controller))))))
     {{- include "gpuwarden.claimsWhatMayBeGpus" . | nindent 4 }}
-  # As validate.gpuwarden.io: a claim that is replaced must not change what was decided on its pods.
+  # Like validate.gpuwarden.io: replacing a claim must not change what was decided about its pods.
   failurePolicy: {{ eq .Values.install.mode "audit" | ternary "Ignore" "Fail" }}
   timeoutSeconds: {{ .Values.webhooks.validate.timeoutSeconds }}
 {{- end -}}
 
-{{/* The matchCondition that a ResourceClaim or ResourceClaimTemplate claims what may be GPUs. */}}
+{{/* The matchCondition for ResourceClaims and ResourceClaimTemplates that may request GPUs. */}}
 {{- define "gpuwarden.claimsWhatMayBeGpus" -}}
 - name: claims-what-may-be-gpus
   expression: >-
@@ -120,7 +120,7 @@ all claims of a pod that waits may have been replaced by then. The scheduler wri
         [has(oldObject.status) && has(oldObject.status.reservedFor) ? oldObject.status.reservedFor.map(had, had.uid) :
         []].exists(had, object.status.reservedFor.exists(one, !(one.uid in had)))
     {{- include "gpuwarden.claimsWhatMayBeGpus" . | nindent 4 }}
-  # As validate.gpuwarden.io: the claims of a pod must not become more than was decided.
+  # Like validate.gpuwarden.io: the claims of a pod must not exceed what was decided.
   failurePolicy: {{ eq .Values.install.mode "audit" | ternary "Ignore" "Fail" }}
   timeoutSeconds: {{ .Values.webhooks.validate.timeoutSeconds }}
 {{- end }}

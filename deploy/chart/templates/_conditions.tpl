@@ -52,7 +52,7 @@ matchConditions:
   {{- include "gpuwarden.notOfAnotherWorkload" . | nindent 2 }}
 {{- end -}}
 
-{{/* A matchCondition: what a controller made was asked about when a person wrote the object that it was made from. */}}
+{{/* A matchCondition that excludes objects of controllers: gpuwarden was called for the object that a user created. */}}
 {{- define "gpuwarden.notOfAnotherWorkload" -}}
 {{- $makers := include "gpuwarden.makers" . | fromYamlArray -}}
 {{- if .Values.webhooks.advise.operators -}}
@@ -97,7 +97,7 @@ matchConditions:
   {{- include "gpuwarden.notOfAnotherWorkload" . | nindent 2 }}
 {{- end -}}
 
-{{/* CEL: whether a namespace gets a label or an annotation of ours, or one that looks like it, or another value in it. */}}
+{{/* CEL: whether a label or an annotation of gpuwarden, or one that looks like it, is added to a namespace or changed. */}}
 {{- define "gpuwarden.mistypedChange" -}}
 (has(object.metadata.{{ . }}) && object.metadata.{{ . }}.exists(key,
 key.matches('^gpuwarden[.]io(/|$)|(?i:g[pu]{1,2}.?w[arden]{4,6}.*(e[a-z]?f|warn|wran|aud)|(e[a-z]?f|warn|wran|aud).*g[pu]{1,2}.?w[arden]{4,6})') &&

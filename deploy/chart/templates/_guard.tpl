@@ -125,7 +125,7 @@ wait for gpuwarden.
         object.metadata.annotations.exists(key, {{ include "gpuwarden.namesDevices" "key" }} &&
         !(key in had && had[key] == object.metadata.annotations[key])))))
         {{- end }}
-  # As validate.gpuwarden.io, because a pod that has been judged must not change unnoticed.
+  # Like validate.gpuwarden.io, because a pod must not change unnoticed after it was checked.
   failurePolicy: {{ eq .Values.install.mode "audit" | ternary "Ignore" "Fail" }}
   timeoutSeconds: {{ .Values.webhooks.validate.timeoutSeconds }}
 {{- end -}}

@@ -58,7 +58,7 @@ replica answers; Ignore where the guard warns at most, in exempt namespaces, and
 {{- dict "webhooks" $parts | toJson -}}
 {{- end -}}
 
-{{/* What the notes say of `deny` in enforce mode: what fails closed and for whom, or that it does not. */}}
+{{/* The text about `deny` in the notes, in enforce mode: which namespaces fail closed, or that none do. */}}
 {{- define "gpuwarden.guardNotes" -}}
 {{- $guard := .Values.webhooks.guard -}}
 {{- if (include "gpuwarden.guardDenies" . | fromJson).any }}

@@ -13,7 +13,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* The CronJob's, and what belongs to it: at most 52 characters, because its Jobs get 11 more. */}}
+{{/* The name of the CronJob and its objects: at most 52 characters, because its Jobs get 11 more. */}}
 {{- define "gpuwarden.auditName" -}}
 {{- printf "%s-audit" (include "gpuwarden.fullname" . | trunc 46 | trimSuffix "-") -}}
 {{- end -}}
@@ -27,7 +27,7 @@ app.kubernetes.io/name: {{ include "gpuwarden.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
-{{/* app.kubernetes.io/managed-by is not here: Helm adds it to what it installs, and kubectl apply is not Helm. */}}
+{{/* app.kubernetes.io/managed-by is left out: Helm adds it to what it installs, and it would be wrong with kubectl apply. */}}
 {{- define "gpuwarden.labels" -}}
 {{ include "gpuwarden.selectorLabels" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
@@ -65,7 +65,7 @@ annotations:
 {{- end -}}
 {{- end -}}
 
-{{/* Without the chart's own ids on OpenShift, which rejects all but those of the namespace's range. */}}
+{{/* Leaves out the chart's own ids on OpenShift, which rejects all ids outside the namespace's range. */}}
 {{- define "gpuwarden.podSecurityContext" -}}
 {{- $context := deepCopy .Values.podSecurityContext -}}
 {{- if .Capabilities.APIVersions.Has "security.openshift.io/v1" -}}
@@ -80,7 +80,7 @@ annotations:
 {{- end -}}
 {{- end -}}
 
-{{/* The Secret that the serving certificate is mounted from; empty where gpuwarden makes it in memory. */}}
+{{/* The Secret with the serving certificate; empty if gpuwarden creates the certificate in memory. */}}
 {{- define "gpuwarden.tlsSecret" -}}
 {{- if eq .Values.certificates.mode "cert-manager" -}}
 {{- printf "%s-tls" (include "gpuwarden.fullname" .) -}}
@@ -90,7 +90,7 @@ annotations:
 {{- end -}}
 
 
-{{/* The forms of a policy that are listed by name; the others are claims. */}}
+{{/* The forms of a policy that are listed by name, without claims. */}}
 {{- define "gpuwarden.formsByName" -}}
 {{- $named := list -}}
 {{- range .forms }}{{ if kindIs "string" . }}{{ $named = append $named . }}{{ end }}{{ end -}}

@@ -3,7 +3,7 @@ In the API server itself (docs/reference/in-tree.md): admission policies as `gpu
 left to the webhooks. What a policy becomes in CEL is in the compiled value, never here; here is what only Helm knows.
 */}}
 
-{{/* Of the values that the admission policies depend on. `gpuwarden compile --chart` reads it from the ConfigMap. */}}
+{{/* A digest of the values that the admission policies depend on. `gpuwarden compile --chart` reads it from the ConfigMap. */}}
 {{- define "gpuwarden.inTreeDigest" -}}
 {{- $config := pick .Values.config "devicePlugin" "gke" "defaults" "policies" "resources" -}}
 {{- with .Values.config.visibleDevices }}{{ $config = set $config "visibleDevices" . }}{{ end -}}
@@ -11,7 +11,7 @@ left to the webhooks. What a policy becomes in CEL is in the compiled value, nev
 {{- toJson $config | sha256sum -}}
 {{- end -}}
 
-{{/* Whether admission policies are installed ("true"). In audit mode nothing is decided, so there are none. */}}
+{{/* Whether admission policies are installed ("true"). In audit mode there are none, because they can't report. */}}
 {{- define "gpuwarden.inTreeEnabled" -}}
 {{- and (or .Values.inTree.enabled .Values.inTree.only) (ne .Values.install.mode "audit") -}}
 {{- end -}}
@@ -30,7 +30,7 @@ left to the webhooks. What a policy becomes in CEL is in the compiled value, nev
 {{- toJson $made -}}
 {{- end -}}
 
-{{/* What can't be combined. */}}
+{{/* Fails for values that can't be combined. */}}
 {{- define "gpuwarden.inTreeChecks" -}}
 {{- $in := .Values.inTree -}}
 {{- $named := $in.only | ternary "inTree.only" "inTree.enabled" -}}
@@ -44,11 +44,11 @@ left to the webhooks. What a policy becomes in CEL is in the compiled value, nev
 {{- fail "inTree.denyOthers: the webhooks decide all other pods; remove it, or set inTree.only=true" -}}
 {{- end -}}
 {{- if and $in.only (not (include "gpuwarden.inTree" . | fromJson).policies) -}}
-{{- fail "inTree.only: none of the configuration's policies can be stated in CEL, so no pod would be decided; gpuwarden compile says why, or set inTree.only=false" -}}
+{{- fail "inTree.only: none of the configuration's policies can be expressed in CEL, so no policy would apply; run gpuwarden compile to see why, or set inTree.only=false" -}}
 {{- end -}}
 {{- end -}}
 
-{{/* Texts as a list of CEL, as webhook/engine/cel.py writes them. */}}
+{{/* Strings as a CEL list, in the format of webhook/engine/cel.py. */}}
 {{- define "gpuwarden.celList" -}}
 {{- $quoted := list -}}
 {{- range . | uniq | sortAlpha -}}
@@ -57,7 +57,7 @@ left to the webhooks. What a policy becomes in CEL is in the compiled value, nev
 [{{ join ", " $quoted }}]
 {{- end -}}
 
-{{/* CEL: whether a pod is exempt from nothing, as not_exempt of webhook/application/in_tree_compiler.py. */}}
+{{/* CEL: whether a pod is not exempt, as not_exempt in webhook/application/in_tree_compiler.py. */}}
 {{- define "gpuwarden.inTreeNotExempt" -}}
 {{- $exempt := .Values.config.exemptions -}}
 {{- $tests := list -}}
@@ -125,7 +125,7 @@ compiled policies).
 {{- toJson $objects -}}
 {{- end -}}
 
-{{/* What the objects of one policy are recognised by: the same alone and beside webhooks, so that one follows the other. */}}
+{{/* The labels of one policy's objects. They are the same with and without webhooks, so that a switch replaces the objects. */}}
 {{- define "gpuwarden.inTreeObjectsDigest" -}}
 {{- $values := .root.Values -}}
 {{- $names := list $values.config.exemptions.namespaces $values.webhooks.excludedNamespaces (eq .made.policy $values.config.defaults.enforce) -}}
@@ -163,7 +163,7 @@ second: in one step, pods would be decided by neither.
 {{- end -}}
 {{- if $acts }}{{ $names = append $names $made.policy }}{{ end -}}
 {{- end -}}
-{{- /* A policy such as any has no objects: nothing is done to its common case. */ -}}
+{{- /* A policy such as any has no objects, because its common case is not changed or denied. */ -}}
 {{- if or $live $names }}{{ $names = concat $names $silent }}{{ end -}}
 {{- toJson $names -}}
 {{- end -}}

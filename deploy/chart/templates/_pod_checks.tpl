@@ -1,5 +1,5 @@
 {{/*
-Values about replicas and their monitoring that would be rendered and then fail in the cluster, or do nothing there. Fails with the
+Values about replicas and their monitoring that Helm would render, but that would fail in the cluster or have no effect there. Fails with the
 value's name, the value and the fix; prints nothing.
 */}}
 {{- define "gpuwarden.podChecks" -}}
@@ -14,13 +14,13 @@ value's name, the value and the fix; prints nothing.
 {{- $number = div (add 99 (mul $replicas (trimSuffix "%" $text | int))) 100 | int -}}
 {{- end -}}
 {{- if eq $by "minAvailable" | ternary (ge $number $replicas) (eq $number 0) -}}
-{{- fail (printf "podDisruptionBudget.%s: with %s of %d replicas none may be evicted, so no node with a replica can be drained; let at least one be evicted, such as podDisruptionBudget.maxUnavailable=1" $by $text $replicas) -}}
+{{- fail (printf "podDisruptionBudget.%s: with %s of %d replicas none may be evicted, so no node with a replica can be drained; permit at least one eviction, such as podDisruptionBudget.maxUnavailable=1" $by $text $replicas) -}}
 {{- end -}}
 {{- end -}}
 {{- $monitor := .Values.monitoring.serviceMonitor -}}
 {{- if and $monitor.create $monitor.scrapeTimeout -}}
 {{- if gt (include "gpuwarden.milliseconds" $monitor.scrapeTimeout | int64) (include "gpuwarden.milliseconds" $monitor.interval | int64) -}}
-{{- fail (printf "monitoring.serviceMonitor.scrapeTimeout: %s is more than the interval, %s, and the Prometheus Operator ignores such a ServiceMonitor; set at most the interval" $monitor.scrapeTimeout $monitor.interval) -}}
+{{- fail (printf "monitoring.serviceMonitor.scrapeTimeout: %s is more than the interval, %s, and the Prometheus Operator ignores such a ServiceMonitor; set the interval or less" $monitor.scrapeTimeout $monitor.interval) -}}
 {{- end -}}
 {{- end -}}
 {{- $volumes := list "config" "tls" "client-ca" -}}

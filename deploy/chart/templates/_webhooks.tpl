@@ -1,9 +1,9 @@
-{{/* Where anything is asked about at all. */}}
+{{/* The namespaces in which webhooks are called. */}}
 {{- define "gpuwarden.namespaceSelector" -}}
 namespaceSelector:
   matchExpressions:
-    # The name as a label is set by the API server and can't be changed, so it can't be used to opt out.
-    # Without gpuwarden's own namespace, it could not start while it is down; without kube-system, nor could the cluster.
+    # The API server sets this label to the name, and nobody can change it, so it can't be used to opt out. gpuwarden's own namespace is
+    # excluded because gpuwarden could not start again otherwise, and kube-system because the cluster could not.
     - key: kubernetes.io/metadata.name
       operator: NotIn
       values:
@@ -40,7 +40,7 @@ objectSelector:
 {{- end }}
 {{- end -}}
 
-{{/* Whether gpuwarden writes the paths ("true"): only where it has a CA to derive tokens from. */}}
+{{/* Whether gpuwarden writes the paths ("true"): only if it has a CA from which it derives tokens. */}}
 {{- define "gpuwarden.pathToken" -}}
 {{- and (eq .Values.certificates.mode "self-managed") .Values.pathToken.enabled -}}
 {{- end -}}
@@ -78,7 +78,7 @@ labels:
 {{- $annotations = merge (dict "cert-manager.io/inject-ca-from" $certificate) $annotations -}}
 {{- end }}
 {{- if eq .Values.certificates.mode "self-managed" -}}
-{{- /* Read by gpuwarden. Not an option of its command line: this way it changes in one write with the paths. */ -}}
+{{- /* gpuwarden reads this. It is not an option of the command line, so that it changes together with the paths. */ -}}
 {{- $annotations = merge (dict "gpuwarden.io/path-token" (include "gpuwarden.pathToken" .)) $annotations -}}
 {{- end }}
 {{- include "gpuwarden.annotations" (dict "root" . "own" $annotations) }}

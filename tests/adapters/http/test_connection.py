@@ -512,23 +512,27 @@ async def test_a_stranger_whose_records_take_long_to_decrypt_is_cut_off(
     monkeypatch: pytest.MonkeyPatch, target: str, certificate: Any, *, stranger: bool
 ) -> None:
     """A connection that has presented neither a token nor a client certificate is one, even after an answered review."""
-    now = 0.0
-    monkeypatch.setattr(connection, "thread_time", lambda: now)
-    quick, slow = (0.49e-3, 10), (0.52e-3, 10)
+    now = worked = 0.0
+    monkeypatch.setattr(connection, "perf_counter", lambda: now)
+    monkeypatch.setattr(connection, "thread_time", lambda: worked)
+    quick, slow, interrupted = (0.49e-3, 0.49e-3, 10), (0.52e-3, 0.52e-3, 10), (1.0, 0.0, 10)
     for reads, cut_off in (
         ((quick, quick, quick, quick), False),
-        ((slow, slow, quick, slow, slow), False),
-        ((slow, slow, (0.52e-3, 10_000), slow, slow), False),
-        ((quick, slow, slow, slow), True),
-        (((1.0, 10), slow, slow), True),
+        ((slow, slow, slow, quick, slow, slow, slow), False),
+        ((slow, slow, slow, (0.52e-3, 0.52e-3, 10_000), slow, slow, slow), False),
+        ((interrupted, interrupted, interrupted, interrupted, interrupted), False),
+        ((quick, slow, slow, slow, slow), True),
+        (((1.0, 1.0, 10), slow, slow, slow), True),
+        ((interrupted, slow, slow, slow), True),
     ):
         port = Port(certificate=certificate, suffix="/token")
         port.sends(request(target, b"one"))
         await turn()
         port.sends(request("/mutate", content_length="90000"))
-        for seconds, size in reads:
+        for seconds, of_processor, size in reads:
             port.connection.get_buffer(-1)
             now += seconds
+            worked += of_processor
             port.connection.buffer_updated(size)
         assert port.client.closing == (cut_off and stranger)
         assert [reason for reason in port.refused if reason != "path"] == ["records"] * (cut_off and stranger)
@@ -553,9 +557,10 @@ async def test_a_stranger_that_sends_only_control_records_is_disconnected(suffix
 
 async def test_a_certificate_with_another_name_is_a_strangers(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
+    monkeypatch.setattr(connection, "perf_counter", lambda: now)
     monkeypatch.setattr(connection, "thread_time", lambda: now)
     port = Port(certificate={"subject": ((("commonName", "somebody"),),)}, names=frozenset({"kube-apiserver"}))
-    for _ in range(3):
+    for _ in range(4):
         port.connection.get_buffer(-1)
         now += 1.0
         port.connection.buffer_updated(0)

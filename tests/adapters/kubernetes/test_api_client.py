@@ -261,7 +261,7 @@ def test_a_token_that_can_not_be_had_is_a_failure_like_any_other(apiserver: Stan
 
 @pytest.mark.parametrize("parts", [("a", ""), ("a", "."), ("..", "a")])
 def test_a_path_is_made_of_parts_that_are_something(parts: tuple[str, ...]) -> None:
-    with pytest.raises(ValueError, match="not the parts of a path"):
+    with pytest.raises(ValueError, match="invalid parts of a path"):
         path_of(*parts)
 
 

@@ -93,7 +93,7 @@ def test_a_pod_that_is_still_to_get_a_claim_is_not_judged_yet(entry: Json) -> No
     """kube-controller-manager writes the names anew when it makes a claim again; no scheduler gives any before all are known."""
     api = Cluster()
     api.pod(by_name("a", "one"), entry)
-    with pytest.raises(PodUnavailable, match=r"b of spec\.resourceClaims: the claim is not made yet"):
+    with pytest.raises(PodUnavailable, match=r"b of spec\.resourceClaims: the claim is not created yet"):
         fetched(api, TRAIN)
     assert api.asked == [f"{PODS}/train"]
 
@@ -179,7 +179,7 @@ def test_a_pod_with_too_many_claims_is_not_read() -> None:
     api = Cluster()
     api.pod(*(by_name(f"c{number}", f"c{number}") for number in range(MOST_CLAIMS + 1)))
     with pytest.raises(
-        PodUnavailable, match=f"it has {MOST_CLAIMS + 1} claims; more than {MOST_CLAIMS} are not judged"
+        PodUnavailable, match=f"it has {MOST_CLAIMS + 1} claims; more than {MOST_CLAIMS} are not checked"
     ):
         fetched(api, TRAIN)
     assert api.asked == [f"{PODS}/train"]

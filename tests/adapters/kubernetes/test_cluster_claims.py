@@ -109,7 +109,7 @@ def test_device_classes_that_may_not_be_listed_are_noted(claimed: WorkloadServer
     claimed.refused[CLASSES] = 403
     found = reader.claims()
     assert len(found.known) == 1
-    assert found.notes[0].startswith("DeviceClasses: only the configuration says which form one is (")
+    assert found.notes[0].startswith("DeviceClasses: their forms are known only from the configuration (")
 
 
 def test_another_failure_with_device_classes_is_the_clusters(claimed: WorkloadServer, reader: ClusterReader) -> None:

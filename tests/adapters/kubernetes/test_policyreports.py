@@ -151,7 +151,7 @@ class TestWrite:
         written = store.write(WGPOLICY, [report("team-a"), report("team-b")])
 
         assert (written.created, len(written.problems)) == (1, 1)
-        assert "one of that name is there that is not ours" in written.problems[0]
+        assert "another report with that name exists" in written.problems[0]
         assert cluster.objects[path]["results"] == [1]
 
     def test_asks_for_what_has_our_label_only(self, cluster: WorkloadServer, store: ReportStore) -> None:

@@ -291,7 +291,7 @@ async def test_a_few_namespaces_are_looked_at_at_once_and_who_gets_no_turn_is_to
         assert await asyncio.gather(*lucky) == [[]] * AT_ONCE
         assert slow.most == AT_ONCE
         for number, (told,) in enumerate(late):
-            assert told.startswith(f'namespace "late-{number}": its workloads were not checked (other changes of')
+            assert told.startswith(f'namespace "late-{number}": its workloads were not checked (other label changes')
         assert await preview.preview("next", SHARED, LONG) == [], "those that gave up do not hold their place"
     finally:
         slow.go.set()
@@ -313,7 +313,7 @@ async def test_a_bug_is_logged_and_told_and_blocks_nothing(
 
     monkeypatch.setattr(module, "ClusterReader", broken)
     (told,) = await preview.preview("team-a", SHARED, LONG)
-    assert "an error of gpuwarden's own" in told
+    assert "an internal error in gpuwarden" in told
 
 
 async def test_three_thousand_pods_no_two_alike_never_hold_up_the_event_loop_for_long(

@@ -1,1 +1,1 @@
-"""The HTTP side: requests and answers as bytes, and the two ports they go through."""
+"""HTTP: requests and answers as bytes, and the two ports."""

@@ -20,7 +20,7 @@ with deferred_models():  # of OpenAPI, which only /openapi.json needs: 1.2 MiB o
 
 
 class AsgiEndpoint:
-    """An admission endpoint as plain ASGI: answers as our own protocol does. All other limits are the server's."""
+    """An admission endpoint as plain ASGI, with the same answers as our own protocol. The server has all other limits."""
 
     def __init__(self, endpoint: AdmissionEndpoint) -> None:
         self._endpoint = endpoint
@@ -50,7 +50,7 @@ class AsgiEndpoint:
 
 
 class ReadinessPart(BaseModel):
-    """One thing that readiness consists of."""
+    """One part of readiness."""
 
     name: str
     ready: bool
@@ -69,7 +69,7 @@ _READINESS = {
         "parts": {"type": "array", "items": ReadinessPart.model_json_schema()},
     },
 }
-# Described by its name alone: a model in the path of every review would cost more than the decision.
+# Described only by its name, because validating every review with a model would cost more than the decision.
 _REVIEW = {"type": "object", "title": "AdmissionReview", "description": "admission.k8s.io/v1"}
 _STATUS = {"type": "object", "title": "Status", "description": "metav1.Status"}
 _POST = {
@@ -79,9 +79,9 @@ _POST = {
         "400": _json("The review is invalid; the Status names the field", _STATUS),
         "413": _json("The body is too large", _STATUS),
         "415": _json("Content-Type is not application/json, or Content-Encoding is set", _STATUS),
-        "500": _json("A bug of gpuwarden; its log says which", _STATUS),
+        "500": _json("A bug in gpuwarden; see its log", _STATUS),
         "502": _json("A pod that gets a claim could not be read from the API server", _STATUS),
-        "503": _json("Not now; ask again after Retry-After seconds", _STATUS),
+        "503": _json("Temporarily unavailable; try again after Retry-After seconds", _STATUS),
     },
 }
 
@@ -95,7 +95,7 @@ class _App(FastAPI):
         self.router.routes += [Route(endpoint.path, AsgiEndpoint(endpoint)) for endpoint in admission]
 
     def openapi(self) -> dict[str, Any]:
-        """The document, with the paths that FastAPI does not know of."""
+        """The OpenAPI document, including the paths that FastAPI does not serve."""
         document = super().openapi()
         for path in self._admission:
             name = path.strip("/")
@@ -110,21 +110,21 @@ def application(
 ) -> FastAPI:
     """The application.
 
-    ``gpuwarden serve`` serves it on the plain port without the admission endpoints, which have a port and a protocol of their
-    own (``webhook.adapters.http.connection``). A program that mounts it elsewhere passes them, with the limits that it needs.
+    ``gpuwarden serve`` serves it on the plain port without the admission endpoints, which have their own port and protocol
+    (``webhook.adapters.http.connection``). A program that embeds the application passes them, with the limits that it needs.
     """
     app = _App(tuple(admission))
 
     @app.get("/healthz", response_model=None, response_class=PlainTextResponse)
     async def healthz() -> Response:
-        """Alive: the event loop answers."""
+        """Report that the event loop works."""
         return PlainTextResponse("ok")
 
     @app.get(
         "/readyz", response_model=None, responses={200: _json("Ready", _READINESS), 503: _json("Not ready", _READINESS)}
     )
     async def readyz() -> JSONResponse:
-        """Ready to answer admission reviews, part by part."""
+        """Report whether gpuwarden can answer admission reviews, part by part."""
         parts = readiness()
         ready = all(part.ready for part in parts)
         answer = {"ready": ready, "parts": [part.model_dump() for part in parts]}

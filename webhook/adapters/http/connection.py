@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from time import thread_time
+from time import perf_counter, thread_time
 from typing import Any, NoReturn
 
 import httptools
@@ -19,33 +19,34 @@ from .limits import MAXIMUM_BODY
 from .messages import CONTINUE, Answer, Body, Failure, HttpEndpoint, IncomingRequest, as_bytes
 from .turns import Turns
 
-# Of one connection, before another one's turn.
+# Bytes to read from one connection before the next one is read.
 _READ_AT_ONCE = 64 * 1024
-# What is parsed at once, and so how exactly a head is counted.
+# Bytes to parse at once, which is also the precision of the limit on heads.
 _PIECE = 16 * 1024
-# What is written at once: so much of an answer that nobody reads may lie in buffers that can't be looked into.
+# Bytes to write at once. Up to this much of an unread answer may be in buffers that can't be inspected.
 _WRITTEN_AT_ONCE = 64 * 1024
-# What uvloop's TLS may have read and decrypted of a connection that is not read from.
+# Bytes that uvloop's TLS may have read and decrypted from a paused connection.
 _UNREAD = 320 * 1024
-# uvloop's TLS and OpenSSL each keep the room that they needed for what was read at once, which may be twice what came of it.
+# uvloop's TLS and OpenSSL each keep the buffers for the data that was read at once, which may be twice as large as the result.
 _KEPT_OF_A_READ = 4
-# So much of the processor's time may a read of a stranger take, while all others wait. To decrypt takes a nanosecond or two a
-# byte, but 2.6 microseconds a TLS record, of which there may be one a byte. One slow read proves nothing: the kernel's
-# interrupts and what a hypervisor takes are counted too (one in 300,000 reads of honest clients was slow).
-_SECONDS_A_READ, _SECONDS_A_BYTE, _SLOW_READS = 0.5e-3, 20e-9, 3
+# The time that a read from an unknown client may take, while all others wait. Decryption takes one or two nanoseconds per byte,
+# but 2.6 microseconds per TLS record, which may contain a single byte. A single slow read is not enough to close the connection:
+# after one, CPU time is measured, which takes a system call. That includes the kernel's interrupts and time taken by a hypervisor
+# (one in 300,000 reads of well-behaved clients was slow).
+_SECONDS_A_READ, _SECONDS_A_BYTE, _SLOW_READS = 0.5e-3, 20e-9, 4
 # A TLS record of 16 KiB arrives in at most some 30 reads. A client that sends more reads without any data sends only control
 # records, such as key updates, which cost as much as small records; OpenSSL limits neither.
 _READS_WITHOUT_DATA = 64
 # The headers that are needed.
 _KEPT = frozenset((b"content-type", b"content-encoding", b"content-length", b"transfer-encoding", b"expect"))
 _OK = 200
-# What the kernel keeps for a connection that was answered a review; for a stranger's it is less (see ``listeners``).
+# The kernel's buffer for a connection on which a review was answered; unknown clients have a smaller one (see ``listeners``).
 _WIDE = 32 * 1024
-# What a request is counted with besides its body.
+# Bytes that count for a request in addition to its body.
 _REQUEST = 512
-# A client has so long to read its last answer and to hang up; what still comes is thrown away, for closing a socket with
-# unread data resets the connection, and the answer is lost with it. Then it is cut off: uvloop's way to close decrypts what
-# comes after it, and takes 15 microseconds for each record, of which there may be one a byte.
+# The time for a client to read its last answer and close. Further input is discarded, because closing a socket with unread data
+# resets the connection, and the answer would be lost. Then the connection is aborted: uvloop's normal close decrypts further
+# input, which takes 15 microseconds per record, and a record may contain a single byte.
 _LINGER_SECONDS = 1.0
 
 _log = structlog.get_logger("gpuwarden.http")
@@ -57,11 +58,11 @@ class Port:
 
     Attributes:
         find: the endpoint of a path.
-        names: the common names of which a client certificate must have one; empty where TLS alone decides.
-        date: the time, for answers, which the listener sets about every second.
+        names: the permitted common names of client certificates; empty if TLS alone decides.
+        date: the Date header of answers, which the listener sets about every second.
         started: whether connections are accepted.
-        draining: whether connections end as soon as nothing is under way.
-        buffer: what every connection reads into.
+        draining: whether connections are closed as soon as they are idle.
+        buffer: the buffer that all connections read into.
     """
 
     find: Callable[[str], HttpEndpoint | None]
@@ -75,7 +76,7 @@ class Port:
 
 
 def _widen(connected: TransportSocket) -> None:
-    """Let the kernel receive more at once: large pods in few round trips."""
+    """Enlarge the kernel's receive buffer, so that large pods need few round trips."""
     with suppress(OSError):  # it is gone already
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _WIDE)
         if hasattr(socket, "TCP_WINDOW_CLAMP"):  # Linux, which may keep to what it began with
@@ -83,11 +84,11 @@ def _widen(connected: TransportSocket) -> None:
 
 
 class _Enough(Exception):  # noqa: N818 - nothing is wrong here
-    """Ends the parser's work: nothing more of what comes is read."""
+    """Raised to stop the parser, because no more input is read."""
 
 
 class _Gone(asyncio.Transport):
-    """The transport of a connection that is lost."""
+    """The transport of a closed connection."""
 
     def is_closing(self) -> bool:
         return True
@@ -107,22 +108,23 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
         self._limits = port.limiter.limits
         self._parser = httptools.HttpRequestParser(self)
         self._unwelcome: Failure | None = None
-        # Whether it has shown a client certificate or a token: then it is the API server's.
+        # Whether it has presented a client certificate or a token, so that it belongs to the API server.
         self._proven = False
-        # What comes: a request, how far it has come, whether the last piece was no body, and bytes of a head, of trailers, or
-        # between chunks.
+        # Input: the current request, its state, whether the last piece was not part of a body, and bytes of a head, of
+        # trailers, or between chunks.
         self._coming = IncomingRequest()
         self._begun = self._in_head = self._bare = False
         self._loose = self._widest = 0
         self._began = 0.0
+        self._clock = perf_counter
         self._slow_reads = 0  # in a row
         self._reads_without_data = 0
-        # What goes: requests that wait for their answers, what one of them is waiting for, and answers that are not written.
+        # Output: requests that wait for their answers, the task of one that waits, and answers that are not written yet.
         self._requests: deque[IncomingRequest] = deque()
         self._task: asyncio.Task[Answer] | None = None
         self._unsent = b""
         self._in_line = self._blocked = self._paused = False
-        # Whether all that comes is thrown away.
+        # Whether all input is discarded.
         self._deaf = False
 
     @property
@@ -148,7 +150,7 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
     # --- asyncio.BufferedProtocol ---------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # of a socket, it is one
-        """Accept the caller; one that is not permitted is identified once, and denied with every answer."""
+        """Accept the client. A client that is not permitted is identified once, and every request is rejected."""
         self._transport = transport
         transport.set_write_buffer_limits(high=_WRITTEN_AT_ONCE)
         self.since = self._limiter.clock()
@@ -161,8 +163,9 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
             self._note("common-name", self._unwelcome.message)
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's
-        """Where to read to: a buffer that all connections share, for what is read is parsed before another one reads."""
-        self._began = 0.0 if self._proven else thread_time()  # and now TLS decrypts
+        """Return the buffer to read into. All connections share it, because input is parsed before another connection reads."""
+        self._clock = thread_time if self._slow_reads else perf_counter
+        self._began = 0.0 if self._proven else self._clock()  # and now TLS decrypts
         self._reads_without_data += 1
         if self._reads_without_data == _READS_WITHOUT_DATA and not self._proven:
             self._note("records")
@@ -172,7 +175,7 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         self._reads_without_data = 0
         if not self._proven:
-            slow = thread_time() - self._began > _SECONDS_A_READ + _SECONDS_A_BYTE * nbytes
+            slow = self._clock() - self._began > _SECONDS_A_READ + _SECONDS_A_BYTE * nbytes
             self._slow_reads = self._slow_reads + 1 if slow else 0
             if self._slow_reads == _SLOW_READS:
                 self._note("records")
@@ -195,7 +198,7 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
             asyncio.get_running_loop().call_soon(self._task.cancel)
 
     def _forget(self) -> None:
-        """Let go of everything that is held."""
+        """Release everything that is held."""
         self._deaf, self._begun = True, False
         self._coming = IncomingRequest()
         self._requests.clear()
@@ -266,7 +269,7 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
         request.end_head(self._parser, self._port.find)
         self._proven |= request.has_token
         if request.failure is messages.NOT_FOUND:
-            self._note("path")  # which path is not told: it may hold a token
+            self._note("path")  # the path is not logged, because it may contain a token
         if request.failure and (request.length > MAXIMUM_BODY or request.expects):  # its body is not even awaited
             self._stop(request.failure)
         if request.endpoint and not request.endpoint.reads_body:
@@ -340,7 +343,7 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
             self._requests.clear()
 
     def send(self) -> None:
-        """Send what is answered, as far as the client reads; then go on, or hang up."""
+        """Send answers as far as the client reads them; then continue or close."""
         if self._begun and not (self._in_head or self._requests or self._deaf) and self._coming.expects:
             self._coming.expects = False
             self._unsent += CONTINUE
@@ -357,7 +360,7 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
         self._limiter.rejections.note(reason, self.client, detail)
 
     def _count(self) -> None:
-        """Count what is held, and read no more where answers are due already."""
+        """Update the memory that is held, and pause reading while answers are pending."""
         if not (self._begun or self._requests or self._unsent or self._paused or self._blocked or self.held):
             return
         coming, waiting = self._coming if self._begun else None, self._requests
@@ -372,12 +375,12 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
             self._refuse(messages.NO_MEMORY)
 
     def _stop(self, failure: Failure) -> NoReturn:
-        """Refuse while the parser calls."""
+        """Reject the request from within a callback of the parser."""
         self._refuse(failure)
         raise _Enough
 
     def _refuse(self, failure: Failure) -> None:
-        """Answer what comes by a failure, behind the answers that are due, and throw away what comes after it."""
+        """Answer the request with a failure, after the pending answers, and discard further input."""
         if failure.reason:
             self._note(failure.reason, failure.message)
         request = self._coming if self._begun else IncomingRequest()
@@ -397,7 +400,7 @@ def unwelcome(certificate: Mapping[str, Any] | None, names: frozenset[str]) -> F
     """Why a caller is rejected by its certificate, as ``ssl.SSLSocket.getpeercert`` gives it; ``None`` when it is not."""
     subject = (certificate or {}).get("subject", ())
     given = [value for rdn in subject for key, value in rdn if key == "commonName"]
-    # Of several names, some readers take the first and others the last: all must be allowed.
+    # If there are several names, some programs use the first and others the last, so all must be allowed.
     if not names or (given and names.issuperset(given)):
         return None
     shown = " and ".join(f'"{name}"' for name in given) or "none"

@@ -11,7 +11,7 @@ from .limits import Limits
 
 _SECONDS_BETWEEN_LINES = 30.0
 _SPARE_DESCRIPTORS = 8
-# Of what there is for all, a connection has this part reserved, whichever connections hold the rest: 16 KiB by default.
+# The part of the total memory that is reserved for each connection: 16 KiB by default.
 _OWN = 8
 
 Client = tuple[str, int] | None
@@ -19,7 +19,7 @@ _log = structlog.get_logger("gpuwarden.http")
 
 
 class Rejections:
-    """The rejections of a port. All are counted and few are logged, so that a flood of connections does not flood the log."""
+    """The rejections of a port. All are counted, but few are logged, so that a flood of connections does not flood the log."""
 
     def __init__(self, port: str, count: Callable[[str, str], None], clock: Callable[[], float] = monotonic) -> None:
         self._port = port
@@ -29,7 +29,7 @@ class Rejections:
         self._unlogged: Counter[str] = Counter()
 
     def note(self, reason: str, client: Client = None, detail: str = "") -> None:
-        """Count one. The reason is one of a few words, the metric's label; address and detail are for the log."""
+        """Count a rejection. The reason is one of a few values, the metric's label; address and detail are for the log."""
         self._count(self._port, reason)
         self._unlogged[reason] += 1
         now = self._clock()
@@ -43,12 +43,12 @@ class Rejections:
 
 
 class TrackedConnection:
-    """A connection as the limiter knows it. This one waits for its client, and holds nothing.
+    """A connection as the limiter sees it. By default, it waits for its client and holds no memory.
 
     Attributes:
-        since: when its present wait began: connected, first byte of a request, answered.
+        since: when its current wait began: connected, first byte of a request, or answered.
         held: bytes that it is counted with.
-        known: whether it was answered a review. A stranger's may be, where the paths have no tokens.
+        known: whether a review was answered on it. If paths have no tokens, this may also be an unknown client.
         client: its address.
     """
 
@@ -59,30 +59,30 @@ class TrackedConnection:
 
     @property
     def waits(self) -> bool:
-        """Whether it is its client's turn: to shake hands, to send, to read, or to hang up."""
+        """Whether it waits for its client: to complete the handshake, to send, to read, or to close."""
         return True
 
     def overdue(self, now: float) -> str:  # noqa: ARG002 - there is no limit
-        """Why it has waited too long; empty when it has not."""
+        """The reason why it has waited too long; empty if it has not."""
         return ""
 
     def drop(self) -> None:
         """Close it immediately."""
 
     def shutdown(self) -> None:
-        """End, once what has begun is answered."""
+        """Close after the requests in progress are answered."""
         self.drop()
 
 
 class ConnectionLimiter:
-    """The connections of a port. Without room for another, it closes the one that has waited longest for its client.
+    """The connections of a port. If there is no room for another one, it closes the one that has waited longest for its client.
 
-    Those that were answered a review are closed last, as long as they are at most half of the limit. So a client that opens
-    connections to keep the API server out only loses its own, and can't keep out others with answered ones.
+    Connections on which a review was answered are closed last, as long as they are at most half of the limit. So a client that
+    opens connections to keep the API server out only loses its own, even if it gets reviews answered.
 
     Attributes:
         held: bytes that all of them hold.
-        gone: set while there is none.
+        gone: set while there are no connections.
     """
 
     def __init__(self, limits: Limits, rejections: Rejections, clock: Callable[[], float] = monotonic) -> None:
@@ -139,7 +139,7 @@ class ConnectionLimiter:
         return oldest is not None
 
     def free_descriptors(self) -> None:
-        """Lower the limit for good: this process can open no more files, and needs some for others (probes, the log)."""
+        """Lower the limit permanently: the process can't open more files, and needs some for other purposes (probes, the log)."""
         self._most = max(1, len(self._connections) - _SPARE_DESCRIPTORS)
         while len(self._connections) > self._most and self._make_room("descriptors", self._connections):
             pass

@@ -1,4 +1,4 @@
-"""An admission endpoint: from the body of a POST to its answer, for our own HTTP server and for ASGI."""
+"""An admission endpoint: answers the body of a POST, for our own HTTP server and for ASGI."""
 
 import re
 from collections.abc import Callable, Coroutine
@@ -13,14 +13,14 @@ from ...application.reservations import PodUnavailable
 from ...application.review import Answering, ReviewError
 from .messages import INTERNAL_ERROR, Answer, Failure, refusal
 
-# What the API server waits where a configuration does not say (admissionregistration/v1 defaults: timeoutSeconds), and the
-# most that one can say. Other clients (curl) get the default.
+# How long the API server waits by default (admissionregistration/v1 defaults: timeoutSeconds), and the most that one can say.
+# Other clients (curl) get the default.
 DEFAULT_SECONDS = 10.0
 MOST_SECONDS = 30.0
 # apiserver pkg/admission/plugin/webhook/validating/dispatcher.go rounds up to whole seconds.
 _TIMEOUT = re.compile(rb"(?:^|&)timeout=([0-9]{1,3})s(?:&|$)")
 
-# What each request's path, HTTP status code and time are reported to.
+# Called with each request's path, HTTP status code and duration.
 Observe = Callable[[str, int, float], None]
 _log = structlog.get_logger("gpuwarden.http")
 
@@ -28,8 +28,8 @@ _log = structlog.get_logger("gpuwarden.http")
 class AdmissionEndpoint:
     """Answers POSTed AdmissionReviews by a function from bytes to bytes, and everything else with an HTTP error.
 
-    The function raises ``ReviewError`` or a namespace's error, and nothing else on purpose. It is called with the body, and if
-    ``timed`` with the seconds that are left for the answer.
+    The function deliberately raises only ``ReviewError`` or a namespace's error. It is called with the body, and if ``timed``
+    with the seconds that are left for the answer.
     """
 
     reads_body = True
@@ -82,6 +82,6 @@ class AdmissionEndpoint:
 
 
 def allowed_seconds(query: bytes) -> float:
-    """How many seconds the API server waits, by its ``?timeout=2s``; the API's default where that is not said."""
+    """How many seconds the API server waits, from its ``?timeout=2s``; otherwise the API's default."""
     said = _TIMEOUT.search(query)
     return min(MOST_SECONDS, float(said[1])) if said else DEFAULT_SECONDS

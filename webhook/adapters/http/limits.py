@@ -10,7 +10,7 @@ MIB = 1024 * 1024
 # A review carries at most two objects, each at most etcd's and the API server's 3 MiB, and 1 MiB of envelope
 # (controller-runtime pkg/webhook/admission/http.go derives the same).
 MAXIMUM_BODY = 7 * MIB
-MAX_LAG_SECONDS = 0.5  # a request may wait so long for its turn before it is shed (see ``turns``)
+MAX_LAG_SECONDS = 0.5  # how long a request may wait for its turn before it is shed (see ``turns``)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,19 +18,18 @@ class Limits:
     """The limits of a port.
 
     Attributes:
-        connections: how many connections may be open; beyond it the one that has waited longest for its client goes.
-        memory: how many bytes all connections together may hold of what has come and is not answered, and of answers that
-            are not read.
+        connections: how many connections may be open; above that, the one that has waited longest for its client is closed.
+        memory: how many bytes of unanswered requests and unread answers all connections together may hold.
         head_seconds: from a connection to the end of its TLS handshake, and from the first byte of a request to the end
             of its head. The API server gives up on a handshake after 10 s (net/http TLSHandshakeTimeout).
-        request_seconds: from the first byte of a request until its answer is with the client. The API server waits for
-            no webhook longer than 30 s.
+        request_seconds: from the first byte of a request until the client has received the answer. The API server waits for no
+            webhook longer than 30 s.
         idle_seconds: between requests.
         head_bytes: of a request's line and headers, and of its trailers.
-        target_bytes: of a request's target, which is a path and a query. The API server's is the path that a webhook
-            configuration has, and ``?timeout=10s``.
+        target_bytes: of a request's target (path and query). The API server sends the path of the webhook configuration, and
+            ``?timeout=10s``.
         headers: how many there may be, trailers among them. The API server sends eight.
-        chunks: in how many a body may come: 7 MiB in the smallest that are usual, 4 KiB. The API server sends a length.
+        chunks: the most chunks of a body: 7 MiB in chunks of 4 KiB, the smallest common size. The API server sends a length.
         pipelined: how many requests may wait behind one that is being answered. The API server sends none.
     """
 

@@ -13,27 +13,27 @@ from math import inf
 from .connection import Connection, Port
 from .connection_limiter import Client, TrackedConnection
 
-GRACE_SECONDS = 10  # so long answers under way may take when a listener stops
+GRACE_SECONDS = 10  # how long pending answers may take when a listener stops
 # What the kernel keeps for a connection (twice as much, in fact). By itself it would keep up to several MiB, which count as
 # the memory of the container (cgroup v2). What it has received is read at once, before others have their turn, and TLS keeps
 # room for as much: little for strangers, for records of a byte each take a hundred times as long as others.
 _KERNEL_BUFFERS = {socket.SO_RCVBUF: 8 * 1024, socket.SO_SNDBUF: 64 * 1024}
 _BACKLOG = 2048
-# A handshake costs some ten times what an answer does: those who are connected are served between.
+# A handshake costs about ten times as much as an answer, so existing connections are served in between.
 _ACCEPTED_AT_ONCE = 32
-# A client that is hung up on has so long to say goodbye (TLS close_notify), which also lets it read why.
+# The time for a client to complete the TLS shutdown (close_notify), which also lets it read the alert.
 _GOODBYE_SECONDS = 5.0
 _PAUSE_SECONDS = 0.02
-# The longest that OpenSSL takes, and so keeps.
+# The largest read of OpenSSL, which is also the size of its buffer.
 _HELLO = 128 * 1024
-# No descriptor, no memory: the connection stays in the queue, and the socket readable.
+# No descriptor or no memory: the connection stays in the queue, and the socket stays readable.
 _NOT_NOW = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A socket that is bound, and whose connections take little of the kernel's memory.
+    """Return a bound socket whose connections use little kernel memory.
 
-    Host ``""`` is every address, of both families where the machine has both; port 0 takes a free one.
+    Host ``""`` means all addresses, of both families if the machine has both. Port 0 selects a free port.
 
     Raises:
         OSError: the port can't be bound.
@@ -81,7 +81,7 @@ class PortListener:
         self._stopping.set()
 
     async def serve(self) -> None:
-        """Serve until stopped; answers under way are finished, and those that take too long are cut off."""
+        """Serve until stopped. Pending answers are finished, unless they take too long."""
         self._loop = asyncio.get_running_loop()
         try:
             self._socket.setblocking(False)  # noqa: FBT003 - the standard library's
@@ -102,7 +102,7 @@ class PortListener:
             self._socket.close()
 
     async def _tick_until(self, event: asyncio.Event, seconds: float = inf) -> None:
-        """Look at the time at least once a second, and twice in the shortest time that a client may take."""
+        """Check timeouts at least once a second, and at least twice within the shortest timeout."""
         until = self._loop.time() + seconds
         while not event.is_set() and self._loop.time() < until:
             self._shared.date = formatdate(usegmt=True).encode()  # RFC 9110, 6.6.1
@@ -116,7 +116,7 @@ class PortListener:
             self._loop.add_reader(self._socket, self._accept)
 
     def _accept(self) -> None:
-        """Accept who waits, but not too many in a turn of the loop."""
+        """Accept waiting clients, but not too many in one iteration of the loop."""
         for _ in range(_ACCEPTED_AT_ONCE):
             try:
                 accepted, client = self._socket.accept()
@@ -141,7 +141,7 @@ class PortListener:
         self._limiter.discard(handshake)
 
     async def _take(self, handshake: _Handshake) -> None:
-        """Make a connection of what was accepted."""
+        """Set up an accepted connection."""
         try:
             handshake.accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             context = self._tls() if self._tls else None
@@ -160,7 +160,7 @@ class PortListener:
 
 
 def _reason(error: OSError) -> str:
-    """Why a handshake failed, as a few words."""
+    """Why a handshake failed, in a few words."""
     if isinstance(error, ConnectionAbortedError):  # uvloop's and asyncio's word for their own timeout
         return "handshake-timeout"
     if isinstance(error, ssl.SSLCertVerificationError) or "PEER_DID_NOT_RETURN" in str(getattr(error, "reason", "")):

@@ -30,7 +30,7 @@ _REASONS = {413: "RequestEntityTooLarge", 414: "RequestURITooLong", 500: "Intern
 # An element of JSON takes as long to read and to decide as so many bytes of a text: measured with a large annotation (10 ns a
 # byte) and with containers that each have a finding (1.7 microseconds an element).
 _ELEMENT = 150
-# Of more, the elements are not counted, which takes a millisecond a MiB, but taken for as many as there may be.
+# For longer bodies, elements are not counted, which takes a millisecond per MiB, but the highest possible number is assumed.
 _COUNTED = 512 * 1024
 
 
@@ -50,7 +50,7 @@ class Failure(NamedTuple):
         message: what is wrong.
         field: the field that the message is about; empty if there is none.
         closes: whether the connection must end with it.
-        reason: the reason under which a rejection is counted, where the code does not say it (see ``Rejections``).
+        reason: the reason under which a rejection is counted, if the code does not imply it (see ``Rejections``).
     """
 
     code: int
@@ -91,9 +91,10 @@ head_too_large = partial(Failure, 431, closes=True, reason="head-size")
 
 
 def as_bytes(answer: Answer, date: bytes, *, close: bool = False, head_only: bool = False) -> bytes:
-    """An answer as it goes over the wire.
+    """Return the bytes of an answer.
 
-    With ``close`` the connection ends. The answer to a HEAD has the body's length and no body (``head_only``; RFC 9110, 9.3.2).
+    With ``close``, the connection is closed afterwards. The answer to a HEAD has the body's length, but no body (``head_only``;
+    RFC 9110, 9.3.2).
     """
     closing = b"connection: close\r\n" if close else b""
     head = b"%bdate: %b\r\n%bcontent-length: %d\r\n\r\n" % (
@@ -120,7 +121,7 @@ class HttpEndpoint(Protocol):
         """Why a request is rejected by its head; ``None`` when it is not."""
 
     def answer(self, body: bytes, query: bytes = b"") -> Answer | Coroutine[Any, Any, Answer]:
-        """The answer to a body, or what must be waited for to have it."""
+        """The answer to a body, or an awaitable of it."""
 
     def refuse(self, failure: Failure) -> Answer:
         """The answer to a request whose body is not read."""
@@ -129,9 +130,9 @@ class HttpEndpoint(Protocol):
 class Body:
     """Bytes that come in pieces.
 
-    The first piece, most often the only one, is kept as it is. With a second one they go to memory of their own, of which the
-    system gives only what is used and has all back when the body goes. On the heap, bodies that grow beside each other would
-    leave holes that it keeps.
+    The first piece, usually the only one, is kept as it is. If there are more, all go to a separate memory mapping, which uses
+    only as many pages as needed and is returned to the system afterwards. On the heap, several growing bodies would cause
+    fragmentation.
     """
 
     def __init__(self) -> None:
@@ -140,7 +141,7 @@ class Body:
         self._all: mmap | None = None
 
     def append(self, piece: bytes) -> None:
-        """Add a piece; all together are at most ``MAXIMUM_BODY``."""
+        """Append a piece; the total is at most ``MAXIMUM_BODY``."""
         start, self.size = self.size, self.size + len(piece)
         if start == 0:
             self._first = piece
@@ -152,29 +153,29 @@ class Body:
         self._all[start : self.size] = piece
 
     def weight(self) -> int:
-        """How long it takes to answer, in bytes of a text."""
+        """The cost of answering it, in bytes of text."""
         elements = MOST_ELEMENTS
         if self.size <= _COUNTED:
             elements = self.size - len(self.whole().translate(None, b",{["))
         return self.size + _ELEMENT * elements
 
     def whole(self) -> bytes:
-        """All of it, which from now on is kept as it is given: what waits for its answer is in memory once."""
+        """The complete body, which replaces the pieces, so that a waiting body is in memory only once."""
         if self._all is not None:
             self._first, self._all = self._all[: self.size], None
         return self._first
 
 
 class IncomingRequest:
-    """A request, as far as it is here.
+    """A request, as far as it has been received.
 
     Attributes:
         endpoint: what answers it.
-        failure: why it is answered unread instead.
+        failure: the failure with which it is answered unread.
         has_token: whether its path has the token that only the API server knows.
         closes: whether the connection ends with its answer.
-        expects: whether the client waits to be told to go on (RFC 9110, 10.1.1).
-        length, read: how much its head says that its body has, and how much of it has come.
+        expects: whether the client waits for 100 Continue (RFC 9110, 10.1.1).
+        length, read: the length of the body according to the head, and how much of it was received.
     """
 
     endpoint: HttpEndpoint | None = None
@@ -188,13 +189,13 @@ class IncomingRequest:
         self.headers: dict[bytes, bytes] = {}
 
     def end_head(self, parser: httptools.HttpRequestParser, find: Callable[[str], HttpEndpoint | None]) -> None:
-        """Find what answers it, or why it is answered unread."""
+        """Find its endpoint, or the failure with which it is answered unread."""
         target, _, self.query = self.target.partition(b"?")
         path = _path(target)
         endpoint = self.endpoint = find(path)
         self.has_token = endpoint is not None and path != endpoint.path
         headers = self.headers
-        # The parser takes zeros without end before a number of at most 20 digits.
+        # The parser accepts any number of leading zeros before at most 20 digits.
         self.length = int(headers.get(b"content-length", b"")[-20:] or 0)
         self.expects = headers.get(b"expect") == b"100-continue" and parser.get_http_version() == "1.1"
         method = parser.get_method()
@@ -211,7 +212,7 @@ class IncomingRequest:
             self.failure = endpoint.refusal(method, headers, self.length)
 
     def answer(self) -> Answer | Coroutine[Any, Any, Answer]:
-        """Its answer, or what must be waited for to have it."""
+        """Its answer, or an awaitable of it."""
         if self.endpoint and not self.failure:
             return self.endpoint.answer(self.body.whole(), self.query)
         failure = self.failure or NOT_FOUND

@@ -7,7 +7,7 @@ from itertools import count
 from time import perf_counter
 from typing import Protocol
 
-# What every request costs, in bytes of a text in its body that take as long to read.
+# The fixed cost of a request, in bytes of text.
 _BASE = 4096
 # Reading, deciding and sending each have code and data of their own, which push the others' out of the processor's caches, and
 # a write wakes the client's process. So each is done for many in a row (benchmarks/README.md), but nobody waits for many.
@@ -20,10 +20,10 @@ _TURN_COST = 2 << 20
 
 
 class Asker(Protocol):
-    """A connection with a request that is complete."""
+    """A connection with a complete request."""
 
     def answer(self, *, late: bool) -> None:
-        """Return the answer, or if ``late``, one that says so. Raises nothing, because others are waiting."""
+        """Return the answer, or if ``late``, an overload error. Raises nothing, because others are waiting."""
 
     def send(self) -> None:
         """Send it."""
@@ -32,10 +32,10 @@ class Asker(Protocol):
 class Turns:
     """The requests that wait for the event loop, in a fair order: weighted fair queueing (Demers, Keshav and Shenker 1989).
 
-    Each connection has at most one request here. They are answered in the order in which they would be done if all were
-    worked on at the same time, a byte of each in turn: cheap ones do not wait for expensive ones that came before, and a flood of
-    tiny ones does not keep out the rest. A request that has waited for more than ``most`` seconds is shed unread, which costs
-    next to nothing; in this order, an expensive one is shed before a cheap one.
+    Each connection has at most one request here. They are answered in the order in which they would finish if all were
+    processed concurrently, byte by byte. So cheap requests do not wait for expensive ones that arrived earlier, and a flood of
+    tiny ones does not starve the rest. A request that has waited for more than ``most`` seconds is shed unread, at almost no
+    cost. In this order, an expensive request is shed before a cheap one.
     """
 
     def __init__(self, most: float = float("inf"), clock: Callable[[], float] = perf_counter) -> None:
@@ -43,11 +43,11 @@ class Turns:
         self._clock = clock
         self._waiting: list[tuple[float, int, float, int, Asker]] = []
         self._number = count()
-        self._progress = 0.0  # bytes that would be done of each by now
+        self._progress = 0.0  # bytes of each request that would be processed by now
         self._called = False
 
     def add(self, asker: Asker, weight: Callable[[], int]) -> None:
-        """Let a connection's request of some weight wait for its turn; the first since the last turn has it at once."""
+        """Queue a connection's request with its weight. The first one since the last turn is answered at once."""
         if not self._called:
             self._called = True
             asyncio.get_running_loop().call_soon(self._turn)

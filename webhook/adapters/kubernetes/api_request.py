@@ -25,13 +25,13 @@ class ApiRequest:
 
 
 def path_of(*parts: str) -> str:
-    """Make a path of its parts, each escaped, so that no name can lead elsewhere.
+    """Build a path from its parts, each escaped, so that a name can't change the path.
 
     Raises:
-        ValueError: a part is empty or made of dots alone, which would name another path.
+        ValueError: a part is empty or consists only of dots, which would be another path.
     """
     if any(not part.strip(".") for part in parts):
-        raise ValueError(f"not the parts of a path: {parts}")
+        raise ValueError(f"invalid parts of a path: {parts}")
     return "".join(f"/{quote(part, safe='')}" for part in parts)
 
 

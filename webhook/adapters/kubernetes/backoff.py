@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-# A server that is overloaded may ask for minutes; one that asks for a day is broken, and must not silence us that long.
+# An overloaded server may ask for minutes. Longer values are wrong, and must not stop the retries for that long.
 LONGEST_REQUESTED_WAIT = 60.0
 
 
@@ -12,8 +12,8 @@ class Backoff:
     Args:
         random: gives numbers in [0, 1), as ``random.random``.
         first: seconds of the first delay, before jitter.
-        cap: seconds no delay exceeds unless the server asked for more. Ten by default: a replica or three asking every
-            few seconds is no load for an API server that is coming back, and a cache that is behind judges by old labels.
+        cap: the longest delay in seconds, unless the server asked for more. Ten by default: a few replicas that retry every few
+            seconds are no significant load for a recovering API server, and in the meantime, labels are out of date.
     """
 
     def __init__(self, random: Callable[[], float], *, first: float = 0.2, cap: float = 10.0) -> None:
@@ -23,15 +23,15 @@ class Backoff:
         self._next = first
 
     def delay(self, retry_after: float | None = None) -> float:
-        """Give the next delay in seconds, and double the one after it.
+        """Return the next delay in seconds, and double the following one.
 
-        Jitter takes up to half of it away, so that replicas that lost the server together don't return together. What
-        the server asked for (``Retry-After``) comes first, and the jittered delay on top of it.
+        Jitter reduces it by up to half, so that replicas do not retry at the same time. The jittered delay is added to what the
+        server asked for (``Retry-After``).
         """
         delay = self._next * (1 - self._random() / 2)
         self._next = min(self._next * 2, self._cap)
         return delay + min(max(retry_after or 0.0, 0.0), LONGEST_REQUESTED_WAIT)
 
     def reset(self) -> None:
-        """Start over: something worked."""
+        """Reset after a success."""
         self._next = self._first

@@ -1,4 +1,4 @@
-"""The cluster as certificates see it: one Secret, and the ``caBundle`` and paths of our webhook configurations.
+"""Certificates in the cluster: one Secret, and the ``caBundle`` and paths of our webhook configurations.
 
 Every write is rejected by the API server when the object is not the one that was read: a JSON Patch that sets
 ``metadata.resourceVersion`` is an update with that precondition (store.go: ``OptimisticLockErrorMsg``, status 409).
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 TIMEOUT = 10.0  # seconds for each request
 _JSON_PATCH = "application/json-patch+json"
-# Names us in managedFields, whatever the User-Agent is: who looks at a caBundle sees who set it.
+# Our name in managedFields, whatever the User-Agent is, so that users see who set a caBundle.
 _QUERY = {"fieldManager": "gpuwarden"}
 _RBAC = "rbac.authorization.k8s.io"
 _RESOURCES = {
@@ -75,13 +75,13 @@ class _Configuration(msgspec.Struct):
 
 
 class KubernetesCertificateStore:
-    """A ``webhook.application.certificates.store.CertificateStore`` in the API server. Blocks; it belongs in a thread.
+    """A ``webhook.application.certificates.store.CertificateStore`` in the API server. Its calls block, so use it in a thread.
 
     Args:
-        configurations: kind and name of each webhook configuration whose bundles are ours.
-        labels: what a Secret that is created carries.
-        owner: the Role that owns a Secret that is created: the garbage collector deletes the Secret when the Role is
-            deleted, which is when nobody may make it again. Empty: none.
+        configurations: kind and name of each webhook configuration whose bundles we write.
+        labels: the labels of a Secret that is created.
+        owner: the Role that owns a Secret that is created: the garbage collector deletes the Secret with the Role, after which
+            no replica may create it again. Empty: none.
     """
 
     def __init__(  # noqa: PLR0913 - which objects, and how they are reached
@@ -128,10 +128,10 @@ class KubernetesCertificateStore:
             self._patch(self._secret, resource_version, [{"op": "add", "path": "/data", "value": data}])
 
     def _owned(self) -> Mapping[str, object]:
-        """The metadata that names the owner; none where there is no such Role, or it may not be read.
+        """The metadata that names the owner; none if there is no such Role, or it can't be read.
 
-        On creation only: changing the owners of an object that exists takes the right to delete it where the API server
-        runs OwnerReferencesPermissionEnforcement (OpenShift does).
+        Used only on creation: with OwnerReferencesPermissionEnforcement (as on OpenShift), changing the owners of an existing
+        object requires permission to delete it.
         """
         if not self._owner:
             return {}
@@ -140,7 +140,7 @@ class KubernetesCertificateStore:
             role = decode(self._api.call(ApiRequest("GET", path), timeout=self._timeout), _Role, f"GET {path}")
         except ApiError as error:
             if error.fault in {Fault.NOT_FOUND, Fault.FORBIDDEN}:
-                return {}  # the Secret then stays after an uninstall, and nothing else is lost
+                return {}  # the Secret then stays after an uninstall; everything else works
             raise StoreError(error.detail) from error
         owner = {"apiVersion": f"{_RBAC}/v1", "kind": "Role", "name": self._owner, "uid": role.metadata.uid}
         return {"ownerReferences": [owner]}
@@ -165,7 +165,7 @@ class KubernetesCertificateStore:
         except ConflictError:
             raise
         except StoreError:
-            # A test that fails because someone was faster is a conflict too, but comes as 422, like other mistakes.
+            # A test that fails because of a concurrent write is a conflict too, but the status is 422, as for other errors.
             now = self._read_configuration(configuration.kind, configuration.name)
             if now is None or now.resource_version != configuration.resource_version:
                 raise ConflictError(f"{configuration} has changed since it was read") from None
@@ -175,7 +175,7 @@ class KubernetesCertificateStore:
         found = self._read(_path(kind, name), _Configuration)
         if found is None:
             return None
-        # In their order, which is their place in the list.
+        # In the order of the list.
         bundles = {webhook.name: webhook.client_config.ca_bundle or b"" for webhook in found.webhooks or []}
         targets = {webhook.name: webhook.client_config.target for webhook in found.webhooks or []}
         tokened = (found.metadata.annotations or {}).get(ANNOTATION) == "true"
@@ -200,7 +200,7 @@ class KubernetesCertificateStore:
         try:
             self._api.call(request, timeout=self._timeout)
         except ApiError as error:
-            # What is rejected may be quoted, and a token is a part of what we write.
+            # The API server may quote what it rejects, which includes a token.
             raise (ConflictError if error.fault in conflicts else StoreError)(masked(error.detail)) from error
 
 

@@ -11,9 +11,9 @@ from .api_request import ApiRequest, path_of
 from .documents import decode
 
 VERSIONS = ("v1", "v1beta2", "v1beta1", "v1alpha3")
-"""The versions that are read, the best first: of Kubernetes 1.34, 1.33, 1.32 and 1.31."""
+"""The versions that can be read, best first: of Kubernetes 1.34, 1.33, 1.32 and 1.31."""
 SERVED = ApiRequest("GET", path_of("apis", GROUP))
-"""Asks which versions the cluster serves."""
+"""The request for the versions that the cluster serves."""
 
 
 class _Version(msgspec.Struct):
@@ -25,7 +25,7 @@ class _Group(msgspec.Struct):
 
 
 def readable_versions(body: bytes) -> list[str]:
-    """Return the versions that can be read, the best first, by the answer to ``SERVED``.
+    """Return the versions that can be read, best first, from the answer to ``SERVED``.
 
     Raises:
         ApiError: the answer is not that of an API server.

@@ -1,4 +1,4 @@
-"""The pods that a ResourceClaim (DRA) is given to, with all their claims, read from the API server when that is judged."""
+"""The pods for which a ResourceClaim (DRA) is reserved, with all their claims, read live from the API server."""
 
 import asyncio
 import itertools
@@ -26,7 +26,7 @@ FETCH_TIMEOUT = 1.0  # seconds for a pod and its claims
 
 
 class _Key(msgspec.Struct, frozen=True):
-    """A read. Each has a number of its own: one that began earlier may have seen a claim that was replaced since."""
+    """The key of a read. Each has its own number, because an earlier read may have seen a claim that was replaced since then."""
 
     number: int
     namespace: str
@@ -71,11 +71,11 @@ class LiveClaimHolders:
         if holder is None:
             return None
         if lacking := not_made_yet(holder):
-            raise ApiError(Fault.REFUSED, f"{', '.join(lacking)} of spec.resourceClaims: the claim is not made yet")
+            raise ApiError(Fault.REFUSED, f"{', '.join(lacking)} of spec.resourceClaims: the claim is not created yet")
         spec = with_its_claims(holder)
         named = references(spec)
         if len(named) > MOST_CLAIMS:
-            raise ApiError(Fault.REFUSED, f"it has {len(named)} claims; more than {MOST_CLAIMS} are not judged")
+            raise ApiError(Fault.REFUSED, f"it has {len(named)} claims; more than {MOST_CLAIMS} are not checked")
         try:
             claims = {one: self._claims.get(key.namespace, one, timeout=self._left(until)) for one in named}
         except NotServedError as error:

@@ -1,4 +1,4 @@
-"""Reads one claim or template (DRA) from the API server, in the best version that it serves now."""
+"""Reads one claim or template (DRA) from the API server, in the best version that it currently serves."""
 
 import re
 from typing import TYPE_CHECKING
@@ -20,14 +20,14 @@ NAME = re.compile(
 
 
 class NotServedError(Exception):
-    """The cluster has no API of claims in a version that is read."""
+    """The cluster does not serve claims in a version that can be read."""
 
 
 class ClaimReader:
     """Reads claims and templates. Safe to use from several threads.
 
-    While API servers are upgraded or rolled back, each serves the versions of its own. So a 404 means that an object does not
-    exist only where it says so; any other one means that this server does not have the version, and another one is tried.
+    While API servers are upgraded or rolled back, they serve different versions. So a 404 means that an object does not exist
+    only if it names the object. Otherwise the server does not serve the version, and another one is tried.
     """
 
     def __init__(self, api: "ApiServer") -> None:
@@ -36,7 +36,7 @@ class ClaimReader:
         self._was_served = False
 
     def get(self, namespace: str, reference: Reference, *, timeout: float) -> Claim | None:
-        """Read what a reference leads to.
+        """Read the object of a reference.
 
         Args:
             namespace: where it is.
@@ -72,7 +72,7 @@ class ClaimReader:
         )
 
     def _other(self, tried: set[str], timeout: float) -> str:
-        """The best version that is served, or one that was not tried yet: another server may have answered."""
+        """The best version that is served, or one that was not tried yet, because another server may have answered."""
         try:
             served = readable_versions(self._api.call(SERVED, timeout=timeout))
         except ApiError as error:

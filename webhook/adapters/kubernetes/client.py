@@ -30,8 +30,8 @@ class ApiServer:
     """The API server, with the identity that ``log_in`` returns. Safe to use from several threads.
 
     Args:
-        log_in: gives a login; called again when the server answers 401, so that whatever rotated (token, client
-            certificate, the kubeconfig itself) is read again.
+        log_in: returns a login; called again when the server answers 401, so that rotated credentials (token, client
+            certificate, the kubeconfig itself) are read again.
         witness: called with every answer's ``Date``, and how many seconds the answer took.
 
     Raises:
@@ -60,9 +60,9 @@ class ApiServer:
     def call(self, request: ApiRequest, *, timeout: float) -> bytes:
         """Make one request and return the answer's body.
 
-        Nothing is retried but a GET whose kept-alive connection turned out to be gone, as client-go does.
+        Only a GET whose kept-alive connection was closed is retried, as in client-go.
 
-        ``timeout`` is for all of it (the last wait for bytes may begin just before it is over).
+        ``timeout`` is for the whole request (the last wait for data may begin just before it ends).
 
         Raises:
             ApiError: there was no answer in time, or it was not a success.
@@ -79,7 +79,7 @@ class ApiServer:
     def stream(self, request: ApiRequest, *, silence: float) -> Iterator[Stream]:
         """Open a streamed answer.
 
-        A connection without a byte for ``silence`` seconds counts as dead.
+        A connection without data for ``silence`` seconds counts as dead.
 
         Raises:
             ApiError: there was no answer in time, or it was not a success.
@@ -88,7 +88,7 @@ class ApiServer:
             yield Stream(response, request)
 
     def drop_connections(self) -> None:
-        """Forget kept-alive connections, because one of them was found dead; those in use are not touched."""
+        """Close kept-alive connections, because one of them was dead. Connections in use are not affected."""
         self._login.connections.clear()
 
     def _attempt(self, request: ApiRequest, deadline: float) -> bytes:
@@ -110,13 +110,13 @@ class ApiServer:
                 raise self._refusal(response, request)
             yield response
         finally:
-            # An answer read to its end has given its connection back by now; any other's can't be used again.
+            # If the answer was read to its end, its connection was returned to the pool; otherwise it can't be used again.
             response.close()
 
     def _send(self, login: Login, request: ApiRequest, timeout: urllib3.Timeout) -> urllib3.BaseHTTPResponse:
         asked = self._monotonic()
         response = send(login, request, timeout)
-        # kube-apiserver (net/http) dates every answer; what is no date says nothing.
+        # kube-apiserver (net/http) sends a Date with every answer; an invalid date is ignored.
         with suppress(ValueError, TypeError, OverflowError):
             said = parsedate_to_datetime(response.headers.get("Date", ""))
             self._witness(said.astimezone(UTC), self._monotonic() - asked)
@@ -135,7 +135,7 @@ class ApiServer:
         )
 
     def _renew(self, refused: Login) -> bool:
-        """Log in again, unless another thread just has or it was tried a moment ago; say whether to try again."""
+        """Log in again, unless another thread has just done so or it was tried a moment ago. Return whether to retry."""
         with self._renewing:
             if self._login is not refused:
                 return True

@@ -1,4 +1,4 @@
-"""A cluster's namespaces, pods and templates, as an audit reads them; nothing is ever written."""
+"""Reads a cluster's namespaces, pods and templates for an audit. Never writes."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
@@ -36,7 +36,7 @@ def _kept(namespace: NamespaceItem) -> tuple[str, NamespaceLabels, dict[str, Any
 class UnreadList(msgspec.Struct, frozen=True):
     """A list that the API server did not return, and its message.
 
-    ``served`` is whether the server has such objects at all; where it has none, nothing is missing.
+    ``served`` is whether the server has this kind; if not, nothing is missing.
     """
 
     what: str
@@ -52,7 +52,7 @@ class FoundClaims(msgspec.Struct):
     of_one_pod: set[tuple[str, Reference]] = msgspec.field(default_factory=set)
     """The claims that Kubernetes made for pods."""
     classes: dict[str, str] = {}
-    """The forms of DeviceClasses by their resource names; none where nothing is claimed."""
+    """The forms of DeviceClasses by their resource names; none if nothing is claimed."""
 
 
 class ClusterReader:
@@ -60,7 +60,7 @@ class ClusterReader:
 
     Args:
         api: the API server.
-        progress: receives the progress of a list, if anyone.
+        progress: receives the progress of a list, if given.
         limit: objects per page.
         configured: the rows of the configuration.
     """
@@ -81,7 +81,7 @@ class ClusterReader:
         self.others = OtherReader(api, discovery, progress, configured=configured)
         """Reads the objects of custom kinds that are in no row."""
         self.namespace_manifests: list[dict[str, Any]] = []
-        """Of the namespaces that were read: what says anything about policies, or looks like it."""
+        """For the namespaces that were read: labels and annotations about policies, or similar ones."""
         self.mislabelled: dict[tuple[str, str, str], dict[str, Any]] = {}
         """The workloads with a label that belongs on a namespace, by kind, namespace and name."""
 
@@ -94,7 +94,7 @@ class ClusterReader:
         """The labels of these namespaces, or of all; those that are being deleted are left out.
 
         Raises:
-            ApiError: ``not-found`` for a name that is not there; otherwise as for any list that is not available.
+            ApiError: ``not-found`` for a name that does not exist; otherwise as for any list that is not available.
         """
         if names:
             requests = [ApiRequest("GET", path_of("api", "v1", "namespaces", name)) for name in names]
@@ -109,7 +109,8 @@ class ClusterReader:
     def claims(self, namespaces: Sequence[str] = ()) -> FoundClaims:
         """Return the resource claims and their templates in these namespaces, or (if none is named) in all.
 
-        Without the API nothing is claimed. Where they may not be listed, a note says so, and pods that name them are not judged.
+        Without the API there are no claims. If they can't be listed, a note states this, and pods that name them are not
+        judged.
 
         Raises:
             ApiError: the server did not answer.
@@ -141,7 +142,7 @@ class ClusterReader:
             if error.fault not in {Fault.FORBIDDEN, Fault.NOT_FOUND}:
                 raise
             if error.fault is Fault.FORBIDDEN:
-                found.notes.append(f"DeviceClasses: only the configuration says which form one is ({error.detail})")
+                found.notes.append(f"DeviceClasses: their forms are known only from the configuration ({error.detail})")
 
     def workloads(
         self,
@@ -151,10 +152,10 @@ class ClusterReader:
     ) -> Iterator[T | UnreadList]:
         """Yield the results of ``keep`` for every pod and template, in these namespaces or (if none is named) in all.
 
-        ``keep`` is given each object again, should a list have to start over. ``kinds`` are read in this order.
+        ``keep`` is called again for each object if a list has to start over. ``kinds`` are read in this order.
 
         Yields:
-            What was kept, and in place of a list that the server forbids or doesn't serve, that.
+            What was kept, and an ``UnreadList`` for a list that the server forbids or doesn't serve.
 
         Raises:
             ApiError: the server did not answer.

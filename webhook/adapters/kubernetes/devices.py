@@ -1,4 +1,4 @@
-"""ResourceSlices and ResourceClaims (DRA), as far as they say which devices there are and which are in use."""
+"""ResourceSlices and ResourceClaims (DRA): the devices that exist, and those that are in use."""
 
 from collections.abc import Iterable
 
@@ -84,7 +84,7 @@ class AllocatedClaim(msgspec.Struct):
 
     @property
     def holds(self) -> list[DeviceId]:
-        """Those that nobody else gets. Administrative access (``adminAccess``) holds nothing."""
+        """The devices that no other claim can get. Administrative access (``adminAccess``) does not hold devices."""
         allocation = self.status.allocation
         results = (allocation.devices.results if allocation else None) or ()
         return [(one.driver, one.pool, one.device) for one in results if not one.admin_access]
@@ -100,7 +100,7 @@ def devices_of(
             by name (DeviceClassSpec, KEP-5004).
         slices: all ResourceSlices. Only the newest generation of a pool counts.
         claims: all ResourceClaims.
-        unavailable: the nodes that take no pods now.
+        unavailable: the nodes that accept no pods now.
     """
     named: dict[str, NamedClass] = {}
     for one in sorted(

@@ -13,7 +13,7 @@ _ABSENT = (Fault.FORBIDDEN, Fault.NOT_FOUND)
 
 
 class UnknownKindsError(Exception):
-    """Which custom kinds there are can't be known; the message says why."""
+    """The custom kinds of the cluster can't be determined; the message contains the reason."""
 
 
 class _Version(msgspec.Struct):
@@ -44,7 +44,7 @@ class _Resources(msgspec.Struct):
 
 
 class Discovery:
-    """What an API server has; each group and version is asked for once."""
+    """The groups, versions and resources of an API server; each group and version is requested once."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
@@ -55,7 +55,7 @@ class Discovery:
         """The versions of each group but the core group, the preferred one first.
 
         Raises:
-            UnknownKindsError: the API server does not say which groups it has.
+            UnknownKindsError: the API server does not list its groups.
             ApiError: the server did not answer.
         """
         request = ApiRequest("GET", path_of("apis"))
@@ -75,7 +75,7 @@ class Discovery:
         }
 
     def resources(self, group: str, version: str) -> list[Resource]:
-        """Return the resources of a version; none of one that is not served any more, or that may not be read.
+        """Return the resources of a version; none if it is no longer served, or can't be read.
 
         Raises:
             ApiError: the server did not answer, or that of an aggregated API is down (``Fault.SERVER_ERROR``).

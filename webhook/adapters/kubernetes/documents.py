@@ -1,4 +1,4 @@
-"""The few fields of the API's documents that are read; everything else is skipped without being built."""
+"""The few fields of API objects that are read. Everything else is skipped while decoding."""
 
 import threading
 from collections.abc import Sequence
@@ -76,7 +76,7 @@ class Event(msgspec.Struct):
 
 
 class ErrorDetails(msgspec.Struct):
-    """What an error is about."""
+    """The object of an error."""
 
     name: str = ""
 
@@ -91,7 +91,7 @@ class ErrorStatus(msgspec.Struct):
 
     @property
     def missing(self) -> str:
-        """The name of the object that it says does not exist, if it does (``apierrors.NewNotFound``)."""
+        """The name of the object that does not exist, if the error is about one (``apierrors.NewNotFound``)."""
         return self.details.name if self.reason == "NotFound" and self.details else ""
 
 
@@ -103,8 +103,8 @@ _BUILDING = threading.Lock()
 def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
     """Return the decoder of a type, built by one thread at a time.
 
-    msgspec (0.22.0) stores what it knows of a type at the type while it still builds it. Another thread that decodes the
-    same type for the first time uses an incomplete description, and the process ends with a segmentation fault.
+    msgspec (0.22.0) stores its description of a type while it still builds it. Another thread that decodes the same type for
+    the first time then uses an incomplete description, and the process ends with a segmentation fault.
     """
     with _BUILDING:
         return msgspec.json.Decoder(kind)
@@ -133,5 +133,5 @@ def error_of(body: bytes) -> ErrorStatus:
 
 
 def _excerpt(body: bytes) -> str:
-    """Quote the beginning of what isn't a document (a proxy's page, say); a document may be a Secret, and never is."""
+    """Quote the beginning of a body that is not JSON (a proxy's page). JSON is never quoted, because it may be a Secret."""
     return "" if body.startswith(b"{") else f" (it begins {body[:_LONGEST_EXCERPT]!r})"

@@ -1,14 +1,14 @@
-"""Failures between us and the API server: one exception, and a closed list of kinds."""
+"""Failures of requests to the API server: one exception, and a fixed list of kinds."""
 
 from enum import StrEnum
 
 
 class Fault(StrEnum):
-    """Why a request brought no usable answer; the value is also the metric's label."""
+    """Why a request got no usable answer; the value is also the metric's label."""
 
     UNREACHABLE = "unreachable"  # no connection: rejected, no route, no such host, TLS not trusted
-    SILENT = "silent"  # nothing came within the time that was allowed
-    CUT = "cut"  # the connection broke before the answer was whole
+    SILENT = "silent"  # no data within the time limit
+    CUT = "cut"  # the connection was closed before the answer was complete
     UNAUTHORIZED = "unauthorized"  # 401, or no credentials could be had
     FORBIDDEN = "forbidden"  # 403: RBAC
     NOT_FOUND = "not-found"  # 404
@@ -26,7 +26,7 @@ class Fault(StrEnum):
 OF_ONE_KIND = frozenset(
     {Fault.FORBIDDEN, Fault.NOT_FOUND, Fault.EXPIRED, Fault.REFUSED, Fault.SERVER_ERROR, Fault.GARBAGE}
 )
-"""What a list of one custom kind may end with while all others can be read: a conversion webhook that is down, for one."""
+"""The faults of a list of one custom kind while others can be read, for instance because a conversion webhook is down."""
 
 _BY_STATUS = {
     401: Fault.UNAUTHORIZED,
@@ -48,10 +48,10 @@ class ApiError(Exception):
     """A request to the API server that failed.
 
     Attributes:
-        detail: a sentence for a person: the request, and what came back.
+        detail: a message for users: the request, and the response.
         retry_after: seconds the server asked us to wait, if it did.
-        missing: the name of the object that a 404 says does not exist; empty where it is about something else, such as a
-            path that the server does not have.
+        missing: the name of the object that does not exist, according to a 404; empty if the 404 is about something else, such
+            as a path that the server does not serve.
     """
 
     def __init__(self, fault: Fault, detail: str, *, retry_after: float | None = None, missing: str = "") -> None:
@@ -63,8 +63,8 @@ class ApiError(Exception):
 
 
 class KubeconfigError(Exception):
-    """The API server can't be addressed at all: no kubeconfig, a bad one, or a context that isn't there."""
+    """The API server is not configured: there is no kubeconfig, it is invalid, or the context does not exist."""
 
 
 class NoClusterError(KubeconfigError):
-    """No cluster is named anywhere. Where a command can do without one, it adds how."""
+    """No cluster is configured. A command that works without one adds how."""

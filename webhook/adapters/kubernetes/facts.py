@@ -1,4 +1,4 @@
-"""The facts of a diagnosis, read from the API server; what can't be read becomes a fact too, and nothing is ever written.
+"""Reads the facts of a diagnosis from the API server. What can't be read becomes a fact too. Never writes.
 
 Reviews of access and dry runs are POST requests that store nothing.
 """
@@ -169,7 +169,8 @@ class FactReader:
     def namespaces(self, always: Iterable[str]) -> Maybe[NamespaceFacts]:
         """All namespaces but those that are being deleted.
 
-        Labels of those with one that is ours or looks like it, and of those that are named; annotations that look like ours.
+        Includes labels of namespaces with a label of ours or a similar one, and of those that are named; and annotations that
+        look like ours.
         """
         wanted = set(always)
         count = 0
@@ -266,5 +267,5 @@ class FactReader:
 
 
 def unread(right: str, error: ApiError) -> Unread:
-    """A fact that can't be had, for lack of a right or otherwise."""
+    """A fact that can't be read, because a permission is missing or for another reason."""
     return Unread(right, error.detail, forbidden=error.fault is Fault.FORBIDDEN)

@@ -1,4 +1,4 @@
-"""The node view: what the cluster's nodes offer, watched, so that nobody has to ask the API server when a pod is created."""
+"""The node view: watches what the cluster's nodes offer, so that reviews of pods need no request to the API server."""
 
 import random
 import threading
@@ -24,13 +24,13 @@ from .watch import GRACE, WATCH_SECONDS, Objects, Watch, WatchObserver
 if TYPE_CHECKING:
     from .client import ApiServer
 
-# Seconds without word from the API server after which the view is stale: see namespaces.FRESHNESS_BOUND.
+# Seconds without data from the API server after which the view is stale: see namespaces.FRESHNESS_BOUND.
 FRESHNESS_BOUND = 150.0
-# No pod waits for the nodes, and without the right to list them it is retried forever.
+# No review waits for the nodes. Without permission to list them, listing is retried forever.
 _LONGEST_BACKOFF = 60.0
-# Nodes a page: a node is some 20 KiB long, and a page is held whole.
+# Nodes per page: a node has about 20 KiB, and a whole page is in memory.
 _PAGE = 100
-CLASSES_INTERVAL = 300.0  # seconds between two looks at DeviceClasses, which administrators change by hand
+CLASSES_INTERVAL = 300.0  # seconds between reads of DeviceClasses, which administrators change by hand
 _TIMEOUT = 10.0
 # While no node is selected, all are read: this often, and at most for 2 % of the time.
 ALL_NODES_INTERVAL = 300.0
@@ -39,7 +39,7 @@ _STOP_TIMEOUT = 2.0
 
 
 class NodeStore(Store[NodeItem, Shape | None]):
-    """The shape of each node; ``None`` for one without GPUs. Nodes that are alike share one object."""
+    """The shape of each node; ``None`` for one without GPUs. Nodes with equal shapes share one object."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         super().__init__(monotonic)
@@ -47,12 +47,12 @@ class NodeStore(Store[NodeItem, Shape | None]):
         self._shared: dict[Shape, Shape] = {}
 
     def keep(self, item: NodeItem) -> Shape | None:
-        """Pick what decides which GPU pods a node can run."""
+        """Return the shape of a node."""
         node = item.gpu_node(self.labels)
         return self._shared.setdefault(node.shape, node.shape) if node else None
 
     def share(self, shapes: Collection[Shape]) -> None:
-        """Keep only these to be shared, so that what nodes once were does not fill the memory."""
+        """Keep only these for sharing, so that old shapes do not use memory."""
         self._shared = {shape: shape for shape in shapes}
 
 
@@ -63,8 +63,8 @@ class FleetWatch:
         fleet: what is offered, as of a moment ago; ``None`` until the nodes have been listed, and while no node was selected
             within a day.
         class_forms: the forms of DeviceClasses by their resource names; none until they have been listed.
-        unselected: those with GPUs that no selector selects, as far as they were looked for, which is while none is selected;
-            ``None`` where they were not.
+        unselected: nodes with GPUs that no selector selects; ``None`` if not searched, which is done only while no node is
+            selected.
     """
 
     def __init__(  # noqa: PLR0913 - the times it waits have good defaults
@@ -113,7 +113,7 @@ class FleetWatch:
         self._threads = [threading.Thread(target=watch.run, name="node-watch", daemon=True) for watch in self._watches]
 
     def start(self) -> None:
-        """Begin to list and watch, once; return at once."""
+        """Start to list and watch, once; return immediately."""
         for thread in self._threads:
             thread.start()
 
@@ -126,12 +126,12 @@ class FleetWatch:
                 thread.join(_STOP_TIMEOUT)
 
     def age(self) -> float | None:
-        """Seconds since the API server was last heard of on the watch that is furthest behind; ``None`` before."""
+        """Seconds since the last data from the API server, on the oldest watch; ``None`` before the first."""
         ages = [store.age() if store.synced() else None for store in self._stores]
         return None if None in ages else max(age for age in ages if age is not None)
 
     def poll(self, configuration: Configuration) -> Fleet | None:
-        """Bring ``fleet`` up to date and give it; about once a second, in a thread of its own."""
+        """Update ``fleet`` and return it; called about once a second, in its own thread."""
         labels = configuration.policies.node_labels
         if labels != self._labels:
             self._read_again(labels)
@@ -145,7 +145,7 @@ class FleetWatch:
         if self.unselected:
             age = self._monotonic() - self._unselected_at
         fresh = age <= FRESHNESS_BOUND
-        # A new view only where something is new: what follows from one is remembered with it.
+        # A new view only after changes, because results are cached with it.
         state = (
             numbers,
             self._unselected_at,
@@ -165,7 +165,7 @@ class FleetWatch:
 
     @property
     def selected_number(self) -> int:
-        """How many these were when the view was last brought up to date."""
+        """How many these were at the last update of the view."""
         return sum(self._numbers[identity] for identity, shape in self._distinct.items() if shape is not None)
 
     def _by_name(self) -> dict[str, Shape | None]:
@@ -185,7 +185,7 @@ class FleetWatch:
         return self._numbers
 
     def _look_for_others(self) -> None:
-        """While no node is selected, read all nodes at times: without GPU feature discovery, no label says which have GPUs."""
+        """While no node is selected, read all nodes periodically, because GPU feature discovery may be missing."""
         began = self._monotonic()
         if self.selected_number:
             self.unselected = None
@@ -212,7 +212,7 @@ class FleetWatch:
             # Autoscalers may add the first one.
             self.fleet = None
             return
-        # What a node without GPUs offers may be what was not seen of it before the start.
+        # A node without GPUs may have offered some before the start.
         silent = any(not shape.amounts for shape in shapes) and now - self._began < DAY
         self.fleet = Fleet(
             shapes,
@@ -233,7 +233,7 @@ class FleetWatch:
             watch.relist()
 
     def _read_classes(self) -> None:
-        """Look at the DeviceClasses. What can't be had is as it was, and denies nothing."""
+        """Read the DeviceClasses. If they can't be read, the previous ones are kept, and nothing is denied."""
         try:
             found, drivers = class_items(Lister(Deadline(self._api, _TIMEOUT)))
             self._classes, self._unread = offered(found, drivers), ""

@@ -1,4 +1,4 @@
-"""A fleet with the pods on it: nodes, pods with GPUs, namespaces and DeviceClasses, live or saved before; one format for both."""
+"""A fleet with its pods: nodes, pods with GPUs, namespaces and DeviceClasses, live or from a file, in one format."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class ClusterObjects(msgspec.Struct):
-    """What was read of a cluster.
+    """The objects that were read from a cluster.
 
     Attributes:
         nodes: those with GPUs or devices of ResourceSlices.
@@ -34,7 +34,7 @@ class ClusterObjects(msgspec.Struct):
         admission: gpuwarden's admission policies and webhooks, read where pods are; ``None`` where they are not known.
         notes: what could not be read, and why.
         unread: why the DeviceClasses are not known; empty where they are.
-        at: when it was read; ``None`` for a file that doesn't say it.
+        at: when it was read; ``None`` if a file doesn't contain the time.
     """
 
     nodes: list[NodeItem]
@@ -70,7 +70,7 @@ class ClusterObjects(msgspec.Struct):
 
     @property
     def items(self) -> list[dict[str, Any]]:
-        """Everything as objects of Kubernetes, in as much as was read of each: what ``saved`` reads."""
+        """Everything as Kubernetes objects with the fields that were read, as ``saved`` reads them."""
         return [
             *(_written("Node", "v1", one) for one in self.nodes),
             *(_written("Pod", "v1", one) for one in self.pods or ()),
@@ -141,7 +141,7 @@ def _read_pods(lister: Lister, objects: ClusterObjects) -> None:
     try:
         pods = lister.all("pods", path_of("api", "v1", "pods"), Page[PodItem], PodItem.trimmed)
     except ApiError as error:
-        objects.notes.append(f"what is in use and who waits is not known: pods can't be listed: {error.detail}")
+        objects.notes.append(f"GPUs in use and waiting pods are not known: pods can't be listed: {error.detail}")
         return
     objects.pods = pods
     with_gpus = {pod.metadata.namespace for pod in pods}
@@ -169,7 +169,7 @@ def read_saved(text: bytes, others: Collection[str]) -> ClusterObjects:
     notes = []
     if not found.has_pods:
         notes.append(
-            "what is in use and who waits is not known: the file has no pods; save it with gpuwarden fleet -o json"
+            "GPUs in use and waiting pods are not known: the file has no pods; save it with gpuwarden fleet -o json"
         )
     if not found.has_deciders:
         notes.append(

@@ -1,4 +1,4 @@
-"""Pods as far as they say which GPUs they hold or wait for."""
+"""Pods: the GPUs that they hold or wait for."""
 
 import msgspec
 
@@ -28,14 +28,14 @@ class _PodStatus(msgspec.Struct):
 
 
 class PodItem(msgspec.Struct):
-    """The fields of a Pod that say which GPUs it holds or waits for."""
+    """The fields of a Pod about the GPUs that it holds or waits for."""
 
     metadata: _PodMetadata
     spec: _PodSpec
     status: _PodStatus = msgspec.field(default_factory=_PodStatus)
 
     def trimmed(self) -> "PodItem | None":
-        """The same with nothing else in it, such as the values of variables; ``None`` if it has ended or requests no GPU."""
+        """The pod without other data, such as the values of variables; ``None`` if it has finished or requests no GPU."""
         spec = self.spec
         if self.status.phase in _ENDED or not requested(spec):
             return None
@@ -57,7 +57,7 @@ class PodItem(msgspec.Struct):
 
     @property
     def pod(self) -> GpuPod:
-        """As the application takes it."""
+        """The application's representation."""
         metadata = self.metadata
         return GpuPod(
             metadata.namespace,

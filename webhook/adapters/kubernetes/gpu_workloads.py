@@ -1,4 +1,4 @@
-"""The workloads of a cluster that request GPUs, as a recommendation needs them: pods with what runs there, by top controller."""
+"""The workloads of a cluster that request GPUs, for recommendations: pods and their programs, by top-level controller."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -67,7 +67,7 @@ class _PodItem(msgspec.Struct):
 
 
 class _Asked(msgspec.Struct, frozen=True):
-    """What a pod requests: in words, how many GPUs at once, in which form, what runs there, and what of it is claimed."""
+    """What a pod requests: as text, the number of GPUs at once, the form, the programs, and the claims."""
 
     words: tuple[str, ...]
     gpus: int
@@ -132,7 +132,7 @@ class GpuWorkloads:
         for unread in self._reader.workloads(namespaces, keep, _CONTROLLERS):
             if isinstance(unread, UnreadList) and unread.served:
                 self.notes.append(
-                    f"{unread.what} are not read, so their pods may be counted by themselves: {unread.detail}"
+                    f"{unread.what} are not read, so their pods may be counted separately: {unread.detail}"
                 )
         self._chains.follow(((one.namespace, one.owner) for one in pods), links, namespaces)
         self.notes += self._chains.notes
@@ -212,7 +212,7 @@ def _kind(owner: Owner) -> str:
 
 
 def _by_top(kept: Iterable[_Kept], links: Links) -> dict[tuple[str, str, str], Workload]:
-    """The workloads: pods and templates by what a person wrote."""
+    """The workloads: pods and templates by the object that a user created."""
     found: dict[tuple[str, str, str], Workload] = {}
     for one in kept:
         owners = chain(one.owner, one.namespace, links)
@@ -243,7 +243,7 @@ def _say(workload: Workload, asked: _Asked) -> None:
 
 
 def _add(workload: Workload, one: _Kept) -> None:
-    """Add a pod; where pods of one workload differ (a launcher and its workers), the one with the most GPUs says what it is."""
+    """Add a pod. If pods of one workload differ (a launcher and its workers), the one with the most GPUs is used."""
     assert one.pod  # noqa: S101 - templates have none
     workload.pods.append(one.pod)
     programs = tuple(dict.fromkeys((*workload.programs, *one.asked.programs)))

@@ -1,4 +1,4 @@
-"""Gpuwarden's admission policies, their bindings and its webhooks for new pods, as the API server has them."""
+"""gpuwarden's admission policies, their bindings and its webhooks for new pods, as read from the API server."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
@@ -22,7 +22,7 @@ CONFIGURATIONS = {kind: f"{kind.lower()}s" for kind in WEBHOOK_KINDS}
 """The kinds that webhooks are registered in, with their plurals."""
 
 UNDECIDED = "whether the API server or the webhooks decide is not known"
-"""How a note begins where the objects are not known."""
+"""The beginning of a note if the objects are not known."""
 
 
 class _Metadata(msgspec.Struct):
@@ -49,13 +49,13 @@ class WebhooksItem(msgspec.Struct):
     webhooks: list[PodWebhook] | None = None
 
     def trimmed(self) -> "WebhooksItem | None":
-        """The same with gpuwarden's webhooks for new pods alone; ``None`` without any."""
+        """The configuration with only gpuwarden's webhooks for new pods; ``None`` without any."""
         ours = [each for each in self.webhooks or () if each.is_ours]
         return WebhooksItem(_Metadata(self.metadata.name), ours) if ours else None
 
 
 class AdmissionObjects(msgspec.Struct):
-    """What of gpuwarden the API server has for new pods.
+    """gpuwarden's objects for new pods in the API server.
 
     Attributes:
         policies: the admission policies and bindings.
@@ -67,7 +67,7 @@ class AdmissionObjects(msgspec.Struct):
 
     @property
     def installed(self) -> Installed:
-        """As the application takes it."""
+        """The application's representation."""
         return Installed(
             self.policies,
             [each for items in self.configurations.values() for one in items for each in one.webhooks or ()],
@@ -75,7 +75,7 @@ class AdmissionObjects(msgspec.Struct):
 
     @property
     def items(self) -> Iterator[dict[str, Any]]:
-        """As objects of Kubernetes, in as much as says who decides: what ``saved`` reads."""
+        """As Kubernetes objects with the fields that determine who decides, as ``saved`` reads them."""
         for policy in self.policies:
             metadata = {"name": policy.name, "annotations": {ANNOTATION: policy.policy}}
             spec = policy.spec if policy.is_binding else {}
@@ -96,7 +96,7 @@ def objects_of(lister: Lister, kind: str) -> list[InTreeObject]:
 
 
 def live(lister: Lister) -> AdmissionObjects:
-    """Read a cluster. A server before Kubernetes 1.36 does not have all kinds of admission policies, and so none of them.
+    """Read a cluster. A server before Kubernetes 1.36 does not have all kinds of admission policies, so there are none.
 
     Raises:
         ApiError: a list is not available.

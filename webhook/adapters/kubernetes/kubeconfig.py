@@ -1,9 +1,9 @@
 """Selects kubeconfig files and a context as kubectl does, and reports errors in them.
 
-The official client does the rest (certificates, tokens, exec plugins), but three things are done here because it does
-them differently from kubectl: of several files, its *last* ``current-context`` wins, where kubectl's first one does
-(client-go ``clientcmd.ClientConfigLoadingRules``: "the first file to set a particular value wins"); a file that was asked
-for by name may be missing; and what it says about a wrong file or context names neither the file nor the choices.
+The official client does the rest (certificates, tokens, exec plugins), but three things are done here because it does them
+differently from kubectl: of several files, its *last* ``current-context`` wins, where kubectl's first one does (client-go
+``clientcmd.ClientConfigLoadingRules``: "the first file to set a particular value wins"); a file that was asked for by name may
+be missing; and its errors about a wrong file or context name neither the file nor the choices.
 """
 
 import errno
@@ -23,9 +23,9 @@ from .kubeconfig_fields import check_cluster, check_types, check_user
 
 @dataclass(frozen=True, slots=True)
 class SelectedContext:
-    """The files that are read together, the context that is meant, and the program that its user logs in by, if so.
+    """The files that are read together, the selected context, and the login program of its user, if any.
 
-    ``exec_hint`` is the kubeconfig's own advice on how to install that program (client-go, ``ExecConfig.InstallHint``).
+    ``exec_hint`` is the kubeconfig's hint on how to install that program (client-go, ``ExecConfig.InstallHint``).
     """
 
     files: tuple[Path, ...]
@@ -34,14 +34,14 @@ class SelectedContext:
     exec_hint: str = ""
 
     def paths(self) -> str:
-        """Join the files as the official client wants them."""
+        """The files, joined for the official client."""
         return os.pathsep.join(str(file) for file in self.files)
 
 
 def find_files(kubeconfig: Path | None, environ: Mapping[str, str]) -> tuple[Path, ...]:
     """List the kubeconfig files that kubectl would read: the one asked for, or $KUBECONFIG's, or ``~/.kube/config``.
 
-    Files of $KUBECONFIG that don't exist are passed over, as kubectl does; an empty answer means that there is none.
+    Files of $KUBECONFIG that don't exist are skipped, as in kubectl. An empty result means that there are none.
 
     Raises:
         KubeconfigError: the file asked for does not exist.
@@ -75,7 +75,7 @@ def contexts(files: tuple[Path, ...]) -> list[str]:
 
 
 def choose(files: tuple[Path, ...], context: str | None) -> SelectedContext:
-    """Settle on a context of these files and see that everything it names is there.
+    """Select a context of these files, and check that everything it names exists.
 
     Raises:
         KubeconfigError: a file can't be read, or the context, its cluster or its user is in none of them.
@@ -123,7 +123,7 @@ def choose(files: tuple[Path, ...], context: str | None) -> SelectedContext:
 
 
 def _entries(configs: list[dict[str, Any]], kind: str) -> dict[str, dict[str, Any] | None]:
-    """The bodies of all entries of a kind by their names: of two with one name the first counts."""
+    """The bodies of all entries of a kind by name; of two with the same name, the first is used."""
     entries = [entry for config in configs for entry in config.get(f"{kind}s") or []]
     return {entry["name"]: entry.get(kind) for entry in reversed(entries)}
 

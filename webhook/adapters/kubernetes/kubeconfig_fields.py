@@ -1,7 +1,7 @@
-"""The fields of a kubeconfig that are used, their types, and a sentence about the first that is wrong.
+"""The fields of a kubeconfig that are used, their types, and a message about the first invalid one.
 
-As client-go ``tools/clientcmd/api/v1`` has them. The official client checks little of what it reads: a wrong type ends in
-``TypeError``, somewhere, in words about Python.
+As in client-go ``tools/clientcmd/api/v1``. The official client checks few types: a wrong one ends in a ``TypeError`` that does
+not name the field.
 """
 
 import base64
@@ -81,7 +81,7 @@ def check_cluster(where: str, name: str, cluster: dict[str, Any]) -> None:
 
 
 def check_user(where: str, name: str, user: dict[str, Any]) -> None:
-    """Check the certificates of the user that is used, and that this version can log in that way.
+    """Check the certificates of the user that is used, and that its kind of login is supported.
 
     Raises:
         KubeconfigError: a certificate or key is not base64, comes without the other, or an old kind of login is used.

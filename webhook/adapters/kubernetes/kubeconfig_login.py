@@ -49,7 +49,7 @@ def _configuration(choice: SelectedContext) -> Configuration:
                 config_file=choice.paths(),
                 context=choice.context,
                 client_configuration=configuration,
-                persist_config=False,  # a server has no business writing to someone's kubeconfig
+                persist_config=False,  # a server must not write to a user's kubeconfig
             )
         except OSError as error:
             # The only error without a file's name is tempfile's: the client writes what is inside a kubeconfig to files.
@@ -63,11 +63,11 @@ def _configuration(choice: SelectedContext) -> Configuration:
             )
             raise KubeconfigError(f"{where}: {what}") from error
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            # The loader checks little of what it reads, so that a wrong value may end in any of these.
+            # The loader validates little, so an invalid value may raise any of these.
             raise KubeconfigError(f"{where}: {_unusable(error)}") from error
     _check_files(where, configuration)
     if choice.exec_command and "BearerToken" not in configuration.api_key and configuration.cert_file is None:
-        # The client logs a plugin's failure and goes on as nobody.
+        # The client logs a plugin's failure and continues without credentials.
         raise KubeconfigError(f'{where}: the login program "{choice.exec_command}" {_why_no_login(choice, said)}')
     return configuration
 
@@ -77,7 +77,7 @@ def _unusable(error: Exception) -> str:
 
 
 def _check_files(where: str, configuration: Configuration) -> None:
-    """See that TLS can use the certificates: the connection would only fail at the first request, in OpenSSL's words."""
+    """Check that TLS can use the certificates. Otherwise, only the first request would fail, with an error of OpenSSL."""
     context = ssl.create_default_context()
     field = file = ""
     try:
@@ -103,7 +103,7 @@ def _why_no_login(choice: SelectedContext, said: list[str]) -> str:
             f"is not installed, or not on PATH; {choice.exec_hint or 'install it, or correct exec.command of the user'}"
         )
     reason = "; ".join(said) or "it gave neither a token nor a certificate"
-    return f"failed: {reason}; run it by hand to see what it needs"
+    return f"failed: {reason}; run it manually to see what it needs"
 
 
 @contextmanager

@@ -1,11 +1,11 @@
 """Whole lists from the API server, page by page.
 
-Every list is asked for without ``resourceVersion``: only then does every server honour ``limit``. With
+Every list is requested without ``resourceVersion``, because only then do all servers honour ``limit``. With
 ``resourceVersion=0``, servers before 1.34 answer from the watch cache and leave the limit out
-(k8s.io/apiserver/pkg/storage/cacher: ``shouldDelegateList``), which for 100,000 pods is one answer of some 800 MB, made in
-the server's memory at once. A list without it is read from etcd in pages, as ``kubectl get --chunk-size=500`` does, and
-all its pages show one moment. No field selector either: with one, the server leaves out ``remainingItemCount``, the only
-measure of progress.
+(k8s.io/apiserver/pkg/storage/cacher: ``shouldDelegateList``), which for 100,000 pods is one answer of some 800 MB, made in the
+server's memory at once. A list without it is read from etcd in pages, as ``kubectl get --chunk-size=500`` does, and all its
+pages show one moment. No field selector either: with one, the server leaves out ``remainingItemCount``, the only measure of
+progress.
 """
 
 from collections.abc import Callable, Mapping
@@ -39,7 +39,7 @@ class Api(Protocol):
 
 
 class Deadline:
-    """An API server whose every answer has the same time.
+    """An API server with the same timeout for every request.
 
     Args:
         api: the API server.
@@ -63,7 +63,7 @@ class Progress(Protocol):
     """Receives the progress of a list."""
 
     def read(self, what: str, done: int, total: int | None) -> None:
-        """So many objects are read, of so many (``None``: the server doesn't say)."""
+        """Report how many objects were read, of how many (``None``: the server doesn't report it)."""
 
 
 class PageMetadata(msgspec.Struct, rename={"next_page": "continue", "remaining": "remainingItemCount"}):
@@ -81,7 +81,7 @@ class Page(msgspec.Struct, Generic[I]):
 
 
 class Bound(msgspec.Struct, frozen=True):
-    """How much of a list is read: no page after so many objects, or so many bytes."""
+    """Limits for a list: after this many objects or bytes, no further page is read."""
 
     objects: int
     size: int
@@ -94,8 +94,8 @@ class Lister:
         api: the API server.
         progress: receives the progress of a list, if anyone.
         limit: objects per page.
-        bound: where a list ends, whatever follows; ``None`` reads all of it.
-        starts: how often a list is begun at most.
+        bound: the limits for each list; ``None`` reads all of it.
+        starts: how often a list may be started.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class Lister:
         self.counts: dict[str, int] = {}
         """How many objects were read, by what the lists were called."""
         self.cut: dict[str, int | None] = {}
-        """How many objects follow those that were read, of the lists that were cut; ``None`` where the server doesn't say."""
+        """How many objects of the truncated lists were not read; ``None`` if the server doesn't report it."""
 
     def all(
         self,
@@ -127,8 +127,8 @@ class Lister:
     ) -> list[T]:
         """Return the results of ``keep`` for every object, ``None`` left out; starts again when a token has expired.
 
-        ``keep`` is given each object (again, should the list start over), so that only one page is held at a time. ``what`` is
-        what to call it.
+        ``keep`` is called for each object (again if the list starts over), so that only one page is in memory. ``what`` names
+        the list.
 
         Raises:
             ApiError: the list is not available.

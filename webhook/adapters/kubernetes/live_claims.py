@@ -1,4 +1,4 @@
-"""The claims (DRA) of pods, read from the API server when a pod is judged, without a cache that could be out of date."""
+"""The claims (DRA) of pods, read from the API server for each review, without a cache that could be out of date."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ class LiveClaims:
     """Reads the claims and templates that pods name.
 
     Args:
-        not_served: called once, with a sentence, when the cluster has no API of claims.
+        not_served: called once, with a message, if the cluster does not serve claims.
         timeout: seconds for all the claims of a pod.
     """
 
@@ -36,7 +36,7 @@ class LiveClaims:
         )
 
     async def fetch(self, namespace: str, references: Sequence[Reference]) -> dict[Reference, Claim | None]:
-        """Read what references lead to; see ``ClaimSource``."""
+        """Read the objects of references; see ``ClaimSource``."""
         read = await asyncio.gather(*(self._reads.read((namespace, one)) for one in references), return_exceptions=True)
         found: dict[Reference, Claim | None] = {}
         for reference, one in zip(references, read, strict=True):

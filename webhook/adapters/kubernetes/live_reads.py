@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 from .errors import ApiError
 
-# Reads at once. A frozen API server occupies them all, for a second each; callers behind them get an answer in time too.
+# Concurrent reads. A frozen API server blocks all of them for a second each; callers that wait still get an answer in time.
 _THREADS = 4
 
 K = TypeVar("K", bound=Hashable)
@@ -31,7 +31,7 @@ class LiveReads(Generic[K, V]):
         self._flights: dict[K, asyncio.Task[V]] = {}
 
     async def read(self, key: K) -> V:
-        """Read an object, or join the read of it that is under way.
+        """Read an object, or join a read of it that is in progress.
 
         Raises:
             Exception: the one that ``unavailable`` gives: no answer, or none in time; and what ``get`` raises on purpose.
@@ -40,7 +40,7 @@ class LiveReads(Generic[K, V]):
         if flight is None:
             flight = self._flights[key] = asyncio.create_task(self._fly(key))
             flight.add_done_callback(lambda done: self._landed(key, done))
-        # Shielded: one who stops waiting must not take the answer from the others.
+        # Shielded: a caller that stops waiting must not cancel the read for others.
         return await asyncio.shield(flight)
 
     def close(self) -> None:
@@ -59,6 +59,6 @@ class LiveReads(Generic[K, V]):
             raise self._unavailable(key, str(error)) from error
 
     def _landed(self, key: K, flight: "asyncio.Task[V]") -> None:
-        del self._flights[key]  # success or failure: the next one asks again
+        del self._flights[key]  # success or failure: the next caller reads again
         if not flight.cancelled():
-            flight.exception()  # taken note of, should nobody be waiting any more
+            flight.exception()  # retrieve the exception, in case nobody is waiting any more

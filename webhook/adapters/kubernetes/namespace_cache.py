@@ -1,4 +1,4 @@
-"""The known labels of namespaces: by the watch, and for a moment by live reads. No I/O."""
+"""The known labels of namespaces: from the watch, and for a short time from live reads. No I/O."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,20 +26,20 @@ class NamespaceCache(Store[Namespace, NamespaceLabels]):
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         super().__init__(monotonic)
-        self._fetched: dict[str, _Fetched] = {}  # the event loop's alone
+        self._fetched: dict[str, _Fetched] = {}  # used only by the event loop
         # Thousands of namespaces have a handful of different labels: one object for each, not one for each namespace.
         # Bounded, because anyone who may label a namespace could otherwise fill it.
         self._shared = lru_cache(maxsize=_DISTINCT_LABELS)(NamespaceLabels)
 
     def cached(self, name: str) -> NamespaceLabels | None:
-        """Return the labels of a namespace, or that it does not exist; ``None`` when it is not known."""
+        """Return the labels of a namespace, or that it does not exist; ``None`` if it is not known."""
         fetched = self._fetched.get(name)
         if fetched is not None and not self._passed(fetched.order) and self._monotonic() < fetched.until:
             return fetched.labels
         return self._by_name.get(name)
 
     def remember(self, namespace: Namespace) -> NamespaceLabels:
-        """Take the answer of a live read, and return its labels.
+        """Store the result of a live read, and return its labels.
 
         It is remembered apart from what the watch brings, for a moment, and counts only while it is newer than all of
         that (see ``cached``): the object's resource version is compared with the whole cache's, not with the namespace's
@@ -55,12 +55,12 @@ class NamespaceCache(Store[Namespace, NamespaceLabels]):
         return labels
 
     def keep(self, item: Namespace) -> NamespaceLabels:
-        """Pick a namespace's labels, as an object that is shared by all namespaces with the same."""
+        """Return a namespace's labels, as an object that all namespaces with equal labels share."""
         labels = item.metadata.labels
         if labels is None or labels.enforce is labels.warn is labels.audit is None:
             return UNLABELLED
         return self._shared(labels.enforce, labels.warn, labels.audit)
 
     def _passed(self, order: int) -> bool:
-        """Whether the watch has been there; after a list without a number nobody can say, and that counts as yes."""
+        """Whether the watch has reached this version; if the list had no numeric version, this is assumed."""
         return self._synced and (self._order is None or self._order >= order)

@@ -1,4 +1,4 @@
-"""The reader of programs beside gpuwarden that know GPUs by name, for a diagnosis."""
+"""Reads other programs in the cluster that use GPU names, for a diagnosis."""
 
 from collections.abc import Callable, Iterable
 from typing import NamedTuple, TypeVar
@@ -50,7 +50,7 @@ class _RuntimeClass(msgspec.Struct):
 
 
 class NeighbourReader:
-    """Reads what runs beside gpuwarden."""
+    """Reads other programs in the cluster."""
 
     def __init__(self, api: RetryingApi, progress: Progress) -> None:
         self._api = api

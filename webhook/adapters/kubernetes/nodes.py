@@ -1,4 +1,4 @@
-"""Nodes, and what else offers GPUs (DeviceClasses), as the API server lists them and as ``kubectl get -o json`` prints them."""
+"""Nodes and DeviceClasses, which offer GPUs, from the API server or from the output of ``kubectl get -o json``."""
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
@@ -55,7 +55,7 @@ class NodeItem(msgspec.Struct):
 
     @property
     def takes_pods(self) -> bool:
-        """Whether it takes new pods, as far as anything but taints decides."""
+        """Whether it accepts new pods, apart from taints."""
         return self.is_ready and not self.spec.unschedulable
 
     def gpu_node(self, others: Collection[str]) -> GpuNode | None:
@@ -164,7 +164,7 @@ def classes(lister: Lister) -> frozenset[str]:
     """The resources that DeviceClasses offer.
 
     Raises:
-        ApiError: a list can't be had.
+        ApiError: a list is not available.
     """
     return offered(*class_items(lister))
 
@@ -185,9 +185,9 @@ class SavedObjects(msgspec.Struct):
     """The objects of a file, undecoded, by kind.
 
     Attributes:
-        at: when they were read, if the file says so.
+        at: when they were read, if the file contains the time.
         has_pods: the file is a report whose pods were read, even if there were none.
-        has_deciders: the file is a report that says who decides, so that it has all admission policies and webhooks.
+        has_deciders: the file is a report with deciders, so it contains all admission policies and webhooks.
     """
 
     items: dict[str, list[msgspec.Raw]]
@@ -211,7 +211,7 @@ def load(text: bytes) -> SavedObjects:
     """The objects of a file: a list as kubectl or the API server writes it, one object, or a report of ``gpuwarden fleet``.
 
     Raises:
-        FleetFileError: it is something else, or holds no Node.
+        FleetFileError: it is something else, or contains no Node.
     """
     found: dict[str, list[msgspec.Raw]] = {}
     try:

@@ -1,7 +1,7 @@
 """The known objects of one list, at one resource version, and how old that is. No I/O.
 
-One thread writes (the watch), others read, and there are no locks: a read is one look into a dict, a list replaces the
-dict as a whole, an event replaces one value of it.
+One thread (the watch) writes, and others read, without locks: a read is one lookup in a dict, a list replaces the dict as a
+whole, and an event replaces one value of it.
 """
 
 from abc import ABC, abstractmethod
@@ -29,7 +29,7 @@ K = TypeVar("K")  # what is kept of it
 
 
 def order_of(revision: str) -> int | None:
-    """Give a resource version its place, or ``None`` if it has none that we can know.
+    """Return a resource version as a number for comparison, or ``None`` if it is not a number.
 
     Kubernetes' resource versions are decimal numbers that grow with each write (etcd's revisions), and from 1.35 on that
     is a promise (KEP-5504). What is no number (another server that speaks the API) is never compared.
@@ -41,8 +41,8 @@ class Store(ABC, Generic[O, K]):
     """The kept part of each object of a list, by name.
 
     Attributes:
-        revision: the resource version of what is known, from which a watch goes on; empty before the first list.
-        changes: how often what is kept changed, which most updates of an object do not.
+        revision: the resource version of the known objects, from which a watch continues; empty before the first list.
+        changes: how often kept parts changed. Most updates of an object do not change them.
     """
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
@@ -63,7 +63,7 @@ class Store(ABC, Generic[O, K]):
         return self._synced
 
     def age(self) -> float | None:
-        """Seconds since the API server was last heard of; ``None`` before the first one."""
+        """Seconds since the last data from the API server; ``None`` before the first."""
         return None if self._alive_at is None else max(self._monotonic() - self._alive_at, 0.0)
 
     def values(self) -> dict[str, K]:
@@ -73,7 +73,7 @@ class Store(ABC, Generic[O, K]):
     # For the watch's thread.
 
     def alive(self) -> None:
-        """Note that the API server was heard of."""
+        """Record that the API server sent data."""
         self._alive_at = self._monotonic()
 
     def older(self, revision: str) -> bool:
@@ -82,14 +82,14 @@ class Store(ABC, Generic[O, K]):
         return order is not None and self._order is not None and order < self._order
 
     def replace(self, kept: Mapping[str, K], revision: str) -> None:
-        """Take a whole list as what is known from now on."""
+        """Replace everything by a complete list."""
         self._by_name = dict(kept)
         self.changes += 1
         self._advance(revision)
         self._synced = True
 
     def put(self, item: O) -> None:
-        """Take an object that was added or changed, unless more recent things are known."""
+        """Store an object that was added or changed, unless a newer version is known."""
         if not self.older(item.metadata.resource_version):
             name, kept = item.metadata.name, self.keep(item)
             if self._by_name.get(name) is not kept:
@@ -98,14 +98,14 @@ class Store(ABC, Generic[O, K]):
             self._advance(item.metadata.resource_version)
 
     def drop(self, item: O) -> None:
-        """Forget an object that was deleted, unless more recent things are known."""
+        """Remove an object that was deleted, unless a newer version is known."""
         if not self.older(item.metadata.resource_version):
             self._by_name.pop(item.metadata.name, None)
             self.changes += 1
             self._advance(item.metadata.resource_version)
 
     def bookmark(self, revision: str) -> None:
-        """Note that nothing changed up to this resource version."""
+        """Record that nothing changed up to this resource version."""
         if not self.older(revision):
             self._advance(revision)
 

@@ -1,4 +1,4 @@
-"""The operators' kinds that a cluster has, and their objects, as an audit reads them: whole, for they are judged as in files."""
+"""The operators' kinds of a cluster and their objects, for an audit. Objects are read completely, and evaluated like files."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
@@ -47,7 +47,7 @@ class OperatorReader:
         """Return the kinds of the table that the cluster has, each with a version in which it is served.
 
         Raises:
-            UnknownKindsError: the API server does not say which groups it has.
+            UnknownKindsError: the API server does not list its groups.
             ApiError: the server could not be asked.
         """
         served = self._discovery.groups
@@ -73,7 +73,7 @@ class OperatorReader:
             What was kept, and for a kind whose objects can't be listed, that.
 
         Raises:
-            UnknownKindsError: the API server does not say which groups it has.
+            UnknownKindsError: the API server does not list its groups.
             ApiError: the server could not be asked.
         """
         for row, version in self.kinds():

@@ -104,7 +104,7 @@ class OtherReader:
             What was kept; and each kind whose objects can't be listed, or are too many, and each group whose server is down.
 
         Raises:
-            UnknownKindsError: the API server does not say which groups it has, or which of the kinds that may not be listed may
+            UnknownKindsError: the API server does not list its groups, or which of the kinds that may not be listed may
                 lead to pods; what can be read was read.
             ApiError: the server could not be asked.
         """

@@ -36,7 +36,7 @@ class _Item(msgspec.Struct):
 
 
 def chain(owner: Owner, namespace: str, links: Links) -> list[Owner]:
-    """Return an owner and those above it, up to what a person wrote."""
+    """Return an owner and its owners, up to the object that a user created."""
     found, passed = [owner], {owner.key}
     while (above := links.get((namespace, *found[-1].key))) and above.key not in passed:
         found.append(above)

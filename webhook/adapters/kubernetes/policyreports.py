@@ -1,7 +1,7 @@
 """Our reports in the cluster: finds their API, and creates, updates and deletes them.
 
-Ours are those with our label. Whatever doesn't carry it is never written to, not even where it has the name that ours would
-have: that is reported instead.
+Ours are those with our label. Other reports are never changed, even if they have the name of one of ours: this is reported
+instead.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +21,7 @@ Json = dict[str, Any]
 # A report may have half a megabyte (reports.policyreport.LARGEST), and an answer 64 (transport.LARGEST_BODY).
 _PAGE = 50
 _MANAGER = {"fieldManager": "gpuwarden"}
-# What the API server says of a write into a namespace that is on its way out (plugin/namespace/lifecycle).
+# The API server's message for a write into a namespace that is being terminated (plugin/namespace/lifecycle).
 _TERMINATING = "because it is being terminated"
 
 
@@ -92,7 +92,7 @@ class ReportStore:
         return None
 
     def write(self, api: ReportApi, reports: Iterable[Json], namespaces: Sequence[str] = ()) -> WriteResult:
-        """Create, update and delete reports until ours are exactly these.
+        """Create, update and delete reports, so that ours are exactly these.
 
         Where ``namespaces`` are named, looks after these only, and not after the cluster's own report.
 
@@ -133,23 +133,21 @@ class ReportStore:
 
     def _remove(self, api: ReportApi, old: _Metadata, written: WriteResult) -> None:
         path = _path(api, old.namespace) if old.namespace else _cluster_path(api)
-        # The very object that was seen to be ours, and no other that has its name by now.
+        # Only the object that was checked to be ours, not another one that has its name now.
         seen: Mapping[str, object] = {"preconditions": {"uid": old.uid, "resourceVersion": old.resource_version}}
         request = ApiRequest("DELETE", f"{path}{path_of(old.name)}", {}, msgspec.json.encode(seen))
         if self._done(request, written):
             written.removed += 1
 
     def _done(self, request: ApiRequest, written: WriteResult) -> bool:
-        """Make a write; say whether it was made, and if not, and that is no fault of ours, why."""
+        """Write, and return whether it succeeded; if not, for a reason outside gpuwarden, also the reason."""
         try:
             self._api.call(request)
         except ApiError as error:
             gone = error.fault is Fault.NOT_FOUND or _TERMINATING in error.detail
             if error.fault is Fault.CONFLICT:
                 whose = (
-                    "one of that name is there that is not ours"
-                    if request.method == "POST"
-                    else "it was changed meanwhile"
+                    "another report with that name exists" if request.method == "POST" else "it was changed meanwhile"
                 )
                 written.problems.append(f"{request}: left as it is, {whose}: {error.detail}")
             elif not gone:

@@ -1,8 +1,8 @@
 """Preview of a relabelled namespace's workloads, read from the API server within an admission's timeout.
 
-Designed to disturb nothing. The API server: two namespaces at a time, one request after another, small pages. The
-admission of pods, whose event loop shares the interpreter lock: work is done in short bursts, and no page takes long to
-decode. Memory: no more than one page of pods is held.
+It is designed to limit its impact. On the API server: two namespaces at a time, one request after another, small pages. On the
+admission of pods, whose event loop shares the interpreter lock: work is done in short bursts, and pages are quick to decode. On
+memory: at most one page of pods.
 """
 
 import asyncio
@@ -59,7 +59,7 @@ class WorkloadPreview:
         self._configuration = configuration
         self._monotonic = monotonic
         self._rest = rest
-        # Who finds no free thread waits in their queue.
+        # Without a free thread, calls wait in the queue.
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="preview")
 
     async def preview(self, namespace: str, policy: Policy, seconds: float) -> list[str]:
@@ -76,24 +76,24 @@ class WorkloadPreview:
         done, _ = await asyncio.wait((looking,), timeout=seconds)
         if done and (bug := looking.exception()):
             _log.error("preview failed", namespace=namespace, exc_info=bug)
-            return restarts.unseen("an error of gpuwarden's own, see its log")
+            return restarts.unseen("an internal error in gpuwarden, see its log")
         if done:
             return looking.result()
         looking.cancel()  # one that waits for a thread; one that has a thread ends in time by itself
         if not look.begun:
-            return restarts.unseen("other changes of labels took all the time")
+            return restarts.unseen("other label changes used up the time")
         return [*restarts.warnings(OUT_OF_TIME), *look.limits]
 
     def close(self) -> None:
-        """Start no more; what is in progress ends within its timeout."""
+        """Start no more previews; those in progress end within their timeout."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 class _Look:
-    """One look at one namespace, in a thread.
+    """One preview of one namespace, in a thread.
 
     Attributes:
-        begun: whether a thread has taken it up.
+        begun: whether a thread has started it.
         limits: the warnings about the namespace's LimitRanges and ResourceQuotas.
     """
 
@@ -118,7 +118,7 @@ class _Look:
         self._count = 0
 
     def run(self, api: "ApiServer") -> list[str]:
-        """Check LimitRanges, ResourceQuotas and every kind, as far as time and bounds allow, and return the warnings."""
+        """Check LimitRanges, ResourceQuotas and every kind, within the time and size limits, and return the warnings."""
         self.begun = True
         hurried = _Hurried(api, self._until, self._monotonic)
         reader = ClusterReader(hurried, limit=PAGE)

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 TIMEOUT = 60.0  # seconds for an answer: a page of 500 pods is some megabytes
 ATTEMPTS = 5  # at one request
-# What passes by itself: always, and on a server that has answered before. 429 says that nothing was done.
+# Temporary faults: always, and on a server that has answered before. 429 means that nothing was done.
 _PASSING = frozenset({Fault.THROTTLED, Fault.SERVER_ERROR})
 _PASSING_ONCE_REACHED = frozenset({Fault.SILENT, Fault.CUT, Fault.UNREACHABLE})
 
 
 class RetryingApi:
-    """An API server for a program that has time: one request after another, each waited for."""
+    """An API server for a program that can wait: it makes one request after another, and waits for each."""
 
     def __init__(self, api: "ApiServer", backoff: Backoff, *, wait: Callable[[float], None] = time.sleep) -> None:
         self._api = api

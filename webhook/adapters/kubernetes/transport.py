@@ -1,4 +1,4 @@
-"""Bytes to and from the API server over urllib3, whose exceptions are mapped to our few faults."""
+"""The transport to the API server over urllib3, whose exceptions are mapped to our faults."""
 
 import ssl
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ _CHUNK = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """An API server's URL, connections to it, and the header that says who we are.
+    """An API server's URL, connections to it, and the header that authenticates us.
 
     Attributes:
         host: the URL without a path or a slash at its end, ``https://10.0.0.1:443``.
@@ -54,7 +54,7 @@ def send(login: Login, request: ApiRequest, timeout: urllib3.Timeout) -> urllib3
             headers=headers,
             timeout=timeout,
             retries=False,  # urllib3 would try three times more, each with its own time limit
-            redirect=False,  # our credentials go to the server that was configured, and to no other
+            redirect=False,  # our credentials are sent only to the configured server
             preload_content=False,
         )
 
@@ -66,7 +66,7 @@ def _authorization(login: Login, request: ApiRequest) -> str | None:
         raise ApiError(Fault.UNAUTHORIZED, f"{request}: no credentials: {error}") from error
     if value is not None and not (value.isascii() and value.isprintable()):
         # http.client would reject the header too, and quote the token in its message.
-        raise ApiError(Fault.UNAUTHORIZED, f"{request}: no credentials: the token holds a character that no token has")
+        raise ApiError(Fault.UNAUTHORIZED, f"{request}: no credentials: the token contains an invalid character")
     return value
 
 
@@ -141,7 +141,7 @@ def faults(request: ApiRequest, host: str = "") -> Iterator[None]:
     except (exceptions.ProtocolError, OSError) as error:
         raise ApiError(Fault.CUT, f"{request}: the connection broke: {error}") from error
     except exceptions.HTTPError as error:
-        raise ApiError(Fault.GARBAGE, f"{request}: not an answer over HTTP: {error}") from error
+        raise ApiError(Fault.GARBAGE, f"{request}: not an HTTP response: {error}") from error
 
 
 def _reason(error: BaseException) -> str:

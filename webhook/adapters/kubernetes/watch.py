@@ -1,4 +1,4 @@
-"""The thread that keeps a store of objects up to date: list, watch, list again when necessary, and never give up."""
+"""The thread that keeps a store of objects up to date: it lists, watches, lists again when necessary, and always retries."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -24,11 +24,11 @@ LOOK_TIMEOUT = 5.0  # seconds for a page of one
 # and a connection that has gone dead without a word (a frozen server, a lost route) is noticed as soon as a healthy one
 # would have been renewed. A server that knows bookmarks also sends one 2 s before the end (cacher.go, nextBookmarkTime).
 WATCH_SECONDS = 60
-# Seconds beyond it until silence counts as death: the server begins to count later than we do.
+# Additional seconds until a silent connection counts as dead, because the server starts counting later than we do.
 GRACE = 10.0
-# A watch that ends sooner was no watch (client-go's reflector says the same: "very short watch").
+# A watch that ends sooner counts as failed (as in client-go's reflector: "very short watch").
 _SHORTEST = 1.0
-# So many lists in a row, all older than what was already seen, are no lagging server but a restored backup.
+# If this many lists in a row are older than known data, etcd was restored from a backup.
 _BELIEVED = 3
 
 # After these the place in the stream is lost or in doubt, and only a new list shows the state.
@@ -44,7 +44,7 @@ class WatchObserver(Protocol):
         """All objects were listed: at the start, and whenever the watch lost its place."""
 
     def watch_failed(self, fault: Fault, detail: str, retry_in: float) -> None:
-        """List or watch failed; it is tried again in so many seconds."""
+        """List or watch failed; it is retried after this many seconds."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Watch(Generic[O, K]):
     """Lists and watches objects into a store until it is stopped.
 
     Args:
-        seconds: how long one watch is asked to last; the server ends it.
+        seconds: the requested duration of a watch; the server ends it.
         silence: seconds without a byte after which its connection counts as dead.
     """
 
@@ -88,13 +88,13 @@ class Watch(Generic[O, K]):
         self._seconds = seconds
         self._silence = silence
         self._must_list = True
-        self._followed = False  # whether the last list was of use: a watch went on from it
+        self._followed = False  # whether a watch continued from the last list
         self._rewound = 0
         self._stopping = threading.Event()
         self._relisting = threading.Event()
         self._stream: Stream | None = None
         self.problem = ""
-        """What went wrong last, as a sentence; empty when all is well."""
+        """The last problem, as a message; empty if there is none."""
 
     def run(self) -> None:
         """Work until ``stop()``; made for a thread of its own."""
@@ -120,7 +120,7 @@ class Watch(Generic[O, K]):
             stream.shutdown()
 
     def relist(self) -> None:
-        """Read everything again, because something else is to be kept of the objects now; from any thread."""
+        """Read everything again, because other parts of the objects are to be kept now; from any thread."""
         self._relisting.set()
         if stream := self._stream:
             stream.shutdown()
@@ -180,7 +180,7 @@ class Watch(Generic[O, K]):
             )
 
     def _judge_age(self, revision: str) -> None:
-        """Reject a list that is older than what was seen, unless the server insists.
+        """Reject a list that is older than known data, unless the server repeats it.
 
         The list is a read of etcd's majority, so this is either a proxy that answers from memory or an etcd that was
         restored from a backup; the latter is recognised by its saying the same again and again.
@@ -204,7 +204,7 @@ class Watch(Generic[O, K]):
         with self._api.stream(ApiRequest("GET", self._objects.path, query), silence=self._silence) as stream:
             began = self._monotonic()
             self._stream = stream
-            if self._stopping.is_set() or self._relisting.is_set():  # that came before there was a stream to end
+            if self._stopping.is_set() or self._relisting.is_set():  # stopped before there was a stream to end
                 return
             self._store.alive()
             self.problem = ""

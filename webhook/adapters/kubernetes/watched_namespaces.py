@@ -1,4 +1,4 @@
-"""The namespaces' labels, watched: what admission and readiness see of it (``webhook.application.namespaces``)."""
+"""The watched labels of namespaces, for admission and readiness (``webhook.application.namespaces``)."""
 
 import random
 import re
@@ -31,7 +31,7 @@ _NAMESPACES = Objects("namespace", "/api/v1/namespaces", Namespace, ObjectList[N
 
 
 class Observer(WatchObserver, Protocol):
-    """Who wants to know how the cache fares; of misses from the event loop's thread."""
+    """Receives events of the cache; misses are reported from the event loop's thread."""
 
     def missed(self, outcome: str) -> None:
         """A namespace was not cached and was read live: ``found``, ``not-found`` or ``unavailable``."""
@@ -72,8 +72,8 @@ class WatchedNamespaces:
             seconds=watch_seconds,
             silence=watch_silence,
         )
-        # A thread, because the official client's connections block; a daemon, because a process must be able to end
-        # while one of them waits for a server that says nothing.
+        # A thread, because the official client's connections block; a daemon, so that the process can end while one of them
+        # waits for a silent server.
         self._thread = threading.Thread(target=self._watch.run, name="namespace-watch", daemon=True)
 
     def start(self) -> None:
@@ -88,7 +88,7 @@ class WatchedNamespaces:
             self._thread.join(_STOP_TIMEOUT)
 
     def cached(self, name: str) -> NamespaceLabels | None:
-        """Return what the cache has of a namespace, without any I/O; ``None`` when it is not known."""
+        """Return the cached state of a namespace, without I/O; ``None`` if it is not known."""
         return self._cache.cached(name)
 
     def labels(self) -> Mapping[str, NamespaceLabels]:
@@ -96,7 +96,7 @@ class WatchedNamespaces:
         return self._cache.values()
 
     async def fetch(self, name: str) -> NamespaceLabels:
-        """Read a namespace that is not cached from the API server; who asks meanwhile shares the read.
+        """Read a namespace that is not cached from the API server; concurrent callers share the read.
 
         Raises:
             NamespaceNotFound: there is no such namespace.
@@ -131,11 +131,11 @@ class WatchedNamespaces:
         return namespace
 
     def age(self) -> float | None:
-        """Seconds since the API server was last heard of (an event, a bookmark, a list, a new watch)."""
+        """Seconds since the last data from the API server (an event, a bookmark, a list, a new watch)."""
         return self._cache.age()
 
     def freshness(self, bound: float = FRESHNESS_BOUND) -> tuple[bool, str]:
-        """Whether the namespaces are synced and were updated less than ``bound`` seconds ago, and a sentence that says so."""
+        """Whether the namespaces are synced and were updated less than ``bound`` seconds ago, with a message."""
         age = self._cache.age()
         problem = f"; last problem: {self._watch.problem}" if self._watch.problem else ""
         if age is None or not self._cache.synced():

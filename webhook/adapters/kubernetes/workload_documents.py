@@ -1,4 +1,4 @@
-"""Pods, and the kinds that hold a template of one, as the API server lists them: the fields that an audit reads."""
+"""Pods, and the kinds with pod templates, as the API server lists them: the fields that an audit reads."""
 
 from typing import Any
 
@@ -41,7 +41,7 @@ class NamespaceItem(msgspec.Struct):
 
     @property
     def manifest(self) -> dict[str, Any]:
-        """As much of the object as says anything about policies, and keys that look like it."""
+        """The labels and annotations about policies, and similar keys."""
         metadata = self.metadata
         labels, annotations = relevant(metadata.labels), relevant(metadata.annotations)
         named = {"name": metadata.name, "labels": labels, "annotations": annotations}
@@ -83,7 +83,7 @@ class _Status(msgspec.Struct):
 
 
 class WorkloadItem(msgspec.Struct):
-    """The fields that objects of all kinds have in common; ``page_of`` adds those that lead to their pods."""
+    """The fields that all kinds have in common; ``page_of`` adds those with their pod templates."""
 
     metadata: _Metadata
     status: _Status | None = None
@@ -107,9 +107,9 @@ def path(kind: WorkloadKind, namespace: str | None) -> str:
 
 
 def mislabelled(kind: WorkloadKind, item: WorkloadItem) -> dict[str, Any] | None:
-    """An object with a label that belongs on a namespace, as far as that says; ``None`` for any other.
+    """An object with a label that belongs on a namespace; ``None`` for any other.
 
-    What a controller has made is left out: it has the labels of its controller's template.
+    Objects of controllers are left out, because they have the labels of the controller's template.
     """
     metadata = item.metadata
     if metadata.labels is None or metadata.owner:
@@ -122,7 +122,7 @@ def mislabelled(kind: WorkloadKind, item: WorkloadItem) -> dict[str, Any] | None
 
 
 def seen(kind: WorkloadKind, item: WorkloadItem) -> WorkloadObject:
-    """An object as an audit sees it."""
+    """The audit's representation of the object."""
     metadata = item.metadata
     where, pod = next(pods(kind, item), (None, None))
     return WorkloadObject(

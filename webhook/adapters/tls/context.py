@@ -32,8 +32,8 @@ def server_context(pair: CertificatePair | None, client_ca: str | None = None) -
     certificates are required; ``None`` requires none.
 
     Raises:
-        CertificateError: When OpenSSL does not take the pair or the client CAs (a key that is too short,
-            for instance); the message holds its reason.
+        CertificateError: When OpenSSL rejects the pair or the client CAs (for instance because a key is too short); the message
+            contains its reason.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -60,9 +60,9 @@ def server_context(pair: CertificatePair | None, client_ca: str | None = None) -
 
 
 def probe(server: ssl.SSLContext, certificate: x509.Certificate) -> None:
-    """Shake hands with the context, as a client does, and see that it presents exactly this certificate.
+    """Do a handshake with the context, as a client does, and check that it presents exactly this certificate.
 
-    Dates and names are not judged here: they are checked on the certificate itself, by a clock that is given.
+    Dates and names are not checked here, but on the certificate itself, with a given clock.
 
     Raises:
         CertificateError: When the handshake fails or shows another certificate.
@@ -95,7 +95,7 @@ def _shaken(end: ssl.SSLObject) -> bool:
 
 @contextmanager
 def _as_file(content: bytes) -> Iterator[str]:
-    """Lend the content a path for as long as the block runs: ``load_cert_chain`` takes nothing else.
+    """Provide the content under a path while the block runs, because ``load_cert_chain`` accepts only paths.
 
     An anonymous file in memory where there is one (Linux): the key then never reaches a disk, and it works on a
     read-only root without ``/tmp``. Elsewhere a file in a private directory, removed afterwards.

@@ -6,7 +6,9 @@ from pathlib import Path
 from ...application.certificates.pem import CertificateError, CertificatePair
 from ..file_errors import why
 
-_SWAPS = 2  # a read may meet one swap of the folder, hardly another at once, never a third: they are a minute apart
+_SWAPS = (
+    2  # a read may coincide with one swap of the folder, rarely with two, but not with three: they are a minute apart
+)
 
 _DATA = "..data"  # kubernetes pkg/volume/util/atomic_writer.go: the link that is renamed over when a Secret changes
 
@@ -14,11 +16,11 @@ _DATA = "..data"  # kubernetes pkg/volume/util/atomic_writer.go: the link that i
 class PairFiles:
     """The two files of a serving pair, in PEM.
 
-    A mounted Secret shows ``tls.crt`` as a link into ``..data``, itself a link to a folder with a time in its name; an
-    update makes a new folder and swaps ``..data``. Both files are therefore read from the one folder that ``..data``
-    names at that moment, never by their own two paths, between which the swap may fall. (A Secret mounted with
-    ``subPath`` is never updated by the kubelet.) Elsewhere the files may be caught half replaced: such a pair does
-    not match, is reported, and is right at the next look.
+    A mounted Secret shows ``tls.crt`` as a link into ``..data``, itself a link to a folder with a time in its name; an update
+    makes a new folder and swaps ``..data``. Both files are therefore read from the one folder that ``..data`` names at that
+    moment, never by their own two paths, between which the swap may fall. (A Secret mounted with ``subPath`` is never updated
+    by the kubelet.) In other folders, the files may be read while they are being replaced: such a pair does not match and is
+    reported, and the next read is correct.
     """
 
     def __init__(self, certificate: Path, key: Path) -> None:
@@ -38,10 +40,10 @@ class PairFiles:
             raise CertificateError(f"{self._certificate} and {self._key}: {error}") from error
 
     def changed(self, since: CertificatePair | None) -> CertificatePair | None:
-        """The pair when it is another than ``since`` (what is served now), else ``None``; for polling.
+        """Return the pair if it differs from ``since`` (the pair in use), otherwise ``None``; for polling.
 
-        It remembers nothing: a pair that was rejected is offered again at the next look, and an error lasts as long
-        as its cause does.
+        It keeps no state: a rejected pair is returned again at the next call, and an error is raised as long as its cause
+        exists.
 
         Raises:
             CertificateError: As `read`.

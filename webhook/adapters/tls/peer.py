@@ -16,7 +16,7 @@ _STATUS_BYTES = 256
 
 
 def dial(target: Target, timeout: float) -> Contact:
-    """Shake hands with a target twice: to see what it presents, and as a client that judges it.
+    """Do two handshakes with a target: to read its certificate, and as a client that verifies it.
 
     ``timeout`` is for each connection, and for each step of a handshake.
     """
@@ -33,7 +33,7 @@ def dial(target: Target, timeout: float) -> Contact:
 
 
 def _presented(connection: socket.socket, name: str) -> x509.Certificate:
-    """The certificate that is presented, whatever it is worth."""
+    """Return the certificate that is presented, without verification."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -57,7 +57,7 @@ def _as_a_client(target: Target, timeout: float) -> tuple[str, tuple[int, int]]:
     context.verify_flags = ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN | ssl.VerifyFlags.VERIFY_X509_TRUSTED_FIRST
     context.load_verify_locations(cadata=bundle_pem(trusted).decode())
     try:
-        # A token goes to nobody who is not trusted.
+        # The token is sent only to a trusted server.
         paths = (target.path, without_token(target.path))
         status, plain_status = (_status(target, context, path, timeout) for path in paths)
     except OSError as error:

@@ -1,10 +1,10 @@
 """The serving certificate, replaceable while connections are open and handshakes under way.
 
-``SSLContext.load_cert_chain`` on a context in use is a trap: a mismatched pair raises *and leaves the context broken*,
-so that every later handshake fails. Here each connection is given, when it is accepted, the context of that moment; a
-replacement is built and tried aside and then takes over in one assignment. Open connections keep the context that they
-began with. (A server-name callback could do the same, but Python calls it only for names in ASCII and writes a complaint
-about any other to standard error, so a client could make it wait for that.)
+``SSLContext.load_cert_chain`` on a context in use is a trap: a mismatched pair raises *and leaves the context broken*, so that
+every later handshake fails. Here, each connection gets the current context when it is accepted. A replacement is built and
+tested separately, and then takes over in one assignment. Open connections keep their context. (A server-name callback could do
+the same, but Python calls it only for names in ASCII and writes a complaint about any other to standard error, so a client
+could make it wait for that.)
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class ServingCertificate:
     thread: what it builds is nobody else's until the one assignment that publishes it.
 
     Args:
-        client_ca: PEM of the CAs whose client certificates are asked for; ``None`` asks for none.
+        client_ca: PEM of the CAs whose client certificates are required; ``None`` requires none.
 
     Raises:
         CertificateError: When ``client_ca`` cannot be read.
@@ -46,7 +46,7 @@ class ServingCertificate:
         self._names = tuple(names)
         self._client_ca = client_ca
         self._served: _Served | None = None
-        # The pair and the client CAs come from different threads, and each makes a context with the other.
+        # The pair and the client CAs are set by different threads, and each builds a context with both.
         self._changing = Lock()
         server_context(None, client_ca)  # so that it is known now whether it can be read
 
@@ -62,23 +62,23 @@ class ServingCertificate:
         return served.context if served else None
 
     def replace(self, pair: CertificatePair) -> None:
-        """Serve new connections with this pair from now on; when it is rejected, nothing changes.
+        """Serve new connections with this pair from now on. If it is rejected, nothing changes.
 
         A certificate that is not yet valid is rejected only beyond the backdating that issuers use against clocks
         that differ: the clients' clocks decide, not ours.
 
         Raises:
-            CertificateError: When the pair has expired, covers not every name, is not for servers, or fails a
-                handshake; the message says which.
+            CertificateError: When the pair has expired, does not cover every name, is not for servers, or fails a handshake;
+                the message contains the reason.
         """
         self._check(pair)
         with self._changing:
             self._serve(pair, self._client_ca)
 
     def trust_clients(self, client_ca: str) -> None:
-        """Take connections, from now on, only from clients with a certificate of these CAs.
+        """From now on, accept connections only from clients with a certificate of these CAs.
 
-        Connections that are open go on, as they do when the pair is replaced.
+        Open connections continue, as when the pair is replaced.
 
         Raises:
             CertificateError: When it cannot be read; nothing changes then.

@@ -1,1 +1,1 @@
-"""The fleet: what the cluster's nodes offer, and whether that is enough for a pod."""
+"""The fleet: what the cluster's nodes offer, and whether a pod fits."""

@@ -1,4 +1,4 @@
-"""Evaluation against the fleet: whether any node can run a pod as it will be after rewriting."""
+"""Evaluation against the fleet: whether any node can run the rewritten pod."""
 
 from collections.abc import Iterator
 from functools import lru_cache
@@ -30,9 +30,9 @@ _PLAIN = PodSpec(containers=[Container("gpu", resources=Resources(limits={GPU: 1
 
 
 def with_fleet_findings(decision: Decision, pod: Pod, policy: Policy, fleet: Fleet) -> Decision:
-    """A decision with what the fleet adds to it.
+    """Add the findings about the fleet to a decision.
 
-    A decision that denies already is left as it is, and so is a pod that names its node: nobody places it.
+    A decision that already denies is not changed, and neither is one about a pod with ``nodeName``, which is not scheduled.
     """
     spec = pod.spec
     if spec is None or spec.node_name or decision.denials or policy.fleet_response is NotOffered.IGNORE:
@@ -56,9 +56,9 @@ def _findings(decision: Decision, spec: PodSpec, policy: Policy, fleet: Fleet) -
 def node_requests(
     decision: Decision, spec: PodSpec, prefixes: tuple[str, ...] = LABELS_OF_FORMS
 ) -> Iterator[tuple[NodeRequest, _Requests, Form]]:
-    """What a pod will request of its node, by GPU resource: each with the requests that lead to it, and their form.
+    """What a pod will request from its node, by GPU resource, with the original requests and their form.
 
-    ``prefixes`` are how the node labels begin that matter.
+    ``prefixes`` are those of the relevant node labels.
     """
     by_resource = decision.by_resource
     if not by_resource:
@@ -87,9 +87,9 @@ def _nodes(decision: Decision, spec: PodSpec, prefixes: tuple[str, ...]) -> tupl
 def plain_request_unschedulable(
     policy: Policy, plugin: DevicePlugin, fleet: Fleet
 ) -> tuple[NodeRequest, Unschedulable] | None:
-    """Return what a plain request becomes under a policy, and what nodes are without; ``None`` where they offer it.
+    """Return what a plain request becomes under a policy, and what nodes lack for it; ``None`` if they offer it.
 
-    Taints are not looked at, because pods may have tolerations of their own.
+    Taints are not considered, because pods may have their own tolerations.
     """
     decision = decide(Pod(spec=_PLAIN), policy, plugin)
     for node_request, _, form in node_requests(decision, _PLAIN, fleet.prefixes):
@@ -100,7 +100,7 @@ def plain_request_unschedulable(
 
 
 def preferring(policy: Policy, plugin: DevicePlugin, fleet: Fleet) -> Policy:
-    """The policy as it rewrites pods now: under ``prefer: offered`` with the first form that nodes offer in the first place."""
+    """The policy as it rewrites pods now: under ``prefer: offered``, the first form that nodes offer is listed first."""
     return policy if policy.prefer is not Prefer.OFFERED else _reordered(policy, plugin, fleet)
 
 
@@ -110,9 +110,9 @@ def _reordered(policy: Policy, plugin: DevicePlugin, fleet: Fleet) -> Policy:
 
 
 def settled(pod: Pod, policy: Policy, plugin: DevicePlugin) -> Policy:
-    """The policy as it may have rewritten a pod: its order of forms by which nothing is left to do, or else its own.
+    """The policy as it may have rewritten a pod: with the order of forms that needs no further edits, or the original order.
 
-    Nodes may have changed since, so that ``prefer: offered`` would give the pod another form now.
+    Nodes may have changed since then, so ``prefer: offered`` might give the pod another form now.
     """
     orders = policy.orders
     if len(orders) == 1:

@@ -1,4 +1,4 @@
-"""Devices of ResourceSlices (DRA): which of them a resource name means, and which of these are in use."""
+"""Devices of ResourceSlices (DRA): which of them belong to a resource name, and which are in use."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -13,7 +13,7 @@ from .usage import FormUse, Share
 DeviceId = tuple[str, str, str]
 """The driver, the pool and the name of a device."""
 CounterId = tuple[str, str, str, str]
-"""The driver, the pool, the counter set and the counter: what devices that are parts of one GPU share (KEP-4815)."""
+"""The driver, the pool, the counter set and the counter: shared by devices that are parts of one GPU (KEP-4815)."""
 
 
 class Device(msgspec.Struct, frozen=True):
@@ -21,7 +21,7 @@ class Device(msgspec.Struct, frozen=True):
 
     Attributes:
         attributes: its attributes by qualified name, ``driver`` and ``allowMultipleAllocations``.
-        node: its node; empty where several nodes can use it.
+        node: its node; empty if several nodes can use it.
         consumes: how much of each shared counter it uses.
     """
 
@@ -45,9 +45,9 @@ class Devices(msgspec.Struct, frozen=True):
     Attributes:
         classes: one for each resource name.
         devices: all devices.
-        counters: the shared counters, and how much there is of each.
-        allocated: the devices that claims hold.
-        unavailable: nodes that take no pods now.
+        counters: the shared counters with their capacity.
+        allocated: the devices that are allocated to claims.
+        unavailable: nodes that accept no pods now.
     """
 
     classes: Sequence[NamedClass] = ()
@@ -57,7 +57,7 @@ class Devices(msgspec.Struct, frozen=True):
     unavailable: Collection[str] = ()
 
     def uses(self) -> Iterator[tuple[FormUse, str]]:
-        """The devices of each resource name, and a note on how they were counted; the note alone where they can't be."""
+        """The devices of each resource name, with a note about how they were counted; only a note if they can't be counted."""
         left = self._left()
         for one in self.classes:
             resource = classify(one.resource)

@@ -1,4 +1,4 @@
-"""The fleet: whether any node can run what a pod requests, and what is nearest where none can."""
+"""The fleet: whether any node can run a pod with its requests, and the closest offer if none can."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -14,19 +14,19 @@ from ..spelling import LABELS_OF_FORMS
 from .reconfiguration import Reconfiguration
 from .shapes import CORDONED, Shape, Taint, keeps
 
-# What pods request is remembered with what is missing for it; a request with more tolerations is not.
+# Results are cached by request; a request with more tolerations is not cached.
 _WISHES = 512
 _MOST_TOLERATIONS = 16
 
 
 class NodeRequest(msgspec.Struct, frozen=True):
-    """The request of a pod to its node.
+    """What a pod requests from its node.
 
     Attributes:
         resource, count: the GPU resource, and how many the pod needs at once.
         nodes: the pod's node constraints.
-        needs: node labels that it needs besides.
-        tolerations: its tolerations; ``None`` to look at no taints.
+        needs: additional node labels that it needs.
+        tolerations: its tolerations; ``None`` to ignore taints.
     """
 
     resource: str
@@ -51,8 +51,8 @@ class Unschedulable(msgspec.Struct, frozen=True):
     Attributes:
         reason: the last condition, in order, that no node meets.
         nodes: how many nodes meet all conditions before it.
-        labels: the labels that none of them has as the pod needs them, with the values that they have.
-        most: the largest amount that one of them offers.
+        labels: the labels that none of them has with a value that the pod needs, and their actual values.
+        most: the highest number that one of them offers.
         cordoned, not_ready: how many of them are.
         taints: how many of them have a taint that the pod does not tolerate.
     """
@@ -67,16 +67,16 @@ class Unschedulable(msgspec.Struct, frozen=True):
 
 
 class Fleet:
-    """The nodes with GPUs, as they were at one moment.
+    """The nodes with GPUs at one point in time.
 
     Args:
         shapes: how many nodes have each shape.
-        labels: the labels that shapes keep besides those that distinguish forms.
-        classes: GPU resources that a DeviceClass offers, on nodes that say nothing about it (DRA, ``extendedResourceName``).
+        labels: the labels that shapes keep in addition to those that distinguish forms.
+        classes: GPU resources of DeviceClasses (DRA, ``extendedResourceName``), which do not appear on nodes.
         expected: forms that an autoscaler can add.
-        remembered: shapes that nodes had lately; what they offered still counts.
+        remembered: shapes that nodes had recently; what they offered still counts.
         age: seconds since the nodes were read.
-        is_certain: they were all read, and not long ago.
+        is_certain: all of them were read recently.
     """
 
     def __init__(  # noqa: PLR0913 - what is known about the nodes, and how well
@@ -100,7 +100,7 @@ class Fleet:
         self._find_once = lru_cache(maxsize=_WISHES)(self._find)
 
     def alone(self, shape: Shape) -> "Fleet":
-        """The fleet as if all nodes had one shape: it lacks nothing for a pod that such a node can run."""
+        """The fleet if all nodes had one shape. It is enough for a pod that such a node can run."""
         return Fleet({shape: 1}, labels=self._labels)
 
     def expects(self, form: Form) -> bool:
@@ -109,7 +109,7 @@ class Fleet:
 
     @property
     def prefixes(self) -> tuple[str, ...]:
-        """How the node labels begin that are known."""
+        """The prefixes of the node labels that are kept."""
         return (*LABELS_OF_FORMS, *self._labels)
 
     @cached_property
@@ -119,7 +119,7 @@ class Fleet:
 
     @cached_property
     def forms(self) -> dict[Form, int]:
-        """How many nodes that take new pods offer each form."""
+        """How many nodes that accept new pods offer each form."""
         found: Counter[Form] = Counter()
         for shape, number in self.shapes.items():
             if shape.takes_pods:
@@ -138,11 +138,11 @@ class Fleet:
 
     @cached_property
     def at_present(self) -> "Fleet":
-        """The same without memory: what nodes offer now."""
+        """The same without history: what nodes offer now."""
         return Fleet(self.shapes, labels=self._labels, classes=self.classes, expected=self._expected)
 
     def nearest(self, form: Form) -> tuple[Form, int] | None:
-        """The offered form that has most in common with one, and how many nodes offer it; ``None`` if no form is offered."""
+        """The offered form that is closest to a form, and how many nodes offer it; ``None`` if no form is offered."""
 
         def likeness(one: tuple[Form, int]) -> tuple[bool, bool, bool, bool, int]:
             other, number = one
@@ -157,7 +157,7 @@ class Fleet:
         return max(self.forms.items(), key=likeness, default=None)
 
     def unschedulable(self, node_request: NodeRequest) -> Unschedulable | None:
-        """Return what is missing for a pod; ``None`` where a node can run it, or where that is not known.
+        """Return what is missing for a pod; ``None`` if a node can run it, or if this is not known.
 
         A node that the MIG manager is reconfiguring may offer other MIG slices or whole GPUs afterwards.
         """
@@ -190,7 +190,7 @@ class Fleet:
         return keeps(key, self._labels)
 
     def _may_be_added(self, node_request: NodeRequest) -> bool:
-        """Whether a node that is being reconfigured may be what the pod needs afterwards."""
+        """Whether a node that is being reconfigured may fit the pod afterwards."""
         keys = {*filter(self._knows, node_request.nodes.mentioned), *(need.key for need in node_request.needs)}
         return any(
             shape.is_reconfiguring
@@ -205,7 +205,7 @@ class Fleet:
     def _missing(
         self, node_request: NodeRequest, having: Iterable[tuple[Shape, int]]
     ) -> Iterable[tuple[str, tuple[str, ...]]]:
-        """Each label that no node has as the pod needs it, as a requirement, with the values that nodes have."""
+        """Each label that no node has with a value that the pod needs, as a requirement, with the nodes' actual values."""
         shapes = [shape for shape, _ in having]
         of_pod = {key: selected(node_request.nodes, key) for key in node_request.nodes.mentioned if self._knows(key)}
         of_needs: dict[str, str] = {}
@@ -232,7 +232,7 @@ def _named(node_request: NodeRequest, key: str) -> list[str]:
 
 
 def _label_test(node_request: NodeRequest, knows: Callable[[str], bool]) -> Callable[[Shape], bool]:
-    """Whether a shape has the labels that a pod needs, of those that are known."""
+    """Whether a shape has the labels that a pod needs, among those that are kept."""
     keys = [key for key in node_request.nodes.mentioned if knows(key)]
     alternatives = list(node_request.nodes.alternatives(keys))
     needs = [need for need in node_request.needs if knows(need.key)]
@@ -247,13 +247,13 @@ def _label_test(node_request: NodeRequest, knows: Callable[[str], bool]) -> Call
 
 
 def _takes(shape: Shape, node_request: NodeRequest) -> bool:
-    """Whether a node of a shape has as many as a pod needs, and lets it in."""
+    """Whether a node of a shape has enough GPUs for a pod, and accepts it."""
     enough = shape.offers.get(node_request.resource, 0) >= node_request.count
     return enough and (node_request.tolerations is None or not shape.untolerated(node_request.tolerations))
 
 
 def _unavailable(enough: Iterable[tuple[Shape, int]], node_request: NodeRequest) -> Unschedulable | None:
-    """Return what keeps a pod from all the nodes that have what a pod needs; ``None`` where one takes it."""
+    """Return why no node with the resources that a pod needs accepts it; ``None`` if one does."""
     cordoned = not_ready = 0
     taints: Counter[Taint] = Counter()
     for shape, number in enough:

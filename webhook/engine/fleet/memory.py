@@ -1,7 +1,7 @@
-"""The memory of the fleet: what nodes offered within a day still counts as offered.
+"""The history of the fleet: what nodes offered within the last day still counts as offered.
 
-A device plugin's restart, a driver upgrade and a MIG reconfiguration take a node's GPUs away for minutes, and an autoscaler
-takes the nodes of a pool away altogether.
+A restart of the device plugin, a driver upgrade and a MIG reconfiguration remove a node's GPUs for minutes, and an autoscaler
+removes all nodes of a pool.
 """
 
 from collections.abc import Collection, Iterable
@@ -13,17 +13,17 @@ DAY = 86400.0
 
 
 class Memory:
-    """The shapes that nodes have had, and when one last had each."""
+    """The shapes that nodes have had, each with the last time."""
 
     def __init__(self, life: float = DAY) -> None:
         self._life = life
         self._seen: dict[Shape, float] = {}
 
     def note(self, shapes: Iterable[Shape], now: float) -> Collection[Shape]:
-        """Take the shapes that nodes have now, and give all that are remembered.
+        """Record the current shapes of nodes, and return all that are remembered.
 
-        Whether a node was cordoned or ready is not remembered: that is known only of nodes that exist. Nor is the shape of
-        a node that the MIG manager is changing, because its labels are out of date.
+        Whether a node was cordoned or ready is not remembered, because this is known only for existing nodes. The shape of a
+        node that the MIG manager is changing is not remembered either, because its labels are out of date.
         """
         for shape in shapes:
             if shape.amounts and not shape.is_reconfiguring:

@@ -1,4 +1,4 @@
-"""MIG reconfiguration: what a node that the MIG manager is changing may offer afterwards."""
+"""MIG reconfiguration: what a node may offer after the MIG manager has changed it."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -20,11 +20,11 @@ from ..spelling import (
 )
 from .shapes import Shape
 
-# The MIG manager's label on the node: the name of a configuration. Names of one profile, and of none, mean what they say
-# (NVIDIA/mig-parted, deployments/gpu-operator config-default.yaml). Any other may be anything.
+# The MIG manager's label on the node: the name of a configuration. Names with one profile, and with none, have a fixed meaning
+# (NVIDIA/mig-parted, deployments/gpu-operator config-default.yaml). Any other name may mean anything.
 _OF_ONE_PROFILE = re.compile(configuration_of(f"({PROFILE})"))
 _WHOLE = "all-disabled"
-# Labels that stay as they are. All others of NVIDIA may follow the MIG configuration (GPU feature discovery, internal/lm).
+# Labels that do not change. All others of NVIDIA may depend on the MIG configuration (GPU feature discovery, internal/lm).
 _STAY = (
     "nvidia.com/cuda.",
     "nvidia.com/gpu.compute.",
@@ -42,7 +42,7 @@ _SOME_PROFILE = "1g.1gb"  # no GPU has it: any profile that a pod does not name
 
 
 class Reconfiguration:
-    """What may become of a node.
+    """What a node may offer afterwards.
 
     Args:
         shape: of a node that is being reconfigured, with the labels that it had before.
@@ -56,7 +56,8 @@ class Reconfiguration:
         self._is_whole = config == _WHOLE
         self._model = read_product(labels[PRODUCT]).model if PRODUCT in labels else None
         self._strategy = labels.get(MIG_STRATEGY)
-        # The device plugin's sharing stays. Of slices, GPU feature discovery says nothing about the sharing of whole GPUs.
+        # The device plugin's sharing does not change. For slices, GPU feature discovery does not report the sharing of whole
+        # GPUs.
         had_slices = GPU_SLICES in labels or any(key.startswith("nvidia.com/mig-") for key in labels)
         self._sharing = None if had_slices else labels.get(strategy_label(None))
 
@@ -73,11 +74,11 @@ class Reconfiguration:
         return not found.shared or self._sharing is None or self._sharing in SHARED_STRATEGIES
 
     def may_have(self, key: str, admits: Callable[[str | None], bool], mentioned: Iterable[str]) -> bool:
-        """Whether it may have a node label as a pod needs it.
+        """Whether it may have a node label with a value that a pod needs.
 
         Args:
             key: the label.
-            admits: whether the pod admits a value; ``None`` is a node without the label.
+            admits: whether the pod admits a value; ``None`` means a node without the label.
             mentioned: the values that the pod names.
         """
         if key == PRODUCT and self._model:
@@ -97,7 +98,7 @@ class Reconfiguration:
         return self._model is None or not lacks(self._model, partition)
 
     def _products(self, mentioned: Iterable[str]) -> Iterable[str]:
-        """The products that it may have: of the same model, with any suffix that its configuration leaves open."""
+        """The products that it may have: of the same model, with any suffix that its configuration permits."""
         own = [value for value in mentioned if read_product(value).model == self._model]
         every = [f"{self._model}", f"{self._model}-MIG-{self._profile or _SOME_PROFILE}", *own]
         return [each for value in every if self._may_be_cut(value) for each in (value, value + SHARED_SUFFIX)]

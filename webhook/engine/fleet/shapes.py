@@ -1,4 +1,4 @@
-"""Shapes: what of a node decides which GPU pods it can run; nodes that are alike have one shape."""
+"""Shapes: the properties of a node that determine which GPU pods it can run. Equal nodes have the same shape."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -26,16 +26,16 @@ GKE_ACCELERATOR = "cloud.google.com/gke-accelerator"
 # NVIDIA/mig-parted, deployments/container/reconfigure-mig.sh: pending and rebooting end in success or failed.
 _MIG_STATE = "nvidia.com/mig.config.state"
 _RECONFIGURING = frozenset({"pending", "rebooting"})
-# These differ from node to node or change with every rollout, and nobody selects nodes by them.
+# These differ from node to node or change with every rollout, and are not used in selectors.
 _VOLATILE = ("nvidia.com/gfd.timestamp", "nvidia.com/gpu.deploy.", "nvidia.com/gpu-driver-upgrade-")
-# The node controllers set these for what Ready and unschedulable say, or for a moment.
+# The node controllers set these to repeat Ready and unschedulable, or only temporarily.
 _OF_THE_NODE = "node.kubernetes.io/"
 _KEEPS_PODS_OUT = frozenset({"NoSchedule", "NoExecute"})
 _NEW_STRATEGIES = {name: sharing for sharing, name in GKE_STRATEGIES.items()}
 
 
 def keeps(key: str, others: Collection[str] = ()) -> bool:
-    """Whether a shape keeps a node label: all that distinguish forms, and the ``others`` that policies select by."""
+    """Whether a shape keeps a node label: all that distinguish forms, and the ``others`` that policies select."""
     return (key.startswith(LABELS_OF_FORMS) and not key.startswith(_VOLATILE)) or key in others
 
 
@@ -60,7 +60,7 @@ class Taint(msgspec.Struct, frozen=True):
 
 
 CORDONED = Taint("node.kubernetes.io/unschedulable", None, "NoSchedule")
-"""What a pod tolerates that runs on cordoned nodes, as those of a DaemonSet do (scheduler plugin NodeUnschedulable)."""
+"""The taint that pods tolerate which run on cordoned nodes, such as those of a DaemonSet (scheduler plugin NodeUnschedulable)."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Shape:
 
     Attributes:
         pairs: the labels that are kept, sorted.
-        amounts: the GPU resources that are there, each with capacity and allocatable; never both 0.
+        amounts: the GPU resources, each with capacity and allocatable; never both 0.
         taints: those that keep pods out.
         ready: the Ready condition is not known to be false.
         cordoned: the node is unschedulable.
@@ -88,7 +88,7 @@ class Shape:
 
     @cached_property
     def offers(self) -> dict[str, int]:
-        """How many of each GPU resource such a node offers to all of its pods.
+        """How many GPUs of each resource such a node offers to all of its pods.
 
         That is the allocatable number, or the capacity where that is 0: the kubelet sets allocatable to 0 at once when the
         device plugin restarts, and keeps the capacity for five minutes (pkg/kubelet/cm/devicemanager GetCapacity).
@@ -109,7 +109,7 @@ class Shape:
 
     @property
     def takes_pods(self) -> bool:
-        """Whether such a node takes new pods, as far as anything but taints decides."""
+        """Whether such a node accepts new pods, apart from taints."""
         return self.ready and not self.cordoned and not self.is_reconfiguring
 
     @property
@@ -119,13 +119,13 @@ class Shape:
 
     @property
     def is_gke(self) -> bool:
-        """Whether GKE's device plugin hands out its GPUs."""
+        """Whether GKE's device plugin manages its GPUs."""
         return GKE_ACCELERATOR in self.labels or any(key in self.labels for key in GKE_KEYS)
 
     def untolerated(self, tolerations: Iterable[Toleration]) -> Taint | None:
         """The first taint that no toleration covers.
 
-        GKE turns the ExtendedResourceToleration plugin on, which adds the toleration of the taint that has the name of the
+        GKE enables the ExtendedResourceToleration plugin, which adds the toleration for the taint with the name of the
         requested resource.
         """
         of_gke = [Toleration(name, "Exists") for name in self.offers] if self.is_gke else []
@@ -146,7 +146,7 @@ class Shape:
         shared = strategy in SHARED_STRATEGIES or (product.shared and resource.partition is None)
         if not resource.shared and not (shared and kept_its_name):
             return Form(partition)
-        # The device plugin has no MPS on slices, so that sharing needs no name there.
+        # The device plugin has no MPS on slices, so the kind of sharing need not be named there.
         return Form(partition, Sharing.ANY if partition or strategy not in SHARED_STRATEGIES else Sharing(strategy))
 
 
@@ -167,10 +167,10 @@ def shape_of(  # noqa: PLR0913 - the fields of a node
     cordoned: bool = False,
     others: Collection[str] = (),
 ) -> Shape | None:
-    """The shape of a node; ``None`` where nothing says that it has GPUs.
+    """The shape of a node; ``None`` if it has no GPUs.
 
-    A key that is 0 in ``capacity`` and in ``allocatable`` is often left over, and means nothing. ``others`` are the labels to
-    keep besides those that distinguish forms.
+    A resource that is 0 in both ``capacity`` and ``allocatable`` is often stale, and is ignored. ``others`` are labels to keep
+    in addition to those that distinguish forms.
     """
     kept = {key: value for key, value in labels.items() if keeps(key, others)}
     amounts = []

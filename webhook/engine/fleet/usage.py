@@ -1,4 +1,4 @@
-"""How full the fleet is: what nodes offer, what pods hold of it and what is free, by form and by shape."""
+"""The usage of the fleet: what nodes offer, what pods use and what is free, by form and by shape."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -17,11 +17,11 @@ _USUAL = (Toleration(GPU, "Exists"),)
 
 
 class State(StrEnum):
-    """Whether nodes take pods with GPUs now, and if not, why."""
+    """Whether nodes accept pods with GPUs now, or the reason why not."""
 
     READY = "ready"
     TAINTED = "tainted"
-    """Only pods with a toleration of their own run there."""
+    """Only pods with an additional toleration run there."""
     MIG_FAILED = "MIG failed"
     NO_DEVICES = "no devices"
     """Allocatable is 0: the device plugin is restarting, or its devices are unhealthy."""
@@ -31,19 +31,19 @@ class State(StrEnum):
 
     @property
     def takes_pods(self) -> bool:
-        """Whether what is free on such nodes can be had."""
+        """Whether pods can use what is free on such nodes."""
         return self in {State.READY, State.TAINTED, State.MIG_FAILED}
 
 
 class Share(msgspec.Struct, frozen=True):
-    """GPUs of one resource (slots, if they are shared), of some nodes alike.
+    """GPUs of one resource (slots, if they are shared) on nodes of one shape.
 
     Attributes:
-        offered: all of them; always the sum of the other three, unless pods hold more than there are.
+        offered: all of them; the sum of the other three, unless pods hold more than nodes offer.
         used: held by pods.
-        free: can be had now.
-        blocked: neither held nor to be had: the nodes take no pods now.
-        most: the most that is free on one node.
+        free: available now.
+        blocked: neither held nor available, because the nodes accept no pods now.
+        most: the highest number that is free on one node.
     """
 
     offered: int = 0
@@ -63,7 +63,7 @@ class Share(msgspec.Struct, frozen=True):
 
 
 class ShapeUse(msgspec.Struct):
-    """Nodes alike, how many there are, and their GPUs by resource."""
+    """A shape, the number of its nodes, and their GPUs by resource."""
 
     shape: Shape
     nodes: int = 0
@@ -71,7 +71,7 @@ class ShapeUse(msgspec.Struct):
 
 
 class FormUse(msgspec.Struct):
-    """A form by one resource: how many nodes have it, and their GPUs."""
+    """A form with its resource: how many nodes have it, and their GPUs."""
 
     form: Form
     resource: str
@@ -80,7 +80,7 @@ class FormUse(msgspec.Struct):
 
 
 def state(shape: Shape) -> State:
-    """The state of nodes of a shape: the first of these that is true keeps pods away, whatever else is."""
+    """The state of nodes of a shape: the first one in this order that is true."""
     if not shape.ready:
         return State.NOT_READY
     if shape.cordoned:
@@ -104,9 +104,9 @@ def requested(spec: PodSpec) -> dict[str, int]:
 
 
 def by_shape(nodes: Iterable[GpuNode], held: Mapping[str, Mapping[str, int]]) -> list[ShapeUse]:
-    """Nodes by shape, in the order in which they are met.
+    """Nodes by shape, in the order of their first node.
 
-    ``held`` is what pods hold of each resource, by node.
+    ``held`` is the number of each resource that pods hold, by node.
     """
     found: dict[Shape, ShapeUse] = {}
     for node in nodes:
@@ -117,21 +117,21 @@ def by_shape(nodes: Iterable[GpuNode], held: Mapping[str, Mapping[str, int]]) ->
         for name, _, allocatable in node.shape.amounts:
             offered, used = node.shape.offers[name], holds.get(name, 0)
             left = max(offered - used, 0)
-            # Of several resources, the device plugin may hand out one and not the other.
+            # The device plugin may offer one of several resources and not the others.
             free = left if takes_pods and allocatable else 0
             use.shares[name] = use.shares.get(name, Share()) + Share(offered, used, free, left - free, free)
     return list(found.values())
 
 
 def by_form(shapes: Iterable[ShapeUse]) -> list[FormUse]:
-    """The same GPUs by form and resource, those of most nodes first."""
+    """The same GPUs by form and resource, ordered by the number of nodes."""
     return merged(
         FormUse(use.shape.forms[name], name, use.nodes, share) for use in shapes for name, share in use.shares.items()
     )
 
 
 def merged(uses: Iterable[FormUse]) -> list[FormUse]:
-    """One for each form and resource, those of most nodes first."""
+    """Combine entries of the same form and resource, ordered by the number of nodes."""
     found: dict[tuple[Form, str], FormUse] = {}
     for use in uses:
         row = found.setdefault((use.form, use.resource), FormUse(use.form, use.resource))
@@ -141,7 +141,7 @@ def merged(uses: Iterable[FormUse]) -> list[FormUse]:
 
 
 def without_devices(nodes: Iterable[GpuNode], held: Mapping[str, Mapping[str, int]]) -> dict[str, Counter[str]]:
-    """The resources that pods hold on nodes that do not have them any more, by resource: how many, by node."""
+    """The number of each resource that pods hold on nodes that no longer have it, by resource and node."""
     shapes = {node.name: node.shape for node in nodes}
     found: dict[str, Counter[str]] = {}
     for node, holds in held.items():

@@ -1,1 +1,1 @@
-"""Rules: what can be wrong with a pod, each declared beside the check that finds it."""
+"""Rules: what can be wrong with a pod. Each rule is declared next to its check."""

@@ -1,4 +1,4 @@
-"""The rules, in the order of their findings. Each is declared in the file of its subject, beside its check."""
+"""All rules, in the order of their findings. Each is declared in the file of its subject, next to its check."""
 
 from ..findings import Rule
 from . import (

@@ -1,7 +1,7 @@
-"""Rules of ResourceClaims and ResourceClaimTemplates (DRA) themselves: those for GPUs that no pod of their namespace may use.
+"""Rules for ResourceClaims and ResourceClaimTemplates (DRA): objects for GPUs that no pod of their namespace may use.
 
-Pods are judged by what these objects are when a pod is created (``rules.claims``). An object that is deleted, and created
-again under the same name for GPUs, would be used by a pod that was judged before.
+A pod is checked with these objects when it is created (``rules.claims``). If an object is then deleted, and created again for
+GPUs under the same name, a pod that was already checked would use it.
 """
 
 from collections.abc import Iterator
@@ -20,13 +20,13 @@ from .permission import PER_CONTAINER_LIMIT, PER_POD_LIMIT, at_most
 def findings(
     name: Reference, found: Claim, policy: Policy, classes: DeviceClasses, *, of_one_pod: bool
 ) -> Iterator[Finding]:
-    """Return what denies an object.
+    """Return the findings that deny an object.
 
     Args:
         name: the object.
         found: what is kept of it.
         policy: the policy.
-        classes: which DeviceClasses hand out GPUs.
+        classes: the DeviceClasses that provide GPUs.
         of_one_pod: whether it is a ResourceClaim that belongs to one pod: it was made from a template, or for the pod's
             extended resources.
 
@@ -48,7 +48,7 @@ def findings(
 
 
 def _other_ways(one: Claimed, shared: Claimed, policy: Policy, of_one_pod: bool) -> Iterator[Claimed]:  # noqa: FBT001
-    """The other ways in which a request may be used: by several containers, or, of a claim, as one of a listed template."""
+    """The other possible uses of a request: by several containers, or for a claim, as one from a listed template."""
     yield shared
     if of_one_pod:
         for form in policy.claim_forms:
@@ -56,7 +56,7 @@ def _other_ways(one: Claimed, shared: Claimed, policy: Policy, of_one_pod: bool)
 
 
 def _limits(name: Reference, permitted: list[Claimed], policy: Policy) -> Iterator[Finding]:
-    """The limits that every pod exceeds that uses it. A container can use one request of a claim, and a pod gets all."""
+    """The limits that every pod with this object exceeds. A container can use a single request of a claim, but a pod gets all."""
     under = f'namespace policy "{policy.name}" permits'
     per_container, per_pod = policy.max_per_container, policy.max_per_pod
     for one in permitted:

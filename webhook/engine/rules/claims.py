@@ -1,4 +1,4 @@
-"""Rules of claims (DRA): the policy's forms and limits hold for them as for resources."""
+"""Rules for claims (DRA): the policy's forms and limits apply to them as to resources."""
 
 from collections.abc import Iterator, Sequence
 
@@ -22,7 +22,7 @@ CLAIM_NOT_PERMITTED = Rule(
     "claim-not-permitted",
     Severity.DENY,
     "A claim for GPUs whose form is not known, or with adminAccess",
-    "Under every policy but any, a claim (DRA) is denied if its DeviceClass hands out GPUs and nothing says in which form, "
+    "Under every policy but any, a claim (DRA) is denied if its DeviceClass provides GPUs in an unknown form, "
     "or if it has adminAccess and the policy does not permit that. Set the form of the class in claims.deviceClasses of the "
     "configuration, or, if it is not for GPUs, add deviceclass.resource.kubernetes.io/<class> to resources.notGPUs. For a MIG "
     "slice, name the profile in a selector of its own.",
@@ -40,7 +40,7 @@ CLAIM_NOT_FOUND = Rule(
 def findings(
     spec: PodSpec, claims: Claims, gpu_containers: Sequence[GpuContainer], policy: Policy
 ) -> Iterator[Finding]:
-    """Return what the rules find in a pod's claims."""
+    """Return the findings about a pod's claims."""
     yield from _mixed(claims.gpus, gpu_containers)
     if not policy.judges_claims:
         return
@@ -56,10 +56,10 @@ def findings(
 def of_holder(
     spec: PodSpec, claims: Claims, gpu_containers: Sequence[GpuContainer], policy: Policy
 ) -> Iterator[Finding]:
-    """Return what the rules find in a pod that is given a claim: it may have other claims than when it was created.
+    """Return the findings about a pod for which a claim is reserved; its claims may have changed since it was created.
 
-    What single claims are for was judged when they were created (``rules.claim_objects``). Here it is what they are together,
-    with the resources of the containers: the policy may have had another limit when these were judged.
+    Single claims were checked when they were created (``rules.claim_objects``). This checks all of them together with the
+    containers' resources, whose limit may have changed since then.
     """
     yield from _mixed(claims.gpus, gpu_containers)
     requesting = [one for one in gpu_containers if one.amounts]
@@ -71,7 +71,7 @@ def of_holder(
 
 
 def _mixed(gpus: Sequence[Claimed], gpu_containers: Sequence[GpuContainer]) -> Iterator[Finding]:
-    """A GPU resource and a claim in one container: two GPUs are taken, and it is undefined which one is visible."""
+    """A GPU resource and a claim in one container: both are allocated, and it is undefined which GPU is visible."""
     used = {place: path for one in reversed(gpus) for place, path in zip(one.users, one.uses, strict=True)}
     for gpu_container in gpu_containers:
         if gpu_container.amounts and gpu_container.place in used:
@@ -95,7 +95,7 @@ def _not_found(missing: ClaimEntry, policy: Policy) -> Finding:
 
 
 def not_permitted(claimed: Claimed, policy: Policy) -> Finding | None:
-    """Return the finding of the first alternative that the policy does not permit, if any: the scheduler may take each."""
+    """Return the finding for the first alternative that the policy does not permit, because the scheduler may use any of them."""
     return next(filter(None, (_alternative(claimed, one, policy) for one in claimed.alternatives)), None)
 
 
@@ -116,7 +116,7 @@ def _alternative(claimed: Claimed, one: Alternative, policy: Policy) -> Finding 
         detail = "remove the claim, or use a namespace whose policy permits GPUs"
         detail += f"; {excepted}" if one.form is None else ""
     elif one.form is None:
-        rule, reason = CLAIM_NOT_PERMITTED, f"{what} hands out GPUs in a form that is not known"
+        rule, reason = CLAIM_NOT_PERMITTED, f"{what} provides GPUs in an unknown form"
         detail = (
             f"{under} permits only {permitted}; select a MIG slice by its profile alone, or ask an administrator to set the form "
             f"of the class in claims.deviceClasses; {excepted}"
@@ -166,7 +166,7 @@ def _per_container(spec: PodSpec, gpus: Sequence[Claimed], policy: Policy) -> It
 def _per_pod(
     spec: PodSpec, gpus: Sequence[Claimed], gpu_containers: Sequence[GpuContainer], policy: Policy
 ) -> Iterator[Finding]:
-    """The policy's ``maxPerPod``, over claims and resources. Where resources alone exceed it, their own finding says so."""
+    """The policy's ``maxPerPod``, for claims and resources together. If resources alone exceed it, another finding reports it."""
     limit = policy.max_per_pod
     if limit is None or not gpus:
         return
@@ -191,13 +191,13 @@ def _more_per_pod(count: int | None, limit: int, policy: Policy) -> Finding:
 
 
 def total(gpus: Sequence[Claimed]) -> int | None:
-    """Return the most GPUs that requests may get together; ``None`` for no limit."""
+    """Return the highest number of GPUs that requests may get together; ``None`` for no limit."""
     counts = [claimed.count for claimed in gpus]
     return None if None in counts else sum(count for count in counts if count)
 
 
 def counted(count: int | None) -> str:
-    """Return a number of GPUs, for people."""
+    """Return a number of GPUs for messages."""
     if count is None:
         return "every GPU of a class (allocationMode: All)"
     return f"{count} {'GPU' if count == 1 else 'GPUs'}"

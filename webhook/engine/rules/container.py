@@ -45,7 +45,7 @@ _CONFIGURE = " If a node does, an administrator can list it under resources in g
 
 
 def malformed(gpu_container: GpuContainer) -> Finding | None:
-    """The first thing that keeps a container's request from being understood at all, or ``None``."""
+    """The first error that makes a container's request invalid, or ``None``."""
     return (
         not_a_whole_number(gpu_container) or limits_requests_differ(gpu_container) or mixed_gpu_resources(gpu_container)
     )
@@ -78,7 +78,7 @@ def limits_requests_differ(gpu_container: GpuContainer) -> Finding | None:
         if amount.in_requests and amount.limit_count != amount.request_count:
             return LIMITS_REQUESTS_DIFFER.found(
                 gpu_container.field(amount),
-                f"{gpu_container.name}: limits say {name}: {shown(amount.limit)} and requests say {shown(amount.request)}",
+                f"{gpu_container.name}: limits have {name}: {shown(amount.limit)} and requests have {shown(amount.request)}",
                 "Kubernetes requires both to be equal for an extended resource; set it in limits only",
             )
     return None
@@ -97,9 +97,9 @@ def mixed_gpu_resources(gpu_container: GpuContainer) -> Finding | None:
 
 
 def unknown_gpu_resources(gpu_containers: Sequence[GpuContainer], policy: Policy) -> list[Finding]:
-    """Names that look like misspelt GPU resources, the first few of a pod: no node ever has them.
+    """Names that look like misspelt GPU resources, up to a limit per pod: no node offers them.
 
-    Those that count as GPUs deny the pod where the policy does not permit all; they come first, so that none is left out.
+    Those that count as GPUs deny the pod if the policy does not permit all forms. They come first, so that none is left out.
     """
     every = [(gpu_container, *named) for gpu_container in gpu_containers for named in gpu_container.unknown]
     others = (other for gpu_container in gpu_containers for other in gpu_container.others)
@@ -117,7 +117,7 @@ def unknown_gpu_resources(gpu_containers: Sequence[GpuContainer], policy: Policy
 
 
 def absent_gpu_resources(gpu_containers: Iterable[GpuContainer], plugin: DevicePlugin) -> Iterator[Finding]:
-    """Forms that the device plugin advertises by another name, under a policy that permits all: no node has these names.
+    """Forms that the device plugin advertises by another name, under a policy that permits all: no node offers these names.
 
     Under every other policy a request is rewritten to the name that nodes offer, or denied.
     """
@@ -130,12 +130,12 @@ def absent_gpu_resources(gpu_containers: Iterable[GpuContainer], plugin: DeviceP
                 yield UNKNOWN_GPU_RESOURCE.found(
                     gpu_container.field(amount),
                     f"{gpu_container.name}: no node offers {resource.name}",
-                    f"gpuwarden's configuration says {why}; request {offered}",
+                    f"gpuwarden's configuration has {why}; request {offered}",
                 )
 
 
 def _absent(resource: GpuResource, plugin: DevicePlugin) -> str:
-    """The setting of the device plugins that keeps nodes from offering a resource; empty where they may offer it."""
+    """The device plugin setting that prevents nodes from offering a resource; empty if they may offer it."""
     if resource.partition and plugin.single:
         return "devicePlugin.migStrategy: single, which calls a MIG slice nvidia.com/gpu"
     if resource.shared and not plugin.rename_by_default:

@@ -1,4 +1,4 @@
-"""Rules of reaching GPUs without requesting them, or beyond what is requested: each sees one way.
+"""Rules about pods that reach GPUs without a request, or more than they request. Each rule covers one way.
 
 Requests are counted as ``requests.read`` does: shared and MIG resources are requests like any other.
 """
@@ -78,7 +78,7 @@ VISIBLE_DEVICES = "NVIDIA_VISIBLE_DEVICES"
 CUDA_VERSION = "CUDA_VERSION"
 CUDA_REQUIREMENT = "NVIDIA_REQUIRE_CUDA"
 DEVICE_ANNOTATIONS = ("cdi.k8s.io", "nri.io", "noderesource.dev", "devices.crio.io", "io.kubernetes.cri-o.Devices")
-"""The domains of annotations by which a pod names devices to a container runtime, each with the domains below it.
+"""The domains of annotations with which a pod names devices to a container runtime, including their subdomains.
 
 CDI's own (container-device-interface pkg/cdi/annotations.go), under which NVIDIA's NRI plugin has ``nvidia.cdi.k8s.io``
 (nvidia-container-toolkit cmd/nvidia-ctk-installer/container/runtime/nri/plugin.go); those of the injectors among NRI's plugins
@@ -89,7 +89,8 @@ _BELOW_THEM = tuple(f".{domain}" for domain in DEVICE_ANNOTATIONS)
 # runtime.nvidia.com/gpu=0, k8s.device-plugin.nvidia.com/gpu=…, k8s.gpu.nvidia.com/claim=….
 _NVIDIA_DEVICE = re.compile(r"(?<![\w-])nvidia\.com/", re.IGNORECASE)
 EPHEMERAL = "ephemeralContainers"
-# What the toolkit takes for "no device" (nvidia-container-toolkit internal/config/image/devices.go NewVisibleDevices).
+# The values that the toolkit treats as "no device" (nvidia-container-toolkit internal/config/image/devices.go
+# NewVisibleDevices).
 _NOTHING = ("", "void", "none")
 
 
@@ -98,8 +99,8 @@ def visible_devices_env(
 ) -> Iterator[Finding]:
     """``NVIDIA_VISIBLE_DEVICES`` names GPUs to NVIDIA's container toolkit, requested or not.
 
-    Beside a request it wins over what the device plugin sets: the kubelet puts a plugin's variables before the container's
-    own (pkg/kubelet/kubelet_pods.go GenerateRunContainerOptions), and of equal names the last counts.
+    It overrides what the device plugin sets for a request: the kubelet puts a plugin's variables before the container's own
+    (pkg/kubelet/kubelet_pods.go GenerateRunContainerOptions), and of equal names the last counts.
     """
     for index, variable in enumerate(container.env or ()):
         if variable.name != VISIBLE_DEVICES:
@@ -124,7 +125,7 @@ def visible_devices_env(
 
 
 def _legacy(place: Place, container: Container, policy: Policy, severity: Severity) -> Finding | None:
-    """To the toolkit a container with ``CUDA_VERSION`` and neither other variable is an old CUDA image, which sees all GPUs.
+    """The toolkit treats a container with ``CUDA_VERSION`` and neither other variable as an old CUDA image, which gets all GPUs.
 
     nvidia-container-toolkit internal/config/image/cuda_image.go IsLegacy, DevicesFromEnvvars.
     """
@@ -158,7 +159,7 @@ def visible_devices_mount(
 
 
 def privileged_container(place: Place, container: Container, severity: Severity) -> Finding | None:
-    """A privileged container has every device of its node, whatever it asks for."""
+    """A privileged container has every device of its node, whatever it requests."""
     if not (container.security_context and container.security_context.privileged):
         return None
     return PRIVILEGED_CONTAINER.found_as(
@@ -178,7 +179,7 @@ def names_devices(key: str) -> bool:
 def cdi_annotation(
     annotations: dict[str, str], gpu_containers: Sequence[GpuContainer], policy: Policy, severity: Severity
 ) -> Iterator[Finding]:
-    """Annotations by which a runtime gives a container devices of NVIDIA's, by their CDI names or by their paths."""
+    """Annotations with which a runtime gives a container NVIDIA devices, by CDI name or by path."""
     for key, value in annotations.items():
         if names_devices(key) and (_NVIDIA_DEVICE.search(value) or any(leading_words(value))):
             yield CDI_ANNOTATION.found_as(
@@ -206,7 +207,7 @@ def nvidia_runtime_class(name: str, policy: Policy, severity: Severity) -> Findi
 
 
 def gpu_host_path(index: int, volume: Volume, severity: Severity) -> Finding | None:
-    """A ``hostPath`` of device nodes or of sockets that hand them out, or of a directory above them."""
+    """A ``hostPath`` of device nodes or of sockets that provide them, or of a directory above these."""
     if volume.host_path is None:
         return None
     path = volume.host_path.path
@@ -222,9 +223,9 @@ def gpu_host_path(index: int, volume: Volume, severity: Severity) -> Finding | N
 
 
 def node_name_set(name: str, severity: Severity) -> Finding:
-    """A node chosen by the pod's author: the scheduler counts no GPU for it, and taints keep nothing away.
+    """A node chosen by the pod's author: the scheduler counts no GPU for the pod, and taints have no effect.
 
-    The scheduler itself sets ``nodeName`` by the binding subresource, later; DaemonSets place pods by node affinity.
+    The scheduler itself sets ``nodeName`` later, through the binding subresource. DaemonSets use node affinity.
     """
     return NODE_NAME_SET.found_as(
         severity,

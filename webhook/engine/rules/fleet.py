@@ -1,4 +1,4 @@
-"""Rules of the fleet: what a pod requests after rewriting is offered by a node, and as many as it requests."""
+"""Rules about the fleet: whether a node offers the form and the number of GPUs that a pod requests after rewriting."""
 
 from collections.abc import Iterator
 
@@ -43,9 +43,9 @@ def not_offered(  # noqa: PLR0913, PLR0917 - where it is written, what is wanted
     fleet: Fleet,
     policy: Policy,
 ) -> Finding:
-    """The finding for something that no node can run.
+    """Return the finding for a pod that no node can run.
 
-    Only a view that is certain denies, and never for a node that is there but takes no pods now.
+    It denies only if the nodes are known for certain, and never if a node exists but accepts no pods now.
     """
     denies = (
         policy.fleet_response is NotOffered.DENY
@@ -73,7 +73,7 @@ def no_node_offers(policy: Policy, node_request: NodeRequest, unschedulable: Uns
 
 
 def policy_not_offered(policy: Policy, node_request: NodeRequest, unschedulable: Unschedulable) -> str:
-    """Say what the plain requests of a policy need, and what nodes have of it."""
+    """Return what the plain requests of a policy need, and what nodes offer."""
     needed, found = requirements(node_request), missing(unschedulable, node_request)
     return f'no node offers what policy "{policy.name}" requests: {needed} ({found})'
 
@@ -88,7 +88,7 @@ def requirements(node_request: NodeRequest) -> str:
 
 
 def missing(unschedulable: Unschedulable, node_request: NodeRequest) -> str:
-    """Return what nodes have, and what they are without, besides the count, as a clause."""
+    """Return what nodes have and what they lack, except the count, as a clause."""
     name = node_request.resource
     if unschedulable.reason is UnschedulableReason.RESOURCE:
         return f"no node has {name}"

@@ -1,4 +1,4 @@
-"""Rules about the annotation by which a pod says how much GPU memory it needs, and the forms that have as much."""
+"""Rules about the annotation with which a pod requests GPU memory, and the forms that have enough."""
 
 from fractions import Fraction
 
@@ -43,7 +43,7 @@ GPU_MEMORY_IGNORED = Rule(
 
 
 def by_memory(written: str, policy: Policy, plugin: DevicePlugin) -> tuple[Policy, list[Finding]]:
-    """Return the policy for a pod that requests GPUs and has the annotation, and what is wrong with that.
+    """Return the policy for a pod that requests GPUs and has the annotation, and the findings about the annotation.
 
     Under ``prefer: memory``, the policy permits the forms whose lowest measured memory is enough, in its order, so that a plain
     request becomes the first of them, and a slice that is too small is denied. The nodes' state has no influence. A policy is

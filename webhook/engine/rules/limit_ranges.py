@@ -1,4 +1,4 @@
-"""Findings about LimitRanges: a warning where a default is removed, and a sentence where a default is denied."""
+"""Findings about LimitRanges: a warning if a default is removed, and an explanation if a default is denied."""
 
 from collections.abc import Iterator, Sequence
 
@@ -27,7 +27,7 @@ _UNRECORDED = (
 
 
 def limit_range_default(dropped: LimitRangerDefault) -> Finding:
-    """A LimitRange's default beside a container's own request: removed, but its max and min still demand the name.
+    """A LimitRange's default next to a container's own request is removed, but its max and min still require the name.
 
     admission.go maxConstraint, minConstraint: "No limit is specified", "No request is specified".
     """
@@ -42,7 +42,7 @@ def limit_range_default(dropped: LimitRangerDefault) -> Finding:
 def naming_limit_ranges(
     findings: Sequence[Finding], gpu_containers: Sequence[GpuContainer], added: Additions
 ) -> list[Finding]:
-    """Findings, those that deny with a second sentence where they concern GPUs that a LimitRange added."""
+    """Add an explanation to findings that deny GPUs which a LimitRange added."""
     by_field = {gpu_container.place.field: [gpu_container] for gpu_container in gpu_containers}
     named: list[Finding] = []
     for finding in findings:

@@ -1,4 +1,4 @@
-"""The rule of the final pod: whatever the policy rewrites must have been rewritten by then, and no update may ask for more."""
+"""The rule about the final pod: it must have been rewritten as the policy requires, and no update may require a rewrite."""
 
 from collections.abc import Sequence
 
@@ -19,7 +19,7 @@ _SHOWN = 3
 
 
 def not_rewritten(edits: Sequence[Edit], policy: Policy) -> Finding | None:
-    """Edits still outstanding on the final pod: the mutating webhook was skipped, or another one undid its work."""
+    """Edits that the final pod still needs: the mutating webhook was skipped, or another one undid its change."""
     if not (missing := _missing(edits)):
         return None
     return NOT_REWRITTEN.found(
@@ -31,7 +31,7 @@ def not_rewritten(edits: Sequence[Edit], policy: Policy) -> Finding | None:
 
 
 def stated_anew(edits: Sequence[Edit], policy: Policy) -> Finding | None:
-    """Edits that an update of a pod calls for: its nodeSelector or node affinity states another form than its resources."""
+    """Edits that an update would require: its nodeSelector or node affinity names another form than its resources."""
     if not (missing := _missing(edits)):
         return None
     return NOT_REWRITTEN.found(
@@ -43,6 +43,6 @@ def stated_anew(edits: Sequence[Edit], policy: Policy) -> Finding | None:
 
 
 def _missing(edits: Sequence[Edit]) -> str:
-    """The first of the edits in words, but for those that only inform."""
+    """The first edits as text, except annotations."""
     missing = [str(edit) for edit in edits if not isinstance(edit, Annotate)]
     return first_of(missing, _SHOWN, "; ")

@@ -1,4 +1,4 @@
-"""The rule about GPU resources outside of containers, which Kubernetes denies or silently drops."""
+"""The rule about GPU resources outside containers, which Kubernetes denies or silently drops."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Rules of the policy: whether a GPU, and which form of it, is permitted here, and how many."""
+"""Rules of the policy: whether GPUs are permitted, in which form, and how many."""
 
 from collections.abc import Iterator, Sequence
 
@@ -16,7 +16,7 @@ GPU_NOT_PERMITTED = Rule(
     "gpu-not-permitted",
     Severity.DENY,
     "The namespace's policy permits no GPU",
-    "The policy is \"none\", or the namespace's label can't be read, which never loosens anything. Remove the request, "
+    'The policy is "none", or the namespace\'s label is invalid, which never permits more. Remove the request, '
     "use another namespace, or fix the label.",
 )
 
@@ -33,7 +33,7 @@ OTHER_GPU_RESOURCE = Rule(
     "other-gpu-resource",
     Severity.DENY,
     "A GPU by a name that is not a form of the policy",
-    "Under every policy but any, a resource that hands out GPUs by another name is denied: a vGPU, a KubeVirt device, a"
+    "Under every policy but any, a resource that provides GPUs under another name is denied: a vGPU, a KubeVirt device, a"
     " DeviceClass, any name under nvidia.com/ that is not known to be something else. Request a form that the policy "
     "lists. If the resource is not a GPU, add it to resources.notGPUs in the configuration.",
 )
@@ -54,7 +54,7 @@ PER_POD_LIMIT = Rule(
 
 
 def gpu_not_permitted(gpu_container: GpuContainer, policy: Policy) -> Finding:
-    """Policy ``none``, and the policy that stands in for an ``enforce`` label that can't be read."""
+    """Policy ``none``, and the policy that replaces an invalid ``enforce`` label."""
     amount = gpu_container.amounts[0]
     path = gpu_container.field(amount)
     reason = f"{gpu_container.name}: {amount} is not permitted"
@@ -68,7 +68,7 @@ def gpu_not_permitted(gpu_container: GpuContainer, policy: Policy) -> Finding:
 def other_gpu_resources(
     gpu_containers: Sequence[GpuContainer], policy: Policy, with_a_form: frozenset[str] = frozenset()
 ) -> Iterator[Finding]:
-    """GPUs by names that no form has: one finding per container, unless the policy permits all.
+    """GPUs by names of no form: one finding per container, unless the policy permits all.
 
     Misspelt names have a rule of their own (``container.unknown_gpu_resources``), and DeviceClasses ``with_a_form``, by their
     paths, are judged as claims.
@@ -129,7 +129,7 @@ def per_container_limit(gpu_container: GpuContainer, amount: Amount, policy: Pol
 def per_pod_limit(
     spec: PodSpec, gpu_containers: Sequence[GpuContainer], policy: Policy, limit: int
 ) -> Iterator[Finding]:
-    """The policy's ``maxPerPod``, over what the pod needs at once for its well-formed requests."""
+    """The policy's ``maxPerPod``, for what the pod needs at once for its well-formed requests."""
     count = pod_count(spec, {gpu_container.place: gpu_container.amounts[0].count for gpu_container in gpu_containers})
     if count > limit:
         yield PER_POD_LIMIT.found(
@@ -140,5 +140,5 @@ def per_pod_limit(
 
 
 def at_most(limit: int) -> str:
-    """A limit, for people."""
+    """Return a limit for messages."""
     return "at most " + str(limit) if limit > 1 else str(limit)

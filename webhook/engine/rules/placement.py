@@ -38,9 +38,9 @@ GKE_SELECTORS_INCOMPLETE = Rule(
 def selector_conflict(
     gpu_container: GpuContainer, form: Form, need: Need, nodes: NodeConstraints, keys: Sequence[str]
 ) -> Finding:
-    """The form needs a node label that the pod excludes, in nodeSelector or in required node affinity.
+    """The form needs a node label that the pod excludes by nodeSelector or required node affinity.
 
-    Without ``keys``, of which the label is one, the pod would be admitted.
+    ``keys`` are the labels that cause this, including that label. Without them, the pod would be admitted.
     """
     if need.key in nodes.selector and not need.admits(nodes.selector[need.key]):
         path, says = f"spec.nodeSelector[{need.key}]", f"selects {need.key}: {nodes.selector[need.key]}"
@@ -57,14 +57,14 @@ def selector_conflict(
     return SELECTOR_CONFLICT.found(
         path,
         f'{gpu_container.name}: form "{form}" {fact}',
-        f"no node is both; remove {all_of(keys)} from the pod, or request another form",
+        f"no node matches both; remove {all_of(keys)} from the pod, or request another form",
     )
 
 
 def contradiction(gpu_container: GpuContainer, key: str, nodes: NodeConstraints, policy: Policy) -> Finding:
     """The pod's nodeSelector and required node affinity leave no value of a label of GPU nodes, whatever form it gets.
 
-    A policy that permits all forms denies only what a kubelet would fail, so there it is a warning.
+    A policy that permits all forms denies only what a kubelet would reject, so there it is a warning.
     """
     why = "" if nodes.has_alternatives else "no node matches both, so "
     if nodes.has_alternatives:
@@ -82,7 +82,7 @@ def contradiction(gpu_container: GpuContainer, key: str, nodes: NodeConstraints,
 
 
 def unknown_strategy(gpu_container: GpuContainer, nodes: NodeConstraints) -> Finding | None:
-    """The pod selects only sharing strategies that no node has (``timeslicing``), so that they name no form.
+    """The pod selects only sharing strategies that no node has (``timeslicing``), so they name no form.
 
     GPU feature discovery internal/lm/resource.go; https://cloud.google.com/kubernetes-engine/docs/concepts/timesharing-gpus.
     """
@@ -118,7 +118,7 @@ def product_conflict(  # noqa: PLR0913, PLR0917 - what the sentence says
 
 
 def restated(gpu_container: GpuContainer, form: Form, nodes: NodeConstraints, keys: Sequence[str]) -> Finding:
-    """With the labels of the form's nodes, what remains of the pod's own constraints, on ``keys``, selects another form's."""
+    """With the labels of the form's nodes, the pod's remaining constraints, on ``keys``, select nodes of another form."""
     path = f"spec.nodeSelector[{keys[0]}]" if keys[0] in nodes.selector else "spec.affinity.nodeAffinity"
     listed = all_of(keys)
     return SELECTOR_CONFLICT.found(
@@ -131,7 +131,7 @@ def restated(gpu_container: GpuContainer, form: Form, nodes: NodeConstraints, ke
 def incompatible_forms(
     gpu_container: GpuContainer, form: Form, other_container: GpuContainer, other: Form, policy: Policy
 ) -> Finding:
-    """Two containers' forms that no one node hands out."""
+    """The forms of two containers that no node offers together."""
     return SELECTOR_CONFLICT.found(
         gpu_container.place.field,
         f'{gpu_container.name}: form "{form}" is never on the same node as form "{other}" of {other_container.name}',
@@ -140,10 +140,10 @@ def incompatible_forms(
 
 
 def incompatible(one: Form, other: Form, plugin: DevicePlugin) -> bool:
-    """Whether no one node hands out both forms.
+    """Whether no node offers both forms.
 
     On GKE the node selectors, which are the whole pod's, name the form. The NVIDIA device plugin shares all devices of a
-    resource on a node alike, or none of them; under MIG strategy *single* all GPUs of a node are cut alike, or none.
+    resource on a node alike, or none of them; under MIG strategy *single* all GPUs of a node are partitioned alike, or none.
     """
     if one.platform is not other.platform:
         return True

@@ -1,4 +1,4 @@
-"""Rules of plain requests that become claims (DRA): what prevents that."""
+"""Rules about plain requests that become claims (DRA): what prevents this."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -22,7 +22,7 @@ CLAIM_NOT_POSSIBLE = Rule(
 def template_mismatch(
     gpu_container: GpuContainer, form: ClaimForm, template: Claim | None, policy: Policy
 ) -> Finding | None:
-    """A template that is not there, claims another class than the policy names, or another number than the container requests."""
+    """A template that does not exist, or requests another class than the policy, or another number than the container."""
     amount = gpu_container.amounts[0]
     reference = Reference(TEMPLATE, form.template)
     becomes = f"{gpu_container.name}: {amount} becomes a claim of {reference}"
@@ -55,14 +55,14 @@ def template_mismatch(
 
 
 def _count(template: Claim, pick: Callable[[list[int]], int]) -> int | None:
-    """Return the number of GPUs that a template claims, by the picked alternatives; ``None`` where one is for all of a class."""
+    """Return the number of GPUs that a template claims, with the chosen alternatives; ``None`` if one is for all of a class."""
     counts = [[way.count for way in one.alternatives] for one in template.requests]
     known = [[count for count in ways if count is not None] for ways in counts]
     return None if known != counts else sum(map(pick, known))
 
 
 def otherwise(template: Claim, form: ClaimForm) -> str:
-    """Say what a template claims, if that is not the DeviceClass alone that the policy names; empty where it is."""
+    """Return what a template claims, if that is not only the DeviceClass that the policy names; otherwise empty."""
     if not template.requests:
         return "claims nothing"
     classes = (way.device_class for one in template.requests for way in one.alternatives)
@@ -71,7 +71,7 @@ def otherwise(template: Claim, form: ClaimForm) -> str:
 
 
 def beside_claims(gpu_container: GpuContainer, policy: Policy) -> Finding | None:
-    """A container that has claims of its own, which may be for GPUs."""
+    """A container that has its own claims, which may be for GPUs."""
     if not (gpu_container.container.resources and gpu_container.container.resources.claims):
         return None
     return CLAIM_NOT_POSSIBLE.found(
@@ -82,7 +82,7 @@ def beside_claims(gpu_container: GpuContainer, policy: Policy) -> Finding | None
 
 
 def one_after_another(gpu_containers: Sequence[GpuContainer], policy: Policy) -> Iterator[Finding]:
-    """An init container that ends before another container with a GPU starts: by name they would share it."""
+    """An init container that ends before another container with a GPU starts: by name, both would use the same GPU."""
     for gpu_container in gpu_containers:
         if (
             gpu_container.place.section == "initContainers"

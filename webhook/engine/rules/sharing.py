@@ -51,7 +51,7 @@ def shared_request_above_one(
     """More than one slot of a shared device: the kubelet fails the pod, and its ReplicaSet recreates it endlessly.
 
     k8s-device-plugin internal/rm/rm.go ValidateRequest; GKE pkg/gpu/nvidia/gpusharing/gpusharing.go. ``selects`` says whether
-    the pod has labels that distinguish forms. They may select shared nodes, and would keep it from others.
+    the pod has labels that distinguish forms. They may select shared nodes, and would exclude others.
     """
     if not form.shared or amount.count <= 1 or policy.most_shared(form) > 1:
         return None
@@ -120,11 +120,11 @@ def gke_mps_needs_host_ipc(requests: Sequence[GpuRequest]) -> Iterator[Finding]:
 
 
 def mps_shm_mounts(gpu_container: GpuContainer, form: Form) -> Iterator[Finding]:
-    """A volume at ``/dev/shm`` beside MPS of the device plugin, which mounts the daemon's own there, of 64 MiB.
+    """A volume at ``/dev/shm`` together with MPS of the device plugin, which mounts the daemon's there, with 64 MiB.
 
     k8s-device-plugin internal/plugin/mps.go updateReponse, cmd/mps-control-daemon/mount/mount-shm.go. The kubelet puts the
     pod's volumes after a plugin's mounts (pkg/kubelet/kubelet_pods.go GenerateRunContainerOptions), so the volume hides the
-    daemon's. GKE's MPS has the host's IPC namespace instead. A form that is shared by whichever means says nothing about MPS.
+    daemon's. GKE's MPS has the host's IPC namespace instead. A form with any kind of sharing does not imply MPS.
     """
     if form.sharing is not Sharing.MPS or form.platform is not Platform.DEVICE_PLUGIN:
         return
