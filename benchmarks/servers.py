@@ -62,17 +62,38 @@ class Gpuwarden(Server):
 
 
 @contextmanager
-def gpuwarden(files: Files, cores: Cores, *options: str | Path, pinned: bool = True) -> Iterator[Gpuwarden]:
-    """Start it, namespaces from a file unless ``options`` name another source. It is not waited for."""
+def gpuwarden(
+    files: Files,
+    cores: Cores,
+    *options: str | Path,
+    pod: Sequence[str | Path] = (),
+    pinned: bool = True,
+) -> Iterator[Gpuwarden]:
+    """Start it, namespaces from a file unless ``options`` or ``pod`` name another source. It is not waited for.
+
+    ``pod`` is how it is started as in a pod (``in_a_pod``).
+    """
     port, ops_port = free_port(), free_port()
     command: list[str | Path] = [
-        *(sys.executable, "-m", "webhook", "serve", "--host", "127.0.0.1"),
+        *(pod or (sys.executable, "-m", "webhook")),
+        *("serve", "--host", "127.0.0.1"),
         *("--port", str(port), "--ops-port", str(ops_port), "--config", files.configuration),
         *("--tls-cert-file", files.certificate, "--tls-private-key-file", files.key),
-        *(options or ("--namespaces", files.namespaces)),
+        *(options or (() if pod else ("--namespaces", files.namespaces))),
     ]
     with Running(command, cores, pinned=pinned) as running:
         yield Gpuwarden(running, port, ops_port)
+
+
+def in_a_pod(files: Files, folder: Path, api_port: int) -> Sequence[str | Path]:
+    """How gpuwarden is started as in a pod: the account's files are in a folder, and the API server at a loopback port."""
+    folder.mkdir()
+    Path(folder, "token").write_text("of-the-pod", encoding="ascii")
+    Path(folder, "ca.crt").write_bytes(files.ca_pem)
+    return (
+        *("env", f"HOME={folder}", "KUBERNETES_SERVICE_HOST=127.0.0.1", f"KUBERNETES_SERVICE_PORT={api_port}"),
+        *(sys.executable, "-m", "benchmarks.in_a_pod", folder),
+    )
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Start and memory: process start to ready, and resident memory idle, after many reviews, with very many namespaces."""
 
+import ssl
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,10 +11,9 @@ from benchmarks import reviews
 from benchmarks.processes import Cores
 from benchmarks.reviews import ONE
 from benchmarks.samples import Spread
-from benchmarks.servers import GPUWARDEN, Files, Gpuwarden, gpuwarden
+from benchmarks.servers import GPUWARDEN, Files, Gpuwarden, gpuwarden, in_a_pod
 from benchmarks.wrk import Wrk
 from testing.stand_in.apiserver import StandIn
-from testing.stand_in.kubeconfig import write_kubeconfig
 
 NAMESPACES = 20_000
 WARM_UP, REVIEWS = 50_000, 300_000
@@ -102,10 +102,11 @@ def _settled(server: Gpuwarden, plan: Plan) -> float:
 
 
 def _in_a_large_cluster(cores: Cores, folder: Path, files: Files, plan: Plan) -> tuple[float, float]:
-    with StandIn() as cluster:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(files.certificate, files.key)
+    with StandIn(tls) as cluster:
         cluster.fill(plan.namespaces, enforce=reviews.POLICY)
-        kubeconfig = write_kubeconfig(folder / "kubeconfig", cluster.url)
-        with gpuwarden(files, cores, "--kubeconfig", kubeconfig) as server:
+        with gpuwarden(files, cores, pod=in_a_pod(files, folder / "account", cluster.port)) as server:
             seconds = server.running.wait_until(server.ready, "gpuwarden with a large cluster")
             known = server.metric("gpuwarden_namespaces")
             if known != plan.namespaces:

@@ -3,7 +3,7 @@
 It counts the files of ours that a rewriting review passes through, the calls, and the moves from one file to another: what a
 reader follows. It is no measure of time. The reviews are of
 
-- the first pod of a process, in which nothing is remembered: policies and the spellings of forms neither;
+- the first pod of a process, in which no pod is remembered;
 - a cold one, the first pod of a ReplicaSet, after one of another ReplicaSet under the same policy;
 - a warm one, the next pod of that ReplicaSet.
 

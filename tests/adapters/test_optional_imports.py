@@ -6,9 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 from hack.tools import ROOT
-from webhook.adapters.optional_imports import absent
+from webhook.adapters.optional_imports import absent, deferred_models
 
 
 def test_what_is_absent_can_not_be_imported_for_as_long(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -25,6 +26,30 @@ def test_what_is_loaded_already_stays() -> None:
     with absent("json"):
         import json  # noqa: PLC0415 - it is tried
     assert json.loads("1") == 1
+
+
+def test_models_are_deferred_only_where_that_is_said() -> None:
+    with deferred_models():
+
+        class Later(BaseModel):
+            number: int
+
+    class Now(BaseModel):
+        number: int
+
+    assert (Later.__pydantic_complete__, Now.__pydantic_complete__) == (False, True)
+    assert Later(number=1).number == 1
+    assert Later.__pydantic_complete__
+
+
+def test_a_server_does_not_build_the_models_of_openapi() -> None:
+    program = """
+from webhook.adapters.http import apps
+from fastapi.openapi.models import OpenAPI
+print(OpenAPI.__pydantic_complete__)
+"""
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert ran.stdout == "False\n"
 
 
 def test_a_server_without_a_cluster_loads_nothing_that_only_others_need() -> None:

@@ -23,10 +23,12 @@ from webhook.application.admission import Admission
 from webhook.application.configuration import Configuration, Exemptions
 from webhook.application.namespaces import NamespaceNotFound, NamespaceUnavailable
 from webhook.application.review import ReviewError
+from webhook.engine.forms import Form, Sharing
 from webhook.engine.labels import UNLABELLED, NamespaceLabels
 from webhook.engine.other_gpus import GpuNames
 from webhook.engine.pods import Pod
 from webhook.engine.policy import Policy, PolicyBook
+from webhook.engine.rewriting import _remembered as remembered_respellings
 
 BAD = a_pod(a_gpu_container("0.5"))
 SLOT = {"nvidia.com/gpu.shared": "1"}
@@ -41,6 +43,17 @@ def test_a_plain_request_is_rewritten_and_then_valid() -> None:
     assert webhook.validate(rewritten).allowed
     assert webhook.mutate(rewritten).patch is None
     assert webhook.validate(a_pod()).rules == ["not-rewritten"]
+
+
+def test_what_a_plain_request_becomes_is_decided_when_the_configuration_is_taken() -> None:
+    webhook = Webhook("two-of-a-kind")
+    webhook.admission.use(
+        Configuration(PolicyBook({"two-of-a-kind": Policy("two-of-a-kind", (Form(), Form(sharing=Sharing.MPS)))}))
+    )
+    decided = remembered_respellings.cache_info().misses
+
+    assert webhook.mutate(a_pod()).allowed
+    assert remembered_respellings.cache_info().misses == decided
 
 
 def test_what_limit_ranger_adds_between_the_calls_is_removed_by_the_second_and_then_valid() -> None:

@@ -4,7 +4,7 @@ import asyncio
 
 from benchmarks.walk import walks
 
-MOST = {"first": 26, "cold": 20, "warm": 12}
+MOST = {"first": 20, "cold": 20, "warm": 12}
 
 
 def test_a_review_passes_through_few_files() -> None:

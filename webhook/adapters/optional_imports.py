@@ -1,4 +1,4 @@
-"""Loads a library as if optional companions of it were not installed: they would cost megabytes, and nothing here needs them."""
+"""Loads libraries without what costs megabytes and nothing here needs: optional companions, models that are seldom used."""
 
 import sys
 import warnings
@@ -21,3 +21,15 @@ def absent(*modules: str) -> Iterator[None]:
     finally:
         for name in missing:
             del sys.modules[name]
+
+
+@contextmanager
+def deferred_models() -> Iterator[None]:
+    """Let pydantic build the models that are defined in the body when they are first used (``ConfigDict.defer_build``)."""
+    from pydantic import BaseModel  # noqa: PLC0415 - commands that serve nothing don't load it
+
+    BaseModel.model_config["defer_build"] = True
+    try:
+        yield
+    finally:
+        del BaseModel.model_config["defer_build"]

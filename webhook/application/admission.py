@@ -11,8 +11,9 @@ from ..engine.fleet.availability import with_fleet_findings
 from ..engine.labels import NamespaceLabels
 from ..engine.patch import patch
 from ..engine.pods import Pod
-from ..engine.policy import ANY_POLICY, NotOffered
+from ..engine.policy import ANY_POLICY, WITHOUT_PARAMETERS, NotOffered
 from ..engine.reapplied import restored
+from ..engine.rewriting import plain_respelling
 from ..engine.rules.not_rewritten import not_rewritten
 from . import pod_review, response_messages, review
 from .claims import ClaimSource, NoClaims
@@ -44,12 +45,25 @@ class Admission:
         nodes: FleetSource = NoFleet(),  # noqa: B008 - it has no state
     ) -> None:
         """Decide by a configuration, which may be replaced whole at any time, the labels of namespaces, claims, and nodes."""
-        self.configuration = configuration
+        self.use(configuration)
         self._namespaces = namespaces
         self._recorder = recorder
         self._claims = claims
         self._nodes = nodes
         self._verdicts = Verdicts(nodes)
+
+    def use(self, configuration: Configuration) -> None:
+        """Decide by a configuration from now on.
+
+        What a plain request becomes under its policies, in a pod that says nothing about nodes, is decided here: the first
+        pods of a process, or after a change of the file, wait no longer than others. It takes 0.1 ms for each policy.
+        """
+        policies = configuration.policies
+        for name in (*policies.configured, *WITHOUT_PARAMETERS):
+            policy = policies.select(NamespaceLabels(enforce=name)).enforce
+            if policy.forms:
+                plain_respelling(policy, configuration.plugin)
+        self.configuration = configuration
 
     def mutate(self, body: bytes) -> Answering:
         """The patch of the enforce policy, and what the warn and audit policies find in the pod as it arrives.

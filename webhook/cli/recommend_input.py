@@ -18,6 +18,7 @@ from ..adapters.kubernetes import fleets
 from ..adapters.kubernetes.api_request import path_of
 from ..adapters.kubernetes.backoff import Backoff
 from ..adapters.kubernetes.cluster_reader import ClusterReader
+from ..adapters.kubernetes.connect import Cluster
 from ..adapters.kubernetes.errors import ApiError, Fault, KubeconfigError
 from ..adapters.kubernetes.fleets import ClusterObjects
 from ..adapters.kubernetes.gpu_workloads import GpuWorkloads
@@ -217,8 +218,6 @@ def _connection(
 
 
 def _login(kubeconfig: Path | None, context: str | None) -> Login:
-    from ..adapters.kubernetes.login import Cluster  # noqa: PLC0415 - it loads the official client
-
     return Cluster(kubeconfig, context, os.environ)()
 
 

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import signal
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -22,10 +23,10 @@ from ..adapters.configuration import file as configuration_file
 from ..adapters.decision_log import DecisionLog
 from ..adapters.deferred_recording import DeferredRecording
 from ..adapters.http.apps import ReadinessPart, application
+from ..adapters.http.asgi import AsgiRequest
 from ..adapters.http.connection import Port
 from ..adapters.http.endpoint import AdmissionEndpoint
-from ..adapters.http.listeners import AdmissionListener
-from ..adapters.http.operations_listener import OperationsListener
+from ..adapters.http.listeners import PortListener
 from ..adapters.http.turns import Turns
 from ..adapters.kubernetes.connect import connect
 from ..adapters.kubernetes.errors import KubeconfigError
@@ -59,8 +60,6 @@ from .reloading import Reload
 if TYPE_CHECKING:  # it loads an HTTP client, which nobody needs without a cluster
     from ..adapters.kubernetes.client import ApiServer
     from .in_tree_source import InTreeWatch
-
-Listener = AdmissionListener | OperationsListener
 
 _POLL_SECONDS = 1.0
 _log = structlog.get_logger("gpuwarden")
@@ -119,7 +118,7 @@ class Server:
         self._configuration: Reload[Configuration] | None = None
         if options.config:
             self._configuration = Reload(
-                "configuration", options.config, configuration_file.parse, self._use, self._metrics
+                "configuration", options.config, configuration_file.parse, self._admission.use, self._metrics
             )
         serving = self._certificates.serving
         self._clients = client_authorities(options, serving, self._metrics)
@@ -139,18 +138,10 @@ class Server:
             frozenset(options.allowed_cn or ()),
         )
         operations = application(self.readiness, self._exposition)
-        visitors = operations_limiter(self._metrics)
-        self._listeners: list[Listener] = [
-            _listener(
-                "--port",
-                options.port,
-                lambda: AdmissionListener(self._port, options.host, options.port, serving.context),
-            ),
-            _listener(
-                "--ops-port",
-                options.ops_port,
-                lambda: OperationsListener(operations, options.host, options.ops_port, visitors),
-            ),
+        plain = Port(lambda path: AsgiRequest(operations, path), operations_limiter(self._metrics), Turns())
+        self._listeners = [
+            _listener("--port", self._port, options.host, options.port, serving.context),
+            _listener("--ops-port", plain, options.host, options.ops_port),
         ]
 
     async def serve(self) -> None:
@@ -232,9 +223,6 @@ class Server:
     def _current(self) -> Configuration:
         return self._admission.configuration
 
-    def _use(self, configuration: Configuration) -> None:
-        self._admission.configuration = configuration
-
     def _poll_files(self) -> None:
         for file in (self._configuration, self._clients):
             if file:
@@ -265,10 +253,12 @@ def _connect(options: Options, clock: WitnessedClock) -> ApiServer:
         raise StartError(str(error)) from error
 
 
-def _listener(option: str, port: int, listen: Callable[[], Listener]) -> Listener:
+def _listener(
+    option: str, port: Port, host: str, number: int, tls: Callable[[], ssl.SSLContext | None] | None = None
+) -> PortListener:
     try:
-        return listen()
+        return PortListener(port, host, number, tls)
     except OSError as error:
         raise StartError(
-            f"{option} {port}: can't listen there: {error.strerror or error}; choose another port"
+            f"{option} {number}: can't listen there: {error.strerror or error}; choose another port"
         ) from error

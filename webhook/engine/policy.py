@@ -326,8 +326,10 @@ def built_in(value: str) -> Policy | None:
     return None if form is None else Policy(value, (form,))
 
 
+WITHOUT_PARAMETERS = ("exclusive", "shared", "time-slicing", "mps", "gke-exclusive")
+"""Built-in values that name one form each, whole."""
 EXAMPLES = (
-    *(ANY, NONE, "exclusive", "shared", "time-slicing", "mps", "gke-exclusive"),
+    *(ANY, NONE, *WITHOUT_PARAMETERS),
     *(f"{kind}-{clients}" for kind in ("gke-time-sharing", "gke-mps") for clients in (2, 3, 4, 8, 16, 48)),
     *(f"{platform}mig-{profile}" for platform in ("", "gke-") for profile in DOCUMENTED),
     *(f"mig-{profile}-shared" for profile in DOCUMENTED),

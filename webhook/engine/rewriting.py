@@ -12,12 +12,12 @@ from msgspec.structs import replace
 from .edits import AddNeed, AddToleration, DropKey, Edit, RenameResource, ReplaceProduct
 from .form_selection import Choice, How, choose
 from .forms import Form, Sharing
-from .nodes import Need, NodeConstraints, possible
+from .nodes import NOTHING_SAID, Need, NodeConstraints, possible
 from .pods import PodSpec
 from .policy import Policy
 from .products import PRODUCT, ProductNames, replaced
 from .requests import GpuContainer
-from .resources import GpuResource, classify
+from .resources import GPU, KNOWN, GpuResource, classify
 from .rules.placement import incompatible
 from .spelling import (
     GPU_TOLERATION,
@@ -160,6 +160,11 @@ def respelling(
     if nodes.shared and len(named) <= _MOST_RESOURCES:
         return _remembered(named, policy, nodes, plugin)
     return _made(named, policy, nodes, plugin)
+
+
+def plain_respelling(policy: Policy, plugin: DevicePlugin) -> Respelling:
+    """What spells a plain request under a policy with forms, in a pod that says nothing about nodes, as most say nothing."""
+    return respelling([KNOWN[GPU]], policy, NOTHING_SAID, plugin)
 
 
 def _made(resources: Sequence[GpuResource], policy: Policy, nodes: NodeConstraints, plugin: DevicePlugin) -> Respelling:

@@ -3,17 +3,20 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from fastapi import FastAPI, Response
-from fastapi.responses import JSONResponse, PlainTextResponse
 from pydantic import BaseModel
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from ... import __version__
+from ..optional_imports import deferred_models
 from . import messages
 from .endpoint import AdmissionEndpoint
 from .limits import MAXIMUM_BODY
 from .messages import HEADERS, Answer, refusal
+
+with deferred_models():  # of OpenAPI, which only /openapi.json needs: 1.2 MiB of a replica, and 25 ms of its start
+    from fastapi import FastAPI, Response
+    from fastapi.responses import JSONResponse, PlainTextResponse
 
 
 class AsgiEndpoint:

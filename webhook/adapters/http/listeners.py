@@ -1,4 +1,4 @@
-"""Listening sockets, and the admission port: limits connections and TLS handshakes, and stops gracefully."""
+"""How ports listen: a listener accepts connections and shakes hands, with a limit on both, and ends in order."""
 
 import asyncio
 import errno
@@ -60,8 +60,8 @@ class _Handshake(TrackedConnection):
         self.accepted.close()  # takes effect when the event loop, which may hold it, has let go
 
 
-class AdmissionListener:
-    """The admission port. It is bound immediately, so that a port in use is an error (``OSError``).
+class PortListener:
+    """A port. It is bound at once, so that a port that is taken is known (``OSError``).
 
     ``tls`` gives the context of a new connection, ``None`` when there is none yet; without it connections are plain.
     """

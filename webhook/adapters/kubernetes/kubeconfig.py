@@ -44,7 +44,7 @@ def find_files(kubeconfig: Path | None, environ: Mapping[str, str]) -> tuple[Pat
     Files of $KUBECONFIG that don't exist are skipped, as in kubectl. An empty result means that there are none.
 
     Raises:
-        ConfigurationError: the file asked for does not exist.
+        KubeconfigError: the file asked for does not exist.
     """
     if kubeconfig is not None:
         if not kubeconfig.is_file():
@@ -66,7 +66,7 @@ def contexts(files: tuple[Path, ...]) -> list[str]:
     """The names of the contexts in these files, in order.
 
     Raises:
-        ConfigurationError: a file can't be read.
+        KubeconfigError: a file can't be read.
     """
     read = {file: document for file in files if (document := _read(file)) is not None}
     for file, document in read.items():
@@ -78,7 +78,7 @@ def choose(files: tuple[Path, ...], context: str | None) -> SelectedContext:
     """Select a context of these files, and check that everything it names exists.
 
     Raises:
-        ConfigurationError: a file can't be read, or the context, its cluster or its user is in none of them.
+        KubeconfigError: a file can't be read, or the context, its cluster or its user is in none of them.
     """
     read = {file: _read(file) for file in files}
     # Of several files kubectl passes over the empty ones, and the official client can't.

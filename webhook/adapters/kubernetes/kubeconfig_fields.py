@@ -57,7 +57,7 @@ def check_types(where: str, document: object) -> None:
     """Check that every field that is used has its type; fields that are left out, or null, have their defaults.
 
     Raises:
-        ConfigurationError: a field has another type, or an entry has no name.
+        KubeconfigError: a field has another type, or an entry has no name.
     """
     if not isinstance(document, dict):
         what = "is empty" if document is None else f"holds {shown(document)}"
@@ -69,7 +69,7 @@ def check_cluster(where: str, name: str, cluster: dict[str, Any]) -> None:
     """Check the addresses and certificates of the cluster that is used.
 
     Raises:
-        ConfigurationError: its server or proxy is not a URL, or its CA is not base64.
+        KubeconfigError: its server or proxy is not a URL, or its CA is not base64.
     """
     for field, example in (("server", "https://127.0.0.1:6443"), ("proxy-url", "http://127.0.0.1:3128")):
         value = cluster.get(field)
@@ -84,7 +84,7 @@ def check_user(where: str, name: str, user: dict[str, Any]) -> None:
     """Check the certificates of the user that is used, and that its kind of login is supported.
 
     Raises:
-        ConfigurationError: a certificate or key is not base64, comes without the other, or an old kind of login is used.
+        KubeconfigError: a certificate or key is not base64, comes without the other, or an old kind of login is used.
     """
     _check_data(f'{where}: user "{name}"', user)
     for field, other in (("client-certificate", "client-key"), ("client-key", "client-certificate")):

@@ -1,69 +1,46 @@
-"""Login to an API server: the official client's configuration, from a kubeconfig or from inside a pod."""
+"""Login to an API server with a kubeconfig: what the official client makes of it."""
 
 import logging
 import os
 import shutil
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from kubernetes.client import Configuration
 from kubernetes.client.rest import RESTClientObject
 from kubernetes.config import ConfigException, load_kube_config
-from kubernetes.config.incluster_config import InClusterConfigLoader
 
 from ..file_errors import why
-from .errors import KubeconfigError, NoClusterError
-from .kubeconfig import SelectedContext, choose, find_files
+from .errors import KubeconfigError
+from .kubeconfig import SelectedContext
 from .transport import Login
 
 _INLINE = "certificates and keys inside a kubeconfig need a temporary file; make /tmp writable, or name files instead of …-data"
-SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
-@dataclass(frozen=True, slots=True)
-class Cluster:
-    """The selected cluster, in kubectl's terms; calling it logs in.
+def log_in(choice: SelectedContext) -> Login:
+    """Log in with a context of a kubeconfig; files and plugins are read, nothing is sent yet.
 
-    Args:
-        environ: KUBECONFIG, HOME, KUBERNETES_SERVICE_HOST and …_PORT are read, and the proxy variables by the client.
-        service_account: the folder with a pod's token and the cluster's CA.
+    Raises:
+        KubeconfigError: the context can't be used.
     """
+    configuration = _configuration(choice)
+    # Probes on idle connections: a watch through a load balancer that forgets idle connections would go silent.
+    configuration.keep_alive = True
 
-    kubeconfig: Path | None
-    context: str | None
-    environ: Mapping[str, str]
-    service_account: Path = SERVICE_ACCOUNT
+    def authorization() -> str | None:
+        # The call refreshes what must be refreshed: the official client runs an exec plugin again shortly before its token
+        # expires.
+        token = configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
+        # Not stripped by the client: a token file that ends in a newline would make the header invalid.
+        return token.strip() if token else None
 
-    def __call__(self) -> Login:
-        """Read everything again and log in. Files and plugins are read, but no request is sent.
-
-        Raises:
-            ConfigurationError: there is no usable configuration; the message says where it was looked for.
-        """
-        files = find_files(self.kubeconfig, self.environ)
-        if files:
-            return _login(_from_kubeconfig(choose(files, self.context)))
-        if self.context is not None:
-            # With a context, kubectl doesn't fall back to the pod's own account either.
-            raise KubeconfigError(f'--context "{self.context}": there is no kubeconfig; {self._looked()}')
-        if "KUBERNETES_SERVICE_HOST" not in self.environ:
-            raise NoClusterError(
-                f"no cluster: {self._looked()}, and this is not a pod (KUBERNETES_SERVICE_HOST is not set); "
-                "name a kubeconfig with --kubeconfig"
-            )
-        return _login(_from_pod(self.environ, self.service_account))
-
-    def _looked(self) -> str:
-        if listed := self.environ.get("KUBECONFIG"):
-            return f"none of the files of KUBECONFIG exists ({listed})"
-        home = self.environ.get("HOME")
-        return f"KUBECONFIG is not set and {home}/.kube/config does not exist" if home else "no KUBECONFIG and no HOME"
+    return Login(configuration.host.rstrip("/"), RESTClientObject(configuration).pool_manager, authorization)
 
 
-def _from_kubeconfig(choice: SelectedContext) -> Configuration:
+def _configuration(choice: SelectedContext) -> Configuration:
     configuration = Configuration()
     where = f'{choice.paths()}: context "{choice.context}"'
     with _said_by_the_client() as said:
@@ -127,34 +104,6 @@ def _why_no_login(choice: SelectedContext, said: list[str]) -> str:
         )
     reason = "; ".join(said) or "it gave neither a token nor a certificate"
     return f"failed: {reason}; run it manually to see what it needs"
-
-
-def _from_pod(environ: Mapping[str, str], service_account: Path) -> Configuration:
-    configuration = Configuration()
-    token, authority = service_account / "token", service_account / "ca.crt"
-    try:
-        loader = InClusterConfigLoader(str(token), str(authority), environ=environ)  # type: ignore[no-untyped-call]  # likewise
-        loader.load_and_set(configuration)  # type: ignore[no-untyped-call]  # likewise
-    except (ConfigException, OSError, ValueError) as error:
-        raise KubeconfigError(
-            f"this pod's service account can't be used: {error} ({token}, {authority}); "
-            "is automountServiceAccountToken off?"
-        ) from error
-    return configuration
-
-
-def _login(configuration: Configuration) -> Login:
-    # TCP keep-alive: otherwise, a watch through a load balancer that drops idle connections would hang.
-    configuration.keep_alive = True
-
-    def authorization() -> str | None:
-        # The call refreshes what must be refreshed: the official client re-reads a pod's token every minute, and runs an
-        # exec plugin again shortly before its token expires.
-        token = configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
-        # The client does not strip it, and a token file that ends in a newline would make the header invalid.
-        return token.strip() if token else None
-
-    return Login(configuration.host.rstrip("/"), RESTClientObject(configuration).pool_manager, authorization)
 
 
 @contextmanager
