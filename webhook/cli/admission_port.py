@@ -11,8 +11,6 @@ from .reloading import Reload
 
 # Probes, a Prometheus or two, and a person.
 _OPERATIONS_CONNECTIONS = 32
-# Their requests have a kilobyte or two, and the largest answer, of metrics, a few hundred.
-_OPERATIONS_HEAD, _OPERATIONS_MIB = 8 * 1024, 4
 # For files, the API server, the log, and the event loop's own.
 _OTHER_DESCRIPTORS = 64
 _LEAST_CONNECTIONS = 32
@@ -50,7 +48,7 @@ def admission_limiter(options: Options, metrics: Metrics) -> ConnectionLimiter:
 
 def operations_limiter(metrics: Metrics) -> ConnectionLimiter:
     """The connections of the plain port: its own, so that the health of a server that is under attack can be seen."""
-    limits = Limits(connections=_OPERATIONS_CONNECTIONS, memory=_OPERATIONS_MIB * MIB, head_bytes=_OPERATIONS_HEAD)
+    limits = Limits(connections=_OPERATIONS_CONNECTIONS, memory=MIB)
     return ConnectionLimiter(limits, Rejections("operations", metrics.refused))
 
 

@@ -6,7 +6,6 @@ import asyncio
 import gc
 import os
 import signal
-import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -23,10 +22,10 @@ from ..adapters.configuration import file as configuration_file
 from ..adapters.decision_log import DecisionLog
 from ..adapters.deferred_recording import DeferredRecording
 from ..adapters.http.apps import ReadinessPart, application
-from ..adapters.http.asgi import AsgiRequest
 from ..adapters.http.connection import Port
 from ..adapters.http.endpoint import AdmissionEndpoint
-from ..adapters.http.listeners import PortListener
+from ..adapters.http.listeners import AdmissionListener
+from ..adapters.http.operations_listener import OperationsListener
 from ..adapters.http.turns import Turns
 from ..adapters.kubernetes.connect import connect
 from ..adapters.kubernetes.errors import KubeconfigError
@@ -60,6 +59,8 @@ from .reloading import Reload
 if TYPE_CHECKING:  # it loads an HTTP client, which nobody needs without a cluster
     from ..adapters.kubernetes.client import ApiServer
     from .in_tree_source import InTreeWatch
+
+Listener = AdmissionListener | OperationsListener
 
 _POLL_SECONDS = 1.0
 _log = structlog.get_logger("gpuwarden")
@@ -138,10 +139,18 @@ class Server:
             frozenset(options.allowed_cn or ()),
         )
         operations = application(self.readiness, self._exposition)
-        plain = Port(lambda path: AsgiRequest(operations, path), operations_limiter(self._metrics), Turns())
-        self._listeners = [
-            _listener("--port", self._port, options.host, options.port, serving.context),
-            _listener("--ops-port", plain, options.host, options.ops_port),
+        visitors = operations_limiter(self._metrics)
+        self._listeners: list[Listener] = [
+            _listener(
+                "--port",
+                options.port,
+                lambda: AdmissionListener(self._port, options.host, options.port, serving.context),
+            ),
+            _listener(
+                "--ops-port",
+                options.ops_port,
+                lambda: OperationsListener(operations, options.host, options.ops_port, visitors),
+            ),
         ]
 
     async def serve(self) -> None:
@@ -253,12 +262,10 @@ def _connect(options: Options, clock: WitnessedClock) -> ApiServer:
         raise StartError(str(error)) from error
 
 
-def _listener(
-    option: str, port: Port, host: str, number: int, tls: Callable[[], ssl.SSLContext | None] | None = None
-) -> PortListener:
+def _listener(option: str, port: int, listen: Callable[[], Listener]) -> Listener:
     try:
-        return PortListener(port, host, number, tls)
+        return listen()
     except OSError as error:
         raise StartError(
-            f"{option} {number}: can't listen there: {error.strerror or error}; choose another port"
+            f"{option} {port}: can't listen there: {error.strerror or error}; choose another port"
         ) from error

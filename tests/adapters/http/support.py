@@ -19,7 +19,7 @@ from webhook.adapters.http.connection import Port
 from webhook.adapters.http.connection_limiter import ConnectionLimiter, Rejections
 from webhook.adapters.http.endpoint import AdmissionEndpoint
 from webhook.adapters.http.limits import Limits
-from webhook.adapters.http.listeners import PortListener
+from webhook.adapters.http.listeners import AdmissionListener
 from webhook.adapters.http.turns import Turns
 from webhook.adapters.tls.serving import ServingCertificate
 from webhook.application.certificates.pem import CertificatePair
@@ -54,7 +54,7 @@ class Answers:
 class Serving:
     """A server and how to come to it."""
 
-    listener: PortListener
+    listener: AdmissionListener
     shared: Port
     authority: trustme.CA | None
     answers: Answers
@@ -116,7 +116,7 @@ def running(
     shared = Port(
         endpoints.get, ConnectionLimiter(Limits(), Rejections("admission", lambda _port, _reason: None)), Turns()
     )
-    listener = PortListener(shared, "127.0.0.1", 0, _certificate(authority).context if authority else None)
+    listener = AdmissionListener(shared, "127.0.0.1", 0, _certificate(authority).context if authority else None)
     failed: list[BaseException] = []
     loops: Queue[asyncio.AbstractEventLoop] = Queue()
     thread = threading.Thread(target=_serve, args=(listener, failed, loops))
@@ -140,7 +140,7 @@ def _certificate(authority: trustme.CA) -> ServingCertificate:
     return certificate
 
 
-def _serve(listener: PortListener, failed: list[BaseException], loops: Queue[asyncio.AbstractEventLoop]) -> None:
+def _serve(listener: AdmissionListener, failed: list[BaseException], loops: Queue[asyncio.AbstractEventLoop]) -> None:
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             loops.put(runner.get_loop())

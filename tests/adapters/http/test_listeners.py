@@ -4,44 +4,52 @@ import asyncio
 import re
 import socket
 import threading
+from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 import pytest
 import trustme
-from starlette.types import ASGIApp
-from structlog.testing import capture_logs
 
 from tests.adapters.http.support import GOOD, Serving, answer_of, running
 from tests.wire import request
-from webhook.adapters.http.asgi import AsgiRequest
 from webhook.adapters.http.connection import Port
 from webhook.adapters.http.connection_limiter import ConnectionLimiter, Rejections
 from webhook.adapters.http.limits import Limits
-from webhook.adapters.http.listeners import PortListener
+from webhook.adapters.http.listeners import AdmissionListener
+from webhook.adapters.http.operations_listener import OperationsListener
 from webhook.adapters.http.turns import Turns
+
+Listener = AdmissionListener | OperationsListener
+
+
+async def app(scope: object, receive: object, send: object) -> None:
+    raise AssertionError("nobody asks")
 
 
 def limiter(connections: int = 3) -> ConnectionLimiter:
     return ConnectionLimiter(Limits(connections=connections), Rejections("test", lambda _port, _reason: None))
 
 
-def listening(host: str = "127.0.0.1", port: int = 0) -> PortListener:
-    return PortListener(Port(lambda _path: None, limiter(), Turns()), host, port)
+def admission(host: str, port: int) -> Listener:
+    return AdmissionListener(Port(lambda _path: None, limiter(), Turns()), host, port)
 
 
-def operations(app: ASGIApp) -> PortListener:
-    return PortListener(Port(partial(AsgiRequest, app), limiter(), Turns()), "127.0.0.1", 0)
+def operations(host: str, port: int) -> Listener:
+    return OperationsListener(app, host, port, limiter())
 
 
-async def ended(listener: PortListener) -> None:
+Make = Callable[[str, int], Listener]
+either = pytest.mark.parametrize("make", [admission, operations])
+
+
+async def ended(listener: Listener) -> None:
     """Let a listener that was never meant to serve go through its life."""
     listener.stop()
     await listener.serve()
 
 
-async def served(*listeners: PortListener) -> None:
+async def served(*listeners: Listener) -> None:
     """Serve as ``gpuwarden serve`` does."""
     async with asyncio.TaskGroup() as group:
         for listener in listeners:
@@ -53,19 +61,21 @@ def test_connections_are_kept_longer_than_the_api_server_keeps_them() -> None:
     assert Limits().idle_seconds >= 120
 
 
-async def test_port_0_takes_a_free_one_and_a_port_that_is_taken_is_known_at_once() -> None:
-    listener = listening()
+@either
+async def test_port_0_takes_a_free_one_and_a_port_that_is_taken_is_known_at_once(make: Make) -> None:
+    listener = make("127.0.0.1", 0)
     assert listener.port > 0
     with pytest.raises(OSError, match="in use"):
-        listening(port=listener.port)
+        make("127.0.0.1", listener.port)
     await ended(listener)
 
 
+@either
 @pytest.mark.parametrize(
     ("host", "reached"), [("", ["127.0.0.1", "::1"]), ("127.0.0.1", ["127.0.0.1"]), ("::1", ["::1"])]
 )
-async def test_it_listens_on_the_address_it_is_given_or_on_all(host: str, reached: list[str]) -> None:
-    listener = listening(host)
+async def test_it_listens_on_the_address_it_is_given_or_on_all(make: Make, host: str, reached: list[str]) -> None:
+    listener = make(host, 0)
 
     for address in reached:
         socket.create_connection((address, listener.port), timeout=5).close()
@@ -76,7 +86,7 @@ async def test_it_listens_on_the_address_it_is_given_or_on_all(host: str, reache
 
 
 async def test_when_one_listener_fails_the_others_stop() -> None:
-    good, bad = listening(), listening()
+    good, bad = operations("127.0.0.1", 0), admission("127.0.0.1", 0)
     socket.close(bad._socket.fileno())  # the kernel takes it away
 
     async with asyncio.timeout(20):
@@ -131,7 +141,7 @@ async def test_on_the_operations_port_what_is_under_way_is_answered_before_the_e
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
         await send({"type": "http.response.body", "body": b"ok"})
 
-    listener = operations(slow)
+    listener = OperationsListener(slow, "127.0.0.1", 0, limiter())
     serving = asyncio.create_task(listener.serve())
     reader, writer = await connected(listener.port)
     writer.write(b"GET /metrics HTTP/1.1\r\nhost: here\r\n\r\n")
@@ -150,7 +160,7 @@ async def test_on_the_operations_port_each_answer_ends_its_connection_and_bodies
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
         await send({"type": "http.response.body", "body": b"ok"})
 
-    listener = operations(answering)
+    listener = OperationsListener(answering, "127.0.0.1", 0, limiter())
     serving = asyncio.create_task(listener.serve())
     reader, writer = await connected(listener.port)
     writer.write(b"GET /metrics HTTP/1.1\r\nhost: here\r\n%b\r\n" % headers)
@@ -161,56 +171,6 @@ async def test_on_the_operations_port_each_answer_ends_its_connection_and_bodies
     writer.close()
     listener.stop()
     await serving
-
-
-async def asked_plainly(app: ASGIApp, sent: bytes) -> bytes:
-    """What comes until the connection ends."""
-    listener = operations(app)
-    serving = asyncio.create_task(listener.serve())
-    reader, writer = await connected(listener.port)
-    writer.write(sent)
-    async with asyncio.timeout(20):
-        answer = await reader.read()
-    writer.close()
-    listener.stop()
-    await serving
-    return answer
-
-
-async def test_on_the_operations_port_an_application_is_asked_what_came_and_answers_what_it_likes() -> None:
-    async def echo(scope: Any, receive: Any, send: Any) -> None:
-        seen = [scope["method"], scope["path"], scope["query_string"].decode(), await receive()]
-        headers = [(b"content-type", b"text/plain"), (b"location", b"/there")]
-        await send({"type": "http.response.start", "status": 307, "headers": headers})
-        await send({"type": "http.response.body", "body": str(seen[:3]).encode(), "more_body": True})
-        await send({"type": "http.response.body"})
-
-    answer = await asked_plainly(echo, b"DELETE /a%20b?c=d HTTP/1.1\r\nhost: here\r\n\r\n")
-    head, _, body = answer.partition(b"\r\n\r\n")
-    status, *lines = head.split(b"\r\n")
-    assert status == b"HTTP/1.1 307 Temporary Redirect"
-    assert {b"content-type: text/plain", b"location: /there", b"content-length: 25"} <= set(lines)
-    assert body == b"['DELETE', '/a b', 'c=d']"
-
-
-async def test_on_the_operations_port_an_application_that_fails_is_answered_for() -> None:
-    async def failing(_scope: object, _receive: object, send: Any) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        raise ValueError("a bug")
-
-    with capture_logs() as log:
-        answer = await asked_plainly(failing, b"GET /readyz HTTP/1.1\r\nhost: here\r\n\r\n")
-    assert answer.startswith(b"HTTP/1.1 500 ")
-    assert [(line["event"], line["path"]) for line in log] == [("request failed", "/readyz")]
-
-
-async def test_on_the_operations_port_what_is_no_http_is_answered_in_words() -> None:
-    async def nobody(_scope: object, _receive: object, _send: object) -> None:
-        raise AssertionError("nobody asks")
-
-    answer = await asked_plainly(nobody, b"GRILL / HTTP/1.1\r\nhost: here\r\n\r\n")
-    assert answer.startswith(b"HTTP/1.1 400 ")
-    assert b"invalid HTTP/1.1 request" in answer
 
 
 def test_what_has_begun_to_come_is_answered_before_the_end(authority: trustme.CA) -> None:

@@ -20,7 +20,7 @@ from webhook.adapters.http.connection import Port
 from webhook.adapters.http.connection_limiter import ConnectionLimiter, Rejections
 from webhook.adapters.http.endpoint import AdmissionEndpoint
 from webhook.adapters.http.limits import Limits
-from webhook.adapters.http.listeners import PortListener
+from webhook.adapters.http.listeners import AdmissionListener
 from webhook.adapters.http.turns import Turns
 from webhook.adapters.tls import serving as module
 from webhook.adapters.tls.context import probe, server_context
@@ -108,7 +108,7 @@ async def served(certificate: ServingCertificate) -> AsyncIterator[Server]:
     endpoint = AdmissionEndpoint("/", lambda _body: b"pong", Counted().answered)
     limiter = ConnectionLimiter(Limits(), Rejections("test", lambda _port, _reason: None))
     port = Port(lambda _path: endpoint, limiter, Turns())
-    listener = PortListener(port, "127.0.0.1", 0, certificate.context)
+    listener = AdmissionListener(port, "127.0.0.1", 0, certificate.context)
     task = asyncio.ensure_future(listener.serve())
     try:
         while not port.started:  # noqa: ASYNC110 - there is no event for it

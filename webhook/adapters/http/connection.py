@@ -1,4 +1,4 @@
-"""One connection of a port: HTTP/1.1 for small requests, answered in order, with a limit on all that may be sent."""
+"""One connection of the admission port: HTTP/1.1 for small POSTs, answered in order, with a limit on all that may be sent."""
 
 import asyncio
 import socket
@@ -15,8 +15,9 @@ import structlog
 
 from . import messages
 from .connection_limiter import ConnectionLimiter, TrackedConnection
+from .endpoint import AdmissionEndpoint
 from .limits import MAXIMUM_BODY
-from .messages import CONTINUE, Answer, Body, Failure, HttpEndpoint, IncomingRequest, as_bytes
+from .messages import CONTINUE, Answer, Body, Failure, IncomingRequest, as_bytes
 from .turns import Turns
 
 # Bytes to read from one connection before the next one is read.
@@ -54,7 +55,7 @@ _log = structlog.get_logger("gpuwarden.http")
 
 @dataclass
 class Port:
-    """What the connections of a port share.
+    """What the connections of the admission port share.
 
     Attributes:
         find: the endpoint of a path.
@@ -65,7 +66,7 @@ class Port:
         buffer: the buffer that all connections read into.
     """
 
-    find: Callable[[str], HttpEndpoint | None]
+    find: Callable[[str], AdmissionEndpoint | None]
     limiter: ConnectionLimiter
     turns: Turns
     names: frozenset[str] = frozenset()
@@ -272,9 +273,6 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
             self._note("path")  # the path is not logged, because it may contain a token
         if request.failure and (request.length > MAXIMUM_BODY or request.expects):  # its body is not even awaited
             self._stop(request.failure)
-        if request.endpoint and not request.endpoint.reads_body:
-            self._end_with(request)
-            raise _Enough
         if request.expects:
             self.send()
 
@@ -384,12 +382,7 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
         if failure.reason:
             self._note(failure.reason, failure.message)
         request = self._coming if self._begun else IncomingRequest()
-        request.failure, request.body = failure, Body()
-        self._end_with(request)
-
-    def _end_with(self, request: IncomingRequest) -> None:
-        """Answer a request last, and throw away what comes after it."""
-        request.closes = True
+        request.failure, request.body, request.closes = failure, Body(), True
         self._deaf = True
         self._begun = self._in_head = False
         self._requests.append(request)

@@ -11,7 +11,7 @@ from ...application.claims import ClaimUnavailable
 from ...application.namespaces import NamespaceNotFound, NamespaceUnavailable
 from ...application.reservations import PodUnavailable
 from ...application.review import Answering, ReviewError
-from .messages import INTERNAL_ERROR, Answer, Failure, refusal
+from .messages import INTERNAL_ERROR, Answer, Failure
 
 # How long the API server waits by default (admissionregistration/v1 defaults: timeoutSeconds), and the most that one can say.
 # Other clients (curl) get the default.
@@ -31,9 +31,6 @@ class AdmissionEndpoint:
     The function deliberately raises only ``ReviewError`` or a namespace's error. It is called with the body, and if ``timed``
     with the seconds that are left for the answer.
     """
-
-    reads_body = True
-    refusal = staticmethod(refusal)
 
     def __init__(self, path: str, answer: Callable[..., Answering], observe: Observe, *, timed: bool = False) -> None:
         self.path = path

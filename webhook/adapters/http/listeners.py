@@ -1,4 +1,4 @@
-"""How ports listen: a listener accepts connections and shakes hands, with a limit on both, and ends in order."""
+"""How ports listen, and the admission port: accepts connections and shakes hands, with a limit on both, and ends in order."""
 
 import asyncio
 import errno
@@ -60,8 +60,8 @@ class _Handshake(TrackedConnection):
         self.accepted.close()  # takes effect when the event loop, which may hold it, has let go
 
 
-class PortListener:
-    """A port. It is bound at once, so that a port that is taken is known (``OSError``).
+class AdmissionListener:
+    """The admission port. It is bound at once, so that a port that is taken is known (``OSError``).
 
     ``tls`` gives the context of a new connection, ``None`` when there is none yet; without it connections are plain.
     """

@@ -1,4 +1,4 @@
-"""HTTP messages: what is needed of a request while it comes, and its answer.
+"""HTTP messages of the admission port: what is needed of a request while it comes, and its answer.
 
 A failure is a ``metav1.Status`` that names the field, so that the API server's failurePolicy decides.
 """
@@ -35,11 +35,10 @@ _COUNTED = 512 * 1024
 
 
 class Answer(NamedTuple):
-    """An HTTP answer, of JSON unless it has a head of its own: the status line and headers, but not those of ``as_bytes``."""
+    """An HTTP answer with a body of JSON."""
 
     code: int
     body: bytes
-    head: bytes = b""
 
 
 class Failure(NamedTuple):
@@ -97,28 +96,14 @@ def as_bytes(answer: Answer, date: bytes, *, close: bool = False, head_only: boo
     RFC 9110, 9.3.2).
     """
     closing = b"connection: close\r\n" if close else b""
-    head = b"%bdate: %b\r\n%bcontent-length: %d\r\n\r\n" % (
-        answer.head or _HEADS[answer.code],
-        date,
-        closing,
-        len(answer.body),
-    )
+    head = b"%bdate: %b\r\n%bcontent-length: %d\r\n\r\n" % (_HEADS[answer.code], date, closing, len(answer.body))
     return head if head_only else head + answer.body
 
 
 class HttpEndpoint(Protocol):
-    """What answers the requests of a path.
-
-    Attributes:
-        reads_body: whether a request's body matters. Otherwise it is answered once its head is complete, and what comes after
-            that is thrown away with the connection.
-    """
+    """What answers the requests of a path."""
 
     path: str
-    reads_body: bool
-
-    def refusal(self, method: bytes, headers: Mapping[bytes, bytes], length: int) -> Failure | None:
-        """Why a request is rejected by its head; ``None`` when it is not."""
 
     def answer(self, body: bytes, query: bytes = b"") -> Answer | Coroutine[Any, Any, Answer]:
         """The answer to a body, or an awaitable of it."""
@@ -209,7 +194,7 @@ class IncomingRequest:
         elif endpoint is None:
             self.failure = NOT_FOUND
         else:
-            self.failure = endpoint.refusal(method, headers, self.length)
+            self.failure = refusal(method, headers, self.length)
 
     def answer(self) -> Answer | Coroutine[Any, Any, Answer]:
         """Its answer, or an awaitable of it."""
