@@ -1,4 +1,4 @@
-"""One connection of the admission port: HTTP/1.1 for small POSTs, answered in order, with a limit on all that may be sent."""
+"""One connection of the admission port: HTTP/1.1 for small POSTs, answered in order, with limits on all input."""
 
 import asyncio
 import socket
@@ -55,7 +55,7 @@ _log = structlog.get_logger("gpuwarden.http")
 
 @dataclass
 class Port:
-    """What the connections of the admission port share.
+    """The state that the connections of the admission port share.
 
     Attributes:
         find: the endpoint of a path.

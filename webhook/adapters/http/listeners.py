@@ -1,4 +1,4 @@
-"""How ports listen, and the admission port: accepts connections and shakes hands, with a limit on both, and ends in order."""
+"""Listening sockets, and the admission port: limits connections and TLS handshakes, and stops gracefully."""
 
 import asyncio
 import errno
@@ -61,7 +61,7 @@ class _Handshake(TrackedConnection):
 
 
 class AdmissionListener:
-    """The admission port. It is bound at once, so that a port that is taken is known (``OSError``).
+    """The admission port. It is bound immediately, so that a port in use is an error (``OSError``).
 
     ``tls`` gives the context of a new connection, ``None`` when there is none yet; without it connections are plain.
     """

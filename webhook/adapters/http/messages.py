@@ -1,4 +1,4 @@
-"""HTTP messages of the admission port: what is needed of a request while it comes, and its answer.
+"""HTTP messages of the admission port: the state of an incoming request, and its answer.
 
 A failure is a ``metav1.Status`` that names the field, so that the API server's failurePolicy decides.
 """
@@ -101,7 +101,7 @@ def as_bytes(answer: Answer, date: bytes, *, close: bool = False, head_only: boo
 
 
 class HttpEndpoint(Protocol):
-    """What answers the requests of a path."""
+    """An endpoint that answers the requests of a path."""
 
     path: str
 
