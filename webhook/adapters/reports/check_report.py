@@ -1,7 +1,7 @@
 """The content of a report: a line for each object, the problems with the input, and totals."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -10,7 +10,14 @@ from pydantic.alias_generators import to_camel
 from ...application.auditing import decided
 from ...application.gpu_forms import GpuForm
 from ...application.judgement import Judgement
-from ...application.rule_texts import EXEMPT, INEFFECTIVE_LABEL, NOT_JUDGED, NOT_READ, UNREADABLE_LABEL
+from ...application.rule_texts import (
+    EXEMPT,
+    INEFFECTIVE_LABEL,
+    NOT_JUDGED,
+    NOT_READ,
+    REWRITTEN,
+    UNREADABLE_LABEL,
+)
 from ...application.type_mismatches import TypeMismatchError
 from ...application.unjudged import Unjudged
 from ...engine.decision import Outcome
@@ -79,6 +86,25 @@ class ObjectLine(Part):
     uncounted: str = Field(
         default="", description="Why the number of its pods is not known, so that only what is certain is counted."
     )
+
+    @property
+    def named(self) -> str:
+        """Its kind, namespace and name, for people."""
+        return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
+
+    def reported(self) -> Iterator[FindingLine]:
+        """The findings, and as notes that the object would be rewritten, and what is not judged; each with its place."""
+        for finding in self.findings:
+            yield finding.model_copy(update={"line": finding.line or self.line})
+        if self.decision == REWRITTEN:
+            message = f'{"; ".join(self.requests)}: would be rewritten by policy "{self.policy}"'
+            yield _note(REWRITTEN, message, self.patch_line or self.line, self.patch_column)
+        if self.not_judged:
+            yield _note(NOT_JUDGED, self.not_judged, self.not_judged_line or self.line, self.not_judged_column)
+
+
+def _note(rule: str, message: str, line: int | None, column: int | None) -> FindingLine:
+    return FindingLine(rule=rule, severity="note", path="", message=message, line=line, column=column)
 
 
 class FormChange(Part):

@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from ...application.rule_texts import INEFFECTIVE_LABEL, NOT_JUDGED, NOT_READ, left_alone
+from ...application.rule_texts import INEFFECTIVE_LABEL, NOT_JUDGED, NOT_READ, REWRITTEN, left_alone
 from ...engine.decision import Outcome
-from .check_report import ObjectLine, ProblemLine
+from .check_report import FindingLine, ObjectLine, ProblemLine
 from .text import printable
 
 
@@ -73,23 +73,24 @@ def _case(suite: Element, names: _Names, line: ObjectLine, *, strict: bool) -> N
         case.set("file", printable(line.source))
         if number := _line(line):
             case.set("line", str(number))
-    told = [
-        f"{finding.rule}: {finding.message} ({finding.path}{f', line {finding.line}' if finding.line else ''})"
-        for finding in line.findings
-    ]
-    failure = _failed(line, strict=strict)
-    if line.decision == Outcome.REWRITTEN:
-        told.insert(0, _rewritten(line))
-    if line.not_judged and line.decision != NOT_JUDGED:
-        told.append(f"{NOT_JUDGED}: {line.not_judged}")
+    failure = _failure(line, strict=strict)
+    told = [printable(_sentence(one)) for one in line.reported() if one.rule != line.decision or one.rule == REWRITTEN]
     if line.not_read:
         SubElement(case, "error", message=printable(line.not_read), type=NOT_READ)
     elif failure:
-        _failure(case, *failure, told)
+        element = SubElement(case, "failure", message=printable(failure.message), type=failure.rule)
+        element.text = "\n".join(told)
     elif skipped := _skipped(line):
         SubElement(case, "skipped", message=printable(skipped))
     if told and not failure:
-        SubElement(case, "system-out").text = "\n".join(map(printable, told))
+        SubElement(case, "system-out").text = "\n".join(told)
+
+
+def _sentence(one: FindingLine) -> str:
+    if one.rule == REWRITTEN:
+        return one.message
+    place = f" ({one.path}{f', line {one.line}' if one.line else ''})" if one.path else ""
+    return f"{one.rule}: {one.message}{place}"
 
 
 def _line(line: ObjectLine) -> int | None:
@@ -98,19 +99,13 @@ def _line(line: ObjectLine) -> int | None:
     return denied or line.patch_line or line.line
 
 
-def _failed(line: ObjectLine, *, strict: bool) -> tuple[str, str] | None:
-    """Return why a case has failed, and by which rule."""
+def _failure(line: ObjectLine, *, strict: bool) -> FindingLine | None:
+    """Return why a case has failed; ``None`` if it has not."""
+    reported = list(line.reported())
     if line.decision == Outcome.DENIED:
-        return next((finding.message, finding.rule) for finding in line.findings if finding.severity == "deny")
-    if not strict or line.exempt:
-        return None
-    if line.decision == Outcome.REWRITTEN:
-        return _rewritten(line), Outcome.REWRITTEN.value
-    if line.not_judged:
-        return line.not_judged, NOT_JUDGED
-    return next(
-        ((finding.message, finding.rule) for finding in line.findings if finding.rule == INEFFECTIVE_LABEL), None
-    )
+        return next(one for one in reported if one.severity == "deny")
+    failing = (REWRITTEN, NOT_JUDGED, INEFFECTIVE_LABEL) if strict and not line.exempt else ()
+    return next((one for rule in failing for one in reported if one.rule == rule), None)
 
 
 def _skipped(line: ObjectLine) -> str | None:
@@ -120,14 +115,6 @@ def _skipped(line: ObjectLine) -> str | None:
     if line.not_judged:
         return f"not judged: {line.not_judged}"
     return "of a kind that gpuwarden does not know, and no pods were found in it" if line.unknown_kind else None
-
-
-def _rewritten(line: ObjectLine) -> str:
-    return f'{"; ".join(line.requests)}: would be rewritten by policy "{line.policy}"'
-
-
-def _failure(case: Element, message: str, rule: str, told: list[str]) -> None:
-    SubElement(case, "failure", message=printable(message), type=rule).text = "\n".join(map(printable, told))
 
 
 def _count(element: Element, cases: Sequence[Element]) -> None:

@@ -12,14 +12,14 @@ import msgspec
 from ... import __version__
 from ...application.rule_texts import NOT_JUDGED, REWRITTEN, RULE_TEXTS, RuleText
 from ...engine.findings import Severity
-from .check_report import ObjectLine, ProblemLine
+from .check_report import FindingLine, ObjectLine, ProblemLine
 from .text import printable
 
 Json = dict[str, Any]
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _FINGERPRINT = "gpuwardenObject/v2"  # v1 left the file out, so that one object in several files was one alert
-_LEVELS = {Severity.DENY: "error", Severity.WARN: "warning", None: "note"}
+_LEVELS = {Severity.DENY.value: "error", Severity.WARN.value: "warning"}  # everything else is a note
 _RULES = list(RULE_TEXTS.values())
 _INDEX = {text.id: number for number, text in enumerate(_RULES)}
 
@@ -64,7 +64,7 @@ def _rule(text: RuleText) -> Json:
         "shortDescription": {"text": f"{text.title}."},
         "fullDescription": {"text": f"{text.title}. {text.help}"},
         "help": {"text": text.help, "markdown": f"**{text.title}.** {text.help}"},
-        "defaultConfiguration": {"level": _LEVELS[text.severity]},
+        "defaultConfiguration": {"level": _LEVELS.get(text.severity or "", "note")},
         "properties": {"tags": ["kubernetes", "gpu"]},
     }
 
@@ -83,52 +83,31 @@ def _told_apart(results: Iterable[Json]) -> list[Json]:
 
 
 def _results(line: ObjectLine) -> Iterator[Json]:
-    what = f"{line.kind} {line.namespace}/{line.name}"
-    for finding in line.findings:
-        yield _result(
-            line,
-            (finding.rule, finding.path, finding.line, finding.column),
-            _LEVELS[Severity(finding.severity)],
-            f"{what}: {finding.message}",
-        )
-    if line.not_judged:
-        place = (line.not_judged_line, line.not_judged_column)
-        yield _result(line, (NOT_JUDGED, "", *place), _LEVELS[None], f"{what} is not judged: {line.not_judged}")
-    if line.decision == REWRITTEN:
-        requests = "; ".join(line.requests)
-        message = f'{what}: {requests}: would be rewritten by policy "{line.policy}"'
-        yield _result(line, (REWRITTEN, "", line.patch_line, line.patch_column), _LEVELS[None], message) | {
-            "properties": {"policy": line.policy, "patch": line.patch}
+    for one in line.reported():
+        about = f"{line.kind} {line.namespace}/{line.name}" + (" is not judged" if one.rule == NOT_JUDGED else "")
+        details = {"patch": line.patch} if one.rule == REWRITTEN else {"field": printable(one.path)}
+        yield {
+            "ruleId": one.rule,
+            "ruleIndex": _INDEX[one.rule],
+            "level": _LEVELS.get(one.severity, "note"),
+            "message": {"text": printable(f"{about}: {one.message}")},
+            "locations": [_location(line, one)],
+            "partialFingerprints": {_FINGERPRINT: _fingerprint(line, one)},
+            "properties": {"policy": line.policy, **details},
         }
 
 
-def _result(line: ObjectLine, what: tuple[str, str, int | None, int | None], level: str, message: str) -> Json:
-    """The result of a rule at a field, and the line and column of that field."""
-    rule, field, number, column = what
-    return {
-        "ruleId": rule,
-        "ruleIndex": _INDEX[rule],
-        "level": level,
-        "message": {"text": printable(message)},
-        "locations": [_location(line, number or line.line, column)],
-        "partialFingerprints": {_FINGERPRINT: _fingerprint(line, rule, field)},
-        "properties": {"policy": line.policy, "field": printable(field)},
-    }
-
-
-def _location(line: ObjectLine, number: int | None, column: int | None) -> Json:
+def _location(line: ObjectLine, one: FindingLine) -> Json:
     logical = {
         "name": printable(line.name),
         "fullyQualifiedName": printable(f"{line.namespace}/{line.kind}/{line.name}"),
         "kind": "resource",
     }
-    location: Json = {"logicalLocations": [logical]}
-    if line.source is not None:
-        location["physicalLocation"] = _physical(line.source, number, column)
-    return location
+    physical = {} if line.source is None else {"physicalLocation": _physical(line.source, one.line, one.column)}
+    return {"logicalLocations": [logical], **physical}
 
 
-def _physical(source: str, line: int | None, column: int | None = None) -> Json:
+def _physical(source: str, line: int | None, column: int | None) -> Json:
     physical: Json = {"artifactLocation": {"uri": _uri(source)}}
     if line:
         physical["region"] = {"startLine": line, "startColumn": column} if column else {"startLine": line}
@@ -144,9 +123,9 @@ def _uri(source: str) -> str:
     return path.as_uri() if path.is_absolute() else quote(path.as_posix(), safe="/")
 
 
-def _fingerprint(line: ObjectLine, rule: str, field: str) -> str:
+def _fingerprint(line: ObjectLine, one: FindingLine) -> str:
     """Return a digest that does not change when lines move: of the file, the object, the rule and the field."""
-    parts = [line.source or "", line.kind, line.namespace, line.name, rule, field]
+    parts = [line.source or "", line.kind, line.namespace, line.name, one.rule, one.path]
     return hashlib.sha256("\0".join(map(printable, parts)).encode()).hexdigest()[:32]
 
 
