@@ -63,8 +63,12 @@ def place(line: ObjectLine) -> str:
     """Return the place of an object, for people."""
     if line.name == ALL:
         return line.kind
-    named = f"{line.kind} {line.namespace}/{line.name}" if line.namespace else f"{line.kind} {line.name}"
-    return named if line.source is None else f"{line.source}:{line.line}: {named}"
+    return line.named if line.source is None else f"{line.source}:{line.line}: {line.named}"
+
+
+def worst_first(tally: Outcomes) -> tuple[int, int]:
+    """A sort key: the most denied and rewritten first."""
+    return -tally.denied, -tally.rewritten
 
 
 def _workloads(lines: Sequence[WorkloadLine]) -> Grid:
@@ -100,7 +104,7 @@ def _totals(name: str, rows: Sequence[tuple[str, str | None, Outcomes]]) -> Tabl
     has_policy = any(policy is not None for _, policy, _ in rows)
     columns = [each for each in _COLUMNS if each in _ALWAYS or any(tally.number(each) for _, _, tally in rows)]
     table = _table(name, *(["policy"] if has_policy else []), numbers=map(_word, columns))
-    ordered = sorted(rows, key=lambda row: (-row[2].denied, -row[2].rewritten, row[0]))
+    ordered = sorted(rows, key=lambda row: (*worst_first(row[2]), row[0]))
     for label, policy, tally in ordered[:_LONGEST]:
         numbers = [Text(str(n), style=STYLES[name] if n else "dim") for name in columns for n in (tally.number(name),)]
         table.add_row(Text(printable(label)), *((Text(printable(policy or "")),) if has_policy else ()), *numbers)

@@ -78,21 +78,18 @@ def draw(flows: Sequence[FlowLine]) -> Drawing | None:
     height = max(_lay_out(before, total), _lay_out(after, total))
     for nodes in (before, after):
         _centre(nodes, height)
-    merged: Counter[tuple[str, str, str]] = Counter()
+    merged: Counter[tuple[int, int, str]] = Counter()
     for flow in flows:
-        merged[left[flow.before], right[flow.after], flow.outcome] += flow.workloads
+        merged[before.index(left[flow.before]), after.index(right[flow.after]), flow.outcome] += flow.workloads
     # From top to bottom on both sides, so that ribbons cross no more than they must.
-    places = {
-        side: {node.form: number for number, node in enumerate(nodes)} for side, nodes in enumerate((before, after))
-    }
-    ordered = sorted(merged, key=lambda flow: (places[0][flow[0]], places[1][flow[1]], flow[2]))
     ribbons = [
-        _ribbon(before[places[0][flow[0]]], after[places[1][flow[1]]], flow[2], merged[flow]) for flow in ordered
+        _ribbon(before[one], after[other], outcome, merged[one, other, outcome])
+        for one, other, outcome in sorted(merged)
     ]
     return Drawing(height, before, after, ribbons)
 
 
-def _side(flows: Iterable[tuple[str, FlowLine]]) -> tuple[list[Node], dict[str, str]]:
+def _side(flows: Iterable[tuple[str, FlowLine]]) -> tuple[list[Node], dict[str, Node]]:
     """The nodes of a side, the largest first and what is denied last, and the node that each form is part of."""
     nodes: dict[str, Node] = {}
     for form, flow in flows:
@@ -101,15 +98,14 @@ def _side(flows: Iterable[tuple[str, FlowLine]]) -> tuple[list[Node], dict[str, 
         node.pods += flow.pods
         node.gpus += flow.gpus
     ordered = sorted(nodes.values(), key=lambda node: (node.form == DENIED, -node.workloads, node.form))
-    belongs = {form: form for form in nodes}
     if len(ordered) > MOST:
         kept = [node for node in ordered[: MOST - 2] if node.form != DENIED]
         denied = [node for node in ordered if node.form == DENIED]
         rest = [node for node in ordered if node not in kept and node not in denied]
         others = Node(OTHERS, *(sum(getattr(node, field) for node in rest) for field in ("workloads", "pods", "gpus")))
-        belongs |= {node.form: OTHERS for node in rest}
+        nodes |= {node.form: others for node in rest}
         ordered = [*kept, others, *denied]
-    return ordered, belongs
+    return ordered, nodes
 
 
 def _lay_out(nodes: list[Node], total: int) -> float:

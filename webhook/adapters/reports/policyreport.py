@@ -43,10 +43,7 @@ def reports_of(
     api: ReportApi, namespace: str, results: list[Json], now: datetime, owner: ReportOwner = OF_AUDIT
 ) -> list[Json]:
     """The reports of one namespace with these results."""
-    parts, left_out = _parts(results, now)
-    reports = [
-        _report(api, api.kind, n, part, left_out if n == 1 else 0, owner) for n, part in enumerate(parts, start=1)
-    ]
+    reports = _reports(api, api.kind, results, now, owner)
     for report in reports:
         report["metadata"]["namespace"] = namespace
         report["scope"] = {"apiVersion": "v1", "kind": "Namespace", "name": namespace}
@@ -66,8 +63,7 @@ def cluster_reports(api: ReportApi, problems: Mapping[str, Sequence[LabelProblem
         for namespace, found in problems.items()
         for problem in found
     ]
-    parts, left_out = _parts(results, now)
-    return [_report(api, api.cluster_kind, n, part, left_out if n == 1 else 0) for n, part in enumerate(parts, start=1)]
+    return _reports(api, api.cluster_kind, results, now, OF_AUDIT)
 
 
 def _results(row: Row) -> Iterator[Json]:
@@ -174,29 +170,28 @@ def _parts(results: list[Json], now: datetime) -> tuple[list[list[Json]], int]:
     return parts, 0
 
 
-def _report(  # noqa: PLR0913, PLR0917 - what reports differ in
-    api: ReportApi,
-    kind: str,
-    number: int,
-    results: list[Json],
-    left_out: int,
-    owner: ReportOwner = OF_AUDIT,
-) -> Json:
-    """One report; ``number`` counts those of one place from 1."""
-    counted = Counter(result["result"] for result in results)
-    annotations = {CONTENT: _digest(results, left_out)} | ({OMITTED: str(left_out)} if left_out else {})
-    return {
-        "apiVersion": api.api_version,
-        "kind": kind,
-        "metadata": {
-            "name": owner.name if number == 1 else f"{owner.name}-{number}",
-            "labels": {"app.kubernetes.io/managed-by": NAME, LABEL: owner.label},
-            "annotations": annotations,
-        },
-        **({"source": NAME} if api.has_source else {}),
-        "summary": {name: counted[name] for name in ("pass", "fail", "warn", "error", "skip")},
-        "results": results,
-    }
+def _reports(api: ReportApi, kind: str, results: list[Json], now: datetime, owner: ReportOwner) -> list[Json]:
+    """Results as reports of one place; the first has the number of those that did not fit."""
+    parts, left_out = _parts(results, now)
+    reports = []
+    for number, part in enumerate(parts):
+        omitted = 0 if number else left_out
+        counted = Counter(result["result"] for result in part)
+        reports.append(
+            {
+                "apiVersion": api.api_version,
+                "kind": kind,
+                "metadata": {
+                    "name": f"{owner.name}-{number + 1}" if number else owner.name,
+                    "labels": {"app.kubernetes.io/managed-by": NAME, LABEL: owner.label},
+                    "annotations": {CONTENT: _digest(part, omitted)} | ({OMITTED: str(omitted)} if omitted else {}),
+                },
+                **({"source": NAME} if api.has_source else {}),
+                "summary": {name: counted[name] for name in ("pass", "fail", "warn", "error", "skip")},
+                "results": part,
+            }
+        )
+    return reports
 
 
 def _digest(results: list[Json], left_out: int) -> str:

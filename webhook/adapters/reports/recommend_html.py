@@ -2,27 +2,22 @@
 
 from datetime import UTC, datetime
 
-from ... import __version__
 from ...application.recommendation.recommend import Recommendation, WorkloadRecommendation
-from .html import MOST_ROWS, environment, own, style_policy
+from .html import MOST_ROWS, page
 from .recommend_words import advice_lines, cluster_lines, used, verdict
 
 
 def html(found: Recommendation) -> str:
     """Return the page."""
-    templates = environment()
-    templates.filters["used"] = used
-    templates.filters["verdict"] = verdict
-    templates.filters["whole"] = _whole
-    style = own(templates, "audit.css")
     lines: dict[str, list[WorkloadRecommendation]] = {}
     for line in found.workloads[:MOST_ROWS]:
         lines.setdefault(line.namespace, []).append(line)
-    return templates.get_template("recommend_page.html.j2").render(
+    return page(
+        "recommend_page.html.j2",
         found=found,
-        version=__version__,
-        style=style,
-        policy=style_policy(style),
+        used=used,
+        verdict=verdict,
+        whole=_whole,
         end=datetime.fromtimestamp(found.end, UTC),
         cluster=list(cluster_lines(found.cluster)),
         namespaces=[
