@@ -151,7 +151,7 @@ def test_leaves_out_what_matters_least_where_a_browser_would_get_slow_and_says_s
     monkeypatch.setattr(module, "MOST_ROWS", 10)
     read = Read(html(reported(many(200, 20))))
     assert len(read.rows()) == 10
-    assert "190 more workloads have no room on this page" in read.text
+    assert "190 more workloads are not on this page" in read.text
     assert "200 workloads request GPUs" in read.text
 
 
