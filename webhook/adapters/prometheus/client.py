@@ -18,8 +18,7 @@ from ..kubernetes.api_request import ApiRequest
 from ..kubernetes.backoff import Backoff
 from ..kubernetes.documents import decode
 from ..kubernetes.errors import ApiError, Fault, fault_of
-from ..kubernetes.transport import read
-from .connection import PrometheusConnection, timeout_of
+from ..kubernetes.transport import CONNECT_TIMEOUT, Login, read, send
 
 ATTEMPTS = 3
 TIMEOUT = 150.0  # seconds for an answer; the server's own limit is 120 by default (--query.timeout)
@@ -84,24 +83,18 @@ class QueryError(Exception):
 
 
 class Prometheus:
-    """A server. Safe to use from several threads.
-
-    Args:
-        connection: where it is.
-        backoff: makes the delays between attempts.
-        timeout: seconds for one attempt.
-    """
+    """A server. Safe to use from several threads; ``timeout`` is the seconds for one attempt."""
 
     def __init__(
         self,
-        connection: PrometheusConnection,
+        login: Login,
         backoff: Callable[[], Backoff],
         *,
         timeout: float = TIMEOUT,
         wait: Callable[[float], None] = time.sleep,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._connection = connection
+        self._login = login
         self._backoff = backoff
         self._timeout = timeout
         self._wait = wait
@@ -115,7 +108,7 @@ class Prometheus:
     @property
     def url(self) -> str:
         """Where it is, for people."""
-        return self._connection.url
+        return self._login.host
 
     def query(self, expression: str, at: float) -> list[Sample]:
         """Return an expression's value at a time (seconds since 1970), which must be an instant vector.
@@ -150,18 +143,15 @@ class Prometheus:
 
     def _post(self, path: str, form: Sequence[tuple[str, str]]) -> msgspec.Raw:
         request = ApiRequest("POST", path, body=urlencode(form).encode(), content_type=_FORM)
-        backoff = self._backoff()
-        for _ in range(ATTEMPTS - 1):
+        backoff, attempt = self._backoff(), 1
+        while True:
             try:
                 return self._attempt(request)
             except ApiError as error:
-                if error.fault not in _PASSING:
+                if attempt == ATTEMPTS or error.fault not in _PASSING:
                     raise self._failed(error) from error
                 self._wait(backoff.delay(error.retry_after))
-        try:
-            return self._attempt(request)
-        except ApiError as error:
-            raise self._failed(error) from error
+            attempt += 1
 
     def _failed(self, error: ApiError) -> QueryError:
         fix = (
@@ -175,10 +165,7 @@ class Prometheus:
         until = self._monotonic() + self._timeout
         with self._lock:
             self.requests += 1
-        try:
-            response = self._connection.send(request, timeout_of(self._timeout))
-        except OSError as error:
-            raise QueryError(f"{error.filename}: the credential can't be read: {error.strerror}") from error
+        response = send(self._login, request, urllib3.Timeout(total=self._timeout, connect=CONNECT_TIMEOUT))
         try:
             body = read(response, request, lambda: self._monotonic() < until)
         except ApiError as error:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -21,6 +22,7 @@ _HOUR = 3600.0
 
 T = TypeVar("T")
 Pods = Sequence[tuple[str, str]]
+_Numbers = dict[Key, dict[str, list[float]]]  # those of all series of a key, by what they are
 
 
 class PrometheusServer(Protocol):
@@ -166,75 +168,81 @@ class Gatherer:
         """Those of devices on which pods may have been at once, by the hours in which they were there (cheap to read)."""
         metric = dcgm.USED if self._any_memory else _metrics(found)[0]
         hours: dict[MeasuredDevice, dict[tuple[str, str], list[float]]] = {device: {} for device in devices}
-        for family, ids in _by_family(found, devices):
 
-            def query(batch: Sequence[str], family: PodLabels = family) -> str:
-                return expressions.spans(metric, batch, family, self._window, self._only)
+        def query(family: PodLabels, batch: Sequence[str]) -> str:
+            return expressions.spans(metric, batch, family, self._window, self._only)
 
-            for sample in self._batches("hours of pods", ids, _DEVICES, query):
-                device = MeasuredDevice(sample.metric.get("UUID", ""), sample.metric.get("GPU_I_ID", ""))
-                pod = sample.metric.get(family.namespace, ""), sample.metric.get(family.pod, "")
-                hours.setdefault(device, {}).setdefault(pod, []).append(sample.number)
-        number = Counter(device for device, *_ in {(key.device, key.namespace, key.pod) for key in found})
+        for family, device, sample in self._of_devices("hours of pods", found, devices, query):
+            pod = sample.metric.get(family.namespace, ""), sample.metric.get(family.pod, "")
+            hours.setdefault(device, {}).setdefault(pod, []).append(sample.number)
+        number = _pods_on_devices(found)
         return {device for device in devices if len(pods := hours[device]) < number[device] or _overlap(pods.values())}
 
     def _sharing(
         self, found: Mapping[Key, _Found], devices: Collection[MeasuredDevice], metric: str
     ) -> dict[MeasuredDevice, tuple[int, bool]]:
         """Of devices that several pods had at once: how many, and whether they always had one value."""
-        result: dict[MeasuredDevice, tuple[int, bool]] = {}
-        number = Counter(device for device, *_ in {(key.device, key.namespace, key.pod) for key in found})
+        stats: dict[tuple[PodLabels, MeasuredDevice], dict[str, float]] = {}
+
+        def query(family: PodLabels, batch: Sequence[str]) -> str:
+            return expressions.shared(metric, batch, family, self._window, self._only)
+
+        for family, device, sample in self._of_devices(f"sharing of {metric}", found, devices, query):
+            stats.setdefault((family, device), {})[sample.metric.get(expressions.STAT, "")] = sample.number
+        number = _pods_on_devices(found)
+        return {
+            device: (int(one["pods"]), one.get("apart", 0) == 0)
+            for (_, device), one in stats.items()
+            if one.get("pods", 1) > 1 and one.get("together", 0) >= _TOGETHER * max(1, number[device] - 1)
+        }
+
+    def _of_devices(
+        self,
+        what: str,
+        found: Mapping[Key, _Found],
+        devices: Collection[MeasuredDevice],
+        query: Callable[[PodLabels, Sequence[str]], str],
+    ) -> Iterator[tuple[PodLabels, MeasuredDevice, Sample]]:
+        """Yield the samples of devices, with the labels that name their pods."""
         for family, ids in _by_family(found, devices):
+            for sample in self._batches(what, ids, _DEVICES, partial(query, family)):
+                yield family, MeasuredDevice(sample.metric.get("UUID", ""), sample.metric.get("GPU_I_ID", "")), sample
 
-            def query(batch: Sequence[str], family: PodLabels = family) -> str:
-                return expressions.shared(metric, batch, family, self._window, self._only)
-
-            stats: dict[MeasuredDevice, dict[str, float]] = {}
-            for sample in self._batches(f"sharing of {metric}", ids, _DEVICES, query):
-                device = MeasuredDevice(sample.metric.get("UUID", ""), sample.metric.get("GPU_I_ID", ""))
-                stats.setdefault(device, {})[sample.metric.get(expressions.STAT, "")] = sample.number
-            for device, one in stats.items():
-                followed = max(1, number.get(device, 1) - 1)
-                if one.get("pods", 1) > 1 and one.get("together", 0) >= _TOGETHER * followed:
-                    result[device] = int(one["pods"]), one.get("apart", 0) == 0
-        return result
-
-    def _compute(
-        self, found: Mapping[Key, _Found], chosen: Mapping[Key, Metric | None]
-    ) -> dict[Key, dict[str, list[float]]]:
-        result: dict[Key, dict[str, list[float]]] = {}
+    def _compute(self, found: Mapping[Key, _Found], chosen: Mapping[Key, Metric | None]) -> _Numbers:
+        result: _Numbers = {}
         for metric in Metric:
-            for family in dcgm.FAMILIES:
-                keys = [key for key, one in found.items() if chosen[key] is metric and one.family == family]
 
-                def query(pods: Pods, metric: Metric = metric, family: PodLabels = family) -> str:
-                    which = expressions.selector(family, pods, self._only)
-                    return expressions.compute(metric, which, self._window, self._idle)
+            def query(which: str, metric: Metric = metric) -> str:
+                return expressions.compute(metric, which, self._window, self._idle)
 
-                wanted = set(keys)
-                numbers = self._of_pods(str(metric), keys, family, query)
-                result |= {key: stats for key, stats in numbers.items() if key in wanted}
+            keys = [key for key in found if chosen[key] is metric]
+            result |= self._of_pods(str(metric), found, keys, query)
         return result
 
-    def _memory(self, found: Mapping[Key, _Found]) -> dict[Key, dict[str, list[float]]]:
-        result: dict[Key, dict[str, list[float]]] = {}
-        for family in dcgm.FAMILIES:
-            keys = [key for key, one in found.items() if one.family == family]
-
-            def query(pods: Pods, family: PodLabels = family) -> str:
-                return expressions.memory(expressions.selector(family, pods, self._only), self._window)
-
-            result |= self._of_pods("memory", keys, family, query)
-        return result
+    def _memory(self, found: Mapping[Key, _Found]) -> _Numbers:
+        return self._of_pods("memory", found, found, lambda which: expressions.memory(which, self._window))
 
     def _of_pods(
-        self, what: str, keys: Iterable[Key], family: PodLabels, query: Callable[[Pods], str]
-    ) -> dict[Key, dict[str, list[float]]]:
-        """The numbers of pods: those of all series of one container on one device, since restarts begin new ones."""
+        self, what: str, found: Mapping[Key, _Found], keys: Iterable[Key], query: Callable[[str], str]
+    ) -> _Numbers:
+        """The numbers of containers on devices, by a query for the matchers of their pods."""
+        result: _Numbers = {}
+        for family in dcgm.FAMILIES:
+            wanted = {key for key in keys if found[key].family == family}
+            numbers = self._of_family(what, wanted, family, query)
+            result |= {key: stats for key, stats in numbers.items() if key in wanted}
+        return result
+
+    def _of_family(self, what: str, keys: Collection[Key], family: PodLabels, query: Callable[[str], str]) -> _Numbers:
+        """The numbers of all series of one container on one device, since restarts begin new ones."""
+
+        def of_batch(pods: Pods) -> str:
+            return query(expressions.selector(family, pods, self._only))
+
         pods = sorted({(key.namespace, key.pod) for key in keys})
         rows: dict[Key, dict[frozenset[tuple[str, str]], dict[str, float]]] = {}
         wrong: dict[Key, float] = {}
-        for sample in self._batches(what, pods, BATCH, query):
+        for sample in self._batches(what, pods, BATCH, of_batch):
             if dcgm.family_of(sample.metric) != family:
                 continue
             key, stat = dcgm.key_of(sample.metric, family), sample.metric.get(expressions.STAT, "")
@@ -247,12 +255,10 @@ class Gatherer:
                 f"{what} of {key.namespace}/{key.pod} has the value {value:g}, which no GPU can have; usage with such values is "
                 f"not counted ({len(wrong)} {'pod' if len(wrong) == 1 else 'pods'})"
             )
-        result: dict[Key, dict[str, list[float]]] = {}
-        for key, of_key in rows.items():
-            if key in wrong:
-                continue
-            _count_once(list(of_key.values()))
-            for row in of_key.values():
+        result: _Numbers = {}
+        for key in rows.keys() - wrong.keys():
+            _count_once(list(rows[key].values()))
+            for row in rows[key].values():
                 for stat, number in row.items():
                     result.setdefault(key, {}).setdefault(stat, []).append(number)
         return result
@@ -297,6 +303,10 @@ def _by_family(found: Mapping[Key, _Found], devices: Collection[MeasuredDevice])
         if key.device in devices:
             ids.setdefault(one.family, set()).add(key.device.uuid)
     return [(family, sorted(ids[family])) for family in dcgm.FAMILIES if family in ids]
+
+
+def _pods_on_devices(found: Iterable[Key]) -> Counter[MeasuredDevice]:
+    return Counter(device for device, *_ in {(key.device, key.namespace, key.pod) for key in found})
 
 
 def _overlap(spans: Iterable[Sequence[float]]) -> bool:
