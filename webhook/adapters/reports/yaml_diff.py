@@ -28,7 +28,7 @@ def yaml_diff(operations: Sequence[dict[str, Any]]) -> list[Line]:
         for sign, path, text in (
             *([("-", keys_of(operation["from"]), moved)] if kind == "move" else []),
             *([("-", steps, moved)] if kind in {"remove", "replace"} else []),
-            *([("+", steps, moved)] if kind in {"move", "copy"} else []),
+            *([("+", steps, moved)] if kind == "move" else []),
             *([("+", steps, operation["value"])] if kind in {"add", "replace"} else []),
         ):
             *above, last = path

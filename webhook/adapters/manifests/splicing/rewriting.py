@@ -15,7 +15,7 @@ from .changes import BEFORE_ALL, pair_items, pair_keys
 from .layout import Layout, Splice
 from .members import Change, Member, in_block, in_flow
 from .sharing import SharedValues, live_entries, merges_may_stay
-from .writers import JsonWriter, Writer, YamlWriter
+from .writers import JsonWriter, YamlWriter
 
 
 def changes_of(text: str, root: Node, target: Any, *, is_json: bool) -> list[Splice]:
@@ -46,7 +46,7 @@ class _Rewriter:
     def __init__(self, text: str, root: Node, *, is_json: bool) -> None:
         self.layout = Layout(text)
         self.yaml = YamlWriter(self.layout, root)
-        self.writer: Writer = JsonWriter(self.layout, root) if is_json else self.yaml
+        self.writer = JsonWriter(self.layout, root) if is_json else self.yaml
         self.splices: list[Splice] = []
         self.sharing = SharedValues()
 
