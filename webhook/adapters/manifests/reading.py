@@ -110,43 +110,36 @@ def _flattened(
     document: Document, source: str, pointer: str, node: Node, data: Any
 ) -> Iterator[ManifestObject | ManifestProblem]:
     """The object at a place, or the items of the list at that place."""
-    place = f"the item at {pointer}" if pointer else "the document"
-    if not isinstance(data, dict):
-        yield ManifestProblem(source, node.line, _no_map(place, data), foreign=not pointer)
+    if fault := _fault(data):
+        place = f"the item at {pointer}" if pointer else "the document"
+        foreign = not pointer and not (isinstance(data, dict) and isinstance(data.get("kind"), str) and data["kind"])
+        yield ManifestProblem(source, node.line, f"{place} {fault}", foreign=foreign)
         return
-    kind = data.get("kind")
-    if not isinstance(kind, str) or not kind:
-        fault = "has no kind" if kind in (None, "") else f"has a kind that is {what(kind)}"
-        message = f"{place} {fault}: not a Kubernetes object{_RENDER}"
-        yield ManifestProblem(source, node.line, message, foreign=not pointer)
-        return
-    version = data.get("apiVersion")
-    if version is not None and not isinstance(version, str):
-        yield ManifestProblem(
-            source, node.line, f"{place} has an apiVersion that is {what(version)}: write text, or quote it"
-        )
-        return
-    items = data.get("items", _MISSING)
-    if items is None:
-        items = []
-    if kind == "List" and not isinstance(items, list):
-        fault = "has no items" if items is _MISSING else f"has items that are {what(items)}"
-        yield ManifestProblem(
-            source, node.line, f"{place} is a List and {fault}: write its objects as a list under items"
-        )
-        return
-    if not kind.endswith("List") or not isinstance(items, list):
+    kind, items = data["kind"], data.get("items", _MISSING)
+    if not kind.endswith("List") or not isinstance(items, list | None):
         yield ManifestObject(source, _first_key(node).line, data, document.index, pointer)
         return
-    for index, (item, at) in enumerate(zip(items, _item_nodes(node, len(items)), strict=True)):
+    for index, (item, at) in enumerate(zip(items or (), _item_nodes(node, len(items or ())), strict=True)):
         yield from _flattened(document, source, f"{pointer}/items/{index}", at, _with_kind(item, data, kind))
 
 
-def _no_map(place: str, data: Any) -> str:
-    fault = f"{place} is {what(data)}, not a map with apiVersion and kind"
-    if isinstance(data, list):
-        return f"{fault}: write its objects as documents of their own, or under items of a List"
-    return f"{fault}: remove it" if data is None else fault
+def _fault(data: Any) -> str:
+    """Why data is neither an object nor a list of objects; empty if it is one."""
+    if not isinstance(data, dict):
+        fault = f"is {what(data)}, not a map with apiVersion and kind"
+        if isinstance(data, list):
+            return f"{fault}: write its objects as documents of their own, or under items of a List"
+        return f"{fault}: remove it" if data is None else fault
+    kind, version, items = data.get("kind"), data.get("apiVersion"), data.get("items", _MISSING)
+    if not isinstance(kind, str) or not kind:
+        fault = "has no kind" if kind in (None, "") else f"has a kind that is {what(kind)}"
+        return f"{fault}: not a Kubernetes object{_RENDER}"
+    if version is not None and not isinstance(version, str):
+        return f"has an apiVersion that is {what(version)}: write text, or quote it"
+    if kind == "List" and not isinstance(items, list | None):
+        fault = "has no items" if items is _MISSING else f"has items that are {what(items)}"
+        return f"is a List and {fault}: write its objects as a list under items"
+    return ""
 
 
 def _with_kind(item: Any, data: dict[str, Any], kind: str) -> Any:
