@@ -1,30 +1,12 @@
 """Configuration files of the NVIDIA device plugin, as the values of ConfigMaps hold them."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
-
-import yaml
 
 from ..application.plugin_configuration import PluginFile, is_plugin_configuration
 from . import yaml_guard
 
 # A configuration has one of these; other ConfigMaps hold megabytes that take long to parse.
 _WORDS = ("timeSlicing", "mps", "renameByDefault", "failRequestsGreaterThanOne", "flags")
-
-
-def load(text: str) -> Any:
-    """Data in YAML.
-
-    Raises:
-        ValueError: the text can't be read; the message says why, on one line.
-    """
-    try:
-        yaml_guard.check(text)
-        return yaml.load(text, Loader=yaml.CSafeLoader)
-    except yaml_guard.YamlBombError:
-        raise
-    except (yaml.YAMLError, ValueError) as error:
-        raise ValueError(yaml_guard.explain(error)) from error
 
 
 def of_config_map(data: Mapping[str, object], where: str) -> Iterator[PluginFile]:
@@ -37,7 +19,7 @@ def of_config_map(data: Mapping[str, object], where: str) -> Iterator[PluginFile
             continue
         name = f"{where}, key {key}"
         try:
-            found = load(text)
+            found = yaml_guard.load(text)
         except ValueError as error:
             if "sharing:" in text and ("timeSlicing:" in text or "mps:" in text):
                 yield PluginFile(name, unreadable=str(error))

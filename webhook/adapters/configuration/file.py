@@ -78,14 +78,9 @@ def _configuration(file: ConfigurationFile) -> Configuration:
 def _load(text: str) -> tuple[dict[str, Any], list[str]]:
     """The document as plain data, and the keys that are defined more than once."""
     try:
-        yaml_guard.check(text, yaml.SafeLoader)
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        raw = yaml.load(text, Loader=yaml.SafeLoader)
-        duplicates = list(_duplicates(node, ""))
-    except yaml_guard.YamlBombError as error:
+        raw = yaml_guard.load(text, yaml.SafeLoader)
+    except ValueError as error:
         raise ConfigurationError([str(error)]) from error
-    except (yaml.YAMLError, ValueError) as error:
-        raise ConfigurationError([yaml_guard.explain(error)]) from error
     if not isinstance(raw, dict):
         what = "is empty" if raw is None else f"holds {shown(raw)}, not a mapping"
         raise ConfigurationError(
@@ -93,7 +88,7 @@ def _load(text: str) -> tuple[dict[str, Any], list[str]]:
         )
     if wrong := _another_file(raw):
         raise ConfigurationError([wrong])
-    return raw, duplicates
+    return raw, list(_duplicates(yaml.compose(text, yaml.SafeLoader), ""))
 
 
 def _another_file(raw: dict[str, Any]) -> str:
