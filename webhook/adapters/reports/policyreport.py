@@ -1,8 +1,7 @@
 """Reports for the cluster itself (PolicyReport and its successor Report), as dashboards for Kyverno's read them.
 
-One report per namespace, one result per workload and rule: what is denied ``fail``, what a rule only warns of and pods
-that are not spelled as the policy requires ``warn``, what is as it should be or becomes so at admission ``pass``, what is
-exempt or not judged ``skip``.
+There is one report per namespace, and one result per workload and rule. A denial is ``fail``; a warning, or pods that do not
+comply with the policy, ``warn``; what complies, or is rewritten at admission, ``pass``; what is exempt or not judged, ``skip``.
 """
 
 import hashlib
@@ -21,6 +20,7 @@ from ...engine.decision import Outcome
 from ...engine.findings import Finding
 from ...engine.policy import LabelProblem
 from ...engine.rules.not_rewritten import NOT_REWRITTEN
+from ...engine.text import cut
 
 Json = dict[str, Any]
 
@@ -140,16 +140,12 @@ def result_of(result: str, rule: str, message: str, subject: Json, properties: M
         "severity": severities.get(result, "info"),
         "result": result,
         "scored": True,
-        "message": _cut(message, LONGEST_MESSAGE),
+        "message": cut(message, LONGEST_MESSAGE - 1),
         "resources": [subject],
         "properties": {
-            key: value if key == "patch" else _cut(value, _LONGEST_PROPERTY) for key, value in properties.items()
+            key: value if key == "patch" else cut(value, _LONGEST_PROPERTY - 1) for key, value in properties.items()
         },
     }
-
-
-def _cut(text: str, longest: int) -> str:
-    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def _parts(results: list[Json], now: datetime) -> tuple[list[list[Json]], int]:
