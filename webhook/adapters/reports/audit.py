@@ -18,13 +18,13 @@ from ...application.rule_texts import EXEMPT, INEFFECTIVE_LABEL, NOT_JUDGED, NOT
 from ...application.workload_kinds import BUILT_IN
 from ...application.workloads import qualified
 from ...engine.decision import Outcome
+from ..manifests.items import ManifestProblem
 from .audit_changes import Changes, EarlierAudit, changes
 from .check_report import (
     FieldPlaces,
     FormChange,
     ObjectLine,
     Part,
-    ProblemLine,
     counts_note,
     finding_lines,
     patch_place,
@@ -167,7 +167,7 @@ class AuditReport(Part):
     kinds: list[ObjectLine] = Field(
         description="Kinds of which the cluster has objects that could not be checked, as objects named *."
     )
-    problems: list[ProblemLine]
+    problems: list[ManifestProblem]
     scope: str
     notes: list[str]
     fleet: FleetPart | None = Field(description="The nodes, where ``--fleet`` named them.")
@@ -225,7 +225,7 @@ def audit_report(  # noqa: PLR0913 - the parts of one document
     others: Sequence[ObjectLine] = (),
     kinds: Iterable[OtherKind] = (),
     kinds_unknown: str = "",
-    problems: Sequence[ProblemLine] = (),
+    problems: Sequence[ManifestProblem] = (),
     notes: Iterable[str] = (),
     lines_of: Callable[[Row], FieldPlaces | None] = lambda _row: None,
     is_cluster: bool = True,

@@ -24,6 +24,7 @@ from ...engine.decision import Outcome
 from ...engine.findings import Finding, Severity
 from ...engine.patch import Operation
 from ...engine.policy import LabelProblem
+from ..manifests.items import ManifestProblem
 
 
 class Part(BaseModel):
@@ -122,35 +123,6 @@ class FormTotal(FormChange):
     gpus: int
 
 
-class ProblemLine(Part):
-    """Something wrong with the input.
-
-    ``fatal`` is whether anything could not be read because of it; ``of_object`` whether that is an object among the report's.
-    """
-
-    source: str
-    line: int | None
-    message: str
-    fatal: bool = True
-    of_object: bool = False
-    column: int | None = None
-
-    @property
-    def is_unread_part(self) -> bool:
-        """Whether it is about a file, a document or a list that could not be read, so that its objects are not known."""
-        return self.fatal and not self.of_object
-
-    @property
-    def where(self) -> str:
-        """Its place, for people."""
-        return self.source if self.line is None else f"{self.source}:{self.line}"
-
-    @property
-    def label(self) -> str:
-        """The kind of problem, for people."""
-        return "not read" if self.fatal else "warning"
-
-
 class CheckTotals(Part):
     """The numbers of objects by decision: each has exactly one, so that the six add up to ``objects``.
 
@@ -190,7 +162,7 @@ class Report(Part):
     api_version: str = "gpuwarden.io/v1"
     kind: str = "CheckReport"
     objects: list[ObjectLine]
-    problems: list[ProblemLine]
+    problems: list[ManifestProblem]
     skipped: list[str] = Field(default=[], description="Files of searched folders that hold no Kubernetes object.")
     totals: CheckTotals
 
@@ -303,7 +275,7 @@ def form_totals(objects: Iterable[tuple[str, Iterable[GpuForm]]]) -> list[FormTo
 
 def report(
     objects: list[ObjectLine],
-    problems: list[ProblemLine],
+    problems: list[ManifestProblem],
     skipped: Sequence[str] = (),
     forms: Sequence[FormTotal] = (),
 ) -> Report:

@@ -11,11 +11,12 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from ...application.rule_texts import INEFFECTIVE_LABEL, NOT_JUDGED, NOT_READ, REWRITTEN, left_alone
 from ...engine.decision import Outcome
-from .check_report import FindingLine, ObjectLine, ProblemLine
+from ..manifests.items import ManifestProblem
+from .check_report import FindingLine, ObjectLine
 from .text import printable
 
 
-def junit(objects: Iterable[ObjectLine], problems: Sequence[ProblemLine], *, strict: bool = False) -> str:
+def junit(objects: Iterable[ObjectLine], problems: Sequence[ManifestProblem], *, strict: bool = False) -> str:
     """The document.
 
     Args:

@@ -4,13 +4,14 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from ...application.rule_texts import NOT_READ
 from ...engine.findings import Severity
-from .check_report import FindingLine, ObjectLine, ProblemLine
+from ..manifests.items import ManifestProblem
+from .check_report import FindingLine, ObjectLine
 from .text import printable
 
 _COMMANDS = {Severity.DENY.value: "error", Severity.WARN.value: "warning"}
 
 
-def concise(objects: Iterable[ObjectLine], problems: Sequence[ProblemLine]) -> str:
+def concise(objects: Iterable[ObjectLine], problems: Sequence[ManifestProblem]) -> str:
     """Return ``file:line:column: rule: message`` for each finding, rewrite, part that is not judged, and problem.
 
     Nothing is wrapped or coloured. Of what stays as it is there is no line.
@@ -22,7 +23,7 @@ def concise(objects: Iterable[ObjectLine], problems: Sequence[ProblemLine]) -> s
     )
 
 
-def github(objects: Iterable[ObjectLine], problems: Sequence[ProblemLine]) -> str:
+def github(objects: Iterable[ObjectLine], problems: Sequence[ManifestProblem]) -> str:
     """Return the same as workflow commands, which GitHub Actions shows beside the lines of a pull request.
 
     Denied is an error, a warning a warning, and a rewrite or a part that is not judged a notice. The escapes are those of
@@ -34,7 +35,9 @@ def github(objects: Iterable[ObjectLine], problems: Sequence[ProblemLine]) -> st
     )
 
 
-def _everything(objects: Iterable[ObjectLine], problems: Sequence[ProblemLine]) -> Iterator[tuple[str, FindingLine]]:
+def _everything(
+    objects: Iterable[ObjectLine], problems: Sequence[ManifestProblem]
+) -> Iterator[tuple[str, FindingLine]]:
     """What is reported, each with its source."""
     for line in objects:
         for one in line.reported():

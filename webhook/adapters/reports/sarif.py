@@ -12,7 +12,8 @@ import msgspec
 from ... import __version__
 from ...application.rule_texts import NOT_JUDGED, REWRITTEN, RULE_TEXTS, RuleText
 from ...engine.findings import Severity
-from .check_report import FindingLine, ObjectLine, ProblemLine
+from ..manifests.items import ManifestProblem
+from .check_report import FindingLine, ObjectLine
 from .text import printable
 
 Json = dict[str, Any]
@@ -24,7 +25,7 @@ _RULES = list(RULE_TEXTS.values())
 _INDEX = {text.id: number for number, text in enumerate(_RULES)}
 
 
-def sarif(objects: Iterable[ObjectLine], problems: Sequence[ProblemLine], *, files: bool = True) -> str:
+def sarif(objects: Iterable[ObjectLine], problems: Sequence[ManifestProblem], *, files: bool = True) -> str:
     """A log of one run: a result for each finding, and a note for each object that would be rewritten or is not judged.
 
     The run's properties say how many objects there are, and how many have which decision.
@@ -129,7 +130,7 @@ def _fingerprint(line: ObjectLine, one: FindingLine) -> str:
     return hashlib.sha256("\0".join(map(printable, parts)).encode()).hexdigest()[:32]
 
 
-def _notification(problem: ProblemLine, *, files: bool) -> Json:
+def _notification(problem: ManifestProblem, *, files: bool) -> Json:
     level = "error" if problem.fatal else "warning"
     if not files:
         return {"level": level, "message": {"text": printable(f"{problem.source}: {problem.message}")}}

@@ -7,7 +7,8 @@ from rich.console import Console
 from rich.text import Text
 
 from ...application.rule_texts import EXEMPT, NOT_JUDGED, NOT_READ, left_alone
-from .check_report import FormTotal, ObjectLine, ProblemLine, Report, counts_note
+from ..manifests.items import ManifestProblem
+from .check_report import FormTotal, ObjectLine, Report, counts_note
 from .grid import Grid
 from .text import printable
 
@@ -49,7 +50,7 @@ def show(target: Console, rows: Sequence[CheckedRow], report: Report) -> None:
         target.print(Text(printable(f"note: {note}"), style="yellow"))
 
 
-def show_problems(target: Console, problems: Iterable[ProblemLine]) -> None:
+def show_problems(target: Console, problems: Iterable[ManifestProblem]) -> None:
     """Print what is wrong with the input."""
     for problem in problems:
         label = (f"{problem.label}: ", "red" if problem.fatal else "yellow")
