@@ -55,7 +55,7 @@ def to_url(url: str, access: ServerAccess, workers: int) -> Login:
     if parsed.scheme not in _PORTS or not parsed.host:
         raise ConnectionOptionError(f"{shown(url)} is not a URL; write one such as http://127.0.0.1:9090")
     if parsed.auth:
-        raise ConnectionOptionError("a URL with a password shows in lists of processes; use --prometheus-user")
+        raise ConnectionOptionError("a password in a URL is visible in process lists; use --prometheus-user")
     if parsed.query or parsed.fragment:
         raise ConnectionOptionError(f"{shown(url)} has a query; write only what comes before /api/v1")
     port = "" if parsed.port is None else f":{parsed.port}"

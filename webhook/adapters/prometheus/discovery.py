@@ -12,7 +12,7 @@ from ..kubernetes.api_request import path_of
 from ..kubernetes.lists import Lister, Page
 
 _NAME, _COMPONENT = "app.kubernetes.io/name", "app.kubernetes.io/component"
-# What sees all clusters or keeps data longer comes first. With the path before /api/v1.
+# Servers that see all clusters or keep data longer come first; each with the path before /api/v1.
 _KNOWN: tuple[tuple[Mapping[str, str], str], ...] = (
     ({_NAME: "thanos", _COMPONENT: "query"}, ""),
     ({_NAME: "thanos-query"}, ""),

@@ -17,7 +17,7 @@ from .dcgm import Key, MeasuredDevice, PodLabels
 WORKERS = 4  # queries at a time
 BATCH = 100  # pods per query
 _DEVICES = 50  # per query
-_TOGETHER = 3  # looks of 5 minutes for each pod: one that follows another within minutes shares nothing with it
+_TOGETHER = 3  # samples 5 minutes apart, for each pod: pods that follow each other within minutes do not share a device
 _HOUR = 3600.0
 
 T = TypeVar("T")
@@ -26,7 +26,7 @@ _Numbers = dict[Key, dict[str, list[float]]]  # those of all series of a key, by
 
 
 class PrometheusServer(Protocol):
-    """The server: ``Prometheus``."""
+    """A Prometheus server; see ``Prometheus``."""
 
     requests: int
     warnings: dict[str, None]
@@ -47,7 +47,7 @@ class PrometheusServer(Protocol):
 
 
 class _Found(msgspec.Struct):
-    """What the labels of series say of one container on one device."""
+    """One container on one device, from the labels of its series."""
 
     family: PodLabels
     node: str
@@ -57,15 +57,9 @@ class _Found(msgspec.Struct):
 
 
 class Gatherer:
-    """Gathers usage.
+    """Gathers usage within a window of so many seconds that ends at ``end`` (seconds since 1970).
 
-    Args:
-        server: the server.
-        end: the end of the window, in seconds since 1970.
-        window: its length in seconds.
-        idle_below: the share below which a sample counts as idle.
-        progress: receives the progress.
-        labels: only series with one of these values of each label count.
+    A sample below the share ``idle_below`` counts as idle. Only series with one of the values of each of ``labels`` count.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - where, when, and what counts
@@ -88,7 +82,7 @@ class Gatherer:
     def usage(self, namespaces: Collection[str] = ()) -> Usage:
         """Return the usage of the pods in these namespaces, or (if none is named) in all.
 
-        Queries that are too much for the server are split; what can't be read even so is said in ``missing``.
+        Queries that are too much for the server are split; ``missing`` lists what can't be read even then.
 
         Raises:
             QueryError: nothing can be read.
@@ -146,8 +140,8 @@ class Gatherer:
         for label, values in sorted(clusters.items()):
             if len(values) > 1:
                 raise QueryError(
-                    f"the series of GPUs are of several clusters, {label}: {_listed(values)}, and pods of two clusters may have "
-                    f"one name; set --prometheus-label {label}=VALUE to the cluster whose workloads are read"
+                    f"the series of GPUs come from several clusters, {label}: {_listed(values)}, whose pods may have the same "
+                    f"names; set --prometheus-label {label}=VALUE to the cluster whose workloads are read"
                 )
         if not any_series:
             every = [f"{name}{{{self._only.removeprefix(',')}}}" for name in names]
@@ -165,7 +159,7 @@ class Gatherer:
             raise QueryError(f"{error.detail}; {fix}", too_much=True) from error
 
     def _at_once(self, found: Mapping[Key, _Found], devices: Collection[MeasuredDevice]) -> set[MeasuredDevice]:
-        """Those of devices on which pods may have been at once, by the hours in which they were there (cheap to read)."""
+        """Return the devices that several pods may have used at once, by the hours of each pod, which are cheap to read."""
         metric = dcgm.USED if self._any_memory else _metrics(found)[0]
         hours: dict[MeasuredDevice, dict[tuple[str, str], list[float]]] = {device: {} for device in devices}
 
@@ -181,7 +175,7 @@ class Gatherer:
     def _sharing(
         self, found: Mapping[Key, _Found], devices: Collection[MeasuredDevice], metric: str
     ) -> dict[MeasuredDevice, tuple[int, bool]]:
-        """Of devices that several pods had at once: how many, and whether they always had one value."""
+        """Return how many pods used each device at once, if several did, and whether their values were always equal."""
         stats: dict[tuple[PodLabels, MeasuredDevice], dict[str, float]] = {}
 
         def query(family: PodLabels, batch: Sequence[str]) -> str:
@@ -310,7 +304,7 @@ def _pods_on_devices(found: Iterable[Key]) -> Counter[MeasuredDevice]:
 
 
 def _overlap(spans: Iterable[Sequence[float]]) -> bool:
-    """Whether any two pods may have been there at once: within one hour too, if one of them was there in that hour only."""
+    """Whether any two pods may have been there at once; in the same hour also if one was there only in that hour."""
     until, is_short = 0.0, False
     for begin, end in sorted((min(hours), max(hours)) for hours in spans):
         if begin < until or (begin == until and (is_short or begin == end)):
@@ -325,7 +319,7 @@ def _metrics(found: Mapping[Key, _Found]) -> list[Metric]:
 
 
 def _count_once(series: list[dict[str, float]]) -> None:
-    """Let samples that were recorded twice (two scrapes of one exporter) count once: series that overlap have one's points."""
+    """Count samples once that were recorded twice (an exporter is scraped twice): of overlapping series one keeps its points."""
     counted: list[dict[str, float]] = []
     for one in sorted(series, key=lambda one: -one.get("points", 0)):
         first, last = one.get("first", 0), one.get("last", 0)
@@ -336,14 +330,14 @@ def _count_once(series: list[dict[str, float]]) -> None:
 
 
 def _choose(key: Key, one: _Found, sharing: Mapping[str, Mapping[MeasuredDevice, tuple[int, bool]]]) -> Metric | None:
-    """The best metric of a device; of a shared device one that differs between its pods, if there is one."""
+    """Return the best metric of a device; for a shared device one that differs between its pods, if there is any."""
     usable = [metric for metric in Metric if metric in one.metrics]
     if key.device.slice or one.profile:
         usable = [metric for metric in usable if metric is not Metric.GPU_UTIL]
     best = next(iter(usable), None)
     if best is None or not sharing.get(best, {}).get(key.device, (1, False))[1]:
         return best
-    # Only what is seen to differ between the pods of a device is theirs.
+    # A metric is per pod only if it differs between the pods of the device.
     apart = (metric for metric in usable if sharing.get(metric, {}).get(key.device, (1, True))[1] is False)
     return next(apart, best)
 
@@ -402,7 +396,7 @@ def _series(  # noqa: PLR0913, PLR0917 - what is known of one series
 
 
 def _working(compute: Mapping[str, Sequence[float]]) -> float:
-    """The average of a metric in which each sample counts as much as it is high: E[x²] / E[x]."""
+    """The average of a metric with each sample weighted by its value: E[x²] / E[x]."""
     rows = list(zip(*(compute.get(name, ()) for name in ("points", "mean", "deviation")), strict=False))
     work = sum(points * mean for points, mean, _ in rows)
     return sum(points * (mean**2 + deviation**2) for points, mean, deviation in rows) / work if work else 0.0

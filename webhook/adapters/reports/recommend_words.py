@@ -91,7 +91,7 @@ def advice_lines(advice: NamespaceAdvice) -> Iterator[str]:
         if names and advice.policy:
             yield f"{words}: {', '.join(names)}"
     if advice.policy and not advice.preview:
-        yield "its label says so already"
+        yield "its label already names it"
 
 
 def cluster_lines(cluster: ClusterSum) -> Iterator[str]:
