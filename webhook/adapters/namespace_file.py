@@ -14,7 +14,7 @@ class NamespaceFileError(Exception):
 
 
 class FileNamespaces:
-    """The labels of the namespaces in a file. A namespace that is not in it has no labels: the file is all there is."""
+    """The labels of the namespaces in a file; any other namespace has no labels."""
 
     def __init__(self, labels: Mapping[str, NamespaceLabels] | None = None) -> None:
         self.labels: Mapping[str, NamespaceLabels] = labels or {}
@@ -32,8 +32,8 @@ def parse(text: str) -> dict[str, NamespaceLabels]:
     """Read namespaces.
 
     Raises:
-        NamespaceFileError: naming what is not a namespace, or is defined twice. An empty file is an error: while kubectl writes
-            to it, it must not mean that no namespace has labels.
+        NamespaceFileError: it names what is not a namespace or is defined twice. An empty file is an error, because kubectl may
+            be writing it, and no namespace would have labels.
     """
     try:
         documents = [one for one in yaml_guard.load_all(text) if one is not None]
