@@ -14,7 +14,7 @@ class ManifestObject:
     Attributes:
         source: the file as the user named it, ``-`` for standard input.
         line: the line of the object's first key, from 1.
-        object: the object as the API server would receive it from kubectl: plain data, nothing shared.
+        object: the object as kubectl would send it to the API server, without shared parts.
         document: the number of the document within the source, from 0, empty documents counted.
         pointer: the object's place in its document: empty, or ``/items/3`` in a List.
     """
@@ -71,7 +71,7 @@ class ManifestProblem:
 
 
 class UnreadableError(ValueError):
-    """A document, or a part of one, that says nothing we could decide on.
+    """A document, or a part of one, that can't be read.
 
     Attributes:
         line: where, from 1, within the source.

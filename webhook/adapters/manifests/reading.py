@@ -1,4 +1,4 @@
-"""Reads a source's text into Kubernetes objects, and a problem for each part that is not one."""
+"""Reads the Kubernetes objects in a source's text, and reports a problem for each part that is not one."""
 
 import re
 from collections.abc import Iterator
@@ -19,16 +19,12 @@ _MARKED = re.compile(r"(?:[ \t]*(?:[#%].*)?\r?\n)*---")
 
 
 def read_text(text: str, source: str) -> Iterator[ManifestObject | PluginDocument | ManifestProblem]:
-    """The objects of a YAML stream, a JSON value or several, in order; one that cannot be read leaves the others alone.
+    """Yield the objects of a YAML stream or of JSON values, in order; an unreadable one does not affect the others.
 
-    A configuration of the NVIDIA device plugin is none, and is yielded as what it is.
+    A configuration of the NVIDIA device plugin is not an object, and is yielded as a ``PluginDocument``.
 
-    As kubectl does, it skips empty documents and rejects, with a problem, a document that is not a map or has no ``kind``.
-    Lists (``List``, ``PodList``, ...) yield their items. A template is named once for the whole source.
-
-    Args:
-        text: the source; line endings and a byte order mark as they are.
-        source: what to call it.
+    As in kubectl, empty documents are skipped, and a document that is not a map or has no ``kind`` is a problem. Lists (``List``,
+    ``PodList``, ...) yield their items. Helm templates are reported once for the whole source, which ``source`` names.
     """
     template_named = False
     for document in documents(text):
@@ -75,7 +71,7 @@ def _objects(document: Document, source: str) -> Iterator[ManifestObject | Plugi
 
 
 def _rejected(document: Document, source: str, root: Node) -> Iterator[ManifestProblem]:
-    """Report what YAML permits but kubectl reads differently; it is read all the same."""
+    """Warn of valid YAML that kubectl reads differently."""
     if document.json:
         return
     text = document.text.lstrip(f"{BYTE_ORDER_MARK} \t\r\n")
@@ -143,7 +139,7 @@ def _fault(data: Any) -> str:
 
 
 def _with_kind(item: Any, data: dict[str, Any], kind: str) -> Any:
-    """The item of a typed list (``PodList``) takes kind and version from the list where it has none, as in kubectl."""
+    """Return an item of a typed list (``PodList``) with the list's kind and version if it has none, as in kubectl."""
     item_kind = kind.removesuffix("List")
     if not isinstance(item, dict) or item.get("kind") or not item_kind:
         return item
@@ -151,7 +147,7 @@ def _with_kind(item: Any, data: dict[str, Any], kind: str) -> Any:
 
 
 def _item_nodes(node: Node, count: int) -> list[Node]:
-    """The nodes of a list's items; the list's own node for each, where a merge brings the items in from elsewhere."""
+    """The nodes of a list's items; the list's own node for each if a merge key (``<<``) supplies the items."""
     mapping = _resolved(node)
     entries = mapping.entries if isinstance(mapping, Mapping) else []
     for key, value in reversed(entries):
@@ -171,5 +167,5 @@ def _resolved(node: Node) -> Node:
 
 
 def _first_key(node: Node) -> Node:
-    """Return the visible beginning of an object: its first key, not an anchor or a brace above it."""
+    """Return where an object visibly begins: its first key, not an anchor or a brace above it."""
     return node.entries[0][0] if isinstance(node, Mapping) and node.entries and not node.flow else node
