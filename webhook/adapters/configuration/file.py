@@ -1,4 +1,4 @@
-"""Reading the configuration file: everything that is wrong with it, at once, each with its path and a remedy."""
+"""Reads the configuration file, and reports all problems at once, each with its path and a fix."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -23,7 +23,7 @@ from .sentences import problem
 
 
 class ConfigurationError(Exception):
-    """The file can't be used. ``problems`` are sentences, each beginning with the path of a field."""
+    """The file can't be used. Each of ``problems`` is a sentence that begins with the path of a field."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("\n".join(problems))
@@ -34,7 +34,7 @@ def parse(text: str) -> Configuration:
     """Read a configuration.
 
     Raises:
-        ConfigurationError: with every problem. An empty file is one: half-written, it must not mean "no policies".
+        ConfigurationError: with all problems. An empty file is one, because a half-written file must not mean "no policies".
     """
     raw, problems = _load(text)
     problems += [*_unknown_defaults(raw), *_repetitions(raw)]
@@ -92,7 +92,7 @@ def _load(text: str) -> tuple[dict[str, Any], list[str]]:
 
 
 def _another_file(raw: dict[str, Any]) -> str:
-    """A sentence for a file that is meant for something else, instead of one for each of its fields; otherwise empty."""
+    """Return one sentence for a file of another kind, instead of one for each of its fields; otherwise empty."""
     version, kind = raw.get("apiVersion"), raw.get("kind")
     write = "apiVersion: gpuwarden.io/v1 and kind: Configuration"
     if isinstance(kind, str) and isinstance(version, str) and not version.startswith("gpuwarden.io/"):
@@ -103,7 +103,7 @@ def _another_file(raw: dict[str, Any]) -> str:
 
 
 def _duplicates(node: yaml.Node | None, path: str) -> Iterator[str]:
-    """YAML lets the last of several equal keys win silently; here they are an error."""
+    """Report keys that are defined twice: in YAML the last one silently wins."""
     if isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
             yield from _duplicates(item, f"{path}[{index}]")
@@ -120,7 +120,7 @@ def _duplicates(node: yaml.Node | None, path: str) -> Iterator[str]:
 
 
 def _unknown_defaults(raw: dict[str, Any]) -> list[str]:
-    """Defaults that name no policy; judged on the raw file, so that other problems don't hide them."""
+    """Defaults that name no policy; checked in the raw file, so that other problems don't hide them."""
     book = PolicyBook({str(name): ANY_POLICY for name, _ in _items(raw.get("policies"))})
     return [
         f"defaults.{mode}: {book.nearest(value)}"
@@ -146,12 +146,12 @@ def _ambiguous_forms(file: ConfigurationFile) -> Iterator[str]:
 
 
 def _unknown_products(file: ConfigurationFile) -> Iterator[str]:
-    """Products in a policy's nodeSelector that no node of one of its forms is known to have: such pods would never run."""
+    """Products in a policy's nodeSelector that no node with one of its forms has: such pods would never run."""
     for name, section in file.policies.items():
         product = section.node_selector.get(PRODUCT, "")
         for form in section.parsed if product else ():
             names = spell(form, file.plugin).products
-            # A pod may select slices of a model that is not listed; a policy's product must agree with what its forms need.
+            # A pod may select slices of a model that is not listed; a policy's product must match its forms.
             if why := names.why_not(product) or names.why_not(read_product(product).model):
                 yield (
                     f'policies.{name}.nodeSelector[{PRODUCT}]: "{product}" is not a product of nodes with form "{form}": '
@@ -161,7 +161,7 @@ def _unknown_products(file: ConfigurationFile) -> Iterator[str]:
 
 
 def _contradicted_forms(file: ConfigurationFile) -> Iterator[str]:
-    """Other labels in a policy's nodeSelector that no node of one of its forms has: they would never be added for that form."""
+    """Other labels in a policy's nodeSelector that no node with one of its forms has, so that they would never be added."""
     for name, section in file.policies.items():
         for key, value in section.node_selector.items():
             spellings = {form: spell(form, file.plugin) for form in section.parsed if key != PRODUCT}
@@ -190,7 +190,7 @@ def _unmeasured_forms(file: ConfigurationFile) -> Iterator[str]:
 
 
 def _kinds_twice(file: ConfigurationFile) -> Iterator[str]:
-    """Workload kinds, or their plurals, that another row has too: nobody could say which of them counts."""
+    """Workload kinds or plurals that are in several rows, or belong to a kind that gpuwarden knows."""
     first: dict[tuple[str, str], tuple[int, str]] = {}
     for index, row in enumerate(file.workload_kinds):
         for field, name in (("kind", row.kind), ("plural", row.plural)):
@@ -211,7 +211,7 @@ def _kinds_twice(file: ConfigurationFile) -> Iterator[str]:
 
 
 def _repetitions(raw: dict[str, Any]) -> Iterator[str]:
-    """Names that are listed twice where each counts once."""
+    """Names that are listed more than once."""
     lists = {f"policies.{name}.forms": _under(policy, "forms") for name, policy in _items(raw.get("policies"))}
     lists["fleet.expected"] = _under(raw.get("fleet"), "expected")
     lists["devicePlugin.products"] = _under(raw.get("devicePlugin"), "products")

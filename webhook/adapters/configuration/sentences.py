@@ -170,6 +170,6 @@ def _at(location: Sequence[str | int]) -> Any:
 
 
 def _section_in(annotation: Any) -> Any:
-    """The section of a union, such as that of a form by name and a claim; any other annotation as it is."""
+    """Return the section in a union, such as that of a form by name and a claim; any other annotation unchanged."""
     sections = (_section_in(part) for part in get_args(annotation))
     return next(filter(_is_section, sections), annotation)

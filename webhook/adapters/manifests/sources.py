@@ -40,7 +40,8 @@ def open_sources(
     """Read what the paths name, one after the other; yield each source, or a problem if it can't be read.
 
     Folders are searched recursively, in sorted order, for ``*.yaml``, ``*.yml`` and ``*.json``. As in ``find`` and
-    ``kubectl -R``, hidden files and folders are skipped, and links to folders are not followed; links to files are read. A file that is named itself may have any name.
+    ``kubectl -R``, hidden files and folders are skipped, and links to folders are not followed; links to files are read. A file
+    that is named itself may have any name.
 
     ``exclude`` are globs of files and folders to skip in folders. They match a name, or a path below the folder, where ``*`` also
     matches slashes.

@@ -43,7 +43,7 @@ class Changes(Part):
 
 
 class _Loose(BaseModel):
-    """What is needed of an earlier report: other fields may have come or gone with versions."""
+    """The fields of an earlier report that are needed; others may differ between versions."""
 
     model_config = ConfigDict(alias_generator=to_camel, frozen=True)
 
@@ -89,7 +89,7 @@ _Name = tuple[str, str, str, str]
 
 
 def _name(line: ObjectLine | _Workload) -> _Name:
-    # The version is left out: the same object may be read in another one after an upgrade.
+    # Without the version: the same object may be read in another one after an upgrade.
     return line.namespace, line.kind, line.name, line.api_version.rpartition("/")[0]
 
 
@@ -100,10 +100,10 @@ def _in_files(lines: Sequence[ObjectLine | _Workload]) -> set[_Name]:
 
 
 def changes(earlier: EarlierAudit, now: Sequence[ObjectLine]) -> Changes:
-    """Compare workloads by group, kind, namespace and name; by file too where several files have that name, as an overlay has.
+    """Compare workloads by group, kind, namespace and name, and by file if several files have the name, as with overlays.
 
-    A file that was moved, or a checkout in another folder, is no change. A workload is changed if its outcome or the rules of
-    its findings differ. Of several objects of one name in one file (a file may hold them, a cluster can't), the last counts.
+    A moved file, or a checkout in another folder, is not a change. A workload has changed if its outcome or the rules of its
+    findings differ. Of several objects with one name in one file, the last counts.
     """
     several = _in_files(earlier.objects) | _in_files(now)
 

@@ -18,16 +18,16 @@ from .text import printable
 
 _AS_IT_IS = ("unchanged", "exempt")
 _COLUMNS = ("unchanged", "rewritten", "denied", "exempt", NOT_JUDGED)
-_ALWAYS = _COLUMNS[:3]  # a table has the other columns only where they count something, so that it fits a terminal
+_ALWAYS = _COLUMNS[:3]  # other columns are shown only if they count something, so that tables fit a terminal
 _COUNTED = ("denied", "rewritten", "unchanged", "exempt", NOT_JUDGED)
 _MOST = 500  # workloads; nobody reads more of them in a terminal
-_LONGEST = 40  # lines of a table of totals; beyond it a table is for a spreadsheet
+_LONGEST = 40  # lines of a table of totals; longer ones are for spreadsheets
 
 
 def show(target: Console, report: AuditReport, *, everything: bool = False) -> None:
     """Print a report.
 
-    Workloads that stay as they are get a line only with ``everything``.
+    Unchanged workloads are listed only with ``everything``.
     """
     shown = [line for line in report.objects if everything or line.decision not in _AS_IT_IS or line.findings]
     shown.sort(key=lambda line: OUTCOMES.index(line.decision))
@@ -139,7 +139,7 @@ def _table(*names: str, numbers: Iterable[str] = ()) -> Table:
 
 
 def _summary(report: AuditReport) -> Text:
-    """The workloads by decision, which add up; and then whatever is no workload that was checked."""
+    """The workloads by decision, then everything else that was checked or not read."""
     totals = report.totals
     tally = totals.workloads
     workloads = "workload requests" if tally.sum == 1 else "workloads request"

@@ -28,7 +28,7 @@ from ..manifests.items import ManifestProblem
 
 
 class Part(BaseModel):
-    """A part of a report: camel case in JSON, and never changed once made."""
+    """An immutable part of a report, in camel case in JSON."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True)
 
@@ -152,7 +152,7 @@ class CheckTotals(Part):
 
     @property
     def strictly_fine(self) -> bool:
-        """Whether everything was judged and nothing is to be changed, as ``--strict`` requires."""
+        """Whether everything was judged and nothing would be changed, as ``--strict`` requires."""
         return not (self.denied or self.rewritten or self.not_judged or INEFFECTIVE_LABEL in self.rules)
 
 
@@ -175,7 +175,7 @@ def object_line(
 ) -> ObjectLine:
     """One object's line."""
     is_rewritten = _decision(judgement) == Outcome.REWRITTEN
-    # Of an operator's object only the pods are rewritten.
+    # Only the pods of an operator's object are rewritten.
     first, column = patch_place(judgement.operations or (judgement.of_templates if is_rewritten else ()), lines)
     unjudged = lines.of_field(judgement.not_judged_path) if lines and judgement.not_judged else NOWHERE
     return ObjectLine(
@@ -249,7 +249,7 @@ def label_lines(problems: Iterable[LabelProblem], lines: FieldPlaces | None = No
 
 
 def counts_note(lines: Sequence[ObjectLine], most: int = 5) -> str:
-    """Return which objects' pods could not be counted and why, the first few by name; nothing where all were."""
+    """Return which objects' pods could not be counted and why, the first few by name; empty if all were counted."""
     uncounted = [line for line in lines if line.uncounted]
     if not uncounted:
         return ""

@@ -1,6 +1,6 @@
-"""The drawing of a fleet by form: what is asked for on the left, what results on the right, and ribbons between the two.
+"""The drawing of a fleet by form: requested forms on the left, resulting forms on the right, and ribbons between them.
 
-Lengths are pixels. A bar is as high as its share of all workloads; the slot that it stands in is high enough for its label.
+Lengths are pixels. The height of a bar is its share of all workloads; the slot around it has room for its label.
 """
 
 from collections import Counter
@@ -16,7 +16,7 @@ BARS = 240.0  # all bars of one side together
 SLOT = 56.0  # room for a label of three lines
 GAP = 10.0
 LEAST = 2.0  # a bar that anyone can see
-MOST = 9  # nodes a side; the smallest beyond that are one
+MOST = 9  # nodes on a side; the smallest are combined
 OTHERS = "other forms"
 
 
@@ -32,11 +32,11 @@ class Node(msgspec.Struct):
     bar_top: float = 0.0
     bar_height: float = 0.0
     joined: float = 0.0
-    """How much of the bar has ribbons already."""
+    """The height of the bar that already has ribbons."""
 
     @property
     def unit(self) -> str:
-        """The unit of its GPUs: slots, if several pods share one; a bar of several forms may have both."""
+        """The unit of its GPUs; a bar of several forms may have GPUs and slots."""
         return "GPUs or slots" if self.form in {DENIED, OTHERS} else unit(self.form, self.gpus)
 
 
@@ -90,7 +90,7 @@ def draw(flows: Sequence[FlowLine]) -> Drawing | None:
 
 
 def _side(flows: Iterable[tuple[str, FlowLine]]) -> tuple[list[Node], dict[str, Node]]:
-    """The nodes of a side, the largest first and what is denied last, and the node that each form is part of."""
+    """The nodes of a side, the largest first and the denied last, and the node of each form."""
     nodes: dict[str, Node] = {}
     for form, flow in flows:
         node = nodes.setdefault(form, Node(form, 0, 0, 0))
@@ -109,7 +109,7 @@ def _side(flows: Iterable[tuple[str, FlowLine]]) -> tuple[list[Node], dict[str, 
 
 
 def _lay_out(nodes: list[Node], total: int) -> float:
-    """Place nodes one below the other; give the height of all."""
+    """Place nodes one below the other; return their total height."""
     top = 0.0
     for node in nodes:
         node.bar_height = max(BARS * node.workloads / total, LEAST)

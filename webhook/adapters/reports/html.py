@@ -1,7 +1,7 @@
-"""The pages that ``gpuwarden audit -o html`` and ``gpuwarden fleet -o html`` print: each one file, no other.
+"""The pages that ``gpuwarden audit -o html`` and ``gpuwarden fleet -o html`` print, each a single file.
 
-What came from the cluster is escaped by the template engine, wherever it appears. Should that ever fail, the page's own
-Content-Security-Policy permits exactly our script and our style, and no address to send anything to.
+The template engine escapes everything that came from the cluster. In case that fails, the page's Content-Security-Policy permits
+only our script and our style, and no requests.
 """
 
 import base64
@@ -29,10 +29,10 @@ from .text import printable
 from .yaml_diff import yaml_diff
 
 PLAIN_ROWS = 200
-"""Workloads that are written as they are. The others are compressed: thousands would take megabytes, and seconds until anything
-is shown. A script unpacks them."""
+"""Workloads that are plain HTML. The others are compressed and unpacked by a script: thousands would take megabytes, and seconds
+until anything is shown."""
 MOST_ROWS = 10_000
-"""Workloads that a page shows, those that matter most first: a browser gets slow with more."""
+"""Workloads on a page, the most severe first: a browser gets slow with more."""
 
 # With the word for people.
 _WORDS = {outcome: outcome.replace("-", " ") for outcome in OUTCOMES}
@@ -147,7 +147,7 @@ def _by_group(line: WorkloadLine) -> tuple[int, bool, str, str, str, str]:
 
 
 def _gpus(flows: Sequence[FlowLine], outcome: str) -> str:
-    """The GPUs that workloads with an outcome request, before and after: ``3 GPUs → 3 slots``."""
+    """The GPUs of the workloads with an outcome, before and after: ``3 GPUs → 3 slots``."""
     before, after = Counter[str](), Counter[str]()
     for flow in flows:
         if flow.outcome == outcome:

@@ -1,8 +1,8 @@
-"""JUnit XML, as CI systems read it: one test case per object, in a suite for its namespace; denied is failed.
+"""JUnit XML for CI systems: one test case per object, in a suite for its namespace; a denied object is a failure.
 
-CI systems know a test case by its class name and name, and keep one of those that are alike: GitLab shows neither the other
-failures nor their number. So an object of a file carries the file in its name, and what is still alike is numbered. Lines are no
-part of names, which would otherwise change with every edit above them.
+CI systems identify a test case by its class name and name, and keep only one of equal ones; GitLab shows neither the other
+failures nor their number. So the name of an object in a file contains the file, and equal names are numbered. Names contain no
+lines, so that edits above an object do not change its name.
 """
 
 from collections import Counter
@@ -20,10 +20,10 @@ def junit(objects: Iterable[ObjectLine], problems: Sequence[ManifestProblem], *,
     """The document.
 
     Args:
-        objects: what was judged. Each is one test case; the properties of its suite say how many have which decision.
+        objects: what was judged. Each is one test case; the properties of its suite count the decisions.
         problems: what is wrong with the input; a file or document that could not be read is a test case with an error, in a
             suite of its own.
-        strict: whether what would be rewritten or is not judged has failed too, as ``--strict`` requires.
+        strict: whether rewrites and objects that are not judged are failures too, as with ``--strict``.
     """
     root = Element("testsuites", name="gpuwarden")
     names = _Names()
@@ -53,7 +53,7 @@ def junit(objects: Iterable[ObjectLine], problems: Sequence[ManifestProblem], *,
 
 
 class _Names:
-    """The names of test cases that are taken, by class name."""
+    """The names of test cases that are used, by class name."""
 
     def __init__(self) -> None:
         self._counts = Counter[tuple[str, str]]()
@@ -95,7 +95,7 @@ def _sentence(one: FindingLine) -> str:
 
 
 def _line(line: ObjectLine) -> int | None:
-    """Return the line to look at: of the first finding that denies, or of what would be rewritten, or of the object."""
+    """Return the line of the first finding that denies, or of what would be rewritten, or of the object."""
     denied = next((finding.line for finding in line.findings if finding.severity == "deny"), None)
     return denied or line.patch_line or line.line
 
@@ -110,7 +110,7 @@ def _failure(line: ObjectLine, *, strict: bool) -> FindingLine | None:
 
 
 def _skipped(line: ObjectLine) -> str | None:
-    """Return why a case says nothing about its object: a case that has passed was judged."""
+    """Return why a case is skipped, because its object was not judged; ``None`` if it was."""
     if line.exempt:
         return left_alone(line.exempt)
     if line.not_judged:

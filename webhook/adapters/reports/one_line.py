@@ -1,4 +1,4 @@
-"""One line for each thing that was found: ``file:line:column: rule: message``, and GitHub's annotations."""
+"""One line for each finding: ``file:line:column: rule: message``, and GitHub's annotations."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -14,7 +14,7 @@ _COMMANDS = {Severity.DENY.value: "error", Severity.WARN.value: "warning"}
 def concise(objects: Iterable[ObjectLine], problems: Sequence[ManifestProblem]) -> str:
     """Return ``file:line:column: rule: message`` for each finding, rewrite, part that is not judged, and problem.
 
-    Nothing is wrapped or coloured. Of what stays as it is there is no line.
+    Nothing is wrapped or coloured. Unchanged objects have no line.
     """
     return "".join(
         f"{printable(':'.join(str(part) for part in (source, one.line, one.column) if part is not None))}: "
@@ -26,8 +26,8 @@ def concise(objects: Iterable[ObjectLine], problems: Sequence[ManifestProblem]) 
 def github(objects: Iterable[ObjectLine], problems: Sequence[ManifestProblem]) -> str:
     """Return the same as workflow commands, which GitHub Actions shows beside the lines of a pull request.
 
-    Denied is an error, a warning a warning, and a rewrite or a part that is not judged a notice. The escapes are those of
-    GitHub's toolkit (packages/core/src/command.ts).
+    A denial is an error, a warning a warning, and everything else a notice. The escapes are those of GitHub's toolkit
+    (packages/core/src/command.ts).
     """
     return "".join(
         f"::{_COMMANDS.get(one.severity, 'notice')} {_properties(source, one)}::{_data(printable(one.message))}\n"

@@ -35,7 +35,7 @@ _CATEGORY = "GPU requests"
 
 
 def namespace_reports(api: ReportApi, namespace: str, rows: Iterable[Row], now: datetime) -> list[Json]:
-    """The reports of one namespace, none for one whose workloads request no GPU; several where one would be too large."""
+    """The reports of one namespace: none if its workloads request no GPU, several if one would be too large."""
     return reports_of(api, namespace, [result for row in rows for result in _results(row)], now)
 
 
@@ -51,7 +51,7 @@ def reports_of(
 
 
 def cluster_reports(api: ReportApi, problems: Mapping[str, Sequence[LabelProblem]], now: datetime) -> list[Json]:
-    """The report on namespaces themselves: those with a label that can't be read or has no effect; none if there are none."""
+    """The report on namespaces with a label that can't be read or has no effect; none if there are none."""
     results = [
         result_of(
             "warn" if problem.ignored else "fail",
@@ -88,7 +88,7 @@ def _results(row: Row) -> Iterator[Json]:
 
 
 def _of_pods(row: Row, subject: Json, about: Mapping[str, str]) -> Iterator[Json]:
-    """Pods that are not as they would be if they were created now."""
+    """Yield results for pods that would change if they were created now."""
     for verdict, number in row.pods.items():
         if verdict.exempt:
             continue
@@ -113,7 +113,7 @@ def _becomes(verdict: PodVerdict) -> str:
 
 
 def _patch(verdict: PodVerdict) -> dict[str, str]:
-    """The patch as a property: whole operations, as many as there is room for, and how many there was none for."""
+    """The patch as a property: as many whole operations as fit, and the number of those that do not."""
     kept: list[bytes] = []
     size = 2
     for operation in verdict.operations:
@@ -149,7 +149,7 @@ def result_of(result: str, rule: str, message: str, subject: Json, properties: M
 
 
 def _parts(results: list[Json], now: datetime) -> tuple[list[list[Json]], int]:
-    """Results in parts that fit, worst first, and how many of the least important do not fit."""
+    """Results in parts that fit, worst first, and the number of the least important ones that do not fit."""
     results.sort(key=lambda result: _ORDER[result["result"]])
     parts: list[list[Json]] = []
     size = 0

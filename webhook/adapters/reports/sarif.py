@@ -19,7 +19,7 @@ from .text import printable
 Json = dict[str, Any]
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
-_FINGERPRINT = "gpuwardenObject/v2"  # v1 left the file out, so that one object in several files was one alert
+_FINGERPRINT = "gpuwardenObject/v2"  # v1 had no file, so that one object in several files was one alert
 _LEVELS = {Severity.DENY.value: "error", Severity.WARN.value: "warning"}  # everything else is a note
 _RULES = list(RULE_TEXTS.values())
 _INDEX = {text.id: number for number, text in enumerate(_RULES)}
@@ -28,13 +28,13 @@ _INDEX = {text.id: number for number, text in enumerate(_RULES)}
 def sarif(objects: Iterable[ObjectLine], problems: Sequence[ManifestProblem], *, files: bool = True) -> str:
     """A log of one run: a result for each finding, and a note for each object that would be rewritten or is not judged.
 
-    The run's properties say how many objects there are, and how many have which decision.
+    The run's properties count the objects and their decisions.
 
     Args:
         objects: what was judged; an object of a cluster has a logical location (``team-a/Deployment/trainer``), one in a
             file its line too.
         problems: what is wrong with the input: notifications of the run.
-        files: whether problems are with files, and so have a place.
+        files: whether problems concern files, and so have a place.
     """
     every = list(objects)
     run = {
@@ -71,7 +71,7 @@ def _rule(text: RuleText) -> Json:
 
 
 def _told_apart(results: Iterable[Json]) -> list[Json]:
-    """The results, with numbers after fingerprints that are alike: those of an object that one file holds twice."""
+    """The results, with numbers after equal fingerprints, which an object has that is in one file twice."""
     counts = Counter[str]()
     numbered = []
     for result in results:

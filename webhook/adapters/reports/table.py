@@ -20,7 +20,7 @@ STYLES = {
     NOT_JUDGED: "magenta",
     NOT_READ: "red",
 }
-# Nothing is wrapped where the output is a file or a pipe: what searches it reads line by line.
+# Nothing is wrapped in a file or a pipe, because programs search it line by line.
 _FILE_WIDTH = 1_000_000
 
 
@@ -32,7 +32,7 @@ class CheckedRow(msgspec.Struct, frozen=True):
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A console that colours and wraps on a terminal only."""
+    """A console that colours and wraps only on a terminal."""
     made = Console(stderr=stderr, highlight=False, soft_wrap=False)
     return made if made.is_terminal else Console(stderr=stderr, highlight=False, width=_FILE_WIDTH)
 
@@ -120,7 +120,7 @@ def _gpus(forms: Sequence[FormTotal]) -> Text:
     """The GPUs of all pods by form, before and after."""
     line = Text("GPUs of all their pods, before → after: ")
     for number, form in enumerate(sorted(forms, key=lambda form: -form.gpus)):
-        # What is ignored here is denied on admission all the same, and reported as exempt.
+        # A workload with ignored findings is reported as exempt, although admission denies it.
         stays = form.before == form.after or form.decision == EXEMPT
         result = form.decision if stays else f"→ {form.after}"
         line.append(", " if number else "").append(f"{form.gpus} {form.before} {result}", style=STYLES[form.decision])

@@ -1,4 +1,4 @@
-"""Text from elsewhere (manifests, file names, the cluster), made safe for a terminal, a CI log, XML or a spreadsheet."""
+"""Makes text from manifests, file names and the cluster safe for a terminal, a CI log, XML or a spreadsheet."""
 
 import csv
 import io
@@ -30,12 +30,12 @@ def printable(text: str) -> str:
 
 
 def printable_line(line: str) -> str:
-    """A line of a file like ``printable``, but for tabs and byte order marks, which stay: both are safe."""
+    """A line of a file like ``printable``, but with tabs and byte order marks, which are safe."""
     return _UNSAFE_IN_LINES.sub(_escape, line)
 
 
 def cell(text: str) -> str:
-    """The text as a spreadsheet shows it, and never computes it."""
+    """The text so that a spreadsheet shows it and never computes it."""
     safe = printable(text)
     return f"'{safe}" if text.startswith(_FORMULA) else safe
 
