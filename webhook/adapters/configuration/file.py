@@ -9,13 +9,14 @@ from pydantic import ValidationError
 from ...application.configuration import Configuration, Exemptions
 from ...application.operator_kinds import OPERATORS
 from ...application.workload_kinds import table
+from ...engine.forms import Form
 from ...engine.forms import parse as parse_form
 from ...engine.labels import NamespaceLabels
 from ...engine.other_gpus import GpuNames
 from ...engine.policy import ANY_POLICY, PolicyBook, Prefer, built_in
 from ...engine.products import PRODUCT, read_product
 from ...engine.rules.gpu_memory import lowest_of
-from ...engine.spelling import ambiguous, spell
+from ...engine.spelling import Spelling, ambiguous, spell
 from .. import yaml_guard
 from ..shown import shown
 from .model import ConfigurationFile
@@ -44,7 +45,6 @@ def parse(text: str) -> Configuration:
         raise ConfigurationError([*map(problem, error.errors()), *problems]) from error
     problems += [
         *_ambiguous_forms(file),
-        *_unknown_products(file),
         *_contradicted_forms(file),
         *_unmeasured_forms(file),
     ]
@@ -145,36 +145,28 @@ def _ambiguous_forms(file: ConfigurationFile) -> Iterator[str]:
                 yield f"{path}: {why}"
 
 
-def _unknown_products(file: ConfigurationFile) -> Iterator[str]:
-    """Products in a policy's nodeSelector that no node with one of its forms has: such pods would never run."""
-    for name, section in file.policies.items():
-        product = section.node_selector.get(PRODUCT, "")
-        for form in section.parsed if product else ():
-            names = spell(form, file.plugin).products
-            # A pod may select slices of a model that is not listed; a policy's product must match its forms.
-            if why := names.why_not(product) or names.why_not(read_product(product).model):
-                yield (
-                    f'policies.{name}.nodeSelector[{PRODUCT}]: "{product}" is not a product of nodes with form "{form}": '
-                    f"{why}, or remove it"
-                )
-                break
-
-
 def _contradicted_forms(file: ConfigurationFile) -> Iterator[str]:
-    """Other labels in a policy's nodeSelector that no node with one of its forms has, so that they would never be added."""
+    """Labels in a policy's nodeSelector that no node with one of its forms has.
+
+    Pods would never run with such a product, and other labels would never be added for the form.
+    """
     for name, section in file.policies.items():
         for key, value in section.node_selector.items():
-            spellings = {form: spell(form, file.plugin) for form in section.parsed if key != PRODUCT}
-            for form, spelling in spellings.items():
-                against = [
-                    each for each in spelling.needs + spelling.implies if each.key == key and not each.admits(value)
-                ]
-                if against:
-                    yield (
-                        f'policies.{name}.nodeSelector[{key}]: "{value}" is not on nodes with form "{form}" '
-                        f"({against[0]}); remove it, or list only forms that have it"
-                    )
-                    break
+            found = (_contradiction(key, value, form, spell(form, file.plugin)) for form in section.parsed)
+            if sentence := next(filter(None, found), ""):
+                yield f"policies.{name}.nodeSelector[{key}]: {sentence}"
+
+
+def _contradiction(key: str, value: str, form: Form, spelling: Spelling) -> str:
+    if key == PRODUCT:
+        names = spelling.products
+        # A pod may select slices of a model that is not listed; a policy's product must match its forms.
+        why = value and (names.why_not(value) or names.why_not(read_product(value).model))
+        return f'"{value}" is not a product of nodes with form "{form}": {why}, or remove it' if why else ""
+    against = (each for each in spelling.needs + spelling.implies if each.key == key and not each.admits(value))
+    if needed := next(against, None):
+        return f'"{value}" is not on nodes with form "{form}" ({needed}); remove it, or list only forms that have it'
+    return ""
 
 
 def _unmeasured_forms(file: ConfigurationFile) -> Iterator[str]:
