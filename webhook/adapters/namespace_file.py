@@ -1,12 +1,11 @@
 """Namespaces from a file, where there is no cluster: what ``kubectl get namespaces -o yaml`` prints."""
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..application.type_mismatches import what
 from ..engine.labels import NAMES, UNLABELLED, NamespaceLabels
 from . import yaml_guard
+from .shown import shown
 
 
 class NamespaceFileError(Exception):
@@ -64,13 +63,6 @@ def _items(documents: list[Any]) -> Iterator[tuple[str, Any]]:
             yield f"document {number}", document
 
 
-def _as_written(value: Any) -> str:
-    """A YAML value for a message, with the word for a map, a list or nothing."""
-    if value is None:
-        return "empty"
-    return what(value) if isinstance(value, dict | list) else json.dumps(value, default=str)
-
-
 def _is_list(kind: Any) -> bool:
     return isinstance(kind, str) and kind.endswith("List")
 
@@ -86,9 +78,7 @@ def _namespace(item: Any, where: str) -> tuple[str, NamespaceLabels]:
         raise NamespaceFileError(_not_text(where, "metadata.name", name))
     labels = metadata.get("labels")
     if labels is not None and not isinstance(labels, dict):
-        raise NamespaceFileError(
-            f"{where}: metadata.labels of {name} must be a map, not {_as_written(labels)}; write a map"
-        )
+        raise NamespaceFileError(f"{where}: metadata.labels of {name} must be a map, not {shown(labels)}; write a map")
     texts = {}
     for key, value in (labels or {}).items():
         # The API server stores null as the empty text, which names no policy.
@@ -100,4 +90,4 @@ def _namespace(item: Any, where: str) -> tuple[str, NamespaceLabels]:
 
 def _not_text(where: str, field: str, value: Any) -> str:
     remedy = "write text" if value is None or isinstance(value, dict | list) else "quote it"
-    return f"{where}: {field} must be text, not {_as_written(value)}; {remedy}"
+    return f"{where}: {field} must be text, not {shown(value)}; {remedy}"
