@@ -60,8 +60,8 @@ def test_a_namespace_may_have_no_labels_at_all() -> None:
     [
         (True, "must be text, not true; quote it"),
         (1.5, "must be text, not 1.5; quote it"),
-        (None, "must be text, not empty; write text"),
-        ({"a": "b"}, "must be text, not a map; write text"),
+        (None, "must be text, not null; write text"),
+        ({"a": "b"}, "must be text, not a mapping; write text"),
     ],
 )
 def test_a_label_that_yaml_reads_as_something_else_is_named(value: Any, problem: str) -> None:
@@ -112,7 +112,7 @@ def test_a_file_that_is_cut_off_is_never_read_as_fewer_namespaces() -> None:
         ("kind: Namespace\nmetadata: []", "document 1: metadata.name is missing"),
         ("kind: Namespace\nmetadata: {name: 5}", "document 1: metadata.name must be text, not 5; quote it"),
         ("kind: Namespace\nmetadata: {name: no}", "document 1: metadata.name must be text, not false; quote it"),
-        ("kind: Namespace\nmetadata: {name: 2026-01-01}", 'metadata.name must be text, not "2026-01-01"; quote it'),
+        ("kind: Namespace\nmetadata: {name: 2026-01-01}", "metadata.name must be text, not 2026-01-01; quote it"),
         ("kind: Namespace\nmetadata: {name: [a]}", "document 1: metadata.name must be text, not a list"),
         ("kind: Namespace\nmetadata: {name: }", "document 1: metadata.name is missing"),
         (

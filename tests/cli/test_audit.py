@@ -737,7 +737,7 @@ class TestSince:
         ("text", "output", "words"),
         [
             (None, "json", "can't be read: No such file or directory"),
-            ("{}", "json", "not the report of an audit (kind: Field required); name a file made by"),
+            ("{}", "json", "not the report of an audit (Object missing required field `kind`); name a file made by"),
             ("{}", "table", "--since can be used only with -o html or -o json"),
         ],
     )

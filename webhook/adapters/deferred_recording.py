@@ -12,8 +12,7 @@ from .http.endpoint import Observe
 class DeferredRecording:
     """Passes on what it receives in the next turn of the event loop.
 
-    Until this turn ends, the answers that are written in it wait (uvloop writes after it has handled all input). So what is
-    recorded costs the caller nothing, and a bug in recording does not cost it its answer.
+    uvloop sends the answers of a turn at its end. So recording neither delays an answer nor, if it has a bug, prevents it.
     """
 
     def __init__(self, observe: Observe, *recorders: Recorder) -> None:
@@ -23,7 +22,7 @@ class DeferredRecording:
 
     @cached_property
     def _loop(self) -> asyncio.AbstractEventLoop:
-        return asyncio.get_running_loop()  # until Python 3.12 each time a system call
+        return asyncio.get_running_loop()  # a system call before Python 3.12, so it is made once
 
     def decided(self, recorded: RecordedDecision) -> None:
         """Record a decision."""
@@ -44,5 +43,5 @@ class DeferredRecording:
         for record, arguments in waiting:
             try:
                 record(*arguments)
-            except Exception as error:  # noqa: BLE001 - a bug, which the loop logs; the other records are not lost with it
+            except Exception as error:  # noqa: BLE001 - a bug, which the loop logs; the other records are kept
                 self._loop.call_exception_handler({"message": "recording failed", "exception": error})

@@ -28,7 +28,7 @@ def why(path: str | os.PathLike[str], error: OSError | ValueError) -> str:
             f"it is not UTF-8 text (byte 0x{error.object[error.start]:02x} at offset {error.start}); save it as UTF-8"
         )
     if isinstance(error, ValueError) and "\0" in os.fsdecode(path):
-        return "its name contains a null byte; remove it"  # Python's own words differ between its versions
+        return "its name contains a null byte; remove it"  # Python's message differs between versions
     if isinstance(error, FileNotFoundError) and os.fsdecode(path) == "-":
         return "standard input is not read here; name a file, such as /dev/stdin"
     number = error.errno if isinstance(error, OSError) else None

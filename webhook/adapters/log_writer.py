@@ -1,4 +1,4 @@
-"""Log lines, written by a thread: logging never waits for the reader of the log."""
+"""Log lines are written by a thread, so that logging never waits for whatever reads the log."""
 
 import os
 import select
@@ -6,22 +6,22 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
-# Bytes that may wait. Some ten thousand lines; what comes on top is dropped and counted.
+# Bytes that may wait, some ten thousand lines; more are dropped and counted.
 MOST_WAITING = 4 << 20
 _STDERR = 2
 _LAST_WORDS = 2.0  # seconds for what waits when the process ends
 
 
 class LogWriter:
-    """A text stream, as far as ``logging.StreamHandler`` needs one, that takes whole lines, one or several, and never blocks.
+    """A text stream for ``logging.StreamHandler`` that takes one or several whole lines and never blocks.
 
-    A log reader that stalls (a full pipe), a full disk and a closed descriptor are handled alike: the
-    line waits while there is room, and is dropped and counted when there is none or when it can't be written. ``logging``
-    holds its lock while it writes: without this, one blocked line would hold up the event loop, the watch and the rotation.
+    Lines wait if the reader of the log stalls (a full pipe). They are dropped and counted if too many wait, or if they can't be
+    written (a full disk, a closed descriptor). ``logging`` holds a lock while it writes, so without this class one blocked line
+    would block the event loop, the watch and the certificate rotation.
 
     Args:
-        descriptor: where lines go; ``None`` is nowhere, and every line counts as dropped.
-        dropped: called with how many lines were not written, from any thread.
+        descriptor: where lines go; if it is ``None``, every line is dropped and counted.
+        dropped: called from any thread with the number of lines that were not written.
     """
 
     def __init__(self, descriptor: int | None, dropped: Callable[[int], None]) -> None:
@@ -47,10 +47,10 @@ class LogWriter:
             self._dropped(_count(lines))
 
     def flush(self) -> None:
-        """Do nothing: logging does not wait. See ``close``."""
+        """Do nothing; ``close`` writes what waits."""
 
     def close(self) -> None:
-        """Write what waits, for a moment; a stalled reader does not keep the process from ending."""
+        """Write what waits, within a short time: a stalled reader must not keep the process alive."""
         with self._changed:
             self._closing = True
             self._changed.notify()
@@ -60,7 +60,7 @@ class LogWriter:
         while (lines := self._next()) is not None:
             try:
                 self._write_out(lines)
-            except OSError:  # no room, nobody reads, closed
+            except OSError:  # a full disk, a pipe without a reader, a closed descriptor
                 self._dropped(_count(lines))
             with self._changed:
                 self._size -= len(lines)
@@ -76,7 +76,7 @@ class LogWriter:
         while lines:
             try:
                 lines = lines[os.write(self._descriptor, lines) :]
-            except BlockingIOError:  # the terminal or pipe is shared with someone who set it so
+            except BlockingIOError:  # another process that shares the terminal or pipe made it non-blocking
                 select.select([], [self._descriptor], [])
 
 
@@ -85,10 +85,10 @@ def _count(lines: bytes) -> int:
 
 
 def standard_error() -> int | None:
-    """A descriptor of our own for standard error, or ``None`` when the process was started without one.
+    """Return a descriptor of our own for standard error, or ``None`` if the process was started without one.
 
-    What is missing of the three standard descriptors is opened on nothing: else the next thing that is opened would have its
-    number, a listener say, and libuv ends a process that closes such a one.
+    Missing standard descriptors are opened on ``/dev/null``. Otherwise the next file or socket would get the number, such as a
+    listener, and libuv ends a process that closes one of these numbers.
     """
     missing = set()
     for number in range(3):

@@ -6,11 +6,12 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from itertools import islice
-from typing import Any, Protocol, TextIO
+from typing import Any, TextIO
 
 import msgspec
 
 from ..engine.text import cut
+from .log_writer import LogWriter
 from .optional_imports import absent
 from .reports.text import printable
 
@@ -39,23 +40,17 @@ class LogLevel(StrEnum):
     ERROR = "error"
 
 
-class LineSink(Protocol):
-    """The destination of lines."""
-
-    def write(self, text: str, /) -> object:
-        """Take a line."""
-
-    def flush(self) -> None:
-        """Flush the line."""
+LineSink = LogWriter | TextIO
+"""The destination of lines."""
 
 
 def configure(form: LogFormat, level: LogLevel, to: LineSink | None = None) -> None:
-    """Send every line out: time (UTC), level, message and fields; a constant message, never a formatted one.
+    """Configure all logging: a line has a time (UTC), a level, a constant message and fields.
 
-    ``to`` is where to; standard error, waiting until each line is written, unless given.
+    Lines go to ``to``, by default to standard error, waiting until each is written.
 
-    Tracebacks are written without the variables of their frames, which both of structlog's defaults show: they hold reviews,
-    and the objects in reviews hold secrets.
+    Tracebacks have no local variables, which both of structlog's defaults print: they hold reviews, and the objects in reviews
+    hold secrets.
     """
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
@@ -90,7 +85,7 @@ def configure(form: LogFormat, level: LogLevel, to: LineSink | None = None) -> N
 
 
 def _bounded(_logger: object, _method: str, fields: dict[str, Any]) -> dict[str, Any]:
-    """The fields with every text cut, however deep, and everything that is no plain value as its text."""
+    """Cut every text in the fields, at any depth, and turn everything that is not a plain value into text."""
     return {cut(key, _LONGEST): _cut(value) if key != "exc_info" else value for key, value in fields.items()}
 
 
@@ -109,7 +104,7 @@ def _cut(value: Any) -> Any:
 
 
 def _traceback(to: TextIO, exception: Any) -> None:
-    """An exception as text, the end of a long one: what was raised is on its last line."""
+    """Write an exception as text; of a long one the end, because its last line names what was raised."""
     written = io.StringIO()
     structlog.dev.plain_traceback(written, exception)
     lines = [cut(line, _LONGEST) for line in written.getvalue().splitlines()]
@@ -117,7 +112,7 @@ def _traceback(to: TextIO, exception: Any) -> None:
 
 
 def _printable(_logger: object, _method: str, fields: dict[str, Any]) -> dict[str, Any]:
-    """The fields with nothing in them that a terminal would obey: names come from reviews. JSON escapes by itself."""
+    """Escape control characters, which a terminal would obey: names come from reviews. JSON escapes them anyway."""
     return {key: printable(value) if isinstance(value, str) else value for key, value in fields.items()}
 
 
@@ -125,9 +120,9 @@ _Several = Callable[[Sequence[bytes]], str]
 
 
 class _Formatter(structlog.stdlib.ProcessorFormatter):
-    """Formats records, and those that carry several lines (``extra={"lines": […]}``), each as JSON with every line's fields.
+    """Formats records, some of which carry several lines (``extra={"lines": […]}``), each a JSON object with all its fields.
 
-    A line of its own costs a record some 30 µs, and there is one for each pod that is changed or rejected.
+    A record for each line would cost some 30 µs, and there is a line for each pod that is rewritten or denied.
     """
 
     def __init__(self, several: _Several, **chain: Any) -> None:

@@ -3,7 +3,7 @@
 import ctypes
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
-# Nothing is as large that is needed for each request, but what uvloop's TLS reads into is (256 KiB a connection).
+# No block of a request is this large, but the buffers of uvloop's TLS are (256 KiB a connection).
 _LARGE = 128 * 1024
 _KEPT = 4 * 1024 * 1024
 
@@ -11,8 +11,8 @@ _KEPT = 4 * 1024 * 1024
 def configure_malloc() -> None:
     """Return every large block to the system as soon as it is free.
 
-    glibc begins so, but takes each large block that is freed for a sign that more such come, and keeps them (mallopt(3),
-    M_MMAP_THRESHOLD): after a few large bodies, a hundred MiB.
+    By default glibc raises this threshold whenever a large block is freed, and keeps such blocks from then on (mallopt(3),
+    M_MMAP_THRESHOLD): a hundred MiB after a few large bodies.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
@@ -21,9 +21,9 @@ def configure_malloc() -> None:
 
 
 def trim_malloc() -> None:
-    """Return the free pages between blocks that are in use; takes a millisecond or two, of another thread's time.
+    """Return the free pages between blocks that are in use; takes a millisecond or two of the calling thread.
 
-    Floods leave the heap full of holes: after some, 40 MiB. By itself glibc only returns what is free at its end.
+    Floods of requests leave holes in the heap, up to 40 MiB. By default glibc returns only free memory at the end of the heap.
     """
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:

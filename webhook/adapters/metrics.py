@@ -1,4 +1,4 @@
-"""Prometheus metrics: what was decided, what was found, how long answers took, what is loaded."""
+"""Prometheus metrics: decisions, findings, latencies, and the state of what the server reads."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -19,7 +19,7 @@ from ..engine.policy import Policy
 from ..engine.rules.not_rewritten import NOT_REWRITTEN
 
 _SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
-# Namespace labels are written by people: a label value of a metric must not grow with them.
+# People write namespace labels, so the number of their values as metric labels must be limited.
 _MOST_NAMES = 100
 _OPERATIONS = frozenset({"CREATE", "UPDATE"})
 _UNREADABLE = "unreadable"  # one name for every mistyped label, or they would push real policies out
@@ -29,7 +29,7 @@ class Metrics:
     """Every metric of the process, in a registry of its own."""
 
     def __init__(self) -> None:
-        disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for every counter, which nothing here reads
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # they are a second, unused series for every counter
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
@@ -159,7 +159,7 @@ class Metrics:
             child.inc(number)
 
     def _counted_by(self, judged: DecisionSummary) -> list[tuple[Counter, int]]:
-        """The series that count a decision, and by how much each."""
+        """The counters of a decision, and what to add to each."""
         policy = _UNREADABLE if judged.unreadable else self._policies.name(judged.policy)
         acted = "true" if judged.acted else "false"
         # Any client that reaches the port can write anything there.
@@ -212,7 +212,7 @@ class Metrics:
         self._misses.labels(outcome).inc()
 
     def node_watch_age(self, seconds: float | None) -> None:
-        """Since when the API server has not been heard of on the watch of nodes."""
+        """Set the age of the watch of nodes, as ``watch_age``."""
         self._node_watch_age.set(float("nan") if seconds is None else seconds)
 
     def offered(self, forms: Mapping[Form, int]) -> None:
@@ -220,12 +220,12 @@ class Metrics:
         _replace(self._offered, {(str(form),): number for form, number in forms.items()})
 
     def nodes(self, selected: int | None, others: int | None) -> None:
-        """How many nodes with GPUs are selected, and how many others there are; ``None`` if that is not known."""
+        """Set the numbers of selected and other nodes with GPUs; ``None`` if a number is not known."""
         found = {("true",): selected, ("false",): others}
         _replace(self._nodes, {labels: number for labels, number in found.items() if number is not None})
 
     def pods_counted(self, allocated: Mapping[Form, int], asked: Mapping[str, int]) -> None:
-        """What pods hold and wait for, by form; nothing if that is not known."""
+        """Set what pods hold and wait for, by form; empty if that is not known."""
         _replace(self._allocated, {(str(form),): number for form, number in allocated.items()})
         found: dict[tuple[str], int] = {}
         for form, number in asked.items():
@@ -234,7 +234,7 @@ class Metrics:
         _replace(self._asked, found)
 
     def policies_offered(self, forms: Mapping[tuple[Policy, Form], bool]) -> None:
-        """Whether nodes offer what policies make of plain requests."""
+        """Set whether nodes offer the forms that policies give plain requests."""
         values = {(self._policies.name(policy.name), str(form)): int(there) for (policy, form), there in forms.items()}
         _replace(self._policy_offered, values)
 
@@ -243,7 +243,7 @@ class Metrics:
         self._in_tree_outdated.set(float("nan") if outdated is None else outdated)
 
     def node_watch_failed(self, fault: str) -> None:
-        """A list or watch of nodes failed."""
+        """Count a failed list or watch of nodes."""
         self._node_watch_failures.labels(fault).inc()
 
     def certificate_expires(self, certificate: str, end: datetime) -> None:
@@ -261,7 +261,7 @@ class Metrics:
             self._phase.labels(phase).set(1)
         self._rotation_failures.inc(failures)
 
-    def log_line_dropped(self, lines: int = 1) -> None:
+    def log_lines_dropped(self, lines: int) -> None:
         """Count lines that were not logged."""
         self._log_lines_dropped.inc(lines)
 
@@ -279,14 +279,14 @@ class Metrics:
         return generate_latest(self.registry)
 
     def _begin_at_zero(self) -> None:
-        """Have the series that alerts ask for an increase of: one that begins at 1 has not increased (PromQL)."""
+        """Create the series that alerts compare over time: to PromQL, a series that begins at 1 has not increased."""
         self._findings.labels(NOT_REWRITTEN.id, Severity.DENY.value, "enforce", "validate", "true")
         self._decisions.labels("enforce", _UNREADABLE, Outcome.DENIED.value, "validate", "CREATE", "true")
         self._misses.labels("unavailable")
 
 
 class _Bounded:
-    """Names that people write, as values of a label: so many, and one for all others."""
+    """Names that people write, as label values: a limited number, and one value for all others."""
 
     def __init__(self) -> None:
         self._names: set[str] = set()
@@ -302,7 +302,7 @@ class _Bounded:
 
 
 def _replace(gauge: Gauge, values: Mapping[Any, int]) -> None:
-    """Have exactly these series, by the values of their labels; those that stay are there all the time."""
+    """Set exactly these series, by their label values; those that remain are never removed in between."""
     for labels in {
         tuple(sample.labels.values()) for metric in gauge.collect() for sample in metric.samples
     } - values.keys():

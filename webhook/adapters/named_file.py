@@ -1,4 +1,4 @@
-"""Reads a file that the user named: never more than a limit, and never waiting for a pipe that nothing writes to."""
+"""Reads a file that the user named, up to a limit, and without waiting for a pipe that nothing writes to."""
 
 import errno
 import os
@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 
 LARGEST = 64 * 1024 * 1024
-"""Bytes a file may have. etcd takes 1.5 MB an object; more than this is not a manifest, and would need gigabytes as a tree."""
+"""The largest size of a file in bytes. etcd takes objects of 1.5 MB; a tree of a larger file would need gigabytes."""
 _CHUNK = 1024 * 1024
 
 
@@ -18,13 +18,11 @@ def limit() -> str:
 def content(path: str | Path, *, named: bool = True) -> tuple[bytes, bool]:
     """The bytes of a file, at most one more than the largest, and whether it is a regular file.
 
-    Opened without blocking: a pipe that nothing writes to would otherwise hold the program forever. (A pipe that the shell
-    makes, ``<(helm template ...)``, has a writer from the start.)
-
-    Of what the user did not name, nothing but regular files is read.
+    It is opened without blocking, because a pipe that nothing writes to would block the program forever. (A pipe of the shell,
+    ``<(helm template ...)``, has a writer from the start.) Unless the file is ``named`` by the user, it must be a regular one.
 
     Raises:
-        OSError: it can't be read; :func:`webhook.adapters.file_errors.why` has the words.
+        OSError: it can't be read; ``file_errors.why`` explains it.
         ValueError: its name contains a null byte.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -1,14 +1,11 @@
 """Namespaces from a file, where there is no cluster: what ``kubectl get namespaces -o yaml`` prints."""
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import yaml
-
-from ..application.type_mismatches import what
 from ..engine.labels import NAMES, UNLABELLED, NamespaceLabels
 from . import yaml_guard
+from .shown import shown
 
 
 class NamespaceFileError(Exception):
@@ -16,7 +13,7 @@ class NamespaceFileError(Exception):
 
 
 class FileNamespaces:
-    """The labels of the namespaces in a file. A namespace that is not in it has no labels: the file is all there is."""
+    """The labels of the namespaces in a file; any other namespace has no labels."""
 
     def __init__(self, labels: Mapping[str, NamespaceLabels] | None = None) -> None:
         self.labels: Mapping[str, NamespaceLabels] = labels or {}
@@ -34,16 +31,13 @@ def parse(text: str) -> dict[str, NamespaceLabels]:
     """Read namespaces.
 
     Raises:
-        NamespaceFileError: naming what is not a namespace, or is defined twice. An empty file is an error: while kubectl writes
-            to it, it must not mean that no namespace has labels.
+        NamespaceFileError: it names what is not a namespace or is defined twice. An empty file is an error, because kubectl may
+            be writing it, and no namespace would have labels.
     """
     try:
-        yaml_guard.check(text)
-        documents = [d for d in yaml.load_all(text, Loader=yaml.CSafeLoader) if d is not None]
-    except yaml_guard.YamlBombError as error:
+        documents = [one for one in yaml_guard.load_all(text) if one is not None]
+    except ValueError as error:
         raise NamespaceFileError(str(error)) from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise NamespaceFileError(yaml_guard.explain(error)) from error
     if not documents:
         raise NamespaceFileError("is empty; write what kubectl get namespaces -o yaml prints")
     labels: dict[str, NamespaceLabels] = {}
@@ -69,13 +63,6 @@ def _items(documents: list[Any]) -> Iterator[tuple[str, Any]]:
             yield f"document {number}", document
 
 
-def _as_written(value: Any) -> str:
-    """A YAML value for a message, with the word for a map, a list or nothing."""
-    if value is None:
-        return "empty"
-    return what(value) if isinstance(value, dict | list) else json.dumps(value, default=str)
-
-
 def _is_list(kind: Any) -> bool:
     return isinstance(kind, str) and kind.endswith("List")
 
@@ -91,9 +78,7 @@ def _namespace(item: Any, where: str) -> tuple[str, NamespaceLabels]:
         raise NamespaceFileError(_not_text(where, "metadata.name", name))
     labels = metadata.get("labels")
     if labels is not None and not isinstance(labels, dict):
-        raise NamespaceFileError(
-            f"{where}: metadata.labels of {name} must be a map, not {_as_written(labels)}; write a map"
-        )
+        raise NamespaceFileError(f"{where}: metadata.labels of {name} must be a map, not {shown(labels)}; write a map")
     texts = {}
     for key, value in (labels or {}).items():
         # The API server stores null as the empty text, which names no policy.
@@ -105,4 +90,4 @@ def _namespace(item: Any, where: str) -> tuple[str, NamespaceLabels]:
 
 def _not_text(where: str, field: str, value: Any) -> str:
     remedy = "write text" if value is None or isinstance(value, dict | list) else "quote it"
-    return f"{where}: {field} must be text, not {_as_written(value)}; {remedy}"
+    return f"{where}: {field} must be text, not {shown(value)}; {remedy}"

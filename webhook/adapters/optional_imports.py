@@ -8,10 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def absent(*modules: str) -> Iterator[None]:
-    """Let ``import`` of these fail in the body, as it does where they are not installed.
-
-    What is loaded already is not touched. That a library warns of what it misses is not shown: it is meant.
-    """
+    """Make ``import`` of these modules fail in the body, unless they are loaded already; hide the library's warnings about it."""
     missing = [name for name in modules if name not in sys.modules]
     sys.modules.update(dict.fromkeys(missing))  # type: ignore[arg-type]  # how Python says "there is none"
     try:

@@ -1,43 +1,25 @@
-"""Configuration files of the NVIDIA device plugin, as the values of ConfigMaps hold them."""
+"""Configuration files of the NVIDIA device plugin in ConfigMaps."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
-
-import yaml
 
 from ..application.plugin_configuration import PluginFile, is_plugin_configuration
 from . import yaml_guard
 
-# A configuration has one of these; other ConfigMaps hold megabytes that take long to parse.
+# A configuration has one of these words; other ConfigMaps may hold megabytes, which take long to parse.
 _WORDS = ("timeSlicing", "mps", "renameByDefault", "failRequestsGreaterThanOne", "flags")
-
-
-def load(text: str) -> Any:
-    """Data in YAML.
-
-    Raises:
-        ValueError: the text can't be read; the message says why, on one line.
-    """
-    try:
-        yaml_guard.check(text)
-        return yaml.load(text, Loader=yaml.CSafeLoader)
-    except yaml_guard.YamlBombError:
-        raise
-    except (yaml.YAMLError, ValueError) as error:
-        raise ValueError(yaml_guard.explain(error)) from error
 
 
 def of_config_map(data: Mapping[str, object], where: str) -> Iterator[PluginFile]:
     """The device plugin's configurations among the values of a ConfigMap; others, such as scripts, are left out.
 
-    A value that is not YAML counts as one if it names a sharing strategy: nothing else reports it to its author.
+    A value that is not valid YAML counts if it names a sharing strategy, because nothing else reports the mistake.
     """
     for key, text in data.items():
         if not isinstance(text, str) or not any(word in text for word in _WORDS):
             continue
         name = f"{where}, key {key}"
         try:
-            found = load(text)
+            found = yaml_guard.load(text)
         except ValueError as error:
             if "sharing:" in text and ("timeSlicing:" in text or "mps:" in text):
                 yield PluginFile(name, unreadable=str(error))

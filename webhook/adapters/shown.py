@@ -2,15 +2,16 @@
 
 import json
 
+from ..engine.text import cut
+
 _LONGEST = 80  # characters of a value that are worth repeating
 
 
 def shown(value: object) -> str:
-    """Write a value as in YAML, text in quotes; a list or mapping by its kind only."""
+    """Return a value as in YAML, with text in quotes; of a list or mapping, only which it is."""
     if isinstance(value, dict | list):
         return "a mapping" if isinstance(value, dict) else "a list"
-    text = value if isinstance(value, str) else str(value)
-    text = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+    text = cut(str(value), _LONGEST)
     if isinstance(value, str):
         return json.dumps(text, ensure_ascii=False)
     return "null" if value is None else text.lower() if isinstance(value, bool) else text

@@ -1,8 +1,8 @@
-"""Standard error while the server serves: everything written there becomes log lines, and writing never blocks.
+"""Standard error while the server runs: everything written there becomes log lines, and writing never blocks.
 
-The interpreter and the standard library write there by themselves, and a full pipe would hold up the event loop: exceptions in
-``__del__`` and in callbacks of C code (``sys.unraisablehook``; the server name of a ClientHello leads there), warnings, threads
-that end by an exception, and ``logging`` when it fails itself.
+The interpreter and the standard library write there on their own, and a full pipe would block the event loop: exceptions in
+``__del__`` and in callbacks of C code (``sys.unraisablehook``, as for the server name of a ClientHello), warnings, threads that
+end with an exception, and ``logging`` when it fails.
 """
 
 import io
@@ -29,7 +29,7 @@ _log = structlog.get_logger("gpuwarden")
 
 @contextmanager
 def logged_standard_error(to: LineSink, form: LogFormat) -> Iterator[None]:
-    """Have everything that is written to ``sys.stderr`` meanwhile go out as lines of the log, and no exception get past it.
+    """Turn everything that is written to ``sys.stderr`` in the body into log lines, and log exceptions that nobody can catch.
 
     ``to`` takes whole lines, and never blocks.
     """
@@ -51,14 +51,14 @@ class _LineStream(io.TextIOBase):
         self._to = to
         self._form = form
         self._begun = ""
-        self._lock = threading.RLock()  # of one thread several times: what is written here may raise in a ``__del__``
+        self._lock = threading.RLock()  # reentrant, because a ``__del__`` may raise while this thread writes
 
     def writable(self) -> bool:
         """Whether it can be written to."""
         return True
 
     def write(self, text: str) -> int:
-        """Take text; a line goes out when it ends, or is longer than anyone reads."""
+        """Take text; a line is written when it ends or gets too long."""
         with self._lock:
             *lines, self._begun = (self._begun + text[: _LONGEST * 64]).split("\n")
             if len(self._begun) > _LONGEST:
@@ -77,7 +77,7 @@ class _LineStream(io.TextIOBase):
 
 
 def _log_unraisable(unraisable: "UnraisableHookArgs") -> None:
-    """Log an exception that nobody can catch. Neither it nor the object where it was raised is kept."""
+    """Log an exception that nobody can catch; keep no reference to it or to the object that raised it."""
     value = unraisable.exc_value or unraisable.exc_type()  # C code may have raised a type alone
     raised = (unraisable.exc_type, value, unraisable.exc_traceback)
     where = unraisable.err_msg or "Exception ignored in"

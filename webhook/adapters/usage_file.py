@@ -14,7 +14,7 @@ class UsageFileError(Exception):
 
 
 class SavedUsage(msgspec.Struct, rename="camel", kw_only=True):
-    """Everything that a recommendation is made of.
+    """The input of a recommendation.
 
     Attributes:
         at: when it was read (RFC 3339).

@@ -14,8 +14,8 @@ _Mark = tuple[int, int, int, int, int]
 class WatchedFile(Generic[_T]):
     """Polled by ``stat``, not watched by inotify.
 
-    The kubelet replaces a mounted ConfigMap by swapping a symlink two folders up, editors replace files by renaming, network
-    file systems notify nobody: one ``stat`` a second through all symlinks sees each of them, and costs nothing.
+    The kubelet replaces a mounted ConfigMap by swapping a symlink two folders up, editors replace files by renaming, and network
+    file systems send no notifications. One ``stat`` a second, which follows symlinks, detects all of these at no cost.
     """
 
     def __init__(self, path: Path, parse: Callable[[str], _T]) -> None:
@@ -36,7 +36,7 @@ class WatchedFile(Generic[_T]):
         return self._parse(self.path.read_text(encoding="utf-8"))
 
     def changed(self) -> bool:
-        """Whether the file is another than at the last read; a file that is gone for now has not changed."""
+        """Whether the file differs from the one that was read last; a missing file has not changed."""
         mark = self._look()
         return mark is not None and mark != self._mark
 
@@ -53,5 +53,5 @@ class WatchedFile(Generic[_T]):
             status = os.stat(self.path)  # noqa: PTH116 - Path.stat does the same with more steps
         except OSError:
             return None
-        # The change time as well: a file that couldn't be read for its permissions keeps the rest when they are fixed.
+        # The change time too: fixing the permissions of a file changes nothing else.
         return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size

@@ -1,31 +1,65 @@
-"""Rejects YAML that would exhaust the loader, before anything is built, and explains YAML that is not valid."""
+"""Loads YAML; rejects what would exhaust the loader, before anything is built, and explains what is not valid."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import yaml
 
 _DEEPEST = 100  # levels; a Namespace as kubectl prints it has nine, managedFields included
-_MOST_REPEATED = 10_000  # values that a file says by aliases; nobody reads that many of one's own
+_MOST_REPEATED = 10_000  # values that aliases repeat; nobody writes that many by hand
+
+
+T = TypeVar("T")
 
 
 class YamlBombError(ValueError):
-    """The document would end the process, or take its memory or its time. Says the line."""
+    """The document would end the process, or take its memory or its time. The message names the line."""
 
 
 Loader = type[yaml.SafeLoader] | type[yaml.CSafeLoader]
 
 
+def load(text: str, loader: Loader = yaml.CSafeLoader) -> Any:
+    """Load the one document of a text; ``None`` if it is empty.
+
+    Raises:
+        ValueError: the text can't be read; the message gives the line, the reason and the fix.
+    """
+    return _guarded(yaml.load, text, loader)
+
+
+def load_all(text: str, loader: Loader = yaml.CSafeLoader) -> list[Any]:
+    """Load all documents of a text.
+
+    Raises:
+        ValueError: as ``load``.
+    """
+    return _guarded(lambda text, loader: list(yaml.load_all(text, loader)), text, loader)
+
+
+def _guarded(load: Callable[[str, Loader], T], text: str, loader: Loader) -> T:
+    try:
+        check(text, loader)
+        return load(text, loader)
+    except YamlBombError:
+        raise
+    except (yaml.YAMLError, ValueError) as error:
+        raise ValueError(explain(error)) from error
+
+
 def check(text: str, loader: Loader = yaml.CSafeLoader) -> None:
     """Reject deep nesting, and aliases that repeat very many values, ``<<`` included.
 
-    libyaml's loader recurses in C, whose stack ends without an exception; its parser, which is asked here, does not. An alias
-    costs the loader nothing, but walking the loaded data costs everything: each may stand for many of the one before it.
+    libyaml's loader recurses in C, and deep nesting overflows its stack without an exception; its parser, used here, does not
+    recurse. An alias costs the loader nothing, but whoever walks the data pays for every repetition.
 
-    ``loader`` is whose parser is used: libyaml's is fast, Python's names the better line where something is not YAML.
+    ``loader`` selects the parser: libyaml's is fast, Python's names the better line for invalid YAML.
 
     Raises:
-        YamlBombError: as said.
+        YamlBombError: the text nests or repeats too much.
         yaml.YAMLError: it is not YAML.
     """
-    sizes: dict[str | None, int] = {}  # values under each anchor, aliases counted as what they stand for
+    sizes: dict[str | None, int] = {}  # values under each anchor, aliases counted as what they repeat
     begun: list[tuple[str | None, int]] = []
     values = repeated = 0
     for event in yaml.parse(text, Loader=loader):
@@ -35,7 +69,7 @@ def check(text: str, loader: Loader = yaml.CSafeLoader) -> None:
                     raise YamlBombError(
                         f"line {_line(event)}: *{event.anchor} contains itself; write out its values instead"
                     )
-                size = sizes.get(event.anchor, 0)  # none where it is not defined, which the loader says better
+                size = sizes.get(event.anchor, 0)  # none where it is not defined, which the loader reports better
                 values += size
                 repeated += size
             case yaml.ScalarEvent():
@@ -61,8 +95,8 @@ def check(text: str, loader: Loader = yaml.CSafeLoader) -> None:
 def explain(error: Exception) -> str:
     """Return where a text is not YAML, what is wrong there, and what usually fixes it, on one line."""
     mark = getattr(error, "problem_mark", None)
-    said = [getattr(error, "context", None), getattr(error, "problem", None)]
-    what = ", ".join(filter(None, said)) or " ".join(str(error).split())
+    reported = [getattr(error, "context", None), getattr(error, "problem", None)]
+    what = ", ".join(filter(None, reported)) or " ".join(str(error).split())
     if "expected a single document" in what:
         return f"line {mark.line + 1 if mark else 1}: a second document begins here; keep one, and remove the line ---"
     fix = next((fix for part, fix in _FIXES.items() if part in what), "check quotes, brackets and indentation there")

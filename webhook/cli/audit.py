@@ -35,7 +35,7 @@ from .audit_writing import Mislabelled, write_reports
 from .cluster_options import ContextOption, KubeconfigOption, WriteReportsOption, reached
 from .configuration_input import ConfigOption, load_configuration
 from .fleet_input import LIVE, FleetInput, FleetOption, deciders_of, read_fleet, view_of
-from .manifest_input import StrictOption, check_name, load_namespaces, problem_lines
+from .manifest_input import StrictOption, check_name, load_namespaces
 from .messages import EXIT_DENIED, EXIT_USAGE, usage_error
 
 
@@ -254,7 +254,7 @@ def _report(  # noqa: PLR0913 - the parts of one document
         judged_by=mode.value,
         assumptions=map(str, assumed),
         seen=gathered.seen,
-        problems=problem_lines(gathered.problems),
+        problems=gathered.problems,
         others=[
             object_line(source, line, judgement, gathered.places.get((source, line)))
             for source, line, judgement in gathered.others

@@ -25,7 +25,6 @@ from .manifest_input import (
     PolicyOption,
     StrictOption,
     judge_paths,
-    problem_lines,
     say_skipped,
     without_collector,
 )
@@ -114,7 +113,7 @@ def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     forms = check_report.form_totals(
         (row.line.decision, gpu_forms(one.judgement, judged.expected)) for row, one in decisions
     )
-    report = check_report.report([row.line for row in rows], problem_lines(judged.problems), judged.skipped, forms)
+    report = check_report.report([row.line for row in rows], judged.problems, judged.skipped, forms)
     _show(output, judged, rows, report, strict=strict)
     say_skipped(judged.skipped)
     if config is None and any(row.line.kind == "Namespace" and row.line.decision == DENIED for row in rows):

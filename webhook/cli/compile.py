@@ -141,11 +141,8 @@ def _documents(option: str, path: str) -> list[Any]:
     """The documents of a file of an option, or of standard input."""
     try:
         text = sys.stdin.read() if path == "-" else named_file.text(Path(path))
-        yaml_guard.check(text, yaml.SafeLoader)
-        return [*filter(None, yaml.safe_load_all(text))]
-    except yaml_guard.YamlBombError as error:
-        raise usage_error(f"{option} {path}: {error}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise usage_error(f"{option} {path}: {yaml_guard.explain(error)}") from error
-    except OSError as error:
+        return [*filter(None, yaml_guard.load_all(text, yaml.SafeLoader))]
+    except (OSError, UnicodeDecodeError) as error:
         raise usage_error(f"{option} {path}: {why(path, error)}") from error
+    except ValueError as error:
+        raise usage_error(f"{option} {path}: {error}") from error

@@ -19,7 +19,6 @@ from ..adapters.manifests.lines import Lines, ObjectLines
 from ..adapters.manifests.reading import read_text
 from ..adapters.manifests.sources import Source, open_sources
 from ..adapters.namespace_file import NamespaceFileError
-from ..adapters.reports.check_report import ProblemLine
 from ..application.checking import Checker
 from ..application.claims import known_claims, named_classes
 from ..application.configuration import Configuration
@@ -287,11 +286,6 @@ def mismatch_problems(item: ManifestObject, lines: Lines, mismatches: Iterable[T
         sentence = f"{path}: {message}" if path else message
         found.append(ManifestProblem(item.source, line, sentence, of_object=True, column=column))
     return found
-
-
-def problem_lines(problems: Iterable[ManifestProblem]) -> list[ProblemLine]:
-    """The problems as reports have them."""
-    return [ProblemLine.model_validate(problem, from_attributes=True) for problem in problems]
 
 
 def read_paths(paths: Sequence[str], plugin: DevicePlugin | None = None, exclude: Sequence[str] = ()) -> GivenInput:

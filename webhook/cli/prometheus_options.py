@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -98,12 +98,12 @@ class PrometheusOptions:
             pair = [f"--prometheus-{one}", f"--prometheus-{other}"]
             if len(missing := [name for name in pair if name not in self.given]) == 1:
                 raise usage_error(f"{' and '.join(pair)} go together; set {missing[0]}, too")
-        authorization = connection.anonymous
+        access = ServerAccess(self.ca, self.certificate, self.key, headers=dict(map(_header, self.headers)))
         if self.token:
-            authorization = connection.bearer(self.token)
-        elif self.user and self.password:
-            authorization = connection.basic(self.user, self.password)
-        return ServerAccess(self.ca, self.certificate, self.key, authorization, dict(map(_header, self.headers)))
+            return replace(access, authorization=connection.bearer(self.token))
+        if self.user and self.password:
+            return replace(access, authorization=connection.basic(self.user, self.password))
+        return access
 
 
 _TOKEN = "--prometheus-token-file"  # noqa: S105 - the option's name

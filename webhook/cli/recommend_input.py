@@ -28,7 +28,7 @@ from ..adapters.kubernetes.transport import Login
 from ..adapters.kubernetes.workload_documents import NamespaceItem
 from ..adapters.prometheus import discovery
 from ..adapters.prometheus.client import Prometheus, QueryError
-from ..adapters.prometheus.connection import ConnectionOptionError, PrometheusConnection, to_url
+from ..adapters.prometheus.connection import ConnectionOptionError, to_url
 from ..adapters.prometheus.expressions import with_labels
 from ..adapters.prometheus.gathering import WORKERS, Gatherer
 from ..adapters.prometheus.owners import owners
@@ -190,9 +190,7 @@ def _owners(server: Prometheus, gone: set[tuple[str, str]], usage: Usage, only: 
         return {}
 
 
-def _connection(
-    lister: Lister, options: PrometheusOptions, kubeconfig: Path | None, context: str | None
-) -> PrometheusConnection:
+def _connection(lister: Lister, options: PrometheusOptions, kubeconfig: Path | None, context: str | None) -> Login:
     if options.url is None:
         if options.given:
             raise usage_error(f"{' and '.join(options.given)} can be used only with --prometheus URL; set it")
@@ -203,7 +201,8 @@ def _connection(
             say(
                 f"note: reading {found[0]}; there are also {', '.join(map(str, found[1:]))}: name one with --prometheus URL"
             )
-        return PrometheusConnection(_login(kubeconfig, context), found[0].path)
+        login = _login(kubeconfig, context)
+        return replace(login, host=login.host + found[0].path)
     access = options.access()
     if options.kubernetes_token:
         if not options.url.startswith("https://"):

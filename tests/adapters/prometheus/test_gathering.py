@@ -152,7 +152,7 @@ def test_numbers_that_no_gpu_can_have_are_not_counted_and_said(
 )
 def test_series_of_several_clusters_are_not_mixed(other: Labels) -> None:
     server = Fake({SM: [labels(cluster="a"), labels("q", UUID="GPU-2", **other)]})
-    with pytest.raises(QueryError, match=r"are of several clusters, (k8s_)?cluster: .*--prometheus-label"):
+    with pytest.raises(QueryError, match=r"come from several clusters, (k8s_)?cluster: .*--prometheus-label"):
         gathered(server)
 
 

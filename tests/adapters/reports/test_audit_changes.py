@@ -69,11 +69,16 @@ def test_a_name_that_several_files_have_is_compared_file_by_file() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "where"),
-    [(b"", "the document"), (b"[]", "the document"), (b'{"kind": "CheckReport"}', "kind")],
+    ("text", "why"),
+    [
+        (b"", "truncated"),
+        (b"[]", "Expected `object`, got `array`"),
+        (b'{"kind": "CheckReport"}', r"'CheckReport' - at `\$\.kind`"),
+        (b'{"kind": "AuditReport", "origin": "\xff"}', "utf-8"),
+    ],
 )
-def test_what_is_not_an_audit_is_rejected(text: bytes, where: str) -> None:
-    with pytest.raises(EarlierError, match=f"^{where}: "):
+def test_what_is_not_an_audit_is_rejected(text: bytes, why: str) -> None:
+    with pytest.raises(EarlierError, match=why):
         read_earlier(text)
 
 

@@ -8,9 +8,9 @@ from rich.console import Console
 
 from tests.adapters.reports.fleets import judged, labelled, many, reported, seen, three
 from tests.builders import SHARED, a_pod, gpu
+from webhook.adapters.manifests.items import ManifestProblem
 from webhook.adapters.reports import audit_table
 from webhook.adapters.reports.audit import AuditReport
-from webhook.adapters.reports.check_report import ProblemLine
 
 
 def shown(report: AuditReport, *, everything: bool = False, width: int = 200) -> str:
@@ -83,8 +83,8 @@ def test_a_fleet_is_cut_where_nobody_reads_on_and_says_how_much_more_there_is() 
 
 def test_problems_and_notes_are_told() -> None:
     problems = [
-        ProblemLine(source="pods", line=None, message="GET /api/v1/pods: 403"),
-        ProblemLine(source="a.yaml", line=3, message="stands twice", fatal=False),
+        ManifestProblem(source="pods", line=None, message="GET /api/v1/pods: 403"),
+        ManifestProblem(source="a.yaml", line=3, message="stands twice", fatal=False),
     ]
     text = shown(reported(three(), problems=problems, notes=["namespace x: a note"]))
     assert "pods: not read: GET /api/v1/pods: 403" in text

@@ -11,8 +11,8 @@ import pytest
 
 from tests.adapters.reports.fleets import judged, labelled, many, owned, reported, seen, three
 from tests.builders import SHARED, a_pod, gpu
+from webhook.adapters.manifests.items import ManifestProblem
 from webhook.adapters.reports import html as module
-from webhook.adapters.reports.check_report import ProblemLine
 from webhook.adapters.reports.html import html
 from webhook.engine.labels import NamespaceLabels
 
@@ -114,7 +114,7 @@ def test_shows_hostile_text_as_text_wherever_it_stands() -> None:
         seen(kind="Pod", name="p", namespace="good", owner=owned(HOSTILE, HOSTILE)),
     ]
     made = judged(objects, {HOSTILE: NamespaceLabels(HOSTILE), "good": NamespaceLabels("shared")})
-    problem = ProblemLine(source=HOSTILE, line=None, message=HOSTILE)
+    problem = ManifestProblem(source=HOSTILE, line=None, message=HOSTILE)
     plain = Read(html(reported(judged([seen()], labelled(team_a="shared")))))
 
     read = Read(
@@ -151,7 +151,7 @@ def test_leaves_out_what_matters_least_where_a_browser_would_get_slow_and_says_s
     monkeypatch.setattr(module, "MOST_ROWS", 10)
     read = Read(html(reported(many(200, 20))))
     assert len(read.rows()) == 10
-    assert "190 more workloads have no room on this page" in read.text
+    assert "190 more workloads are not on this page" in read.text
     assert "200 workloads request GPUs" in read.text
 
 
@@ -162,8 +162,8 @@ def test_of_no_workload_says_so() -> None:
 
 
 def test_says_when_something_could_not_be_read_and_does_not_when_it_is_only_odd() -> None:
-    fatal = ProblemLine(source="pods", line=None, message="GET /api/v1/pods: 403")
-    odd = ProblemLine(source="a.yaml", line=1, message="stands twice", fatal=False)
+    fatal = ManifestProblem(source="pods", line=None, message="GET /api/v1/pods: 403")
+    odd = ManifestProblem(source="a.yaml", line=1, message="stands twice", fatal=False)
     assert "Not everything could be read" in Read(html(reported([], problems=[odd, fatal]))).text
     assert "Not everything could be read" not in Read(html(reported([], problems=[odd]))).text
 

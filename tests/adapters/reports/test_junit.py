@@ -7,14 +7,14 @@ import pytest
 
 from tests.adapters.reports.fleets import judged, labelled, many, reported, seen, three
 from tests.builders import MIG, a_pod, gpu
+from webhook.adapters.manifests.items import ManifestProblem
 from webhook.adapters.reports.audit import WorkloadLine
-from webhook.adapters.reports.check_report import ProblemLine
 from webhook.adapters.reports.junit import junit
 
 SHARED_TEAM = labelled(team_a="shared")
 
 
-def parsed(objects: list[WorkloadLine], *problems: ProblemLine, strict: bool = False) -> ET.Element:
+def parsed(objects: list[WorkloadLine], *problems: ManifestProblem, strict: bool = False) -> ET.Element:
     return ET.fromstring(junit(objects, problems, strict=strict))  # noqa: S314 - our own document
 
 
@@ -94,7 +94,7 @@ def test_names_are_unique_however_alike_objects_are() -> None:
         *lines(a_pod(gpu(2))),
         *lines(a_pod(gpu(2))),
     ]
-    unread = [ProblemLine(source="a.yaml", line=None, message=message) for message in ("one", "two")]
+    unread = [ManifestProblem(source="a.yaml", line=None, message=message) for message in ("one", "two")]
     root = parsed(alike, *unread)
     assert [case.get("name") for case in root.iter("testcase")] == [
         "Deployment/w0 in base/web.yaml",
@@ -124,8 +124,8 @@ def test_a_line_in_a_name_forges_none() -> None:
 def test_what_could_not_be_read_is_an_error_and_what_is_only_odd_is_not() -> None:
     root = parsed(
         [],
-        ProblemLine(source="a.yaml", line=3, message="is no YAML"),
-        ProblemLine(source="b.yaml", line=1, message="twice", fatal=False),
+        ManifestProblem(source="a.yaml", line=3, message="is no YAML"),
+        ManifestProblem(source="b.yaml", line=1, message="twice", fatal=False),
     )
     assert [case.get("name") for case in root.iter("testcase")] == ["a.yaml:3"]
     assert (root.get("errors"), root.get("tests")) == ("1", "1")

@@ -9,7 +9,8 @@ import pytest
 
 from tests.adapters.reports.fleets import judged, labelled, many, reported, seen, three
 from tests.builders import MIG, a_pod, gpu
-from webhook.adapters.reports.check_report import ObjectLine, ProblemLine
+from webhook.adapters.manifests.items import ManifestProblem
+from webhook.adapters.reports.check_report import ObjectLine
 from webhook.adapters.reports.sarif import SCHEMA, sarif
 from webhook.application.rule_texts import RULE_TEXTS
 
@@ -28,7 +29,7 @@ def check(document: Json, schema: Json) -> None:
     jsonschema.Draft4Validator(schema, format_checker=jsonschema.FormatChecker()).validate(document)
 
 
-def run_of(objects: list[ObjectLine], *problems: ProblemLine, in_files: bool = True) -> Json:
+def run_of(objects: list[ObjectLine], *problems: ManifestProblem, in_files: bool = True) -> Json:
     document = json.loads(sarif(objects, problems, files=in_files))
     (run,) = document["runs"]
     found: Json = run
@@ -40,9 +41,9 @@ def in_a_file(pod: Json, source: str = "deploy/web.yaml", line: int = 7, **field
 
 
 PROBLEMS = (
-    ProblemLine(source="a b.yaml", line=3, message="is no YAML"),
-    ProblemLine(source="/abs/olute", line=None, message="there is no such file"),
-    ProblemLine(source="-", line=1, message='"x" stands twice', fatal=False),
+    ManifestProblem(source="a b.yaml", line=3, message="is no YAML"),
+    ManifestProblem(source="/abs/olute", line=None, message="there is no such file"),
+    ManifestProblem(source="-", line=1, message='"x" stands twice', fatal=False),
 )
 
 
@@ -172,7 +173,7 @@ def test_what_could_not_be_read_is_a_notification_of_a_run_that_did_not_succeed(
 
 
 def test_a_list_that_the_api_server_would_not_give_is_no_file() -> None:
-    problem = ProblemLine(source="pods", line=None, message="GET /api/v1/pods: 403")
+    problem = ManifestProblem(source="pods", line=None, message="GET /api/v1/pods: 403")
     (invocation,) = run_of([], problem, in_files=False)["invocations"]
     assert invocation["toolExecutionNotifications"] == [
         {"level": "error", "message": {"text": "pods: GET /api/v1/pods: 403"}}

@@ -58,7 +58,6 @@ def test_a_number_that_is_not_known_is_left_open(original: str) -> None:
         ),
         ({"op": "add", "path": "/a/-", "value": "b"}, ["  a:", "+   - b"]),
         ({"op": "replace", "path": "/a", "value": "b"}, ["- a: …", "+ a: b"]),
-        ({"op": "copy", "from": "/a", "path": "/b"}, ["+ b: …"]),
     ],
 )
 def test_an_operation(operation: dict[str, Any], lines: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""Reading the configuration file: everything that is wrong with it, at once, each with its path and a remedy."""
+"""Reads the configuration file, and reports all problems at once, each with its path and a fix."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -9,13 +9,14 @@ from pydantic import ValidationError
 from ...application.configuration import Configuration, Exemptions
 from ...application.operator_kinds import OPERATORS
 from ...application.workload_kinds import table
+from ...engine.forms import Form
 from ...engine.forms import parse as parse_form
 from ...engine.labels import NamespaceLabels
 from ...engine.other_gpus import GpuNames
 from ...engine.policy import ANY_POLICY, PolicyBook, Prefer, built_in
 from ...engine.products import PRODUCT, read_product
 from ...engine.rules.gpu_memory import lowest_of
-from ...engine.spelling import ambiguous, spell
+from ...engine.spelling import Spelling, ambiguous, spell
 from .. import yaml_guard
 from ..shown import shown
 from .model import ConfigurationFile
@@ -23,7 +24,7 @@ from .sentences import problem
 
 
 class ConfigurationError(Exception):
-    """The file can't be used. ``problems`` are sentences, each beginning with the path of a field."""
+    """The file can't be used. Each of ``problems`` is a sentence that begins with the path of a field."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("\n".join(problems))
@@ -34,7 +35,7 @@ def parse(text: str) -> Configuration:
     """Read a configuration.
 
     Raises:
-        ConfigurationError: with every problem. An empty file is one: half-written, it must not mean "no policies".
+        ConfigurationError: with all problems. An empty file is one, because a half-written file must not mean "no policies".
     """
     raw, problems = _load(text)
     problems += [*_unknown_defaults(raw), *_repetitions(raw)]
@@ -44,7 +45,6 @@ def parse(text: str) -> Configuration:
         raise ConfigurationError([*map(problem, error.errors()), *problems]) from error
     problems += [
         *_ambiguous_forms(file),
-        *_unknown_products(file),
         *_contradicted_forms(file),
         *_unmeasured_forms(file),
     ]
@@ -78,14 +78,9 @@ def _configuration(file: ConfigurationFile) -> Configuration:
 def _load(text: str) -> tuple[dict[str, Any], list[str]]:
     """The document as plain data, and the keys that are defined more than once."""
     try:
-        yaml_guard.check(text, yaml.SafeLoader)
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        raw = yaml.load(text, Loader=yaml.SafeLoader)
-        duplicates = list(_duplicates(node, ""))
-    except yaml_guard.YamlBombError as error:
+        raw = yaml_guard.load(text, yaml.SafeLoader)
+    except ValueError as error:
         raise ConfigurationError([str(error)]) from error
-    except (yaml.YAMLError, ValueError) as error:
-        raise ConfigurationError([yaml_guard.explain(error)]) from error
     if not isinstance(raw, dict):
         what = "is empty" if raw is None else f"holds {shown(raw)}, not a mapping"
         raise ConfigurationError(
@@ -93,11 +88,11 @@ def _load(text: str) -> tuple[dict[str, Any], list[str]]:
         )
     if wrong := _another_file(raw):
         raise ConfigurationError([wrong])
-    return raw, duplicates
+    return raw, list(_duplicates(yaml.compose(text, yaml.SafeLoader), ""))
 
 
 def _another_file(raw: dict[str, Any]) -> str:
-    """A sentence for a file that is meant for something else, instead of one for each of its fields; otherwise empty."""
+    """Return one sentence for a file of another kind, instead of one for each of its fields; otherwise empty."""
     version, kind = raw.get("apiVersion"), raw.get("kind")
     write = "apiVersion: gpuwarden.io/v1 and kind: Configuration"
     if isinstance(kind, str) and isinstance(version, str) and not version.startswith("gpuwarden.io/"):
@@ -108,7 +103,7 @@ def _another_file(raw: dict[str, Any]) -> str:
 
 
 def _duplicates(node: yaml.Node | None, path: str) -> Iterator[str]:
-    """YAML lets the last of several equal keys win silently; here they are an error."""
+    """Report keys that are defined twice: in YAML the last one silently wins."""
     if isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
             yield from _duplicates(item, f"{path}[{index}]")
@@ -125,7 +120,7 @@ def _duplicates(node: yaml.Node | None, path: str) -> Iterator[str]:
 
 
 def _unknown_defaults(raw: dict[str, Any]) -> list[str]:
-    """Defaults that name no policy; judged on the raw file, so that other problems don't hide them."""
+    """Defaults that name no policy; checked in the raw file, so that other problems don't hide them."""
     book = PolicyBook({str(name): ANY_POLICY for name, _ in _items(raw.get("policies"))})
     return [
         f"defaults.{mode}: {book.nearest(value)}"
@@ -150,36 +145,28 @@ def _ambiguous_forms(file: ConfigurationFile) -> Iterator[str]:
                 yield f"{path}: {why}"
 
 
-def _unknown_products(file: ConfigurationFile) -> Iterator[str]:
-    """Products in a policy's nodeSelector that no node of one of its forms is known to have: such pods would never run."""
-    for name, section in file.policies.items():
-        product = section.node_selector.get(PRODUCT, "")
-        for form in section.parsed if product else ():
-            names = spell(form, file.plugin).products
-            # A pod may select slices of a model that is not listed; a policy's product must agree with what its forms need.
-            if why := names.why_not(product) or names.why_not(read_product(product).model):
-                yield (
-                    f'policies.{name}.nodeSelector[{PRODUCT}]: "{product}" is not a product of nodes with form "{form}": '
-                    f"{why}, or remove it"
-                )
-                break
-
-
 def _contradicted_forms(file: ConfigurationFile) -> Iterator[str]:
-    """Other labels in a policy's nodeSelector that no node of one of its forms has: they would never be added for that form."""
+    """Labels in a policy's nodeSelector that no node with one of its forms has.
+
+    Pods would never run with such a product, and other labels would never be added for the form.
+    """
     for name, section in file.policies.items():
         for key, value in section.node_selector.items():
-            spellings = {form: spell(form, file.plugin) for form in section.parsed if key != PRODUCT}
-            for form, spelling in spellings.items():
-                against = [
-                    each for each in spelling.needs + spelling.implies if each.key == key and not each.admits(value)
-                ]
-                if against:
-                    yield (
-                        f'policies.{name}.nodeSelector[{key}]: "{value}" is not on nodes with form "{form}" '
-                        f"({against[0]}); remove it, or list only forms that have it"
-                    )
-                    break
+            found = (_contradiction(key, value, form, spell(form, file.plugin)) for form in section.parsed)
+            if sentence := next(filter(None, found), ""):
+                yield f"policies.{name}.nodeSelector[{key}]: {sentence}"
+
+
+def _contradiction(key: str, value: str, form: Form, spelling: Spelling) -> str:
+    if key == PRODUCT:
+        names = spelling.products
+        # A pod may select slices of a model that is not listed; a policy's product must match its forms.
+        why = value and (names.why_not(value) or names.why_not(read_product(value).model))
+        return f'"{value}" is not a product of nodes with form "{form}": {why}, or remove it' if why else ""
+    against = (each for each in spelling.needs + spelling.implies if each.key == key and not each.admits(value))
+    if needed := next(against, None):
+        return f'"{value}" is not on nodes with form "{form}" ({needed}); remove it, or list only forms that have it'
+    return ""
 
 
 def _unmeasured_forms(file: ConfigurationFile) -> Iterator[str]:
@@ -195,7 +182,7 @@ def _unmeasured_forms(file: ConfigurationFile) -> Iterator[str]:
 
 
 def _kinds_twice(file: ConfigurationFile) -> Iterator[str]:
-    """Workload kinds, or their plurals, that another row has too: nobody could say which of them counts."""
+    """Workload kinds or plurals that are in several rows, or belong to a kind that gpuwarden knows."""
     first: dict[tuple[str, str], tuple[int, str]] = {}
     for index, row in enumerate(file.workload_kinds):
         for field, name in (("kind", row.kind), ("plural", row.plural)):
@@ -216,7 +203,7 @@ def _kinds_twice(file: ConfigurationFile) -> Iterator[str]:
 
 
 def _repetitions(raw: dict[str, Any]) -> Iterator[str]:
-    """Names that are listed twice where each counts once."""
+    """Names that are listed more than once."""
     lists = {f"policies.{name}.forms": _under(policy, "forms") for name, policy in _items(raw.get("policies"))}
     lists["fleet.expected"] = _under(raw.get("fleet"), "expected")
     lists["devicePlugin.products"] = _under(raw.get("devicePlugin"), "products")

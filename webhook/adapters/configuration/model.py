@@ -1,4 +1,4 @@
-"""The configuration file's fields, and everything that can be wrong with each by itself."""
+"""The fields of the configuration file, and the checks of each section on its own."""
 
 from typing import Annotated, Literal
 
@@ -137,7 +137,7 @@ def _kind_of_form(value: object) -> str:
     return CLAIM_FORM if isinstance(value, dict | ClaimFormSection) else NAMED_FORM
 
 
-# What pydantic adds to the location of an error within a form.
+# What pydantic adds to the location of an error in a form.
 NAMED_FORM, CLAIM_FORM = "[form]", "[claim]"
 _PermittedForm = Annotated[
     Annotated[_FormName, Tag(NAMED_FORM)] | Annotated[ClaimFormSection, Tag(CLAIM_FORM)], Discriminator(_kind_of_form)

@@ -1,4 +1,4 @@
-"""Names in the configuration file, each as Kubernetes accepts it: an invalid one would match nothing."""
+"""Names in the configuration file, as Kubernetes accepts them: an invalid one would match nothing."""
 
 import re
 from typing import Annotated
@@ -33,7 +33,7 @@ PolicyName = Annotated[str, AfterValidator(_policy_name)]
 
 
 def _matching(pattern: str, what: str, fix: str, *, fault: str = "is not") -> AfterValidator:
-    """Text that Kubernetes accepts as ``what``; else the API server would deny every GPU pod of a policy."""
+    """Text that Kubernetes accepts as ``what``; with any other the API server would deny every GPU pod of a policy."""
     valid = re.compile(pattern)
 
     def check(value: str) -> str:
@@ -71,7 +71,7 @@ RuntimeClass = Annotated[
 
 
 def _exactly(pattern: str, what: str, fix: str) -> AfterValidator:
-    """A name that objects can have: names are matched exactly, so any other would match none."""
+    """A name that objects can have; names are matched exactly, so any other would match none."""
     return _matching(pattern, f"{what}, and names are matched exactly", fix, fault="can't be")
 
 
@@ -124,7 +124,7 @@ ClaimTemplateName = Annotated[
     ),
 ]
 UserName = Annotated[_NonEmpty, AfterValidator(_user_name)]
-# Nothing checks schedulerName of a pod, so no name is impossible but one that was meant as a pattern.
+# Kubernetes does not check schedulerName of a pod, so only names that look like patterns are rejected.
 ExactName = Annotated[_NonEmpty, AfterValidator(_exact_name)]
 
 
@@ -146,7 +146,7 @@ _RESOURCE = re.compile(rf"(?=[^/]{{1,253}}/){_SUBDOMAIN}/({_NAME_PART}|([A-Za-z0
 ResourceName = Annotated[str, AfterValidator(_resource_name)]
 
 
-# With the shortest suffix of slices it must fit into a label value.
+# With the shortest suffix of a slice it must fit into a label value.
 _LONGEST_PRODUCT = LONGEST_VALUE - len("-MIG-1g.5gb")
 
 

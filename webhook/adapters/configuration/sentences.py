@@ -20,9 +20,9 @@ _MISSING = {
 
 
 def problem(detail: ErrorDetails) -> str:
-    """Say what is wrong with one field as ``<path>: <fact>; <what to do>``.
+    """Return what is wrong with one field as ``<path>: <fact>; <fix>``.
 
-    A type that is not known here gets a sentence without pydantic's words: they are written for programmers.
+    An error type that is not known here gets a general sentence, because pydantic's messages are written for programmers.
     """
     location = tuple(step for step in detail["loc"] if step not in (NAMED_FORM, CLAIM_FORM))
     if location and location[-1] == "[key]":
@@ -47,44 +47,40 @@ _Location = tuple[str | int, ...]
 
 
 def _text(detail: ErrorDetails, _location: _Location) -> str:
-    value = detail["input"]
-    if value is None or isinstance(value, dict | list):
-        return f"{shown(value)} is not text; write text{_or_nothing(value)}"
-    return f'{shown(value)} is not text; put it in quotes: "{shown(value)}"'
+    if detail["input"] is None or isinstance(detail["input"], dict | list):
+        return f"{_shown(detail)} is not text; write text{_or_nothing(detail)}"
+    return f'{_shown(detail)} is not text; put it in quotes: "{_shown(detail)}"'
 
 
 def _boolean(detail: ErrorDetails, _location: _Location) -> str:
-    value = detail["input"]
-    return f"{shown(value)} is neither true nor false; write true or false, without quotes{_or_nothing(value)}"
+    return f"{_shown(detail)} is neither true nor false; write true or false, without quotes{_or_nothing(detail)}"
 
 
 def _integer(detail: ErrorDetails, _location: _Location) -> str:
-    value = detail["input"]
-    return f"{shown(value)} is not a whole number; write one without quotes, such as 4{_or_nothing(value)}"
+    return f"{_shown(detail)} is not a whole number; write one without quotes, such as 4{_or_nothing(detail)}"
 
 
 def _list(detail: ErrorDetails, _location: _Location) -> str:
-    value = detail["input"]
-    if value is None or isinstance(value, dict):
-        return f"{shown(value)} is not a list; write one, such as [a, b]{_or_nothing(value)}"
-    return f"{shown(value)} is not a list; write [{shown(value)}]"
+    if detail["input"] is None or isinstance(detail["input"], dict):
+        return f"{_shown(detail)} is not a list; write one, such as [a, b]{_or_nothing(detail)}"
+    return f"{_shown(detail)} is not a list; write [{_shown(detail)}]"
 
 
 def _mapping(detail: ErrorDetails, location: _Location) -> str:
-    value, section = detail["input"], _at(location)
+    section = _at(location)
     fields = f"its fields: {', '.join(_fields(section))}" if _is_section(section) else "names with values"
-    return f"{shown(value)} is not a mapping; write {fields}{_or_nothing(value)}"
+    return f"{_shown(detail)} is not a mapping; write {fields}{_or_nothing(detail)}"
 
 
 def _choice(detail: ErrorDetails, _location: _Location) -> str:
     expected = str(detail.get("ctx", {}).get("expected", "another")).replace("'", '"')
-    return f"{shown(detail['input'])} is not valid; write {expected}{_or_nothing(detail['input'])}"
+    return f"{_shown(detail)} is not valid; write {expected}{_or_nothing(detail)}"
 
 
 def _at_least(detail: ErrorDetails, _location: _Location) -> str:
     context = detail.get("ctx", {})
     least = context.get("ge", context.get("gt", 0) + 1)
-    return f"{shown(detail['input'])} is less than {least}; write {least} or more"
+    return f"{_shown(detail)} is less than {least}; write {least} or more"
 
 
 def _missing(_detail: ErrorDetails, location: _Location) -> str:
@@ -95,12 +91,12 @@ def _missing(_detail: ErrorDetails, location: _Location) -> str:
 def _empty(detail: ErrorDetails, location: _Location) -> str:
     if isinstance(detail["input"], list):
         return f"the list is empty; name at least one, such as {'[v1]' if location[-1] == 'versions' else '[shared]'}"
-    return f"{shown(detail['input'])} is empty; write a name, or remove it"
+    return f"{_shown(detail)} is empty; write a name, or remove it"
 
 
 def _too_long(detail: ErrorDetails, _location: _Location) -> str:
-    value, most = detail["input"], detail.get("ctx", {}).get("max_length")
-    return f"{shown(value)} has {len(value)} characters; use at most {most}"
+    most = detail.get("ctx", {}).get("max_length")
+    return f"{_shown(detail)} has {len(detail['input'])} characters; use at most {most}"
 
 
 def _key(detail: ErrorDetails, location: _Location) -> str:
@@ -112,7 +108,7 @@ def _of_ours(detail: ErrorDetails, _location: _Location) -> str:
 
 
 def _unknown(detail: ErrorDetails, _location: _Location) -> str:
-    return f"{shown(detail['input'])} is not valid here; write a value as in docs/reference/policies.md, or remove it"
+    return f"{_shown(detail)} is not valid here; write a value as in docs/reference/policies.md, or remove it"
 
 
 _SENTENCES: dict[str, Callable[[ErrorDetails, _Location], str]] = {
@@ -136,9 +132,13 @@ _SENTENCES: dict[str, Callable[[ErrorDetails, _Location], str]] = {
 }
 
 
-def _or_nothing(value: object) -> str:
-    """An empty field is null in YAML: it may be meant to be absent."""
-    return ", or remove the field" if value is None else ""
+def _shown(detail: ErrorDetails) -> str:
+    return shown(detail["input"])
+
+
+def _or_nothing(detail: ErrorDetails) -> str:
+    """A second fix for an empty field, which is null in YAML: perhaps it was meant to be absent."""
+    return ", or remove the field" if detail["input"] is None else ""
 
 
 def _nearest_key(location: _Location) -> str:
@@ -170,6 +170,6 @@ def _at(location: Sequence[str | int]) -> Any:
 
 
 def _section_in(annotation: Any) -> Any:
-    """The section of a union, such as that of a form by name and a claim; any other annotation as it is."""
+    """Return the section in a union, such as that of a form by name and a claim; any other annotation unchanged."""
     sections = (_section_in(part) for part in get_args(annotation))
     return next(filter(_is_section, sections), annotation)

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from .. import yaml_guard
 from ..file_errors import why
 from .errors import KubeconfigError
@@ -130,13 +128,8 @@ def _entries(configs: list[dict[str, Any]], kind: str) -> dict[str, dict[str, An
 
 def _read(file: Path) -> Any:
     try:
-        text = file.read_text(encoding="utf-8")
-        yaml_guard.check(text)
-        document = yaml.load(text, Loader=yaml.CSafeLoader)
+        return yaml_guard.load(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise KubeconfigError(f"{file}: can't be read: {why(file, error)}") from error
-    except yaml_guard.YamlBombError as error:
+    except ValueError as error:
         raise KubeconfigError(f"{file}: {error}") from error
-    except (yaml.YAMLError, ValueError) as error:
-        raise KubeconfigError(f"{file}: {yaml_guard.explain(error)}") from error
-    return document

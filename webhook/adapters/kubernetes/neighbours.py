@@ -24,7 +24,7 @@ from ...application.diagnosis.neighbours import (
 from ...application.plugin_configuration import PluginFile
 from ...engine.claim_objects import claim
 from ...engine.claims import TEMPLATE
-from .. import plugin_files
+from .. import plugin_files, yaml_guard
 from .api_request import ApiRequest, object_path
 from .claim_documents import VERSIONS, ClaimTemplateItem
 from .documents import decode
@@ -130,7 +130,7 @@ class NeighbourReader:
         if isinstance(data, Unread) or data is None or key not in data:
             return data if isinstance(data, Unread) else None
         try:
-            return msgspec.convert(plugin_files.load(data[key]) or {}, KueueConfiguration, strict=False)
+            return msgspec.convert(yaml_guard.load(data[key]) or {}, KueueConfiguration, strict=False)
         except ValueError as error:  # msgspec.ValidationError is one
             return Unread("", f"ConfigMap {namespace}/{name}: {error}", forbidden=False)
 

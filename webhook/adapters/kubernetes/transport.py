@@ -1,9 +1,9 @@
-"""The transport to the API server over urllib3, whose exceptions are mapped to our faults."""
+"""Bytes to and from a server (the API server, Prometheus) over urllib3, whose exceptions are mapped to our few faults."""
 
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
 import urllib3
@@ -21,17 +21,19 @@ _CHUNK = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """An API server's URL, connections to it, and the header that authenticates us.
+    """A server's URL, connections to it, and the header that authenticates us.
 
     Attributes:
-        host: the URL without a path or a slash at its end, ``https://10.0.0.1:443``.
+        host: the URL without a slash at its end, ``https://10.0.0.1:443``.
         connections: urllib3's pool with the configuration's certificates, host name checks and proxy.
         authorization: gives the Authorization header's value now, or ``None`` (a client certificate needs none).
+        headers: more headers of each request.
     """
 
     host: str
     connections: urllib3.PoolManager
     authorization: Callable[[], str | None]
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 def send(login: Login, request: ApiRequest, timeout: urllib3.Timeout) -> urllib3.BaseHTTPResponse:
@@ -40,7 +42,7 @@ def send(login: Login, request: ApiRequest, timeout: urllib3.Timeout) -> urllib3
     Raises:
         ApiError: there was no answer.
     """
-    headers = {"Accept": "application/json", "User-Agent": f"gpuwarden/{__version__}"}
+    headers = {**login.headers, "Accept": "application/json", "User-Agent": f"gpuwarden/{__version__}"}
     if request.body is not None:
         headers["Content-Type"] = request.content_type
     if (authorization := _authorization(login, request)) is not None:

@@ -17,9 +17,8 @@ from .tree.values import data_of, same
 def edit_text(text: str, edits: Mapping[tuple[int, str], Sequence[Operation]]) -> str:
     """The text with the patches applied.
 
-    What no operation touches stays as it is, to the byte: comments, order, quotes, anchors, blank lines, document markers,
-    indentation, line endings, a byte order mark. JSON stays JSON. The result is read again and compared before it is
-    given back.
+    Everything that no operation changes stays byte for byte: comments, order, quotes, anchors, blank lines, document markers,
+    indentation, line endings, a byte order mark. JSON stays JSON. The result is parsed and compared before it is returned.
 
     Args:
         text: a source, as reading got it.
@@ -74,7 +73,7 @@ def _rewritten(document: Document, root: Node, target: Any) -> str:
 
 
 def _says(document: Document, text: str, target: Any) -> bool:
-    """Whether a text is one document that holds the target."""
+    """Whether a text is one document with this data."""
     try:
         again = list(documents(text))
         root = replace(document, text=text).parse()

@@ -1,4 +1,4 @@
-"""Distinguishes Helm templates, which must be rendered first, from manifests that only contain templates as data."""
+"""Distinguishes Helm templates, which must be rendered first, from manifests that contain templates as data."""
 
 import re
 from collections.abc import Iterator
@@ -22,10 +22,10 @@ _DATA = {"ConfigMap": ("data", "binaryData"), "Secret": ("data", "stringData")}
 
 
 def broken_template_line(text: str) -> int | None:
-    """The line, from 1, that makes a text that could not be parsed look like a template.
+    """Return the line, from 1, that shows that a text that could not be parsed is a template; ``None`` if none does.
 
-    What is in a block scalar or in quotes is data: a ConfigMap of Go templates with an error elsewhere is not a template,
-    unless the quoted part uses what only Helm has.
+    Block scalars and quoted text are data, so a ConfigMap of Go templates with an error elsewhere is not a template, unless the
+    quoted text uses something that only Helm has.
     """
     for number, line in _outside_blocks(text):
         if OPENING in line and (_BEFORE_QUOTES.match(line) or _HELM.search(line)):
@@ -34,10 +34,10 @@ def broken_template_line(text: str) -> int | None:
 
 
 def template_line(root: Node, data: Any) -> int | None:
-    """The line, from 1, that makes a document a template although it parses; ``None`` for a manifest.
+    """Return the line, from 1, that shows that a parsed document is a template; ``None`` for a manifest.
 
-    It is a template when its kind or its name is one, where Kubernetes takes no braces, or when a key or a value outside of
-    block scalars uses Helm's own objects. The data of a ConfigMap or a Secret is never looked at.
+    It is a template if its kind or name contains braces, which Kubernetes does not accept there, or if a key or a value outside
+    block scalars uses Helm's own objects. The data of a ConfigMap or a Secret is ignored.
     """
     if not isinstance(root, Mapping) or not isinstance(data, dict):
         return None

@@ -1,7 +1,10 @@
 """The results of reading, objects and problems, and the two errors of this package."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field
+from pydantic.alias_generators import to_camel
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,7 +14,7 @@ class ManifestObject:
     Attributes:
         source: the file as the user named it, ``-`` for standard input.
         line: the line of the object's first key, from 1.
-        object: the object as the API server would receive it from kubectl: plain data, nothing shared.
+        object: the object as kubectl would send it to the API server, without shared parts.
         document: the number of the document within the source, from 0, empty documents counted.
         pointer: the object's place in its document: empty, or ``/items/3`` in a List.
     """
@@ -32,35 +35,43 @@ class PluginDocument:
 
 @dataclass(frozen=True, slots=True)
 class ManifestProblem:
-    """Something wrong with a source, in words.
+    """Something wrong with the input.
 
-    Attributes:
-        source: as in an object.
-        line: where, from 1; ``None`` where no line can be named.
-        message: what is wrong, and the remedy where there is one.
-        fatal: whether something went unread because of it. Not so for a key that is written twice: the object follows, with
-            the last of the two, as kubectl would send it.
-        of_object: whether it concerns an object that was read and is reported by itself.
-        foreign: whether a whole document is well-formed and no Kubernetes object, such as a chart's values.
-        column: where in the line, from 1; ``None`` where no column can be named.
+    ``fatal`` is whether anything could not be read because of it; ``of_object`` whether that is an object among the report's.
     """
+
+    __pydantic_config__ = ConfigDict(alias_generator=to_camel)
 
     source: str
     line: int | None
     message: str
     fatal: bool = True
     of_object: bool = False
-    foreign: bool = False
+    foreign: Annotated[bool, Field(exclude=True)] = False
+    """Whether a whole document is well-formed and not a Kubernetes object, such as a chart's values."""
     column: int | None = None
 
+    @property
+    def is_unread_part(self) -> bool:
+        """Whether it is about a file, a document or a list that could not be read, so that its objects are not known."""
+        return self.fatal and not self.of_object
+
+    @property
+    def where(self) -> str:
+        """Its place, for people."""
+        return self.source if self.line is None else f"{self.source}:{self.line}"
+
+    @property
+    def label(self) -> str:
+        """The kind of problem, for people."""
+        return "not read" if self.fatal else "warning"
+
     def __str__(self) -> str:
-        """Place, what kind of problem it is, and the message."""
-        where = self.source if self.line is None else f"{self.source}:{self.line}"
-        return f"{where}: {'not read' if self.fatal else 'warning'}: {self.message}"
+        return f"{self.where}: {self.label}: {self.message}"
 
 
 class UnreadableError(ValueError):
-    """A document, or a part of one, that says nothing we could decide on.
+    """A document, or a part of one, that can't be read.
 
     Attributes:
         line: where, from 1, within the source.

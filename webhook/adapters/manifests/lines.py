@@ -22,7 +22,7 @@ class Position(NamedTuple):
 
 
 class Lines:
-    """The lines of one source. A document is parsed again when a line in it is asked for, and kept until the next one is."""
+    """The lines of one source. A document is parsed again when one of its lines is requested; only the last one is kept."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -34,7 +34,7 @@ class Lines:
         return ObjectLines(self, item)
 
     def place(self, item: ManifestObject, steps: list[str]) -> Position:
-        """The place that the steps from an object lead to, or of the nearest field around that is written down."""
+        """Return the place of the field that the steps from an object lead to, or of the nearest field around it in the text."""
         node: Node | None = self._root(item.document)
         for step in keys_of(item.pointer):
             found = _member(node, step)
@@ -65,7 +65,7 @@ class ObjectLines:
     item: ManifestObject
 
     def of_field(self, path: str) -> Position:
-        """The place of a field, or where that is not written down, of the nearest one around it.
+        """Return the place of a field, or of the nearest field around it if it is not in the text.
 
         ``path`` is as Kubernetes writes field paths: ``spec.containers[0].resources.limits[nvidia.com/gpu]``.
         """
@@ -77,7 +77,7 @@ class ObjectLines:
 
 
 def _member(node: Node | None, step: str) -> tuple[Node, Node] | None:
-    """Return the node that shows the place of a key or an index, and its value; of equal keys the one that counts."""
+    """Return the node that shows the place of a key or an index, and its value; of equal keys the effective one."""
     if isinstance(node, Alias):
         node = node.target
     if isinstance(node, Sequence):
@@ -90,7 +90,7 @@ def _member(node: Node | None, step: str) -> tuple[Node, Node] | None:
 
 
 def _merged(node: Mapping) -> Iterator[Node]:
-    """The maps that a map is filled from, those that count first."""
+    """Yield the maps that are merged into a map, in order of precedence."""
     for key, value in reversed(node.entries):
         if is_merge(key):
             yield from value.items if isinstance(value, Sequence) else [value]

@@ -1,4 +1,4 @@
-"""Reads a source's text into Kubernetes objects, and a problem for each part that is not one."""
+"""Reads the Kubernetes objects in a source's text, and reports a problem for each part that is not one."""
 
 import re
 from collections.abc import Iterator
@@ -19,16 +19,12 @@ _MARKED = re.compile(r"(?:[ \t]*(?:[#%].*)?\r?\n)*---")
 
 
 def read_text(text: str, source: str) -> Iterator[ManifestObject | PluginDocument | ManifestProblem]:
-    """The objects of a YAML stream, a JSON value or several, in order; one that cannot be read leaves the others alone.
+    """Yield the objects of a YAML stream or of JSON values, in order; an unreadable one does not affect the others.
 
-    A configuration of the NVIDIA device plugin is none, and is yielded as what it is.
+    A configuration of the NVIDIA device plugin is not an object, and is yielded as a ``PluginDocument``.
 
-    As kubectl does, it skips empty documents and rejects, with a problem, a document that is not a map or has no ``kind``.
-    Lists (``List``, ``PodList``, ...) yield their items. A template is named once for the whole source.
-
-    Args:
-        text: the source; line endings and a byte order mark as they are.
-        source: what to call it.
+    As in kubectl, empty documents are skipped, and a document that is not a map or has no ``kind`` is a problem. Lists (``List``,
+    ``PodList``, ...) yield their items. Helm templates are reported once for the whole source, which ``source`` names.
     """
     template_named = False
     for document in documents(text):
@@ -75,7 +71,7 @@ def _objects(document: Document, source: str) -> Iterator[ManifestObject | Plugi
 
 
 def _rejected(document: Document, source: str, root: Node) -> Iterator[ManifestProblem]:
-    """Report what YAML permits but kubectl reads differently; it is read all the same."""
+    """Warn of valid YAML that kubectl reads differently."""
     if document.json:
         return
     text = document.text.lstrip(f"{BYTE_ORDER_MARK} \t\r\n")
@@ -110,47 +106,40 @@ def _flattened(
     document: Document, source: str, pointer: str, node: Node, data: Any
 ) -> Iterator[ManifestObject | ManifestProblem]:
     """The object at a place, or the items of the list at that place."""
-    place = f"the item at {pointer}" if pointer else "the document"
-    if not isinstance(data, dict):
-        yield ManifestProblem(source, node.line, _no_map(place, data), foreign=not pointer)
+    if fault := _fault(data):
+        place = f"the item at {pointer}" if pointer else "the document"
+        foreign = not pointer and not (isinstance(data, dict) and isinstance(data.get("kind"), str) and data["kind"])
+        yield ManifestProblem(source, node.line, f"{place} {fault}", foreign=foreign)
         return
-    kind = data.get("kind")
-    if not isinstance(kind, str) or not kind:
-        fault = "has no kind" if kind in (None, "") else f"has a kind that is {what(kind)}"
-        message = f"{place} {fault}: not a Kubernetes object{_RENDER}"
-        yield ManifestProblem(source, node.line, message, foreign=not pointer)
-        return
-    version = data.get("apiVersion")
-    if version is not None and not isinstance(version, str):
-        yield ManifestProblem(
-            source, node.line, f"{place} has an apiVersion that is {what(version)}: write text, or quote it"
-        )
-        return
-    items = data.get("items", _MISSING)
-    if items is None:
-        items = []
-    if kind == "List" and not isinstance(items, list):
-        fault = "has no items" if items is _MISSING else f"has items that are {what(items)}"
-        yield ManifestProblem(
-            source, node.line, f"{place} is a List and {fault}: write its objects as a list under items"
-        )
-        return
-    if not kind.endswith("List") or not isinstance(items, list):
+    kind, items = data["kind"], data.get("items", _MISSING)
+    if not kind.endswith("List") or not isinstance(items, list | None):
         yield ManifestObject(source, _first_key(node).line, data, document.index, pointer)
         return
-    for index, (item, at) in enumerate(zip(items, _item_nodes(node, len(items)), strict=True)):
+    for index, (item, at) in enumerate(zip(items or (), _item_nodes(node, len(items or ())), strict=True)):
         yield from _flattened(document, source, f"{pointer}/items/{index}", at, _with_kind(item, data, kind))
 
 
-def _no_map(place: str, data: Any) -> str:
-    fault = f"{place} is {what(data)}, not a map with apiVersion and kind"
-    if isinstance(data, list):
-        return f"{fault}: write its objects as documents of their own, or under items of a List"
-    return f"{fault}: remove it" if data is None else fault
+def _fault(data: Any) -> str:
+    """Why data is neither an object nor a list of objects; empty if it is one."""
+    if not isinstance(data, dict):
+        fault = f"is {what(data)}, not a map with apiVersion and kind"
+        if isinstance(data, list):
+            return f"{fault}: write its objects as documents of their own, or under items of a List"
+        return f"{fault}: remove it" if data is None else fault
+    kind, version, items = data.get("kind"), data.get("apiVersion"), data.get("items", _MISSING)
+    if not isinstance(kind, str) or not kind:
+        fault = "has no kind" if kind in (None, "") else f"has a kind that is {what(kind)}"
+        return f"{fault}: not a Kubernetes object{_RENDER}"
+    if version is not None and not isinstance(version, str):
+        return f"has an apiVersion that is {what(version)}: write text, or quote it"
+    if kind == "List" and not isinstance(items, list | None):
+        fault = "has no items" if items is _MISSING else f"has items that are {what(items)}"
+        return f"is a List and {fault}: write its objects as a list under items"
+    return ""
 
 
 def _with_kind(item: Any, data: dict[str, Any], kind: str) -> Any:
-    """The item of a typed list (``PodList``) takes kind and version from the list where it has none, as in kubectl."""
+    """Return an item of a typed list (``PodList``) with the list's kind and version if it has none, as in kubectl."""
     item_kind = kind.removesuffix("List")
     if not isinstance(item, dict) or item.get("kind") or not item_kind:
         return item
@@ -158,7 +147,7 @@ def _with_kind(item: Any, data: dict[str, Any], kind: str) -> Any:
 
 
 def _item_nodes(node: Node, count: int) -> list[Node]:
-    """The nodes of a list's items; the list's own node for each, where a merge brings the items in from elsewhere."""
+    """The nodes of a list's items; the list's own node for each if a merge key (``<<``) supplies the items."""
     mapping = _resolved(node)
     entries = mapping.entries if isinstance(mapping, Mapping) else []
     for key, value in reversed(entries):
@@ -178,5 +167,5 @@ def _resolved(node: Node) -> Node:
 
 
 def _first_key(node: Node) -> Node:
-    """Return the visible beginning of an object: its first key, not an anchor or a brace above it."""
+    """Return where an object visibly begins: its first key, not an anchor or a brace above it."""
     return node.entries[0][0] if isinstance(node, Mapping) and node.entries and not node.flow else node

@@ -1,4 +1,4 @@
-"""Finds and reads the files that the user named; standard input is passed in as a stream."""
+"""Finds and reads the files that the user named, and standard input."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,8 +21,8 @@ class Source:
     """A source that was read.
 
     Attributes:
-        name: the path as the user named it, or below the folder that the user named, without ``./``, which git takes in no diff;
-            ``-`` for standard input.
+        name: the path as the user named it, or below the folder that the user named, without ``./``, which git accepts in no
+            diff; ``-`` for standard input.
         text: its text, with its own line endings and byte order mark.
         path: where it can be written back; ``None`` for standard input and for pipes.
         named: whether it was named itself; otherwise it was found in a folder.
@@ -37,19 +37,16 @@ class Source:
 def open_sources(
     paths: Iterable[str], stdin: BinaryIO | TextIO | None, exclude: Sequence[str] = ()
 ) -> Iterator[Source | ManifestProblem]:
-    """Read what the paths name, one after the other.
+    """Read what the paths name, one after the other; yield each source, or a problem if it can't be read.
 
-    A folder is searched recursively, in sorted order, for ``*.yaml``, ``*.yml`` and ``*.json``. Hidden files and folders are left
-    out and links to folders are not followed (so there are no loops), as by ``find`` and ``kubectl -R``; links to files are
-    read. A file that is named is read whatever its name.
+    Folders are searched recursively, in sorted order, for ``*.yaml``, ``*.yml`` and ``*.json``. As in ``find`` and
+    ``kubectl -R``, hidden files and folders are skipped, and links to folders are not followed; links to files are read. A file
+    that is named itself may have any name.
 
-    ``exclude`` are globs of files and folders in folders to leave out: of a name, or of a path below the folder, where ``*``
-    stands for slashes too.
+    ``exclude`` are globs of files and folders to skip in folders. They match a name, or a path below the folder, where ``*`` also
+    matches slashes.
 
-    ``stdin`` is standard input, of bytes or of text, or ``None`` where the program was started without.
-
-    Yields:
-        Each source, or a problem where one cannot be read; never an exception of the file system.
+    ``stdin`` is standard input, as bytes or text, or ``None`` if the program was started without.
     """
     for path in paths:
         if path == STANDARD_INPUT:

@@ -1,7 +1,7 @@
-"""The part of Prometheus' HTTP API that is used: instant queries, and which series there are; by POST, bounded in time and size.
+"""Prometheus' HTTP API as far as it is used: instant queries and lists of series, by POST, with limits of time and size.
 
-Source: https://prometheus.io/docs/prometheus/latest/querying/api/. What the server says beside an answer (``warnings``,
-``infos``: Thanos' partial answers) is kept in its own words.
+Source: https://prometheus.io/docs/prometheus/latest/querying/api/. The server's warnings (``warnings`` and ``infos``, such as
+Thanos' partial answers) are kept verbatim.
 """
 
 import math
@@ -18,8 +18,7 @@ from ..kubernetes.api_request import ApiRequest
 from ..kubernetes.backoff import Backoff
 from ..kubernetes.documents import decode
 from ..kubernetes.errors import ApiError, Fault, fault_of
-from ..kubernetes.transport import read
-from .connection import PrometheusConnection, timeout_of
+from ..kubernetes.transport import CONNECT_TIMEOUT, Login, read, send
 
 ATTEMPTS = 3
 TIMEOUT = 150.0  # seconds for an answer; the server's own limit is 120 by default (--query.timeout)
@@ -29,14 +28,14 @@ _PASSING = frozenset({Fault.THROTTLED, Fault.SERVER_ERROR, Fault.CUT})
 _TOO_MUCH = frozenset({"timeout", "execution", "canceled", "too_large"})
 _LONGEST = 300  # characters of a server's sentence
 _FIXES = {
-    401: "it takes no request without credentials; see --prometheus-token-file, --prometheus-user and --prometheus-client-cert",
-    403: "these credentials may not query it; use others, or permit them to",
-    404: "there is no Prometheus API here; name what comes before /api/v1",
-    405: "it takes no POST requests; name the server itself, or a proxy that lets them through",
+    401: "it rejects requests without credentials; see --prometheus-token-file, --prometheus-user and --prometheus-client-cert",
+    403: "these credentials are not allowed to query it; use others, or grant them access",
+    404: "there is no Prometheus API at this URL; give the URL up to /api/v1",
+    405: "it rejects POST requests; give the URL of the server itself, or of a proxy that passes them on",
 }
-_NO_PROMETHEUS = "is this a Prometheus? name what comes before /api/v1"
+_NO_PROMETHEUS = "is this a Prometheus? give the URL up to /api/v1"
 _LATER = "try again when it is up, or read a saved file with --usage"
-_NEW_PLACE = "redirects are not followed, so that credentials go nowhere else; name the new URL if it is right"
+_NEW_PLACE = "redirects are not followed, so that credentials are not sent elsewhere; give the new URL if it is correct"
 _NO_TRUST = "CERTIFICATE_VERIFY_FAILED"  # of OpenSSL
 T = TypeVar("T")
 
@@ -70,12 +69,7 @@ class _Answer(msgspec.Struct, rename="camel"):
 
 
 class QueryError(Exception):
-    """A query that brought no usable answer.
-
-    Attributes:
-        detail: a sentence for a person.
-        too_much: less might succeed: it took too long, or the answer is too large.
-    """
+    """A query without a usable answer; ``too_much`` means that a smaller one might succeed."""
 
     def __init__(self, detail: str, *, too_much: bool = False) -> None:
         super().__init__(detail)
@@ -84,38 +78,32 @@ class QueryError(Exception):
 
 
 class Prometheus:
-    """A server. Safe to use from several threads.
-
-    Args:
-        connection: where it is.
-        backoff: makes the delays between attempts.
-        timeout: seconds for one attempt.
-    """
+    """A server. Safe to use from several threads; ``timeout`` is the seconds for one attempt."""
 
     def __init__(
         self,
-        connection: PrometheusConnection,
+        login: Login,
         backoff: Callable[[], Backoff],
         *,
         timeout: float = TIMEOUT,
         wait: Callable[[float], None] = time.sleep,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._connection = connection
+        self._login = login
         self._backoff = backoff
         self._timeout = timeout
         self._wait = wait
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self.requests = 0
-        """How many were sent."""
+        """How many requests were sent."""
         self.warnings: dict[str, None] = {}
-        """What the server said beside its answers, each once."""
+        """The server's warnings, each once."""
 
     @property
     def url(self) -> str:
-        """Where it is, for people."""
-        return self._connection.url
+        """The server's URL, for people."""
+        return self._login.host
 
     def query(self, expression: str, at: float) -> list[Sample]:
         """Return an expression's value at a time (seconds since 1970), which must be an instant vector.
@@ -126,7 +114,7 @@ class Prometheus:
         data = self._post("/api/v1/query", [("query", expression), ("time", f"{at:.3f}")])
         vector = self._decoded(data, _Vector)
         if vector.result_type != "vector":
-            raise QueryError(f"{self.url}: the answer is a {vector.result_type[:_LONGEST]}, and a vector was asked for")
+            raise QueryError(f"{self.url}: the answer is a {vector.result_type[:_LONGEST]}, not a vector")
         try:
             return [one for one in vector.result or () if not math.isnan(one.number)]
         except ValueError as error:
@@ -150,18 +138,15 @@ class Prometheus:
 
     def _post(self, path: str, form: Sequence[tuple[str, str]]) -> msgspec.Raw:
         request = ApiRequest("POST", path, body=urlencode(form).encode(), content_type=_FORM)
-        backoff = self._backoff()
-        for _ in range(ATTEMPTS - 1):
+        backoff, attempt = self._backoff(), 1
+        while True:
             try:
                 return self._attempt(request)
             except ApiError as error:
-                if error.fault not in _PASSING:
+                if attempt == ATTEMPTS or error.fault not in _PASSING:
                     raise self._failed(error) from error
                 self._wait(backoff.delay(error.retry_after))
-        try:
-            return self._attempt(request)
-        except ApiError as error:
-            raise self._failed(error) from error
+            attempt += 1
 
     def _failed(self, error: ApiError) -> QueryError:
         fix = (
@@ -175,10 +160,7 @@ class Prometheus:
         until = self._monotonic() + self._timeout
         with self._lock:
             self.requests += 1
-        try:
-            response = self._connection.send(request, timeout_of(self._timeout))
-        except OSError as error:
-            raise QueryError(f"{error.filename}: the credential can't be read: {error.strerror}") from error
+        response = send(self._login, request, urllib3.Timeout(total=self._timeout, connect=CONNECT_TIMEOUT))
         try:
             body = read(response, request, lambda: self._monotonic() < until)
         except ApiError as error:
@@ -191,7 +173,7 @@ class Prometheus:
         return self._understood(response, body, float(retry_after) if retry_after.isdecimal() else None)
 
     def _understood(self, response: urllib3.BaseHTTPResponse, body: bytes, retry_after: float | None) -> msgspec.Raw:
-        """The data of an answer; errors that Prometheus explains are in its words, whatever the status."""
+        """Return the data of an answer; an error that Prometheus explains is reported in its words, whatever the status."""
         status = response.status
         fix = _fix(status)
         try:
@@ -216,12 +198,12 @@ class Prometheus:
 
 
 def _said(kind: str, text: str) -> str:
-    """What the server says of an error: its kind, where it names one, and a text, of which neither has space around it."""
+    """The server's error: its kind, if it names one, and its text."""
     return ": ".join(filter(None, (kind.strip(), text[:_LONGEST].strip())))
 
 
 def _fix(status: int) -> str:
-    """What to do about a status, to follow what the server said."""
+    """The fix for a status, to be appended to the server's error."""
     if _REDIRECT <= status < _ERROR:
         return f"; {_NEW_PLACE}"
     fix = _LATER if status >= _SERVER_ERROR else _FIXES.get(status, "")

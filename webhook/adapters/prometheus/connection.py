@@ -1,4 +1,4 @@
-"""A connection to a Prometheus: where it is, whom it trusts, and who we say we are; credentials go there and nowhere else."""
+"""A connection to a Prometheus by its URL: the authorities to trust, and our credentials."""
 
 from base64 import b64encode
 from collections.abc import Callable, Mapping
@@ -7,10 +7,7 @@ from pathlib import Path
 
 import urllib3
 
-from ... import __version__
-from ..kubernetes.api_request import ApiRequest
-from ..kubernetes.errors import ApiError, Fault
-from ..kubernetes.transport import CONNECT_TIMEOUT, Login, faults
+from ..kubernetes.transport import Login
 from ..shown import shown
 
 _PORTS = {"http": 80, "https": 443}
@@ -18,11 +15,6 @@ _PORTS = {"http": 80, "https": 443}
 
 class ConnectionOptionError(Exception):
     """The options do not describe a connection; the message says which and why."""
-
-
-def anonymous() -> str | None:
-    """No Authorization header."""
-    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,68 +31,21 @@ class ServerAccess:
     ca: Path | None = None
     certificate: Path | None = None
     key: Path | None = None
-    authorization: Callable[[], str | None] = anonymous
+    authorization: Callable[[], str | None] = lambda: None
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
 def bearer(path: Path) -> Callable[[], str | None]:
-    """Return what gives the header with a file's token; the file is read each time, because tokens are rotated."""
+    """Return a function that makes the header with a file's token, and reads the file each time, because tokens are rotated."""
     return lambda: f"Bearer {path.read_text().strip()}"
 
 
 def basic(user: str, password: Path) -> Callable[[], str | None]:
-    """Return what gives the header of a user whose password is in a file."""
+    """Return a function that makes the header of a user whose password is in a file."""
     return lambda: "Basic " + b64encode(f"{user}:{password.read_text().strip()}".encode()).decode()
 
 
-class PrometheusConnection:
-    """Requests to one server below one path.
-
-    Args:
-        login: the server, with our identity.
-        prefix: the path before ``/api/v1``.
-        headers: more headers of each request.
-    """
-
-    def __init__(self, login: Login, prefix: str = "", headers: Mapping[str, str] | None = None) -> None:
-        self._login = login
-        self._prefix = prefix
-        self._headers = dict(headers or {})
-
-    @property
-    def url(self) -> str:
-        """Where it is, for people."""
-        return f"{self._login.host}{self._prefix}"
-
-    def send(self, request: ApiRequest, timeout: urllib3.Timeout) -> urllib3.BaseHTTPResponse:
-        """Send a request and wait for the answer's headers, whatever its status is.
-
-        Raises:
-            ApiError: there was no answer.
-            OSError: a file with a credential can't be read.
-        """
-        headers = {**self._headers, "Accept": "application/json", "User-Agent": f"gpuwarden/{__version__}"}
-        if request.body is not None:
-            headers["Content-Type"] = request.content_type
-        if authorization := self._login.authorization():
-            # http.client would reject the header too, and quote the token in its message.
-            if not (authorization.isascii() and authorization.isprintable()):
-                raise ApiError(Fault.UNAUTHORIZED, "the credential holds a character that no header can have")
-            headers["Authorization"] = authorization
-        with faults(request, self.url):
-            return self._login.connections.request(
-                request.method,
-                f"{self.url}{request.path}",
-                body=request.body,
-                headers=headers,
-                timeout=timeout,
-                retries=False,
-                redirect=False,  # our credentials go to the server that was named, and to no other
-                preload_content=False,
-            )
-
-
-def to_url(url: str, access: ServerAccess, workers: int) -> PrometheusConnection:
+def to_url(url: str, access: ServerAccess, workers: int) -> Login:
     """Return a connection to a URL.
 
     Raises:
@@ -110,7 +55,7 @@ def to_url(url: str, access: ServerAccess, workers: int) -> PrometheusConnection
     if parsed.scheme not in _PORTS or not parsed.host:
         raise ConnectionOptionError(f"{shown(url)} is not a URL; write one such as http://127.0.0.1:9090")
     if parsed.auth:
-        raise ConnectionOptionError("a URL with a password shows in lists of processes; use --prometheus-user")
+        raise ConnectionOptionError("a password in a URL is visible in process lists; use --prometheus-user")
     if parsed.query or parsed.fragment:
         raise ConnectionOptionError(f"{shown(url)} has a query; write only what comes before /api/v1")
     port = "" if parsed.port is None else f":{parsed.port}"
@@ -124,10 +69,5 @@ def to_url(url: str, access: ServerAccess, workers: int) -> PrometheusConnection
         cert_file=str(access.certificate) if access.certificate else None,
         key_file=str(access.key) if access.key else None,
     )
-    login = Login(f"{parsed.scheme}://{parsed.host}{port}", connections, access.authorization)
-    return PrometheusConnection(login, (parsed.path or "").rstrip("/"), access.headers)
-
-
-def timeout_of(seconds: float) -> urllib3.Timeout:
-    """The time for an answer's beginning."""
-    return urllib3.Timeout(total=seconds, connect=min(seconds, CONNECT_TIMEOUT))
+    path = (parsed.path or "").rstrip("/")
+    return Login(f"{parsed.scheme}://{parsed.host}{port}{path}", connections, access.authorization, access.headers)

@@ -17,13 +17,13 @@ ENCODER = "DCGM_FI_DEV_ENC_UTIL"
 DECODER = "DCGM_FI_DEV_DEC_UTIL"
 _NO_SERIES = "there are no series of dcgm-exporter (DCGM_FI_*) within the window; is it installed, and does Prometheus scrape it?"
 _NO_PODS = (
-    "there are series of GPUs, and none names a pod: set DCGM_EXPORTER_KUBERNETES=true for the exporter; where the device plugin "
+    "there are series of GPUs, but none names a pod: set DCGM_EXPORTER_KUBERNETES=true for the exporter; where the device plugin "
     "renames resources (nvidia.com/gpu.shared, nvidia.com/mig-…), list them in NVIDIA_RESOURCE_NAMES"
 )
 
 
 CLUSTER_LABELS = frozenset({"cluster", "cluster_id", "cluster_name", "clusterName", "k8s_cluster", "k8s_cluster_name"})
-"""Labels by which a server of several clusters usually tells them apart; Prometheus and Thanos leave their choice to people."""
+"""Labels that usually distinguish clusters on a server of several; Prometheus and Thanos define none."""
 
 
 class PodLabels(msgspec.Struct, frozen=True):
@@ -67,24 +67,20 @@ def family_of(labels: Mapping[str, str]) -> PodLabels | None:
 
 
 def key_of(labels: Mapping[str, str], family: PodLabels) -> Key:
-    """Return whose series it is."""
+    """Return the container and device of a series."""
     device = MeasuredDevice(labels.get("UUID") or labels.get("uuid", ""), labels.get("GPU_I_ID", ""))
     return Key(labels[family.namespace], labels[family.pod], labels.get(family.container, ""), device)
 
 
 def node_of(labels: Mapping[str, str]) -> str:
-    """Return the node of a series, by the name that the exporter has for it."""
+    """Return the node of a series, as the exporter names it."""
     return labels.get("hostname") or labels.get("Hostname") or labels.get("instance", "")
 
 
 def missing(present: Iterable[Metric], *, with_pods: bool, any_series: bool, memory: bool) -> list[str]:
     """Return why numbers are missing, in sentences.
 
-    Args:
-        present: the compute metrics that there are.
-        with_pods: whether any series names a pod.
-        any_series: whether there are series of GPUs at all.
-        memory: whether there are series of memory.
+    ``present`` are the compute metrics that exist; the others are whether any series names a pod, any is of a GPU, any of memory.
     """
     found = set(present)
     if not any_series:
@@ -95,14 +91,14 @@ def missing(present: Iterable[Metric], *, with_pods: bool, any_series: bool, mem
     if Metric.SM_ACTIVE not in found:
         instead = "DCGM_FI_PROF_GR_ENGINE_ACTIVE" if Metric.GR_ENGINE_ACTIVE in found else "DCGM_FI_DEV_GPU_UTIL"
         notes.append(
-            f"DCGM_FI_PROF_SM_ACTIVE is missing (the exporter's default counters have it off), so {instead} says how much "
-            "compute is used; it counts the time in which anything ran, which is never less"
+            f"DCGM_FI_PROF_SM_ACTIVE is missing (it is off in the exporter's default counters), so compute use is taken from "
+            f"{instead}, which counts all time in which anything ran and so is never lower"
         )
     if not found & {Metric.SM_ACTIVE, Metric.GR_ENGINE_ACTIVE}:
         notes.append(
-            "DCGM_FI_PROF_GR_ENGINE_ACTIVE is missing too, so nothing is known of MIG slices; profiling metrics need a "
-            "data-centre GPU, and no other profiler beside the exporter"
+            "DCGM_FI_PROF_GR_ENGINE_ACTIVE is missing too, so nothing is known about MIG slices; profiling metrics need a "
+            "data-centre GPU, and no profiler besides the exporter"
         )
     if not memory:
-        notes.append("DCGM_FI_DEV_FB_USED is missing, so no memory is known")
+        notes.append("DCGM_FI_DEV_FB_USED is missing, so memory use is not known")
     return notes

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 
 import msgspec
 
+from ...application.diagnosis.documents import Service
 from ..kubernetes.api_request import path_of
 from ..kubernetes.lists import Lister, Page
 
 _NAME, _COMPONENT = "app.kubernetes.io/name", "app.kubernetes.io/component"
-# What sees all clusters or keeps data longer comes first. With the path before /api/v1.
+# Servers that see all clusters or keep data longer come first; each with the path before /api/v1.
 _KNOWN: tuple[tuple[Mapping[str, str], str], ...] = (
     ({_NAME: "thanos", _COMPONENT: "query"}, ""),
     ({_NAME: "thanos-query"}, ""),
@@ -29,26 +30,6 @@ _KNOWN: tuple[tuple[Mapping[str, str], str], ...] = (
     ({_NAME: "prometheus", _COMPONENT: "prometheus"}, ""),
 )
 _PORTS = ("http-web", "http", "web", "http-query", "http-metrics")
-
-
-class _Metadata(msgspec.Struct):
-    name: str = ""
-    namespace: str = ""
-    labels: dict[str, str] | None = None
-
-
-class _Port(msgspec.Struct):
-    port: int
-    name: str = ""
-
-
-class _Spec(msgspec.Struct):
-    ports: list[_Port] | None = None
-
-
-class _Item(msgspec.Struct):
-    metadata: _Metadata
-    spec: _Spec = msgspec.field(default_factory=_Spec)
 
 
 class FoundServer(msgspec.Struct, frozen=True):
@@ -77,11 +58,11 @@ def services(lister: Lister) -> list[FoundServer]:
     Raises:
         ApiError: Services can't be listed.
     """
-    ranked = lister.all("services", path_of("api", "v1", "services"), Page[_Item], _ranked)
+    ranked = lister.all("services", path_of("api", "v1", "services"), Page[Service], _ranked)
     return [found for _, found in sorted(ranked, key=lambda one: (one[0], one[1].namespace, one[1].name))]
 
 
-def _ranked(item: _Item) -> tuple[int, FoundServer] | None:
+def _ranked(item: Service) -> tuple[int, FoundServer] | None:
     labels, ports = item.metadata.labels or {}, item.spec.ports or []
     for rank, (wanted, prefix) in enumerate(_KNOWN):
         if ports and wanted.items() <= labels.items():

@@ -7,11 +7,11 @@ from ...application.recommendation.usage import Metric
 from .dcgm import DECODER, ENCODER, FREE, RESERVED, USED, PodLabels
 
 STAT = "gpuwarden_stat"
-# Seconds between two looks of a subquery, which is what costs a server time (a range of samples costs it little).
+# Seconds between the evaluations of a subquery, which are expensive for a server; a range of samples is cheap.
 STEP = 300
-"""To see who is on a device at once: as long as a sample counts (--query.lookback-delta)."""
+"""For which pods share a device: as long as a sample stays valid (--query.lookback-delta)."""
 _IDLE_STEP = 613
-"""Divides no hour: work that comes on the full hour would be met by every look at the full hour, and seem to take longer."""
+"""Not a divisor of an hour: otherwise every evaluation could hit work that starts on the hour, and overestimate it."""
 _HOUR = 3600
 _COMPUTE_STATS = frozenset({"p95", "max", "mean", "deviation"})
 _MEMORY_STATS = frozenset({"used", "earlier", "low", "free", "reserved"})
@@ -23,7 +23,7 @@ _SPECIAL = frozenset(punctuation) - {"-", "_"}
 
 
 def with_labels(labels: Mapping[str, Collection[str]]) -> str:
-    """The matchers of series that have one of these values of each label, to follow other matchers; empty for none."""
+    """Matchers for one of these values of each label, to be appended to other matchers; empty if there are no labels."""
     return "".join(f',{name}=~"{_any(sorted(values))}"' for name, values in labels.items())
 
 
@@ -33,7 +33,7 @@ def selector(family: PodLabels, pods: Collection[tuple[str, str]], only: str = "
 
 
 def matching(namespace: str, label: str, objects: Collection[tuple[str, str]], only: str = "") -> str:
-    """The label matchers of objects by namespace and name; of a few more where names are in several namespaces."""
+    """Label matchers of objects by namespace and name; they also match an object with a name from another of the namespaces."""
     namespaces = sorted({one for one, _ in objects})
     names = sorted({name for _, name in objects})
     return f'{{{namespace}=~"{_any(namespaces)}",{label}=~"{_any(names)}"{only}}}'
@@ -72,17 +72,17 @@ def compute(metric: Metric, which: str, window: float, idle_below: float) -> str
 
 
 def _in_an_hour(series: str) -> str:
-    """How many samples there were in an hour: both ends of a range belong to it, so that it is a second shorter."""
+    """The number of samples in an hour; the range is a second shorter, because it includes both ends."""
     return f"count_over_time({series}[{_HOUR - 1}s])"
 
 
 def _when(series: str) -> str:
-    """The time, where there were samples in the hour before; in a subquery, timestamp() takes 25 times as long."""
+    """The evaluation time, if there were samples in the hour before; timestamp() in a subquery takes 25 times as long."""
     return f"clamp_min({_in_an_hour(series)}, time())"
 
 
 def memory(which: str, window: float) -> str:
-    """The numbers of memory in MiB, and the most that the video engines were in use, in percent."""
+    """The numbers of memory in MiB, and the highest use of the video engines in percent."""
     whole = f"[{window:.0f}s]"
     return _marked(
         used=f"max_over_time({USED}{which}{whole})",
@@ -96,7 +96,7 @@ def memory(which: str, window: float) -> str:
 
 
 def spans(metric: str, devices: Collection[str], family: PodLabels, window: float, only: str = "") -> str:
-    """Of each pod on devices: the full hours at which it was first and last seen."""
+    """The full hours at which each pod on these devices was first and last seen."""
     series = f"{metric}{_of_devices(devices, family, only)}"
     when = f"{_when(series)}[{window:.0f}s:{_HOUR}s]"
     by = f"by (UUID, GPU_I_ID, {family.namespace}, {family.pod})"
@@ -108,7 +108,7 @@ def _of_devices(devices: Collection[str], family: PodLabels, only: str) -> str:
 
 
 def shared(metric: str, devices: Collection[str], family: PodLabels, window: float, only: str = "") -> str:
-    """Of devices with several pods: how many had series at once, at how many looks, and how far their values were apart."""
+    """For devices with several pods: how many had series at once, at how many evaluations, and how much their values differed."""
     which = _of_devices(devices, family, only)
     looks = f"[{window:.0f}s:{STEP}s]"
     pods = f"count by (UUID, GPU_I_ID) (max by (UUID, GPU_I_ID, {family.namespace}, {family.pod}) ({metric}{which}))"
@@ -121,17 +121,12 @@ def shared(metric: str, devices: Collection[str], family: PodLabels, window: flo
 
 
 def scale(metric: Metric) -> float:
-    """What a metric says where all of a device is in use."""
+    """The value of a metric if all of a device is in use."""
     return 100.0 if metric is Metric.GPU_UTIL else 1.0
 
 
 def most_possible(what: str, stat: str) -> float:
-    """What a number can be at most: exporters pass on numbers that mean that there is no value.
-
-    Args:
-        what: the compute metric, or memory.
-        stat: which of its numbers.
-    """
+    """Return the highest valid value of a number; exporters send numbers above it for "no value"."""
     if stat in _MEMORY_STATS:
         return _MOST_MEMORY
     if stat in _ENGINE_STATS:

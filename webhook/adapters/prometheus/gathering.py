@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -16,15 +17,16 @@ from .dcgm import Key, MeasuredDevice, PodLabels
 WORKERS = 4  # queries at a time
 BATCH = 100  # pods per query
 _DEVICES = 50  # per query
-_TOGETHER = 3  # looks of 5 minutes for each pod: one that follows another within minutes shares nothing with it
+_TOGETHER = 3  # samples 5 minutes apart, for each pod: pods that follow each other within minutes do not share a device
 _HOUR = 3600.0
 
 T = TypeVar("T")
 Pods = Sequence[tuple[str, str]]
+_Numbers = dict[Key, dict[str, list[float]]]  # those of all series of a key, by what they are
 
 
 class PrometheusServer(Protocol):
-    """The server: ``Prometheus``."""
+    """A Prometheus server; see ``Prometheus``."""
 
     requests: int
     warnings: dict[str, None]
@@ -45,7 +47,7 @@ class PrometheusServer(Protocol):
 
 
 class _Found(msgspec.Struct):
-    """What the labels of series say of one container on one device."""
+    """One container on one device, from the labels of its series."""
 
     family: PodLabels
     node: str
@@ -55,15 +57,9 @@ class _Found(msgspec.Struct):
 
 
 class Gatherer:
-    """Gathers usage.
+    """Gathers usage within a window of so many seconds that ends at ``end`` (seconds since 1970).
 
-    Args:
-        server: the server.
-        end: the end of the window, in seconds since 1970.
-        window: its length in seconds.
-        idle_below: the share below which a sample counts as idle.
-        progress: receives the progress.
-        labels: only series with one of these values of each label count.
+    A sample below the share ``idle_below`` counts as idle. Only series with one of the values of each of ``labels`` count.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - where, when, and what counts
@@ -86,7 +82,7 @@ class Gatherer:
     def usage(self, namespaces: Collection[str] = ()) -> Usage:
         """Return the usage of the pods in these namespaces, or (if none is named) in all.
 
-        Queries that are too much for the server are split; what can't be read even so is said in ``missing``.
+        Queries that are too much for the server are split; ``missing`` lists what can't be read even then.
 
         Raises:
             QueryError: nothing can be read.
@@ -144,8 +140,8 @@ class Gatherer:
         for label, values in sorted(clusters.items()):
             if len(values) > 1:
                 raise QueryError(
-                    f"the series of GPUs are of several clusters, {label}: {_listed(values)}, and pods of two clusters may have "
-                    f"one name; set --prometheus-label {label}=VALUE to the cluster whose workloads are read"
+                    f"the series of GPUs come from several clusters, {label}: {_listed(values)}, whose pods may have the same "
+                    f"names; set --prometheus-label {label}=VALUE to the cluster whose workloads are read"
                 )
         if not any_series:
             every = [f"{name}{{{self._only.removeprefix(',')}}}" for name in names]
@@ -163,78 +159,84 @@ class Gatherer:
             raise QueryError(f"{error.detail}; {fix}", too_much=True) from error
 
     def _at_once(self, found: Mapping[Key, _Found], devices: Collection[MeasuredDevice]) -> set[MeasuredDevice]:
-        """Those of devices on which pods may have been at once, by the hours in which they were there (cheap to read)."""
+        """Return the devices that several pods may have used at once, by the hours of each pod, which are cheap to read."""
         metric = dcgm.USED if self._any_memory else _metrics(found)[0]
         hours: dict[MeasuredDevice, dict[tuple[str, str], list[float]]] = {device: {} for device in devices}
-        for family, ids in _by_family(found, devices):
 
-            def query(batch: Sequence[str], family: PodLabels = family) -> str:
-                return expressions.spans(metric, batch, family, self._window, self._only)
+        def query(family: PodLabels, batch: Sequence[str]) -> str:
+            return expressions.spans(metric, batch, family, self._window, self._only)
 
-            for sample in self._batches("hours of pods", ids, _DEVICES, query):
-                device = MeasuredDevice(sample.metric.get("UUID", ""), sample.metric.get("GPU_I_ID", ""))
-                pod = sample.metric.get(family.namespace, ""), sample.metric.get(family.pod, "")
-                hours.setdefault(device, {}).setdefault(pod, []).append(sample.number)
-        number = Counter(device for device, *_ in {(key.device, key.namespace, key.pod) for key in found})
+        for family, device, sample in self._of_devices("hours of pods", found, devices, query):
+            pod = sample.metric.get(family.namespace, ""), sample.metric.get(family.pod, "")
+            hours.setdefault(device, {}).setdefault(pod, []).append(sample.number)
+        number = _pods_on_devices(found)
         return {device for device in devices if len(pods := hours[device]) < number[device] or _overlap(pods.values())}
 
     def _sharing(
         self, found: Mapping[Key, _Found], devices: Collection[MeasuredDevice], metric: str
     ) -> dict[MeasuredDevice, tuple[int, bool]]:
-        """Of devices that several pods had at once: how many, and whether they always had one value."""
-        result: dict[MeasuredDevice, tuple[int, bool]] = {}
-        number = Counter(device for device, *_ in {(key.device, key.namespace, key.pod) for key in found})
+        """Return how many pods used each device at once, if several did, and whether their values were always equal."""
+        stats: dict[tuple[PodLabels, MeasuredDevice], dict[str, float]] = {}
+
+        def query(family: PodLabels, batch: Sequence[str]) -> str:
+            return expressions.shared(metric, batch, family, self._window, self._only)
+
+        for family, device, sample in self._of_devices(f"sharing of {metric}", found, devices, query):
+            stats.setdefault((family, device), {})[sample.metric.get(expressions.STAT, "")] = sample.number
+        number = _pods_on_devices(found)
+        return {
+            device: (int(one["pods"]), one.get("apart", 0) == 0)
+            for (_, device), one in stats.items()
+            if one.get("pods", 1) > 1 and one.get("together", 0) >= _TOGETHER * max(1, number[device] - 1)
+        }
+
+    def _of_devices(
+        self,
+        what: str,
+        found: Mapping[Key, _Found],
+        devices: Collection[MeasuredDevice],
+        query: Callable[[PodLabels, Sequence[str]], str],
+    ) -> Iterator[tuple[PodLabels, MeasuredDevice, Sample]]:
+        """Yield the samples of devices, with the labels that name their pods."""
         for family, ids in _by_family(found, devices):
+            for sample in self._batches(what, ids, _DEVICES, partial(query, family)):
+                yield family, MeasuredDevice(sample.metric.get("UUID", ""), sample.metric.get("GPU_I_ID", "")), sample
 
-            def query(batch: Sequence[str], family: PodLabels = family) -> str:
-                return expressions.shared(metric, batch, family, self._window, self._only)
-
-            stats: dict[MeasuredDevice, dict[str, float]] = {}
-            for sample in self._batches(f"sharing of {metric}", ids, _DEVICES, query):
-                device = MeasuredDevice(sample.metric.get("UUID", ""), sample.metric.get("GPU_I_ID", ""))
-                stats.setdefault(device, {})[sample.metric.get(expressions.STAT, "")] = sample.number
-            for device, one in stats.items():
-                followed = max(1, number.get(device, 1) - 1)
-                if one.get("pods", 1) > 1 and one.get("together", 0) >= _TOGETHER * followed:
-                    result[device] = int(one["pods"]), one.get("apart", 0) == 0
-        return result
-
-    def _compute(
-        self, found: Mapping[Key, _Found], chosen: Mapping[Key, Metric | None]
-    ) -> dict[Key, dict[str, list[float]]]:
-        result: dict[Key, dict[str, list[float]]] = {}
+    def _compute(self, found: Mapping[Key, _Found], chosen: Mapping[Key, Metric | None]) -> _Numbers:
+        result: _Numbers = {}
         for metric in Metric:
-            for family in dcgm.FAMILIES:
-                keys = [key for key, one in found.items() if chosen[key] is metric and one.family == family]
 
-                def query(pods: Pods, metric: Metric = metric, family: PodLabels = family) -> str:
-                    which = expressions.selector(family, pods, self._only)
-                    return expressions.compute(metric, which, self._window, self._idle)
+            def query(which: str, metric: Metric = metric) -> str:
+                return expressions.compute(metric, which, self._window, self._idle)
 
-                wanted = set(keys)
-                numbers = self._of_pods(str(metric), keys, family, query)
-                result |= {key: stats for key, stats in numbers.items() if key in wanted}
+            keys = [key for key in found if chosen[key] is metric]
+            result |= self._of_pods(str(metric), found, keys, query)
         return result
 
-    def _memory(self, found: Mapping[Key, _Found]) -> dict[Key, dict[str, list[float]]]:
-        result: dict[Key, dict[str, list[float]]] = {}
-        for family in dcgm.FAMILIES:
-            keys = [key for key, one in found.items() if one.family == family]
-
-            def query(pods: Pods, family: PodLabels = family) -> str:
-                return expressions.memory(expressions.selector(family, pods, self._only), self._window)
-
-            result |= self._of_pods("memory", keys, family, query)
-        return result
+    def _memory(self, found: Mapping[Key, _Found]) -> _Numbers:
+        return self._of_pods("memory", found, found, lambda which: expressions.memory(which, self._window))
 
     def _of_pods(
-        self, what: str, keys: Iterable[Key], family: PodLabels, query: Callable[[Pods], str]
-    ) -> dict[Key, dict[str, list[float]]]:
-        """The numbers of pods: those of all series of one container on one device, since restarts begin new ones."""
+        self, what: str, found: Mapping[Key, _Found], keys: Iterable[Key], query: Callable[[str], str]
+    ) -> _Numbers:
+        """The numbers of containers on devices, by a query for the matchers of their pods."""
+        result: _Numbers = {}
+        for family in dcgm.FAMILIES:
+            wanted = {key for key in keys if found[key].family == family}
+            numbers = self._of_family(what, wanted, family, query)
+            result |= {key: stats for key, stats in numbers.items() if key in wanted}
+        return result
+
+    def _of_family(self, what: str, keys: Collection[Key], family: PodLabels, query: Callable[[str], str]) -> _Numbers:
+        """The numbers of all series of one container on one device, since restarts begin new ones."""
+
+        def of_batch(pods: Pods) -> str:
+            return query(expressions.selector(family, pods, self._only))
+
         pods = sorted({(key.namespace, key.pod) for key in keys})
         rows: dict[Key, dict[frozenset[tuple[str, str]], dict[str, float]]] = {}
         wrong: dict[Key, float] = {}
-        for sample in self._batches(what, pods, BATCH, query):
+        for sample in self._batches(what, pods, BATCH, of_batch):
             if dcgm.family_of(sample.metric) != family:
                 continue
             key, stat = dcgm.key_of(sample.metric, family), sample.metric.get(expressions.STAT, "")
@@ -247,12 +249,10 @@ class Gatherer:
                 f"{what} of {key.namespace}/{key.pod} has the value {value:g}, which no GPU can have; usage with such values is "
                 f"not counted ({len(wrong)} {'pod' if len(wrong) == 1 else 'pods'})"
             )
-        result: dict[Key, dict[str, list[float]]] = {}
-        for key, of_key in rows.items():
-            if key in wrong:
-                continue
-            _count_once(list(of_key.values()))
-            for row in of_key.values():
+        result: _Numbers = {}
+        for key in rows.keys() - wrong.keys():
+            _count_once(list(rows[key].values()))
+            for row in rows[key].values():
                 for stat, number in row.items():
                     result.setdefault(key, {}).setdefault(stat, []).append(number)
         return result
@@ -299,8 +299,12 @@ def _by_family(found: Mapping[Key, _Found], devices: Collection[MeasuredDevice])
     return [(family, sorted(ids[family])) for family in dcgm.FAMILIES if family in ids]
 
 
+def _pods_on_devices(found: Iterable[Key]) -> Counter[MeasuredDevice]:
+    return Counter(device for device, *_ in {(key.device, key.namespace, key.pod) for key in found})
+
+
 def _overlap(spans: Iterable[Sequence[float]]) -> bool:
-    """Whether any two pods may have been there at once: within one hour too, if one of them was there in that hour only."""
+    """Whether any two pods may have been there at once; in the same hour also if one was there only in that hour."""
     until, is_short = 0.0, False
     for begin, end in sorted((min(hours), max(hours)) for hours in spans):
         if begin < until or (begin == until and (is_short or begin == end)):
@@ -315,7 +319,7 @@ def _metrics(found: Mapping[Key, _Found]) -> list[Metric]:
 
 
 def _count_once(series: list[dict[str, float]]) -> None:
-    """Let samples that were recorded twice (two scrapes of one exporter) count once: series that overlap have one's points."""
+    """Count samples once that were recorded twice (an exporter is scraped twice): of overlapping series one keeps its points."""
     counted: list[dict[str, float]] = []
     for one in sorted(series, key=lambda one: -one.get("points", 0)):
         first, last = one.get("first", 0), one.get("last", 0)
@@ -326,14 +330,14 @@ def _count_once(series: list[dict[str, float]]) -> None:
 
 
 def _choose(key: Key, one: _Found, sharing: Mapping[str, Mapping[MeasuredDevice, tuple[int, bool]]]) -> Metric | None:
-    """The best metric of a device; of a shared device one that differs between its pods, if there is one."""
+    """Return the best metric of a device; for a shared device one that differs between its pods, if there is any."""
     usable = [metric for metric in Metric if metric in one.metrics]
     if key.device.slice or one.profile:
         usable = [metric for metric in usable if metric is not Metric.GPU_UTIL]
     best = next(iter(usable), None)
     if best is None or not sharing.get(best, {}).get(key.device, (1, False))[1]:
         return best
-    # Only what is seen to differ between the pods of a device is theirs.
+    # A metric is per pod only if it differs between the pods of the device.
     apart = (metric for metric in usable if sharing.get(metric, {}).get(key.device, (1, True))[1] is False)
     return next(apart, best)
 
@@ -392,7 +396,7 @@ def _series(  # noqa: PLR0913, PLR0917 - what is known of one series
 
 
 def _working(compute: Mapping[str, Sequence[float]]) -> float:
-    """The average of a metric in which each sample counts as much as it is high: E[x²] / E[x]."""
+    """The average of a metric with each sample weighted by its value: E[x²] / E[x]."""
     rows = list(zip(*(compute.get(name, ()) for name in ("points", "mean", "deviation")), strict=False))
     work = sum(points * mean for points, mean, _ in rows)
     return sum(points * (mean**2 + deviation**2) for points, mean, deviation in rows) / work if work else 0.0

@@ -7,7 +7,7 @@ from .gathering import PrometheusServer
 
 _BATCH = 200  # names per request
 _NONE = "<none>"  # what kube-state-metrics writes for one without a controller
-# Of kinds that have controllers of their own: the metric, and its label for the object.
+# Kinds that have controllers of their own: the metric with their owners, and its label for the object.
 _ABOVE = {"ReplicaSet": ("kube_replicaset_owner", "replicaset"), "Job": ("kube_job_owner", "job_name")}
 
 Owners = dict[str, tuple[str, str]]
@@ -18,12 +18,8 @@ def owners(
 ) -> Owners:
     """Return kind and name of the topmost controller of pods, by namespace and name; without those that nothing recorded.
 
-    Args:
-        server: the server.
-        pods: namespace and name of each.
-        start: the beginning of the window, in seconds since 1970.
-        end: its end.
-        only: more matchers of the series that count, of ``with_labels``.
+    ``pods`` are namespaces and names; the window is from ``start`` to ``end`` (seconds since 1970); ``only`` are more matchers of
+    series, from ``with_labels``.
 
     Raises:
         QueryError: there was no usable answer.

@@ -1,4 +1,4 @@
-"""The document of an audit: what ``gpuwarden audit -o json`` prints, and what its other formats are made from."""
+"""The document of an audit, which ``gpuwarden audit -o json`` prints, and from which its other formats are made."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,13 +18,13 @@ from ...application.rule_texts import EXEMPT, INEFFECTIVE_LABEL, NOT_JUDGED, NOT
 from ...application.workload_kinds import BUILT_IN
 from ...application.workloads import qualified
 from ...engine.decision import Outcome
+from ..manifests.items import ManifestProblem
 from .audit_changes import Changes, EarlierAudit, changes
 from .check_report import (
     FieldPlaces,
     FormChange,
     ObjectLine,
     Part,
-    ProblemLine,
     counts_note,
     finding_lines,
     patch_place,
@@ -33,7 +33,7 @@ from .deciders import DeciderLine, decider_lines
 from .fleet_report import FleetPart
 
 OUTCOMES = ("denied", "rewritten", NOT_JUDGED, "unchanged", "exempt")
-"""Decisions on workloads, in the order in which they matter."""
+"""Decisions on workloads, the most severe first."""
 ALL = "*"
 """The name of a line that is about all objects of a kind."""
 
@@ -94,8 +94,8 @@ class PolicyLine(Part):
 class FlowLine(FormChange):
     """The numbers of workloads, and of their pods, that request one form and get another, with one outcome.
 
-    ``gpus`` are those (or slots, of shared forms) that the pods request; of a workload without pods, those of the pods that
-    it will have, as far as its counts say.
+    ``gpus`` are the GPUs (slots, for shared forms) that the pods request; for a workload without pods, those that its future pods
+    will request, as far as their number is known.
     """
 
     outcome: str
@@ -146,8 +146,8 @@ class AuditReport(Part):
         judged_by: the label whose policy judged: ``enforce``, ``warn`` or ``audit``.
         assumptions: the policies that were assumed in place of labels.
         problems: what is wrong with the input; where one is fatal, something is missing from the report.
-        scope: which kinds were checked, of a cluster; and what that leaves out.
-        notes: what a person should know besides.
+        scope: which kinds were checked in a cluster, and what that leaves out.
+        notes: further notes for people.
 
     Each object is one of ``objects`` (or of the pods that these count) or one of ``others``, never both.
     """
@@ -167,7 +167,7 @@ class AuditReport(Part):
     kinds: list[ObjectLine] = Field(
         description="Kinds of which the cluster has objects that could not be checked, as objects named *."
     )
-    problems: list[ProblemLine]
+    problems: list[ManifestProblem]
     scope: str
     notes: list[str]
     fleet: FleetPart | None = Field(description="The nodes, where ``--fleet`` named them.")
@@ -185,7 +185,7 @@ class AuditReport(Part):
 
     @property
     def strictly_fine(self) -> bool:
-        """Whether everything was judged and nothing is to be changed, as ``--strict`` requires."""
+        """Whether everything was judged and nothing would be changed, as ``--strict`` requires."""
         mislabelled = any(finding.rule == INEFFECTIVE_LABEL for line in self.objects for finding in line.findings)
         return not (
             self.denies or self.totals.workloads.rewritten or self.totals.not_judged or self.others or mislabelled
@@ -203,7 +203,7 @@ class AuditReport(Part):
 
     @property
     def otherwise(self) -> str:
-        """The addition to "request GPUs" if some workloads are only reported for reaching GPUs otherwise, or for claims."""
+        """The addition to "request GPUs" if workloads are listed only because they reach GPUs otherwise, or have claims."""
         is_one = len(self.objects) == 1
         silent = [line for line in self.objects if not line.requests]
         reach = ", or reaches them otherwise" if is_one else ", or reach them otherwise"
@@ -225,7 +225,7 @@ def audit_report(  # noqa: PLR0913 - the parts of one document
     others: Sequence[ObjectLine] = (),
     kinds: Iterable[OtherKind] = (),
     kinds_unknown: str = "",
-    problems: Sequence[ProblemLine] = (),
+    problems: Sequence[ManifestProblem] = (),
     notes: Iterable[str] = (),
     lines_of: Callable[[Row], FieldPlaces | None] = lambda _row: None,
     is_cluster: bool = True,
@@ -233,7 +233,7 @@ def audit_report(  # noqa: PLR0913 - the parts of one document
     deciders: Sequence[DecidedPolicy] | None = None,
     earlier: EarlierAudit | None = None,
 ) -> AuditReport:
-    """The document of rows and their totals; ``lines_of`` knows where the fields of a row's object are written, if they are."""
+    """The document of rows and their totals; ``lines_of`` returns the places of the fields of a row's object in a file."""
     policies = {row.namespace: row.verdict.policy for row in rows}
     namespaces = [
         NamespaceLine(name=name, policy=policies[name], workloads=_outcomes(tally))
@@ -286,7 +286,7 @@ def audit_report(  # noqa: PLR0913 - the parts of one document
 
 
 def _once(lines: list[WorkloadLine], others: Sequence[ObjectLine]) -> tuple[list[WorkloadLine], list[ObjectLine]]:
-    """The lines and the other objects, without those that have a line as workloads: their problems go to that line."""
+    """Move the findings of other objects to their lines as workloads, if they have one; return the lines and the others."""
     numbers = {_identity(line): number for number, line in enumerate(lines)}
     apart = []
     for other in others:
@@ -334,7 +334,7 @@ def _scope(rows: Sequence[Row]) -> str:
 
 
 def _notes(line: ObjectLine) -> Iterator[str]:
-    """Yield the notes about an object's labels, and about a claim that would be denied: its message names it."""
+    """Yield the notes about an object's labels, or about a claim that would be denied."""
     if line.kind == "Namespace" or line.kind in PLURALS:
         what = f"namespace {line.namespace}"
     else:
@@ -345,7 +345,7 @@ def _notes(line: ObjectLine) -> Iterator[str]:
 
 
 def _line(row: Row, shared: dict[PodVerdict, dict[str, Any]], lines: FieldPlaces | None) -> WorkloadLine:
-    """A row's line. Built without validation, which would copy what thousands of lines share."""
+    """A row's line, built without validation, which would copy what thousands of lines share."""
     verdict = row.verdict
     if verdict not in shared:
         shared[verdict] = {
@@ -383,7 +383,7 @@ def _line(row: Row, shared: dict[PodVerdict, dict[str, Any]], lines: FieldPlaces
 
 
 def _if_bare(row: Row) -> dict[str, Any]:
-    """Return the outcome for a pod that exists and has no controller, if it would change: nothing happens to it by itself."""
+    """Return an addition for an existing pod without a controller that would change: nothing recreates it."""
     verdict = row.verdict
     if row.kind != "Pod" or not row.pods or verdict.exempt or verdict.outcome is Outcome.UNCHANGED:
         return {}

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic.alias_generators import to_camel
+import msgspec
+from pydantic import Field
 
 from .check_report import ObjectLine, Part
 
@@ -42,17 +42,11 @@ class Changes(Part):
         return sum(line.change == change for line in self.workloads)
 
 
-class _Loose(BaseModel):
-    """What is needed of an earlier report: other fields may have come or gone with versions."""
-
-    model_config = ConfigDict(alias_generator=to_camel, frozen=True)
-
-
-class _Rule(_Loose):
+class _Rule(msgspec.Struct):
     rule: str
 
 
-class _Workload(_Loose):
+class _Workload(msgspec.Struct, rename="camel"):
     source: str | None
     api_version: str
     kind: str
@@ -62,8 +56,8 @@ class _Workload(_Loose):
     findings: list[_Rule]
 
 
-class EarlierAudit(_Loose):
-    """An earlier audit."""
+class EarlierAudit(msgspec.Struct, rename="camel"):
+    """The fields of an earlier audit that are needed; others may differ between versions."""
 
     kind: Literal["AuditReport"]
     generated_at: datetime
@@ -75,21 +69,19 @@ def read_earlier(text: bytes) -> EarlierAudit:
     """Read the JSON that ``gpuwarden audit -o json`` printed.
 
     Raises:
-        EarlierError: it is something else; the message says at which field.
+        EarlierError: it is something else; the message names the field.
     """
     try:
-        return EarlierAudit.model_validate_json(text)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"])) or "the document"
-        raise EarlierError(f"{where}: {first['msg']}") from error
+        return msgspec.json.decode(text, type=EarlierAudit)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise EarlierError(str(error)) from error
 
 
 _Name = tuple[str, str, str, str]
 
 
 def _name(line: ObjectLine | _Workload) -> _Name:
-    # The version is left out: the same object may be read in another one after an upgrade.
+    # Without the version: the same object may be read in another one after an upgrade.
     return line.namespace, line.kind, line.name, line.api_version.rpartition("/")[0]
 
 
@@ -100,10 +92,10 @@ def _in_files(lines: Sequence[ObjectLine | _Workload]) -> set[_Name]:
 
 
 def changes(earlier: EarlierAudit, now: Sequence[ObjectLine]) -> Changes:
-    """Compare workloads by group, kind, namespace and name; by file too where several files have that name, as an overlay has.
+    """Compare workloads by group, kind, namespace and name, and by file if several files have the name, as with overlays.
 
-    A file that was moved, or a checkout in another folder, is no change. A workload is changed if its outcome or the rules of
-    its findings differ. Of several objects of one name in one file (a file may hold them, a cluster can't), the last counts.
+    A moved file, or a checkout in another folder, is not a change. A workload has changed if its outcome or the rules of its
+    findings differ. Of several objects with one name in one file, the last counts.
     """
     several = _in_files(earlier.objects) | _in_files(now)
 

@@ -1,4 +1,4 @@
-"""The JSON of an audit, piece by piece: of a large fleet it has hundreds of megabytes, which nobody needs to hold at once."""
+"""The JSON of an audit, piece by piece: for a large fleet it has hundreds of megabytes, which need not be in memory at once."""
 
 from collections.abc import Iterator
 

@@ -18,16 +18,16 @@ from .text import printable
 
 _AS_IT_IS = ("unchanged", "exempt")
 _COLUMNS = ("unchanged", "rewritten", "denied", "exempt", NOT_JUDGED)
-_ALWAYS = _COLUMNS[:3]  # a table has the other columns only where they count something, so that it fits a terminal
+_ALWAYS = _COLUMNS[:3]  # other columns are shown only if they count something, so that tables fit a terminal
 _COUNTED = ("denied", "rewritten", "unchanged", "exempt", NOT_JUDGED)
 _MOST = 500  # workloads; nobody reads more of them in a terminal
-_LONGEST = 40  # lines of a table of totals; beyond it a table is for a spreadsheet
+_LONGEST = 40  # lines of a table of totals; longer ones are for spreadsheets
 
 
 def show(target: Console, report: AuditReport, *, everything: bool = False) -> None:
     """Print a report.
 
-    Workloads that stay as they are get a line only with ``everything``.
+    Unchanged workloads are listed only with ``everything``.
     """
     shown = [line for line in report.objects if everything or line.decision not in _AS_IT_IS or line.findings]
     shown.sort(key=lambda line: OUTCOMES.index(line.decision))
@@ -63,8 +63,12 @@ def place(line: ObjectLine) -> str:
     """Return the place of an object, for people."""
     if line.name == ALL:
         return line.kind
-    named = f"{line.kind} {line.namespace}/{line.name}" if line.namespace else f"{line.kind} {line.name}"
-    return named if line.source is None else f"{line.source}:{line.line}: {named}"
+    return line.named if line.source is None else f"{line.source}:{line.line}: {line.named}"
+
+
+def worst_first(tally: Outcomes) -> tuple[int, int]:
+    """A sort key: the most denied and rewritten first."""
+    return -tally.denied, -tally.rewritten
 
 
 def _workloads(lines: Sequence[WorkloadLine]) -> Grid:
@@ -100,7 +104,7 @@ def _totals(name: str, rows: Sequence[tuple[str, str | None, Outcomes]]) -> Tabl
     has_policy = any(policy is not None for _, policy, _ in rows)
     columns = [each for each in _COLUMNS if each in _ALWAYS or any(tally.number(each) for _, _, tally in rows)]
     table = _table(name, *(["policy"] if has_policy else []), numbers=map(_word, columns))
-    ordered = sorted(rows, key=lambda row: (-row[2].denied, -row[2].rewritten, row[0]))
+    ordered = sorted(rows, key=lambda row: (*worst_first(row[2]), row[0]))
     for label, policy, tally in ordered[:_LONGEST]:
         numbers = [Text(str(n), style=STYLES[name] if n else "dim") for name in columns for n in (tally.number(name),)]
         table.add_row(Text(printable(label)), *((Text(printable(policy or "")),) if has_policy else ()), *numbers)
@@ -135,7 +139,7 @@ def _table(*names: str, numbers: Iterable[str] = ()) -> Table:
 
 
 def _summary(report: AuditReport) -> Text:
-    """The workloads by decision, which add up; and then whatever is no workload that was checked."""
+    """The workloads by decision, then everything else that was checked or not read."""
     totals = report.totals
     tally = totals.workloads
     workloads = "workload requests" if tally.sum == 1 else "workloads request"

@@ -1,7 +1,7 @@
 """The content of a report: a line for each object, the problems with the input, and totals."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -10,17 +10,25 @@ from pydantic.alias_generators import to_camel
 from ...application.auditing import decided
 from ...application.gpu_forms import GpuForm
 from ...application.judgement import Judgement
-from ...application.rule_texts import EXEMPT, INEFFECTIVE_LABEL, NOT_JUDGED, NOT_READ, UNREADABLE_LABEL
+from ...application.rule_texts import (
+    EXEMPT,
+    INEFFECTIVE_LABEL,
+    NOT_JUDGED,
+    NOT_READ,
+    REWRITTEN,
+    UNREADABLE_LABEL,
+)
 from ...application.type_mismatches import TypeMismatchError
 from ...application.unjudged import Unjudged
 from ...engine.decision import Outcome
 from ...engine.findings import Finding, Severity
 from ...engine.patch import Operation
 from ...engine.policy import LabelProblem
+from ..manifests.items import ManifestProblem
 
 
 class Part(BaseModel):
-    """A part of a report: camel case in JSON, and never changed once made."""
+    """An immutable part of a report, in camel case in JSON."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True)
 
@@ -80,6 +88,25 @@ class ObjectLine(Part):
         default="", description="Why the number of its pods is not known, so that only what is certain is counted."
     )
 
+    @property
+    def named(self) -> str:
+        """Its kind, namespace and name, for people."""
+        return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
+
+    def reported(self) -> Iterator[FindingLine]:
+        """The findings, and as notes that the object would be rewritten, and what is not judged; each with its place."""
+        for finding in self.findings:
+            yield finding.model_copy(update={"line": finding.line or self.line})
+        if self.decision == REWRITTEN:
+            message = f'{"; ".join(self.requests)}: would be rewritten by policy "{self.policy}"'
+            yield _note(REWRITTEN, message, self.patch_line or self.line, self.patch_column)
+        if self.not_judged:
+            yield _note(NOT_JUDGED, self.not_judged, self.not_judged_line or self.line, self.not_judged_column)
+
+
+def _note(rule: str, message: str, line: int | None, column: int | None) -> FindingLine:
+    return FindingLine(rule=rule, severity="note", path="", message=message, line=line, column=column)
+
 
 class FormChange(Part):
     """A form that is requested, and the one that results."""
@@ -94,35 +121,6 @@ class FormTotal(FormChange):
     decision: str
     objects: int
     gpus: int
-
-
-class ProblemLine(Part):
-    """Something wrong with the input.
-
-    ``fatal`` is whether anything could not be read because of it; ``of_object`` whether that is an object among the report's.
-    """
-
-    source: str
-    line: int | None
-    message: str
-    fatal: bool = True
-    of_object: bool = False
-    column: int | None = None
-
-    @property
-    def is_unread_part(self) -> bool:
-        """Whether it is about a file, a document or a list that could not be read, so that its objects are not known."""
-        return self.fatal and not self.of_object
-
-    @property
-    def where(self) -> str:
-        """Its place, for people."""
-        return self.source if self.line is None else f"{self.source}:{self.line}"
-
-    @property
-    def label(self) -> str:
-        """The kind of problem, for people."""
-        return "not read" if self.fatal else "warning"
 
 
 class CheckTotals(Part):
@@ -154,7 +152,7 @@ class CheckTotals(Part):
 
     @property
     def strictly_fine(self) -> bool:
-        """Whether everything was judged and nothing is to be changed, as ``--strict`` requires."""
+        """Whether everything was judged and nothing would be changed, as ``--strict`` requires."""
         return not (self.denied or self.rewritten or self.not_judged or INEFFECTIVE_LABEL in self.rules)
 
 
@@ -164,7 +162,7 @@ class Report(Part):
     api_version: str = "gpuwarden.io/v1"
     kind: str = "CheckReport"
     objects: list[ObjectLine]
-    problems: list[ProblemLine]
+    problems: list[ManifestProblem]
     skipped: list[str] = Field(default=[], description="Files of searched folders that hold no Kubernetes object.")
     totals: CheckTotals
 
@@ -177,7 +175,7 @@ def object_line(
 ) -> ObjectLine:
     """One object's line."""
     is_rewritten = _decision(judgement) == Outcome.REWRITTEN
-    # Of an operator's object only the pods are rewritten.
+    # Only the pods of an operator's object are rewritten.
     first, column = patch_place(judgement.operations or (judgement.of_templates if is_rewritten else ()), lines)
     unjudged = lines.of_field(judgement.not_judged_path) if lines and judgement.not_judged else NOWHERE
     return ObjectLine(
@@ -251,7 +249,7 @@ def label_lines(problems: Iterable[LabelProblem], lines: FieldPlaces | None = No
 
 
 def counts_note(lines: Sequence[ObjectLine], most: int = 5) -> str:
-    """Return which objects' pods could not be counted and why, the first few by name; nothing where all were."""
+    """Return which objects' pods could not be counted and why, the first few by name; empty if all were counted."""
     uncounted = [line for line in lines if line.uncounted]
     if not uncounted:
         return ""
@@ -277,7 +275,7 @@ def form_totals(objects: Iterable[tuple[str, Iterable[GpuForm]]]) -> list[FormTo
 
 def report(
     objects: list[ObjectLine],
-    problems: list[ProblemLine],
+    problems: list[ManifestProblem],
     skipped: Sequence[str] = (),
     forms: Sequence[FormTotal] = (),
 ) -> Report:

@@ -1,14 +1,12 @@
-"""CSV (RFC 4180) for spreadsheets: one line per workload; text that a spreadsheet would compute is made plain."""
+"""The CSV of an audit: one line per workload."""
 
-import csv as standard
-import io
 from collections.abc import Iterable
 from itertools import chain
 
 from ...application.rule_texts import NOT_JUDGED
 from .audit import WorkloadLine
 from .check_report import ObjectLine
-from .text import cell
+from .text import csv_table
 
 COLUMNS = (
     *("namespace", "kind", "name", "policy", "outcome", "judged"),
@@ -18,16 +16,11 @@ COLUMNS = (
 
 
 def csv(objects: Iterable[WorkloadLine], others: Iterable[ObjectLine] = ()) -> str:
-    """The table, with a line of column names first; several things in one cell are set apart by ``; ``.
+    """The table; several values in one cell are separated by ``; ``.
 
-    ``others`` are not judged, or their labels are not as they should be; they have no pods.
+    ``others`` are objects that are not judged, or whose labels have problems; they have no pods.
     """
-    written = io.StringIO()
-    writer = standard.writer(written, lineterminator="\r\n")
-    writer.writerow(COLUMNS)
-    for values in chain(map(_values, objects), map(_other_values, others)):
-        writer.writerow([value if isinstance(value, int) else cell(value) for value in values])
-    return written.getvalue()
+    return csv_table(COLUMNS, chain(map(_values, objects), map(_other_values, others)))
 
 
 def _values(line: WorkloadLine) -> tuple[str | int, ...]:
@@ -39,15 +32,25 @@ def _values(line: WorkloadLine) -> tuple[str | int, ...]:
         _joined(form.before for form in line.forms),
         _joined(form.after for form in line.forms),
         _joined(line.becomes),
-        *_told(line),
+        *_messages(line),
     )
 
 
 def _other_values(line: ObjectLine) -> tuple[str | int, ...]:
-    return (line.namespace, line.kind, line.name, line.policy, line.decision, "", *(0,) * 6, *("",) * 4, *_told(line))
+    return (
+        line.namespace,
+        line.kind,
+        line.name,
+        line.policy,
+        line.decision,
+        "",
+        *(0,) * 6,
+        *("",) * 4,
+        *_messages(line),
+    )
 
 
-def _told(line: ObjectLine) -> tuple[str | int, ...]:
+def _messages(line: ObjectLine) -> tuple[str | int, ...]:
     rules = dict.fromkeys([*([NOT_JUDGED] if line.not_judged else []), *(finding.rule for finding in line.findings)])
     messages = [*([line.not_judged] if line.not_judged else []), *(finding.message for finding in line.findings)]
     return _joined(rules), _joined(messages), line.source or "", line.line or ""

@@ -1,4 +1,4 @@
-"""The part of a report that says who decides new pods: by policy, the API server, the webhooks or nobody."""
+"""The part of a report on who decides new pods: for each policy the API server, the webhooks or nobody."""
 
 from collections.abc import Iterable, Sequence
 

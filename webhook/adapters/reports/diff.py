@@ -12,10 +12,10 @@ _STYLES = {"+": "green", "-": "red", "@": "cyan"}
 
 
 def show(target: Console, source: str, before: str, after: str) -> bool:
-    """Print the difference between a manifest's text as it is and as it would be, in a form that ``patch`` takes.
+    """Print the difference between a manifest and its rewritten text, as input for ``patch``.
 
     Returns:
-        Whether it is to the byte: characters that a terminal or a CI system would obey are shown as escapes.
+        Whether the diff is exact: characters that a terminal or a CI system would obey are printed as escapes.
     """
     exact = True
     name = "stdin" if source == "-" else printable(source)
@@ -32,5 +32,5 @@ def show(target: Console, source: str, before: str, after: str) -> bool:
 
 
 def _lines(text: str) -> list[str]:
-    """The lines as patch counts them: only a line feed ends one, no other separator of Unicode."""
+    """The lines as in patch: only a line feed ends one, not another separator of Unicode."""
     return list(StringIO(text, newline="\n"))

@@ -14,12 +14,12 @@ def explanation_text(explanation: Explanation, width: int) -> str:
         lines = _policy(explanation)
     else:
         lines = _rule(explanation)
-    return "\n".join(wrapped for line in lines for wrapped in _wrapped(line, width))
+    return "\n".join(_wrapped(line, width) for line in lines)
 
 
-def _wrapped(line: str, width: int) -> list[str]:
+def _wrapped(line: str, width: int) -> str:
     indent = " " * (len(line) - len(line.lstrip()))
-    lines = textwrap.wrap(
+    return textwrap.fill(
         line.lstrip(),
         width,
         initial_indent=indent,
@@ -27,7 +27,6 @@ def _wrapped(line: str, width: int) -> list[str]:
         break_long_words=False,
         break_on_hyphens=False,
     )
-    return lines or [""]
 
 
 def _form(form: FormExplanation) -> Iterator[str]:

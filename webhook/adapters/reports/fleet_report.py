@@ -99,17 +99,14 @@ class FleetReport(FleetPart):
     )
 
 
-def fleet_part(view: FleetView, notes: list[str], deciders: list[DecidedPolicy] | None) -> FleetPart:
-    """The document of a view. ``notes`` are those of reading it; ``deciders`` are ``None`` where they are not known."""
-    return FleetPart(**_parts(view, notes, deciders))
-
-
 def fleet_report(view: FleetView, objects: ClusterObjects, deciders: list[DecidedPolicy] | None) -> FleetReport:
     """The document of a view, with the objects that it was made from."""
-    return FleetReport(**_parts(view, objects.notes, deciders), generated_at=objects.at, items=objects.items)
+    part = fleet_part(view, objects.notes, deciders)
+    return FleetReport(**dict(part), generated_at=objects.at, items=objects.items)
 
 
-def _parts(view: FleetView, notes: list[str], deciders: list[DecidedPolicy] | None) -> dict[str, Any]:
+def fleet_part(view: FleetView, notes: list[str], deciders: list[DecidedPolicy] | None) -> FleetPart:
+    """The document of a view. ``notes`` are those of reading it; ``deciders`` are ``None`` where they are not known."""
     asked: dict[tuple[str, str], int] = {}
     for one, pods in view.waiting.items():
         key = one.form, one.resource
@@ -128,10 +125,10 @@ def _parts(view: FleetView, notes: list[str], deciders: list[DecidedPolicy] | No
         FormLine(form=form, resource=resource, nodes=0, asked=number, **_share(Share(), view.pods_known))
         for (form, resource), number in sorted(asked.items())
     ]
-    return {
-        "pods_known": view.pods_known,
-        "forms": forms,
-        "shapes": [
+    return FleetPart(
+        pods_known=view.pods_known,
+        forms=forms,
+        shapes=[
             ShapeLine(
                 nodes=use.nodes,
                 product=_product(use.shape),
@@ -145,10 +142,10 @@ def _parts(view: FleetView, notes: list[str], deciders: list[DecidedPolicy] | No
             )
             for use in sorted(view.shapes, key=lambda use: -use.nodes)
         ],
-        "waiting": [WaitingLine(**msgspec.structs.asdict(one), pods=pods) for one, pods in view.waiting.items()],
-        "deciders": None if deciders is None else decider_lines(deciders),
-        "notes": [*notes, *view.notes],
-    }
+        waiting=[WaitingLine(**msgspec.structs.asdict(one), pods=pods) for one, pods in view.waiting.items()],
+        deciders=None if deciders is None else decider_lines(deciders),
+        notes=[*notes, *view.notes],
+    )
 
 
 def _share(share: Share, known: bool) -> Mapping[str, Any]:  # noqa: FBT001 - whether the pods were read

@@ -1,6 +1,6 @@
-"""The drawing of a fleet by form: what is asked for on the left, what results on the right, and ribbons between the two.
+"""The drawing of a fleet by form: requested forms on the left, resulting forms on the right, and ribbons between them.
 
-Lengths are pixels. A bar is as high as its share of all workloads; the slot that it stands in is high enough for its label.
+Lengths are pixels. The height of a bar is its share of all workloads; the slot around it has room for its label.
 """
 
 from collections import Counter
@@ -16,7 +16,7 @@ BARS = 240.0  # all bars of one side together
 SLOT = 56.0  # room for a label of three lines
 GAP = 10.0
 LEAST = 2.0  # a bar that anyone can see
-MOST = 9  # nodes a side; the smallest beyond that are one
+MOST = 9  # nodes on a side; the smallest are combined
 OTHERS = "other forms"
 
 
@@ -32,11 +32,11 @@ class Node(msgspec.Struct):
     bar_top: float = 0.0
     bar_height: float = 0.0
     joined: float = 0.0
-    """How much of the bar has ribbons already."""
+    """The height of the bar that already has ribbons."""
 
     @property
     def unit(self) -> str:
-        """The unit of its GPUs: slots, if several pods share one; a bar of several forms may have both."""
+        """The unit of its GPUs; a bar of several forms may have GPUs and slots."""
         return "GPUs or slots" if self.form in {DENIED, OTHERS} else unit(self.form, self.gpus)
 
 
@@ -78,22 +78,19 @@ def draw(flows: Sequence[FlowLine]) -> Drawing | None:
     height = max(_lay_out(before, total), _lay_out(after, total))
     for nodes in (before, after):
         _centre(nodes, height)
-    merged: Counter[tuple[str, str, str]] = Counter()
+    merged: Counter[tuple[int, int, str]] = Counter()
     for flow in flows:
-        merged[left[flow.before], right[flow.after], flow.outcome] += flow.workloads
+        merged[before.index(left[flow.before]), after.index(right[flow.after]), flow.outcome] += flow.workloads
     # From top to bottom on both sides, so that ribbons cross no more than they must.
-    places = {
-        side: {node.form: number for number, node in enumerate(nodes)} for side, nodes in enumerate((before, after))
-    }
-    ordered = sorted(merged, key=lambda flow: (places[0][flow[0]], places[1][flow[1]], flow[2]))
     ribbons = [
-        _ribbon(before[places[0][flow[0]]], after[places[1][flow[1]]], flow[2], merged[flow]) for flow in ordered
+        _ribbon(before[one], after[other], outcome, merged[one, other, outcome])
+        for one, other, outcome in sorted(merged)
     ]
     return Drawing(height, before, after, ribbons)
 
 
-def _side(flows: Iterable[tuple[str, FlowLine]]) -> tuple[list[Node], dict[str, str]]:
-    """The nodes of a side, the largest first and what is denied last, and the node that each form is part of."""
+def _side(flows: Iterable[tuple[str, FlowLine]]) -> tuple[list[Node], dict[str, Node]]:
+    """The nodes of a side, the largest first and the denied last, and the node of each form."""
     nodes: dict[str, Node] = {}
     for form, flow in flows:
         node = nodes.setdefault(form, Node(form, 0, 0, 0))
@@ -101,19 +98,18 @@ def _side(flows: Iterable[tuple[str, FlowLine]]) -> tuple[list[Node], dict[str, 
         node.pods += flow.pods
         node.gpus += flow.gpus
     ordered = sorted(nodes.values(), key=lambda node: (node.form == DENIED, -node.workloads, node.form))
-    belongs = {form: form for form in nodes}
     if len(ordered) > MOST:
         kept = [node for node in ordered[: MOST - 2] if node.form != DENIED]
         denied = [node for node in ordered if node.form == DENIED]
         rest = [node for node in ordered if node not in kept and node not in denied]
         others = Node(OTHERS, *(sum(getattr(node, field) for node in rest) for field in ("workloads", "pods", "gpus")))
-        belongs |= {node.form: OTHERS for node in rest}
+        nodes |= {node.form: others for node in rest}
         ordered = [*kept, others, *denied]
-    return ordered, belongs
+    return ordered, nodes
 
 
 def _lay_out(nodes: list[Node], total: int) -> float:
-    """Place nodes one below the other; give the height of all."""
+    """Place nodes one below the other; return their total height."""
     top = 0.0
     for node in nodes:
         node.bar_height = max(BARS * node.workloads / total, LEAST)

@@ -1,8 +1,7 @@
 """A grid of texts in columns that takes thousands of rows: rich's own table needs a millisecond for each.
 
-It does less: no frames, no nested renderables. A cell that fits is written as it is; only one that does not is wrapped by rich.
-On a narrow terminal, where columns would be a few words wide, each row is a record instead: its first cell, and the others below
-it, each after the name of its column.
+It does less: no frames, no nested renderables. rich only wraps cells that do not fit. On a narrow terminal, where columns would
+be a few words wide, each row is a record instead: its first cell, and below it the others, each after the name of its column.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,7 +14,7 @@ from rich.text import Text
 
 _GAP = 2
 _NARROWEST = 8
-_STACKED = 110  # below it, what does not fit as it is becomes records
+_STACKED = 110  # columns; below it, a grid that does not fit becomes records
 _BOLD, _DIM = Style(bold=True), Style(dim=True)
 
 
@@ -23,7 +22,7 @@ class Grid:
     """Rows below a head, a blank line after each.
 
     Args:
-        shares: of each column's width where not all fit; 0 for a column that keeps its own width.
+        shares: the share of each column of the width, if not all fit; 0 for a column that keeps its own width.
     """
 
     def __init__(self, head: Sequence[str], rows: Sequence[Sequence[Text]], shares: Sequence[int]) -> None:
@@ -48,7 +47,7 @@ class Grid:
         widths = [max(map(len, names[1:]), default=0), 0]
         widths[1] = max(room - widths[0] - _GAP, _NARROWEST)
         for title, *cells in self._rows:
-            # A number alone says nothing.
+            # A number alone is not clear.
             named = Text.assemble(f"{self._head[0]}: ", title) if title.plain.isdigit() else title
             for line in _lines(console, named, room):
                 yield from _line([line], [room])
@@ -70,7 +69,7 @@ class Grid:
         return widths
 
     def _widths(self, room: int) -> list[int]:
-        """Each column as wide as its widest line; if that is too much, those with a share get theirs of the room, or less."""
+        """Each column as wide as its widest line; if that is too wide, columns with a share get at most their share."""
         widths = self._natural()
         room -= self._gaps
         flexible = {column: share for column, share in enumerate(self._shares) if share}

@@ -1,7 +1,7 @@
-"""The pages that ``gpuwarden audit -o html`` and ``gpuwarden fleet -o html`` print: each one file, no other.
+"""The pages that ``gpuwarden audit -o html`` and ``gpuwarden fleet -o html`` print, each a single file.
 
-What came from the cluster is escaped by the template engine, wherever it appears. Should that ever fail, the page's own
-Content-Security-Policy permits exactly our script and our style, and no address to send anything to.
+The template engine escapes everything that came from the cluster. In case that fails, the page's Content-Security-Policy permits
+only our script and our style, and no requests.
 """
 
 import base64
@@ -10,6 +10,8 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Sequence
+from functools import cache
+from importlib import resources
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -18,8 +20,8 @@ from ... import __version__
 from ...application.gpu_forms import DENIED
 from ...application.rule_texts import RULE_TEXTS, left_alone
 from ...engine.findings import Severity
-from .audit import OUTCOMES, AuditReport, FlowLine, NamespaceLine, Outcomes, WorkloadLine
-from .audit_table import place
+from .audit import OUTCOMES, AuditReport, FlowLine, WorkloadLine
+from .audit_table import place, worst_first
 from .fleet_report import FleetReport
 from .flow_drawing import draw, unit
 from .heat_map import findings_by_namespace
@@ -27,10 +29,10 @@ from .text import printable
 from .yaml_diff import yaml_diff
 
 PLAIN_ROWS = 200
-"""Workloads that are written as they are. The others are compressed: thousands would take megabytes, and seconds until anything
-is shown. A script unpacks them."""
+"""Workloads that are plain HTML. The others are compressed and unpacked by a script: thousands would take megabytes, and seconds
+until anything is shown."""
 MOST_ROWS = 10_000
-"""Workloads that a page shows, those that matter most first: a browser gets slow with more."""
+"""Workloads on a page, the most severe first: a browser gets slow with more."""
 
 # With the word for people.
 _WORDS = {outcome: outcome.replace("-", " ") for outcome in OUTCOMES}
@@ -39,18 +41,13 @@ _RANK = {outcome: number for number, outcome in enumerate(OUTCOMES)}
 
 def html(report: AuditReport) -> str:
     """The page of an audit."""
-    templates = environment()
-    style, script = (own(templates, name) for name in ("audit.css", "audit.js"))
     rows = sorted(report.objects, key=_by_group)
     kept = rows[:MOST_ROWS]
-    rest = kept[PLAIN_ROWS:]
-    return templates.get_template("audit.html.j2").render(
+    packed = kept[PLAIN_ROWS:]
+    return page(
+        "audit.html.j2",
+        "audit.js",
         report=report,
-        version=__version__,
-        style=style,
-        script=script,
-        policy=f"default-src 'none'; style-src {_hash(style)}; style-src-attr 'unsafe-inline'; script-src {_hash(script)}; "
-        "img-src data:; base-uri 'none'; form-action 'none'",
         outcomes=_WORDS,
         rank=_RANK,
         tiles=[
@@ -80,35 +77,36 @@ def html(report: AuditReport) -> str:
             key=lambda counted: (counted[0].severity is not Severity.DENY, -counted[1]),
         ),
         largest=max((line.workloads.sum for line in report.totals.namespaces), default=1),
-        namespaces=sorted(report.totals.namespaces, key=_worst_first),
+        namespaces=sorted(report.totals.namespaces, key=lambda line: (*worst_first(line.workloads), line.name)),
         rows=kept[:PLAIN_ROWS],
-        packed=_packed(templates.get_template("workload_rows.html.j2").render(rows=rest, outcomes=_WORDS, rank=_RANK))
-        if rest
-        else "",
-        packed_rows=len(rest),
+        packed=packed and _packed(_rendered("workload_rows.html.j2", rows=packed, outcomes=_WORDS, rank=_RANK)),
+        packed_rows=len(packed),
         left_out=len(rows) - len(kept),
     )
 
 
 def fleet_html(report: FleetReport) -> str:
     """The page of a fleet."""
-    templates = environment()
-    style = own(templates, "audit.css")
-    return templates.get_template("fleet_page.html.j2").render(
-        fleet=report,
-        version=__version__,
-        style=style,
-        policy=style_policy(style),
+    return page("fleet_page.html.j2", fleet=report)
+
+
+def page(template: str, script: str = "", **values: object) -> str:
+    """Render a template with our style and one of our scripts, and a Content-Security-Policy that permits nothing else."""
+    style = _own("audit.css")
+    code = _own(script) if script else Markup()
+    scripts = f"style-src-attr 'unsafe-inline'; script-src {_hash(code)}; " if script else ""
+    policy = (
+        f"default-src 'none'; style-src {_hash(style)}; {scripts}img-src data:; base-uri 'none'; form-action 'none'"
     )
+    return _rendered(template, style=style, script=code, policy=policy, version=__version__, **values)
 
 
-def style_policy(style: str) -> str:
-    """Return the Content-Security-Policy of a page with this style and no script."""
-    return f"default-src 'none'; style-src {_hash(style)}; img-src data:; base-uri 'none'; form-action 'none'"
+def _rendered(template: str, **values: object) -> str:
+    return _environment().get_template(template).render(values)
 
 
-def environment() -> Environment:
-    """The templates."""
+@cache
+def _environment() -> Environment:
     made = Environment(
         loader=PackageLoader(__package__, "page"),
         autoescape=True,
@@ -124,15 +122,13 @@ def environment() -> Environment:
 
 
 def _printed(value: object) -> object:
-    """Text for the page, without invisible characters and characters that change the reading order."""
+    """Escape invisible characters in a text, and characters that change the reading order."""
     return "\n".join(map(printable, value.split("\n"))) if type(value) is str else value
 
 
-def own(templates: Environment, name: str) -> Markup:
-    """Read one of the page's own files."""
-    assert templates.loader is not None  # noqa: S101 - it was given one
-    source, _, _ = templates.loader.get_source(templates, name)
-    return Markup(source)  # noqa: S704 - from our own package
+def _own(name: str) -> Markup:
+    """One of the page's own files."""
+    return Markup((resources.files(__package__) / "page" / name).read_text(encoding="utf-8"))  # noqa: S704 - from our own package
 
 
 def _hash(text: str) -> str:
@@ -151,7 +147,7 @@ def _by_group(line: WorkloadLine) -> tuple[int, bool, str, str, str, str]:
 
 
 def _gpus(flows: Sequence[FlowLine], outcome: str) -> str:
-    """The GPUs that workloads with an outcome request, before and after: ``3 GPUs → 3 slots``."""
+    """The GPUs of the workloads with an outcome, before and after: ``3 GPUs → 3 slots``."""
     before, after = Counter[str](), Counter[str]()
     for flow in flows:
         if flow.outcome == outcome:
@@ -169,8 +165,3 @@ def _amounts(numbers: Counter[str]) -> str:
     return ", ".join(
         f"{number:,} {unit.removesuffix('s') if number == 1 else unit}" for unit, number in ordered if number
     )
-
-
-def _worst_first(line: NamespaceLine) -> tuple[int, int, str]:
-    tally: Outcomes = line.workloads
-    return -tally.denied, -tally.rewritten, line.name

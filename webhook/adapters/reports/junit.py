@@ -1,28 +1,29 @@
-"""JUnit XML, as CI systems read it: one test case per object, in a suite for its namespace; denied is failed.
+"""JUnit XML for CI systems: one test case per object, in a suite for its namespace; a denied object is a failure.
 
-CI systems know a test case by its class name and name, and keep one of those that are alike: GitLab shows neither the other
-failures nor their number. So an object of a file carries the file in its name, and what is still alike is numbered. Lines are no
-part of names, which would otherwise change with every edit above them.
+CI systems identify a test case by its class name and name, and keep only one of equal ones; GitLab shows neither the other
+failures nor their number. So the name of an object in a file contains the file, and equal names are numbered. Names contain no
+lines, so that edits above an object do not change its name.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from ...application.rule_texts import INEFFECTIVE_LABEL, NOT_JUDGED, NOT_READ, left_alone
+from ...application.rule_texts import INEFFECTIVE_LABEL, NOT_JUDGED, NOT_READ, REWRITTEN, left_alone
 from ...engine.decision import Outcome
-from .check_report import ObjectLine, ProblemLine
+from ..manifests.items import ManifestProblem
+from .check_report import FindingLine, ObjectLine
 from .text import printable
 
 
-def junit(objects: Iterable[ObjectLine], problems: Sequence[ProblemLine], *, strict: bool = False) -> str:
+def junit(objects: Iterable[ObjectLine], problems: Sequence[ManifestProblem], *, strict: bool = False) -> str:
     """The document.
 
     Args:
-        objects: what was judged. Each is one test case; the properties of its suite say how many have which decision.
+        objects: what was judged. Each is one test case; the properties of its suite count the decisions.
         problems: what is wrong with the input; a file or document that could not be read is a test case with an error, in a
             suite of its own.
-        strict: whether what would be rewritten or is not judged has failed too, as ``--strict`` requires.
+        strict: whether rewrites and objects that are not judged are failures too, as with ``--strict``.
     """
     root = Element("testsuites", name="gpuwarden")
     names = _Names()
@@ -52,7 +53,7 @@ def junit(objects: Iterable[ObjectLine], problems: Sequence[ProblemLine], *, str
 
 
 class _Names:
-    """The names of test cases that are taken, by class name."""
+    """The names of test cases that are used, by class name."""
 
     def __init__(self) -> None:
         self._counts = Counter[tuple[str, str]]()
@@ -73,61 +74,48 @@ def _case(suite: Element, names: _Names, line: ObjectLine, *, strict: bool) -> N
         case.set("file", printable(line.source))
         if number := _line(line):
             case.set("line", str(number))
-    told = [
-        f"{finding.rule}: {finding.message} ({finding.path}{f', line {finding.line}' if finding.line else ''})"
-        for finding in line.findings
-    ]
-    failure = _failed(line, strict=strict)
-    if line.decision == Outcome.REWRITTEN:
-        told.insert(0, _rewritten(line))
-    if line.not_judged and line.decision != NOT_JUDGED:
-        told.append(f"{NOT_JUDGED}: {line.not_judged}")
+    failure = _failure(line, strict=strict)
+    told = [printable(_sentence(one)) for one in line.reported() if one.rule != line.decision or one.rule == REWRITTEN]
     if line.not_read:
         SubElement(case, "error", message=printable(line.not_read), type=NOT_READ)
     elif failure:
-        _failure(case, *failure, told)
+        element = SubElement(case, "failure", message=printable(failure.message), type=failure.rule)
+        element.text = "\n".join(told)
     elif skipped := _skipped(line):
         SubElement(case, "skipped", message=printable(skipped))
     if told and not failure:
-        SubElement(case, "system-out").text = "\n".join(map(printable, told))
+        SubElement(case, "system-out").text = "\n".join(told)
+
+
+def _sentence(one: FindingLine) -> str:
+    if one.rule == REWRITTEN:
+        return one.message
+    place = f" ({one.path}{f', line {one.line}' if one.line else ''})" if one.path else ""
+    return f"{one.rule}: {one.message}{place}"
 
 
 def _line(line: ObjectLine) -> int | None:
-    """Return the line to look at: of the first finding that denies, or of what would be rewritten, or of the object."""
+    """Return the line of the first finding that denies, or of what would be rewritten, or of the object."""
     denied = next((finding.line for finding in line.findings if finding.severity == "deny"), None)
     return denied or line.patch_line or line.line
 
 
-def _failed(line: ObjectLine, *, strict: bool) -> tuple[str, str] | None:
-    """Return why a case has failed, and by which rule."""
+def _failure(line: ObjectLine, *, strict: bool) -> FindingLine | None:
+    """Return why a case has failed; ``None`` if it has not."""
+    reported = list(line.reported())
     if line.decision == Outcome.DENIED:
-        return next((finding.message, finding.rule) for finding in line.findings if finding.severity == "deny")
-    if not strict or line.exempt:
-        return None
-    if line.decision == Outcome.REWRITTEN:
-        return _rewritten(line), Outcome.REWRITTEN.value
-    if line.not_judged:
-        return line.not_judged, NOT_JUDGED
-    return next(
-        ((finding.message, finding.rule) for finding in line.findings if finding.rule == INEFFECTIVE_LABEL), None
-    )
+        return next(one for one in reported if one.severity == "deny")
+    failing = (REWRITTEN, NOT_JUDGED, INEFFECTIVE_LABEL) if strict and not line.exempt else ()
+    return next((one for rule in failing for one in reported if one.rule == rule), None)
 
 
 def _skipped(line: ObjectLine) -> str | None:
-    """Return why a case says nothing about its object: a case that has passed was judged."""
+    """Return why a case is skipped, because its object was not judged; ``None`` if it was."""
     if line.exempt:
         return left_alone(line.exempt)
     if line.not_judged:
         return f"not judged: {line.not_judged}"
     return "of a kind that gpuwarden does not know, and no pods were found in it" if line.unknown_kind else None
-
-
-def _rewritten(line: ObjectLine) -> str:
-    return f'{"; ".join(line.requests)}: would be rewritten by policy "{line.policy}"'
-
-
-def _failure(case: Element, message: str, rule: str, told: list[str]) -> None:
-    SubElement(case, "failure", message=printable(message), type=rule).text = "\n".join(map(printable, told))
 
 
 def _count(element: Element, cases: Sequence[Element]) -> None:

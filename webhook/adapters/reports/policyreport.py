@@ -1,8 +1,7 @@
 """Reports for the cluster itself (PolicyReport and its successor Report), as dashboards for Kyverno's read them.
 
-One report per namespace, one result per workload and rule: what is denied ``fail``, what a rule only warns of and pods
-that are not spelled as the policy requires ``warn``, what is as it should be or becomes so at admission ``pass``, what is
-exempt or not judged ``skip``.
+There is one report per namespace, and one result per workload and rule. A denial is ``fail``; a warning, or pods that do not
+comply with the policy, ``warn``; what complies, or is rewritten at admission, ``pass``; what is exempt or not judged, ``skip``.
 """
 
 import hashlib
@@ -21,6 +20,7 @@ from ...engine.decision import Outcome
 from ...engine.findings import Finding
 from ...engine.policy import LabelProblem
 from ...engine.rules.not_rewritten import NOT_REWRITTEN
+from ...engine.text import cut
 
 Json = dict[str, Any]
 
@@ -35,7 +35,7 @@ _CATEGORY = "GPU requests"
 
 
 def namespace_reports(api: ReportApi, namespace: str, rows: Iterable[Row], now: datetime) -> list[Json]:
-    """The reports of one namespace, none for one whose workloads request no GPU; several where one would be too large."""
+    """The reports of one namespace: none if its workloads request no GPU, several if one would be too large."""
     return reports_of(api, namespace, [result for row in rows for result in _results(row)], now)
 
 
@@ -43,10 +43,7 @@ def reports_of(
     api: ReportApi, namespace: str, results: list[Json], now: datetime, owner: ReportOwner = OF_AUDIT
 ) -> list[Json]:
     """The reports of one namespace with these results."""
-    parts, left_out = _parts(results, now)
-    reports = [
-        _report(api, api.kind, n, part, left_out if n == 1 else 0, owner) for n, part in enumerate(parts, start=1)
-    ]
+    reports = _reports(api, api.kind, results, now, owner)
     for report in reports:
         report["metadata"]["namespace"] = namespace
         report["scope"] = {"apiVersion": "v1", "kind": "Namespace", "name": namespace}
@@ -54,7 +51,7 @@ def reports_of(
 
 
 def cluster_reports(api: ReportApi, problems: Mapping[str, Sequence[LabelProblem]], now: datetime) -> list[Json]:
-    """The report on namespaces themselves: those with a label that can't be read or has no effect; none if there are none."""
+    """The report on namespaces with a label that can't be read or has no effect; none if there are none."""
     results = [
         result_of(
             "warn" if problem.ignored else "fail",
@@ -66,8 +63,7 @@ def cluster_reports(api: ReportApi, problems: Mapping[str, Sequence[LabelProblem
         for namespace, found in problems.items()
         for problem in found
     ]
-    parts, left_out = _parts(results, now)
-    return [_report(api, api.cluster_kind, n, part, left_out if n == 1 else 0) for n, part in enumerate(parts, start=1)]
+    return _reports(api, api.cluster_kind, results, now, OF_AUDIT)
 
 
 def _results(row: Row) -> Iterator[Json]:
@@ -92,7 +88,7 @@ def _results(row: Row) -> Iterator[Json]:
 
 
 def _of_pods(row: Row, subject: Json, about: Mapping[str, str]) -> Iterator[Json]:
-    """Pods that are not as they would be if they were created now."""
+    """Yield results for pods that would change if they were created now."""
     for verdict, number in row.pods.items():
         if verdict.exempt:
             continue
@@ -117,7 +113,7 @@ def _becomes(verdict: PodVerdict) -> str:
 
 
 def _patch(verdict: PodVerdict) -> dict[str, str]:
-    """The patch as a property: whole operations, as many as there is room for, and how many there was none for."""
+    """The patch as a property: as many whole operations as fit, and the number of those that do not."""
     kept: list[bytes] = []
     size = 2
     for operation in verdict.operations:
@@ -144,20 +140,16 @@ def result_of(result: str, rule: str, message: str, subject: Json, properties: M
         "severity": severities.get(result, "info"),
         "result": result,
         "scored": True,
-        "message": _cut(message, LONGEST_MESSAGE),
+        "message": cut(message, LONGEST_MESSAGE - 1),
         "resources": [subject],
         "properties": {
-            key: value if key == "patch" else _cut(value, _LONGEST_PROPERTY) for key, value in properties.items()
+            key: value if key == "patch" else cut(value, _LONGEST_PROPERTY - 1) for key, value in properties.items()
         },
     }
 
 
-def _cut(text: str, longest: int) -> str:
-    return text if len(text) <= longest else f"{text[: longest - 1]}…"
-
-
 def _parts(results: list[Json], now: datetime) -> tuple[list[list[Json]], int]:
-    """Results in parts that fit, worst first, and how many of the least important do not fit."""
+    """Results in parts that fit, worst first, and the number of the least important ones that do not fit."""
     results.sort(key=lambda result: _ORDER[result["result"]])
     parts: list[list[Json]] = []
     size = 0
@@ -174,29 +166,28 @@ def _parts(results: list[Json], now: datetime) -> tuple[list[list[Json]], int]:
     return parts, 0
 
 
-def _report(  # noqa: PLR0913, PLR0917 - what reports differ in
-    api: ReportApi,
-    kind: str,
-    number: int,
-    results: list[Json],
-    left_out: int,
-    owner: ReportOwner = OF_AUDIT,
-) -> Json:
-    """One report; ``number`` counts those of one place from 1."""
-    counted = Counter(result["result"] for result in results)
-    annotations = {CONTENT: _digest(results, left_out)} | ({OMITTED: str(left_out)} if left_out else {})
-    return {
-        "apiVersion": api.api_version,
-        "kind": kind,
-        "metadata": {
-            "name": owner.name if number == 1 else f"{owner.name}-{number}",
-            "labels": {"app.kubernetes.io/managed-by": NAME, LABEL: owner.label},
-            "annotations": annotations,
-        },
-        **({"source": NAME} if api.has_source else {}),
-        "summary": {name: counted[name] for name in ("pass", "fail", "warn", "error", "skip")},
-        "results": results,
-    }
+def _reports(api: ReportApi, kind: str, results: list[Json], now: datetime, owner: ReportOwner) -> list[Json]:
+    """Results as reports of one place; the first has the number of those that did not fit."""
+    parts, left_out = _parts(results, now)
+    reports = []
+    for number, part in enumerate(parts):
+        omitted = 0 if number else left_out
+        counted = Counter(result["result"] for result in part)
+        reports.append(
+            {
+                "apiVersion": api.api_version,
+                "kind": kind,
+                "metadata": {
+                    "name": f"{owner.name}-{number + 1}" if number else owner.name,
+                    "labels": {"app.kubernetes.io/managed-by": NAME, LABEL: owner.label},
+                    "annotations": {CONTENT: _digest(part, omitted)} | ({OMITTED: str(omitted)} if omitted else {}),
+                },
+                **({"source": NAME} if api.has_source else {}),
+                "summary": {name: counted[name] for name in ("pass", "fail", "warn", "error", "skip")},
+                "results": part,
+            }
+        )
+    return reports
 
 
 def _digest(results: list[Json], left_out: int) -> str:

@@ -31,7 +31,7 @@ class ProgressBar:
         self._bar.stop()
 
     def read(self, what: str, done: int, total: int | None) -> None:
-        """Show that so many are read of so many (``None``: nobody knows)."""
+        """Show how many are read of how many (``None`` if that is not known)."""
         if what not in self._tasks:
             self._tasks[what] = self._bar.add_task(what, total=None)
         self._bar.update(self._tasks[what], completed=done, total=total)

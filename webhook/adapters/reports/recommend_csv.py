@@ -1,12 +1,9 @@
-"""The CSV of ``gpuwarden recommend``: a line for each workload; text that a spreadsheet would compute is made plain."""
-
-import csv as standard
-import io
+"""The CSV of ``gpuwarden recommend``: one line per workload."""
 
 from ...application.recommendation.measures import Measures
 from ...application.recommendation.recommend import Recommendation, WorkloadRecommendation
 from .recommend_words import criteria, verdict
-from .text import cell
+from .text import csv_table
 
 COLUMNS = (
     *(
@@ -36,13 +33,8 @@ COLUMNS = (
 
 
 def csv(found: Recommendation) -> str:
-    """Return the table, with a line of column names first; several things in one cell are set apart by ``; ``."""
-    into = io.StringIO()
-    writer = standard.writer(into, lineterminator="\r\n")
-    writer.writerow(COLUMNS)
-    for line in found.workloads:
-        writer.writerow([cell(value) if isinstance(value, str) else value for value in _values(line)])
-    return into.getvalue()
+    """Return the table; several values in one cell are separated by ``; ``."""
+    return csv_table(COLUMNS, map(_values, found.workloads))
 
 
 def _values(line: WorkloadRecommendation) -> tuple[str | float | None, ...]:

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterator
 
-from ...application.recommendation.recommend import Recommendation, WorkloadRecommendation
-from .recommend_words import advice_lines, cluster_lines, criteria, used, verdict
+from ...application.recommendation.recommend import Recommendation
+from .recommend_words import advice_lines, by_namespace, cluster_lines, criteria, used, verdict
 from .text import printable
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$])")
@@ -17,13 +17,10 @@ def markdown(found: Recommendation) -> str:
 
 def _parts(found: Recommendation) -> Iterator[str]:
     yield "# GPU forms that fit"
-    lines: dict[str, list[WorkloadRecommendation]] = {}
-    for line in found.workloads:
-        lines.setdefault(line.namespace, []).append(line)
-    for advice in found.namespaces:
+    for advice, lines in by_namespace(found):
         yield f"\n## {_plain(advice.namespace)}\n"
         yield "| workload | requests | used | fits | why |\n|---|---|---|---|---|"
-        for line in lines[advice.namespace]:
+        for line in lines:
             cells = (
                 line.named,
                 "\n".join(line.requests),

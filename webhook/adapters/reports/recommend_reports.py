@@ -6,7 +6,6 @@ cannot be decided ``skip``.
 
 from collections.abc import Iterator
 from datetime import datetime
-from itertools import groupby
 from typing import Any
 
 from ...application.recommendation.namespace_advice import NamespaceAdvice
@@ -14,6 +13,7 @@ from ...application.recommendation.recommend import Recommendation, WorkloadReco
 from ...application.recommendation.workload_verdicts import VerdictKind
 from ...application.report_api import OF_RECOMMEND, ReportApi
 from .policyreport import reports_of, result_of
+from .recommend_words import by_namespace
 
 Json = dict[str, Any]
 
@@ -22,10 +22,9 @@ _NAMESPACE_RULE = "recommended-policy"
 
 def recommendation_reports(api: ReportApi, found: Recommendation, now: datetime) -> Iterator[Json]:
     """Yield the reports of each namespace whose workloads request GPUs."""
-    advice = {one.namespace: one for one in found.namespaces}
-    for namespace, lines in groupby(found.workloads, key=lambda line: line.namespace):
-        results = [_of_namespace(advice[namespace]), *map(_of_workload, lines)]
-        yield from reports_of(api, namespace, results, now, OF_RECOMMEND)
+    for advice, lines in by_namespace(found):
+        results = [_of_namespace(advice), *map(_of_workload, lines)]
+        yield from reports_of(api, advice.namespace, results, now, OF_RECOMMEND)
 
 
 def _of_namespace(advice: NamespaceAdvice) -> Json:

@@ -8,7 +8,7 @@ from rich.text import Text
 from ...application.recommendation.namespace_advice import NamespaceAdvice
 from ...application.recommendation.recommend import Recommendation, WorkloadRecommendation
 from ...application.recommendation.workload_verdicts import VerdictKind
-from .recommend_words import advice_lines, changes, cluster_lines, used, verdict
+from .recommend_words import advice_lines, by_namespace, changes, cluster_lines, used, verdict
 from .text import printable
 
 _STYLES = {
@@ -27,15 +27,11 @@ _MOST = 500  # workloads; nobody reads more of them in a terminal
 
 def show(target: Console, found: Recommendation) -> None:
     """Print a recommendation."""
-    lines: dict[str, list[WorkloadRecommendation]] = {}
-    for line in found.workloads[:_MOST]:
-        lines.setdefault(line.namespace, []).append(line)
-    advice = {one.namespace: one for one in found.namespaces}
-    for namespace, of_namespace in lines.items():
-        target.print(Text(f"namespace {printable(namespace)}\n", style="bold underline"))
-        for line in of_namespace:
+    for advice, lines in by_namespace(found, _MOST):
+        target.print(Text(f"namespace {printable(advice.namespace)}\n", style="bold underline"))
+        for line in lines:
             target.print(_workload(line, target.width))
-        target.print(_advice(advice[namespace], target.width))
+        target.print(_advice(advice, target.width))
     if len(found.workloads) > _MOST:
         more = len(found.workloads) - _MOST
         target.print(Text(f"and {more} more workloads; -o csv, json or html has all, -n narrows\n", style="yellow"))

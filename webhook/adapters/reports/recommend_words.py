@@ -1,11 +1,21 @@
 """Words that every output of ``gpuwarden recommend`` has for people."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 
 from ...application.recommendation.measures import Measures
 from ...application.recommendation.namespace_advice import NamespaceAdvice
-from ...application.recommendation.recommend import ClusterSum, FormCriterion
+from ...application.recommendation.recommend import ClusterSum, FormCriterion, Recommendation, WorkloadRecommendation
 from ...application.recommendation.workload_verdicts import VerdictKind, WorkloadVerdict, percent
+
+
+def by_namespace(
+    found: Recommendation, most: int | None = None
+) -> Iterator[tuple[NamespaceAdvice, list[WorkloadRecommendation]]]:
+    """Yield the first workloads, or all, with the advice for their namespace."""
+    advice = {one.namespace: one for one in found.namespaces}
+    for namespace, lines in groupby(found.workloads[:most], key=lambda line: line.namespace):
+        yield advice[namespace], list(lines)
 
 
 def used(measures: Measures | None) -> list[str]:
@@ -81,7 +91,7 @@ def advice_lines(advice: NamespaceAdvice) -> Iterator[str]:
         if names and advice.policy:
             yield f"{words}: {', '.join(names)}"
     if advice.policy and not advice.preview:
-        yield "its label says so already"
+        yield "its label already names it"
 
 
 def cluster_lines(cluster: ClusterSum) -> Iterator[str]:

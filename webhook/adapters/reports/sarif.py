@@ -12,28 +12,29 @@ import msgspec
 from ... import __version__
 from ...application.rule_texts import NOT_JUDGED, REWRITTEN, RULE_TEXTS, RuleText
 from ...engine.findings import Severity
-from .check_report import ObjectLine, ProblemLine
+from ..manifests.items import ManifestProblem
+from .check_report import FindingLine, ObjectLine
 from .text import printable
 
 Json = dict[str, Any]
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
-_FINGERPRINT = "gpuwardenObject/v2"  # v1 left the file out, so that one object in several files was one alert
-_LEVELS = {Severity.DENY: "error", Severity.WARN: "warning", None: "note"}
+_FINGERPRINT = "gpuwardenObject/v2"  # v1 had no file, so that one object in several files was one alert
+_LEVELS = {Severity.DENY.value: "error", Severity.WARN.value: "warning"}  # everything else is a note
 _RULES = list(RULE_TEXTS.values())
 _INDEX = {text.id: number for number, text in enumerate(_RULES)}
 
 
-def sarif(objects: Iterable[ObjectLine], problems: Sequence[ProblemLine], *, files: bool = True) -> str:
+def sarif(objects: Iterable[ObjectLine], problems: Sequence[ManifestProblem], *, files: bool = True) -> str:
     """A log of one run: a result for each finding, and a note for each object that would be rewritten or is not judged.
 
-    The run's properties say how many objects there are, and how many have which decision.
+    The run's properties count the objects and their decisions.
 
     Args:
         objects: what was judged; an object of a cluster has a logical location (``team-a/Deployment/trainer``), one in a
             file its line too.
         problems: what is wrong with the input: notifications of the run.
-        files: whether problems are with files, and so have a place.
+        files: whether problems concern files, and so have a place.
     """
     every = list(objects)
     run = {
@@ -64,13 +65,13 @@ def _rule(text: RuleText) -> Json:
         "shortDescription": {"text": f"{text.title}."},
         "fullDescription": {"text": f"{text.title}. {text.help}"},
         "help": {"text": text.help, "markdown": f"**{text.title}.** {text.help}"},
-        "defaultConfiguration": {"level": _LEVELS[text.severity]},
+        "defaultConfiguration": {"level": _LEVELS.get(text.severity or "", "note")},
         "properties": {"tags": ["kubernetes", "gpu"]},
     }
 
 
 def _told_apart(results: Iterable[Json]) -> list[Json]:
-    """The results, with numbers after fingerprints that are alike: those of an object that one file holds twice."""
+    """The results, with numbers after equal fingerprints, which an object has that is in one file twice."""
     counts = Counter[str]()
     numbered = []
     for result in results:
@@ -83,52 +84,31 @@ def _told_apart(results: Iterable[Json]) -> list[Json]:
 
 
 def _results(line: ObjectLine) -> Iterator[Json]:
-    what = f"{line.kind} {line.namespace}/{line.name}"
-    for finding in line.findings:
-        yield _result(
-            line,
-            (finding.rule, finding.path, finding.line, finding.column),
-            _LEVELS[Severity(finding.severity)],
-            f"{what}: {finding.message}",
-        )
-    if line.not_judged:
-        place = (line.not_judged_line, line.not_judged_column)
-        yield _result(line, (NOT_JUDGED, "", *place), _LEVELS[None], f"{what} is not judged: {line.not_judged}")
-    if line.decision == REWRITTEN:
-        requests = "; ".join(line.requests)
-        message = f'{what}: {requests}: would be rewritten by policy "{line.policy}"'
-        yield _result(line, (REWRITTEN, "", line.patch_line, line.patch_column), _LEVELS[None], message) | {
-            "properties": {"policy": line.policy, "patch": line.patch}
+    for one in line.reported():
+        about = f"{line.kind} {line.namespace}/{line.name}" + (" is not judged" if one.rule == NOT_JUDGED else "")
+        details = {"patch": line.patch} if one.rule == REWRITTEN else {"field": printable(one.path)}
+        yield {
+            "ruleId": one.rule,
+            "ruleIndex": _INDEX[one.rule],
+            "level": _LEVELS.get(one.severity, "note"),
+            "message": {"text": printable(f"{about}: {one.message}")},
+            "locations": [_location(line, one)],
+            "partialFingerprints": {_FINGERPRINT: _fingerprint(line, one)},
+            "properties": {"policy": line.policy, **details},
         }
 
 
-def _result(line: ObjectLine, what: tuple[str, str, int | None, int | None], level: str, message: str) -> Json:
-    """The result of a rule at a field, and the line and column of that field."""
-    rule, field, number, column = what
-    return {
-        "ruleId": rule,
-        "ruleIndex": _INDEX[rule],
-        "level": level,
-        "message": {"text": printable(message)},
-        "locations": [_location(line, number or line.line, column)],
-        "partialFingerprints": {_FINGERPRINT: _fingerprint(line, rule, field)},
-        "properties": {"policy": line.policy, "field": printable(field)},
-    }
-
-
-def _location(line: ObjectLine, number: int | None, column: int | None) -> Json:
+def _location(line: ObjectLine, one: FindingLine) -> Json:
     logical = {
         "name": printable(line.name),
         "fullyQualifiedName": printable(f"{line.namespace}/{line.kind}/{line.name}"),
         "kind": "resource",
     }
-    location: Json = {"logicalLocations": [logical]}
-    if line.source is not None:
-        location["physicalLocation"] = _physical(line.source, number, column)
-    return location
+    physical = {} if line.source is None else {"physicalLocation": _physical(line.source, one.line, one.column)}
+    return {"logicalLocations": [logical], **physical}
 
 
-def _physical(source: str, line: int | None, column: int | None = None) -> Json:
+def _physical(source: str, line: int | None, column: int | None) -> Json:
     physical: Json = {"artifactLocation": {"uri": _uri(source)}}
     if line:
         physical["region"] = {"startLine": line, "startColumn": column} if column else {"startLine": line}
@@ -144,13 +124,13 @@ def _uri(source: str) -> str:
     return path.as_uri() if path.is_absolute() else quote(path.as_posix(), safe="/")
 
 
-def _fingerprint(line: ObjectLine, rule: str, field: str) -> str:
+def _fingerprint(line: ObjectLine, one: FindingLine) -> str:
     """Return a digest that does not change when lines move: of the file, the object, the rule and the field."""
-    parts = [line.source or "", line.kind, line.namespace, line.name, rule, field]
+    parts = [line.source or "", line.kind, line.namespace, line.name, one.rule, one.path]
     return hashlib.sha256("\0".join(map(printable, parts)).encode()).hexdigest()[:32]
 
 
-def _notification(problem: ProblemLine, *, files: bool) -> Json:
+def _notification(problem: ManifestProblem, *, files: bool) -> Json:
     level = "error" if problem.fatal else "warning"
     if not files:
         return {"level": level, "message": {"text": printable(f"{problem.source}: {problem.message}")}}

@@ -7,7 +7,8 @@ from rich.console import Console
 from rich.text import Text
 
 from ...application.rule_texts import EXEMPT, NOT_JUDGED, NOT_READ, left_alone
-from .check_report import FormTotal, ObjectLine, ProblemLine, Report, counts_note
+from ..manifests.items import ManifestProblem
+from .check_report import FormTotal, ObjectLine, Report, counts_note
 from .grid import Grid
 from .text import printable
 
@@ -19,7 +20,7 @@ STYLES = {
     NOT_JUDGED: "magenta",
     NOT_READ: "red",
 }
-# Nothing is wrapped where the output is a file or a pipe: what searches it reads line by line.
+# Nothing is wrapped in a file or a pipe, because programs search it line by line.
 _FILE_WIDTH = 1_000_000
 
 
@@ -31,7 +32,7 @@ class CheckedRow(msgspec.Struct, frozen=True):
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A console that colours and wraps on a terminal only."""
+    """A console that colours and wraps only on a terminal."""
     made = Console(stderr=stderr, highlight=False, soft_wrap=False)
     return made if made.is_terminal else Console(stderr=stderr, highlight=False, width=_FILE_WIDTH)
 
@@ -49,7 +50,7 @@ def show(target: Console, rows: Sequence[CheckedRow], report: Report) -> None:
         target.print(Text(printable(f"note: {note}"), style="yellow"))
 
 
-def show_problems(target: Console, problems: Iterable[ProblemLine]) -> None:
+def show_problems(target: Console, problems: Iterable[ManifestProblem]) -> None:
     """Print what is wrong with the input."""
     for problem in problems:
         label = (f"{problem.label}: ", "red" if problem.fatal else "yellow")
@@ -119,7 +120,7 @@ def _gpus(forms: Sequence[FormTotal]) -> Text:
     """The GPUs of all pods by form, before and after."""
     line = Text("GPUs of all their pods, before → after: ")
     for number, form in enumerate(sorted(forms, key=lambda form: -form.gpus)):
-        # What is ignored here is denied on admission all the same, and reported as exempt.
+        # A workload with ignored findings is reported as exempt, although admission denies it.
         stays = form.before == form.after or form.decision == EXEMPT
         result = form.decision if stays else f"→ {form.after}"
         line.append(", " if number else "").append(f"{form.gpus} {form.before} {result}", style=STYLES[form.decision])

@@ -1,6 +1,9 @@
-"""Text from elsewhere (manifests, file names, the cluster), made safe for a terminal, a CI log, XML or a spreadsheet."""
+"""Makes text from manifests, file names and the cluster safe for a terminal, a CI log, XML or a spreadsheet."""
 
+import csv
+import io
 import re
+from collections.abc import Iterable, Sequence
 
 # Controls (C0, C1), invisible format characters, separators that some programs take for line ends, characters that change
 # the reading order (CVE-2021-42574, "Trojan Source"), tag characters, and what XML 1.0 forbids.
@@ -27,14 +30,23 @@ def printable(text: str) -> str:
 
 
 def printable_line(line: str) -> str:
-    """A line of a file like ``printable``, but for tabs and byte order marks, which stay: both are safe."""
+    """A line of a file like ``printable``, but with tabs and byte order marks, which are safe."""
     return _UNSAFE_IN_LINES.sub(_escape, line)
 
 
 def cell(text: str) -> str:
-    """The text as a spreadsheet shows it, and never computes it."""
+    """The text so that a spreadsheet shows it and never computes it."""
     safe = printable(text)
     return f"'{safe}" if text.startswith(_FORMULA) else safe
+
+
+def csv_table(columns: Sequence[str], rows: Iterable[Iterable[str | float | None]]) -> str:
+    """CSV (RFC 4180) with a line of column names first, in which a spreadsheet computes nothing."""
+    written = io.StringIO()
+    writer = csv.writer(written, lineterminator="\r\n")
+    writer.writerow(columns)
+    writer.writerows([cell(value) if isinstance(value, str) else value for value in row] for row in rows)
+    return written.getvalue()
 
 
 def _escape(match: re.Match[str]) -> str:

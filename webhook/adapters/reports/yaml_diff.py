@@ -15,8 +15,8 @@ Line = tuple[str, str]
 def yaml_diff(operations: Sequence[dict[str, Any]]) -> list[Line]:
     """Return the lines that a patch removes and adds, below the fields that hold them.
 
-    A patch does not hold the values that it removes or moves. Those of GPU requests are in the annotation that it writes; ``…``
-    is in place of any other, and where containers differ.
+    A patch does not contain the values that it removes or moves. Those of GPU requests are in the annotation that it writes; any
+    other, and those that differ between containers, are shown as ``…``.
     """
     lines: list[Line] = []
     known = _requested(operations)
@@ -28,7 +28,7 @@ def yaml_diff(operations: Sequence[dict[str, Any]]) -> list[Line]:
         for sign, path, text in (
             *([("-", keys_of(operation["from"]), moved)] if kind == "move" else []),
             *([("-", steps, moved)] if kind in {"remove", "replace"} else []),
-            *([("+", steps, moved)] if kind in {"move", "copy"} else []),
+            *([("+", steps, moved)] if kind == "move" else []),
             *([("+", steps, operation["value"])] if kind in {"add", "replace"} else []),
         ):
             *above, last = path
@@ -43,7 +43,7 @@ def _field(step: str) -> str:
 
 
 def _requested(operations: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The values of GPU resources before the patch, where all containers that request one request the same number."""
+    """The values of GPU resources before the patch, if all containers that request one request the same number."""
     for operation in operations:
         path, value = keys_of(operation["path"]), operation.get("value")
         values = value if isinstance(value, dict) else {path[-1]: value}
@@ -62,7 +62,7 @@ def _number(text: str) -> Any:
 
 
 def _new(before: tuple[str, ...], now: tuple[str, ...]) -> list[tuple[int, str]]:
-    """The fields on the way that the line above does not show already."""
+    """The fields on the way that the lines above do not show yet."""
     same = 0
     while same < min(len(before), len(now)) and before[same] == now[same]:
         same += 1
@@ -91,7 +91,7 @@ def _yaml(value: Any) -> list[str]:
 
 
 def _scalar(value: Any) -> str:
-    """A plain scalar where it is one without doubt, otherwise JSON, which is YAML, too."""
+    """A plain scalar if that is unambiguous, otherwise JSON, which is YAML too."""
     if isinstance(value, str) and value and (value == UNKNOWN or (value[0].isalpha() and _is_plain(value))):
         return value
     return json.dumps(value, ensure_ascii=False)

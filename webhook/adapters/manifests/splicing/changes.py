@@ -1,4 +1,4 @@
-"""Finds which old member of a map or a list becomes which new one."""
+"""Matches the old members of a map or a list with the new ones."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Pairing:
 
 
 def pair_keys(old: Sequence[str], new: Sequence[str]) -> Pairing:
-    """The pairing of two lists of keys: a key in the place of another is that key, renamed."""
+    """Match two lists of keys; a key in the place of another is a renamed key."""
     kept: list[tuple[int, int]] = []
     matcher = SequenceMatcher(None, old, new, autojunk=False)
     for _, old_start, old_end, new_start, new_end in matcher.get_opcodes():
@@ -33,7 +33,7 @@ def pair_keys(old: Sequence[str], new: Sequence[str]) -> Pairing:
 
 
 def pair_items(old: Sequence[Any], new: Sequence[Any]) -> Pairing:
-    """The pairing of two lists: equal items at the beginning and at the end, and those between one by one."""
+    """Match two lists: equal items at the beginning and at the end, then those in between one by one."""
     shorter = min(len(old), len(new))
     head = next((i for i in range(shorter) if not same(old[i], new[i])), shorter)
     tail = next((i for i in range(shorter - head) if not same(old[-1 - i], new[-1 - i])), shorter - head)

@@ -72,9 +72,9 @@ def _bracketed(collection: CommentedMap | CommentedSeq) -> CommentedMap | Commen
 
 
 def _text(text: str, style: Style, *, always: bool) -> str:
-    """A text, marked to be quoted where it has to be: where any YAML in use would read something else.
+    """A text, marked to be quoted if any YAML version in use would read it as something else.
 
-    ruamel.yaml itself knows YAML 1.2 only, to which ``yes`` is a text; to Kubernetes it is a boolean.
+    ruamel.yaml only knows YAML 1.2, in which ``yes`` is text; Kubernetes reads a boolean.
     """
     quoted: str
     if not _PRINTABLE.fullmatch(text):

@@ -76,7 +76,7 @@ class Layout:
     def without_lines(self, start: int, end: int) -> Splice:
         """Removes the lines from that of ``start`` to that which ends at ``end``.
 
-        They go with the line break before them, not the one after: a line may yet be added after them, to an outer map.
+        The line break before them is removed too, not the one after, where a line may be added to an outer map.
         """
         first = self.line_start(start)
         if not first:

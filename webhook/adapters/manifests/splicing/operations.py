@@ -1,11 +1,10 @@
-"""Applies JSON Patch operations (RFC 6902) to plain data, a renamed key keeping its place.
+"""Applies the operations of our own patches (RFC 6902) to plain data, a renamed key keeping its place.
 
 A general library loses that place: it moves by removing here and adding at the end there.
 """
 
 import copy
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from ....engine.patch import keys_of
@@ -15,7 +14,7 @@ Operation: TypeAlias = Mapping[str, Any]
 
 
 def apply(root: Any, operations: Iterable[Operation], pointer: str = "") -> Any:
-    """The data after the operations.
+    """Return the data after the operations.
 
     Args:
         root: a document's data; it is changed.
@@ -23,95 +22,73 @@ def apply(root: Any, operations: Iterable[Operation], pointer: str = "") -> Any:
         pointer: the place of the object that the operations' paths are relative to.
 
     Raises:
-        EditError: when a path leads nowhere, or an operation is another one.
+        EditError: an operation does not fit the data.
     """
-    holder = {"": root}  # so that the root, too, has a parent
     for operation in operations:
         try:
-            _apply(holder, operation, pointer)
+            _apply(root, operation, pointer)
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise EditError(
-                f"the operation {dict(operation)} does not fit {pointer or 'the document'}: {error}"
+                f"the operation {dict(operation)} does not fit {pointer or 'the document'}: {error!r}"
             ) from error
-    if "" not in holder:
-        raise EditError("an operation removes the whole document")
-    return holder[""]
+    return root
 
 
-def _apply(holder: Any, operation: Operation, pointer: str) -> None:
-    path = _tokens(pointer + operation["path"])
+def _apply(root: Any, operation: Operation, pointer: str) -> None:
+    path = keys_of(pointer + operation["path"])
     match operation["op"]:
         case "add":
-            _add(holder, path, copy.deepcopy(operation["value"]))
+            _add(*_place(root, path), copy.deepcopy(operation["value"]))
         case "remove":
-            _remove(holder, path)
+            holder, key = _existing(root, path)
+            del holder[key]
         case "replace":
-            parent, key = _place(holder, path)
-            parent[key] = copy.deepcopy(operation["value"])
+            holder, key = _existing(root, path)
+            holder[key] = copy.deepcopy(operation["value"])
         case "move":
-            _move(holder, _tokens(pointer + operation["from"]), path)
+            _move(root, keys_of(pointer + operation["from"]), path)
         case other:
-            raise ValueError(f"{other} is not an operation that can be edited in")
+            raise ValueError(f"{other} is not an operation of a patch")
 
 
-def _move(holder: Any, origin: list[str], path: list[str]) -> None:
-    parent, key = _place(holder, origin)
-    if origin == path:
-        return
-    if path[: len(origin)] == origin:
-        raise ValueError("a value cannot be moved into itself")
-    if isinstance(parent, dict) and path[:-1] == origin[:-1]:
-        renamed = {path[-1] if name == key else name: value for name, value in parent.items() if name != path[-1]}
-        parent.clear()
-        parent.update(renamed)
-        return
-    _add(holder, path, _remove(holder, origin))
+def _move(root: Any, origin: Sequence[str], path: Sequence[str]) -> None:
+    holder, old = _existing(root, origin)
+    if isinstance(holder, dict) and path[:-1] == origin[:-1]:
+        renamed = {
+            path[-1] if name == old else name: value
+            for name, value in holder.items()
+            if name == old or name != path[-1]
+        }
+        holder.clear()
+        holder.update(renamed)
+    else:
+        value = holder.pop(old)
+        _add(*_place(root, path), value)
 
 
-def _add(holder: Any, path: list[str], value: Any) -> None:
-    parent = _at(holder, path[:-1])
-    if isinstance(parent, dict):
-        parent[path[-1]] = value
-        return
-    items = _list(parent)
-    items.insert(len(items) if path[-1] == "-" else _index(path[-1], len(items)), value)
+def _place(root: Any, path: Sequence[str]) -> tuple[Any, Any]:
+    """The map or list that a path leads into, and its last key or index."""
+    *above, last = path
+    for step in above:
+        root = root[_key(root, step)]
+    return root, _key(root, last)
 
 
-def _remove(holder: Any, path: list[str]) -> Any:
-    parent, key = _place(holder, path)
-    return parent.pop(key)
+def _existing(root: Any, path: Sequence[str]) -> tuple[Any, Any]:
+    """The same of a member that is there."""
+    holder, key = _place(root, path)
+    holder[key]
+    return holder, key
 
 
-def _place(holder: Any, path: list[str]) -> tuple[Any, Any]:
-    """The collection that holds an existing member, and the member's key or index there."""
-    parent = _at(holder, path[:-1])
-    if isinstance(parent, dict):
-        if path[-1] not in parent:
-            raise KeyError(path[-1])
-        return parent, path[-1]
-    return parent, _index(path[-1], len(_list(parent)) - 1)
+def _key(holder: Any, step: str) -> str | int:
+    if not isinstance(holder, list):
+        return step
+    return len(holder) if step == "-" else int(step)
 
 
-def _at(holder: Any, path: list[str]) -> Any:
-    for token in path:
-        holder = holder[token] if isinstance(holder, dict) else holder[_index(token, len(_list(holder)) - 1)]
-    return holder
-
-
-def _list(value: Any) -> list[Any]:
-    if not isinstance(value, list):
-        raise TypeError("a value on the way is neither a map nor a list")
-    return value
-
-
-def _index(digits: str, last: int) -> int:
-    if not re.fullmatch("0|[1-9][0-9]{0,9}", digits) or int(digits) > last:
-        raise IndexError(f"{digits!r} is not an index of a list whose last is {last}")
-    return int(digits)
-
-
-def _tokens(pointer: str) -> list[str]:
-    """The keys along a JSON pointer (RFC 6901), the holder's own key for the root first."""
-    if pointer and not pointer.startswith("/"):
-        raise ValueError(f'the pointer "{pointer}" does not begin with "/"')
-    return ["", *keys_of(pointer)]
+def _add(holder: Any, key: Any, value: Any) -> None:
+    if isinstance(holder, list):
+        holder.insert(key, value)
+    else:
+        holder[key] = value

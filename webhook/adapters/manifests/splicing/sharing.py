@@ -7,7 +7,7 @@ from ..tree.nodes import Alias, Mapping, Node, Sequence, is_merge, walk
 from ..tree.values import data_of, key_text, merged, same
 
 GONE = object()
-"""What an anchored node holds that will no longer be there."""
+"""The future content of an anchored node that will be removed."""
 
 
 class SharedValues:
@@ -17,12 +17,12 @@ class SharedValues:
         self._held: dict[int, Any] = {}
 
     def set(self, node: Node, data: Any) -> None:
-        """Note what a node will hold."""
+        """Record the future content of a node."""
         if not isinstance(node, Alias) and node.anchor is not None:
             self._held[id(node)] = data
 
     def drop(self, node: Node) -> None:
-        """Note that a node will be written again, without its anchor."""
+        """Record that a node will be written again, without its anchor."""
         self._held.pop(id(node), None)
 
     def will_hold(self, alias: Alias) -> Any:
@@ -52,12 +52,12 @@ class SharedValues:
 
 
 def merges_may_stay(inherited: dict[str, Any], target: dict[str, Any], live: dict[str, int]) -> bool:
-    """Whether all that merges will bring in is wanted, or is overridden as it was before."""
+    """Whether every value that merges will supply is in the target, or is still overridden."""
     return all(name in target and (name in live or same(target[name], value)) for name, value in inherited.items())
 
 
 def live_entries(node: Mapping) -> dict[str, int]:
-    """The entries of a map that count, by key: no later entry and no later merge brings the same key."""
+    """The effective entries of a map by key: those that no later entry and no later merge overrides."""
     live: dict[str, int] = {}
     for index, (key, value) in enumerate(node.entries):
         if is_merge(key):

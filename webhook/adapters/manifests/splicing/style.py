@@ -62,9 +62,9 @@ def style_of(root: Node, layout: Layout) -> Style:
 
 
 def style_near(node: Node, layout: Layout, document: Style) -> Style:
-    """The style of one collection, and the document's where it shows none: what is added to it is written like this.
+    """The style for additions to one collection: its own, or the document's where it shows none.
 
-    Texts are quoted throughout where all those beside them are: the values of the map, or of the maps in the list.
+    Texts are always quoted if all their neighbours are: the values of the map, or of the maps in the list.
     """
     members = members_of(node)
     maps = [each for each in (members if isinstance(node, Sequence) else [node]) if isinstance(each, Mapping)]

@@ -1,7 +1,7 @@
 """Writers for the new parts of a document: YAML in the style of its neighbours, or JSON."""
 
 import json
-from typing import Any, Protocol
+from typing import Any
 
 from ..tree.nodes import Mapping, Node, Scalar, Sequence, members_of, walk
 from . import fragments
@@ -9,28 +9,11 @@ from .layout import Layout
 from .style import Style, style_near, style_of
 
 
-class Writer(Protocol):
-    """Writes new parts; ``near`` is the collection that they become part of. Only first lines are not indented."""
-
-    @property
-    def space(self) -> str:
-        """The text after a colon, and after a comma on one line."""
-
-    def key(self, text: str, old: Node) -> str:
-        """A key for the place of another, in its quotes."""
-
-    def inline(self, value: Any, near: Node, start: int) -> str:
-        """A value for a place within brackets, or any that is no filled collection; ``start`` is on the line where it begins."""
-
-    def entry(self, key: str, value: Any, near: Mapping) -> str:
-        """A new entry of a map."""
-
-    def item(self, value: Any, near: Sequence) -> str:
-        """A new item of a list, with its dash in a block list."""
-
-
 class YamlWriter:
-    """Writes YAML, by ruamel.yaml."""
+    """Writes YAML, by ruamel.yaml; ``near`` is the collection that a new part goes into. Only first lines are not indented.
+
+    ``space`` is the text after a colon, and after a comma on one line.
+    """
 
     space = " "
 
@@ -43,23 +26,23 @@ class YamlWriter:
         return style_near(near, self._layout, self._document)
 
     def key(self, text: str, old: Node) -> str:
-        """See `Writer`."""
+        """A key that replaces another, in its quotes."""
         quoted = isinstance(old, Scalar) and old.quote in ("'", '"')
         return fragments.key(text, old.quote if isinstance(old, Scalar) and quoted else "")
 
     def inline(self, value: Any, near: Node, start: int) -> str:  # noqa: ARG002 - one line is indented by nothing
-        """See `Writer`."""
+        """A value within brackets, or any that is not a filled collection; ``start`` is on the line where it begins."""
         return fragments.flow(value, self.style(near))
 
     def entry(self, key: str, value: Any, near: Mapping) -> str:
-        """See `Writer`."""
+        """A new entry of a map."""
         style = self.style(near)
         if near.flow:
             return fragments.flow_entry(key, value, style)
         return indented(fragments.block({key: value}, style), self._layout.entry_column(near))
 
     def item(self, value: Any, near: Sequence) -> str:
-        """See `Writer`."""
+        """A new item of a list, with its dash in a block list."""
         style = self.style(near)
         if near.flow:
             return fragments.flow(value, style)
@@ -82,21 +65,21 @@ class JsonWriter:
         self.space = _json_space(layout, root)
 
     def key(self, text: str, old: Node) -> str:  # noqa: ARG002 - there is one way to write it
-        """See `Writer`."""
+        """See `YamlWriter`."""
         return json.dumps(text, ensure_ascii=False)
 
     def inline(self, value: Any, near: Node, start: int) -> str:  # noqa: ARG002 - only the lines matter
-        """See `Writer`."""
+        """See `YamlWriter`."""
         return self._written(value, start, spread=True)
 
     def entry(self, key: str, value: Any, near: Mapping) -> str:
-        """See `Writer`."""
+        """See `YamlWriter`."""
         start = near.entries[-1][0].start
         spread = self._layout.starts_line(start)
         return f"{json.dumps(key, ensure_ascii=False)}:{self.space}{self._written(value, start, spread=spread)}"
 
     def item(self, value: Any, near: Sequence) -> str:
-        """See `Writer`."""
+        """See `YamlWriter`."""
         last = near.items[-1]
         packed = bool(members_of(last)) and "\n" not in self._layout.text[last.start : last.end]
         return self._written(value, last.start, spread=self._layout.starts_line(last.start) and not packed)

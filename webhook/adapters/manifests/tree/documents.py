@@ -1,4 +1,4 @@
-"""Cuts a source into its documents, so that one that cannot be read leaves the others alone."""
+"""Splits a source into its documents, so that an unreadable one does not affect the others."""
 
 import json
 import re
@@ -11,11 +11,11 @@ from .from_yaml import parse_yaml
 from .nodes import Node, Scalar, walk
 
 BYTE_ORDER_MARK = "\ufeff"
-# No scalar of any style may hold such a line (YAML 1.2, "c-forbidden"), so cutting there is always safe.
+# No scalar of any style may contain such a line (YAML 1.2, "c-forbidden"), so splitting there is always safe.
 _MARKER = re.compile(r"^\ufeff?(?:(---)(?=[ \t\r\n#]|\Z)|\.\.\.(?=[ \t\r\n]|\Z))", re.MULTILINE)
 # "---" with text right after it. YAML reads it as part of a plain text, and merges two objects into one.
 _GLUED = re.compile(r"^---(?![ \t\r\n#]|\Z).*", re.MULTILINE)
-_COMMENT_BEHIND = re.compile(r"---(?=#)")  # which kubectl takes for a marker and a comment, and YAML for text
+_COMMENT_BEHIND = re.compile(r"---(?=#)")  # kubectl reads a marker and a comment, YAML reads text
 # A byte order mark after the marker's line: that of a file which was joined to others ("cat a.yaml b.yaml").
 _JOINED = re.compile(r"---[ \t]*(?:#.*)?\r?\n(?:[ \t]*(?:#.*)?\r?\n)*\ufeff")
 _DIRECTIVES = re.compile(r"\ufeff?(?:[ \t]*(?:#.*)?\r?\n)*(?:%.*\n(?:[ \t]*(?:#.*)?\r?\n)*)+")
@@ -52,7 +52,7 @@ class Document:
         if self.json:
             return parse_json(self.text, self.line)
         if glued := _GLUED.search(self.text):
-            # As kubectl has it (apimachinery, util/yaml, YAMLReader): "invalid Yaml document separator".
+            # As in kubectl (apimachinery, util/yaml, YAMLReader): "invalid Yaml document separator".
             raise UnreadableError(
                 self.line + self.text.count("\n", 0, glued.start()),
                 f'"{glued[0].rstrip()[:_QUOTED]}" begins with --- and is not a document separator, which kubectl rejects: '
@@ -63,7 +63,7 @@ class Document:
 
 
 def _blanked(match: re.Match[str]) -> str:
-    """As many characters and lines, of which only the last line break counts: what follows begins a line of its own."""
+    """Blank out a match and keep its numbers of characters and lines, so that what follows begins a new line."""
     breaks = match[0].count("\n")
     return " " * (len(match[0]) - breaks) + "\n" * breaks
 
@@ -104,7 +104,7 @@ def _cuts(text: str) -> Iterator[int]:
 
 
 def _values(text: str, start: int, end: int) -> Iterator[tuple[int, int, bool]]:
-    """The JSON values of one YAML document's text, or the document itself: what begins as JSON may be YAML in braces."""
+    """Yield the JSON values in the text of a YAML document, or the document itself if it is YAML in braces."""
     first = _BEFORE_JSON.match(text, start, end)
     behind = _json_end(text, first.end(), end) if first else None
     if not first or (behind is None and _is_yaml(text[start:end])):
@@ -115,7 +115,7 @@ def _values(text: str, start: int, end: int) -> Iterator[tuple[int, int, bool]]:
         yield start, behind, True
         start = behind
         behind = _json_end(text, start, end)
-    yield start, end, True  # whole, or with what is wrong in it
+    yield start, end, True  # the last value, valid or not
 
 
 def _is_yaml(text: str) -> bool:

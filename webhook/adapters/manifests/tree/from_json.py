@@ -1,4 +1,4 @@
-"""Parses JSON into the same nodes as YAML does; YAML parsers do not take all of JSON (surrogate pairs, an escaped slash)."""
+"""Parses JSON into the same nodes as YAML; YAML parsers do not accept all of JSON (surrogate pairs, an escaped slash)."""
 
 import json
 import re

@@ -43,8 +43,7 @@ _CONTEXTS = {
 def parse_yaml(text: str, first_line: int = 1) -> Node | None:
     """The tree of the one document in the text; ``None`` when it is empty.
 
-    Nodes are made from libyaml's events, not by its own composer: that one recurses in C and crashes the process on deep
-    nesting.
+    Nodes are built from libyaml's events, because libyaml's composer recurses in C and crashes the process on deep nesting.
 
     Raises:
         UnreadableError: with the line and what is wrong there.

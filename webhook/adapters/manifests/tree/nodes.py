@@ -45,26 +45,27 @@ class Alias:
 
 
 @dataclass(slots=True, eq=False)
-class Sequence:
-    """A list; ``flow`` when it is written in brackets. ``end`` is the end of its last item, or after the bracket."""
+class _Collection:
+    """A list or a map; ``flow`` if it is in brackets or braces. ``end`` is the end of its last member, or after the bracket."""
 
     start: int
     end: int
     line: int
     flow: bool
     anchor: str | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Sequence(_Collection):
+    """A list."""
+
     items: "list[Node]" = field(default_factory=list)
 
 
 @dataclass(slots=True, eq=False)
-class Mapping:
-    """A map, in the order of the text; ``flow`` when it is written in braces. ``end`` as in a sequence."""
+class Mapping(_Collection):
+    """A map, in the order of the text."""
 
-    start: int
-    end: int
-    line: int
-    flow: bool
-    anchor: str | None = None
     entries: "list[Entry]" = field(default_factory=list)
 
 

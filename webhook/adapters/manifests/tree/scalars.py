@@ -1,4 +1,4 @@
-"""The meaning of scalars to Kubernetes: the rules of go-yaml v2, which kubectl and the API server read YAML with.
+"""The values of scalars in Kubernetes: the rules of go-yaml v2, with which kubectl and the API server read YAML.
 
 Mirrors ``resolve.go`` of go-yaml v2 and the conversion to JSON of ``sigs.k8s.io/yaml``: YAML 1.1 booleans (``yes``, ``on``, even
 ``y``), octal as ``010`` and ``0o10``, underscores in numbers; no base 60 and no timestamps. A float that is whole reaches the API
@@ -43,7 +43,7 @@ def value_of(scalar: Scalar) -> Value:
     """The value of a scalar as the API server would receive it.
 
     Raises:
-        UnreadableError: when it cannot be written in JSON (``.inf``, broken base64), or is not what its tag says.
+        UnreadableError: JSON can't represent it (``.inf``, broken base64), or its tag does not match.
     """
     tag = scalar.tag
     if tag is None:
@@ -65,7 +65,7 @@ def plain(text: str, line: int = 1) -> Value:
     """Return the value of an unquoted, untagged scalar: a number, a boolean, null, or the text itself.
 
     Raises:
-        UnreadableError: for an infinity or NaN, which JSON has not.
+        UnreadableError: for an infinity or NaN, which JSON does not have.
     """
     if text in _WORDS:
         return _WORDS[text]
@@ -82,7 +82,7 @@ def plain(text: str, line: int = 1) -> Value:
 
 
 def key_of(value: Value) -> str | None:
-    """A map's key as JSON writes it: numbers and booleans become text (``yes`` is the key ``true``); ``None`` for null."""
+    """Return a map's key as in JSON: numbers and booleans become text (``yes`` is the key ``true``); ``None`` for null."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return None if value is None else str(value)

@@ -13,7 +13,7 @@ _ALL = 4_000_000
 
 @dataclass(frozen=True, slots=True)
 class Repeated:
-    """A key that a map writes twice, with the two lines; the second counts."""
+    """A key that is defined twice in a map, with both lines; the second is effective."""
 
     key: str
     first: int
@@ -23,7 +23,7 @@ class Repeated:
 def data_of(root: Node, repeated: list[Repeated] | None = None) -> Any:
     """The data of a tree; every alias gets a copy of its own.
 
-    ``repeated`` takes the keys that are written twice.
+    ``repeated`` collects the keys that are defined twice.
 
     Raises:
         UnreadableError: for a key that is not text, a merge with something other than a map, a value that JSON cannot hold,
@@ -61,7 +61,7 @@ def merged(sources: Node, data: Any, line: int) -> dict[str, Any]:
 
 
 class _Decoder:
-    """Counts as go-yaml v2 does (``decode.go``): what aliases bring may be 99 % of a small document, 10 % of a huge one."""
+    """Counts like go-yaml v2 (``decode.go``): aliases may supply 99 % of a small document, and 10 % of a huge one."""
 
     def __init__(self, repeated: list[Repeated]) -> None:
         self.repeated = repeated
@@ -121,7 +121,7 @@ class _Decoder:
             self.decoded += 1
             self.aliased += self.alias_line > 0
             held = self.value(value)
-            result.pop(name, None)  # what counts keeps its own place in the order
+            result.pop(name, None)  # the effective entry keeps its own place in the order
             result[name] = held
         return result
 
@@ -131,7 +131,7 @@ class _Decoder:
 
 
 def same(one: object, other: object) -> bool:
-    """Whether two values are the same JSON: ``1`` is neither ``true`` nor ``"1"``, and the order of keys says nothing."""
+    """Whether two values are equal as JSON: ``1`` is neither ``true`` nor ``"1"``, and the order of keys is irrelevant."""
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(same(value, other[key]) for key, value in one.items())
     if isinstance(one, list) and isinstance(other, list):

@@ -1,6 +1,5 @@
-// Filters, groups, pages and sorts the table of workloads, and keeps the filters in the address.
-// The page can be read without it: every control that needs it is made or shown here. Of many workloads only the first are in
-// the page as they are; this unpacks the others.
+// Filters, groups, pages and sorts the table of workloads, and keeps the filters in the address. The page is complete without
+// it: every control that needs it is created or shown here. Where there are many workloads, it unpacks all but the first.
 (() => {
   "use strict";
   const $ = (id) => document.getElementById(id);
