@@ -33,7 +33,7 @@ class Measured(msgspec.Struct, frozen=True):
 
     Attributes:
         cases: by kind of pod: decode, decide, encode.
-        recorded: the same with what production records of it, metrics and the decision log's lines.
+        recorded: the same with what production records of it, metrics and the decision log's line in its queue.
         policies: one container, by the number of configured policies.
         namespaces: one container, by the number of cached namespaces.
     """
@@ -122,11 +122,11 @@ def _production_recorders() -> Iterator[Recorder]:
     """What ``gpuwarden serve`` puts together."""
     logs.configure(logs.LogFormat.JSON, logs.LogLevel.INFO)
     metrics = Metrics()
-    log = DecisionLog(lambda _seconds, _write: None)
+    log = DecisionLog(metrics.log_line_dropped)
     try:
         yield _All(metrics, log)
     finally:
-        log.flush()
+        log.close()
 
 
 def _microseconds(admission: Admission, bodies: Sequence[bytes], count: int) -> float:

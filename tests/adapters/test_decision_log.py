@@ -1,6 +1,6 @@
 """The decision log: a line for each rewrite and denial, never the object, and never in a request's way."""
 
-from collections.abc import Callable
+import time
 from typing import Any
 
 import msgspec
@@ -8,6 +8,7 @@ import pytest
 
 from testing.reviews import TEAM, UID, Webhook, a_container, a_gpu_container, a_pod
 from tests.logged import Logged
+from webhook.adapters import decision_log
 from webhook.adapters.decision_log import DecisionLog
 from webhook.application.configuration import Configuration, Mode
 from webhook.application.review import GroupVersionKind
@@ -19,10 +20,10 @@ LOGS_OWN = {"level", "logger", "timestamp"}
 
 def lines(logged: Logged, webhook: Webhook) -> list[dict[str, Any]]:
     """The lines that a webhook's decisions make."""
-    log = DecisionLog(lambda _seconds, _write: None)
+    log = DecisionLog(lambda: pytest.fail("there was room"))
     for note in webhook.notes:
         log.decided(note)
-    log.flush()
+    log.close()
     return logged()
 
 
@@ -119,6 +120,17 @@ def test_the_object_is_never_in_it(logged: Logged) -> None:
     assert "hunter2" not in str(line)
 
 
+def test_a_log_that_cannot_keep_up_drops_and_counts_and_never_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("webhook.adapters.decision_log._MOST_WAITING", 0)
+    dropped: list[None] = []
+    webhook = Webhook("shared")
+    webhook.mutate(a_pod())
+    log = DecisionLog(lambda: dropped.append(None))
+    log.decided(webhook.notes[0])
+    log.close()
+    assert len(dropped) == 1
+
+
 def test_what_only_validate_sees_is_told_there_in_a_dry_run_too(logged: Logged) -> None:
     """A pod that reaches GPUs without asking for one: the mutating side says nothing of it."""
     policies = PolicyBook(visible_devices=VisibleDevices.DENY)
@@ -154,29 +166,32 @@ def test_a_line_holds_the_beginning_of_a_long_name(logged: Logged) -> None:
     assert line["user"] == "u" * 256 + "…"
 
 
-def test_lines_gather_for_a_moment(logged: Logged) -> None:
+def test_so_many_bytes_wait_and_the_rest_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As lines, a few thousand names of 256 characters that take six bytes each would be much more."""
     webhook = Webhook("shared")
-    webhook.mutate(a_pod())
-    timers: list[tuple[float, Callable[[], None]]] = []
-    log = DecisionLog(lambda seconds, write: timers.append((seconds, write)))
+    webhook.mutate(a_pod(), userInfo={"username": "\x01" * 300})
+    dropped: list[None] = []
+    monkeypatch.setattr(decision_log, "_GATHERING", 60.0)
+    log = DecisionLog(lambda: dropped.append(None))
+    for _ in range(4000):
+        log.decided(webhook.notes[0])
+    held = sum(map(len, log._waiting))
+    log.close()
+
+    assert (3 << 20) < held <= (4 << 20)
+    assert len(dropped) > 1000
+
+
+def test_what_was_written_makes_room(logged: Logged) -> None:
+    webhook = Webhook("shared")
+    webhook.mutate(a_pod(), userInfo={"username": "\x01" * 300})
+    log = DecisionLog(lambda: pytest.fail("there was room"))
     for _ in range(3):
-        log.decided(webhook.notes[0])
-    assert logged() == []
-    ((seconds, write),) = timers
-    assert 0 < seconds < 1
-    write()
-    assert len(logged()) == 3
-    log.decided(webhook.notes[0])
-    assert len(timers) == 2
+        for _ in range(1500):
+            log.decided(webhook.notes[0])
+        until = time.monotonic() + 10
+        while log._waiting and time.monotonic() < until:
+            time.sleep(0.01)
+    log.close()
 
-
-def test_many_lines_are_not_kept_until_the_moment_is_over(logged: Logged) -> None:
-    """So memory has a limit, however fast lines come."""
-    webhook = Webhook("shared")
-    webhook.mutate(a_pod())
-    log = DecisionLog(lambda _seconds, _write: None)
-    for _ in range(1100):
-        log.decided(webhook.notes[0])
-    assert len(logged()) == 1000
-    log.flush()
-    assert len(logged()) == 1100
+    assert len(logged()) == 4500

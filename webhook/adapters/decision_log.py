@@ -1,6 +1,8 @@
-"""The decision log: a line for each rewrite, denial and would-be one, written many at a time."""
+"""The decision log: a line for each rewrite, denial and would-be one, written by a thread so that no request waits for it."""
 
 import logging
+import threading
+from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -12,12 +14,15 @@ from ..engine.decision import DENIED, REWRITTEN, UNCHANGED
 from ..engine.text import cut
 
 _LOGGER = "gpuwarden.decisions"
-# Characters of a field. Kubernetes limits all but the user name; other fields that are longer are not genuine. Reviews are read
-# with uids of at most 128 characters and operations of Kubernetes only.
+# Lines that wait, in bytes: some ten thousand.
+_MOST_WAITING = 4 << 20
+# Characters of a field. A user's name may have any number, and everything else that is longer is nobody's. Reviews are read with
+# uids of at most 128 characters and operations of Kubernetes only.
 _LONGEST = 256
-# Seconds in which lines gather: a log record for each line would cost more than its decision.
+# Seconds in which lines gather. Waking a thread for each would cost a request more than its decision does, and so would a
+# thread that makes the lines: with each turn that two threads take, the interpreter changes hands.
 _GATHERING = 0.1
-# Lines that are written at once, some 100 kB: larger buffers leave holes in the process's memory.
+# Lines that are written at once, some 100 kB: larger buffers come and go as holes in the process's memory.
 _AT_ONCE = 250
 
 
@@ -45,41 +50,66 @@ class _Line(msgspec.Struct, gc=False):
 
 
 class DecisionLog:
-    """Writes decisions that change or deny something, or would.
+    """Writes decisions that change, deny, or would.
 
-    A line has the request's uid, operation, namespace, kind, name (or generateName, which ends in "-") and user, the policy, the
-    mode, the outcome and the rules. It never has the object, because environment variables hold secrets. Each outcome is one
-    line: an enforced denial is logged by ``/validate``, which denies, and what a dry run would do by ``/mutate``, where the pod
-    arrives.
+    What a line says: the request's uid, operation, namespace, kind, name (or generateName, which ends in "-") and user, the
+    policy, the mode, the outcome and the rules. Never the object: environments hold secrets. Each outcome is one line: an
+    enforced denial is logged where it is made, by ``/validate``, and what a dry run would do where the pod arrives, at
+    ``/mutate``. When lines come faster than they can be written, the newest are dropped and counted: an admission never waits
+    for a log.
     """
 
-    def __init__(self, later: Callable[[float, Callable[[], None]], object]) -> None:
-        """``later`` calls a function after a number of seconds, in the thread that records decisions."""
-        self._later = later
-        self._gathered: list[bytes] = []
+    def __init__(self, dropped: Callable[[], None]) -> None:
+        """Start the thread; ``dropped`` is called for each line that did not fit in the queue."""
+        self._dropped = dropped
+        self._waiting: deque[bytes] = deque()
+        # Each is written by one thread alone, the loop's and ours; their difference is what waits.
+        self._queued = self._taken = 0
+        self._some = threading.Event()
+        self._closing = threading.Event()
         self._log = logging.getLogger(_LOGGER)
+        self._thread = threading.Thread(target=self._write_forever, name="decision-log", daemon=True)
+        self._thread.start()
 
     def decided(self, recorded: RecordedDecision) -> None:
-        """Take a decision's line, to be written in a moment."""
+        """Queue a decision's line."""
         event = _event(recorded.judged)
         if not event:
             return
-        if not self._gathered:
-            self._later(_GATHERING, self.flush)
-        self._gathered.append(_encode(_line(recorded, event)))
-        if len(self._gathered) == _AT_ONCE:
-            self.flush()
+        line = _encode(_line(recorded, event))
+        if self._queued - self._taken + len(line) > _MOST_WAITING:
+            self._dropped()
+            return
+        self._queued += len(line)
+        self._waiting.append(line)
+        if not self._some.is_set():
+            self._some.set()
 
-    def flush(self) -> None:
-        """Write the lines that have gathered, as one record (see ``logs``)."""
-        lines, self._gathered = self._gathered, []
-        if lines:
+    def close(self) -> None:
+        """Write what is queued, and end."""
+        self._closing.set()
+        self._some.set()
+        self._thread.join(timeout=5)
+
+    def _write_forever(self) -> None:
+        last = False
+        while not last:
+            self._some.wait()
+            last = self._closing.wait(_GATHERING)
+            self._some.clear()
+            self._write()
+
+    def _write(self) -> None:
+        """Write all lines that wait, as records of several lines (see ``logs``)."""
+        while self._waiting:
+            lines = [self._waiting.popleft() for _ in range(min(len(self._waiting), _AT_ONCE))]
+            self._taken += sum(map(len, lines))
             self._log.info("decisions", extra={"lines": lines})
 
 
 @lru_cache(maxsize=1024)
 def _event(judged: DecisionSummary) -> str:
-    """The event of a decision's line; empty if it has no line, or if the other of ``/mutate`` and ``/validate`` writes it."""
+    """What a line says that was done; nothing where there is none, or the other of ``/mutate`` and ``/validate`` has it."""
     if judged.outcome is UNCHANGED:
         return ""
     # Only ``/validate`` sees who reaches GPUs without requesting them.
@@ -92,7 +122,7 @@ def _event(judged: DecisionSummary) -> str:
 
 
 def _line(recorded: RecordedDecision, event: str) -> _Line:
-    """Copy the fields, so that a waiting line does not keep the request's body in memory."""
+    """The fields only: what is queued must not keep the request's body in memory."""
     judged, request, metadata = recorded.judged, recorded.request, recorded.metadata
     texts = (
         request.namespace or (metadata and metadata.namespace) or "",

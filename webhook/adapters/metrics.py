@@ -261,7 +261,7 @@ class Metrics:
             self._phase.labels(phase).set(1)
         self._rotation_failures.inc(failures)
 
-    def log_lines_dropped(self, lines: int) -> None:
+    def log_line_dropped(self, lines: int = 1) -> None:
         """Count lines that were not logged."""
         self._log_lines_dropped.inc(lines)
 

@@ -74,7 +74,7 @@ def run(options: Options) -> None:
     """
     metrics = Metrics()
     configure_malloc()
-    lines = LogWriter(standard_error(), metrics.log_lines_dropped)
+    lines = LogWriter(standard_error(), metrics.log_line_dropped)
     logs.configure(options.log_format, options.log_level, lines)
     try:
         with logged_standard_error(lines, options.log_format):
@@ -106,7 +106,7 @@ class Server:
         self._paths = PathTokens(PATHS.values(), plain=not options.manage_certificates)
         self._certificates = certificate_source(options, api, self._metrics, clock, self._paths)
         self._namespaces = _namespace_source(options, api, self._metrics)
-        self._decision_log = DecisionLog(lambda seconds, write: asyncio.get_running_loop().call_later(seconds, write))
+        self._decision_log = DecisionLog(self._metrics.log_line_dropped)
         recorder = DeferredRecording(self._metrics.answered, self._metrics, self._decision_log)
         namespaces = self._namespaces.namespaces
         self._nodes = self._watched_fleet(api)
@@ -183,7 +183,7 @@ class Server:
             self._namespaces.stop()
             if self._nodes:
                 self._nodes.stop()
-            self._decision_log.flush()
+            self._decision_log.close()
         _log.info("stopped")
 
     def readiness(self) -> list[ReadinessPart]:
