@@ -65,9 +65,9 @@ def advise(
 ) -> NamespaceAdvice:
     """Return the policy of those among the verdicts with which most workloads fit, less those that it would hurt.
 
-    A whole GPU hurts nobody, so that it is what remains where opinions differ. None is advised that may be wrong for as many
-    workloads as it fits: those without a verdict get a smaller form, too, and those that name another form are denied. The
-    policy ``none`` is advised only where no workload uses its GPUs.
+    A whole GPU hurts nobody, so that it is what remains where opinions differ. None is advised that is or may be wrong for as
+    many workloads as it fits: those that it would hurt, those without a verdict, which get a smaller form, too, and those that
+    name another form, which are denied. The policy ``none`` is advised only where no workload uses its GPUs.
     """
     voting = [one for one in judged if one.verdict.kind in _VOTING]
     unused = tuple(one.name for one in judged if one.verdict.kind is VerdictKind.UNUSED)
@@ -78,16 +78,16 @@ def advise(
     slices = {str(one.form): one for one in offered.slices}
     best = max(dict.fromkeys(one.verdict.form for one in voting), key=lambda policy: _score(policy, voting, slices))
     fits = sum(one.verdict.form == best for one in voting)
-    if (doubtful := tuple(one.name for one in judged if _is_doubtful(best, one))) and len(doubtful) >= fits:
-        why = (
-            f"{best} fits {fits} of {len(judged)} workloads; without a verdict, or naming a form that it would deny: "
-            f"{', '.join(doubtful)}"
-        )
-        return msgspec.structs.replace(advice, why_none=why)
     hurts = tuple(HarmedWorkload(one.name, why) for one in voting if (why := _hurt(best, one.verdict, slices)))
+    wrong = dict.fromkeys((*(one.name for one in judged if _is_doubtful(best, one)), *(one.workload for one in hurts)))
+    if wrong and len(wrong) >= fits:
+        why = f"{best} fits {fits} of {len(judged)} workloads, and is or may be wrong for as many: {', '.join(wrong)}"
+        return msgspec.structs.replace(advice, why_none=why)
     stating = tuple(one.name for one in judged if one.stated and not _permits(best, one.stated))
     found = _with(advice, best, fits, hurts)
-    return msgspec.structs.replace(found, stating=stating)
+    return msgspec.structs.replace(
+        found, stating=stating, undecided=tuple(one for one in undecided if one not in stating)
+    )
 
 
 def _is_doubtful(policy: str, judged: JudgedWorkload) -> bool:
