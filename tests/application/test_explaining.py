@@ -179,4 +179,4 @@ def test_what_the_suffix_of_a_profile_changes_is_explained(name: str, said: str)
     found = explained(name, Configuration())
     assert isinstance(found, FormExplanation)
     traps = [trap for trap in found.traps if "the same slice as" in trap]
-    assert (traps[0].startswith(said) if said else not traps), traps
+    assert traps[0].startswith(said) if said else not traps, traps

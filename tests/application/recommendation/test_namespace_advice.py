@@ -47,6 +47,18 @@ def test_whole_gpus_remain_where_opinions_differ() -> None:
     assert advice(SLOT, SMALL, SMALL).policy == "mig-1g.10gb"
 
 
+def test_whole_gpus_are_not_for_those_that_have_enough_with_less() -> None:
+    kept = WorkloadVerdict(VerdictKind.AS_IT_IS, "mig-1g.10gb")
+    judged = [JudgedWorkload(f"w{n}", "", kept, "mig-1g.10gb") for n in range(2)]
+    judged += [JudgedWorkload(f"w{n}", "", WHOLE, "exclusive") for n in range(2, 5)]
+    found = advise("team", judged, offered(), NamespaceLabels(), trusted=True)
+    assert (found.policy, found.hurts[0]) == (
+        "exclusive",
+        HarmedWorkload("w0", "has mig-1g.10gb, and would get a whole GPU"),
+    )
+    assert advise("team", judged[:-1], offered(), NamespaceLabels(), trusted=True).policy == ""
+
+
 def test_why_a_policy_hurts() -> None:
     assert advice(SLOT, SLOT, SLOT, WHOLE).hurts == (HarmedWorkload("w3", "needs a whole GPU"),)
     assert advice(SLOT, SLOT, SLOT, SMALL).hurts == (HarmedWorkload("w3", "needs memory of its own (mig-1g.10gb)"),)

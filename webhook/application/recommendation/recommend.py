@@ -146,7 +146,7 @@ def recommend(  # noqa: PLR0913 - what is known, and what is wanted
     advice = [
         advise(
             name,
-            [JudgedWorkload(line.named, line.stated, line.verdict) for line in found],
+            [JudgedWorkload(line.named, line.stated, line.verdict, line.form) for line in found],
             offered,
             labels.get(name) or NamespaceLabels(),
             trusted=trusted(name),
