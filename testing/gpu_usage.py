@@ -41,7 +41,7 @@ def device(  # noqa: PLR0913 - a pod on a device, and what it does there
     named = {"sm": SM, "gr": GR, "util": UTIL, "enc": ENCODER}
     values = {named[name]: value for name, value in metrics.items()}
     if used:
-        values |= {USED: of_memory, FREE: lambda at: whole - (of_memory(at) or 0)}
+        values |= {USED: of_memory, FREE: lambda at: None if (held := of_memory(at)) is None else whole - held}
     if gaps:  # no samples for this share of each hour
         values = {name: _with_gaps(value, gaps) for name, value in values.items()}
     every = {

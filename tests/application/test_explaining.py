@@ -163,3 +163,20 @@ def test_a_profile_that_is_not_documented_is_explained_with_that() -> None:
         found = explained(name, Configuration())
         assert isinstance(found, FormExplanation)
         assert any("not among the profiles that NVIDIA documents" in trap for trap in found.traps) is not is_known
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("mig-1g.5gb.me", "1g.5gb.me: the same slice as 1g.5gb, with video engines that most slices lack"),
+        ("mig-1g.24gb.me.all", "1g.24gb.me.all: the same slice as 1g.24gb, with all video engines"),
+        ("mig-1g.24gb.gfx", "1g.24gb.gfx: the same slice as 1g.24gb, with graphics"),
+        ("mig-1g.24gb-me", "1g.24gb-me: the same slice as 1g.24gb, without video engines"),
+        ("mig-1g.5gb", ""),
+    ],
+)
+def test_what_the_suffix_of_a_profile_changes_is_explained(name: str, said: str) -> None:
+    found = explained(name, Configuration())
+    assert isinstance(found, FormExplanation)
+    traps = [trap for trap in found.traps if "the same slice as" in trap]
+    assert traps[0].startswith(said) if said else not traps, traps

@@ -282,7 +282,7 @@ def test_every_workload_of_the_cast_gets_the_advice_that_a_person_would_give(
         "strangers": "exclusive",
         "serving": "",
     }
-    assert advice["mig"]["whyNone"].startswith("mig-1g.10gb fits 1 of 2 workloads; without a verdict")
+    assert advice["mig"]["whyNone"].startswith("mig-1g.10gb fits 1 of 2 workloads, and is or may be wrong for")
     assert advice["trusting"]["label"] == "kubectl label namespace trusting gpuwarden.io/enforce=time-slicing"
     assert advice["trusting"]["preview"] == "gpuwarden audit -n trusting --assume trusting=time-slicing"
     assert found["notes"] == [

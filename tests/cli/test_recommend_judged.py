@@ -1,6 +1,7 @@
 """Workloads as a cluster has them, in a real Prometheus; each verdict is what an engineer who looked at the graphs would say."""
 
 import json
+import math
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -53,6 +54,16 @@ def the_cast(now: int) -> Cast:  # noqa: PLR0915 - one workload after another
     one("looks-full", sm=wave(0.05, 0.12), used=62_000.0)
     grows = [{"name": "XLA_PYTHON_CLIENT_PREALLOCATE", "value": "false"}]
     one("jax", sm=wave(0.05, 0.12), used=wave(1_000, 3_000), fields={"image": "team/jax:2", "env": grows})
+    # One model, to prefill and to decode: no process does both.
+    for role in ("prefill", "decode"):
+        args = ["--model", "org/m", "--kv-transfer-config", role]
+        one(role, sm=wave(0.05, 0.12), used=73_000.0, fields={"image": "vllm/vllm-openai:v0.10", "args": args})
+    # A little, always; values that are none; memory of the first days only; not seen by day.
+    one("trickle", sm=steady(0.009), used=wave(1_000, 4_000))
+    one("nan", sm=lambda at: math.nan if at % 3600 else 0.05, used=wave(1_000, 4_000))
+    one("nan-memory", sm=wave(0.02, 0.12), used=lambda at: math.nan if at > 4 * DAY else 4_000.0)
+    one("memory-ended", sm=wave(0.02, 0.12), used=lambda at: 4_000.0 if at < 4 * DAY else None)
+    one("nights-only", sm=steady(0.0), used=900.0, gaps=0.4)
     # The exporter has its default counters, or less.
     one("defaults", gr=wave(0.02, 0.12), util=wave(10, 100), used=wave(2_000, 6_000))
     one("only-util", util=steady(100), used=wave(2_000, 6_000))
@@ -191,6 +202,13 @@ JUDGED = {
     "llm": (UNKNOWN, "vLLM reserves a share"),
     "looks-full": (UNKNOWN, "76 % of the device's memory is in use all the time"),
     "jax": (SMALL, "mig-1g.10gb has 9.5 GiB"),
+    "prefill": (UNKNOWN, "vLLM reserves a share"),
+    "decode": (UNKNOWN, "vLLM reserves a share"),
+    "trickle": (SMALL, "mig-1g.10gb has 9.5 GiB"),
+    "nan": (UNKNOWN, "its series have no metric of compute that counts"),
+    "nan-memory": (UNKNOWN, "there is no series of DCGM_FI_DEV_FB_USED that counts"),
+    "memory-ended": (UNKNOWN, "memory unknown: DCGM_FI_DEV_FB_USED has 14"),
+    "nights-only": (UNKNOWN, "not used as far as is known; between the first and the last sample"),
     "defaults": (SMALL, "mig-1g.10gb has 9.5 GiB"),
     "only-util": (WHOLE, "the time in which anything ran, however little of the GPU it used"),
     "honored": (SMALL, "mig-1g.10gb has 9.5 GiB"),

@@ -84,7 +84,7 @@ def test_other_thresholds_and_offers_change_the_answer(saved: Path) -> None:
 
     assert kind() == "MIG slice"
     assert kind("--threshold", "minimum-days=20") == "unknown"
-    assert kind("--threshold", "unused-below=0.5") == "not used"
+    assert kind("--threshold", "memory-headroom=9") == "exclusive"
     assert kind("-n", "a") == "MIG slice"
 
 
@@ -99,7 +99,7 @@ def test_other_thresholds_and_offers_change_the_answer(saved: Path) -> None:
         (["--usage", "{saved}", "--prometheus-user", "me"], "--prometheus-user can't be combined with --usage"),
         (["--usage", "{saved}", "--prometheus-label", "a=b"], "--prometheus-label can't be combined with --usage"),
         (["--prometheus", "http://a", "--prometheus-label", "a"], '--prometheus-label: "a" is not a label'),
-        (["--usage", "{saved}", "--trusted", "team=a"], "--trusted team=a: the file has no labels of namespaces"),
+        (["--usage", "{saved}", "--trusted", "team=a"], "--trusted team=a: a saved file has no labels of namespaces"),
         (["--usage", "{saved}", "--offer", "mig-9"], '--offer: "mig-9" is not a form'),
         (["--usage", "{saved}", "--threshold", "x=1"], '--threshold "x=1": there is no threshold "x"'),
         (["--usage", "{saved}x"], "there is no such file"),

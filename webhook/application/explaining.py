@@ -8,7 +8,7 @@ from ..engine.form_guide import GUIDES, PLATFORM_TRAPS, FormGuide, FormKind, gui
 from ..engine.forms import Form, parse
 from ..engine.mig_memory import MEASURED, memory_range, without_suffix
 from ..engine.policy import EXAMPLES, Policy, Prefer, alike
-from ..engine.profiles import DOCUMENTED
+from ..engine.profiles import DOCUMENTED, SUFFIXES, read_profile
 from ..engine.rules.catalog import BY_ID
 from ..engine.rules.gpu_memory import ANNOTATION
 from ..engine.spelling import ambiguous, spell
@@ -123,7 +123,7 @@ def _of(name: str, guide: FormGuide) -> FormExplanation:
 def _form(form: Form, configuration: Configuration) -> FormExplanation:
     guide = _of(str(form), guide_to(form))
     plugin = configuration.plugin
-    traps = (*guide.traps, *PLATFORM_TRAPS[form.platform], *_undocumented(form), *_unmeasured(form))
+    traps = (*guide.traps, *PLATFORM_TRAPS[form.platform], *_engines(form), *_undocumented(form), *_unmeasured(form))
     guide = msgspec.structs.replace(guide, traps=traps, memory=_memory(form, plugin.products))
     if why := ambiguous(form, plugin):
         return msgspec.structs.replace(guide, unavailable=why)
@@ -132,6 +132,13 @@ def _form(form: Form, configuration: Configuration) -> FormExplanation:
     return msgspec.structs.replace(
         guide, resource=f"{spelling.resource}: {count}", node_labels=tuple(map(str, spelling.needs))
     )
+
+
+def _engines(form: Form) -> Iterator[str]:
+    """Yield what the suffix of a form's profile changes."""
+    profile = read_profile(form.partition) if form.partition else None
+    if profile and (engines := SUFFIXES.get(profile.suffix)):
+        yield f"{form.partition}: the same slice as {without_suffix(form.partition or '')}, {engines}"
 
 
 def _undocumented(form: Form) -> Iterator[str]:

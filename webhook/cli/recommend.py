@@ -140,6 +140,7 @@ def recommend(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         *(given.workloads, given.usage, given.shapes, given.labels, values),
         trusted=trusts(trusted or [], given.trusted),
         expected=offered,
+        exempt=configuration.exemptions.namespaces,
     )
     found.notes += given.notes
     if write_reports:
@@ -174,8 +175,8 @@ def _reject_options_of_a_cluster(
         )
     if labels := [text for text in trusted if "=" in text]:
         raise usage_error(
-            f"--trusted {labels[0]}: the file has no labels of namespaces but those with the label of --trusted when it was "
-            "saved, which are trusted; name the namespaces"
+            f"--trusted {labels[0]}: a saved file has no labels of namespaces; leave it out (those that --trusted selected when "
+            "the file was saved are trusted), or name the namespaces"
         )
 
 

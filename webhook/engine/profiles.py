@@ -28,6 +28,15 @@ DOCUMENTED = (
     "7g.269gb", "7g.278gb",
 )  # fmt: skip
 
+# NVIDIA MIG user guide, "Profile References" and the tables of profiles.
+SUFFIXES = {
+    ".me": "with video engines that most slices lack (NVDEC, JPEG, OFA). One slice of a GPU can have them.",
+    ".me.all": "with all video engines of the GPU. One slice of a GPU can have them.",
+    ".gfx": "with graphics (OpenGL, Vulkan).",
+    "-me": "without video engines.",
+}
+"""What the suffix of a profile changes."""
+
 # Used without measurements: the share of the nominal size that all measured slices have, with some tolerance.
 _LEAST_SHARE, _LARGEST_SHARE = 0.885, 0.985
 

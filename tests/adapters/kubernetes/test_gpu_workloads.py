@@ -196,3 +196,14 @@ def test_claims_that_may_not_be_read_are_said(cluster: WorkloadServer, reader: G
     assert [one.name for one in reader.read(())] == ["plain"]
     assert reader.notes[0].startswith("resource claims: pods with claims (DRA) are not judged (")
     assert reader.notes[1].endswith("not judged: gpu of Pod team/one")
+
+
+def test_servers_of_one_model_with_the_same_arguments_but_for_addresses_are_known_as_such(
+    cluster: WorkloadServer, reader: GpuWorkloads
+) -> None:
+    for name, more in (("a", ["--port", "80"]), ("b", ["--port", "81"]), ("c", ["--enable-lora"]), ("d", [])):
+        one = pod(name)
+        one["spec"]["containers"][0] |= {"image": "vllm:1", "args": ["--model", "m", *more]}
+        cluster.add(one)
+    numbers = {name: one.programs[0].arguments for name, one in found(reader).items()}
+    assert numbers == {"Pod a": 0, "Pod b": 0, "Pod c": 1, "Pod d": 0}

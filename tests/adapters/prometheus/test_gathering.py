@@ -19,7 +19,7 @@ COMPUTE = {"p95": 0.4, "max": 0.5, "mean": 0.2, "deviation": 0.1, "points": 100,
     "last": 20,
     "hourly": 120,
 }
-MEMORY = {"used": 3000, "earlier": 2000, "low": 1000, "free": 70_000, "reserved": 500}
+MEMORY = {"used": 3000, "earlier": 2000, "low": 1000, "counted": 90, "free": 70_000, "reserved": 500}
 
 
 class Fake:
@@ -87,7 +87,7 @@ def test_the_best_metric_counts_and_utilisation_is_a_percentage() -> None:
     assert one.working == pytest.approx(0.25)  # (0.2² + 0.1²) / 0.2
     assert (one.points, one.interval, one.first, one.last) == (100, 30, 10, 20)
     assert (one.memory, one.memory_low, one.capacity, one.engines) == (3000, 1000, 73_500, None)
-    assert one.memory_earlier == 2000
+    assert (one.memory_earlier, one.memory_points) == (2000, 90)
     (two,) = gathered(Fake({GR: [labels()], UTIL: [labels()]}))
     assert (two.metric, two.memory) == (GR, None)
     server = Fake({UTIL: [labels()]})
@@ -131,6 +131,8 @@ def test_samples_of_two_scrapes_of_one_exporter_count_once() -> None:
         (UTIL, {"max": 100, "p95": 99}, (True, True)),
         (SM, {"max": 9.2e18}, (False, True)),
         (SM, {"p95": float("inf")}, (False, True)),
+        (SM, {"mean": float("nan")}, (False, True)),
+        (SM, {"low": float("nan")}, (True, False)),
         (UTIL, {"mean": 9.2e18}, (False, True)),
         (SM, {"used": 9.2e18}, (True, False)),
         (SM, {"decoder": 9.2e18}, (True, False)),
@@ -173,6 +175,7 @@ def test_the_cluster_that_is_named_is_asked_for_everywhere() -> None:
     [
         # One value for all: the device's.
         ({SM: {"pods": 2, "together": 9, "apart": 0}}, (SM, 2, True)),
+        ({SM: {"pods": 2, "together": 9, "apart": float("nan")}}, (SM, 2, True)),
         # Utilisation by process differs, so it is the pods' own.
         ({SM: {"pods": 2, "together": 9, "apart": 0}, UTIL: {"pods": 2, "together": 9, "apart": 5}}, (UTIL, 2, False)),
         # One pod after another, seen together within a few minutes.

@@ -32,6 +32,12 @@ def test_the_highest_counts_and_averages_are_of_all_samples() -> None:
     assert (found.days, found.model, found.metrics) == (14, "NVIDIA A100-SXM4-80GB", (Metric.SM_ACTIVE,))
 
 
+def test_samples_of_memory_are_counted_where_they_were_read() -> None:
+    two = [series(memory_points=100), series(uuid="GPU-2", memory_points=50)]
+    assert measured(workload(gpus=2), *two).memory_points == 150
+    assert measured(workload(gpus=2), two[0], series(uuid="GPU-2")).memory_points is None
+
+
 def test_pods_at_once_are_those_whose_samples_overlap() -> None:
     four = [series(f"w-{n}", first=END - 14 * DAY, last=END - (2 * DAY if n else 0)) for n in range(4)]
     assert measured(workload(), *four).pods_at_once == 4
@@ -49,6 +55,9 @@ def test_samples_are_expected_while_a_pod_runs_and_of_one_that_is_gone_from_firs
     found = measured(young, series(points=1440, first=END - DAY), gone, short)
     assert found.expected == 1440 + 60 + 3
     assert found.days == 10
+    assert found.unbroken == found.expected
+    late = measured(workload(), series(points=1440, first=END - DAY))  # Prometheus keeps no more
+    assert (late.expected, late.unbroken) == (20_160, 1440)
     over = workload(pods=[LivePod("w-1", END - DAY, over=True)])
     assert measured(over, series(points=60, first=END - DAY, last=END - DAY + 3600)).expected == 60
 
@@ -72,7 +81,7 @@ def test_devices_in_use_are_counted_by_node() -> None:
     two = workload(gpus=2)
 
     def on(node: str, *most: float) -> list[Series]:
-        return [series(uuid=f"{node}{number}", node=node, most=each) for number, each in enumerate(most)]
+        return [series(uuid=f"{node}{number}", node=node, most=each, p95=each) for number, each in enumerate(most)]
 
     assert measured(two, *on("a", 0.5, 0.5)).used == 2
     assert measured(two, *on("a", 0.5, 0.0)).used == 1
@@ -85,7 +94,7 @@ def test_devices_in_use_are_counted_by_node() -> None:
 
 def test_memory_that_is_held_on_a_device_that_is_not_used() -> None:
     used = series(memory=9 * GIB)
-    assert measured(workload(gpus=2), used, series(uuid="GPU-2", most=0.0, memory=7 * GIB)).held == 7 * GIB
+    assert measured(workload(gpus=2), used, series(uuid="GPU-2", most=0.0, p95=0.0, memory=7 * GIB)).held == 7 * GIB
     assert measured(workload(), used).held == 0
 
 

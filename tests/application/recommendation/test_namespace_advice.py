@@ -44,7 +44,19 @@ def test_a_larger_slice_hurts_nobody_and_a_smaller_one_does() -> None:
 
 def test_whole_gpus_remain_where_opinions_differ() -> None:
     assert advice(SMALL, WHOLE).policy == "exclusive"
-    assert advice(SLOT, SMALL).policy == "mig-1g.10gb"
+    assert advice(SLOT, SMALL, SMALL).policy == "mig-1g.10gb"
+
+
+def test_whole_gpus_are_not_for_those_that_have_enough_with_less() -> None:
+    kept = WorkloadVerdict(VerdictKind.AS_IT_IS, "mig-1g.10gb")
+    judged = [JudgedWorkload(f"w{n}", "", kept, "mig-1g.10gb") for n in range(2)]
+    judged += [JudgedWorkload(f"w{n}", "", WHOLE, "exclusive") for n in range(2, 5)]
+    found = advise("team", judged, offered(), NamespaceLabels(), trusted=True)
+    assert (found.policy, found.hurts[0]) == (
+        "exclusive",
+        HarmedWorkload("w0", "has mig-1g.10gb, and would get a whole GPU"),
+    )
+    assert advise("team", judged[:-1], offered(), NamespaceLabels(), trusted=True).policy == ""
 
 
 def test_why_a_policy_hurts() -> None:
@@ -62,8 +74,9 @@ def test_those_without_a_verdict_that_counts_are_named() -> None:
 def test_no_policy_that_may_be_wrong_for_as_many_as_it_fits() -> None:
     found = advice(SMALL, UNKNOWN, UNUSED)
     assert (found.policy, found.label, found.preview) == ("", "", "")
-    says = "mig-1g.10gb fits 1 of 3 workloads; without a verdict, or naming a form that it would deny: w1"
-    assert found.why_none == says
+    assert found.why_none == "mig-1g.10gb fits 1 of 3 workloads, and is or may be wrong for as many: w1"
+    hurts_too = advice(*[SMALL] * 4, LARGE, WHOLE, UNKNOWN, UNKNOWN)
+    assert hurts_too.why_none.endswith("wrong for as many: w6, w7, w4, w5")
     assert advice(SMALL, SMALL, UNKNOWN).policy == "mig-1g.10gb"
     assert advice(WHOLE, UNKNOWN, UNKNOWN).policy == "exclusive"  # a whole GPU is what they have
     assert advice(SLOT, WHOLE, stated="mps").policy == ""  # the one that names a slot, and needs one, would be denied
@@ -78,6 +91,12 @@ def test_a_label_that_is_set_is_replaced_or_left() -> None:
     assert advice(SMALL, labelled="mps").label.endswith("gpuwarden.io/enforce=mig-1g.10gb --overwrite")
     same = advice(SMALL, labelled="mig-1g.10gb")
     assert (same.policy, same.label, same.preview) == ("mig-1g.10gb", "", "")
+
+
+def test_a_workload_that_would_be_denied_does_not_get_the_policy() -> None:
+    judged = [JudgedWorkload("w0", "", WHOLE), JudgedWorkload("w1", "", WHOLE), JudgedWorkload("w2", "mps", UNKNOWN)]
+    found = advise("team", judged, offered(shared=SHARED), NamespaceLabels(), trusted=True)
+    assert (found.policy, found.stating, found.undecided) == ("exclusive", ("w2",), ())
 
 
 def test_requests_that_name_another_form_are_named() -> None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from tests.application.recommendation.cases import DAY, END, node, series, workload
 from webhook.application.recommendation.recommend import Recommendation, recommend
@@ -21,7 +22,7 @@ def recommended(workloads: Sequence[Workload], found: Sequence[Series], **more: 
     usage = Usage(END, 14 * DAY, series=list(found), **more)
     shapes = {node(more={"nvidia.com/mig-1g.10gb": "7"}): 2}
     labels = {"a": NamespaceLabels()}
-    return recommend(workloads, usage, shapes, labels, Thresholds(), trusted=lambda _: False)
+    return recommend(workloads, usage, shapes, labels, Thresholds(), trusted=lambda _: False, exempt=("system",))
 
 
 def servers(*programs: ServerProgram, p95: float = 0.2, **fields: Any) -> Recommendation:
@@ -45,6 +46,7 @@ def test_servers_of_one_model_that_use_little_together_are_told_to_batch() -> No
     [
         servers(SERVER),
         servers(SERVER, recognise("vllm:1", ["vllm", "serve", "other"], {})),
+        servers(SERVER, structs.replace(SERVER, arguments=1)),  # to embed, to prefill, with other adapters
         servers(SERVER, SERVER, p95=0.5),
         servers(SERVER, SERVER, points=5),
         servers(SERVER, SERVER, p95=0.0),
@@ -168,3 +170,10 @@ def test_a_claim_of_which_it_is_not_known_what_it_gets_has_no_verdict_and_counts
     assert line.used
     assert [(each.form, each.before, each.after) for each in found.cluster.forms] == [("claim", 1, 1)]
     assert found.namespaces[0].undecided == ("Deployment w",)
+
+
+def test_no_policy_for_an_exempt_namespace_where_it_would_have_no_effect() -> None:
+    found = recommended([workload(namespace="system")], [series(namespace="system", p95=0.0, most=0.0)])
+    (line,), (advice,) = found.workloads, found.namespaces
+    assert (line.verdict.kind, advice.policy, advice.label) == (VerdictKind.UNUSED, "", "")
+    assert advice.why_none == "the configuration exempts it, so a policy would have no effect"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from webhook.application.recommendation.servers import recognise, works_together
+from webhook.application.recommendation.servers import recognise, without_address, works_together
 
 
 @pytest.mark.parametrize(
@@ -22,8 +22,10 @@ from webhook.application.recommendation.servers import recognise, works_together
             {},
             ("Triton", "", True, False),
         ),
-        ("vllm:1", ["vllm", "serve", "m", "--task=embed"], {}, ("vLLM", "m (embed)", True, False)),
-        ("sglang:1", ["--model-path", "m", "--is-embedding"], {}, ("SGLang", "m (embed)", True, False)),
+        ("app:1", ["trtllm-serve", "m"], {}, ("TensorRT-LLM", "", True, False)),
+        ("registry.example/nvidia/tensorrt-llm/release:1", [], {}, ("TensorRT-LLM", "", True, False)),
+        ("app:1", ["lmdeploy", "serve", "api_server", "m"], {}, ("LMDeploy", "", True, False)),
+        ("app:1", ["--cache-max-entry-count=0.2"], {}, ("LMDeploy", "", True, False)),
         ("vllm:1", ["vllm", "serve", "$(MODEL)"], {}, ("vLLM", "", True, False)),
         ("vllm:1", ["vllm", "serve", "s3://models/m"], {}, ("vLLM", "s3://models/m", True, False)),
         ("registry.example/huggingface/text-generation-inference:3", [], {"MODEL_ID": "m"}, ("TGI", "m", True, False)),
@@ -48,6 +50,21 @@ def test_programs(
 ) -> None:
     found = recognise(image, words, variables)
     assert (found.name, found.model, bool(found.reserves), bool(found.parallel)) == is_known_as
+
+
+@pytest.mark.parametrize(
+    ("words", "left"),
+    [
+        (["vllm", "serve", "m", "--port", "80"], ("vllm", "serve", "m")),
+        (
+            ["sh", "-c", "exec vllm serve m --host=:: --task embed"],
+            ("sh", "-c", "exec", "vllm", "serve", "m", "--task", "embed"),
+        ),
+        (["--served-model-name", "a", "--model", "m", "--port"], ("--model", "m")),
+    ],
+)
+def test_arguments_that_may_differ_between_servers_that_do_the_same(words: list[str], left: tuple[str, ...]) -> None:
+    assert without_address(words) == left
 
 
 @pytest.mark.parametrize(

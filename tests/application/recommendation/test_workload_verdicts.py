@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from tests.application.recommendation.cases import A100, GIB, SHARED, SLICES, case, form, offered
 from webhook.application.recommendation.offers import Offers, SharedForm
@@ -29,14 +30,27 @@ MIG: dict[str, Any] = {"form": "mig-3g.40gb", "requests": ("nvidia.com/mig-3g.40
         ({"gpus": 2, "used": {"used": None, "points": 1}}, "a pod requests 2 GPUs, and not all of them have series"),
         # A pod that runs and is not seen may use its GPUs.
         (
-            {"used": {"most": 0.0, "unseen": 1}},
+            {"used": {"most": 0.0, "p95": 0.0, "unseen": 1}},
             "not used as far as is known; running pods without a sample in the last",
+        ),
+        # So may one of which much is missing.
+        (
+            {"used": {"most": 0.0, "p95": 0.0, "unbroken": 25_000}},
+            "not used as far as is known; between the first and the last sample 20160 of about 25000 are there (80 %); 90 %",
+        ),
+        (
+            {"gpus": 2, "used": {"used": 1, "unbroken": 25_000}},
+            "1 of 2 GPUs of a pod was never used as far as is known; between",
         ),
         ({"gpus": 2, "used": {"used": 1, "unseen": 1}}, "1 of 2 GPUs of a pod was never used as far as is known"),
         # A share of a slice is none of a GPU.
         ({"used": {"sizes_differ": True}}, "it ran on whole GPUs and MIG slices, or on slices of several sizes"),
         # Nor where it is unknown how much memory is needed.
-        ({"used": {"memory": None}}, "memory unknown: there is no series of DCGM_FI_DEV_FB_USED"),
+        ({"used": {"memory": None}}, "memory unknown: there is no series of DCGM_FI_DEV_FB_USED that counts"),
+        (
+            {"used": {"memory_points": 9_000}},
+            "memory unknown: DCGM_FI_DEV_FB_USED has 9000 samples, and the metric of compute 20160",
+        ),
         ({"used": {"capacity": None}}, "memory unknown: there is no series of DCGM_FI_DEV_FB_FREE"),
         ({"used": {"memory_shared": True}}, "memory unknown: DCGM_FI_DEV_FB_USED is the device's total"),
         ({"program": VLLM}, "memory unknown: vLLM reserves a share of the GPU"),
@@ -197,12 +211,10 @@ def test_a_slice_that_compute_needs_stays_though_its_memory_is_full(profile: str
 def test_a_full_slice_is_unknown_where_less_would_do_for_compute() -> None:
     full = {"memory": 9 * GIB, "capacity": 10 * GIB, "flat": True}
     small = judge(case(used={**full, "p95": 0.3, "profile": "2g.20gb"}, form="mig-2g.20gb"))
-    shared = judge(
-        case(used={**full, "profile": "1g.10gb"}, form="mig-1g.10gb", offers=offered(shared=SHARED), trusted=True)
-    )
-    for verdict in (small, shared):
-        assert verdict.kind is VerdictKind.UNKNOWN
-        assert "compute alone would fit less" in verdict.reasons[1]
+    assert small.kind is VerdictKind.UNKNOWN
+    assert "compute alone would fit less" in small.reasons[1]
+    shared: dict[str, Any] = {"form": "mig-1g.10gb", "offers": offered(shared=SHARED), "trusted": True}
+    assert judge(case(used={**full, "profile": "1g.10gb"}, **shared)).kind is VerdictKind.AS_IT_IS
 
 
 def test_compute_fits_nothing_less_where_nothing_less_is_offered() -> None:
@@ -216,16 +228,19 @@ def test_samples_that_another_pod_got_are_not_just_missing() -> None:
 
 
 def test_a_gpu_that_was_not_used() -> None:
+    assert judge(case(used={"most": 0.009, "p95": 0.009})).kind is VerdictKind.SLICE  # little, and always
     verdict = judge(case(used={"most": 0.009, "p95": 0.0}))
     assert (verdict.kind, verdict.form, verdict.gpus) == (VerdictKind.UNUSED, "none", 0)
     assert verdict.reasons[:2] == (
         "at most 0.9 % of the GPU in 14 days",
         "it holds 5.0 GiB of GPU memory all the same",
     )
-    sampled = judge(case(used={"most": 0.0, "metrics": (Metric.GPU_UTIL,), "shared_by": 3}))
+    sampled = judge(case(used={"most": 0.0, "p95": 0.0, "metrics": (Metric.GPU_UTIL,), "shared_by": 3}))
     assert "device total over 3 pods: none of them used it" in sampled.reasons
     assert any("DCGM_FI_DEV_ENC_UTIL" in one for one in sampled.reasons)
-    assert not any("DCGM_FI_DEV_ENC_UTIL" in one for one in judge(case(used={"most": 0, "engines": 0.0})).reasons)
+    assert not any(
+        "DCGM_FI_DEV_ENC_UTIL" in one for one in judge(case(used={"most": 0, "p95": 0, "engines": 0.0})).reasons
+    )
     assert "by DCGM_FI_DEV_GPU_UTIL, which is sampled: very short bursts may be missed" in sampled.reasons
 
 
@@ -264,8 +279,23 @@ def test_forms_stay_on_their_platform() -> None:
 
 def test_thresholds_decide() -> None:
     assert judge(case(used={"days": 1}, thresholds=parse(["minimum-days=0.5"]))).kind is VerdictKind.SLICE
-    assert judge(case(used={"most": 0.04}, thresholds=parse(["unused-below=0.05"]))).kind is VerdictKind.UNUSED
+    assert (
+        judge(case(used={"most": 0.04, "p95": 0}, thresholds=parse(["unused-below=0.05"]))).kind is VerdictKind.UNUSED
+    )
     assert judge(case(used={"memory": 8.3 * GIB}, thresholds=parse(["memory-headroom=0"]))).form == "mig-1g.10gb"
+
+
+def test_a_form_that_other_models_have_too_is_selected_by_model() -> None:
+    also = frozenset({A100, "Tesla-T4"})
+    says = "measured on A100-SXM4-80GB; Tesla-T4 has {} too: select the model by the label nvidia.com/gpu.product"
+    shares = (SharedForm(form("mps"), 4, 15_360, also),)
+    sharing = judge(case(used={"memory": 3 * GIB}, offers=offered((), shares), trusted=True))
+    assert sharing.reasons[-1] == says.format("mps")
+    too_large = judge(case(offers=offered((), shares), trusted=True))
+    least = "that share (3.8 GiB, the least of A100-SXM4-80GB, Tesla-T4) has too little memory for it"
+    assert any(least in one for one in too_large.reasons)
+    slices = (structs.replace(SLICES[0], models=also),)
+    assert says.format("mig-1g.10gb") in judge(case(offers=offered(slices))).reasons
 
 
 def test_a_pod_must_fit_the_smallest_gpu_that_is_shared() -> None:

@@ -9,7 +9,7 @@ from ...application.auditing import Owner, WorkloadObject
 from ...application.claims import claims_of
 from ...application.configuration import Configuration
 from ...application.recommendation.claimed import ClaimedGpus, gpus_claimed
-from ...application.recommendation.servers import VARIABLES, ServerProgram, recognise
+from ...application.recommendation.servers import VARIABLES, ServerProgram, recognise, without_address
 from ...application.recommendation.workloads import LivePod, Workload
 from ...application.workload_kinds import BUILT_IN
 from ...engine.claims import references
@@ -35,13 +35,15 @@ class _Container(Container, rename="camel"):
     command: list[str] | None = None
     args: list[str] | None = None
 
-    @property
-    def program(self) -> ServerProgram:
-        """What runs in it."""
+    def program(self, arguments: dict[tuple[str, ...], int]) -> ServerProgram:
+        """What runs in it; ``arguments`` numbers those of all containers, so that they can be compared and none is kept."""
+        words = [*(self.command or ()), *(self.args or ())]
         variables = {
             one.name: one.value for one in self.env or () if one.name in VARIABLES and isinstance(one.value, str)
         }
-        return recognise(self.image or "", [*(self.command or ()), *(self.args or ())], variables)
+        found = recognise(self.image or "", words, variables)
+        number = arguments.setdefault(without_address(words), len(arguments)) if found.model else 0
+        return msgspec.structs.replace(found, arguments=number)
 
 
 class _Spec(PodSpec, rename="camel"):
@@ -104,6 +106,7 @@ class GpuWorkloads:
         self._chains = OwnerChains(api, lister, configuration.kinds)
         self._claims = FoundClaims({}, [])
         self._unknown: dict[str, None] = {}
+        self._arguments: dict[tuple[str, ...], int] = {}
         self.notes: list[str] = []
         """What could not be read, and why."""
         self.tops: dict[tuple[str, str, str], tuple[str, str]] = {}
@@ -171,7 +174,7 @@ class GpuWorkloads:
             list(decide(Pod(spec=spec), ANY_POLICY, self._configuration.plugin).requested(spec)) if containers else []
         )
         if not counted:
-            return _Asked(claims.words, claims.gpus, claims.form, _programs(spec), claims) if claims else None
+            return _Asked(claims.words, claims.gpus, claims.form, self._programs(spec), claims) if claims else None
         form, _ = counted[0]
         shape = self._shapes.get(spec.node_name or "")
         if shape:
@@ -180,7 +183,7 @@ class GpuWorkloads:
         number = sum(count for _, count in counted)
         if claims:
             words, number = (*words, *claims.words), number + claims.gpus
-        return _Asked(words, number, str(form), _programs(spec, containers), claims)
+        return _Asked(words, number, str(form), self._programs(spec, containers), claims)
 
     def _claimed(
         self, spec: PodSpec, containers: Sequence[GpuContainer], namespace: str, owner: Owner
@@ -195,15 +198,16 @@ class GpuWorkloads:
             self._unknown[f"{entry.name} of {owner.kind} {namespace}/{owner.name}"] = None
         return gpus_claimed(found)
 
-
-def _programs(spec: PodSpec, gpu_containers: Sequence[GpuContainer] | None = None) -> tuple[ServerProgram, ...]:
-    """What runs in the containers that request GPUs; in all that use a claim, where none names a resource."""
-    if gpu_containers is None:
-        every = [one for _, _, one in all_containers(spec) if one.resources and one.resources.claims]
-    else:
-        every = [one.container for one in gpu_containers]
-    programs = (one.program for one in every if isinstance(one, _Container))
-    return tuple(dict.fromkeys(one for one in programs if one != ServerProgram()))
+    def _programs(
+        self, spec: PodSpec, gpu_containers: Sequence[GpuContainer] | None = None
+    ) -> tuple[ServerProgram, ...]:
+        """What runs in the containers that request GPUs; in all that use a claim, where none names a resource."""
+        if gpu_containers is None:
+            every = [one for _, _, one in all_containers(spec) if one.resources and one.resources.claims]
+        else:
+            every = [one.container for one in gpu_containers]
+        programs = (one.program(self._arguments) for one in every if isinstance(one, _Container))
+        return tuple(dict.fromkeys(one for one in programs if one != ServerProgram()))
 
 
 def _kind(owner: Owner) -> str:

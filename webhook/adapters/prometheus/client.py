@@ -4,7 +4,6 @@ Source: https://prometheus.io/docs/prometheus/latest/querying/api/. The server's
 Thanos' partial answers) are kept verbatim.
 """
 
-import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -115,10 +114,12 @@ class Prometheus:
         vector = self._decoded(data, _Vector)
         if vector.result_type != "vector":
             raise QueryError(f"{self.url}: the answer is a {vector.result_type[:_LONGEST]}, not a vector")
+        found = vector.result or []
         try:
-            return [one for one in vector.result or () if not math.isnan(one.number)]
+            [one.number for one in found]
         except ValueError as error:
             raise QueryError(f"{self.url}: a value of the answer is not a number: {error}") from error
+        return found
 
     def series(self, selectors: Sequence[str], start: float, end: float) -> list[dict[str, str]]:
         """Return the labels of all series that any of these selectors selects within a time.

@@ -15,7 +15,10 @@ FREE = "DCGM_FI_DEV_FB_FREE"
 RESERVED = "DCGM_FI_DEV_FB_RESERVED"
 ENCODER = "DCGM_FI_DEV_ENC_UTIL"
 DECODER = "DCGM_FI_DEV_DEC_UTIL"
-_NO_SERIES = "there are no series of dcgm-exporter (DCGM_FI_*) within the window; is it installed, and does Prometheus scrape it?"
+_NO_SERIES = (
+    "there are no series of dcgm-exporter (DCGM_FI_*) within the window; is it installed (those before 2.0 have other metrics, "
+    "dcgm_*, which are not read), and does Prometheus scrape it?"
+)
 _NO_PODS = (
     "there are series of GPUs, but none names a pod: set DCGM_EXPORTER_KUBERNETES=true for the exporter; where the device plugin "
     "renames resources (nvidia.com/gpu.shared, nvidia.com/mig-…), list them in NVIDIA_RESOURCE_NAMES"
@@ -34,7 +37,7 @@ class PodLabels(msgspec.Struct, frozen=True):
     container: str
 
 
-# The first two by whether Prometheus honours the exporter's labels (honorLabels); the last of exporters before 2.0.
+# The first two by whether Prometheus honours the exporter's labels (honorLabels); the last with its --use-old-namespace.
 FAMILIES = (
     PodLabels("exported_namespace", "exported_pod", "exported_container"),
     PodLabels("namespace", "pod", "container"),

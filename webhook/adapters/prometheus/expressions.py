@@ -82,12 +82,13 @@ def _when(series: str) -> str:
 
 
 def memory(which: str, window: float) -> str:
-    """The numbers of memory in MiB, and the highest use of the video engines in percent."""
+    """The numbers of memory in MiB, how many samples they are from, and the highest use of the video engines in percent."""
     whole = f"[{window:.0f}s]"
     return _marked(
         used=f"max_over_time({USED}{which}{whole})",
         earlier=f"max_over_time({USED}{which}[{window / 2:.0f}s] offset {window / 2:.0f}s)",
         low=f"quantile_over_time(0.05, {USED}{which}{whole})",
+        counted=f"count_over_time({USED}{which}{whole})",
         free=f"min_over_time({FREE}{which}{whole})",
         reserved=f"max_over_time({RESERVED}{which}{whole})",
         encoder=f"max_over_time({ENCODER}{which}{whole})",

@@ -185,7 +185,7 @@ class Gatherer:
             stats.setdefault((family, device), {})[sample.metric.get(expressions.STAT, "")] = sample.number
         number = _pods_on_devices(found)
         return {
-            device: (int(one["pods"]), one.get("apart", 0) == 0)
+            device: (int(one["pods"]), not one.get("apart", 0) > 0)
             for (_, device), one in stats.items()
             if one.get("pods", 1) > 1 and one.get("together", 0) >= _TOGETHER * max(1, number[device] - 1)
         }
@@ -240,7 +240,7 @@ class Gatherer:
             if dcgm.family_of(sample.metric) != family:
                 continue
             key, stat = dcgm.key_of(sample.metric, family), sample.metric.get(expressions.STAT, "")
-            if not 0 <= sample.number <= expressions.most_possible(what, stat):
+            if not 0 <= sample.number <= expressions.most_possible(what, stat):  # NaN is not, either
                 wrong[key] = max(sample.number, wrong.get(key, sample.number))
             labels = frozenset(sample.metric.items() - {(expressions.STAT, stat)})
             rows.setdefault(key, {}).setdefault(labels, {})[stat] = sample.number
@@ -387,6 +387,7 @@ def _series(  # noqa: PLR0913, PLR0917 - what is known of one series
         memory=used,
         memory_earlier=_most(memory.get("earlier")),
         memory_low=min(memory.get("low", ()), default=None),
+        memory_points=int(sum(memory.get("counted", ()))),
         # Used, free and reserved add up to the device's memory at any time, so the most used goes with the least free.
         capacity=None if used is None or free is None else used + free + (_most(memory.get("reserved")) or 0),
         pods=max(pods, pods_of_memory),

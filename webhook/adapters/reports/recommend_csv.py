@@ -26,7 +26,7 @@ COLUMNS = (
         "memory_max_mib",
         "memory_capacity_mib",
         "points",
-        "expected",
+        "points_expected",
     ),
     *("days", "metrics", "device_total_over_pods", "reasons", "criteria"),
 )

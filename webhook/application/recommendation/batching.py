@@ -18,18 +18,18 @@ def batched(
     verdicts: Mapping[Key, WorkloadVerdict],
     thresholds: Thresholds,
 ) -> dict[Key, WorkloadVerdict]:
-    """Return the verdicts on workloads that serve the same model in one namespace and together use little of one GPU.
+    """Return the verdicts on workloads that serve one model with the same arguments in one namespace and use little of a GPU.
 
     A workload with too little data, one that is not used, and one with several GPUs are left alone, and so is every server of a
     model of which one has too little data.
     """
-    groups: dict[tuple[str, str], list[Workload]] = {}
+    groups: dict[tuple[str, str, int], list[Workload]] = {}
     for one in workloads:
         for program in one.programs:
             if program.name in SERVERS and program.model and one.gpus == 1 and not program.parallel:
-                groups.setdefault((one.namespace, program.model), []).append(one)
+                groups.setdefault((one.namespace, program.model, program.arguments), []).append(one)
     found: dict[Key, WorkloadVerdict] = {}
-    for (_, model), group in groups.items():
+    for (_, model, _), group in groups.items():
         known = [(one, measured) for one in group if (measured := measures.get(one.key))]
         number = sum(max(1, one.running) for one in group)
         if number < 2 or len(known) < len(group):  # noqa: PLR2004 - one has nobody to batch with
@@ -44,7 +44,7 @@ def batched(
             continue
         reason = (
             f"{number} servers of {model} in this namespace use {percent(used)} of one GPU together (p95): one process can batch "
-            "their requests, and hold the model once; keep two if the second is for availability, or to try a new version"
+            "their requests, and hold the model once; keep a second one if it is for availability, or to try a new version"
         )
         found |= {
             one.key: WorkloadVerdict(VerdictKind.BATCH, "", 1, (reason, *verdicts[one.key].reasons)) for one in group

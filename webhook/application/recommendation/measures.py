@@ -1,6 +1,6 @@
 """Measures: a workload's series together, with how much they can be relied on."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import msgspec
 
@@ -11,6 +11,8 @@ from .workloads import Workload
 
 _DAY = 86400.0
 _HOUR = 3600.0
+_ALWAYS = 0.1
+"""Of what counts as use at any time, the part that does where it is exceeded 5 % of the time."""
 
 
 class Measures(msgspec.Struct, rename="camel", omit_defaults=True):
@@ -20,12 +22,14 @@ class Measures(msgspec.Struct, rename="camel", omit_defaults=True):
         metrics: the metrics of the shares.
         days: from the first to the last sample.
         points, expected: how many samples there are, and should be.
+        unbroken: how many there would be from each pod's first to its last sample without gaps.
         p95, most: the highest of its devices.
         mean, idle: of all samples.
         working: the average share at which its work was done.
         memory_earlier: the most memory in use on one device in the first half of the window; ``None`` where unknown.
         engines: the most that video encoders or decoders were in use; ``None`` where that is unknown.
         memory, capacity: the most memory in use on one device, and the device's, in MiB; ``None`` where unknown.
+        memory_points: how many samples of memory there are; ``None`` where that was not read.
         flat: memory was the same nearly all the time.
         used: how many devices of a pod were in use at once, at most; ``None`` where not all have series.
         unseen: how many of its pods run for more than an hour and have no sample of the last day.
@@ -42,6 +46,7 @@ class Measures(msgspec.Struct, rename="camel", omit_defaults=True):
     days: float = 0
     points: int = 0
     expected: int = 0
+    unbroken: int = 0
     p95: float = 0
     most: float = 0
     mean: float = 0
@@ -50,6 +55,7 @@ class Measures(msgspec.Struct, rename="camel", omit_defaults=True):
     engines: float | None = None
     memory: float | None = None
     memory_earlier: float | None = None
+    memory_points: int | None = None
     capacity: float | None = None
     flat: bool = False
     used: int | None = None
@@ -87,6 +93,7 @@ def measure(workload: Workload, series: Sequence[Series], usage: Usage, threshol
         days=_days(known),
         points=points,
         expected=_expected(workload, known, usage),
+        unbroken=_spanned(workload, known),
         p95=max(one.p95 for one in known),
         most=max(one.most for one in known),
         mean=work / points,
@@ -95,11 +102,12 @@ def measure(workload: Workload, series: Sequence[Series], usage: Usage, threshol
         engines=max(engines, default=None),
         memory=memory.memory if memory else None,
         memory_earlier=max((one.memory_earlier for one in series if one.memory_earlier is not None), default=None),
+        memory_points=_sum(one.memory_points for one in known),
         capacity=memory.capacity if memory else None,
         flat=memory is not None and (memory.memory_low or 0) >= thresholds.flat_memory * (memory.memory or 0) > 0,
         used=_used(workload, known, thresholds),
         unseen=_unseen(workload, known, usage),
-        held=max((one.memory or 0 for one in known if not _is_used(one, thresholds)), default=0),
+        held=max((one.memory or 0 for one in known if not is_used(one, thresholds)), default=0),
         model=_same(one.model for one in known),
         profile=_same(one.profile for one in known),
         models_differ=len({one.model for one in known} - {""}) > 1,
@@ -121,19 +129,31 @@ def _expected(workload: Workload, series: Sequence[Series], usage: Usage) -> int
         seconds = min(usage.window, max(0.0, usage.end - start))
         usual = interval.get(name) or min(interval.values(), default=0)
         expected += workload.gpus * seconds / usual if usual else 0
+    # A StatefulSet's pod that was created again has the name of the one before it, and often its series.
+    before = (msgspec.structs.replace(one, last=min(one.last, started.get(one.pod, one.last))) for one in series)
+    return round(expected) + _spanned(workload, before, started)
+
+
+def _spanned(workload: Workload, series: Iterable[Series], running: Collection[str] = ()) -> int:
+    """Samples from each pod's first to its last; those that are there of a pod so short that no subquery met it twice."""
     spans: dict[str, list[tuple[float, float]]] = {}
+    interval: dict[str, float] = {}
+    samples = 0.0
     for one in series:
-        # A StatefulSet's pod that was created again has the name of the one before it, and often its series.
-        last = min(one.last, started.get(one.pod, one.last))
-        if one.interval and 0 < one.first < last:
-            spans.setdefault(one.pod, []).append((one.first, last))
-        elif one.pod not in started:
-            expected += one.points  # one so short that no look of a subquery met it twice has what it has
+        if one.interval and 0 < one.first < one.last:
+            spans.setdefault(one.pod, []).append((one.first, one.last))
+            interval[one.pod] = one.interval
+        elif one.pod not in running:
+            samples += one.points
     for name, found in spans.items():
         # It may have had several GPUs one after another, and come back to one; at once it had no more than it requests.
-        seconds = min(sum(last - first for first, last in found), workload.gpus * _covered(found))
-        expected += seconds / interval[name]
-    return round(expected)
+        samples += min(sum(last - first for first, last in found), workload.gpus * _covered(found)) / interval[name]
+    return round(samples)
+
+
+def _sum(numbers: Iterable[int | None]) -> int | None:
+    known = [*numbers]
+    return None if None in known else sum(one or 0 for one in known)
 
 
 def _covered(spans: Iterable[tuple[float, float]]) -> float:
@@ -176,12 +196,14 @@ def _used(workload: Workload, series: Sequence[Series], thresholds: Thresholds) 
     devices = {place: {(one.uuid, one.slice): one for one in found} for place, found in by_place.items()}
     if any(len(found) < workload.gpus for found in devices.values()):
         return None
-    used = max(sum(_is_used(one, thresholds) for one in found.values()) for found in devices.values())
+    used = max(sum(is_used(one, thresholds) for one in found.values()) for found in devices.values())
     return min(workload.gpus, used)
 
 
-def _is_used(series: Series, thresholds: Thresholds) -> bool:
-    return series.most >= thresholds.unused_below or bool(series.engines)
+def is_used(what: Series | Measures, thresholds: Thresholds) -> bool:
+    """Return whether a device, or one of a workload's, was used: at times much, or a little nearly always."""
+    usual = thresholds.unused_below * _ALWAYS
+    return what.most >= thresholds.unused_below or what.p95 >= usual or bool(what.engines)
 
 
 def _unseen(workload: Workload, series: Iterable[Series], usage: Usage) -> int:

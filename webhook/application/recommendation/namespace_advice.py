@@ -11,11 +11,12 @@ from .workload_verdicts import VerdictKind, WorkloadVerdict
 
 
 class JudgedWorkload(msgspec.Struct, frozen=True):
-    """A workload of a namespace: its name for people, the form that it names itself (empty: none), and the verdict on it."""
+    """A workload of a namespace: its name for people, the form that it names (empty: none), the verdict, the form that it has."""
 
     name: str
     stated: str
     verdict: WorkloadVerdict
+    form: str = ""
 
 
 _VOTING = frozenset(
@@ -65,9 +66,9 @@ def advise(
 ) -> NamespaceAdvice:
     """Return the policy of those among the verdicts with which most workloads fit, less those that it would hurt.
 
-    A whole GPU hurts nobody, so that it is what remains where opinions differ. None is advised that may be wrong for as many
-    workloads as it fits: those without a verdict get a smaller form, too, and those that name another form are denied. The
-    policy ``none`` is advised only where no workload uses its GPUs.
+    A whole GPU hurts none that has one, so that it is what remains where opinions differ. None is advised that is or may be
+    wrong for as many workloads as it fits: those that it would hurt, those without a verdict, which get a smaller form, too, and
+    those that name another form, which are denied. The policy ``none`` is advised only where no workload uses its GPUs.
     """
     voting = [one for one in judged if one.verdict.kind in _VOTING]
     unused = tuple(one.name for one in judged if one.verdict.kind is VerdictKind.UNUSED)
@@ -78,16 +79,16 @@ def advise(
     slices = {str(one.form): one for one in offered.slices}
     best = max(dict.fromkeys(one.verdict.form for one in voting), key=lambda policy: _score(policy, voting, slices))
     fits = sum(one.verdict.form == best for one in voting)
-    if (doubtful := tuple(one.name for one in judged if _is_doubtful(best, one))) and len(doubtful) >= fits:
-        why = (
-            f"{best} fits {fits} of {len(judged)} workloads; without a verdict, or naming a form that it would deny: "
-            f"{', '.join(doubtful)}"
-        )
+    hurts = tuple(HarmedWorkload(one.name, why) for one in voting if (why := _hurt(best, one, slices)))
+    wrong = dict.fromkeys((*(one.name for one in judged if _is_doubtful(best, one)), *(one.workload for one in hurts)))
+    if wrong and len(wrong) >= fits:
+        why = f"{best} fits {fits} of {len(judged)} workloads, and is or may be wrong for as many: {', '.join(wrong)}"
         return msgspec.structs.replace(advice, why_none=why)
-    hurts = tuple(HarmedWorkload(one.name, why) for one in voting if (why := _hurt(best, one.verdict, slices)))
     stating = tuple(one.name for one in judged if one.stated and not _permits(best, one.stated))
     found = _with(advice, best, fits, hurts)
-    return msgspec.structs.replace(found, stating=stating)
+    return msgspec.structs.replace(
+        found, stating=stating, undecided=tuple(one for one in undecided if one not in stating)
+    )
 
 
 def _is_doubtful(policy: str, judged: JudgedWorkload) -> bool:
@@ -120,19 +121,23 @@ def _with(advice: NamespaceAdvice, policy: str, fits: int, hurts: tuple[HarmedWo
 
 
 def _score(policy: str, voting: Sequence[JudgedWorkload], slices: Mapping[str, Slice]) -> tuple[int, int, bool]:
-    hurt = sum(bool(_hurt(policy, one.verdict, slices)) for one in voting)
+    hurt = sum(bool(_hurt(policy, one, slices)) for one in voting)
     fits = sum(one.verdict.form == policy for one in voting)
     form = parse(policy)
     return fits - hurt, -hurt, form is not None and not form.shared
 
 
-def _hurt(policy: str, verdict: WorkloadVerdict, slices: Mapping[str, Slice]) -> str:
-    """Return why a policy would hurt a workload; empty if it would not."""
-    given, needed = parse(policy) or Form(), parse(verdict.form) or Form()
+def _hurt(policy: str, judged: JudgedWorkload, slices: Mapping[str, Slice]) -> str:
+    """Return why a policy would hurt a workload, or the cluster by it; empty if it would not."""
+    verdict = judged.verdict
+    given, needed, now = (parse(one) or Form() for one in (policy, verdict.form, judged.form))
     small, large = slices.get(policy), slices.get(verdict.form)
     why = f"needs {verdict.form}"
-    if policy == verdict.form or not (given.partition or given.shared):
+    if policy == verdict.form:
         why = ""
+    elif not (given.partition or given.shared):
+        has_enough = (needed.partition or needed.shared) and (now.partition or now.shared)
+        why = f"has {judged.form}, and would get a whole GPU" if has_enough else ""
     elif verdict.gpus > 1:
         why = f"needs {verdict.gpus} GPUs"
     elif not (needed.partition or needed.shared):

@@ -1,7 +1,7 @@
 """The recommendation: workloads, usage and fleet in; verdicts, advice for namespaces and the cluster's sum out."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -22,6 +22,7 @@ from .workload_verdicts import VerdictInput, VerdictKind, WorkloadVerdict, judge
 from .workloads import Workload, attribute
 
 SUPPORTED_GPUS = dict(CRITERIA)["supported_gpus"]
+_EXEMPT = "the configuration exempts it, so a policy would have no effect"
 _KEPT = frozenset({VerdictKind.UNKNOWN, VerdictKind.AS_IT_IS, VerdictKind.BATCH})
 
 
@@ -101,6 +102,7 @@ def recommend(  # noqa: PLR0913 - what is known, and what is wanted
     *,
     trusted: Callable[[str], bool],
     expected: Iterable[Form] = (),
+    exempt: Collection[str] = (),
 ) -> Recommendation:
     """Return what fits.
 
@@ -112,6 +114,7 @@ def recommend(  # noqa: PLR0913 - what is known, and what is wanted
         thresholds: the values in use.
         trusted: whether a namespace is declared trusted.
         expected: forms that count as offered besides.
+        exempt: namespaces in which no policy has an effect.
     """
     offered = offers(shapes, expected)
     attributed = attribute(usage.series, workloads, usage.owners)
@@ -143,16 +146,21 @@ def recommend(  # noqa: PLR0913 - what is known, and what is wanted
     advice = [
         advise(
             name,
-            [JudgedWorkload(line.named, line.stated, line.verdict) for line in found],
+            [JudgedWorkload(line.named, line.stated, line.verdict, line.form) for line in found],
             offered,
             labels.get(name) or NamespaceLabels(),
             trusted=trusted(name),
         )
+        if name not in exempt
+        else NamespaceAdvice(name, "", trusted(name), len(found), why_none=_EXEMPT)
         for name, found in by_namespace.items()
     ]
     notes = [*usage.missing, *(f"Prometheus: {one}" for one in usage.warnings)]
     if attributed.gone:
-        notes.append(f"{attributed.gone} deleted pods are counted with their workloads, by owner or name")
+        counted = (
+            "pod is counted with its workload" if attributed.gone == 1 else "pods are counted with their workloads"
+        )
+        notes.append(f"{attributed.gone} deleted {counted}, by owner or name")
     if unknown := {name: pods for name, pods in attributed.unknown.items() if pods}:
         number = sum(map(len, unknown.values()))
         notes.append(
@@ -191,7 +199,7 @@ def _why_no_data(workload: Workload, series: Sequence[Series], usage: Usage) -> 
             "nothing of MIG slices; enable them in the exporter's counters"
         )
     elif series:
-        why = "its series have no metric of compute"
+        why = "its series have no metric of compute that counts"
     elif not usage.series:
         why = "no series of GPUs has a pod; see the notes"
     elif workload.claimed:

@@ -14,14 +14,17 @@ _PROGRAMS = {
     "TensorFlow": r"\btensorflow\b|\btensorflow_model_server\b",
     "JAX": r"\bjax\b",
     "NIM": r"(?:^|/)nim/",
+    "TensorRT-LLM": r"\btrtllm-|\btensorrt[-_]llm\b",
+    "LMDeploy": r"\blmdeploy\b",
 }
 _COMPILED = {name: re.compile(pattern, re.IGNORECASE) for name, pattern in _PROGRAMS.items()}
-SERVERS = frozenset({"vLLM", "SGLang", "Triton", "TGI", "NIM"})
+SERVERS = frozenset({"vLLM", "SGLang", "Triton", "TGI", "NIM", "TensorRT-LLM", "LMDeploy"})
 """Those that serve models, and take the requests of many clients as one batch."""
 
 # How each allocates memory, for people: vllm/config/cache.py gpu_memory_utilization; sglang server_args.py mem_fraction_static;
 # docs.jax.dev gpu_memory_allocation; tensorflow.org/guide/gpu; triton docs/user_guide/model_management and its backends;
-# text-generation-inference router: --cuda-memory-fraction; docs.nvidia.com/nim configuration of NIM for LLMs.
+# text-generation-inference router: --cuda-memory-fraction; docs.nvidia.com/nim configuration of NIM for LLMs; tensorrt_llm
+# llmapi KvCacheConfig.free_gpu_memory_fraction; lmdeploy TurbomindEngineConfig.cache_max_entry_count.
 _RESERVES = {
     "vLLM": "vLLM reserves a share of the GPU (--gpu-memory-utilization) whatever it needs",
     "SGLang": "SGLang reserves a share of the GPU (--mem-fraction-static) whatever it needs",
@@ -31,19 +34,23 @@ _RESERVES = {
     "JAX": "JAX reserves a share of the memory (XLA_PYTHON_CLIENT_MEM_FRACTION, else 75 %) unless "
     "XLA_PYTHON_CLIENT_PREALLOCATE=false",
     "NIM": "NIM reserves a share of the GPU for its cache (NIM_KVCACHE_PERCENT) whatever it needs",
+    "TensorRT-LLM": "TensorRT-LLM reserves a share of the free memory (--kv_cache_free_gpu_memory_fraction) whatever it needs",
+    "LMDeploy": "LMDeploy reserves a share of the free memory (--cache-max-entry-count) whatever it needs",
 }
 _SETTINGS = (
     ("--gpu-memory-utilization", "vLLM"),
     ("--mem-fraction-static", "SGLang"),
     ("--cuda-memory-fraction", "TGI"),
+    ("--kv_cache_free_gpu_memory_fraction", "TensorRT-LLM"),
+    ("--cache-max-entry-count", "LMDeploy"),
 )
 _GROWS = {"TF_FORCE_GPU_ALLOW_GROWTH": ("TensorFlow", "true"), "XLA_PYTHON_CLIENT_PREALLOCATE": ("JAX", "false")}
 _MODEL_OPTIONS = ("--model", "--model-id", "--model-path", "--model-name", "--model_name", "--model-repository")
 _MODEL_VARIABLES = ("MODEL_ID", "MODEL_NAME", "HF_MODEL_ID", "MODEL_PATH")
 _NO_NAMES = ("/", "./", "../", "~", "file:")
 """How a path begins: two volumes may have other models at one path, so it does not say which model that is."""
-_TASK_OPTIONS = ("--task", "--runner")
-"""What vLLM uses a model for; SGLang has --is-embedding. A process does one of embedding and generation."""
+_ADDRESS_OPTIONS = frozenset({"--host", "--port", "-p", "--served-model-name"})
+"""What may differ between servers that do the same."""
 _PARALLEL_OPTIONS = (
     *("--tensor-parallel-size", "-tp", "--tp", "--tp-size", "--pipeline-parallel-size", "-pp", "--data-parallel-size"),
     *("-dp", "--dp", "--dp-size", "--pp-size", "--num_machines", "--num_nodes", "--num-nodes"),
@@ -81,7 +88,9 @@ class ServerProgram(msgspec.Struct, frozen=True, omit_defaults=True):
 
     Attributes:
         name: empty if it is none of the known ones.
-        model: the model that it serves, with what for where that is said; empty where nothing names it (a path does not).
+        model: the model that it serves; empty where nothing names it (a path does not).
+        arguments: a number for its arguments: those of one model with other ones may serve it for something else (embeddings,
+            adapters, prefill), which one process can't do.
         reserves: why the memory that it holds does not say how much it needs; empty if nothing says that.
         parallel: why it works with other GPUs together; empty if nothing says that.
         graphics: why it may draw (OpenGL, Vulkan); empty if nothing says that.
@@ -89,6 +98,7 @@ class ServerProgram(msgspec.Struct, frozen=True, omit_defaults=True):
 
     name: str = ""
     model: str = ""
+    arguments: int = 0
     reserves: str = ""
     parallel: str = ""
     graphics: str = ""
@@ -116,11 +126,24 @@ def recognise(image: str, words: Sequence[str], variables: Mapping[str, str]) ->
     )
     return ServerProgram(
         name,
-        _model(name, split, variables),
-        "" if grows else _RESERVES.get(name, ""),
-        _parallel(split, variables),
-        _graphics(variables.get(_CAPABILITIES, "")),
+        model=_model(name, split, variables),
+        reserves="" if grows else _RESERVES.get(name, ""),
+        parallel=_parallel(split, variables),
+        graphics=_graphics(variables.get(_CAPABILITIES, "")),
     )
+
+
+def without_address(words: Sequence[str]) -> tuple[str, ...]:
+    """Return command and arguments without what may differ between servers that do the same."""
+    found: list[str] = []
+    split = iter([part for word in words for part in word.split()])
+    for word in split:
+        option, equals, _ = word.partition("=")
+        if option not in _ADDRESS_OPTIONS:
+            found.append(word)
+        elif not equals:
+            next(split, None)
+    return tuple(found)
 
 
 def works_together(kind: str, pods: int) -> str:
@@ -130,10 +153,7 @@ def works_together(kind: str, pods: int) -> str:
 
 def _model(name: str, words: Sequence[str], variables: Mapping[str, str]) -> str:
     found = _named_model(name, words, variables)
-    if not found or found.startswith(_NO_NAMES) or "$" in found:
-        return ""
-    task = _value(words, _TASK_OPTIONS) or ("embed" if "--is-embedding" in words else "")
-    return f"{found} ({task})" if task else found
+    return "" if found.startswith(_NO_NAMES) or "$" in found else found
 
 
 def _named_model(name: str, words: Sequence[str], variables: Mapping[str, str]) -> str:

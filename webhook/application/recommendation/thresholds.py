@@ -29,8 +29,13 @@ TABLE = (
         "minimum-points", 100, 1, 1e9, "samples; with less there is no verdict", "KRR, strategies/simple.py: points_required",
     ),
     Threshold(
-        "unused-below", 0.01, 0, 1, "a GPU whose use never reached this share counts as not used",
+        "unused-below", 0.01, 0, 1,
+        "a GPU whose use never reached this share, nor a tenth of it for 5 % of the time, counts as not used",
         "gpu-pruner uses 0 over 30 minutes, Alibaba's idle culler 0.1 over 60 minutes",
+    ),
+    Threshold(
+        "unused-coverage", 0.9, 0, 1,
+        "share of the samples between the first and the last one; with less no GPU is said to be unused", "ours",
     ),
     Threshold(
         "idle-below", 0.01, 0, 1, "a sample below this share counts as idle; it takes effect when usage is read", "ours",
@@ -76,6 +81,7 @@ class Thresholds(msgspec.Struct, frozen=True, rename="kebab"):
     minimum_coverage: float = 0.5
     minimum_points: float = 100
     unused_below: float = 0.01
+    unused_coverage: float = 0.9
     idle_below: float = 0.01
     memory_headroom: float = 0.15
     flat_memory: float = 0.95

@@ -37,6 +37,7 @@ class Series(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
         engines: the most that its video encoder or decoder was in use, if that is known.
         memory, memory_low: the most memory in use, and what was exceeded 95 % of the time.
         memory_earlier: the most memory in use in the first half of the window.
+        memory_points: how many samples of memory there are; ``None`` in older files.
         capacity: the device's memory.
         pods: how many pods had series of this device at the same time, at most.
         compute_of_device, memory_of_device: all of them had the same value all the time, so it is the device's.
@@ -64,6 +65,7 @@ class Series(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     memory: float | None = None
     memory_earlier: float | None = None
     memory_low: float | None = None
+    memory_points: int | None = None
     capacity: float | None = None
     pods: int = 1
     compute_of_device: bool = False

@@ -6,10 +6,11 @@ from enum import StrEnum
 import msgspec
 
 from ...engine.forms import Form, Platform, Sharing, parse
-from .measures import Measures
+from .measures import Measures, is_used
 from .offers import (
     Offers,
     SharedForm,
+    Slice,
     fitting,
     model_of,
     of_model,
@@ -199,10 +200,10 @@ def too_little(case: VerdictInput) -> WorkloadVerdict | None:
 
 def _unused(case: VerdictInput) -> WorkloadVerdict | None:
     measures = case.measures
-    if measures.most >= case.thresholds.unused_below or measures.engines:
+    if is_used(measures, case.thresholds):
         return None
-    if measures.unseen:
-        return _unseen(case, "not used")
+    if unsure := _unsure(case, "not used"):
+        return unsure
     reasons = [f"at most {percent(measures.most)} of the {_device(case)} in {measures.days:.0f} days"]
     if measures.shared_by > 1:
         reasons.append(f"device total over {measures.shared_by} pods: none of them used it")
@@ -218,13 +219,22 @@ def _unused(case: VerdictInput) -> WorkloadVerdict | None:
     return WorkloadVerdict(VerdictKind.UNUSED, "none", 0, tuple(reasons))
 
 
-def _unseen(case: VerdictInput, seen: str) -> WorkloadVerdict:
-    """The verdict where GPUs are not used as far as is known, and some pods that run are not seen: they may use theirs."""
-    why = (
-        f"{seen} as far as is known; running pods without a sample in the last day: {case.measures.unseen} of "
-        f"{case.workload.running}; is the exporter on their nodes, and scraped?"
-    )
-    return WorkloadVerdict(VerdictKind.UNKNOWN, reasons=(why,))
+def _unsure(case: VerdictInput, seen: str) -> WorkloadVerdict | None:
+    """Return the verdict where GPUs are not used as far as is known, and may be used while nothing is seen of them."""
+    measures, needed = case.measures, case.thresholds.unused_coverage
+    if measures.unseen:
+        gap = (
+            f"running pods without a sample in the last day: {measures.unseen} of {case.workload.running}; is the exporter on "
+            "their nodes, and scraped?"
+        )
+    elif measures.points < needed * measures.unbroken:
+        gap = (
+            f"between the first and the last sample {measures.points} of about {measures.unbroken} are there "
+            f"({int(measures.points / measures.unbroken * 100)} %); {percent(needed)} are needed to say so"
+        )
+    else:
+        return None
+    return WorkloadVerdict(VerdictKind.UNKNOWN, reasons=(f"{seen} as far as is known; {gap}",))
 
 
 def _of_several(case: VerdictInput) -> WorkloadVerdict | None:
@@ -234,8 +244,8 @@ def _of_several(case: VerdictInput) -> WorkloadVerdict | None:
     form = str(case.form) if case.form.partition else case.whole
     if used < gpus:
         never_used = f"{gpus - used} of {gpus} GPUs of a pod {'was' if gpus - used == 1 else 'were'} never used"
-        if measures.unseen:
-            return _unseen(case, never_used)
+        if unsure := _unsure(case, never_used):
+            return unsure
         reasons = [f"{never_used}; request {used}"]
         if measures.held:
             reasons.append(f"{_gib(measures.held)} of GPU memory is held there; check first that no data is kept there")
@@ -292,6 +302,7 @@ def _of_one(case: VerdictInput) -> WorkloadVerdict:
         why.append(no_slice)
     elif found := next(fitting(case.comparable, case.model, case.working, case.need), None):
         why.append(f"{found.form} has {_gib(found.memory or 0)} and {percent(found.share)} of a GPU's compute")
+        why += _elsewhere(case, found)
         if found.form.partition == case.form.partition and measures.p95 >= _FILLED:
             why.append(_FULL_AT_TIMES)
         elif (most := measures.most * case.unit) > found.share:
@@ -301,7 +312,7 @@ def _of_one(case: VerdictInput) -> WorkloadVerdict:
     memory = (sharing.memory if sharing else None) or own
     fits = max(case.share, engines) < 1 / clients and memory is not None and case.need <= memory / clients
     if fits and sharing and case.trusted:
-        reasons = (*why, f"{clients} such pods fit a GPU", _suits(case, sharing))
+        reasons = (*why, f"{clients} such pods fit a GPU", _suits(case, sharing), *_elsewhere(case, sharing))
         return WorkloadVerdict(VerdictKind.SHARED, str(sharing.form), 1, reasons)
     if sharing and case.trusted and not fits:
         why.append(_lacks(case, sharing))
@@ -335,6 +346,15 @@ def _no_slice(case: VerdictInput) -> str:
     return ""
 
 
+def _elsewhere(case: VerdictInput, offer: Slice | SharedForm) -> Iterator[str]:
+    """What to do where other GPU models have a form too, on which its numbers are others."""
+    if others := sorted(offer.models - {case.model}):
+        yield (
+            f"measured on {case.model}; {', '.join(others)} {'has' if len(others) == 1 else 'have'} {offer.form} too: select the "
+            "model by the label nvidia.com/gpu.product"
+        )
+
+
 def _suits(case: VerdictInput, sharing: SharedForm) -> str:
     """Why a form of sharing suits it."""
     if case.graphics:
@@ -354,25 +374,25 @@ def _lacks(case: VerdictInput, sharing: SharedForm) -> str:
         lacks = f"of the video engines ({percent(engines)} used at most)"
     else:
         lacks = "memory"
-    return f"{sharing.clients} pods share a GPU by {sharing.form}, and that share has too little {lacks} for it"
+    there = f", the least of {', '.join(sorted(sharing.models))}" if len(sharing.models) > 1 else ""
+    size = f" ({_gib(sharing.memory / sharing.clients)}{there})" if lacks == "memory" and sharing.memory else ""
+    return f"{sharing.clients} pods share a GPU by {sharing.form}, and that share{size} has too little {lacks} for it"
 
 
 def _by_compute(case: VerdictInput, used: str, why_unknown: str, clients: int) -> WorkloadVerdict:
     """The verdict where it is unknown how much memory is needed: compute may say that nothing smaller will do."""
     alike = of_model(case.offered, case.model, case.comparable.slices)
     smaller = max((one.share for one in alike if one.share < min(case.unit, _FULL)), default=0.0)
-    if case.form.partition:
-        can_share = case.sharing is not None and case.trusted and case.share < 1 / clients
-        if case.share > smaller and not can_share:
-            why = (
-                f"{used}: more than any smaller slice that is offered has"
-                if smaller
-                else f"{used}; no smaller slice is offered"
-            )
-            full = (_FULL_AT_TIMES,) if case.measures.p95 >= _FILLED else ()
-            reasons = why, *full, why_unknown
-            return WorkloadVerdict(VerdictKind.AS_IT_IS, case.workload.form, 1, reasons, is_memory_unknown=True)
-    elif case.share > smaller and case.share >= 1 / clients:
+    if case.form.partition and case.share > smaller:
+        why = (
+            f"{used}: more than any smaller slice that is offered has"
+            if smaller
+            else f"{used}; no smaller slice is offered"
+        )
+        full = (_FULL_AT_TIMES,) if case.measures.p95 >= _FILLED else ()
+        reasons = why, *full, why_unknown
+        return WorkloadVerdict(VerdictKind.AS_IT_IS, case.workload.form, 1, reasons, is_memory_unknown=True)
+    if case.share > smaller and case.share >= 1 / clients:
         reasons = f"{used}: more than any smaller form that is offered has", why_unknown
         return WorkloadVerdict(VerdictKind.EXCLUSIVE, case.whole, 1, reasons)
     less = "; compute alone would fit less" if case.share <= smaller or case.sharing else ""
@@ -399,7 +419,9 @@ def _memory_unknown(case: VerdictInput) -> str:
     measures, thresholds = case.measures, case.thresholds
     why = ""
     if measures.memory is None:
-        why = "there is no series of DCGM_FI_DEV_FB_USED"
+        why = "there is no series of DCGM_FI_DEV_FB_USED that counts"
+    elif (points := measures.memory_points) is not None and points < thresholds.minimum_coverage * measures.points:
+        why = f"DCGM_FI_DEV_FB_USED has {points} samples, and the metric of compute {measures.points}"
     elif measures.memory_shared:
         why = "DCGM_FI_DEV_FB_USED is the device's total"
     elif reserves := next((one.reserves for one in case.workload.programs if one.reserves), ""):
