@@ -122,6 +122,26 @@ class TestWhyAPodWaits:
     def test_more_than_a_node_has(self, tmp_path: Path) -> None:
         assert waiting(tmp_path, a_node(), a_pod("waits", count=9))[1] == "count-above-any-node"
 
+    def test_no_node_has_all(self, tmp_path: Path) -> None:
+        pod = a_pod("waits")
+        more = {"name": "d", "resources": {"limits": {SHARED: "1"}}}
+        pod["spec"]["containers"].append(more)
+        found = shown(saved(tmp_path, a_node(), a_node("other", SHARED, "4"), pod))["waiting"]
+        assert {line["rule"] for line in found} == {"form-not-offered"}
+        assert all(
+            line["reason"].startswith("no node offers exclusive and shared together (nvidia.com/gpu: 1; ")
+            for line in found
+        )
+
+    def test_two_resources_of_one_container(self, tmp_path: Path) -> None:
+        pod = a_pod("waits")
+        pod["spec"]["containers"][0]["resources"]["limits"] |= {SHARED: "1"}
+        node = a_node()
+        for amounts in node["status"]["capacity"], node["status"]["allocatable"]:
+            amounts[SHARED] = "4"
+        found = shown(saved(tmp_path, node, pod))["waiting"]
+        assert sorted(line["form"] for line in found) == ["exclusive", "shared"]
+
     def test_an_autoscaler_adds_it(self, tmp_path: Path) -> None:
         found = waiting(tmp_path, a_node(), a_pod("waits", SHARED), config="fleet: {expected: [shared]}")
         assert found == ("shared", "", "an autoscaler can add such a node (fleet.expected)")

@@ -7,7 +7,8 @@ import msgspec
 from msgspec.structs import replace
 
 from ..engine.decision import Decision, Outcome, decide
-from ..engine.fleet.availability import node_requests
+from ..engine.findings import Finding
+from ..engine.fleet.availability import node_requests, not_together
 from ..engine.fleet.devices import Devices
 from ..engine.fleet.fleet import Fleet, NodeRequest
 from ..engine.fleet.shapes import GpuNode
@@ -179,8 +180,10 @@ def _waits(  # noqa: PLR0913, PLR0917 - what is wanted, and what is there
     """Return what a pod waits for, as it is: nothing rewrites a pod that exists."""
     labels = (namespaces or {}).get(pod.namespace)
     policy = configuration.policies.select(labels or NamespaceLabels()).enforce
-    for node_request, _, form in node_requests(_as_it_is(pod, policy, configuration), pod.spec):
-        rule, reason = _why(fleet, shapes, left, pod, node_request, form, policy)
+    every = [*node_requests(_as_it_is(pod, policy, configuration), pod.spec)]
+    apart = next(not_together(every, fleet, policy), None)
+    for node_request, _, form in every:
+        rule, reason = _why(fleet, shapes, left, pod, node_request, form, policy, apart)
         name = "" if labels is None else policy.name
         yield Waiting(pod.namespace, name, str(form), node_request.resource, node_request.count, rule, reason)
 
@@ -201,14 +204,19 @@ def _why(  # noqa: PLR0913, PLR0917 - what is wanted, and what is there
     node_request: NodeRequest,
     form: Form,
     policy: Policy,
+    apart: Finding | None,
 ) -> tuple[str, str]:
-    """The rule that explains why a pod waits, if there is one, and the reason for people."""
+    """The rule that explains why a pod waits, if there is one, and the reason for people.
+
+    ``apart`` is the finding that no node has all that it requests.
+    """
     unschedulable = fleet.unschedulable(node_request)
+    if unschedulable is not None and fleet.expects(form):
+        return "", "an autoscaler can add such a node (fleet.expected)"
     if unschedulable is not None:
-        if fleet.expects(form):
-            return "", "an autoscaler can add such a node (fleet.expected)"
-        found = not_offered("", "pod", form, node_request, unschedulable, fleet, policy)
-        return found.rule.id, found.message.removeprefix("pod: ")
+        apart = not_offered("", "pod", form, node_request, unschedulable, fleet, policy)
+    if apart:
+        return apart.rule.id, apart.message.removeprefix("pod: ")
     if pod.gated:
         return "", "scheduling gates: no scheduler looks at it yet"
     fitting = [use for use in shapes if fleet.alone(use.shape).unschedulable(node_request) is None]

@@ -61,6 +61,11 @@ class Taint(msgspec.Struct, frozen=True):
 
 CORDONED = Taint("node.kubernetes.io/unschedulable", None, "NoSchedule")
 """What a pod tolerates that runs on cordoned nodes, as those of a DaemonSet do (scheduler plugin NodeUnschedulable)."""
+NOT_READY = tuple(Taint(f"{_OF_THE_NODE}{name}", None, "NoSchedule") for name in ("not-ready", "unreachable"))
+"""What a pod tolerates that is placed on nodes that are not ready, for whatever reason (pkg/controller/nodelifecycle)."""
+DAEMONS = (Toleration(CORDONED.key, "Exists", effect="NoSchedule"),)
+"""The tolerations that the pods of a DaemonSet get besides their template's, of taints that are known here
+(pkg/controller/daemon/util AddOrUpdateDaemonPodTolerations)."""
 
 
 @dataclass(frozen=True)
