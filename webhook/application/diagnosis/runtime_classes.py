@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator
 
+from ..configuration import Mode
 from .facts import Facts, known
 from .policies import enforced
-from .results import CheckOutcome, fail, listed, ok, verdicts
+from .results import CheckOutcome, fail, listed, ok, verdicts, warn
 
 
 def there(facts: Facts) -> list[CheckOutcome]:
     """The RuntimeClass of every policy in use exists: the API server's own admission (RuntimeClass) denies pods otherwise."""
-    used = enforced(facts.usable_configuration(), known(facts.namespaces))
+    configuration = facts.usable_configuration()
+    used = enforced(configuration, known(facts.namespaces))
     added = ((name, policy.additions.runtime_class_name) for name, (policy, _) in used.items())
     wanted = {name: runtime_class for name, runtime_class in added if runtime_class}
     if not wanted:
@@ -17,12 +19,14 @@ def there(facts: Facts) -> list[CheckOutcome]:
     existing = known(facts.neighbours.runtime_classes)
 
     def missing() -> Iterator[CheckOutcome]:
+        is_dry_run = configuration.mode is Mode.AUDIT
+        tell, verb = (warn, "will be denied in mode enforce") if is_dry_run else (fail, "are denied by Kubernetes")
         for policy, name in wanted.items():
             if name not in existing:
-                yield fail(
+                yield tell(
                     f'policy "{policy}" adds runtime class {name}, which does not exist',
-                    f'pods with GPUs that set no other are denied by Kubernetes: RuntimeClass "{name}" not found',
+                    f'pods with GPUs that set no other {verb}: RuntimeClass "{name}" not found',
                     "create it, as the GPU operator does, or correct runtimeClassName in the configuration",
                 )
 
-    return verdicts(missing(), lambda: f"runtime class {listed(sorted(set(wanted.values())))} exists")
+    return verdicts(missing(), lambda: f"runtime classes that policies add exist: {listed(set(wanted.values()))}")
