@@ -128,6 +128,7 @@ class TestWhyAPodWaits:
         pod["spec"]["containers"].append(more)
         found = shown(saved(tmp_path, a_node(), a_node("other", SHARED, "4"), pod))["waiting"]
         assert {line["rule"] for line in found} == {"form-not-offered"}
+        assert "; 1 pod waits, 1 for what no node offers" in run("fleet", "-f", tmp_path / "nodes.json").out
         assert all(
             line["reason"].startswith("no node offers exclusive and shared together (nvidia.com/gpu: 1; ")
             for line in found
@@ -240,7 +241,7 @@ def test_the_json_is_what_f_and_fleet_read_and_holds_no_secret(tmp_path: Path) -
     first = saved(
         tmp_path, a_node(), a_node("cpu", "cpu"), a_namespace(), a_pod("runs", node="n"), a_pod("waits", SHARED)
     )
-    again = tmp_path / "fleet.json"
+    again = tmp_path / "nodes.json"
     again.write_text(run("fleet", "-f", first, "-o", "json").out)
 
     assert shown(again) == shown(first)
@@ -390,7 +391,7 @@ class TestOfACluster:
             "ValidatingWebhookConfiguration",
         ]
         assert found["notes"] == ["nvidia.com/gpu: 0 of them are devices of DeviceClass whole (DRA)"]
-        file = tmp_path / "fleet.json"
+        file = tmp_path / "nodes.json"
         file.write_text(ran.out)
         assert shown(file) == found
 
@@ -412,7 +413,7 @@ class TestOfACluster:
         def said() -> list[tuple[str, str, str, str]]:
             ran = run("fleet", "-o", "json")
             assert (ran.code, json.loads(ran.out)["notes"], "hush" in ran.out) == (0, [], False)
-            file = tmp_path / "fleet.json"
+            file = tmp_path / "nodes.json"
             file.write_text(ran.out)
             assert shown(file) == json.loads(ran.out)
             lines = json.loads(ran.out)["deciders"]
@@ -438,7 +439,7 @@ class TestOfACluster:
         report = json.loads(run("fleet", "-o", "json").out)
         binding = next(one for one in report["items"] if one["kind"] == "MutatingAdmissionPolicyBinding")
         binding["spec"]["matchResources"] = {"namespaceSelector": "all"}
-        file = tmp_path / "fleet.json"
+        file = tmp_path / "nodes.json"
         file.write_text(json.dumps(report))
         ran = run("fleet", "-f", file)
         assert (

@@ -90,13 +90,16 @@ class FleetView(msgspec.Struct):
     """Everything that is shown.
 
     Attributes:
-        waiting: how many pods wait, alike.
+        waiting: how many pods wait, alike, for each resource that they request.
+        pods_waiting, pods_in_vain: how many pods wait, and how many of them for what no node offers.
         pods_known: whether the pods were read; without them, what is in use and who waits is not known.
     """
 
     shapes: list[ShapeUse]
     forms: list[FormUse]
     waiting: dict[Waiting, int]
+    pods_waiting: int
+    pods_in_vain: int
     pods_known: bool
     notes: list[str]
 
@@ -147,8 +150,12 @@ def view(  # noqa: PLR0913, PLR0917 - what was read of a cluster
     of_classes = list(devices.uses())
     left = {use.resource: use.share for use, _ in of_classes}
     waiting: Counter[Waiting] = Counter()
+    pods_waiting = pods_in_vain = 0
     for pod, number in pods.waiting if pods else ():
-        waiting.update(dict.fromkeys(_waits(configuration, fleet, shapes, left, pod, namespaces), number))
+        found = [*_waits(configuration, fleet, shapes, left, pod, namespaces)]
+        waiting.update(dict.fromkeys(found, number))
+        pods_waiting += number
+        pods_in_vain += number if any(one.rule for one in found) else 0
     ordered = sorted(waiting.items(), key=lambda one: (not one[0].rule, -one[1] * one[0].count, one[0].namespace))
     lost = without_devices(nodes, held)
     # A pod that requests a name of a DeviceClass gets a claim, and no node has the name.
@@ -158,6 +165,8 @@ def view(  # noqa: PLR0913, PLR0917 - what was read of a cluster
         shapes,
         merged([*by_form(shapes), *(use for use, _ in of_classes if use.nodes)]),
         dict(ordered),
+        pods_waiting,
+        pods_in_vain,
         pods is not None,
         notes,
     )
