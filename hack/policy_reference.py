@@ -158,8 +158,8 @@ several forms, `prefer: offered` gives a plain request [the first one that nodes
   A pod that tolerates the taint `node.kubernetes.io/unschedulable`, as those of a DaemonSet do, runs on a cordoned node. One
   that tolerates `node.kubernetes.io/not-ready` and `node.kubernetes.io/unreachable` runs on a node that is not ready.
 - A pod that requests several resources, in one container or another, needs one node with all of them.
-- Of the labels that a pod selects nodes by, those of GPU nodes count (`nvidia.com/…`, `cloud.google.com/gke-…`), and those that a policy
-  selects by. Any other, such as a host name or a node pool of your cloud, is assumed to fit.
+- Of the labels that a pod selects nodes by, those of GPU nodes count (`nvidia.com/…`, `cloud.google.com/gke-…`), and those
+  that a policy selects by. Any other, such as a host name or a node pool of your cloud, is assumed to fit.
 - A resource that a DeviceClass offers (`extendedResourceName`), whose driver has a ResourceSlice, counts as offered.
 - Forms in `fleet.expected` count as offered, because an autoscaler adds their nodes: `fleet: {expected: [mig-1g.5gb]}`.
 
