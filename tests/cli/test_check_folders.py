@@ -138,8 +138,9 @@ def test_an_unknown_rule_is_a_usage_error(repository: Path) -> None:
 
 
 @pytest.mark.programs
-@pytest.mark.parametrize("path", [".", "./pod.yaml", "pod.yaml"])
+@pytest.mark.parametrize("path", [".", "./pod.yaml", "pod.yaml", "{}", "{}/pod.yaml"])
 def test_git_applies_the_diff(repository: Path, path: str) -> None:
+    path = path.format(repository)
     write(repository, "pod.yaml")
     git = ["git", "-C", str(repository)]
     subprocess.run([*git, "init", "--quiet"], check=True)
