@@ -157,6 +157,8 @@ several forms, `prefer: offered` gives a plain request [the first one that nodes
 - Nodes that offer the form and are cordoned, not ready or tainted are named, with their number. They never lead to a denial.
   A pod that tolerates the taint `node.kubernetes.io/unschedulable`, as those of a DaemonSet do, runs on a cordoned node. One
   that tolerates `node.kubernetes.io/not-ready` and `node.kubernetes.io/unreachable` runs on a node that is not ready.
+- On GKE, EKS and AKS the API server lets a pod tolerate taints with the name of a resource that it requests
+  (ExtendedResourceToleration).
 - A pod that requests several resources, in one container or another, needs one node with all of them.
 - Of the labels that a pod selects nodes by, those of GPU nodes count (`nvidia.com/…`, `cloud.google.com/gke-…`), and those
   that a policy selects by. Any other, such as a host name or a node pool of your cloud, is assumed to fit.

@@ -12,6 +12,7 @@ from testing.stand_in.kubeconfig import write_kubeconfig
 from tests.cli.commands import deployment, run
 from tests.cli.test_doctor import REGISTRATION, Cluster
 from tests.cli.test_fleet_option import CLASSES, NODES, SLICES, a_class, a_node, a_slice, saved
+from tests.cli.test_fleet_option import found as found_in
 from webhook.application.configuration import Configuration
 from webhook.application.in_tree_compiler import compiled
 from webhook.application.in_tree_drift import KINDS
@@ -253,6 +254,15 @@ def test_the_json_is_what_f_and_fleet_read_and_holds_no_secret(tmp_path: Path) -
         )
         assert one == other
         assert "form-not-offered" in one
+
+
+def test_the_version_of_a_kubelet_which_says_what_the_api_server_adds_is_kept(tmp_path: Path) -> None:
+    node = a_node(taints=[{"key": GPU, "effect": "NoSchedule"}])
+    assert found_in("check", "exclusive", saved(tmp_path, node)) != []
+    node["status"]["nodeInfo"] = {"kubeletVersion": "v1.34.1-eks-113cf36"}
+    report = tmp_path / "report.json"
+    report.write_text(run("fleet", "-f", saved(tmp_path, node), "-o", "json").out)
+    assert found_in("check", "exclusive", report) == []
 
 
 def test_the_age_is_that_of_the_report_wherever_it_was_copied(tmp_path: Path) -> None:

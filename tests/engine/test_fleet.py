@@ -336,6 +336,28 @@ def test_the_toleration_that_comes_with_renaming_or_that_a_policy_or_gke_adds_co
     assert "taint team:NoSchedule" in messages(told(a_pod(), "exclusive", a_shape({GPU: 1}, taints=[team])))[0][1]
 
 
+@pytest.mark.parametrize(
+    ("node", "adds"),
+    [
+        ({}, False),
+        ({"kubelet": "v1.34.1"}, False),
+        ({"kubelet": "v1.34.1-eks-113cf36"}, True),
+        ({"kubelet": "v1.34.1", "labels": {"kubernetes.azure.com/cluster": "MC_a"}}, True),
+        ({"labels": {"cloud.google.com/gke-accelerator": "l4"}}, True),
+    ],
+)
+def test_the_tolerations_that_an_api_server_adds_count(node: dict[str, Any], *, adds: bool) -> None:
+    taints = [Taint(GPU, None, "NoSchedule")]
+    offers = a_shape({GPU: 4, MIG: 7}, taints=taints, **node)
+    assert (messages(told(a_pod(), "any", offers)) == []) is adds
+    # Of a taint with another name than that of the resource, it adds none.
+    assert len(messages(told(a_pod(gpu(1, MIG)), "any", offers))) == 1
+    both = a_pod(gpu(1, name="a"), gpu(1, MIG, name="b"))
+    assert (messages(told(both, "any", offers)) == []) is adds
+    evicting = a_shape({GPU: 4}, taints=[Taint(GPU, None, "NoExecute")], **node)
+    assert len(messages(told(a_pod(), "any", evicting))) == 1
+
+
 def test_the_products_that_a_pod_will_select_count_and_not_those_that_it_selected() -> None:
     labels = {PRODUCT: "A100-SXM4-40GB-MIG-1g.5gb", GPU_SLICES: "1", COMPUTE_SLICES: "1", MEMORY: "4864"}
     sliced = a_shape({GPU: 7}, labels=labels)

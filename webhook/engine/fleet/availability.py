@@ -91,7 +91,8 @@ def node_requests(
     added = [edit.toleration for edit in decision.edits if isinstance(edit, AddToleration)]
     for name, requests in by_resource.items():
         count = pod_count(spec, {gpu_container.place: amount.count for gpu_container, amount in requests})
-        node_request = NodeRequest(name, count, nodes, needs, (*(spec.tolerations or ()), *tolerations, *added))
+        every = (*(spec.tolerations or ()), *tolerations, *added)
+        node_request = NodeRequest(name, count, nodes, needs, every, tuple(by_resource))
         yield node_request, requests, decision.form(requests[0][1])
 
 

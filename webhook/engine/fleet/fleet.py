@@ -27,6 +27,7 @@ class NodeRequest(msgspec.Struct, frozen=True):
         nodes: the pod's node constraints.
         needs: node labels that it needs besides.
         tolerations: its tolerations; ``None`` to look at no taints.
+        requested: all GPU resources that it requests, if not that one alone.
     """
 
     resource: str
@@ -34,6 +35,13 @@ class NodeRequest(msgspec.Struct, frozen=True):
     nodes: NodeConstraints
     needs: tuple[Need, ...] = ()
     tolerations: tuple[Toleration, ...] | None = None
+    requested: tuple[str, ...] = ()
+
+    def untolerated(self, shape: Shape) -> Taint | None:
+        """The first taint of a node that keeps the pod out."""
+        if self.tolerations is None:
+            return None
+        return shape.untolerated(self.tolerations, self.requested or (self.resource,))
 
 
 class UnschedulableReason(StrEnum):
@@ -268,7 +276,7 @@ def _label_test(node_request: NodeRequest, knows: Callable[[str], bool]) -> Call
 def _takes(shape: Shape, node_request: NodeRequest) -> bool:
     """Whether a node of a shape has as many as a pod needs, and lets it in."""
     enough = shape.offers.get(node_request.resource, 0) >= node_request.count
-    return enough and (node_request.tolerations is None or not shape.untolerated(node_request.tolerations))
+    return enough and not node_request.untolerated(shape)
 
 
 def _unavailable(enough: Iterable[tuple[Shape, int]], node_request: NodeRequest) -> Unschedulable | None:
@@ -277,7 +285,7 @@ def _unavailable(enough: Iterable[tuple[Shape, int]], node_request: NodeRequest)
     taints: Counter[Taint] = Counter()
     tolerations = node_request.tolerations or ()
     for shape, number in enough:
-        taint = None if node_request.tolerations is None else shape.untolerated(tolerations)
+        taint = node_request.untolerated(shape)
         if shape.cordoned and not CORDONED.is_tolerated(tolerations):
             cordoned += number
         elif not shape.ready and not all(each.is_tolerated(tolerations) for each in NOT_READY):
