@@ -167,6 +167,12 @@ class TestPreferringWhatIsOffered:
         labels = NamespaceLabels("either")
         assert advise(labels, pod=a_pod(), configuration=PREFERRING, nodes=Nodes(ONLY_SLOTS)).warnings == []
 
+    @pytest.mark.parametrize(("of", "told"), [("Deployment", 1), ("DaemonSet", 0)])
+    def test_the_pods_of_a_daemon_set_run_on_cordoned_nodes(self, of: str, told: int) -> None:
+        slices = {"nvidia.com/mig-1g.5gb": 7}
+        nodes = Nodes(a_fleet(shape_of({}, slices, slices, cordoned=True)))
+        assert len(advise(NamespaceLabels("mig-1g.5gb"), of=of, pod=a_pod(), nodes=nodes).warnings) == told
+
 
 class TestTemplates:
     def of(self, policy: str, fleet: Fleet | None, configuration: Configuration | None = None) -> Answered:
