@@ -152,6 +152,20 @@ pod. The
 webhook reports them where it [watches nodes](nodes.md), `check` and `audit` with [`--fleet`](cli.md#nodes). In a policy of
 several forms, `prefer: offered` gives a plain request [the first one that nodes offer](nodes.md#prefer-offered).
 
+- A node offers what its status has as allocatable, or as capacity while allocatable is 0, as it is when a device plugin restarts.
+- A node whose label `nvidia.com/mig.config.state` is `pending` or `rebooting` may offer other forms afterwards, so nothing is
+  reported of [those that it may come to offer](nodes.md#nodes-that-go-away).
+- Nodes that offer the form and are cordoned, not ready or tainted are named, with their number. They never lead to a denial.
+  A pod that tolerates the taint `node.kubernetes.io/unschedulable`, as those of a DaemonSet do, runs on a cordoned node. One
+  that tolerates `node.kubernetes.io/not-ready` and `node.kubernetes.io/unreachable` runs on a node that is not ready.
+- On GKE, EKS and AKS the API server lets a pod tolerate taints with the name of a resource that it requests
+  (ExtendedResourceToleration).
+- A pod that requests several resources, in one container or another, needs one node with all of them.
+- Of the labels that a pod selects nodes by, those of GPU nodes count (`nvidia.com/…`, `cloud.google.com/gke-…`), and those
+  that a policy selects by. Any other, such as a host name or a node pool of your cloud, is assumed to fit.
+- A resource that a DeviceClass offers (`extendedResourceName`), whose driver has a ResourceSlice, counts as offered.
+- Forms in `fleet.expected` count as offered, because an autoscaler adds their nodes: `fleet: {expected: [mig-1g.5gb]}`.
+
 ## MIG slices by memory
 
 ```yaml
@@ -181,15 +195,7 @@ metadata:
   neither an update nor a resize change which GPU a pod has. A change in a template counts for the pods that are created from
   it, and is reported when the template is written. A manifest applied again with an amount that selects another slice is
   denied by Kubernetes; delete the pod first.
-- Under other policies, the annotation causes a warning (`gpu-memory-ignored`). Under `any` and `none` it is not read.
-
-- A node offers what its status has as allocatable, or as capacity while allocatable is 0, as it is when a device plugin restarts.
-- A node whose label `nvidia.com/mig.config.state` is `pending` or `rebooting` may offer other forms afterwards, so nothing is
-  reported of [those that it may come to offer](nodes.md#nodes-that-go-away).
-- Nodes that offer the form and are cordoned, not ready or tainted are named, with their number. They never lead to a denial.
-  A pod that tolerates the taint `node.kubernetes.io/unschedulable`, as those of a DaemonSet do, runs on a cordoned node.
-- A resource that a DeviceClass offers (`extendedResourceName`), whose driver has a ResourceSlice, counts as offered.
-- Forms in `fleet.expected` count as offered, because an autoscaler adds their nodes: `fleet: {expected: [mig-1g.5gb]}`.\
+- Under other policies, the annotation causes a warning (`gpu-memory-ignored`). Under `any` and `none` it is not read.\
 """
 
 

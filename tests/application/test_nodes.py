@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from testing.reviews import Answered, Json, Webhook, a_container, a_gpu_container, a_pod
@@ -14,6 +15,7 @@ from webhook.engine.fleet.shapes import Shape, shape_of
 from webhook.engine.forms import Form, parse
 from webhook.engine.labels import NamespaceLabels
 from webhook.engine.policy import NotOffered, Policy, PolicyBook, Prefer
+from webhook.engine.spelling import DevicePlugin
 
 SLOTS = shape_of({"nvidia.com/gpu.sharing-strategy": "mps"}, {"nvidia.com/gpu.shared": 4}, {"nvidia.com/gpu.shared": 4})
 SLICES = shape_of({"nvidia.com/mig.strategy": "mixed"}, {"nvidia.com/mig-1g.5gb": 7}, {"nvidia.com/mig-1g.5gb": 7})
@@ -101,6 +103,19 @@ class TestPods:
         webhook.fleet = ONLY_SLICES
         assert webhook.validate(rewritten).allowed
 
+    def test_a_pod_that_the_form_of_now_denies_is_denied_for_that(self) -> None:
+        configuration = with_policy("either", "exclusive", "mps", prefer=Prefer.OFFERED)
+        configuration = msgspec.structs.replace(configuration, plugin=DevicePlugin(rename_by_default=False))
+        shared = shape_of({"nvidia.com/gpu.sharing-strategy": "mps"}, {"nvidia.com/gpu": 4}, {"nvidia.com/gpu": 4})
+        webhook = Webhook("either", configuration=configuration, fleet=a_fleet(shared))
+        two = a_pod(a_container("train", {"nvidia.com/gpu": "2"}))
+        mutated = webhook.mutate(two)
+        assert mutated.patch is None
+        assert webhook.validate(two).rules == ["shared-request-above-one"]
+        # Where the nodes are not known, the first form counts.
+        webhook.fleet = None
+        assert webhook.validate(two).rules == ["not-rewritten"]
+
     def test_a_pod_that_is_there_is_not_judged_by_nodes(self) -> None:
         webhook = Webhook("strict", configuration=STRICT, fleet=ONLY_SLICES)
         before = webhook.mutate(a_pod()).applied_to(a_pod())
@@ -151,6 +166,12 @@ class TestPreferringWhatIsOffered:
     def test_templates_are_advised_of_by_the_same_form(self) -> None:
         labels = NamespaceLabels("either")
         assert advise(labels, pod=a_pod(), configuration=PREFERRING, nodes=Nodes(ONLY_SLOTS)).warnings == []
+
+    @pytest.mark.parametrize(("of", "told"), [("Deployment", 1), ("DaemonSet", 0)])
+    def test_the_pods_of_a_daemon_set_run_on_cordoned_nodes(self, of: str, told: int) -> None:
+        slices = {"nvidia.com/mig-1g.5gb": 7}
+        nodes = Nodes(a_fleet(shape_of({}, slices, slices, cordoned=True)))
+        assert len(advise(NamespaceLabels("mig-1g.5gb"), of=of, pod=a_pod(), nodes=nodes).warnings) == told
 
 
 class TestTemplates:

@@ -138,14 +138,26 @@ def test_an_unknown_rule_is_a_usage_error(repository: Path) -> None:
 
 
 @pytest.mark.programs
-@pytest.mark.parametrize("path", [".", "./pod.yaml", "pod.yaml"])
+@pytest.mark.parametrize("path", [".", "./pod.yaml", "pod.yaml", "{}", "{}/pod.yaml"])
 def test_git_applies_the_diff(repository: Path, path: str) -> None:
+    path = path.format(repository)
     write(repository, "pod.yaml")
     git = ["git", "-C", str(repository)]
     subprocess.run([*git, "init", "--quiet"], check=True)
     patch = run("check", path, "--policy", "mig-1g.5gb", "-o", "diff").out
     subprocess.run([*git, "apply", "-"], input=patch, text=True, check=True)
     assert "nvidia.com/mig-1g.5gb: 2" in (repository / "pod.yaml").read_text()
+
+
+@pytest.mark.programs
+def test_a_name_with_a_blank_ends_with_a_tab_as_git_has_it(repository: Path) -> None:
+    write(repository, "a pod.yaml")
+    git = ["git", "-C", str(repository)]
+    subprocess.run([*git, "init", "--quiet"], check=True)
+    patch = run("check", ".", "--policy", "mig-1g.5gb", "-o", "diff").out
+    assert patch.startswith("--- a/a pod.yaml\t\n+++ b/a pod.yaml\t\n")
+    subprocess.run([*git, "apply", "-"], input=patch, text=True, check=True)
+    assert "nvidia.com/mig-1g.5gb: 2" in (repository / "a pod.yaml").read_text()
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from testing.stand_in.kubeconfig import write_kubeconfig
 from tests.cli.commands import deployment, run
 from tests.cli.test_doctor import REGISTRATION, Cluster
 from tests.cli.test_fleet_option import CLASSES, NODES, SLICES, a_class, a_node, a_slice, saved
+from tests.cli.test_fleet_option import found as found_in
 from webhook.application.configuration import Configuration
 from webhook.application.in_tree_compiler import compiled
 from webhook.application.in_tree_drift import KINDS
@@ -122,6 +123,27 @@ class TestWhyAPodWaits:
     def test_more_than_a_node_has(self, tmp_path: Path) -> None:
         assert waiting(tmp_path, a_node(), a_pod("waits", count=9))[1] == "count-above-any-node"
 
+    def test_no_node_has_all(self, tmp_path: Path) -> None:
+        pod = a_pod("waits")
+        more = {"name": "d", "resources": {"limits": {SHARED: "1"}}}
+        pod["spec"]["containers"].append(more)
+        found = shown(saved(tmp_path, a_node(), a_node("other", SHARED, "4"), pod))["waiting"]
+        assert {line["rule"] for line in found} == {"form-not-offered"}
+        assert "; 1 pod waits, 1 for what no node offers" in run("fleet", "-f", tmp_path / "nodes.json").out
+        assert all(
+            line["reason"].startswith("no node offers exclusive and shared together (nvidia.com/gpu: 1; ")
+            for line in found
+        )
+
+    def test_two_resources_of_one_container(self, tmp_path: Path) -> None:
+        pod = a_pod("waits")
+        pod["spec"]["containers"][0]["resources"]["limits"] |= {SHARED: "1"}
+        node = a_node()
+        for amounts in node["status"]["capacity"], node["status"]["allocatable"]:
+            amounts[SHARED] = "4"
+        found = shown(saved(tmp_path, node, pod))["waiting"]
+        assert sorted(line["form"] for line in found) == ["exclusive", "shared"]
+
     def test_an_autoscaler_adds_it(self, tmp_path: Path) -> None:
         found = waiting(tmp_path, a_node(), a_pod("waits", SHARED), config="fleet: {expected: [shared]}")
         assert found == ("shared", "", "an autoscaler can add such a node (fleet.expected)")
@@ -220,7 +242,7 @@ def test_the_json_is_what_f_and_fleet_read_and_holds_no_secret(tmp_path: Path) -
     first = saved(
         tmp_path, a_node(), a_node("cpu", "cpu"), a_namespace(), a_pod("runs", node="n"), a_pod("waits", SHARED)
     )
-    again = tmp_path / "fleet.json"
+    again = tmp_path / "nodes.json"
     again.write_text(run("fleet", "-f", first, "-o", "json").out)
 
     assert shown(again) == shown(first)
@@ -232,6 +254,15 @@ def test_the_json_is_what_f_and_fleet_read_and_holds_no_secret(tmp_path: Path) -
         )
         assert one == other
         assert "form-not-offered" in one
+
+
+def test_the_version_of_a_kubelet_which_says_what_the_api_server_adds_is_kept(tmp_path: Path) -> None:
+    node = a_node(taints=[{"key": GPU, "effect": "NoSchedule"}])
+    assert found_in("check", "exclusive", saved(tmp_path, node)) != []
+    node["status"]["nodeInfo"] = {"kubeletVersion": "v1.34.1-eks-113cf36"}
+    report = tmp_path / "report.json"
+    report.write_text(run("fleet", "-f", saved(tmp_path, node), "-o", "json").out)
+    assert found_in("check", "exclusive", report) == []
 
 
 def test_the_age_is_that_of_the_report_wherever_it_was_copied(tmp_path: Path) -> None:
@@ -370,7 +401,7 @@ class TestOfACluster:
             "ValidatingWebhookConfiguration",
         ]
         assert found["notes"] == ["nvidia.com/gpu: 0 of them are devices of DeviceClass whole (DRA)"]
-        file = tmp_path / "fleet.json"
+        file = tmp_path / "nodes.json"
         file.write_text(ran.out)
         assert shown(file) == found
 
@@ -392,7 +423,7 @@ class TestOfACluster:
         def said() -> list[tuple[str, str, str, str]]:
             ran = run("fleet", "-o", "json")
             assert (ran.code, json.loads(ran.out)["notes"], "hush" in ran.out) == (0, [], False)
-            file = tmp_path / "fleet.json"
+            file = tmp_path / "nodes.json"
             file.write_text(ran.out)
             assert shown(file) == json.loads(ran.out)
             lines = json.loads(ran.out)["deciders"]
@@ -418,7 +449,7 @@ class TestOfACluster:
         report = json.loads(run("fleet", "-o", "json").out)
         binding = next(one for one in report["items"] if one["kind"] == "MutatingAdmissionPolicyBinding")
         binding["spec"]["matchResources"] = {"namespaceSelector": "all"}
-        file = tmp_path / "fleet.json"
+        file = tmp_path / "nodes.json"
         file.write_text(json.dumps(report))
         ran = run("fleet", "-f", file)
         assert (

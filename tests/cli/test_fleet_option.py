@@ -65,6 +65,16 @@ def test_a_form_that_no_node_of_the_file_offers_is_warned_of_at_its_field(comman
     assert "no node has nvidia.com/gpu.shared; " in finding["message"]
 
 
+@pytest.mark.parametrize(("kind", "number"), [("Deployment", 1), ("DaemonSet", 0)])
+@pytest.mark.parametrize("command", ["check", "audit"])
+def test_the_pods_of_a_daemon_set_run_on_cordoned_nodes(command: str, kind: str, number: int, tmp_path: Path) -> None:
+    nodes = saved(tmp_path, a_node(unschedulable=True))
+    assumed = ["--policy", "exclusive"] if command == "check" else ["--assume", "*=exclusive"]
+    text = deployment().replace("kind: Deployment", f"kind: {kind}")
+    (line,) = json.loads(run(command, "-", *assumed, "--fleet", nodes, "-o", "json", stdin=text).out)["objects"]
+    assert len(line["findings"]) == number
+
+
 @pytest.mark.parametrize(
     ("node", "says"),
     [

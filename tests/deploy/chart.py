@@ -130,9 +130,11 @@ class Chart:
         )  # fmt: skip
         return Rendered.of(text)
 
-    def notes(self, values: Json) -> str:
+    def notes(self, values: Json, *, release: str = "gpuwarden", namespace: str = NAMESPACE) -> str:
         """What ``helm install`` says at its end, with single blanks."""
-        said = self.helm("install", "gpuwarden", str(CHART), "--dry-run=client", "--values", "-", values=values)
+        said = self.helm(
+            "install", release, str(CHART), "--namespace", namespace, "--dry-run=client", "--values", "-", values=values
+        )
         return " ".join(said.partition("NOTES:")[2].split())
 
 

@@ -208,6 +208,10 @@ def test_how_prometheus_scrapes(chart: Chart) -> None:
             r'volumeMounts\[0\].name: there is no volume "ca"',
         ),
         (
+            {"volumeMounts": [{"name": "config", "mountPath": "/a"}, {"name": "tls", "mountPath": "/b"}]},
+            r'volumeMounts\[1\].name: there is no volume "tls"',
+        ),
+        (
             {"monitoring": {"serviceMonitor": {"create": True, "scrapeTimeout": "1m1ms", "interval": "60s"}}},
             "scrapeTimeout: 1m1ms is more than the interval, 60s",
         ),

@@ -25,6 +25,7 @@ from tests.e2e.objects import (
     SHARED,
     container,
     create,
+    daemon_set,
     deployment,
     job,
     node_of,
@@ -43,8 +44,8 @@ Workload = tuple[str, str]  # namespace and name
 
 MODEL = "NVIDIA-A100-SXM4-40GB"
 RULES = {FORM_NOT_OFFERED.id, COUNT_ABOVE_ANY_NODE.id}
-MIG_BIG, MIG_NONE, MIG_CORDONED, MIG_RESTARTED, MIG_WHOLE = (
-    f"nvidia.com/mig-{profile}" for profile in ("3g.20gb", "2g.10gb", "4g.20gb", "1g.10gb", "7g.40gb")
+MIG_BIG, MIG_NONE, MIG_CORDONED, MIG_RESTARTED, MIG_WHOLE, MIG_UNREADY = (
+    f"nvidia.com/mig-{profile}" for profile in ("3g.20gb", "2g.10gb", "4g.20gb", "1g.10gb", "7g.40gb", "1g.20gb")
 )
 
 
@@ -66,6 +67,7 @@ MIXED = (
     Node("f-mps", {SHARED: 64}, _labels("mps")),
     *(Node(f"f-cut-{number}", {MIG: 7, MIG_BIG: 2}, _labels()) for number in range(2)),
     Node("f-cordoned", {MIG_CORDONED: 7}, _labels()),
+    Node("f-unready", {MIG_UNREADY: 4}, _labels()),
     Node(
         "f-gke",
         {GPU: 64},
@@ -114,9 +116,17 @@ OF_SINGLE = ("mig-1g.5gb", "mig-2g.10gb", "exclusive", "shared")
 
 
 def _workloads(policy: str | None) -> list[Json]:
-    """Five workloads of a namespace: what people write, whatever the policy."""
+    """The workloads of a namespace: what people write, whatever the policy."""
     if policy in {"any", None}:
+        together = pod_spec(GPU, tolerated=True)
+        together["containers"].append(container(MIG, name="slice"))
         return [
+            pod(together, "together"),
+            daemon_set(
+                pod_spec(MIG_CORDONED, tolerated=True, selector={"kubernetes.io/hostname": "f-cordoned"}), "daemon"
+            ),
+            pod({**pod_spec(MIG_UNREADY), "tolerations": [{"operator": "Exists"}]}, "everywhere"),
+            pod(pod_spec(MIG_UNREADY, tolerated=True), "unready"),
             pod(pod_spec(GPU), "plain"),
             deployment(pod_spec(SHARED, tolerated=True, selector={"nvidia.com/gpu.sharing-strategy": "mps"}), "mps"),
             job(pod_spec(SHARED), "untolerated"),
@@ -154,6 +164,10 @@ class Cluster:
         assert ran.code == 0, ran.err
         shown: Json = json.loads(ran.out)
         return shown
+
+    def taints(self, name: str) -> list[Json]:
+        taints: list[Json] = self.control_plane.get(f"/api/v1/nodes/{name}")["spec"].get("taints", [])
+        return taints
 
     def set_node(self, name: str, status: Json, labels: Mapping[str, str] | None = None) -> None:
         path = f"/api/v1/nodes/{name}"
@@ -230,8 +244,12 @@ def cluster(
     ):
         file = folder / "config.yaml"
         file.write_text(running.rendered.configuration_file)
+        made = Cluster(control_plane, nodes, file, module_namespaces)
+        if is_mixed:
+            made.set_node("f-unready", {"conditions": [{"type": "Ready", "status": "False"}]})
+            wait_for("the taint of a node that is not ready", lambda: "not-ready" in str(made.taints("f-unready")))
         with nodes.cordoned(*(["f-cordoned"] if is_mixed else [])):
-            yield Cluster(control_plane, nodes, file, module_namespaces)
+            yield made
 
 
 def _is_mixed(cluster: Cluster) -> bool:
@@ -271,7 +289,9 @@ def test_what_stays_pending_was_warned_of_and_what_runs_was_not(cluster: Cluster
     assert held >= sum(bool(node) for node in fate.values())
     in_vain = {one["namespace"] for one in shown["waiting"] if one["rule"]} & policies.keys()
     assert in_vain == {namespace for namespace, _ in pending}
-    assert sum(one["pods"] for one in shown["waiting"] if one["rule"] and one["namespace"] in policies) == len(pending)
+    # With each resource that it requests.
+    lines = len(pending) + sum(name == "together" for _, name in pending)
+    assert sum(one["pods"] for one in shown["waiting"] if one["rule"] and one["namespace"] in policies) == lines
 
     file = tmp_path / "fleet.json"
     file.write_text(json.dumps(shown))

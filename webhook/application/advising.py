@@ -141,7 +141,7 @@ class Advising(NamespacedReviews):
         plugin, fleet = case.configuration.plugin, self._nodes.fleet
         acting = preferring(policy, plugin, fleet) if fleet else policy
         decision = decide(pod, acting, plugin, names=case.configuration.names)
-        return with_fleet_findings(decision, pod, policy, fleet) if fleet else decision
+        return with_fleet_findings(decision, pod, policy, fleet, case.workload.tolerations) if fleet else decision
 
 
 def _of_built_in(workload: WorkloadKind, request: AdmissionRequest) -> tuple[Mapping[str, Any], list[_Described]]:

@@ -103,7 +103,7 @@ class Checker:
             # A pod out of a cluster: it is its scheduler that has placed it.
             pod.spec.node_name = None
         known = self._with_beside(known, where, pod, next(field_paths.find(manifest, where.place))[1])
-        known, decision, exempt = self._decided(known, where, pod)
+        known, decision, exempt = self._decided(known, workload, where, pod)
         count = self._count(known, workload, manifest, where)
         judged = JudgedPod(where, pod, decision, is_exempt=bool(exempt), count=count)
         known = msgspec.structs.replace(known, pods=(judged,), exempt=exempt)
@@ -134,7 +134,9 @@ class Checker:
             known, unjudged=None, asked=requested, exempt=exempt, findings=() if exempt else tuple(found)
         )
 
-    def _decided(self, known: Judgement, where: WorkloadPod, pod: Pod) -> tuple[Judgement, Decision, str | None]:
+    def _decided(
+        self, known: Judgement, workload: WorkloadKind | None, where: WorkloadPod, pod: Pod
+    ) -> tuple[Judgement, Decision, str | None]:
         """Return the judgement with a pod's claims; the decision (of an exempt pod: its requests); and why it is exempt."""
         configuration = self._configuration
         gpu_containers = requests.read(pod.spec, configuration.names) if pod.spec else []
@@ -160,7 +162,10 @@ class Checker:
         )
         if exempt:
             return known, Decision(gpu_containers=decision.gpu_containers), exempt
-        return known, with_fleet_findings(decision, pod, known.policy, self._fleet) if self._fleet else decision, None
+        if self._fleet:
+            tolerations = workload.tolerations if workload else ()
+            decision = with_fleet_findings(decision, pod, known.policy, self._fleet, tolerations)
+        return known, decision, None
 
     def _resolved(self, known: Judgement, pod: Pod) -> Resolved:
         """Return what a pod's claims name, and the template that its requests become claims of, if they are among the objects."""
@@ -176,7 +181,7 @@ class Checker:
         vendors: list[Aside] = []
         exempt = None
         for where, pod in operator_objects.pods_in(workload, manifest):
-            known, decision, why = self._decided(known, where, pod)
+            known, decision, why = self._decided(known, workload, where, pod)
             exempt = exempt or why
             count = self._count(known, workload, manifest, where)
             title = operator_objects.title(workload, where, count)

@@ -7,7 +7,8 @@ import msgspec
 from msgspec.structs import replace
 
 from ..engine.decision import Decision, Outcome, decide
-from ..engine.fleet.availability import node_requests
+from ..engine.findings import Finding
+from ..engine.fleet.availability import node_requests, not_together
 from ..engine.fleet.devices import Devices
 from ..engine.fleet.fleet import Fleet, NodeRequest
 from ..engine.fleet.shapes import GpuNode
@@ -89,13 +90,16 @@ class FleetView(msgspec.Struct):
     """Everything that is shown.
 
     Attributes:
-        waiting: how many pods wait, alike.
+        waiting: how many pods wait, alike, for each resource that they request.
+        pods_waiting, pods_in_vain: how many pods wait, and how many of them for a resource that no node offers.
         pods_known: whether the pods were read; without them, usage and waiting pods are not known.
     """
 
     shapes: list[ShapeUse]
     forms: list[FormUse]
     waiting: dict[Waiting, int]
+    pods_waiting: int
+    pods_in_vain: int
     pods_known: bool
     notes: list[str]
 
@@ -141,8 +145,12 @@ def view(  # noqa: PLR0913, PLR0917 - what was read of a cluster
     of_classes = list(devices.uses())
     left = {use.resource: use.share for use, _ in of_classes}
     waiting: Counter[Waiting] = Counter()
+    pods_waiting = pods_in_vain = 0
     for pod, number in pods.waiting if pods else ():
-        waiting.update(dict.fromkeys(_waits(configuration, fleet, shapes, left, pod, namespaces), number))
+        found = [*_waits(configuration, fleet, shapes, left, pod, namespaces)]
+        waiting.update(dict.fromkeys(found, number))
+        pods_waiting += number
+        pods_in_vain += number if any(one.rule for one in found) else 0
     ordered = sorted(waiting.items(), key=lambda one: (not one[0].rule, -one[1] * one[0].count, one[0].namespace))
     lost = without_devices(nodes, held)
     # A pod that requests a name of a DeviceClass gets a claim, and no node has the name.
@@ -152,6 +160,8 @@ def view(  # noqa: PLR0913, PLR0917 - what was read of a cluster
         shapes,
         merged([*by_form(shapes), *(use for use, _ in of_classes if use.nodes)]),
         dict(ordered),
+        pods_waiting,
+        pods_in_vain,
         pods is not None,
         notes,
     )
@@ -174,8 +184,10 @@ def _waits(  # noqa: PLR0913, PLR0917 - the request, and the fleet
     """Return what a pod waits for, as it is: nothing rewrites a pod that exists."""
     labels = (namespaces or {}).get(pod.namespace)
     policy = configuration.policies.select(labels or NamespaceLabels()).enforce
-    for node_request, _, form in node_requests(_as_it_is(pod, policy, configuration), pod.spec):
-        rule, reason = _why(fleet, shapes, left, pod, node_request, form, policy)
+    every = [*node_requests(_as_it_is(pod, policy, configuration), pod.spec)]
+    apart = next(not_together(every, fleet, policy), None)
+    for node_request, _, form in every:
+        rule, reason = _why(fleet, shapes, left, pod, node_request, form, policy, apart)
         name = "" if labels is None else policy.name
         yield Waiting(pod.namespace, name, str(form), node_request.resource, node_request.count, rule, reason)
 
@@ -196,14 +208,19 @@ def _why(  # noqa: PLR0913, PLR0917 - the request, and the fleet
     node_request: NodeRequest,
     form: Form,
     policy: Policy,
+    apart: Finding | None,
 ) -> tuple[str, str]:
-    """The rule that explains why a pod waits, if there is one, and the reason for people."""
+    """The rule that explains why a pod waits, if there is one, and the reason for people.
+
+    ``apart`` is the finding that no node has all that it requests.
+    """
     unschedulable = fleet.unschedulable(node_request)
+    if unschedulable is not None and fleet.expects(form):
+        return "", "an autoscaler can add such a node (fleet.expected)"
     if unschedulable is not None:
-        if fleet.expects(form):
-            return "", "an autoscaler can add such a node (fleet.expected)"
-        found = not_offered("", "pod", form, node_request, unschedulable, fleet, policy)
-        return found.rule.id, found.message.removeprefix("pod: ")
+        apart = not_offered("", "pod", form, node_request, unschedulable, fleet, policy)
+    if apart:
+        return apart.rule.id, apart.message.removeprefix("pod: ")
     if pod.gated:
         return "", "scheduling gates: no scheduler looks at it yet"
     fitting = [use for use in shapes if fleet.alone(use.shape).unschedulable(node_request) is None]

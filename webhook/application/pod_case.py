@@ -128,7 +128,7 @@ class PodCase(msgspec.Struct, gc=False):
     def decide_finally(self, policy: Policy, *, acts: bool = False) -> Decision:
         """The decision on the final pod, on what an update changes in it, or on the ephemeral containers that it gets."""
         plugin = self.configuration.plugin
-        policy = settled(self.before or self.pod, policy, plugin)
+        policy = settled(self.before or self.pod, policy, plugin, self.nodes.fleet)
         if self.before is None:
             return decide(
                 self.pod, policy, plugin, found=self.gpu_containers, claims=self.claims, resolved=self.resolved

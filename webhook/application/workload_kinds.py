@@ -11,7 +11,9 @@ from typing import Any
 
 import msgspec
 
+from ..engine.fleet.shapes import DAEMONS
 from ..engine.patch import escape
+from ..engine.pods import Toleration
 from . import field_paths
 from .field_paths import ITEMS, VALUES, Path, Place
 
@@ -95,6 +97,11 @@ class WorkloadKind(msgspec.Struct, frozen=True, dict=True):
     def is_pod(self) -> bool:
         """Whether its objects are pods themselves."""
         return not self.group and self.kind == "Pod"
+
+    @property
+    def tolerations(self) -> tuple[Toleration, ...]:
+        """The tolerations that its pods get besides their template's."""
+        return DAEMONS if self.kind == "DaemonSet" else ()
 
     @cached_property
     def pods(self) -> tuple[Path, ...]:

@@ -97,8 +97,10 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
         return found
 
     def form(self, amount: Amount) -> Form:
-        """The form that a request gets; only one that is denied gets none."""
-        return self.choices[amount.resource.name].form or Form()
+        """The form that a request gets; of one that is denied, the form that its resource names."""
+        choice, resource = self.choices.get(amount.resource.name), amount.resource
+        named = Form(resource.partition, Sharing.ANY if resource.shared else Sharing.NONE)
+        return (choice and choice.form) or named
 
     def requested(self, spec: PodSpec) -> Iterator[tuple[Form, int]]:
         """The form and count that a pod will request from its node, by GPU resource. ``spec`` is the original."""

@@ -24,14 +24,18 @@ value's name, the value and the fix; prints nothing.
 {{- end -}}
 {{- end -}}
 {{- $volumes := list "config" "tls" "client-ca" -}}
+{{- $mounted := list "config" -}}
+{{- if include "gpuwarden.tlsSecret" . -}}{{- $mounted = append $mounted "tls" -}}{{- end -}}
+{{- if .Values.clientAuth.caSecret -}}{{- $mounted = append $mounted "client-ca" -}}{{- end -}}
 {{- range $i, $volume := .Values.volumes -}}
 {{- if has $volume.name $volumes -}}
 {{- fail (printf "volumes[%d].name: %q is the name of %s; choose another" $i $volume.name (has $volume.name (list "config" "tls" "client-ca") | ternary "one of the chart's own volumes" "an earlier volume")) -}}
 {{- end -}}
 {{- $volumes = append $volumes $volume.name -}}
+{{- $mounted = append $mounted $volume.name -}}
 {{- end -}}
 {{- range $i, $mount := .Values.volumeMounts -}}
-{{- if not (has $mount.name $volumes) -}}
+{{- if not (has $mount.name $mounted) -}}
 {{- fail (printf "volumeMounts[%d].name: there is no volume %q; add it to volumes, or remove the mount" $i $mount.name) -}}
 {{- end -}}
 {{- end -}}

@@ -1,8 +1,10 @@
 """Runtime classes that policies add to pods: Kubernetes denies a pod whose class does not exist."""
 
+import msgspec
 import pytest
 
 from tests.application.diagnosis.world import complete, configured, healthy, namespaces, results
+from webhook.application.configuration import Mode
 from webhook.application.diagnosis.facts import Facts, Maybe, Neighbours, Unread
 from webhook.application.diagnosis.results import CheckOutcome, CheckStatus
 from webhook.engine.forms import Form
@@ -14,9 +16,9 @@ POLICIES = {
 }
 
 
-def found(value: str, classes: Maybe[frozenset[str]]) -> list[CheckOutcome]:
+def found(value: str, classes: Maybe[frozenset[str]], mode: Mode = Mode.ENFORCE) -> list[CheckOutcome]:
     facts: Facts = healthy(
-        configuration=configured(policies=POLICIES),
+        configuration=msgspec.structs.replace(configured(policies=POLICIES), mode=mode),
         namespaces=namespaces(team_a=value),
         neighbours=Neighbours(runtime_classes=classes),
     )
@@ -28,7 +30,7 @@ def found(value: str, classes: Maybe[frozenset[str]]) -> list[CheckOutcome]:
 @pytest.mark.parametrize(
     ("value", "classes", "seen"),
     [
-        ("inference", frozenset({"nvidia"}), "runtime class nvidia exists"),
+        ("inference", frozenset({"nvidia"}), "runtime classes that policies add exist: nvidia"),
         ("exclusive", frozenset(), "no policy in use adds a runtime class"),
         ("exclusive", Unread("list x", "no", forbidden=True), "no policy in use adds a runtime class"),
     ],
@@ -44,6 +46,11 @@ def test_one_that_does_not_exist_fails() -> None:
     assert one.observed == 'policy "inference" adds runtime class nvidia, which does not exist'
     assert 'RuntimeClass "nvidia" not found' in one.impact
     assert "runtimeClassName" in one.fix
+
+
+def test_in_a_dry_run_nothing_is_denied_yet() -> None:
+    (one,) = found("inference", frozenset(), Mode.AUDIT)
+    assert (one.status, "will be denied in mode enforce" in one.impact) == (CheckStatus.WARN, True)
 
 
 def test_it_is_unknown_where_they_can_not_be_read() -> None:

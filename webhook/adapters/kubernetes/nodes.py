@@ -35,10 +35,15 @@ class _Condition(msgspec.Struct):
     status: str = ""
 
 
-class _NodeStatus(msgspec.Struct):
+class _NodeInfo(msgspec.Struct, rename="camel", frozen=True):
+    kubelet_version: str = ""
+
+
+class _NodeStatus(msgspec.Struct, rename="camel"):
     capacity: _Amounts = None
     allocatable: _Amounts = None
     conditions: list[_Condition] | None = None
+    node_info: _NodeInfo = _NodeInfo()
 
 
 class NodeItem(msgspec.Struct):
@@ -67,6 +72,7 @@ class NodeItem(msgspec.Struct):
             self.spec.taints or (),
             ready=self.is_ready,
             cordoned=self.spec.unschedulable,
+            kubelet=self.status.node_info.kubelet_version,
             others=others,
         )
         return GpuNode(self.metadata.name, shape) if shape else None

@@ -1,5 +1,6 @@
 """The unified diff that ``gpuwarden check -o diff`` prints: what a rewrite would change in a manifest."""
 
+import os
 from difflib import unified_diff
 from io import StringIO
 
@@ -18,8 +19,11 @@ def show(target: Console, source: str, before: str, after: str) -> bool:
         Whether the diff is exact: characters that a terminal or a CI system would obey are printed as escapes.
     """
     exact = True
-    name = "stdin" if source == "-" else printable(source)
-    lines = unified_diff(_lines(before), _lines(after), f"a/{name}", f"b/{name}")
+    name = "stdin" if source == "-" else printable(_below_here(source))
+    end_of_name = (
+        "\t" if " " in name else ""
+    )  # as git writes it: patch takes a name to end at the first blank otherwise
+    lines = unified_diff(_lines(before), _lines(after), f"a/{name}{end_of_name}", f"b/{name}{end_of_name}")
     for line in lines:
         text, end = line.rstrip("\r\n"), line[len(line.rstrip("\r\n")) :]
         safe = printable_line(text)
@@ -29,6 +33,12 @@ def show(target: Console, source: str, before: str, after: str) -> bool:
         ending = Segment(end or "\n\\ No newline at end of file\n")
         target.print(Segments([Segment(safe, target.get_style(style)), ending]), crop=False, end="")
     return exact
+
+
+def _below_here(path: str) -> str:
+    """The path from the current folder, if it is below: neither git nor patch takes an absolute one."""
+    relative = os.path.relpath(path)
+    return path if relative.startswith(os.pardir) else relative
 
 
 def _lines(text: str) -> list[str]:

@@ -72,12 +72,18 @@ class WaitingLine(Part):
 
 
 class FleetPart(Part):
-    """A fleet by form and by shape, the pods that wait for it, and who decides new ones; null where that is not known."""
+    """A fleet by form and by shape, the pods that wait for it, and who decides new ones; null where that is not known.
+
+    A pod that requests several resources is in ``waiting`` with each, and counts once in ``pods_waiting`` and ``pods_in_vain``
+    (those that wait for what no node offers).
+    """
 
     pods_known: bool
     forms: list[FormLine]
     shapes: list[ShapeLine]
     waiting: list[WaitingLine]
+    pods_waiting: int
+    pods_in_vain: int
     deciders: list[DeciderLine] | None
     notes: list[str]
 
@@ -143,6 +149,8 @@ def fleet_part(view: FleetView, notes: list[str], deciders: list[DecidedPolicy] 
             for use in sorted(view.shapes, key=lambda use: -use.nodes)
         ],
         waiting=[WaitingLine(**msgspec.structs.asdict(one), pods=pods) for one, pods in view.waiting.items()],
+        pods_waiting=view.pods_waiting,
+        pods_in_vain=view.pods_in_vain,
         deciders=None if deciders is None else decider_lines(deciders),
         notes=[*notes, *view.notes],
     )

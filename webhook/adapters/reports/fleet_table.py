@@ -85,8 +85,7 @@ def _summary(report: FleetReport) -> Text:
         return Text("no node has GPUs; is the NVIDIA device plugin (or GKE's) running?")
     text = f"{nodes} {'node' if nodes == 1 else 'nodes'} with GPUs in {shapes} {'shape' if shapes == 1 else 'shapes'}"
     if report.pods_known:
-        waiting = sum(line.pods for line in report.waiting)
-        in_vain = sum(line.pods for line in report.waiting if line.rule)
+        waiting, in_vain = report.pods_waiting, report.pods_in_vain
         text += f"; {waiting} {'pod waits' if waiting == 1 else 'pods wait'}"
         text += f", {in_vain} for what no node offers" if in_vain else ""
     return Text(text)

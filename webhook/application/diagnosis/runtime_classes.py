@@ -1,8 +1,9 @@
 """Whether the runtime classes that policies add to pods exist."""
 
+from ..configuration import Mode
 from .facts import Facts, known
 from .policies import enforced
-from .results import Findings, fail, listed
+from .results import Findings, fail, listed, warn
 
 
 def there(facts: Facts) -> Findings:
@@ -13,11 +14,13 @@ def there(facts: Facts) -> Findings:
     if not wanted:
         return "no policy in use adds a runtime class"
     existing = known(facts.neighbours.runtime_classes)
+    is_dry_run = facts.usable_configuration().mode is Mode.AUDIT
+    problem, verb = (warn, "will be denied in mode enforce") if is_dry_run else (fail, "are denied by Kubernetes")
     for policy, name in wanted.items():
         if name not in existing:
-            yield fail(
+            yield problem(
                 f'policy "{policy}" adds runtime class {name}, which does not exist',
-                f'pods with GPUs that set no other are denied by Kubernetes: RuntimeClass "{name}" not found',
+                f'pods with GPUs that set no other {verb}: RuntimeClass "{name}" not found',
                 "create it, as the GPU operator does, or correct runtimeClassName in the configuration",
             )
-    return f"runtime class {listed(set(wanted.values()))} exists"
+    return f"runtime classes that policies add exist: {listed(set(wanted.values()))}"

@@ -1,6 +1,6 @@
 """Evaluation against the fleet: whether any node can run the rewritten pod."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from msgspec.structs import replace
@@ -16,7 +16,7 @@ from ..edits import (
 from ..findings import Finding
 from ..forms import Form
 from ..nodes import Need, NodeConstraints, constraints
-from ..pods import Container, Pod, PodSpec, Resources
+from ..pods import Container, Pod, PodSpec, Resources, Toleration
 from ..policy import NotOffered, Policy, Prefer
 from ..products import PRODUCT, replaced
 from ..requests import Amount, GpuContainer, pod_count
@@ -26,39 +26,63 @@ from ..spelling import LABELS_OF_FORMS, DevicePlugin
 from .fleet import Fleet, NodeRequest, Unschedulable
 
 _Requests = list[tuple[GpuContainer, Amount]]
+_NodeRequest = tuple[NodeRequest, _Requests, Form]
 _PLAIN = PodSpec(containers=[Container("gpu", resources=Resources(limits={GPU: 1}))])
 
 
-def with_fleet_findings(decision: Decision, pod: Pod, policy: Policy, fleet: Fleet) -> Decision:
+def with_fleet_findings(
+    decision: Decision, pod: Pod, policy: Policy, fleet: Fleet, tolerations: Sequence[Toleration] = ()
+) -> Decision:
     """Add the findings about the fleet to a decision.
 
     A decision that already denies is not changed, and neither is one about a pod with ``nodeName``, which is not scheduled.
+    ``tolerations`` are those that the pods of a template get when they are created.
     """
     spec = pod.spec
     if spec is None or spec.node_name or decision.denials or policy.fleet_response is NotOffered.IGNORE:
         return decision
-    found = list(_findings(decision, spec, policy, fleet))
+    found = list(_findings(decision, spec, policy, fleet, tolerations))
     if not found:
         return decision
     edits = () if any(finding.denies for finding in found) else decision.edits
     return replace(decision, edits=edits, findings=in_order([*decision.findings, *found]))
 
 
-def _findings(decision: Decision, spec: PodSpec, policy: Policy, fleet: Fleet) -> Iterator[Finding]:
-    for node_request, requests, form in node_requests(decision, spec, fleet.prefixes):
+def _findings(
+    decision: Decision, spec: PodSpec, policy: Policy, fleet: Fleet, tolerations: Sequence[Toleration]
+) -> Iterator[Finding]:
+    every = [*node_requests(decision, spec, fleet.prefixes, tolerations)]
+    for node_request, requests, form in every:
         if fleet.expects(form) or (unschedulable := fleet.unschedulable(node_request)) is None:
             continue
         gpu_container, amount = requests[0]
         subject = gpu_container.name if len(requests) == 1 else "pod"
         yield rules.not_offered(gpu_container.field(amount), subject, form, node_request, unschedulable, fleet, policy)
+    yield from not_together(every, fleet, policy)
+
+
+def not_together(every: Sequence[_NodeRequest], fleet: Fleet, policy: Policy) -> Iterator[Finding]:
+    """The finding for a pod that requests several resources, where nodes offer each, and none has all of them."""
+    forms = [form for _, _, form in every]
+    wanted = [node_request for node_request, _, _ in every]
+    if len(every) <= 1 or any(map(fleet.expects, forms)) or any(map(fleet.unschedulable, wanted)):
+        return
+    unschedulable = fleet.not_together(wanted)
+    if unschedulable is None:
+        return
+    gpu_container, amount = every[0][1][0]
+    yield rules.not_offered_together(gpu_container.field(amount), forms, wanted, unschedulable, fleet, policy)
 
 
 def node_requests(
-    decision: Decision, spec: PodSpec, prefixes: tuple[str, ...] = LABELS_OF_FORMS
-) -> Iterator[tuple[NodeRequest, _Requests, Form]]:
+    decision: Decision,
+    spec: PodSpec,
+    prefixes: tuple[str, ...] = LABELS_OF_FORMS,
+    tolerations: Sequence[Toleration] = (),
+) -> Iterator[_NodeRequest]:
     """What a pod will request from its node, by GPU resource, with the original requests and their form.
 
-    ``prefixes`` are those of the relevant node labels.
+    ``prefixes`` are those of the relevant node labels; ``tolerations`` are those that the pod gets when it is created.
     """
     by_resource = decision.by_resource
     if not by_resource:
@@ -67,7 +91,8 @@ def node_requests(
     added = [edit.toleration for edit in decision.edits if isinstance(edit, AddToleration)]
     for name, requests in by_resource.items():
         count = pod_count(spec, {gpu_container.place: amount.count for gpu_container, amount in requests})
-        node_request = NodeRequest(name, count, nodes, needs, (*(spec.tolerations or ()), *added))
+        every = (*(spec.tolerations or ()), *tolerations, *added)
+        node_request = NodeRequest(name, count, nodes, needs, every, tuple(by_resource))
         yield node_request, requests, decision.form(requests[0][1])
 
 
@@ -109,10 +134,11 @@ def _reordered(policy: Policy, plugin: DevicePlugin, fleet: Fleet) -> Policy:
     return next((order for order in policy.orders if plain_request_unschedulable(order, plugin, fleet) is None), policy)
 
 
-def settled(pod: Pod, policy: Policy, plugin: DevicePlugin) -> Policy:
-    """The policy as it may have rewritten a pod: with the order of forms that needs no further edits, or the original order.
+def settled(pod: Pod, policy: Policy, plugin: DevicePlugin, fleet: Fleet | None = None) -> Policy:
+    """The policy as it may have rewritten a pod: with the order of forms that needs no further edits, or the present order.
 
     Nodes may have changed since then, so ``prefer: offered`` might give the pod another form now.
+    A pod that the present order denies was not rewritten; with another order it would seem that the rewrite was forgotten.
     """
     orders = policy.orders
     if len(orders) == 1:
@@ -122,4 +148,4 @@ def settled(pod: Pod, policy: Policy, plugin: DevicePlugin) -> Policy:
         decision = decide(pod, order, plugin, guarded=False)
         return not decision.edits and not decision.denials
 
-    return next(filter(rests, orders), policy)
+    return next(filter(rests, orders), preferring(policy, plugin, fleet) if fleet else policy)

@@ -12,7 +12,7 @@ from ..nodes import Need, NodeConstraints
 from ..pods import Toleration
 from ..spelling import LABELS_OF_FORMS
 from .reconfiguration import Reconfiguration
-from .shapes import CORDONED, Shape, Taint, keeps
+from .shapes import CORDONED, NOT_READY, Shape, Taint, keeps
 
 # Results are cached by request; a request with more tolerations is not cached.
 _WISHES = 512
@@ -27,6 +27,7 @@ class NodeRequest(msgspec.Struct, frozen=True):
         nodes: the pod's node constraints.
         needs: additional node labels that it needs.
         tolerations: its tolerations; ``None`` to ignore taints.
+        requested: all GPU resources that it requests, if not only that one.
     """
 
     resource: str
@@ -34,6 +35,13 @@ class NodeRequest(msgspec.Struct, frozen=True):
     nodes: NodeConstraints
     needs: tuple[Need, ...] = ()
     tolerations: tuple[Toleration, ...] | None = None
+    requested: tuple[str, ...] = ()
+
+    def untolerated(self, shape: Shape) -> Taint | None:
+        """The first taint of a node that keeps the pod out."""
+        if self.tolerations is None:
+            return None
+        return shape.untolerated(self.tolerations, self.requested or (self.resource,))
 
 
 class UnschedulableReason(StrEnum):
@@ -43,6 +51,7 @@ class UnschedulableReason(StrEnum):
     LABELS = "labels"
     COUNT = "count"
     UNAVAILABLE = "unavailable"
+    TOGETHER = "together"
 
 
 class Unschedulable(msgspec.Struct, frozen=True):
@@ -186,6 +195,24 @@ class Fleet:
             )
         return Unschedulable(UnschedulableReason.RESOURCE)
 
+    def not_together(self, node_requests: Sequence[NodeRequest]) -> Unschedulable | None:
+        """Return what is missing for all that a pod requests of its node, where nodes offer each of them; ``None`` likewise."""
+        counts = {one.resource: one.count for one in node_requests if one.resource not in self.classes}
+        if len(counts) <= 1:
+            return None
+        fits = _label_test(node_requests[0], self._knows)
+
+        def has_all(shape: Shape) -> bool:
+            return fits(shape) and all(shape.offers.get(name, 0) >= count for name, count in counts.items())
+
+        having = [(shape, number) for shape, number in self.shapes.items() if has_all(shape)]
+        if having:
+            return _unavailable(having, node_requests[0])
+        remembered = any(has_all(shape) and _takes(shape, node_requests[0]) for shape in self._remembered)
+        if remembered or any(map(self._may_be_added, node_requests)):
+            return None
+        return Unschedulable(UnschedulableReason.TOGETHER)
+
     def _knows(self, key: str) -> bool:
         return keeps(key, self._labels)
 
@@ -249,18 +276,19 @@ def _label_test(node_request: NodeRequest, knows: Callable[[str], bool]) -> Call
 def _takes(shape: Shape, node_request: NodeRequest) -> bool:
     """Whether a node of a shape has enough GPUs for a pod, and accepts it."""
     enough = shape.offers.get(node_request.resource, 0) >= node_request.count
-    return enough and (node_request.tolerations is None or not shape.untolerated(node_request.tolerations))
+    return enough and not node_request.untolerated(shape)
 
 
 def _unavailable(enough: Iterable[tuple[Shape, int]], node_request: NodeRequest) -> Unschedulable | None:
     """Return why no node with the resources that a pod needs accepts it; ``None`` if one does."""
     cordoned = not_ready = 0
     taints: Counter[Taint] = Counter()
+    tolerations = node_request.tolerations or ()
     for shape, number in enough:
-        taint = None if node_request.tolerations is None else shape.untolerated(node_request.tolerations)
-        if shape.cordoned and not CORDONED.is_tolerated(node_request.tolerations or ()):
+        taint = node_request.untolerated(shape)
+        if shape.cordoned and not CORDONED.is_tolerated(tolerations):
             cordoned += number
-        elif not shape.ready:
+        elif not shape.ready and not all(each.is_tolerated(tolerations) for each in NOT_READY):
             not_ready += number
         elif taint:
             taints[taint] += number

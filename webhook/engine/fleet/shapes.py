@@ -1,7 +1,7 @@
 """Shapes: the properties of a node that determine which GPU pods it can run. Equal nodes have the same shape."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import msgspec
@@ -30,6 +30,10 @@ _RECONFIGURING = frozenset({"pending", "rebooting"})
 _VOLATILE = ("nvidia.com/gfd.timestamp", "nvidia.com/gpu.deploy.", "nvidia.com/gpu-driver-upgrade-")
 # The node controllers set these to repeat Ready and unschedulable, or only temporarily.
 _OF_THE_NODE = "node.kubernetes.io/"
+# API servers that have the admission plugin ExtendedResourceToleration on: EKS' (docs, platform versions), whose kubelets have
+# versions of their own, and AKS' (Azure/AKS issue 1449), beside GKE's.
+_OF_EKS = "-eks-"
+_OF_AKS = "kubernetes.azure.com/cluster"
 _KEEPS_PODS_OUT = frozenset({"NoSchedule", "NoExecute"})
 _NEW_STRATEGIES = {name: sharing for sharing, name in GKE_STRATEGIES.items()}
 
@@ -61,6 +65,11 @@ class Taint(msgspec.Struct, frozen=True):
 
 CORDONED = Taint("node.kubernetes.io/unschedulable", None, "NoSchedule")
 """The taint that pods tolerate which run on cordoned nodes, such as those of a DaemonSet (scheduler plugin NodeUnschedulable)."""
+NOT_READY = tuple(Taint(f"{_OF_THE_NODE}{name}", None, "NoSchedule") for name in ("not-ready", "unreachable"))
+"""The taints that pods tolerate which run on nodes that are not ready, for whatever reason (pkg/controller/nodelifecycle)."""
+DAEMONS = (Toleration(CORDONED.key, "Exists", effect="NoSchedule"),)
+"""The tolerations for the taints above that the DaemonSet controller adds to those of the template
+(pkg/controller/daemon/util AddOrUpdateDaemonPodTolerations)."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +82,8 @@ class Shape:
         taints: those that keep pods out.
         ready: the Ready condition is not known to be false.
         cordoned: the node is unschedulable.
+        tolerates_requested: the API server adds tolerations of the taints that have the names of the resources that pods request
+            (the admission plugin ExtendedResourceToleration).
     """
 
     pairs: tuple[tuple[str, str], ...] = ()
@@ -80,6 +91,7 @@ class Shape:
     taints: tuple[Taint, ...] = ()
     ready: bool = True
     cordoned: bool = False
+    tolerates_requested: bool = False
 
     @cached_property
     def labels(self) -> dict[str, str]:
@@ -122,14 +134,10 @@ class Shape:
         """Whether GKE's device plugin manages its GPUs."""
         return GKE_ACCELERATOR in self.labels or any(key in self.labels for key in GKE_KEYS)
 
-    def untolerated(self, tolerations: Iterable[Toleration]) -> Taint | None:
-        """The first taint that no toleration covers.
-
-        GKE enables the ExtendedResourceToleration plugin, which adds the toleration for the taint with the name of the
-        requested resource.
-        """
-        of_gke = [Toleration(name, "Exists") for name in self.offers] if self.is_gke else []
-        every = [*tolerations, *of_gke]
+    def untolerated(self, tolerations: Iterable[Toleration], requested: Iterable[str] = ()) -> Taint | None:
+        """The first taint that no toleration of a pod covers; ``requested`` are the resources that the pod requests."""
+        added = requested if self.tolerates_requested else ()
+        every = [*tolerations, *(Toleration(name, "Exists", effect="NoSchedule") for name in added)]
         return next((taint for taint in self.taints if not taint.is_tolerated(every)), None)
 
     def _form(self, resource: GpuResource) -> Form:
@@ -165,12 +173,13 @@ def shape_of(  # noqa: PLR0913 - the fields of a node
     *,
     ready: bool = True,
     cordoned: bool = False,
+    kubelet: str = "",
     others: Collection[str] = (),
 ) -> Shape | None:
     """The shape of a node; ``None`` if it has no GPUs.
 
     A resource that is 0 in both ``capacity`` and ``allocatable`` is often stale, and is ignored. ``others`` are labels to keep
-    in addition to those that distinguish forms.
+    in addition to those that distinguish forms; ``kubelet`` is its version.
     """
     kept = {key: value for key, value in labels.items() if keeps(key, others)}
     amounts = []
@@ -182,4 +191,5 @@ def shape_of(  # noqa: PLR0913 - the fields of a node
     if not amounts and GKE_ACCELERATOR not in kept and not any(key.startswith(PREFIX) for key in kept):
         return None
     keeping = (one for one in taints if one.effect in _KEEPS_PODS_OUT and not one.key.startswith(_OF_THE_NODE))
-    return Shape(tuple(sorted(kept.items())), tuple(amounts), tuple(keeping), ready=ready, cordoned=cordoned)
+    made = Shape(tuple(sorted(kept.items())), tuple(amounts), tuple(keeping), ready=ready, cordoned=cordoned)
+    return replace(made, tolerates_requested=made.is_gke or _OF_AKS in labels or _OF_EKS in kubelet)

@@ -1,6 +1,6 @@
 """Rules about the fleet: whether a node offers the form and the number of GPUs that a pod requests after rewriting."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ..findings import Finding, Rule, Severity
 from ..fleet.fleet import Fleet, NodeRequest, Unschedulable, UnschedulableReason, selected
@@ -8,7 +8,7 @@ from ..forms import Form
 from ..policy import NotOffered, Policy
 from ..resources import GPU
 from ..spelling import LABELS_OF_FORMS
-from ..text import first_of
+from ..text import all_of, first_of
 
 FORM_NOT_OFFERED = Rule(
     "form-not-offered",
@@ -47,12 +47,7 @@ def not_offered(  # noqa: PLR0913, PLR0917 - where it is written, what is wanted
 
     It denies only if the nodes are known for certain, and never if a node exists but accepts no pods now.
     """
-    denies = (
-        policy.fleet_response is NotOffered.DENY
-        and fleet.is_certain
-        and unschedulable.reason is not UnschedulableReason.UNAVAILABLE
-    )
-    severity = Severity.DENY if denies else Severity.WARN
+    severity = _severity(unschedulable, fleet, policy)
     if unschedulable.reason is UnschedulableReason.COUNT:
         count = f"{node_request.resource}: {node_request.count}"
         reason = f"{subject}: {count} is more than any one node has ({unschedulable.most} at most)"
@@ -62,6 +57,37 @@ def not_offered(  # noqa: PLR0913, PLR0917 - where it is written, what is wanted
     return FORM_NOT_OFFERED.found_as(
         severity, path, reason, f"{missing(unschedulable, node_request)}; {_remedy(form, unschedulable, fleet)}"
     )
+
+
+def not_offered_together(  # noqa: PLR0913, PLR0917 - as for one of them
+    path: str,
+    forms: Sequence[Form],
+    node_requests: Sequence[NodeRequest],
+    unschedulable: Unschedulable,
+    fleet: Fleet,
+    policy: Policy,
+) -> Finding:
+    """The finding for several resources that nodes offer, and that no node can give one pod."""
+    wanted = "; ".join(f"{one.resource}: {one.count}" for one in node_requests)
+    reason = f"pod: no node offers {all_of([str(form) for form in forms])} together ({wanted})"
+    if unschedulable.reason is UnschedulableReason.TOGETHER:
+        found = (
+            "only different nodes offer them; the pod stays Pending unless an autoscaler adds a node with all of them; use a "
+            f"pod for each{_as_of(fleet.age)}"
+        )
+    else:
+        has = f"{_nodes(unschedulable.nodes)} all of them, but {', '.join(_unavailable(unschedulable))}"
+        found = f"{has}; {_remedy(forms[0], unschedulable, fleet)}"
+    return FORM_NOT_OFFERED.found_as(_severity(unschedulable, fleet, policy), path, reason, found)
+
+
+def _severity(unschedulable: Unschedulable, fleet: Fleet, policy: Policy) -> Severity:
+    denies = (
+        policy.fleet_response is NotOffered.DENY
+        and fleet.is_certain
+        and unschedulable.reason is not UnschedulableReason.UNAVAILABLE
+    )
+    return Severity.DENY if denies else Severity.WARN
 
 
 def no_node_offers(policy: Policy, node_request: NodeRequest, unschedulable: Unschedulable, fleet: Fleet) -> str:
