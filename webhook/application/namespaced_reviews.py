@@ -24,7 +24,7 @@ class NamespacedReviews(ABC):
         nodes: FleetSource = NoFleet(),  # noqa: B008 - it has no state
         pods: PodSource = NoPods(),  # noqa: B008 - it has no state
     ) -> None:
-        """Decide by the current configuration, the labels of namespaces, what the nodes and DeviceClasses offer, and pods."""
+        """Decide by the current configuration, the labels of namespaces, what the nodes offer, and pods."""
         self._configuration = configuration
         self._namespaces = namespaces
         self._recorder = recorder

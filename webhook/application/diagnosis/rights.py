@@ -12,7 +12,8 @@ _REGISTRATION, _RBAC = "admissionregistration.k8s.io", "rbac.authorization.k8s.i
 _PREVIEWED = (("", "limitranges"), ("", "resourcequotas"), *((kind.group, kind.plural) for kind in PREVIEWED))
 _HOLDERS = Permission("get", "pods")
 _NODES = (Permission("list", "nodes"), Permission("watch", "nodes"))
-_CLASSES = (Permission("list", "deviceclasses", GROUP), Permission("list", "resourceslices", GROUP))
+_CLASSES = (Permission("list", "deviceclasses", GROUP), Permission("watch", "deviceclasses", GROUP))
+_SLICES = Permission("list", "resourceslices", GROUP)
 _IN_TREE = tuple(Permission("list", plural, _REGISTRATION) for plural in KINDS.values())
 _CONFIGURATIONS = ("mutatingwebhookconfigurations", "validatingwebhookconfigurations")
 
@@ -32,10 +33,11 @@ def needed(deployment: Deployment, namespace: str, *, limits: bool) -> list[Perm
     if deployment.option("--namespaces") is None:
         rights += [Permission(verb, "namespaces") for verb in ("get", "list", "watch")]
         rights += [Permission("get", plural, GROUP) for plural in PLURALS.values()]
+        rights += _CLASSES
         rights += (_HOLDERS,) if limits else ()
         rights += [Permission("list", resource, group) for group, resource in _PREVIEWED]
         rights += _IN_TREE if deployment.option("--watch-in-tree") is not None else ()
-        rights += (*_NODES, *_CLASSES) if deployment.option("--no-watch-nodes") is None else ()
+        rights += (*_NODES, _SLICES) if deployment.option("--no-watch-nodes") is None else ()
     manages = deployment.option("--manage-certificates") is not None
     writes = manages or deployment.option("--ca-bundle-file") is not None
     if name := deployment.option("--webhook-configuration"):
@@ -58,6 +60,8 @@ def needed(deployment: Deployment, namespace: str, *, limits: bool) -> list[Perm
 _EFFECTS = {
     "namespaces": "gpuwarden can't read the labels of namespaces: it never becomes ready, or applies outdated labels",
     "resourceclaims": "gpuwarden can't read what pods claim (DRA): those that name a ResourceClaim are denied where policies act",
+    "deviceclasses": "gpuwarden can't read by which resource names DeviceClasses hand out GPUs (DRA): pods that request GPUs by "
+    "them get them under every policy",
     "resourceclaimtemplates": "gpuwarden can't read what pods claim (DRA): those with a template are denied where policies act",
     "mutatingwebhookconfigurations": "gpuwarden can't read or update the caBundle: it does not become ready",
     "validatingwebhookconfigurations": "gpuwarden can't read or update the caBundle: it does not become ready",
@@ -90,7 +94,7 @@ def granted(facts: Facts) -> list[CheckOutcome]:
     for rights_of_one, effect in (
         (_NODES, "pods that no node can run are not reported, and prefer: offered gives the first form"),
         (
-            _CLASSES,
+            (_SLICES,),
             "what DeviceClasses offer is not known: pods that use it may be reported, and notOffered: deny only warns",
         ),
         (
