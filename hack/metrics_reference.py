@@ -76,7 +76,7 @@ TEXTS: Mapping[tuple[str, str], str] = {
     (
         "gpuwarden_ready",
         "part",
-    ): "`serving`, `namespaces`, `certificate`; `configuration`, `nodes`, `trust`, `clock`, `client-ca` if used",
+    ): "`serving`, `namespaces`, `certificate`; `device-classes`, `configuration`, `nodes`, `trust`, `clock`, `client-ca` if used",
     ("gpuwarden_build_info", "version"): "the version",
 }
 """The meaning of labels without a fixed list of values."""
