@@ -87,18 +87,6 @@ spec: {extendedResourceName: NAME}
 
 
 @pytest.mark.parametrize(
-    ("device_class", "rules"),
-    [
-        (CLASS.replace("NAME", "nvidia.com/mig-1g.10gb"), []),
-        (CLASS.replace("NAME", "nvidia.com/gpu"), ["form-not-permitted"]),
-        (CLASS.replace("NAME", "example.com/fpga"), ["claim-not-permitted"]),
-        (CLASS.replace("NAME", "[nvidia.com/gpu]"), ["claim-not-permitted"]),
-        (CLASS.replace("slices.example.com", "other"), ["claim-not-permitted"]),
-        (CLASS.replace("resource.k8s.io/v1", "example.com/v1"), ["claim-not-permitted"]),
-        ("apiVersion: resource.k8s.io/v1\nkind: DeviceClass\nmetadata: []\n", ["claim-not-permitted"]),
-    ],
-)
-@pytest.mark.parametrize(
     ("name", "resource", "exclusive", "none"),
     [
         ("gpu.nvidia.com", "example.com/accel", [], ["gpu-not-permitted"]),
@@ -120,6 +108,18 @@ def test_a_device_class_among_the_input_makes_its_resource_name_one_of_gpus(
         assert [one["rule"] for line in lines for one in line["findings"]] == rules
 
 
+@pytest.mark.parametrize(
+    ("device_class", "rules"),
+    [
+        (CLASS.replace("NAME", "nvidia.com/mig-1g.10gb"), []),
+        (CLASS.replace("NAME", "nvidia.com/gpu"), ["form-not-permitted"]),
+        (CLASS.replace("NAME", "example.com/fpga"), ["claim-not-permitted"]),
+        (CLASS.replace("NAME", "[nvidia.com/gpu]"), ["claim-not-permitted"]),
+        (CLASS.replace("slices.example.com", "other"), ["claim-not-permitted"]),
+        (CLASS.replace("resource.k8s.io/v1", "example.com/v1"), ["claim-not-permitted"]),
+        ("apiVersion: resource.k8s.io/v1\nkind: DeviceClass\nmetadata: []\n", ["claim-not-permitted"]),
+    ],
+)
 @pytest.mark.parametrize("command", ["check", "audit"])
 def test_a_device_class_among_the_input_says_its_form(command: str, device_class: str, rules: list[str]) -> None:
     request = REQUEST.replace("gpu.nvidia.com", "slices.example.com")
