@@ -150,7 +150,9 @@ class Server:
             _listener(
                 "--port",
                 options.port,
-                lambda: AdmissionListener(self._port, options.host, options.port, serving.context),
+                lambda: AdmissionListener(
+                    self._port, options.host, options.port, serving.context, serving.note_distrust
+                ),
             ),
             _listener(
                 "--ops-port",
