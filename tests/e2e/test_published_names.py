@@ -14,6 +14,8 @@ from testing.control_plane.cluster import ControlPlane
 from testing.control_plane.waiting import wait_for
 from tests.deploy.chart import Chart
 from tests.e2e.dra_driver import GPUS, NODE, ROOT, devices
+from tests.e2e.dra_driver import NICS as NETWORK
+from tests.e2e.fleet import MERGE_PATCH
 from tests.e2e.installation import Installation
 from tests.e2e.objects import ENFORCE, GPU, container, deployment, node_of, pod, pod_spec, pods_in
 from tests.e2e.telling import tell
@@ -21,7 +23,8 @@ from tests.e2e.test_claim_reservations import denied as reservation_denied
 from tests.e2e.test_claim_reservations import gpus, of, replace, using
 from tests.e2e.test_claim_swaps import (
     CLAIM,
-    MERGE_PATCH,
+    OF_RESOURCES,
+    OF_TEMPLATE,
     OF_VERSION_1_36,
     a_waiting_pod,
     an_object,
@@ -29,9 +32,11 @@ from tests.e2e.test_claim_swaps import (
     denied,
     drivers,
     exactly,
+    of_pod,
+    patch,
     post,
+    ungate,
 )
-from tests.e2e.test_claim_swaps import NICS as NETWORK
 
 pytestmark = pytest.mark.e2e
 
@@ -208,6 +213,57 @@ def test_a_claim_that_replaces_another_counts_with_them(cluster: ControlPlane, i
     a_waiting_pod(cluster, namespace, containers=listed, resourceClaims=of(CLAIM, a="a"))
     replace(cluster, namespace, CLAIM, a=exactly(WHOLE))
     assert "for 3 GPUs at once" in reservation_denied(cluster, namespace)
+
+
+@pytest.mark.parametrize("quantity", ["3000m", "3e0", "0.003k"])
+def test_however_a_number_is_written(cluster: ControlPlane, in_policy: InPolicy, quantity: str) -> None:
+    asking = container(ACCEL)
+    asking["resources"] = {"limits": {ACCEL: quantity}}
+    denied(create(cluster, in_policy("two"), spec_of(asking)), "per-pod-limit")
+
+
+@pytest.mark.parametrize("other", [f"deviceclass.resource.kubernetes.io/{WHOLE}", STRANGE])
+def test_several_names_in_one_container_count_together(cluster: ControlPlane, in_policy: InPolicy, other: str) -> None:
+    asking = container(ACCEL)
+    asking["resources"]["limits"][other] = "2"
+    denied(create(cluster, in_policy("two-of-any"), spec_of(asking)), "per-pod-limit")
+
+
+def test_a_name_that_a_limit_range_adds_is_denied_too(cluster: ControlPlane, in_policy: InPolicy) -> None:
+    namespace = in_policy("none")
+    limits = [{"type": "Container", "default": {ACCEL: "1"}, "defaultRequest": {ACCEL: "1"}}]
+    made = {"metadata": {"name": "added"}, "spec": {"limits": limits}}
+    cluster.api.post(f"/api/v1/namespaces/{namespace}/limitranges", json=made).raise_for_status()
+    wait_for("it", lambda: create(cluster, namespace, spec_of(PLAIN), dryRun="All").is_client_error)
+    denied(create(cluster, namespace, spec_of(PLAIN)))
+
+
+def test_an_exempt_scheduler_exempts_no_pod_that_names_its_node(cluster: ControlPlane, in_policy: InPolicy) -> None:
+    placed = spec_of(container(ACCEL), schedulerName="kai-scheduler", nodeName=NODE)
+    denied(create(cluster, in_policy("none"), placed))
+
+
+def test_a_waiting_pod_with_such_a_name_can_be_updated(cluster: ControlPlane, in_policy: InPolicy) -> None:
+    namespace = in_policy("exclusive")
+    a_waiting_pod(cluster, namespace, containers=[container(ACCEL)])
+    changed = {"spec": {"nodeSelector": {"kubernetes.io/hostname": NODE, "example.com/zone": "a"}}}
+    patch(cluster, f"/api/v1/namespaces/{namespace}/pods/train", changed).raise_for_status()
+
+
+@pytest.mark.parametrize("mark", [OF_RESOURCES, OF_TEMPLATE])
+@pytest.mark.parametrize("request_name", ["device", "container-0-request-0"])
+def test_a_claim_that_a_user_marks_as_the_one_for_the_name_hands_out_no_more(
+    cluster: ControlPlane, in_policy: InPolicy, mark: str, request_name: str
+) -> None:
+    """The scheduler deletes what it did not make itself, or leaves it alone."""
+    namespace = in_policy("two-of-any")
+    waiting = a_waiting_pod(cluster, namespace, containers=[container(ACCEL)])
+    more = exactly(WHOLE, count=2) | {"name": request_name}
+    post(cluster, namespace, an_object(CLAIM, more, name="mine", **of_pod(waiting, mark))).raise_for_status()
+    ungate(cluster, namespace, starts=mark == OF_TEMPLATE)
+    if mark == OF_RESOURCES:
+        wait_for("it to be gone", lambda: not claims_in(cluster, namespace))
+    assert gpus(cluster, namespace) == (1 if mark == OF_TEMPLATE else 0)
 
 
 @contextmanager
