@@ -143,7 +143,9 @@ class TestWhatPasses:
         asked = webhook("none", Source({}))
         in_cluster(asked, {"gpu.nvidia.com": ACCEL})
         assert asked.validate(pod).rules == ["gpu-not-permitted"]
-        assert f"{ACCEL}: 1: DeviceClass gpu.nvidia.com is not permitted" in asked.validate(pod).message
+        message = asked.validate(pod).message
+        assert f"{ACCEL}: 1: DeviceClass gpu.nvidia.com is not permitted" in message
+        assert "; remove the request, or use" in message
 
     def test_an_update_is_not_judged_by_claims(self) -> None:
         source = Source(UNAVAILABLE)
