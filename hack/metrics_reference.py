@@ -73,10 +73,10 @@ TEXTS: Mapping[tuple[str, str], str] = {
     ("gpuwarden_request_duration_seconds", "path"): "the paths that the port serves, such as `/mutate`",
     ("gpuwarden_request_duration_seconds", "code"): "HTTP status; 200 for every decision, including denials",
     ("gpuwarden_refused", "reason"): "the limit or check, see [Limits](limits.md#limits)",
-    (
-        "gpuwarden_ready",
-        "part",
-    ): "`serving`, `namespaces`, `certificate`; `configuration`, `nodes`, `trust`, `clock`, `client-ca` if used",
+    ("gpuwarden_ready", "part"): (
+        "`serving`, `namespaces`, `certificate`; `configuration`, `device-classes`, `nodes`, `trust`, `clock`, `client-ca` if "
+        "used"
+    ),
     ("gpuwarden_build_info", "version"): "the version",
 }
 """The meaning of labels without a fixed list of values."""

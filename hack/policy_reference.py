@@ -119,6 +119,9 @@ These do not:
 
 {not_gpus}
 
+A name that a DeviceClass for GPUs sets (`extendedResourceName`) counts as a GPU, too, and is judged
+[like a claim for the class](claims.md#resource-names-of-deviceclasses).
+
 A name that looks like a misspelt form, such as `nvidia.com/gpus` or `nvidia.com/gpu-shared`, is denied too, and the message names
 the nearest form. Under `any` it causes a warning (`unknown-gpu-resource`), because no node offers it. List it in
 `resources.gpus` or `resources.notGPUs` if a device plugin or a DeviceClass does offer it.
@@ -130,7 +133,7 @@ to `gpus`, so pods for AMD's or Intel's GPUs are not affected.
 
 ```yaml
 resources:
-  gpus: [amd.com/gpu, example.com/h100-*]     # these hand out GPUs too, such as the extendedResourceName of a DeviceClass
+  gpus: [amd.com/gpu, example.com/h100-*]     # these hand out GPUs too
   notGPUs: [nvidia.com/my-network]            # these do not; nvidia.com/* permits all that are not listed above
 ```
 

@@ -200,7 +200,6 @@ class Webhook:
         fleet: Fleet | None = None,
     ) -> None:
         self.fleet = fleet
-        self.class_forms: dict[str, str] = {}
         self.notes = Notes()
         self.namespaces = KnownNamespaces({TEAM: NamespaceLabels(enforce, warn, audit)})
         self.admission = Admission(configuration or Configuration(), self.namespaces, self.notes, nodes=self)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
 
 from testing.stand_in.documents import event, namespace, node
-from testing.stand_in.http_side import PATIENCE, Behaviour, Handler, Seen, Server
+from testing.stand_in.http_side import CLASSES, PATIENCE, Behaviour, Handler, Seen, Server
 
 
 class StandIn:
@@ -74,6 +74,23 @@ class StandIn:
     @property
     def revision(self) -> str:
         return str(self._revision)
+
+    def set_classes(self, **names: str) -> None:
+        """Set the DeviceClasses (DRA): the resource name of each."""
+        items = [{"metadata": {"name": name}, "spec": {"extendedResourceName": its}} for name, its in names.items()]
+        with self.changed:
+            self._revision += 1
+            self.objects[CLASSES] = {"metadata": {"resourceVersion": self.revision}, "items": items}
+            self.changed.notify_all()
+
+    def other_classes(self, revision: str, until: float) -> bool:
+        """Wait until the DeviceClasses are others than at a revision; say whether they are by then."""
+
+        def others() -> bool:
+            return self.stopping or self.objects[CLASSES]["metadata"]["resourceVersion"] != revision
+
+        with self.changed:
+            return self.changed.wait_for(others, max(until - time.monotonic(), 0.0)) and not self.stopping
 
     def set_namespace(self, name: str, /, annotations: Mapping[str, str] | None = None, **labels: str) -> str:
         """Create or relabel a namespace (``enforce="mps"`` is our label); give its resource version."""

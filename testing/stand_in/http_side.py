@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 PATIENCE = 10.0  # seconds until a test that waits for something gives up
 
 NODES = "/api/v1/nodes"
+CLASSES = "/apis/resource.k8s.io/v1/deviceclasses"
 
 Behaviour = Callable[["Handler"], None]
 """What to do with one request instead of answering it."""
@@ -33,7 +34,7 @@ Behaviour = Callable[["Handler"], None]
 class Seen:
     """A request as it came."""
 
-    kind: str  # list, look (a list of one), watch, get (a namespace), object; nodes-list, nodes-look, nodes-watch
+    kind: str  # list, look (a list of one), watch, get (a namespace), object; nodes-list, nodes-look, nodes-watch; classes
     method: str
     path: str
     query: Mapping[str, str]
@@ -171,6 +172,22 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.chunk(b"")
 
+    def _classes(self, path: str, seen: Seen) -> None:
+        """A list of DeviceClasses; a watch of them ends, so that they are listed again, when ``set_classes`` sets others."""
+        stand_in = self.server.stand_in
+        if "watch" not in seen.query:
+            return self._object(path, seen)
+        self.begin()
+        if stand_in.other_classes(
+            seen.query["resourceVersion"], time.monotonic() + float(seen.query["timeoutSeconds"])
+        ):
+            self.chunk(event("ERROR", status(410, "too old resource version")))
+        if stand_in.stopping:
+            self.close_connection = True
+        else:
+            self.chunk(b"")
+        return None
+
     def _object(self, path: str, seen: Seen) -> None:  # noqa: PLR0911 - one for each answer
         stand_in = self.server.stand_in
         if seen.method == "POST":
@@ -230,6 +247,8 @@ def kind_of(method: str, path: str, query: Mapping[str, str]) -> str:
     # Those that are watched; a list of all nodes is an object like any other.
     if path == NODES and method == "GET" and ("labelSelector" in query or query.get("limit") == "1"):
         return f"nodes-{_of_list(query)}"
+    if path == CLASSES:
+        return "classes"
     if path.startswith("/api/v1/namespaces/") and path.count("/") == 4:
         return "get"
     return "object"

@@ -21,6 +21,7 @@ ONE = Reference(TEMPLATE, "one")
 CLAIMS: Json = {"resourceClaims": [{"name": "gpu", "resourceClaimTemplateName": "one"}]}
 CLAIMING: Json = {"name": "train", "image": "i", "resources": {"claims": [{"name": "gpu"}]}}
 IMPLICIT = "deviceclass.resource.kubernetes.io/gpu.nvidia.com"
+ACCEL = "example.com/accel"
 
 
 def a_claim(device_class: str = "gpu.nvidia.com") -> Claim:
@@ -55,6 +56,11 @@ def webhook(
     made = Webhook(enforce, warn=warn, audit=audit, configuration=configuration)
     made.admission = Admission(configuration or Configuration(), made.namespaces, made.notes, source, made)
     return made
+
+
+def in_cluster(asked: Webhook, names: dict[str, str]) -> None:
+    """Let DeviceClasses of the cluster have resource names."""
+    asked.admission.configuration = Configuration().with_classes(names)
 
 
 GPUS, NETWORK = {ONE: a_claim()}, {ONE: a_claim("dranet-ib")}
@@ -94,19 +100,19 @@ class TestWhatPasses:
         assert (answered.allowed, answered.annotations, source.asked) == (True, {"exempt": "namespace"}, [])
 
     @pytest.mark.parametrize(
-        ("forms", "rules"),
+        ("names", "rules"),
         [
             ({}, ["claim-not-permitted"]),
-            ({"other.example": "exclusive"}, ["claim-not-permitted"]),
-            ({"slices.example": "mig-1g.10gb"}, []),
-            ({"slices.example": "exclusive"}, ["form-not-permitted"]),
+            ({"other.example": "nvidia.com/gpu"}, ["claim-not-permitted"]),
+            ({"slices.example": "nvidia.com/mig-1g.10gb"}, []),
+            ({"slices.example": "nvidia.com/gpu"}, ["form-not-permitted"]),
         ],
     )
     def test_a_class_is_the_form_that_its_resource_name_in_the_cluster_says(
-        self, forms: dict[str, str], rules: list[str]
+        self, names: dict[str, str], rules: list[str]
     ) -> None:
         asked = webhook("mig-1g.10gb", Source({ONE: a_claim("slices.example")}))
-        asked.class_forms = forms
+        in_cluster(asked, names)
         assert asked.validate(a_pod(CLAIMING, **CLAIMS)).rules == rules
 
     def test_so_is_one_that_a_container_requests_by_its_own_name(self) -> None:
@@ -114,8 +120,32 @@ class TestWhatPasses:
         pod = a_pod({"name": "train", "image": "i", "resources": {"limits": {resource: 1}}})
         asked = webhook("mig-1g.10gb", Source({}))
         assert asked.validate(pod).rules == ["other-gpu-resource"]
-        asked.class_forms = {"slices.example": "mig-1g.10gb"}
+        in_cluster(asked, {"slices.example": "nvidia.com/mig-1g.10gb"})
         assert asked.validate(pod).allowed
+
+    def test_so_is_one_that_a_container_requests_by_the_name_that_it_publishes(self) -> None:
+        pod = a_pod({"name": "train", "image": "i", "resources": {"limits": {ACCEL: 1}, "requests": {ACCEL: 1}}})
+        asked = webhook("exclusive", Source({}))
+        assert asked.validate(pod).is_silent, "no class is known to publish it"
+        for names, rules in (
+            ({"gpu.nvidia.com": ACCEL}, []),
+            ({"gpu.nvidia.com": ACCEL, "slices.example": ACCEL}, ["other-gpu-resource"]),
+            ({"slices.example": ACCEL}, ["other-gpu-resource"]),
+            ({"dra.cpu": ACCEL}, []),
+            ({}, []),
+        ):
+            in_cluster(asked, names)
+            assert asked.validate(pod).rules == rules, names
+            assert asked.mutate(pod).patch is None
+
+    def test_under_none_a_published_name_is_denied(self) -> None:
+        pod = a_pod({"name": "train", "image": "i", "resources": {"limits": {ACCEL: 1}}})
+        asked = webhook("none", Source({}))
+        in_cluster(asked, {"gpu.nvidia.com": ACCEL})
+        assert asked.validate(pod).rules == ["gpu-not-permitted"]
+        message = asked.validate(pod).message
+        assert f"{ACCEL}: 1: DeviceClass gpu.nvidia.com is not permitted" in message
+        assert "; remove the request, or use" in message
 
     def test_an_update_is_not_judged_by_claims(self) -> None:
         source = Source(UNAVAILABLE)

@@ -149,7 +149,7 @@ class TestWhatIsDenied:
     def test_a_class_has_the_form_of_its_resource_name_in_the_cluster(self) -> None:
         asked = Claims("mig-1g.10gb")
         assert asked.ask(an_object(TEMPLATE, "slices.example")).rules == ["claim-not-permitted"]
-        asked.class_forms = {"slices.example": "mig-1g.10gb"}
+        asked.configuration = asked.configuration.with_classes({"slices.example": "nvidia.com/mig-1g.10gb"})
         assert asked.ask(an_object(TEMPLATE, "slices.example")).is_silent
 
     def test_a_generated_name_that_is_not_there_yet(self) -> None:

@@ -50,7 +50,6 @@ class Nodes:
 
     def __init__(self, fleet: Fleet | None) -> None:
         self.fleet = fleet
-        self.class_forms: dict[str, str] = {}
 
 
 class TestPods:

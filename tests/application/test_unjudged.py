@@ -242,7 +242,9 @@ def test_a_device_class_by_another_name_is_reported_until_the_configuration_has_
     )
     assert not unjudged(device_class, GpuNames(gpus=("example.com/gpu",))).traces
     assert not unjudged(device_class, GpuNames(not_gpus=("example.com/gpu",))).traces
+    assert not unjudged(device_class, GpuNames(published=(("example.com/gpu", ("one",)),))).traces
     assert not unjudged({**device_class, "spec": None}).traces
+    assert not unjudged({**device_class, "metadata": {"name": "dra.cpu"}}).traces
 
 
 def test_a_revision_of_a_workload_holds_its_template() -> None:

@@ -87,6 +87,28 @@ spec: {extendedResourceName: NAME}
 
 
 @pytest.mark.parametrize(
+    ("name", "resource", "exclusive", "none"),
+    [
+        ("gpu.nvidia.com", "example.com/accel", [], ["gpu-not-permitted"]),
+        ("slices.example.com", "example.com/accel", ["other-gpu-resource"], ["other-gpu-resource"]),
+        ("dra.cpu", "example.com/accel", [], []),
+        ("gpu.nvidia.com", "example.com/another", [], []),
+    ],
+)
+@pytest.mark.parametrize("command", ["check", "audit"])
+def test_a_device_class_among_the_input_makes_its_resource_name_one_of_gpus(
+    command: str, name: str, resource: str, exclusive: list[str], none: list[str]
+) -> None:
+    pod = manifest(**a_pod(gpu(resource="example.com/accel")))
+    stdin = beside(pod, CLASS.replace("slices.example.com", name).replace("NAME", resource))
+    for policy, rules in (("exclusive", exclusive), ("none", none)):
+        options = ["--policy", policy] if command == "check" else ["--assume", f"*={policy}"]
+        found = json.loads(run(command, "-", *options, "-o", "json", stdin=stdin).out)
+        lines = [one for one in found["objects"] if one["kind"] == "Pod"]
+        assert [one["rule"] for line in lines for one in line["findings"]] == rules
+
+
+@pytest.mark.parametrize(
     ("device_class", "rules"),
     [
         (CLASS.replace("NAME", "nvidia.com/mig-1g.10gb"), []),

@@ -76,7 +76,7 @@ def test_what_pods_hold_and_wait_for_is_in_the_metrics(apiserver: StandIn, tmp_p
         wait_for_metric(server, 'gpuwarden_allocated_gpus{form="exclusive"}', 1.0)
         wait_for_metric(server, 'gpuwarden_pending_gpus{form="exclusive"}', 2.0)
         wait_for_metric(server, 'gpuwarden_nodes{selected="true"}', 1.0)
-        assert server.ops("/readyz").json()["parts"][2] == {"name": "nodes", "ready": True, "message": "1 with GPUs"}
+        assert server.ops("/readyz").json()["parts"][3] == {"name": "nodes", "ready": True, "message": "1 with GPUs"}
     with served(apiserver, tmp_path, "--no-count-pods") as server:
         wait_for_metric(server, 'gpuwarden_nodes{selected="true"}', 1.0)
         assert "gpuwarden_allocated_gpus{" not in server.ops("/metrics").body.decode()
@@ -105,7 +105,7 @@ def test_where_no_node_is_selected_log_readiness_and_metrics_say_so(apiserver: S
         )
         wait_for_metric(server, 'gpuwarden_nodes{selected="false"}', 1.0)
         ready = server.ops("/readyz")
-        assert (ready.code, ready.json()["parts"][2]["message"].startswith(f"{seen}; set ")) == (200, True)
+        assert (ready.code, ready.json()["parts"][3]["message"].startswith(f"{seen}; set ")) == (200, True)
         (warning,) = server.ask("/mutate", a_review(a_pod())).warnings
         assert "no node offers mig-1g.5gb" in warning
 
@@ -141,11 +141,10 @@ def test_no_node_is_asked_for_where_that_is_switched_off(apiserver: StandIn, tmp
 
 def test_a_claim_has_the_form_that_the_resource_name_of_its_class_says(apiserver: StandIn, tmp_path: Path) -> None:
     root = "/apis/resource.k8s.io/v1"
-    named = {"metadata": {"name": "slices.example"}, "spec": {"extendedResourceName": SLICES}}
     requests = [{"name": "gpu", "exactly": {"deviceClassName": "slices.example"}}]
     template = {"metadata": {"name": "one"}, "spec": {"spec": {"devices": {"requests": requests}}}}
     apiserver.objects[f"{root}/namespaces/{TEAM}/resourceclaimtemplates/one"] = template
-    apiserver.objects[f"{root}/deviceclasses"] = {"metadata": {}, "items": [named]}
+    apiserver.set_classes(**{"slices.example": SLICES})
     apiserver.objects[f"{root}/resourceslices"] = {"metadata": {}, "items": []}
     container = {"name": "train", "image": "i", "resources": {"claims": [{"name": "gpu"}]}}
     pod = a_pod(container, resourceClaims=[{"name": "gpu", "resourceClaimTemplateName": "one"}])

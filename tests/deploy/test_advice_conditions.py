@@ -8,9 +8,8 @@ from hypothesis import strategies as st
 
 from tests.deploy.chart import Json, Rendered
 from tests.deploy.conditions import Asks, conditions_of
-from tests.deploy.test_match_conditions import GPU, PLAIN, a_container, acts_on, specs
+from tests.deploy.test_match_conditions import GPU, PLAIN, a_container, acts_on, may_request_gpus, specs
 from webhook.application.workload_kinds import BUILT_IN
-from webhook.engine.other_gpus import GPUS, fits
 
 KINDS = {row.kind: row for row in BUILT_IN if row.kind != "Pod"}
 
@@ -44,13 +43,7 @@ def test_a_template_of_every_kind_is_asked_about_for_its_gpus_alone(asks: Asks, 
 def test_no_template_that_the_engine_acts_on_is_ever_left_out(asks: Asks, kind: str, spec: Json) -> None:
     asked = asks(a_workload(kind, spec), None)
     assert asked or not acts_on(spec)
-    listed = [
-        name
-        for container in (*spec["containers"], *spec.get("initContainers", ()))
-        for amounts in container.get("resources", {}).values()
-        for name in amounts
-    ]
-    assert asked is any(fits(pattern, name) for pattern in GPUS for name in listed)
+    assert asked is may_request_gpus(spec)
 
 
 @pytest.mark.parametrize(

@@ -243,7 +243,7 @@ def test_nodes_are_watched_unless_that_is_switched_off(chart: Chart, rendered: R
         rules = found.the("ClusterRole")["rules"]
         return {(resource, verb) for rule in rules for resource in rule["resources"] for verb in rule["verbs"]}
 
-    of_nodes = {("nodes", "list"), ("nodes", "watch"), ("deviceclasses", "list"), ("resourceslices", "list")}
+    of_nodes = {("nodes", "list"), ("nodes", "watch"), ("resourceslices", "list")}
     assert rights(rendered) >= of_nodes
     off = chart.render({"nodes": {"watch": False}})
     assert rights(rendered) - rights(off) == of_nodes

@@ -1,4 +1,4 @@
-"""The CEL of ``matchConditions``, evaluated: it lets through every pod that the engine acts on, and no pod without GPUs."""
+"""The CEL of ``matchConditions``, evaluated: it lets through every pod that the engine acts on, and few others."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.deploy.chart import Chart, Json, RefusedError, Rendered
+from webhook.application.configuration import Configuration
 from webhook.engine import other_gpus, requests
 from webhook.engine.other_gpus import BUILT_IN, GpuNames, fits
 from webhook.engine.pods import PodSpec
@@ -17,8 +18,8 @@ from webhook.engine.pods import PodSpec
 Matches = Callable[[Json], bool]
 # What a configuration adds to the names of GPUs, and takes from them.
 GPUS, NOT_GPUS = (
-    ["amd.com/gpu", "example.com/accelerator-*", "gpu.intel.com/*"],
-    ["nvidia.com/*", "volcano.sh/vgpu-cores"],
+    ["rdma/gpu", "vpc.amazonaws.com/gpu-*", "gpu.intel.com/*"],
+    ["nvidia.com/*", "nvidia.com/my-network", "volcano.sh/vgpu-cores", "example.com/nic"],
 )
 
 
@@ -105,13 +106,14 @@ def test_what_the_engine_acts_on_is_asked_about(matches: Matches, spec: Json) ->
         {"containers": [a_container(limits={}, requests={})]},
         {"containers": [a_container(limits={"cpu": "1", "memory": "1Gi"}, requests={"cpu": "500m"})]},
         {"containers": [PLAIN], "initContainers": []},
-        {"containers": [PLAIN], "initContainers": [PLAIN, a_container(limits={"amd.com/gpu": "1"})]},
-        {"containers": [a_container(limits={"example.com/nvidia.com": "1"})]},
-        {"containers": [a_container(limits={"nvidia.com.example.com/gpu": "1"})]},
+        {"containers": [a_container(limits={"hugepages-2Mi": "1Gi", "attachable-volumes-csi": "1"})]},
         {"containers": [PLAIN], "ephemeralContainers": [{"name": "debugger", "image": "busybox"}]},
         {"containers": [PLAIN], "resources": {"limits": {"cpu": "1"}}},
         {"containers": [a_container(limits={"rdma/hca_shared_devices_a": "1", "vpc.amazonaws.com/pod-eni": "1"})]},
-        {"containers": [a_container(limits={"k8s.amazonaws.com/vgpu2": "1", "volcano.sh/x": "1"})]},
+        *(
+            {"containers": [PLAIN], "initContainers": [PLAIN, a_container(limits={a_name_of(pattern): "1"})]}
+            for pattern in other_gpus.OTHER_DEVICES
+        ),
     ],
 )
 def test_other_pods_are_left_alone(matches: Matches, spec: Json) -> None:
@@ -124,9 +126,11 @@ def test_other_pods_are_left_alone(matches: Matches, spec: Json) -> None:
     [
         {"containers": [a_container(limits={"nvidia.com/gpu": "0"})]},
         {"containers": [a_container(limits={"nvidia.com/hostdev": "1"})]},  # a network card's
+        {"containers": [a_container(limits={"amd.com/gpu": "1"})]},
+        {"containers": [a_container(requests={"example.com/accel": "1"})]},
     ],
 )
-def test_it_asks_about_all_of_nvidias_resources_though_the_engine_leaves_some_alone(
+def test_it_asks_about_every_name_that_a_device_class_can_have_though_the_engine_leaves_most_alone(
     matches: Matches, spec: Json
 ) -> None:
     assert not acts_on(spec)
@@ -134,7 +138,7 @@ def test_it_asks_about_all_of_nvidias_resources_though_the_engine_leaves_some_al
 
 
 @pytest.mark.parametrize("name", [a_name_of(pattern) for pattern in GPUS])
-def test_what_the_configuration_declares_is_asked_about(matches: Matches, configured: Matches, name: str) -> None:
+def test_what_the_configuration_declares_is_asked_about(configured: Matches, name: str) -> None:
     names = GpuNames(tuple(GPUS), tuple(NOT_GPUS))
     for spec in (
         {"containers": [a_container(limits={name: "1"})]},
@@ -142,21 +146,37 @@ def test_what_the_configuration_declares_is_asked_about(matches: Matches, config
     ):
         assert acts_on(spec, names)
         assert configured(spec)
-        assert not matches(spec)
 
 
-def test_what_the_configuration_excepts_is_asked_about_all_the_same(configured: Matches) -> None:
-    """The exceptions are the engine's alone, so that the conditions stay short."""
-    spec = {"containers": [a_container(limits={"volcano.sh/vgpu-cores": "1"})]}
+@pytest.mark.parametrize(("name", "asked"), [("rdma/gpu", False), ("rdma/gpu2", False), ("vpc.amazonaws.com/x", False)])
+def test_other_devices_are_not_asked_about_unless_the_configuration_declares_them(
+    matches: Matches, configured: Matches, name: str, *, asked: bool
+) -> None:
+    spec = {"containers": [a_container(limits={name: "1"})]}
+    assert matches(spec) is asked
+    assert configured(spec) is (name in GPUS)
+
+
+@pytest.mark.parametrize(
+    ("name", "asked"), [("example.com/nic", False), ("volcano.sh/vgpu-cores", False), ("nvidia.com/my-network", True)]
+)
+def test_what_the_configuration_excepts_in_full_is_not_asked_about_but_for_nvidias(
+    matches: Matches, configured: Matches, name: str, *, asked: bool
+) -> None:
+    """A prefix may have names of GPUs below it; of NVIDIA's names a misspelt one is denied."""
+    spec = {"containers": [a_container(limits={name: "1"})]}
     assert not acts_on(spec, GpuNames(tuple(GPUS), tuple(NOT_GPUS)))
-    assert configured(spec)
+    assert matches(spec)
+    assert configured(spec) is asked
 
 
 def test_as_many_names_as_the_chart_takes_make_a_condition_that_works(chart: Chart) -> None:
     """The API server limits what conditions may cost (2,500,000 units a webhook), and each name is compared with each pattern."""
-    names = [f"example-{number}.com/gpu-*" for number in range(101)]
-    matches = matches_of(chart.render({"config": {"resources": {"gpus": names[:100]}}}))
-    assert matches({"containers": [a_container(limits={"example-99.com/gpu-x": "1"})]})
+    names = [f"rdma/gpu-{number}-*" for number in range(101)]
+    others = [f"example-{number}.com/nic" for number in range(100)]
+    matches = matches_of(chart.render({"config": {"resources": {"gpus": names[:100], "notGPUs": others}}}))
+    assert matches({"containers": [a_container(limits={"rdma/gpu-99-x": "1"})]})
+    assert not matches({"containers": [a_container(limits={others[-1]: "1"})]})
     with pytest.raises(RefusedError):
         chart.render({"config": {"resources": {"gpus": names}}})
 
@@ -166,7 +186,8 @@ resource_names = st.one_of(
     st.sampled_from(
         ["cpu", "memory", "amd.com/gpu", "nvidia.com/gpu", "nvidia.com/gpu.shared", "nvidia.com/mig-1g.5gb"]
     ),
-    st.sampled_from([a_name_of(pattern) for pattern in (*other_gpus.GPUS, *other_gpus.NOT_GPUS, *GPUS)]),
+    st.sampled_from([a_name_of(pattern) for pattern in (*other_gpus.GPUS, *other_gpus.NOT_GPUS, *GPUS, *NOT_GPUS)]),
+    st.sampled_from([a_name_of(pattern) for pattern in other_gpus.OTHER_DEVICES]),
     st.from_regex(r"nvidia\.com/[A-Za-z0-9]([-A-Za-z0-9_.]{0,20}[A-Za-z0-9])?", fullmatch=True),
     st.from_regex(r"[a-z0-9]([-a-z0-9.]{0,10}[a-z0-9])?/[A-Za-z0-9]([-A-Za-z0-9_.]{0,10}[A-Za-z0-9])?", fullmatch=True),
 )
@@ -181,19 +202,37 @@ specs = st.fixed_dictionaries({"containers": containers}, optional={"initContain
 @given(spec=specs)
 def test_no_pod_that_the_engine_acts_on_is_ever_left_out(matches: Matches, spec: Json) -> None:
     asked = matches(spec)
-    assert asked or not acts_on(spec)
-    listed = {
+    assert asked or not acts_on(spec, published_by_gpus(spec, GpuNames()))
+    assert asked is may_request_gpus(spec)
+
+
+@given(spec=specs)
+def test_nor_one_that_it_acts_on_by_its_configuration(configured: Matches, spec: Json) -> None:
+    names = GpuNames(tuple(GPUS), tuple(NOT_GPUS))
+    assert configured(spec) or not acts_on(spec, published_by_gpus(spec, names))
+
+
+def listed(spec: Json) -> set[str]:
+    """All resources that a pod requests."""
+    return {
         name
         for container in (*spec["containers"], *spec.get("initContainers", ()))
         for amounts in container.get("resources", {}).values()
         for name in amounts
     }
-    assert asked is any(fits(pattern, name) for pattern in other_gpus.GPUS for name in listed)
 
 
-@given(spec=specs)
-def test_nor_one_that_it_acts_on_by_its_configuration(configured: Matches, spec: Json) -> None:
-    assert configured(spec) or not acts_on(spec, GpuNames(tuple(GPUS), tuple(NOT_GPUS)))
+def may_request_gpus(spec: Json) -> bool:
+    """Whether a pod requests a resource that a DeviceClass can hand out GPUs by."""
+    others = other_gpus.OTHER_DEVICES
+    return any("/" in name and not any(fits(one, name) for one in others) for name in listed(spec))
+
+
+def published_by_gpus(spec: Json, names: GpuNames) -> GpuNames:
+    """The names, where DeviceClasses that are known as GPUs publish every resource of a pod."""
+    published = {f"gpu-{number}.example": name for number, name in enumerate(sorted(listed(spec)))}
+    configuration = Configuration(names=names, device_classes=dict.fromkeys(published, "exclusive"))
+    return configuration.with_classes(published).names
 
 
 CLAIMS = [{"name": "nic", "resourceClaimTemplateName": "nic"}]

@@ -84,8 +84,7 @@ def test_a_replica_runs_as_the_chart_starts_it_and_asks_for_what_it_is_granted(
     rendered = in_each_mode[mode]
     install(apiserver, rendered, issued.ca.certificate_pem if mode == "cert-manager" else None)
     # Only where a DeviceClass offers a resource are ResourceSlices looked at.
-    offering = {"metadata": {}, "items": [{"spec": {"extendedResourceName": "nvidia.com/gpu"}}]}
-    apiserver.objects["/apis/resource.k8s.io/v1/deviceclasses"] = offering
+    apiserver.set_classes(**{"gpu.nvidia.com": "nvidia.com/gpu"})
     kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", apiserver.url, token="t")  # noqa: S106 - a test's own
     with replica(rendered, kubeconfig, files(rendered, issued), tmp_path / "container") as running:
         wait_until_ready(running)

@@ -420,7 +420,7 @@ class TestGpuNotPermitted:
         pod = a_pod(a_container(limits={f"{IMPLICIT}{NVIDIA}": 1}))
         assert one_finding(decided(pod, "none")).message == (
             f'container "train": {IMPLICIT}{NVIDIA}: 1: DeviceClass {NVIDIA} is not permitted under namespace policy "none"; '
-            "remove the claim, or use a namespace whose policy permits GPUs"
+            "remove the request, or use a namespace whose policy permits GPUs"
         )
         pod = a_pod(a_container(limits={f"{IMPLICIT}{OTHER}": 1}))
         assert rules(decided(pod, "none")) == ["other-gpu-resource"]

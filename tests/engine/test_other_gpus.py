@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from webhook.engine.other_gpus import BUILT_IN, GPUS, NOT_GPUS, GpuNames
+from webhook.engine.common_case_requests import ORDINARY_BEGINNINGS
+from webhook.engine.other_gpus import BUILT_IN, GPUS, NOT_GPUS, OTHER_DEVICES, GpuNames, fits
 
 NOT_OTHER_GPUS = [
     "cpu",
@@ -181,6 +182,13 @@ def test_every_exception_is_one() -> None:
     beginnings = [pattern.removesuffix("*") for pattern in GPUS]
 
     assert not [pattern for pattern in NOT_GPUS if not pattern.startswith(tuple(beginnings))]
+
+
+def test_what_the_common_case_has_beside_gpus_is_of_other_devices() -> None:
+    """The API server decides such pods by itself, so no DeviceClass must make these names GPUs."""
+    beside = [one for one in ORDINARY_BEGINNINGS if "/" in one]
+    assert beside
+    assert not [one for one in beside if not any(fits(pattern, one) for pattern in OTHER_DEVICES)]
 
 
 def test_names_longer_than_kubernetes_takes_cost_nothing() -> None:

@@ -7,13 +7,14 @@ from typing import Any
 import msgspec
 
 from ..engine import guard, requests
-from ..engine.decision import Decision, Outcome, decide
+from ..engine.decision import Decision, Outcome
 from ..engine.fleet.availability import preferring, with_fleet_findings
 from ..engine.labels import NamespaceLabels
 from ..engine.patch import patch
 from ..engine.pods import Metadata, Pod
 from ..engine.policy import ANY_POLICY, Policy
 from . import operator_objects, pod_review, response_messages, review
+from .claims import decide_by_names
 from .configuration import Configuration, Mode
 from .judgement import JudgedPod
 from .lookups import Labels, LookupRequest, LookupResults
@@ -140,7 +141,7 @@ class Advising(NamespacedReviews):
     def _decision(self, case: _Case, pod: Pod, policy: Policy) -> Decision:
         plugin, fleet = case.configuration.plugin, self._nodes.fleet
         acting = preferring(policy, plugin, fleet) if fleet else policy
-        decision = decide(pod, acting, plugin, names=case.configuration.names)
+        decision = decide_by_names(pod, acting, case.configuration)
         return with_fleet_findings(decision, pod, policy, fleet, case.workload.tolerations) if fleet else decision
 
 

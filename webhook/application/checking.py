@@ -25,6 +25,7 @@ from .claims import (
     KnownClaims,
     claim_in,
     claims_of,
+    decide_by_names,
     described,
     not_looked_up,
     template_not_looked_up,
@@ -233,7 +234,7 @@ class Checker:
         ):
             pod = operator_objects.IMPLICIT
             left = msgspec.structs.replace(left, implicit=True)
-        decision = decide(pod, policy, self._configuration.plugin, names=names)
+        decision = decide_by_names(pod, policy, self._configuration)
         if not left:
             return None, ()
         found = self._traps(workload, manifest, policy, [JudgedPod(WorkloadPod(()), pod, decision)])
@@ -244,9 +245,7 @@ class Checker:
         self, workload: WorkloadKind, manifest: Mapping[str, Any], policy: Policy, pods: Sequence[JudgedPod]
     ) -> tuple[Finding, ...]:
         configuration = self._configuration
-        applied = OperatorObject(
-            manifest, pods, lambda pod: decide(pod, policy, configuration.plugin, names=configuration.names)
-        )
+        applied = OperatorObject(manifest, pods, lambda pod: decide_by_names(pod, policy, configuration))
         return tuple(traps(workload, applied))
 
     def unreadable(self, manifest: Mapping[str, Any], mismatches: Sequence[TypeMismatch]) -> Judgement:

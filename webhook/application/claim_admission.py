@@ -12,7 +12,6 @@ import msgspec
 from ..engine.claim_objects import Claim, ClaimObject, ClaimTemplateObject, claim
 from ..engine.claims import CLAIM, TEMPLATE, Reference, of_object
 from ..engine.decision import Decision
-from ..engine.device_classes import DeviceClasses
 from ..engine.labels import NamespaceLabels
 from ..engine.policy import ANY_POLICY, Policy
 from ..engine.rules import claim_objects
@@ -93,11 +92,12 @@ class _Case(msgspec.Struct, gc=False):
     claim: Claim
     of_one_pod: bool
     configuration: Configuration
-    classes: DeviceClasses
 
     def decide(self, policy: Policy) -> Decision:
         """The decision by a policy: findings only, nothing is ever changed."""
-        found = claim_objects.findings(self.name, self.claim, policy, self.classes, of_one_pod=self.of_one_pod)
+        found = claim_objects.findings(
+            self.name, self.claim, policy, self.configuration.classes, of_one_pod=self.of_one_pod
+        )
         return Decision((), tuple(found))
 
 
@@ -121,7 +121,7 @@ class ClaimAdmission(NamespacedReviews):
         if exempt := _exempt(request, configuration):
             return review.allowed(request, annotations={"exempt": exempt})
         review.bound(body)
-        case = _read(request, configuration, configuration.classes_with(self._nodes.class_forms))
+        case = _read(request, configuration)
         if case is None:
             return review.allowed(request)
         labels = given.labels or self._namespaces.cached(request.namespace)
@@ -134,7 +134,7 @@ class ClaimAdmission(NamespacedReviews):
         if not configuration.policies.has_limits:
             return review.allowed(request)
         review.bound(body)
-        found = reservation_admission.read(request, configuration, configuration.classes_with(self._nodes.class_forms))
+        found = reservation_admission.read(request, configuration)
         if isinstance(found, bytes):
             return found
         labels = given.labels or self._namespaces.cached(request.namespace)
@@ -180,7 +180,7 @@ def _exempt(request: AdmissionRequest, configuration: Configuration) -> str | No
     return "controller" if username in CONTROLLERS else configuration.exemptions.of_request(request.namespace, username)
 
 
-def _read(request: AdmissionRequest, configuration: Configuration, classes: DeviceClasses) -> _Case | None:
+def _read(request: AdmissionRequest, configuration: Configuration) -> _Case | None:
     """The claim or template of a request; ``None`` where it is not for GPUs, or nothing about it matters.
 
     Raises:
@@ -201,9 +201,9 @@ def _read(request: AdmissionRequest, configuration: Configuration, classes: Devi
         raise ReviewError("request.object.spec", f"is not of {GROUP}/v1alpha3 to v1; other versions can't be judged")
     request.name = request.name or metadata.name or metadata.generate_name
     name = Reference(kind.kind, request.name)
-    if not of_object(name, kept, classes, shared=False):
+    if not of_object(name, kept, configuration.classes, shared=False):
         return None
-    return _Case(request, name, kept, is_claim and metadata.is_of_one_pod, configuration, classes)
+    return _Case(request, name, kept, is_claim and metadata.is_of_one_pod, configuration)
 
 
 def _is_given_to_a_pod(request: AdmissionRequest, metadata: ClaimMetadata) -> bool:

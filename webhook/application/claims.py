@@ -3,13 +3,12 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from ..engine import claim_rewriting, claims
+from ..engine import claim_rewriting, claims, requests
 from ..engine.claim_objects import Claim, ClaimObject, ClaimTemplateObject, claim
 from ..engine.claims import CLAIM, TEMPLATE, ClaimEntry, Claims, Reference, Resolved
-from ..engine.decision import Decision
-from ..engine.device_classes import named_form
+from ..engine.decision import UNTOUCHED, Decision, decide
 from ..engine.edits import ClaimInstead
-from ..engine.pods import PodSpec
+from ..engine.pods import Pod, PodSpec
 from ..engine.policy import Policy
 from ..engine.requests import GpuContainer
 from ..engine.text import cut
@@ -63,27 +62,30 @@ def claims_of(
     gpu_containers: Sequence[GpuContainer],
     resolved: Resolved,
     configuration: Configuration,
-    named: Mapping[str, str] = {},
 ) -> Claims:
-    """Return what a pod claims.
-
-    ``resolved`` is what its references lead to; ``named`` are the forms of DeviceClasses by their resource names, besides the
-    configuration's.
-    """
-    return claims.read(spec, gpu_containers, resolved, configuration.classes_with(named))
+    """Return what a pod claims; ``resolved`` is what its references lead to."""
+    return claims.read(spec, gpu_containers, resolved, configuration.classes)
 
 
-def named_classes(manifests: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """Return the forms of the DeviceClasses among objects, by their resource names; those that can't be read are left out."""
+def decide_by_names(pod: Pod, policy: Policy, configuration: Configuration) -> Decision:
+    """Judge a pod, or the template of one, by the resources that it requests: claims that it names are not looked up."""
+    if pod.spec is None:
+        return UNTOUCHED
+    found = requests.read(pod.spec, configuration.names)
+    claimed = claims_of(pod.spec, found, {}, configuration).of_resources
+    return decide(pod, policy, configuration.plugin, found=found, claims=claimed)
+
+
+def resource_names(manifests: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Return the resource names of the DeviceClasses among objects, by class; those that can't be read are left out."""
     found: dict[str, str] = {}
     for manifest in manifests:
         if manifest.get("kind") != "DeviceClass" or group_of(manifest.get("apiVersion")) != GROUP:
             continue
         metadata, spec = manifest.get("metadata"), manifest.get("spec")
         resource = spec.get("extendedResourceName") if isinstance(spec, Mapping) else None
-        form = named_form(resource) if isinstance(resource, str) else None
-        if form and isinstance(metadata, Mapping):
-            found[str(metadata.get("name"))] = form
+        if isinstance(resource, str) and resource and isinstance(metadata, Mapping):
+            found[str(metadata.get("name"))] = resource
     return found
 
 

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 import msgspec
 
-from ..engine.device_classes import DeviceClasses
+from ..engine.device_classes import DeviceClasses, named_form
 from ..engine.forms import Form
 from ..engine.other_gpus import BUILT_IN, GpuNames
 from ..engine.pods import Pod
@@ -74,13 +74,20 @@ class Configuration(msgspec.Struct, frozen=True):
     kinds: Mapping[tuple[str, str], WorkloadKind] = {}
     """The workload kinds that are added to gpuwarden's own or replace one, by group and kind."""
     named_classes: Mapping[str, str] = {}
-    """The forms of DeviceClasses by their resource names, as the cluster or the input has them; never of a file."""
+    """The forms of DeviceClasses by their resource names, as the cluster or the input has them (``with_classes``)."""
 
     @property
     def classes(self) -> DeviceClasses:
         """The DeviceClasses that hand out GPUs."""
         return DeviceClasses(self.device_classes, self.names, self.named_classes)
 
-    def classes_with(self, named: Mapping[str, str]) -> DeviceClasses:
-        """The same, with the forms of DeviceClasses by their resource names in the cluster."""
-        return msgspec.structs.replace(self.classes, named=named) if named else self.classes
+    def with_classes(self, names: Mapping[str, str]) -> "Configuration":
+        """The same, with what DeviceClasses of the cluster or the input say by their resource names.
+
+        Args:
+            names: the ``extendedResourceName`` of each class that has one.
+        """
+        forms = ((device_class, named_form(name)) for device_class, name in names.items())
+        configuration = msgspec.structs.replace(self, named_classes={each: form for each, form in forms if form})
+        published = configuration.classes.published(names)
+        return msgspec.structs.replace(configuration, names=msgspec.structs.replace(self.names, published=published))

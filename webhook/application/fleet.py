@@ -1,6 +1,6 @@
 """The fleet as admission sees it: known nodes only, never a call to the API server."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Protocol
 
 from ..engine.fleet.availability import plain_request_unschedulable, preferring
@@ -18,16 +18,11 @@ class FleetSource(Protocol):
     def fleet(self) -> Fleet | None:
         """What the nodes offer, as of the last update; ``None`` if that is not known."""
 
-    @property
-    def class_forms(self) -> Mapping[str, str]:
-        """The forms of DeviceClasses by their resource names, as far as they are known."""
-
 
 class NoFleet:
     """A source without nodes, so that no rule mentions any."""
 
     fleet: None = None
-    class_forms: Mapping[str, str] = {}
 
 
 def plain_forms_offered(

@@ -96,9 +96,7 @@ class PodCase(msgspec.Struct, gc=False):
         if spec is None or self.before is not None:
             return
         if spec.resource_claims or any(gpu_container.others for gpu_container in self.gpu_containers):
-            self.claims = claims_of(
-                spec, self.gpu_containers, self.resolved, self.configuration, self.nodes.class_forms
-            )
+            self.claims = claims_of(spec, self.gpu_containers, self.resolved, self.configuration)
 
     @property
     def _judging(self) -> tuple[Policy, Policy, Policy]:

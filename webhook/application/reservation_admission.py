@@ -15,7 +15,6 @@ from ..engine.claim_objects import Claim, ClaimObject, claim
 from ..engine.claims import CLAIM, Reference, of_object, references
 from ..engine.claims import read as read_claims
 from ..engine.decision import Decision
-from ..engine.device_classes import DeviceClasses
 from ..engine.findings import Finding
 from ..engine.labels import NamespaceLabels
 from ..engine.pods import PodResourceClaim
@@ -79,7 +78,6 @@ class Reservation(msgspec.Struct, gc=False):
     """Whether it is the claim of a pod's extended resources, which count by what the containers request."""
     consumers: dict[int, _Consumer]
     configuration: Configuration
-    classes: DeviceClasses
 
     @property
     def pods(self) -> dict[int, PodReference]:
@@ -158,14 +156,14 @@ class Reservation(msgspec.Struct, gc=False):
             unnamed = PodResourceClaim(self.request.name, self.request.name)
             spec = msgspec.structs.replace(spec, resource_claims=[*(spec.resource_claims or ()), unnamed])
         resolved = {**holder.claims, reference: self.claim}
-        claims = read_claims(spec, containers, resolved, self.classes)
+        claims = read_claims(spec, containers, resolved, self.configuration.classes)
         return [
             msgspec.structs.replace(one, path=field, reason=f"{pod}: {one.reason.removeprefix('pod: ')}")
             for one in rules.of_holder(spec, claims, containers, policy)
         ]
 
 
-def read(request: AdmissionRequest, configuration: Configuration, classes: DeviceClasses) -> Reservation | bytes:
+def read(request: AdmissionRequest, configuration: Configuration) -> Reservation | bytes:
     """Return the reservation that a write of a claim's status makes, or the answer where there is none to judge.
 
     The writer, usually the scheduler, did not create the pod: users are not exempt here.
@@ -196,7 +194,7 @@ def read(request: AdmissionRequest, configuration: Configuration, classes: Devic
     kept = claim(new.claimed)
     if kept is None:
         raise ReviewError("request.object.spec", f"is not of {GROUP}/v1alpha3 to v1; other versions can't be judged")
-    if not of_object(Reference(CLAIM, request.name), kept, classes, shared=False):
+    if not of_object(Reference(CLAIM, request.name), kept, configuration.classes, shared=False):
         return review.allowed(request)
     of_resources = OF_RESOURCES in (new.metadata.annotations or ())
-    return Reservation(request, kept, of_resources, added, configuration, classes)
+    return Reservation(request, kept, of_resources, added, configuration)

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from ..engine.decision import UNTOUCHED, Decision
+from ..engine.device_classes import IMPLICIT
 from ..engine.other_gpus import BUILT_IN, GpuNames
 from ..engine.resources import GpuResource, classify
 from ..engine.text import LONGEST_NAME, all_of, cut
@@ -164,8 +165,11 @@ def quotes(group: str, name: str) -> bool:
 
 
 def _offered(manifest: Mapping[str, Any], gpu_names: GpuNames) -> str:
-    """The resource name of a DeviceClass, unless it is known what it is."""
-    spec = manifest.get("spec")
+    """The resource name of a DeviceClass that may be for GPUs, unless it is known what it is."""
+    spec, metadata = manifest.get("spec"), manifest.get("metadata")
+    device_class = metadata.get("name") if isinstance(metadata, Mapping) else None
+    if not gpu_names.hand_out_gpus(f"{IMPLICIT}{device_class}"):
+        return ""
     name = spec.get("extendedResourceName") if isinstance(spec, Mapping) else None
     if not isinstance(name, str) or isinstance(classify(name), GpuResource):
         return ""

@@ -3,8 +3,8 @@
 The pods of a ReplicaSet or a Job differ in their names, in the generated name of their token's volume, and in much that is never
 read. So the key of the memo is everything that is read of a pod (``webhook.engine.pods``) but these names, and environments as
 they are written: a digest, because they hold secrets. With it go the namespace's labels and the endpoint. Verdicts are forgotten
-when anything else changes that decides: the configuration, or what the nodes and DeviceClasses offer. An update has no key, for
-it depends on two pods, and what is looked up for one review (claims) is never kept.
+when anything else changes that decides: the configuration, with what DeviceClasses add to it, or what the nodes offer. An update
+has no key, for it depends on two pods, and what is looked up for one review (claims) is never kept.
 """
 
 import hashlib
@@ -65,7 +65,7 @@ class Verdicts:
     def find(self, key: Key, configuration: Configuration) -> Verdict | None:
         """The verdict on a pod like this one, under the current configuration and nodes."""
         if not self._is_around(configuration):
-            self._around = configuration, self._nodes.fleet, self._nodes.class_forms
+            self._around = configuration, self._nodes.fleet
             self._kept.clear()
             self._size = 0
         found = self._kept.get(key)
@@ -85,12 +85,7 @@ class Verdicts:
 
     def _is_around(self, configuration: Configuration) -> bool:
         around = self._around
-        return (
-            len(around) > 0
-            and around[0] is configuration
-            and around[1] is self._nodes.fleet
-            and around[2] is self._nodes.class_forms
-        )
+        return len(around) > 0 and around[0] is configuration and around[1] is self._nodes.fleet
 
 
 _encode = msgspec.msgpack.Encoder().encode

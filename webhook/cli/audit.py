@@ -6,7 +6,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 
 from ..adapters.kubernetes import in_tree_objects
@@ -143,7 +142,7 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     def auditor(labels: Labels, claims: KnownClaims, classes: Mapping[str, str], scaled: Autoscalers) -> Auditor:
         if not paths:
             _names_exist(assumed, labels, names)
-        known = msgspec.structs.replace(configuration, named_classes=classes)
+        known = configuration.with_classes(classes)
         return Auditor(known, AssumedLabels(labels, configuration.policies, assumed, mode), claims, nodes, scaled)
 
     if paths:

@@ -12,7 +12,7 @@ from ..adapters.manifests.items import ManifestObject, ManifestProblem
 from ..adapters.manifests.lines import Lines, ObjectLines
 from ..application.audit_rows import Row, rows
 from ..application.auditing import AuditEntry, Auditor, Owner, WorkloadObject, is_denied_claim
-from ..application.claims import KnownClaims, known_claims, named_classes
+from ..application.claims import KnownClaims, known_claims, resource_names
 from ..application.deciders import DecidedPolicy
 from ..application.field_paths import mapping
 from ..application.field_types import wrong_types
@@ -35,7 +35,7 @@ FILES = "files"
 """The origin of objects in files."""
 _OfOperator = tuple[AuditEntry, Judgement | None]
 NewAuditor = Callable[[Labels, KnownClaims, Mapping[str, str], Autoscalers], Auditor]
-"""Makes the auditor when the namespaces' labels, the resource claims, the forms of DeviceClasses and autoscalers are known."""
+"""Makes the auditor when the namespaces' labels, claims, the resource names of DeviceClasses and autoscalers are known."""
 
 
 @dataclass(slots=True)
@@ -167,7 +167,7 @@ def from_files(
     labels = {**known.labels, **given.namespaces()}
     default = names[0] if names else "default"
     scaled = autoscalers(given.manifests, default)
-    auditor = auditor_of(labels, known_claims(given.manifests, default), named_classes(given.manifests), scaled)
+    auditor = auditor_of(labels, known_claims(given.manifests, default), resource_names(given.manifests), scaled)
     problems = given.problems + nothing_found(given.sources, given.problems, given.plugin)
     gathered = AuditInput(FILES, labels, [], {}, problems=problems)
     for item in known.objects:

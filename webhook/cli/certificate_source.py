@@ -124,7 +124,7 @@ class TrustedSource:
         steady: float = _STEADY_SECONDS,
         hurry: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Reconcile every ``steady`` seconds while all is well, and at once where there is reason to hurry."""
+        """Reconcile every ``steady`` seconds while all is well, and at once if ``hurry`` says so or a client distrusts us."""
         self._inner = inner
         self._clock = clock
         self._reconcile = reconcile
@@ -139,7 +139,9 @@ class TrustedSource:
     def poll(self) -> None:
         """Reconcile when a pass is due."""
         self._inner.poll()
-        if time.monotonic() < self._due and not self._hurry():
+        # Both are asked, because each forgets what it has answered.
+        hurry = (self._hurry(), self.serving.distrusted_since_last_call())
+        if time.monotonic() < self._due and not any(hurry):
             return
         report = self._reconcile()
         calm = report.trusted and not report.failures and not report.waiting

@@ -52,11 +52,6 @@ class WatchedFleet:
         """The nodes' offers."""
         return self._view.fleet
 
-    @property
-    def class_forms(self) -> Mapping[str, str]:
-        """The forms of DeviceClasses by their resource names."""
-        return self._view.class_forms
-
     def start(self) -> None:
         """Begin to watch."""
         self._view.start()

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-import msgspec
 import typer
 
 from ..adapters import named_file, namespace_file
@@ -20,7 +19,7 @@ from ..adapters.manifests.reading import read_text
 from ..adapters.manifests.sources import Source, open_sources
 from ..adapters.namespace_file import NamespaceFileError
 from ..application.checking import Checker
-from ..application.claims import known_claims, named_classes
+from ..application.claims import known_claims, resource_names
 from ..application.configuration import Configuration
 from ..application.field_types import wrong_types
 from ..application.ignoring import ANNOTATION, IgnoreError, annotated, without
@@ -213,7 +212,7 @@ def judge_paths(  # noqa: PLR0913, PLR0917 - each is an option of the commands
     given = read_paths(paths, configuration.plugin if config else None, exclude)
     labels = known.labels | given.namespaces()
     claims = known_claims(given.manifests, namespace or "default")
-    configuration = msgspec.structs.replace(configuration, named_classes=named_classes(given.manifests))
+    configuration = configuration.with_classes(resource_names(given.manifests))
     checker = Checker(
         configuration,
         labels,

@@ -51,6 +51,7 @@ from ..application.fleet import NoFleet
 from ..application.namespace_labels import NamespaceLabelling
 from .admission_port import admission_limiter, client_authorities, operations_limiter
 from .certificate_source import certificate_source, now
+from .class_source import ClassSource
 from .fleet_source import WatchedFleet
 from .namespace_source import ClusterSource, FileSource, NamespaceSource
 from .options import Options, StartError
@@ -58,6 +59,7 @@ from .reloading import Reload
 
 if TYPE_CHECKING:  # it loads an HTTP client, which nobody needs without a cluster
     from ..adapters.kubernetes.client import ApiServer
+    from ..adapters.kubernetes.watched_classes import Names
     from .in_tree_source import InTreeWatch
 
 Listener = AdmissionListener | OperationsListener
@@ -109,17 +111,21 @@ class Server:
         self._decision_log = DecisionLog(self._metrics.log_line_dropped)
         recorder = DeferredRecording(self._metrics.answered, self._metrics, self._decision_log)
         namespaces = self._namespaces.namespaces
+        self._configured = Configuration()
+        self._class_names: Names = {}
+        self._configuring = threading.Lock()
+        self._classes = self._class_source(api)
         self._nodes = self._watched_fleet(api)
         nodes = self._nodes or NoFleet()
         self._in_tree = self._in_tree_watch(api)
-        self._admission = Admission(Configuration(), namespaces, recorder, self._namespaces.claims, nodes)
+        self._admission = Admission(self._configured, namespaces, recorder, self._namespaces.claims, nodes)
         advising = Advising(self._current, namespaces, recorder, nodes)
         claiming = ClaimAdmission(self._current, namespaces, recorder, nodes, self._namespaces.pods)
         labelling = NamespaceLabelling(self._current, self._namespaces.preview(self._current), nodes)
         self._configuration: Reload[Configuration] | None = None
         if options.config:
             self._configuration = Reload(
-                "configuration", options.config, configuration_file.parse, self._admission.use, self._metrics
+                "configuration", options.config, configuration_file.parse, self._use, self._metrics
             )
         serving = self._certificates.serving
         self._clients = client_authorities(options, serving, self._metrics)
@@ -144,7 +150,9 @@ class Server:
             _listener(
                 "--port",
                 options.port,
-                lambda: AdmissionListener(self._port, options.host, options.port, serving.context),
+                lambda: AdmissionListener(
+                    self._port, options.host, options.port, serving.context, serving.note_distrust
+                ),
             ),
             _listener(
                 "--ops-port",
@@ -162,6 +170,8 @@ class Server:
         _log.info("serving", version=__version__, port=admission.port, ops_port=operations.port)
         polls = [self._namespaces.poll, self._certificates.poll, self._poll_files, trim_malloc]
         self._namespaces.start()
+        if self._classes:
+            self._classes.start()
         if self._nodes:
             self._nodes.start()
             polls.append(self._nodes.poll)
@@ -181,6 +191,8 @@ class Server:
         finally:
             self._stopped.set()
             self._namespaces.stop()
+            if self._classes:
+                self._classes.stop()
             if self._nodes:
                 self._nodes.stop()
             self._decision_log.close()
@@ -189,9 +201,8 @@ class Server:
     def readiness(self) -> list[ReadinessPart]:
         """Return the answer of ``/readyz``, part by part."""
         files = [file.part() for file in (self._configuration, self._clients) if file]
-        nodes = [self._nodes.part()] if self._nodes else []
-        in_tree = [self._in_tree.part()] if self._in_tree else []
-        return [self._serving_part(), *files, self._namespaces.part(), *nodes, *in_tree, *self._certificates.parts()]
+        watched = [one.part() for one in (self._classes, self._nodes, self._in_tree) if one]
+        return [self._serving_part(), *files, self._namespaces.part(), *watched, *self._certificates.parts()]
 
     def _exposition(self) -> bytes:
         """Return the answer of ``/metrics``: readiness is checked when it is asked for, as ``/readyz`` does."""
@@ -205,6 +216,10 @@ class Server:
         await asyncio.sleep(self._options.shutdown_delay)
         for listener in self._listeners:
             listener.stop()
+
+    def _class_source(self, api: Callable[[], ApiServer]) -> ClassSource | None:
+        """The DeviceClasses of the cluster that the namespaces are of."""
+        return ClassSource(api(), self._use_classes) if isinstance(self._namespaces, ClusterSource) else None
 
     def _watched_fleet(self, api: Callable[[], ApiServer]) -> WatchedFleet | None:
         """The nodes of the cluster that the namespaces are read from, unless nodes are not watched."""
@@ -231,6 +246,19 @@ class Server:
 
     def _current(self) -> Configuration:
         return self._admission.configuration
+
+    def _use(self, configuration: Configuration) -> None:
+        with self._configuring:
+            self._configured = configuration
+            self._configure()
+
+    def _use_classes(self, names: Names) -> None:
+        with self._configuring:
+            self._class_names = names
+            self._configure()
+
+    def _configure(self) -> None:
+        self._admission.use(self._configured.with_classes(self._class_names))
 
     def _poll_files(self) -> None:
         for file in (self._configuration, self._clients):

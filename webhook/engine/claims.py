@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from .claim_objects import Claim, DeviceRequest, RequestedDevice
-from .device_classes import IMPLICIT, NVIDIA_CLASSES, DeviceClasses
+from .device_classes import NVIDIA_CLASSES, DeviceClasses
 from .forms import Form, Sharing
 from .pods import Place, PodResourceClaim, PodSpec, containers
 from .quantity import whole
@@ -81,7 +81,7 @@ class Claimed(msgspec.Struct, frozen=True):
     @property
     def is_other(self) -> bool:
         """Whether it is a resource without a form: it counts, and ``rules.permission.other_gpu_resources`` checks its name."""
-        return self.by_name and self.alternatives[0].form is None
+        return self.by_name and any(one.form is None for one in self.alternatives)
 
 
 class ClaimEntry(msgspec.Struct, frozen=True):
@@ -223,16 +223,16 @@ def _form(device: RequestedDevice, classes: DeviceClasses, *, shared: bool) -> F
 
 
 def _implicit(gpu_container: GpuContainer, classes: DeviceClasses) -> Iterator[Claimed]:
-    """The DeviceClasses that a container requests by their implicit resource names."""
+    """DeviceClasses that a container requests by resource names, implicit or published, in whatever form."""
     for other in gpu_container.others:
-        name, count = other.name.removeprefix(IMPLICIT), whole(other.written)
-        if name != other.name and count is not None:
-            alternative = Alternative(RequestedDevice(name, count), classes.form(name, None))
+        names, count = classes.of_resource(other.name), whole(other.written)
+        if names and count is not None:
+            alternatives = tuple(Alternative(RequestedDevice(name, count), classes.form(name, None)) for name in names)
             yield Claimed(
                 gpu_container.name,
                 str(other),
                 other.field,
-                (alternative,),
+                alternatives,
                 (gpu_container.place,),
                 (other.field,),
                 by_name=True,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from .forms import Form, Sharing, parse
-from .other_gpus import BUILT_IN, GpuNames
+from .other_gpus import BUILT_IN, OTHER_DEVICES, GpuNames, fits
 from .profiles import PROFILE
 from .resources import GpuResource, classify
 
@@ -89,7 +89,7 @@ class DeviceClasses(msgspec.Struct, frozen=True):
 
     Attributes:
         forms: the form of each class, or ``BY_PROFILE``; ``DEFAULTS`` applies to other classes.
-        names: which other classes provide GPUs, by their implicit resource names.
+        names: which other classes provide GPUs, by their implicit resource names, and which resource names they publish.
         named: the forms of other classes, from their resource names in the cluster (``named_form``).
     """
 
@@ -106,8 +106,40 @@ class DeviceClasses(msgspec.Struct, frozen=True):
 
     def hands_out_gpus(self, device_class: str) -> bool:
         """Whether a class provides GPUs: a class with a form, or any other that is not known to be something else."""
-        known = any(device_class in where for where in (self.forms, DEFAULTS, self.named))
-        return known or self.names.hand_out_gpus(IMPLICIT + device_class)
+        return self._has_form(device_class) or self.names.hand_out_gpus(IMPLICIT + device_class)
+
+    def of_resource(self, name: str) -> tuple[str, ...]:
+        """The classes that hand out GPUs by a resource name: the one that it is the implicit name of, or all that publish it."""
+        of_one = name.removeprefix(IMPLICIT)
+        return (of_one,) if of_one != name else self.names.classes(name)
+
+    def published(self, names: Mapping[str, str]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """Return the resource names by which classes hand out GPUs and that say no form themselves, each with its classes.
+
+        The scheduler takes the newest class of a name. All of them are kept, because another one may be the newest by then.
+
+        Args:
+            names: the ``extendedResourceName`` of each class that has one.
+        """
+        found: dict[str, list[str]] = {}
+        for device_class, name in sorted(names.items()):
+            if self._publishes(device_class, name):
+                found.setdefault(name, []).append(device_class)
+        return tuple((name, tuple(classes)) for name, classes in sorted(found.items()))
+
+    def _publishes(self, device_class: str, name: str) -> bool:
+        """Whether a class makes a resource name one of GPUs, where the configuration does not say what the name is.
+
+        A class without a known form counts as one for GPUs unless its name says otherwise. There, the resource name may, too.
+        """
+        if isinstance(classify(name), GpuResource) or self.names.configured(name):
+            return False
+        if any(fits(pattern, name) for pattern in OTHER_DEVICES) or not self.hands_out_gpus(device_class):
+            return False
+        return self._has_form(device_class) or not self.names.is_something_else(name)
+
+    def _has_form(self, device_class: str) -> bool:
+        return any(device_class in where for where in (self.forms, DEFAULTS, self.named))
 
 
 NVIDIA_CLASSES = DeviceClasses()

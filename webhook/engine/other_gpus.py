@@ -50,6 +50,16 @@ NOT_GPUS = (
 )
 """Exceptions from ``GPUS``."""
 
+OTHER_DEVICES = (
+    "devices.kubevirt.io/*",
+    "kubernetes.io/*",
+    "rdma/*",
+    "vke.volcengine.com/rdma*",
+    "vpc.amazonaws.com/*",
+)
+"""Other devices, which many pods without GPUs request. The chart's ``matchConditions`` leave them out (_conditions.tpl), so no
+DeviceClass makes them GPUs; only the configuration does."""
+
 OTHER_VENDORS = (
     "amd.com/*",
     "gpu.intel.com/*",
@@ -77,14 +87,16 @@ OTHER_VENDORS = (
 
 
 class GpuNames(msgspec.Struct, frozen=True, cache_hash=True):
-    """The resources that provide GPUs: those of ``GPUS``, and those of the configuration.
+    """The resources that provide GPUs: those of ``GPUS``, those of the configuration, and those of DeviceClasses.
 
     Attributes:
         gpus, not_gpus: names, or prefixes with ``*``, that count as GPUs, and that do not.
+        published: whole names by which DeviceClasses provide GPUs, each with these classes (``DeviceClasses.published``).
     """
 
     gpus: tuple[str, ...] = ()
     not_gpus: tuple[str, ...] = ()
+    published: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     def hand_out_gpus(self, name: str) -> bool:
         """Whether a resource provides GPUs without being a form that ``resources.classify`` knows.
@@ -105,6 +117,15 @@ class GpuNames(msgspec.Struct, frozen=True, cache_hash=True):
         every = (pattern for patterns in (self.gpus, self.not_gpus) for pattern in patterns)
         return any(fits(pattern, name) for pattern in every if pattern != PREFIX + ANY_SUFFIX)
 
+    def is_something_else(self, name: str) -> bool:
+        """Whether a resource is known not to be a GPU of NVIDIA's: another device, or an accelerator of another vendor."""
+        known = any(fits(pattern, name) for pattern in (*NOT_GPUS, *OTHER_VENDORS))
+        return known and not self.hand_out_gpus(name)
+
+    def classes(self, name: str) -> tuple[str, ...]:
+        """The DeviceClasses that hand out GPUs by a resource name that they publish; none for most names."""
+        return next((classes for published, classes in self.published if published == name), ())
+
 
 BUILT_IN = GpuNames()
 
@@ -114,6 +135,8 @@ BUILT_IN = GpuNames()
 def _decided(names: GpuNames, name: str) -> bool:
     if isinstance(classify(name), GpuResource):
         return False
+    if names.classes(name):
+        return True
     whole, beginnings, lengths = _tables(names)
     if name in whole:
         return whole[name]

@@ -166,8 +166,10 @@ def _gpu_container(
 
 
 def _misspelt(resource: Unknown | None, field: str, names: GpuNames) -> list[tuple[Unknown, str]]:
-    """A name with its path, if it looks misspelt and the configuration does not list it."""
-    return [(resource, field)] if resource is not None and not names.configured(resource.name) else []
+    """A name with its path, if it looks misspelt and neither the configuration nor a DeviceClass says what it is."""
+    if resource is None or names.configured(resource.name) or names.classes(resource.name):
+        return []
+    return [(resource, field)]
 
 
 def asking_for(gpu_container: GpuContainer, amount: Amount) -> GpuContainer:

@@ -1,19 +1,25 @@
 {{/*
-CEL: whether the resource `name` may hand out GPUs. It is wider than webhook/engine/other_gpus.py, never narrower
-(tests/deploy/test_match_conditions.py): what is excepted there is left to gpuwarden. What the configuration adds is added here;
-names have no quotes in them (values.schema.json). Takes the root.
+CEL: whether the resource `name` may hand out GPUs. A DeviceClass (DRA) can hand them out by any name with a domain, and gpuwarden knows
+which, so all such names are asked about but those of OTHER_DEVICES of webhook/engine/other_gpus.py, and those that the configuration
+names in full and says are not GPUs (tests/deploy/test_match_conditions.py). Names have no quotes in them (values.schema.json).
+Takes the root.
 */}}
 {{- define "gpuwarden.mayBeGpu" -}}
-{{- $known := list "nvidia.com/*" "deviceclass.resource.kubernetes.io/*" "k8s.amazonaws.com/vgpu" "volcano.sh/vgpu-*" "volcano.sh/gpu-*" "aliyun.com/gpu-*" "tencent.com/vcuda-*" "koordinator.sh/gpu*" "mig.das.com/*" -}}
-{{- $tests := list -}}
-{{- range concat $known (dig "resources" "gpus" list .Values.config | default list) | uniq -}}
-{{- if hasSuffix "*" . -}}
-{{- $tests = append $tests (printf "name.startsWith('%s')" (trimSuffix "*" .)) -}}
-{{- else -}}
-{{- $tests = append $tests (printf "name == '%s'" .) -}}
+{{- $others := list "devices.kubevirt.io/*" "kubernetes.io/*" "rdma/*" "vke.volcengine.com/rdma*" "vpc.amazonaws.com/*" -}}
+{{- $gpus := dig "resources" "gpus" list .Values.config | default list -}}
+{{- range dig "resources" "notGPUs" list .Values.config | default list -}}
+{{- if not (or (hasSuffix "*" .) (hasPrefix "nvidia.com/" .) (hasPrefix "deviceclass.resource.kubernetes.io/" .)) -}}
+{{- $others = append $others . -}}
 {{- end -}}
 {{- end -}}
-{{- join " ||\n" $tests -}}
+{{- $tests := list "name.contains('/')" -}}
+{{- range $others | uniq -}}
+{{- $tests = append $tests (ternary (printf "!name.startsWith('%s')" (trimSuffix "*" .)) (printf "name != '%s'" .) (hasSuffix "*" .)) -}}
+{{- end -}}
+({{ join " &&\n" $tests }})
+{{- with $gpus }} ||
+{{ include "gpuwarden.nameFits" . }}
+{{- end -}}
 {{- end -}}
 
 {{/* CEL: whether a container requests what may be a GPU. Takes (dict "root" $ "spec" "object.spec"), an expression of the spec. */}}
@@ -68,7 +74,8 @@ matchConditions:
 {{- end -}}
 
 {{/*
-Only objects of operators' kinds that name what may be a GPU, in a field that is new or changes. Each kind has its own paths, so
+Only objects of operators' kinds that name what may be a GPU, in a field that is new or changes. Names that only DeviceClasses (DRA) make
+GPUs' are not looked for, because the keys of labels look like them; the pods are judged. Each kind has its own paths, so
 every map is looked at, sixteen levels deep (webhook/application/field_paths.py: as the longest path and a container's resources): its keys, and its `name`,
 where the Spark operator has the resource. CEL has no recursion, so there is a line for each level: from what is at this level to
 what is below it, and from a map that names a GPU to b'', which JSON does not have, down to the last. Of a container only its

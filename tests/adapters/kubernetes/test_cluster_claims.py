@@ -93,23 +93,31 @@ def claimed(cluster: WorkloadServer) -> WorkloadServer:
     return cluster
 
 
-def test_where_anything_is_claimed_device_classes_with_a_gpus_name_are_read(
-    claimed: WorkloadServer, reader: ClusterReader
+@pytest.mark.parametrize("claims", [True, False])
+def test_device_classes_with_a_name_are_read(
+    cluster: WorkloadServer, claimed: WorkloadServer, reader: ClusterReader, *, claims: bool
 ) -> None:
+    if not claims:
+        serve(cluster, "v1")
     named = {"slices": "nvidia.com/mig-1g.10gb", "fpga": "example.com/fpga", "plain": None}
     claimed.lists[CLASSES] = [
         json.dumps({"metadata": {"name": name}, "spec": {"extendedResourceName": one}}).encode()
         for name, one in named.items()
     ]
     found = reader.claims()
-    assert (found.classes, found.notes) == ({"slices": "mig-1g.10gb"}, [])
+    assert (found.classes, found.notes) == (
+        {"slices": "nvidia.com/mig-1g.10gb", "fpga": "example.com/fpga"},
+        [],
+    )
 
 
 def test_device_classes_that_may_not_be_listed_are_noted(claimed: WorkloadServer, reader: ClusterReader) -> None:
     claimed.refused[CLASSES] = 403
     found = reader.claims()
     assert len(found.known) == 1
-    assert found.notes[0].startswith("DeviceClasses: their forms are known only from the configuration (")
+    assert found.notes[0].startswith(
+        "DeviceClasses: their forms and other resource names are known only from the configuration ("
+    )
 
 
 def test_another_failure_with_device_classes_is_the_clusters(claimed: WorkloadServer, reader: ClusterReader) -> None:

@@ -51,12 +51,6 @@ def seen(view: FleetWatch, configuration: Configuration | None = None) -> Fleet:
     return view.fleet
 
 
-def has_forms(view: FleetWatch, forms: dict[str, str]) -> bool:
-    """Whether these are the forms of DeviceClasses once the view is up to date."""
-    view.poll(Configuration())
-    return view.class_forms == forms
-
-
 def node_request(resource: str, count: int = 1) -> NodeRequest:
     return NodeRequest(resource, count, NOTHING_SAID)
 
@@ -296,21 +290,6 @@ class TestClasses:
         clock.ahead += CLASSES_INTERVAL
         assert seen(view).unschedulable(node_request(GPU)) is None
 
-    def test_the_forms_of_device_classes_are_known_even_without_devices(
-        self, apiserver: StandIn, views: Views, clock: Clock
-    ) -> None:
-        apiserver.objects[SLICES] = {"metadata": {}, "items": []}
-        named = {"slices": "nvidia.com/mig-1g.10gb", "fpga": "example.com/fpga"}
-        items = [{"metadata": {"name": name}, "spec": {"extendedResourceName": one}} for name, one in named.items()]
-        apiserver.objects[CLASSES] = {"metadata": {}, "items": items}
-        view = views()
-        assert view.class_forms == {}
-        assert has_forms(view, {"slices": "mig-1g.10gb"})
-
-        apiserver.objects[CLASSES] = {"metadata": {}, "items": []}
-        clock.ahead += CLASSES_INTERVAL
-        assert has_forms(view, {})
-
     def test_without_the_api_there_are_none(self, views: Views) -> None:
         fleet = seen(views())
         assert fleet.is_certain
@@ -320,7 +299,7 @@ class TestClasses:
         def forbidden(handler: Handler) -> None:
             handler.say(403, status(403, "deviceclasses is forbidden"))
 
-        apiserver.script("object", forbidden)
+        apiserver.script("classes", forbidden)
         assert not seen(views()).is_certain
 
 

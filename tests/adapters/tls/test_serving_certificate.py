@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
@@ -108,7 +109,7 @@ async def served(certificate: ServingCertificate) -> AsyncIterator[Server]:
     endpoint = AdmissionEndpoint("/", lambda _body: b"pong", Counted().answered)
     limiter = ConnectionLimiter(Limits(), Rejections("test", lambda _port, _reason: None))
     port = Port(lambda _path: endpoint, limiter, Turns())
-    listener = AdmissionListener(port, "127.0.0.1", 0, certificate.context)
+    listener = AdmissionListener(port, "127.0.0.1", 0, certificate.context, certificate.note_distrust)
     task = asyncio.ensure_future(listener.serve())
     try:
         while not port.started:  # noqa: ASYNC110 - there is no event for it
@@ -139,6 +140,28 @@ def test_clients_that_trust_the_authority_are_served_and_others_are_not(run: Run
                 await server.presented(client(OTHER_CA))
             with pytest.raises(ssl.SSLCertVerificationError, match="Hostname mismatch"):
                 await server.presented(client(), "example.com")
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_client_that_does_not_trust_it_is_noted_once(run: Run, version: ssl.TLSVersion) -> None:
+    def connect(port: int, ca: CertificatePair) -> None:
+        """Connect with a socket, because asyncio's client hangs up without an alert."""
+        with socket.create_connection(("127.0.0.1", port)) as plain:
+            client(ca, maximum_version=version).wrap_socket(plain, server_hostname="localhost").close()
+
+    async def scenario() -> None:
+        certificate = serving(a_leaf())
+        async with served(certificate) as server:
+            await asyncio.to_thread(connect, server.port, CA)
+            await server.presented(client(maximum_version=version))
+            assert not certificate.distrusted_since_last_call()
+            with pytest.raises(ssl.SSLCertVerificationError):
+                await asyncio.to_thread(connect, server.port, OTHER_CA)
+            await server.presented(client(maximum_version=version))
+            assert certificate.distrusted_since_last_call()
+            assert not certificate.distrusted_since_last_call()
 
     run(scenario())
 

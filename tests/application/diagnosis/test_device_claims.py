@@ -80,19 +80,43 @@ ACCELERATOR = "example.com/accelerator"
 WITH_RESOURCES = "apiVersion: gpuwarden.io/v1\nkind: Configuration\nresources:\n"
 
 
-@pytest.mark.parametrize("name", [CLASS, "unknown.example.com"])
-def test_a_class_for_gpus_whose_resource_name_no_policy_judges(name: str) -> None:
+def configured_by(text: str, device_class: DeviceClass) -> Facts:
+    neighbours = Neighbours(device_classes=(device_class,), devices_on={})
+    return healthy(neighbours=neighbours, configuration=configured(text))
+
+
+@pytest.mark.parametrize(
+    ("name", "resource"), [(CLASS, "rdma/gpu"), (CLASS, "vpc.amazonaws.com/x"), ("gpu.amd.com", "amd.com/gpu")]
+)
+def test_a_class_for_gpus_whose_resource_name_no_policy_judges(name: str, resource: str) -> None:
+    (result,) = found("device-classes", named(a_class(name, resource)))
+    assert result.status is CheckStatus.WARN
+    assert result.observed == f"DeviceClass {name} counts as a GPU, and its extendedResourceName {resource} does not"
+    assert f"add {resource} to resources.gpus" in result.fix
+    for key in ("gpus", "notGPUs"):
+        assert well(
+            "device-classes", configured_by(f"{WITH_RESOURCES}  {key}: [{resource}]\n", a_class(name, resource))
+        )
+
+
+@pytest.mark.parametrize("name", ["unknown.example.com", "mig.nvidia.com"])
+def test_a_class_without_a_form_whose_resource_name_is_denied(name: str) -> None:
     (result,) = found("device-classes", named(a_class(name, ACCELERATOR)))
     assert result.status is CheckStatus.WARN
-    assert result.observed == f"DeviceClass {name} counts as a GPU, and its extendedResourceName {ACCELERATOR} does not"
-    assert f"add {ACCELERATOR} to resources.gpus" in result.fix
-    for key in ("gpus", "notGPUs"):
-        configuration = configured(f"{WITH_RESOURCES}  {key}: [{ACCELERATOR}]\n")
-        neighbours = Neighbours(device_classes=(a_class(name, ACCELERATOR),), devices_on={})
-        assert well("device-classes", healthy(neighbours=neighbours, configuration=configuration))
+    assert (
+        result.observed
+        == f"DeviceClass {name} counts as a GPU by its extendedResourceName {ACCELERATOR}, and its form is not known"
+    )
+    assert "denied, except under a policy of any" in result.impact
+    assert f"set the form of {name} in claims.deviceClasses" in result.fix
+    form = f"apiVersion: gpuwarden.io/v1\nkind: Configuration\nclaims: {{deviceClasses: {{{name}: exclusive}}}}\n"
+    for text in (form, f"{WITH_RESOURCES}  notGPUs: [{ACCELERATOR}]\n"):
+        assert well("device-classes", configured_by(text, a_class(name, ACCELERATOR)))
 
 
-@pytest.mark.parametrize(("name", "resource"), [("dra.cpu", "example.com/cpu"), (CLASS, "nvidia.com/vgpu")])
+@pytest.mark.parametrize(
+    ("name", "resource"), [("dra.cpu", "example.com/cpu"), (CLASS, "nvidia.com/vgpu"), (CLASS, ACCELERATOR)]
+)
 def test_other_devices_and_other_names_of_gpus(name: str, resource: str) -> None:
     assert well("device-classes", named(a_class(name, resource)))
 

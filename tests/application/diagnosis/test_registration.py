@@ -327,27 +327,52 @@ def test_in_audit_mode_everything_may_fail_open() -> None:
 GPUS_BY_HAND = "apiVersion: gpuwarden.io/v1\nkind: Configuration\nresources: {gpus: [%s]}\n"
 
 
-@pytest.mark.parametrize("names", ["", "nvidia.com/*", "volcano.sh/vgpu-*, k8s.amazonaws.com/vgpu"])
+@pytest.mark.parametrize("names", ["", "nvidia.com/*", "amd.com/gpu, a.com/x-*", "rdmagpus.example/x"])
 def test_gpus_that_the_conditions_have_are_well(names: str) -> None:
     assert (
         the_result(healthy(configuration=configured(GPUS_BY_HAND % names)), "match-conditions").status is CheckStatus.OK
     )
 
 
+OF_PODS = ("mutate", "restore", "validate", "updates")
+
+
 def test_gpus_that_only_the_configuration_has_are_never_sent() -> None:
-    found = results(
-        healthy(configuration=configured(GPUS_BY_HAND % "nvidia.com/*, amd.com/gpu, a.com/x-*")), "match-conditions"
-    )
+    names = "nvidia.com/*, amd.com/gpu, rdma/gpu, vpc.amazonaws.com/*, vke.volcengine.com/*"
+    found = results(healthy(configuration=configured(GPUS_BY_HAND % names)), "match-conditions")
     assert [(result.status, result.observed) for result in found] == [
         (
             CheckStatus.WARN,
             (
-                f"the matchConditions of {webhook}.gpuwarden.io do not name a.com/x-*, amd.com/gpu, which resources.gpus in the "
-                "configuration lists"
+                f"the matchConditions of {webhook}.gpuwarden.io leave out rdma/gpu, vke.volcengine.com/*, vpc.amazonaws.com/*, "
+                "and resources in the configuration does not"
             ),
         )
-        for webhook in ("mutate", "restore", "validate", "updates")
+        for webhook in OF_PODS
     ]
+
+
+def condition(expression: str) -> Facts:
+    """A webhook of pods with a condition."""
+    return validating(healthy(), matchConditions=[{"name": "x", "expression": expression}])
+
+
+def test_what_only_the_conditions_leave_out_is_never_sent() -> None:
+    (result,) = results(
+        condition("name.contains('/') && !name.startsWith('rdma/') && name != 'a.com/b' || name == 'rdma/gpu'"),
+        "match-conditions",
+    )
+    assert result.status is CheckStatus.WARN
+    assert result.observed.endswith(
+        "validate.gpuwarden.io leave out a.com/b, and resources in the configuration does not"
+    )
+
+
+def test_conditions_of_an_older_chart_leave_out_what_device_classes_publish() -> None:
+    (result,) = results(condition("name.startsWith('nvidia.com/')"), "match-conditions")
+    assert result.status is CheckStatus.WARN
+    assert "are of an older chart: they leave out resource names" in result.observed
+    assert "helm upgrade" in result.fix
 
 
 def test_a_selector_for_the_systems_namespace_alone_names_it() -> None:

@@ -179,7 +179,7 @@ def test_rights_that_only_the_preview_of_a_label_needs_are_warned_of() -> None:
     ("resource", "seen", "means"),
     [
         ("nodes", "list nodes, watch nodes", "pods that no node can run are not reported"),
-        ("deviceclasses", "list deviceclasses", "notOffered: deny only warns"),
+        ("resourceslices", "list resourceslices", "notOffered: deny only warns"),
     ],
 )
 def test_rights_that_only_what_is_said_of_nodes_needs_are_warned_of(resource: str, seen: str, means: str) -> None:
@@ -217,4 +217,4 @@ def test_admission_policies_are_read_only_where_there_are_some() -> None:
 
 def test_nodes_that_are_not_watched_need_no_rights() -> None:
     asked = needed(with_arguments("serve", "--no-watch-nodes"), NAMESPACE, limits=False)
-    assert not {"nodes", "deviceclasses", "resourceslices"} & {right.resource for right in asked}
+    assert not {"nodes", "resourceslices"} & {right.resource for right in asked}

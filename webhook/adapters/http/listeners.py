@@ -21,6 +21,8 @@ _KERNEL_BUFFERS = {socket.SO_RCVBUF: 8 * 1024, socket.SO_SNDBUF: 64 * 1024}
 _BACKLOG = 2048
 # A handshake costs about ten times as much as an answer, so existing connections are served in between.
 _ACCEPTED_AT_ONCE = 32
+# The alerts of a client that does not trust the certificate: Go's and OpenSSL's (RFC 8446, 6.2).
+_DISTRUST = ("ALERT_BAD_CERTIFICATE", "ALERT_UNKNOWN_CA")
 # The time for a client to complete the TLS shutdown (close_notify), which also lets it read the alert.
 _GOODBYE_SECONDS = 5.0
 _PAUSE_SECONDS = 0.02
@@ -64,16 +66,23 @@ class AdmissionListener:
     """The admission port. It is bound immediately, so that a port in use is an error (``OSError``).
 
     ``tls`` gives the context of a new connection, ``None`` when there is none yet; without it connections are plain.
+    ``distrusted`` is called when a client says that it does not trust the certificate.
     """
 
     def __init__(
-        self, shared: Port, host: str, port: int, tls: Callable[[], ssl.SSLContext | None] | None = None
+        self,
+        shared: Port,
+        host: str,
+        port: int,
+        tls: Callable[[], ssl.SSLContext | None] | None = None,
+        distrusted: Callable[[], None] = lambda: None,
     ) -> None:
         self._socket = bind(host, port)
         self.port: int = self._socket.getsockname()[1]
         self._shared = shared
         self._limiter = shared.limiter
         self._tls = tls
+        self._distrusted = distrusted
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -155,6 +164,8 @@ class AdmissionListener:
                 ssl_shutdown_timeout=_GOODBYE_SECONDS if context else None,
             )
         except OSError as error:  # ssl's errors are some too
+            if str(getattr(error, "reason", "")).endswith(_DISTRUST):
+                self._distrusted()
             self._limiter.rejections.note(_reason(error), handshake.client, str(error))
             handshake.accepted.close()
 

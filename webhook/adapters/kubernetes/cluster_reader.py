@@ -19,7 +19,7 @@ from .discovery import Discovery
 from .documents import decode
 from .errors import ApiError, Fault
 from .lists import PAGE, Api, Lister, Page, Progress
-from .nodes import class_forms, named_classes
+from .nodes import named_classes
 from .operator_kinds import OperatorReader
 from .other_kinds import OtherReader
 from .workload_documents import NamespaceItem, WorkloadItem, mislabelled, page_of, seen
@@ -52,7 +52,7 @@ class FoundClaims(msgspec.Struct):
     of_one_pod: set[tuple[str, Reference]] = msgspec.field(default_factory=set)
     """The claims that Kubernetes made for pods."""
     classes: dict[str, str] = {}
-    """The forms of DeviceClasses by their resource names; none if nothing is claimed."""
+    """The resource names of DeviceClasses, by class."""
 
 
 class ClusterReader:
@@ -131,18 +131,20 @@ class ClusterReader:
                 raise
             if error.fault is Fault.FORBIDDEN:
                 found.notes.append(f"resource claims: pods with claims (DRA) are not judged ({error.detail})")
-        if found.known:
-            self._name_classes(found)
+        self._name_classes(found)
         return found
 
     def _name_classes(self, found: FoundClaims) -> None:
         try:
-            found.classes = class_forms(named_classes(self._lister))
+            classes = named_classes(self._lister)
+            found.classes = {one.metadata.name: one.spec.extended_resource_name or "" for one in classes}
         except ApiError as error:
             if error.fault not in {Fault.FORBIDDEN, Fault.NOT_FOUND}:
                 raise
             if error.fault is Fault.FORBIDDEN:
-                found.notes.append(f"DeviceClasses: their forms are known only from the configuration ({error.detail})")
+                found.notes.append(
+                    f"DeviceClasses: their forms and other resource names are known only from the configuration ({error.detail})"
+                )
 
     def workloads(
         self,

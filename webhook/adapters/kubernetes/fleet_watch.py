@@ -4,7 +4,7 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
 from ...application.configuration import Configuration
@@ -16,7 +16,7 @@ from .backoff import Backoff
 from .documents import ObjectList
 from .errors import ApiError
 from .lists import Deadline, Lister
-from .nodes import NodeItem, class_forms, class_items, nodes, offered
+from .nodes import NodeItem, class_items, nodes, offered
 from .object_store import Store
 from .selectors import SELECTORS
 from .watch import GRACE, WATCH_SECONDS, Objects, Watch, WatchObserver
@@ -62,7 +62,6 @@ class FleetWatch:
     Attributes:
         fleet: what is offered, as of a moment ago; ``None`` until the nodes have been listed, and while no node was selected
             within a day.
-        class_forms: the forms of DeviceClasses by their resource names; none until they have been listed.
         unselected: nodes with GPUs that no selector selects; ``None`` if not searched, which is done only while no node is
             selected.
     """
@@ -79,7 +78,6 @@ class FleetWatch:
         backoff: Callable[[], Backoff] = lambda: Backoff(random.random, cap=_LONGEST_BACKOFF),
     ) -> None:
         self.fleet: Fleet | None = None
-        self.class_forms: Mapping[str, str] = {}
         self.unselected: Sequence[GpuNode] | None = None
         self._unselected_at = 0.0
         self._api = api
@@ -237,7 +235,6 @@ class FleetWatch:
         try:
             found, drivers = class_items(Lister(Deadline(self._api, _TIMEOUT)))
             self._classes, self._unread = offered(found, drivers), ""
-            self.class_forms = class_forms(found)
         except ApiError as error:
             self._unread = error.detail
         self._classes_due = self._monotonic() + CLASSES_INTERVAL

@@ -119,6 +119,7 @@ class GpuWorkloads:
             ApiError: pods can't be listed.
         """
         self._claims = self._reader.claims(namespaces)
+        self._configuration = self._configuration.with_classes(self._claims.classes)
         links: Links = {}
         pods = [kept for namespace in namespaces or (None,) for kept in self._pods(namespace, links)]
         templates: list[_Kept] = []
@@ -167,7 +168,7 @@ class GpuWorkloads:
 
     def _asked(self, spec: PodSpec, namespace: str, owner: Owner) -> _Asked | None:
         """What a pod requests; ``None`` without a form of GPU."""
-        containers = read(spec)
+        containers = read(spec, self._configuration.names)
         claims = self._claimed(spec, containers, namespace, owner)
         containers = [one for one in containers if one.amounts]
         counted = (
@@ -193,7 +194,7 @@ class GpuWorkloads:
             for one in references(spec)
             if (namespace, one) in self._claims.known
         }
-        found = claims_of(spec, containers, known, self._configuration, self._claims.classes)
+        found = claims_of(spec, containers, known, self._configuration)
         for entry in (*found.unknown, *found.missing):
             self._unknown[f"{entry.name} of {owner.kind} {namespace}/{owner.name}"] = None
         return gpus_claimed(found)

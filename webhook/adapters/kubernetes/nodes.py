@@ -1,12 +1,11 @@
 """Nodes and DeviceClasses, which offer GPUs, from the API server or from the output of ``kubectl get -o json``."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import TypeVar
 
 import msgspec
 
-from ...engine.device_classes import named_form
 from ...engine.fleet.shapes import GpuNode, Taint, shape_of
 from .api_request import path_of
 from .errors import ApiError, Fault
@@ -119,6 +118,10 @@ class _DriverItem(msgspec.Struct):
     spec: _SliceSpec = msgspec.field(default_factory=_SliceSpec)
 
 
+CLASSES = "deviceclasses"
+CLASSES_PATH = path_of("apis", _DRA, "v1", CLASSES)
+
+
 class FleetFileError(Exception):
     """The file is not what kubectl prints of nodes."""
 
@@ -138,9 +141,8 @@ def named_classes(lister: Lister) -> list[ClassItem]:
     Raises:
         ApiError: the list is not available.
     """
-    path = path_of("apis", _DRA, "v1", "deviceclasses")
     return lister.all(
-        "deviceclasses", path, Page[ClassItem], lambda item: item if item.spec.extended_resource_name else None
+        CLASSES, CLASSES_PATH, Page[ClassItem], lambda item: item if item.spec.extended_resource_name else None
     )
 
 
@@ -232,12 +234,6 @@ def load(text: bytes) -> SavedObjects:
     if "Node" not in found and listed.generated_at is None:
         raise FleetFileError("holds no Node; write what kubectl get nodes -o json prints")
     return SavedObjects(found, listed.generated_at, "Pod" in found or listed.pods_known, listed.deciders is not None)
-
-
-def class_forms(found: Iterable[ClassItem]) -> dict[str, str]:
-    """The forms of DeviceClasses by their resource names."""
-    forms = ((one.metadata.name, named_form(one.spec.extended_resource_name)) for one in found)
-    return {name: form for name, form in forms if form}
 
 
 def offered(found: Sequence[ClassItem], drivers: Collection[str]) -> frozenset[str]:

@@ -46,6 +46,7 @@ class ServingCertificate:
         self._names = tuple(names)
         self._client_ca = client_ca
         self._served: _Served | None = None
+        self._distrusted = False
         # The pair and the client CAs are set by different threads, and each builds a context with both.
         self._changing = Lock()
         server_context(None, client_ca)  # so that it is known now whether it can be read
@@ -60,6 +61,15 @@ class ServingCertificate:
         """The context of a new connection, or ``None`` before there is a pair."""
         served = self._served
         return served.context if served else None
+
+    def note_distrust(self) -> None:
+        """Note that a client does not trust the certificate."""
+        self._distrusted = True
+
+    def distrusted_since_last_call(self) -> bool:
+        """Whether a client has not trusted the certificate since this was asked last: perhaps a webhook has no caBundle yet."""
+        was, self._distrusted = self._distrusted, False
+        return was
 
     def replace(self, pair: CertificatePair) -> None:
         """Serve new connections with this pair from now on. If it is rejected, nothing changes.

@@ -1,6 +1,6 @@
 """Checks of DRA: DeviceClasses with a resource name, the templates that policies make claims of, and quotas on claims."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from ...engine.fleet.shapes import GpuNode
 from ...engine.policy import ClaimForm, Policy
@@ -25,7 +25,7 @@ def names(facts: Facts) -> Findings:
     classes = [one for one in known(facts.neighbours.device_classes) if one.spec.extended_resource_name]
     if not classes:
         return "no DeviceClass has a resource name"
-    yield from _unjudged(facts.usable_configuration(), classes)
+    yield from _unknown(facts.usable_configuration(), classes)
     yield from _twice(classes)
     yield from _both_ways(facts, classes)
     return (
@@ -37,13 +37,21 @@ def _of_name(one: DeviceClass) -> str:
     return one.spec.extended_resource_name or ""
 
 
-def _unjudged(configuration: Configuration, classes: Iterable[DeviceClass]) -> Iterator[CheckOutcome]:
-    """Classes for GPUs whose resource names are not those of GPUs: who requests them is judged by the name alone."""
+def _unknown(configuration: Configuration, classes: Sequence[DeviceClass]) -> Iterator[CheckOutcome]:
+    """Classes for GPUs whose resource names are not judged, or denied because nothing says which form they are."""
+    configuration = configuration.with_classes({one.metadata.name: _of_name(one) for one in classes})
     gpus, names = configuration.classes, configuration.names
     for one in classes:
         name, its = one.metadata.name, _of_name(one)
         known_name = isinstance(classify(its), GpuResource) or names.hand_out_gpus(its) or names.configured(its)
-        if gpus.hands_out_gpus(name) and not known_name:
+        if name in names.classes(its) and gpus.form(name, None) is None:
+            yield warn(
+                f"DeviceClass {name} counts as a GPU by its extendedResourceName {its}, and its form is not known",
+                f"pods that request {its} are denied, except under a policy of any",
+                f"set the form of {name} in claims.deviceClasses of the configuration, or, if it is not a GPU, add {its} to "
+                "resources.notGPUs",
+            )
+        elif gpus.hands_out_gpus(name) and not known_name:
             yield warn(
                 f"DeviceClass {name} counts as a GPU, and its extendedResourceName {its} does not",
                 f"pods that request {its} get its devices in every namespace, under the policy none too",

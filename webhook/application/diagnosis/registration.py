@@ -1,8 +1,9 @@
 """Checks of our webhook configurations: what is sent to gpuwarden, and how."""
 
+import re
 from collections.abc import Callable, Iterator
 
-from ...engine.other_gpus import ANY_SUFFIX
+from ...engine.other_gpus import ANY_SUFFIX, OTHER_DEVICES, GpuNames, fits
 from ..certificates.tokens import (
     ADVISE,
     MUTATE,
@@ -53,6 +54,11 @@ _UNLIMITED = (
 _PATHS = {*_EXPECTED, *_REPORTING}
 _REINSTALL = "reinstall (helm upgrade, or kubectl apply -f deploy/gpuwarden.yaml)"
 _SLOW = 10  # seconds; several webhooks that take so long exceed the 34 s that a request may take
+_NEVER_SENT = "pods that request them are never sent to gpuwarden, so nothing denies them"
+# As gpuwarden.mayBeGpu of the chart (templates/_conditions.tpl) writes them.
+_ANY_NAME = "name.contains('/')"
+_LEFT_OUT = re.compile(r"(!name\.startsWith\(|name != )'([^']+)'")
+_NAMED = re.compile(r"((?<!!)name\.startsWith\(|name == )'([^']+)'")
 # With a timeout of a second or less, any hiccup counts as a failure; the chart has 2 and 3.
 _HASTY = 1
 
@@ -255,19 +261,44 @@ def _unconditional(webhooks: list[OurWebhook]) -> Iterator[CheckOutcome]:
 
 
 def _left_out(facts: Facts, webhooks: list[OurWebhook]) -> Iterator[CheckOutcome]:
-    """Names of GPUs in the configuration that the conditions, which the chart makes of its own values, do not have."""
+    """Names that the conditions, which the chart makes of its own values, leave out, and the configuration does not."""
     if not isinstance(facts.configuration, Configuration):
         return
     for one in webhooks:
         if one.path not in {VALIDATE, MUTATE} or one.is_guard or not one.webhook.match_conditions:
             continue
-        expressions = " ".join(condition.expression for condition in one.webhook.match_conditions)
-        names = [
-            name for name in facts.configuration.names.gpus if f"'{name.removesuffix(ANY_SUFFIX)}'" not in expressions
-        ]
-        if names:
+        said = " ".join(condition.expression for condition in one.webhook.match_conditions)
+        if _ANY_NAME not in said:
             yield warn(
-                f"the matchConditions of {one} do not name {listed(names)}, which resources.gpus in the configuration lists",
-                "pods that request them are never sent to gpuwarden, so nothing denies them",
-                "set config.resources.gpus in the chart's values and run helm upgrade, so that the conditions name them too",
+                f"the matchConditions of {one} are of an older chart: they leave out resource names that only the configuration "
+                "or a DeviceClass makes those of GPUs",
+                _NEVER_SENT,
+                _REINSTALL,
             )
+        elif names := _unknown_to(said, facts.configuration.names):
+            yield warn(
+                f"the matchConditions of {one} leave out {listed(names)}, and resources in the configuration does not",
+                _NEVER_SENT,
+                "set config.resources in the chart's values and run helm upgrade, so that both say the same",
+            )
+
+
+def _unknown_to(said: str, names: GpuNames) -> list[str]:
+    """What conditions leave out that may be GPUs by the configuration."""
+    left_out = _patterns(_LEFT_OUT, said)
+    named = {*_patterns(_NAMED, said)}
+    hidden = [
+        gpu
+        for gpu in names.gpus
+        if gpu not in named
+        and any(
+            fits(each, gpu.removesuffix(ANY_SUFFIX)) or fits(gpu, each.removesuffix(ANY_SUFFIX)) for each in left_out
+        )
+    ]
+    return [*hidden, *(each for each in left_out if each not in OTHER_DEVICES and each not in names.not_gpus)]
+
+
+def _patterns(tests: re.Pattern[str], said: str) -> list[str]:
+    """The names that tests in conditions are about, each once; a beginning with ``*``."""
+    found = ((name + ANY_SUFFIX if "startsWith" in test else name) for test, name in tests.findall(said))
+    return list(dict.fromkeys(found))

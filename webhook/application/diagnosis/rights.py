@@ -21,7 +21,8 @@ _PREVIEWED = tuple(
 )
 _HOLDERS = Permission("get", "pods")
 _NODES = (Permission("list", "nodes"), Permission("watch", "nodes"))
-_CLASSES = (Permission("list", "deviceclasses", GROUP), Permission("list", "resourceslices", GROUP))
+_CLASSES = (Permission("list", "deviceclasses", GROUP), Permission("watch", "deviceclasses", GROUP))
+_SLICES = Permission("list", "resourceslices", GROUP)
 _IN_TREE = tuple(Permission("list", plural, _REGISTRATION) for plural in KINDS.values())
 _CONFIGURATIONS = ("mutatingwebhookconfigurations", "validatingwebhookconfigurations")
 
@@ -41,10 +42,11 @@ def needed(deployment: Deployment, namespace: str, *, limits: bool) -> list[Perm
     if deployment.option("--namespaces") is None:
         rights += [Permission(verb, "namespaces") for verb in ("get", "list", "watch")]
         rights += [Permission("get", plural, GROUP) for plural in PLURALS.values()]
+        rights += _CLASSES
         rights += (_HOLDERS,) if limits else ()
         rights += _PREVIEWED
         rights += _IN_TREE if deployment.option("--watch-in-tree") is not None else ()
-        rights += (*_NODES, *_CLASSES) if deployment.option("--no-watch-nodes") is None else ()
+        rights += (*_NODES, _SLICES) if deployment.option("--no-watch-nodes") is None else ()
     manages = deployment.option("--manage-certificates") is not None
     writes = manages or deployment.option("--ca-bundle-file") is not None
     if name := deployment.option("--webhook-configuration"):
@@ -68,6 +70,8 @@ def needed(deployment: Deployment, namespace: str, *, limits: bool) -> list[Perm
 _VITAL = {
     "namespaces": "gpuwarden can't read the labels of namespaces: it never becomes ready, or applies outdated labels",
     "resourceclaims": "gpuwarden can't read what pods claim (DRA): those that name a ResourceClaim are denied where policies act",
+    "deviceclasses": "gpuwarden can't read by which resource names DeviceClasses hand out GPUs (DRA): pods that request GPUs by "
+    "them get them under every policy",
     "resourceclaimtemplates": "gpuwarden can't read what pods claim (DRA): those with a template are denied where policies act",
     "mutatingwebhookconfigurations": "gpuwarden can't read or update the caBundle: it does not become ready",
     "validatingwebhookconfigurations": "gpuwarden can't read or update the caBundle: it does not become ready",
@@ -80,7 +84,7 @@ _OPTIONAL: tuple[tuple[Collection[Permission], str], ...] = (
     (_PREVIEWED, "changing a namespace label gives no warning about its effect on workloads"),
     (_NODES, "pods that no node can run are not reported, and prefer: offered gives the first form"),
     (
-        _CLASSES,
+        (_SLICES,),
         "what DeviceClasses offer is not known: pods that use it may be reported, and notOffered: deny only warns",
     ),
     (_IN_TREE, "admission policies that differ from the configuration are not reported (gpuwarden_in_tree_outdated)"),

@@ -113,7 +113,8 @@ def _alternative(claimed: Claimed, one: Alternative, policy: Policy) -> Finding 
         detail = f"no GPU is, while its {policy.unreadable}; ask the namespace's owner to correct it"
     elif not policy.permitted:
         rule, reason = GPU_NOT_PERMITTED, f"{what} is not permitted under {under}"
-        detail = "remove the claim, or use a namespace whose policy permits GPUs"
+        asked = "request" if claimed.by_name else "claim"
+        detail = f"remove the {asked}, or use a namespace whose policy permits GPUs"
         detail += f"; {excepted}" if one.form is None else ""
     elif one.form is None:
         rule, reason = CLAIM_NOT_PERMITTED, f"{what} provides GPUs in an unknown form"

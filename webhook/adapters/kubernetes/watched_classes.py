@@ -1,0 +1,125 @@
+"""The resource names of DeviceClasses (KEP-5004), watched: a pod that requests one gets devices of the class."""
+
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from .backoff import Backoff
+from .documents import ObjectList
+from .errors import Fault
+from .nodes import CLASSES_PATH, ClassItem
+from .object_store import Store
+from .watch import GRACE, WATCH_SECONDS, Objects, Watch
+
+if TYPE_CHECKING:
+    from .client import ApiServer
+
+# A cluster that begins to serve DeviceClasses, or to permit them, is noticed after at most so many seconds.
+_LONGEST_BACKOFF = 60.0
+_STOP_TIMEOUT = 2.0
+_CLASSES = Objects("DeviceClass", CLASSES_PATH, ClassItem, ObjectList[ClassItem], {})
+
+Names = Mapping[str, str]
+"""The ``extendedResourceName`` of each DeviceClass that has one."""
+
+
+class _Store(Store[ClassItem, str]):
+    """The resource name of each class; empty for one without."""
+
+    def __init__(self, monotonic: Callable[[], float], changed: Callable[[Names], None]) -> None:
+        super().__init__(monotonic)
+        self._changed = changed
+        self._reported: Names = {}
+
+    def keep(self, item: ClassItem) -> str:
+        """Pick the resource name."""
+        return item.spec.extended_resource_name or ""
+
+    def replace(self, kept: Mapping[str, str], revision: str) -> None:
+        """Take a whole list."""
+        super().replace(kept, revision)
+        self._report()
+
+    def put(self, item: ClassItem) -> None:
+        """Take a class that was added or changed."""
+        super().put(item)
+        self._report()
+
+    def drop(self, item: ClassItem) -> None:
+        """Forget a class that was deleted."""
+        super().drop(item)
+        self._report()
+
+    def _report(self) -> None:
+        names = {device_class: name for device_class, name in self.values().items() if name}
+        if names != self._reported:
+            self._reported = names
+            self._changed(names)
+
+
+class WatchedClasses:
+    """The resource names of all DeviceClasses, from a watch.
+
+    Args:
+        api: the API server.
+        changed: takes the names whenever they change, in the watch's thread. Until then there are none.
+        failed: takes what went wrong, each time, in the watch's thread.
+        watch_seconds: how long one watch lasts until it is renewed.
+    """
+
+    def __init__(
+        self,
+        api: "ApiServer",
+        changed: Callable[[Names], None],
+        failed: Callable[[Fault, str], None],
+        *,
+        watch_seconds: int = WATCH_SECONDS,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self._failed = failed
+        self._answered = False
+        self._store = _Store(time.monotonic, changed)
+        self._watch = Watch(
+            api,
+            _CLASSES,
+            self._store,
+            self,
+            backoff=backoff or Backoff(random.random, cap=_LONGEST_BACKOFF),
+            monotonic=time.monotonic,
+            seconds=watch_seconds,
+            silence=watch_seconds + GRACE,
+        )
+        self._thread = threading.Thread(target=self._watch.run, name="class-watch", daemon=True)
+
+    def start(self) -> None:
+        """Start to list and watch, once; return immediately."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the watch; wait a moment for it."""
+        self._watch.stop()
+        if self._thread.is_alive():
+            self._thread.join(_STOP_TIMEOUT)
+
+    @property
+    def answered(self) -> bool:
+        """Whether the API server has said which classes there are, or that this can't be had (none served, or not permitted)."""
+        return self._answered
+
+    @property
+    def problem(self) -> str:
+        """What went wrong last, as a sentence; empty when all is well."""
+        return self._watch.problem
+
+    # For the watch's thread.
+
+    def listed(self, _number: int) -> None:
+        """Note that the classes are known."""
+        self._answered = True
+
+    def watch_failed(self, fault: Fault, detail: str, _retry_in: float) -> None:
+        """Note what can't be had; the watch tries again."""
+        self._answered |= fault in {Fault.FORBIDDEN, Fault.NOT_FOUND}
+        self._failed(fault, detail)
