@@ -126,7 +126,7 @@ def _beyond(case: CommonCase, sentence: Sentence) -> str:
     if case.slices and case.slices.denials:
         counts = f"({counts} + variables.sliced.map(i, int({_slice(case.slices)[1]})))"
     total = f"{counts}.sum()"
-    of_pod = _sentence(sentence, count=f"string({total})")
+    of_pod = sentence_in_cel(sentence, count=f"string({total})")
     return f"{total} > {case.policy.max_per_pod} ? [{of_pod}] : []"
 
 
@@ -134,7 +134,7 @@ def _above(pattern: RequestPattern, written: str) -> str:
     """What is said of containers with more than a pattern permits."""
     if pattern.most is None or pattern.denial is None:
         return cel.EMPTY
-    said = _sentence(pattern.denial, name=f"{CONTAINER}.name", count=written)
+    said = sentence_in_cel(pattern.denial, name=f"{CONTAINER}.name", count=written)
     return f"variables.gpus.filter(i, int({written}) > {pattern.most}).map(i, {said})"
 
 
@@ -150,11 +150,11 @@ def _of_slices(slices: Slices) -> str:
     name, written = _slice(slices)
     values = {"name": f"{CONTAINER}.name", "count": written, "profile": f"{name}.substring({len(SLICE)})"}
     *others, (_, first) = reversed(slices.denials)
-    steps = "".join(f"int({written}) > {above} ? {_sentence(said, **values)} :\n" for above, said in others)
-    return f"variables.sliced.map(i, {steps}{_sentence(first, **values)})"
+    steps = "".join(f"int({written}) > {above} ? {sentence_in_cel(said, **values)} :\n" for above, said in others)
+    return f"variables.sliced.map(i, {steps}{sentence_in_cel(first, **values)})"
 
 
-def _sentence(sentence: Sentence, **values: str) -> str:
+def sentence_in_cel(sentence: Sentence, **values: str) -> str:
     """A sentence as CEL, with CEL in its gaps."""
     texts = [*sentence.parts]
     parts = [cel.quoted(texts[0])]

@@ -19,6 +19,7 @@ class Rule(msgspec.Struct, frozen=True, cache_hash=True):
         id: in metrics, reports and answers. It never changes.
         access: it is about reaching GPUs without a request, and the policy's ``visibleDevices`` says what a finding does.
         fleet: it is about what nodes offer, and the policy's ``notOffered`` says what a finding does.
+        final: the pod has it as much when it is rewritten, so of a pod that is created it is reported when the pod is final.
     """
 
     id: str
@@ -27,6 +28,7 @@ class Rule(msgspec.Struct, frozen=True, cache_hash=True):
     help: str
     access: bool = False
     fleet: bool = False
+    final: bool = False
 
     def found(self, path: str, reason: str, detail: str) -> "Finding":
         """A finding of this rule."""
