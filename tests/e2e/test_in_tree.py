@@ -181,7 +181,15 @@ def test_the_largest_pod_under_the_largest_policy(policies: AdmissionPolicies) -
                 a_large_pod(largest),
                 a_large_pod(largest, most),
                 a_large_pod(of_slices, most, SLICE),
+                mounting_shm(a_large_pod(largest)),
             ]
             for pod in pods:
                 assert is_common(view(pod), situation.case)
                 assert policies.agrees(pod, situation)
+
+
+def mounting_shm(pod: Json) -> Json:
+    """A pod whose containers all mount a volume at ``/dev/shm``, as the last of their mounts."""
+    for container in pod["spec"]["containers"]:
+        container["volumeMounts"][-1]["mountPath"] = SHM
+    return pod
