@@ -6,7 +6,7 @@ common case is left to the webhooks.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -139,7 +139,7 @@ def _objects(case: CommonCase, exemptions: Exemptions, *, is_default: bool, alon
     shared = {"failurePolicy": "Fail", "matchConstraints": constraints}
     selectors = namespace_selectors(case.policy.name, exemptions, is_default=is_default, alone=alone)
     if patch := json_patch(case.changed):
-        variables = _variables([*facts(case.changed), *additions(case.changed)])
+        variables = _used_by(patch, [*facts(case.changed), *additions(case.changed)])
         changing = condition(case.changed)
         if case.patterns[0].renames:
             variables += _variables(in_tree_limit_ranges.VARIABLES)
@@ -284,6 +284,15 @@ def not_exempt(exemptions: Exemptions) -> str:
         " &&\n".join(f"!({if_set}{field} in {cel.listed(sorted(names))})" for if_set, field, names in named if names)
         or cel.ALWAYS
     )
+
+
+def _used_by(expression: str, pairs: Sequence[tuple[str, str]]) -> list[Json]:
+    """The variables that an expression uses, and those that they use."""
+    used: list[tuple[str, str]] = []
+    for name, value in reversed(pairs):
+        if any(f"variables.{name}" in each for each in (expression, *(text for _, text in used))):
+            used.insert(0, (name, value))
+    return _variables(used)
 
 
 def _variables(pairs: Iterable[tuple[str, str]]) -> list[Json]:

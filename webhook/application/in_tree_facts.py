@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from ..engine import cel
 from ..engine.common_case import CommonCase, RequestPattern, Sentence, Slices
 from ..engine.common_case_nodes import HAS_REQUIRED
-from ..engine.common_case_requests import SLICE, is_slice, told_apart
+from ..engine.common_case_requests import SLICE, is_slice, named_by, told_apart
 from ..engine.policy import NO_ADDITIONS
 
 CONTAINER = "object.spec.containers[i]"
@@ -35,6 +35,12 @@ def facts(case: CommonCase) -> Iterator[tuple[str, str]]:
     yield from ((name, said) for name, said, _ in denied)
     if denied:
         yield "denials", cel.joined([f"variables.{name}" for name, *_ in denied])
+
+
+def of_each(pattern: RequestPattern, said: str) -> str:
+    """A list of what is said, as CEL, of each container that requests a pattern's resource: ``c``, with its index ``i``."""
+    requests = f"has(c.resources) && has(c.resources.limits) && {named_by(pattern)}"
+    return f"object.spec.containers.transformList(i, c, {requests},\n{said})"
 
 
 def resource(case: CommonCase) -> str:

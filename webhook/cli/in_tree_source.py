@@ -78,9 +78,7 @@ class InTreeWatch:
         left_out, warned = there.left_out(configuration), there.asked_about_all()
         if self._compared != (objects, left_out, warned, configuration):
             self._compared = objects, left_out, warned, configuration
-            self._compare(
-                differences(objects, configuration, beside_webhooks=True, left_out=left_out, warned=warned)
-            )
+            self._compare(differences(objects, configuration, beside_webhooks=True, left_out=left_out, warned=warned))
         self._metrics.in_tree_outdated(bool(self._different))
         self._message = _outdated(len(self._different)) if self._different else "as the configuration has them"
 

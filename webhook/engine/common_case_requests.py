@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from . import cel
 from .cel import every
-from .common_case import Circumstance, CommonCase, RequestPattern, Slices
+from .common_case import FEW, Circumstance, CommonCase, RequestPattern, Slices
 from .common_case_nodes import requires, requires_only, selects, selects_only
 from .pods import Container, PodSpec
 from .profiles import PROFILE
@@ -170,7 +170,6 @@ def _of(section: str) -> str:
 
 
 def each_name(known: str) -> str:
-    """Whether a condition holds for each ``name`` that a container ``c`` with resources requests."""
-    return every(
-        *(f"(!has(c.resources.{section}) || c.resources.{section}.all(name, {known}))" for section in SECTIONS)
-    )
+    """Whether a container ``c`` with resources requests few of them, and a condition holds for each ``name``."""
+    paths = [f"c.resources.{section}" for section in SECTIONS]
+    return every(*(f"(!has({path}) || (size({path}) <= {FEW} && {path}.all(name, {known})))" for path in paths))

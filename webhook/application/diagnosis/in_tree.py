@@ -65,9 +65,7 @@ def _different(facts: Facts, there: Installed) -> Iterator[CheckOutcome]:
     configuration = facts.usable_configuration()
     undecided = there.left_out(configuration)
     beside, warned = bool(there.webhooks), there.asked_about_all()
-    for one in differences(
-        there.objects, configuration, beside_webhooks=beside, left_out=undecided, warned=warned
-    ):
+    for one in differences(there.objects, configuration, beside_webhooks=beside, left_out=undecided, warned=warned):
         remove = f"kubectl delete {one.kind.lower()} {one.name}, or " if one.how is Drift.SURPLUS else ""
         if one.policy in undecided:
             yield fail(str(one), _UNDECIDED, _FIX)
