@@ -88,12 +88,12 @@ def test_every_row_of_the_table_of_forms(policies: AdmissionPolicies) -> None:
         assert policies.accepted(compared) == len(compared)
 
 
-def mounting(count: str = "1", *paths: str, **fields: Json) -> Json:
+def mounting(count: str, *paths: str, name: str = "train") -> Json:
     mounts = [{"name": f"v{number}", "mountPath": path} for number, path in enumerate(paths)]
-    return gpu(count, volumeMounts=mounts, **fields)
+    return gpu(count, name=name, volumeMounts=mounts)
 
 
-MOUNTED = {"volumes": [{"name": f"v{number}", "emptyDir": {}} for number in range(2)]}
+MOUNTED: Json = {"volumes": [{"name": f"v{number}", "emptyDir": {}} for number in range(2)]}
 SHM = "/dev/shm"  # noqa: S108 - a name to compare with
 
 

@@ -102,11 +102,12 @@ def test_namespaces_with_a_warn_label_are_the_webhooks(create: Callable[..., htt
     assert 'would become nvidia.com/gpu.shared: 1 by policy \\"mps\\"' in answer.headers["Warning"]
 
 
-MOUNTS: Json = {"volumeMounts": [{"name": "shm", "mountPath": "/dev/shm"}]}
+MOUNTS: Json = {"volumeMounts": [{"name": "shm", "mountPath": "/dev/shm"}]}  # noqa: S108 - a name to compare with
 MOUNTED: Json = {"volumes": [{"name": "shm", "emptyDir": {}}]}
 SIDECAR = gpu("1", name="side", restartPolicy="Always")
 
 
+@pytest.mark.usefixtures("together")
 @pytest.mark.parametrize(
     ("pod", "by_policy"),
     [
@@ -119,14 +120,12 @@ SIDECAR = gpu("1", name="side", restartPolicy="Always")
 )
 def test_a_warning_is_given_once(
     control_plane: ControlPlane,
-    together: Installation,
     make_namespace: Callable[..., str],
     pod: Json,
     *,
     by_policy: bool,
 ) -> None:
     """By the admission policy, or by the webhook."""
-    assert together
     path = f"/api/v1/namespaces/{make_namespace({ENFORCE: 'mps'})}/pods"
     answer = control_plane.api.post(path, params={"dryRun": "All"}, json=sendable(pod))
     assert limits_of(answer.json()) == [{SHARED: "1"}]
