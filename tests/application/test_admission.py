@@ -85,12 +85,14 @@ def test_mutate_refuses_nothing_and_changes_nothing_of_what_validate_refuses() -
     assert webhook.validate(BAD).rules == ["not-a-whole-number"]
 
 
-def test_what_is_advised_is_told_by_both_and_only_where_nothing_is_refused() -> None:
+def test_a_warning_about_the_final_pod_is_given_once_and_only_where_nothing_is_denied() -> None:
+    """Where the final pod is the common case of an admission policy, that policy warns and ``validate`` is not asked."""
     webhook = Webhook("mig-1g.5gb")
     slices = a_pod(a_container("train", {"nvidia.com/mig-1g.5gb": "2"}))
 
     told = 'container "train": 2 MIG slices of 1g.5gb; a CUDA process uses one; request one larger slice, or 1'
-    assert webhook.mutate(slices).warnings == [told]
+    assert webhook.mutate(slices).warnings == []
+    assert webhook.mutate(slices).annotations["enforce-rules"] == "mig-count-above-one"
     assert webhook.validate(slices).warnings == [told]
     both_wrong = a_pod(a_container("train", {"nvidia.com/mig-1g.5gb": "2"}), a_gpu_container("0.5", "serve"))
     assert webhook.mutate(both_wrong).warnings == []

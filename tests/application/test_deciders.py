@@ -76,6 +76,12 @@ def test_a_binding_without_its_policy_decides_nothing(kind: str) -> None:
     assert Installed(left, []).deciders({ENFORCE: "shared"}) == (NOBODY, NOBODY)
 
 
+def test_a_binding_that_only_warns_decides_nothing() -> None:
+    warning = [each for each in objects() if each.name.startswith("gpuwarden-mps.warns")]
+    assert {each.kind for each in warning} == {"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"}
+    assert Installed(warning, []).deciders({ENFORCE: "mps"}) == (NOBODY, NOBODY)
+
+
 def test_webhooks_of_others_and_those_for_other_objects_do_not_count() -> None:
     others = [PodWebhook("mutate.example.com"), PodWebhook("xmutate.gpuwarden.io"), PodWebhook("updates.gpuwarden.io")]
     assert Installed([], others).webhooks == []

@@ -17,6 +17,7 @@ from tests.engine.test_common_case import POLICIES, SETTINGS, case_of, defaulted
 from webhook.application.configuration import Configuration, Exemptions, Mode
 from webhook.application.in_tree_compiler import BUILT_IN, compiled, not_exempt, object_name
 from webhook.application.in_tree_facts import may_be_denied
+from webhook.application.in_tree_warnings import may_be_warned
 from webhook.application.in_tree_webhooks import beside
 from webhook.engine.common_case_pods import is_common
 from webhook.engine.decision import decide
@@ -142,7 +143,7 @@ def test_nothing_is_left_without_a_reason() -> None:
     assert compiled(Configuration(policies=book(warn="mps"))).cases[0].policy.name == "mps"
 
 
-@pytest.mark.parametrize("policy", ["Team", "a_b", "-a", "a.", "a..b", "ä", "a.others", "a-unlabelled"])
+@pytest.mark.parametrize("policy", ["Team", "a_b", "-a", "a.", "a..b", "ä", "a.others", "a.warns", "a-unlabelled"])
 def test_a_name_that_no_object_can_have_is_replaced(policy: str) -> None:
     assert re.fullmatch("gpuwarden-[0-9a-f]{16}", object_name(policy))
 
@@ -236,6 +237,43 @@ def test_every_pod_that_is_denied_or_not_rewritten_is_looked_at(seed: int, polic
         decision = decide(view(pod), case.policy, SETTINGS[setting])
         looked_at = quick(policy, setting).eval(data={"object": pod}).value()
         assert looked_at or not (decision.denials or decision.edits)
+
+
+WARNING = sorted(policy for policy in POLICIES if case_of(policy).warns)
+
+
+@cache
+def quick_to_warn(policy: str, setting: str) -> Any:
+    """What tells the policy that warns which pods to look at, compiled."""
+    return cel.NewEnv(variables={"object": cel.Type.DYN}).compile(may_be_warned(case_of(policy, setting)))
+
+
+@given(st.integers(), st.sampled_from(WARNING), st.sampled_from(sorted(SETTINGS)))
+def test_every_pod_that_is_warned_of_is_looked_at(seed: int, policy: str, setting: str) -> None:
+    random = Random(seed)  # noqa: S311 - test data
+    case = case_of(policy, setting)
+    if not case.warns:
+        return
+    pods = [pod for pod in (defaulted(a_random_pod(random)) for _ in range(10)) if is_common(view(pod), case)]
+    for pod in pods:
+        decision = decide(view(pod), case.policy, SETTINGS[setting])
+        looked_at = quick_to_warn(policy, setting).eval(data={"object": pod}).value()
+        # A pod that is to be rewritten is looked at when it is.
+        assert looked_at or decision.denials or decision.edits or not decision.warnings
+
+
+def test_a_policy_that_warns_is_bound_to_warn_and_denies_nothing() -> None:
+    made = compiled(Configuration(), ["mig-1g.5gb"]).objects
+    assert kinds(made, "gpuwarden-mps.warns") == kinds(made, "gpuwarden-mig-1g.5gb.warns") == [POLICY, BINDING]
+    assert kinds(made, "gpuwarden-shared.warns") == []
+    actions = {
+        each["spec"]["policyName"]: each["spec"]["validationActions"] for each in made if each["kind"] == BINDING
+    }
+    assert actions["gpuwarden-mps"] == ["Deny"]
+    assert {name for name, action in actions.items() if action == ["Warn"]} == {
+        "gpuwarden-mps.warns",
+        "gpuwarden-mig-1g.5gb.warns",
+    }
 
 
 @pytest.mark.parametrize(

@@ -151,7 +151,9 @@ DRESSED = Configuration(
 )
 def test_a_warning_is_short_enough_to_be_read(labels: Json, pod: Json) -> None:
     """Every sentence that a warning can be, with names of a usual length."""
-    warnings = Webhook(**labels).mutate(pod).warnings
+    webhook = Webhook(**labels)
+    mutated = webhook.mutate(pod)
+    warnings = mutated.warnings + webhook.validate(mutated.applied_to(pod)).warnings
 
     assert warnings
     assert max(map(len, warnings)) <= READABLE

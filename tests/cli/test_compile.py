@@ -66,7 +66,7 @@ def test_a_value_for_the_chart_is_made_of_its_own_config_map() -> None:
     value = yaml.safe_load(ran.out)["inTree"]["compiled"]
     assert value["configuration"] == "abc"
     policies = {each["policy"]: each for each in value["policies"]}
-    assert {*policies["mig-1g.5gb"]} == {"policy", "name", "commonCase", "mutating", "validating", "others"}
+    assert {*policies["mig-1g.5gb"]} == {*("policy", "name", "commonCase", "mutating", "validating", "warns", "others")}
     assert {*policies["any"]} == {"policy", "name", "commonCase"}
     assert "alice" not in ran.out, "exemptions are the chart's"
 

@@ -111,6 +111,16 @@ def test_the_webhooks_are_asked_about_everything_else(chart: Chart, configured: 
         assert rendered.the(kind)["webhooks"] == beside(off.the(kind), made)["webhooks"]
 
 
+def test_webhooks_that_are_always_asked_about_everything_warn_themselves(chart: Chart, configured: Json) -> None:
+    def warning(**how: Any) -> set[str]:
+        rendered = chart.render({**configured, "inTree": {**configured["inTree"], **how}}, kubernetes=V136)
+        return {name for kind, name in in_tree_of(rendered) if kind.endswith("Policy") and name.endswith(".warns")}
+
+    assert warning(webhooks="rest") == warning(webhooks="all", only=True)
+    assert warning(webhooks="auto") == {f"gpuwarden-{policy}.warns" for policy in ("team", "mps", "mig-1g.5gb")}
+    assert warning(webhooks="all") == set()
+
+
 def test_until_the_policies_act_the_webhooks_are_asked_about_everything(chart: Chart, configured: Json) -> None:
     """The parts are there, so that they are trusted when they are asked. Here Helm knows no cluster."""
     values = {**configured, "inTree": {**configured["inTree"], "webhooks": "auto"}}

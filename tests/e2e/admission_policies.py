@@ -1,11 +1,12 @@
 """Policies as ``gpuwarden compile`` prints them, many at a time on one API server, and what they must decide."""
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 import msgspec
@@ -16,14 +17,24 @@ from testing.reviews import TEAM, Webhook
 from tests.builders import Json, a_pod, gpu, view
 from tests.e2e.test_backstop import sendable
 from webhook.application.configuration import Configuration
-from webhook.application.in_tree_compiler import ANNOTATION, compiled
-from webhook.engine.common_case import CommonCase
+from webhook.application.in_tree_compiler import ANNOTATION, WARNS, compiled, object_name
+from webhook.engine.common_case import BETWEEN, CommonCase
 from webhook.engine.common_case_pods import is_common
 
 _OWN_FIELDS = ("uid", "creationTimestamp", "namespace", "managedFields")
 _LABEL = "situation"
 _CONNECTIONS = 8
 _DENIED = "' denied request: "
+_WARNED = re.compile(
+    r"Validation failed for ValidatingAdmissionPolicy '([^']*)' with binding '([^']*)': (.*)", re.DOTALL
+)
+
+
+class Decided(NamedTuple):
+    """What becomes of a pod: it, or what is said of one that is denied; and the warnings, as one text."""
+
+    result: Json | str
+    warnings: str = ""
 
 
 class Situation(msgspec.Struct, frozen=True):
@@ -51,25 +62,26 @@ class Situation(msgspec.Struct, frozen=True):
         made = compiled(configuration, [enforce] if enforce and configuration.policies.resolve(enforce) else ())
         policy = enforce or made.default
         case = next((case for case in made.cases if case.policy.name == policy), None)
-        objects = {
-            each["kind"]: _renamed(each, name)
+        own = object_name(policy)
+        objects = [
+            _renamed(each, name, own)
             for each in made.objects
-            if each["metadata"]["annotations"][ANNOTATION] == policy
-        }
-        return cls(name, enforce, configuration, case, tuple(objects.values()))
+            if each["metadata"]["annotations"][ANNOTATION] == policy and not is_unlabelled(each)
+        ]
+        return cls(name, enforce, configuration, case, tuple(objects))
 
-    def expected(self, before: Json, user: str) -> Json | str:
+    def expected(self, before: Json, user: str) -> Decided:
         """What gpuwarden's webhooks make of a pod that is the common case, or say of it; of every other pod, the pod as it is."""
         pod = view(before)
         exemptions = self.configuration.exemptions
         if self.case is None or exemptions.of_pod(pod) or user in exemptions.usernames or not is_common(pod, self.case):
-            return before
+            return Decided(before)
         webhook = Webhook(self.enforce, configuration=self.configuration)
         mutated = webhook.mutate(before)
         assert not mutated.warnings
         final = mutated.applied_to(before)
         validated = webhook.validate(final)
-        return _as_stored(final) if validated.allowed else validated.message
+        return Decided(_as_stored(final) if validated.allowed else validated.message, BETWEEN.join(validated.warnings))
 
 
 def _as_stored(pod: Json) -> Json:
@@ -81,11 +93,18 @@ def _as_stored(pod: Json) -> Json:
     return pod
 
 
-def _renamed(document: Json, name: str) -> Json:
+def is_unlabelled(document: Json) -> bool:
+    """Whether it is the binding of a policy for the namespaces without a label."""
+    return "policyName" in document["spec"] and document["metadata"]["name"] != document["spec"]["policyName"]
+
+
+def _renamed(document: Json, name: str, own: str) -> Json:
+    """An object that begins with another name than that of its policy, for the pods with a label."""
     spec = document["spec"]
+    new = name + document["metadata"]["name"].removeprefix(own)
     if "policyName" in spec:
-        spec = {**spec, "policyName": name, "matchResources": {"objectSelector": {"matchLabels": {_LABEL: name}}}}
-    return {**document, "metadata": {**document["metadata"], "name": name}, "spec": spec}
+        spec = {**spec, "policyName": new, "matchResources": {"objectSelector": {"matchLabels": {_LABEL: name}}}}
+    return {**document, "metadata": {**document["metadata"], "name": new}, "spec": spec}
 
 
 class AdmissionPolicies:
@@ -139,7 +158,7 @@ class AdmissionPolicies:
         if before.status_code != httpx.codes.CREATED:
             return False
         expected = situation.expected(own(before.json()), user or "")
-        found = decided(self.create(pod, situation.name, user))
+        found = decided(self.create(pod, situation.name, user), situation.name)
         assert found == expected, (situation.name, situation.enforce, pod, found, expected)
         return True
 
@@ -150,14 +169,26 @@ def path_of(document: Mapping[str, Any]) -> str:
     return f"/apis/{document['apiVersion']}/{kind.removesuffix('y') + 'ies' if kind.endswith('y') else kind + 's'}"
 
 
-def decided(answer: httpx.Response) -> Json | str:
-    """What the API server made of a pod, or what an admission policy said of it."""
+def decided(answer: httpx.Response, name: str) -> Decided:
+    """What the API server made of a pod, or what an admission policy said of it, and the warnings of one with a name."""
+    warned = warnings_of(answer, f"{name}{WARNS}")
     if answer.status_code == httpx.codes.CREATED:
-        return own(answer.json())
+        return Decided(own(answer.json()), warned)
     assert answer.status_code == httpx.codes.FORBIDDEN, answer.text
     before, by_us, sentence = answer.json()["message"].partition(_DENIED)
     assert by_us, before
-    return str(sentence)
+    return Decided(str(sentence), warned)
+
+
+def warnings_of(answer: httpx.Response, policy: str) -> str:
+    """What an admission policy warns of, without what the API server writes before it; empty where it doesn't.
+
+    A warning is a quoted string (k8s.io/apimachinery pkg/util/net http.go NewWarningHeader).
+    """
+    said = [re.sub(r"\\(.)", r"\1", each[len('299 - "') : -1]) for each in answer.headers.get_list("Warning")]
+    found = [match[3] for match in map(_WARNED.fullmatch, said) if match and match[1] == match[2] == policy]
+    assert len(found) <= 1
+    return "".join(found)
 
 
 def own(pod: Json) -> Json:

@@ -14,7 +14,7 @@ import pytest
 from testing.control_plane.cluster import ControlPlane
 from testing.control_plane.namespaces import Namespaces
 from tests.builders import Json, a_pod, gpu, view
-from tests.e2e.admission_policies import AdmissionPolicies, Situation
+from tests.e2e.admission_policies import AdmissionPolicies, Situation, warnings_of
 from tests.e2e.test_backstop import sendable
 from tests.engine.common_pods import A_LARGE_POLICY, BUILT_IN, CONFIGURED, a_large_pod, a_random_pod, a_random_policy
 from tests.engine.spelled import SINGLE_TABLE, TABLE, spelled
@@ -88,6 +88,39 @@ def test_every_row_of_the_table_of_forms(policies: AdmissionPolicies) -> None:
         assert policies.accepted(compared) == len(compared)
 
 
+def mounting(count: str, *paths: str, name: str = "train") -> Json:
+    mounts = [{"name": f"v{number}", "mountPath": path} for number, path in enumerate(paths)]
+    return gpu(count, name=name, volumeMounts=mounts)
+
+
+MOUNTED: Json = {"volumes": [{"name": f"v{number}", "emptyDir": {}} for number in range(2)]}
+SHM = "/dev/shm"  # noqa: S108 - a name to compare with
+
+
+@pytest.mark.parametrize(
+    ("policy", "pod", "warned"),
+    [
+        ("mps", a_pod(mounting("1", SHM, f"{SHM}/"), gpu("1", name="b"), mounting("1", SHM, name="c"), **MOUNTED), 2),
+        ("mps", a_pod(gpu("1"), {"name": "b", "volumeMounts": [{"name": "v0", "mountPath": SHM}]}, **MOUNTED), 0),
+        ("mps", a_pod(mounting("1", "/dev//shm", f"{SHM}/cache"), **MOUNTED), 1),
+        ("mps", a_pod(mounting("2", SHM), **MOUNTED), 0),
+        ("mps", a_pod(mounting("1", f"{SHM}/"), nodeSelector={"zone": "a"}, hostIPC=True, **MOUNTED), 1),
+        ("mig-1g.5gb", a_pod(gpu("2"), gpu("1", name="b"), gpu("3", name="c")), 2),
+        ("mig-1g.5gb", a_pod(gpu("2", "nvidia.com/mig-1g.5gb")), 1),
+        ("mig-1g.5gb", a_pod(gpu("2"), gpu("1", "nvidia.com/mig-3g.20gb", name="b")), 0),
+        ("gke-mps-4", a_pod(gpu("1"), gpu("1", name="b")), 1),
+        ("gke-mps-4", a_pod(gpu("1"), hostIPC=True), 0),
+    ],
+)
+def test_warnings(policies: AdmissionPolicies, policy: str, pod: Json, warned: int) -> None:
+    """Of each container that the webhooks warn of, once; of none of a pod that is denied."""
+    situation = Situation.of("warning", configuration(), policy)
+    with policies.applied([situation]):
+        assert policies.agrees(sendable(pod), situation)
+        answer = policies.create(sendable(pod), situation.name)
+        assert warnings_of(answer, f"{situation.name}.warns").count('container "') == warned
+
+
 def test_generated_pods_and_policies(policies: AdmissionPolicies) -> None:
     random = Random(18)  # noqa: S311 - test data
     situations = (
@@ -135,7 +168,7 @@ def test_the_largest_pod_under_the_largest_policy(policies: AdmissionPolicies) -
     """Rewritten and denied within what the API server lets CEL cost."""
     # A name as long as a label's value can be makes the longest message.
     name = "x" * 63
-    situations = [Situation.of("built-in", configuration(), "shared")]
+    situations = [Situation.of(policy, configuration(), policy) for policy in ("shared", "mps", "mig-1g.5gb")]
     if THOROUGH:
         situations.append(Situation.of("large", configuration(policies={name: A_LARGE_POLICY}), name))
     with policies.applied(situations):
@@ -148,7 +181,15 @@ def test_the_largest_pod_under_the_largest_policy(policies: AdmissionPolicies) -
                 a_large_pod(largest),
                 a_large_pod(largest, most),
                 a_large_pod(of_slices, most, SLICE),
+                mounting_shm(a_large_pod(largest)),
             ]
             for pod in pods:
                 assert is_common(view(pod), situation.case)
                 assert policies.agrees(pod, situation)
+
+
+def mounting_shm(pod: Json) -> Json:
+    """A pod whose containers all mount a volume at ``/dev/shm``, as the last of their mounts."""
+    for container in pod["spec"]["containers"]:
+        container["volumeMounts"][-1]["mountPath"] = SHM
+    return pod

@@ -102,6 +102,37 @@ def test_namespaces_with_a_warn_label_are_the_webhooks(create: Callable[..., htt
     assert 'would become nvidia.com/gpu.shared: 1 by policy \\"mps\\"' in answer.headers["Warning"]
 
 
+MOUNTS: Json = {"volumeMounts": [{"name": "shm", "mountPath": "/dev/shm"}]}  # noqa: S108 - a name to compare with
+MOUNTED: Json = {"volumes": [{"name": "shm", "emptyDir": {}}]}
+SIDECAR = gpu("1", name="side", restartPolicy="Always")
+
+
+@pytest.mark.usefixtures("together")
+@pytest.mark.parametrize(
+    ("pod", "by_policy"),
+    [
+        (a_pod(gpu("1", **MOUNTS), **MOUNTED), True),
+        # The webhook completes what the pod says of its form, and so makes it the common case.
+        (a_pod(gpu("1", SHARED, **MOUNTS), **MOUNTED), True),
+        (a_pod(gpu("1", **MOUNTS), initContainers=[SIDECAR], **MOUNTED), False),
+    ],
+    ids=["common", "common in the end", "not common"],
+)
+def test_a_warning_is_given_once(
+    control_plane: ControlPlane,
+    make_namespace: Callable[..., str],
+    pod: Json,
+    *,
+    by_policy: bool,
+) -> None:
+    """By the admission policy, or by the webhook."""
+    path = f"/api/v1/namespaces/{make_namespace({ENFORCE: 'mps'})}/pods"
+    answer = control_plane.api.post(path, params={"dryRun": "All"}, json=sendable(pod))
+    assert limits_of(answer.json()) == [{SHARED: "1"}]
+    warned = [each for each in answer.headers.get_list("Warning") if "mounts a volume at /dev/shm" in each]
+    assert [each.startswith('299 - "Validation failed for ValidatingAdmissionPolicy') for each in warned] == [by_policy]
+
+
 def test_what_a_limit_range_adds_to_a_renamed_request_is_removed(create: Callable[..., httpx.Response]) -> None:
     """As the mutating webhook does, which is not asked at the second pass because it was not at the first."""
     made = create(PLAIN, {"default": {GPU: "1"}}).json()

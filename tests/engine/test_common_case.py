@@ -34,8 +34,10 @@ from webhook.engine.common_case import (
     BETWEEN,
     FEW,
     LONGEST_MESSAGE,
+    LONGEST_WARNING,
     MOST_ADDED,
     MOST_FORMS,
+    Circumstance,
     CommonCase,
     NotCommonError,
     RequestPattern,
@@ -52,6 +54,7 @@ from webhook.engine.other_gpus import BUILT_IN as GPU_NAMES
 from webhook.engine.pods import Toleration
 from webhook.engine.policy import ClaimForm, Mismatch, NotOffered, Policy, Prefer, VisibleDevices
 from webhook.engine.resources import classify
+from webhook.engine.rules.catalog import RULES
 from webhook.engine.rules.sharing import MIG_COUNT_ABOVE_ONE
 from webhook.engine.spelling import DevicePlugin
 
@@ -206,12 +209,15 @@ def test_a_pod_without_a_spec_is_not_the_common_case() -> None:
     ("policy", "pod", "common"),
     [
         ("mps", plain(), True),
-        ("mps", defaulted(a_pod(gpu("1", volumeMounts=[{"name": "a", "mountPath": SHM}]))), False),
+        ("mps", defaulted(a_pod(gpu("1", volumeMounts=[{"name": "a", "mountPath": SHM}]))), True),
+        ("mps", defaulted(a_pod(gpu("1", volumeMounts=[{"name": "a", "mountPath": "/dev/./shm"}]))), False),
+        ("mps", defaulted(a_pod(gpu("1", volumeMounts=[{"name": "a", "mountPath": "/data/.cache"}]))), True),
+        ("shared", defaulted(a_pod(gpu("1", volumeMounts=[{"name": "a", "mountPath": "/dev/./shm"}]))), True),
         ("shared", defaulted(a_pod(gpu("1", volumeMounts=[{"name": "a", "mountPath": SHM}]))), True),
-        ("gke-slots", plain(), False),
+        ("gke-slots", plain(), True),
         ("gke-slots", plain(hostIPC=True), True),
         ("mig-1g.5gb", plain(), True),
-        ("mig-1g.5gb", defaulted(a_pod(gpu("2"))), False),
+        ("mig-1g.5gb", defaulted(a_pod(gpu("2"))), True),
         ("mig-1g.5gb", plain(nodeSelector={PRODUCT: "Tesla-T4"}), False),
         ("mig-1g.5gb", defaulted(a_pod(gpu("1", SLICE))), True),
         ("mig-1g.5gb", defaulted(a_pod(gpu("1", SLICE), gpu("1", MIG, name="b"))), False),
@@ -225,7 +231,7 @@ def test_a_pod_without_a_spec_is_not_the_common_case() -> None:
         ("gke-exclusive", plain(affinity=affinity([("zone", "Exists")])), False),
     ],
 )
-def test_what_only_a_warning_tells_apart_depends_on_the_policy(policy: str, pod: Json, common: bool) -> None:  # noqa: FBT001
+def test_what_is_left_out_depends_on_the_policy(policy: str, pod: Json, common: bool) -> None:  # noqa: FBT001
     assert is_common(view(pod), case_of(policy)) is common
     assert evaluated(policy, "renamed")(pod) is common
 
@@ -282,9 +288,19 @@ def test_so_is_one_with_many_resources(section: str) -> None:
     assert not evaluated("shared", "renamed")(pod)
 
 
+def test_only_policies_that_list_slices_or_mps_warn() -> None:
+    assert [policy for policy in ("shared", "exclusive", "none", "mig-1g.5gb", "mps") if case_of(policy).warns] == [
+        "mig-1g.5gb",
+        "mps",
+    ]
+
+
 @pytest.mark.parametrize("policy", POLICIES)
 def test_what_is_said_of_all_containers_fits_into_one_message(policy: str) -> None:
     case = case_of(policy)
+    for pattern in case.patterns:
+        warned = sum(sentence.longest + len(BETWEEN) for sentence in pattern.warnings.values())
+        assert case.most_containers * warned <= LONGEST_WARNING
     longest = [pattern.denial.longest for pattern in case.patterns if pattern.denial]
     of_pod = case.per_pod.longest if case.per_pod else 0
     assert 0 < case.most_containers <= FEW
@@ -309,6 +325,41 @@ def said_of(pattern: RequestPattern | Slices, name: str, resource: str, count: i
     return [
         sentence.filled(name=name, count=str(count), profile=profile) for above, sentence in steps if count > above
     ][-1:]
+
+
+def warned_of(pattern: RequestPattern, pod: Json) -> list[str]:
+    """What a common case warns of, in the order of the rules."""
+    counts = {
+        container["name"]: count
+        for container in pod["spec"]["containers"]
+        if (count := container.get("resources", {}).get("limits", {}).get(pattern.resource))
+    }
+    mounts = {
+        container["name"]: [mount["mountPath"] for mount in container.get("volumeMounts", ())]
+        for container in pod["spec"]["containers"]
+    }
+    named = {
+        Circumstance.SEVERAL: [name for name, count in counts.items() if count != "1"],
+        Circumstance.NO_HOST_IPC: [] if pod["spec"].get("hostIPC") else [*counts][:1],
+        Circumstance.SHM: [name for name in counts if {SHM, f"{SHM}/"}.intersection(mounts[name])],
+    }
+    return [
+        sentence.filled(name=name, count=counts[name])
+        for circumstance in Circumstance
+        if (sentence := pattern.warnings.get(circumstance))
+        for name in named[circumstance]
+    ]
+
+
+def test_circumstances_are_in_the_order_of_the_rules() -> None:
+    """Policies of every kind warn in each of them, of what a rule of the final pod says."""
+    ids = {
+        circumstance: sentence.rule
+        for policy in POLICIES
+        for pattern in case_of(policy).patterns
+        for circumstance, sentence in pattern.warnings.items()
+    }
+    assert [ids[circumstance] for circumstance in Circumstance] == [rule.id for rule in RULES if rule.final]
 
 
 def test_a_pod_with_more_slices_than_a_message_has_room_for_is_left_out() -> None:
@@ -340,7 +391,6 @@ def test_predicate_cel_and_engine_agree(seed: int, policy: str, setting: str) ->
     if pattern is None:
         return
     decision = decide(view(pod), case.policy, SETTINGS[setting])
-    assert not decision.warnings
     requested = [
         (container["name"], name, int(count))
         for container in pod["spec"]["containers"]
@@ -354,7 +404,11 @@ def test_predicate_cel_and_engine_agree(seed: int, policy: str, setting: str) ->
     assert [finding.message for finding in decision.denials] == said
     if said:
         return
+    warned = warned_of(pattern, pod) if isinstance(pattern, RequestPattern) else []
+    assert [finding.message for finding in decision.warnings] == warned
     result = applied(pod, decision)
+    finally_said = decide(view(result), case.policy, SETTINGS[setting]).warnings
+    assert [finding.message for finding in finally_said] == warned
     assert is_common(view(result), case)
     assert evaluated(policy, setting)(result)
     assert not decide(view(result), case.policy, SETTINGS[setting]).edits

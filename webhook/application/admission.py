@@ -200,7 +200,8 @@ class Admission:
             response_messages.annotate_patch(annotations, "enforce", patch(case.pod, decided.edits))
             warnings += response_messages.would_be(decision, policies.enforce)
         elif outcome is not DENIED:
-            warnings += response_messages.advice(decision)
+            # ``validate`` reports the others, or an admission policy where the pod is the common case in the end.
+            warnings += [one.message for one in decision.warnings if not one.rule.final]
         case.record("mutate", "enforce", policies.enforce, decision, acted=acts)
         warnings += self._warn(case)
         self._audit(case, annotations)

@@ -9,7 +9,7 @@ import msgspec
 from ..engine.labels import AUDIT, ENFORCE, UNLABELLED, WARN, NamespaceLabels
 from .configuration import Configuration
 from .diagnosis.selectors import Selector
-from .in_tree_compiler import ANNOTATION, NAMESPACE_NAME, OTHERS, compiled
+from .in_tree_compiler import ANNOTATION, NAMESPACE_NAME, OTHERS, WARNS, compiled
 from .in_tree_drift import InTreeObject, policies_of
 from .in_tree_webhooks import ASKED_ABOUT_THE_REST, NOT_ASKED_YET, SPLIT
 
@@ -90,6 +90,11 @@ class _Binding(msgspec.Struct, rename="camel"):
         """Whether its policy denies the pods that are not the common case."""
         return self.policy_name.endswith(OTHERS)
 
+    @property
+    def decides(self) -> bool:
+        """Whether its policy does more than warn."""
+        return not self.policy_name.endswith(WARNS)
+
     def selects(self, labels: Mapping[str, str]) -> bool:
         """Whether the policy is for pods of a namespace with these labels."""
         selector = self.match_resources.namespace_selector if self.match_resources else None
@@ -119,7 +124,9 @@ class Installed:
         policies = {(each.kind, each.name) for each in objects}
         bindings = [(each.kind, msgspec.convert(each.spec, _Binding)) for each in objects if each.is_binding]
         self._bindings = [
-            each for kind, each in bindings if (kind.removesuffix("Binding"), each.policy_name) in policies
+            each
+            for kind, each in bindings
+            if each.decides and (kind.removesuffix("Binding"), each.policy_name) in policies
         ]
 
     def deciders(self, labels: Mapping[str, str]) -> Deciders:
@@ -157,6 +164,11 @@ class Installed:
             )
             found.setdefault(key, []).append(name)
         return [DecidedPolicy(*key, tuple(names)) for key, names in sorted(found.items())]
+
+    def asked_about_all(self) -> list[str]:
+        """The policies whose common case the webhooks are asked about too, so that they warn."""
+        names = policies_of(self.objects)
+        return [name for name in names if self.deciders({ENFORCE: name}).common_case is Decider.BOTH]
 
     def left_out(self, configuration: Configuration) -> list[str]:
         """The policies whose common case the webhooks leave to the API server, which has nothing bound for it."""

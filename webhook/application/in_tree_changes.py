@@ -12,7 +12,7 @@ from ..engine.nodes import Need
 from ..engine.pods import Place, Toleration
 from ..engine.policy import Policy
 from ..engine.spelling import GPU_TOLERATION
-from .in_tree_facts import CONTAINER, IS_DENIED, denials
+from .in_tree_facts import CONTAINER, IS_DENIED, denials, of_each
 
 
 def additions(case: CommonCase) -> Iterator[tuple[str, str]]:
@@ -59,13 +59,15 @@ def _toleration(toleration: Toleration) -> str:
 def _tolerated(wanted: Toleration) -> str:
     """Whether the pod's own tolerations cover a wanted one: ``rewriting.tolerated``."""
     key, value, effect = (cel.quoted(text or "") for text in (wanted.key, wanted.value, wanted.effect))
-    covers = f"(!has(t.effect) || t.effect in ['', {effect}]) && !has(t.tolerationSeconds) &&\n"
-    covers += f"(has(t.operator) && t.operator == 'Exists' ? !has(t.key) || t.key in ['', {key}] : "
+    exists = "has(t.operator) && t.operator == 'Exists'"
+    # Most tolerations are for another key.
+    covers = f"(!has(t.key) || t.key in ['', {key}]) && (!has(t.effect) || t.effect in ['', {effect}]) &&\n"
+    covers += "!has(t.tolerationSeconds) && "
     if (wanted.operator or "Equal") == "Equal":
-        covers += f"(!has(t.operator) || t.operator in ['', 'Equal']) && has(t.key) && t.key == {key} && "
-        covers += f"(has(t.value) ? t.value : '') == {value})"
+        equals = f"has(t.key) && t.key == {key} && (has(t.value) ? t.value : '') == {value}"
+        covers += f"({exists} || ((!has(t.operator) || t.operator in ['', 'Equal']) && {equals}))"
     else:
-        covers += "false)"
+        covers += exists
     return f"(has(object.spec.tolerations) && object.spec.tolerations.exists(t,\n{covers}))"
 
 
@@ -126,7 +128,7 @@ def json_patch(case: CommonCase) -> str:
     added = [name for name, _ in additions(case)]
     parts = []
     if plain.renames:
-        parts.append(cel.listed_if(is_plain, f"variables.gpus.map(i, [{_moves(plain)}]).flatten()"))
+        parts.append(cel.listed_if(is_plain, f"{of_each(plain, f'[{_moves(plain)}]')}.flatten()"))
     if "labels" in added:
         absent = "size(variables.labels) > 0 && !has(object.spec.nodeSelector)"
         parts.append(cel.listed_if(absent, f"[{_add('/spec/nodeSelector', '{}')}]"))
@@ -164,8 +166,9 @@ def json_patch(case: CommonCase) -> str:
 def _original(case: CommonCase) -> str:
     """As policy_additions writes it: names of containers and resources have nothing that JSON escapes."""
     plain = case.patterns[0]
-    said = f""" + '":{{"{plain.resource}":"' + string({CONTAINER}.resources.limits[{cel.quoted(plain.resource)}]) + '"}}'"""
-    return f"""'{{' + variables.gpus.map(i, '"' + {CONTAINER}.name{said}).join(',') + '}}'"""
+    counted = f"string(c.resources.limits[{cel.quoted(plain.resource)}])"
+    said = f"""'"' + c.name + '":{{"{plain.resource}":"' + {counted} + '"}}'"""
+    return f"'{{' + {of_each(plain, said)}.join(',') + '}}'"
 
 
 def _add(path: str, value: str) -> str:

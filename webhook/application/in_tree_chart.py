@@ -9,7 +9,7 @@ import msgspec
 
 from ..engine.common_case_pods import condition
 from .configuration import Configuration, Exemptions, Mode
-from .in_tree_compiler import ANNOTATION, OTHERS, CompiledPolicies, compiled, object_name
+from .in_tree_compiler import ANNOTATION, OTHERS, WARNS, CompiledPolicies, compiled, object_name
 
 Json = dict[str, Any]
 
@@ -39,6 +39,7 @@ def for_chart(configuration: Configuration, values: tuple[str, ...], digest: str
         kinds = {
             "mutating": specs.get(("MutatingAdmissionPolicy", name)),
             "validating": specs.get(("ValidatingAdmissionPolicy", name)),
+            "warns": specs.get(("ValidatingAdmissionPolicy", f"{name}{WARNS}")),
             "others": specs.get(("ValidatingAdmissionPolicy", f"{name}{OTHERS}")),
         }
         written = {kind: spec for kind, spec in kinds.items() if spec}

@@ -1,11 +1,12 @@
 """In the API server itself: the admission policies (CEL) that decide the common case of a configuration's policies.
 
-A policy of gpuwarden becomes a MutatingAdmissionPolicy, which rewrites, and a ValidatingAdmissionPolicy, which denies with the
-engine's own sentences. Both are bound to the namespaces that it is for. What is not the common case is left to the webhooks.
+A policy of gpuwarden becomes a MutatingAdmissionPolicy, which rewrites, a ValidatingAdmissionPolicy, which denies with the
+engine's own sentences, and a second one, which warns with them. All are bound to the namespaces that it is for. What is not the
+common case is left to the webhooks.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -26,6 +27,7 @@ from . import in_tree_limit_ranges
 from .configuration import Configuration, Exemptions, Mode
 from .in_tree_changes import additions, json_patch, outstanding
 from .in_tree_facts import IS_DENIED, denials, facts, may_be_denied
+from .in_tree_warnings import may_be_warned, warnings
 
 Json = dict[str, Any]
 
@@ -121,12 +123,13 @@ def _is_ordinary(pattern: str) -> bool:
 
 
 _OBJECT_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-OTHERS, _UNLABELLED = ".others", "-unlabelled"
+OTHERS, WARNS, _UNLABELLED = ".others", ".warns", "-unlabelled"
+"""The ends of names: of what denies pods that are not the common case, of what warns, and of bindings without a label."""
 
 
 def object_name(policy: str) -> str:
     """The name of a policy's objects: its own where an object can have it, and otherwise a digest of it."""
-    own = _OBJECT_NAME.fullmatch(policy) and not policy.endswith((OTHERS, _UNLABELLED))
+    own = _OBJECT_NAME.fullmatch(policy) and not policy.endswith((OTHERS, WARNS, _UNLABELLED))
     return f"gpuwarden-{policy if own else sha256(policy.encode()).hexdigest()[:16]}"
 
 
@@ -136,7 +139,7 @@ def _objects(case: CommonCase, exemptions: Exemptions, *, is_default: bool, alon
     shared = {"failurePolicy": "Fail", "matchConstraints": constraints}
     selectors = namespace_selectors(case.policy.name, exemptions, is_default=is_default, alone=alone)
     if patch := json_patch(case.changed):
-        variables = _variables([*facts(case.changed), *additions(case.changed)])
+        variables = _used_by(patch, [*facts(case.changed), *additions(case.changed)])
         changing = condition(case.changed)
         if case.patterns[0].renames:
             variables += _variables(in_tree_limit_ranges.VARIABLES)
@@ -163,14 +166,26 @@ def _objects(case: CommonCase, exemptions: Exemptions, *, is_default: bool, alon
             "validations": validations,
             "auditAnnotations": _annotations(case),
         }
-        yield _object("ValidatingAdmissionPolicy", name, case, spec)
-        for suffix, selector in selectors.items():
-            bound = {
-                "policyName": name,
-                "validationActions": ["Deny"],
-                "matchResources": {"namespaceSelector": selector},
-            }
-            yield _object("ValidatingAdmissionPolicyBinding", f"{name}{suffix}", case, bound)
+        yield from _validating(name, case, spec, "Deny", selectors)
+    if case.warns:
+        spec = {
+            **shared,
+            "matchConditions": _conditions(
+                exemptions, {"common-case": f"({may_be_warned(case)}) &&\n{condition(case)}"}
+            ),
+            "variables": _variables([*facts(case), *((name, said) for name, said, _ in warnings(case))]),
+            "validations": [_warning(case)],
+            "auditAnnotations": _annotations_of_warnings(case),
+        }
+        yield from _validating(f"{name}{WARNS}", case, spec, "Warn", selectors)
+
+
+def _validating(name: str, case: CommonCase, spec: Json, action: str, selectors: dict[str, Json]) -> Iterator[Json]:
+    """A ValidatingAdmissionPolicy and its bindings."""
+    yield _object("ValidatingAdmissionPolicy", name, case, spec)
+    for suffix, selector in selectors.items():
+        bound = {"policyName": name, "validationActions": [action], "matchResources": {"namespaceSelector": selector}}
+        yield _object("ValidatingAdmissionPolicyBinding", f"{name}{suffix}", case, bound)
 
 
 def _conditions(exemptions: Exemptions, conditions: dict[str, str]) -> list[Json]:
@@ -199,12 +214,8 @@ def _others(case: CommonCase, exemptions: Exemptions, *, is_default: bool) -> It
         "matchConditions": conditions,
         "validations": [validation],
     }
-    yield _object("ValidatingAdmissionPolicy", name, case, spec)
-    for suffix, selector in namespace_selectors(
-        case.policy.name, exemptions, is_default=is_default, alone=True
-    ).items():
-        bound = {"policyName": name, "validationActions": ["Deny"], "matchResources": {"namespaceSelector": selector}}
-        yield _object("ValidatingAdmissionPolicyBinding", f"{name}{suffix}", case, bound)
+    selectors = namespace_selectors(case.policy.name, exemptions, is_default=is_default, alone=True)
+    yield from _validating(name, case, spec, "Deny", selectors)
 
 
 def _denial_of_others(policy: Policy) -> str:
@@ -275,6 +286,15 @@ def not_exempt(exemptions: Exemptions) -> str:
     )
 
 
+def _used_by(expression: str, pairs: Sequence[tuple[str, str]]) -> list[Json]:
+    """The variables that an expression uses, and those that they use."""
+    used: list[tuple[str, str]] = []
+    for name, value in reversed(pairs):
+        if any(f"variables.{name}" in each for each in (expression, *(text for _, text in used))):
+            used.insert(0, (name, value))
+    return _variables(used)
+
+
 def _variables(pairs: Iterable[tuple[str, str]]) -> list[Json]:
     return [{"name": name, "expression": expression} for name, expression in pairs]
 
@@ -305,6 +325,30 @@ def _not_rewritten(policy: Policy) -> str:
     return f"{cel.quoted(before)} + {shown} + {cel.quoted(after)}"
 
 
+def _warning(case: CommonCase) -> Json:
+    said = cel.joined(f"variables.{name}" for name, *_ in warnings(case))
+    return {
+        "expression": f"size({said}) == 0",
+        "messageExpression": f"({said}).join({cel.quoted(BETWEEN)})",
+    }
+
+
+def _annotations_of_warnings(case: CommonCase) -> list[Json]:
+    """The audit annotations of pods that users are warned of."""
+    rules = [(name, rule) for name, _, rule in warnings(case)]
+    warned = " || ".join(f"size(variables.{name}) > 0" for name, _ in rules)
+    return [
+        {"key": "enforce-policy", "valueExpression": f"{warned} ? {cel.quoted(case.policy.name)} : ''"},
+        {"key": "enforce-rules", "valueExpression": _ids(rules)},
+    ]
+
+
+def _ids(rules: list[tuple[str, str]]) -> str:
+    """The ids of the rules by which something is said, each with the variable that says it."""
+    said = cel.joined(f"(size(variables.{name}) > 0 ? [{rule}] : [])" for name, rule in rules)
+    return f"({said}).join(',')"
+
+
 def _annotations(case: CommonCase) -> list[Json]:
     """The audit annotations of denied pods, by the names that the webhooks' have behind theirs."""
     rules = [(name, rule) for name, _, rule in denials(case)]
@@ -313,9 +357,8 @@ def _annotations(case: CommonCase) -> list[Json]:
         rules.append(("missing", cel.quoted(NOT_REWRITTEN.id)))
         conditions.append("size(variables.missing) > 0")
     denied = " || ".join(conditions)
-    said = cel.joined(f"(size(variables.{name}) > 0 ? [{rule}] : [])" for name, rule in rules)
     return [
         {"key": "enforce-policy", "valueExpression": f"{denied} ? {cel.quoted(case.policy.name)} : ''"},
         {"key": "enforce-outcome", "valueExpression": f"{denied} ? 'denied' : ''"},
-        {"key": "enforce-rules", "valueExpression": f"({said}).join(',')"},
+        {"key": "enforce-rules", "valueExpression": _ids(rules)},
     ]

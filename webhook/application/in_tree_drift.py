@@ -1,6 +1,6 @@
 """The differences between the admission policies in a cluster and those of a configuration, bindings included."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -8,7 +8,7 @@ import msgspec
 
 from ..engine.labels import AUDIT, WARN
 from .configuration import Configuration
-from .in_tree_compiler import ANNOTATION, NAMESPACE_NAME, OTHERS, compiled
+from .in_tree_compiler import ANNOTATION, NAMESPACE_NAME, OTHERS, WARNS, compiled
 
 KINDS = {
     "MutatingAdmissionPolicy": "mutatingadmissionpolicies",
@@ -67,6 +67,7 @@ def differences(
     *,
     beside_webhooks: bool,
     left_out: Iterable[str] = (),
+    warned: Collection[str] = (),
 ) -> Iterator[Difference]:
     """Each difference, ordered by kind and name.
 
@@ -78,6 +79,7 @@ def differences(
         configuration: the configuration that is in use.
         beside_webhooks: whether webhooks decide all other pods. Namespaces with a label for warnings or records are theirs.
         left_out: the policies whose common case the webhooks leave out.
+        warned: the policies whose common case the webhooks are asked about too: what warns is not needed there.
     """
     names = sorted({*policies_of(objects), *left_out})
     made = compiled(configuration, names, deny_others=any(each.name.endswith(OTHERS) for each in objects))
@@ -89,7 +91,8 @@ def differences(
             continue
         policy = wanted[key]["metadata"]["annotations"][ANNOTATION]
         if key not in found:
-            if policy in names:
+            needed = policy not in warned or not wanted[key]["spec"].get("policyName", key[1]).endswith(WARNS)
+            if policy in names and needed:
                 yield Difference(*key, Drift.MISSING, policy)
         elif not _alike(found[key], wanted[key]["spec"], beside_webhooks=beside_webhooks):
             yield Difference(*key, Drift.CHANGED, policy)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from ..engine import cel
 from ..engine.common_case import CommonCase, RequestPattern, Sentence, Slices
 from ..engine.common_case_nodes import HAS_REQUIRED
-from ..engine.common_case_requests import SLICE, is_slice, told_apart
+from ..engine.common_case_requests import SLICE, is_slice, named_by, told_apart
 from ..engine.policy import NO_ADDITIONS
 
 CONTAINER = "object.spec.containers[i]"
@@ -35,6 +35,12 @@ def facts(case: CommonCase) -> Iterator[tuple[str, str]]:
     yield from ((name, said) for name, said, _ in denied)
     if denied:
         yield "denials", cel.joined([f"variables.{name}" for name, *_ in denied])
+
+
+def of_each(pattern: RequestPattern, said: str) -> str:
+    """A list of what is said, as CEL, of each container that requests a pattern's resource: ``c``, with its index ``i``."""
+    requests = f"has(c.resources) && has(c.resources.limits) && {named_by(pattern)}"
+    return f"object.spec.containers.transformList(i, c, {requests},\n{said})"
 
 
 def resource(case: CommonCase) -> str:
@@ -126,7 +132,7 @@ def _beyond(case: CommonCase, sentence: Sentence) -> str:
     if case.slices and case.slices.denials:
         counts = f"({counts} + variables.sliced.map(i, int({_slice(case.slices)[1]})))"
     total = f"{counts}.sum()"
-    of_pod = _sentence(sentence, count=f"string({total})")
+    of_pod = sentence_in_cel(sentence, count=f"string({total})")
     return f"{total} > {case.policy.max_per_pod} ? [{of_pod}] : []"
 
 
@@ -134,7 +140,7 @@ def _above(pattern: RequestPattern, written: str) -> str:
     """What is said of containers with more than a pattern permits."""
     if pattern.most is None or pattern.denial is None:
         return cel.EMPTY
-    said = _sentence(pattern.denial, name=f"{CONTAINER}.name", count=written)
+    said = sentence_in_cel(pattern.denial, name=f"{CONTAINER}.name", count=written)
     return f"variables.gpus.filter(i, int({written}) > {pattern.most}).map(i, {said})"
 
 
@@ -150,11 +156,11 @@ def _of_slices(slices: Slices) -> str:
     name, written = _slice(slices)
     values = {"name": f"{CONTAINER}.name", "count": written, "profile": f"{name}.substring({len(SLICE)})"}
     *others, (_, first) = reversed(slices.denials)
-    steps = "".join(f"int({written}) > {above} ? {_sentence(said, **values)} :\n" for above, said in others)
-    return f"variables.sliced.map(i, {steps}{_sentence(first, **values)})"
+    steps = "".join(f"int({written}) > {above} ? {sentence_in_cel(said, **values)} :\n" for above, said in others)
+    return f"variables.sliced.map(i, {steps}{sentence_in_cel(first, **values)})"
 
 
-def _sentence(sentence: Sentence, **values: str) -> str:
+def sentence_in_cel(sentence: Sentence, **values: str) -> str:
     """A sentence as CEL, with CEL in its gaps."""
     texts = [*sentence.parts]
     parts = [cel.quoted(texts[0])]

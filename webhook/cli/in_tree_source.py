@@ -49,7 +49,7 @@ class InTreeWatch:
         self._monotonic = monotonic
         self._due_at = monotonic()
         # Compiling takes a while, so only what has changed is compared again.
-        self._compared: tuple[list[InTreeObject], list[str], Configuration] | None = None
+        self._compared: tuple[list[InTreeObject], list[str], list[str], Configuration] | None = None
         self._different: list[str] = []
         self._unread = False
         self._message = "not known yet"
@@ -69,10 +69,11 @@ class InTreeWatch:
             self._not_read(error)
             return
         self._unread = False
-        left_out = Installed(objects, webhooks).left_out(configuration)
-        if self._compared != (objects, left_out, configuration):
-            self._compared = objects, left_out, configuration
-            self._compare(differences(objects, configuration, beside_webhooks=True, left_out=left_out))
+        there = Installed(objects, webhooks)
+        left_out, warned = there.left_out(configuration), there.asked_about_all()
+        if self._compared != (objects, left_out, warned, configuration):
+            self._compared = objects, left_out, warned, configuration
+            self._compare(differences(objects, configuration, beside_webhooks=True, left_out=left_out, warned=warned))
         self._metrics.in_tree_outdated(bool(self._different))
         self._message = _outdated(len(self._different)) if self._different else "as the configuration has them"
 

@@ -2,12 +2,13 @@
 
 A pod of the common case requests one GPU resource, in whole numbers, in its containers, and has no selectors of forms except
 those of a listed form. ``common_case`` calls the engine with one sample of each kind of pod to get the decision. Everything
-else (other names, selectors of forms, claims, LimitRange defaults, devices that are reached without a request, any warning) is
-not the common case, and gpuwarden's webhooks decide it.
+else (other names, selectors of forms, claims, LimitRange defaults, devices that are reached without a request, warnings
+without a ``Circumstance``) is not the common case, and gpuwarden's webhooks decide it.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from enum import Enum
 from typing import Any
 
 import msgspec
@@ -22,6 +23,7 @@ from .edits import (
     RenameResource,
     SetRuntimeClass,
 )
+from .findings import Finding
 from .forms import Form
 from .nodes import Need
 from .pods import Pod
@@ -50,6 +52,8 @@ MOST_ADDED = 32
 """The most variables, tolerations and nodeSelectors that a policy adds."""
 LONGEST_MESSAGE = 5 * 1024
 """A longer message of an admission policy is not shown (k8s.io/apiserver pkg/apis/cel MaxEvaluatedMessageExpressionSizeBytes)."""
+LONGEST_WARNING = 3072
+"""The most characters that are said in warnings, by the webhooks too: the API server shortens all of them beyond 4096."""
 BETWEEN = "; and "
 """The separator between several sentences in one message."""
 _LONGEST_NAME = 63
@@ -80,6 +84,18 @@ class Sentence(msgspec.Struct, frozen=True):
         return "".join(text + values[gap] for text, gap in zip(self.parts, self.gaps, strict=False)) + self.parts[-1]
 
 
+class Circumstance(Enum):
+    """What pods of the common case are warned of, in the order of the rules.
+
+    ``SEVERAL``: each container that requests more than one. ``NO_HOST_IPC``: the first container, in a pod without ``hostIPC``.
+    ``SHM``: each container that mounts a volume at ``/dev/shm``.
+    """
+
+    SEVERAL = "several"
+    NO_HOST_IPC = "hostIPC"
+    SHM = "shm"
+
+
 class RequestPattern(msgspec.Struct, frozen=True):
     """One way in which pods of the common case request GPUs, and the decision about them.
 
@@ -92,8 +108,7 @@ class RequestPattern(msgspec.Struct, frozen=True):
         most: the highest permitted count of a container; ``None`` for no limit.
         denial: the message for a container with more.
         only_one: pods with a higher count do not match this pattern.
-        host_ipc: pods without ``hostIPC`` are left to the webhooks, which warn about them.
-        no_shm: pods with a mount at ``/dev/shm`` are left to the webhooks, too.
+        warnings: the messages about pods that are not denied, by circumstance, in the order of the rules.
     """
 
     resource: str
@@ -105,8 +120,7 @@ class RequestPattern(msgspec.Struct, frozen=True):
     most: int | None = None
     denial: Sentence | None = None
     only_one: bool = False
-    host_ipc: bool = False
-    no_shm: bool = False
+    warnings: Mapping[Circumstance, Sentence] = {}
 
     @property
     def renames(self) -> bool:
@@ -162,8 +176,10 @@ class CommonCase(msgspec.Struct, frozen=True):
 
     @property
     def most_containers(self) -> int:
-        """The highest number of containers, so that the messages about all of them fit into one."""
-        return self._fitting(pattern.denial.longest for pattern in self.patterns if pattern.denial)
+        """The highest number of containers, so that the messages about all of them fit into one, and into one warning."""
+        warned = max((sum(_longest_of(pattern)) for pattern in self.patterns), default=0)
+        fitting = self._fitting(pattern.denial.longest for pattern in self.patterns if pattern.denial)
+        return min(fitting, LONGEST_WARNING // warned) if warned else fitting
 
     @property
     def most_containers_of_slices(self) -> int:
@@ -175,6 +191,11 @@ class CommonCase(msgspec.Struct, frozen=True):
         """The highest number of containers, given the longest message about one, in bytes."""
         rest = LONGEST_MESSAGE - (self.per_pod.longest if self.per_pod else 0)
         return min(FEW, rest // (max(of_container, default=0) + len(BETWEEN)))
+
+    @property
+    def warns(self) -> bool:
+        """Whether there is a warning about some of its pods."""
+        return any(pattern.warnings for pattern in self.patterns)
 
     @property
     def guarded(self) -> bool:
@@ -192,6 +213,11 @@ class CommonCase(msgspec.Struct, frozen=True):
             msgspec.structs.replace(w, only_one=True, most=None, denial=None) if w.most == 1 else w for w in patterns
         )
         return msgspec.structs.replace(self, patterns=patterns, slices=None)
+
+
+def _longest_of(pattern: RequestPattern) -> Iterator[int]:
+    """The most characters of each sentence that a container may be warned with, and of what is between two."""
+    return (sentence.longest + len(BETWEEN) for sentence in pattern.warnings.values())
 
 
 class NotCommonError(Exception):
@@ -283,7 +309,7 @@ def _sampled(
         return decide(_sample(resource, selector, terms, count, **more), policy, plugin, guarded=False)
 
     most = next((count - 1 for count in _counts(policy) if judged(str(count)).denials), None)
-    denial = None if most is None else _sentence(judged(_MANY), _MANY, _MANY_READ)
+    denial = None if most is None else _sentence(judged(_MANY).denials, _MANY, _MANY_READ)
     decision = judged()
     if judged(ipc=True).warnings or not all(isinstance(edit, _EXPRESSIBLE) for edit in decision.edits):
         raise NotCommonError(f"what becomes of {resource} can't be stated in CEL")
@@ -296,11 +322,23 @@ def _sampled(
         model=_takes_models(policy, plugin, resource, selector, terms, decision),
         most=most,
         denial=denial,
-        only_one=bool(judged("2", ipc=True).warnings),
-        host_ipc=bool(decision.warnings),
-        no_shm=bool(judged(ipc=True, shm=True).warnings),
+        warnings=_warnings(judged),
     )
     return pattern, {edit.key: edit.value for edit in decision.edits if isinstance(edit, AddNodeSelector)}
+
+
+def _warnings(judged: Callable[..., Decision]) -> dict[Circumstance, Sentence]:
+    """What is said of samples in each circumstance alone, where something is."""
+    warned = {
+        Circumstance.SEVERAL: judged(_MANY, ipc=True),
+        Circumstance.NO_HOST_IPC: judged(),
+        Circumstance.SHM: judged(ipc=True, shm=True),
+    }
+    return {
+        circumstance: _sentence(decision.warnings, _MANY, _MANY_READ)
+        for circumstance, decision in warned.items()
+        if decision.warnings
+    }
 
 
 def _counts(policy: Policy) -> list[int]:
@@ -309,9 +347,9 @@ def _counts(policy: Policy) -> list[int]:
     return sorted({1, 2, limit + 1, int(_MANY_READ)})
 
 
-def _sentence(decision: Decision, *counts: str) -> Sentence:
-    """The message that denies a sample, split at its variable parts; ``counts`` are the texts of the sample's count."""
-    [finding] = decision.denials
+def _sentence(found: Iterable[Finding], *counts: str) -> Sentence:
+    """The message of a finding in a sample, split at its variable parts; ``counts`` are the texts of the sample's count."""
+    [finding] = found
     gaps = {_NAME: "name", _PROFILE: "profile", **dict.fromkeys(counts, "count")}
     texts = re.split(f"({'|'.join(map(re.escape, gaps))})", finding.message)
     return Sentence(finding.rule.id, tuple(texts[::2]), tuple(gaps[text] for text in texts[1::2]))
@@ -335,7 +373,7 @@ def _slices(policy: Policy, plugin: DevicePlugin) -> Slices | None:
         return None
     denials: list[tuple[int, Sentence]] = []
     for count, decision in zip(counts, decisions, strict=True):
-        sentence = _sentence(decision, f"{count}000m")
+        sentence = _sentence(decision.denials, f"{count}000m")
         if not denials or denials[-1][1] != sentence:
             denials.append((count - 1, sentence))
     return Slices(names, tuple(denials))
@@ -364,4 +402,4 @@ def _per_pod(policy: Policy, plugin: DevicePlugin) -> Sentence | None:
     if policy.max_per_pod is None:
         return None
     unlimited = msgspec.structs.replace(policy, max_per_container=None, forms=(Form(),))
-    return _sentence(decide(_sample(GPU, {}, (), _MANY), unlimited, plugin, guarded=False), _MANY_READ)
+    return _sentence(decide(_sample(GPU, {}, (), _MANY), unlimited, plugin, guarded=False).denials, _MANY_READ)

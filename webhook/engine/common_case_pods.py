@@ -107,10 +107,9 @@ def _at_most(most: int, *paths: str) -> str:
 
 
 _ALL_CONTAINERS = "(object.spec.containers + (has(object.spec.initContainers) ? object.spec.initContainers : []))"
-# ``_each_once`` traverses the other lists.
+# ``_each_once`` and ``each_name`` traverse the other lists.
 _SMALL = f"""{_at_most(FEW, "object.spec.initContainers")} &&
 {_at_most(MANY, "object.spec.nodeSelector", "object.spec.tolerations")} &&
-{_ALL_CONTAINERS}.all(c, !has(c.resources) || ({_at_most(FEW, "c.resources.limits", "c.resources.requests")})) &&
 (!({HAS_REQUIRED}) || (size({REQUIRED}.nodeSelectorTerms) <= {FEW} &&
 {REQUIRED}.nodeSelectorTerms.all(term, {_at_most(FEW, EXPRESSIONS)})))"""
 

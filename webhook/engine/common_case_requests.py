@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from . import cel
 from .cel import every
-from .common_case import CommonCase, RequestPattern, Slices
+from .common_case import FEW, Circumstance, CommonCase, RequestPattern, Slices
 from .common_case_nodes import requires, requires_only, selects, selects_only
 from .pods import Container, PodSpec
 from .profiles import PROFILE
@@ -30,9 +30,13 @@ def is_written(spec: PodSpec, pattern: RequestPattern) -> bool:
         and all(names_only(container, pattern.resource, only_one=pattern.only_one) for container in containers)
         and selects_only(spec, pattern)
         and requires_only(spec, pattern)
-        and (not pattern.host_ipc or bool(spec.host_ipc))
         and not (
-            pattern.no_shm and any("shm" in mount.mount_path for c in containers for mount in c.volume_mounts or ())
+            Circumstance.SHM in pattern.warnings
+            and any(
+                "shm" in mount.mount_path and "." in mount.mount_path
+                for c in containers
+                for mount in c.volume_mounts or ()
+            )
         )
     )
 
@@ -146,13 +150,13 @@ def written(pattern: RequestPattern, *, alone: bool) -> str:
 (({limits}) ? ({requests}) && {counted} : !({requests}))))""",
         selects(pattern),
         requires(pattern),
-        *(["has(object.spec.hostIPC) && object.spec.hostIPC"] if pattern.host_ipc else ()),
-        *([_NO_SHM] if pattern.no_shm else ()),
+        *([_PLAIN_PATHS] if Circumstance.SHM in pattern.warnings else ()),
     )
 
 
-_NO_SHM = """object.spec.containers.all(c, !has(c.volumeMounts) ||
-c.volumeMounts.all(mount, !mount.mountPath.contains('shm')))"""
+# Where dots lead is the engine's to say.
+_PLAIN_PATHS = """object.spec.containers.all(c, !has(c.volumeMounts) ||
+c.volumeMounts.all(mount, !mount.mountPath.contains('shm') || !mount.mountPath.contains('.')))"""
 
 
 def ordinary(name: str, *others: str) -> str:
@@ -166,7 +170,6 @@ def _of(section: str) -> str:
 
 
 def each_name(known: str) -> str:
-    """Whether a condition holds for each ``name`` that a container ``c`` with resources requests."""
-    return every(
-        *(f"(!has(c.resources.{section}) || c.resources.{section}.all(name, {known}))" for section in SECTIONS)
-    )
+    """Whether a container ``c`` with resources requests few of them, and a condition holds for each ``name``."""
+    paths = [f"c.resources.{section}" for section in SECTIONS]
+    return every(*(f"(!has({path}) || (size({path}) <= {FEW} && {path}.all(name, {known})))" for path in paths))

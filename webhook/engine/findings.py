@@ -19,6 +19,7 @@ class Rule(msgspec.Struct, frozen=True, cache_hash=True):
         id: the id in metrics, reports and answers. It never changes.
         access: it is about GPUs without a request; the policy's ``visibleDevices`` sets the severity.
         fleet: it is about what nodes offer; the policy's ``notOffered`` sets the severity.
+        final: it applies to the rewritten pod as well, so for a pod that is created it is reported only for the final pod.
     """
 
     id: str
@@ -27,6 +28,7 @@ class Rule(msgspec.Struct, frozen=True, cache_hash=True):
     help: str
     access: bool = False
     fleet: bool = False
+    final: bool = False
 
     def found(self, path: str, reason: str, detail: str) -> "Finding":
         """A finding of this rule."""

@@ -104,11 +104,14 @@ compiled policies).
 {{- $objects := list -}}
 {{- $selectors := include "gpuwarden.inTreeSelectors" (dict "root" $root "policy" $made.policy) | fromJson -}}
 {{- $exempt := include "gpuwarden.inTreeNotExempt" $root -}}
-{{- $kinds := $root.Values.inTree.denyOthers | ternary (list "mutating" "validating" "others") (list "mutating" "validating") -}}
+{{- $kinds := list "mutating" "validating" -}}
+{{- /* Webhooks that are called for every pod warn themselves. */ -}}
+{{- if or $root.Values.inTree.only (ne $root.Values.inTree.webhooks "all") }}{{ $kinds = append $kinds "warns" }}{{ end -}}
+{{- if $root.Values.inTree.denyOthers }}{{ $kinds = append $kinds "others" }}{{ end -}}
 {{- range $which := $kinds -}}
 {{- with get $made $which -}}
 {{- $kind := eq $which "mutating" | ternary "MutatingAdmissionPolicy" "ValidatingAdmissionPolicy" -}}
-{{- $name := eq $which "others" | ternary (printf "%s.others" $made.name) $made.name -}}
+{{- $name := has $which (list "warns" "others") | ternary (printf "%s.%s" $made.name $which) $made.name -}}
 {{- $last := last .matchConditions -}}
 {{- if ne $exempt "true" -}}
 {{- $last = dict "name" $last.name "expression" (printf "(%s) &&\n(%s)" $last.expression $exempt) -}}
@@ -117,7 +120,7 @@ compiled policies).
 {{- $objects = append $objects (dict "kind" $kind "name" $name "spec" (merge (dict "matchConditions" $conditions) .)) -}}
 {{- range $suffix, $expressions := $selectors -}}
 {{- $spec := dict "policyName" $name "matchResources" (dict "namespaceSelector" (dict "matchExpressions" $expressions)) -}}
-{{- if ne $which "mutating" }}{{ $_ := set $spec "validationActions" (list "Deny") }}{{ end -}}
+{{- if ne $which "mutating" }}{{ $_ := set $spec "validationActions" (list (eq $which "warns" | ternary "Warn" "Deny")) }}{{ end -}}
 {{- $objects = append $objects (dict "kind" (printf "%sBinding" $kind) "name" (printf "%s%s" $name $suffix) "spec" $spec) -}}
 {{- end -}}
 {{- end -}}

@@ -95,6 +95,21 @@ def test_a_common_case_that_nobody_decides_fails(gone: str) -> None:
     assert {one.status for one in everything} == {CheckStatus.FAIL}
 
 
+def without_warnings(objects: list[Json]) -> None:
+    objects[:] = [each for each in objects if ".warns" not in each["metadata"]["name"]]
+
+
+def test_what_warns_is_missing_only_where_no_webhook_warns() -> None:
+    assert the_result(installed(without_warnings), "in-tree").status is CheckStatus.OK
+    wanted = [
+        f"ValidatingAdmissionPolicy{part} gpuwarden-{policy}.warns is missing"
+        for part in ("", "Binding")
+        for policy in ("mig-1g.5gb", "mps")
+    ]
+    for facts in (beside_policies(installed(without_warnings)), apart(installed(without_warnings))):
+        assert [one.observed for one in results(facts, "in-tree")] == wanted
+
+
 def is_policy(document: Json) -> bool:
     return bool(document["kind"].endswith("Policy"))
 

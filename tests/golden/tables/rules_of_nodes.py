@@ -88,7 +88,7 @@ def _advice(rules: Table) -> None:
     rule = "mig-count-above-one"
     rules.mutate(
         f"{rule}.fires.two-slices",
-        "Two GPUs become two slices, of which CUDA uses one.",
+        "Two GPUs become two slices, of which CUDA uses one: /validate warns.",
         a_pod(a_gpu_container("2")),
         "mig-1g.5gb",
     )
@@ -109,7 +109,16 @@ def _advice(rules: Table) -> None:
         "gke-time-sharing-4",
     )
     rule = "gke-mps-needs-host-ipc"
-    rules.mutate(f"{rule}.fires.without", "Told, never set: it weakens the pod.", a_pod(), "gke-mps-4")
+    rules.mutate(f"{rule}.fires.without", "Never set: it weakens the pod. /validate warns.", a_pod(), "gke-mps-4")
+    rules.validate(
+        f"{rule}.fires.final",
+        "The warning, of the rewritten pod.",
+        a_pod(
+            nodeSelector={GKE_SHARING: "mps", GKE_CLIENTS: "4"},
+            affinity=_affinity([{"key": "cloud.google.com/gke-gpu-partition-size", "operator": "DoesNotExist"}]),
+        ),
+        "gke-mps-4",
+    )
     rules.mutate(f"{rule}.near-miss.with", "The pod sets it itself.", a_pod(hostIPC=True), "gke-mps-4")
     rules.mutate(
         f"{rule}.near-miss.mps-elsewhere",
@@ -122,12 +131,20 @@ def _advice(rules: Table) -> None:
 def _shared_memory(rules: Table) -> None:
     rule = "mps-shm-mount"
 
-    def mounting(path: str) -> Json:
+    def mounting(path: str, resource: str = GPU, **spec: Json) -> Json:
         mounts = [{"name": "shm", "mountPath": path}]
         volumes = [{"name": "shm", "emptyDir": {"medium": "Memory"}}]
-        return a_pod(a_gpu_container("1", volumeMounts=mounts), volumes=volumes)
+        return a_pod(a_container("train", {resource: "1"}, volumeMounts=mounts), volumes=volumes, **spec)
 
-    rules.mutate(f"{rule}.fires.rewritten", "The volume hides what MPS needs.", mounting(f"{SHM}/"), "mps")
+    rules.mutate(
+        f"{rule}.fires.rewritten", "The volume hides what MPS needs: /validate warns.", mounting(f"{SHM}/"), "mps"
+    )
+    rules.validate(
+        f"{rule}.fires.final",
+        "The warning, of the rewritten pod.",
+        mounting(SHM, SHARED, nodeSelector={STRATEGY: "mps"}),
+        "mps",
+    )
     rules.mutate(f"{rule}.near-miss.elsewhere", "Another directory hides nothing.", mounting(f"{SHM}/cache"), "mps")
     rules.mutate(f"{rule}.near-miss.shared", "Whether it is MPS is not known.", mounting(f"{SHM}/"), "shared")
 

@@ -52,12 +52,14 @@ class Check:
 _webhook_check = partial(Check, in_tree=False)
 
 CHECKS = (
-    Check("kubernetes", "the API server has all that gpuwarden uses", server.version),
+    Check("kubernetes", "the API server has all features that gpuwarden uses", server.version),
     _webhook_check("webhooks", "the API server calls gpuwarden for pods", registration.present),
-    _webhook_check("rules", "new pods are sent to gpuwarden, and nothing that it must not change", registration.rules),
+    _webhook_check(
+        "rules", "new pods are sent to gpuwarden, and objects that it must not change are not", registration.rules
+    ),
     _webhook_check(
         "calls",
-        "calls are short, have no side effects, and are repeated when another webhook changes the pod",
+        "calls have short timeouts and no side effects, and are repeated when another webhook changes the pod",
         registration.calls,
     ),
     _webhook_check(
@@ -74,14 +76,18 @@ CHECKS = (
         "guard", "pods that reach GPUs without requesting them are denied whether gpuwarden answers or not", guard.guard
     ),
     _webhook_check("match-conditions", "pods without GPUs never depend on gpuwarden", registration.match_conditions),
-    Check("in-tree", "admission policies are those of the configuration", in_tree.same),
+    Check("in-tree", "admission policies match the configuration", in_tree.same),
     _webhook_check("other-webhooks", "no other webhook changes pods after gpuwarden", other_webhooks.others),
     _webhook_check("endpoints", "the API server's calls reach a replica", serving.service),
     _webhook_check("ca-bundles", "every webhook has a valid CA in its caBundle", serving.bundles),
-    _webhook_check("trust", "the API server trusts the serving certificate, for the name that it calls", serving.trust),
+    _webhook_check(
+        "trust", "the API server trusts the serving certificate for the DNS name that it calls", serving.trust
+    ),
     _webhook_check("expiry", "certificates are renewed in time", serving.expiry),
     _webhook_check("path-tokens", "the replicas admit the paths that the webhooks call", callers.tokens),
-    _webhook_check("callers", "a stranger who only reaches the port gets no answer", callers.strangers),
+    _webhook_check(
+        "callers", "clients other than the API server get no answer, even if they can reach the port", callers.strangers
+    ),
     _webhook_check("replicas", "a replica answers while another one restarts", replicas.deployed),
     _webhook_check("spread", "gpuwarden keeps answering when one node fails", replicas.spread),
     _webhook_check("disruption-budget", "gpuwarden keeps answering while nodes are drained", replicas.budget),
@@ -99,18 +105,18 @@ CHECKS = (
         "the device plugin's configuration is valid and matches gpuwarden's",
         device_plugin_config.plugin_files,
     ),
-    Check("shared-devices", "whole GPUs that DeviceClasses give belong to one pod", shared_devices.shared_devices),
+    Check("shared-devices", "whole GPUs from DeviceClasses are used by one pod only", shared_devices.shared_devices),
     Check(
         "device-classes",
-        "each resource name is offered by one DeviceClass or by a device plugin, and is judged as a GPU if the class is",
+        "each resource name is offered by only one DeviceClass or a device plugin, and counts as a GPU if the class does",
         device_claims.names,
     ),
-    Check("claim-templates", "the templates that policies make claims of can be used", device_claims.templates),
-    Check("claim-quotas", "quotas on claims of GPUs leave room for new pods", device_claims.quotas),
+    Check("claim-templates", "the claim templates that policies use exist and are valid", device_claims.templates),
+    Check("claim-quotas", "quotas on claims for GPUs have room for new pods", device_claims.quotas),
     Check("cluster-autoscaler", "Cluster Autoscaler counts nodes with GPUs as ready", autoscaler.cluster_autoscaler),
     Check("karpenter", "Karpenter adds nodes for rewritten pods", karpenter.karpenter),
     Check("kueue", "Kueue has quota for rewritten pods", kueue.kueue),
-    Check("dcgm-exporter", "GPU metrics name the pods that gpuwarden rewrites", exporters.exporters),
+    Check("dcgm-exporter", "GPU metrics include the pods that gpuwarden rewrites", exporters.exporters),
     Check("quotas", "ResourceQuotas on GPUs count rewritten pods", limits.quotas),
     Check("limitranges", "LimitRanges admit rewritten pods, and add no GPU to other pods", limits.limit_ranges),
     Check(

@@ -47,7 +47,7 @@ def _who_decides(there: Installed) -> str:
     common = [
         policy for policy, deciders in decided.items() if deciders.common_case in {Decider.API_SERVER, Decider.BOTH}
     ]
-    also = [policy for policy, deciders in decided.items() if deciders.common_case is Decider.BOTH]
+    also = there.asked_about_all()
     others = sorted({deciders.other_pods for deciders in decided.values()})
     rest = "; ".join(_OTHERS[each] for each in others)
     asked = f"; the webhooks are asked about that of {listed(also)} too" if also else ""
@@ -65,8 +65,8 @@ _OTHERS = {
 def _different(facts: Facts, there: Installed) -> Iterator[CheckOutcome]:
     configuration = facts.usable_configuration()
     undecided = there.left_out(configuration)
-    beside = bool(there.webhooks)
-    for one in differences(there.objects, configuration, beside_webhooks=beside, left_out=undecided):
+    beside, warned = bool(there.webhooks), there.asked_about_all()
+    for one in differences(there.objects, configuration, beside_webhooks=beside, left_out=undecided, warned=warned):
         remove = f"kubectl delete {one.kind.lower()} {one.name}, or " if one.how is Drift.SURPLUS else ""
         if one.policy in undecided:
             yield fail(str(one), _UNDECIDED, _FIX)

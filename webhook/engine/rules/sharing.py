@@ -25,6 +25,7 @@ MIG_COUNT_ABOVE_ONE = Rule(
     Severity.WARN,
     "Several MIG slices in one container",
     "A CUDA process uses one MIG slice. Request one larger slice, or 1.",
+    final=True,
 )
 
 GKE_MPS_NEEDS_HOST_IPC = Rule(
@@ -32,6 +33,7 @@ GKE_MPS_NEEDS_HOST_IPC = Rule(
     Severity.WARN,
     "MPS on GKE without hostIPC",
     "MPS on GKE needs hostIPC: true. That weakens the pod's isolation, so it is never set for the user.",
+    final=True,
 )
 
 MPS_SHM_MOUNT = Rule(
@@ -40,6 +42,7 @@ MPS_SHM_MOUNT = Rule(
     "A volume at /dev/shm beside MPS",
     "The device plugin mounts the /dev/shm of the MPS daemon into the container, and CUDA reaches the daemon through "
     "it. A volume of the pod hides it. Remove the mount, or use a form without MPS if 64 MiB are too few.",
+    final=True,
 )
 
 _SHM = "/dev/shm"  # noqa: S108 - a name to compare with
