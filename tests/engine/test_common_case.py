@@ -523,4 +523,4 @@ def test_no_path_that_is_let_through_leads_to_gpus(path: str) -> None:
 )
 def test_no_name_that_is_let_through_is_a_gpu(name: str) -> None:
     assert classify(name) is None
-    assert not GPU_NAMES.hand_out_gpus(name)
+    assert not GPU_NAMES.is_gpu(name)
