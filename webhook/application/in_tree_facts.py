@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from ..engine import cel
 from ..engine.common_case import CommonCase, RequestPattern, Sentence, Slices
 from ..engine.common_case_nodes import HAS_REQUIRED
-from ..engine.common_case_requests import SLICE, is_slice, named_by, told_apart
+from ..engine.common_case_requests import SLICE, distinguished, is_slice, named_by
 from ..engine.policy import NO_ADDITIONS
 
 CONTAINER = "object.spec.containers[i]"
@@ -22,7 +22,7 @@ has({CONTAINER}.resources.limits) && %s)"""
 def facts(case: CommonCase) -> Iterator[tuple[str, str]]:
     """The pod's pattern, as its index, its resource, the containers that request it, as indexes, and what is denied."""
     *firsts, last = range(len(case.patterns))
-    chosen = ((told_apart(case.patterns[index], case.patterns[index + 1 :]), index) for index in firsts)
+    chosen = ((distinguished(case.patterns[index], case.patterns[index + 1 :]), index) for index in firsts)
     if firsts:
         yield "way", "".join(f"({apart}) ? {index} :\n" for apart, index in chosen) + str(last)
     if not _one_name(case):

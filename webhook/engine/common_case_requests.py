@@ -116,7 +116,7 @@ names.all(name, limits[name] == requests[name] && {counted})))))""",
     )
 
 
-def told_apart(pattern: RequestPattern, others: Iterable[RequestPattern]) -> str:
+def distinguished(pattern: RequestPattern, others: Iterable[RequestPattern]) -> str:
     """The CEL that distinguishes one pattern from the others, for pods that match one of them."""
     same = [other for other in others if other.resource == pattern.resource]
     return every(requested(named_by(pattern)), *([selects(pattern), requires(pattern)] if same else ()))
