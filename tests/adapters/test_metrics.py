@@ -225,8 +225,8 @@ def test_what_pods_hold_and_wait_for_is_replaced_as_a_whole_and_unknown_is_not_z
     assert samples(metrics, "gpuwarden_pending_gpus") == {("exclusive",): 2, ("mig-1g.5gb",): 0}
     metrics.pods_counted({}, {f"mig-{number}g.5gb": 1 for number in range(1000)})
     assert samples(metrics, "gpuwarden_allocated_gpus") == {}
-    asked = samples(metrics, "gpuwarden_pending_gpus")
-    assert (sum(asked.values()), len(asked)) == (1000, 100), "100 names, exclusive among them, and other"
+    pending = samples(metrics, "gpuwarden_pending_gpus")
+    assert (sum(pending.values()), len(pending)) == (1000, 100), "100 names, exclusive among them, and other"
 
 
 def test_nodes_that_were_not_looked_for_are_not_counted() -> None:

@@ -61,7 +61,7 @@ def a_template(*containers: Json, **spec: Any) -> Json:
 )
 def test_of_these_everything_is_judged(manifest: Json) -> None:
     found = judge(manifest)
-    assert (found.not_judged, found.asked) == (None, ())
+    assert (found.not_judged, found.other_requests) == (None, ())
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_what_the_configuration_says_of_them_ends_that() -> None:
 @pytest.mark.parametrize("section", ["annotations", "labels"])
 def test_a_share_of_kais_is_what_the_pod_asks_for_and_is_not_judged(section: str) -> None:
     found = judge(a_pod(a_container(), metadata={section: {"gpu-fraction": "0.5"}}))
-    assert found.asked == (f"{section.removesuffix('s')} gpu-fraction: 0.5",)
+    assert found.other_requests == (f"{section.removesuffix('s')} gpu-fraction: 0.5",)
     assert found.not_judged == (
         f"metadata.{section}[gpu-fraction]: part of a GPU, which KAI Scheduler alone hands out, so not judged; it reads "
         "annotations of pods with schedulerName kai-scheduler"
@@ -120,12 +120,12 @@ def test_a_share_of_kais_is_what_the_pod_asks_for_and_is_not_judged(section: str
 
 def test_where_kai_schedules_the_pod_it_is_exempt_and_what_it_asks_for_is_said() -> None:
     found = judge(a_pod(a_container(), metadata={"annotations": {"gpu-memory": "2"}}, schedulerName="kai-scheduler"))
-    assert (found.exempt, found.not_judged, found.asked) == ("scheduler", None, ("annotation gpu-memory: 2",))
+    assert (found.exempt, found.not_judged, found.other_requests) == ("scheduler", None, ("annotation gpu-memory: 2",))
 
 
 def test_a_misspelt_vendor_is_what_the_pod_asks_for() -> None:
     found = judge(a_pod(a_container(resources={"limits": {"nvida.com/gpu": 1}}), a_container(**LIMITS)))
-    assert found.asked == ("c: nvida.com/gpu",)
+    assert found.other_requests == ("c: nvida.com/gpu",)
     assert [finding.rule.id for finding in found.findings] == ["unknown-gpu-resource"]
 
 

@@ -73,7 +73,7 @@ def test_pods_that_are_bound_and_have_not_ended_hold_gpus(tmp_path: Path) -> Non
     ]
     (form,) = shown(saved(tmp_path, a_node(), a_namespace(), *pods))["forms"]
     assert {
-        key: form[key] for key in ("form", "nodes", "offered", "inUse", "free", "blocked", "mostFree", "asked")
+        key: form[key] for key in ("form", "nodes", "offered", "inUse", "free", "blocked", "mostFree", "pending")
     } == {
         "form": "exclusive",
         "nodes": 1,
@@ -82,7 +82,7 @@ def test_pods_that_are_bound_and_have_not_ended_hold_gpus(tmp_path: Path) -> Non
         "free": 4,
         "blocked": 0,
         "mostFree": 4,
-        "asked": 2,
+        "pending": 2,
     }
 
 
@@ -277,7 +277,7 @@ def test_the_age_is_that_of_the_report_wherever_it_was_copied(tmp_path: Path) ->
 
 def test_without_pods_what_is_in_use_is_not_known(tmp_path: Path) -> None:
     found = shown(saved(tmp_path, a_node()))
-    assert (found["podsKnown"], found["forms"][0]["inUse"], found["forms"][0]["asked"]) == (False, None, None)
+    assert (found["podsKnown"], found["forms"][0]["inUse"], found["forms"][0]["pending"]) == (False, None, None)
     assert "the file has no pods" in found["notes"][0]
     assert "?" in run("fleet", "-f", saved(tmp_path, a_node())).out
 

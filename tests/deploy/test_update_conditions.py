@@ -22,7 +22,7 @@ from tests.deploy.chart import Chart, Json, Rendered
 from tests.deploy.conditions import Asks, conditions_of
 from webhook.engine.policy import ANY_POLICY, VisibleDevices
 from webhook.engine.spelling import DevicePlugin
-from webhook.engine.updates import worsened
+from webhook.engine.updates import decide_update
 
 UPDATES = "updates.gpuwarden.io"
 GATE = [{"name": "team.example/wait"}]
@@ -125,7 +125,7 @@ def test_nothing_that_is_made_worse_is_ever_left_out(asks: Asks, data: st.DataOb
         return a_pod(gpu(count, GPU), metadata=metadata, nodeSelector=data.draw(selectors), **placed, **more)
 
     old, new = drawn(schedulingGates=GATE), drawn()
-    decision = worsened(view(new), view(old), policy, DevicePlugin(), rewrites=True)
+    decision = decide_update(view(new), view(old), policy, DevicePlugin(), rewrites=True)
 
     assert asks(new, old) or not decision.findings
 

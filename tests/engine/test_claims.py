@@ -136,19 +136,19 @@ class TestDeviceClasses:
         classes = DeviceClasses({"mine": "mps"}, names, named)
         forms = [classes.form(name, None) for name in (OTHER, NVIDIA, "mine", "unknown")]
         assert forms == [Form("1g.10gb"), Form(), Form(sharing=Sharing.MPS), None]
-        assert classes.hands_out_gpus("fpga.x")
-        assert not DeviceClasses({}, names).hands_out_gpus("fpga.x")
+        assert classes.provides_gpus("fpga.x")
+        assert not DeviceClasses({}, names).provides_gpus("fpga.x")
 
     @pytest.mark.parametrize("device_class", ["dranet-ib", "dra.cpu", "compute-domain-daemon.nvidia.com", "fpga.x"])
     def test_what_is_known_to_be_something_else_hands_out_no_gpu(self, device_class: str) -> None:
-        assert not DeviceClasses(names=GpuNames(not_gpus=(f"{IMPLICIT}fpga*",))).hands_out_gpus(device_class)
+        assert not DeviceClasses(names=GpuNames(not_gpus=(f"{IMPLICIT}fpga*",))).provides_gpus(device_class)
 
     @pytest.mark.parametrize("device_class", [NVIDIA, SLICES, "vfio.gpu.nvidia.com", OTHER, "fpga.x", ""])
     def test_any_other_does(self, device_class: str) -> None:
-        assert DeviceClasses().hands_out_gpus(device_class)
+        assert DeviceClasses().provides_gpus(device_class)
 
     def test_one_with_a_form_does_whatever_its_name(self) -> None:
-        assert DeviceClasses({"cpu-and-gpu": "exclusive"}).hands_out_gpus("cpu-and-gpu")
+        assert DeviceClasses({"cpu-and-gpu": "exclusive"}).provides_gpus("cpu-and-gpu")
 
 
 class TestMigProfile:

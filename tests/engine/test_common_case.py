@@ -45,7 +45,7 @@ from webhook.engine.common_case import (
     common_case,
 )
 from webhook.engine.common_case_pods import SAFE_PATH, UNSAFE_PATH, condition, is_common, request_pattern
-from webhook.engine.common_case_requests import ORDINARY, ORDINARY_BEGINNINGS, told_apart
+from webhook.engine.common_case_requests import ORDINARY, ORDINARY_BEGINNINGS, distinguished
 from webhook.engine.decision import Decision, decide
 from webhook.engine.edits import AddNeed
 from webhook.engine.hostpaths import leads_to
@@ -421,7 +421,8 @@ def test_cel_finds_the_way_of_a_common_pod(seed: int, policy: str, setting: str)
     case = case_of(policy, setting)
     environment = cel.NewEnv(variables={"object": cel.Type.DYN})
     tells = [
-        environment.compile(told_apart(one, case.patterns[index + 1 :])) for index, one in enumerate(case.patterns[:-1])
+        environment.compile(distinguished(one, case.patterns[index + 1 :]))
+        for index, one in enumerate(case.patterns[:-1])
     ]
     for pod in (defaulted(a_random_pod(random)) for _ in range(10)):
         pattern = request_pattern(view(pod), case)
@@ -523,4 +524,4 @@ def test_no_path_that_is_let_through_leads_to_gpus(path: str) -> None:
 )
 def test_no_name_that_is_let_through_is_a_gpu(name: str) -> None:
     assert classify(name) is None
-    assert not GPU_NAMES.hand_out_gpus(name)
+    assert not GPU_NAMES.is_gpu(name)

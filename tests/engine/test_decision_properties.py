@@ -29,7 +29,7 @@ from webhook.engine.patch import patch
 from webhook.engine.pods import Place
 from webhook.engine.policy import Policy
 from webhook.engine.spelling import DevicePlugin
-from webhook.engine.summary import asked, changes
+from webhook.engine.summary import changes, requests
 
 # One profile for all of them: the pods are large, and an example is cheap.
 PROPERTY = settings(
@@ -214,7 +214,7 @@ def test_nothing_that_can_be_read_as_a_pod_makes_the_engine_fail(
     seen = view(pod)
     decision = decide(seen, policy, plugin)
     patch(seen, decision.edits)
-    asked(decision)
+    requests(decision)
     list(changes(decision))
 
     assert all(finding.message for finding in decision.findings)

@@ -19,7 +19,7 @@ from tests.builders import (
 )
 from webhook.engine.limitranger import ANNOTATION, additions
 from webhook.engine.rules.not_rewritten import not_rewritten
-from webhook.engine.summary import asked, changes
+from webhook.engine.summary import changes, requests
 
 ORIGINAL, POLICY = "gpuwarden.io/original-request", "gpuwarden.io/policy"
 FIX = 'limit GPUs by a ResourceQuota instead, or set its default for nvidia.com/gpu to "0"'
@@ -142,7 +142,7 @@ def test_the_removal_is_told_with_what_may_follow() -> None:
         )
     ]
     assert rules(decision) == ["limit-range-default"]
-    assert asked(decision) == ["train: nvidia.com/gpu.shared: 1"]
+    assert requests(decision) == ["train: nvidia.com/gpu.shared: 1"]
     assert list(changes(decision)) == ['container "train": nvidia.com/gpu, which a LimitRange added, is removed']
     assert list(changes(decision, would=True)) == [
         'container "train": nvidia.com/gpu, which a LimitRange added, would be removed'

@@ -101,41 +101,41 @@ OTHER_GPUS = [
 
 @pytest.mark.parametrize("name", NOT_OTHER_GPUS)
 def test_what_is_no_gpu_or_is_a_form(name: str) -> None:
-    assert not BUILT_IN.hand_out_gpus(name)
+    assert not BUILT_IN.is_gpu(name)
 
 
 @pytest.mark.parametrize("name", OTHER_GPUS)
 def test_what_hands_out_gpus(name: str) -> None:
-    assert BUILT_IN.hand_out_gpus(name)
+    assert BUILT_IN.is_gpu(name)
 
 
 def test_a_resource_of_any_name_can_be_declared() -> None:
     names = GpuNames(gpus=("example.com/h100", "amd.com/gpu*"))
 
-    assert names.hand_out_gpus("example.com/h100")
-    assert names.hand_out_gpus("amd.com/gpu")
-    assert names.hand_out_gpus("amd.com/gpu-mi300")
-    assert not names.hand_out_gpus("example.com/h100-nic")
-    assert not names.hand_out_gpus("amd.com/dcgpu")
-    assert names.hand_out_gpus("nvidia.com/vgpu")
+    assert names.is_gpu("example.com/h100")
+    assert names.is_gpu("amd.com/gpu")
+    assert names.is_gpu("amd.com/gpu-mi300")
+    assert not names.is_gpu("example.com/h100-nic")
+    assert not names.is_gpu("amd.com/dcgpu")
+    assert names.is_gpu("nvidia.com/vgpu")
 
 
 def test_a_name_can_be_excepted() -> None:
     names = GpuNames(not_gpus=("nvidia.com/A100", "deviceclass.resource.kubernetes.io/fpga*"))
 
-    assert not names.hand_out_gpus("nvidia.com/A100")
-    assert names.hand_out_gpus("nvidia.com/A100X")
-    assert not names.hand_out_gpus("deviceclass.resource.kubernetes.io/fpga-large")
-    assert names.hand_out_gpus("deviceclass.resource.kubernetes.io/gpu.nvidia.com")
+    assert not names.is_gpu("nvidia.com/A100")
+    assert names.is_gpu("nvidia.com/A100X")
+    assert not names.is_gpu("deviceclass.resource.kubernetes.io/fpga-large")
+    assert names.is_gpu("deviceclass.resource.kubernetes.io/gpu.nvidia.com")
 
 
 def test_names_that_nobody_knows_can_be_let_through_and_known_ones_stay_gpus() -> None:
     names = GpuNames(not_gpus=("nvidia.com/*",))
 
-    assert not names.hand_out_gpus("nvidia.com/my-network")
-    assert names.hand_out_gpus("nvidia.com/vgpu")
-    assert names.hand_out_gpus("nvidia.com/gpu.sliced")
-    assert names.hand_out_gpus("nvidia.com/GRID_T4-1Q")
+    assert not names.is_gpu("nvidia.com/my-network")
+    assert names.is_gpu("nvidia.com/vgpu")
+    assert names.is_gpu("nvidia.com/gpu.sliced")
+    assert names.is_gpu("nvidia.com/GRID_T4-1Q")
 
 
 @pytest.mark.parametrize(
@@ -148,20 +148,20 @@ def test_names_that_nobody_knows_can_be_let_through_and_known_ones_stay_gpus() -
     ],
 )
 def test_the_more_specific_name_decides(gpus: tuple[str, ...], not_gpus: tuple[str, ...], *, is_gpu: bool) -> None:
-    assert GpuNames(gpus, not_gpus).hand_out_gpus("example.com/nic-gpu") is is_gpu
+    assert GpuNames(gpus, not_gpus).is_gpu("example.com/nic-gpu") is is_gpu
 
 
 def test_the_configuration_decides_before_a_built_in_name_that_is_as_specific() -> None:
-    assert GpuNames(gpus=("nvidia.com/hostdev*",)).hand_out_gpus("nvidia.com/hostdev")
-    assert not GpuNames(not_gpus=("k8s.amazonaws.com/vgpu",)).hand_out_gpus("k8s.amazonaws.com/vgpu")
+    assert GpuNames(gpus=("nvidia.com/hostdev*",)).is_gpu("nvidia.com/hostdev")
+    assert not GpuNames(not_gpus=("k8s.amazonaws.com/vgpu",)).is_gpu("k8s.amazonaws.com/vgpu")
 
 
 @pytest.mark.parametrize("pattern", ["nvidia.com/gpus", "nvidia.com/gpus*", "nvidia.com/gpu*"])
 def test_a_misspelt_name_can_be_excepted(pattern: str) -> None:
     names = GpuNames(not_gpus=(pattern,))
 
-    assert not names.hand_out_gpus("nvidia.com/gpus")
-    assert names.hand_out_gpus("nvidia.com/mig1g.5gb")
+    assert not names.is_gpu("nvidia.com/gpus")
+    assert names.is_gpu("nvidia.com/mig1g.5gb")
 
 
 def test_the_configuration_says_what_a_name_is_by_more_than_its_vendor() -> None:
@@ -174,7 +174,7 @@ def test_the_configuration_says_what_a_name_is_by_more_than_its_vendor() -> None
 
 
 def test_a_form_is_never_another_name() -> None:
-    assert not GpuNames(gpus=("nvidia.com/gpu", "nvidia.com/*")).hand_out_gpus("nvidia.com/gpu")
+    assert not GpuNames(gpus=("nvidia.com/gpu", "nvidia.com/*")).is_gpu("nvidia.com/gpu")
 
 
 def test_every_exception_is_one() -> None:
@@ -194,7 +194,7 @@ def test_what_the_common_case_has_beside_gpus_is_of_other_devices() -> None:
 def test_names_longer_than_kubernetes_takes_cost_nothing() -> None:
     started = time.monotonic()
     for number in range(50):
-        assert not BUILT_IN.hand_out_gpus("nvidia.com/" + "g" * 1_000_000 + str(number))
+        assert not BUILT_IN.is_gpu("nvidia.com/" + "g" * 1_000_000 + str(number))
 
     assert time.monotonic() - started < 2
 

@@ -18,7 +18,7 @@ from webhook.engine.policy import (
     Policy,
     PolicyBook,
     built_in,
-    refuses_more_than_one,
+    rejects_more_than_one,
 )
 
 INFERENCE = a_policy("mig-1g.5gb", name="inference")
@@ -231,7 +231,7 @@ class TestSlots:
         assert policy.most_shared(a_form(form)) == slots
 
     def test_only_gkes_time_sharing_refuses_more_than_one_whatever_its_settings(self) -> None:
-        assert [form for form in TABLE if refuses_more_than_one(a_form(form))] == [
+        assert [form for form in TABLE if rejects_more_than_one(a_form(form))] == [
             "gke-time-sharing-4",
             "gke-mig-1g.5gb-time-sharing-2",
         ]

@@ -74,9 +74,9 @@ def test_a_class_that_the_configuration_excepts_publishes_none() -> None:
 
 def test_names_know_their_classes() -> None:
     names = GpuNames(not_gpus=("nvidia.com/*",), published=((ACCEL, (GPU,)), ("nvidia.com/gpus", (GPU,))))
-    assert names.hand_out_gpus(ACCEL)
-    assert names.hand_out_gpus("nvidia.com/gpus")
-    assert not names.hand_out_gpus("example.com/accel2")
+    assert names.is_gpu(ACCEL)
+    assert names.is_gpu("nvidia.com/gpus")
+    assert not names.is_gpu("example.com/accel2")
     assert not names.of_another_vendor(ACCEL)
     classes = DeviceClasses(names=names)
     assert [classes.of_resource(name) for name in (ACCEL, f"{IMPLICIT}x", "example.com/x")] == [(GPU,), ("x",), ()]

@@ -27,7 +27,7 @@ from webhook.engine.policy import Mismatch, Policy
 from webhook.engine.products import PRODUCT
 from webhook.engine.rules.not_rewritten import NOT_REWRITTEN, not_rewritten
 from webhook.engine.spelling import DevicePlugin
-from webhook.engine.summary import asked, changes
+from webhook.engine.summary import changes, requests
 
 
 def told(pod: Json, policy: str | Policy, plugin: DevicePlugin = RENAMED, *, would: bool = False) -> list[str]:
@@ -39,7 +39,7 @@ def test_what_is_asked_is_told_container_by_container() -> None:
         a_container("web"), a_container("a", limits={SHARED: 1, GPU: "2"}), initContainers=[gpu("1000m", MIG, name="b")]
     )
 
-    assert asked(judge(pod, "any")) == [
+    assert requests(judge(pod, "any")) == [
         "b: nvidia.com/mig-1g.5gb: 1000m",
         "a: nvidia.com/gpu: 2 + nvidia.com/gpu.shared: 1",
     ]
@@ -152,7 +152,7 @@ def test_gpus_by_other_names_are_told_and_what_changes_is_not_about_them() -> No
     decision = judge(a_pod(gpu(1), vgpu), "any")
     changed = judge(a_pod(gpu(1)), "mps")
 
-    assert asked(decision) == ["train: nvidia.com/gpu: 1", "vm: nvidia.com/vgpu: 1"]
+    assert requests(decision) == ["train: nvidia.com/gpu: 1", "vm: nvidia.com/vgpu: 1"]
     both = msgspec.structs.replace(changed, gpu_containers=(*changed.gpu_containers, decision.gpu_containers[1]))
     assert list(changes(both)) == list(changes(changed))
 

@@ -30,7 +30,7 @@ from tests.engine.strategies import plugins, pods, policies, sound_pods
 from webhook.engine.decision import Decision
 from webhook.engine.policy import Mismatch, Policy, Prefer, VisibleDevices
 from webhook.engine.spelling import DevicePlugin
-from webhook.engine.updates import matters, worsened
+from webhook.engine.updates import decide_update, matters
 
 MEMORY = "gpuwarden.io/gpu-memory"
 CDI, OTHER_CDI = "cdi.k8s.io/a", "nvidia.cdi.k8s.io/container.train"
@@ -51,7 +51,7 @@ def named(policy: Policy | str) -> Policy:
 
 
 def worse(before: Json, after: Json, policy: Policy | str, *, rewrites: bool = True) -> list[str]:
-    decision = worsened(view(after), view(before), named(policy), DevicePlugin(), rewrites=rewrites)
+    decision = decide_update(view(after), view(before), named(policy), DevicePlugin(), rewrites=rewrites)
     assert decision.edits == ()
     return [finding.rule.id for finding in decision.denials]
 
@@ -147,7 +147,7 @@ class TestWhatIsDenied:
     def test_its_sentence_says_what_can_be_done(self) -> None:
         policy = a_policy("exclusive", mismatch=Mismatch.REWRITE, name="whole")
         after = changed(GATED, nodeSelector={STRATEGY: "mps"})
-        (finding,) = worsened(view(after), view(GATED), policy, DevicePlugin(), rewrites=True).findings
+        (finding,) = decide_update(view(after), view(GATED), policy, DevicePlugin(), rewrites=True).findings
 
         assert finding.message == (
             'pod: this update would have to be rewritten under namespace policy "whole" '
@@ -168,13 +168,13 @@ class TestWhatIsDenied:
     def test_another_beside_one_that_was_there(self) -> None:
         before = a_pod(annotations={CDI: "nvidia.com/gpu=0"})
         after = changed(before, {CDI: "nvidia.com/gpu=0", OTHER_CDI: "nvidia.com/gpu=1"})
-        decision = worsened(view(after), view(before), DENY, DevicePlugin(), rewrites=True)
+        decision = decide_update(view(after), view(before), DENY, DevicePlugin(), rewrites=True)
 
         assert [finding.path for finding in decision.findings] == [f"metadata.annotations[{OTHER_CDI}]"]
         assert [gpu_container.amounts[0].resource.name for gpu_container in decision.gpu_containers] == [GPU]
 
     def test_where_it_is_only_warned_of_it_is_a_warning(self) -> None:
-        decision = worsened(
+        decision = decide_update(
             view(changed(a_pod(), {CDI: "nvidia.com/gpu=0"})),
             view(a_pod()),
             policy_of("exclusive"),
@@ -219,7 +219,7 @@ class TestMatters:
 def test_without_the_pod_as_it_was_all_of_it_is_new() -> None:
     assert worse({}, a_pod(gpu(2, SHARED)), "any") == ["shared-request-above-one"]
     assert worse({}, a_pod(gpu(1, MIG)), "none") == ["gpu-not-permitted"]
-    assert worsened(view({}), view({}), DENY, DevicePlugin(), rewrites=True) == Decision()
+    assert decide_update(view({}), view({}), DENY, DevicePlugin(), rewrites=True) == Decision()
 
 
 @pytest.mark.no_cover  # it takes long, and other tests reach every line
@@ -235,4 +235,4 @@ def test_placing_a_pod_by_a_label_of_no_form_is_never_denied(
     after.spec.node_selector = {**(after.spec.node_selector or {}), "team.example/pool": "a"}
 
     for new in (before, after):
-        assert worsened(new, before, policy, plugin, rewrites=rewrites) == Decision()
+        assert decide_update(new, before, policy, plugin, rewrites=rewrites) == Decision()

@@ -109,7 +109,7 @@ class DecisionLog:
 
 @lru_cache(maxsize=1024)
 def _event(judged: DecisionSummary) -> str:
-    """What a line says that was done; nothing where there is none, or the other of ``/mutate`` and ``/validate`` has it."""
+    """The event of a decision's line; empty if nothing is logged, or the other one of ``/mutate`` and ``/validate`` logs it."""
     if judged.outcome is UNCHANGED:
         return ""
     # Only ``/validate`` sees who reaches GPUs without requesting them.

@@ -102,7 +102,7 @@ class Metrics:
             "Of the GPUs, slots or slices of gpuwarden_offered_gpus, those that pods hold, by form.",
             ["form"],
         )
-        self._asked = gauge(
+        self._pending = gauge(
             "gpuwarden_pending_gpus",
             "GPUs, shared slots or MIG slices that pods without a node request, by form.",
             ["form"],
@@ -224,14 +224,14 @@ class Metrics:
         found = {("true",): selected, ("false",): others}
         _replace(self._nodes, {labels: number for labels, number in found.items() if number is not None})
 
-    def pods_counted(self, allocated: Mapping[Form, int], asked: Mapping[str, int]) -> None:
+    def pods_counted(self, allocated: Mapping[Form, int], pending: Mapping[str, int]) -> None:
         """Set what pods hold and wait for, by form; empty if that is not known."""
         _replace(self._allocated, {(str(form),): number for form, number in allocated.items()})
         found: dict[tuple[str], int] = {}
-        for form, number in asked.items():
+        for form, number in pending.items():
             name = (self._forms.name(form),)
             found[name] = found.get(name, 0) + number
-        _replace(self._asked, found)
+        _replace(self._pending, found)
 
     def policies_offered(self, forms: Mapping[tuple[Policy, Form], bool]) -> None:
         """Set whether nodes offer the forms that policies give plain requests."""

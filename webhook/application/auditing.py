@@ -109,7 +109,7 @@ class WorkloadObject(msgspec.Struct):
 
 
 class PodVerdict(msgspec.Struct, frozen=True, eq=False):
-    """The outcome for a pod under a policy. Pods that are alike share one, so verdicts are compared by identity.
+    """The outcome for a pod under a policy. Equal pods share one, so verdicts are compared by identity.
 
     Attributes:
         exempt: why it is exempt, if it is.
@@ -232,7 +232,7 @@ class Auditor:
     def verdict(self, workload: WorkloadObject) -> PodVerdict | None:
         """Return the verdict on a pod or template; ``None`` for one without GPU requests, claims or access to GPUs.
 
-        Pods of one controller are alike, so answers are cached by everything that decides them.
+        Pods of one controller are equal, so answers are cached by everything that decides them.
         """
         kind = workload_of(workload.api_version, workload.kind, self._configuration.kinds)
         pod = workload.pod

@@ -132,7 +132,7 @@ class Checker:
         exempt = configuration.exemptions.of_request(known.namespace, "")
         found = claim_objects.findings(name, kept, known.policy, configuration.classes, of_one_pod=of_one_pod)
         return msgspec.structs.replace(
-            known, unjudged=None, asked=requested, exempt=exempt, findings=() if exempt else tuple(found)
+            known, unjudged=None, other_requests=requested, exempt=exempt, findings=() if exempt else tuple(found)
         )
 
     def _decided(
@@ -159,7 +159,7 @@ class Checker:
             known,
             claims=(*known.claims, *(claim.name for claim in (pod.spec and pod.spec.resource_claims) or ())),
             claims_unknown=(*known.claims_unknown, *unknown),
-            asked=(*known.asked, *described(claims)),
+            other_requests=(*known.other_requests, *described(claims)),
         )
         if exempt:
             return known, Decision(gpu_containers=decision.gpu_containers), exempt
@@ -266,7 +266,9 @@ class Checker:
             *known.beside,
         )
         of_kai = (f"{section.removesuffix('s')} {key}: {value}" for section, key, value in shares)
-        return msgspec.structs.replace(known, beside=beside, asked=(*of_kai, *unjudged_requests.misspelt(pod, names)))
+        return msgspec.structs.replace(
+            known, beside=beside, other_requests=(*of_kai, *unjudged_requests.misspelt(pod, names))
+        )
 
     def identify(self, manifest: Mapping[str, Any]) -> Judgement:
         """Return the judgement of an object without its pod: whether it is judged, and what is wrong with its labels."""

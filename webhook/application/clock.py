@@ -44,7 +44,7 @@ class WitnessedClock:
         return own - off if abs(off) > self._tolerance else own
 
     def offset(self) -> timedelta:
-        """By how much, at the least, this machine's clock is ahead of the API server's; negative when it is behind."""
+        """The least by which this machine's clock is ahead of the API server's; negative if it is behind."""
         return self._off(self._own())
 
     def doubt(self) -> str:

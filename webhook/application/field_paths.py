@@ -15,7 +15,7 @@ ITEMS, VALUES = "[*]", "{*}"
 """The steps that lead to every item of a list and to every value of a map."""
 
 MOST_STEPS = 12
-"""Of a path. The API server looks for GPUs in objects of operators' kinds four steps deeper (the chart's matchConditions)."""
+"""The maximum for a path. The chart's matchConditions search objects of operators' kinds for GPUs four steps deeper."""
 
 Path = tuple[str, ...]
 Place = tuple[str | int, ...]

@@ -39,7 +39,7 @@ class GpuPod(msgspec.Struct, frozen=True):
 
 
 class PodCount:
-    """Pods with GPUs, counted one by one: what those on nodes hold, and those that wait. Pods that are alike count as one pod.
+    """Pods with GPUs, counted one by one: what those on nodes hold, and those that wait. Equal pods are kept once.
 
     Attributes:
         held: how many of each resource pods hold, by node.
@@ -63,12 +63,12 @@ class PodCount:
 
     @property
     def waiting(self) -> Iterator[tuple[GpuPod, int]]:
-        """The pods that wait: one of those that are alike, and how many they are."""
+        """The pods that wait: one of each kind of equal pods, and their number."""
         return ((pod, self._numbers[alike]) for alike, pod in self._waiting.items())
 
 
 class Waiting(msgspec.Struct, frozen=True):
-    """Pods alike that wait for GPUs.
+    """Equal pods that wait for GPUs.
 
     Attributes:
         policy: their namespace's, by name; empty where the namespace is not known.
@@ -90,7 +90,7 @@ class FleetView(msgspec.Struct):
     """Everything that is shown.
 
     Attributes:
-        waiting: how many pods wait, alike, for each resource that they request.
+        waiting: how many equal pods wait, for each resource that they request.
         pods_waiting, pods_in_vain: how many pods wait, and how many of them for a resource that no node offers.
         pods_known: whether the pods were read; without them, usage and waiting pods are not known.
     """
@@ -119,7 +119,7 @@ class FleetView(msgspec.Struct):
         return found
 
     @property
-    def asked(self) -> dict[str, int]:
+    def pending(self) -> dict[str, int]:
         """How many GPUs of each form waiting pods request; 0 for forms that nodes have and no pod waits for."""
         found = Counter({str(row.form): 0 for row in self.forms})
         for one, pods in self.waiting.items():

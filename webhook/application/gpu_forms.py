@@ -16,7 +16,7 @@ from .judgement import JudgedPod, Judgement
 PLAIN = "plain"
 """The form of a request that names none: "a GPU, you choose"."""
 DENIED = "denied"
-"""In place of the form that a denied request gets."""
+"""Stands for the form of a denied request, which gets none."""
 
 
 class GpuForm(msgspec.Struct, frozen=True):

@@ -107,4 +107,4 @@ def _is_gpu(name: str, gpu_names: GpuNames, *, numbered: bool) -> bool:
     if name.startswith(PREFIX):
         return False
     is_quota = name.startswith(("requests.", "limits."))
-    return gpu_names.hand_out_gpus(name) or (numbered and not is_quota and gpu_names.of_another_vendor(name))
+    return gpu_names.is_gpu(name) or (numbered and not is_quota and gpu_names.of_another_vendor(name))

@@ -17,13 +17,13 @@ KINDS = {
     "ValidatingAdmissionPolicyBinding": "validatingadmissionpolicybindings",
 }
 """The kinds that a configuration is compiled to, with their plurals."""
-# What the API server adds to a manifest that does not say it.
+# Defaults that the API server adds to a manifest.
 _DEFAULTS: tuple[Any, ...] = (None, {}, [], "", "*", "Equivalent", "Fail", "Never")
 _LEFT = {(key, "DoesNotExist", ()) for key in (WARN, AUDIT)}
 
 
 class InTreeObject(msgspec.Struct, frozen=True):
-    """An admission policy or a binding of gpuwarden's, as the API server has it; ``policy`` is what it is made from."""
+    """An admission policy of gpuwarden's, or its binding, in the API server; ``policy`` is what it was compiled from."""
 
     kind: str
     name: str
@@ -32,7 +32,7 @@ class InTreeObject(msgspec.Struct, frozen=True):
 
     @property
     def is_binding(self) -> bool:
-        """Whether it says for which namespaces a policy is."""
+        """Whether it binds a policy to namespaces."""
         return self.kind.endswith("Binding")
 
 
@@ -45,7 +45,7 @@ class Drift(StrEnum):
 
 
 class Difference(NamedTuple):
-    """An object that is not as the configuration has it; ``policy`` is what it is made from."""
+    """An object that differs from the compiled configuration; ``policy`` is what it was compiled from."""
 
     kind: str
     name: str

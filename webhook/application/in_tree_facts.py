@@ -1,6 +1,6 @@
-"""What CEL has to know of a pod of the common case: how it requests GPUs, and what the rules say against it.
+"""What CEL has to know of a pod of the common case: how it requests GPUs, and which rules deny it or warn about it.
 
-A variable of an admission policy costs an evaluation of its own, so what is the same for every pod of a policy is none.
+A variable of an admission policy costs an evaluation of its own, so what is the same for every pod of a policy is not a variable.
 """
 
 from collections.abc import Iterator, Sequence
@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from ..engine import cel
 from ..engine.common_case import CommonCase, RequestPattern, Sentence, Slices
 from ..engine.common_case_nodes import HAS_REQUIRED
-from ..engine.common_case_requests import SLICE, is_slice, named_by, told_apart
+from ..engine.common_case_requests import SLICE, distinguished, is_slice, named_by
 from ..engine.policy import NO_ADDITIONS
 
 CONTAINER = "object.spec.containers[i]"
@@ -22,7 +22,7 @@ has({CONTAINER}.resources.limits) && %s)"""
 def facts(case: CommonCase) -> Iterator[tuple[str, str]]:
     """The pod's pattern, as its index, its resource, the containers that request it, as indexes, and what is denied."""
     *firsts, last = range(len(case.patterns))
-    chosen = ((told_apart(case.patterns[index], case.patterns[index + 1 :]), index) for index in firsts)
+    chosen = ((distinguished(case.patterns[index], case.patterns[index + 1 :]), index) for index in firsts)
     if firsts:
         yield "way", "".join(f"({apart}) ? {index} :\n" for apart, index in chosen) + str(last)
     if not _one_name(case):
@@ -38,7 +38,7 @@ def facts(case: CommonCase) -> Iterator[tuple[str, str]]:
 
 
 def of_each(pattern: RequestPattern, said: str) -> str:
-    """A list of what is said, as CEL, of each container that requests a pattern's resource: ``c``, with its index ``i``."""
+    """CEL for a list of messages: one for each container ``c`` (with index ``i``) that requests a pattern's resource."""
     requests = f"has(c.resources) && has(c.resources.limits) && {named_by(pattern)}"
     return f"object.spec.containers.transformList(i, c, {requests},\n{said})"
 
@@ -127,7 +127,7 @@ def by_pattern(values: Sequence[str]) -> str:
 
 
 def _beyond(case: CommonCase, sentence: Sentence) -> str:
-    """What is said of a pod whose containers request more together than the policy permits in one pod."""
+    """CEL for the message about a pod whose containers together request more than the policy permits in one pod."""
     counts = f"variables.gpus.map(i, int({count(case)}))"
     if case.slices and case.slices.denials:
         counts = f"({counts} + variables.sliced.map(i, int({_slice(case.slices)[1]})))"
@@ -137,7 +137,7 @@ def _beyond(case: CommonCase, sentence: Sentence) -> str:
 
 
 def _above(pattern: RequestPattern, written: str) -> str:
-    """What is said of containers with more than a pattern permits."""
+    """CEL for the messages about containers that request more than a pattern permits."""
     if pattern.most is None or pattern.denial is None:
         return cel.EMPTY
     said = sentence_in_cel(pattern.denial, name=f"{CONTAINER}.name", count=written)
@@ -152,7 +152,7 @@ def _slice(slices: Slices) -> tuple[str, str]:
 
 
 def _of_slices(slices: Slices) -> str:
-    """What is said of containers that request slices which the policy does not list."""
+    """CEL for the messages about containers that request slices which the policy does not list."""
     name, written = _slice(slices)
     values = {"name": f"{CONTAINER}.name", "count": written, "profile": f"{name}.substring({len(SLICE)})"}
     *others, (_, first) = reversed(slices.denials)

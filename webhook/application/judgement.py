@@ -48,7 +48,7 @@ class Judgement(msgspec.Struct, frozen=True):
         claims: its pod's names for their resource claims.
         claims_unknown: which of these are not judged, and why.
         beside: what else of its pod is not judged.
-        asked: what its pod requests besides the decision's requests: KAI's shares, and names that are misspelt.
+        other_requests: what its pod requests besides the decision's requests: KAI's shares, and names that are misspelt.
         label_problems: what is wrong with its labels and annotations.
         notes: what is special about its kind, and whether it is suspended, for people.
         mismatches: fields of the wrong type; where there are any, nothing else is known about the object.
@@ -68,7 +68,7 @@ class Judgement(msgspec.Struct, frozen=True):
     claims: tuple[str, ...] = ()
     claims_unknown: tuple[Aside, ...] = ()
     beside: tuple[Aside, ...] = ()
-    asked: tuple[str, ...] = ()
+    other_requests: tuple[str, ...] = ()
     label_problems: tuple[LabelProblem, ...] = ()
     mismatches: tuple[TypeMismatch, ...] = ()
     notes: tuple[str, ...] = ()
@@ -89,8 +89,8 @@ class Judgement(msgspec.Struct, frozen=True):
     @property
     def requests(self) -> tuple[str, ...]:
         """The requests of each container."""
-        found = (f"{one.title}{gpu_container}" for one in self.pods for gpu_container in summary.asked(one.decision))
-        return (*found, *self.asked)
+        found = (f"{one.title}{gpu_container}" for one in self.pods for gpu_container in summary.requests(one.decision))
+        return (*found, *self.other_requests)
 
     @property
     def uncounted(self) -> str:
@@ -115,7 +115,7 @@ class Judgement(msgspec.Struct, frozen=True):
             namespace="",
             pods=(),
             findings=(),
-            asked=(),
+            other_requests=(),
             exempt=None,
             claims_unknown=(),
             notes=(),

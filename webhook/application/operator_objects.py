@@ -24,7 +24,7 @@ _PARAMETERS = ("{{", "$(", "${")  # Argo; Tekton; envsubst and OpenShift
 
 
 IMPLICIT = Pod(None, PodSpec(containers=[Container("pods", resources=Resources(limits={"nvidia.com/gpu": "1"}))]))
-"""What an operator makes of an object of an ``implicit`` kind that names no GPU."""
+"""The pod that an operator creates for an object of an ``implicit`` kind that names no GPU."""
 
 
 def pods_in(workload: WorkloadKind | None, manifest: Mapping[str, Any]) -> list[tuple[WorkloadPod, Pod]]:

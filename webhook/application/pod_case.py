@@ -133,7 +133,7 @@ class PodCase(msgspec.Struct, gc=False):
             )
         if self.debugs:
             return Decision((), tuple(guard.of_new_ephemeral_containers(self.pod, self.before, policy)))
-        return updates.worsened(self.pod, self.before, policy, plugin, self.configuration.names, rewrites=acts)
+        return updates.decide_update(self.pod, self.before, policy, plugin, self.configuration.names, rewrites=acts)
 
     def unheard(self, decision: Decision, policy: Policy) -> Decision:
         """The part of a decision that ``mutate`` has not reported: an update is never sent there."""

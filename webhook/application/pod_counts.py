@@ -39,7 +39,7 @@ class Autoscaler(msgspec.Struct, frozen=True):
 
 
 Autoscalers = Mapping[tuple[str, str, str], Autoscaler]
-"""By namespace, kind (with its group) and name of what they scale."""
+"""Autoscalers by the namespace, kind (with its group) and name of what they scale."""
 
 
 def autoscalers(manifests: Iterable[Mapping[str, Any]], default: str) -> dict[tuple[str, str, str], Autoscaler]:

@@ -18,7 +18,7 @@ _MOST_FORMS = 16
 
 
 class DecisionSummary(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
-    """What is recorded of a decision, without its request: equal for pods that are alike, and small.
+    """What is recorded of a decision, without its request: small, and the same for equal pods.
 
     Attributes:
         path: the endpoint: ``mutate``, ``validate``, ``advise`` or ``validate-claim``.

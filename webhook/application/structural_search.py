@@ -338,7 +338,7 @@ def _gpus(amounts: Any, gpu_names: GpuNames) -> tuple[str, ...]:
 def _is_gpu(name: object, gpu_names: GpuNames) -> bool:
     if not isinstance(name, str):
         return False
-    return classify(name) is not None or gpu_names.hand_out_gpus(name) or gpu_names.of_another_vendor(name)
+    return classify(name) is not None or gpu_names.is_gpu(name) or gpu_names.of_another_vendor(name)
 
 
 def _is_request(amount: object) -> bool:

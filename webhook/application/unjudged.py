@@ -168,12 +168,12 @@ def _offered(manifest: Mapping[str, Any], gpu_names: GpuNames) -> str:
     """The resource name of a DeviceClass that may be for GPUs, unless it is known what it is."""
     spec, metadata = manifest.get("spec"), manifest.get("metadata")
     device_class = metadata.get("name") if isinstance(metadata, Mapping) else None
-    if not gpu_names.hand_out_gpus(f"{IMPLICIT}{device_class}"):
+    if not gpu_names.is_gpu(f"{IMPLICIT}{device_class}"):
         return ""
     name = spec.get("extendedResourceName") if isinstance(spec, Mapping) else None
     if not isinstance(name, str) or isinstance(classify(name), GpuResource):
         return ""
-    return "" if gpu_names.hand_out_gpus(name) or gpu_names.configured(name) else name
+    return "" if gpu_names.is_gpu(name) or gpu_names.configured(name) else name
 
 
 def is_of_kubernetes(group: str) -> bool:

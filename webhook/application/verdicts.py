@@ -1,4 +1,4 @@
-"""Verdicts: what a decision comes to, apart from its request, and a memo of them: pods that are alike are decided once.
+"""Verdicts: what a decision comes to, apart from its request, and a cache of them: equal pods are decided once.
 
 The pods of a ReplicaSet or a Job differ in their names, in the generated name of their token's volume, and in much that is never
 read. So the key of the memo is everything that is read of a pod (``webhook.engine.pods``) but these names, and environments as

@@ -140,7 +140,7 @@ def table(rows: Iterable[WorkloadKind]) -> Mapping[tuple[str, str], WorkloadKind
     """Return rows by group and kind.
 
     Raises:
-        TableError: for a path that is none, a count that belongs to no template, or a kind that is there twice.
+        TableError: for an invalid path, a count that belongs to no template, or a kind that is listed twice.
     """
     found: dict[tuple[str, str], WorkloadKind] = {}
     for row in rows:
@@ -171,7 +171,7 @@ def _faults(row: WorkloadKind) -> Iterator[str]:
 
 
 def places(kind: WorkloadKind, data: Any) -> Iterator[tuple[WorkloadPod, Any]]:
-    """Return every pod or template in an object, plain data or a typed view, with what is there."""
+    """Return the place of every pod or template in an object (plain data or a typed view), each with its content."""
     for template, path in zip(kind.templates, kind.pods, strict=True):
         for place, found in field_paths.find(data, path):
             yield WorkloadPod(place, template.is_whole), found

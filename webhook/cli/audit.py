@@ -1,4 +1,4 @@
-"""``gpuwarden audit``: what policies would make of the workloads that are there, in a cluster or in files."""
+"""``gpuwarden audit``: what policies would do to existing workloads, in a cluster or in files."""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -191,7 +191,7 @@ def _assumptions(texts: list[str], configuration: Configuration) -> tuple[Assump
 
 
 def _names_exist(assumed: Iterable[Assumption], labels: Labels, names: list[str]) -> None:
-    """In a cluster, an assumption on a namespace that is not there is a typo, and would show nothing."""
+    """In a cluster, an assumption on a namespace that does not exist is a typo, and would show nothing."""
     unknown = assumptions.unknown_names(assumed, labels)
     if unknown:
         among = " among those that -n names" if names else ""

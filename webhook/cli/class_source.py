@@ -1,4 +1,4 @@
-"""Where the server learns by which resource names DeviceClasses hand out devices: a watch of the cluster's."""
+"""A watch of the cluster's DeviceClasses: by which resource names they provide devices."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ class WatchedFleet:
                 return
             self._uncounted = False
             found = view(self._configuration(), fleet, nodes, pods, self._namespaces())
-            self._metrics.pods_counted(found.allocated, found.asked)
+            self._metrics.pods_counted(found.allocated, found.pending)
 
     def part(self) -> ReadinessPart:
         """Its part of ``/readyz``: always ready, because no decision needs the nodes."""

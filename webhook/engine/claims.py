@@ -210,7 +210,7 @@ def _alternatives(request: DeviceRequest, classes: DeviceClasses, *, shared: boo
     return tuple(
         Alternative(device, _form(device, classes, shared=shared))
         for device in request.alternatives
-        if classes.hands_out_gpus(device.device_class)
+        if classes.provides_gpus(device.device_class)
     )
 
 

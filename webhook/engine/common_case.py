@@ -53,7 +53,7 @@ MOST_ADDED = 32
 LONGEST_MESSAGE = 5 * 1024
 """A longer message of an admission policy is not shown (k8s.io/apiserver pkg/apis/cel MaxEvaluatedMessageExpressionSizeBytes)."""
 LONGEST_WARNING = 3072
-"""The most characters that are said in warnings, by the webhooks too: the API server shortens all of them beyond 4096."""
+"""The most characters of all warnings together, the webhooks' included: beyond 4096, the API server shortens all of them."""
 BETWEEN = "; and "
 """The separator between several sentences in one message."""
 _LONGEST_NAME = 63
@@ -328,7 +328,7 @@ def _sampled(
 
 
 def _warnings(judged: Callable[..., Decision]) -> dict[Circumstance, Sentence]:
-    """What is said of samples in each circumstance alone, where something is."""
+    """The warning about samples in each circumstance, for circumstances that cause one."""
     warned = {
         Circumstance.SEVERAL: judged(_MANY, ipc=True),
         Circumstance.NO_HOST_IPC: judged(),

@@ -116,7 +116,7 @@ names.all(name, limits[name] == requests[name] && {counted})))))""",
     )
 
 
-def told_apart(pattern: RequestPattern, others: Iterable[RequestPattern]) -> str:
+def distinguished(pattern: RequestPattern, others: Iterable[RequestPattern]) -> str:
     """The CEL that distinguishes one pattern from the others, for pods that match one of them."""
     same = [other for other in others if other.resource == pattern.resource]
     return every(requested(named_by(pattern)), *([selects(pattern), requires(pattern)] if same else ()))
@@ -154,13 +154,13 @@ def written(pattern: RequestPattern, *, alone: bool) -> str:
     )
 
 
-# Where dots lead is the engine's to say.
+# The engine resolves dots in paths, so pods with any are not the common case.
 _PLAIN_PATHS = """object.spec.containers.all(c, !has(c.volumeMounts) ||
 c.volumeMounts.all(mount, !mount.mountPath.contains('shm') || !mount.mountPath.contains('.')))"""
 
 
 def ordinary(name: str, *others: str) -> str:
-    """The CEL of whether a resource is not a GPU, or one of some others."""
+    """CEL that is true if a resource is known not to be a GPU, or is one of ``others``."""
     beginnings = (f"{name}.startsWith({cel.quoted(beginning)})" for beginning in ORDINARY_BEGINNINGS)
     return " || ".join([f"{name} in {cel.listed([*ORDINARY, *others])}", *beginnings])
 

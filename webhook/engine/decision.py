@@ -298,7 +298,7 @@ def _on_nodes(
     remaining = nodes.without(respelling.dropped_keys) if respelling.dropped_keys else nodes
     if conflict := respelling.conflict:
         gpu_container = next(request.gpu_container for request in requests if request.choice is conflict.choice)
-        keys = respelling.in_the_way
+        keys = respelling.conflicting_keys
         if isinstance(conflict, ProductConflict):
             yield placement.product_conflict(gpu_container, conflict.form, conflict.product, conflict.why, nodes, keys)
         elif isinstance(conflict, Restated):

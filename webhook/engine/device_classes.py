@@ -104,17 +104,17 @@ class DeviceClasses(msgspec.Struct, frozen=True):
             return Form(profile) if profile else None
         return parse(value)
 
-    def hands_out_gpus(self, device_class: str) -> bool:
+    def provides_gpus(self, device_class: str) -> bool:
         """Whether a class provides GPUs: a class with a form, or any other that is not known to be something else."""
-        return self._has_form(device_class) or self.names.hand_out_gpus(IMPLICIT + device_class)
+        return self._has_form(device_class) or self.names.is_gpu(IMPLICIT + device_class)
 
     def of_resource(self, name: str) -> tuple[str, ...]:
-        """The classes that hand out GPUs by a resource name: the one that it is the implicit name of, or all that publish it."""
+        """The classes that provide GPUs by a resource name: the one that it is the implicit name of, or all that publish it."""
         of_one = name.removeprefix(IMPLICIT)
         return (of_one,) if of_one != name else self.names.classes(name)
 
     def published(self, names: Mapping[str, str]) -> tuple[tuple[str, tuple[str, ...]], ...]:
-        """Return the resource names by which classes hand out GPUs and that say no form themselves, each with its classes.
+        """Return the resource names by which classes provide GPUs and that name no form themselves, each with its classes.
 
         The scheduler takes the newest class of a name. All of them are kept, because another one may be the newest by then.
 
@@ -128,13 +128,13 @@ class DeviceClasses(msgspec.Struct, frozen=True):
         return tuple((name, tuple(classes)) for name, classes in sorted(found.items()))
 
     def _publishes(self, device_class: str, name: str) -> bool:
-        """Whether a class makes a resource name one of GPUs, where the configuration does not say what the name is.
+        """Whether a class makes a resource name count as a GPU, if the configuration does not list the name.
 
         A class without a known form counts as one for GPUs unless its name says otherwise. There, the resource name may, too.
         """
         if isinstance(classify(name), GpuResource) or self.names.configured(name):
             return False
-        if any(fits(pattern, name) for pattern in OTHER_DEVICES) or not self.hands_out_gpus(device_class):
+        if any(fits(pattern, name) for pattern in OTHER_DEVICES) or not self.provides_gpus(device_class):
             return False
         return self._has_form(device_class) or not self.names.is_something_else(name)
 

@@ -223,7 +223,7 @@ _GUIDES = (
     FormGuide(
         FormKind.MIG_SHARED,
         "MIG slices with time-slicing",
-        "Several containers take turns on one MIG slice. Slices are isolated from each other, containers on one slice are not.",
+        "Several containers take turns on one MIG slice. Slices are isolated from each other; containers on one slice are not.",
         Criterion("between slices only", "Containers on one slice allocate from the same memory."),
         Criterion("between slices only", "A fault can end the work of all containers on the slice."),
         Criterion(

@@ -98,7 +98,7 @@ class GpuNames(msgspec.Struct, frozen=True, cache_hash=True):
     not_gpus: tuple[str, ...] = ()
     published: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
-    def hand_out_gpus(self, name: str) -> bool:
+    def is_gpu(self, name: str) -> bool:
         """Whether a resource provides GPUs without being a form that ``resources.classify`` knows.
 
         A full name has precedence over a prefix, a longer prefix over a shorter one, and the configuration over the defaults.
@@ -120,7 +120,7 @@ class GpuNames(msgspec.Struct, frozen=True, cache_hash=True):
     def is_something_else(self, name: str) -> bool:
         """Whether a resource is known not to be a GPU of NVIDIA's: another device, or an accelerator of another vendor."""
         known = any(fits(pattern, name) for pattern in (*NOT_GPUS, *OTHER_VENDORS))
-        return known and not self.hand_out_gpus(name)
+        return known and not self.is_gpu(name)
 
     def classes(self, name: str) -> tuple[str, ...]:
         """The DeviceClasses that hand out GPUs by a resource name that they publish; none for most names."""
@@ -145,7 +145,7 @@ def _decided(names: GpuNames, name: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def _of_another_vendor(names: GpuNames, name: str) -> bool:
-    if classify(name) is not None or names.hand_out_gpus(name) or names.configured(name):
+    if classify(name) is not None or names.is_gpu(name) or names.configured(name):
         return False
     # NOT_GPUS lists exceptions with this prefix.
     named = "gpu" in name.partition("/")[2].lower() and not name.startswith(_JUDGED)

@@ -152,11 +152,11 @@ class Policy(msgspec.Struct, frozen=True, cache_hash=True):
         ``maxPerContainer`` means slots only in a policy with only shared forms. GKE time-sharing denies more than one under
         every policy.
         """
-        raises = self.forms and all(listed.shared for listed in self.forms) and not refuses_more_than_one(form)
+        raises = self.forms and all(listed.shared for listed in self.forms) and not rejects_more_than_one(form)
         return max(1, self.max_per_container or 1) if raises else 1
 
 
-def refuses_more_than_one(form: Form) -> bool:
+def rejects_more_than_one(form: Form) -> bool:
     """Whether a shared form's device plugin rejects two slots whatever its settings (GKE gpusharing.go: time-sharing)."""
     return form.platform is Platform.GKE and form.sharing is Sharing.TIME_SLICING
 
@@ -280,16 +280,16 @@ class PolicyBook:
                 return ANY_POLICY if value == ANY and key != ENFORCE else policy
             message = self.nearest(value)
             problems.append(LabelProblem(f"metadata.labels[{key}]", value, message))
-            return self._refusing(value, f"label {key} can't be read ({message})") if key == ENFORCE else ANY_POLICY
+            return self._denying(value, f"label {key} can't be read ({message})") if key == ENFORCE else ANY_POLICY
 
         enforce = read(ENFORCE, labels.enforce, self.defaults.enforce)
         warn = read(WARN, labels.warn, self.defaults.warn)
         audit = read(AUDIT, labels.audit, self.defaults.audit)
-        told_by_enforce = labels.warn is None and (
+        reported_by_enforce = labels.warn is None and (
             labels.enforce is not None or (warn is ANY_POLICY and enforce.permits_any)
         )
         plain_claims = any(policy.plain_claim for policy in (enforce, warn, audit))
-        advise = enforce if told_by_enforce else warn
+        advise = enforce if reported_by_enforce else warn
         return NamespacePolicies(enforce, warn, audit, advise, tuple(problems), plain_claims)
 
     @property
@@ -303,7 +303,7 @@ class PolicyBook:
         said = (self._visible_devices, *(policy.visible_devices for policy in self.configured.values()))
         return VisibleDevices.DENY in said
 
-    def _refusing(self, value: str, why: str) -> Policy:
+    def _denying(self, value: str, why: str) -> Policy:
         """Return the policy that replaces an invalid one: no GPU, and no access without a request if any policy denies this."""
         strictest = VisibleDevices.DENY if self.denies_reaching else self._visible_devices
         return Policy(value, visible_devices=strictest, unreadable=why)

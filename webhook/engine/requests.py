@@ -138,7 +138,7 @@ def _gpu_container(
         if name in ORDINARY:
             continue
         resource = KNOWN.get(name) or classify(name)
-        is_other = type(resource) is not GpuResource and names.hand_out_gpus(name)
+        is_other = type(resource) is not GpuResource and names.is_gpu(name)
         if resource is None and not is_other:
             continue
         limit, request = limits.get(name), requests.get(name)
@@ -166,7 +166,7 @@ def _gpu_container(
 
 
 def _misspelt(resource: Unknown | None, field: str, names: GpuNames) -> list[tuple[Unknown, str]]:
-    """A name with its path, if it looks misspelt and neither the configuration nor a DeviceClass says what it is."""
+    """A name with its path, if it looks misspelt and neither the configuration nor a DeviceClass defines it."""
     if resource is None or names.configured(resource.name) or names.classes(resource.name):
         return []
     return [(resource, field)]

@@ -89,7 +89,7 @@ class Respelling(msgspec.Struct, frozen=True):
         forms_apart: pairs of its forms that are never on the same node.
         conflict: a node label that a form needs is excluded, the products that the pod selects don't have it, or the
             pod's node constraints state another form with it.
-        in_the_way: the node labels that cause the conflict, if there is one.
+        conflicting_keys: the node labels that cause the conflict, if there is one.
         mps: whether a form is shared by MPS.
     """
 
@@ -99,7 +99,7 @@ class Respelling(msgspec.Struct, frozen=True):
     spellings: tuple[Spelling, ...] = ()
     forms_apart: frozenset[tuple[Form, Form]] = frozenset()
     conflict: Conflict | ProductConflict | Restated | None = None
-    in_the_way: tuple[str, ...] = ()
+    conflicting_keys: tuple[str, ...] = ()
     mps: bool = False
 
     @property
@@ -163,14 +163,14 @@ def respelling(
 
 
 def plain_respelling(policy: Policy, plugin: DevicePlugin) -> Respelling:
-    """What spells a plain request under a policy with forms, in a pod that says nothing about nodes, as most say nothing."""
+    """The respelling of a plain request under a policy with forms, in a pod without node constraints, as most pods are."""
     return respelling([KNOWN[GPU]], policy, NOTHING_SAID, plugin)
 
 
 def _made(resources: Sequence[GpuResource], policy: Policy, nodes: NodeConstraints, plugin: DevicePlugin) -> Respelling:
     choices, made = _selected(resources, policy, nodes, plugin)
     if made.conflict:
-        made = replace(made, in_the_way=_in_the_way(made, resources, policy, nodes, plugin))
+        made = replace(made, conflicting_keys=_conflicting_keys(made, resources, policy, nodes, plugin))
     mps = any(choice.form is not None and choice.form.sharing is Sharing.MPS for choice in choices)
     return replace(made, choices={choice.resource.name: choice for choice in choices}, mps=mps)
 
@@ -201,7 +201,7 @@ def _selected(
     return choices, made
 
 
-def _in_the_way(
+def _conflicting_keys(
     made: Respelling, resources: Sequence[GpuResource], policy: Policy, nodes: NodeConstraints, plugin: DevicePlugin
 ) -> tuple[str, ...]:
     """The labels that prevent requests from getting their forms: determined one by one, or all that the pod constrains."""

@@ -112,17 +112,17 @@ class Spelling(msgspec.Struct, frozen=True, cache_hash=True):
         A pod that selects products selects those of the form, or gets them: no other label is needed for its slices. If it
         permits other products too, it is narrowed to those of the form.
         """
-        told = [need for need in self.needs if need.key in _TOLD_BY_PRODUCT]
-        if not told or not selects_products(nodes):
+        implied = [need for need in self.needs if need.key in _IMPLIED_BY_PRODUCT]
+        if not implied or not selects_products(nodes):
             return self
         selected = [value for value in nodes.values(PRODUCT) if not read_product(value).invalid]  # those offer no GPU
         fitting = tuple(dict.fromkeys(filter(None, map(self.products.of, selected))))
         if selected and not fitting:
             return self
-        needs = [need for need in self.needs if need.key not in _TOLD_BY_PRODUCT]
+        needs = [need for need in self.needs if need.key not in _IMPLIED_BY_PRODUCT]
         if not all(map(self.products.of, selected)):
             needs.append(Need(PRODUCT, "In", fitting, in_affinity=True))
-        implies = (*self.implies, *(need for need in told if need.key != PRODUCT))
+        implies = (*self.implies, *(need for need in implied if need.key != PRODUCT))
         return replace(self, needs=tuple(needs), implies=implies)
 
     def replacing(self) -> "Spelling":
@@ -130,7 +130,7 @@ class Spelling(msgspec.Struct, frozen=True, cache_hash=True):
         return replace(self, products=replace(self.products, replaces=True))
 
 
-_TOLD_BY_PRODUCT = frozenset({PRODUCT, *SLICE_LABELS})
+_IMPLIED_BY_PRODUCT = frozenset({PRODUCT, *SLICE_LABELS})
 
 
 @lru_cache(maxsize=1024)

@@ -9,7 +9,7 @@ from .products import PRODUCT
 from .quantity import shown
 
 
-def asked(decision: Decision) -> list[str]:
+def requests(decision: Decision) -> list[str]:
     """Return the requests of each container: ``train: nvidia.com/gpu: 1``."""
     return [
         f"{gpu_container.container.name}: {' + '.join(map(str, gpu_container.requested))}"

@@ -15,7 +15,7 @@ from .pods import Pod, Term
 from .policy import ANY_POLICY, Policy
 from .rules import device_access
 from .rules.gpu_memory import ANNOTATION as GPU_MEMORY
-from .rules.not_rewritten import stated_anew
+from .rules.not_rewritten import update_needs_rewrite
 from .spelling import DevicePlugin
 
 
@@ -30,7 +30,7 @@ def matters(after: Pod, before: Pod) -> bool:
     return _nodes(after) != _nodes(before) or _device_annotations(after) != _device_annotations(before)
 
 
-def worsened(  # noqa: PLR0913 - everything that decides
+def decide_update(  # noqa: PLR0913 - everything that decides
     after: Pod, before: Pod, policy: Policy, plugin: DevicePlugin, names: GpuNames = BUILT_IN, *, rewrites: bool
 ) -> Decision:
     """Return the findings that an update adds under one policy.
@@ -48,7 +48,7 @@ def worsened(  # noqa: PLR0913 - everything that decides
     before = _unchanged(before, after)
     now, had = decide(after, policy, plugin, names=names), decide(before, policy, plugin, names=names)
     new = _new(now, had)
-    if rewrites and not had.edits and (found := stated_anew(now.edits, policy)):
+    if rewrites and not had.edits and (found := update_needs_rewrite(now.edits, policy)):
         new = (found, *new)
     if not new and had.denials:
         # If the policy already denied the form, the rules that apply under every policy were not checked.
@@ -75,7 +75,7 @@ def _device_annotations(pod: Pod) -> dict[str, str]:
 def _unchanged(before: Pod, after: Pod) -> Pod:
     """The pod as it is, without the annotations that the update changes.
 
-    The memory annotation is that of the update. It selected a slice when the pod was created, and is not read now.
+    Both have the update's memory annotation: it selected a slice when the pod was created, and a change has no effect now.
     """
     if before.metadata is None:
         return before

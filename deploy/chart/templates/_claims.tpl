@@ -1,5 +1,5 @@
 {{/*
-CEL: whether the DeviceClass `name` may hand out GPUs. It is wider than DeviceClasses.hands_out_gpus of
+CEL: whether the DeviceClass `name` may hand out GPUs. It is wider than DeviceClasses.provides_gpus of
 webhook/engine/device_classes.py, never narrower (tests/deploy/test_claim_conditions.py), for every class that has no
 extendedResourceName of a GPU: classes that are known to be something else are left out, unless the configuration says otherwise.
 Takes the root.

@@ -127,7 +127,7 @@ claims: {deviceClasses: {gpu.nvidia.com: time-slicing, slices.example.com: mig, 
         "a": "gke-mig-1g.5gb",
     }
     assert configuration.classes.form("gpu.nvidia.com", None) == Form(sharing=Sharing.TIME_SLICING)
-    assert not configuration.classes.hands_out_gpus("dra.cpu")
+    assert not configuration.classes.provides_gpus("dra.cpu")
     assert (policy.max_per_container, policy.max_per_pod, policy.additions.runtime_class_name) == (None, None, None)
     assert configuration.exemptions == Exemptions(
         frozenset(), frozenset({"system:admin"}), frozenset({"kata"}), frozenset()

@@ -11,7 +11,7 @@ from tests.deploy.backstop.stored import stored
 from tests.engine.strategies import sound_pods
 from webhook.engine.labels import ENFORCE
 from webhook.engine.spelling import DevicePlugin
-from webhook.engine.updates import worsened
+from webhook.engine.updates import decide_update
 
 GATE = [{"name": "team.example/wait"}]
 TIME_SHARED = {GKE_SHARING: "time-sharing", GKE_CLIENTS: "4"}
@@ -85,4 +85,4 @@ def test_nothing_is_ever_refused_that_the_engine_lets_through(backstop: Backstop
     kept = {key: value for key, value in before["spec"].items() if key not in ("nodeSelector", "affinity")}
     after = {**before, "spec": {**kept, **chosen}}
     if backstop.judge(after, before=before).messages:
-        assert worsened(view(after), view(before), policy_of("any"), DevicePlugin(), rewrites=True).denials
+        assert decide_update(view(after), view(before), policy_of("any"), DevicePlugin(), rewrites=True).denials

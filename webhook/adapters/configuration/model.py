@@ -33,7 +33,7 @@ from ...engine.policy import (
     Prefer,
     VisibleDevices,
     built_in,
-    refuses_more_than_one,
+    rejects_more_than_one,
 )
 from ...engine.spelling import DevicePlugin, MigStrategy, shares
 from ..shown import shown
@@ -191,7 +191,7 @@ class PolicySection(_Section):
                 "prefer: memory selects MIG slices by their memory, and forms lists something else; list only forms such as "
                 "mig-1g.10gb, or remove prefer"
             )
-        if self.max_per_container and self.max_per_container > 1 and forms and all(map(refuses_more_than_one, forms)):
+        if self.max_per_container and self.max_per_container > 1 and forms and all(map(rejects_more_than_one, forms)):
             raise ValueError(
                 f"maxPerContainer: {self.max_per_container} cannot be met, because GKE denies more than 1 GPU per container for "
                 "time-sharing; remove it"

@@ -17,7 +17,7 @@ from ...application.review import MOST_ELEMENTS
 from .limits import MAXIMUM_BODY
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-# The header that an answer with such a code has besides. kube-apiserver retries one with Retry-After within the webhook's
+# The additional header of an answer with such a code. kube-apiserver retries one with Retry-After within the webhook's
 # timeout (client-go rest/with_retry.go).
 HEADERS = {405: (b"allow", b"POST"), 503: (b"retry-after", b"1")}
 _HEADS = {

@@ -81,7 +81,7 @@ class ClusterReader:
         self.others = OtherReader(api, discovery, progress, configured=configured)
         """Reads the objects of custom kinds that are in no row."""
         self.namespace_manifests: list[dict[str, Any]] = []
-        """For the namespaces that were read: labels and annotations about policies, or similar ones."""
+        """The namespaces that were read, with their labels and annotations about policies, or similar ones."""
         self.mislabelled: dict[tuple[str, str, str], dict[str, Any]] = {}
         """The workloads with a label that belongs on a namespace, by kind, namespace and name."""
 

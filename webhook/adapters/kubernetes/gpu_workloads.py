@@ -68,7 +68,7 @@ class _PodItem(msgspec.Struct):
         return LivePod(self.metadata.name, seconds, self.status.phase in _ENDED)
 
 
-class _Asked(msgspec.Struct, frozen=True):
+class _Requested(msgspec.Struct, frozen=True):
     """What a pod requests: as text, the number of GPUs at once, the form, the programs, and the claims."""
 
     words: tuple[str, ...]
@@ -83,7 +83,7 @@ class _Kept(msgspec.Struct, frozen=True):
 
     namespace: str
     owner: Owner
-    asked: _Asked
+    requested: _Requested
     pod: LivePod | None
 
 
@@ -129,8 +129,8 @@ class GpuWorkloads:
                 links[workload.namespace, *workload.key] = workload.owner
             elif not workload.over and workload.pod and workload.pod.spec:
                 owner = Owner(workload.api_version, workload.kind, workload.name)
-                if asked := self._asked(workload.pod.spec, workload.namespace, owner):
-                    templates.append(_Kept(workload.namespace, owner, asked, None))
+                if requested := self._requested(workload.pod.spec, workload.namespace, owner):
+                    templates.append(_Kept(workload.namespace, owner, requested, None))
             return None
 
         for unread in self._reader.workloads(namespaces, keep, _CONTROLLERS):
@@ -157,16 +157,16 @@ class GpuWorkloads:
             metadata = item.metadata
             itself = Owner("v1", "Pod", metadata.name)
             owner = metadata.owner or itself
-            asked = self._asked(item.spec, metadata.namespace, owner)
-            if asked is None:
+            requested = self._requested(item.spec, metadata.namespace, owner)
+            if requested is None:
                 return None
             if metadata.owner:
                 links[metadata.namespace, *itself.key] = owner  # a leader controls the StatefulSet of its workers
-            return _Kept(metadata.namespace, owner, asked, item.live)
+            return _Kept(metadata.namespace, owner, requested, item.live)
 
         return self._lister.all("pods", path_of("api", "v1", *within, "pods"), Page[_PodItem], keep)
 
-    def _asked(self, spec: PodSpec, namespace: str, owner: Owner) -> _Asked | None:
+    def _requested(self, spec: PodSpec, namespace: str, owner: Owner) -> _Requested | None:
         """What a pod requests; ``None`` without a form of GPU."""
         containers = read(spec, self._configuration.names)
         claims = self._claimed(spec, containers, namespace, owner)
@@ -175,7 +175,7 @@ class GpuWorkloads:
             list(decide(Pod(spec=spec), ANY_POLICY, self._configuration.plugin).requested(spec)) if containers else []
         )
         if not counted:
-            return _Asked(claims.words, claims.gpus, claims.form, self._programs(spec), claims) if claims else None
+            return _Requested(claims.words, claims.gpus, claims.form, self._programs(spec), claims) if claims else None
         form, _ = counted[0]
         shape = self._shapes.get(spec.node_name or "")
         if shape:
@@ -184,7 +184,7 @@ class GpuWorkloads:
         number = sum(count for _, count in counted)
         if claims:
             words, number = (*words, *claims.words), number + claims.gpus
-        return _Asked(words, number, str(form), self._programs(spec, containers), claims)
+        return _Requested(words, number, str(form), self._programs(spec, containers), claims)
 
     def _claimed(
         self, spec: PodSpec, containers: Sequence[GpuContainer], namespace: str, owner: Owner
@@ -226,7 +226,7 @@ def _by_top(kept: Iterable[_Kept], links: Links) -> dict[tuple[str, str, str], W
         if workload is None:
             # Volcano's Job is not Kubernetes' own.
             workload = Workload(one.namespace, _kind(top), top.name)
-            _say(workload, one.asked)
+            _set_requests(workload, one.requested)
             found[one.namespace, *top.key] = workload
         between = (_kind(each) for each in owners[:-1])
         workload.between = tuple(dict.fromkeys((*workload.between, *between)))
@@ -235,25 +235,25 @@ def _by_top(kept: Iterable[_Kept], links: Links) -> dict[tuple[str, str, str], W
     return found
 
 
-def _say(workload: Workload, asked: _Asked) -> None:
-    """Let a workload request what one of its pods does."""
+def _set_requests(workload: Workload, requested: _Requested) -> None:
+    """Set what a workload requests to what one of its pods does."""
     workload.requests, workload.gpus, workload.form, workload.programs = (
-        asked.words,
-        asked.gpus,
-        asked.form,
-        asked.programs,
+        requested.words,
+        requested.gpus,
+        requested.form,
+        requested.programs,
     )
-    workload.claimed = asked.claimed is not None
-    workload.not_judged = asked.claimed.not_judged if asked.claimed else ""
+    workload.claimed = requested.claimed is not None
+    workload.not_judged = requested.claimed.not_judged if requested.claimed else ""
 
 
 def _add(workload: Workload, one: _Kept) -> None:
     """Add a pod. If pods of one workload differ (a launcher and its workers), the one with the most GPUs is used."""
     assert one.pod  # noqa: S101 - templates have none
     workload.pods.append(one.pod)
-    programs = tuple(dict.fromkeys((*workload.programs, *one.asked.programs)))
-    if one.asked.gpus > workload.gpus:
-        _say(workload, one.asked)
+    programs = tuple(dict.fromkeys((*workload.programs, *one.requested.programs)))
+    if one.requested.gpus > workload.gpus:
+        _set_requests(workload, one.requested)
     workload.programs = programs
 
 

@@ -137,7 +137,7 @@ def saved(found: SavedObjects) -> AdmissionObjects:
 
 
 def webhooks_named(api: Api, names: Mapping[str, str]) -> Iterator[PodWebhook]:
-    """Our webhooks of the configurations with some names, by kind; none of one that is not there.
+    """Our webhooks of the configurations with some names, by kind; none for a configuration that does not exist.
 
     Raises:
         ApiError: one can't be read.

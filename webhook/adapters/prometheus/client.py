@@ -64,7 +64,7 @@ class _Answer(msgspec.Struct, rename="camel"):
     warnings: list[str] | None = None
     infos: list[str] | None = None
     message: str = ""
-    """Of the API server's Status, where it does not pass the request on."""
+    """The message of the API server's Status, if it does not forward the request."""
 
 
 class QueryError(Exception):

@@ -9,7 +9,7 @@ from .dcgm import DECODER, ENCODER, FREE, RESERVED, USED, PodLabels
 STAT = "gpuwarden_stat"
 # Seconds between the evaluations of a subquery, which are expensive for a server; a range of samples is cheap.
 STEP = 300
-"""For which pods share a device: as long as a sample stays valid (--query.lookback-delta)."""
+"""The step that finds which pods share a device: the time for which a sample stays valid (--query.lookback-delta)."""
 _IDLE_STEP = 613
 """Not a divisor of an hour: otherwise every evaluation could hit work that starts on the hour, and overestimate it."""
 _HOUR = 3600

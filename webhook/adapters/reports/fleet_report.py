@@ -32,23 +32,23 @@ class ShareLine(Part):
 
 
 class FormLine(ShareLine):
-    """A form by one resource. ``asked`` is what waiting pods request of it; null where the pods were not read."""
+    """A form by one resource. ``pending`` is what waiting pods request of it; null where the pods were not read."""
 
     form: str
     resource: str
     nodes: int
-    asked: int | None
+    pending: int | None
 
 
 class ResourceLine(ShareLine):
-    """A resource of nodes alike, and its form there."""
+    """A resource that nodes of one shape offer, and its form on them."""
 
     resource: str
     form: str
 
 
 class ShapeLine(Part):
-    """Nodes alike: how many, their product, state (and taints that only some pods tolerate), labels and resources."""
+    """Nodes of one shape: how many, their product, state (and taints that only some pods tolerate), labels and resources."""
 
     nodes: int
     product: str
@@ -59,7 +59,7 @@ class ShapeLine(Part):
 
 
 class WaitingLine(Part):
-    """Pods alike that wait: how many, what each requests, and why. ``rule`` is set where no node can run them."""
+    """Equal pods that wait: how many, what each requests, and why. ``rule`` is set where no node can run them."""
 
     namespace: str
     policy: str
@@ -113,23 +113,23 @@ def fleet_report(view: FleetView, objects: ClusterObjects, deciders: list[Decide
 
 def fleet_part(view: FleetView, notes: list[str], deciders: list[DecidedPolicy] | None) -> FleetPart:
     """The document of a view. ``notes`` are those of reading it; ``deciders`` are ``None`` where they are not known."""
-    asked: dict[tuple[str, str], int] = {}
+    pending: dict[tuple[str, str], int] = {}
     for one, pods in view.waiting.items():
         key = one.form, one.resource
-        asked[key] = asked.get(key, 0) + one.count * pods
+        pending[key] = pending.get(key, 0) + one.count * pods
     forms = [
         FormLine(
             form=str(row.form),
             resource=row.resource,
             nodes=row.nodes,
-            asked=asked.pop((str(row.form), row.resource), 0) if view.pods_known else None,
+            pending=pending.pop((str(row.form), row.resource), 0) if view.pods_known else None,
             **_share(row.share, view.pods_known),
         )
         for row in view.forms
     ]
     forms += [
-        FormLine(form=form, resource=resource, nodes=0, asked=number, **_share(Share(), view.pods_known))
-        for (form, resource), number in sorted(asked.items())
+        FormLine(form=form, resource=resource, nodes=0, pending=number, **_share(Share(), view.pods_known))
+        for (form, resource), number in sorted(pending.items())
     ]
     return FleetPart(
         pods_known=view.pods_known,

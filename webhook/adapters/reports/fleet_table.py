@@ -1,4 +1,4 @@
-"""The tables that ``gpuwarden fleet`` prints for people: forms, nodes alike, and pods that wait."""
+"""The tables that ``gpuwarden fleet`` prints for people: forms, nodes by shape, and pods that wait."""
 
 from collections.abc import Iterable
 
@@ -26,7 +26,7 @@ _UNKNOWN = "?"
 def show(target: Console, report: FleetReport) -> None:
     """Print a fleet."""
     if report.forms:
-        head = ("form", "nodes", "offered", "in use", "free", "blocked", "asked")
+        head = ("form", "nodes", "offered", "in use", "free", "blocked", "pending")
         target.print(Grid(head, [_form(line) for line in report.forms], (1, 0, 0, 0, 0, 0, 0)), crop=False)
     if report.shapes:
         head = ("nodes", "state", "product", "form", "offered", "in use", "free")
@@ -47,10 +47,10 @@ def _number(number: int | None) -> Text:
 
 def _form(line: FormLine) -> tuple[Text, ...]:
     name = Text.assemble((printable(line.form), "bold"), (f"\n{printable(line.resource)}", "dim"))
-    in_vain = line.asked and not line.offered
-    asked = Text(_number(line.asked).plain, style="bold red" if in_vain else "" if line.asked else "dim")
+    in_vain = line.pending and not line.offered
+    pending = Text(_number(line.pending).plain, style="bold red" if in_vain else "" if line.pending else "dim")
     numbers = (line.offered, line.in_use, line.free, line.blocked)
-    return (name, _number(line.nodes), *map(_number, numbers), asked)
+    return (name, _number(line.nodes), *map(_number, numbers), pending)
 
 
 def _shape(line: ShapeLine) -> tuple[Text, ...]:

@@ -53,7 +53,7 @@ def sarif(objects: Iterable[ObjectLine], problems: Sequence[ManifestProblem], *,
                 "toolExecutionNotifications": [_notification(problem, files=files) for problem in problems],
             }
         ],
-        "results": _told_apart(result for line in every for result in _results(line)),
+        "results": _distinguished(result for line in every for result in _results(line)),
     }
     return msgspec.json.format(msgspec.json.encode({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]})).decode()
 
@@ -70,7 +70,7 @@ def _rule(text: RuleText) -> Json:
     }
 
 
-def _told_apart(results: Iterable[Json]) -> list[Json]:
+def _distinguished(results: Iterable[Json]) -> list[Json]:
     """The results, with numbers after equal fingerprints, which an object has that is in one file twice."""
     counts = Counter[str]()
     numbered = []

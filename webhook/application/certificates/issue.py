@@ -62,7 +62,7 @@ class ServingNames:
 
 
 class SelfSigned(NamedTuple):
-    """A serving pair and the CA made for it alone."""
+    """A serving pair, and a CA that was created only for it."""
 
     ca: CertificatePair
     leaf: CertificatePair

@@ -20,7 +20,7 @@ _FOREVER = datetime.max.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class ServedLeaf:
-    """The served pair, the CA that signed it, and whether all API servers trusted it once."""
+    """The served pair, the CA that signed it, and whether all API servers have ever trusted it."""
 
     pair: CertificatePair
     issuer: x509.Certificate

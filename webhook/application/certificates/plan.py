@@ -223,7 +223,7 @@ def _with_previous_repaired(facts: RotationFacts, reasons: list[str]) -> Authori
 
 
 def _retaining(facts: RotationFacts, state: Authorities) -> Authorities:
-    """With the previous CAs kept for a full retention from now, or longer if the Secret already has a later time."""
+    """Keep the previous CAs for a full retention from now, or longer if the Secret already has a later time."""
     until = (facts.now + facts.settings.retention).replace(microsecond=0) + timedelta(seconds=1)
     return replace(state, previous_until=max(until, state.previous_until or until))
 

@@ -38,7 +38,7 @@ PATHS: Mapping[str, str] = MappingProxyType(
 """The path of each webhook by its name. The chart renders the same where it renders paths (tests/deploy)."""
 _PART = re.compile(r".+\.((?:mutate|validate)\.gpuwarden\.io)")
 ANNOTATION = "gpuwarden.io/path-token"
-"""Of a webhook configuration: ``"true"`` has gpuwarden set its paths. To set plain paths, change it in the same write."""
+"""On a webhook configuration: if ``"true"``, gpuwarden sets its paths. To set plain paths, change it in the same write."""
 
 _BYTES = 16
 _INFO = b"gpuwarden webhook path token"

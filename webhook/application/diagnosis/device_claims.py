@@ -38,12 +38,12 @@ def _of_name(one: DeviceClass) -> str:
 
 
 def _unknown(configuration: Configuration, classes: Sequence[DeviceClass]) -> Iterator[CheckOutcome]:
-    """Classes for GPUs whose resource names are not judged, or denied because nothing says which form they are."""
+    """Classes for GPUs whose resource names are not judged, or denied because their form is not known."""
     configuration = configuration.with_classes({one.metadata.name: _of_name(one) for one in classes})
     gpus, names = configuration.classes, configuration.names
     for one in classes:
         name, its = one.metadata.name, _of_name(one)
-        known_name = isinstance(classify(its), GpuResource) or names.hand_out_gpus(its) or names.configured(its)
+        known_name = isinstance(classify(its), GpuResource) or names.is_gpu(its) or names.configured(its)
         if name in names.classes(its) and gpus.form(name, None) is None:
             yield warn(
                 f"DeviceClass {name} counts as a GPU by its extendedResourceName {its}, and its form is not known",
@@ -51,7 +51,7 @@ def _unknown(configuration: Configuration, classes: Sequence[DeviceClass]) -> It
                 f"set the form of {name} in claims.deviceClasses of the configuration, or, if it is not a GPU, add {its} to "
                 "resources.notGPUs",
             )
-        elif gpus.hands_out_gpus(name) and not known_name:
+        elif gpus.provides_gpus(name) and not known_name:
             yield warn(
                 f"DeviceClass {name} counts as a GPU, and its extendedResourceName {its} does not",
                 f"pods that request {its} get its devices in every namespace, under the policy none too",
@@ -190,4 +190,4 @@ def _limits_claims(key: str, configuration: Configuration, policy: Policy) -> bo
     """Whether a key counts claims of GPUs; of all claims, if the policy makes some."""
     if key == _COUNT:
         return bool(policy.claim_forms)
-    return key.endswith(_DEVICES) and configuration.classes.hands_out_gpus(key.removesuffix(_DEVICES))
+    return key.endswith(_DEVICES) and configuration.classes.provides_gpus(key.removesuffix(_DEVICES))

@@ -219,7 +219,7 @@ class Neighbours:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """A cluster with gpuwarden, at a moment; an object that is not there is ``None``.
+    """A cluster with gpuwarden, at a moment; an object that does not exist is ``None``.
 
     Attributes:
         now: when it was checked.

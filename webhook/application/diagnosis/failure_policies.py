@@ -87,7 +87,7 @@ def exclusions(facts: Facts) -> Findings:
 
 
 def _labels(facts: Facts, namespace: str) -> Mapping[str, str]:
-    """The labels of a namespace; those that the API server would set where it isn't there or can't be read."""
+    """The labels of a namespace; those that the API server would set if it doesn't exist or can't be read."""
     if isinstance(facts.namespaces, Unread):
         return {NAME_LABEL: namespace}
     return facts.namespaces.labels.get(namespace, {NAME_LABEL: namespace})

@@ -148,7 +148,7 @@ def _endpoints(facts: Facts, reference: ServiceReference) -> list[tuple[str, int
 
 
 def ready_endpoints(facts: Facts, reference: ServiceReference) -> list[tuple[str, int]]:
-    """The ready endpoints of a Service that is there.
+    """The ready endpoints of an existing Service.
 
     Raises:
         UnreadError: the Service or its endpoints could not be read.

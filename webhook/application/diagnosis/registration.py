@@ -91,7 +91,7 @@ def present(facts: Facts) -> Findings:
 
 
 def _uncalled(facts: Facts, webhooks: list[OurWebhook]) -> Iterator[CheckOutcome]:
-    """Paths that no webhook calls, of the configurations that are there."""
+    """Paths that no webhook of the existing configurations calls."""
     there = {kind for kind, configuration in configurations(facts) if configuration is not None}
     whole = {
         (one.kind, one.path)
@@ -261,7 +261,7 @@ def _unconditional(webhooks: list[OurWebhook]) -> Iterator[CheckOutcome]:
 
 
 def _left_out(facts: Facts, webhooks: list[OurWebhook]) -> Iterator[CheckOutcome]:
-    """Names that the conditions, which the chart makes of its own values, leave out, and the configuration does not."""
+    """Resource names that count as GPUs in the configuration, but not in the webhooks' conditions (of the chart's values)."""
     if not isinstance(facts.configuration, Configuration):
         return
     for one in webhooks:

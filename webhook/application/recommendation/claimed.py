@@ -6,7 +6,7 @@ from ...engine.claims import Claimed, Claims
 from ..claims import described
 
 CLAIM = "claim"
-"""In place of a form: it is not known which one a claim gets."""
+"""Stands for the form of a claim, which is not known."""
 
 
 class ClaimedGpus(msgspec.Struct, frozen=True):

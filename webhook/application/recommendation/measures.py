@@ -12,7 +12,7 @@ from .workloads import Workload
 _DAY = 86400.0
 _HOUR = 3600.0
 _ALWAYS = 0.1
-"""Of what counts as use at any time, the part that does where it is exceeded 5 % of the time."""
+"""A device is used if its p95 reaches this part of the threshold for its maximum."""
 
 
 class Measures(msgspec.Struct, rename="camel", omit_defaults=True):
@@ -72,7 +72,7 @@ class Measures(msgspec.Struct, rename="camel", omit_defaults=True):
 
     @property
     def coverage(self) -> float:
-        """The share of the expected samples that is there."""
+        """The share of the expected samples that exist."""
         return min(1.0, self.points / self.expected) if self.expected else 0.0
 
 

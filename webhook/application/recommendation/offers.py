@@ -35,7 +35,7 @@ def model_of(name: str) -> str:
 
 
 def model_of_shape(shape: Shape) -> str:
-    """The model of a node's GPUs; empty where no label says it."""
+    """The model of a node's GPUs; empty where no label names it."""
     if product := shape.labels.get(PRODUCT):
         return model_of(read_product(product).model)
     return _GKE_MODELS.get(shape.labels.get(GKE_ACCELERATOR, ""), "")
@@ -57,7 +57,7 @@ class Slice(msgspec.Struct, frozen=True):
 
     Attributes:
         share: of a GPU's compute; the least of the models that offer it.
-        memory: in MiB; the least that any node says, or that was measured; ``None`` where neither says it.
+        memory: in MiB; the least that any node reports, or that was measured; ``None`` where neither is known.
         models: the models that offer it; empty for one that is only expected.
     """
 
@@ -71,9 +71,9 @@ class SharedForm(msgspec.Struct, frozen=True):
     """A form of sharing that is offered.
 
     Attributes:
-        clients: how many pods share a GPU at most, 0 where nothing says it.
-        memory: the least memory of such a GPU in MiB; ``None`` where no node says it.
-        models: the models that are shared so; empty for a form that is only expected, or where no node says its model.
+        clients: how many pods share a GPU at most, 0 if that is not known.
+        memory: the least memory of such a GPU in MiB; ``None`` where no node reports it.
+        models: the models that are shared so; empty for a form that is only expected, or where no node names its model.
     """
 
     form: Form
@@ -106,7 +106,7 @@ def offers(shapes: Mapping[Shape, int] | None, expected: Iterable[Form]) -> Offe
 
     Args:
         shapes: the nodes; ``None`` where they are not known.
-        expected: forms that count as offered besides.
+        expected: further forms that count as offered.
     """
     slices: dict[Form, Slice] = {}
     shared: dict[Form, SharedForm] = {}
@@ -138,7 +138,7 @@ def _shared(form: Form, model: str, shape: Shape) -> SharedForm:
 
 
 def _both(one: SharedForm, other: SharedForm) -> SharedForm:
-    """What a pod gets wherever it comes to run: with the most others, and the least memory."""
+    """The worst case of two offers of one form: the most pods that share a GPU, and the least memory."""
     known = [amount for amount in (one.memory, other.memory) if amount]
     return SharedForm(one.form, max(one.clients, other.clients), min(known, default=None), one.models | other.models)
 
@@ -181,7 +181,7 @@ def fitting(offered: Offers, model: str, share: float, memory: float) -> Iterato
 
 
 def shared_form(offered: Offers, model: str, *, bursty: bool, gke: bool) -> SharedForm | None:
-    """The offered form of sharing of a model that suits best: time-slicing for bursts, MPS for steady use, or what is there."""
+    """The offered form of sharing of a model that suits best: time-slicing for bursts, MPS for steady use, or the offered one."""
     wanted = Sharing.TIME_SLICING if bursty else Sharing.MPS
     comparable = list(of_model(offered, model, offered.shared))
     there = [one for one in comparable if (one.form.platform is Platform.GKE) == gke] or comparable

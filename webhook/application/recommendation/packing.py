@@ -23,7 +23,7 @@ _COUNTS = ("nvidia.com/gpu.count", "cloud.google.com/gke-accelerator-count")
 
 
 class Demand(msgspec.Struct, frozen=True):
-    """Pods alike: how many, what each needs, and the GPU model that they ran on (empty: any)."""
+    """Equal pods: how many, what each needs, and the GPU model that they ran on (empty: any)."""
 
     form: Form
     gpus: int
@@ -93,7 +93,7 @@ def pack(shapes: Mapping[Shape, int], demands: Iterable[Demand]) -> PackingResul
         if shape.takes_pods
         for _ in range(number)
     ]
-    # Thousands of workloads are few kinds of pods.
+    # Thousands of workloads have few different kinds of pods, so equal pods are placed together.
     alike: dict[Demand, int] = {}
     for one in demands:
         kind = msgspec.structs.replace(one, pods=0)

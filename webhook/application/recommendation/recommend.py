@@ -113,7 +113,7 @@ def recommend(  # noqa: PLR0913 - what is known, and what is wanted
         labels: of the namespaces.
         thresholds: the values in use.
         trusted: whether a namespace is declared trusted.
-        expected: forms that count as offered besides.
+        expected: further forms that count as offered.
         exempt: namespaces in which no policy has an effect.
     """
     offered = offers(shapes, expected)

@@ -181,7 +181,7 @@ def _parallel(words: Sequence[str], variables: Mapping[str, str]) -> str:
 
 
 def _value(words: Sequence[str], options: Sequence[str]) -> str | None:
-    """The value of the first of these options that is there: ``--model X`` or ``--model=X``."""
+    """The value of the first of these options that is set: ``--model X`` or ``--model=X``."""
     for at, word in enumerate(words):
         option, equals, value = word.partition("=")
         if option in options:

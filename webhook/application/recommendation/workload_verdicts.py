@@ -119,7 +119,7 @@ class VerdictInput(msgspec.Struct, frozen=True):
 
     @property
     def growth(self) -> float:
-        """By how much its most memory rose from the first half of the window to the second, in MiB; 0 within the headroom."""
+        """The growth of its peak memory from the first half of the window to the second, in MiB; 0 within the headroom."""
         memory, earlier = self.measures.memory or 0, self.measures.memory_earlier
         grew = earlier is not None and memory > earlier * (1 + self.thresholds.memory_headroom)
         return memory - (earlier or 0) if grew else 0

@@ -90,9 +90,9 @@ class AttributedSeries(msgspec.Struct):
 def attribute(
     series: Iterable[Series], workloads: Iterable[Workload], owners: Mapping[str, tuple[str, str]]
 ) -> AttributedSeries:
-    """Give each series to its workload: by the pods that are there, by recorded owners, else by the pod's name.
+    """Give each series to its workload: by the existing pods, by recorded owners, else by the pod's name.
 
-    A name that could be of two workloads is nobody's.
+    A series is given to none if its pod's name fits two workloads.
     """
     found = AttributedSeries({}, 0, {})
     live: dict[tuple[str, str], Workload] = {}

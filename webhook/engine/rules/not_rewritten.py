@@ -30,7 +30,7 @@ def not_rewritten(edits: Sequence[Edit], policy: Policy) -> Finding | None:
     )
 
 
-def stated_anew(edits: Sequence[Edit], policy: Policy) -> Finding | None:
+def update_needs_rewrite(edits: Sequence[Edit], policy: Policy) -> Finding | None:
     """Edits that an update would require: its nodeSelector or node affinity names another form than its resources."""
     if not (missing := _missing(edits)):
         return None

@@ -118,7 +118,7 @@ def product_conflict(  # noqa: PLR0913, PLR0917 - what the sentence says
 
 
 def restated(gpu_container: GpuContainer, form: Form, nodes: NodeConstraints, keys: Sequence[str]) -> Finding:
-    """With the labels of the form's nodes, the pod's remaining constraints, on ``keys``, select nodes of another form."""
+    """The pod's other node constraints, on ``keys``, select nodes of another form once the labels of its form are added."""
     path = f"spec.nodeSelector[{keys[0]}]" if keys[0] in nodes.selector else "spec.affinity.nodeAffinity"
     listed = all_of(keys)
     return SELECTOR_CONFLICT.found(

@@ -6,7 +6,7 @@ from ..findings import Finding, Rule, Severity
 from ..form_selection import GpuRequest
 from ..forms import Form, Platform, Sharing
 from ..hostpaths import cleaned
-from ..policy import Policy, refuses_more_than_one
+from ..policy import Policy, rejects_more_than_one
 from ..requests import Amount, GpuContainer
 from ..resources import GPU
 from ..spelling import STRATEGY
@@ -91,7 +91,7 @@ def _kubelet(form: Form, amount: Amount) -> str:
     """The kubelet's message, which the user would see in the pod's status."""
     if form.platform is not Platform.GKE:
         return f"maximum request size for shared resources is 1; found {amount.count}"
-    how, nodes = ("time-sharing", "GPU nodes") if refuses_more_than_one(form) else ("MPS", "multi-GPU nodes")
+    how, nodes = ("time-sharing", "GPU nodes") if rejects_more_than_one(form) else ("MPS", "multi-GPU nodes")
     return f"invalid request for sharing GPU ({how}), at most 1 nvidia.com/gpu can be requested on {nodes}"
 
 

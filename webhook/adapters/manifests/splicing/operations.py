@@ -75,7 +75,7 @@ def _place(root: Any, path: Sequence[str]) -> tuple[Any, Any]:
 
 
 def _existing(root: Any, path: Sequence[str]) -> tuple[Any, Any]:
-    """The same of a member that is there."""
+    """The same for an existing member."""
     holder, key = _place(root, path)
     holder[key]
     return holder, key
