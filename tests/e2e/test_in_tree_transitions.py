@@ -75,7 +75,7 @@ def test_no_pod_is_lost_or_undecided_on_the_way_to_the_api_server_and_back(
         all_decided(others)
 
         said = release.upgrade(ALONE)
-        assert "Nothing of gpuwarden runs" in said
+        assert "only admission policies are installed, and no replicas" in said
         assert "rollout status" not in said, "there is no Deployment"
         assert bare.api.get(configuration_path(MUTATING)).status_code == httpx.codes.NOT_FOUND
         relayed.kill_all()
