@@ -1,5 +1,6 @@
 """In a pod: over TLS that is checked against the pod's CA, with the pod's token, which is read anew when it rotates."""
 
+import base64
 import socket
 import ssl
 import subprocess
@@ -269,7 +270,12 @@ def test_a_proxy_that_can_not_be_used_is_told_without_its_password(account: Path
     )
 
 
-def test_a_proxy_is_asked_for_the_server(authority: trustme.CA, account: Path) -> None:
+@pytest.mark.parametrize(
+    ("login", "sent"),
+    [("", None), ("me:s3cret@", b"me:s3cret"), ("me:s%40%3acret@", b"me:s@:cret"), ("m%C3%A9:p@", "mé:p".encode())],
+)
+def test_a_proxy_is_asked_for_the_server(account: Path, login: str, sent: bytes | None) -> None:
+    """With its own credentials, and never with ours."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         heard: list[bytes] = []
 
@@ -281,7 +287,7 @@ def test_a_proxy_is_asked_for_the_server(authority: trustme.CA, account: Path) -
 
         answering = threading.Thread(target=answer)
         answering.start()
-        proxy = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        proxy = f"http://{login}127.0.0.1:{listener.getsockname()[1]}"
         api = ApiServer(lambda: pod_login.log_in(environment(443, "10.0.0.1", HTTPS_PROXY=proxy), account))
         with pytest.raises(ApiError) as caught:
             api.call(ASK, timeout=5)
@@ -289,6 +295,9 @@ def test_a_proxy_is_asked_for_the_server(authority: trustme.CA, account: Path) -
     assert caught.value.fault is Fault.UNREACHABLE
     assert heard[0].startswith(b"CONNECT 10.0.0.1:443 ")
     assert b"Bearer" not in heard[0]
+    assert "s3cret" not in caught.value.detail
+    said = [line for line in heard[0].lower().split(b"\r\n") if line.startswith(b"proxy-authorization: ")]
+    assert said == ([b"proxy-authorization: basic " + base64.b64encode(sent).lower()] if sent else [])
 
 
 def test_idle_connections_are_probed_as_often_as_by_the_official_client(account: Path) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-from asyncio.trsock import TransportSocket
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -31,10 +30,13 @@ _UNREAD = 320 * 1024
 # uvloop's TLS and OpenSSL each keep the buffers for the data that was read at once, which may be twice as large as the result.
 _KEPT_OF_A_READ = 4
 # The time that a read from an unknown client may take, while all others wait. Decryption takes one or two nanoseconds per byte,
-# but 2.6 microseconds per TLS record, which may contain a single byte. A single slow read is not enough to close the connection:
-# after one, CPU time is measured, which takes a system call. That includes the kernel's interrupts and time taken by a hypervisor
-# (one in 300,000 reads of well-behaved clients was slow).
-_SECONDS_A_READ, _SECONDS_A_BYTE, _SLOW_READS = 0.5e-3, 20e-9, 4
+# but one to three microseconds per TLS record, which may contain a single byte. With so much for each of 500 clients at once,
+# a new connection still takes half a second (it waits for some five reads of each). A single slow read is not enough to close
+# the connection: after one, CPU time is measured, which takes a system call. That includes the kernel's interrupts and time
+# taken by a hypervisor (one in 300,000 reads of well-behaved clients took more than 0.5 ms).
+_SECONDS_A_READ, _SECONDS_A_BYTE = 0.2e-3, 20e-9
+# Slow reads until a connection is closed, and the part of one that a quick read makes up for.
+_SLOW_READS, _MADE_UP = 2, 1 / 16
 # A TLS record of 16 KiB arrives in at most some 30 reads. A client that sends more reads without any data sends only control
 # records, such as key updates, which cost as much as small records; OpenSSL limits neither.
 _READS_WITHOUT_DATA = 64
@@ -76,7 +78,7 @@ class Port:
     buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(_READ_AT_ONCE)))
 
 
-def _widen(connected: TransportSocket) -> None:
+def _widen(connected: socket.socket) -> None:
     """Enlarge the kernel's receive buffer, so that large pods need few round trips."""
     with suppress(OSError):  # it is gone already
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _WIDE)
@@ -118,7 +120,7 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
         self._loose = self._widest = 0
         self._began = 0.0
         self._clock = perf_counter
-        self._slow_reads = 0  # in a row
+        self._slow_reads = 0.0  # less what quick ones made up for
         self._reads_without_data = 0
         # Output: requests that wait for their answers, the task of one that waits, and answers that are not written yet.
         self._requests: deque[IncomingRequest] = deque()
@@ -177,8 +179,8 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
         self._reads_without_data = 0
         if not self._proven:
             slow = self._clock() - self._began > _SECONDS_A_READ + _SECONDS_A_BYTE * nbytes
-            self._slow_reads = self._slow_reads + 1 if slow else 0
-            if self._slow_reads == _SLOW_READS:
+            self._slow_reads = self._slow_reads + 1.0 if slow else max(0.0, self._slow_reads - _MADE_UP)
+            if self._slow_reads > _SLOW_READS:
                 self._note("records")
                 self.drop()
         if nbytes > _PIECE:

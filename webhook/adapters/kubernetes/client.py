@@ -62,7 +62,9 @@ class ApiServer:
 
         Only a GET whose kept-alive connection was closed is retried, as in client-go.
 
-        ``timeout`` is for the whole request (the last wait for data may begin just before it ends).
+        ``timeout`` is for the whole request. The last wait for data may begin just before it ends, and urllib3 times each
+        read of an answer's head, so a server that sends its head in small pieces can take longer. Reviews have a limit of
+        their own (see ``live_reads.py``).
 
         Raises:
             ApiError: there was no answer in time, or it was not a success.

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import urllib3
 from urllib3.connection import HTTPConnection
@@ -60,7 +61,7 @@ def log_in(environ: Mapping[str, str], folder: Path, monotonic: Callable[[], flo
     }
     proxy = _proxy(environ, host, address)
     try:
-        connections = urllib3.ProxyManager(proxy, **options) if proxy else urllib3.PoolManager(**options)
+        connections = _proxied(proxy, options) if proxy else urllib3.PoolManager(**options)
     except urllib3.exceptions.HTTPError as error:
         # Without the value: a URL may hold a password.
         raise KubeconfigError(
@@ -126,6 +127,13 @@ def _proxy(environ: Mapping[str, str], host: str, address: str) -> str | None:
     if any(_names(entry.strip(), host, address) for entry in excluded):
         return None
     return variable("https_proxy") or variable("all_proxy") or None
+
+
+def _proxied(proxy: str, options: dict[str, Any]) -> urllib3.ProxyManager:
+    """Connections through a proxy, with the name and password of its URL, as Go sends them (the official client does not)."""
+    login = urllib3.util.parse_url(proxy).auth
+    headers = urllib3.make_headers(proxy_basic_auth=unquote(login, "latin-1")) if login else None
+    return urllib3.ProxyManager(proxy, proxy_headers=headers, **options)
 
 
 def _names(entry: str, host: str, address: str) -> bool:
