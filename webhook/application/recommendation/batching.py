@@ -57,4 +57,6 @@ def _is_judged(verdict: WorkloadVerdict) -> bool:
 
 
 def _share(measures: Measures) -> float:
-    return measures.p95 * (share_of(measures.profile, model_of(measures.model)) if measures.profile else 1)
+    return max(measures.p95, measures.recent) * (
+        share_of(measures.profile, model_of(measures.model)) if measures.profile else 1
+    )
