@@ -137,6 +137,13 @@ def test_the_smallest_slice_that_fits(given: dict[str, Any], form: str, why: str
         ({"trusted": True, "offers": offered((), SHARED), "used": {"memory": 18 * GIB}}, "no node offers MIG slices"),
         ({"used": {"recent_working": 0.5}}, "no MIG slice that is offered has enough compute for it"),
         ({"trusted": True, "offers": offered((), SHARED), "used": {"recent": 0.3}}, "has too little compute for it"),
+        (
+            {
+                "trusted": True,
+                "offers": offered((), tuple(structs.replace(one, models=frozenset({"L4"})) for one in SHARED)),
+            },
+            f"no node shares GPUs of {A100}",
+        ),
         ({"used": {"engines": 0.4}}, "it uses the video encoder or decoder"),
         (
             {"trusted": True, "offers": offered((), SHARED), "used": {"engines": 0.9}},

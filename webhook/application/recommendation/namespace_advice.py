@@ -108,7 +108,7 @@ def advise(
 def _select(policy: str, offered: Offers) -> str:
     """Return what to do before a policy is set whose form several GPU models have; empty for any other."""
     every: tuple[Slice | SharedForm, ...] = (*offered.slices, *offered.shared)
-    having = {model for one in every if str(one.form) == policy for model in one.models}
+    having = {model for one in every if str(one.form) == policy for model in one.models - {""}}
     if len(having) <= 1:
         return ""
     return (

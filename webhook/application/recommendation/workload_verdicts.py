@@ -367,7 +367,7 @@ def _no_slice(case: VerdictInput) -> str:
 
 def _elsewhere(case: VerdictInput, offer: Slice | SharedForm) -> Iterator[str]:
     """What to do where other GPU models have a form too, on which its numbers are others."""
-    if others := sorted(offer.models - {case.model}):
+    if others := sorted(offer.models - {case.model, ""}):
         yield (
             f"measured on {case.model}; {', '.join(others)} {'has' if len(others) == 1 else 'have'} {offer.form} too: select the "
             "model by the label nvidia.com/gpu.product"
@@ -393,7 +393,8 @@ def _lacks(case: VerdictInput, sharing: SharedForm) -> str:
         lacks = f"of the video engines ({percent(engines)} used at most)"
     else:
         lacks = "memory"
-    there = f", the least of {', '.join(sorted(sharing.models))}" if len(sharing.models) > 1 else ""
+    models = sorted(sharing.models - {""})
+    there = f", the least of {', '.join(models)}" if len(models) > 1 else ""
     size = f" ({_gib(sharing.memory / sharing.clients)}{there})" if lacks == "memory" and sharing.memory else ""
     return f"{sharing.clients} pods share a GPU by {sharing.form}, and that share{size} has too little {lacks} for it"
 
@@ -467,6 +468,8 @@ def _why_not_smaller(case: VerdictInput, sharing: SharedForm | None, *, no_slice
     comparable = list(of_model(offered, model, offered.slices))
     if no_slice:
         return
+    if case.trusted and model and offered.shared and not any(of_model(offered, model, offered.shared)):
+        yield f"no node shares GPUs of {model}"
     if case.measures.models_differ:
         yield "it ran on several GPU models, so its numbers can't be compared with what a smaller form has"
         return
