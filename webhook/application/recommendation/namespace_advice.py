@@ -112,8 +112,8 @@ def _select(policy: str, offered: Offers) -> str:
     if len(having) <= 1:
         return ""
     return (
-        f"{', '.join(sorted(having))} have {policy}, and the policy selects none of them: before you set it, let each pod select "
-        "the model that it was measured on, by the label nvidia.com/gpu.product"
+        f"several GPU models have {policy} ({', '.join(sorted(having))}), and the policy does not select one: before you set the "
+        "label, have each pod select the model that it was measured on, by the label nvidia.com/gpu.product"
     )
 
 
