@@ -60,7 +60,7 @@ def test_a_policy_does_not_select_the_gpu_model() -> None:
         ).select
 
     assert select(SMALL).startswith(
-        "A100-SXM4-80GB, H100-80GB-HBM3 have mig-1g.10gb, and the policy selects none of them"
+        "several GPU models have mig-1g.10gb (A100-SXM4-80GB, H100-80GB-HBM3), and the policy does not select one"
     )
     assert select(MIDDLE) == select(WHOLE) == select(UNKNOWN) == ""
 
