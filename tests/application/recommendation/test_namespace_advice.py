@@ -63,6 +63,8 @@ def test_a_policy_does_not_select_the_gpu_model() -> None:
         "several GPU models have mig-1g.10gb (A100-SXM4-80GB, H100-80GB-HBM3), and the policy does not select one"
     )
     assert select(MIDDLE) == select(WHOLE) == select(UNKNOWN) == ""
+    slices = (Slice(form("mig-1g.10gb"), 1 / 7, 9728, frozenset({A100, ""})),)
+    assert select(SMALL) == ""
 
 
 def test_whole_gpus_are_not_for_those_that_have_enough_with_less() -> None:
