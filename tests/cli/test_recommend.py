@@ -276,12 +276,13 @@ def test_every_workload_of_the_cast_gets_the_advice_that_a_person_would_give(
 
     advice = {one["namespace"]: one for one in found["namespaces"]}
     assert {name: one.get("policy", "") for name, one in advice.items()} == {
-        "work": "exclusive",
+        "work": "",
         "mig": "",
         "trusting": "time-slicing",
         "strangers": "exclusive",
         "serving": "",
     }
+    assert advice["work"]["whyNone"].startswith("exclusive fits ")
     assert advice["mig"]["whyNone"].startswith("mig-1g.10gb fits 1 of 2 workloads, and is or may be wrong for")
     assert advice["trusting"]["label"] == "kubectl label namespace trusting gpuwarden.io/enforce=time-slicing"
     assert advice["trusting"]["preview"] == "gpuwarden audit -n trusting --assume trusting=time-slicing"

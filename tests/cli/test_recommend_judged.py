@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from random import Random
 from threading import Thread
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -46,6 +47,16 @@ def the_cast(now: int) -> Cast:  # noqa: PLR0915 - one workload after another
     one("maps", sm=wave(0.0, 0.12), used=wave(9_000, 50_000))
     # Idle for 97 % of the day and at full power for the rest: on a seventh of a GPU that would take all night.
     one("nightly", sm=busy(1.0, 0.03), used=wave(1_000, 4_000))
+    # Much since yesterday, in a window of little.
+    one("promoted", sm=lambda at: 0.9 if at >= WINDOW - DAY / 8 else 0.05, used=wave(1_000, 4_000))
+    # More than half of the samples are lost at random: those that are left say as much as those of a longer interval.
+    kept = Random(1).random  # noqa: S311 - no secret
+    one("lossy", sm=lambda _: 0.05 if kept() < 0.45 else None, used=wave(1_000, 4_000))
+    # The exporter stopped a week ago; the driver does not know the memory; one of two pods has no memory.
+    one("stopped", sm=steady(0.05), used=wave(1_000, 4_000), days=(0, 7.5))
+    one("unified", sm=steady(0.05), used=lambda _: 0.0)
+    bare = device("prod", first_pod("half-known", 1), sm=steady(0.05), used=0)
+    cast.deploy("prod", "half-known", device("prod", first_pod("half-known"), sm=steady(0.05)), bare, pods=2)
     # Idle, with memory held; and idle with the video encoder in use.
     one("forgotten", sm=steady(0.0), used=20_000.0)
     one("transcoder", sm=steady(0.0), enc=wave(5, 60), used=900.0)
@@ -197,6 +208,11 @@ JUDGED = {
     "asr": (MIDDLE, "mig-3g.40gb has 39.2 GiB"),
     "maps": (WHOLE, "no MIG slice that is offered has enough memory"),
     "nightly": (WHOLE, "while it works, it uses"),
+    "promoted": (WHOLE, "in the last day 16 % on average / while it worked in the last day, it used 66 % of a GPU"),
+    "lossy": (SMALL, "mig-1g.10gb has 9.5 GiB"),
+    "stopped": (UNKNOWN, "running pods without a sample in the last day: 1 of 1"),
+    "unified": (UNKNOWN, "memory unknown: of 1 of its pods' GPUs or slices DCGM_FI_DEV_FB_USED is 0"),
+    "half-known": (UNKNOWN, "memory unknown: of 1 of its pods' GPUs"),
     "forgotten": (("not used", "none"), "it holds 19.5 GiB of GPU memory all the same"),
     "transcoder": (WHOLE, "video encoder"),
     "llm": (UNKNOWN, "vLLM reserves a share"),
@@ -207,7 +223,7 @@ JUDGED = {
     "trickle": (SMALL, "mig-1g.10gb has 9.5 GiB"),
     "nan": (UNKNOWN, "its series have no metric of compute that counts"),
     "nan-memory": (UNKNOWN, "there is no series of DCGM_FI_DEV_FB_USED that counts"),
-    "memory-ended": (UNKNOWN, "memory unknown: DCGM_FI_DEV_FB_USED has 14"),
+    "memory-ended": (UNKNOWN, "memory unknown: of 1 of its pods' GPUs or slices DCGM_FI_DEV_FB_USED is 0, or"),
     "nights-only": (UNKNOWN, "not used as far as is known; between the first and the last sample"),
     "defaults": (SMALL, "mig-1g.10gb has 9.5 GiB"),
     "only-util": (WHOLE, "the time in which anything ran, however little of the GPU it used"),

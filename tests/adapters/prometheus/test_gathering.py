@@ -18,6 +18,9 @@ COMPUTE = {"p95": 0.4, "max": 0.5, "mean": 0.2, "deviation": 0.1, "points": 100,
     "first": 10,
     "last": 20,
     "hourly": 120,
+    "recent_mean": 0.3,
+    "recent_deviation": 0.4,
+    "recent_points": 30,
 }
 MEMORY = {"used": 3000, "earlier": 2000, "low": 1000, "counted": 90, "free": 70_000, "reserved": 500}
 
@@ -85,6 +88,7 @@ def test_the_best_metric_counts_and_utilisation_is_a_percentage() -> None:
     (one,) = gathered(Fake({SM: [labels()], GR: [labels()], UTIL: [labels()], USED: [labels()]}))
     assert (one.metric, one.p95, one.most, one.mean, one.idle) == (SM, 0.4, 0.5, 0.2, 0.1)
     assert one.working == pytest.approx(0.25)  # (0.2² + 0.1²) / 0.2
+    assert [one.recent, one.recent_working] == pytest.approx([0.3, 0.25 / 0.3])
     assert (one.points, one.interval, one.first, one.last) == (100, 30, 10, 20)
     assert (one.memory, one.memory_low, one.capacity, one.engines) == (3000, 1000, 73_500, None)
     assert (one.memory_earlier, one.memory_points) == (2000, 90)

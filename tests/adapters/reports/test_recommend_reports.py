@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 from webhook.adapters.reports.recommend_reports import recommendation_reports
+from webhook.adapters.reports.recommend_words import advice_lines
 from webhook.application.recommendation.namespace_advice import HarmedWorkload, NamespaceAdvice
 from webhook.application.recommendation.recommend import ClusterSum, Recommendation, WorkloadRecommendation
 from webhook.application.recommendation.thresholds import Thresholds
@@ -70,6 +71,7 @@ def test_the_result_of_a_namespace_has_the_commands_and_what_would_be_hurt() -> 
         policy="shared",
         fits=1,
         hurts=(HarmedWorkload("Deployment b", "it needs 2 GPUs"),),
+        select="select a model",
         label="kubectl label …",
         preview="gpuwarden audit …",
     )
@@ -78,5 +80,15 @@ def test_the_result_of_a_namespace_has_the_commands_and_what_would_be_hurt() -> 
     )
     [report] = recommendation_reports(REPORT_APIS[0], found, NOW)
     [result] = [one for one in report["results"] if one["rule"] == "recommended-policy"]
-    assert result["message"] == "shared fits 1 of 2 workloads; it would hurt Deployment b (it needs 2 GPUs)"
+    assert (
+        result["message"]
+        == "shared fits 1 of 2 workloads; it would hurt Deployment b (it needs 2 GPUs); select a model"
+    )
     assert result["properties"] == {"policy": "shared", "label": "kubectl label …", "preview": "gpuwarden audit …"}
+
+
+def test_what_to_do_before_a_label_is_set_is_said() -> None:
+    advice = NamespaceAdvice(
+        "team", "", trusted=False, workloads=1, policy="mps", fits=1, select="select a model", preview="x"
+    )
+    assert [*advice_lines(advice)] == ["policy mps: 1 of 1 workload fits", "select a model"]

@@ -32,10 +32,19 @@ def test_the_highest_counts_and_averages_are_of_all_samples() -> None:
     assert (found.days, found.model, found.metrics) == (14, "NVIDIA A100-SXM4-80GB", (Metric.SM_ACTIVE,))
 
 
-def test_samples_of_memory_are_counted_where_they_were_read() -> None:
-    two = [series(memory_points=100), series(uuid="GPU-2", memory_points=50)]
-    assert measured(workload(gpus=2), *two).memory_points == 150
-    assert measured(workload(gpus=2), two[0], series(uuid="GPU-2")).memory_points is None
+def test_memory_counts_where_each_device_has_enough_samples_of_it() -> None:
+    def without(*lacking: Series) -> int:
+        return measured(workload(gpus=2), series(memory_points=20_160), *lacking).without_memory
+
+    assert without() == without(series(uuid="GPU-2", memory_points=10_080)) == without(series(uuid="GPU-2")) == 0
+    assert without(series(uuid="GPU-2", memory_points=10_079)) == 1
+    # A process that computes has memory: a driver that says 0 does not know it.
+    assert without(series(uuid="GPU-2", memory=0.0), series(uuid="GPU-3", memory=None)) == 2
+
+
+def test_the_last_day_is_that_of_the_device_that_did_most_in_it() -> None:
+    found = measured(workload(), series(recent=0.1, recent_working=0.9), series("w-2", recent=0.2, recent_working=0.3))
+    assert (found.recent, found.recent_working) == (0.2, 0.9)
 
 
 def test_pods_at_once_are_those_whose_samples_overlap() -> None:

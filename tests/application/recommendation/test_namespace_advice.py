@@ -1,7 +1,8 @@
 """Advice for namespaces: the policy that fits most, whom it would hurt, and the commands."""
 
-from tests.application.recommendation.cases import SHARED, offered
+from tests.application.recommendation.cases import A100, SHARED, SLICES, form, offered
 from webhook.application.recommendation.namespace_advice import HarmedWorkload, JudgedWorkload, NamespaceAdvice, advise
+from webhook.application.recommendation.offers import Slice
 from webhook.application.recommendation.workload_verdicts import VerdictKind, WorkloadVerdict
 from webhook.engine.labels import NamespaceLabels
 
@@ -42,9 +43,28 @@ def test_a_larger_slice_hurts_nobody_and_a_smaller_one_does() -> None:
     assert advice(SMALL, SMALL, SMALL, SMALL, LARGE).hurts == (HarmedWorkload("w4", "needs mig-3g.40gb"),)
 
 
-def test_whole_gpus_remain_where_opinions_differ() -> None:
-    assert advice(SMALL, WHOLE).policy == "exclusive"
+def test_whole_gpus_are_for_namespaces_where_most_need_them() -> None:
+    assert advice(SMALL, WHOLE, WHOLE).policy == "exclusive"
+    assert advice(SMALL, WHOLE).policy == advice(SMALL, MIDDLE, LARGE, WHOLE).policy == ""
+    assert advice(SMALL, SMALL, SMALL, WHOLE, WHOLE).policy == ""  # a slice fits most, and hurts too many
     assert advice(SLOT, SMALL, SMALL).policy == "mig-1g.10gb"
+
+
+def test_a_policy_does_not_select_the_gpu_model() -> None:
+    both = frozenset({A100, "H100-80GB-HBM3"})
+    slices = (Slice(form("mig-1g.10gb"), 1 / 7, 9728, both), *SLICES[1:])
+
+    def select(verdict: WorkloadVerdict) -> str:
+        return advise(
+            "team", [JudgedWorkload("w", "", verdict)], offered(slices), NamespaceLabels(), trusted=True
+        ).select
+
+    assert select(SMALL).startswith(
+        "several GPU models have mig-1g.10gb (A100-SXM4-80GB, H100-80GB-HBM3), and the policy does not select one"
+    )
+    assert select(MIDDLE) == select(WHOLE) == select(UNKNOWN) == ""
+    slices = (Slice(form("mig-1g.10gb"), 1 / 7, 9728, frozenset({A100, ""})),)
+    assert select(SMALL) == ""
 
 
 def test_whole_gpus_are_not_for_those_that_have_enough_with_less() -> None:
@@ -74,11 +94,13 @@ def test_those_without_a_verdict_that_counts_are_named() -> None:
 def test_no_policy_that_may_be_wrong_for_as_many_as_it_fits() -> None:
     found = advice(SMALL, UNKNOWN, UNUSED)
     assert (found.policy, found.label, found.preview) == ("", "", "")
-    assert found.why_none == "mig-1g.10gb fits 1 of 3 workloads, and is or may be wrong for as many: w1"
+    assert found.why_none == "mig-1g.10gb fits 1 of 3 workloads, and is or may be wrong for 1: w1"
     hurts_too = advice(*[SMALL] * 4, LARGE, WHOLE, UNKNOWN, UNKNOWN)
-    assert hurts_too.why_none.endswith("wrong for as many: w6, w7, w4, w5")
+    assert hurts_too.why_none.endswith("wrong for 4: w6, w7, w4, w5")
+    assert advice(WHOLE, *[UNKNOWN] * 7).why_none.endswith("wrong for 7: w1, w2, w3, w4, w5 and 2 more")
     assert advice(SMALL, SMALL, UNKNOWN).policy == "mig-1g.10gb"
-    assert advice(WHOLE, UNKNOWN, UNKNOWN).policy == "exclusive"  # a whole GPU is what they have
+    assert advice(WHOLE, UNKNOWN).policy == ""
+    assert advice(WHOLE, WHOLE, UNKNOWN).policy == "exclusive"
     assert advice(SLOT, WHOLE, stated="mps").policy == ""  # the one that names a slot, and needs one, would be denied
 
 

@@ -97,3 +97,23 @@ def test_a_gpu_of_another_model_is_shared_by_others() -> None:
     assert (one.clients, one.memory, one.models) == (4, 15_360, frozenset({"Tesla-T4", A100}))
     assert shared_form(found, "Tesla-T4", bursty=True, gke=False) == one
     assert shared_form(found, "H200", bursty=True, gke=False) is None
+
+
+def test_a_node_that_does_not_say_its_model_may_have_any() -> None:
+    amounts = {"nvidia.com/gpu.shared": "4"}
+    bare = shape_of({}, amounts, amounts)
+    assert bare
+    alone, beside = offers({bare: 1}, ()), offers({bare: 1, node(8): 1}, ())
+    for found, model, is_comparable in (
+        (alone, "Tesla-T4", True),
+        (alone, "", True),
+        (beside, A100, True),
+        (beside, "", True),
+        (beside, "Tesla-T4", False),
+    ):
+        assert bool(shared_form(found, model, bursty=True, gke=False)) is is_comparable, model
+    labels = {"nvidia.com/gpu.product": "Tesla-T4", "nvidia.com/gpu.memory": "15360"}
+    t4 = shape_of(labels, {"nvidia.com/gpu": "1"}, {"nvidia.com/gpu": "1"})
+    assert t4
+    several = offers({bare: 1, node(8): 1, t4: 1}, ())
+    assert [shared_form(several, one, bursty=True, gke=False) for one in (A100, "Tesla-T4", "")] == [None] * 3

@@ -48,6 +48,7 @@ def test_servers_of_one_model_that_use_little_together_are_told_to_batch() -> No
         servers(SERVER, recognise("vllm:1", ["vllm", "serve", "other"], {})),
         servers(SERVER, structs.replace(SERVER, arguments=1)),  # to embed, to prefill, with other adapters
         servers(SERVER, SERVER, p95=0.5),
+        servers(SERVER, SERVER, recent=0.4),
         servers(SERVER, SERVER, points=5),
         servers(SERVER, SERVER, p95=0.0),
         servers(ServerProgram(model="llama"), ServerProgram(model="llama")),

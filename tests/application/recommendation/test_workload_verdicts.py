@@ -48,9 +48,11 @@ MIG: dict[str, Any] = {"form": "mig-3g.40gb", "requests": ("nvidia.com/mig-3g.40
         # Nor where it is unknown how much memory is needed.
         ({"used": {"memory": None}}, "memory unknown: there is no series of DCGM_FI_DEV_FB_USED that counts"),
         (
-            {"used": {"memory_points": 9_000}},
-            "memory unknown: DCGM_FI_DEV_FB_USED has 9000 samples, and the metric of compute 20160",
+            {"used": {"without_memory": 2}},
+            "memory unknown: of 2 of its pods' GPUs or slices DCGM_FI_DEV_FB_USED is 0, or",
         ),
+        # What its pods do now is not known; where some are seen, they speak for all.
+        ({"used": {"unseen": 1}}, "running pods without a sample in the last day: 1 of 1; is the exporter on"),
         ({"used": {"capacity": None}}, "memory unknown: there is no series of DCGM_FI_DEV_FB_FREE"),
         ({"used": {"memory_shared": True}}, "memory unknown: DCGM_FI_DEV_FB_USED is the device's total"),
         ({"program": VLLM}, "memory unknown: vLLM reserves a share of the GPU"),
@@ -84,6 +86,13 @@ def test_unknown_where_it_must_be(given: dict[str, Any], why: str) -> None:
         ({"used": {"p95": 0.0, "mean": 0.001, "idle": 1.0, "most": 0.4}}, "mig-3g.40gb", "uses 40 % of a GPU on av"),
         # A little all day, and much for an hour: its work is done in that hour.
         ({"used": {"p95": 0.02, "mean": 0.05, "working": 0.4, "most": 0.9}}, "mig-3g.40gb", "40 % of a GPU on average"),
+        # Much since yesterday, of which the 95 % and the average know little.
+        (
+            {"used": {"p95": 0.02, "recent": 0.1, "recent_working": 0.4, "most": 0.9}},
+            "mig-3g.40gb",
+            "at most 2.0 % of the GPU, in the last day 10 % on average / while it worked in the last day, it used 40 % of a GPU",
+        ),
+        ({"used": {"unseen": 1}, "pods": [LivePod("w-1", 1.0), LivePod("w-2", 1.0)]}, "mig-1g.10gb", "14 % of a GPU's"),
         # Memory that grows may grow on; what rises by less than the headroom does not grow.
         (
             {"used": {"memory": 6 * GIB, "memory_earlier": 3 * GIB}},
@@ -126,6 +135,15 @@ def test_the_smallest_slice_that_fits(given: dict[str, Any], form: str, why: str
         ({"offers": offered((), SHARED)}, "it would fit mps; sharing isolates neither memory nor faults"),
         ({"trusted": True, "offers": offered((), SHARED), "used": {"p95": 0.26}}, "no node offers MIG slices"),
         ({"trusted": True, "offers": offered((), SHARED), "used": {"memory": 18 * GIB}}, "no node offers MIG slices"),
+        ({"used": {"recent_working": 0.5}}, "no MIG slice that is offered has enough compute for it"),
+        ({"trusted": True, "offers": offered((), SHARED), "used": {"recent": 0.3}}, "has too little compute for it"),
+        (
+            {
+                "trusted": True,
+                "offers": offered((), tuple(structs.replace(one, models=frozenset({"L4"})) for one in SHARED)),
+            },
+            f"no node shares GPUs of {A100}",
+        ),
         ({"used": {"engines": 0.4}}, "it uses the video encoder or decoder"),
         (
             {"trusted": True, "offers": offered((), SHARED), "used": {"engines": 0.9}},
@@ -287,6 +305,8 @@ def test_thresholds_decide() -> None:
 
 def test_a_form_that_other_models_have_too_is_selected_by_model() -> None:
     also = frozenset({A100, "Tesla-T4"})
+    unlabelled = tuple(structs.replace(one, models=frozenset({A100, ""})) for one in SLICES)
+    assert "measured on" not in " / ".join(judge(case(offers=offered(unlabelled))).reasons)
     says = "measured on A100-SXM4-80GB; Tesla-T4 has {} too: select the model by the label nvidia.com/gpu.product"
     shares = (SharedForm(form("mps"), 4, 15_360, also),)
     sharing = judge(case(used={"memory": 3 * GIB}, offers=offered((), shares), trusted=True))

@@ -13,7 +13,8 @@ STEP = 300
 _IDLE_STEP = 613
 """Not a divisor of an hour: otherwise every evaluation could hit work that starts on the hour, and overestimate it."""
 _HOUR = 3600
-_COMPUTE_STATS = frozenset({"p95", "max", "mean", "deviation"})
+_DAY = 86400
+_COMPUTE_STATS = frozenset({"p95", "max", "mean", "deviation", "recent_mean", "recent_deviation"})
 _MEMORY_STATS = frozenset({"used", "earlier", "low", "free", "reserved"})
 _ENGINE_STATS = frozenset({"encoder", "decoder"})
 _TOLERANCE = 1.5  # profiling metrics are sometimes a little above what is possible
@@ -52,9 +53,10 @@ def _any(names: Iterable[str]) -> str:
 
 
 def compute(metric: Metric, which: str, window: float, idle_below: float) -> str:
-    """The numbers of a compute metric: p95, max, mean, deviation, idle, points, first, last, hourly."""
+    """The numbers of a compute metric: of the window, the last day (recent), and by hours."""
     series = f"{metric}{which}"
     whole = f"[{window:.0f}s]"
+    recent = f"[{min(window, _DAY):.0f}s]"
     looks = f"[{window:.0f}s:{_IDLE_STEP}s]"
     hours = f"[{window:.0f}s:{_HOUR}s]"
     idle = idle_below * scale(metric)
@@ -64,6 +66,9 @@ def compute(metric: Metric, which: str, window: float, idle_below: float) -> str
         mean=f"avg_over_time({series}{whole})",
         deviation=f"stddev_over_time({series}{whole})",
         points=f"count_over_time({series}{whole})",
+        recent_mean=f"avg_over_time({series}{recent})",
+        recent_deviation=f"stddev_over_time({series}{recent})",
+        recent_points=f"count_over_time({series}{recent})",
         idle=f"avg_over_time(({series} < bool {idle:g}){looks})",
         first=f"min_over_time({_when(series)}{hours})",
         last=f"max_over_time({_when(series)}{hours})",

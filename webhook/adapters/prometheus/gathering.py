@@ -351,16 +351,15 @@ def _series(  # noqa: PLR0913, PLR0917 - what is known of one series
     sharing: Mapping[str, Mapping[MeasuredDevice, tuple[int, bool]]],
 ) -> Series:
     unit = expressions.scale(metric) if metric else 1.0
-    points = compute.get("points", [])
-    total = sum(points)
+    total = sum(compute.get("points", ()))
     pods, of_device = sharing.get(metric or "", {}).get(key.device, (1, False))
     pods_of_memory, memory_of_device = sharing.get(dcgm.USED, {}).get(key.device, (1, False))
     used, free = _most(memory.get("used")), min(memory.get("free", ()), default=None)
     hourly = _most(compute.get("hourly"))
     engines = [*memory.get("encoder", ()), *memory.get("decoder", ())]
 
-    def average(name: str) -> float:
-        values = compute.get(name, [])
+    def average(name: str, within: str = "points") -> float:
+        values, points = compute.get(name, []), compute.get(within, [])
         weights = points if len(points) == len(values) else [1.0] * len(values)
         return sum(map(float.__mul__, values, weights)) / sum(weights) if values else 0.0
 
@@ -382,6 +381,8 @@ def _series(  # noqa: PLR0913, PLR0917 - what is known of one series
         most=min(1.0, (_most(compute.get("max")) or 0) / unit),
         mean=min(1.0, average("mean") / unit),
         working=min(1.0, _working(compute) / unit),
+        recent=min(1.0, average("recent_mean", "recent_points") / unit),
+        recent_working=min(1.0, _working(compute, "recent_") / unit),
         idle=average("idle"),
         engines=max(engines) / 100 if engines else None,
         memory=used,
@@ -396,9 +397,9 @@ def _series(  # noqa: PLR0913, PLR0917 - what is known of one series
     )
 
 
-def _working(compute: Mapping[str, Sequence[float]]) -> float:
+def _working(compute: Mapping[str, Sequence[float]], within: str = "") -> float:
     """The average of a metric with each sample weighted by its value: E[x²] / E[x]."""
-    rows = list(zip(*(compute.get(name, ()) for name in ("points", "mean", "deviation")), strict=False))
+    rows = list(zip(*(compute.get(within + name, ()) for name in ("points", "mean", "deviation")), strict=False))
     work = sum(points * mean for points, mean, _ in rows)
     return sum(points * (mean**2 + deviation**2) for points, mean, deviation in rows) / work if work else 0.0
 

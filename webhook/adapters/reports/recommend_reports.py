@@ -35,7 +35,8 @@ def _of_namespace(advice: NamespaceAdvice) -> Json:
     if advice.policy == advice.labelled:
         return result_of("pass", _NAMESPACE_RULE, fits, subject, {"policy": advice.policy})
     hurts = [f"{one.workload} ({one.why})" for one in advice.hurts]
-    message = f"{fits}; it would hurt {', '.join(hurts)}" if hurts else fits
+    harm = f"it would hurt {', '.join(hurts)}" if hurts else ""
+    message = "; ".join(filter(None, (fits, harm, advice.select)))
     about = {"policy": advice.policy, "label": advice.label, "preview": advice.preview}
     return result_of("warn", _NAMESPACE_RULE, message, subject, about)
 

@@ -90,6 +90,8 @@ def advice_lines(advice: NamespaceAdvice) -> Iterator[str]:
     ):
         if names and advice.policy:
             yield f"{words}: {', '.join(names)}"
+    if advice.select:
+        yield advice.select
     if advice.policy and not advice.preview:
         yield "its label already names it"
 

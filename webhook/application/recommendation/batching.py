@@ -43,8 +43,9 @@ def batched(
         if used >= thresholds.batch_together:
             continue
         reason = (
-            f"{number} servers of {model} in this namespace use {percent(used)} of one GPU together (p95): one process can batch "
-            "their requests, and hold the model once; keep a second one if it is for availability, or to try a new version"
+            f"{number} servers of {model} in this namespace use {percent(used)} of one GPU together (p95, or the average of the "
+            "last day): one process can batch their requests, and hold the model once; keep a second one if it is for "
+            "availability, or to try a new version"
         )
         found |= {
             one.key: WorkloadVerdict(VerdictKind.BATCH, "", 1, (reason, *verdicts[one.key].reasons)) for one in group
@@ -57,4 +58,6 @@ def _is_judged(verdict: WorkloadVerdict) -> bool:
 
 
 def _share(measures: Measures) -> float:
-    return measures.p95 * (share_of(measures.profile, model_of(measures.model)) if measures.profile else 1)
+    return max(measures.p95, measures.recent) * (
+        share_of(measures.profile, model_of(measures.model)) if measures.profile else 1
+    )

@@ -26,10 +26,11 @@ class Measures(msgspec.Struct, rename="camel", omit_defaults=True):
         p95, most: the highest of its devices.
         mean, idle: of all samples.
         working: the average share at which its work was done.
+        recent, recent_working: the highest mean and working of its devices in the last day.
         memory_earlier: the most memory in use on one device in the first half of the window; ``None`` where unknown.
         engines: the most that video encoders or decoders were in use; ``None`` where that is unknown.
         memory, capacity: the most memory in use on one device, and the device's, in MiB; ``None`` where unknown.
-        memory_points: how many samples of memory there are; ``None`` where that was not read.
+        without_memory: of how many containers on a device too few samples of memory are there, or all of them are 0.
         flat: memory was the same nearly all the time.
         used: how many devices of a pod were in use at once, at most; ``None`` where not all have series.
         unseen: how many of its pods run for more than an hour and have no sample of the last day.
@@ -51,11 +52,13 @@ class Measures(msgspec.Struct, rename="camel", omit_defaults=True):
     most: float = 0
     mean: float = 0
     working: float = 0
+    recent: float = 0
+    recent_working: float = 0
     idle: float = 0
     engines: float | None = None
     memory: float | None = None
     memory_earlier: float | None = None
-    memory_points: int | None = None
+    without_memory: int = 0
     capacity: float | None = None
     flat: bool = False
     used: int | None = None
@@ -98,11 +101,13 @@ def measure(workload: Workload, series: Sequence[Series], usage: Usage, threshol
         most=max(one.most for one in known),
         mean=work / points,
         working=sum(one.working * one.mean * one.points for one in known) / work if work else 0,
+        recent=max(one.recent for one in known),
+        recent_working=max(one.recent_working for one in known),
         idle=sum(one.idle * one.points for one in known) / points,
         engines=max(engines, default=None),
         memory=memory.memory if memory else None,
         memory_earlier=max((one.memory_earlier for one in series if one.memory_earlier is not None), default=None),
-        memory_points=_sum(one.memory_points for one in known),
+        without_memory=sum(_lacks_memory(one, thresholds) for one in known),
         capacity=memory.capacity if memory else None,
         flat=memory is not None and (memory.memory_low or 0) >= thresholds.flat_memory * (memory.memory or 0) > 0,
         used=_used(workload, known, thresholds),
@@ -151,9 +156,10 @@ def _spanned(workload: Workload, series: Iterable[Series], running: Collection[s
     return round(samples)
 
 
-def _sum(numbers: Iterable[int | None]) -> int | None:
-    known = [*numbers]
-    return None if None in known else sum(one or 0 for one in known)
+def _lacks_memory(one: Series, thresholds: Thresholds) -> bool:
+    """Whether it is not known how much memory goes with the use of a device; a process that computes has some."""
+    points = one.points if one.memory_points is None else one.memory_points
+    return not one.memory or points < thresholds.minimum_coverage * one.points
 
 
 def _covered(spans: Iterable[tuple[float, float]]) -> float:

@@ -6,12 +6,18 @@ import msgspec
 
 from ...engine.forms import Form, parse
 from ...engine.labels import ENFORCE, NamespaceLabels
-from .offers import Offers, Slice
+from .offers import Offers, SharedForm, Slice
 from .workload_verdicts import VerdictKind, WorkloadVerdict
 
 
 class JudgedWorkload(msgspec.Struct, frozen=True):
-    """A workload of a namespace: its name for people, the form that it names (empty: none), the verdict, the form that it has."""
+    """A workload of a namespace.
+
+    Attributes:
+        name: for people.
+        stated: the form that its requests name; empty where they name none.
+        form: the form that it has.
+    """
 
     name: str
     stated: str
@@ -19,6 +25,7 @@ class JudgedWorkload(msgspec.Struct, frozen=True):
     form: str = ""
 
 
+_NAMED = 5
 _VOTING = frozenset(
     {VerdictKind.SLICE, VerdictKind.SHARED, VerdictKind.EXCLUSIVE, VerdictKind.FEWER, VerdictKind.AS_IT_IS}
 )
@@ -42,6 +49,7 @@ class NamespaceAdvice(msgspec.Struct, frozen=True, rename="camel", omit_defaults
         stating: those that name another form in their requests, which the policy would deny.
         undecided: those without a verdict that names a form; they would get it, too.
         unused: those that do not use their GPUs.
+        select: what to do before the label is set, where several GPU models have the form.
         why_none: why no policy is advised though one fits some.
         label, preview: the command that sets the label, and the one that shows first what it does.
     """
@@ -56,6 +64,7 @@ class NamespaceAdvice(msgspec.Struct, frozen=True, rename="camel", omit_defaults
     stating: tuple[str, ...] = ()
     undecided: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
+    select: str = ""
     why_none: str = ""
     label: str = ""
     preview: str = ""
@@ -66,9 +75,9 @@ def advise(
 ) -> NamespaceAdvice:
     """Return the policy of those among the verdicts with which most workloads fit, less those that it would hurt.
 
-    A whole GPU hurts none that has one, so that it is what remains where opinions differ. None is advised that is or may be
-    wrong for as many workloads as it fits: those that it would hurt, those without a verdict, which get a smaller form, too, and
-    those that name another form, which are denied. The policy ``none`` is advised only where no workload uses its GPUs.
+    A whole GPU hurts none that has one. None is advised that is or may be wrong for as many workloads as it fits: those that it
+    would hurt, those without a verdict, those that would do with less than a whole GPU, and those that name another form, which
+    are denied. The policy ``none`` is advised only where no workload uses its GPUs.
     """
     voting = [one for one in judged if one.verdict.kind in _VOTING]
     unused = tuple(one.name for one in judged if one.verdict.kind is VerdictKind.UNUSED)
@@ -82,12 +91,29 @@ def advise(
     hurts = tuple(HarmedWorkload(one.name, why) for one in voting if (why := _hurt(best, one, slices)))
     wrong = dict.fromkeys((*(one.name for one in judged if _is_doubtful(best, one)), *(one.workload for one in hurts)))
     if wrong and len(wrong) >= fits:
-        why = f"{best} fits {fits} of {len(judged)} workloads, and is or may be wrong for as many: {', '.join(wrong)}"
+        more = f" and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else ""
+        for_whom = ", ".join([*wrong][:_NAMED]) + more
+        why = f"{best} fits {fits} of {len(judged)} workloads, and is or may be wrong for {len(wrong)}: {for_whom}"
         return msgspec.structs.replace(advice, why_none=why)
     stating = tuple(one.name for one in judged if one.stated and not _permits(best, one.stated))
     found = _with(advice, best, fits, hurts)
     return msgspec.structs.replace(
-        found, stating=stating, undecided=tuple(one for one in undecided if one not in stating)
+        found,
+        stating=stating,
+        undecided=tuple(one for one in undecided if one not in stating),
+        select=_select(best, offered),
+    )
+
+
+def _select(policy: str, offered: Offers) -> str:
+    """Return what to do before a policy is set whose form several GPU models have; empty for any other."""
+    every: tuple[Slice | SharedForm, ...] = (*offered.slices, *offered.shared)
+    having = {model for one in every if str(one.form) == policy for model in one.models - {""}}
+    if len(having) <= 1:
+        return ""
+    return (
+        f"several GPU models have {policy} ({', '.join(sorted(having))}), and the policy does not select one: before you set the "
+        "label, have each pod select the model that it was measured on, by the label nvidia.com/gpu.product"
     )
 
 
@@ -96,8 +122,8 @@ def _is_doubtful(policy: str, judged: JudgedWorkload) -> bool:
     form, kind = parse(policy) or Form(), judged.verdict.kind
     if kind is VerdictKind.UNUSED or judged.verdict.form == policy:
         return False
-    smaller = bool(form.partition or form.shared)
-    return (smaller and kind not in _VOTING) or bool(judged.stated and not _permits(policy, judged.stated))
+    does_with_less = not (form.partition or form.shared) and kind in {VerdictKind.SLICE, VerdictKind.SHARED}
+    return kind not in _VOTING or does_with_less or bool(judged.stated and not _permits(policy, judged.stated))
 
 
 def _permits(policy: str, stated: str) -> bool:

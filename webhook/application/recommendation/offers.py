@@ -58,7 +58,7 @@ class Slice(msgspec.Struct, frozen=True):
     Attributes:
         share: of a GPU's compute; the least of the models that offer it.
         memory: in MiB; the least that any node reports, or that was measured; ``None`` where neither is known.
-        models: the models that offer it; empty for one that is only expected.
+        models: the models that offer it, "" among them where a node does not report its own; none for one that is only expected.
     """
 
     form: Form
@@ -73,7 +73,7 @@ class SharedForm(msgspec.Struct, frozen=True):
     Attributes:
         clients: how many pods share a GPU at most, 0 if that is not known.
         memory: the least memory of such a GPU in MiB; ``None`` where no node reports it.
-        models: the models that are shared so; empty for a form that is only expected, or where no node names its model.
+        models: the models that are shared so, as for a slice.
     """
 
     form: Form
@@ -134,7 +134,7 @@ def offers(shapes: Mapping[Shape, int] | None, expected: Iterable[Form]) -> Offe
 
 def _shared(form: Form, model: str, shape: Shape) -> SharedForm:
     clients = form.clients or whole(shape.labels.get(replicas_label(None))) or 0
-    return SharedForm(form, clients, whole(shape.labels.get(MEMORY)), frozenset({model} - {""}))
+    return SharedForm(form, clients, whole(shape.labels.get(MEMORY)), frozenset({model}))
 
 
 def _both(one: SharedForm, other: SharedForm) -> SharedForm:
@@ -151,7 +151,8 @@ def _slice(form: Form, model: str, shape: Shape | None) -> Slice:
         single = read_product(shape.labels.get(PRODUCT, "")).partition
         says = whole(shape.labels.get(MEMORY if single else f"nvidia.com/mig-{form.partition}.memory"))
     memory = says or lowest_memory(form.partition, [model] if model else ())
-    return Slice(form, share_of(form.partition, model), memory, frozenset({model} - {""}))
+    models = frozenset({model} if shape else ())
+    return Slice(form, share_of(form.partition, model), memory, models)
 
 
 def _least(one: Slice, other: Slice) -> Slice:
@@ -161,15 +162,16 @@ def _least(one: Slice, other: Slice) -> Slice:
 
 
 def of_model(offered: Offers, model: str, forms: Iterable[T]) -> Iterator[T]:
-    """Yield the forms that a GPU model can be compared with: those of the model, and those of no model that is known.
+    """Yield the forms that a GPU model can be compared with: those of the model, and those that are only expected.
 
-    Where the model is not known (empty), they are all comparable if the nodes have one model only, or none that is known.
+    Where a model is not known (empty), the workload's or a node's, they are comparable if no two are known.
     """
-    models = frozenset(filter(None, offered.memory)).union(
+    models = frozenset({model, *offered.memory}).union(
         *(each.models for each in offered.slices), *(each.models for each in offered.shared)
     )
+    is_one = len(models - {""}) <= 1
     for one in forms:
-        if not one.models or (model in one.models if model else len(models) <= 1):
+        if not one.models or (model and model in one.models) or (is_one and (not model or "" in one.models)):
             yield one
 
 

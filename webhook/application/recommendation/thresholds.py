@@ -23,7 +23,8 @@ TABLE = (
         "ours; VPA needs 8 days for narrow bounds (FAQ of Goldilocks), GKE's recommender 15",
     ),
     Threshold(
-        "minimum-coverage", 0.5, 0, 1, "share of the expected samples; with less there is no verdict", "ours",
+        "minimum-coverage", 0.5, 0, 1,
+        "share of the samples expected at the interval of the densest hour; with less there is no verdict", "ours",
     ),
     Threshold(
         "minimum-points", 100, 1, 1e9, "samples; with less there is no verdict", "KRR, strategies/simple.py: points_required",

@@ -33,6 +33,7 @@ class Series(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
             that came and went since the last full hour.
         p95, most, mean: of the share of the device in use.
         working: the average share at which its work was done: of the samples, each counting as much as it is high.
+        recent, recent_working: mean and working of the last day of the window; 0 without samples in it.
         idle: the share of the time in which less than the idle threshold was in use.
         engines: the most that its video encoder or decoder was in use, if that is known.
         memory, memory_low: the most memory in use, and what was exceeded 95 % of the time.
@@ -60,6 +61,8 @@ class Series(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     most: float = 0
     mean: float = 0
     working: float = 0
+    recent: float = 0
+    recent_working: float = 0
     idle: float = 0
     engines: float | None = None
     memory: float | None = None

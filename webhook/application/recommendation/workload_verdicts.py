@@ -98,11 +98,11 @@ class VerdictInput(msgspec.Struct, frozen=True):
 
     @property
     def share(self) -> float:
-        """The share of a GPU that it used 95 % of the time at most."""
-        return self.measures.p95 * self.unit
+        """The share of a GPU that it used 95 % of the time at most, or on average in the last day if that is more."""
+        return max(self.measures.p95, self.measures.recent) * self.unit
 
     @property
-    def working(self) -> float:
+    def usual(self) -> float:
         """The share of a GPU that it has use for while it works: the average at which its work is done, or the 95 % if more.
 
         What does little for most of a day has a low 95 %, and works many times longer on a slice that is as small.
@@ -111,6 +111,11 @@ class VerdictInput(msgspec.Struct, frozen=True):
         busy = 1 - measures.idle
         average = min(measures.most, measures.mean / busy) if busy > 0 else measures.most
         return max(measures.p95, average, measures.working) * self.unit
+
+    @property
+    def working(self) -> float:
+        """The usual share, or that of the last day if more: what has had more to do since yesterday may go on so."""
+        return max(self.usual, self.measures.recent_working * self.unit)
 
     @property
     def need(self) -> float:
@@ -157,8 +162,8 @@ def judge(case: VerdictInput) -> WorkloadVerdict:
     """Return the verdict on a workload.
 
     The rules in order: too little data; not used; GPUs of a pod that are not used; GPUs that work together; what is shared
-    already and can't be distinguished; shares of devices of several sizes; memory that is unknown; the smallest MIG slice that is
-    offered and large enough; sharing, where the namespace is trusted; a whole GPU.
+    already and can't be distinguished; shares of devices of several sizes; no samples of the last day; memory that is unknown;
+    the smallest MIG slice that is offered and large enough; sharing, where the namespace is trusted; a whole GPU.
     """
     return (
         _incomplete(case)
@@ -168,6 +173,7 @@ def judge(case: VerdictInput) -> WorkloadVerdict:
         or _together(case)
         or _of_a_device(case)
         or _of_several_sizes(case)
+        or _stale(case)
         or _of_one(case)
     )
 
@@ -223,10 +229,7 @@ def _unsure(case: VerdictInput, seen: str) -> WorkloadVerdict | None:
     """Return the verdict where GPUs are not used as far as is known, and may be used while nothing is seen of them."""
     measures, needed = case.measures, case.thresholds.unused_coverage
     if measures.unseen:
-        gap = (
-            f"running pods without a sample in the last day: {measures.unseen} of {case.workload.running}; is the exporter on "
-            "their nodes, and scraped?"
-        )
+        gap = _unseen(case)
     elif measures.points < needed * measures.unbroken:
         gap = (
             f"between the first and the last sample {measures.points} of about {measures.unbroken} are there "
@@ -235,6 +238,20 @@ def _unsure(case: VerdictInput, seen: str) -> WorkloadVerdict | None:
     else:
         return None
     return WorkloadVerdict(VerdictKind.UNKNOWN, reasons=(f"{seen} as far as is known; {gap}",))
+
+
+def _unseen(case: VerdictInput) -> str:
+    return (
+        f"running pods without a sample in the last day: {case.measures.unseen} of {case.workload.running}; is the exporter on "
+        "their nodes, and scraped?"
+    )
+
+
+def _stale(case: VerdictInput) -> WorkloadVerdict | None:
+    """Return the verdict where there are samples of none of its running pods in the last day: use may have changed since."""
+    if not 0 < case.workload.running <= case.measures.unseen:
+        return None
+    return WorkloadVerdict(VerdictKind.UNKNOWN, reasons=(_unseen(case),))
 
 
 def _of_several(case: VerdictInput) -> WorkloadVerdict | None:
@@ -326,7 +343,9 @@ def _of_one(case: VerdictInput) -> WorkloadVerdict:
 
 def _needs(case: VerdictInput) -> Iterator[str]:
     """What it needs beside what it used nearly all the time, for people."""
-    if percent(case.working) != percent(case.share):
+    if percent(case.working) != percent(case.usual):
+        yield f"while it worked in the last day, it used {percent(case.working)} of a GPU on average"
+    elif percent(case.working) != percent(case.share):
         yield f"while it works, it uses {percent(case.working)} of a GPU on average"
     if case.growth:
         yield (
@@ -348,7 +367,7 @@ def _no_slice(case: VerdictInput) -> str:
 
 def _elsewhere(case: VerdictInput, offer: Slice | SharedForm) -> Iterator[str]:
     """What to do where other GPU models have a form too, on which its numbers are others."""
-    if others := sorted(offer.models - {case.model}):
+    if others := sorted(offer.models - {case.model, ""}):
         yield (
             f"measured on {case.model}; {', '.join(others)} {'has' if len(others) == 1 else 'have'} {offer.form} too: select the "
             "model by the label nvidia.com/gpu.product"
@@ -374,7 +393,8 @@ def _lacks(case: VerdictInput, sharing: SharedForm) -> str:
         lacks = f"of the video engines ({percent(engines)} used at most)"
     else:
         lacks = "memory"
-    there = f", the least of {', '.join(sorted(sharing.models))}" if len(sharing.models) > 1 else ""
+    models = sorted(sharing.models - {""})
+    there = f", the least of {', '.join(models)}" if len(models) > 1 else ""
     size = f" ({_gib(sharing.memory / sharing.clients)}{there})" if lacks == "memory" and sharing.memory else ""
     return f"{sharing.clients} pods share a GPU by {sharing.form}, and that share{size} has too little {lacks} for it"
 
@@ -411,7 +431,8 @@ def _used(case: VerdictInput) -> str:
     used = f"95 % of the time at most {percent(measures.p95)} of the {_device(case)}"
     only_util = measures.metrics == (Metric.GPU_UTIL,)
     how = " (by DCGM_FI_DEV_GPU_UTIL: the time in which anything ran, however little of the GPU it used)"
-    return used + (how if only_util else "")
+    recent = f", in the last day {percent(measures.recent)} on average" if measures.recent > measures.p95 else ""
+    return used + (how if only_util else "") + recent
 
 
 def _memory_unknown(case: VerdictInput) -> str:
@@ -420,8 +441,11 @@ def _memory_unknown(case: VerdictInput) -> str:
     why = ""
     if measures.memory is None:
         why = "there is no series of DCGM_FI_DEV_FB_USED that counts"
-    elif (points := measures.memory_points) is not None and points < thresholds.minimum_coverage * measures.points:
-        why = f"DCGM_FI_DEV_FB_USED has {points} samples, and the metric of compute {measures.points}"
+    elif number := measures.without_memory:
+        why = (
+            f"of {number} of its pods' GPUs or slices DCGM_FI_DEV_FB_USED is 0, or has fewer than "
+            f"{percent(thresholds.minimum_coverage)} as many samples as the metric of compute"
+        )
     elif measures.memory_shared:
         why = "DCGM_FI_DEV_FB_USED is the device's total"
     elif reserves := next((one.reserves for one in case.workload.programs if one.reserves), ""):
@@ -444,6 +468,8 @@ def _why_not_smaller(case: VerdictInput, sharing: SharedForm | None, *, no_slice
     comparable = list(of_model(offered, model, offered.slices))
     if no_slice:
         return
+    if case.trusted and model and offered.shared and not any(of_model(offered, model, offered.shared)):
+        yield f"no node shares GPUs of {model}"
     if case.measures.models_differ:
         yield "it ran on several GPU models, so its numbers can't be compared with what a smaller form has"
         return
