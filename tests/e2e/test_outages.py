@@ -94,13 +94,18 @@ def dead(installation: Installation, labelled: str) -> Iterator[None]:
         yield
 
 
-def test_while_nobody_answers_only_pods_with_gpus_are_refused(
+def test_while_nobody_answers_only_pods_with_gpus_or_other_devices_are_refused(
     control_plane: ControlPlane, dead: None, labelled: str, namespace: str
 ) -> None:
     for name in (labelled, namespace):  # in every namespace: a shared request above one is refused in all of them
-        for spec in (PLAIN, SPELLED):
+        for spec in (
+            PLAIN,
+            SPELLED,
+            pod_spec("example.com/nic"),
+        ):  # any such name can be that of a DeviceClass for GPUs
             assert 'failed calling webhook "validate.gpuwarden.io"' in refusal(control_plane, name, spec)
-        assert refusal(control_plane, name, NO_GPU) == ""
+        for spec in (NO_GPU, pod_spec("rdma/hca")):
+            assert refusal(control_plane, name, spec) == ""
 
 
 def test_while_nobody_answers_kube_system_gets_every_pod(control_plane: ControlPlane, dead: None) -> None:

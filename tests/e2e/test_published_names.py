@@ -3,8 +3,11 @@
 Bypasses are counted: pods that were allocated a GPU that their namespace's policy does not permit.
 """
 
+import json
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,6 +19,7 @@ from tests.deploy.chart import Chart
 from tests.e2e.dra_driver import GPUS, NODE, ROOT, devices
 from tests.e2e.dra_driver import NICS as NETWORK
 from tests.e2e.fleet import MERGE_PATCH
+from tests.e2e.gpuwarden import PROGRAM
 from tests.e2e.installation import Installation
 from tests.e2e.objects import ENFORCE, GPU, container, deployment, node_of, pod, pod_spec, pods_in
 from tests.e2e.telling import tell
@@ -303,6 +307,21 @@ def test_where_the_policy_has_limits_pods_that_waited_for_a_class_are_judged_as_
         other = in_policy("none")
         wait_for("the name", lambda: create(cluster, other, spec_of(container(late)), dryRun="All").is_client_error)
         assert "for 3 GPUs at once" in reservation_denied(cluster, namespace)
+
+
+def test_before_a_class_has_a_name_audit_lists_the_pods_that_wait_for_it(
+    cluster: ControlPlane, in_policy: InPolicy, tmp_path: Path
+) -> None:
+    namespace, late = in_policy("none"), "example.com/listed-first"
+    a_waiting_pod(cluster, namespace, containers=[container(late)])
+    configuration = tmp_path / "gpuwarden.yaml"
+    content = {"apiVersion": "gpuwarden.io/v1", "kind": "Configuration", "resources": {"gpus": [late]}}
+    configuration.write_text(json.dumps(content))
+    command = [str(PROGRAM), "audit", "-o", "json", "-n", namespace, f"--kubeconfig={cluster.kubeconfig()}"]
+    for options, outcome in (([], []), ([f"--config={configuration}"], ["denied"])):
+        done = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
+        listed = [one["decision"] for one in json.loads(done.stdout)["objects"] if one["requests"]]
+        assert listed == outcome, done.stderr
 
 
 def test_of_two_classes_with_one_name_each_must_be_permitted(cluster: ControlPlane, in_policy: InPolicy) -> None:

@@ -54,6 +54,7 @@ _SELECTORS: tuple[Json, ...] = (
     {PRODUCT: "Tesla-T4-SHARED"},
     {PRODUCT: "NVIDIA-A100-SXM4-40GB-MIG-1g.5gb", "zone": "a"},
     {PRODUCT: "Tesla-T4-shared"},
+    {PRODUCT: ""},
     {"cloud.google.com/gke-accelerator": "nvidia-l4"},
     {"cloud.google.com/gke-accelerator": "nvidia-l4", GKE_SHARING: "time-sharing", GKE_CLIENTS: "4"},
     {GKE_SHARING: "mps", GKE_CLIENTS: "4"},

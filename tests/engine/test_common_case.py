@@ -139,6 +139,7 @@ NOT_COMMON: dict[str, Json] = {
     "a selector of a form": plain(nodeSelector={STRATEGY: "mps"}),
     "a shared product": plain(nodeSelector={PRODUCT: "Tesla-T4-SHARED"}),
     "a product of slices": plain(nodeSelector={PRODUCT: "A100-MIG-1g.5gb"}),
+    "an empty product": plain(nodeSelector={PRODUCT: ""}),
     "a form of GKE": plain(nodeSelector={GKE_SHARING: "mps"}),
     "an affinity for a form": plain(affinity=affinity([(STRATEGY, "In", "mps")])),
     "an affinity that contradicts itself": plain(affinity=affinity([("zone", "In", "a"), ("zone", "In", "b")])),

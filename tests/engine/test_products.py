@@ -181,6 +181,22 @@ class TestConflicts:
         assert rules(decision) == ["selector-conflict"]
         assert "no other suffix; select the model alone, or remove" in messages(decision)[0]
 
+    @pytest.mark.parametrize("plugin", [RENAMED, NOT_RENAMED, SINGLE, SINGLE_BY_PRODUCT])
+    @pytest.mark.parametrize("form", ["exclusive", "shared"])
+    def test_no_node_has_an_empty_product(self, form: str, plugin: DevicePlugin) -> None:
+        [finding] = judge(a_pod(nodeSelector={PRODUCT: ""}), form, plugin).denials
+
+        assert finding.reason == (
+            f'container "train": form "{form}" is not on nodes with {PRODUCT}: "", which the pod selects'
+        )
+        assert finding.detail == f"no node has an empty value of this label; select a GPU model{OR_REMOVE}"
+
+    @pytest.mark.parametrize("plugin", [RENAMED, NOT_RENAMED, SINGLE])
+    def test_an_empty_product_that_is_excluded_stays(self, plugin: DevicePlugin) -> None:
+        spec = rewritten(selecting((PRODUCT, "NotIn", "")), "shared", plugin)["spec"]
+
+        assert values_of({"spec": spec}) == {""}
+
     @pytest.mark.parametrize(
         ("model", "form", "plugin", "suffix"),
         [

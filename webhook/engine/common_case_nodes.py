@@ -29,7 +29,7 @@ def selects_only(spec: PodSpec, pattern: RequestPattern) -> bool:
         not key.startswith(LABELS_OF_FORMS)
         or key in pattern.selector
         or (key.startswith(_GKE) and key not in GKE_KEYS)
-        or (pattern.model and key == PRODUCT and not _SUFFIX.search(value))
+        or (pattern.model and key == PRODUCT and value and not _SUFFIX.search(value))
         for key, value in selector.items()
     )
 
@@ -45,7 +45,8 @@ def selects(pattern: RequestPattern) -> str:
     others += [f"key in {cel.listed(pattern.selector)}"] if pattern.selector else []
     others += [f"(key.startsWith({cel.quoted(_GKE)}) && !(key in {cel.listed(GKE_KEYS)}))"]
     if pattern.model:
-        others += [f"(key == {cel.quoted(PRODUCT)} && !{labels}[key].matches({cel.quoted(SUFFIX)}))"]
+        model = f"{labels}[key]"
+        others += [f"(key == {cel.quoted(PRODUCT)} && {model} != '' && !{model}.matches({cel.quoted(SUFFIX)}))"]
     rest = f"{labels}.all(key, {' || '.join(others)})"
     return f"has({labels}) && {every(*chosen, rest)}" if chosen else f"(!has({labels}) || {rest})"
 

@@ -39,7 +39,7 @@ class Product(msgspec.Struct, frozen=True):
     @property
     def is_model(self) -> bool:
         """Whether it names a model and nothing else."""
-        return not (self.partition or self.invalid or self.shared or self.is_unreadable)
+        return bool(self.model) and not (self.partition or self.invalid or self.shared or self.is_unreadable)
 
     @property
     def is_unreadable(self) -> bool:
@@ -120,6 +120,8 @@ class ProductNames(msgspec.Struct, frozen=True, cache_hash=True):
 
     def _why_never(self, product: Product, *, has_suffix: bool) -> str | None:
         """Return why no node of the form has a product, whatever nodes there are."""
+        if not product.model:
+            return "no node has an empty value of this label; select a GPU model"
         if product.invalid:
             return (
                 "nodes have this label while their MIG configuration is invalid under MIG strategy single, and offer no GPU; "

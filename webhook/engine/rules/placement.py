@@ -110,9 +110,10 @@ def product_conflict(  # noqa: PLR0913, PLR0917 - what the sentence says
 ) -> Finding:
     """The pod selects products, and no node with the form is known to have any of them; ``product`` is the first."""
     path = f"spec.nodeSelector[{PRODUCT}]" if PRODUCT in nodes.selector else "spec.affinity.nodeAffinity"
+    shown = product or '""'
     return SELECTOR_CONFLICT.found(
         path,
-        f'{gpu_container.name}: form "{form}" is not on nodes with {PRODUCT}: {product}, which the pod selects',
+        f'{gpu_container.name}: form "{form}" is not on nodes with {PRODUCT}: {shown}, which the pod selects',
         f"{why}, or remove {all_of(keys)} from the pod",
     )
 
