@@ -192,7 +192,7 @@ def test_each_thing_that_knows_other_names_is_found(
         found, "device-classes"
     )
     promise = found["shared-devices"][0]
-    assert f"DeviceClass gpu.example.com stands for {GPU}" in promise["seen"]
+    assert f"DeviceClass gpu.example.com offers {GPU}" in promise["seen"]
     assert promise["means"].startswith("pods of policy exclusive may share their GPU"), own
     assert "ConfigMap kube-system/cluster-autoscaler-status" in seen(found, "cluster-autoscaler")
 

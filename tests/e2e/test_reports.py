@@ -129,7 +129,7 @@ def test_reports_are_written_changed_and_removed_and_others_are_left_alone(
     assert results(report) == [("fail", "shared-request-above-one", "Deployment", "train")]
     unreadable = control_plane.get(of_cluster(api, "gpuwarden"))
     assert ("fail", "unreadable-label", "Namespace", mistyped) in results(unreadable)
-    assert "left as it is, one of that name is there that is not ours" in said
+    assert "another report with that name exists" in said
 
     audit.run()  # nothing has changed: nothing is written
     assert control_plane.get(in_namespace(api, team, "gpuwarden")) == report

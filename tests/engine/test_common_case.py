@@ -34,7 +34,6 @@ from webhook.engine.common_case import (
     BETWEEN,
     FEW,
     LONGEST_MESSAGE,
-    LONGEST_WARNING,
     MOST_ADDED,
     MOST_FORMS,
     Circumstance,
@@ -48,6 +47,7 @@ from webhook.engine.common_case_pods import SAFE_PATH, UNSAFE_PATH, condition, i
 from webhook.engine.common_case_requests import ORDINARY, ORDINARY_BEGINNINGS, distinguished
 from webhook.engine.decision import Decision, decide
 from webhook.engine.edits import AddNeed
+from webhook.engine.findings import LONGEST_WARNINGS
 from webhook.engine.hostpaths import leads_to
 from webhook.engine.nodes import Need
 from webhook.engine.other_gpus import BUILT_IN as GPU_NAMES
@@ -301,7 +301,7 @@ def test_what_is_said_of_all_containers_fits_into_one_message(policy: str) -> No
     case = case_of(policy)
     for pattern in case.patterns:
         warned = sum(sentence.longest + len(BETWEEN) for sentence in pattern.warnings.values())
-        assert case.most_containers * warned <= LONGEST_WARNING
+        assert case.most_containers * warned <= LONGEST_WARNINGS
     longest = [pattern.denial.longest for pattern in case.patterns if pattern.denial]
     of_pod = case.per_pod.longest if case.per_pod else 0
     assert 0 < case.most_containers <= FEW

@@ -16,13 +16,13 @@ from ..engine.text import cut
 _LOGGER = "gpuwarden.decisions"
 # Lines that wait, in bytes: some ten thousand.
 _MOST_WAITING = 4 << 20
-# Characters of a field. A user's name may have any number, and everything else that is longer is nobody's. Reviews are read with
-# uids of at most 128 characters and operations of Kubernetes only.
+# Characters of a field. Kubernetes limits all but the user name; other fields that are longer are not genuine. Reviews are read
+# with uids of at most 128 characters and operations of Kubernetes only.
 _LONGEST = 256
-# Seconds in which lines gather. Waking a thread for each would cost a request more than its decision does, and so would a
-# thread that makes the lines: with each turn that two threads take, the interpreter changes hands.
+# Seconds in which lines gather. Waking a thread for each line would cost a request more than its decision, and so would encoding
+# the lines in the thread, because the interpreter's lock then changes hands often.
 _GATHERING = 0.1
-# Lines that are written at once, some 100 kB: larger buffers come and go as holes in the process's memory.
+# Lines that are written at once, some 100 kB: larger buffers leave holes in the process's memory.
 _AT_ONCE = 250
 
 
@@ -50,20 +50,20 @@ class _Line(msgspec.Struct, gc=False):
 
 
 class DecisionLog:
-    """Writes decisions that change, deny, or would.
+    """Writes decisions that change or deny something, or would.
 
-    What a line says: the request's uid, operation, namespace, kind, name (or generateName, which ends in "-") and user, the
-    policy, the mode, the outcome and the rules. Never the object: environments hold secrets. Each outcome is one line: an
-    enforced denial is logged where it is made, by ``/validate``, and what a dry run would do where the pod arrives, at
-    ``/mutate``. When lines come faster than they can be written, the newest are dropped and counted: an admission never waits
-    for a log.
+    A line has the request's uid, operation, namespace, kind, name (or generateName, which ends in "-") and user, the policy, the
+    mode, the outcome and the rules. It never has the object, because environment variables hold secrets. Each outcome is one
+    line: an enforced denial is logged by ``/validate``, which denies, and what a dry run would do by ``/mutate``, where the pod
+    arrives. When lines come faster than they can be written, the newest are dropped and counted, so that no admission waits for
+    the log.
     """
 
     def __init__(self, dropped: Callable[[], None]) -> None:
         """Start the thread; ``dropped`` is called for each line that did not fit in the queue."""
         self._dropped = dropped
         self._waiting: deque[bytes] = deque()
-        # Each is written by one thread alone, the loop's and ours; their difference is what waits.
+        # Bytes. Each number is written by only one thread, the event loop's and ours; their difference is what waits.
         self._queued = self._taken = 0
         self._some = threading.Event()
         self._closing = threading.Event()
@@ -109,7 +109,7 @@ class DecisionLog:
 
 @lru_cache(maxsize=1024)
 def _event(judged: DecisionSummary) -> str:
-    """The event of a decision's line; empty if nothing is logged, or the other one of ``/mutate`` and ``/validate`` logs it."""
+    """The event of a decision's line; empty if it has no line, or if the other of ``/mutate`` and ``/validate`` writes it."""
     if judged.outcome is UNCHANGED:
         return ""
     # Only ``/validate`` sees who reaches GPUs without requesting them.
@@ -122,7 +122,7 @@ def _event(judged: DecisionSummary) -> str:
 
 
 def _line(recorded: RecordedDecision, event: str) -> _Line:
-    """The fields only: what is queued must not keep the request's body in memory."""
+    """Copy the fields, so that a waiting line does not keep the request's body in memory."""
     judged, request, metadata = recorded.judged, recorded.request, recorded.metadata
     texts = (
         request.namespace or (metadata and metadata.namespace) or "",

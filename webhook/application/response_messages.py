@@ -2,6 +2,7 @@
 
 from ..engine.claims import NO_CLAIMS, Claims
 from ..engine.decision import Decision, Outcome
+from ..engine.findings import LONGEST_WARNINGS
 from ..engine.patch import Operation
 from ..engine.pods import Pod
 from ..engine.policy import Policy
@@ -9,8 +10,6 @@ from ..engine.summary import changes
 from ..engine.text import cut
 from .review import LONGEST_MESSAGE, to_json
 
-# The API server cuts warnings once a response's sum passes 4096 characters; three quarters leave room for other webhooks.
-_WARNINGS_BUDGET = 3072
 _PATCH_BUDGET = 8192
 
 
@@ -40,7 +39,7 @@ def within_budget(warnings: list[str]) -> list[str] | None:
     total = 0
     for number, warning in enumerate(distinct):
         total += len(warning)
-        if total > _WARNINGS_BUDGET:
+        if total > LONGEST_WARNINGS:
             return [*distinct[:number], f"gpuwarden: {len(distinct) - number} more, see gpuwarden check"]
     return distinct
 

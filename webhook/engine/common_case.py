@@ -23,7 +23,7 @@ from .edits import (
     RenameResource,
     SetRuntimeClass,
 )
-from .findings import Finding
+from .findings import LONGEST_WARNINGS, Finding
 from .forms import Form
 from .nodes import Need
 from .pods import Pod
@@ -52,8 +52,6 @@ MOST_ADDED = 32
 """The most variables, tolerations and nodeSelectors that a policy adds."""
 LONGEST_MESSAGE = 5 * 1024
 """A longer message of an admission policy is not shown (k8s.io/apiserver pkg/apis/cel MaxEvaluatedMessageExpressionSizeBytes)."""
-LONGEST_WARNING = 3072
-"""The most characters of all warnings together, the webhooks' included: beyond 4096, the API server shortens all of them."""
 BETWEEN = "; and "
 """The separator between several sentences in one message."""
 _LONGEST_NAME = 63
@@ -179,7 +177,7 @@ class CommonCase(msgspec.Struct, frozen=True):
         """The highest number of containers, so that the messages about all of them fit into one, and into one warning."""
         warned = max((sum(_longest_of(pattern)) for pattern in self.patterns), default=0)
         fitting = self._fitting(pattern.denial.longest for pattern in self.patterns if pattern.denial)
-        return min(fitting, LONGEST_WARNING // warned) if warned else fitting
+        return min(fitting, LONGEST_WARNINGS // warned) if warned else fitting
 
     @property
     def most_containers_of_slices(self) -> int:

@@ -4,6 +4,10 @@ from enum import StrEnum
 
 import msgspec
 
+LONGEST_WARNINGS = 3072
+"""The most characters of all warnings about a pod: the API server shortens those of a response beyond 4096, and other webhooks
+need some."""
+
 
 class Severity(StrEnum):
     """The effect of a finding under the enforce policy."""

@@ -42,9 +42,9 @@ gpuwarden reads, and can't change later. Takes the root.
 {{- end -}}
 
 {{/*
-Only workloads whose template requests what may be a GPU, or may reach GPUs otherwise, wherever their kind has it. What another workload made (the
-ReplicaSet of a Deployment, the Job of a CronJob) is left out: its template is that one's, which was asked about when a
-person wrote it, and a controller has no use for advice but to log it.
+Only workloads whose template requests what may be a GPU, or may reach GPUs otherwise, wherever their kind has it. Objects of another
+workload (the ReplicaSet of a Deployment, the Job of a CronJob) are left out: their template is that of the other one, for which gpuwarden
+was called when a person wrote it, and a controller only logs warnings.
 */}}
 {{- define "gpuwarden.onlyTemplatesWithGpus" -}}
 matchConditions:

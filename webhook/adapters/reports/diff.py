@@ -20,9 +20,8 @@ def show(target: Console, source: str, before: str, after: str) -> bool:
     """
     exact = True
     name = "stdin" if source == "-" else printable(_below_here(source))
-    end_of_name = (
-        "\t" if " " in name else ""
-    )  # as git writes it: patch takes a name to end at the first blank otherwise
+    # As git writes it: otherwise, patch takes a name to end at the first blank.
+    end_of_name = "\t" if " " in name else ""
     lines = unified_diff(_lines(before), _lines(after), f"a/{name}{end_of_name}", f"b/{name}{end_of_name}")
     for line in lines:
         text, end = line.rstrip("\r\n"), line[len(line.rstrip("\r\n")) :]

@@ -6,9 +6,8 @@ from pathlib import Path
 from ...application.certificates.pem import CertificateError, CertificatePair
 from ..file_errors import why
 
-_SWAPS = (
-    2  # a read may coincide with one swap of the folder, rarely with two, but not with three: they are a minute apart
-)
+# A read may coincide with one swap of the folder, rarely with two, but not with three: they are a minute apart.
+_SWAPS = 2
 
 _DATA = "..data"  # kubernetes pkg/volume/util/atomic_writer.go: the link that is renamed over when a Secret changes
 

@@ -15,9 +15,8 @@ from .policies import enforced, policy_of
 from .results import CheckOutcome, Findings, fail, listed, warn
 
 _COUNT = "count/resourceclaims.resource.k8s.io"
-_DEVICES = (
-    ".deviceclass.resource.k8s.io/devices"  # after the name of a class (pkg/quota/v1/evaluator/core/resource_claims.go)
-)
+# After the name of a class (pkg/quota/v1/evaluator/core/resource_claims.go).
+_DEVICES = ".deviceclass.resource.k8s.io/devices"
 
 
 def names(facts: Facts) -> Findings:

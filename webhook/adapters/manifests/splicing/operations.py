@@ -84,7 +84,10 @@ def _existing(root: Any, path: Sequence[str]) -> tuple[Any, Any]:
 def _key(holder: Any, step: str) -> str | int:
     if not isinstance(holder, list):
         return step
-    return len(holder) if step == "-" else int(step)
+    index = len(holder) if step == "-" else int(step)
+    if not 0 <= index <= len(holder) or step not in ("-", str(index)):
+        raise IndexError(f"{step} is not an index of a list of {len(holder)}")
+    return index
 
 
 def _add(holder: Any, key: Any, value: Any) -> None:
