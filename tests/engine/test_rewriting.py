@@ -28,6 +28,7 @@ from tests.builders import (
 from tests.engine.strategies import listed_forms, plugins, terms_of_forms
 from webhook.engine.forms import Form
 from webhook.engine.policy import Mismatch, Policy
+from webhook.engine.rewriting import plain_respelling
 from webhook.engine.spelling import DevicePlugin
 
 SLICES = "A100-SXM4-40GB-MIG-1g.5gb"
@@ -142,3 +143,10 @@ def test_a_pod_that_other_labels_leave_no_node_is_not_said_to_contradict_a_gpu_l
     terms = affinity([("zone", "In", "b")], [("zone", "In", "b"), (PRODUCT, "In", "A"), (PRODUCT, "In", "B")])
 
     assert rules(judge(a_pod(nodeSelector={"zone": "a"}, affinity=terms), "exclusive")) == []
+
+
+def test_a_plain_request_is_respelled_without_a_pod_as_in_a_plain_pod() -> None:
+    prepared = plain_respelling(a_policy("shared"), DevicePlugin())
+    assert prepared.renames == {GPU: SHARED}
+    [container] = rewritten(a_pod(gpu()), a_policy("shared"), DevicePlugin())["spec"]["containers"]
+    assert container["resources"]["limits"] == {SHARED: 1}
