@@ -326,7 +326,8 @@ def test_a_pool_that_is_scaled_to_zero_is_missed_until_it_is_back(cluster: Clust
     create(cluster.control_plane, namespace, pod(pod_spec(GPU)))
     assert set(fates(cluster, [(namespace, "train")]).values()) == {""}
 
-    with Fleet(cluster.control_plane, (Node("f-back", {MIG_NONE: 3}, _labels()),)):
+    # Enough for the pods that other tests have left waiting, too.
+    with Fleet(cluster.control_plane, (Node("f-back", {MIG_NONE: 32}, _labels()),)):
         assert wait_for("the pod to be bound", lambda: _bound(cluster, namespace)) == "f-back"
         assert warnings() == {}
 
