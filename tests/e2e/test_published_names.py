@@ -107,7 +107,7 @@ def create(cluster: ControlPlane, namespace: str, spec: Json, name: str = "train
 
 
 def in_requests_alone() -> Json:
-    """A container that names the resource in its requests; the API server takes no such pod, whoever is asked."""
+    """A container that names the resource in its requests; the API server rejects such a pod, whatever the webhooks answer."""
     made = container(ACCEL)
     made["resources"] = {"requests": {ACCEL: "1"}}
     return made

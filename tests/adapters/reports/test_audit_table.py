@@ -84,11 +84,11 @@ def test_a_fleet_is_cut_where_nobody_reads_on_and_says_how_much_more_there_is() 
 def test_problems_and_notes_are_told() -> None:
     problems = [
         ManifestProblem(source="pods", line=None, message="GET /api/v1/pods: 403"),
-        ManifestProblem(source="a.yaml", line=3, message="stands twice", fatal=False),
+        ManifestProblem(source="a.yaml", line=3, message="appears twice", fatal=False),
     ]
     text = shown(reported(three(), problems=problems, notes=["namespace x: a note"]))
     assert "pods: not read: GET /api/v1/pods: 403" in text
-    assert "a.yaml:3: warning: stands twice" in text
+    assert "a.yaml:3: warning: appears twice" in text
     assert "namespace x: a note" in text
     assert "; 1 list not read; 9 objects checked" in text
 

@@ -163,7 +163,7 @@ def test_of_no_workload_says_so() -> None:
 
 def test_says_when_something_could_not_be_read_and_does_not_when_it_is_only_odd() -> None:
     fatal = ManifestProblem(source="pods", line=None, message="GET /api/v1/pods: 403")
-    odd = ManifestProblem(source="a.yaml", line=1, message="stands twice", fatal=False)
+    odd = ManifestProblem(source="a.yaml", line=1, message="appears twice", fatal=False)
     assert "Not everything could be read" in Read(html(reported([], problems=[odd, fatal]))).text
     assert "Not everything could be read" not in Read(html(reported([], problems=[odd]))).text
 

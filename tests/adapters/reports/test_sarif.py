@@ -43,7 +43,7 @@ def in_a_file(pod: Json, source: str = "deploy/web.yaml", line: int = 7, **field
 PROBLEMS = (
     ManifestProblem(source="a b.yaml", line=3, message="is no YAML"),
     ManifestProblem(source="/abs/olute", line=None, message="there is no such file"),
-    ManifestProblem(source="-", line=1, message='"x" stands twice', fatal=False),
+    ManifestProblem(source="-", line=1, message='"x" appears twice', fatal=False),
 )
 
 

@@ -75,7 +75,11 @@ CHECKS = (
     _webhook_check(
         "guard", "pods that reach GPUs without requesting them are denied whether gpuwarden answers or not", guard.guard
     ),
-    _webhook_check("match-conditions", "pods without GPUs never depend on gpuwarden", registration.match_conditions),
+    _webhook_check(
+        "match-conditions",
+        "the webhooks are called for pods that may have GPUs, and not for pods that request only CPU, memory and the like",
+        registration.match_conditions,
+    ),
     Check("in-tree", "admission policies match the configuration", in_tree.same),
     _webhook_check("other-webhooks", "no other webhook changes pods after gpuwarden", other_webhooks.others),
     _webhook_check("endpoints", "the API server's calls reach a replica", serving.service),

@@ -242,7 +242,7 @@ def _wrong_fields(one: OurWebhook) -> Iterator[tuple[str, str, str, Callable[[st
 
 
 def match_conditions(facts: Facts) -> Findings:
-    """Pods without GPUs never depend on gpuwarden."""
+    """The webhooks are called for pods that may have GPUs, and not for those that request only CPU, memory and the like."""
     webhooks = our_webhooks(facts)
     yield from _unconditional(webhooks)
     yield from _left_out(facts, webhooks)
