@@ -41,11 +41,21 @@ _SETTINGS = (
     ("--gpu-memory-utilization", "vLLM"),
     ("--mem-fraction-static", "SGLang"),
     ("--cuda-memory-fraction", "TGI"),
-    ("--kv_cache_free_gpu_memory_fraction", "TensorRT-LLM"),
+    ("--kv-cache-free-gpu-memory-fraction", "TensorRT-LLM"),
     ("--cache-max-entry-count", "LMDeploy"),
 )
+_PREFIXES = (
+    *(("VLLM_", "vLLM"), ("SGLANG_", "SGLang"), ("NIM_", "NIM")),
+    *(("TRTLLM_", "TensorRT-LLM"), ("LMDEPLOY_", "LMDeploy")),
+)
+"""How the variables of a program begin. One that names an address or a key is of its clients."""
+_OF_CLIENTS = frozenset({"URL", "HOST", "PORT", "ENDPOINT", "ADDRESS", "ADDR", "KEY", "TOKEN", "SERVER", "SERVICE"})
+_MEMORY_WORDS = frozenset({"mem", "memory"})
+_SHARE_WORDS = frozenset({"frac", "fraction", "utilization", "utilisation", "percent", "percentage", "ratio"})
+_OTHER_MEMORY = frozenset({"cpu", "host", "system", "swap", "shared"})
+_WORDS = re.compile(r"[A-Za-z0-9_.-]+")
 _GROWS = {"TF_FORCE_GPU_ALLOW_GROWTH": ("TensorFlow", "true"), "XLA_PYTHON_CLIENT_PREALLOCATE": ("JAX", "false")}
-_MODEL_OPTIONS = ("--model", "--model-id", "--model-path", "--model-name", "--model_name", "--model-repository")
+_MODEL_OPTIONS = ("--model", "--model-id", "--model-path", "--model-name", "--model-repository")
 _MODEL_VARIABLES = ("MODEL_ID", "MODEL_NAME", "HF_MODEL_ID", "MODEL_PATH")
 _NO_NAMES = ("/", "./", "../", "~", "file:")
 """How a path begins: two volumes may have other models at one path, so it does not say which model that is."""
@@ -53,15 +63,22 @@ _ADDRESS_OPTIONS = frozenset({"--host", "--port", "-p", "--served-model-name"})
 """What may differ between servers that do the same."""
 _PARALLEL_OPTIONS = (
     *("--tensor-parallel-size", "-tp", "--tp", "--tp-size", "--pipeline-parallel-size", "-pp", "--data-parallel-size"),
-    *("-dp", "--dp", "--dp-size", "--pp-size", "--num_machines", "--num_nodes", "--num-nodes"),
-    *("--num-shard", "--nnodes", "--nproc_per_node", "--nproc-per-node", "--num_processes", "--world-size"),
+    *("-dp", "--dp", "--dp-size", "--pp-size", "--num-machines", "--num-nodes", "-np"),
+    *("--num-shard", "--nnodes", "--nproc-per-node", "--num-processes", "--world-size"),
 )
+_MEETING_OPTIONS = (
+    *("--hostfile", "--machinefile", "--master-addr", "--main-process-ip", "--rdzv-endpoint", "--dist-init-addr"),
+    *("--coordinator-address",),
+)
+"""Where a process meets those of other pods."""
+_ITSELF = ("localhost", "127.", "0.0.0.0", "::1", "[::1]")  # noqa: S104 - values of options
 _SEVERAL = re.compile(r"(?:\d+:)?0*(?:[2-9]|[1-9]\d+)|\$.*")
 """More than one: a number, torchrun's range (1:4), or a variable whose value is not known."""
 _CAPABILITIES = "NVIDIA_DRIVER_CAPABILITIES"
 _GRAPHICS = frozenset({"graphics", "display", "all"})
-VARIABLES = frozenset({*_GROWS, *_MODEL_VARIABLES, "WORLD_SIZE", "XLA_PYTHON_CLIENT_MEM_FRACTION", _CAPABILITIES})
-"""The variables whose values are read."""
+_VARIABLES = frozenset(
+    {*_GROWS, *_MODEL_VARIABLES, "WORLD_SIZE", "MASTER_ADDR", "XLA_PYTHON_CLIENT_MEM_FRACTION", _CAPABILITIES}
+)
 
 # Kinds whose pods work on one thing together: NCCL permits no two ranks on one GPU, nor MIG slices of one.
 # Of kinds whose pods may or may not work together, none is told to share either.
@@ -104,13 +121,18 @@ class ServerProgram(msgspec.Struct, frozen=True, omit_defaults=True):
     graphics: str = ""
 
 
+def is_read(variable: str) -> bool:
+    """Return whether ``recognise`` reads a variable."""
+    return variable in _VARIABLES or bool(_of_program(variable)) or _is_share(variable)
+
+
 def recognise(image: str, words: Sequence[str], variables: Mapping[str, str]) -> ServerProgram:
     """Return what is known of a container's program.
 
     Args:
         image: the image.
         words: command and arguments.
-        variables: those of ``VARIABLES`` that have a value.
+        variables: those that ``is_read``; empty where the value is not known.
     """
     written = " ".join((image, *words))
     split = [part for word in words for part in word.split()]  # sh -c "vllm serve …" is one word
@@ -120,6 +142,8 @@ def recognise(image: str, words: Sequence[str], variables: Mapping[str, str]) ->
     if not name:
         of_variables = (program for variable, (program, _) in _GROWS.items() if variable in variables)
         name = "JAX" if "XLA_PYTHON_CLIENT_MEM_FRACTION" in variables else next(of_variables, "")
+    if not name:
+        name = next(filter(None, map(_of_program, variables)), "")
     grows = any(
         program == name and variables.get(variable, "").lower() == value
         for variable, (program, value) in _GROWS.items()
@@ -127,10 +151,32 @@ def recognise(image: str, words: Sequence[str], variables: Mapping[str, str]) ->
     return ServerProgram(
         name,
         model=_model(name, split, variables),
-        reserves="" if grows else _RESERVES.get(name, ""),
+        reserves="" if grows else _RESERVES.get(name) or _share(words, variables),
         parallel=_parallel(split, variables),
         graphics=_graphics(variables.get(_CAPABILITIES, "")),
     )
+
+
+def _of_program(variable: str) -> str:
+    """The program that a variable configures; empty if it is of none that is known, or of its clients."""
+    if not _OF_CLIENTS.isdisjoint(variable.split("_")):
+        return ""
+    return next((name for prefix, name in _PREFIXES if variable.startswith(prefix)), "")
+
+
+def _is_share(name: str) -> bool:
+    """Whether an option or variable sets a share of a GPU's memory, whatever program it is of."""
+    parts = frozenset(re.split(r"[-_.]", name.lower()))
+    return not (
+        _MEMORY_WORDS.isdisjoint(parts) or _SHARE_WORDS.isdisjoint(parts) or not _OTHER_MEMORY.isdisjoint(parts)
+    )
+
+
+def _share(words: Sequence[str], variables: Mapping[str, str]) -> str:
+    """Why a process may reserve a share of the GPU, whatever program it is; empty if nothing says that."""
+    names = (*variables, *(name for word in words for name in _WORDS.findall(word)))
+    setting = next(filter(_is_share, names), "")
+    return f"{setting} sets a share of the GPU's memory, which may be reserved whatever is needed" if setting else ""
 
 
 def without_address(words: Sequence[str]) -> tuple[str, ...]:
@@ -177,13 +223,17 @@ def _parallel(words: Sequence[str], variables: Mapping[str, str]) -> str:
     size = variables.get("WORLD_SIZE", "")
     if _SEVERAL.fullmatch(size):
         return f"WORLD_SIZE={size}: its GPUs work together"
-    return ""
+    options = (*_MEETING_OPTIONS, "--address") if "ray" in words and "start" in words else _MEETING_OPTIONS
+    met = {option: _value(words, (option,)) for option in options} | {"MASTER_ADDR": variables.get("MASTER_ADDR")}
+    where = next((name for name, value in met.items() if value and not value.startswith(_ITSELF)), "")
+    is_alone = "1" in {size, _value(words, ("--nnodes", "--num-nodes", "--num-machines"))}
+    return f"{where} {met[where]}: it works with other pods" if where and not is_alone else ""
 
 
 def _value(words: Sequence[str], options: Sequence[str]) -> str | None:
-    """The value of the first of these options that is set: ``--model X`` or ``--model=X``."""
+    """The value of the first of these options that is set: ``--model X`` or ``--model=X``; ``_`` may stand for ``-``."""
     for at, word in enumerate(words):
         option, equals, value = word.partition("=")
-        if option in options:
+        if option.replace("_", "-") in options:
             return value if equals else (words[at + 1] if at + 1 < len(words) else "")
     return None
