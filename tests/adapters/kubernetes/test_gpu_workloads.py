@@ -150,7 +150,7 @@ def test_variables_count_where_their_value_is_not_known_and_servers_with_others_
         server["spec"]["containers"][0] |= {"env": env, "args": [] if env == [referred] else ["vllm", "serve", "m"]}
         cluster.add(server)
     programs = {name: one.programs[0] for name, one in found(reader).items()}
-    assert programs["Pod ref"].reserves.startswith("GPU_MEMORY_UTILIZATION sets a share")
+    assert programs["Pod ref"].reserves.startswith("GPU_MEMORY_UTILIZATION sets how much")
     assert programs["Pod lora"].model == programs["Pod plain"].model == "m"
     assert programs["Pod lora"].arguments != programs["Pod plain"].arguments
 

@@ -52,12 +52,20 @@ from webhook.application.recommendation.servers import is_read, recognise, witho
         ("app:1", ["sh", "-c", "ray start --address=head:6379 --block"], {}, ("", "", False, True)),
         ("app:1", ["ray", "start", "--head"], {}, ("", "", False, False)),
         ("app:1", ["python", "client.py", "--address=head:6379"], {}, ("", "", False, False)),
+        ("app:1", [], {"NNODES": "2"}, ("", "", False, True)),
+        ("app:1", [], {"TF_CONFIG": '{"cluster": {"worker": ["a:1", "b:1"]}}'}, ("", "", False, True)),
+        ("app:1", [], {"NCCL_SOCKET_IFNAME": "eth0"}, ("", "", False, True)),
+        ("app:1", ["--np"], {"MASTER_ADDR": ""}, ("", "", False, False)),
         # A share of memory, whatever the program and however it is written.
         ("app:1", ["serve", "--gpu_memory_utilization=0.4"], {}, ("vLLM", "", True, False)),
         ("app:1", ["max", "serve", "--device-memory-utilization", "0.4"], {}, ("", "", True, False)),
         ("app:1", ["serve.py", "engine.gpu_memory_utilization=0.4"], {}, ("", "", True, False)),
         ("app:1", ['--engine={"gpu_memory_utilization": 0.4}'], {}, ("", "", True, False)),
         ("app:1", [], {"FLAGS_fraction_of_gpu_memory_to_use": "0.3"}, ("", "", True, False)),
+        ("app:1", ["dask-cuda-worker", "--rmm-pool-size", "0.3"], {}, ("", "", True, False)),
+        ("app:1", ["--pinned-memory-pool-byte-size=1"], {}, ("", "", False, False)),
+        ("app:1", ["python", "-m", "fastchat.serve.vllm_worker"], {}, ("vLLM", "", True, False)),
+        ("app:1", ["--model-repository=/models"], {}, ("Triton", "", True, False)),
         ("app:1", [], {"GPU_MEMORY_UTILIZATION": ""}, ("", "", True, False)),
         ("app:1", ["--cpu-memory-fraction=0.5", "memory_utils.py", "--operation"], {}, ("", "", False, False)),
         # A program's own variables, and those of its clients.
@@ -101,7 +109,7 @@ def test_programs_that_ask_for_graphics(capabilities: str, *, draws: bool) -> No
 def test_variables_that_are_read() -> None:
     read = ("WORLD_SIZE", "MASTER_ADDR", "VLLM_USE_V1", "FLAGS_fraction_of_gpu_memory_to_use")
     assert all(map(is_read, read))
-    assert not any(map(is_read, ("HF_TOKEN", "NIM_API_KEY", "MEMORY", "UTILIZATION")))
+    assert not any(map(is_read, ("HF_TOKEN", "NIM_API_KEY", "MEMORY", "UTILIZATION", "NCCL_DEBUG")))
 
 
 def test_kinds_whose_pods_work_together() -> None:

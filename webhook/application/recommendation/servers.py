@@ -7,17 +7,19 @@ import msgspec
 
 # By words of the image's name, the command and the arguments. Sources: the projects' own images and entry points.
 _PROGRAMS = {
-    "vLLM": r"\bvllm\b",
-    "SGLang": r"\bsglang\b",
-    "Triton": r"\btritonserver\b",
-    "TGI": r"\btext-generation-(?:inference|launcher)\b",
-    "TensorFlow": r"\btensorflow\b|\btensorflow_model_server\b",
-    "JAX": r"\bjax\b",
-    "NIM": r"(?:^|/)nim/",
-    "TensorRT-LLM": r"\btrtllm-|\btensorrt[-_]llm\b",
-    "LMDeploy": r"\blmdeploy\b",
+    "vLLM": "vllm",
+    "SGLang": "sglang",
+    "Triton": "tritonserver",
+    "TGI": "text-generation-(?:inference|launcher)",
+    "TensorFlow": "tensorflow",
+    "JAX": "jax",
+    "NIM": "(?<![^/])nim/[^/]+",
+    "TensorRT-LLM": "trtllm-[a-z]+|tensorrt[-_]llm",
+    "LMDeploy": "lmdeploy",
 }
-_COMPILED = {name: re.compile(pattern, re.IGNORECASE) for name, pattern in _PROGRAMS.items()}
+_COMPILED = {
+    name: re.compile(f"(?<![a-z0-9])(?:{pattern})(?![a-z0-9])", re.IGNORECASE) for name, pattern in _PROGRAMS.items()
+}
 SERVERS = frozenset({"vLLM", "SGLang", "Triton", "TGI", "NIM", "TensorRT-LLM", "LMDeploy"})
 """Those that serve models, and take the requests of many clients as one batch."""
 
@@ -43,6 +45,7 @@ _SETTINGS = (
     ("--cuda-memory-fraction", "TGI"),
     ("--kv-cache-free-gpu-memory-fraction", "TensorRT-LLM"),
     ("--cache-max-entry-count", "LMDeploy"),
+    ("--model-repository", "Triton"),
 )
 _PREFIXES = (
     *(("VLLM_", "vLLM"), ("SGLANG_", "SGLang"), ("NIM_", "NIM")),
@@ -50,9 +53,14 @@ _PREFIXES = (
 )
 """How the variables of a program begin. One that names an address or a key is of its clients."""
 _OF_CLIENTS = frozenset({"URL", "HOST", "PORT", "ENDPOINT", "ADDRESS", "ADDR", "KEY", "TOKEN", "SERVER", "SERVICE"})
-_MEMORY_WORDS = frozenset({"mem", "memory"})
-_SHARE_WORDS = frozenset({"frac", "fraction", "utilization", "utilisation", "percent", "percentage", "ratio"})
-_OTHER_MEMORY = frozenset({"cpu", "host", "system", "swap", "shared"})
+_MEMORY_WORDS = frozenset({"mem", "memory", "rmm"})
+_RESERVE_WORDS = frozenset(
+    {
+        *("frac", "fraction", "utilization", "utilisation", "percent", "percentage", "ratio"),
+        *("pool", "preallocate", "reserve"),
+    }
+)
+_OTHER_MEMORY = frozenset({"cpu", "host", "system", "swap", "shared", "pin", "pinned"})
 _WORDS = re.compile(r"[A-Za-z0-9_.-]+")
 _GROWS = {"TF_FORCE_GPU_ALLOW_GROWTH": ("TensorFlow", "true"), "XLA_PYTHON_CLIENT_PREALLOCATE": ("JAX", "false")}
 _MODEL_OPTIONS = ("--model", "--model-id", "--model-path", "--model-name", "--model-repository")
@@ -61,24 +69,29 @@ _NO_NAMES = ("/", "./", "../", "~", "file:")
 """How a path begins: two volumes may have other models at one path, so it does not say which model that is."""
 _ADDRESS_OPTIONS = frozenset({"--host", "--port", "-p", "--served-model-name"})
 """What may differ between servers that do the same."""
-_PARALLEL_OPTIONS = (
-    *("--tensor-parallel-size", "-tp", "--tp", "--tp-size", "--pipeline-parallel-size", "-pp", "--data-parallel-size"),
-    *("-dp", "--dp", "--dp-size", "--pp-size", "--num-machines", "--num-nodes", "-np"),
-    *("--num-shard", "--nnodes", "--nproc-per-node", "--num-processes", "--world-size"),
+_SIZES = frozenset(
+    {
+        *("tensor-parallel-size", "tp", "tp-size", "pipeline-parallel-size", "pp", "pp-size", "model-parallel-size"),
+        *("data-parallel-size", "dp", "dp-size", "num-shard", "nnodes", "num-nodes", "num-machines", "nproc-per-node"),
+        *("num-processes", "world-size", "np"),
+    }
 )
-_MEETING_OPTIONS = (
-    *("--hostfile", "--machinefile", "--master-addr", "--main-process-ip", "--rdzv-endpoint", "--dist-init-addr"),
-    *("--coordinator-address",),
+"""How many GPUs or processes work together: options and variables, which are written alike."""
+_MEETINGS = frozenset(
+    {
+        *("hostfile", "machinefile", "master-addr", "main-process-ip", "rdzv-endpoint", "dist-init-addr"),
+        *("coordinator-address", "jax-coordinator-address", "tf-config", "nccl-comm-id", "paddle-trainer-endpoints"),
+        *("nccl-socket-ifname", "nccl-ib-hca"),
+    }
 )
-"""Where a process meets those of other pods."""
+"""Where or over which network a process meets those of other pods."""
+_ALONE = ("world-size", "nnodes", "num-nodes", "num-machines")
 _ITSELF = ("localhost", "127.", "0.0.0.0", "::1", "[::1]")  # noqa: S104 - values of options
 _SEVERAL = re.compile(r"(?:\d+:)?0*(?:[2-9]|[1-9]\d+)|\$.*")
 """More than one: a number, torchrun's range (1:4), or a variable whose value is not known."""
 _CAPABILITIES = "NVIDIA_DRIVER_CAPABILITIES"
 _GRAPHICS = frozenset({"graphics", "display", "all"})
-_VARIABLES = frozenset(
-    {*_GROWS, *_MODEL_VARIABLES, "WORLD_SIZE", "MASTER_ADDR", "XLA_PYTHON_CLIENT_MEM_FRACTION", _CAPABILITIES}
-)
+_VARIABLES = frozenset({*_GROWS, *_MODEL_VARIABLES, "XLA_PYTHON_CLIENT_MEM_FRACTION", _CAPABILITIES})
 
 # Kinds whose pods work on one thing together: NCCL permits no two ranks on one GPU, nor MIG slices of one.
 # Of kinds whose pods may or may not work together, none is told to share either.
@@ -123,7 +136,8 @@ class ServerProgram(msgspec.Struct, frozen=True, omit_defaults=True):
 
 def is_read(variable: str) -> bool:
     """Return whether ``recognise`` reads a variable."""
-    return variable in _VARIABLES or bool(_of_program(variable)) or _is_share(variable)
+    is_parallel = _plain(variable) in _SIZES | _MEETINGS
+    return variable in _VARIABLES or is_parallel or bool(_of_program(variable)) or _reserves(variable)
 
 
 def recognise(image: str, words: Sequence[str], variables: Mapping[str, str]) -> ServerProgram:
@@ -151,7 +165,7 @@ def recognise(image: str, words: Sequence[str], variables: Mapping[str, str]) ->
     return ServerProgram(
         name,
         model=_model(name, split, variables),
-        reserves="" if grows else _RESERVES.get(name) or _share(words, variables),
+        reserves="" if grows else _RESERVES.get(name) or _reserved(words, variables),
         parallel=_parallel(split, variables),
         graphics=_graphics(variables.get(_CAPABILITIES, "")),
     )
@@ -164,19 +178,19 @@ def _of_program(variable: str) -> str:
     return next((name for prefix, name in _PREFIXES if variable.startswith(prefix)), "")
 
 
-def _is_share(name: str) -> bool:
-    """Whether an option or variable sets a share of a GPU's memory, whatever program it is of."""
+def _reserves(name: str) -> bool:
+    """Whether an option or variable sets what is reserved of a GPU's memory, whatever program it is of."""
     parts = frozenset(re.split(r"[-_.]", name.lower()))
     return not (
-        _MEMORY_WORDS.isdisjoint(parts) or _SHARE_WORDS.isdisjoint(parts) or not _OTHER_MEMORY.isdisjoint(parts)
+        _MEMORY_WORDS.isdisjoint(parts) or _RESERVE_WORDS.isdisjoint(parts) or not _OTHER_MEMORY.isdisjoint(parts)
     )
 
 
-def _share(words: Sequence[str], variables: Mapping[str, str]) -> str:
-    """Why a process may reserve a share of the GPU, whatever program it is; empty if nothing says that."""
+def _reserved(words: Sequence[str], variables: Mapping[str, str]) -> str:
+    """Why a process may reserve memory in advance, whatever program it is; empty if nothing says that."""
     names = (*variables, *(name for word in words for name in _WORDS.findall(word)))
-    setting = next(filter(_is_share, names), "")
-    return f"{setting} sets a share of the GPU's memory, which may be reserved whatever is needed" if setting else ""
+    setting = next(filter(_reserves, names), "")
+    return f"{setting} sets how much of the GPU's memory is reserved, whatever is needed" if setting else ""
 
 
 def without_address(words: Sequence[str]) -> tuple[str, ...]:
@@ -216,18 +230,27 @@ def _graphics(capabilities: str) -> str:
 
 
 def _parallel(words: Sequence[str], variables: Mapping[str, str]) -> str:
-    for option in _PARALLEL_OPTIONS:
-        value = _value(words, (option,)) or ""
-        if _SEVERAL.fullmatch(value):
-            return f"{option} {value}: its GPUs work together"
-    size = variables.get("WORLD_SIZE", "")
-    if _SEVERAL.fullmatch(size):
-        return f"WORLD_SIZE={size}: its GPUs work together"
-    options = (*_MEETING_OPTIONS, "--address") if "ray" in words and "start" in words else _MEETING_OPTIONS
-    met = {option: _value(words, (option,)) for option in options} | {"MASTER_ADDR": variables.get("MASTER_ADDR")}
-    where = next((name for name, value in met.items() if value and not value.startswith(_ITSELF)), "")
-    is_alone = "1" in {size, _value(words, ("--nnodes", "--num-nodes", "--num-machines"))}
-    return f"{where} {met[where]}: it works with other pods" if where and not is_alone else ""
+    found: dict[str, tuple[str, str]] = {}  # by plain name: as it is written, and the value
+    for word, after in zip(words, (*words[1:], ""), strict=False):
+        option, equals, value = word.partition("=")
+        if option.startswith("-"):
+            found.setdefault(_plain(option), (option, value if equals else after))
+    for variable, value in variables.items():
+        found.setdefault(_plain(variable), (variable, value))
+    for name, (written, value) in found.items():
+        if name in _SIZES and _SEVERAL.fullmatch(value):
+            return f"{written} {value}: its GPUs work together"
+    if any(found.get(name, ("", ""))[1] == "1" for name in _ALONE):
+        return ""
+    meetings = _MEETINGS | ({"address"} if {"ray", "start"} <= {*words} else frozenset())
+    for name, (written, value) in found.items():
+        if name in meetings and value and not value.startswith(_ITSELF):
+            return f"{written} is set: it works with other pods"
+    return ""
+
+
+def _plain(name: str) -> str:
+    return name.lstrip("-").replace("_", "-").lower()
 
 
 def _value(words: Sequence[str], options: Sequence[str]) -> str | None:
