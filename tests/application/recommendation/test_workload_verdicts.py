@@ -47,7 +47,7 @@ MIG: dict[str, Any] = {"form": "mig-3g.40gb", "requests": ("nvidia.com/mig-3g.40
         ({"used": {"sizes_differ": True}}, "it ran on whole GPUs and MIG slices, or on slices of several sizes"),
         # Most samples are not most of the time.
         (
-            {"used": {"mean": 0.05, "by_hour": 0.09}},
+            {"used": {"mean": 0.05, "by_time": 0.09}},
             "its samples are sparser at times of more use: the average of the samples",
         ),
         (
@@ -213,7 +213,7 @@ def test_sharing_where_the_namespace_is_trusted(used: dict[str, Any], form: str,
 
 
 def test_samples_a_little_sparser_say_enough() -> None:
-    assert judge(case(used={"mean": 0.05, "by_hour": 0.08})).kind is VerdictKind.SLICE
+    assert judge(case(used={"mean": 0.05, "by_time": 0.08})).kind is VerdictKind.SLICE
 
 
 def test_forms_of_nodes_that_keep_its_pods_off_are_not_recommended() -> None:

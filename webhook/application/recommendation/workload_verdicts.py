@@ -26,7 +26,7 @@ from .workloads import Workload
 _FULL = 0.999  # a share that no slice but the whole GPU has
 _FILLED = 0.95
 _UNEVEN = 1.5
-"""So many times the average of the samples that of the hours is at most; a partial hour counts as a full one."""
+"""So many times the average of the samples is that of the time at most: what ran for a part of ten minutes counts as all."""
 _FULL_AT_TIMES = "the slice is full at times, so it may need a larger one"
 _ONE_POD_HAS_ALL = "without KUBERNETES_VIRTUAL_GPUS=true the exporter gives a shared GPU's series to one of its pods"
 
@@ -263,11 +263,11 @@ def _stale(case: VerdictInput) -> WorkloadVerdict | None:
 def _uneven(case: VerdictInput) -> WorkloadVerdict | None:
     """Return the verdict where samples are sparser while more is used, so that what most samples say is not said of most time."""
     measures = case.measures
-    if measures.by_hour <= _UNEVEN * measures.mean + case.thresholds.unused_below:
+    if measures.by_time <= _UNEVEN * measures.mean + case.thresholds.unused_below:
         return None
     why = (
         f"its samples are sparser at times of more use: the average of the samples is {percent(measures.mean)}, that of the "
-        f"hours {percent(measures.by_hour)}; if the scrape interval has changed, set --window to the time since then"
+        f"time {percent(measures.by_time)}; if the scrape interval has changed, set --window to the time since then"
     )
     return WorkloadVerdict(VerdictKind.UNKNOWN, reasons=(why,))
 
