@@ -4,6 +4,7 @@ import json
 import math
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from random import Random
@@ -49,6 +50,17 @@ def the_cast(now: int) -> Cast:  # noqa: PLR0915 - one workload after another
     one("nightly", sm=busy(1.0, 0.03), used=wave(1_000, 4_000))
     # Much since yesterday, in a window of little.
     one("promoted", sm=lambda at: 0.9 if at >= WINDOW - DAY / 8 else 0.05, used=wave(1_000, 4_000))
+    # Heavy for two days, when samples were sparse; light since they are dense.
+    labels = {"Hostname": "node-rescraped"}
+    for days, share, step in (((0, 2), 0.9, 480), ((2, 14), 0.02, 30)):
+        part = device(
+            "prod", first_pod("rescraped"), labels=labels, days=days, sm=steady(share), used=wave(1_000, 4_000)
+        )
+        cast.devices.append(replace(part, step=step))
+    cast.deploy("prod", "rescraped")
+    # It selects a node without slices.
+    one("pinned", sm=wave(0.02, 0.12), used=wave(2_000, 6_000))
+    cast.pods[-1]["spec"]["nodeSelector"] = {"kubernetes.io/hostname": "node-a"}
     # More than half of the samples are lost at random: those that are left say as much as those of a longer interval.
     kept = Random(1).random  # noqa: S311 - no secret
     one("lossy", sm=lambda _: 0.05 if kept() < 0.45 else None, used=wave(1_000, 4_000))
@@ -209,6 +221,8 @@ JUDGED = {
     "maps": (WHOLE, "no MIG slice that is offered has enough memory"),
     "nightly": (WHOLE, "while it works, it uses"),
     "promoted": (WHOLE, "in the last day 16 % on average / while it worked in the last day, it used 66 % of a GPU"),
+    "rescraped": (UNKNOWN, "its samples are sparser at times of more use"),
+    "pinned": (WHOLE, "keep its pods off all nodes that offer mig-1g.10gb, mig-3g.40gb"),
     "lossy": (SMALL, "mig-1g.10gb has 9.5 GiB"),
     "stopped": (UNKNOWN, "running pods without a sample in the last day: 1 of 1"),
     "unified": (UNKNOWN, "memory unknown: of 1 of its pods' GPUs or slices DCGM_FI_DEV_FB_USED is 0"),

@@ -34,6 +34,7 @@ from ..adapters.prometheus.gathering import WORKERS, Gatherer
 from ..adapters.prometheus.owners import owners
 from ..adapters.usage_file import SavedUsage, UsageFileError
 from ..application.configuration import Configuration
+from ..application.recommendation.placement import NamedNode
 from ..application.recommendation.usage import Usage
 from ..application.recommendation.workloads import Workload
 from ..engine.fleet.shapes import Shape
@@ -145,10 +146,14 @@ def from_cluster(  # noqa: PLR0913, PLR0917 - which cluster, how Prometheus is r
         notes: list[str] = []
         others = configuration.policies.node_labels
         objects = _nodes(lister, configuration, now, notes)
-        shapes = {node.name: node.shape for node in objects.gpu_nodes(others)} if objects else {}
+        named = [
+            NamedNode(node.name, item.metadata.labels or {}, node.shape)
+            for item in (objects.nodes if objects else ())
+            if (node := item.gpu_node(others))
+        ]
         labels = reader.namespaces(wanted.namespaces)
         trusted = [name for text in wanted.trusted if "=" in text for name in _labelled(lister, text)]
-        workloads = GpuWorkloads(api, lister, reader, configuration, shapes)
+        workloads = GpuWorkloads(api, lister, reader, configuration, named)
         found = workloads.read(wanted.namespaces)
     except KubeconfigError as error:
         raise usage_error(str(error)) from error

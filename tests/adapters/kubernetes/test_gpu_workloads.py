@@ -29,7 +29,7 @@ def cluster() -> Iterator[WorkloadServer]:
 def reader(cluster: WorkloadServer, tmp_path: Path) -> Iterator[GpuWorkloads]:
     with reached(cluster.url, tmp_path) as server:
         api = Patient(server)
-        yield GpuWorkloads(api, Lister(api, Silent()), ClusterReader(api, Silent()), Configuration(), {})
+        yield GpuWorkloads(api, Lister(api, Silent()), ClusterReader(api, Silent()), Configuration(), [])
 
 
 def owned(name: str, owner: str = "") -> Json:
@@ -131,6 +131,28 @@ def test_owners_that_may_not_be_read_are_said(cluster: WorkloadServer, reader: G
         "the controllers of rayclusters.ray.io are not known, so each counts by itself",
         "the controller of pod team/big-0, which controls others, is not known",
     ]
+
+
+def test_pods_of_a_scheduler_that_shares_gpus_itself_are_exempt(cluster: WorkloadServer, reader: GpuWorkloads) -> None:
+    hami = pod("hami", nodeName="n")
+    hami["spec"]["containers"][0]["resources"]["limits"]["nvidia.com/gpumem"] = "4000"
+    cluster.add(hami, pod("kai", schedulerName="kai-scheduler", nodeName="n"), pod("plain", nodeName="n"))
+    exempt = {name: one.exempt for name, one in found(reader).items()}
+    assert exempt == {"Pod hami": "resources", "Pod kai": "scheduler", "Pod plain": ""}
+
+
+def test_variables_count_where_their_value_is_not_known_and_servers_with_others_differ(
+    cluster: WorkloadServer, reader: GpuWorkloads
+) -> None:
+    referred = {"name": "GPU_MEMORY_UTILIZATION", "valueFrom": {"configMapKeyRef": {"name": "c", "key": "k"}}}
+    for name, env in {"ref": [referred], "lora": [{"name": "VLLM_LORA", "value": "1"}], "plain": []}.items():
+        server = pod(name)
+        server["spec"]["containers"][0] |= {"env": env, "args": [] if env == [referred] else ["vllm", "serve", "m"]}
+        cluster.add(server)
+    programs = {name: one.programs[0] for name, one in found(reader).items()}
+    assert programs["Pod ref"].reserves.startswith("GPU_MEMORY_UTILIZATION sets how much")
+    assert programs["Pod lora"].model == programs["Pod plain"].model == "m"
+    assert programs["Pod lora"].arguments != programs["Pod plain"].arguments
 
 
 def claimed(name: str, *requests: Json) -> Json:

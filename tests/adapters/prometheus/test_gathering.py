@@ -14,7 +14,7 @@ from webhook.application.recommendation.usage import Metric, Series
 SM, GR, UTIL = Metric.SM_ACTIVE, Metric.GR_ENGINE_ACTIVE, Metric.GPU_UTIL
 USED = "DCGM_FI_DEV_FB_USED"
 Labels = Mapping[str, str]
-COMPUTE = {"p95": 0.4, "max": 0.5, "mean": 0.2, "deviation": 0.1, "points": 100, "idle": 0.1} | {
+COMPUTE = {"p95": 0.4, "max": 0.5, "mean": 0.2, "by_time": 0.3, "deviation": 0.1, "points": 100, "idle": 0.1} | {
     "first": 10,
     "last": 20,
     "hourly": 120,
@@ -87,6 +87,7 @@ def gathered(server: Fake, *namespaces: str) -> list[Series]:
 def test_the_best_metric_counts_and_utilisation_is_a_percentage() -> None:
     (one,) = gathered(Fake({SM: [labels()], GR: [labels()], UTIL: [labels()], USED: [labels()]}))
     assert (one.metric, one.p95, one.most, one.mean, one.idle) == (SM, 0.4, 0.5, 0.2, 0.1)
+    assert one.by_time == 0.3
     assert one.working == pytest.approx(0.25)  # (0.2² + 0.1²) / 0.2
     assert [one.recent, one.recent_working] == pytest.approx([0.3, 0.25 / 0.3])
     assert (one.points, one.interval, one.first, one.last) == (100, 30, 10, 20)
@@ -95,16 +96,16 @@ def test_the_best_metric_counts_and_utilisation_is_a_percentage() -> None:
     (two,) = gathered(Fake({GR: [labels()], UTIL: [labels()]}))
     assert (two.metric, two.memory) == (GR, None)
     server = Fake({UTIL: [labels()]})
-    server.numbers = {"p95": 40, "max": 50, "mean": 20, "encoder": 30, "decoder": 0}
+    server.numbers = {"p95": 40, "max": 50, "mean": 20, "by_time": 45, "encoder": 30, "decoder": 0}
     (three,) = gathered(server)
-    assert (three.metric, three.p95, three.most, three.mean) == (UTIL, 0.4, 0.5, 0.2)
+    assert (three.metric, three.p95, three.most, three.mean, three.by_time) == (UTIL, 0.4, 0.5, 0.2, 0.45)
     assert any("< bool 1)" in query for query in server.queries)
 
 
 def test_utilisation_says_nothing_of_a_slice() -> None:
     slice_ = labels(GPU_I_ID="3", GPU_I_PROFILE="1g.5gb")
     (one,) = gathered(Fake({UTIL: [slice_]}))
-    assert (one.metric, one.points, one.profile, one.slice) == (None, 0, "1g.5gb", "3")
+    assert (one.metric, one.points, one.profile, one.slice, one.by_time) == (None, 0, "1g.5gb", "3", None)
     (two,) = gathered(Fake({UTIL: [slice_], GR: [slice_]}))
     assert two.metric == GR
 

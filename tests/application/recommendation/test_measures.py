@@ -32,6 +32,11 @@ def test_the_highest_counts_and_averages_are_of_all_samples() -> None:
     assert (found.days, found.model, found.metrics) == (14, "NVIDIA A100-SXM4-80GB", (Metric.SM_ACTIVE,))
 
 
+def test_all_time_counts_alike_where_that_is_known() -> None:
+    known, older = series(mean=0.1, by_time=0.4), series(uuid="GPU-2", mean=0.1, points=10_080)
+    assert measured(workload(), known, older).by_time == pytest.approx(0.3)
+
+
 def test_memory_counts_where_each_device_has_enough_samples_of_it() -> None:
     def without(*lacking: Series) -> int:
         return measured(workload(gpus=2), series(memory_points=20_160), *lacking).without_memory

@@ -50,6 +50,14 @@ def test_whole_gpus_are_for_namespaces_where_most_need_them() -> None:
     assert advice(SLOT, SMALL, SMALL).policy == "mig-1g.10gb"
 
 
+def test_no_policy_of_sharing_where_the_namespace_is_not_trusted_though_it_shares() -> None:
+    shares = JudgedWorkload("w", "time-slicing", WorkloadVerdict(VerdictKind.AS_IT_IS, "time-slicing"), "time-slicing")
+    found = advise("team", [shares], offered(shared=SHARED), NamespaceLabels(), trusted=False)
+    assert (found.policy, found.label, found.preview) == ("", "", "")
+    assert found.why_none.startswith("time-slicing fits 1 of 1 workloads; sharing isolates neither memory nor faults")
+    assert advise("team", [shares], offered(shared=SHARED), NamespaceLabels(), trusted=True).policy == "time-slicing"
+
+
 def test_a_policy_does_not_select_the_gpu_model() -> None:
     both = frozenset({A100, "H100-80GB-HBM3"})
     slices = (Slice(form("mig-1g.10gb"), 1 / 7, 9728, both), *SLICES[1:])

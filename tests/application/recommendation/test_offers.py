@@ -1,7 +1,7 @@
 """Offers: what nodes have below a whole GPU."""
 
 from tests.application.recommendation.cases import A100, form, node
-from webhook.application.recommendation.offers import Slice, fitting, model_of, offers, shared_form, slices_of
+from webhook.application.recommendation.offers import Slice, fitting, model_of, offers, shared_form, slices_of, without
 from webhook.engine.fleet.shapes import shape_of
 
 
@@ -80,6 +80,21 @@ def test_sharing_is_what_nodes_offer() -> None:
         assert one
         assert str(one.form) == name
     assert shared_form(offers({}, ()), "", bursty=True, gke=False) is None
+
+
+def test_a_form_is_left_out_for_the_models_whose_nodes_are_out_of_reach() -> None:
+    amounts = {"nvidia.com/mig-1g.10gb": "7"}
+    shapes = {
+        shape: 1
+        for model in (A100, "H100-80GB-HBM3")
+        if (shape := shape_of({"nvidia.com/gpu.product": f"NVIDIA-{model}"}, amounts, amounts))
+    }
+    every = offers(shapes, [form("time-slicing")])
+    assert without(every, ()) is every
+    (left,) = without(every, [("mig-1g.10gb", A100)]).slices
+    assert left.models == {"H100-80GB-HBM3"}
+    nothing = without(every, [("mig-1g.10gb", A100), ("mig-1g.10gb", "H100-80GB-HBM3"), ("time-slicing", "")])
+    assert (nothing.slices, nothing.shared) == ((), every.shared)  # what is only expected is on no node
 
 
 def test_models() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from webhook.application.recommendation.servers import recognise, without_address, works_together
+from webhook.application.recommendation.servers import is_read, recognise, without_address, works_together
 
 
 @pytest.mark.parametrize(
@@ -40,6 +40,37 @@ from webhook.application.recommendation.servers import recognise, without_addres
         ("app:1", ["torchrun", "--nnodes", "$(NODES)"], {}, ("", "", False, True)),
         ("app:1", ["accelerate", "launch", "--num_machines", "2"], {}, ("", "", False, True)),
         ("app:1", ["accelerate", "launch", "--num_machines", "1"], {}, ("", "", False, False)),
+        # Where it meets others; not itself, nor if it says that it is alone.
+        ("app:1", ["deepspeed", "--hostfile", "/job/hosts", "train.py"], {}, ("", "", False, True)),
+        ("app:1", ["python", "sim.py", "--coordinator_address=sim-0:1234"], {}, ("", "", False, True)),
+        ("app:1", ["torchrun", "--rdzv_endpoint=localhost:29400"], {}, ("", "", False, False)),
+        ("app:1", ["torchrun", "--nnodes=1", "--rdzv-endpoint", "$(IP):29400"], {}, ("", "", False, False)),
+        ("app:1", [], {"MASTER_ADDR": "train-0.train"}, ("", "", False, True)),
+        ("app:1", [], {"MASTER_ADDR": "train-0.train", "WORLD_SIZE": "1"}, ("", "", False, False)),
+        ("app:1", [], {"MASTER_ADDR": "127.0.0.1"}, ("", "", False, False)),
+        ("app:1", ["mpirun", "-np", "2", "train"], {}, ("", "", False, True)),
+        ("app:1", ["sh", "-c", "ray start --address=head:6379 --block"], {}, ("", "", False, True)),
+        ("app:1", ["ray", "start", "--head"], {}, ("", "", False, False)),
+        ("app:1", ["python", "client.py", "--address=head:6379"], {}, ("", "", False, False)),
+        ("app:1", [], {"NNODES": "2"}, ("", "", False, True)),
+        ("app:1", [], {"TF_CONFIG": '{"cluster": {"worker": ["a:1", "b:1"]}}'}, ("", "", False, True)),
+        ("app:1", [], {"NCCL_SOCKET_IFNAME": "eth0"}, ("", "", False, True)),
+        ("app:1", ["--np"], {"MASTER_ADDR": ""}, ("", "", False, False)),
+        # A share of memory, whatever the program and however it is written.
+        ("app:1", ["serve", "--gpu_memory_utilization=0.4"], {}, ("vLLM", "", True, False)),
+        ("app:1", ["max", "serve", "--device-memory-utilization", "0.4"], {}, ("", "", True, False)),
+        ("app:1", ["serve.py", "engine.gpu_memory_utilization=0.4"], {}, ("", "", True, False)),
+        ("app:1", ['--engine={"gpu_memory_utilization": 0.4}'], {}, ("", "", True, False)),
+        ("app:1", [], {"FLAGS_fraction_of_gpu_memory_to_use": "0.3"}, ("", "", True, False)),
+        ("app:1", ["dask-cuda-worker", "--rmm-pool-size", "0.3"], {}, ("", "", True, False)),
+        ("app:1", ["--pinned-memory-pool-byte-size=1"], {}, ("", "", False, False)),
+        ("app:1", ["python", "-m", "fastchat.serve.vllm_worker"], {}, ("vLLM", "", True, False)),
+        ("app:1", ["--model-repository=/models"], {}, ("Triton", "", True, False)),
+        ("app:1", [], {"GPU_MEMORY_UTILIZATION": ""}, ("", "", True, False)),
+        ("app:1", ["--cpu-memory-fraction=0.5", "memory_utils.py", "--operation"], {}, ("", "", False, False)),
+        # A program's own variables, and those of its clients.
+        ("app:1", ["serve"], {"VLLM_USE_V1": "1"}, ("vLLM", "", True, False)),
+        ("app:1", ["serve"], {"VLLM_BASE_URL": "http://llm"}, ("", "", False, False)),
         ("app:1", ["--tensor-parallel-size"], {}, ("", "", False, False)),
         ("registry.example/nim/meta/llama:1", [], {}, ("NIM", "", True, False)),
         ("registry.example/denim/app:1", [], {}, ("", "", False, False)),
@@ -73,6 +104,12 @@ def test_arguments_that_may_differ_between_servers_that_do_the_same(words: list[
 )
 def test_programs_that_ask_for_graphics(capabilities: str, *, draws: bool) -> None:
     assert bool(recognise("app:1", [], {"NVIDIA_DRIVER_CAPABILITIES": capabilities}).graphics) is draws
+
+
+def test_variables_that_are_read() -> None:
+    read = ("WORLD_SIZE", "MASTER_ADDR", "VLLM_USE_V1", "FLAGS_fraction_of_gpu_memory_to_use")
+    assert all(map(is_read, read))
+    assert not any(map(is_read, ("HF_TOKEN", "NIM_API_KEY", "MEMORY", "UTILIZATION", "NCCL_DEBUG")))
 
 
 def test_kinds_whose_pods_work_together() -> None:

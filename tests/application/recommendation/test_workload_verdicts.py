@@ -45,6 +45,15 @@ MIG: dict[str, Any] = {"form": "mig-3g.40gb", "requests": ("nvidia.com/mig-3g.40
         ({"gpus": 2, "used": {"used": 1, "unseen": 1}}, "1 of 2 GPUs of a pod was never used as far as is known"),
         # A share of a slice is none of a GPU.
         ({"used": {"sizes_differ": True}}, "it ran on whole GPUs and MIG slices, or on slices of several sizes"),
+        # Most samples are not most of the time.
+        (
+            {"used": {"mean": 0.05, "by_time": 0.09}},
+            "its samples are sparser at times of more use: the average of the samples",
+        ),
+        (
+            {"exempt": "scheduler"},
+            "the configuration exempts its pods (scheduler), so no policy gives them another form",
+        ),
         # Nor where it is unknown how much memory is needed.
         ({"used": {"memory": None}}, "memory unknown: there is no series of DCGM_FI_DEV_FB_USED that counts"),
         (
@@ -201,6 +210,33 @@ def test_sharing_where_the_namespace_is_trusted(used: dict[str, Any], form: str,
     verdict = judge(case(used=used, offers=offered((), SHARED), trusted=True))
     assert (verdict.kind, verdict.form) == (VerdictKind.SHARED, form)
     assert verdict.reasons[-2:] == ("4 such pods fit a GPU", why)
+
+
+def test_samples_a_little_sparser_say_enough() -> None:
+    assert judge(case(used={"mean": 0.05, "by_time": 0.08})).kind is VerdictKind.SLICE
+
+
+def test_forms_of_nodes_that_keep_its_pods_off_are_not_recommended() -> None:
+    kept_off = (("mig-1g.10gb", A100),)
+    assert judge(case(unreachable=kept_off)).form == "mig-2g.20gb"
+    assert judge(case(unreachable=(("mig-1g.10gb", "L4"),))).form == "mig-1g.10gb"
+    every = tuple((str(one.form), A100) for one in SLICES)
+    verdict = judge(case(unreachable=every))
+    assert (verdict.kind, verdict.form) == (VerdictKind.EXCLUSIVE, "exclusive")
+    assert verdict.reasons[-2:] == (
+        "node selectors, affinity or taints keep its pods off all nodes that offer mig-1g.10gb, mig-2g.20gb, mig-3g.40gb",
+        "no node that its pods may run on offers MIG slices",
+    )
+    shared = offered((), (SharedForm(form("time-slicing"), 4, None, frozenset({A100})),))
+    assert judge(case(offers=shared, trusted=True)).form == "time-slicing"
+    verdict = judge(case(offers=shared, trusted=True, unreachable=(("time-slicing", A100),)))
+    assert (verdict.form, "keep its pods off all nodes that offer time-slicing" in " ".join(verdict.reasons)) == (
+        "exclusive",
+        True,
+    )
+    # Compute fits no less than a whole GPU where the smaller forms are out of reach.
+    verdict = judge(case(program=VLLM, unreachable=every, used={"p95": 0.3, "most": 0.4}))
+    assert (verdict.kind, verdict.form) == (VerdictKind.EXCLUSIVE, "exclusive")
 
 
 def test_what_draws_is_never_told_to_share_by_mps() -> None:

@@ -9,12 +9,12 @@ from ...application.auditing import Owner, WorkloadObject
 from ...application.claims import claims_of
 from ...application.configuration import Configuration
 from ...application.recommendation.claimed import ClaimedGpus, gpus_claimed
-from ...application.recommendation.servers import VARIABLES, ServerProgram, recognise, without_address
+from ...application.recommendation.placement import NamedNode, Placement
+from ...application.recommendation.servers import ServerProgram, is_read, recognise, without_address
 from ...application.recommendation.workloads import LivePod, Workload
 from ...application.workload_kinds import BUILT_IN
 from ...engine.claims import references
 from ...engine.decision import decide
-from ...engine.fleet.shapes import Shape
 from ...engine.pods import Container, Pod, PodSpec
 from ...engine.pods import containers as all_containers
 from ...engine.policy import ANY_POLICY
@@ -39,10 +39,13 @@ class _Container(Container, rename="camel"):
         """What runs in it; ``arguments`` numbers those of all containers, so that they can be compared and none is kept."""
         words = [*(self.command or ()), *(self.args or ())]
         variables = {
-            one.name: one.value for one in self.env or () if one.name in VARIABLES and isinstance(one.value, str)
+            one.name: one.value if isinstance(one.value, str) else ""
+            for one in self.env or ()
+            if one.name and is_read(one.name)
         }
         found = recognise(self.image or "", words, variables)
-        number = arguments.setdefault(without_address(words), len(arguments)) if found.model else 0
+        written = (*without_address(words), *sorted(f"{name}={value}" for name, value in variables.items()))
+        number = arguments.setdefault(written, len(arguments)) if found.model else 0
         return msgspec.structs.replace(found, arguments=number)
 
 
@@ -69,13 +72,15 @@ class _PodItem(msgspec.Struct):
 
 
 class _Requested(msgspec.Struct, frozen=True):
-    """What a pod requests: as text, the number of GPUs at once, the form, the programs, and the claims."""
+    """What a pod requests: as text, the number of GPUs at once, the form, the programs, and the claims; and what it can't get."""
 
     words: tuple[str, ...]
     gpus: int
     form: str
     programs: tuple[ServerProgram, ...]
     claimed: ClaimedGpus | None
+    exempt: str
+    unreachable: tuple[tuple[str, str], ...]
 
 
 class _Kept(msgspec.Struct, frozen=True):
@@ -95,13 +100,15 @@ class GpuWorkloads:
         lister: reads lists.
         reader: reads the kinds that have templates, and claims.
         configuration: the device plugin's names, DeviceClasses and more kinds.
-        shapes: the nodes, by name: which form a pod has there.
+        nodes: those with GPUs: which form a pod has there, and on which it may run.
     """
 
     def __init__(
-        self, api: Api, lister: Lister, reader: ClusterReader, configuration: Configuration, shapes: Mapping[str, Shape]
+        self, api: Api, lister: Lister, reader: ClusterReader, configuration: Configuration, nodes: Sequence[NamedNode]
     ) -> None:
-        self._lister, self._reader, self._shapes = lister, reader, shapes
+        self._lister, self._reader = lister, reader
+        self._shapes = {node.name: node.shape for node in nodes}
+        self._placement = Placement(nodes)
         self._configuration = configuration
         self._chains = OwnerChains(api, lister, configuration.kinds)
         self._claims = FoundClaims({}, [])
@@ -175,7 +182,7 @@ class GpuWorkloads:
             list(decide(Pod(spec=spec), ANY_POLICY, self._configuration.plugin).requested(spec)) if containers else []
         )
         if not counted:
-            return _Requested(claims.words, claims.gpus, claims.form, self._programs(spec), claims) if claims else None
+            return self._made(spec, claims.words, claims.gpus, claims.form, claims) if claims else None
         form, _ = counted[0]
         shape = self._shapes.get(spec.node_name or "")
         if shape:
@@ -184,7 +191,22 @@ class GpuWorkloads:
         number = sum(count for _, count in counted)
         if claims:
             words, number = (*words, *claims.words), number + claims.gpus
-        return _Requested(words, number, str(form), self._programs(spec, containers), claims)
+        return self._made(spec, words, number, str(form), claims, containers)
+
+    def _made(  # noqa: PLR0913, PLR0917 - what is known of a pod
+        self,
+        spec: PodSpec,
+        words: tuple[str, ...],
+        gpus: int,
+        form: str,
+        claims: ClaimedGpus | None,
+        containers: Sequence[GpuContainer] | None = None,
+    ) -> _Requested:
+        # A pod that has a node bypasses schedulers; before it had one, it was exempt or not.
+        scheduled = Pod(spec=msgspec.structs.replace(spec, node_name=None))
+        exempt = self._configuration.exemptions.of_pod(scheduled) or ""
+        programs = self._programs(spec, containers)
+        return _Requested(words, gpus, form, programs, claims, exempt, self._placement.unreachable(spec))
 
     def _claimed(
         self, spec: PodSpec, containers: Sequence[GpuContainer], namespace: str, owner: Owner
@@ -230,6 +252,7 @@ def _by_top(kept: Iterable[_Kept], links: Links) -> dict[tuple[str, str, str], W
             found[one.namespace, *top.key] = workload
         between = (_kind(each) for each in owners[:-1])
         workload.between = tuple(dict.fromkeys((*workload.between, *between)))
+        workload.unreachable = tuple(sorted({*workload.unreachable, *one.requested.unreachable}))
         if one.pod:
             _add(workload, one)
     return found
@@ -243,6 +266,7 @@ def _set_requests(workload: Workload, requested: _Requested) -> None:
         requested.form,
         requested.programs,
     )
+    workload.exempt = requested.exempt
     workload.claimed = requested.claimed is not None
     workload.not_judged = requested.claimed.not_judged if requested.claimed else ""
 

@@ -14,7 +14,7 @@ _IDLE_STEP = 613
 """Not a divisor of an hour: otherwise every evaluation could hit work that starts on the hour, and overestimate it."""
 _HOUR = 3600
 _DAY = 86400
-_COMPUTE_STATS = frozenset({"p95", "max", "mean", "deviation", "recent_mean", "recent_deviation"})
+_COMPUTE_STATS = frozenset({"p95", "max", "mean", "by_time", "deviation", "recent_mean", "recent_deviation"})
 _MEMORY_STATS = frozenset({"used", "earlier", "low", "free", "reserved"})
 _ENGINE_STATS = frozenset({"encoder", "decoder"})
 _TOLERANCE = 1.5  # profiling metrics are sometimes a little above what is possible
@@ -64,6 +64,7 @@ def compute(metric: Metric, which: str, window: float, idle_below: float) -> str
         p95=f"quantile_over_time(0.95, {series}{whole})",
         max=f"max_over_time({series}{whole})",
         mean=f"avg_over_time({series}{whole})",
+        by_time=f"avg_over_time(avg_over_time({series}[{_IDLE_STEP - 1}s]){looks})",
         deviation=f"stddev_over_time({series}{whole})",
         points=f"count_over_time({series}{whole})",
         recent_mean=f"avg_over_time({series}{recent})",

@@ -380,6 +380,7 @@ def _series(  # noqa: PLR0913, PLR0917 - what is known of one series
         p95=min(1.0, (_most(compute.get("p95")) or 0) / unit),
         most=min(1.0, (_most(compute.get("max")) or 0) / unit),
         mean=min(1.0, average("mean") / unit),
+        by_time=min(1.0, average("by_time") / unit) if compute.get("by_time") else None,
         working=min(1.0, _working(compute) / unit),
         recent=min(1.0, average("recent_mean", "recent_points") / unit),
         recent_working=min(1.0, _working(compute, "recent_") / unit),

@@ -25,6 +25,7 @@ class Measures(msgspec.Struct, rename="camel", omit_defaults=True):
         unbroken: how many there would be from each pod's first to its last sample without gaps.
         p95, most: the highest of its devices.
         mean, idle: of all samples.
+        by_time: the mean if any ten minutes count as much as others, however many samples are in them.
         working: the average share at which its work was done.
         recent, recent_working: the highest mean and working of its devices in the last day.
         memory_earlier: the most memory in use on one device in the first half of the window; ``None`` where unknown.
@@ -51,6 +52,7 @@ class Measures(msgspec.Struct, rename="camel", omit_defaults=True):
     p95: float = 0
     most: float = 0
     mean: float = 0
+    by_time: float = 0
     working: float = 0
     recent: float = 0
     recent_working: float = 0
@@ -100,6 +102,7 @@ def measure(workload: Workload, series: Sequence[Series], usage: Usage, threshol
         p95=max(one.p95 for one in known),
         most=max(one.most for one in known),
         mean=work / points,
+        by_time=sum((one.mean if one.by_time is None else one.by_time) * one.points for one in known) / points,
         working=sum(one.working * one.mean * one.points for one in known) / work if work else 0,
         recent=max(one.recent for one in known),
         recent_working=max(one.recent_working for one in known),

@@ -26,6 +26,9 @@ class JudgedWorkload(msgspec.Struct, frozen=True):
 
 
 _NAMED = 5
+_UNTRUSTED = (
+    "sharing isolates neither memory nor faults, so its policies are recommended only in namespaces declared trusted"
+)
 _VOTING = frozenset(
     {VerdictKind.SLICE, VerdictKind.SHARED, VerdictKind.EXCLUSIVE, VerdictKind.FEWER, VerdictKind.AS_IT_IS}
 )
@@ -77,7 +80,8 @@ def advise(
 
     A whole GPU hurts none that has one. None is advised that is or may be wrong for as many workloads as it fits: those that it
     would hurt, those without a verdict, those that would do with less than a whole GPU, and those that name another form, which
-    are denied. The policy ``none`` is advised only where no workload uses its GPUs.
+    are denied. The policy ``none`` is advised only where no workload uses its GPUs, and one of sharing only where the namespace
+    is trusted, even if its workloads share already.
     """
     voting = [one for one in judged if one.verdict.kind in _VOTING]
     unused = tuple(one.name for one in judged if one.verdict.kind is VerdictKind.UNUSED)
@@ -88,6 +92,8 @@ def advise(
     slices = {str(one.form): one for one in offered.slices}
     best = max(dict.fromkeys(one.verdict.form for one in voting), key=lambda policy: _score(policy, voting, slices))
     fits = sum(one.verdict.form == best for one in voting)
+    if not trusted and (form := parse(best)) and form.shared:
+        return msgspec.structs.replace(advice, why_none=f"{best} fits {fits} of {len(judged)} workloads; {_UNTRUSTED}")
     hurts = tuple(HarmedWorkload(one.name, why) for one in voting if (why := _hurt(best, one, slices)))
     wrong = dict.fromkeys((*(one.name for one in judged if _is_doubtful(best, one)), *(one.workload for one in hurts)))
     if wrong and len(wrong) >= fits:

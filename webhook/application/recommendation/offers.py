@@ -1,6 +1,6 @@
 """Offers: which smaller forms the nodes have, each with what a pod gets of a GPU there."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TypeVar
 
 import msgspec
@@ -159,6 +159,23 @@ def _least(one: Slice, other: Slice) -> Slice:
     both = one.memory is not None and other.memory is not None
     memory = min(one.memory or 0, other.memory or 0) if both else None
     return Slice(one.form, min(one.share, other.share), memory, one.models | other.models)
+
+
+def without(offered: Offers, unreachable: Collection[tuple[str, str]]) -> Offers:
+    """Return offers without forms, each with a GPU model, that a workload can't get."""
+
+    def left(forms: Iterable[T]) -> tuple[T, ...]:
+        reduced = (
+            msgspec.structs.replace(
+                one, models=one.models - {model for form, model in unreachable if form == str(one.form)}
+            )
+            for one in forms
+        )
+        return tuple(new for new, one in zip(reduced, forms, strict=True) if new.models or not one.models)
+
+    if not unreachable:
+        return offered
+    return msgspec.structs.replace(offered, slices=left(offered.slices), shared=left(offered.shared))
 
 
 def of_model(offered: Offers, model: str, forms: Iterable[T]) -> Iterator[T]:

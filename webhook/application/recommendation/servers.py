@@ -7,17 +7,19 @@ import msgspec
 
 # By words of the image's name, the command and the arguments. Sources: the projects' own images and entry points.
 _PROGRAMS = {
-    "vLLM": r"\bvllm\b",
-    "SGLang": r"\bsglang\b",
-    "Triton": r"\btritonserver\b",
-    "TGI": r"\btext-generation-(?:inference|launcher)\b",
-    "TensorFlow": r"\btensorflow\b|\btensorflow_model_server\b",
-    "JAX": r"\bjax\b",
-    "NIM": r"(?:^|/)nim/",
-    "TensorRT-LLM": r"\btrtllm-|\btensorrt[-_]llm\b",
-    "LMDeploy": r"\blmdeploy\b",
+    "vLLM": "vllm",
+    "SGLang": "sglang",
+    "Triton": "tritonserver",
+    "TGI": "text-generation-(?:inference|launcher)",
+    "TensorFlow": "tensorflow",
+    "JAX": "jax",
+    "NIM": "(?<![^/])nim/[^/]+",
+    "TensorRT-LLM": "trtllm-[a-z]+|tensorrt[-_]llm",
+    "LMDeploy": "lmdeploy",
 }
-_COMPILED = {name: re.compile(pattern, re.IGNORECASE) for name, pattern in _PROGRAMS.items()}
+_COMPILED = {
+    name: re.compile(f"(?<![a-z0-9])(?:{pattern})(?![a-z0-9])", re.IGNORECASE) for name, pattern in _PROGRAMS.items()
+}
 SERVERS = frozenset({"vLLM", "SGLang", "Triton", "TGI", "NIM", "TensorRT-LLM", "LMDeploy"})
 """Those that serve models, and take the requests of many clients as one batch."""
 
@@ -41,27 +43,55 @@ _SETTINGS = (
     ("--gpu-memory-utilization", "vLLM"),
     ("--mem-fraction-static", "SGLang"),
     ("--cuda-memory-fraction", "TGI"),
-    ("--kv_cache_free_gpu_memory_fraction", "TensorRT-LLM"),
+    ("--kv-cache-free-gpu-memory-fraction", "TensorRT-LLM"),
     ("--cache-max-entry-count", "LMDeploy"),
+    ("--model-repository", "Triton"),
 )
+_PREFIXES = (
+    *(("VLLM_", "vLLM"), ("SGLANG_", "SGLang"), ("NIM_", "NIM")),
+    *(("TRTLLM_", "TensorRT-LLM"), ("LMDEPLOY_", "LMDeploy")),
+)
+"""How the variables of a program begin. One that names an address or a key is of its clients."""
+_OF_CLIENTS = frozenset({"URL", "HOST", "PORT", "ENDPOINT", "ADDRESS", "ADDR", "KEY", "TOKEN", "SERVER", "SERVICE"})
+_MEMORY_WORDS = frozenset({"mem", "memory", "rmm"})
+_RESERVE_WORDS = frozenset(
+    {
+        *("frac", "fraction", "utilization", "utilisation", "percent", "percentage", "ratio"),
+        *("pool", "preallocate", "reserve"),
+    }
+)
+_OTHER_MEMORY = frozenset({"cpu", "host", "system", "swap", "shared", "pin", "pinned"})
+_WORDS = re.compile(r"[A-Za-z0-9_.-]+")
 _GROWS = {"TF_FORCE_GPU_ALLOW_GROWTH": ("TensorFlow", "true"), "XLA_PYTHON_CLIENT_PREALLOCATE": ("JAX", "false")}
-_MODEL_OPTIONS = ("--model", "--model-id", "--model-path", "--model-name", "--model_name", "--model-repository")
+_MODEL_OPTIONS = ("--model", "--model-id", "--model-path", "--model-name", "--model-repository")
 _MODEL_VARIABLES = ("MODEL_ID", "MODEL_NAME", "HF_MODEL_ID", "MODEL_PATH")
 _NO_NAMES = ("/", "./", "../", "~", "file:")
 """How a path begins: two volumes may have other models at one path, so it does not say which model that is."""
 _ADDRESS_OPTIONS = frozenset({"--host", "--port", "-p", "--served-model-name"})
 """What may differ between servers that do the same."""
-_PARALLEL_OPTIONS = (
-    *("--tensor-parallel-size", "-tp", "--tp", "--tp-size", "--pipeline-parallel-size", "-pp", "--data-parallel-size"),
-    *("-dp", "--dp", "--dp-size", "--pp-size", "--num_machines", "--num_nodes", "--num-nodes"),
-    *("--num-shard", "--nnodes", "--nproc_per_node", "--nproc-per-node", "--num_processes", "--world-size"),
+_SIZES = frozenset(
+    {
+        *("tensor-parallel-size", "tp", "tp-size", "pipeline-parallel-size", "pp", "pp-size", "model-parallel-size"),
+        *("data-parallel-size", "dp", "dp-size", "num-shard", "nnodes", "num-nodes", "num-machines", "nproc-per-node"),
+        *("num-processes", "world-size", "np"),
+    }
 )
+"""How many GPUs or processes work together: options and variables, which are written alike."""
+_MEETINGS = frozenset(
+    {
+        *("hostfile", "machinefile", "master-addr", "main-process-ip", "rdzv-endpoint", "dist-init-addr"),
+        *("coordinator-address", "jax-coordinator-address", "tf-config", "nccl-comm-id", "paddle-trainer-endpoints"),
+        *("nccl-socket-ifname", "nccl-ib-hca"),
+    }
+)
+"""Where or over which network a process meets those of other pods."""
+_ALONE = ("world-size", "nnodes", "num-nodes", "num-machines")
+_ITSELF = ("localhost", "127.", "0.0.0.0", "::1", "[::1]")  # noqa: S104 - values of options
 _SEVERAL = re.compile(r"(?:\d+:)?0*(?:[2-9]|[1-9]\d+)|\$.*")
 """More than one: a number, torchrun's range (1:4), or a variable whose value is not known."""
 _CAPABILITIES = "NVIDIA_DRIVER_CAPABILITIES"
 _GRAPHICS = frozenset({"graphics", "display", "all"})
-VARIABLES = frozenset({*_GROWS, *_MODEL_VARIABLES, "WORLD_SIZE", "XLA_PYTHON_CLIENT_MEM_FRACTION", _CAPABILITIES})
-"""The variables whose values are read."""
+_VARIABLES = frozenset({*_GROWS, *_MODEL_VARIABLES, "XLA_PYTHON_CLIENT_MEM_FRACTION", _CAPABILITIES})
 
 # Kinds whose pods work on one thing together: NCCL permits no two ranks on one GPU, nor MIG slices of one.
 # Of kinds whose pods may or may not work together, none is told to share either.
@@ -104,13 +134,19 @@ class ServerProgram(msgspec.Struct, frozen=True, omit_defaults=True):
     graphics: str = ""
 
 
+def is_read(variable: str) -> bool:
+    """Return whether ``recognise`` reads a variable."""
+    is_parallel = _plain(variable) in _SIZES | _MEETINGS
+    return variable in _VARIABLES or is_parallel or bool(_of_program(variable)) or _reserves(variable)
+
+
 def recognise(image: str, words: Sequence[str], variables: Mapping[str, str]) -> ServerProgram:
     """Return what is known of a container's program.
 
     Args:
         image: the image.
         words: command and arguments.
-        variables: those of ``VARIABLES`` that have a value.
+        variables: those that ``is_read``; empty where the value is not known.
     """
     written = " ".join((image, *words))
     split = [part for word in words for part in word.split()]  # sh -c "vllm serve …" is one word
@@ -120,6 +156,8 @@ def recognise(image: str, words: Sequence[str], variables: Mapping[str, str]) ->
     if not name:
         of_variables = (program for variable, (program, _) in _GROWS.items() if variable in variables)
         name = "JAX" if "XLA_PYTHON_CLIENT_MEM_FRACTION" in variables else next(of_variables, "")
+    if not name:
+        name = next(filter(None, map(_of_program, variables)), "")
     grows = any(
         program == name and variables.get(variable, "").lower() == value
         for variable, (program, value) in _GROWS.items()
@@ -127,10 +165,32 @@ def recognise(image: str, words: Sequence[str], variables: Mapping[str, str]) ->
     return ServerProgram(
         name,
         model=_model(name, split, variables),
-        reserves="" if grows else _RESERVES.get(name, ""),
+        reserves="" if grows else _RESERVES.get(name) or _reserved(words, variables),
         parallel=_parallel(split, variables),
         graphics=_graphics(variables.get(_CAPABILITIES, "")),
     )
+
+
+def _of_program(variable: str) -> str:
+    """The program that a variable configures; empty if it is of none that is known, or of its clients."""
+    if not _OF_CLIENTS.isdisjoint(variable.split("_")):
+        return ""
+    return next((name for prefix, name in _PREFIXES if variable.startswith(prefix)), "")
+
+
+def _reserves(name: str) -> bool:
+    """Whether an option or variable sets what is reserved of a GPU's memory, whatever program it is of."""
+    parts = frozenset(re.split(r"[-_.]", name.lower()))
+    return not (
+        _MEMORY_WORDS.isdisjoint(parts) or _RESERVE_WORDS.isdisjoint(parts) or not _OTHER_MEMORY.isdisjoint(parts)
+    )
+
+
+def _reserved(words: Sequence[str], variables: Mapping[str, str]) -> str:
+    """Why a process may reserve memory in advance, whatever program it is; empty if nothing says that."""
+    names = (*variables, *(name for word in words for name in _WORDS.findall(word)))
+    setting = next(filter(_reserves, names), "")
+    return f"{setting} sets how much of the GPU's memory is reserved, whatever is needed" if setting else ""
 
 
 def without_address(words: Sequence[str]) -> tuple[str, ...]:
@@ -170,20 +230,33 @@ def _graphics(capabilities: str) -> str:
 
 
 def _parallel(words: Sequence[str], variables: Mapping[str, str]) -> str:
-    for option in _PARALLEL_OPTIONS:
-        value = _value(words, (option,)) or ""
-        if _SEVERAL.fullmatch(value):
-            return f"{option} {value}: its GPUs work together"
-    size = variables.get("WORLD_SIZE", "")
-    if _SEVERAL.fullmatch(size):
-        return f"WORLD_SIZE={size}: its GPUs work together"
+    found: dict[str, tuple[str, str]] = {}  # by plain name: as it is written, and the value
+    for word, after in zip(words, (*words[1:], ""), strict=False):
+        option, equals, value = word.partition("=")
+        if option.startswith("-"):
+            found.setdefault(_plain(option), (option, value if equals else after))
+    for variable, value in variables.items():
+        found.setdefault(_plain(variable), (variable, value))
+    for name, (written, value) in found.items():
+        if name in _SIZES and _SEVERAL.fullmatch(value):
+            return f"{written} {value}: its GPUs work together"
+    if any(found.get(name, ("", ""))[1] == "1" for name in _ALONE):
+        return ""
+    meetings = _MEETINGS | ({"address"} if {"ray", "start"} <= {*words} else frozenset())
+    for name, (written, value) in found.items():
+        if name in meetings and value and not value.startswith(_ITSELF):
+            return f"{written} is set: it works with other pods"
     return ""
 
 
+def _plain(name: str) -> str:
+    return name.lstrip("-").replace("_", "-").lower()
+
+
 def _value(words: Sequence[str], options: Sequence[str]) -> str | None:
-    """The value of the first of these options that is set: ``--model X`` or ``--model=X``."""
+    """The value of the first of these options that is set: ``--model X`` or ``--model=X``; ``_`` may stand for ``-``."""
     for at, word in enumerate(words):
         option, equals, value = word.partition("=")
-        if option in options:
+        if option.replace("_", "-") in options:
             return value if equals else (words[at + 1] if at + 1 < len(words) else "")
     return None

@@ -32,6 +32,8 @@ class Series(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
         first, last: the full hours before which the first and the last sample was taken, in seconds since 1970; 0 for a pod
             that came and went since the last full hour.
         p95, most, mean: of the share of the device in use.
+        by_time: the average of the averages of ten minutes, which count alike, however many samples are in them; ``None`` in
+            older files.
         working: the average share at which its work was done: of the samples, each counting as much as it is high.
         recent, recent_working: mean and working of the last day of the window; 0 without samples in it.
         idle: the share of the time in which less than the idle threshold was in use.
@@ -60,6 +62,7 @@ class Series(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     p95: float = 0
     most: float = 0
     mean: float = 0
+    by_time: float | None = None
     working: float = 0
     recent: float = 0
     recent_working: float = 0

@@ -16,6 +16,7 @@ from .offers import (
     of_model,
     share_of,
     shared_form,
+    without,
 )
 from .servers import works_together
 from .thresholds import Thresholds
@@ -24,6 +25,8 @@ from .workloads import Workload
 
 _FULL = 0.999  # a share that no slice but the whole GPU has
 _FILLED = 0.95
+_UNEVEN = 1.5
+"""So many times the average of the samples is that of the time at most: what ran for a part of ten minutes counts as all."""
 _FULL_AT_TIMES = "the slice is full at times, so it may need a larger one"
 _ONE_POD_HAS_ALL = "without KUBERNETES_VIRTUAL_GPUS=true the exporter gives a shared GPU's series to one of its pods"
 
@@ -131,10 +134,10 @@ class VerdictInput(msgspec.Struct, frozen=True):
 
     @property
     def comparable(self) -> Offers:
-        """What nodes offer that its numbers can be compared with: nothing, if it ran on several models."""
-        return (
-            msgspec.structs.replace(self.offered, slices=(), shared=()) if self.measures.models_differ else self.offered
-        )
+        """What nodes offer that its numbers can be compared with and its pods can get: nothing, if it ran on several models."""
+        if self.measures.models_differ:
+            return msgspec.structs.replace(self.offered, slices=(), shared=())
+        return without(self.offered, self.workload.unreachable)
 
     @property
     def is_bursty(self) -> bool:
@@ -162,8 +165,9 @@ def judge(case: VerdictInput) -> WorkloadVerdict:
     """Return the verdict on a workload.
 
     The rules in order: too little data; not used; GPUs of a pod that are not used; GPUs that work together; what is shared
-    already and can't be distinguished; shares of devices of several sizes; no samples of the last day; memory that is unknown;
-    the smallest MIG slice that is offered and large enough; sharing, where the namespace is trusted; a whole GPU.
+    already and can't be distinguished; shares of devices of several sizes; no samples of the last day; samples that are sparser
+    while more is used; pods that policies skip; memory that is unknown; the smallest MIG slice that is offered and large
+    enough; sharing, where the namespace is trusted; a whole GPU.
     """
     return (
         _incomplete(case)
@@ -174,6 +178,8 @@ def judge(case: VerdictInput) -> WorkloadVerdict:
         or _of_a_device(case)
         or _of_several_sizes(case)
         or _stale(case)
+        or _uneven(case)
+        or _exempt(case)
         or _of_one(case)
     )
 
@@ -252,6 +258,26 @@ def _stale(case: VerdictInput) -> WorkloadVerdict | None:
     if not 0 < case.workload.running <= case.measures.unseen:
         return None
     return WorkloadVerdict(VerdictKind.UNKNOWN, reasons=(_unseen(case),))
+
+
+def _uneven(case: VerdictInput) -> WorkloadVerdict | None:
+    """Return the verdict where samples are sparser while more is used, so that what most samples say is not said of most time."""
+    measures = case.measures
+    if measures.by_time <= _UNEVEN * measures.mean + case.thresholds.unused_below:
+        return None
+    why = (
+        f"its samples are sparser at times of more use: the average of the samples is {percent(measures.mean)}, that of the "
+        f"time {percent(measures.by_time)}; if the scrape interval has changed, set --window to the time since then"
+    )
+    return WorkloadVerdict(VerdictKind.UNKNOWN, reasons=(why,))
+
+
+def _exempt(case: VerdictInput) -> WorkloadVerdict | None:
+    """Return the verdict where policies skip its pods, whose scheduler may share GPUs by itself."""
+    if not (exempt := case.workload.exempt):
+        return None
+    why = f"the configuration exempts its pods ({exempt}), so no policy gives them another form"
+    return WorkloadVerdict(VerdictKind.UNKNOWN, reasons=(why,))
 
 
 def _of_several(case: VerdictInput) -> WorkloadVerdict | None:
@@ -333,6 +359,8 @@ def _of_one(case: VerdictInput) -> WorkloadVerdict:
         return WorkloadVerdict(VerdictKind.SHARED, str(sharing.form), 1, reasons)
     if sharing and case.trusted and not fits:
         why.append(_lacks(case, sharing))
+    if forms := sorted({form for form, model in case.workload.unreachable if case.model in {model, ""}}):
+        why.append(f"node selectors, affinity or taints keep its pods off all nodes that offer {', '.join(forms)}")
     why += _why_not_smaller(case, sharing if fits else None, no_slice=bool(no_slice))
     if case.form.partition or case.form.shared:
         return WorkloadVerdict(
@@ -401,7 +429,7 @@ def _lacks(case: VerdictInput, sharing: SharedForm) -> str:
 
 def _by_compute(case: VerdictInput, used: str, why_unknown: str, clients: int) -> WorkloadVerdict:
     """The verdict where it is unknown how much memory is needed: compute may say that nothing smaller will do."""
-    alike = of_model(case.offered, case.model, case.comparable.slices)
+    alike = of_model(case.comparable, case.model, case.comparable.slices)
     smaller = max((one.share for one in alike if one.share < min(case.unit, _FULL)), default=0.0)
     if case.form.partition and case.share > smaller:
         why = (
@@ -459,7 +487,8 @@ def _memory_unknown(case: VerdictInput) -> str:
 
 
 def _why_not_smaller(case: VerdictInput, sharing: SharedForm | None, *, no_slice: bool) -> Iterator[str]:
-    offered, model = case.offered, case.model
+    offered, model = case.comparable, case.model
+    node = f"node{' that its pods may run on' if case.workload.unreachable else ''}"
     if sharing and not case.trusted:
         yield (
             f"it would fit {sharing.form}; sharing isolates neither memory nor faults, so it is recommended only in "
@@ -469,7 +498,7 @@ def _why_not_smaller(case: VerdictInput, sharing: SharedForm | None, *, no_slice
     if no_slice:
         return
     if case.trusted and model and offered.shared and not any(of_model(offered, model, offered.shared)):
-        yield f"no node shares GPUs of {model}"
+        yield f"no {node} shares GPUs of {model}"
     if case.measures.models_differ:
         yield "it ran on several GPU models, so its numbers can't be compared with what a smaller form has"
         return
@@ -483,9 +512,9 @@ def _why_not_smaller(case: VerdictInput, sharing: SharedForm | None, *, no_slice
     elif offered.slices and not model:
         yield "its GPU model is not known (label modelName), so compute can't be compared with that of MIG slices"
     elif offered.slices:
-        yield f"no node offers MIG slices of {model}, and compute can't be compared with that of other GPU models"
+        yield f"no {node} offers MIG slices of {model}, and compute can't be compared with that of other GPU models"
     else:
-        yield "no node offers MIG slices"
+        yield f"no {node} offers MIG slices"
 
 
 def percent(share: float) -> str:

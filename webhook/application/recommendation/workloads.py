@@ -47,6 +47,8 @@ class Workload(msgspec.Struct, rename="camel", omit_defaults=True):
         programs: what runs in the containers that request GPUs.
         between: the kinds of its objects between it and its pods, such as the RayCluster of a RayJob.
         claimed: it requests GPUs by claims (DRA).
+        exempt: why policies skip its pods; empty if they do not.
+        unreachable: forms, each with a GPU model, that only nodes offer on which its pods may not run.
         not_judged: why its usage can't be compared with its claims; empty where it can.
     """
 
@@ -60,6 +62,8 @@ class Workload(msgspec.Struct, rename="camel", omit_defaults=True):
     pods: list[LivePod] = []
     between: tuple[str, ...] = ()
     claimed: bool = False
+    exempt: str = ""
+    unreachable: tuple[tuple[str, str], ...] = ()
     not_judged: str = ""
 
     @property

@@ -1,0 +1,76 @@
+"""Placement: which forms are only on nodes that a pod may not run on."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.application.recommendation.cases import A100
+from webhook.application.recommendation.placement import NamedNode, Placement
+from webhook.engine.fleet.shapes import Taint, shape_of
+from webhook.engine.pods import PodSpec
+
+TEAM = Taint("team", "vision", "NoSchedule")
+GPU = Taint("nvidia.com/gpu", "present", "NoSchedule")
+SLICE, HALF = ("mig-1g.10gb", A100), ("mig-3g.40gb", A100)
+
+
+def named(name: str, resource: str, *taints: Taint, **labels: str) -> NamedNode:
+    every = {"nvidia.com/gpu.product": f"NVIDIA-{A100}", "kubernetes.io/hostname": name, **labels}
+    shape = shape_of(every, {resource: 2}, {resource: 2}, taints)
+    assert shape
+    return NamedNode(name, every, shape)
+
+
+NODES = [
+    named("whole", "nvidia.com/gpu", zone="a"),
+    named("cut", "nvidia.com/mig-1g.10gb", GPU, zone="b", pool="mig"),
+    named("halves", "nvidia.com/mig-3g.40gb", GPU, TEAM, zone="b", **{"nvidia.com/mig.config": "all-3g.40gb"}),
+]
+TOLERATES = {"tolerations": [{"key": "team", "operator": "Equal", "value": "vision"}]}
+
+
+def term(key: str, operator: str, *values: str, field: bool = False) -> dict[str, Any]:
+    return {"matchFields" if field else "matchExpressions": [{"key": key, "operator": operator, "values": [*values]}]}
+
+
+def affinity(*terms: dict[str, Any], when: str = "required") -> dict[str, Any]:
+    return {
+        "affinity": {"nodeAffinity": {f"{when}DuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [*terms]}}}
+    }
+
+
+@pytest.mark.parametrize(
+    ("spec", "unreachable"),
+    [
+        # A policy adds the toleration of GPUs, and no other.
+        ({}, [HALF]),
+        (TOLERATES, []),
+        ({"tolerations": [{"operator": "Exists"}]}, []),
+        ({"nodeSelector": {"zone": "b"}, **TOLERATES}, []),
+        ({"nodeSelector": {"zone": "a"}, **TOLERATES}, [SLICE, HALF]),
+        ({"nodeSelector": {"pool": "mig"}, **TOLERATES}, [HALF]),
+        ({"nodeSelector": {"nvidia.com/mig.config": "all-3g.40gb"}, **TOLERATES}, [SLICE]),
+        # What distinguishes forms is what a policy replaces.
+        ({"nodeSelector": {"nvidia.com/gpu.product": f"NVIDIA-{A100}-SHARED"}, **TOLERATES}, []),
+        ({**affinity(term("zone", "In", "a")), **TOLERATES}, [SLICE, HALF]),
+        ({**affinity(term("zone", "In", "a"), term("pool", "Exists")), **TOLERATES}, [HALF]),
+        ({**affinity(term("pool", "DoesNotExist")), **TOLERATES}, [SLICE]),
+        ({**affinity(term("zone", "In", "a"), when="preferred"), **TOLERATES}, []),
+        # A DaemonSet's pods name their nodes.
+        ({**affinity(term("metadata.name", "In", "whole", field=True)), **TOLERATES}, [SLICE, HALF]),
+        ({**affinity(term("metadata.name", "In", "cut", field=True)), **TOLERATES}, [HALF]),
+        ({**affinity(term("metadata.name", "In", "cut", field=True), term("zone", "In", "b")), **TOLERATES}, []),
+        ({**affinity({}), **TOLERATES}, [SLICE, HALF]),
+    ],
+)
+def test_forms_that_only_nodes_offer_where_a_pod_may_not_run(
+    spec: dict[str, Any], unreachable: list[tuple[str, str]]
+) -> None:
+    placement = Placement(NODES)
+    read = msgspec.convert(spec, PodSpec)
+    assert placement.unreachable(read) == placement.unreachable(read) == tuple(unreachable)
+
+
+def test_without_nodes_nothing_is_out_of_reach() -> None:
+    assert Placement([]).unreachable(PodSpec(node_selector={"zone": "a"})) == ()
