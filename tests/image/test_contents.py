@@ -51,14 +51,16 @@ for cached in compiled:
     if not pathlib.Path(importlib.util.source_from_cache(cached)).exists():
         print("no source:", cached)
 """
-# Prints the files that Python compiles when a server starts.
+# Prints the modules that Python compiles when a server starts.
 COMPILED_AT_START = """
-import os, sys
-compiled = set()
-sys.addaudithook(lambda event, values: compiled.add(str(values[1])) if event == "compile" else None)
+from importlib.machinery import SourceFileLoader
+compiled_by = SourceFileLoader.source_to_code
+def shown(self, source, path, **options):
+    print(path)
+    return compiled_by(self, source, path, **options)
+SourceFileLoader.source_to_code = shown
 from gpuwarden.cli import main, serve, server
 from gpuwarden.adapters.kubernetes import client, pod_login
-print(*sorted(filter(os.path.exists, compiled)), sep="\\n", end="")
 """
 
 
