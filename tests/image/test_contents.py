@@ -152,7 +152,7 @@ def test_compiled_code_is_of_the_source_beside_it(image: Image) -> None:
 
 
 def test_a_start_compiles_nothing(image: Image) -> None:
-    """The standard library is compiled too, so that a start takes half the CPU time and a replica 1 MiB less."""
+    """The standard library is compiled too, so that a start takes a third less CPU time and a replica 1 MiB less."""
     ran = image.run(["python3", "-c", COMPILED_AT_START])
     assert (ran.code, ran.out, ran.err) == (0, "", "")
 
