@@ -106,7 +106,12 @@ def _in_a_large_cluster(cores: Cores, folder: Path, files: Files, plan: Plan) ->
     tls.load_cert_chain(files.certificate, files.key)
     with StandIn(tls) as cluster:
         cluster.fill(plan.namespaces, enforce=reviews.POLICY)
-        with gpuwarden(files, cores, pod=in_a_pod(files, folder / "account", cluster.port)) as server:
+        pod = in_a_pod(files, folder / "account", cluster.port)
+        with gpuwarden(
+            files, cores, pod=pod
+        ) as server:  # not measured, as above: it leaves the bytecode that only a cluster needs
+            server.running.wait_until(server.ready, "gpuwarden with a large cluster")
+        with gpuwarden(files, cores, pod=pod) as server:
             seconds = server.running.wait_until(server.ready, "gpuwarden with a large cluster")
             known = server.metric("gpuwarden_namespaces")
             if known != plan.namespaces:

@@ -7,10 +7,13 @@ import socket
 from collections.abc import Iterator
 from typing import Any, cast
 
-import uvicorn
-
+from ..optional_imports import deferred
 from .connection_limiter import ConnectionLimiter, TrackedConnection
 from .listeners import GRACE_SECONDS, bind
+
+with deferred("uvicorn.main", "Server", "main", "run"):  # its command line, which needs click: 1.4 MiB of a replica
+    from uvicorn.config import Config
+    from uvicorn.server import Server
 
 # Requests of probes, Prometheus and users have one or two kilobytes. h11 needs fifty times as much memory for a head.
 _HEAD_BYTES = 8 * 1024
@@ -50,13 +53,13 @@ class _Visitor(asyncio.Protocol, TrackedConnection):
         self._transport.abort()
 
 
-class OperationsListener(uvicorn.Server):
+class OperationsListener(Server):
     """The operations port. It is bound immediately, so that a port in use is an error (``OSError``)."""
 
     def __init__(self, app: Any, host: str, port: int, limiter: ConnectionLimiter) -> None:
         self._socket = bind(host, port)
         self.port: int = self._socket.getsockname()[1]
-        config = uvicorn.Config(
+        config = Config(
             app,
             http="h11",
             h11_max_incomplete_event_size=_HEAD_BYTES,
