@@ -21,6 +21,7 @@ from tests.engine.spelled import SINGLE_TABLE, TABLE, spelled
 from tests.golden.files import every_case
 from webhook.adapters.configuration.file import ConfigurationError, parse
 from webhook.application.configuration import Configuration
+from webhook.engine.common_case import FEW
 from webhook.engine.common_case_pods import is_common
 
 pytestmark = pytest.mark.e2e
@@ -45,10 +46,11 @@ def configuration(**fields: Json) -> Configuration:
 
 
 @pytest.fixture(scope="module")
-def policies(control_plane: ControlPlane, module_namespaces: Namespaces) -> AdmissionPolicies:
+def policies(control_plane: ControlPlane, module_namespaces: Namespaces) -> Iterator[AdmissionPolicies]:
     """The API server, with the RuntimeClass that a policy sets."""
     control_plane.kubectl("apply", "-f", "-", stdin=json.dumps(RUNTIME_CLASS))
-    return AdmissionPolicies(control_plane, module_namespaces.make())
+    with AdmissionPolicies(control_plane, module_namespaces.make()) as asked:
+        yield asked
 
 
 def test_golden_reviews(policies: AdmissionPolicies) -> None:
@@ -168,7 +170,9 @@ def test_the_largest_pod_under_the_largest_policy(policies: AdmissionPolicies) -
     """Rewritten and denied within what the API server lets CEL cost."""
     # A name as long as a label's value can be makes the longest message.
     name = "x" * 63
-    situations = [Situation.of(policy, configuration(), policy) for policy in ("shared", "mps", "mig-1g.5gb")]
+    situations = [
+        Situation.of(policy, configuration(), policy) for policy in ("shared", "mps", "mig-1g.5gb", "gke-exclusive")
+    ]
     if THOROUGH:
         situations.append(Situation.of("large", configuration(policies={name: A_LARGE_POLICY}), name))
     with policies.applied(situations):
@@ -176,12 +180,13 @@ def test_the_largest_pod_under_the_largest_policy(policies: AdmissionPolicies) -
             assert situation.case
             largest, of_slices = situation.case.most_containers, situation.case.most_containers_of_slices
             most = "999999999"
+            requirements = FEW - len(situation.case.patterns[0].requirements)
             pods = [
-                a_large_pod(1),
-                a_large_pod(largest),
-                a_large_pod(largest, most),
+                a_large_pod(1, requirements=requirements),
+                a_large_pod(largest, requirements=requirements),
+                a_large_pod(largest, most, requirements=requirements),
                 a_large_pod(of_slices, most, SLICE),
-                mounting_shm(a_large_pod(largest)),
+                mounting_shm(a_large_pod(largest, requirements=requirements)),
             ]
             for pod in pods:
                 assert is_common(view(pod), situation.case)

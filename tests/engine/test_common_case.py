@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tests.builders import (
     EVERY_SETTING,
+    GKE_PARTITION,
     GKE_SHARING,
     GPU,
     MIG,
@@ -206,6 +207,10 @@ def test_a_pod_without_a_spec_is_not_the_common_case() -> None:
     assert not is_common(view({}), case_of("shared"))
 
 
+_ZONE = [("zone", "In", "a")]
+_WHOLE = [(GKE_SHARING, "DoesNotExist"), (GKE_PARTITION, "DoesNotExist")]
+
+
 @pytest.mark.parametrize(
     ("policy", "pod", "common"),
     [
@@ -229,7 +234,16 @@ def test_a_pod_without_a_spec_is_not_the_common_case() -> None:
         ("exclusive", defaulted(a_pod(gpu("8"))), True),
         ("unguarded", defaulted(a_pod(gpu("1", securityContext={"privileged": True}))), True),
         ("adding", plain(affinity=affinity([("pool", "Exists")])), False),
-        ("gke-exclusive", plain(affinity=affinity([("zone", "Exists")])), False),
+        ("gke-exclusive", plain(affinity=affinity(_ZONE, [("disk", "Exists")])), True),
+        ("gke-exclusive", plain(affinity=affinity([*_ZONE, *_WHOLE], [*_WHOLE, ("disk", "Exists")])), True),
+        ("gke-exclusive", plain(affinity=affinity([*_ZONE, *_WHOLE], [("disk", "Exists")])), False),
+        ("gke-exclusive", plain(affinity=affinity([*_ZONE, *_WHOLE[:1]])), False),
+        ("gke-exclusive", plain(affinity=affinity([*_WHOLE, (PRODUCT, "In", "Tesla-T4")])), False),
+        ("gke-exclusive", plain(affinity=affinity([*_WHOLE, *_ZONE, *_ZONE])), False),
+        ("gke-exclusive", plain(affinity=affinity()), False),
+        # What is added to a term makes it no longer than one may be.
+        ("gke-exclusive", plain(affinity=affinity([(f"zone-{number}", "Exists") for number in range(FEW - 2)])), True),
+        ("gke-exclusive", plain(affinity=affinity([(f"zone-{number}", "Exists") for number in range(FEW - 1)])), False),
     ],
 )
 def test_what_is_left_out_depends_on_the_policy(policy: str, pod: Json, common: bool) -> None:  # noqa: FBT001
