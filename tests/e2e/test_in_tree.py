@@ -13,7 +13,7 @@ import pytest
 
 from testing.control_plane.cluster import ControlPlane
 from testing.control_plane.namespaces import Namespaces
-from tests.builders import Json, a_pod, gpu, view
+from tests.builders import Json, a_pod, affinity, expression, gpu, view
 from tests.e2e.admission_policies import AdmissionPolicies, Situation, warnings_of
 from tests.e2e.test_backstop import sendable
 from tests.engine.common_pods import A_LARGE_POLICY, BUILT_IN, CONFIGURED, a_large_pod, a_random_pod, a_random_policy
@@ -121,6 +121,43 @@ def test_warnings(policies: AdmissionPolicies, policy: str, pod: Json, warned: i
         assert policies.agrees(sendable(pod), situation)
         answer = policies.create(sendable(pod), situation.name)
         assert warnings_of(answer, f"{situation.name}.warns").count('container "') == warned
+
+
+@pytest.mark.parametrize(
+    ("policy", "setting"),
+    [
+        ("gke-exclusive", "renamed"),
+        ("gke-mps-4", "renamed"),
+        ("mig-1g.5gb", "single"),
+        ("mig-1g.5gb", "single by product"),
+        ("mps", "single"),
+    ],
+)
+def test_each_term_of_node_affinity_gets_what_the_form_needs(
+    policies: AdmissionPolicies, policy: str, setting: str
+) -> None:
+    """What has it in each already stays as it is; what has it in some is left to the webhooks."""
+    situation = Situation.of("terms", configuration(**SETTINGS[setting]), policy)
+    assert situation.case
+    plain = situation.case.patterns[0]
+    needed = [(need.key, need.operator, *need.values) for need in plain.requirements]
+    zone, disk = ("zone", "In", "a", "b"), ("disk", "Exists")
+    node_selector = {"nodeSelector": plain.selectors} if plain.selectors else {}
+    few, written, half = (
+        sendable(a_pod(gpu("1"), affinity=affinity(*terms), **selector))
+        for terms, selector in (
+            ([[zone, disk], [disk]], {}),
+            ([[zone, *needed], [*needed, disk]], node_selector),
+            ([[zone, *needed], [disk]], node_selector),
+        )
+    )
+    with policies.applied([situation]):
+        for pod in (few, written, half):
+            assert policies.agrees(pod, situation)
+        rewritten = policies.create(few, situation.name).json()["spec"]["affinity"]["nodeAffinity"]
+    terms = rewritten["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
+    expressions = [expression(*each) for each in needed]
+    assert [term["matchExpressions"][-len(needed) :] for term in terms] == [expressions, expressions]
 
 
 def test_generated_pods_and_policies(policies: AdmissionPolicies) -> None:
