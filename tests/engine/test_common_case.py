@@ -65,6 +65,7 @@ POLICIES = {
     "slots": a_policy("mps", max_per_container=3, max_per_pod=4),
     "gke": a_policy("gke-time-sharing-4", "gke-exclusive", max_per_pod=2),
     "gke-slots": a_policy("gke-mps-4", max_per_container=2),
+    "gke-slices": a_policy("gke-mig-1g.5gb"),
     "adding": a_policy(
         "shared",
         "mps",
@@ -227,7 +228,8 @@ _WHOLE = [(GKE_SHARING, "DoesNotExist"), (GKE_PARTITION, "DoesNotExist")]
         ("mig-1g.5gb", plain(nodeSelector={PRODUCT: "Tesla-T4"}), False),
         ("mig-1g.5gb", defaulted(a_pod(gpu("1", SLICE))), True),
         ("mig-1g.5gb", defaulted(a_pod(gpu("1", SLICE), gpu("1", MIG, name="b"))), False),
-        ("mig-1g.5gb-shared", defaulted(a_pod(gpu("1", MIG))), False),
+        ("mig-1g.5gb-shared", defaulted(a_pod(gpu("1", MIG))), True),
+        ("gke-slices", defaulted(a_pod(gpu("1", MIG))), False),
         ("any", defaulted(a_pod(gpu("1", MIG))), True),
         ("any", defaulted(a_pod(gpu("2", MIG))), False),
         ("mps", defaulted(a_pod(gpu("1", MIG, volumeMounts=[{"name": "a", "mountPath": SHM}]))), True),
