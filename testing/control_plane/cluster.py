@@ -54,7 +54,7 @@ class ControlPlane:
         server: the API server's URL.
         version: what the API server says it is, such as ``(1, 36)``. Known once started.
         authority: signs the certificates of servers and users.
-        api: an HTTP client as the administrator, for paths such as ``/api/v1/namespaces``.
+        api: an HTTP client as the administrator, for paths such as ``/api/v1/namespaces``. One thread may use it at a time.
     """
 
     version: tuple[int, int]

@@ -71,8 +71,13 @@ def test_a_value_for_the_chart_is_made_of_its_own_config_map() -> None:
     assert "alice" not in ran.out, "exemptions are the chart's"
 
 
-def test_other_pods_are_denied_where_no_webhook_decides_them() -> None:
-    assert "gpuwarden-shared.others" in run("compile", "--deny-others").out
+def test_other_pods_are_denied_where_no_webhook_decides_them(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text(FILE)
+    ran = run("compile", "--deny-others", "--config", tmp_path / "c.yaml")
+    assert "gpuwarden-shared.others" in ran.out
+    assert ran.err == (
+        'policy "offered": not compiled, so nothing checks its pods; prefer: offered depends on what nodes offer\n'
+    )
     assert "gpuwarden-shared.others" not in run("compile").out
 
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import count
-from typing import Any, NamedTuple
+from queue import SimpleQueue
+from typing import Any, NamedTuple, Self
 
 import httpx
 import msgspec
@@ -111,9 +112,29 @@ class AdmissionPolicies:
     """An API server with the objects of many situations, and one namespace for all pods, which are never stored."""
 
     def __init__(self, control_plane: ControlPlane, namespace: str) -> None:
-        self._api = control_plane.api
         self._pods = f"/api/v1/namespaces/{namespace}/pods"
         self._numbers = count()
+        self._clients = [control_plane.client() for _ in range(_CONNECTIONS)]
+        self._idle: SimpleQueue[httpx.Client] = SimpleQueue()
+        for client in self._clients:
+            self._idle.put(client)
+
+    def __enter__(self) -> Self:
+        """Nothing to begin."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the connections."""
+        for client in self._clients:
+            client.close()
+
+    def _request(self, method: str, path: str, **content: Any) -> httpx.Response:
+        """Ask the API server, with a client that no other thread uses meanwhile: it may close a connection that another reads."""
+        client = self._idle.get()
+        try:
+            return client.request(method, path, **content)
+        finally:
+            self._idle.put(client)
 
     @contextmanager
     def applied(self, situations: Iterable[Situation]) -> Iterator[None]:
@@ -123,13 +144,16 @@ class AdmissionPolicies:
         last = Situation.of(f"last-{next(self._numbers)}", Configuration(), "shared")
         objects = [each for situation in situations for each in situation.objects]
         try:
-            self._each(lambda each: self._api.post(path_of(each), json=each).raise_for_status(), objects)
-            self._each(lambda each: self._api.post(path_of(each), json=each).raise_for_status(), last.objects)
+            self._each(self._make, objects)
+            self._each(self._make, last.objects)
             wait_for("the last policy to act", lambda: self._acts(last), 120)
             yield
         finally:
             paths = [f"{path_of(each)}/{each['metadata']['name']}" for each in (*objects, *last.objects)]
-            self._each(self._api.delete, paths)
+            self._each(lambda path: self._request("DELETE", path), paths)
+
+    def _make(self, document: Json) -> None:
+        self._request("POST", path_of(document), json=document).raise_for_status()
 
     def _acts(self, situation: Situation) -> bool:
         plain, denied = sendable(a_pod(gpu("1"))), sendable(a_pod(gpu("2")))
@@ -150,7 +174,7 @@ class AdmissionPolicies:
         metadata = {"name": "job-0", **metadata, "labels": {**(metadata.get("labels") or {}), _LABEL: label}}
         headers = {"Impersonate-User": user, "Impersonate-Group": "system:masters"} if user else {}
         body = {**pod, "metadata": metadata}
-        return self._api.post(self._pods, params={"dryRun": "All"}, headers=headers, json=body)
+        return self._request("POST", self._pods, params={"dryRun": "All"}, headers=headers, json=body)
 
     def agrees(self, pod: Json, situation: Situation, user: str | None = None) -> bool:
         """Whether webhooks and API server agree about a pod; ``False`` too where Kubernetes itself denies the pod."""

@@ -13,7 +13,7 @@ import pytest
 
 from testing.control_plane.cluster import ControlPlane
 from testing.control_plane.namespaces import Namespaces
-from tests.builders import Json, a_pod, gpu, view
+from tests.builders import Json, a_pod, affinity, expression, gpu, view
 from tests.e2e.admission_policies import AdmissionPolicies, Situation, warnings_of
 from tests.e2e.test_backstop import sendable
 from tests.engine.common_pods import A_LARGE_POLICY, BUILT_IN, CONFIGURED, a_large_pod, a_random_pod, a_random_policy
@@ -21,6 +21,7 @@ from tests.engine.spelled import SINGLE_TABLE, TABLE, spelled
 from tests.golden.files import every_case
 from webhook.adapters.configuration.file import ConfigurationError, parse
 from webhook.application.configuration import Configuration
+from webhook.engine.common_case import FEW
 from webhook.engine.common_case_pods import is_common
 
 pytestmark = pytest.mark.e2e
@@ -45,10 +46,11 @@ def configuration(**fields: Json) -> Configuration:
 
 
 @pytest.fixture(scope="module")
-def policies(control_plane: ControlPlane, module_namespaces: Namespaces) -> AdmissionPolicies:
+def policies(control_plane: ControlPlane, module_namespaces: Namespaces) -> Iterator[AdmissionPolicies]:
     """The API server, with the RuntimeClass that a policy sets."""
     control_plane.kubectl("apply", "-f", "-", stdin=json.dumps(RUNTIME_CLASS))
-    return AdmissionPolicies(control_plane, module_namespaces.make())
+    with AdmissionPolicies(control_plane, module_namespaces.make()) as asked:
+        yield asked
 
 
 def test_golden_reviews(policies: AdmissionPolicies) -> None:
@@ -121,6 +123,43 @@ def test_warnings(policies: AdmissionPolicies, policy: str, pod: Json, warned: i
         assert warnings_of(answer, f"{situation.name}.warns").count('container "') == warned
 
 
+@pytest.mark.parametrize(
+    ("policy", "setting"),
+    [
+        ("gke-exclusive", "renamed"),
+        ("gke-mps-4", "renamed"),
+        ("mig-1g.5gb", "single"),
+        ("mig-1g.5gb", "single by product"),
+        ("mps", "single"),
+    ],
+)
+def test_each_term_of_node_affinity_gets_what_the_form_needs(
+    policies: AdmissionPolicies, policy: str, setting: str
+) -> None:
+    """What has it in each already stays as it is; what has it in some is left to the webhooks."""
+    situation = Situation.of("terms", configuration(**SETTINGS[setting]), policy)
+    assert situation.case
+    plain = situation.case.patterns[0]
+    needed = [(need.key, need.operator, *need.values) for need in plain.requirements]
+    zone, disk = ("zone", "In", "a", "b"), ("disk", "Exists")
+    node_selector = {"nodeSelector": plain.selectors} if plain.selectors else {}
+    few, written, half = (
+        sendable(a_pod(gpu("1"), affinity=affinity(*terms), **selector))
+        for terms, selector in (
+            ([[zone, disk], [disk]], {}),
+            ([[zone, *needed], [*needed, disk]], node_selector),
+            ([[zone, *needed], [disk]], node_selector),
+        )
+    )
+    with policies.applied([situation]):
+        for pod in (few, written, half):
+            assert policies.agrees(pod, situation)
+        rewritten = policies.create(few, situation.name).json()["spec"]["affinity"]["nodeAffinity"]
+    terms = rewritten["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
+    expressions = [expression(*each) for each in needed]
+    assert [term["matchExpressions"][-len(needed) :] for term in terms] == [expressions, expressions]
+
+
 def test_generated_pods_and_policies(policies: AdmissionPolicies) -> None:
     random = Random(18)  # noqa: S311 - test data
     situations = (
@@ -168,7 +207,9 @@ def test_the_largest_pod_under_the_largest_policy(policies: AdmissionPolicies) -
     """Rewritten and denied within what the API server lets CEL cost."""
     # A name as long as a label's value can be makes the longest message.
     name = "x" * 63
-    situations = [Situation.of(policy, configuration(), policy) for policy in ("shared", "mps", "mig-1g.5gb")]
+    situations = [
+        Situation.of(policy, configuration(), policy) for policy in ("shared", "mps", "mig-1g.5gb", "gke-exclusive")
+    ]
     if THOROUGH:
         situations.append(Situation.of("large", configuration(policies={name: A_LARGE_POLICY}), name))
     with policies.applied(situations):
@@ -176,12 +217,13 @@ def test_the_largest_pod_under_the_largest_policy(policies: AdmissionPolicies) -
             assert situation.case
             largest, of_slices = situation.case.most_containers, situation.case.most_containers_of_slices
             most = "999999999"
+            requirements = FEW - len(situation.case.patterns[0].requirements)
             pods = [
-                a_large_pod(1),
-                a_large_pod(largest),
-                a_large_pod(largest, most),
+                a_large_pod(1, requirements=requirements),
+                a_large_pod(largest, requirements=requirements),
+                a_large_pod(largest, most, requirements=requirements),
                 a_large_pod(of_slices, most, SLICE),
-                mounting_shm(a_large_pod(largest)),
+                mounting_shm(a_large_pod(largest, requirements=requirements)),
             ]
             for pod in pods:
                 assert is_common(view(pod), situation.case)

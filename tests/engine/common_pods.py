@@ -71,8 +71,26 @@ _AFFINITIES: tuple[Json, ...] = (
     affinity([(PRODUCT, "In", "Tesla-T4")]),
     affinity([(GKE_PARTITION, "DoesNotExist")]),
     affinity([(GKE_SHARING, "DoesNotExist"), (GKE_PARTITION, "DoesNotExist")]),
+    affinity(
+        [("zone", "In", "a"), (GKE_PARTITION, "DoesNotExist")], [(GKE_PARTITION, "DoesNotExist"), ("disk", "Exists")]
+    ),
+    affinity([("zone", "In", "a"), (GKE_PARTITION, "DoesNotExist"), (GKE_SHARING, "DoesNotExist")]),
+    affinity([("zone", "In", "a"), (GKE_PARTITION, "DoesNotExist")], [("zone", "In", "b")]),
     affinity([("cores", "Gt", "3")]),
     {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [{}]}}},
+    affinity([("zone", "In", "a")], [("zone", "Exists")]) | {"podAntiAffinity": {}},
+    {
+        "nodeAffinity": {
+            "requiredDuringSchedulingIgnoredDuringExecution": {
+                "nodeSelectorTerms": [
+                    {
+                        "matchExpressions": [{"key": "zone", "operator": "Exists"}],
+                        "matchFields": [{"key": "metadata.name", "operator": "In", "values": ["node-1"]}],
+                    }
+                ]
+            }
+        }
+    },
     {
         "nodeAffinity": {
             "preferredDuringSchedulingIgnoredDuringExecution": [
@@ -209,8 +227,11 @@ def a_random_policy(random: Random) -> Json:
     return policy
 
 
-def a_large_pod(containers: int, count: str = "1", resource: str = GPU) -> Json:
-    """A pod whose lists are all as long as the common case permits, as the API server has it at admission."""
+def a_large_pod(containers: int, count: str = "1", resource: str = GPU, *, requirements: int = FEW) -> Json:
+    """A pod whose lists are all as long as the common case permits, as the API server has it at admission.
+
+    ``requirements`` is how many each term of its node affinity has.
+    """
 
     def a_container(name: str) -> Json:
         return {
@@ -227,7 +248,7 @@ def a_large_pod(containers: int, count: str = "1", resource: str = GPU) -> Json:
     for container in main:
         for section in _SECTIONS:
             container["resources"][section][resource] = count
-    terms = [[(f"zone-{term}-{number}", "In", "a", "b") for number in range(FEW)] for term in range(FEW)]
+    terms = [[(f"zone-{term}-{number}", "In", "a", "b") for number in range(requirements)] for term in range(FEW)]
     return {
         "apiVersion": "v1",
         "kind": "Pod",

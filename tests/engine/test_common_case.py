@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tests.builders import (
     EVERY_SETTING,
+    GKE_PARTITION,
     GKE_SHARING,
     GPU,
     MIG,
@@ -64,6 +65,7 @@ POLICIES = {
     "slots": a_policy("mps", max_per_container=3, max_per_pod=4),
     "gke": a_policy("gke-time-sharing-4", "gke-exclusive", max_per_pod=2),
     "gke-slots": a_policy("gke-mps-4", max_per_container=2),
+    "gke-slices": a_policy("gke-mig-1g.5gb"),
     "adding": a_policy(
         "shared",
         "mps",
@@ -206,6 +208,10 @@ def test_a_pod_without_a_spec_is_not_the_common_case() -> None:
     assert not is_common(view({}), case_of("shared"))
 
 
+_ZONE = [("zone", "In", "a")]
+_WHOLE = [(GKE_SHARING, "DoesNotExist"), (GKE_PARTITION, "DoesNotExist")]
+
+
 @pytest.mark.parametrize(
     ("policy", "pod", "common"),
     [
@@ -222,14 +228,24 @@ def test_a_pod_without_a_spec_is_not_the_common_case() -> None:
         ("mig-1g.5gb", plain(nodeSelector={PRODUCT: "Tesla-T4"}), False),
         ("mig-1g.5gb", defaulted(a_pod(gpu("1", SLICE))), True),
         ("mig-1g.5gb", defaulted(a_pod(gpu("1", SLICE), gpu("1", MIG, name="b"))), False),
-        ("mig-1g.5gb-shared", defaulted(a_pod(gpu("1", MIG))), False),
+        ("mig-1g.5gb-shared", defaulted(a_pod(gpu("1", MIG))), True),
+        ("gke-slices", defaulted(a_pod(gpu("1", MIG))), False),
         ("any", defaulted(a_pod(gpu("1", MIG))), True),
         ("any", defaulted(a_pod(gpu("2", MIG))), False),
         ("mps", defaulted(a_pod(gpu("1", MIG, volumeMounts=[{"name": "a", "mountPath": SHM}]))), True),
         ("exclusive", defaulted(a_pod(gpu("8"))), True),
         ("unguarded", defaulted(a_pod(gpu("1", securityContext={"privileged": True}))), True),
         ("adding", plain(affinity=affinity([("pool", "Exists")])), False),
-        ("gke-exclusive", plain(affinity=affinity([("zone", "Exists")])), False),
+        ("gke-exclusive", plain(affinity=affinity(_ZONE, [("disk", "Exists")])), True),
+        ("gke-exclusive", plain(affinity=affinity([*_ZONE, *_WHOLE], [*_WHOLE, ("disk", "Exists")])), True),
+        ("gke-exclusive", plain(affinity=affinity([*_ZONE, *_WHOLE], [("disk", "Exists")])), False),
+        ("gke-exclusive", plain(affinity=affinity([*_ZONE, *_WHOLE[:1]])), False),
+        ("gke-exclusive", plain(affinity=affinity([*_WHOLE, (PRODUCT, "In", "Tesla-T4")])), False),
+        ("gke-exclusive", plain(affinity=affinity([*_WHOLE, *_ZONE, *_ZONE])), False),
+        ("gke-exclusive", plain(affinity=affinity()), False),
+        # What is added to a term makes it no longer than one may be.
+        ("gke-exclusive", plain(affinity=affinity([(f"zone-{number}", "Exists") for number in range(FEW - 2)])), True),
+        ("gke-exclusive", plain(affinity=affinity([(f"zone-{number}", "Exists") for number in range(FEW - 1)])), False),
     ],
 )
 def test_what_is_left_out_depends_on_the_policy(policy: str, pod: Json, common: bool) -> None:  # noqa: FBT001

@@ -6,6 +6,7 @@ import msgspec
 
 from ..engine import cel
 from ..engine.common_case import CommonCase, RequestPattern
+from ..engine.common_case_nodes import HAS_REQUIRED, REQUIRED
 from ..engine.decision import ORIGINAL_REQUEST, POLICY
 from ..engine.edits import AddEnv, AddNeed, AddToleration, RenameResource, SetRuntimeClass
 from ..engine.nodes import Need
@@ -201,19 +202,24 @@ def _moves(pattern: RequestPattern) -> str:
 
 
 def _affinity(needs: Iterable[Need]) -> str:
-    """The first term of a required node affinity, with the parents that are missing."""
-    written = ", ".join(
+    """In each term of a required node affinity what the form needs, or the first term, with the parents that are missing."""
+    expressions = [
         f"{{'key': dyn({cel.quoted(need.key)}), 'operator': dyn({cel.quoted(need.operator)})"
         + (f", 'values': dyn({cel.listed(need.values)})" if need.values else "")
         + "}"
         for need in needs
-    )
+    ]
     node = "/spec/affinity/nodeAffinity"
-    required = f"{{'nodeSelectorTerms': [{{'matchExpressions': [{written}]}}]}}"
-    return cel.joined(
+    required = f"{node}/requiredDuringSchedulingIgnoredDuringExecution"
+    first_term = f"{{'nodeSelectorTerms': [{{'matchExpressions': [{', '.join(expressions)}]}}]}}"
+    first = cel.joined(
         [
             f"(!has(object.spec.affinity) ? [{_add('/spec/affinity', '{}')}] : [])",
             f"(!has(object.spec.affinity) || !has(object.spec.affinity.nodeAffinity) ? [{_add(node, '{}')}] : [])",
-            f"[{_add(f'{node}/requiredDuringSchedulingIgnoredDuringExecution', required)}]",
+            f"[{_add(required, first_term)}]",
         ]
     )
+    at = f"{cel.quoted(f'{required}/nodeSelectorTerms/')} + string(i) + '/matchExpressions/-'"
+    added = ",\n".join(_add_at(at, expression) for expression in expressions)
+    terms = f"lists.range(size({REQUIRED}.nodeSelectorTerms)).map(i, [{added}]).flatten()"
+    return f"({HAS_REQUIRED} ?\n{terms} :\n{first})"

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from ..engine import cel
 from ..engine.common_case import CommonCase, RequestPattern, Sentence, Slices
-from ..engine.common_case_nodes import HAS_REQUIRED
+from ..engine.common_case_nodes import lacks_requirement
 from ..engine.common_case_requests import SLICE, distinguished, is_slice, named_by
 from ..engine.policy import NO_ADDITIONS
 
@@ -87,7 +87,7 @@ def may_be_denied(case: CommonCase) -> str:
             f"!has(object.spec.nodeSelector) || !({cel.quoted(key)} in object.spec.nodeSelector)"
             for key in plain.selectors
         ]
-        quick.append(next(iter(absent), f"!({HAS_REQUIRED})"))
+        quick += absent[:1] or [lacks_requirement(plain.requirements[0])]
     return " || ".join(quick) or cel.NEVER
 
 

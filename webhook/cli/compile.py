@@ -98,8 +98,9 @@ def compile(  # noqa: A001 - the command's name
     else:
         of_chart, made = for_chart(configuration, tuple(policy or ()), digest)
         documents = [{"inTree": {"compiled": of_chart}}]
+    fate = "not compiled, so nothing checks its pods" if deny_others else "left to the webhooks"
     for left in made.left:
-        say(f'policy "{left.policy}": left to the webhooks; {left.why}')
+        say(f'policy "{left.policy}": {fate}; {left.why}')
     yaml.dump_all(documents, sys.stdout, _Dumper, sort_keys=False, width=1000, explicit_start=True, allow_unicode=True)
 
 

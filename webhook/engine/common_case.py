@@ -142,10 +142,10 @@ class RequestPattern(msgspec.Struct, frozen=True):
 
 
 class Slices(msgspec.Struct, frozen=True):
-    """Requests for MIG slices by names that the policy does not list: all are denied, or all are permitted.
+    """Requests for MIG slices in forms that the policy does not list: all are denied, or all are permitted.
 
     Attributes:
-        listed: the names that the policy lists, which have their own patterns or are left to the webhooks.
+        listed: the names about which the decision differs: they have their own patterns, or are left to the webhooks.
         denials: the message for a container with more than a count, ordered by count; empty if they are permitted.
         only_one: pods with a higher count are left to the webhooks, which warn about them.
     """
@@ -360,21 +360,36 @@ def _slices(policy: Policy, plugin: DevicePlugin) -> Slices | None:
     def judged(profile: str, count: str) -> Decision:
         return decide(_sample(resource_name(profile, shared=False), {}, (), count), policy, plugin, guarded=False)
 
-    counts = _counts(policy)
-    decisions = [judged(_PROFILE, f"{count}000m") for count in counts]
+    counts = {count: f"{count}000m" for count in _counts(policy)}
+    decisions = [judged(_PROFILE, text) for text in counts.values()]
     one = decisions[0]
-    names = tuple(resource_name(profile, shared=False) for profile in sorted(listed))
     if not any(decision.denials for decision in decisions):
         as_it_is = not one.edits and not one.warnings
-        return Slices(names, only_one=any(decision.warnings for decision in decisions)) if as_it_is else None
+        only_one = any(decision.warnings for decision in decisions)
+        return Slices(_names_of(listed), only_one=only_one) if as_it_is else None
     if not all(len(decision.findings) == len(decision.denials) == 1 for decision in decisions):
         return None
+    said = {
+        count: _sentence(decision.denials, text)
+        for (count, text), decision in zip(counts.items(), decisions, strict=True)
+    }
+
+    def is_denied_alike(profile: str) -> bool:
+        return all(
+            [finding.message for finding in judged(profile, counts[count]).findings]
+            == [sentence.filled(name=_NAME, count=counts[count], profile=profile)]
+            for count, sentence in said.items()
+        )
+
     denials: list[tuple[int, Sentence]] = []
-    for count, decision in zip(counts, decisions, strict=True):
-        sentence = _sentence(decision.denials, f"{count}000m")
+    for count, sentence in said.items():
         if not denials or denials[-1][1] != sentence:
             denials.append((count - 1, sentence))
-    return Slices(names, tuple(denials))
+    return Slices(_names_of(profile for profile in listed if not is_denied_alike(profile)), tuple(denials))
+
+
+def _names_of(profiles: Iterable[str]) -> tuple[str, ...]:
+    return tuple(resource_name(profile, shared=False) for profile in sorted(profiles))
 
 
 def _takes_models(  # noqa: PLR0913, PLR0917 - a sample, and what decides it

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 
 from . import cel
 from .cel import every
-from .common_case import RequestPattern
-from .pods import PodSpec, Term
+from .common_case import FEW, RequestPattern
+from .nodes import Need
+from .pods import Expression, PodSpec, Term
 from .products import PRODUCT
 from .spelling import GKE_KEYS, LABELS_OF_FORMS
 
@@ -52,53 +53,72 @@ def selects(pattern: RequestPattern) -> str:
 
 
 def requires_only(spec: PodSpec, pattern: RequestPattern) -> bool:
-    """Whether required node affinity has no labels of forms except those of a pattern, and a node can match it."""
-    terms = spec.terms
-    if pattern.terms:
-        return terms == [Term([need.expression for need in pattern.terms])]
-    if pattern.requirements:
-        return not (spec.affinity and spec.affinity.node_affinity and spec.affinity.node_affinity.required)
-    selector = spec.node_selector or {}
-    return all(_is_plain(term, selector) for term in terms)
+    """Whether each term of required node affinity has the labels of a pattern's form and no others, and a node can match it."""
+    required = spec.affinity and spec.affinity.node_affinity and spec.affinity.node_affinity.required
+    if required is None:
+        return not pattern.terms
+    return bool(spec.terms) and all(_is_of(term, spec.node_selector or {}, pattern) for term in spec.terms)
 
 
-def _is_plain(term: Term, selector: Mapping[str, str]) -> bool:
-    """Whether a node can match a term: it requires each label once, with a possible value, and no label of a form."""
+def _is_of(term: Term, selector: Mapping[str, str], pattern: RequestPattern) -> bool:
+    """Whether a term requires what a pattern does, and each other label once, with a possible value, and no label of a form."""
     expressions = term.match_expressions or []
     keys = [expression.key for expression in expressions]
+    needed = [_compared(need.expression) for need in pattern.terms]
+    of_form = [_compared(e) for e in expressions if e.key.startswith(LABELS_OF_FORMS)]
     return (
-        bool(expressions)
-        and len({*keys}) == len(keys)
-        and not any(key in selector or key.startswith(LABELS_OF_FORMS) for key in keys)
-        and all(e.operator in _OPERATORS and (e.operator != "In" or bool(e.values)) for e in expressions)
+        0 < len(expressions) <= _most(pattern)
+        and all(need in of_form for need in needed)
+        and all(one in needed for one in of_form)
+        and all(
+            e.key not in selector
+            and keys.count(e.key) == 1
+            and e.operator in _OPERATORS
+            and (e.operator != "In" or bool(e.values))
+            for e in expressions
+            if not e.key.startswith(LABELS_OF_FORMS)
+        )
     )
+
+
+def _compared(expression: Expression) -> tuple[str, str, list[str]]:
+    return expression.key, expression.operator, expression.values or []
+
+
+def _most(pattern: RequestPattern) -> int:
+    """The most requirements of a term: those of the form are added to it."""
+    return FEW - len(pattern.requirements)
 
 
 def requires(pattern: RequestPattern) -> str:
     """The CEL of ``requires_only``."""
-    terms = f"{REQUIRED}.nodeSelectorTerms"
-    if pattern.terms:
-        expressions = f"{terms}[0].matchExpressions"
-        exact = [
-            f"{expressions}[{index}].key == {cel.quoted(need.key)} && "
-            f"{expressions}[{index}].operator == {cel.quoted(need.operator)} && "
-            + (
-                f"{expressions}[{index}].values == {cel.listed(need.values)}"
-                if need.values
-                else f"(!has({expressions}[{index}].values) || size({expressions}[{index}].values) == 0)"
-            )
-            for index, need in enumerate(pattern.terms)
-        ]
-        return every(
-            HAS_REQUIRED,
-            f"size({terms}) == 1 && !has({terms}[0].matchFields) && has({expressions}) && size({expressions}) == {len(exact)}",
-            *exact,
-        )
-    if pattern.requirements:
-        return f"!({HAS_REQUIRED})"
-    foreign = " && ".join(f"!e.key.startsWith({cel.quoted(prefix)})" for prefix in LABELS_OF_FORMS)
-    return f"""(!({HAS_REQUIRED}) || {terms}.all(term,
-has({EXPRESSIONS}) && size({EXPRESSIONS}) > 0 && {EXPRESSIONS}.all(e, {foreign} &&
-{EXPRESSIONS}.exists_one(other, other.key == e.key) &&
+    of_form = " || ".join(f"e.key.startsWith({cel.quoted(prefix)})" for prefix in LABELS_OF_FORMS)
+    needed = [_is_need(need) for need in pattern.terms]
+    plain = f"""{EXPRESSIONS}.exists_one(other, other.key == e.key) &&
 !(has(object.spec.nodeSelector) && e.key in object.spec.nodeSelector) &&
-e.operator in {cel.listed(_OPERATORS)} && (e.operator != 'In' || (has(e.values) && size(e.values) > 0)))))"""
+e.operator in {cel.listed(_OPERATORS)} && (e.operator != 'In' || (has(e.values) && size(e.values) > 0))"""
+    each = f"({of_form}) ? {' || '.join(needed)} : {plain}" if needed else f"!({of_form}) &&\n{plain}"
+    of_each = every(
+        f"has({EXPRESSIONS}) && size({EXPRESSIONS}) > 0",
+        *([f"size({EXPRESSIONS}) <= {_most(pattern)}"] if pattern.requirements else ()),
+        *(f"{EXPRESSIONS}.exists(e, {one})" for one in needed),
+        f"{EXPRESSIONS}.all(e, {each})",
+    )
+    terms = f"{REQUIRED}.nodeSelectorTerms"
+    matched = f"size({terms}) > 0 && {terms}.all(term,\n{of_each})"
+    return f"{HAS_REQUIRED} &&\n{matched}" if needed else f"(!({HAS_REQUIRED}) || ({matched}))"
+
+
+def _is_need(need: Need) -> str:
+    """The CEL of whether a requirement ``e`` is one of a form."""
+    values = f"has(e.values) && e.values == {cel.listed(need.values)}" if need.values else _NO_VALUES
+    return f"(e.key == {cel.quoted(need.key)} && e.operator == {cel.quoted(need.operator)} && {values})"
+
+
+_NO_VALUES = "(!has(e.values) || size(e.values) == 0)"
+
+
+def lacks_requirement(need: Need) -> str:
+    """The CEL of whether a pod of the common case lacks a requirement of node affinity that a form needs."""
+    has_it = f"has({EXPRESSIONS}) && {EXPRESSIONS}.exists(e, e.key == {cel.quoted(need.key)})"
+    return f"!({HAS_REQUIRED}) || !{REQUIRED}.nodeSelectorTerms.all(term, {has_it})"
