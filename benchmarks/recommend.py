@@ -5,6 +5,7 @@ Writes usage into a Prometheus, or uses what an earlier run wrote there (for a d
 
 import argparse
 import os
+import subprocess
 import sys
 import time
 import urllib.request
@@ -57,14 +58,14 @@ def main() -> int:
         if not (folder / "written").exists():
             _write(url, folder, workloads)
         cost = _measure(url, pid, folder, workloads)
-    print(msgspec.json.format(msgspec.json.encode(cost)).decode())
+    sys.stdout.write(f"{msgspec.json.format(msgspec.json.encode(cost)).decode()}\n")
     return 0
 
 
 def _write(url: str, folder: Path, workloads: list[Workload]) -> None:
     now = int(time.time()) // HOUR * HOUR
     for samples in write(url, workloads, now - _DAYS * DAY, now + DAY):
-        print(f"{samples:,} samples", file=sys.stderr)
+        sys.stderr.write(f"{samples:,} samples\n")
     (folder / "written").touch()
 
 
@@ -79,13 +80,14 @@ def _measure(url: str, pid: int, folder: Path, workloads: list[Workload]) -> Cos
         Path(f"/proc/{pid}/clear_refs").write_text("5", encoding="ascii")  # from here on, the most memory
         before, began = _counters(url), time.monotonic()
         program = Path(sys.executable).with_name("gpuwarden")
-        command = [program, "recommend", "--kubeconfig", kubeconfig, "--prometheus", url, "--trusted", "*", "-o", "json"]
+        options = ("--kubeconfig", kubeconfig, "--prometheus", url, "--trusted", "*", "-o", "json")
         with (folder / "report.json").open("wb") as report:
-            child = os.posix_spawn(program, command, os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, report.fileno(), 1)])
-            _, status, usage = os.wait4(child, 0)
+            process = subprocess.Popen([program, "recommend", *options], stdout=report)
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
         seconds = time.monotonic() - began
-    if status:
-        raise RuntimeError(f"gpuwarden recommend ended with {os.waitstatus_to_exitcode(status)}")
+    if process.returncode:
+        raise RuntimeError(f"gpuwarden recommend ended with {process.returncode}")
     requests, answers, their_cpu = (after - earlier for after, earlier in zip(_counters(url), before, strict=True))
     lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
     most = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
@@ -106,7 +108,8 @@ def _counters(url: str) -> tuple[float, float, float]:
         for counted in sums:
             if name in {f'{counted}{{handler="/api/v1/{one}"}}' for one in ("query", "series")}:
                 sums[counted] += float(value)
-    return (*sums.values(), cpu)
+    requests, answers = sums.values()
+    return requests, answers, cpu
 
 
 if __name__ == "__main__":

@@ -125,7 +125,7 @@ def metrics(behaviour: Behaviour, seed: int, count: int) -> dict[str, Sequence[f
     sm = array("d", (round(random.uniform(low, high), 6) if busy else 0.0 for busy in works))
     used = array("d", (float(random.randrange(*behaviour.mebibytes)) for _ in works))
     whole = behaviour.model[1]
-    found = {
+    found: dict[str, Sequence[float]] = {
         SM: sm,
         GR: array("d", (min(1.0, 1.3 * one) for one in sm)),
         USED: used,
@@ -134,7 +134,11 @@ def metrics(behaviour: Behaviour, seed: int, count: int) -> dict[str, Sequence[f
     }
     if not behaviour.profile:
         nothing = array("d", [0.0]) * count
-        found |= {UTIL: array("d", (float(round(130 * min(one, 0.76))) for one in sm)), ENCODER: nothing, DECODER: nothing}
+        found |= {
+            UTIL: array("d", (float(round(130 * min(one, 0.76))) for one in sm)),
+            ENCODER: nothing,
+            DECODER: nothing,
+        }
     return found
 
 
@@ -214,8 +218,17 @@ def objects(workloads: Sequence[Workload], started: str) -> dict[str, list[Json]
     pods, replicasets, deployments = [], [], []
     for one in workloads:
         name, namespace, owner = one.name, one.namespace, f"{one.name}-7d4b9c6f5d"
-        fields = {"resource": one.behaviour.resource, "node": one.node, "image": one.behaviour.image}
-        pods.append(pod(namespace, first_pod(name), ("ReplicaSet", owner), started=started, **fields))
+        pods.append(
+            pod(
+                namespace,
+                first_pod(name),
+                ("ReplicaSet", owner),
+                resource=one.behaviour.resource,
+                node=one.node,
+                started=started,
+                image=one.behaviour.image,
+            )
+        )
         replicasets.append(template(namespace, "ReplicaSet", owner, ("Deployment", name)))
         deployments.append(template(namespace, "Deployment", name))
     nodes = {one.node: _node(one) for one in workloads}

@@ -115,13 +115,7 @@ def test_memory_that_a_workload_asks_for_beside_its_template_has_no_effect_and_i
         object={"kind": "Deployment", "metadata": metadata, "spec": {"template": {"spec": a_pod()["spec"]}}},
     ).warnings
     assert len(found) == count
-    assert all(
-        one.endswith(
-            "metadata.annotations[gpuwarden.io/gpu-memory]: it has no effect here; set it in metadata.annotations of the pod, or of "
-            "the pod template"
-        )
-        for one in found
-    )
+    assert all(one.startswith("metadata.annotations[gpuwarden.io/gpu-memory]: it has no effect here;") for one in found)
 
 
 def test_warn_is_what_warns_where_both_are_set() -> None:

@@ -96,9 +96,18 @@ def test_a_policy_is_its_forms_and_the_settings_that_have_an_effect() -> None:
 @pytest.mark.parametrize(
     ("prefer", "says"),
     [
-        (Prefer.FIRST, "or, if the nodes that the pod selects can't have that, the next listed form that they can have."),
-        (Prefer.OFFERED, "or, if the nodes that the pod selects don't offer that, the first listed form that they offer."),
-        (Prefer.MEMORY, "With the pod's annotation gpuwarden.io/gpu-memory, it becomes the first listed form with as much memory."),
+        (
+            Prefer.FIRST,
+            "or, if the nodes that the pod selects can't have that, the next listed form that they can have.",
+        ),
+        (
+            Prefer.OFFERED,
+            "or, if the nodes that the pod selects don't offer that, the first listed form that they offer.",
+        ),
+        (
+            Prefer.MEMORY,
+            "With the pod's annotation gpuwarden.io/gpu-memory, it becomes the first listed form with as much memory.",
+        ),
     ],
 )
 def test_what_a_plain_request_becomes_is_what_the_policy_prefers(prefer: Prefer, says: str) -> None:
@@ -140,7 +149,8 @@ def test_every_id_of_a_report_is_explained_from_its_declaration() -> None:
         assert isinstance(found, RuleExplanation)
         assert (found.title, found.help) == (text.title, text.help)
     effects = {
-        name: explained(name, Configuration()) for name in ("gpu-host-path", "form-not-offered", "selector-conflict", "rewritten")
+        name: explained(name, Configuration())
+        for name in ("gpu-host-path", "form-not-offered", "selector-conflict", "rewritten")
     }
     assert [(one.effect, one.source) for one in effects.values() if isinstance(one, RuleExplanation)] == [
         ("ignore, warn or deny, as the policy's visibleDevices says; by default warn", "docs/reference/guard.md"),

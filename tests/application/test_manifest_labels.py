@@ -55,7 +55,5 @@ def test_memory_that_is_not_an_annotation_of_pods_has_no_effect(
         ("RayCluster", {"annotations": MEMORY}, {}),
     ],
 )
-def test_where_pods_may_have_it_nothing_is_said(
-    kind: str, metadata: dict[str, Any], of_pods: dict[str, Any]
-) -> None:
+def test_where_pods_may_have_it_nothing_is_said(kind: str, metadata: dict[str, Any], of_pods: dict[str, Any]) -> None:
     assert list(label_problems(an_object(kind, metadata, of_pods), Configuration())) == []

@@ -86,7 +86,13 @@ def samples() -> Iterator[tuple[str, Mapping[str, str], float, float]]:
             yield name, of_labels, measured, 0
     yield from _by_process()
     for cluster, replica, offered in (("a", "1", 8), ("a", "2", 8), ("b", "1", 4)):
-        of_replica = {"form": "mps", "cluster": cluster, "instance": replica, "job": "gpuwarden", "namespace": "gpuwarden"}
+        of_replica = {
+            "form": "mps",
+            "cluster": cluster,
+            "instance": replica,
+            "job": "gpuwarden",
+            "namespace": "gpuwarden",
+        }
         yield "gpuwarden_offered_gpus", of_replica, offered, 0
 
 

@@ -144,8 +144,8 @@ def test_more_than_any_slice_has_is_denied_with_the_table() -> None:
     assert messages(judge(needing("80Gi"), BY_MEMORY)) == [
         (
             'pod: annotation gpuwarden.io/gpu-memory: 80Gi is more than any slice of namespace policy "team" has; '
-            "the lowest measured memory is: mig-1g.10gb 9728Mi, mig-2g.20gb 19968Mi, mig-3g.40gb 40192Mi; request at most 40192Mi, "
-            "or use a namespace whose policy permits larger slices"
+            "the lowest measured memory is: mig-1g.10gb 9728Mi, mig-2g.20gb 19968Mi, mig-3g.40gb 40192Mi; request at most "
+            "40192Mi, or use a namespace whose policy permits larger slices"
         )
     ]
 

@@ -218,7 +218,8 @@ def _settings(policy: Policy) -> Iterator[tuple[str, str]]:
 def _rule(name: str) -> RuleExplanation:
     text, rule = RULE_TEXTS[name], BY_ID.get(name)
     if rule and (rule.access or rule.fleet):
-        effect = f"ignore, warn or deny, as the policy's {'visibleDevices' if rule.access else 'notOffered'} says; by default warn"
+        setting = "visibleDevices" if rule.access else "notOffered"
+        effect = f"ignore, warn or deny, as the policy's {setting} says; by default warn"
     else:
         effect = text.severity or "none, it appears only in reports"
     page = "guard.md" if rule and rule.access else "nodes.md" if rule and rule.fleet else "policies.md"

@@ -70,8 +70,8 @@ def by_memory(written: str, policy: Policy, plugin: DevicePlugin) -> tuple[Polic
     listed = ", ".join(f"{form} {lowest}Mi" for form, lowest in measured.items())
     reason = f'pod: annotation {value} is more than any slice of namespace policy "{policy.name}" has'
     detail = (
-        f"the lowest measured memory is: {listed}; request at most {max(measured.values(), default=0)}Mi, or use a namespace whose policy "
-        "permits larger slices"
+        f"the lowest measured memory is: {listed}; request at most {max(measured.values(), default=0)}Mi, or use a "
+        "namespace whose policy permits larger slices"
     )
     return policy, [GPU_MEMORY_TOO_LARGE.found(_PATH, reason, detail)]
 
