@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -42,12 +43,12 @@ class Cost(msgspec.Struct, frozen=True):
     their_mebibytes: float
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Write what is missing, run ``gpuwarden recommend``, and print what it cost."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="has Prometheus' database, and gets the report")
     parser.add_argument("--workloads", type=int, default=5000)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     found = programs()
     if found is None:
         parser.error("no prometheus and promtool; on Debian: apt-get install prometheus")
