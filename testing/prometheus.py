@@ -77,13 +77,19 @@ def write_blocks(promtool: str, devices: Iterable[Device], begin: int, folder: P
 @contextmanager
 def served(prometheus: str, folder: Path, *options: str) -> Iterator[str]:
     """Serve a database; its URL."""
+    with running(prometheus, folder, "--storage.tsdb.retention.time=10y", *options) as (url, _):
+        yield url
+
+
+@contextmanager
+def running(prometheus: str, folder: Path, *options: str) -> Iterator[tuple[str, int]]:
+    """Serve a database; its URL and the id of the process."""
     port = free_port()
     (folder / "prometheus.yml").write_text("{}\n")
     command: list[str | Path] = [
         prometheus,
         f"--config.file={folder / 'prometheus.yml'}",
         f"--storage.tsdb.path={folder / 'data'}",
-        "--storage.tsdb.retention.time=10y",
         f"--web.listen-address=127.0.0.1:{port}",
         *options,
     ]
@@ -91,7 +97,7 @@ def served(prometheus: str, folder: Path, *options: str) -> Iterator[str]:
     try:
         url = f"http://127.0.0.1:{port}"
         _wait(f"{url}/-/ready")
-        yield url
+        yield url, process.pid
     finally:
         process.stop()
 

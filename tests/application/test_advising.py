@@ -100,7 +100,22 @@ def test_memory_that_a_changed_template_asks_for_counts_for_its_pods() -> None:
         object=body,
         oldObject=body,
     ).warnings
-    assert "gpuwarden.io/gpu-memory: 300Gi is more than any slice has" in warning
+    assert "gpuwarden.io/gpu-memory: 300Gi is more than any slice of" in warning
+
+
+@pytest.mark.parametrize(("prefer", "count"), [(Prefer.MEMORY, 1), (Prefer.FIRST, 0)])
+def test_memory_that_a_workload_asks_for_beside_its_template_has_no_effect_and_is_warned_of(
+    prefer: Prefer, count: int
+) -> None:
+    policy = Policy("by-memory", (Form("1g.10gb"), Form("2g.20gb")), prefer=prefer)
+    metadata = {"name": "web", "annotations": {"gpuwarden.io/gpu-memory": "12Gi"}}
+    found = advise(
+        NamespaceLabels(enforce="by-memory"),
+        configuration=Configuration(policies=PolicyBook({policy.name: policy})),
+        object={"kind": "Deployment", "metadata": metadata, "spec": {"template": {"spec": a_pod()["spec"]}}},
+    ).warnings
+    assert len(found) == count
+    assert all(one.startswith("metadata.annotations[gpuwarden.io/gpu-memory]: it has no effect here;") for one in found)
 
 
 def test_warn_is_what_warns_where_both_are_set() -> None:

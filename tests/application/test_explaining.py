@@ -14,7 +14,7 @@ from webhook.application.explaining import (
 from webhook.application.rule_texts import RULE_TEXTS
 from webhook.engine.forms import Form, parse
 from webhook.engine.pods import Toleration
-from webhook.engine.policy import ClaimForm, Policy, PolicyBook, Prefer
+from webhook.engine.policy import ClaimForm, Mismatch, Policy, PolicyBook, Prefer
 from webhook.engine.spelling import DevicePlugin, MigStrategy
 
 A100 = "NVIDIA-A100-SXM4-80GB"
@@ -96,9 +96,18 @@ def test_a_policy_is_its_forms_and_the_settings_that_have_an_effect() -> None:
 @pytest.mark.parametrize(
     ("prefer", "says"),
     [
-        (Prefer.FIRST, "the first listed form that nodes which the pod selects can have."),
-        (Prefer.OFFERED, "the first listed form that nodes which the pod selects offer."),
-        (Prefer.MEMORY, "the memory that the pod's annotation gpuwarden.io/gpu-memory asks for."),
+        (
+            Prefer.FIRST,
+            "or, if the nodes that the pod selects can't have that, the next listed form that they can have.",
+        ),
+        (
+            Prefer.OFFERED,
+            "or, if the nodes that the pod selects don't offer that, the first listed form that they offer.",
+        ),
+        (
+            Prefer.MEMORY,
+            "With the pod's annotation gpuwarden.io/gpu-memory, it becomes the first listed form with as much memory.",
+        ),
     ],
 )
 def test_what_a_plain_request_becomes_is_what_the_policy_prefers(prefer: Prefer, says: str) -> None:
@@ -106,6 +115,17 @@ def test_what_a_plain_request_becomes_is_what_the_policy_prefers(prefer: Prefer,
     found = explained("team", Configuration(PolicyBook({"team": Policy("team", forms, prefer=prefer)})))
     assert isinstance(found, PolicyExplanation)
     assert says in found.description
+
+
+@pytest.mark.parametrize(
+    ("mismatch", "says"), [(Mismatch.REJECT, "is denied."), (Mismatch.REWRITE, "becomes exclusive.")]
+)
+def test_a_policy_with_one_form_has_no_other_for_plain_requests(mismatch: Mismatch, says: str) -> None:
+    found = explained("team", Configuration(PolicyBook({"team": Policy("team", (Form(),), mismatch=mismatch)})))
+    assert isinstance(found, PolicyExplanation)
+    assert found.description == (
+        f"A plain request becomes exclusive. A request for another form that is not listed {says}"
+    )
 
 
 def test_a_slice_without_measured_memory_says_so() -> None:
@@ -129,12 +149,14 @@ def test_every_id_of_a_report_is_explained_from_its_declaration() -> None:
         assert isinstance(found, RuleExplanation)
         assert (found.title, found.help) == (text.title, text.help)
     effects = {
-        name: explained(name, Configuration()) for name in ("gpu-host-path", "form-not-offered", "selector-conflict")
+        name: explained(name, Configuration())
+        for name in ("gpu-host-path", "form-not-offered", "selector-conflict", "rewritten")
     }
     assert [(one.effect, one.source) for one in effects.values() if isinstance(one, RuleExplanation)] == [
-        ("set by the policy's visibleDevices", "docs/reference/guard.md"),
-        ("set by the policy's notOffered", "docs/reference/nodes.md"),
+        ("ignore, warn or deny, as the policy's visibleDevices says; by default warn", "docs/reference/guard.md"),
+        ("ignore, warn or deny, as the policy's notOffered says; by default warn", "docs/reference/nodes.md"),
         ("deny", "docs/reference/policies.md"),
+        ("none, it appears only in reports", "docs/reference/policies.md"),
     ]
 
 

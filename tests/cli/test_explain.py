@@ -58,7 +58,7 @@ def test_a_policy_is_explained_form_by_form_and_a_kind_of_form_once(tmp_path: Pa
 def test_a_rule_is_explained() -> None:
     ran = run("explain", "shared-request-above-one")
     assert ran.out.startswith(
-        "shared-request-above-one (rule): More than one slot of a shared GPU\n\nUnder enforce:\n  deny\n"
+        "shared-request-above-one: More than one slot of a shared GPU\n\nUnder enforce:\n  deny\n"
     )
 
 

@@ -41,7 +41,7 @@ def matchers(expression: str) -> Iterator[Matcher]:
 
 def grouped_by(expression: str) -> set[str]:
     """The labels that it groups by, or leaves out."""
-    return {label.strip() for found in _GROUPING.finditer(expression) for label in found[1].split(",")}
+    return {label.strip() for found in _GROUPING.finditer(expression) for label in found[1].split(",") if label.strip()}
 
 
 def _selectors(expression: str) -> Iterator[re.Match[str]]:

@@ -40,6 +40,7 @@ _DEVICES = (
     ),
     ({"gpu": "2", "UUID": "GPU-c", **_NODE}, 0, 40000, 0.0),
 )
+_PODS_OF_PROCESSES = {"p": 3000, "q": 1000}
 
 
 def _example(pattern: str) -> str:
@@ -83,6 +84,27 @@ def samples() -> Iterator[tuple[str, Mapping[str, str], float, float]]:
         of_device |= {"DCGM_FI_PROF_SM_ACTIVE": 0.125} if "GPU_I_ID" in of_labels else {}
         for name, measured in of_device.items():
             yield name, of_labels, measured, 0
+    yield from _by_process()
+    for cluster, replica, offered in (("a", "1", 8), ("a", "2", 8), ("b", "1", 4)):
+        of_replica = {
+            "form": "mps",
+            "cluster": cluster,
+            "instance": replica,
+            "job": "gpuwarden",
+            "namespace": "gpuwarden",
+        }
+        yield "gpuwarden_offered_gpus", of_replica, offered, 0
+
+
+def _by_process() -> Iterator[tuple[str, Mapping[str, str], float, float]]:
+    """A GPU whose exporter (4.5.1) knows the memory of each pod: FB_USED is also that of the device, and has other labels."""
+    device = {"gpu": "0", "UUID": "GPU-d", **_EXPORTER, "hostname": "node-b"}
+    yield "DCGM_FI_DEV_FB_USED", device, 5000, 0
+    for name, used in _PODS_OF_PROCESSES.items():
+        of_pod = {**device, "exported_namespace": "three", "exported_pod": name}
+        yield "DCGM_FI_DEV_FB_USED", {**of_pod, "pod_uid": f"uid-{name}"}, used, 0
+        yield "DCGM_FI_DEV_FB_FREE", of_pod, 15000, 0
+        yield "DCGM_FI_PROF_GR_ENGINE_ACTIVE", of_pod, 0.5, 0
 
 
 def exposition(now: int) -> str:
@@ -151,9 +173,9 @@ def test_every_query_finds_its_series(prometheus: httpx.Client) -> None:
 @pytest.mark.parametrize(
     ("panel", "values"),
     [
-        ("Memory used by GPU or MIG slice", {0.75, 0.1, 0}),
+        ("Memory used by GPU or MIG slice", {0.75, 0.1, 0, 0.25}),
         ("Pods on each GPU or MIG slice", {2, 1}),
-        ("Memory used by node", {31000}),
+        ("Memory used by node", {31000, 5000}),
         ("SM activity by GPU or MIG slice", {0.5, 0.125, 0}),
         ("Encoder utilization by namespace", {10}),
     ],
@@ -165,11 +187,15 @@ def test_devices_are_told_apart_and_a_shared_one_counts_once(
 
 
 def test_a_device_without_a_pod_has_no_pods(prometheus: httpx.Client) -> None:
-    assert sorted(ask(prometheus, QUERIES["Pods on each GPU or MIG slice A"]).values()) == [1, 2]
+    assert sorted(ask(prometheus, QUERIES["Pods on each GPU or MIG slice A"]).values()) == [1, 2, 2]
 
 
 def test_a_shared_device_counts_in_each_of_its_namespaces(prometheus: httpx.Client) -> None:
     memory = ask(prometheus, QUERIES["Memory used by namespace A"])
-    assert memory == {("one",): 30000, ("two",): 31000, ("gpu-operator",): 0}
+    assert memory == {("one",): 30000, ("two",): 31000, ("three",): 5000, ("gpu-operator",): 0}
     activity = ask(prometheus, QUERIES["SM activity by namespace A"])
-    assert activity == {("one",): 0.5, ("two",): 0.3125, ("gpu-operator",): 0}
+    assert activity == {("one",): 0.5, ("two",): 0.3125, ("three",): 0.5, ("gpu-operator",): 0}
+
+
+def test_what_several_clusters_offer_is_added_up_and_replicas_of_one_are_not(prometheus: httpx.Client) -> None:
+    assert ask(prometheus, QUERIES["GPUs offered and in use, by form A"])[("mps",)] == 8 + 4

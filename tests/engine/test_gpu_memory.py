@@ -93,7 +93,7 @@ def test_a_form_that_is_not_measured_is_never_given() -> None:
     assert lowest_of(a_form("mig-1g.23gb"), policy, RENAMED) is None
     assert form_of(needing("1Gi"), policy) == "mig-3g.40gb"
     [finding] = judge(needing("90Gi"), policy).findings
-    assert "the lowest measured memory is mig-3g.40gb 40192 MiB; " in finding.message
+    assert "the lowest measured memory is: mig-3g.40gb 40192Mi; " in finding.message
 
 
 @pytest.mark.parametrize("plugin", EVERY_SETTING.values(), ids=EVERY_SETTING)
@@ -143,9 +143,9 @@ def test_what_is_no_amount_of_memory_is_denied_by_name(amount: str, says: str) -
 def test_more_than_any_slice_has_is_denied_with_the_table() -> None:
     assert messages(judge(needing("80Gi"), BY_MEMORY)) == [
         (
-            'pod: annotation gpuwarden.io/gpu-memory: 80Gi is more than any slice has that namespace policy "team" permits; '
-            "the lowest measured memory is mig-1g.10gb 9728 MiB, mig-2g.20gb 19968 MiB, mig-3g.40gb 40192 MiB; request less, "
-            "or use a namespace whose policy permits larger slices"
+            'pod: annotation gpuwarden.io/gpu-memory: 80Gi is more than any slice of namespace policy "team" has; '
+            "the lowest measured memory is: mig-1g.10gb 9728Mi, mig-2g.20gb 19968Mi, mig-3g.40gb 40192Mi; request at most "
+            "40192Mi, or use a namespace whose policy permits larger slices"
         )
     ]
 

@@ -12,12 +12,13 @@ from ..engine.fleet.availability import preferring, with_fleet_findings
 from ..engine.labels import NamespaceLabels
 from ..engine.patch import patch
 from ..engine.pods import Metadata, Pod
-from ..engine.policy import ANY_POLICY, Policy
+from ..engine.policy import ANY_POLICY, Policy, Prefer
 from . import operator_objects, pod_review, response_messages, review
 from .claims import decide_by_names
 from .configuration import Configuration, Mode
 from .judgement import JudgedPod
 from .lookups import Labels, LookupRequest, LookupResults
+from .manifest_labels import gives_pods_no_annotations, labels_and_annotations, unread_memory
 from .namespaced_reviews import NamespacedReviews
 from .operator_traps import OperatorObject, traps
 from .pod_counts import pod_count
@@ -123,6 +124,9 @@ class Advising(NamespacedReviews):
                 response_messages.annotate_patch(annotations, "audit", operations)
         for one in judged:
             response_messages.annotate_claims(annotations, one.pod)
+        if policy.prefer is Prefer.MEMORY and gives_pods_no_annotations(case.workload):
+            _, annotations_of_object = labels_and_annotations(case.data)
+            warnings += [f"{one.path}: {one.message}" for one in unread_memory(annotations=annotations_of_object)]
         warnings += [f"namespace {problem.path}: {problem.message}" for problem in policies.problems]
         return review.allowed(case.request, warnings=response_messages.within_budget(warnings), annotations=annotations)
 
@@ -146,12 +150,12 @@ class Advising(NamespacedReviews):
 
 
 def _of_built_in(workload: WorkloadKind, request: AdmissionRequest) -> tuple[Mapping[str, Any], list[_Described]]:
-    """The labels of an object of a built-in kind, and the pod that it describes."""
+    """The labels and annotations of an object of a built-in kind, and the pod that it describes."""
     read = review.decode_json(_decoder(workload), request.object, _ROOT)
     metadata = read.metadata or _Metadata()
     _name(request, metadata.generate_name or "")
     found = [_Described(where, _sized(pod, where)) for where, pod in pods(workload, read)]
-    return {"metadata": {"labels": metadata.labels}}, found
+    return {"metadata": {"labels": metadata.labels, "annotations": metadata.annotations}}, found
 
 
 def _of_operator(workload: WorkloadKind, request: AdmissionRequest) -> tuple[Mapping[str, Any], list[_Described]]:

@@ -7,7 +7,7 @@ import msgspec
 from ..engine.form_guide import GUIDES, PLATFORM_TRAPS, FormGuide, FormKind, guide_to
 from ..engine.forms import Form, parse
 from ..engine.mig_memory import MEASURED, memory_range, without_suffix
-from ..engine.policy import EXAMPLES, Policy, Prefer, alike
+from ..engine.policy import EXAMPLES, Mismatch, Policy, Prefer, alike
 from ..engine.profiles import DOCUMENTED, SUFFIXES, read_profile
 from ..engine.rules.catalog import BY_ID
 from ..engine.rules.gpu_memory import ANNOTATION
@@ -172,9 +172,10 @@ def _policy(policy: Policy, configuration: Configuration) -> PolicyExplanation:
     elif not policy.permitted:
         description = "No GPU may be requested."
     else:
+        first, has_choice = policy.permitted[0], len(policy.permitted) > 1 or policy.prefer is Prefer.MEMORY
         description = (
-            f"A plain request becomes {policy.permitted[0]}, or the first listed form that {_PREFERS[policy.prefer]}. "
-            "Other requests are permitted if they name a listed form."
+            f"A plain request becomes {first}{_PREFERS[policy.prefer] if has_choice else ''}. "
+            f"{_MISMATCHES[policy.mismatch].format(first=first)}"
         )
     permits = tuple(map(str, policy.permitted)) or (("any",) if policy.permits_any else ("none",))
     forms = tuple(_form(form, configuration) for form in policy.forms)
@@ -182,9 +183,13 @@ def _policy(policy: Policy, configuration: Configuration) -> PolicyExplanation:
 
 
 _PREFERS = {
-    Prefer.FIRST: "nodes which the pod selects can have",
-    Prefer.OFFERED: "nodes which the pod selects offer",
-    Prefer.MEMORY: f"has the memory that the pod's annotation {ANNOTATION} asks for",
+    Prefer.FIRST: ", or, if the nodes that the pod selects can't have that, the next listed form that they can have",
+    Prefer.OFFERED: ", or, if the nodes that the pod selects don't offer that, the first listed form that they offer",
+    Prefer.MEMORY: f". With the pod's annotation {ANNOTATION}, it becomes the first listed form with as much memory",
+}
+_MISMATCHES = {
+    Mismatch.REJECT: "A request for another form that is not listed is denied.",
+    Mismatch.REWRITE: "A request for another form that is not listed becomes {first}.",
 }
 
 
@@ -213,8 +218,9 @@ def _settings(policy: Policy) -> Iterator[tuple[str, str]]:
 def _rule(name: str) -> RuleExplanation:
     text, rule = RULE_TEXTS[name], BY_ID.get(name)
     if rule and (rule.access or rule.fleet):
-        effect = f"set by the policy's {'visibleDevices' if rule.access else 'notOffered'}"
+        setting = "visibleDevices" if rule.access else "notOffered"
+        effect = f"ignore, warn or deny, as the policy's {setting} says; by default warn"
     else:
-        effect = text.severity or "none"
+        effect = text.severity or "none, it appears only in reports"
     page = "guard.md" if rule and rule.access else "nodes.md" if rule and rule.fleet else "policies.md"
     return RuleExplanation(text.id, text.title, effect, text.help, f"docs/reference/{page}")

@@ -64,7 +64,7 @@ _OF_REPORTS = (
         Severity.WARN,
         "A label that gpuwarden does not read",
         "The key is mistyped, or it is set as an annotation or on something other than a namespace, so it has no effect. "
-        "Set the label that the message names, on the namespace.",
+        "Set the label that the message names, on the namespace. gpuwarden.io/gpu-memory is an annotation of pods.",
     ),
     RuleText(
         NOT_JUDGED,

@@ -78,8 +78,8 @@ CRITERIA = (
 
 _SLOTS_ARE_ACCESS = "A slot is access, not capacity: a request above 1 adds nothing, and the kubelet may fail the pod."
 _NOT_ATTRIBUTED = (
-    "Metrics of dcgm-exporter are values of the whole device: utilization and memory cannot be attributed to one of "
-    "several containers, unless the exporter may see their processes (hostPID: true)."
+    "Metrics of dcgm-exporter are values of the whole device. Only version 4.5.1 and newer report memory and "
+    "DCGM_FI_DEV_GPU_UTIL of each pod, if they run with hostPID: true."
 )
 _PREALLOCATED = (
     "Nothing limits memory: servers that preallocate it (vLLM, JAX, TensorFlow) need their own limit, such as "

@@ -54,7 +54,7 @@ def _policy(policy: PolicyExplanation) -> Iterator[str]:
 
 
 def _rule(rule: RuleExplanation) -> Iterator[str]:
-    yield f"{rule.id} (rule): {rule.title}"
+    yield f"{rule.id}: {rule.title}"
     yield from _section("Under enforce", [rule.effect])
     yield from _paragraph(rule.help)
     yield from _section("Source", [rule.source])

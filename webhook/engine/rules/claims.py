@@ -32,8 +32,8 @@ CLAIM_NOT_FOUND = Rule(
     "claim-not-found",
     Severity.DENY,
     "A claim or template that does not exist yet",
-    "What a pod claims is judged when the pod is created, so under every policy but any the ResourceClaim or "
-    "ResourceClaimTemplate that it names must exist by then. Create it first.",
+    "Claims are checked when the pod is created. Under every policy but any, the ResourceClaim or ResourceClaimTemplate that "
+    "the pod names must exist by then. Create it first.",
 )
 
 

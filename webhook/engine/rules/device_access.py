@@ -62,7 +62,7 @@ PRIVILEGED_CONTAINER = Rule(
     "privileged-container",
     Severity.WARN,
     "A privileged container",
-    "It has every device of its node, so every GPU. Remove privileged: true, or use a namespace that is exempt.",
+    "It can use every device of its node, and so every GPU. Remove privileged: true, or use a namespace that is exempt.",
     access=True,
 )
 
@@ -70,7 +70,8 @@ NODE_NAME_SET = Rule(
     "node-name-set",
     Severity.WARN,
     "A nodeName set by the pod's author",
-    "The scheduler never sees such a pod: it counts no GPU for it, and taints have no effect. Use a nodeSelector.",
+    "Such a pod bypasses the scheduler: nothing checks that the node has a free GPU before the pod is there, and NoSchedule "
+    "taints have no effect. Use a nodeSelector.",
     access=True,
 )
 

@@ -30,8 +30,8 @@ GPU_MEMORY_TOO_LARGE = Rule(
     "gpu-memory-too-large",
     Severity.DENY,
     "No MIG slice of the policy has the memory that the pod asks for",
-    "The lowest measured memory of each slice that the policy permits is less. It is less than the profile's name says. Request "
-    "less, or use a namespace whose policy permits larger slices.",
+    "No slice that the policy permits has as much. The lowest measured memory of a profile counts, which is less than its name "
+    "says. Request less, or use a namespace whose policy permits larger slices.",
 )
 
 GPU_MEMORY_IGNORED = Rule(
@@ -66,10 +66,12 @@ def by_memory(written: str, policy: Policy, plugin: DevicePlugin) -> tuple[Polic
     enough = tuple(form for form, lowest in table.items() if lowest is not None and _has(lowest, amount))
     if enough:
         return replace(policy, forms=enough, for_memory=True), []
-    listed = ", ".join(f"{form} {lowest} MiB" for form, lowest in table.items() if lowest is not None)
-    reason = f'pod: annotation {value} is more than any slice has that namespace policy "{policy.name}" permits'
+    measured = {form: lowest for form, lowest in table.items() if lowest is not None}
+    listed = ", ".join(f"{form} {lowest}Mi" for form, lowest in measured.items())
+    reason = f'pod: annotation {value} is more than any slice of namespace policy "{policy.name}" has'
     detail = (
-        f"the lowest measured memory is {listed}; request less, or use a namespace whose policy permits larger slices"
+        f"the lowest measured memory is: {listed}; request at most {max(measured.values(), default=0)}Mi, or use a "
+        "namespace whose policy permits larger slices"
     )
     return policy, [GPU_MEMORY_TOO_LARGE.found(_PATH, reason, detail)]
 

@@ -24,7 +24,7 @@ SELECTOR_CONFLICT = Rule(
     "The pod selects nodes that never have the form",
     "Nodes with the form have a label that the pod's nodeSelector or node affinity excludes, or these two contradict "
     "each other on a label of GPU nodes, so the pod would stay Pending forever. Remove that constraint, or request "
-    "another form. Under any, a contradiction is a warning. Under every policy, a sharing strategy that no node has is one.",
+    "another form. A sharing strategy that no node has is a warning under every policy, and a contradiction is one under any.",
 )
 
 GKE_SELECTORS_INCOMPLETE = Rule(
