@@ -10,7 +10,7 @@ import structlog
 from ..adapters.http.apps import ReadinessPart
 from ..adapters.kubernetes.errors import ApiError, Fault
 from ..adapters.kubernetes.fleet_watch import FleetWatch
-from ..adapters.kubernetes.pod_counts import PodCounts
+from ..adapters.kubernetes.gpu_pod_count import PodCounts
 from ..adapters.kubernetes.selectors import SELECTORS
 from ..adapters.metrics import Metrics
 from ..application.configuration import Configuration

@@ -48,7 +48,7 @@ from ..application.claim_admission import ClaimAdmission
 from ..application.clock import WitnessedClock
 from ..application.configuration import Configuration
 from ..application.fleet import NoFleet
-from ..application.namespace_labels import NamespaceLabelling
+from ..application.namespace_admission import NamespaceAdmission
 from .admission_port import admission_limiter, client_authorities, operations_limiter
 from .certificate_source import certificate_source, now
 from .class_source import ClassSource
@@ -121,7 +121,7 @@ class Server:
         self._admission = Admission(self._configured, namespaces, recorder, self._namespaces.claims, nodes)
         advising = Advising(self._current, namespaces, recorder, nodes)
         claiming = ClaimAdmission(self._current, namespaces, recorder, nodes, self._namespaces.pods)
-        labelling = NamespaceLabelling(self._current, self._namespaces.preview(self._current), nodes)
+        labelling = NamespaceAdmission(self._current, self._namespaces.preview(self._current), nodes)
         self._configuration: Reload[Configuration] | None = None
         if options.config:
             self._configuration = Reload(

@@ -22,7 +22,7 @@ from ...application.diagnosis.documents import (
 )
 from ...application.diagnosis.facts import Attempt, Maybe, NamespaceFacts, Permission, Unread
 from ...application.diagnosis.namespace_restrictions import ANNOTATIONS
-from ...application.diagnosis.ours import MUTATING, VALIDATING
+from ...application.diagnosis.our_webhooks import MUTATING, VALIDATING
 from ...application.diagnosis.webhooks import WebhookConfiguration
 from ...application.in_tree_drift import KINDS, InTreeObject
 from ...application.limit_ranges import LimitRange

@@ -8,7 +8,7 @@ from ...engine.policy import ANY, VisibleDevices, built_in
 from ..certificates.tokens import VALIDATE
 from ..configuration import Configuration, Mode
 from .facts import KUBE_SYSTEM, NAME_LABEL, Facts, Unread
-from .ours import UPDATES, OurWebhook, our_webhooks
+from .our_webhooks import UPDATES, OurWebhook, our_webhooks
 from .results import CheckOutcome, Findings, fail, listed, warn
 
 _DENY = VisibleDevices.DENY

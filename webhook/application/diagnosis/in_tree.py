@@ -6,7 +6,7 @@ from ...engine.labels import ENFORCE
 from ..deciders import ConditionName, Decider, Installed, PodWebhook
 from ..in_tree_drift import Drift, differences, policies_of
 from .facts import Facts, Unread, known
-from .ours import readable_webhooks
+from .our_webhooks import readable_webhooks
 from .results import CheckOutcome, Findings, fail, listed, skipped, warn
 
 _FIX = "compile the policies again and apply them (docs/how-to/in-tree.md)"

@@ -10,7 +10,7 @@ from ..checking import Checker
 from ..configuration import Mode
 from ..judgement import Judgement
 from .facts import Attempt, Facts, known
-from .ours import our_webhooks
+from .our_webhooks import our_webhooks
 from .results import CheckOutcome, Findings, fail, ok, unknown
 
 _DENIED = re.compile(r'admission webhook "(?P<webhook>[^"]+)" denied the request')

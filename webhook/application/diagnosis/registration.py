@@ -16,7 +16,7 @@ from ..configuration import Configuration
 from ..workload_kinds import ADVISED
 from ..workloads import ADVISED_OPERATORS
 from .facts import Facts, known
-from .ours import (
+from .our_webhooks import (
     MUTATING,
     OPERATORS,
     RESERVATIONS,

@@ -7,7 +7,7 @@ from cryptography import x509
 from ..certificates.pem import describe, read_bundle, show
 from ..certificates.trust import covers, why_invalid, why_untrusted
 from .facts import Contact, Facts, known
-from .ours import OurWebhook, our_webhooks, readable_webhooks, ready_endpoints, services
+from .our_webhooks import OurWebhook, our_webhooks, readable_webhooks, ready_endpoints, services
 from .results import CheckOutcome, Findings, fail, listed, ok, unknown, warn
 
 # Certificates are renewed at two thirds of their lifetime, whoever issues them. With less than this part left, that failed.

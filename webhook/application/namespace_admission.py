@@ -45,7 +45,7 @@ class Preview(Protocol):
         """
 
 
-class NamespaceLabelling:
+class NamespaceAdmission:
     """The answers to admission reviews of namespaces.
 
     Raises ``ReviewError`` for a review that can't be read.
