@@ -53,7 +53,7 @@ class DecisionLog:
     """Writes decisions that change or deny something, or would.
 
     A line has the request's uid, operation, namespace, kind, name (or generateName, which ends in "-") and user, the policy, the
-    mode, the outcome and the rules. It never has the object, because environment variables hold secrets. Each outcome is one
+    mode, the outcome and the rules. It never contains the object, because environment variables hold secrets. Each outcome is one
     line: an enforced denial is logged by ``/validate``, which denies, and what a dry run would do by ``/mutate``, where the pod
     arrives. When lines come faster than they can be written, the newest are dropped and counted, so that no admission waits for
     the log.
@@ -109,7 +109,7 @@ class DecisionLog:
 
 @lru_cache(maxsize=1024)
 def _event(judged: DecisionSummary) -> str:
-    """The event of a decision's line; empty if it has no line, or if the other of ``/mutate`` and ``/validate`` writes it."""
+    """The event of a decision's line; empty if it has none, or if the other of ``/mutate`` and ``/validate`` logs it."""
     if judged.outcome is UNCHANGED:
         return ""
     # Only ``/validate`` sees who reaches GPUs without requesting them.

@@ -85,12 +85,12 @@ def wrong_types(manifest: Mapping[str, Any], configured: Kinds = NO_KINDS) -> li
 
 
 def _around(workload: WorkloadKind, manifest: Mapping[str, Any]) -> Iterator[TypeMismatch]:
-    """Yield the wrong types beside the template of a built-in kind."""
+    """Yield the wrong types outside the template of a built-in kind."""
     *above, _ = workload.pods[0] or ("",)
     if above[:-1]:  # a CronJob's jobTemplate
         yield from _at(manifest, (*above[:-1], "metadata"), _Metadata)
     if above:
-        # A ReplicationController's is a map of labels itself.
+        # A ReplicationController's selector is itself a map of labels.
         yield from _at(manifest, (*above, "selector"), _LabelSelector if workload.group else _TextMap)
 
 

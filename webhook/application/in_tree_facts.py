@@ -71,8 +71,8 @@ def denials(case: CommonCase) -> Iterator[tuple[str, str, str]]:
 def may_be_denied(case: CommonCase) -> str:
     """CEL that holds for every pod of the common case that is denied or not rewritten, and for few others.
 
-    The API server prepares a pod again for each part of a policy, and that takes longer than the CEL: a policy that denies is
-    not to look at the pods that it has nothing to say of.
+    The API server prepares a pod again for each part of a policy, and that takes longer than the CEL: so a policy that denies
+        should not be evaluated for pods that it would not deny.
     """
     if case.policy.additions != NO_ADDITIONS:
         return "true"
@@ -91,7 +91,7 @@ def may_be_denied(case: CommonCase) -> str:
     return " || ".join(quick) or cel.NEVER
 
 
-# Higher counts are looked at in full.
+# Higher counts are evaluated completely.
 _LISTED = 16
 _LIMITS = "c.resources.limits"
 

@@ -90,7 +90,7 @@ class RolloutPreview:
 
     @property
     def meets_limits(self) -> bool:
-        """Whether LimitRanges and ResourceQuotas meet other pods under the policy than without it."""
+        """Whether LimitRanges and ResourceQuotas apply to other pods under the policy than without it."""
         return not self._policy.permits_any
 
     def limits(self, ranges: Sequence[LimitRange]) -> list[str]:
@@ -124,7 +124,7 @@ class RolloutPreview:
 
 
 def _is_part(workload: WorkloadObject) -> bool:
-    """Whether an object is part of its controller, which is what people know."""
+    """Whether an object counts as part of its controller, which is the object that users know."""
     return workload.kind == "Pod" or workload.is_between
 
 

@@ -32,7 +32,7 @@ _CLAIM_LISTS = frozenset({"resourceClaims", "draResources"})  # Kubernetes, NIM
 _CLAIM_NAMES = frozenset({"resourceClaimName", "resourceClaimTemplateName", "deviceClassName"})
 _CLAIMS_IN_TEXT = re.compile(r"""\bresourceClaims["']?[ \t]*:""")
 _ANNOTATIONS = "annotations"
-# A map of labels has GPU names as keys, and requests none.
+# A map of labels may have GPU names as keys, but requests no GPU.
 _LABELS = frozenset({"labels", "annotations", "nodeSelector", "matchLabels", "selector"})
 # Maps of capacities and limits of nodes, queues and quotas.
 _BOUNDS = frozenset({
@@ -44,7 +44,7 @@ _NOT_REQUESTS = _LABELS | _BOUNDS | {"limit", "limits", "requests", "resource", 
 _NAMING = ("name", "resourceName", "resource", "gpuType", "type", "key")
 _NUMBERING = ("quantity", "count", "amount", "value", "number", "request", "limit", "min")
 _OF_TAINTS = frozenset({"effect", "operator", "tolerationSeconds"})  # with a key and a value too
-# What the cluster has done, and who wrote which field: neither describes a pod.
+# What the cluster has done, and who wrote which field; neither describes a pod.
 _SKIPPED = frozenset({"status", "managedFields"})
 
 POD_KEYS = _CONTAINER_LISTS | _CONTAINERS
@@ -123,7 +123,7 @@ class _Walk:
             yield found
 
     def enter(self, inner: Iterable[_Found]) -> None:
-        """Go on with these, the last first."""
+        """Continue the walk with these, the last first."""
         self._pending += inner
 
     @property

@@ -29,7 +29,7 @@ _MOST = 4 << 20
 # The memory of a verdict besides its response: its key, its summary, and each form and finding in the summary.
 _BESIDES = 1 << 10
 _EACH_RECORDED = 1 << 8
-# A digest of more bytes would delay other reviews; pods with 20 containers have a sixth of this.
+# Hashing more bytes would delay other reviews; pods with 20 containers have a sixth of this.
 _MOST_READ = 64 << 10
 _ANNOTATIONS = frozenset({MIRROR_ANNOTATION, limitranger.ANNOTATION, ORIGINAL_REQUEST, POLICY})
 

@@ -47,7 +47,7 @@ class AuditInput:
         seen: how many objects of each kind were checked.
         places: the lines of the objects of files, by source and first line.
         others: objects that are not judged, and those with a label that names no policy or has no effect; with their places.
-        kinds_unknown: why there may be more of them, or nothing.
+        kinds_unknown: why there may be more kinds; empty if all are known.
         deciders: who decides new pods of a cluster; ``None`` where that is not known.
     """
 

@@ -21,7 +21,7 @@ from .messages import say, usage_error
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes texts of several lines as blocks, and repeats instead of referring."""
+    """Writes texts of several lines as blocks, and repeats values instead of using aliases."""
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - the base's signature
         return True

@@ -71,7 +71,7 @@ class WatchedFleet:
         self._look_at_selection()
 
     def _look_at_selection(self) -> None:
-        """Say, when it comes to that, that the selectors select no node."""
+        """Set the numbers of nodes, and log if the selectors select none."""
         view = self._view
         selected = None if view.age() is None else view.selected_number
         self._metrics.nodes(selected, None if view.unselected is None else len(view.unselected))
@@ -123,7 +123,7 @@ class WatchedFleet:
 
 
 class _Telling:
-    """Reports the state of the watches to metrics and log; once for as long as nodes may not be listed."""
+    """Reports the state of the watches to metrics and log; only once while nodes may not be listed."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics

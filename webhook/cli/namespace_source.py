@@ -135,7 +135,7 @@ class ClusterSource:
         self._holders.close()
 
     def part(self) -> ReadinessPart:
-        """Ready when all namespaces are known and the API server was heard of lately."""
+        """Ready when all namespaces are known and the API server has answered recently."""
         ready, message = self._watched.freshness(FRESHNESS_BOUND)
         return ReadinessPart(name="namespaces", ready=ready, message=message)
 

@@ -104,7 +104,7 @@ class Server:
         self._stopped = threading.Event()
         clock = WitnessedClock(now, time.monotonic, timedelta(seconds=options.clock_skew))
         api = cache(lambda: _connect(options, clock))
-        # Where the paths may carry tokens, nothing is admitted before it is known which.
+        # If the paths may carry tokens, nothing is admitted before the tokens are known.
         self._paths = PathTokens(PATHS.values(), plain=not options.manage_certificates)
         self._certificates = certificate_source(options, api, self._metrics, clock, self._paths)
         self._namespaces = _namespace_source(options, api, self._metrics)
@@ -180,7 +180,8 @@ class Server:
         if self._in_tree:
             polls.append(self._in_tree.poll)
         for poll in polls:
-            # One that waits for an API server keeps neither the others waiting nor, as a daemon, the process alive.
+            # A thread that waits for an API server doesn't delay the others and, because it is a daemon, doesn't keep the
+            # process alive.
             threading.Thread(target=self._poll_forever, args=(poll,), name="poll", daemon=True).start()
         try:
             async with asyncio.TaskGroup() as group:

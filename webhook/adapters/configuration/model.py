@@ -123,7 +123,7 @@ class TolerationSection(_Section):
 
 
 class ClaimFormSection(_Section):
-    """A form that is had by a claim (DRA): its template, in the pod's namespace, and the class that it claims."""
+    """A form that pods get by a claim (DRA): its template, in the pod's namespace, and the class that it claims."""
 
     claim_template: ClaimTemplateName = Field(description="The ResourceClaimTemplate, in the namespace of the pod.")
     device_class: DeviceClassName = Field(description="The DeviceClass that the template claims.")

@@ -37,7 +37,7 @@ class PolicyItem(msgspec.Struct):
     spec: dict[str, Any] = {}
 
     def of(self, kind: str) -> InTreeObject | None:
-        """The object, where it is gpuwarden's."""
+        """The object, if it is gpuwarden's."""
         policy = (self.metadata.annotations or {}).get(ANNOTATION)
         return InTreeObject(kind, self.metadata.name, policy, self.spec) if policy else None
 

@@ -62,7 +62,7 @@ def _number(text: str) -> Any:
 
 
 def _new(before: tuple[str, ...], now: tuple[str, ...]) -> list[tuple[int, str]]:
-    """The fields on the way that the lines above do not show yet."""
+    """The parent fields that the lines above do not show yet."""
     same = 0
     while same < min(len(before), len(now)) and before[same] == now[same]:
         same += 1

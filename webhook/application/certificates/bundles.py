@@ -42,7 +42,7 @@ class BundleReconciler:
             if done:
                 configurations = self._store.read_configurations()
         except (StoreError, CertificateError, OSError) as error:
-            # What could not be checked is taken to be as it was: one failed read must not make every replica unready.
+            # If the check fails, the previous result is kept: one failed read must not make every replica unready.
             return ReconcileReport(trusted=self._trusted, failures=(*failures, str(error)), done=tuple(done))
         waiting = [reason for c in configurations if (reason := self._why_untrusted(c))]
         if not configurations:

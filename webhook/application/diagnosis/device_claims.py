@@ -97,7 +97,7 @@ def _allocatable(node: GpuNode, name: str) -> bool:
 
 
 def templates(facts: Facts) -> Findings:
-    """The template and the DeviceClass of every policy that makes requests claims are there."""
+    """The template and the DeviceClass of every policy that turns requests into claims exist."""
     used = [pair for pair in enforced(facts).values() if pair[0].claim_forms]
     if not used:
         return "no policy in use lists a claim"
@@ -186,7 +186,7 @@ def _lists(policy: Policy, key: str) -> bool:
 
 
 def _limits_claims(key: str, configuration: Configuration, policy: Policy) -> bool:
-    """Whether a key counts claims of GPUs; of all claims, if the policy makes some."""
+    """Whether a key counts claims of GPUs; one that counts all claims does if the policy permits claims."""
     if key == _COUNT:
         return bool(policy.claim_forms)
     return key.endswith(_DEVICES) and configuration.classes.provides_gpus(key.removesuffix(_DEVICES))

@@ -33,7 +33,7 @@ class _Group(NamedTuple):
 
 
 def _names(groups: list[_Group]) -> str:
-    """Their names, without namespaces of a policy that is named."""
+    """The groups' names, without single namespaces whose policy is already named."""
     policies = {group.policy for group in groups if not group.one}
     return listed(group.name for group in groups if not (group.one and group.policy in policies))
 

@@ -17,7 +17,7 @@ _UNDECIDED = (
 
 
 def installed(facts: Facts) -> Installed:
-    """What of gpuwarden the API server has for new pods.
+    """The objects of gpuwarden for new pods in the API server.
 
     Raises:
         UnreadError: the admission policies could not be read.

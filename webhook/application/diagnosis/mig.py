@@ -13,7 +13,7 @@ _LABEL = "nvidia.com/mig.strategy"
 
 
 def strategy(facts: Facts) -> Findings:
-    """The configuration's migStrategy is the nodes', its products are their models with MIG, and no MIG configuration failed."""
+    """The configuration's migStrategy and products match the nodes, and no MIG configuration failed."""
     plugin = facts.usable_configuration().plugin
     nodes = known(facts.nodes)
     if failed := [node.name for node in nodes if node.shape.failed_mig]:

@@ -41,7 +41,7 @@ TWO_SHARED = ("two-shared", resource_name(None, shared=True), 2)
 
 
 def judge(facts: Facts) -> Findings:
-    """The dry runs have the outcomes that the namespace's policy requires; nothing is reported where there were none."""
+    """The dry runs have the outcomes that the namespace's policy requires; nothing is reported if there were none."""
     probe = facts.probe
     if probe is None:
         return ""

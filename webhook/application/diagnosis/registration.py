@@ -64,7 +64,7 @@ _HASTY = 1
 
 
 def present(facts: Facts) -> Findings:
-    """Both configurations are there, with the webhooks that are expected."""
+    """Both configurations exist, with the expected webhooks."""
     for kind, configuration in configurations(facts):
         if known(configuration) is None:
             yield fail(
@@ -175,7 +175,7 @@ def _updates_not_judged(webhooks: list[OurWebhook]) -> Iterator[CheckOutcome]:
 
 
 def _operators_not_sent(facts: Facts, one: OurWebhook) -> Iterator[CheckOutcome]:
-    """Kinds of operators that the rules, which the chart makes of its table and its values, do not have."""
+    """Operators' kinds that are missing in the rules, which the chart makes from its table and its values."""
     found = facts.configuration
     configured = found.kinds.values() if isinstance(found, Configuration) else ()
     kinds = [*ADVISED_OPERATORS, *(kind for kind in configured if not kind.cluster_scoped)]
@@ -222,7 +222,7 @@ def calls(facts: Facts) -> Findings:
 
 
 def _wrong_fields(one: OurWebhook) -> Iterator[tuple[str, str, str, Callable[[str, str, str], CheckOutcome]]]:
-    """The fields that are not as in the chart: name, value, impact, and how bad that is."""
+    """The fields that differ from the chart's: name, value, impact and severity."""
     webhook = one.webhook
     if webhook.side_effects not in {"None", "NoneOnDryRun"}:
         impact = "the API server rejects every dry run of a pod (kubectl diff, --dry-run=server)"
@@ -284,7 +284,7 @@ def _left_out(facts: Facts, webhooks: list[OurWebhook]) -> Iterator[CheckOutcome
 
 
 def _unknown_to(said: str, names: GpuNames) -> list[str]:
-    """What conditions leave out that may be GPUs by the configuration."""
+    """Names that conditions leave out, but that may be GPUs according to the configuration."""
     left_out = _patterns(_LEFT_OUT, said)
     named = {*_patterns(_NAMED, said)}
     hidden = [
@@ -299,6 +299,6 @@ def _unknown_to(said: str, names: GpuNames) -> list[str]:
 
 
 def _patterns(tests: re.Pattern[str], said: str) -> list[str]:
-    """The names that tests in conditions are about, each once; a beginning with ``*``."""
+    """The names that conditions test for, each once; a prefix ends in ``*``."""
     found = ((name + ANY_SUFFIX if "startsWith" in test else name) for test, name in tests.findall(said))
     return list(dict.fromkeys(found))

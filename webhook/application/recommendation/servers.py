@@ -63,8 +63,8 @@ _GRAPHICS = frozenset({"graphics", "display", "all"})
 VARIABLES = frozenset({*_GROWS, *_MODEL_VARIABLES, "WORLD_SIZE", "XLA_PYTHON_CLIENT_MEM_FRACTION", _CAPABILITIES})
 """The variables whose values are read."""
 
-# Kinds whose pods work on one thing together: NCCL permits no two ranks on one GPU, nor MIG slices of one.
-# Of kinds whose pods may or may not work together, none is told to share either.
+# Kinds whose pods work on one job together: NCCL permits no two ranks on one GPU, nor MIG slices of one.
+# Sharing is not recommended either for kinds whose pods may or may not work together.
 _TOGETHER = frozenset(
     {
         *(
@@ -91,9 +91,9 @@ class ServerProgram(msgspec.Struct, frozen=True, omit_defaults=True):
         model: the model that it serves; empty where nothing names it (a path does not).
         arguments: a number for its arguments: those of one model with other ones may serve it for something else (embeddings,
             adapters, prefill), which one process can't do.
-        reserves: why the memory that it holds does not say how much it needs; empty if nothing says that.
-        parallel: why it works with other GPUs together; empty if nothing says that.
-        graphics: why it may draw (OpenGL, Vulkan); empty if nothing says that.
+        reserves: why the memory that it holds does not show how much it needs; empty if there is no sign of it.
+        parallel: why it uses several GPUs together; empty if there is no sign of it.
+        graphics: why it may use graphics (OpenGL, Vulkan); empty if there is no sign of it.
     """
 
     name: str = ""
@@ -147,7 +147,7 @@ def without_address(words: Sequence[str]) -> tuple[str, ...]:
 
 
 def works_together(kind: str, pods: int) -> str:
-    """Return why the pods of a kind work on one thing together; empty if nothing says that."""
+    """Return why the pods of a kind work on one job together; empty if there is no sign of it."""
     return f"the {pods} pods of a {kind} work together" if kind in _TOGETHER and pods > 1 else ""
 
 
