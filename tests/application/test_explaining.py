@@ -96,8 +96,8 @@ def test_a_policy_is_its_forms_and_the_settings_that_have_an_effect() -> None:
 @pytest.mark.parametrize(
     ("prefer", "says"),
     [
-        (Prefer.FIRST, "the first listed form that nodes which the pod selects can have."),
-        (Prefer.OFFERED, "the first listed form that nodes which the pod selects offer."),
+        (Prefer.FIRST, "the first listed form that the pod's node selectors permit."),
+        (Prefer.OFFERED, "the first listed form that nodes that the pod selects offer."),
         (Prefer.MEMORY, "the memory that the pod's annotation gpuwarden.io/gpu-memory asks for."),
     ],
 )

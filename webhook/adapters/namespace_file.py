@@ -23,7 +23,7 @@ class FileNamespaces:
         return self.labels.get(name, UNLABELLED)
 
     async def fetch(self, name: str) -> NamespaceLabels:
-        """The same; there is no other source."""
+        """The same as ``cached``, because a file is the only source."""
         return self.cached(name)
 
 

@@ -16,7 +16,7 @@ class Row(msgspec.Struct):
     Attributes:
         template: what becomes of pods created from its template (or of the pod, for one in a manifest); ``None`` where it has
             none, or one that neither requests GPUs nor has resource claims.
-        pods: its running and pending pods that do, counted by verdict.
+        pods: its running and pending pods that request GPUs or have claims, counted by verdict.
         suspended: whether it has no pods until it is resumed.
         count: how many pods it will have, if its kind is built in; for an operator's kind, the verdict contains it.
     """

@@ -138,7 +138,7 @@ class Checker:
     def _decided(
         self, known: Judgement, workload: WorkloadKind | None, where: WorkloadPod, pod: Pod
     ) -> tuple[Judgement, Decision, str | None]:
-        """Return the judgement with a pod's claims; the decision (of an exempt pod: its requests); and why it is exempt."""
+        """Return the judgement with a pod's claims, the decision (for an exempt pod, only its requests), and why it is exempt."""
         configuration = self._configuration
         gpu_containers = requests.read(pod.spec, configuration.names) if pod.spec else []
         resolved = self._resolved(known, pod)

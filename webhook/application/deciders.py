@@ -171,7 +171,7 @@ class Installed:
         return [name for name in names if self.deciders({ENFORCE: name}).common_case is Decider.BOTH]
 
     def left_out(self, configuration: Configuration) -> list[str]:
-        """The policies whose common case the webhooks leave to the API server, which has nothing bound for it."""
+        """The policies whose common case the webhooks leave to the API server, although no binding there covers it."""
         kinds: dict[str, list[Mapping[str, str]]] = {_default(configuration): [{}]}
         for each in self.webhooks:
             for requirement in (each.namespace_selector or Selector()).match_expressions or ():

@@ -182,8 +182,8 @@ def _policy(policy: Policy, configuration: Configuration) -> PolicyExplanation:
 
 
 _PREFERS = {
-    Prefer.FIRST: "nodes which the pod selects can have",
-    Prefer.OFFERED: "nodes which the pod selects offer",
+    Prefer.FIRST: "the pod's node selectors permit",
+    Prefer.OFFERED: "nodes that the pod selects offer",
     Prefer.MEMORY: f"has the memory that the pod's annotation {ANNOTATION} asks for",
 }
 

@@ -111,7 +111,7 @@ def _alike(found: InTreeObject, wanted: Any, *, beside_webhooks: bool) -> bool:
 
 
 def _taken_apart(binding: Any) -> tuple[Any, set[Any], set[str]]:
-    """A binding's spec without its namespaces; what these must be; and the names that are left out."""
+    """A binding's spec without its namespaces, what these must be, and the names of namespaces that are left out."""
     resources = binding.get("matchResources") or {}
     selector = resources.get("namespaceSelector") or {}
     expressions = {

@@ -20,7 +20,7 @@ has({CONTAINER}.resources.limits) && %s)"""
 
 
 def facts(case: CommonCase) -> Iterator[tuple[str, str]]:
-    """The pod's pattern, as its index, its resource, the containers that request it, as indexes, and what is denied."""
+    """Facts about the pod: its pattern (an index), its resource, the containers that request it (indexes), and its denials."""
     *firsts, last = range(len(case.patterns))
     chosen = ((distinguished(case.patterns[index], case.patterns[index + 1 :]), index) for index in firsts)
     if firsts:
@@ -53,7 +53,7 @@ def _one_name(case: CommonCase) -> bool:
 
 
 def count(case: CommonCase) -> str:
-    """How many of it the container ``i`` requests, as CEL."""
+    """How many of the resource the container ``i`` requests, as CEL."""
     return f"{CONTAINER}.resources.limits[{resource(case)}]"
 
 

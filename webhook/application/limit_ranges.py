@@ -18,7 +18,7 @@ _Amounts = dict[str, Quantity] | None
 _SHOWN = 3
 _UNRECORDED = (
     f"a container that requests {GPU} gets {{}} beside it, and its pod is denied (mixed-gpu-resources) where another LimitRange "
-    "of the namespace changes it too, because Kubernetes records the last one alone"
+    "of the namespace changes it too, because Kubernetes records only the last one"
 )
 _FIX_UNRECORDED = "write all defaults of the namespace into one LimitRange, or limit GPUs by a ResourceQuota"
 

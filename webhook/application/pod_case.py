@@ -48,9 +48,9 @@ class PodCase(msgspec.Struct, gc=False):
         return bool(self.request.sub_resource)
 
     def needs_labels(self) -> bool:
-        """Whether it can't be answered without the namespace's labels.
+        """Whether the answer depends on the namespace's labels.
 
-        Otherwise there would be no more than a warning, or what the API server decides by itself.
+        If it does not, the labels could only add a warning, or the API server decides by itself.
         """
         restores = self.before is not None and not self.final
         requests_gpus = (self.gpu_containers and not (self.debugs or restores)) or self.names_claims
@@ -103,7 +103,7 @@ class PodCase(msgspec.Struct, gc=False):
         return self.policies.enforce, self.policies.warn, self.policies.audit
 
     def decide(self, policy: Policy) -> tuple[Decision, Decision]:
-        """The decision on the pod as it arrives, and the same with what the nodes add to it, if they are known."""
+        """The decision on the pod as it arrives, and the same decision with findings about nodes, if nodes are known."""
         fleet = self.nodes.fleet
         if fleet is None:
             decision = self._decide(policy)

@@ -74,7 +74,7 @@ class RolloutPreview:
         return warnings
 
     def _claims(self) -> Iterator[str]:
-        """The warnings about workloads with resource claims, where users may expect the policy to apply to them."""
+        """The warnings about workloads with resource claims, because users may expect that the policy applies to them now."""
         count = len(self._claiming)
         if count and not self._policy.permits_any:
             names = [f'{kind} "{name}"' for kind, name in nsmallest(_NAMED, self._claiming)]

@@ -23,7 +23,7 @@ _MOST = 50  # each takes another conversion
 
 
 class TypeMismatch(NamedTuple):
-    """A field that does not fit, its path from the data, and a sentence on it without a subject."""
+    """A field that does not fit: its path from the data, and a sentence about it without its subject."""
 
     field: str
     message: str

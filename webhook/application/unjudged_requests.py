@@ -154,6 +154,6 @@ def sentences(where: WorkloadPod, vendors: Sequence[str], shared: Sequence[tuple
         paths = [where.field(f"metadata.{section}[{key}]") for section, key, _ in shared]
         yield _aside(
             paths,
-            "part of a GPU, which KAI Scheduler alone hands out, so not judged; it reads annotations of pods with schedulerName "
+            "part of a GPU, which only KAI Scheduler hands out, so not judged; it reads annotations of pods with schedulerName "
             "kai-scheduler",
         )

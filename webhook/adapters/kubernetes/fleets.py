@@ -199,7 +199,7 @@ def _namespace(item: NamespaceItem) -> dict[str, Any]:
 
 
 def _full(value: Any) -> Any:
-    """The same without fields that have no value."""
+    """The object without fields that have no value."""
     if isinstance(value, Mapping):
         return {key: _full(one) for key, one in value.items() if one is not None}
     return [_full(one) for one in value] if isinstance(value, list) else value

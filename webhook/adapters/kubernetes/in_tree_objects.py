@@ -75,7 +75,7 @@ class AdmissionObjects(msgspec.Struct):
 
     @property
     def items(self) -> Iterator[dict[str, Any]]:
-        """As Kubernetes objects with the fields that determine who decides, as ``saved`` reads them."""
+        """The same as Kubernetes objects with the fields that determine who decides, which ``saved`` reads."""
         for policy in self.policies:
             metadata = {"name": policy.name, "annotations": {ANNOTATION: policy.policy}}
             spec = policy.spec if policy.is_binding else {}

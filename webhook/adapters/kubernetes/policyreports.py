@@ -140,7 +140,7 @@ class ReportStore:
             written.removed += 1
 
     def _done(self, request: ApiRequest, written: WriteResult) -> bool:
-        """Write, and return whether it succeeded; if not, for a reason outside gpuwarden, also the reason."""
+        """Write, and return whether it succeeded, and the reason if it failed for a reason outside gpuwarden."""
         try:
             self._api.call(request)
         except ApiError as error:

@@ -164,11 +164,11 @@ class Watch(Generic[O, K]):
     def _look_for_a_restored_backup(self) -> None:
         """Check, before a watch is resumed, that its resource version is not in the future.
 
-        After etcd was restored from a backup, it is in the future, and kube-apiserver then sends nothing at all until its
-        revisions have come so far, which may take days: its watch cache leaves out what is not newer than what was asked for,
-        bookmarks included (cacher, cache_watcher.go: ``process``). That would look like a quiet cluster, and old labels would
-        continue to decide. A list of one object, read from etcd's majority, shows where etcd is. It is not selected: to find
-        one that is, etcd would have to read all that are not.
+        After etcd was restored from a backup, it may be in the future. kube-apiserver then sends nothing, not even bookmarks,
+        until its revisions have reached it, which may take days: its watch cache leaves out everything that is not newer than
+        the requested version (cacher, cache_watcher.go: ``process``). That would look like a quiet cluster, and old labels
+        would continue to decide. A list of one object, read from etcd's majority, shows where etcd is. The list has no
+        selector: to find a selected object, etcd might have to read all others.
         """
         timeout = min(LOOK_TIMEOUT, self._silence)
         body = self._api.call(ApiRequest("GET", self._objects.path, {"limit": "1"}), timeout=timeout)

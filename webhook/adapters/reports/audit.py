@@ -159,7 +159,7 @@ class AuditReport(Part):
     judged_by: str
     assumptions: list[str]
     totals: AuditTotals
-    objects: list[WorkloadLine] = Field(description="One a workload, by namespace, kind and name.")
+    objects: list[WorkloadLine] = Field(description="One per workload, in the order of namespace, kind and name.")
     others: list[ObjectLine] = Field(
         description="Objects without pods of their own that are not judged or can't be read, or with a label that names no "
         "policy or has no effect; and ResourceClaims and ResourceClaimTemplates that would be denied if they were created now."

@@ -15,8 +15,8 @@ Line = tuple[str, str]
 def yaml_diff(operations: Sequence[dict[str, Any]]) -> list[Line]:
     """Return the lines that a patch removes and adds, below the fields that hold them.
 
-    A patch does not contain the values that it removes or moves. Those of GPU requests are in the annotation that it writes; any
-    other, and those that differ between containers, are shown as ``…``.
+    A patch does not contain the values that it removes or moves. The values of GPU requests are in the annotation that it
+    writes. Other values, and values that differ between containers, are shown as ``…``.
     """
     lines: list[Line] = []
     known = _requested(operations)

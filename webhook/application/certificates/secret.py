@@ -41,7 +41,7 @@ class Authorities:
     Attributes:
         current: The one that signs.
         next: The one that will.
-        previous: Those that are only trusted, newest first; never one of the two above.
+        previous: CAs that are only trusted, newest first; never ``current`` or ``next``.
         previous_tokens: The tokens of their keys that are still accepted in paths, newest first.
         previous_until: When ``previous`` may be removed; ``None`` when there are none, or the time is not known.
         damage: What could not be used, one sentence each; not part of the value.
@@ -56,7 +56,7 @@ class Authorities:
 
     @property
     def signers(self) -> tuple[CertificatePair, ...]:
-        """Those that can sign, the current one first."""
+        """The CAs that can sign, the current one first."""
         return tuple(pair for pair in (self.current, self.next) if pair)
 
     @property
@@ -66,7 +66,7 @@ class Authorities:
 
     @property
     def signer_tokens(self) -> tuple[str, ...]:
-        """The tokens of those that can sign, the current one's first."""
+        """The tokens of the CAs that can sign, the current CA's first."""
         return tuple(path_token(signing_key(pair)) for pair in self.signers)
 
     @property

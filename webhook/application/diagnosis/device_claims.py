@@ -28,7 +28,7 @@ def names(facts: Facts) -> Findings:
     yield from _twice(classes)
     yield from _both_ways(facts, classes)
     return (
-        f"each resource name belongs to one of {len(classes)} DeviceClasses, and no device plugin offers it beside it"
+        f"each resource name belongs to one of {len(classes)} DeviceClasses, and no device plugin offers the same name"
     )
 
 
@@ -46,14 +46,14 @@ def _unknown(configuration: Configuration, classes: Sequence[DeviceClass]) -> It
         if name in names.classes(its) and gpus.form(name, None) is None:
             yield warn(
                 f"DeviceClass {name} counts as a GPU by its extendedResourceName {its}, and its form is not known",
-                f"pods that request {its} are denied, except under a policy of any",
+                f"pods that request {its} are denied, except under the policy any",
                 f"set the form of {name} in claims.deviceClasses of the configuration, or, if it is not a GPU, add {its} to "
                 "resources.notGPUs",
             )
         elif gpus.provides_gpus(name) and not known_name:
             yield warn(
                 f"DeviceClass {name} counts as a GPU, and its extendedResourceName {its} does not",
-                f"pods that request {its} get its devices in every namespace, under the policy none too",
+                f"pods that request {its} get its devices in every namespace, even under the policy none",
                 f"add {its} to resources.gpus in the configuration, or to resources.notGPUs if it is not a GPU",
             )
 

@@ -169,9 +169,9 @@ class NamespaceFacts:
 
     Attributes:
         count: how many there are.
-        labels: all labels of those that carry a label of ours or one that resembles it, and of the few that every diagnosis
+        labels: all labels of the namespaces that have one of our labels or a similar one, and of the few that every diagnosis
             reads.
-        annotations: annotations that resemble labels of ours.
+        annotations: annotations that resemble our labels.
         restricting: annotations that restrict what pods may have (`namespace_restrictions.ANNOTATIONS`).
     """
 

@@ -20,7 +20,7 @@ def strategy(facts: Facts) -> Findings:
         yield warn(
             f"the MIG manager could not configure node {listed(failed)} (nvidia.com/mig.config.state: failed)",
             "the node may offer other slices than its label nvidia.com/mig.config names, or none",
-            "look at the log of the MIG manager's pod on that node, and set nvidia.com/mig.config again",
+            "check the log of the MIG manager's pod on that node, and set nvidia.com/mig.config again",
         )
     by_node = {node.name: found for node in nodes if (found := _mig_strategy(node.shape))}
     models = sorted({model for node in nodes if (model := _mig_model(node.shape))})

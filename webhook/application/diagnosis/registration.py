@@ -193,7 +193,7 @@ def _operators_not_sent(facts: Facts, one: OurWebhook) -> Iterator[CheckOutcome]
 
 
 def _not_covered(one: OurWebhook) -> list[str]:
-    """The requests that a webhook which only reports should get and does not."""
+    """The requests that a webhook which only reports should get, but does not get."""
     sent = _RESERVED if one.name == RESERVATIONS else _REPORTING[one.path][0]
     return [
         f"{operation} of {resource}"
@@ -270,8 +270,8 @@ def _left_out(facts: Facts, webhooks: list[OurWebhook]) -> Iterator[CheckOutcome
         said = " ".join(condition.expression for condition in one.webhook.match_conditions)
         if _ANY_NAME not in said:
             yield warn(
-                f"the matchConditions of {one} are of an older chart: they leave out resource names that only the configuration "
-                "or a DeviceClass makes those of GPUs",
+                f"the matchConditions of {one} are of an older chart: they leave out resource names that count as GPUs "
+                "only by the configuration or a DeviceClass",
                 _NEVER_SENT,
                 _REINSTALL,
             )

@@ -19,7 +19,7 @@ _PROGRAMS = {
 }
 _COMPILED = {name: re.compile(pattern, re.IGNORECASE) for name, pattern in _PROGRAMS.items()}
 SERVERS = frozenset({"vLLM", "SGLang", "Triton", "TGI", "NIM", "TensorRT-LLM", "LMDeploy"})
-"""Those that serve models, and take the requests of many clients as one batch."""
+"""Programs that serve models, and process the requests of many clients in one batch."""
 
 # How each allocates memory, for people: vllm/config/cache.py gpu_memory_utilization; sglang server_args.py mem_fraction_static;
 # docs.jax.dev gpu_memory_allocation; tensorflow.org/guide/gpu; triton docs/user_guide/model_management and its backends;

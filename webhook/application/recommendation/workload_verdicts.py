@@ -215,7 +215,7 @@ def _unused(case: VerdictInput) -> WorkloadVerdict | None:
     if measures.shared_by > 1:
         reasons.append(f"device total over {measures.shared_by} pods: none of them used it")
     elif measures.memory:
-        reasons.append(f"it holds {_gib(measures.memory)} of GPU memory all the same")
+        reasons.append(f"it still holds {_gib(measures.memory)} of GPU memory")
     if measures.metrics == (Metric.GPU_UTIL,):
         reasons.append("by DCGM_FI_DEV_GPU_UTIL, which is sampled: very short bursts may be missed")
     if measures.engines is None:
@@ -324,7 +324,7 @@ def _of_one(case: VerdictInput) -> WorkloadVerdict:
         if found.form.partition == case.form.partition and measures.p95 >= _FILLED:
             why.append(_FULL_AT_TIMES)
         elif (most := measures.most * case.unit) > found.share:
-            why.append(f"it uses up to {percent(most)} of a GPU at times, and takes longer then on the slice")
+            why.append(f"it uses up to {percent(most)} of a GPU at times, and would then take longer on the slice")
         return WorkloadVerdict(VerdictKind.SLICE, str(found.form), 1, tuple(why))
     own = case.offered.memory.get(case.model) if measures.profile else measures.capacity
     memory = (sharing.memory if sharing else None) or own
@@ -350,8 +350,8 @@ def _needs(case: VerdictInput) -> Iterator[str]:
         yield f"while it works, it uses {percent(case.working)} of a GPU on average"
     if case.growth:
         yield (
-            f"its memory grew by {_gib(case.growth)} from the first half of the window to the second: as much again is "
-            "counted; see that it stops"
+            f"its memory grew by {_gib(case.growth)} from the first half of the window to the second: the same growth "
+            "is counted again; make sure that it stops"
         )
     headroom = percent(case.thresholds.memory_headroom)
     yield f"{_gib(case.measures.memory or 0)} of memory at most, {_gib(case.need)} with {headroom} headroom"

@@ -69,7 +69,7 @@ class Workload(msgspec.Struct, rename="camel", omit_defaults=True):
 
     @property
     def running(self) -> int:
-        """How many of its pods run."""
+        """How many of the workload's pods run."""
         return sum(bool(pod.started) and not pod.over for pod in self.pods)
 
 
