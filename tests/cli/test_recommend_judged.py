@@ -246,7 +246,7 @@ JUDGED = {
     "dist": (WHOLE, "the 2 pods of a PyTorchJob work together"),
     "tune": (WHOLE, "the 2 pods of a RayCluster work together"),
     "claims-gpu": (SMALL, "requested by a claim, which no policy rewrites"),
-    "claims-either": (UNKNOWN, 'requested by a claim: claim "gpu" may be met in 2 ways'),
+    "claims-either": (UNKNOWN, 'requested by a claim: claim "gpu" may be satisfied in 2 ways'),
 }  # fmt: skip
 
 

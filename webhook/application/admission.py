@@ -234,7 +234,7 @@ class Admission:
         policy = case.policies.enforce
         acts = case.configuration.mode is Mode.ENFORCE
         decision = case.decide_finally(policy, acts=acts)
-        # In a dry run nothing is rewritten, so an outstanding rewrite is not an error.
+        # In audit mode nothing is rewritten, so an outstanding rewrite is not an error.
         if acts and (outstanding := not_rewritten(decision.edits, policy)):
             decision = Decision((), (outstanding, *decision.findings), decision.gpu_containers)
         elif acts and case.before is None and policy.fleet_response is NotOffered.DENY:

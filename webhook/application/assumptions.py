@@ -31,7 +31,7 @@ class AssumptionError(Exception):
 
 
 class Assumption(msgspec.Struct, frozen=True):
-    """A policy in place of the label of every namespace that the pattern fits."""
+    """A policy that is assumed instead of the label, for every namespace that the pattern matches."""
 
     pattern: str
     policy: str

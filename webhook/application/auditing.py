@@ -36,7 +36,7 @@ def decided(outcome: Outcome, not_judged: str | None) -> str:
 
 
 BARE_POD = "only if it is created again"
-"""When a change takes effect on a pod without a controller: nothing else creates it."""
+"""When a change takes effect on a pod without a controller, which nothing recreates."""
 
 
 class Owner(msgspec.Struct, frozen=True):

@@ -45,7 +45,7 @@ def within_budget(warnings: list[str]) -> list[str] | None:
 
 
 def annotate(annotations: dict[str, str], mode: str, policy: Policy, decision: Decision) -> None:
-    """Add what a mode's policy decided: policy, outcome and rule ids, under keys that begin with the mode."""
+    """Add the decision of a mode's policy: policy, outcome and rule ids, under keys that begin with the mode."""
     annotations[f"{mode}-policy"] = policy.name
     annotations[f"{mode}-outcome"] = str(decision.outcome)
     if decision.findings:
@@ -83,7 +83,7 @@ def annotate_patch(annotations: dict[str, str], mode: str, operations: list[Oper
 
 
 def _subject(operation: Operation) -> tuple[bool, str]:
-    """Whether an operation changes a container, and the pointer of that container, or of what it changes in the pod."""
+    """Whether an operation changes a container, and the pointer of that container, or otherwise of the changed field."""
     path: str = operation["path"]
     match path.split("/", 4):
         case ["", "spec", "containers" | "initContainers" as section, index, _]:

@@ -34,8 +34,9 @@ class RolloutPreview:
     def look(self, workload: WorkloadObject) -> None:
         """Judge an object, unless another object is judged for it, or it will create no pods.
 
-        A controller's template represents its pods, because new pods are made from it. So a pod counts only where it has
-        no controller, or one whose template is not known (such as a RayCluster's), which is one workload however many pods.
+        A controller's template represents its pods, because new pods are made from it. So a pod counts only if it has no
+        controller, or if its controller's template is not known (such as a RayCluster's). All pods of such a controller count
+        as one workload.
         """
         owner = workload.owner
         if workload.over or (owner and _is_spoken_for(workload, owner)):

@@ -1,4 +1,4 @@
-"""Fields of another type than Kubernetes has there: each with its path, what it is, and what to write instead."""
+"""Fields with the wrong type: each with its path, its value, and what to write instead."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence

@@ -37,7 +37,7 @@ def other_vendors(pod: Pod, names: GpuNames) -> list[str]:
 
 
 def misspelt(pod: Pod, names: GpuNames) -> list[str]:
-    """Requests by misspelt names of GPUs, which count as no GPU, by container."""
+    """Requests by misspelt names that do not count as GPUs, by container."""
     if pod.spec is None:
         return []
     gpu_containers = requests.read(pod.spec, names)

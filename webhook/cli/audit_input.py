@@ -106,7 +106,7 @@ def from_cluster(reader: ClusterReader, host: str, names: Sequence[str], auditor
 def _of_operator(auditor: Auditor, manifest: dict[str, Any]) -> _OfOperator:
     """The entry of an object of a custom kind, and its judgement if it can't be read or is mislabelled.
 
-    One without GPUs is remembered too, so that a Deployment that it owns counts as part of it.
+    A pod without GPUs is remembered too, so that a Deployment that it owns counts as part of it.
     """
     workload = _workload_object(manifest, "", auditor.kinds)
     mismatches = wrong_types(manifest, auditor.kinds)

@@ -56,8 +56,8 @@ class BundleReconciler:
         """The bundle that should be everywhere; one that holds no certificate is never written.
 
         Raises:
-            CertificateError: There is none in it.
-            OSError: It can't be read.
+            CertificateError: The file has no certificate.
+            OSError: The file can't be read.
         """
         if self._bundle is None:
             return None

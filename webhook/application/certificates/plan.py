@@ -67,7 +67,7 @@ class WriteSecret:
 
     Attributes:
         add_next: Whether a newly made CA is to be its ``next``.
-        resource_version: What it must still have; ``None``: it must not exist.
+        resource_version: What the Secret must still have; ``None``: it must not exist.
     """
 
     authorities: Authorities = field(repr=False)

@@ -165,7 +165,7 @@ class CertificateReconciler:
         return Observation(now, configurations, self._store.read_secret(), self._leaf, trusted_for, self._accepted)
 
     def _take_over(self, planned: Plan) -> None:
-        """Admit the plan's paths, and remember whether it is trusted, for the next observation and for one that fails."""
+        """Admit the plan's paths, and remember whether the certificate is trusted, for later observations, which may fail."""
         self._accepted = planned.tokens
         if self._paths:
             self._paths.replace(planned.tokens, plain=planned.plain)

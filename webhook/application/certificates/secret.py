@@ -100,7 +100,7 @@ def read_authorities(data: Mapping[str, bytes]) -> Authorities:
 
 
 def write_authorities(authorities: Authorities) -> dict[str, bytes]:
-    """The whole data of the Secret. Keys that it lacks are to be removed."""
+    """The whole data of the Secret. Other keys are removed."""
     data: dict[str, bytes] = {}
     for name, pair in ((CURRENT, authorities.current), (NEXT, authorities.next)):
         if pair:
@@ -117,7 +117,7 @@ def write_authorities(authorities: Authorities) -> dict[str, bytes]:
 def _read_signer(
     data: Mapping[str, bytes], name: str, damage: list[str]
 ) -> tuple[CertificatePair | None, tuple[x509.Certificate, ...]]:
-    """A pair that can sign; or, where there is none, its certificate if that much can be read."""
+    """A pair that can sign; if there is none, its certificate if that can be read."""
     pem, key_pem = data.get(f"{name}.crt", b""), data.get(f"{name}.key", b"")
     if not pem and not key_pem:
         return None, ()

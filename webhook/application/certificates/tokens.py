@@ -94,7 +94,7 @@ def with_token(webhook: str, target: str, token: str) -> str:
     A user's own proxy may add a prefix to the path of a URL; the prefix stays.
 
     Raises:
-        KeyError: it is another webhook.
+        KeyError: the webhook is not one of `PATHS`.
     """
     plain = path_of(webhook)
     if plain is None:
