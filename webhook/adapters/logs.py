@@ -19,7 +19,8 @@ with absent("rich"):  # which it would use for tracebacks that are not written h
     import structlog
 
 
-# Characters of a text in a line, and items of a list in it. Our longest lines name every problem of a configuration.
+# The most characters of a text, and the most items of a list, in a log line. Our longest lines name every problem of a
+# configuration.
 _LONGEST = 4096
 _MOST = 250
 

@@ -95,7 +95,7 @@ def _around(workload: WorkloadKind, manifest: Mapping[str, Any]) -> Iterator[Typ
 
 
 def _policies(labels: Any) -> Iterator[TypeMismatch]:
-    """Yield the wrong types of a namespace's labels that name policies: null, which is the empty text, names none."""
+    """Yield the wrong types of a namespace's policy labels. Null is one here: it means an empty text, which names no policy."""
     if isinstance(labels, Mapping):
         ours = {key: labels[key] for key in NAMES if key in labels}
         yield from _converted(ours, dict[str, str], _LABELS)

@@ -73,7 +73,7 @@ class NamespaceAdvice(msgspec.Struct, frozen=True, rename="camel", omit_defaults
 def advise(
     namespace: str, judged: Sequence[JudgedWorkload], offered: Offers, labels: NamespaceLabels, *, trusted: bool
 ) -> NamespaceAdvice:
-    """Return the policy of those among the verdicts with which most workloads fit, less those that it would hurt.
+    """Return the policy, of those among the verdicts, with the most workloads that it fits minus those that it would hurt.
 
     A whole GPU hurts none that has one. No policy is advised that is, or may be, wrong for as many workloads as it fits: those
     that it would hurt, those without a verdict, those that would do with less than a whole GPU, and those that name another
