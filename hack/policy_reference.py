@@ -149,9 +149,8 @@ others. [GPUs without a request](guard.md) lists what is detected, and what can'
 
 ## What nodes offer
 
-`notOffered: ignore`, `warn` or `deny`, at the top of the configuration file for all policies and in a policy for that one,
-determines the effect of `form-not-offered` and `count-above-any-node`. The default is `warn`. Both rules check the rewritten
-pod. The
+`notOffered` decides about pods that no node can run (`form-not-offered`, `count-above-any-node`): `ignore`, `warn` (the default)
+or `deny`, at the top level of the configuration file for all policies, or in one policy. Both rules check the rewritten pod. The
 webhook reports them where it [watches nodes](nodes.md), `check` and `audit` with [`--fleet`](cli.md#nodes). In a policy of
 several forms, `prefer: offered` gives a plain request [the first one that nodes offer](nodes.md#prefer-offered).
 
