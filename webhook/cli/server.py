@@ -108,7 +108,7 @@ class Server:
         self._paths = PathTokens(PATHS.values(), plain=not options.manage_certificates)
         self._certificates = certificate_source(options, api, self._metrics, clock, self._paths)
         self._namespaces = _namespace_source(options, api, self._metrics)
-        self._decision_log = DecisionLog(self._metrics.log_line_dropped)
+        self._decision_log = DecisionLog()
         recorder = DeferredRecording(self._metrics.answered, self._metrics, self._decision_log)
         namespaces = self._namespaces.namespaces
         self._configured = Configuration()
@@ -196,7 +196,7 @@ class Server:
                 self._classes.stop()
             if self._nodes:
                 self._nodes.stop()
-            self._decision_log.close()
+            self._decision_log.write()
         _log.info("stopped")
 
     def readiness(self) -> list[ReadinessPart]:
