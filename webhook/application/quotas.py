@@ -49,7 +49,7 @@ class Gap(msgspec.Struct, frozen=True):
     Attributes:
         limited: the resources that they limit.
         requested: those that pods of the policy request.
-        lacking: those of them that no quota limits.
+        lacking: those of ``requested`` that no quota limits.
         keys: the keys to add.
     """
 

@@ -202,7 +202,7 @@ class GpuWorkloads:
     def _programs(
         self, spec: PodSpec, gpu_containers: Sequence[GpuContainer] | None = None
     ) -> tuple[ServerProgram, ...]:
-        """The programs of the containers that request GPUs by a resource name; if there are none, of those that use a claim."""
+        """The programs of ``gpu_containers``, or if that is ``None``, of the containers that use a claim."""
         if gpu_containers is None:
             every = [one for _, _, one in all_containers(spec) if one.resources and one.resources.claims]
         else:

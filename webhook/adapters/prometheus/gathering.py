@@ -304,7 +304,7 @@ def _pods_on_devices(found: Iterable[Key]) -> Counter[MeasuredDevice]:
 
 
 def _overlap(spans: Iterable[Sequence[float]]) -> bool:
-    """Whether any two pods may have used the device at once; if they share only one hour, whether one was there only then."""
+    """Whether any two pods may have used the device at once; two in one hour count if one was there only in that hour."""
     until, is_short = 0.0, False
     for begin, end in sorted((min(hours), max(hours)) for hours in spans):
         if begin < until or (begin == until and (is_short or begin == end)):
