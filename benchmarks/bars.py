@@ -45,22 +45,24 @@ def on_wire(measured: Iterable[on_the_wire.Measured]) -> Iterator[Bar]:
 
     own, usual = of(GPUWARDEN, ONE), of(USUAL, ONE)
     at = f"{BAR_CONNECTIONS} connections"
-    yield Bar(f"throughput, 1 container, {at}, of the wire's", own.of_wire.median, "≥", 0.6, "x")
+    yield Bar(f"throughput, 1 container, {at}, relative to wire", own.of_wire.median, "≥", 0.6, "x")
     # Both are to the wire of their own round, so what slowed a round down is in neither.
     yield Bar(
-        f"throughput, 1 container, {at}, of the usual way's", own.of_wire.median / usual.of_wire.median, "≥", 2.5, "x"
+        f"throughput, 1 container, {at}, relative to usual", own.of_wire.median / usual.of_wire.median, "≥", 2.5, "x"
     )
-    yield Bar(f"p99, 1 container, {at}, of the wire's", own.p99_of_wire.median, "≤", 2.0, "x")
-    yield Bar(f"throughput, no GPU, {at}, of the wire's", of(GPUWARDEN, NO_GPU).of_wire.median, "≥", 0.8, "x")
+    yield Bar(f"p99, 1 container, {at}, relative to wire", own.p99_of_wire.median, "≤", 2.0, "x")
+    yield Bar(f"throughput, no GPU, {at}, relative to wire", of(GPUWARDEN, NO_GPU).of_wire.median, "≥", 0.8, "x")
 
 
 def of_engine(measured: engine.Measured) -> Iterator[Bar]:
     """Cost of one review and its growth."""
     one = measured.cases[ONE.name].median
     yield Bar("decode, decide, encode, 1 container", one, "≤", 20.0, "µs")
-    yield Bar("20 containers, of what 1 costs", measured.cases["20 containers"].median / one, "≤", 6.0, "x")
-    yield _flat("1,000 configured policies, of what 1 costs", [each.median for each in measured.policies.values()])
-    yield _flat("20,000 namespaces, of what 10 cost", [each.median for each in measured.namespaces.values()])
+    yield Bar("cost of 20 containers, relative to 1", measured.cases["20 containers"].median / one, "≤", 6.0, "x")
+    yield _flat(
+        "cost with 1,000 configured policies, relative to 1", [each.median for each in measured.policies.values()]
+    )
+    yield _flat("cost with 20,000 namespaces, relative to 10", [each.median for each in measured.namespaces.values()])
 
 
 def _flat(name: str, medians: Sequence[float]) -> Bar:

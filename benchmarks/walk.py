@@ -91,8 +91,7 @@ def _port(metrics: Metrics, log: DecisionLog) -> Port:
 async def walks() -> dict[str, Walk]:
     """The walks of reviews, by which they are."""
     metrics = Metrics()
-    log = DecisionLog(lambda: None)
-    port = _port(metrics, log)
+    port = _port(metrics, DecisionLog())
     server = await asyncio.get_running_loop().create_server(lambda: Connection(port), "127.0.0.1", 0)
     reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
     found = {"first": Walk(), "cold": Walk(), "warm": Walk()}
@@ -109,7 +108,6 @@ async def walks() -> dict[str, Walk]:
         await reader.read(1 << 16)
     writer.close()
     server.close()
-    log.close()
     return found
 
 

@@ -16,7 +16,7 @@ from webhook.adapters.manifests.reading import read_text
 from webhook.application.admission import Admission
 from webhook.application.advising import Advising
 from webhook.application.configuration import Configuration
-from webhook.application.namespace_labels import NamespaceLabelling
+from webhook.application.namespace_admission import NamespaceAdmission
 from webhook.application.namespaces import NamespaceNotFound
 from webhook.application.review import Answering, ReviewError
 from webhook.engine.forms import parse
@@ -48,7 +48,7 @@ def review(data: bytes) -> None:
     """A body of any bytes is answered by a review, or is none: HTTP 400. Advice never refuses nor changes."""
     admission = _admission(Configuration(), "mps")
     advising = Advising(lambda: admission.configuration, _namespaces("mps"), Notes())
-    labelling = NamespaceLabelling(lambda: admission.configuration, None)
+    labelling = NamespaceAdmission(lambda: admission.configuration, None)
     asked: dict[str, Callable[[], Answering]] = {
         "/mutate": lambda: admission.mutate(data),
         "/validate": lambda: admission.validate(data),

@@ -24,7 +24,7 @@ PAGE = """\
 # The gpuwarden chart
 
 A Kubernetes admission webhook that rewrites GPU requests to the form that a namespace's policy names, and denies what the
-kubelet would fail. Kubernetes 1.30 or newer, Helm 3.14 or newer.
+kubelet would reject. Kubernetes 1.30 or newer, Helm 3.14 or newer.
 
 ```console
 $ helm install gpuwarden deploy/chart --namespace gpuwarden-system --create-namespace \\

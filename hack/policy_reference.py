@@ -149,23 +149,22 @@ others. [GPUs without a request](guard.md) lists what is detected, and what can'
 
 ## What nodes offer
 
-`notOffered: ignore`, `warn` or `deny`, at the top of the configuration file for all policies and in a policy for that one,
-determines the effect of `form-not-offered` and `count-above-any-node`. The default is `warn`. Both rules check the rewritten
-pod. The
+`notOffered` decides about pods that no node can run (`form-not-offered`, `count-above-any-node`): `ignore`, `warn` (the default)
+or `deny`, at the top level of the configuration file for all policies, or in one policy. Both rules check the rewritten pod. The
 webhook reports them where it [watches nodes](nodes.md), `check` and `audit` with [`--fleet`](cli.md#nodes). In a policy of
 several forms, `prefer: offered` gives a plain request [the first one that nodes offer](nodes.md#prefer-offered).
 
 - A node offers what its status has as allocatable, or as capacity while allocatable is 0, as it is when a device plugin restarts.
 - A node whose label `nvidia.com/mig.config.state` is `pending` or `rebooting` may offer other forms afterwards, so nothing is
-  reported of [those that it may come to offer](nodes.md#nodes-that-go-away).
+  reported about [forms that it may offer then](nodes.md#nodes-that-go-away).
 - Nodes that offer the form and are cordoned, not ready or tainted are named, with their number. They never lead to a denial.
   A pod that tolerates the taint `node.kubernetes.io/unschedulable`, as those of a DaemonSet do, runs on a cordoned node. One
   that tolerates `node.kubernetes.io/not-ready` and `node.kubernetes.io/unreachable` runs on a node that is not ready.
 - On GKE, EKS and AKS the API server lets a pod tolerate taints with the name of a resource that it requests
   (ExtendedResourceToleration).
 - A pod that requests several resources, in one container or another, needs one node with all of them.
-- Of the labels that a pod selects nodes by, those of GPU nodes count (`nvidia.com/…`, `cloud.google.com/gke-…`), and those
-  that a policy selects by. Any other, such as a host name or a node pool of your cloud, is assumed to fit.
+- Of a pod's node selectors, only those on labels of GPU nodes (`nvidia.com/…`, `cloud.google.com/gke-…`) and on labels that a
+  policy selects by are compared. Any other, such as a host name or a node pool of your cloud, is assumed to fit.
 - A resource that a DeviceClass offers (`extendedResourceName`), whose driver has a ResourceSlice, counts as offered.
 - Forms in `fleet.expected` count as offered, because an autoscaler adds their nodes: `fleet: {expected: [mig-1g.5gb]}`.
 
@@ -187,8 +186,9 @@ metadata:
 ```
 
 - What counts is the lowest [measured memory](forms.md#memory-of-mig-slices), which is less than the name says: 10Gi do not fit
-  into `1g.10gb`. Of several GPU models the lowest counts: that of the `nodeSelector` (`nvidia.com/gpu.product`), else those of
-  `devicePlugin.products`, else all that were measured. What nodes offer has no influence.
+  into `1g.10gb`. If there are several GPU models, the lowest memory of all counts. The models are that of the
+  `nodeSelector` (`nvidia.com/gpu.product`), else those of `devicePlugin.products`, else all that were measured. What nodes
+  offer has no influence.
 - Without the annotation, a plain request becomes the first listed form.
 - A pod is denied if no listed slice has as much (`gpu-memory-too-large`; the message has the memory of each), if the annotation
   is not a quantity of at least 1Mi (`gpu-memory-invalid`), or if it requests a listed slice by name that has less

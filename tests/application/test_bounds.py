@@ -27,7 +27,7 @@ from testing.reviews import (
 from webhook.application.admission import Admission
 from webhook.application.advising import Advising
 from webhook.application.configuration import Configuration
-from webhook.application.namespace_labels import NamespaceLabelling
+from webhook.application.namespace_admission import NamespaceAdmission
 from webhook.application.pod_review import MOST_RESOURCES, MOST_SELECTED
 from webhook.application.recorder import RecordedDecision
 from webhook.application.review import MOST_ELEMENTS, Answering, ReviewError
@@ -112,7 +112,7 @@ MOST_ANSWERED = 300_000
 def test_no_answer_grows_with_the_envelope(endpoint: str, envelope: str) -> None:
     admission, names = guarded(), KnownNamespaces({TEAM: NamespaceLabels("none")})
     advising = Advising(lambda: GUARDED, names, Notes())
-    labelling = NamespaceLabelling(lambda: GUARDED, None)
+    labelling = NamespaceAdmission(lambda: GUARDED, None)
     kinds = {"advise": DEPLOYMENT, "validate-namespace": NAMESPACE}
     fields = ({"kind": kinds[endpoint]} if endpoint in kinds else {}) | ENVELOPES[envelope]
     gpu_containers: dict[str, Callable[[bytes], Answering]] = {
@@ -167,7 +167,7 @@ def test_a_template_or_a_namespace_of_too_many_elements_is_refused_too() -> None
     labels = {f"a{number}": "" for number in range(MOST_ELEMENTS)}
     template = {"spec": {"template": {**a_pod(), "metadata": {"annotations": labels}}}}
     advising = Advising(lambda: GUARDED, KnownNamespaces({TEAM: NamespaceLabels("none")}), Notes())
-    labelling = NamespaceLabelling(lambda: GUARDED, None)
+    labelling = NamespaceAdmission(lambda: GUARDED, None)
 
     assert b"elements" in answer(advising.advise, a_review(template, kind=DEPLOYMENT))
     namespace = {"metadata": {"name": "a", "labels": labels}}
@@ -295,7 +295,7 @@ def test_while_workloads_are_looked_at_nothing_that_was_decoded_is_kept() -> Non
         {"metadata": {"name": "a", "labels": {**labels, "gpuwarden.io/enforce": one}}} for one in ("mps", "none")
     )
     body = encode(a_review(new, oldObject=old, operation="UPDATE", kind=NAMESPACE, userInfo={"username": LONG}))
-    labelling = NamespaceLabelling(Configuration, looking)
+    labelling = NamespaceAdmission(Configuration, looking)
 
     tracemalloc.start()
     try:
@@ -337,7 +337,7 @@ def labelled(number: int, size: int) -> Json:
 @pytest.mark.parametrize("size", [100, 300, 100_000])
 def test_what_is_remembered_is_bounded_in_bytes(size: int) -> None:
     admission = guarded()
-    labelling = NamespaceLabelling(lambda: GUARDED, None)
+    labelling = NamespaceAdmission(lambda: GUARDED, None)
     count = 50 if size > LONGEST_NAME else 600
 
     def ask() -> None:
@@ -354,7 +354,7 @@ def test_what_is_remembered_is_bounded_in_bytes(size: int) -> None:
 
 
 def test_a_label_longer_than_a_label_can_be_is_a_problem_and_quoted_no_further() -> None:
-    labelling = NamespaceLabelling(Configuration, None)
+    labelling = NamespaceAdmission(Configuration, None)
     review = a_review({"metadata": {"name": "a", "labels": {"gpuwarden.io/enforce": LONG}}}, kind=NAMESPACE)
 
     answered = read_answer(answer(lambda body: labelling.validate(body, 1.0), review))
@@ -364,7 +364,7 @@ def test_a_label_longer_than_a_label_can_be_is_a_problem_and_quoted_no_further()
 
 def test_labels_that_look_like_ours_are_compared_in_time_however_many() -> None:
     labels = {f"gpuwarder.io/{number:x}nforce": "" for number in range(20_000)}
-    labelling = NamespaceLabelling(Configuration, None)
+    labelling = NamespaceAdmission(Configuration, None)
     review = a_review({"metadata": {"name": "a", "labels": labels}}, kind=NAMESPACE)
     started = time.process_time()
 

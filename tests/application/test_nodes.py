@@ -7,7 +7,7 @@ import pytest
 
 from testing.reviews import Answered, Json, Webhook, a_container, a_gpu_container, a_pod
 from tests.application.test_advising import advise
-from tests.application.test_namespace_labels import a_namespace, validate
+from tests.application.test_namespace_admission import a_namespace, validate
 from webhook.application.configuration import Configuration, Mode
 from webhook.application.fleet import plain_forms_offered
 from webhook.engine.fleet.fleet import Fleet

@@ -113,7 +113,7 @@ def test_a_share_of_kais_is_what_the_pod_asks_for_and_is_not_judged(section: str
     found = judge(a_pod(a_container(), metadata={section: {"gpu-fraction": "0.5"}}))
     assert found.other_requests == (f"{section.removesuffix('s')} gpu-fraction: 0.5",)
     assert found.not_judged == (
-        f"metadata.{section}[gpu-fraction]: part of a GPU, which KAI Scheduler alone hands out, so not judged; it reads "
+        f"metadata.{section}[gpu-fraction]: part of a GPU, which only KAI Scheduler hands out, so not judged; it reads "
         "annotations of pods with schedulerName kai-scheduler"
     )
 

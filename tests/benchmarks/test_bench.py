@@ -111,8 +111,8 @@ class TestBars:
     @pytest.mark.parametrize(("own", "passed"), [(0.7, True), (0.5, False)])
     def test_throughput_is_held_against_the_wire_and_the_usual_way(self, own: float, *, passed: bool) -> None:
         found = {bar.name: bar for bar in bars.on_wire(on_the_wire(own))}
-        assert found["throughput, 1 container, 16 connections, of the wire's"].passed is passed
-        assert found["throughput, 1 container, 16 connections, of the usual way's"].passed is passed
+        assert found["throughput, 1 container, 16 connections, relative to wire"].passed is passed
+        assert found["throughput, 1 container, 16 connections, relative to usual"].passed is passed
 
     @pytest.mark.parametrize(("own", "code"), [(0.9, 0), (0.5, command.EXIT_BAR)])
     def test_a_missed_bar_fails_the_run(self, monkeypatch: pytest.MonkeyPatch, own: float, code: int) -> None:

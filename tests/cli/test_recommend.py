@@ -241,7 +241,7 @@ def test_every_workload_of_the_cast_gets_the_advice_that_a_person_would_give(
     }
     reasons = {line["name"]: " / ".join(line["verdict"]["reasons"]) for line in found["workloads"]}
     for name, reason in {
-        "idle": "at most 0 % of the GPU in 14 days / it holds 0.4 GiB of GPU memory all the same",
+        "idle": "at most 0 % of the GPU in 14 days / it still holds 0.4 GiB of GPU memory",
         "vllm": "memory unknown: vLLM reserves a share of the GPU",
         "flat": "memory unknown: 92 % of the device's memory is in use all the time",
         "young": "too little data: 1.0 days; 3 are needed",

@@ -227,7 +227,7 @@ JUDGED = {
     "stopped": (UNKNOWN, "running pods without a sample in the last day: 1 of 1"),
     "unified": (UNKNOWN, "memory unknown: of 1 of its pods' GPUs or slices DCGM_FI_DEV_FB_USED is 0"),
     "half-known": (UNKNOWN, "memory unknown: of 1 of its pods' GPUs"),
-    "forgotten": (("not used", "none"), "it holds 19.5 GiB of GPU memory all the same"),
+    "forgotten": (("not used", "none"), "it still holds 19.5 GiB of GPU memory"),
     "transcoder": (WHOLE, "video encoder"),
     "llm": (UNKNOWN, "vLLM reserves a share"),
     "looks-full": (UNKNOWN, "76 % of the device's memory is in use all the time"),
@@ -260,7 +260,7 @@ JUDGED = {
     "dist": (WHOLE, "the 2 pods of a PyTorchJob work together"),
     "tune": (WHOLE, "the 2 pods of a RayCluster work together"),
     "claims-gpu": (SMALL, "requested by a claim, which no policy rewrites"),
-    "claims-either": (UNKNOWN, 'requested by a claim: claim "gpu" may be met in 2 ways'),
+    "claims-either": (UNKNOWN, 'requested by a claim: claim "gpu" may be satisfied in 2 ways'),
 }  # fmt: skip
 
 

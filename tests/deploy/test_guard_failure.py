@@ -14,7 +14,7 @@ from tests.deploy.chart import Chart, Json, Rendered
 from webhook.adapters.configuration import file as configuration_file
 from webhook.application.certificates.tokens import PATHS
 from webhook.application.diagnosis.facts import Facts
-from webhook.application.diagnosis.ours import GUARDS
+from webhook.application.diagnosis.our_webhooks import GUARDS
 from webhook.application.diagnosis.results import CheckStatus
 from webhook.application.diagnosis.webhooks import Webhook, WebhookConfiguration
 from webhook.engine.labels import NamespaceLabels

@@ -187,7 +187,7 @@ def test_each_thing_that_knows_other_names_is_found(
         found, "dcgm-exporter"
     )
     assert f"ClusterQueue cq does not cover {SHARED}, and serves namespace {team}" in seen(found, "kueue")
-    assert f'pods of policy "shared" request {SHARED}, and Karpenter knows {GPU} alone' in seen(found, "karpenter")
+    assert f'pods of policy "shared" request {SHARED}, but Karpenter knows only {GPU}' in seen(found, "karpenter")
     assert f"DeviceClasses gpu.example.com, second.example.com have one extendedResourceName, {GPU}" in seen(
         found, "device-classes"
     )

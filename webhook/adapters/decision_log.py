@@ -1,8 +1,7 @@
-"""The decision log: a line for each rewrite, denial and would-be one, written by a thread so that no request waits for it."""
+"""The decision log: a line for each rewrite, denial and would-be one."""
 
+import asyncio
 import logging
-import threading
-from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -14,13 +13,11 @@ from ..engine.decision import DENIED, REWRITTEN, UNCHANGED
 from ..engine.text import cut
 
 _LOGGER = "gpuwarden.decisions"
-# Lines that wait, in bytes: some ten thousand.
-_MOST_WAITING = 4 << 20
 # Characters of a field. Kubernetes limits all but the user name; other fields that are longer are not genuine. Reviews are read
 # with uids of at most 128 characters and operations of Kubernetes only.
 _LONGEST = 256
-# Seconds in which lines gather. Waking a thread for each line would cost a request more than its decision, and so would encoding
-# the lines in the thread, because the interpreter's lock then changes hands often.
+# Seconds in which lines gather, because a record for each line, and waking the thread that writes it, would cost a request more
+# than its decision.
 _GATHERING = 0.1
 # Lines that are written at once, some 100 kB: larger buffers leave holes in the process's memory.
 _AT_ONCE = 250
@@ -49,67 +46,46 @@ class _Line(msgspec.Struct, gc=False):
     logger: str = _LOGGER
 
 
+def _in_the_loop(seconds: float, call: Callable[[], None]) -> None:
+    asyncio.get_running_loop().call_later(seconds, call)
+
+
 class DecisionLog:
-    """Writes decisions that change or deny something, or would.
+    """Logs decisions that change or deny something, or would; called in the event loop.
 
     A line has the request's uid, operation, namespace, kind, name (or generateName, which ends in "-") and user, the policy, the
-    mode, the outcome and the rules. It never has the object, because environment variables hold secrets. Each outcome is one
+    mode, the outcome and the rules. It never contains the object, because environment variables hold secrets. Each outcome is one
     line: an enforced denial is logged by ``/validate``, which denies, and what a dry run would do by ``/mutate``, where the pod
-    arrives. When lines come faster than they can be written, the newest are dropped and counted, so that no admission waits for
-    the log.
+    arrives. ``LogWriter`` keeps admission from waiting for the log, and drops and counts lines that come too fast.
     """
 
-    def __init__(self, dropped: Callable[[], None]) -> None:
-        """Start the thread; ``dropped`` is called for each line that did not fit in the queue."""
-        self._dropped = dropped
-        self._waiting: deque[bytes] = deque()
-        # Bytes. Each number is written by only one thread, the event loop's and ours; their difference is what waits.
-        self._queued = self._taken = 0
-        self._some = threading.Event()
-        self._closing = threading.Event()
+    def __init__(self, later: Callable[[float, Callable[[], None]], None] = _in_the_loop) -> None:
+        """``later`` makes a call after so many seconds."""
+        self._later = later
+        self._waiting: list[bytes] = []
         self._log = logging.getLogger(_LOGGER)
-        self._thread = threading.Thread(target=self._write_forever, name="decision-log", daemon=True)
-        self._thread.start()
 
     def decided(self, recorded: RecordedDecision) -> None:
-        """Queue a decision's line."""
+        """Add a decision's line to those that are written soon."""
         event = _event(recorded.judged)
         if not event:
             return
-        line = _encode(_line(recorded, event))
-        if self._queued - self._taken + len(line) > _MOST_WAITING:
-            self._dropped()
-            return
-        self._queued += len(line)
-        self._waiting.append(line)
-        if not self._some.is_set():
-            self._some.set()
+        if not self._waiting:
+            self._later(_GATHERING, self.write)
+        self._waiting.append(_encode(_line(recorded, event)))
+        if len(self._waiting) >= _AT_ONCE:
+            self.write()
 
-    def close(self) -> None:
-        """Write what is queued, and end."""
-        self._closing.set()
-        self._some.set()
-        self._thread.join(timeout=5)
-
-    def _write_forever(self) -> None:
-        last = False
-        while not last:
-            self._some.wait()
-            last = self._closing.wait(_GATHERING)
-            self._some.clear()
-            self._write()
-
-    def _write(self) -> None:
-        """Write all lines that wait, as records of several lines (see ``logs``)."""
-        while self._waiting:
-            lines = [self._waiting.popleft() for _ in range(min(len(self._waiting), _AT_ONCE))]
-            self._taken += sum(map(len, lines))
+    def write(self) -> None:
+        """Write all lines that wait, as one record (see ``logs``)."""
+        lines, self._waiting = self._waiting, []
+        if lines:
             self._log.info("decisions", extra={"lines": lines})
 
 
 @lru_cache(maxsize=1024)
 def _event(judged: DecisionSummary) -> str:
-    """The event of a decision's line; empty if it has no line, or if the other of ``/mutate`` and ``/validate`` writes it."""
+    """The event of a decision's line; empty if it has none, or if the other of ``/mutate`` and ``/validate`` logs it."""
     if judged.outcome is UNCHANGED:
         return ""
     # Only ``/validate`` sees who reaches GPUs without requesting them.

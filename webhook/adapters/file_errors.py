@@ -21,7 +21,7 @@ _WORDS = {
 def why(path: str | os.PathLike[str], error: OSError | ValueError) -> str:
     """Return why a path can't be used, and the fix.
 
-    ``error`` is of the file system, or a ``ValueError``: a name with a NUL, or a text that is not UTF-8.
+    ``error`` comes from the file system, or is a ``ValueError`` about a name with a null byte or a text that is not UTF-8.
     """
     if isinstance(error, UnicodeDecodeError):
         return (

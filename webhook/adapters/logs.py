@@ -19,7 +19,8 @@ with absent("rich"):  # which it would use for tracebacks that are not written h
     import structlog
 
 
-# Characters of a text in a line, and items of a list in it. Our longest lines name every problem of a configuration.
+# The most characters of a text, and the most items of a list, in a log line. Our longest lines name every problem of a
+# configuration.
 _LONGEST = 4096
 _MOST = 250
 
@@ -32,7 +33,7 @@ class LogFormat(StrEnum):
 
 
 class LogLevel(StrEnum):
-    """The least severe line that is written."""
+    """The lowest level that is written."""
 
     DEBUG = "debug"
     INFO = "info"
@@ -104,7 +105,7 @@ def _cut(value: Any) -> Any:
 
 
 def _traceback(to: TextIO, exception: Any) -> None:
-    """Write an exception as text; of a long one the end, because its last line names what was raised."""
+    """Format an exception; a long one loses its beginning, because the last line names what was raised."""
     written = io.StringIO()
     structlog.dev.plain_traceback(written, exception)
     lines = [cut(line, _LONGEST) for line in written.getvalue().splitlines()]

@@ -23,7 +23,7 @@ class FileNamespaces:
         return self.labels.get(name, UNLABELLED)
 
     async def fetch(self, name: str) -> NamespaceLabels:
-        """The same; there is no other source."""
+        """The same as ``cached``, because a file is the only source."""
         return self.cached(name)
 
 
@@ -31,8 +31,8 @@ def parse(text: str) -> dict[str, NamespaceLabels]:
     """Read namespaces.
 
     Raises:
-        NamespaceFileError: it names what is not a namespace or is defined twice. An empty file is an error, because kubectl may
-            be writing it, and no namespace would have labels.
+        NamespaceFileError: the file has an object that is not a namespace, or a namespace twice. An empty file is an error,
+            because kubectl may be writing it, and no namespace would have labels.
     """
     try:
         documents = [one for one in yaml_guard.load_all(text) if one is not None]

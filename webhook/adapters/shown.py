@@ -8,7 +8,7 @@ _LONGEST = 80  # characters of a value that are worth repeating
 
 
 def shown(value: object) -> str:
-    """Return a value as in YAML, with text in quotes; of a list or mapping, only which it is."""
+    """Return a value as in YAML, with text in quotes; a list or mapping is only named as such."""
     if isinstance(value, dict | list):
         return "a mapping" if isinstance(value, dict) else "a list"
     text = cut(str(value), _LONGEST)

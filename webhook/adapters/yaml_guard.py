@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class YamlBombError(ValueError):
-    """The document would end the process, or take its memory or its time. The message names the line."""
+    """Loading the document would crash the process, or exhaust memory or time. The message names the line."""
 
 
 Loader = type[yaml.SafeLoader] | type[yaml.CSafeLoader]
@@ -51,7 +51,7 @@ def check(text: str, loader: Loader = yaml.CSafeLoader) -> None:
     """Reject deep nesting, and aliases that repeat very many values, ``<<`` included.
 
     libyaml's loader recurses in C, and deep nesting overflows its stack without an exception; its parser, used here, does not
-    recurse. An alias costs the loader nothing, but whoever walks the data pays for every repetition.
+    recurse. An alias costs the loader nothing, but code that walks the data processes every repetition.
 
     ``loader`` selects the parser: libyaml's is fast, Python's names the better line for invalid YAML.
 

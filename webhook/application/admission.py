@@ -44,7 +44,7 @@ class Admission:
         claims: ClaimSource = NoClaims(),  # noqa: B008 - it has no state
         nodes: FleetSource = NoFleet(),  # noqa: B008 - it has no state
     ) -> None:
-        """Decide by a configuration, which may be replaced whole at any time, the labels of namespaces, claims, and nodes."""
+        """Take the configuration, which can be replaced at any time, and the sources of labels, claims and nodes."""
         self.use(configuration)
         self._namespaces = namespaces
         self._recorder = recorder
@@ -55,8 +55,8 @@ class Admission:
     def use(self, configuration: Configuration) -> None:
         """Decide by a configuration from now on.
 
-        What a plain request becomes under its policies, in a pod that says nothing about nodes, is decided here: the first
-        pods of a process, or after a change of the file, wait no longer than others. It takes 0.1 ms for each policy.
+        Also decides what a plain request becomes under each policy in a pod without node constraints, so that the first pods
+        after the start, or after a change of the file, wait no longer than others. It takes 0.1 ms for each policy.
         """
         policies = configuration.policies
         for name in (*policies.configured, *WITHOUT_PARAMETERS):
@@ -68,13 +68,13 @@ class Admission:
     def mutate(self, body: bytes) -> Answering:
         """The patch of the enforce policy, and what the warn and audit policies find in the pod as it arrives.
 
-        Never denies: that is ``validate``'s, on the pod that all webhooks have made together. An update of a pod gets a
+        Never denies: ``validate`` does, after all webhooks have changed the pod. An update of a pod gets a
         patch only to restore its requests.
         """
         return self._answer(body, final=False)
 
     def validate(self, body: bytes) -> Answering:
-        """Denies what the enforce policy denies, and what it would still have to rewrite; of an update, what it makes worse."""
+        """Denies what the enforce policy denies or would still rewrite; for an update, only what the update makes worse."""
         return self._answer(body, final=True)
 
     def _answer(self, body: bytes, *, final: bool) -> Answering:
@@ -128,7 +128,7 @@ class Admission:
         labels: Labels | None,
         final: bool,
     ) -> Verdict | LookupRequest:
-        """The verdict on a pod that is like none before it, or what it needs."""
+        """The verdict on a pod that is not in the cache, or the look-ups that it needs."""
         pod_review.read_environments(pod, "request.object")
         pod_review.sized(pod, "request.object")
         before = pod_review.before_update(request, pod) if request.operation == "UPDATE" else None
@@ -234,7 +234,7 @@ class Admission:
         policy = case.policies.enforce
         acts = case.configuration.mode is Mode.ENFORCE
         decision = case.decide_finally(policy, acts=acts)
-        # In a dry run nothing is rewritten, so an outstanding rewrite is not an error.
+        # In audit mode nothing is rewritten, so an outstanding rewrite is not an error.
         if acts and (outstanding := not_rewritten(decision.edits, policy)):
             decision = Decision((), (outstanding, *decision.findings), decision.gpu_containers)
         elif acts and case.before is None and policy.fleet_response is NotOffered.DENY:

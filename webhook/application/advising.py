@@ -34,7 +34,7 @@ class _Described(msgspec.Struct):
 
     Attributes:
         where: its place; empty for requests that are in no pod template.
-        title: what comes before each sentence on it; empty where the object's kind describes one pod only.
+        title: the prefix of each sentence about it; empty if the object's kind describes only one pod.
     """
 
     where: WorkloadPod

@@ -1,4 +1,4 @@
-"""What is not judged in an object whose pods are."""
+"""The parts of an object that are not judged although its pods are."""
 
 import msgspec
 

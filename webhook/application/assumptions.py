@@ -31,7 +31,7 @@ class AssumptionError(Exception):
 
 
 class Assumption(msgspec.Struct, frozen=True):
-    """A policy in place of the label of every namespace that the pattern fits."""
+    """A policy that is assumed instead of the label, for every namespace that the pattern matches."""
 
     pattern: str
     policy: str
@@ -43,7 +43,7 @@ class Assumption(msgspec.Struct, frozen=True):
 
     @property
     def specific(self) -> tuple[bool, int]:
-        """The sort key of the more specific: a name before a pattern, then the pattern with more of the name in it."""
+        """A sort key, the most specific last: a name after a pattern, then the pattern with more of the name in it."""
         return self.exact, len(self.pattern.replace("*", ""))
 
     def fits(self, namespace: str) -> bool:
@@ -96,8 +96,9 @@ class AssumedLabels(Mapping[str, NamespaceLabels]):
 
     Args:
         known: the namespaces' own labels; a namespace that is not among them has none.
-        policies: gives the policy of a namespace without the label.
-        assumptions: in place of labels: of those that fit a namespace the most specific counts, of equals the last.
+        policies: determines the policy of a namespace without the label.
+        assumptions: used in place of labels. The most specific one that matches a namespace counts, and the last of equally
+            specific ones.
         judged: the label whose policy is applied.
     """
 

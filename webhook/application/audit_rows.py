@@ -1,4 +1,4 @@
-"""The rows of an audit: what was found by its controllers, so that a Deployment of 300 replicas is one."""
+"""The rows of an audit: objects grouped by their controllers, so that a Deployment of 300 replicas is one row."""
 
 from collections.abc import Collection, Iterable, Mapping
 
@@ -16,9 +16,9 @@ class Row(msgspec.Struct):
     Attributes:
         template: what becomes of pods created from its template (or of the pod, for one in a manifest); ``None`` where it has
             none, or one that neither requests GPUs nor has resource claims.
-        pods: the pods that do, running or pending, by the verdict on each.
+        pods: its running and pending pods that request GPUs or have claims, counted by verdict.
         suspended: whether it has no pods until it is resumed.
-        count: how many pods it will have, of a built-in kind; of an operator's, that is in the verdict.
+        count: how many pods it will have, if its kind is built in; for an operator's kind, the verdict contains it.
     """
 
     api_version: str
@@ -45,7 +45,7 @@ class Row(msgspec.Struct):
 
     @property
     def uncounted(self) -> str:
-        """Why the number of GPUs is not known; empty where its pods or its counts show it."""
+        """Why the number of GPUs is not known; empty if its pods or its counts show it."""
         return "" if self.pods or not self.verdict.forms else self.count.unknown or self.verdict.uncounted
 
     def running(self, decision: str) -> int:
@@ -93,9 +93,9 @@ def _top(
     links: Mapping[tuple[str, str, str], Owner | None],
     there: Collection[tuple[str, str, str]],
 ) -> Owner:
-    """Return the topmost controller of an object, which is what people know.
+    """Return the topmost controller of an object, which is the object that users know.
 
-    Pods, and kinds between pods and what a person wrote, are their controller's in any case; others only where it was read.
+    Pods, and kinds between pods and what a user created, always count as part of their controller; others only if it was read.
     """
     top = Owner(workload.api_version, workload.kind, workload.name, workload.uid)
     passed = {top.key}

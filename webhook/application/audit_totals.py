@@ -24,7 +24,7 @@ class Tally(msgspec.Struct):
     not_judged: int = 0
 
     def add(self, verdict: PodVerdict, number: int = 1) -> None:
-        """Count so many of a verdict."""
+        """Count a number of objects with a verdict."""
         if verdict.exempt:
             self.exempt += number
         elif verdict.outcome is Outcome.DENIED:
@@ -59,9 +59,8 @@ class Totals(msgspec.Struct):
         pods: pods that have not ended, by what would become of each if it were created now.
         namespaces, policies: workloads, by name.
         rules: workloads with a finding of each rule.
-        flows: workloads, their pods and the GPUs that these request (without pods, those of the pods that are to come, as far as
-            their number is known), by the form that is asked for, the one that results, and the outcome. A workload that
-            requests several forms counts for each.
+        flows: workloads, their pods and the GPUs that these request (without pods, those of future pods, as far as their number
+            is known), by requested form, resulting form and outcome. A workload that requests several forms counts for each.
     """
 
     workloads: Tally = msgspec.field(default_factory=Tally)

@@ -31,12 +31,12 @@ _WORST = {Outcome.DENIED.value: 3, Outcome.REWRITTEN.value: 2, NOT_JUDGED: 1, Ou
 
 
 def decided(outcome: Outcome, not_judged: str | None) -> str:
-    """The decision in reports: the outcome, or ``not-judged`` where that would be "unchanged" and not everything was judged."""
+    """The decision in reports: the outcome, or ``not-judged`` if that is "unchanged" but not everything was judged."""
     return NOT_JUDGED if not_judged and outcome is Outcome.UNCHANGED else outcome.value
 
 
 BARE_POD = "only if it is created again"
-"""When a change takes effect on a pod without a controller: nothing else creates it."""
+"""When a change takes effect on a pod without a controller, which nothing recreates."""
 
 
 class Owner(msgspec.Struct, frozen=True):
@@ -77,8 +77,8 @@ class WorkloadObject(msgspec.Struct):
         over: whether it has ended or is ending, so that it holds no GPU and creates no more pods.
         idle: whether it is scaled to zero.
         suspended: whether it has no pods until it is resumed.
-        count: how many it will have, of a built-in kind; of an operator's, that is in the verdict.
-        queue: the queue of Kueue that it waits in, by its label.
+        count: how many it will have, if its kind is built in; for an operator's kind, the verdict contains it.
+        queue: the Kueue queue that its label names.
     """
 
     api_version: str
@@ -116,7 +116,7 @@ class PodVerdict(msgspec.Struct, frozen=True, eq=False):
         forms: each form that is requested, with the one that results, and the GPUs of it.
         uncounted: why the object of an operator's kind may have more or fewer pods; empty where their number is known.
         claims: the pod's names for its resource claims.
-        not_judged: why those are not judged.
+        not_judged: why these claims are not judged.
     """
 
     policy: str
@@ -143,7 +143,7 @@ class PodVerdict(msgspec.Struct, frozen=True, eq=False):
 
 
 class AuditEntry(msgspec.Struct, frozen=True):
-    """An object that counts, as far as is remembered of it; without a verdict it only links a pod to its controller."""
+    """The remembered part of an object that counts; without a verdict it only links a pod to its controller."""
 
     workload: WorkloadObject
     verdict: PodVerdict | None
@@ -166,7 +166,7 @@ class Auditor:
         fleet: Fleet | None = None,
         autoscalers: Autoscalers | None = None,
     ) -> None:
-        """Take what decides: the configuration, the labels of namespaces (``AssumedLabels`` for a what-if), claims, nodes.
+        """Take what decides: the configuration, namespaces' labels (``AssumedLabels`` for a what-if), claims, and nodes.
 
         ``autoscalers`` are those that are known, which count the pods.
         """
@@ -184,7 +184,7 @@ class Auditor:
         return self._configuration.kinds
 
     def identify(self, manifest: Mapping[str, Any]) -> Judgement:
-        """Return whether an object's kind is judged, and what is wrong with its labels; of an operator's kind, everything."""
+        """Return whether an object's kind is judged, and label problems; for an operator's kind, the whole judgement."""
         kind = workload_of(manifest.get("apiVersion"), manifest.get("kind"), self._configuration.kinds)
         is_built_in = kind is not None and kind.is_built_in
         known = self._checker.identify(manifest) if is_built_in else self._checker.judge(manifest)
@@ -193,7 +193,7 @@ class Auditor:
     def denied_claims(self, claims: KnownClaims) -> Iterator[Judgement]:
         """Yield the judgements of the ResourceClaims and ResourceClaimTemplates that would be denied if they were created now.
 
-        ``claims`` are those that are not of one pod: Kubernetes makes these, and they are never denied.
+        ``claims`` does not include those of single pods: Kubernetes creates these, and they are never denied.
         """
         for (namespace, name), kept in claims.items():
             known = self._checker.judge_claim(namespace, name, kept)
@@ -211,8 +211,8 @@ class Auditor:
     def keep(self, workload: WorkloadObject) -> AuditEntry | None:
         """Return the audit entry of an object; ``None`` if it has no effect on the audit.
 
-        Pods come first: of controllers only those are remembered that a pod read before leads to, or that have a verdict of
-        their own. A pod of an operator's object is remembered even without GPUs: it may be the controller of others, as the
+        Pods must come first: a controller is remembered only if a pod that was read before leads to it, or if it has a verdict
+        of its own. A pod of an operator's object is remembered even without GPUs: it may be the controller of others, as the
         driver of a SparkApplication is.
         """
         owner = workload.owner
@@ -265,7 +265,7 @@ class Auditor:
         if known is None:
             judgement = self._checker.judge(_manifest(kind, workload, pod))
             made = _verdict(_of_one_pod(judgement), self._configuration.plugin)
-            # The pods of a DaemonSet each name their node; what becomes of them is the same all the same.
+            # The pods of a DaemonSet each name their node; the outcome is the same.
             known = self._by_pod[key] = self._by_content.setdefault(self._digest(made), made)
         return known if gpu_containers or known.findings else None
 
@@ -288,7 +288,7 @@ def _manifest(kind: WorkloadKind, workload: WorkloadObject, pod: Pod) -> dict[st
 
 
 def _of_one_pod(judgement: Judgement) -> Judgement:
-    """The judgement for one pod: how many there are is what objects with the same template differ in."""
+    """The judgement for one pod, because objects with the same template differ in their number of pods."""
     pods = tuple(msgspec.structs.replace(one, count=PlannedPods()) for one in judgement.pods)
     return msgspec.structs.replace(judgement, pods=pods)
 

@@ -88,7 +88,7 @@ class Checker:
         """Judge an object.
 
         Raises:
-            UnreadablePodError: the object is a workload and its pod is not one.
+            UnreadablePodError: the object is a workload whose pod can't be read.
         """
         known = self.identify(manifest)
         workload = workload_of(manifest.get("apiVersion"), manifest.get("kind"), self._configuration.kinds)
@@ -101,7 +101,7 @@ class Checker:
             return known
         where, pod = found
         if pod.spec and workload.is_pod and mapping(manifest.get("metadata")).get("uid"):
-            # A pod out of a cluster: it is its scheduler that has placed it.
+            # A pod from a cluster: its scheduler has placed it.
             pod.spec.node_name = None
         known = self._with_beside(known, where, pod, next(field_paths.find(manifest, where.place))[1])
         known, decision, exempt = self._decided(known, workload, where, pod)
@@ -138,7 +138,7 @@ class Checker:
     def _decided(
         self, known: Judgement, workload: WorkloadKind | None, where: WorkloadPod, pod: Pod
     ) -> tuple[Judgement, Decision, str | None]:
-        """Return the judgement with a pod's claims; the decision (of an exempt pod: its requests); and why it is exempt."""
+        """Return the judgement with a pod's claims, the decision (for an exempt pod, only its requests), and why it is exempt."""
         configuration = self._configuration
         gpu_containers = requests.read(pod.spec, configuration.names) if pod.spec else []
         resolved = self._resolved(known, pod)
@@ -219,7 +219,7 @@ class Checker:
     def _left(
         self, workload: WorkloadKind | None, manifest: Mapping[str, Any], policy: Policy
     ) -> tuple[Unjudged | None, tuple[Finding, ...]]:
-        """What is known about an object that is not of a built-in kind, beside the pods in it that are judged; and its traps."""
+        """What is known about an object that is not of a built-in kind, besides the pods in it that are judged; and its traps."""
         # Their claims are reported with the pods.
         pods = operator_objects.pods_in(workload, manifest)
         names = self._configuration.names

@@ -1,8 +1,8 @@
 """Admission of ResourceClaims and ResourceClaimTemplates (DRA): one for GPUs that no pod of its namespace may use is denied.
 
-A pod is judged when it is created, by what its claims are then. What may replace them later is judged here. Specs can't change
-(ValidateResourceClaimUpdate), so an update matters only where it gives an existing claim to a pod: by its metadata, or, where
-the policy has limits, by its status (``reservation_admission``).
+A pod is judged when it is created, by what its claims are then. Claims that may replace them later are judged here. Specs can't
+change (ValidateResourceClaimUpdate), so an update matters only where it gives an existing claim to a pod: by its metadata, or,
+where the policy has limits, by its status (``reservation_admission``).
 """
 
 from typing import Any
@@ -43,7 +43,7 @@ class _Owner(msgspec.Struct):
 
 
 class ClaimMetadata(msgspec.Struct, rename="camel"):
-    """``metadata`` of a claim or template, as far as it says whose it is."""
+    """The part of a claim's or template's ``metadata`` that says whose it is."""
 
     name: Name = ""
     generate_name: Name = ""
@@ -141,7 +141,7 @@ class ClaimAdmission(NamespacedReviews):
         return LookupRequest(request.namespace) if labels is None else found.answer(labels, given.pods, self._recorder)
 
     def _judge(self, case: _Case, labels: Labels) -> bytes:
-        """The answer to what claims GPUs.
+        """The answer for an object that claims GPUs.
 
         Raises:
             NamespaceUnavailable, NamespaceNotFound: there are no labels.
@@ -181,7 +181,7 @@ def _exempt(request: AdmissionRequest, configuration: Configuration) -> str | No
 
 
 def _read(request: AdmissionRequest, configuration: Configuration) -> _Case | None:
-    """The claim or template of a request; ``None`` where it is not for GPUs, or nothing about it matters.
+    """The claim or template of a request; ``None`` if it is not for GPUs, or can't affect a pod.
 
     Raises:
         ReviewError: it can't be read.

@@ -121,7 +121,7 @@ def claim_in(manifest: Mapping[str, Any]) -> Claim | None:
 
 
 def not_looked_up(entries: Iterable[ClaimEntry], field: Callable[[str], str], namespace: str) -> Iterator[Aside]:
-    """Say that claims of a pod are not judged, for people; nothing where there are none.
+    """Yield sentences that claims of a pod are not judged; none if it has no such claims.
 
     ``field`` gives the path in the object of a path in the pod.
     """
@@ -140,7 +140,7 @@ def not_looked_up(entries: Iterable[ClaimEntry], field: Callable[[str], str], na
 def template_not_looked_up(
     decision: Decision, policy: Policy, resolved: Resolved, field: Callable[[str], str], namespace: str
 ) -> Iterator[Aside]:
-    """Say that requests become claims of a template that was not looked at, for people; nothing where there are none.
+    """Yield sentences that requests become claims of a template that was not looked up; none if there are no such requests.
 
     ``field`` gives the path in the object of a path in the pod.
     """

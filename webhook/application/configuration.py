@@ -82,7 +82,7 @@ class Configuration(msgspec.Struct, frozen=True):
         return DeviceClasses(self.device_classes, self.names, self.named_classes)
 
     def with_classes(self, names: Mapping[str, str]) -> "Configuration":
-        """The same, with what DeviceClasses of the cluster or the input say by their resource names.
+        """The same configuration with the forms that the resource names of DeviceClasses, in the cluster or the input, imply.
 
         Args:
             names: the ``extendedResourceName`` of each class that has one.

@@ -36,7 +36,7 @@ class Decider(StrEnum):
 
 
 class Deciders(NamedTuple):
-    """Who decides the common case, and who all other pods with GPUs. Of those the API server does nothing but deny them."""
+    """Who decides the common case, and who decides all other pods with GPUs. The API server can only deny those."""
 
     common_case: Decider
     other_pods: Decider
@@ -61,13 +61,13 @@ class PodWebhook(msgspec.Struct, rename="camel"):
         return any(self.name == whole or self.name.endswith(f".{whole}") for whole in SPLIT)
 
     def selects(self, labels: Mapping[str, str]) -> bool:
-        """Whether it is asked about pods of a namespace with these labels."""
+        """Whether it is called for pods of a namespace with these labels."""
         selects = self.namespace_selector is None or self.namespace_selector.selects(labels)
         return selects and NOT_ASKED_YET not in self._conditions
 
     @property
     def leaves_out_the_common_case(self) -> bool:
-        """Whether it is asked about all pods but the common case."""
+        """Whether it is called for all pods except the common case."""
         return ASKED_ABOUT_THE_REST in self._conditions
 
     @property
@@ -102,7 +102,7 @@ class _Binding(msgspec.Struct, rename="camel"):
 
 
 class DecidedPolicy(msgspec.Struct, frozen=True):
-    """A policy with who decides, and the namespaces where that is so."""
+    """A policy, who decides under it, and the namespaces to which this applies."""
 
     policy: str
     deciders: Deciders
@@ -110,7 +110,7 @@ class DecidedPolicy(msgspec.Struct, frozen=True):
 
 
 class Installed:
-    """What of gpuwarden the API server has for new pods.
+    """The objects of gpuwarden for new pods in the API server.
 
     ``objects`` are gpuwarden's admission policies and bindings, ``webhooks`` everyone's webhooks or gpuwarden's.
 
@@ -171,7 +171,7 @@ class Installed:
         return [name for name in names if self.deciders({ENFORCE: name}).common_case is Decider.BOTH]
 
     def left_out(self, configuration: Configuration) -> list[str]:
-        """The policies whose common case the webhooks leave to the API server, which has nothing bound for it."""
+        """The policies whose common case the webhooks leave to the API server, although no binding there covers it."""
         kinds: dict[str, list[Mapping[str, str]]] = {_default(configuration): [{}]}
         for each in self.webhooks:
             for requirement in (each.namespace_selector or Selector()).match_expressions or ():

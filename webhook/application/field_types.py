@@ -85,17 +85,17 @@ def wrong_types(manifest: Mapping[str, Any], configured: Kinds = NO_KINDS) -> li
 
 
 def _around(workload: WorkloadKind, manifest: Mapping[str, Any]) -> Iterator[TypeMismatch]:
-    """Yield the wrong types beside the template of a built-in kind."""
+    """Yield the wrong types outside the template of a built-in kind."""
     *above, _ = workload.pods[0] or ("",)
     if above[:-1]:  # a CronJob's jobTemplate
         yield from _at(manifest, (*above[:-1], "metadata"), _Metadata)
     if above:
-        # A ReplicationController's is a map of labels itself.
+        # A ReplicationController's selector is itself a map of labels.
         yield from _at(manifest, (*above, "selector"), _LabelSelector if workload.group else _TextMap)
 
 
 def _policies(labels: Any) -> Iterator[TypeMismatch]:
-    """Yield the wrong types of a namespace's labels that name policies: null, which is the empty text, names none."""
+    """Yield the wrong types of a namespace's policy labels. Null is one here: it means an empty text, which names no policy."""
     if isinstance(labels, Mapping):
         ours = {key: labels[key] for key in NAMES if key in labels}
         yield from _converted(ours, dict[str, str], _LABELS)

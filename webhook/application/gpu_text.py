@@ -81,7 +81,7 @@ def is_gpu_key(name: str, gpu_names: GpuNames) -> bool:
 
 
 def decoded(text: str) -> str:
-    """Return the text that is in base64, or the text itself."""
+    """Return the decoded text if it is base64, otherwise the text itself."""
     if (len(text) % 4 and "\n" not in text) or not _BASE64.fullmatch(text):
         return text
     try:

@@ -55,7 +55,7 @@ class CompiledPolicies(msgspec.Struct, frozen=True):
     Attributes:
         objects: the admission policies and bindings, as manifests.
         cases: the policies that they decide, each with its common case.
-        left: the policies that they don't.
+        left: the policies that they leave to the webhooks.
         default: the policy of namespaces without a label.
     """
 
@@ -117,14 +117,14 @@ def _case(policy: Policy, configuration: Configuration) -> CommonCase:
 
 
 def _is_ordinary(pattern: str) -> bool:
-    """Whether a name, or its beginning with ``*``, may be one that is not looked at."""
+    """Whether a name, or a prefix with ``*``, may be one of those that are not checked."""
     name = pattern.removesuffix("*")
     return any(name.startswith(one) or (name != pattern and one.startswith(name)) for one in ORDINARY_BEGINNINGS)
 
 
 _OBJECT_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 OTHERS, WARNS, _UNLABELLED = ".others", ".warns", "-unlabelled"
-"""The ends of names: of what denies pods that are not the common case, of what warns, and of bindings without a label."""
+"""Suffixes of names: of what denies pods that are not the common case, of what warns, and of bindings without a label."""
 
 
 def object_name(policy: str) -> str:
@@ -189,7 +189,7 @@ def _validating(name: str, case: CommonCase, spec: Json, action: str, selectors:
 
 
 def _conditions(exemptions: Exemptions, conditions: dict[str, str]) -> list[Json]:
-    """Conditions by name as an object has them; the last one is also that the pod is exempt from nothing.
+    """An object's match conditions by name; the last one also requires that the pod is not exempt.
 
     The API server evaluates each condition, whatever the others are, and starts again for each.
     """
@@ -231,7 +231,7 @@ def _denial_of_others(policy: Policy) -> str:
     )
 
 
-# That of a static pod, which runs already.
+# The annotation of a static pod, which runs already.
 _NO_MIRROR_POD = (
     f"!(has(object.metadata.annotations) && {cel.quoted(MIRROR_ANNOTATION)} in object.metadata.annotations)"
 )
@@ -271,7 +271,7 @@ _IS_SCHEDULED = "has(object.spec.schedulerName) && (!has(object.spec.nodeName) |
 
 
 def not_exempt(exemptions: Exemptions) -> str:
-    """CEL: whether a pod that the admission policies look at is exempt from nothing.
+    """CEL: whether a pod that the admission policies check is not exempt.
 
     ``Exemptions`` of ``webhook.application.configuration`` in the negative. Pods of HAMi's resources are not the common case.
     """
@@ -344,13 +344,13 @@ def _annotations_of_warnings(case: CommonCase) -> list[Json]:
 
 
 def _ids(rules: list[tuple[str, str]]) -> str:
-    """The ids of the rules by which something is said, each with the variable that says it."""
+    """The ids of the rules that have messages, each with the variable that holds them."""
     said = cel.joined(f"(size(variables.{name}) > 0 ? [{rule}] : [])" for name, rule in rules)
     return f"({said}).join(',')"
 
 
 def _annotations(case: CommonCase) -> list[Json]:
-    """The audit annotations of denied pods, by the names that the webhooks' have behind theirs."""
+    """The audit annotations of denied pods, by the part of their names that the webhooks' annotations have too."""
     rules = [(name, rule) for name, _, rule in denials(case)]
     conditions = [IS_DENIED] if rules else []
     if any(outstanding(case)):

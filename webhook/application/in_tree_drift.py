@@ -71,13 +71,13 @@ def differences(
 ) -> Iterator[Difference]:
     """Each difference, ordered by kind and name.
 
-    A policy without any object is none, unless the webhooks leave out its common case: its pods are the webhooks'. Nor are
+    A policy without any object is not a difference, unless the webhooks leave out its common case: they decide its pods. Nor are
     namespaces that bindings leave out besides those of the configuration's exemptions: the chart has more of them.
 
     Args:
         objects: those of gpuwarden in the cluster.
         configuration: the configuration that is in use.
-        beside_webhooks: whether webhooks decide all other pods. Namespaces with a label for warnings or records are theirs.
+        beside_webhooks: whether webhooks decide all other pods. They also decide namespaces with a ``warn`` or ``audit`` label.
         left_out: the policies whose common case the webhooks leave out.
         warned: the policies whose common case the webhooks are asked about too: what warns is not needed there.
     """
@@ -111,7 +111,7 @@ def _alike(found: InTreeObject, wanted: Any, *, beside_webhooks: bool) -> bool:
 
 
 def _taken_apart(binding: Any) -> tuple[Any, set[Any], set[str]]:
-    """A binding's spec without its namespaces; what these must be; and the names that are left out."""
+    """A binding's spec without its namespaces, what these must be, and the names of namespaces that are left out."""
     resources = binding.get("matchResources") or {}
     selector = resources.get("namespaceSelector") or {}
     expressions = {

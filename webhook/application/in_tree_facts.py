@@ -20,7 +20,7 @@ has({CONTAINER}.resources.limits) && %s)"""
 
 
 def facts(case: CommonCase) -> Iterator[tuple[str, str]]:
-    """The pod's pattern, as its index, its resource, the containers that request it, as indexes, and what is denied."""
+    """Facts about the pod: its pattern (an index), its resource, the containers that request it (indexes), and its denials."""
     *firsts, last = range(len(case.patterns))
     chosen = ((distinguished(case.patterns[index], case.patterns[index + 1 :]), index) for index in firsts)
     if firsts:
@@ -53,7 +53,7 @@ def _one_name(case: CommonCase) -> bool:
 
 
 def count(case: CommonCase) -> str:
-    """How many of it the container ``i`` requests, as CEL."""
+    """How many of the resource the container ``i`` requests, as CEL."""
     return f"{CONTAINER}.resources.limits[{resource(case)}]"
 
 
@@ -71,8 +71,8 @@ def denials(case: CommonCase) -> Iterator[tuple[str, str, str]]:
 def may_be_denied(case: CommonCase) -> str:
     """CEL that holds for every pod of the common case that is denied or not rewritten, and for few others.
 
-    The API server prepares a pod again for each part of a policy, and that takes longer than the CEL: a policy that denies is
-    not to look at the pods that it has nothing to say of.
+    The API server prepares a pod again for each part of a policy, and that takes longer than the CEL: so a policy that denies
+        should not be evaluated for pods that it would not deny.
     """
     if case.policy.additions != NO_ADDITIONS:
         return "true"
@@ -91,7 +91,7 @@ def may_be_denied(case: CommonCase) -> str:
     return " || ".join(quick) or cel.NEVER
 
 
-# Higher counts are looked at in full.
+# Higher counts are evaluated completely.
 _LISTED = 16
 _LIMITS = "c.resources.limits"
 

@@ -23,7 +23,7 @@ class JudgedPod(msgspec.Struct, frozen=True):
 
     Attributes:
         decision: edits and findings, their paths within the pod.
-        title: what comes before each sentence on it, where an object may describe several.
+        title: the prefix of each sentence about it, if an object may describe several.
         count: how many pods there will be of it.
         is_exempt: whether its scheduler or runtime class exempts it; the decision then has only what it requests.
     """
@@ -46,8 +46,8 @@ class Judgement(msgspec.Struct, frozen=True):
         exempt: why the object is exempt, if it is.
         unjudged: what is known about an object of a kind that is not judged; the decision is then not about its pods.
         claims: its pod's names for their resource claims.
-        claims_unknown: which of these are not judged, and why.
-        beside: what else of its pod is not judged.
+        claims_unknown: the claims that are not judged, and why.
+        beside: other parts of its pod that are not judged.
         other_requests: what its pod requests besides the decision's requests: KAI's shares, and names that are misspelt.
         label_problems: what is wrong with its labels and annotations.
         notes: what is special about its kind, and whether it is suspended, for people.

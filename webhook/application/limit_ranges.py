@@ -18,7 +18,7 @@ _Amounts = dict[str, Quantity] | None
 _SHOWN = 3
 _UNRECORDED = (
     f"a container that requests {GPU} gets {{}} beside it, and its pod is denied (mixed-gpu-resources) where another LimitRange "
-    "of the namespace changes it too, because Kubernetes records the last one alone"
+    "of the namespace changes it too, because Kubernetes records only the last one"
 )
 _FIX_UNRECORDED = "write all defaults of the namespace into one LimitRange, or limit GPUs by a ResourceQuota"
 
@@ -129,7 +129,7 @@ def _most(policy: Policy, plugin: DevicePlugin, name: str) -> dict[str, int | No
 
 
 def _bound(item: LimitRangeItem, name: str, most: dict[str, dict[str, int | None]]) -> tuple[str, str] | None:
-    """Return the effect of an item on pods that have its name, and the fix, where no amount that they may have is in bounds.
+    """Return an item's effect on pods that request its resource, and the fix, if no permitted amount is within its bounds.
 
     admission.go maxConstraint, minConstraint.
     """
@@ -172,7 +172,7 @@ def _impact(  # noqa: PLR0913, PLR0917 - what it depends on
 
 
 def _demand(item: LimitRangeItem, name: str) -> str:
-    """Return LimitRanger's words for a pod that lacks a name which the item limits."""
+    """Return LimitRanger's message for a pod that lacks a name which the item limits."""
     if name in (item.max or {}):
         return f"maximum {name} usage per {item.type} is {shown((item.max or {})[name])}.  No limit is specified"
     if name in (item.min or {}):
@@ -186,7 +186,7 @@ def _demand(item: LimitRangeItem, name: str) -> str:
 
 
 def _least(item: LimitRangeItem, name: str) -> bool:
-    """Whether an item demands more than nothing, so that a default of 0 does not meet it."""
+    """Whether an item requires more than 0, so that a default of 0 does not satisfy it."""
     return whole((item.min or {}).get(name)) != 0 or name in (item.max_limit_request_ratio or {})
 
 

@@ -24,7 +24,7 @@ class NamespacedReviews(ABC):
         nodes: FleetSource = NoFleet(),  # noqa: B008 - it has no state
         pods: PodSource = NoPods(),  # noqa: B008 - it has no state
     ) -> None:
-        """Take the current configuration, the labels of namespaces, the offers of nodes, and pods."""
+        """Take the sources of the configuration, of namespaces' labels, of what nodes offer, and of pods."""
         self._configuration = configuration
         self._namespaces = namespaces
         self._recorder = recorder

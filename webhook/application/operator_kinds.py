@@ -1,7 +1,7 @@
 """The rows of operators' kinds, from the CRDs or Go types in each project's repository, as of August 2026.
 
 Their objects are never rewritten, only the pods that an operator makes from them: operators set their children's templates
-again and again, and several of them copy the name or the number of GPUs from the template into something else than the pod.
+again and again, and several of them copy the name or the number of GPUs from the template to places other than the pod.
 """
 
 from collections.abc import Iterable
@@ -118,10 +118,10 @@ OPERATORS = (
     WorkloadKind("trainer.kubeflow.org", ("v1alpha1",), "TrainingRuntime", "trainingruntimes",
         (_jobs("spec.template.spec"),), passive=True),
     _requesting("trainer.kubeflow.org", "v1alpha1", "TrainJob", "trainjobs", "spec.trainer.resourcesPerNode",
-        note="What its pods request besides is in the runtime that spec.runtimeRef names."),
+        note="The other requests of its pods are in the runtime that spec.runtimeRef names."),
     WorkloadKind("trainer.kubeflow.org", ("v1alpha1",), "OptimizationJob", "optimizationjobs", (),
         ("spec.trainJobTemplate.spec.trainer.resourcesPerNode",),
-        note="What its pods request besides is in the runtime that spec.trainJobTemplate.spec.runtimeRef names."),
+        note="The other requests of its pods are in the runtime that spec.trainJobTemplate.spec.runtimeRef names."),
     # Kubernetes SIGs: JobSet, LeaderWorkerSet, agent-sandbox, Kueue
     WorkloadKind("jobset.x-k8s.io", ("v1alpha2",), "JobSet", "jobsets", (_jobs("spec"),), suspend="spec.suspend",
         intermediate=True),

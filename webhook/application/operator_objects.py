@@ -90,7 +90,7 @@ def _replaced(data: Any, place: Place) -> Any:
 
 
 def title(workload: WorkloadKind | None, where: WorkloadPod, count: PlannedPods) -> str:
-    """Return what comes before a sentence on a template: its place, how it was found, and how many pods there are of it."""
+    """Return the prefix of sentences about a template: its place, how it was found, and how many pods it has."""
     if workload is None or workload.by_shape:
         return f"{where.field('')} (by its shape): "
     counted = "" if count.unknown else f" ({count.number} {'pod' if count.number == 1 else 'pods'})"

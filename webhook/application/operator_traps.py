@@ -1,4 +1,4 @@
-"""Traps: what an operator, or a queue, makes of the GPUs in its own objects besides the pods, where that goes wrong.
+"""Traps: operators and queues that misread the GPU requests in their own objects.
 
 A pod that admission would accept, or rewrite, may never be created, or be created with other requests. Only the object shows it.
 """

@@ -23,7 +23,7 @@ class PluginFault(msgspec.Struct, frozen=True):
     """Something wrong with a device plugin's configuration.
 
     Attributes:
-        impact: what the plugin makes of it.
+        impact: its effect on the plugin.
         fix: what to write instead.
         rejected: whether the plugin does not start with it.
     """
@@ -43,7 +43,7 @@ class PluginFile(msgspec.Struct, frozen=True):
 
     Attributes:
         where: the ConfigMap and the key.
-        data: what it holds; of a file that can't be read, nothing.
+        data: its content; empty if it can't be read.
         unreadable: why it can't be read.
     """
 

@@ -28,11 +28,11 @@ class PodCase(msgspec.Struct, gc=False):
     configuration: Configuration
     nodes: FleetSource
     final: bool
-    """Whether the pod is what all webhooks have made of it together."""
+    """Whether the pod is final, because all mutating webhooks have changed it."""
     before: Pod | None = None
-    """The pod as it is, where an update changes it or gives it ephemeral containers."""
+    """The existing pod, if an update changes it or adds ephemeral containers."""
     policies: NamespacePolicies = _NOT_YET
-    """Those of its namespace, once they are known."""
+    """The policies of its namespace, once they are known."""
     names_claims: bool = False
     """Whether it is a pod that is created, and names claims, which are judged when it is final."""
     claims: Claims = NO_CLAIMS
@@ -48,9 +48,9 @@ class PodCase(msgspec.Struct, gc=False):
         return bool(self.request.sub_resource)
 
     def needs_labels(self) -> bool:
-        """Whether it can't be answered without the namespace's labels.
+        """Whether the answer depends on the namespace's labels.
 
-        Otherwise there would be no more than a warning, or what the API server decides by itself.
+        If it does not, the labels could only add a warning, or the API server decides by itself.
         """
         restores = self.before is not None and not self.final
         requests_gpus = (self.gpu_containers and not (self.debugs or restores)) or self.names_claims
@@ -79,7 +79,7 @@ class PodCase(msgspec.Struct, gc=False):
         return found
 
     def resolve(self, found: Resolved | ClaimUnavailable) -> None:
-        """Take what the wanted objects are.
+        """Take the results of looking up the wanted objects.
 
         Raises:
             ClaimUnavailable: they could not be looked up, and the enforce policy needs them.
@@ -103,7 +103,7 @@ class PodCase(msgspec.Struct, gc=False):
         return self.policies.enforce, self.policies.warn, self.policies.audit
 
     def decide(self, policy: Policy) -> tuple[Decision, Decision]:
-        """The decision on the pod as it arrives, and the same with what the nodes add to it, if they are known."""
+        """The decision on the pod as it arrives, and the same decision with findings about nodes, if nodes are known."""
         fleet = self.nodes.fleet
         if fleet is None:
             decision = self._decide(policy)
@@ -144,7 +144,7 @@ class PodCase(msgspec.Struct, gc=False):
         return Decision((), left, decision.gpu_containers)
 
     def record(self, path: str, mode: str, policy: Policy, decision: Decision, *, acted: bool) -> None:
-        """Take note of a decision for the records."""
+        """Record a decision."""
         self.judged.append(
             DecisionSummary.of(
                 path, mode, policy, decision, operation=self.request.operation, spec=self.pod.spec, acted=acted

@@ -1,4 +1,4 @@
-"""The review of a pod: which are judged, and the pod of one, as it is made and as it was before an update, with its limits.
+"""Reviews of pods: which of them are judged, and the new and the old pod of each, within limits.
 
 A very large pod would delay all other reviews. No real pod comes near the limits.
 """
@@ -72,7 +72,7 @@ class _RequestingPod(msgspec.Struct, gc=False):
 
 
 class GpulessRequest(Envelope, rename="camel"):
-    """``request`` with as much of the pod read as shows that it requests no GPU."""
+    """``request`` with the part of the pod that shows whether it requests a GPU."""
 
     object: _RequestingPod | None = None
 
@@ -114,7 +114,7 @@ def read_environments(pod: Pod, root: str) -> None:
 
 
 def before_update(request: Envelope, pod: Pod) -> Pod:
-    """The pod as it is, before the update. In both, the node that the scheduler has chosen since is no choice of the user's.
+    """The pod before the update. In both pods, a node that the scheduler chose since then is left out.
 
     Raises:
         ReviewError: it can't be read.
@@ -139,7 +139,7 @@ def decoded(body: bytes, *, final: bool) -> AdmissionRequest | PodRequest | Gpul
     if review.elements(body) > review.MOST_ELEMENTS:
         return review.decode(body)
     try:
-        # No more than a guess at which of the two will do: the specification is mostly in the second half.
+        # Only a guess at which of the two will be needed: the spec is usually in the second half.
         if not final and body.find(_NVIDIA, len(body) // 2) < 0:
             gpuless = _GPULESS_REVIEW.decode(body)
             if gpuless.request is not None and _is_gpuless(gpuless.request):
@@ -154,7 +154,7 @@ _NVIDIA = PREFIX.encode()
 
 
 def _is_gpuless(request: GpulessRequest) -> bool:
-    """Whether it is certain that there is a pod, in a namespace, which requests no more than processors and memory."""
+    """Whether it is certain that there is a pod, in a namespace, which requests only CPU and memory."""
     kind, pod = request.kind, request.object
     if not request.namespace or pod is None or pod.kind != "Pod" or (kind and (kind.kind != "Pod" or kind.group)):
         return False

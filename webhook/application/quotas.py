@@ -44,12 +44,12 @@ class Quota(msgspec.Struct):
 
 
 class Gap(msgspec.Struct, frozen=True):
-    """Quotas on GPUs that do not limit all pods of a policy, each as names for a sentence.
+    """Quotas on GPUs that do not limit all pods of a policy; the attributes are lists of names for messages.
 
     Attributes:
         limited: the resources that they limit.
         requested: those that pods of the policy request.
-        lacking: those of these that no quota limits.
+        lacking: those of ``requested`` that no quota limits.
         keys: the keys to add.
     """
 

@@ -13,7 +13,7 @@ NAME = "gpuwarden"
 
 
 class ReportOwner(msgspec.Struct, frozen=True):
-    """The command that some of our reports are from: it never touches those of others.
+    """The command that some of our reports are from: it never changes the reports of other commands.
 
     Attributes:
         name: of its reports.

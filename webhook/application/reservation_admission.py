@@ -2,8 +2,8 @@
 
 Claims that are replaced while their pod waits are judged one by one when they are created. Here the limits hold for all claims
 that the pod has by then. The last claim is given when all others are in their final state: a claim that is reserved has a
-finalizer, and its spec can't change. Where two are given at once, each review was sent before its write and reads the other
-claim after that, so one of both reads finds what the other write is about.
+finalizer, and its spec can't change. If two are given at once, each review was sent before its own write and reads the other
+claim afterwards, so at least one of the reads sees the other write.
 """
 
 from collections.abc import Mapping
@@ -81,7 +81,7 @@ class Reservation(msgspec.Struct, gc=False):
 
     @property
     def pods(self) -> dict[int, PodReference]:
-        """They, which must be pods: Kubernetes takes an entry with the uid of a pod for that pod, whatever else it names.
+        """The consumers, which must be pods. Kubernetes treats an entry with a pod's uid as that pod, whatever else it names.
 
         That is ``IsReservedForPod`` of dynamic-resource-allocation/resourceclaim.
 

@@ -27,7 +27,7 @@ class ClaimHolder(msgspec.Struct, frozen=True):
 
     Attributes:
         pod: it names each claim that it has as a ResourceClaim (``reservations.with_its_claims``).
-        claims: what these are; ``None`` for one that does not exist.
+        claims: the parts of these claims that are kept; ``None`` for one that does not exist.
     """
 
     pod: Pod
@@ -35,7 +35,7 @@ class ClaimHolder(msgspec.Struct, frozen=True):
 
 
 ClaimHolders = Mapping[PodReference, ClaimHolder | None]
-"""The pods that were looked up; ``None`` for one that does not exist. Nothing of one that is not in it is known."""
+"""The pods that were looked up; ``None`` for one that does not exist. A pod that is not in it was not looked up."""
 
 
 class PodUnavailable(Exception):  # noqa: N818 - named after what happened, as the HTTP status is

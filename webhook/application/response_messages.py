@@ -45,7 +45,7 @@ def within_budget(warnings: list[str]) -> list[str] | None:
 
 
 def annotate(annotations: dict[str, str], mode: str, policy: Policy, decision: Decision) -> None:
-    """Add what a mode's policy decided: policy, outcome and rule ids, under keys that begin with the mode."""
+    """Add the decision of a mode's policy: policy, outcome and rule ids, under keys that begin with the mode."""
     annotations[f"{mode}-policy"] = policy.name
     annotations[f"{mode}-outcome"] = str(decision.outcome)
     if decision.findings:
@@ -53,13 +53,13 @@ def annotate(annotations: dict[str, str], mode: str, policy: Policy, decision: D
 
 
 def annotate_claims(annotations: dict[str, str], pod: Pod, claims: Claims = NO_CLAIMS) -> None:
-    """Add, beside what was decided, that some of the pod's resource claims (DRA) were not judged."""
+    """Add to a decision's annotations that some of the pod's resource claims (DRA) were not judged."""
     if annotations and pod.spec is not None and pod.spec.resource_claims and (claims.unknown or claims is NO_CLAIMS):
         annotations["not-judged"] = "spec.resourceClaims"
 
 
 def annotate_patch(annotations: dict[str, str], mode: str, operations: list[Operation]) -> None:
-    """Add the patch that was not made, within a bound: always valid JSON, and of a container all of its operations or none.
+    """Add the patch that was not applied, up to a limit: always valid JSON, with all operations on a container or none.
 
     Operations on the pod as a whole come first, then those of each container while there is room. The number of operations
     that did not fit is added.
@@ -83,7 +83,7 @@ def annotate_patch(annotations: dict[str, str], mode: str, operations: list[Oper
 
 
 def _subject(operation: Operation) -> tuple[bool, str]:
-    """Whether an operation changes a container, and the pointer of that container, or of what it changes in the pod."""
+    """Whether an operation changes a container, and the pointer of that container, or otherwise of the changed field."""
     path: str = operation["path"]
     match path.split("/", 4):
         case ["", "spec", "containers" | "initContainers" as section, index, _]:

@@ -27,7 +27,7 @@ _OPERATIONS = ("CREATE", "UPDATE", "DELETE", "CONNECT")
 _T = TypeVar("_T")
 
 Answering = bytes | Coroutine[Any, Any, bytes]
-"""A review's answer, or what must be waited for to have it: the labels of a namespace that is not known yet."""
+"""A review's answer, or the look-up that it has to wait for: the labels of a namespace that is not known yet."""
 
 
 class ReviewError(Exception):
@@ -189,7 +189,7 @@ class DenialStatus(msgspec.Struct, gc=False):
 
 
 class Response(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
-    """``response`` but its uid; empty fields are omitted, and ``patchType`` is set exactly when ``patch`` is."""
+    """``response`` without its uid; empty fields are omitted, and ``patchType`` is set exactly when ``patch`` is."""
 
     allowed: bool
     status: DenialStatus | None = None

@@ -34,8 +34,9 @@ class RolloutPreview:
     def look(self, workload: WorkloadObject) -> None:
         """Judge an object, unless another object is judged for it, or it will create no pods.
 
-        A controller's template represents its pods, because new pods are made from it. So a pod counts only where it has
-        no controller, or one whose template is not known (such as a RayCluster's), which is one workload however many pods.
+        A controller's template represents its pods, because new pods are made from it. So a pod counts only if it has no
+        controller, or if its controller's template is not known (such as a RayCluster's). All pods of such a controller count
+        as one workload.
         """
         owner = workload.owner
         if workload.over or (owner and _is_spoken_for(workload, owner)):
@@ -74,7 +75,7 @@ class RolloutPreview:
         return warnings
 
     def _claims(self) -> Iterator[str]:
-        """The warnings about workloads with resource claims, where users may expect the policy to apply to them."""
+        """The warnings about workloads with resource claims, because users may expect that the policy applies to them now."""
         count = len(self._claiming)
         if count and not self._policy.permits_any:
             names = [f'{kind} "{name}"' for kind, name in nsmallest(_NAMED, self._claiming)]
@@ -90,7 +91,7 @@ class RolloutPreview:
 
     @property
     def meets_limits(self) -> bool:
-        """Whether LimitRanges and ResourceQuotas meet other pods under the policy than without it."""
+        """Whether LimitRanges and ResourceQuotas apply to other pods under the policy than without it."""
         return not self._policy.permits_any
 
     def limits(self, ranges: Sequence[LimitRange]) -> list[str]:
@@ -124,7 +125,7 @@ class RolloutPreview:
 
 
 def _is_part(workload: WorkloadObject) -> bool:
-    """Whether an object is part of its controller, which is what people know."""
+    """Whether an object counts as part of its controller, which is the object that users know."""
     return workload.kind == "Pod" or workload.is_between
 
 

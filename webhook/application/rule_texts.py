@@ -49,7 +49,7 @@ _OF_REPORTS = (
         REWRITTEN,
         None,
         "The request would be rewritten as the policy requires",
-        "A plain request becomes the first form of the policy that nodes which the pod selects can have, and an explicit one "
+        "A plain request becomes the first form of the policy that the pod's node selectors permit, and an explicit one "
         "gets what its form needs. No action is needed; the patch shows what would change.",
     ),
     RuleText(
@@ -73,7 +73,7 @@ _OF_REPORTS = (
         "An object of another kind requests GPUs or holds containers, and its pods are judged when they are created: check "
         "those pods, or run gpuwarden audit in their cluster. A resource claim (DRA) names an object that was not found, "
         "and may be for GPUs: check both together. A pod requests another vendor's device, "
-        "or has GPUs where Kubernetes reads none: the message has the fix.",
+        "or sets GPUs where Kubernetes does not read them: the message has the fix.",
     ),
 )
 RULE_TEXTS = {

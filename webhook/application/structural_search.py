@@ -32,7 +32,7 @@ _CLAIM_LISTS = frozenset({"resourceClaims", "draResources"})  # Kubernetes, NIM
 _CLAIM_NAMES = frozenset({"resourceClaimName", "resourceClaimTemplateName", "deviceClassName"})
 _CLAIMS_IN_TEXT = re.compile(r"""\bresourceClaims["']?[ \t]*:""")
 _ANNOTATIONS = "annotations"
-# A map of labels has GPU names as keys, and requests none.
+# A map of labels may have GPU names as keys, but requests no GPU.
 _LABELS = frozenset({"labels", "annotations", "nodeSelector", "matchLabels", "selector"})
 # Maps of capacities and limits of nodes, queues and quotas.
 _BOUNDS = frozenset({
@@ -44,7 +44,7 @@ _NOT_REQUESTS = _LABELS | _BOUNDS | {"limit", "limits", "requests", "resource", 
 _NAMING = ("name", "resourceName", "resource", "gpuType", "type", "key")
 _NUMBERING = ("quantity", "count", "amount", "value", "number", "request", "limit", "min")
 _OF_TAINTS = frozenset({"effect", "operator", "tolerationSeconds"})  # with a key and a value too
-# What the cluster has done, and who wrote which field: neither describes a pod.
+# What the cluster has done, and who wrote which field; neither describes a pod.
 _SKIPPED = frozenset({"status", "managedFields"})
 
 POD_KEYS = _CONTAINER_LISTS | _CONTAINERS
@@ -75,9 +75,9 @@ class Traces(msgspec.Struct, frozen=True):
     Attributes:
         resources: the GPU resources that are requested, as they are written; each once.
         requests: where they are, the first ten of these places; ``limits`` stand for the ``requests`` beside them.
-        templates: where containers are, likewise.
-        claims: where resource claims are, likewise.
-        counts: how many places there are of the three.
+        templates: where containers are: the first ten places.
+        claims: where resource claims are: the first ten places.
+        counts: how many places each of the three has in total.
         complete: whether all of the object was checked.
     """
 
@@ -110,7 +110,7 @@ class _Places:
 
 
 class _Walk:
-    """A walk over maps and lists, each with its path and what it is in; it ends after so many values."""
+    """A walk over maps and lists, each with its path and its parent; it ends after a given number of values."""
 
     def __init__(self, root: Any, most: int) -> None:
         self._pending: list[_Found] = [(root, None, None)]
@@ -123,7 +123,7 @@ class _Walk:
             yield found
 
     def enter(self, inner: Iterable[_Found]) -> None:
-        """Go on with these, the last first."""
+        """Continue the walk with these, the last first."""
         self._pending += inner
 
     @property
@@ -219,7 +219,7 @@ def _searched(manifest: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _inner(value: Any, path: _Path) -> list[_Found]:
-    """The maps and lists in a map or list, the last first, each with its path and what it is in."""
+    """The maps and lists in a map or list, the last first, each with its path and its parent."""
     steps: Iterable[tuple[str | int, Any]] = value.items() if isinstance(value, dict) else enumerate(value)
     found: list[_Found] = [
         (inner, (path, step), value)
@@ -231,7 +231,7 @@ def _inner(value: Any, path: _Path) -> list[_Found]:
 
 
 def _json(value: Any, path: _Path, gpu_names: GpuNames) -> list[_Found]:
-    """The JSON texts in a map or list, likewise, unless they show what they request by a name in them."""
+    """The JSON texts in a map or list, likewise, except those whose requests are found by a resource name in the text."""
     if _last(path) in _LABELS and _last(path) != _ANNOTATIONS:
         return []
     steps: list[tuple[str | int, Any]] = list(value.items() if isinstance(value, dict) else enumerate(value))

@@ -1,4 +1,4 @@
-"""Fields of another type than Kubernetes has there: each with its path, what it is, and what to write instead."""
+"""Fields with the wrong type: each with its path, its value, and what to write instead."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +23,7 @@ _MOST = 50  # each takes another conversion
 
 
 class TypeMismatch(NamedTuple):
-    """A field that does not fit, its path from the data, and a sentence on it without a subject."""
+    """A field that does not fit: its path from the data, and a sentence about it without its subject."""
 
     field: str
     message: str

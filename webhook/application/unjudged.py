@@ -124,7 +124,7 @@ class Unjudged(msgspec.Struct, frozen=True):
 
 
 def unjudged(manifest: Mapping[str, Any], gpu_names: GpuNames = BUILT_IN) -> Unjudged:
-    """Return what is known about an object of another kind than ``workload_of`` finds; ``gpu_names`` are other names for GPUs."""
+    """Return what is known about an object whose kind ``workload_of`` does not find; ``gpu_names`` are other names for GPUs."""
     api_version, kind = manifest.get("apiVersion"), str(manifest.get("kind") or "")
     group = group_of(api_version)
     name = qualified(api_version, kind)
@@ -165,7 +165,7 @@ def quotes(group: str, name: str) -> bool:
 
 
 def _offered(manifest: Mapping[str, Any], gpu_names: GpuNames) -> str:
-    """The resource name of a DeviceClass that may be for GPUs, unless it is known what it is."""
+    """The resource name of a DeviceClass that may be for GPUs, unless the name is known already."""
     spec, metadata = manifest.get("spec"), manifest.get("metadata")
     device_class = metadata.get("name") if isinstance(metadata, Mapping) else None
     if not gpu_names.is_gpu(f"{IMPLICIT}{device_class}"):

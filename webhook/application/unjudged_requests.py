@@ -37,7 +37,7 @@ def other_vendors(pod: Pod, names: GpuNames) -> list[str]:
 
 
 def misspelt(pod: Pod, names: GpuNames) -> list[str]:
-    """Requests by misspelt names of GPUs, which count as no GPU, by container."""
+    """Requests by misspelt names that do not count as GPUs, by container."""
     if pod.spec is None:
         return []
     gpu_containers = requests.read(pod.spec, names)
@@ -74,7 +74,7 @@ def shares(pod: Pod, labels: Mapping[str, str]) -> list[tuple[str, str, str]]:
 def in_metadata(
     where: WorkloadPod, annotations: Mapping[str, str], labels: Mapping[str, str], names: GpuNames
 ) -> Iterator[Aside]:
-    """Return that annotations or labels of a pod, or of an object, request GPUs, for people; KAI's are ``shares``."""
+    """Yield sentences that annotations or labels of a pod, or of an object, request GPUs; KAI's are ``shares``."""
     # Hardly any pod has such an annotation, so looking for words first saves the search.
     words = (*_WORDS, *(name.removesuffix(ANY_SUFFIX) for name in names.gpus))
     texts, named = (
@@ -95,7 +95,7 @@ def in_metadata(
 
 
 def misplaced(workload: WorkloadKind, manifest: Mapping[str, Any], names: GpuNames) -> Iterator[Aside]:
-    """That GPUs are set outside of the resources that Kubernetes reads, for people; nothing where none are.
+    """Yield sentences that GPUs are set outside of the resources that Kubernetes reads.
 
     ``limits`` directly in a container, ``resources`` of a template or of a Deployment's spec, a pod's spec without its template.
     The API server denies such an object, or drops the field, depending on ``fieldValidation``: no GPU is requested.
@@ -143,7 +143,7 @@ def _is_form(name: object) -> bool:
 
 
 def sentences(where: WorkloadPod, vendors: Sequence[str], shared: Sequence[tuple[str, str, str]]) -> Iterator[Aside]:
-    """Say what of all this is not judged, and what to do; paths within the pod become paths within the object."""
+    """Yield sentences about requests that are not judged, and what to do; paths within the pod become paths within the object."""
     if vendors:
         yield _aside(
             [where.field(path) for path in vendors],
@@ -154,6 +154,6 @@ def sentences(where: WorkloadPod, vendors: Sequence[str], shared: Sequence[tuple
         paths = [where.field(f"metadata.{section}[{key}]") for section, key, _ in shared]
         yield _aside(
             paths,
-            "part of a GPU, which KAI Scheduler alone hands out, so not judged; it reads annotations of pods with schedulerName "
+            "part of a GPU, which only KAI Scheduler hands out, so not judged; it reads annotations of pods with schedulerName "
             "kai-scheduler",
         )

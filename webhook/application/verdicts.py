@@ -1,10 +1,11 @@
-"""Verdicts: what a decision comes to, apart from its request, and a cache of them: equal pods are decided once.
+"""Verdicts: the result of a decision without its request, and a cache, so that equal pods are decided only once.
 
-The pods of a ReplicaSet or a Job differ in their names, in the generated name of their token's volume, and in much that is never
-read. So the key of the memo is everything that is read of a pod (``webhook.engine.pods``) but these names, and environments as
-they are written: a digest, because they hold secrets. With it go the namespace's labels and the endpoint. Verdicts are forgotten
-when anything else changes that decides: the configuration, with what DeviceClasses add to it, or what the nodes offer. An update
-has no key, for it depends on two pods, and what is looked up for one review (claims) is never kept.
+The pods of a ReplicaSet or a Job differ in their names, in the generated name of their token's volume, and in much that is
+never read. So the key of the cache is everything that is read of a pod (``webhook.engine.pods``) except these names.
+Environments are part of it as they are written, so the key is a digest, because they hold secrets. With it go the namespace's
+labels and the endpoint. Verdicts are forgotten when anything else changes that decides: the configuration, with what
+DeviceClasses add to it, or what the nodes offer. An update has no key, for it depends on two pods, and what is looked up for
+one review (claims) is never kept.
 """
 
 import hashlib
@@ -29,7 +30,7 @@ _MOST = 4 << 20
 # The memory of a verdict besides its response: its key, its summary, and each form and finding in the summary.
 _BESIDES = 1 << 10
 _EACH_RECORDED = 1 << 8
-# A digest of more bytes would delay other reviews; pods with 20 containers have a sixth of this.
+# Hashing more bytes would delay other reviews; pods with 20 containers have a sixth of this.
 _MOST_READ = 64 << 10
 _ANNOTATIONS = frozenset({MIRROR_ANNOTATION, limitranger.ANNOTATION, ORIGINAL_REQUEST, POLICY})
 
@@ -95,7 +96,7 @@ def key_of(pod: Pod, labels: NamespaceLabels, *, final: bool) -> Key | None:
     """The key of a pod that is created; ``None`` for a very large one, or one with a number of more than 64 bits."""
     metadata = pod.metadata
     annotations = metadata.annotations if metadata is not None else None
-    # Environments are in it as JSON. Only verdicts on those that are lists are kept, so it is certain where each ends.
+    # Environments are in the key as JSON. Verdicts are kept only if environments are lists, so it is certain where each one ends.
     try:
         read = _encode((metadata is None, annotations and _read(annotations), pod.spec))
     except (OverflowError, RecursionError):

@@ -25,8 +25,8 @@ class Template(msgspec.Struct, frozen=True):
 
     Attributes:
         path: the path to the spec of the pods, as ``field_paths.parse`` reads it.
-        replicas: paths to counts; there are as many pods as their product. A count that is not set is 1. What is before
-            a path's wildcards is the beginning of ``path``.
+        replicas: paths to counts; there are as many pods as their product. A count that is not set is 1. The part of a path
+            before its wildcards is a prefix of ``path``.
         with_leader: the one of these counts that counts a leader too, which ``leader`` describes where that is set.
         leader: the path to that template.
     """
@@ -178,7 +178,7 @@ def places(kind: WorkloadKind, data: Any) -> Iterator[tuple[WorkloadPod, Any]]:
 
 
 def is_idle(kind: WorkloadKind, data: Any) -> bool:
-    """Whether an object, plain data or a typed view, is scaled to nothing: its pods are none."""
+    """Whether an object, plain data or a typed view, is scaled to zero, so that it has no pods."""
     paths = [field_paths.parse(count) for template in kind.templates for count in template.replicas]
     return any(count == 0 for path in paths for _, count in field_paths.find(data, path))
 

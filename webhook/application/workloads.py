@@ -10,14 +10,14 @@ KINDS = table((*BUILT_IN, *OPERATORS))
 """Every row, by group and kind."""
 
 ADVISED_OPERATORS = tuple(row for row in OPERATORS if not (row.cluster_scoped or (row.intermediate and row.passive)))
-"""Operators' kinds that ``/advise`` is sent. An object in no namespace has no policy, and a copy is never written by a person."""
+"""Operators' kinds that ``/advise`` is sent. Cluster-scoped objects have no policy, and users never write copies."""
 
 Kinds = Mapping[tuple[str, str], WorkloadKind]
 NO_KINDS: Kinds = {}
 _BY_KIND = {row.kind: row for row in BUILT_IN}
 _BY_GROUP = {**KINDS, **{(group, row.kind): row for row in BUILT_IN for group in row.former_groups}}
 _VERSIONS = {row.kind: row.api_version for row in BUILT_IN} | {"Namespace": "v1"}
-# On the scale of difflib: "pods" is 0.86 like "pod"; no kind of Kubernetes' own is like another of these.
+# On the scale of difflib: "pods" is 0.86 like "pod"; none of Kubernetes' own kinds is that similar to another.
 _ALIKE = 0.85
 _LONGEST_KIND = 63
 
@@ -66,7 +66,7 @@ def correction(api_version: object, kind: str) -> str | None:
 
 
 def _meant(kind: str) -> str | None:
-    """The kind whose name this is, but for capital letters, a plural's s or a letter or two."""
+    """The kind whose name differs from this only by case, a plural s, or a letter or two."""
     known = {name.lower(): name for name in _VERSIONS}
     close = get_close_matches(kind[:_LONGEST_KIND].lower(), known, n=1, cutoff=_ALIKE)
     return known[close[0]] if close else None

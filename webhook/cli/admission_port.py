@@ -47,7 +47,7 @@ def admission_limiter(options: Options, metrics: Metrics) -> ConnectionLimiter:
 
 
 def operations_limiter(metrics: Metrics) -> ConnectionLimiter:
-    """The connections of the plain port: its own, so that the health of a server that is under attack can be seen."""
+    """The connections of the plain port, which are separate so that the health of a server that is under attack can be seen."""
     limits = Limits(connections=_OPERATIONS_CONNECTIONS, memory=MIB)
     return ConnectionLimiter(limits, Rejections("operations", metrics.refused))
 

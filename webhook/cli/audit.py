@@ -13,11 +13,11 @@ from ..adapters.kubernetes.cluster_reader import ClusterReader
 from ..adapters.kubernetes.errors import ApiError
 from ..adapters.kubernetes.lists import Lister
 from ..adapters.kubernetes.policyreports import ReportStore
-from ..adapters.reports import audit_json, audit_table, junit, sarif, table
+from ..adapters.reports import audit_json, audit_table, junit, sarif, terminal
 from ..adapters.reports.audit import AuditReport, audit_report
 from ..adapters.reports.audit_changes import EarlierAudit, EarlierError, read_earlier
+from ..adapters.reports.audit_csv import csv
 from ..adapters.reports.check_report import object_line
-from ..adapters.reports.csv import csv
 from ..adapters.reports.fleet_report import FleetPart, fleet_part
 from ..adapters.reports.progress import ProgressBar
 from ..application import assumptions
@@ -33,9 +33,10 @@ from .audit_input import FILES, AuditInput, Labels, from_cluster, from_files
 from .audit_writing import Mislabelled, write_reports
 from .cluster_options import ContextOption, KubeconfigOption, WriteReportsOption, reached
 from .configuration_input import ConfigOption, load_configuration
+from .exit_codes import EXIT_DENIED, EXIT_USAGE
 from .fleet_input import LIVE, FleetInput, FleetOption, deciders_of, read_fleet, view_of
 from .manifest_input import StrictOption, check_name, load_namespaces
-from .messages import EXIT_DENIED, EXIT_USAGE, usage_error
+from .messages import usage_error
 
 
 class AuditOutput(StrEnum):
@@ -149,7 +150,7 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         gathered = from_files(paths, load_namespaces(namespaces), names, auditor)
     else:
         api = reached(kubeconfig, context, instead="name files to audit")
-        with ProgressBar(table.console(stderr=True)) as progress:
+        with ProgressBar(terminal.console(stderr=True)) as progress:
             reader = ClusterReader(api, progress, configured=configuration.kinds)
             gathered = from_cluster(reader, api.host, names, auditor)
             if write:
@@ -272,7 +273,7 @@ def _report(  # noqa: PLR0913 - the parts of one document
 def _show(report: AuditReport, output: AuditOutput, *, strict: bool, everything: bool) -> None:
     match output:
         case AuditOutput.TABLE:
-            audit_table.show(table.console(), report, everything=everything)
+            audit_table.show(terminal.console(), report, everything=everything)
         case AuditOutput.JSON:
             typer.get_binary_stream("stdout").writelines(audit_json.pieces(report))
         case AuditOutput.JUNIT:

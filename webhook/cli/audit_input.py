@@ -47,7 +47,7 @@ class AuditInput:
         seen: how many objects of each kind were checked.
         places: the lines of the objects of files, by source and first line.
         others: objects that are not judged, and those with a label that names no policy or has no effect; with their places.
-        kinds_unknown: why there may be more of them, or nothing.
+        kinds_unknown: why there may be more kinds; empty if all are known.
         deciders: who decides new pods of a cluster; ``None`` where that is not known.
     """
 
@@ -106,7 +106,7 @@ def from_cluster(reader: ClusterReader, host: str, names: Sequence[str], auditor
 def _of_operator(auditor: Auditor, manifest: dict[str, Any]) -> _OfOperator:
     """The entry of an object of a custom kind, and its judgement if it can't be read or is mislabelled.
 
-    One without GPUs is remembered too, so that a Deployment that it owns counts as part of it.
+    A pod without GPUs is remembered too, so that a Deployment that it owns counts as part of it.
     """
     workload = _workload_object(manifest, "", auditor.kinds)
     mismatches = wrong_types(manifest, auditor.kinds)

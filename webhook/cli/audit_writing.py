@@ -26,14 +26,14 @@ def write_reports(
     ``names`` are the namespaces that were checked (all, if none is named); the reports of others stay.
 
     Raises:
-        typer.Exit: 2, after printing why. Where not everything could be read nothing is written: what is missing would look
-            fixed.
+        typer.Exit: 2, after printing why. If not everything could be read, nothing is written, because missing objects would
+        look fixed.
     """
     if not gathered.complete:
         missing = "; ".join(f"{problem.source}: {problem.message}" for problem in gathered.problems if problem.fatal)
         raise usage_error(f"no report was written, because not everything could be read: {missing}")
     api, written = store_reports(store, lambda api: _documents(api, gathered, {} if names else mislabelled, now), names)
-    # Reports are about workloads: there is no room for kinds in them.
+    # Reports are about workloads, so kinds that were not checked can't be in them.
     for kind in gathered.kinds:
         say(f"not judged: {kind.message}")
     if gathered.kinds_unknown:

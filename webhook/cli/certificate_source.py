@@ -1,4 +1,4 @@
-"""The source of the serving certificate: a trial's own, files that are read again, or a CA that replicas keep together."""
+"""The source of the serving certificate: self-signed for a trial, files that are reloaded, or a CA that the replicas share."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class CertificateFileSource(_Source):
 
 
 class TrustedSource:
-    """A source whose trust in the cluster is kept or at least watched: what a reconciler does at every pass."""
+    """A source with a reconciler, which at every pass restores, or at least checks, that the cluster trusts the certificate."""
 
     def __init__(  # noqa: PLR0913, PLR0917 - what is watched, by whom, and how often
         self,
@@ -139,7 +139,7 @@ class TrustedSource:
     def poll(self) -> None:
         """Reconcile when a pass is due."""
         self._inner.poll()
-        # Both are asked, because each forgets what it has answered.
+        # Both are called, because each call resets its state.
         hurry = (self._hurry(), self.serving.distrusted_since_last_call())
         if time.monotonic() < self._due and not any(hurry):
             return
@@ -154,7 +154,7 @@ class TrustedSource:
         report = self._report
         trouble = "; ".join((*report.failures, *report.waiting)) or "not checked yet"
         message = "every webhook configuration trusts what is served" if report.trusted else trouble
-        # Ready either way: what is served is judged by the API server's time then, and so goes on being right.
+        # Ready in either case: the certificate is then judged by the API server's time, so it stays valid.
         clock = ReadinessPart(name="clock", ready=True, message=self._clock.doubt() or "agrees with the API server's")
         return [*self._inner.parts(), ReadinessPart(name="trust", ready=report.trusted, message=message), clock]
 

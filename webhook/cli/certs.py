@@ -29,7 +29,7 @@ certs_app = typer.Typer(
 
 class _File(NamedTuple):
     path: Path
-    content: bytes | None  # None: must not be there afterwards
+    content: bytes | None  # None: must not exist afterwards
     mode: int
 
 

@@ -7,13 +7,14 @@ from typing import Annotated
 import typer
 
 from ..adapters.manifests.items import EditError, ManifestProblem
-from ..adapters.reports import check_report, diff, junit, one_line, sarif, table
+from ..adapters.reports import check_report, check_table, diff, junit, one_line, sarif, terminal
 from ..application.gpu_forms import gpu_forms
 from ..application.ignoring import IgnoreError, rules_of
 from ..engine.decision import DENIED
 from . import cluster_options, completers
 from .cluster_options import ContextOption, KubeconfigOption
 from .configuration_input import ConfigOption
+from .exit_codes import EXIT_DENIED, EXIT_USAGE
 from .fleet_input import LIVE, FleetOption, load_fleet
 from .manifest_input import (
     ExcludeOption,
@@ -28,7 +29,7 @@ from .manifest_input import (
     say_skipped,
     without_collector,
 )
-from .messages import EXIT_DENIED, EXIT_USAGE, say, usage_error
+from .messages import say, usage_error
 
 
 class CheckOutput(StrEnum):
@@ -130,7 +131,12 @@ def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
 
 
 def _show(
-    output: CheckOutput, judged: JudgedInput, rows: list[table.CheckedRow], report: check_report.Report, *, strict: bool
+    output: CheckOutput,
+    judged: JudgedInput,
+    rows: list[check_table.CheckedRow],
+    report: check_report.Report,
+    *,
+    strict: bool,
 ) -> None:
     match output:
         case CheckOutput.JSON:
@@ -146,7 +152,7 @@ def _show(
         case CheckOutput.DIFF:
             _show_diffs(judged, rows)
         case CheckOutput.TABLE:
-            table.show(table.console(), rows, report)
+            check_table.show(terminal.console(), rows, report)
 
 
 def _reject_unused_cluster_options(ctx: typer.Context, fleet: str | None) -> None:
@@ -157,18 +163,18 @@ def _reject_unused_cluster_options(ctx: typer.Context, fleet: str | None) -> Non
         )
 
 
-def _row(found: JudgedObject, *, places: bool) -> table.CheckedRow:
+def _row(found: JudgedObject, *, places: bool) -> check_table.CheckedRow:
     judgement = found.judgement
     where = found.lines if places or judgement.findings or judgement.label_problems else None
     line = check_report.object_line(found.item.source, found.item.line, judgement, where)
-    return table.CheckedRow(line, list(judgement.changes()))
+    return check_table.CheckedRow(line, list(judgement.changes()))
 
 
-def _show_diffs(judged: JudgedInput, rows: Iterable[table.CheckedRow]) -> None:
+def _show_diffs(judged: JudgedInput, rows: Iterable[check_table.CheckedRow]) -> None:
     """The diffs on standard output; everything else on standard error, so that the output stays a patch."""
     from ..adapters.manifests.editing import edit_text  # noqa: PLC0415 - start-up time: it loads a YAML writer
 
-    target = table.console()
+    target = terminal.console()
     for source in judged.sources:
         edits = source.edits()
         if edits:

@@ -37,7 +37,7 @@ class ClassSource:
         self._watched.stop()
 
     def part(self) -> ReadinessPart:
-        """Its part of ``/readyz``: ready when the API server has said which classes there are, or that it does not say it.
+        """Its part of ``/readyz``: ready when the classes are known, or known to be unavailable.
 
         What is known stays in use while the API server can't be reached.
         """

@@ -56,7 +56,7 @@ def reached(kubeconfig: Path | None, context: str | None, *, instead: str = "", 
     ``instead`` is what to do where there is no cluster, to follow "or" in a message; ``called`` begins the message.
 
     Raises:
-        typer.Exit: 2, after printing why there is none.
+        typer.Exit: 2, after printing why the cluster can't be reached.
     """
     try:
         return RetryingApi(connect(kubeconfig, context, os.environ), Backoff(random.random))
@@ -66,7 +66,7 @@ def reached(kubeconfig: Path | None, context: str | None, *, instead: str = "", 
 
 
 def given(ctx: typer.Context) -> list[str]:
-    """Return those of the two that are on the command line; one from the environment may be meant for other commands."""
+    """Return the options that are on the command line; those from the environment may be meant for other commands."""
     return [f"--{name}" for name in ("kubeconfig", "context") if is_given(ctx, name)]
 
 

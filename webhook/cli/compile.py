@@ -21,7 +21,7 @@ from .messages import say, usage_error
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes texts of several lines as blocks, and repeats instead of referring."""
+    """Writes texts of several lines as blocks, and repeats values instead of using aliases."""
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - the base's signature
         return True
@@ -109,9 +109,7 @@ def _beside(path: str, made: CompiledPolicies) -> Iterator[Any]:
     documents = _documents("--webhooks", path)
     kinds = [_field(document, "kind") for document in documents]
     if not any(kind in WEBHOOK_KINDS for kind in kinds):
-        raise usage_error(
-            f"--webhooks {path}: has no webhook configuration; write the manifests that gpuwarden is installed by"
-        )
+        raise usage_error(f"--webhooks {path}: has no webhook configuration; name the manifests that install gpuwarden")
     for kind, document in zip(kinds, documents, strict=True):
         yield beside(document, made) if kind in WEBHOOK_KINDS else document
 

@@ -10,7 +10,7 @@ from ..adapters.kubernetes.errors import ApiError
 from ..adapters.kubernetes.facts import FactReader
 from ..adapters.kubernetes.neighbours import NeighbourReader
 from ..adapters.reports import doctor as report
-from ..adapters.reports import table
+from ..adapters.reports import terminal
 from ..adapters.reports.progress import ProgressBar
 from ..application.diagnosis.diagnose import diagnose
 from ..application.diagnosis.results import CheckStatus
@@ -18,9 +18,8 @@ from . import completers
 from .cluster_options import NAMESPACE, ContextOption, KubeconfigOption, reached, unreadable
 from .configuration_input import load_configuration
 from .doctor_facts import gather
+from .exit_codes import EXIT_FAILED_CHECK
 from .messages import usage_error
-
-EXIT_FAILURE = 1
 
 
 class DoctorOutput(StrEnum):
@@ -84,7 +83,7 @@ def doctor(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     configuration = load_configuration(config) if config else None
     api = reached(kubeconfig, context)
     try:
-        with ProgressBar(table.console(stderr=True)) as progress:
+        with ProgressBar(terminal.console(stderr=True)) as progress:
             facts = gather(
                 FactReader(api, progress),
                 NeighbourReader(api, progress),
@@ -100,9 +99,9 @@ def doctor(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     if output is DoctorOutput.JSON:
         typer.echo(written.model_dump_json(by_alias=True, indent=2))
     else:
-        report.show(table.console(), written)
+        report.show(terminal.console(), written)
     bad = {CheckStatus.FAIL, CheckStatus.WARN, CheckStatus.UNKNOWN} if strict else {CheckStatus.FAIL}
     if all(outcome.status in {CheckStatus.UNKNOWN, CheckStatus.SKIPPED} for outcome in outcomes):
         raise usage_error("nothing could be checked: run it as a user with the permissions listed above")
     if any(outcome.status in bad for outcome in outcomes):
-        raise typer.Exit(EXIT_FAILURE)
+        raise typer.Exit(EXIT_FAILED_CHECK)

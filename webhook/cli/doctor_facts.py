@@ -9,7 +9,7 @@ from ..adapters.configuration import file as configuration_file
 from ..adapters.kubernetes.facts import FactReader
 from ..adapters.kubernetes.neighbours import NeighbourReader
 from ..adapters.kubernetes.selectors import SELECTORS
-from ..adapters.tls.peer import dial
+from ..adapters.tls.dial import dial
 from ..application.configuration import Configuration
 from ..application.diagnosis import probe
 from ..application.diagnosis.autoscaler import ACCELERATORS
@@ -25,7 +25,7 @@ from ..application.diagnosis.facts import (
     Target,
     Unread,
 )
-from ..application.diagnosis.ours import (
+from ..application.diagnosis.our_webhooks import (
     MUTATING,
     VALIDATING,
     mutating_name,

@@ -6,13 +6,14 @@ from typing import Annotated
 
 import typer
 
-from ..adapters.reports import fleet_table, table
+from ..adapters.reports import fleet_table, terminal
 from ..adapters.reports.fleet_report import fleet_report
 from . import cluster_options
 from .cluster_options import ContextOption, KubeconfigOption
 from .configuration_input import ConfigOption, load_configuration
+from .exit_codes import EXIT_DENIED
 from .fleet_input import LIVE, deciders_of, read_fleet, view_of
-from .messages import EXIT_DENIED, usage_error
+from .messages import usage_error
 
 
 class FleetOutput(StrEnum):
@@ -75,7 +76,7 @@ def fleet(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     report = fleet_report(found, read.objects, deciders_of(read, configuration))
     match output:
         case FleetOutput.TABLE:
-            fleet_table.show(table.console(), report)
+            fleet_table.show(terminal.console(), report)
         case FleetOutput.JSON:
             typer.echo(report.model_dump_json(by_alias=True, indent=1))
         case FleetOutput.HTML:

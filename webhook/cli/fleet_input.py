@@ -14,7 +14,7 @@ from ..adapters.kubernetes import fleets
 from ..adapters.kubernetes.errors import ApiError
 from ..adapters.kubernetes.lists import Lister
 from ..adapters.kubernetes.nodes import FleetFileError
-from ..adapters.reports import table
+from ..adapters.reports import terminal
 from ..adapters.reports.progress import ProgressBar
 from ..application.configuration import Configuration
 from ..application.deciders import DecidedPolicy
@@ -122,7 +122,7 @@ def _live(
     api = reached(kubeconfig, context, called=called)
     try:
         now = datetime.now(UTC).replace(microsecond=0)
-        with ProgressBar(table.console(stderr=True)) as progress:
+        with ProgressBar(terminal.console(stderr=True)) as progress:
             return fleets.read_cluster(Lister(api, progress), labels, now, with_pods=with_pods)
     except ApiError as error:
         fix = "use a user who may list nodes, or a file saved by gpuwarden fleet -o json"

@@ -10,7 +10,7 @@ import structlog
 from ..adapters.http.apps import ReadinessPart
 from ..adapters.kubernetes.errors import ApiError, Fault
 from ..adapters.kubernetes.fleet_watch import FleetWatch
-from ..adapters.kubernetes.pod_counts import PodCounts
+from ..adapters.kubernetes.gpu_pod_count import PodCounts
 from ..adapters.kubernetes.selectors import SELECTORS
 from ..adapters.metrics import Metrics
 from ..application.configuration import Configuration
@@ -71,7 +71,7 @@ class WatchedFleet:
         self._look_at_selection()
 
     def _look_at_selection(self) -> None:
-        """Say, when it comes to that, that the selectors select no node."""
+        """Set the numbers of nodes, and log if the selectors select none."""
         view = self._view
         selected = None if view.age() is None else view.selected_number
         self._metrics.nodes(selected, None if view.unselected is None else len(view.unselected))
@@ -95,7 +95,7 @@ class WatchedFleet:
         self._seen = seen
 
     def count_pods(self) -> None:
-        """Set the gauges of what pods hold and wait for, when that is due."""
+        """Set the gauges of what pods hold and wait for, if a count is due."""
         fleet = self._view.fleet
         if fleet is None:
             self._metrics.pods_counted({}, {})
@@ -123,7 +123,7 @@ class WatchedFleet:
 
 
 class _Telling:
-    """Reports the state of the watches to metrics and log; once for as long as nodes may not be listed."""
+    """Reports the state of the watches to metrics and log; only once while nodes may not be listed."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics

@@ -56,7 +56,7 @@ class InTreeWatch:
         metrics.in_tree_outdated(None)
 
     def poll(self) -> None:
-        """Compare, when that is due or the configuration is another; log once what is found."""
+        """Compare, if a comparison is due or the configuration has changed; log each new result once."""
         configuration = self._configuration()
         is_same = self._compared is None or configuration is self._compared[-1]
         if self._monotonic() < self._due_at and is_same:

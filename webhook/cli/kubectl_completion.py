@@ -1,6 +1,6 @@
 """``kubectl_complete-gpuwarden``: what kubectl runs to complete ``kubectl gpuwarden``.
 
-It gets the words after ``kubectl gpuwarden``, and prints an offer a line and then cobra's directive (kubectl, pkg/cmd
+It gets the words after ``kubectl gpuwarden``, and prints one completion per line, then cobra's directive (kubectl, pkg/cmd
 SetupPluginCompletion).
 """
 

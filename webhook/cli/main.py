@@ -94,7 +94,7 @@ def _explained() -> Iterator[None]:
 app = typer.Typer(
     name="gpuwarden",
     cls=_OnDemand,
-    help="Rewrites GPU requests to match what the nodes offer, and denies what the kubelet would fail.",
+    help="Rewrites GPU requests to match what the nodes offer, and denies what the kubelet would reject.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -111,7 +111,7 @@ def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it so
 def gpuwarden(
     version: bool = typer.Option(False, "--version", callback=_print_version, is_eager=True, help="Print the version."),  # noqa: FBT001, FBT003 - typer's way to declare a flag
 ) -> None:
-    """Rewrites GPU requests to match what the nodes offer, and denies what the kubelet would fail."""
+    """Rewrites GPU requests to match what the nodes offer, and denies what the kubelet would reject."""
 
 
 def run() -> None:

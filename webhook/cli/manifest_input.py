@@ -131,7 +131,7 @@ class JudgedInput:
         return (one for source in self.sources for one in source.objects)
 
     def nothing_found(self) -> list[ManifestProblem]:
-        """As the function: a problem for each source, if none holds an object."""
+        """A problem for each source if none holds an object; see the function of the same name."""
         return nothing_found([(one.source, one.objects) for one in self.sources], self.problems, self.plugin)
 
 
@@ -170,7 +170,7 @@ class KnownNamespaces:
 
 @contextmanager
 def without_collector() -> Iterator[None]:
-    """Keep the garbage collector from looking, again and again, at the trees of thousands of documents.
+    """Keep the garbage collector from repeatedly scanning the trees of thousands of documents.
 
     They hold no cycles, so it finds nothing, and takes a third of the time (benchmarks/README.md).
     """

@@ -1,11 +1,9 @@
-"""Messages on standard error, a line each, and exit codes; text from elsewhere can't forge a line."""
+"""Messages on standard error, a line each; text from elsewhere can't forge a line."""
 
 import typer
 
 from ..adapters.reports.text import printable
-
-EXIT_DENIED = 1
-EXIT_USAGE = 2
+from .exit_codes import EXIT_USAGE
 
 
 def say(message: str) -> None:

@@ -18,7 +18,7 @@ from ..adapters.metrics import Metrics
 from ..adapters.namespace_file import FileNamespaces
 from ..application.claims import ClaimSource, NoClaims
 from ..application.configuration import Configuration
-from ..application.namespace_labels import Preview
+from ..application.namespace_admission import Preview
 from ..application.namespaces import Namespaces
 from ..application.reservations import NoPods, PodSource
 from ..engine.labels import NamespaceLabels
@@ -135,7 +135,7 @@ class ClusterSource:
         self._holders.close()
 
     def part(self) -> ReadinessPart:
-        """Ready when all namespaces are known and the API server was heard of lately."""
+        """Ready when all namespaces are known and the API server has answered recently."""
         ready, message = self._watched.freshness(FRESHNESS_BOUND)
         return ReadinessPart(name="namespaces", ready=ready, message=message)
 

@@ -72,7 +72,7 @@ class PrometheusOptions:
 
     @property
     def given(self) -> list[str]:
-        """Those that are set besides the URL, by their names."""
+        """The options that are set besides the URL, by their names."""
         named = {
             "--prometheus-ca-file": self.ca,
             "--prometheus-client-cert": self.certificate,

@@ -10,7 +10,7 @@ import typer
 
 from ..adapters.file_errors import why
 from ..adapters.kubernetes.policyreports import ReportStore
-from ..adapters.reports import recommend_csv, recommend_markdown, recommend_table, table
+from ..adapters.reports import recommend_csv, recommend_markdown, recommend_table, terminal
 from ..adapters.reports.progress import ProgressBar
 from ..adapters.reports.recommend_reports import recommendation_reports
 from ..adapters.usage_file import written
@@ -130,7 +130,7 @@ def recommend(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     else:
         labels = labels_of(prometheus_label or [])
         wanted = UsageScope(names, trusted or [], _seconds(window), values.idle_below, labels)
-        with ProgressBar(table.console(stderr=True)) as progress:
+        with ProgressBar(terminal.console(stderr=True)) as progress:
             saved = from_cluster(kubeconfig, context, configuration, options, wanted, progress)
         if save:
             _write(save, written(saved))
@@ -151,7 +151,7 @@ def recommend(  # noqa: PLR0913, PLR0917 - each is an option of the command line
 
 def _write_reports(found: Recommendation, kubeconfig: Path | None, context: str | None, names: list[str]) -> None:
     client = reached(kubeconfig, context, instead=SAVED)
-    with ProgressBar(table.console(stderr=True)) as progress:
+    with ProgressBar(terminal.console(stderr=True)) as progress:
         store = ReportStore(client, progress, OF_RECOMMEND)
         now = datetime.now(UTC)
         api, written = store_reports(store, lambda api: recommendation_reports(api, found, now), names)
@@ -213,7 +213,7 @@ def _forms(texts: list[str]) -> list[Form]:
 def _show(found: Recommendation, output: RecommendOutput) -> None:
     match output:
         case RecommendOutput.TABLE:
-            recommend_table.show(table.console(), found)
+            recommend_table.show(terminal.console(), found)
         case RecommendOutput.JSON:
             typer.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
         case RecommendOutput.CSV:

@@ -101,7 +101,7 @@ def made(saved: SavedUsage, configuration: Configuration) -> RecommendInput:
     """Return the input that was read, or saved before.
 
     Raises:
-        FleetFileError: its nodes are none.
+        FleetFileError: its nodes are not valid.
     """
     shapes: Counter[Shape] | None = None if saved.nodes is None else Counter()
     if any(one.get("kind") == "Node" for one in saved.nodes or ()):

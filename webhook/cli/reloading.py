@@ -48,7 +48,8 @@ class Reload(Generic[_T]):
     def poll(self) -> None:
         """Read a changed file; a bad one changes nothing, is logged once, and shows in a metric and in ``/readyz``.
 
-        So does one that is gone, or can't be read; it is read again every time, because nothing may signal that it is fixed.
+        A file that is gone or can't be read is handled in the same way, and is read again every time, because nothing may
+        signal that it is fixed.
         """
         if reason := self._file.missing():
             self._unread(reason)

@@ -17,6 +17,7 @@ from ..application.workload_kinds import BUILT_IN, WorkloadKind
 from ..application.workloads import KINDS, Kinds, group_of
 from ..engine.decision import Outcome
 from .configuration_input import ConfigOption, load_configuration
+from .exit_codes import EXIT_DENIED, EXIT_USAGE
 from .manifest_input import (
     ExcludeOption,
     JudgedInput,
@@ -30,7 +31,7 @@ from .manifest_input import (
     say_skipped,
     without_collector,
 )
-from .messages import EXIT_DENIED, EXIT_USAGE, say, usage_error
+from .messages import say, usage_error
 
 
 @without_collector()

@@ -5,6 +5,7 @@ from typing import Any
 
 import typer
 
+from .exit_codes import EXIT_USAGE
 from .messages import say
 from .options import Options, StartError, signature
 
@@ -24,7 +25,7 @@ def serve(**options: Any) -> None:
     except StartError as error:
         for line in str(error).splitlines():
             say(f"error: {line}")
-        raise typer.Exit(2) from error
+        raise typer.Exit(EXIT_USAGE) from error
     finally:
         gc.enable()
 

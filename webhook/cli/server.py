@@ -48,7 +48,7 @@ from ..application.claim_admission import ClaimAdmission
 from ..application.clock import WitnessedClock
 from ..application.configuration import Configuration
 from ..application.fleet import NoFleet
-from ..application.namespace_labels import NamespaceLabelling
+from ..application.namespace_admission import NamespaceAdmission
 from .admission_port import admission_limiter, client_authorities, operations_limiter
 from .certificate_source import certificate_source, now
 from .class_source import ClassSource
@@ -104,11 +104,11 @@ class Server:
         self._stopped = threading.Event()
         clock = WitnessedClock(now, time.monotonic, timedelta(seconds=options.clock_skew))
         api = cache(lambda: _connect(options, clock))
-        # Where the paths may carry tokens, nothing is admitted before it is known which.
+        # If the paths may carry tokens, nothing is admitted before the tokens are known.
         self._paths = PathTokens(PATHS.values(), plain=not options.manage_certificates)
         self._certificates = certificate_source(options, api, self._metrics, clock, self._paths)
         self._namespaces = _namespace_source(options, api, self._metrics)
-        self._decision_log = DecisionLog(self._metrics.log_line_dropped)
+        self._decision_log = DecisionLog()
         recorder = DeferredRecording(self._metrics.answered, self._metrics, self._decision_log)
         namespaces = self._namespaces.namespaces
         self._configured = Configuration()
@@ -121,7 +121,7 @@ class Server:
         self._admission = Admission(self._configured, namespaces, recorder, self._namespaces.claims, nodes)
         advising = Advising(self._current, namespaces, recorder, nodes)
         claiming = ClaimAdmission(self._current, namespaces, recorder, nodes, self._namespaces.pods)
-        labelling = NamespaceLabelling(self._current, self._namespaces.preview(self._current), nodes)
+        labelling = NamespaceAdmission(self._current, self._namespaces.preview(self._current), nodes)
         self._configuration: Reload[Configuration] | None = None
         if options.config:
             self._configuration = Reload(
@@ -180,7 +180,8 @@ class Server:
         if self._in_tree:
             polls.append(self._in_tree.poll)
         for poll in polls:
-            # One that waits for an API server keeps neither the others waiting nor, as a daemon, the process alive.
+            # A thread that waits for an API server doesn't delay the others and, because it is a daemon, doesn't keep the
+            # process alive.
             threading.Thread(target=self._poll_forever, args=(poll,), name="poll", daemon=True).start()
         try:
             async with asyncio.TaskGroup() as group:
@@ -195,7 +196,7 @@ class Server:
                 self._classes.stop()
             if self._nodes:
                 self._nodes.stop()
-            self._decision_log.close()
+            self._decision_log.write()
         _log.info("stopped")
 
     def readiness(self) -> list[ReadinessPart]:

@@ -7,9 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, TextIO
 
-EXIT_UNWRITTEN = 2
-EXIT_PIPE = 128 + 13
-"""What a shell reports of a program that SIGPIPE ended (``cat file | head -1``); no command here uses it for anything else."""
+from .exit_codes import EXIT_PIPE, EXIT_UNWRITTEN
 
 
 class _Descriptor(io.FileIO):

@@ -109,7 +109,7 @@ class DeviceClasses(msgspec.Struct, frozen=True):
         return self._has_form(device_class) or self.names.is_gpu(IMPLICIT + device_class)
 
     def of_resource(self, name: str) -> tuple[str, ...]:
-        """The classes that provide GPUs by a resource name: the one that it is the implicit name of, or all that publish it."""
+        """The classes that provide GPUs by a resource name: the class with this implicit name, or all that publish it."""
         of_one = name.removeprefix(IMPLICIT)
         return (of_one,) if of_one != name else self.names.classes(name)
 

@@ -45,7 +45,7 @@ class Profile(msgspec.Struct, frozen=True):
     """A parsed profile.
 
     Attributes:
-        slices: GPU instance slices; compute instance slices are as many in every profile that is advertised.
+        slices: GPU instance slices; every advertised profile has as many compute instance slices.
         gigabytes: the nominal size.
         suffix: ``.me``, ``.me.all``, ``.gfx`` or ``-me``: the same slice with other engines; empty for most.
     """

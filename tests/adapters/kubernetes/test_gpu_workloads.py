@@ -202,7 +202,7 @@ def test_claims_are_requests_too(cluster: WorkloadServer, reader: GpuWorkloads) 
     assert {name: one.not_judged for name, one in workloads.items() if one.not_judged} == {
         "any-slice": 'requested by a claim: claim "gpu": which form the DeviceClass mig.nvidia.com hands out is not known',
         "all": 'requested by a claim: claim "gpu" requests all devices of a node, or an unknown number',
-        "either": 'requested by a claim: claim "gpu" may be met in 2 ways, and which one it got is not read',
+        "either": 'requested by a claim: claim "gpu" may be satisfied in 2 ways, and gpuwarden does not read which one it got',
     }
     (note,) = reader.notes
     assert note.endswith("may be for GPUs, are not judged: gpu of Pod team/not-there")

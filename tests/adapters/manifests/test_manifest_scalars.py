@@ -184,7 +184,7 @@ def test_quotes_and_tags_decide_over_the_look_of_a_value(written: str, value: ob
 @pytest.mark.parametrize(
     ("written", "message"),
     [
-        ("!!int x", '"x" is tagged !!int and is none: remove the tag, or correct the value'),
+        ("!!int x", '"x" is tagged !!int but is not one: remove the tag, or correct the value'),
         ("!!int yes", '"yes" is tagged !!int'),
         ("!!bool 1", '"1" is tagged !!bool'),
         ('!!binary "!"', "is not base64"),

@@ -107,7 +107,7 @@ def test_a_class_without_a_form_whose_resource_name_is_denied(name: str) -> None
         result.observed
         == f"DeviceClass {name} counts as a GPU by its extendedResourceName {ACCELERATOR}, and its form is not known"
     )
-    assert "denied, except under a policy of any" in result.impact
+    assert "denied, except under the policy any" in result.impact
     assert f"set the form of {name} in claims.deviceClasses" in result.fix
     form = f"apiVersion: gpuwarden.io/v1\nkind: Configuration\nclaims: {{deviceClasses: {{{name}: exclusive}}}}\n"
     for text in (form, f"{WITH_RESOURCES}  notGPUs: [{ACCELERATOR}]\n"):

@@ -309,7 +309,7 @@ def test_whole_gpus_next_to_shared_ones_need_no_label_of_a_pool() -> None:
 )
 def test_a_name_that_karpenter_does_not_know_is_told(overlay: Any) -> None:
     (seen,) = warned(beside("mig-1g.5gb", node_pools=[a_pool()], overlay_resources=overlay), "karpenter")
-    assert seen == f'pods of policy "mig-1g.5gb" request {MIG}, and Karpenter knows {GPU} alone'
+    assert seen == f'pods of policy "mig-1g.5gb" request {MIG}, but Karpenter knows only {GPU}'
 
 
 # Kueue.

@@ -30,7 +30,7 @@ from webhook.application.certificates.issue import self_signed_pair
 from webhook.application.certificates.pem import bundle_pem
 from webhook.application.diagnosis.documents import Service
 from webhook.application.diagnosis.facts import Contact, Facts, Unread
-from webhook.application.diagnosis.ours import targets
+from webhook.application.diagnosis.our_webhooks import targets
 from webhook.application.diagnosis.results import CheckStatus
 from webhook.application.diagnosis.webhooks import Webhook
 

@@ -117,7 +117,11 @@ def test_unknown_where_it_must_be(given: dict[str, Any], why: str) -> None:
         # The exporter does not say of which profile the slice is; the workload does.
         ({"used": {"p95": 0.9, "profile": ""}, "form": "mig-1g.10gb"}, "mig-1g.10gb", "90 % of the slice"),
         # What is used at times is more than a slice has.
-        ({"used": {"most": 0.98}}, "mig-1g.10gb", "up to 98 % of a GPU at times, and takes longer then on the slice"),
+        (
+            {"used": {"most": 0.98}},
+            "mig-1g.10gb",
+            "up to 98 % of a GPU at times, and would then take longer on the slice",
+        ),
         # Flat memory is known where it is not most of the device.
         ({"used": {"flat": True}}, "mig-1g.10gb", "5.0 GiB of memory"),
     ],
@@ -287,7 +291,7 @@ def test_a_gpu_that_was_not_used() -> None:
     assert (verdict.kind, verdict.form, verdict.gpus) == (VerdictKind.UNUSED, "none", 0)
     assert verdict.reasons[:2] == (
         "at most 0.9 % of the GPU in 14 days",
-        "it holds 5.0 GiB of GPU memory all the same",
+        "it still holds 5.0 GiB of GPU memory",
     )
     sampled = judge(case(used={"most": 0.0, "p95": 0.0, "metrics": (Metric.GPU_UTIL,), "shared_by": 3}))
     assert "device total over 3 pods: none of them used it" in sampled.reasons

@@ -35,7 +35,7 @@ def parse(text: str) -> Configuration:
     """Read a configuration.
 
     Raises:
-        ConfigurationError: with all problems. An empty file is one, because a half-written file must not mean "no policies".
+        ConfigurationError: with all problems. An empty file is an error, because a half-written file must not mean "no policies".
     """
     raw, problems = _load(text)
     problems += [*_unknown_defaults(raw), *_repetitions(raw)]

@@ -123,7 +123,7 @@ class TolerationSection(_Section):
 
 
 class ClaimFormSection(_Section):
-    """A form that is had by a claim (DRA): its template, in the pod's namespace, and the class that it claims."""
+    """A form that pods get by a claim (DRA): its template, in the pod's namespace, and the class that it claims."""
 
     claim_template: ClaimTemplateName = Field(description="The ResourceClaimTemplate, in the namespace of the pod.")
     device_class: DeviceClassName = Field(description="The DeviceClass that the template claims.")
@@ -160,9 +160,11 @@ class PolicySection(_Section):
     tolerations: list[TolerationSection] = Field([], description="Tolerations that pods with GPUs get.")
     runtime_class_name: RuntimeClass | None = Field(None, description="The runtime class that pods with GPUs get.")
     env: dict[EnvName, str] = Field({}, description="Environment variables that containers with GPUs get.")
-    visible_devices: _VisibleDevices | None = Field(None, description="As visibleDevices of the file, for this policy.")
+    visible_devices: _VisibleDevices | None = Field(
+        None, description="Overrides the file's visibleDevices for this policy."
+    )
     admin_access: bool = Field(default=False, description="Whether claims (DRA) may have adminAccess.")
-    not_offered: _NotOffered | None = Field(None, description="As notOffered of the file, for this policy.")
+    not_offered: _NotOffered | None = Field(None, description="Overrides the file's notOffered for this policy.")
     prefer: Annotated[Prefer, Field(strict=False)] = Field(
         Prefer.FIRST,
         description="What a plain request becomes: the first form, or the first form that nodes offer (offered).",

@@ -20,7 +20,7 @@ with deferred_models():  # of OpenAPI, which only /openapi.json needs: 1.2 MiB o
 
 
 class AsgiEndpoint:
-    """An admission endpoint as plain ASGI, with the same answers as our own protocol. The server has all other limits."""
+    """An admission endpoint as plain ASGI, with the same answers as our own protocol. All other limits are the server's."""
 
     def __init__(self, endpoint: AdmissionEndpoint) -> None:
         self._endpoint = endpoint

@@ -159,7 +159,7 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
         self.since = self._limiter.clock()
         self.client = transport.get_extra_info("peername")
         self._limiter.add(self)
-        certificate = transport.get_extra_info("peercert")  # None but for one that was verified
+        certificate = transport.get_extra_info("peercert")  # None unless the client's certificate was verified
         self._unwelcome = unwelcome(certificate, self._port.names)
         self._proven = bool(certificate) and not self._unwelcome
         if self._unwelcome:
@@ -392,7 +392,7 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
 
 
 def unwelcome(certificate: Mapping[str, Any] | None, names: frozenset[str]) -> Failure | None:
-    """Why a caller is rejected by its certificate, as ``ssl.SSLSocket.getpeercert`` gives it; ``None`` when it is not."""
+    """Why a caller with this certificate (from ``ssl.SSLSocket.getpeercert``) is rejected; ``None`` if it is not."""
     subject = (certificate or {}).get("subject", ())
     given = [value for rdn in subject for key, value in rdn if key == "commonName"]
     # If there are several names, some programs use the first and others the last, so all must be allowed.

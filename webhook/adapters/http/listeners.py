@@ -14,9 +14,9 @@ from .connection import Connection, Port
 from .connection_limiter import Client, TrackedConnection
 
 GRACE_SECONDS = 10  # how long pending answers may take when a listener stops
-# What the kernel keeps for a connection (twice as much, in fact). By itself it would keep up to several MiB, which count as
-# the memory of the container (cgroup v2). What it has received is read at once, before others have their turn, and TLS keeps
-# room for as much: little for strangers, for records of a byte each take a hundred times as long as others.
+# What the kernel keeps for a connection (twice as much, in fact). By itself it would keep up to several MiB, which count as the
+# memory of the container (cgroup v2). Received data is read at once, before others have their turn, and TLS keeps buffers of
+# that size. So unknown clients get little: records of a byte each take a hundred times as long as others.
 _KERNEL_BUFFERS = {socket.SO_RCVBUF: 8 * 1024, socket.SO_SNDBUF: 64 * 1024}
 _BACKLOG = 2048
 # A handshake costs about ten times as much as an answer, so existing connections are served in between.

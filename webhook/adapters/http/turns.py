@@ -12,9 +12,9 @@ _BASE = 4096
 # Reading, deciding and sending each have code and data of their own, which push the others' out of the processor's caches, and
 # a write wakes the client's process. So each is done for many in a row (benchmarks/README.md), but nobody waits for many.
 _MOST_AT_ONCE = 16
-# After so long a turn ends, so that what has arrived meanwhile is read: it may be cheaper than what still waits. And after so
-# much, which takes about as long: until the next turn, all that was decoded in one is in memory at once (``DeferredRecording``,
-# and tasks), however fast the processor is.
+# A turn ends after this time, so that requests that have arrived meanwhile are read: they may be cheaper than those that still
+# wait. It also ends after this cost, which takes about as long, because everything that was decoded in a turn stays in memory
+# until the next one (``DeferredRecording``, and tasks), however fast the processor is.
 _TURN_SECONDS = 0.02
 _TURN_COST = 2 << 20
 

@@ -124,7 +124,7 @@ class KubernetesCertificateStore:
             secret = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "Opaque", "data": data}
             self._write(ApiRequest("POST", self._secrets, _QUERY, msgspec.json.encode(secret)), {Fault.CONFLICT})
         else:
-            # "add" puts the value in the place of what is there, or of nothing.
+            # "add" replaces a value, or adds it where there is none.
             self._patch(self._secret, resource_version, [{"op": "add", "path": "/data", "value": data}])
 
     def _owned(self) -> Mapping[str, object]:

@@ -64,7 +64,7 @@ class ClaimTemplateItem(ClaimTemplateObject):
 
     @property
     def listed(self) -> Listed | None:
-        """As of a claim."""
+        """The same as for a claim."""
         return _listed(TEMPLATE, self)
 
 

@@ -62,9 +62,9 @@ class ApiServer:
 
         Only a GET whose kept-alive connection was closed is retried, as in client-go.
 
-        ``timeout`` is for the whole request. The last wait for data may begin just before it ends, and urllib3 times each
-        read of an answer's head, so a server that sends its head in small pieces can take longer. Reviews have a limit of
-        their own (see ``live_reads.py``).
+        ``timeout`` is for the whole request. A call can take longer: the last wait for data may begin just before the timeout,
+        and urllib3 limits each read of an answer's head, not all of them together. Reviews have a limit of their own (see
+        ``live_reads.py``).
 
         Raises:
             ApiError: there was no answer in time, or it was not a success.

@@ -1,6 +1,6 @@
 """Connects to an API server as kubectl does: with ``--kubeconfig`` and ``--context``, or from inside a pod.
 
-HTTP, and above all the official client, are loaded only when a cluster is asked for. ``import kubernetes`` costs some
+HTTP, and above all the official client, are loaded only when a cluster is needed. ``import kubernetes`` costs some
 350 ms and 8 MiB on top of what the server has loaded anyway, and is not available in part (its package imports all of
 itself), so it is loaded for a kubeconfig only; the account of a pod needs none of it.
 """
@@ -46,7 +46,8 @@ class Cluster:
         """
         files = find_files(self.kubeconfig, self.environ)
         if files:
-            # It loads requests, for logins that are not ours; which guesses encodings with these, if they are there (3 MiB).
+            # It loads requests, for logins that we don't use; requests guesses encodings with these, if they are installed (3
+            # MiB).
             with absent("chardet", "charset_normalizer"):
                 from . import kubeconfig_login  # noqa: PLC0415 - see the module's docstring
             return kubeconfig_login.log_in(choose(files, self.context))

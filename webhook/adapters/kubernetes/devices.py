@@ -96,8 +96,8 @@ def devices_of(
     """Return the devices of a cluster.
 
     Args:
-        classes: the DeviceClasses with a resource name. Of two with one name, the newest is used, and of two as old the first
-            by name (DeviceClassSpec, KEP-5004).
+        classes: the DeviceClasses with a resource name. If two have one name, the newer is used, or the first by name if they
+            are equally old (DeviceClassSpec, KEP-5004).
         slices: all ResourceSlices. Only the newest generation of a pool counts.
         claims: all ResourceClaims.
         unavailable: the nodes that accept no pods now.

@@ -52,7 +52,7 @@ class Discovery:
 
     @cached_property
     def groups(self) -> dict[str, list[str]]:
-        """The versions of each group but the core group, the preferred one first.
+        """The versions of each group except the core group, the preferred one first.
 
         Raises:
             UnknownKindsError: the API server does not list its groups.
@@ -78,7 +78,7 @@ class Discovery:
         """Return the resources of a version; none if it is no longer served, or can't be read.
 
         Raises:
-            ApiError: the server did not answer, or that of an aggregated API is down (``Fault.SERVER_ERROR``).
+            ApiError: the server did not answer, or the server of an aggregated API is down (``Fault.SERVER_ERROR``).
         """
         if (group, version) not in self._resources:
             request = ApiRequest("GET", path_of("apis", group, version))

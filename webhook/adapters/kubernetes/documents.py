@@ -103,7 +103,7 @@ _BUILDING = threading.Lock()
 def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
     """Return the decoder of a type, built by one thread at a time.
 
-    msgspec (0.22.0) stores its description of a type while it still builds it. Another thread that decodes the same type for
+    msgspec (0.22.0) stores its description of a type before it is complete. Another thread that decodes the same type for
     the first time then uses an incomplete description, and the process ends with a segmentation fault.
     """
     with _BUILDING:

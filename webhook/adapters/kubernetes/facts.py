@@ -22,7 +22,7 @@ from ...application.diagnosis.documents import (
 )
 from ...application.diagnosis.facts import Attempt, Maybe, NamespaceFacts, Permission, Unread
 from ...application.diagnosis.namespace_restrictions import ANNOTATIONS
-from ...application.diagnosis.ours import MUTATING, VALIDATING
+from ...application.diagnosis.our_webhooks import MUTATING, VALIDATING
 from ...application.diagnosis.webhooks import WebhookConfiguration
 from ...application.in_tree_drift import KINDS, InTreeObject
 from ...application.limit_ranges import LimitRange
@@ -139,7 +139,7 @@ class FactReader:
         return self._list(Page[LimitRange], "", "v1", "limitranges")
 
     def nodes(self, labels: Collection[str]) -> Maybe[list[GpuNode]]:
-        """Every node with GPUs; ``labels`` are those to read besides those that distinguish forms."""
+        """Every node with GPUs; ``labels`` are read in addition to those that distinguish forms."""
         return self._try(str(Permission("list", "nodes")), lambda: nodes.nodes(self._lister, labels))
 
     def selected_nodes(self, selectors: Iterable[str]) -> Maybe[frozenset[str]]:
@@ -169,8 +169,8 @@ class FactReader:
     def namespaces(self, always: Iterable[str]) -> Maybe[NamespaceFacts]:
         """All namespaces but those that are being deleted.
 
-        Includes labels of namespaces with a label of ours or a similar one, and of those that are named; and annotations that
-        look like ours.
+        Includes the labels of namespaces that have one of our labels or a similar one, and of those in ``always``; and
+        annotations that look like ours.
         """
         wanted = set(always)
         count = 0

@@ -163,7 +163,7 @@ class FleetWatch:
 
     @property
     def selected_number(self) -> int:
-        """How many these were at the last update of the view."""
+        """How many nodes were ``selected`` at the last update of the view."""
         return sum(self._numbers[identity] for identity, shape in self._distinct.items() if shape is not None)
 
     def _by_name(self) -> dict[str, Shape | None]:
@@ -173,7 +173,7 @@ class FleetWatch:
         return found
 
     def _count(self) -> dict[int, int]:
-        """How many nodes have each shape, by the identity of shapes: they are long, and thousands of nodes share one."""
+        """How many nodes have each shape, by the identity of the shape, because shapes are long and often shared."""
         changes = [store.changes for store in self._stores]
         if changes != self._changes:
             self._changes = changes

@@ -33,7 +33,7 @@ class ClusterObjects(msgspec.Struct):
         claims: the ResourceClaims that hold devices, read where pods are.
         admission: gpuwarden's admission policies and webhooks, read where pods are; ``None`` where they are not known.
         notes: what could not be read, and why.
-        unread: why the DeviceClasses are not known; empty where they are.
+        unread: why the DeviceClasses are not known; empty if they are known.
         at: when it was read; ``None`` if a file doesn't contain the time.
     """
 
@@ -49,7 +49,7 @@ class ClusterObjects(msgspec.Struct):
     at: datetime | None = None
 
     def gpu_nodes(self, others: Collection[str]) -> list[GpuNode]:
-        """The nodes with GPUs; ``others`` are labels to keep, as policies select by them."""
+        """The nodes with GPUs; ``others`` are labels to keep that policies select by."""
         return [node for item in self.nodes if (node := item.gpu_node(others))]
 
     @property
@@ -85,7 +85,7 @@ class ClusterObjects(msgspec.Struct):
 def read_cluster(lister: Lister, others: Collection[str], now: datetime, *, with_pods: bool) -> ClusterObjects:
     """Read a cluster; objects that may not be listed, other than the nodes, are left out with a note.
 
-    ``others`` are labels to keep of nodes, besides those that distinguish forms.
+    ``others`` are node labels to keep in addition to those that distinguish forms.
 
     Raises:
         ApiError: the nodes can't be listed.
@@ -199,7 +199,7 @@ def _namespace(item: NamespaceItem) -> dict[str, Any]:
 
 
 def _full(value: Any) -> Any:
-    """The same without fields that have no value."""
+    """The object without fields that have no value."""
     if isinstance(value, Mapping):
         return {key: _full(one) for key, one in value.items() if one is not None}
     return [_full(one) for one in value] if isinstance(value, list) else value

@@ -36,7 +36,7 @@ class _Container(Container, rename="camel"):
     args: list[str] | None = None
 
     def program(self, arguments: dict[tuple[str, ...], int]) -> ServerProgram:
-        """What runs in it; ``arguments`` numbers those of all containers, so that they can be compared and none is kept."""
+        """The program of a container; ``arguments`` numbers distinct lists of arguments, so that none is kept."""
         words = [*(self.command or ()), *(self.args or ())]
         variables = {
             one.name: one.value if isinstance(one.value, str) else ""
@@ -117,7 +117,7 @@ class GpuWorkloads:
         self.notes: list[str] = []
         """What could not be read, and why."""
         self.tops: dict[tuple[str, str, str], tuple[str, str]] = {}
-        """Kind and name of the workload that an object between it and its pods belongs to, by namespace, kind and name."""
+        """The kind and name of a workload, by the namespace, kind and name of an object between it and its pods."""
 
     def read(self, namespaces: Sequence[str]) -> list[Workload]:
         """Return the workloads in these namespaces, or (if none is named) in all.
@@ -174,7 +174,7 @@ class GpuWorkloads:
         return self._lister.all("pods", path_of("api", "v1", *within, "pods"), Page[_PodItem], keep)
 
     def _requested(self, spec: PodSpec, namespace: str, owner: Owner) -> _Requested | None:
-        """What a pod requests; ``None`` without a form of GPU."""
+        """What a pod requests; ``None`` if it requests no form of GPU."""
         containers = read(spec, self._configuration.names)
         claims = self._claimed(spec, containers, namespace, owner)
         containers = [one for one in containers if one.amounts]
@@ -224,7 +224,7 @@ class GpuWorkloads:
     def _programs(
         self, spec: PodSpec, gpu_containers: Sequence[GpuContainer] | None = None
     ) -> tuple[ServerProgram, ...]:
-        """What runs in the containers that request GPUs; in all that use a claim, where none names a resource."""
+        """The programs of ``gpu_containers``, or if that is ``None``, of the containers that use a claim."""
         if gpu_containers is None:
             every = [one for _, _, one in all_containers(spec) if one.resources and one.resources.claims]
         else:
@@ -234,7 +234,7 @@ class GpuWorkloads:
 
 
 def _kind(owner: Owner) -> str:
-    """The kind of an owner, for people; with its group where it has the name of one of Kubernetes' own."""
+    """The kind of an owner for messages, with its group if Kubernetes itself has a kind of that name."""
     return owner.key[0] if owner.kind in _BUILT_IN else owner.kind
 
 
@@ -246,7 +246,7 @@ def _by_top(kept: Iterable[_Kept], links: Links) -> dict[tuple[str, str, str], W
         top = owners[-1]
         workload = found.get((one.namespace, *top.key))
         if workload is None:
-            # Volcano's Job is not Kubernetes' own.
+            # Volcano's Job has the name of one of Kubernetes' own kinds.
             workload = Workload(one.namespace, _kind(top), top.name)
             _set_requests(workload, one.requested)
             found[one.namespace, *top.key] = workload
@@ -259,7 +259,7 @@ def _by_top(kept: Iterable[_Kept], links: Links) -> dict[tuple[str, str, str], W
 
 
 def _set_requests(workload: Workload, requested: _Requested) -> None:
-    """Set what a workload requests to what one of its pods does."""
+    """Set a workload's requests to those of one of its pods."""
     workload.requests, workload.gpus, workload.form, workload.programs = (
         requested.words,
         requested.gpus,

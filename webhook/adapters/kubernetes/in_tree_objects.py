@@ -37,7 +37,7 @@ class PolicyItem(msgspec.Struct):
     spec: dict[str, Any] = {}
 
     def of(self, kind: str) -> InTreeObject | None:
-        """The object, where it is gpuwarden's."""
+        """The object, if it is gpuwarden's."""
         policy = (self.metadata.annotations or {}).get(ANNOTATION)
         return InTreeObject(kind, self.metadata.name, policy, self.spec) if policy else None
 
@@ -75,7 +75,7 @@ class AdmissionObjects(msgspec.Struct):
 
     @property
     def items(self) -> Iterator[dict[str, Any]]:
-        """As Kubernetes objects with the fields that determine who decides, as ``saved`` reads them."""
+        """The same as Kubernetes objects with the fields that determine who decides, which ``saved`` reads."""
         for policy in self.policies:
             metadata = {"name": policy.name, "annotations": {ANNOTATION: policy.policy}}
             spec = policy.spec if policy.is_binding else {}

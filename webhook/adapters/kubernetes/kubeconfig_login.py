@@ -1,4 +1,4 @@
-"""Login to an API server with a kubeconfig: what the official client makes of it."""
+"""Login to an API server with a kubeconfig, through the official client."""
 
 import logging
 import os

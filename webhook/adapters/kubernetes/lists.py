@@ -21,14 +21,16 @@ if TYPE_CHECKING:
     from .client import ApiServer
 
 PAGE = 500  # objects, as kubectl asks for
-STARTS = 3  # of one list; a token is good for five minutes at least, so that a third that expires is no bad luck
+STARTS = (
+    3  # of one list; a token is good for five minutes at least, so that a third one that expires is not a coincidence
+)
 
 I = TypeVar("I")  # noqa: E741 - an item; T is what is kept of it
 T = TypeVar("T")
 
 
 class Api(Protocol):
-    """The API server of a lister: ``RetryingApi`` for a program that has time."""
+    """The API server of a lister: ``RetryingApi`` for a program that can wait."""
 
     def call(self, request: ApiRequest) -> bytes:
         """Make a request and return the answer's body.
@@ -92,7 +94,7 @@ class Lister:
 
     Args:
         api: the API server.
-        progress: receives the progress of a list, if anyone.
+        progress: receives the progress of a list, if given.
         limit: objects per page.
         bound: the limits for each list; ``None`` reads all of it.
         starts: how often a list may be started.
@@ -113,7 +115,7 @@ class Lister:
         self._progress = progress
         self._bound = bound
         self.counts: dict[str, int] = {}
-        """How many objects were read, by what the lists were called."""
+        """How many objects were read, by the names of the lists."""
         self.cut: dict[str, int | None] = {}
         """How many objects of the truncated lists were not read; ``None`` if the server doesn't report it."""
 

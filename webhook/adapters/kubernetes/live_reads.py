@@ -20,7 +20,7 @@ class LiveReads(Generic[K, V]):
     Args:
         get: reads an object, in a thread; may raise ``ApiError``.
         unavailable: the error to raise for an object that could not be read, for a reason.
-        timeout: seconds for a read; it is part of an admission, which itself has 2 to 5.
+        timeout: seconds for a read; an admission, of which it is a part, has 2 to 5 seconds.
     """
 
     def __init__(self, get: Callable[[K], V], unavailable: Callable[[K, str], Exception], *, timeout: float) -> None:
@@ -34,7 +34,7 @@ class LiveReads(Generic[K, V]):
         """Read an object, or join a read of it that is in progress.
 
         Raises:
-            Exception: the one that ``unavailable`` gives: no answer, or none in time; and what ``get`` raises on purpose.
+            Exception: from ``unavailable``, if there was no answer in time; or what ``get`` raises deliberately.
         """
         flight = self._flights.get(key)
         if flight is None:

@@ -41,10 +41,10 @@ class NamespaceCache(Store[Namespace, NamespaceLabels]):
     def remember(self, namespace: Namespace) -> NamespaceLabels:
         """Store the result of a live read, and return its labels.
 
-        It is remembered apart from what the watch brings, for a moment, and counts only while it is newer than all of
-        that (see ``cached``): the object's resource version is compared with the whole cache's, not with the namespace's
-        own. So it can't hide anything that the watch brought later, nor can the watch, catching up, take the namespace
-        back to a state from before the read; nor can a read from before a deletion revive what was seen deleted.
+        It is remembered separately from the watch's state, for a moment, and counts only while it is newer than all of that
+        state (see ``cached``): the object's resource version is compared with the whole cache's, not with the namespace's own.
+        So it can't hide anything that the watch delivers later. A watch that is catching up can't take the namespace back to a
+        state from before the read, and a read from before a deletion can't revive a deleted namespace.
         """
         labels = self.keep(namespace)
         order = order_of(namespace.metadata.resource_version)

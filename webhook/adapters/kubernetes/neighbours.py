@@ -57,7 +57,7 @@ class NeighbourReader:
         self._lister = Lister(api, progress)
 
     def read(self) -> Neighbours:
-        """Everything; what can't be read, or is of a kind that the API server does not have, is `Unread`."""
+        """Everything; a fact that can't be read, or whose kind the API server does not have, is `Unread`."""
         programs = self._list(Page[Program], "apps", ("v1",), "daemonsets", _of_gpus)
         overlays = self._list(
             Page[NodeOverlay], _KARPENTER, ("v1alpha1",), "nodeoverlays", lambda one: one.spec.capacity
@@ -95,7 +95,7 @@ class NeighbourReader:
         return self._list(page, _KUEUE, ("v1beta2", "v1beta1"), plural, lambda one: one)
 
     def _plugin_files(self, programs: list[Program]) -> Maybe[list[PluginFile]]:
-        """Those in ConfigMaps that pods of the device plugin mount."""
+        """The configuration files in ConfigMaps that pods of the device plugin mount."""
         mounted = {
             (program.metadata.namespace, volume.config_map.name)
             for program in programs
@@ -135,7 +135,7 @@ class NeighbourReader:
             return Unread("", f"ConfigMap {namespace}/{name}: {error}", forbidden=False)
 
     def _config_map(self, namespace: str, name: str) -> Maybe[dict[str, str] | None]:
-        """The data of a ConfigMap; ``None`` where there is none."""
+        """The data of a ConfigMap; ``None`` if it does not exist."""
         request = ApiRequest("GET", object_path("", "v1", "configmaps", namespace, name))
         try:
             return decode(self._api.call(request), _ConfigMap, str(request)).data or {}

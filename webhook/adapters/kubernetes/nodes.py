@@ -63,7 +63,7 @@ class NodeItem(msgspec.Struct):
         return self.is_ready and not self.spec.unschedulable
 
     def gpu_node(self, others: Collection[str]) -> GpuNode | None:
-        """The engine's value; ``None`` for a node without GPUs. ``others`` are labels to keep, as policies select by them."""
+        """The engine's value; ``None`` for a node without GPUs. ``others`` are labels to keep that policies select by."""
         shape = shape_of(
             self.metadata.labels or {},
             self.status.capacity or {},
@@ -123,7 +123,7 @@ CLASSES_PATH = path_of("apis", _DRA, "v1", CLASSES)
 
 
 class FleetFileError(Exception):
-    """The file is not what kubectl prints of nodes."""
+    """The file is not a list of nodes as kubectl prints it."""
 
 
 def nodes(lister: Lister, others: Collection[str]) -> list[GpuNode]:

@@ -31,8 +31,8 @@ K = TypeVar("K")  # what is kept of it
 def order_of(revision: str) -> int | None:
     """Return a resource version as a number for comparison, or ``None`` if it is not a number.
 
-    Kubernetes' resource versions are decimal numbers that grow with each write (etcd's revisions), and from 1.35 on that
-    is a promise (KEP-5504). What is no number (another server that speaks the API) is never compared.
+    Kubernetes' resource versions are decimal numbers that grow with each write (etcd's revisions), which is guaranteed from
+    1.35 on (KEP-5504). Versions that are not numbers (from other servers with this API) are never compared.
     """
     return int(revision) if revision.isdecimal() else None
 

@@ -67,10 +67,10 @@ class OperatorReader:
     def objects(self, namespaces: Sequence[str], keep: Callable[[dict[str, Any]], T | None]) -> Iterator[T | OtherKind]:
         """Return what ``keep`` makes of every object, in these namespaces or (if none is named) in all.
 
-        ``keep`` is given each object again, should a list have to start over.
+        ``keep`` is called again for each object if a list has to start over.
 
         Yields:
-            What was kept, and for a kind whose objects can't be listed, that.
+            What was kept, and an entry for each kind whose objects can't be listed.
 
         Raises:
             UnknownKindsError: the API server does not list its groups.

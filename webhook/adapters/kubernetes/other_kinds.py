@@ -53,7 +53,7 @@ class _Kind(msgspec.Struct, frozen=True):
     namespaced: bool
 
     def unread(self, error: ApiError) -> OtherKind:
-        """The kind, with why its objects were not read."""
+        """The kind, and why its objects were not read."""
         return OtherKind(
             f"{self.group}/{self.version}",
             self.kind,
@@ -69,7 +69,7 @@ class OtherReader:
     Args:
         api: the API server.
         discovery: what it has.
-        progress: receives the progress of a list, if anyone.
+        progress: receives the progress of a list, if given.
         configured: the rows of the configuration.
         bound: how much of each list is read.
     """
@@ -97,15 +97,15 @@ class OtherReader:
         """Return what ``keep`` makes of every object, in these namespaces or (if none is named) in all.
 
         Args:
-            namespaces: names. Where there are any, objects that are in no namespace are left out.
-            keep: is given each object (again, should a list have to start over) and gives what to keep of it.
+            namespaces: names. If any is named, cluster-scoped objects are left out.
+            keep: returns what to keep of an object; called again for each object if a list has to start over.
 
         Yields:
             What was kept; and each kind whose objects can't be listed, or are too many, and each group whose server is down.
 
         Raises:
-            UnknownKindsError: the API server does not list its groups, or which of the kinds that may not be listed may
-                lead to pods; what can be read was read.
+            UnknownKindsError: the API server does not list its groups, or it is not known which of the kinds that may not be
+                listed may lead to pods; everything that can be read was yielded before.
             ApiError: the server could not be asked.
         """
         without_pods, unknown = self._without_pods()
@@ -173,7 +173,7 @@ class OtherReader:
     def _without_pods(self) -> tuple[set[tuple[str, str]], str]:
         """The custom resources, by group and plural, whose schemas have room for neither pods nor GPU requests.
 
-        Where definitions may not be listed, none are known, and the objects of all kinds are read. The text says why.
+        If CustomResourceDefinitions may not be listed, none are known, and the objects of all kinds are read. The text says why.
         """
         path = object_path("apiextensions.k8s.io", "v1", "customresourcedefinitions")
         try:

@@ -18,7 +18,7 @@ _UNREAD = (Fault.FORBIDDEN, Fault.NOT_FOUND)
 
 
 class ControlledMetadata(msgspec.Struct, rename="camel"):
-    """As much of an object's metadata as says who controls it."""
+    """The part of an object's metadata that says who controls it."""
 
     name: str = ""
     namespace: str = ""
@@ -66,7 +66,7 @@ class OwnerChains:
         Args:
             owners: direct controllers of pods, with their namespaces.
             links: what is known already.
-            namespaces: where to read; everywhere, if none is named.
+            namespaces: the namespaces to read; all, if none is named.
 
         Raises:
             ApiError: the server did not answer.

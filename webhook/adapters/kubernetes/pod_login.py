@@ -116,8 +116,8 @@ def _unusable(file: Path, why: Exception | str) -> KubeconfigError:
 def _proxy(environ: Mapping[str, str], host: str, address: str) -> str | None:
     """The URL of the environment's proxy, if there is one for this host.
 
-    As in the official client: of a variable in both cases the lower case counts, and NO_PROXY lists names with the domains
-    below them, addresses, networks, names and addresses with a port, or ``*``.
+    As in the official client, a variable in lower case takes precedence over the same in upper case. NO_PROXY lists names with
+    the domains below them, addresses, networks, names and addresses with a port, or ``*``.
     """
 
     def variable(name: str) -> str:
@@ -137,7 +137,7 @@ def _proxied(proxy: str, options: dict[str, Any]) -> urllib3.ProxyManager:
 
 
 def _names(entry: str, host: str, address: str) -> bool:
-    """Whether an entry of NO_PROXY is for a host, or for an address, which is the host with its port."""
+    """Whether an entry of NO_PROXY matches a host, or an address (the host with its port)."""
     try:
         return ipaddress.ip_address(host) in ipaddress.ip_network(entry, strict=False)
     except ValueError:

@@ -94,7 +94,7 @@ class ReportStore:
     def write(self, api: ReportApi, reports: Iterable[Json], namespaces: Sequence[str] = ()) -> WriteResult:
         """Create, update and delete reports, so that ours are exactly these.
 
-        Where ``namespaces`` are named, looks after these only, and not after the cluster's own report.
+        If ``namespaces`` are named, only their reports are changed, and the cluster's own report is not.
 
         Raises:
             ApiError: the server did not answer, or forbids it. What was written until then stays.
@@ -140,7 +140,7 @@ class ReportStore:
             written.removed += 1
 
     def _done(self, request: ApiRequest, written: WriteResult) -> bool:
-        """Write, and return whether it succeeded; if not, for a reason outside gpuwarden, also the reason."""
+        """Write, and return whether it succeeded, and the reason if it failed for a reason outside gpuwarden."""
         try:
             self._api.call(request)
         except ApiError as error:

@@ -41,7 +41,7 @@ _log = structlog.get_logger("gpuwarden.preview")
 
 
 class WorkloadPreview:
-    """Looks at the workloads of namespaces (``webhook.application.namespace_labels.Preview``). For one event loop.
+    """Reads the workloads of namespaces (``webhook.application.namespace_admission.Preview``). For one event loop.
 
     Args:
         rest: waits the given number of seconds, in a thread.

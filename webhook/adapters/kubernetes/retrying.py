@@ -45,7 +45,7 @@ class RetryingApi:
                 if not self._passes(request, error.fault):
                     raise
                 if error.fault in _PASSING_ONCE_REACHED:
-                    self._api.drop_connections()  # the kept-alive ones are likely to be as dead
+                    self._api.drop_connections()  # kept-alive connections have probably failed too
                 self._wait(self._backoff.delay(error.retry_after))
         return self._answer(request)
 

@@ -147,7 +147,7 @@ def faults(request: ApiRequest, host: str = "") -> Iterator[None]:
 
 
 def _reason(error: BaseException) -> str:
-    """The system's own words ("connection refused") where they are behind urllib3's, which name its objects."""
+    """The system's error message ("connection refused"), if there is one behind urllib3's, which names Python objects."""
     behind: BaseException | None = error
     while behind is not None:
         if isinstance(behind, OSError) and behind.strerror:

@@ -33,7 +33,7 @@ _BELIEVED = 3
 
 # After these the place in the stream is lost or in doubt, and only a new list shows the state.
 _RELIST = frozenset({Fault.EXPIRED, Fault.GARBAGE, Fault.SERVER_ERROR, Fault.REFUSED, Fault.STALE, Fault.BUG})
-# After these a kept-alive connection is likely to be as dead as the one that failed.
+# After these, other kept-alive connections have probably failed too.
 _DEAD = frozenset({Fault.SILENT, Fault.CUT, Fault.UNREACHABLE})
 
 
@@ -132,8 +132,8 @@ class Watch(Generic[O, K]):
         if error.fault in _DEAD:
             self._api.drop_connections()
         self.problem = error.detail
-        # A watch that lost its place (every restart of an API server may do that) is no reason to wait with the list,
-        # unless the list before it led nowhere either.
+        # If a watch lost its place (every restart of an API server may cause this), the list need not wait, unless the watch
+        # after the previous list failed too.
         at_once = error.fault is Fault.EXPIRED and self._followed
         delay = 0.0 if at_once else self._backoff.delay(error.retry_after)
         self._observer.watch_failed(error.fault, error.detail, delay)
@@ -164,11 +164,11 @@ class Watch(Generic[O, K]):
     def _look_for_a_restored_backup(self) -> None:
         """Check, before a watch is resumed, that its resource version is not in the future.
 
-        After etcd was restored from a backup, it is in the future, and kube-apiserver then sends nothing at all until its
-        revisions have come so far, which may take days: its watch cache leaves out what is not newer than what was asked
-        for, bookmarks included (cacher, cache_watcher.go: ``process``). To us that would look like a quiet cluster, whose
-        old labels go on deciding. A list of one object, read from etcd's majority, shows where etcd is. It is not selected:
-        to find one that is, etcd would have to read all that are not.
+        After etcd was restored from a backup, it may be in the future. kube-apiserver then sends nothing, not even bookmarks,
+        until its revisions have reached it, which may take days: its watch cache leaves out everything that is not newer than
+        the requested version (cacher, cache_watcher.go: ``process``). That would look like a quiet cluster, and old labels
+        would continue to decide. A list of one object, read from etcd's majority, shows where etcd is. The list has no
+        selector: to find a selected object, etcd might have to read all others.
         """
         timeout = min(LOOK_TIMEOUT, self._silence)
         body = self._api.call(ApiRequest("GET", self._objects.path, {"limit": "1"}), timeout=timeout)
@@ -183,7 +183,7 @@ class Watch(Generic[O, K]):
         """Reject a list that is older than known data, unless the server repeats it.
 
         The list is a read of etcd's majority, so this is either a proxy that answers from memory or an etcd that was
-        restored from a backup; the latter is recognised by its saying the same again and again.
+        restored from a backup; the latter is recognised because it repeats the same answer.
         """
         if not self._store.older(revision):
             self._rewound = 0

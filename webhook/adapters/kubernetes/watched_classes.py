@@ -64,8 +64,8 @@ class WatchedClasses:
 
     Args:
         api: the API server.
-        changed: takes the names whenever they change, in the watch's thread. Until then there are none.
-        failed: takes what went wrong, each time, in the watch's thread.
+        changed: called with the names whenever they change, in the watch's thread. There are none before the first call.
+        failed: called with each problem, in the watch's thread.
         watch_seconds: how long one watch lasts until it is renewed.
     """
 
@@ -105,21 +105,21 @@ class WatchedClasses:
 
     @property
     def answered(self) -> bool:
-        """Whether the API server has said which classes there are, or that this can't be had (none served, or not permitted)."""
+        """Whether the classes are known, or known to be unavailable (not served, or not permitted)."""
         return self._answered
 
     @property
     def problem(self) -> str:
-        """What went wrong last, as a sentence; empty when all is well."""
+        """The last problem, as a sentence; empty if there is none."""
         return self._watch.problem
 
     # For the watch's thread.
 
     def listed(self, _number: int) -> None:
-        """Note that the classes are known."""
+        """Record that the classes are known."""
         self._answered = True
 
     def watch_failed(self, fault: Fault, detail: str, _retry_in: float) -> None:
-        """Note what can't be had; the watch tries again."""
+        """Record why the classes can't be read; the watch tries again."""
         self._answered |= fault in {Fault.FORBIDDEN, Fault.NOT_FOUND}
         self._failed(fault, detail)

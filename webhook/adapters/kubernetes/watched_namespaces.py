@@ -20,7 +20,7 @@ from .watch import GRACE, WATCH_SECONDS, Objects, Watch, WatchObserver
 if TYPE_CHECKING:
     from .client import ApiServer
 
-# Seconds without word from the API server after which the cache is stale. A healthy connection brings one a minute, whatever
+# Seconds without data from the API server after which the cache is stale. A healthy connection brings one a minute, whatever
 # the server (a bookmark, or the next watch, see watch.WATCH_SECONDS); this allows for one that fails to come, for the 10 s
 # until that is noticed, and for half a minute of trying to connect again.
 FRESHNESS_BOUND = 150.0

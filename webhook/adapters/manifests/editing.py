@@ -21,8 +21,8 @@ def edit_text(text: str, edits: Mapping[tuple[int, str], Sequence[Operation]]) -
     indentation, line endings, a byte order mark. JSON stays JSON. The result is parsed and compared before it is returned.
 
     Args:
-        text: a source, as reading got it.
-        edits: operations by the number of the document and the pointer of the object in it, both as reading gave them;
+        text: a source, as it was read.
+        edits: operations by the number of the document and the pointer of the object in it, both as ``reading`` yields them;
             their paths are relative to the object.
 
     Raises:

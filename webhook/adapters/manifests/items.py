@@ -37,7 +37,7 @@ class PluginDocument:
 class ManifestProblem:
     """Something wrong with the input.
 
-    ``fatal`` is whether anything could not be read because of it; ``of_object`` whether that is an object among the report's.
+    ``fatal`` means that something could not be read because of it, and ``of_object`` that this is an object of the report.
     """
 
     __pydantic_config__ = ConfigDict(alias_generator=to_camel)
@@ -75,7 +75,7 @@ class UnreadableError(ValueError):
 
     Attributes:
         line: where, from 1, within the source.
-        column: where in the line, from 1; ``None`` where no column can be named.
+        column: where in the line, from 1; ``None`` if it is not known.
     """
 
     def __init__(self, line: int, message: str, column: int | None = None) -> None:

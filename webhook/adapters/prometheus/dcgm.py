@@ -1,4 +1,4 @@
-"""dcgm-exporter's series: which labels name the pod, which metrics there are, and why some are not.
+"""dcgm-exporter's series: which labels name the pod, which metrics there are, and why some are missing.
 
 Sources: NVIDIA/dcgm-exporter etc/default-counters.csv, internal/pkg/transformation; its issues 50, 105, 216 (no utilisation
 of MIG slices), 340 (a series for each pod), 587 (one value for all pods of a shared GPU), 655 (``hostname``).
@@ -83,7 +83,8 @@ def node_of(labels: Mapping[str, str]) -> str:
 def missing(present: Iterable[Metric], *, with_pods: bool, any_series: bool, memory: bool) -> list[str]:
     """Return why numbers are missing, in sentences.
 
-    ``present`` are the compute metrics that exist; the others are whether any series names a pod, any is of a GPU, any of memory.
+    ``present`` are the compute metrics that exist; the other arguments say whether any series names a pod, whether any is about
+    a GPU, and whether any is about memory.
     """
     found = set(present)
     if not any_series:

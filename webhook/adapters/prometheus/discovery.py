@@ -53,7 +53,7 @@ class FoundServer(msgspec.Struct, frozen=True):
 
 
 def services(lister: Lister) -> list[FoundServer]:
-    """Return the Services that are a Prometheus, the one to prefer first.
+    """Return the Services that are a Prometheus, the preferred one first.
 
     Raises:
         ApiError: Services can't be listed.

@@ -24,17 +24,17 @@ _SPECIAL = frozenset(punctuation) - {"-", "_"}
 
 
 def with_labels(labels: Mapping[str, Collection[str]]) -> str:
-    """Matchers for one of these values of each label, to be appended to other matchers; empty if there are no labels."""
+    """Matchers that require one of these values for each label, to append to others; empty without labels."""
     return "".join(f',{name}=~"{_any(sorted(values))}"' for name, values in labels.items())
 
 
 def selector(family: PodLabels, pods: Collection[tuple[str, str]], only: str = "") -> str:
-    """The label matchers of pods; ``only`` are more matchers, of ``with_labels``."""
+    """The label matchers of pods; ``only`` are more matchers, from ``with_labels``."""
     return matching(family.namespace, family.pod, pods, only)
 
 
 def matching(namespace: str, label: str, objects: Collection[tuple[str, str]], only: str = "") -> str:
-    """Label matchers of objects by namespace and name; they also match an object with a name from another of the namespaces."""
+    """Label matchers of objects by namespace and name; they match each of the names in each of the namespaces."""
     namespaces = sorted({one for one, _ in objects})
     names = sorted({name for _, name in objects})
     return f'{{{namespace}=~"{_any(namespaces)}",{label}=~"{_any(names)}"{only}}}'

@@ -114,7 +114,7 @@ class Gatherer:
         )
 
     def _find(self, namespaces: Collection[str]) -> tuple[dict[Key, _Found], list[str]]:
-        """Find whose series there are, and say why some are not."""
+        """Find the pods and devices that have series, and report why some have none."""
         found: dict[Key, _Found] = {}
         clusters: dict[str, set[str]] = {}
         any_series = False
@@ -267,7 +267,7 @@ class Gatherer:
                 yield from samples
 
     def _query(self, what: str, items: Sequence[T], query: Callable[[Sequence[T]], str]) -> list[Sample]:
-        """The samples of a query for these items; of halves, where it is too much for the server."""
+        """The samples of a query for these items; the items are split in halves if they are too many for the server."""
         try:
             return self._server.query(query(items), self._end)
         except QueryError as error:
@@ -304,7 +304,7 @@ def _pods_on_devices(found: Iterable[Key]) -> Counter[MeasuredDevice]:
 
 
 def _overlap(spans: Iterable[Sequence[float]]) -> bool:
-    """Whether any two pods may have been there at once; in the same hour also if one was there only in that hour."""
+    """Whether any two pods may have used the device at once; two in one hour count if one was there only in that hour."""
     until, is_short = 0.0, False
     for begin, end in sorted((min(hours), max(hours)) for hours in spans):
         if begin < until or (begin == until and (is_short or begin == end)):
@@ -319,7 +319,7 @@ def _metrics(found: Mapping[Key, _Found]) -> list[Metric]:
 
 
 def _count_once(series: list[dict[str, float]]) -> None:
-    """Count samples once that were recorded twice (an exporter is scraped twice): of overlapping series one keeps its points."""
+    """Count samples only once if an exporter is scraped twice: of overlapping series, only one keeps its points."""
     counted: list[dict[str, float]] = []
     for one in sorted(series, key=lambda one: -one.get("points", 0)):
         first, last = one.get("first", 0), one.get("last", 0)

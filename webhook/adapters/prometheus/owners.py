@@ -16,7 +16,7 @@ Owners = dict[str, tuple[str, str]]
 def owners(
     server: PrometheusServer, pods: Iterable[tuple[str, str]], start: float, end: float, only: str = ""
 ) -> Owners:
-    """Return kind and name of the topmost controller of pods, by namespace and name; without those that nothing recorded.
+    """Return kind and name of the topmost controller of pods, by namespace and name; pods without a record are left out.
 
     ``pods`` are namespaces and names; the window is from ``start`` to ``end`` (seconds since 1970); ``only`` are more matchers of
     series, from ``with_labels``.

@@ -85,7 +85,7 @@ class NamespaceLine(Part):
 
 
 class PolicyLine(Part):
-    """A policy, and what it makes of workloads."""
+    """A policy, and its decisions on workloads."""
 
     name: str
     workloads: Outcomes
@@ -117,11 +117,11 @@ class OtherTotals(Part):
 class AuditTotals(Part):
     """All totals.
 
-    ``workloads`` are the report's objects, by decision; ``suspended`` is how many of them are; ``others`` its other
-    objects, by decision; ``kinds`` are the kinds that were not checked. ``pods`` are those
-    of the workloads that have not ended, by what would become of each. ``seen`` is how many objects of each kind were checked.
-    ``not_judged`` is the sum of workloads, other objects and kinds that were not judged.
-    ``unread_parts`` are the lists, files and documents that could not be read, so that their objects are not known.
+    ``workloads`` and ``others`` count the report's workloads and other objects by decision. ``suspended`` is how many workloads
+    are suspended. ``kinds`` are the kinds that were not checked. ``pods`` counts the workloads' pods that have not ended, by
+    what would become of each. ``seen`` is how many objects of each kind were checked. ``not_judged`` is the sum of workloads,
+    other objects and kinds that were not judged. ``unread_parts`` are the lists, files and documents that could not be read, so
+    that their objects are not known.
     """
 
     workloads: Outcomes
@@ -145,7 +145,7 @@ class AuditReport(Part):
         origin: the API server, or ``files``.
         judged_by: the label whose policy judged: ``enforce``, ``warn`` or ``audit``.
         assumptions: the policies that were assumed in place of labels.
-        problems: what is wrong with the input; where one is fatal, something is missing from the report.
+        problems: what is wrong with the input; if one is fatal, something is missing from the report.
         scope: which kinds were checked in a cluster, and what that leaves out.
         notes: further notes for people.
 
@@ -159,7 +159,7 @@ class AuditReport(Part):
     judged_by: str
     assumptions: list[str]
     totals: AuditTotals
-    objects: list[WorkloadLine] = Field(description="One a workload, by namespace, kind and name.")
+    objects: list[WorkloadLine] = Field(description="One per workload, in the order of namespace, kind and name.")
     others: list[ObjectLine] = Field(
         description="Objects without pods of their own that are not judged or can't be read, or with a label that names no "
         "policy or has no effect; and ResourceClaims and ResourceClaimTemplates that would be denied if they were created now."

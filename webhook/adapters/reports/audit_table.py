@@ -11,9 +11,10 @@ from ...application.rule_texts import NOT_JUDGED
 from ...engine.decision import Outcome
 from .audit import ALL, OUTCOMES, AuditReport, FlowLine, Outcomes, WorkloadLine
 from .check_report import ObjectLine
+from .check_table import reasons, show_problems
 from .deciders import decider_grid
 from .grid import Grid
-from .table import STYLES, reasons, show_problems
+from .terminal import STYLES
 from .text import printable
 
 _AS_IT_IS = ("unchanged", "exempt")

@@ -94,7 +94,7 @@ class ObjectLine(Part):
         return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
 
     def reported(self) -> Iterator[FindingLine]:
-        """The findings, and as notes that the object would be rewritten, and what is not judged; each with its place."""
+        """The findings, and notes on a rewrite and on what is not judged; each with its place."""
         for finding in self.findings:
             yield finding.model_copy(update={"line": finding.line or self.line})
         if self.decision == REWRITTEN:
@@ -126,9 +126,9 @@ class FormTotal(FormChange):
 class CheckTotals(Part):
     """The numbers of objects by decision: each has exactly one, so that the six add up to ``objects``.
 
-    Among the unchanged, ``without_request`` are those without a GPU request, and ``unknown_kind`` those of whose kind nothing is
-    known and in which nothing leads to pods. ``requesting`` are those that request GPUs, or are denied. ``unread_parts`` are the
-    files and documents that could not be read, so that their objects are not known; ``problems`` is the number of messages.
+    Among the unchanged, ``without_request`` are those without a GPU request, and ``unknown_kind`` those of an unknown kind in
+    which nothing leads to pods. ``requesting`` are those that request GPUs, or are denied. ``unread_parts`` are the files and
+    documents that could not be read, so that their objects are not known; ``problems`` is the number of messages.
     """
 
     objects: int

@@ -12,12 +12,12 @@ from .text import printable
 
 
 class DeciderLine(Part):
-    """A policy with who decides the common case, and who other pods that request GPUs.
+    """A policy, and who decides its common case and its other pods that request GPUs.
 
     ``common_case`` and ``other_pods`` are one of ``api-server``, ``webhooks``, ``both`` (the API server, and the webhooks are
-    asked about its result), ``unchanged`` (nobody is asked, and the policy would change and deny nothing) and ``nobody`` (nobody
-    is asked, and pods are created as they are). Of other pods, the API server does nothing but deny them.
-    ``namespaces`` are those with GPU pods (of an audit: with workloads) where it is so; a policy has a line for each answer.
+    asked about its result), ``unchanged`` (nobody is asked, and the policy would change and deny nothing) and ``nobody``
+    (nobody is asked, and pods are created as they are). The API server can only deny other pods. ``namespaces`` are those with
+    GPU pods (in an audit: with workloads) to which this applies; a policy has one line for each answer.
     """
 
     policy: str

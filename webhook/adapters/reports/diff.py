@@ -16,7 +16,7 @@ def show(target: Console, source: str, before: str, after: str) -> bool:
     """Print the difference between a manifest and its rewritten text, as input for ``patch``.
 
     Returns:
-        Whether the diff is exact: characters that a terminal or a CI system would obey are printed as escapes.
+        Whether the diff is exact. It is not if it contains control characters, which are printed as escapes.
     """
     exact = True
     name = "stdin" if source == "-" else printable(_below_here(source))
@@ -35,7 +35,7 @@ def show(target: Console, source: str, before: str, after: str) -> bool:
 
 
 def _below_here(path: str) -> str:
-    """The path from the current folder, if it is below: neither git nor patch takes an absolute one."""
+    """The path relative to the current folder, if it is below it: neither git nor patch accepts an absolute one."""
     relative = os.path.relpath(path)
     return path if relative.startswith(os.pardir) else relative
 

@@ -52,7 +52,7 @@ def doctor_report(outcomes: Iterable[CheckOutcome], *, cluster: str, namespace: 
 
 
 def show(target: Console, report: DoctorReport) -> None:
-    """Print a report as a table: what was observed and, where it isn't well, the impact and the fix."""
+    """Print a report as a table: what was observed and, if there is a problem, its impact and the fix."""
     rows = []
     for line in report.checks:
         style = _STYLES[line.status]

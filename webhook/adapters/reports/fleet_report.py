@@ -59,7 +59,7 @@ class ShapeLine(Part):
 
 
 class WaitingLine(Part):
-    """Equal pods that wait: how many, what each requests, and why. ``rule`` is set where no node can run them."""
+    """Equal pods that wait: how many, what each requests, and why they wait. ``rule`` is set where no node can run them."""
 
     namespace: str
     policy: str
@@ -94,7 +94,7 @@ class FleetPart(Part):
 
 
 class FleetReport(FleetPart):
-    """The fleet with what it was made from: ``items`` are objects of Kubernetes, in as much as was read of each."""
+    """The fleet, and in ``items`` the Kubernetes objects from which it was made, with the fields that were read."""
 
     api_version: str = "gpuwarden.io/v1"
     kind: str = "FleetReport"
@@ -106,13 +106,13 @@ class FleetReport(FleetPart):
 
 
 def fleet_report(view: FleetView, objects: ClusterObjects, deciders: list[DecidedPolicy] | None) -> FleetReport:
-    """The document of a view, with the objects that it was made from."""
+    """The report on a view of the fleet, with the objects from which the view was made."""
     part = fleet_part(view, objects.notes, deciders)
     return FleetReport(**dict(part), generated_at=objects.at, items=objects.items)
 
 
 def fleet_part(view: FleetView, notes: list[str], deciders: list[DecidedPolicy] | None) -> FleetPart:
-    """The document of a view. ``notes`` are those of reading it; ``deciders`` are ``None`` where they are not known."""
+    """The report on a view of the fleet; ``notes`` are those of reading it, ``deciders`` ``None`` if not known."""
     pending: dict[tuple[str, str], int] = {}
     for one, pods in view.waiting.items():
         key = one.form, one.resource

@@ -20,7 +20,7 @@ class HeatMap(msgspec.Struct, frozen=True):
     largest: int
 
     def level(self, number: int) -> int:
-        """Return how dark a number is, from 1 to 3, by its share of the largest."""
+        """Return the shade of a number, from 1 (light) to 3 (dark), by its share of the largest."""
         return min(3 * number // (self.largest + 1) + 1, 3)
 
 

@@ -39,5 +39,5 @@ def _parts(found: Recommendation) -> Iterator[str]:
 
 
 def _plain(text: str) -> str:
-    """Text that Markdown takes as it is."""
+    """Text with escapes, so that Markdown shows it literally."""
     return _SPECIAL.sub(r"\\\1", printable(text))

@@ -58,7 +58,7 @@ def _workload(line: WorkloadRecommendation, width: int) -> Text:
 
 
 def _filled(label: str, fact: str, width: int, indent: str = "  ") -> str:
-    """A label and what it says, in lines of this width, with the lines below each other."""
+    """A label and its text, wrapped to this width; all lines of the text are aligned."""
     lead = f"{indent}{label:<{_LABEL}}"
     return textwrap.fill(
         printable(fact), width, initial_indent=lead, subsequent_indent=" " * len(lead), break_on_hyphens=False

@@ -19,7 +19,7 @@ def by_namespace(
 
 
 def used(measures: Measures | None) -> list[str]:
-    """What a workload used, a phrase for each number; nothing where nothing is known."""
+    """What a workload used, one phrase for each number that is known."""
     if measures is None:
         return []
     phrases = [
@@ -56,7 +56,7 @@ def verdict(found: WorkloadVerdict) -> str:
 
 
 def changes(found: Sequence[FormCriterion]) -> Iterator[str]:
-    """What the form that fits keeps of the form now, and what it changes."""
+    """What the recommended form keeps of the current form, and what it changes."""
     kept = [one.criterion.lower() for one in found if one.value == one.now]
     changed = [f"{one.criterion.lower()} {one.now} → {one.value}" for one in found if one.value != one.now]
     if changed:
@@ -66,7 +66,7 @@ def changes(found: Sequence[FormCriterion]) -> Iterator[str]:
 
 
 def criteria(found: Iterable[FormCriterion]) -> str:
-    """How the form that fits fares by each criterion; where that differs from the form now, with both."""
+    """The rating of the recommended form by each criterion, and that of the current form where it differs."""
     each = (
         f"{one.criterion.lower()}: {one.value if one.value == one.now else f'{one.now} → {one.value}'}" for one in found
     )
@@ -74,7 +74,7 @@ def criteria(found: Iterable[FormCriterion]) -> str:
 
 
 def advice_lines(advice: NamespaceAdvice) -> Iterator[str]:
-    """The advice for a namespace in sentences, but for the commands."""
+    """The advice for a namespace in sentences, without the commands."""
     if advice.policy:
         fits = f"{advice.fits} of {advice.workloads} {'workload' if advice.workloads == 1 else 'workloads'}"
         yield f"policy {advice.policy}: {fits} {'fits' if advice.fits == 1 else 'fit'}"

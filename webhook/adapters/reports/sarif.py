@@ -71,7 +71,7 @@ def _rule(text: RuleText) -> Json:
 
 
 def _distinguished(results: Iterable[Json]) -> list[Json]:
-    """The results, with numbers after equal fingerprints, which an object has that is in one file twice."""
+    """The results, with numbers after equal fingerprints, which occur if a file has an object twice."""
     counts = Counter[str]()
     numbered = []
     for result in results:

@@ -22,7 +22,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def printable(text: str) -> str:
-    r"""The text on one line, without anything that a terminal, a CI system or a reader would take for something else.
+    r"""The text on one line, without anything that a terminal or a CI system would interpret, or that would mislead a reader.
 
     Each unsafe character becomes its escape, as in Python and Go: ``\n``, ``\x1b``, ``\u202e``.
     """
@@ -35,13 +35,13 @@ def printable_line(line: str) -> str:
 
 
 def cell(text: str) -> str:
-    """The text so that a spreadsheet shows it and never computes it."""
+    """The text, escaped so that a spreadsheet never evaluates it."""
     safe = printable(text)
     return f"'{safe}" if text.startswith(_FORMULA) else safe
 
 
 def csv_table(columns: Sequence[str], rows: Iterable[Iterable[str | float | None]]) -> str:
-    """CSV (RFC 4180) with a line of column names first, in which a spreadsheet computes nothing."""
+    """CSV (RFC 4180) with a line of column names first, in which a spreadsheet evaluates nothing."""
     written = io.StringIO()
     writer = csv.writer(written, lineterminator="\r\n")
     writer.writerow(columns)

@@ -15,8 +15,8 @@ Line = tuple[str, str]
 def yaml_diff(operations: Sequence[dict[str, Any]]) -> list[Line]:
     """Return the lines that a patch removes and adds, below the fields that hold them.
 
-    A patch does not contain the values that it removes or moves. Those of GPU requests are in the annotation that it writes; any
-    other, and those that differ between containers, are shown as ``…``.
+    A patch does not contain the values that it removes or moves. The values of GPU requests are in the annotation that it
+    writes. Other values, and values that differ between containers, are shown as ``…``.
     """
     lines: list[Line] = []
     known = _requested(operations)
@@ -62,7 +62,7 @@ def _number(text: str) -> Any:
 
 
 def _new(before: tuple[str, ...], now: tuple[str, ...]) -> list[tuple[int, str]]:
-    """The fields on the way that the lines above do not show yet."""
+    """The parent fields that the lines above do not show yet."""
     same = 0
     while same < min(len(before), len(now)) and before[same] == now[same]:
         same += 1

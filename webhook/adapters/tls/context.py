@@ -47,7 +47,7 @@ def server_context(pair: CertificatePair | None, client_ca: str | None = None) -
         except (ssl.SSLError, ValueError) as error:
             raise CertificateError(f"the client CA file cannot be used ({error}); give PEM certificates") from error
         context.verify_mode = ssl.CERT_REQUIRED
-        # As in Go, any certificate that is given ends the path: an intermediate CA need not bring its root.
+        # As in Go, any of these certificates ends the path: an intermediate CA needs no root.
         context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN | ssl.VerifyFlags.VERIFY_X509_TRUSTED_FIRST
     if pair is not None:
         with _as_file(pair.key_pem + pair.certificate_pem) as path:
@@ -114,7 +114,7 @@ def _as_file(content: bytes) -> Iterator[str]:
 
 
 def _memory_file() -> int | None:
-    """An anonymous file that can be opened by its path, or ``None`` where the system has no such thing."""
+    """An anonymous file that can be opened by its path, or ``None`` if the system has none."""
     create = getattr(os, "memfd_create", None)  # Linux only
     if create is None or not Path("/proc/self/fd").is_dir():
         return None

@@ -32,7 +32,7 @@ class ServingCertificate:
     """The certificate for new connections.
 
     Handshakes are rejected until the first `replace`. `replace` may be called from any
-    thread: what it builds is nobody else's until the one assignment that publishes it.
+    thread: nothing else sees what it builds until the assignment that publishes it.
 
     Args:
         client_ca: PEM of the CAs whose client certificates are required; ``None`` requires none.
@@ -67,7 +67,7 @@ class ServingCertificate:
         self._distrusted = True
 
     def distrusted_since_last_call(self) -> bool:
-        """Whether a client has not trusted the certificate since this was asked last: perhaps a webhook has no caBundle yet."""
+        """Whether a client has rejected the certificate since the last call: a webhook may have no caBundle yet."""
         was, self._distrusted = self._distrusted, False
         return was
 

@@ -42,7 +42,7 @@ class BundleReconciler:
             if done:
                 configurations = self._store.read_configurations()
         except (StoreError, CertificateError, OSError) as error:
-            # What could not be checked is taken to be as it was: one failed read must not make every replica unready.
+            # If the check fails, the previous result is kept: one failed read must not make every replica unready.
             return ReconcileReport(trusted=self._trusted, failures=(*failures, str(error)), done=tuple(done))
         waiting = [reason for c in configurations if (reason := self._why_untrusted(c))]
         if not configurations:
@@ -56,8 +56,8 @@ class BundleReconciler:
         """The bundle that should be everywhere; one that holds no certificate is never written.
 
         Raises:
-            CertificateError: There is none in it.
-            OSError: It can't be read.
+            CertificateError: The file has no certificate.
+            OSError: The file can't be read.
         """
         if self._bundle is None:
             return None

@@ -161,7 +161,7 @@ def _builder(
     start, end = _whole_second(start), _whole_second(end)
     public = key.public_key()
     encoded = public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    # 158 bits of a digest over what makes this certificate this one: unique as the key is, positive, and at most
+    # 158 bits of a digest over everything that identifies this certificate: as unique as the key, positive, and at most
     # 20 octets (RFC 5280, 4.1.2.2), without a second source of randomness.
     digest = hashlib.sha256(encoded + issuer.public_bytes() + f"{start} {end}".encode()).digest()
     return (

@@ -110,11 +110,11 @@ class RotationFacts:
         return sum(certificate in bundle for bundle in self.bundles)
 
     def is_carried(self, certificate: x509.Certificate) -> bool:
-        """Whether no bundle lacks it; so, without bundles, none does."""
+        """Whether every bundle carries it; true if there are no bundles."""
         return self.count(certificate) == len(self.bundles)
 
     def is_settled(self, certificate: x509.Certificate) -> bool:
-        """Whether no bundle lacks it, and that for the propagation time."""
+        """Whether every bundle has carried it for the propagation time."""
         seen = self.observation.trusted_for.get(fingerprint(certificate), timedelta())
         return self.is_carried(certificate) and (not self.bundles or seen >= self.settings.propagation)
 
@@ -146,7 +146,7 @@ class RotationFacts:
         return alone or self.live.was_trusted or self.is_settled(self.live.issuer)
 
     def what_is_missing(self, certificate: x509.Certificate) -> str:
-        """Return what must come true before every bundle has settled on the CA, for a log line."""
+        """Return what is still missing until every bundle has settled on the CA, for a log line."""
         names = [f"{each} (webhook {name})" for each in self.observation.configurations for name in each.bundles]
         lacking = [name for name, bundle in zip(names, self.bundles, strict=True) if certificate not in bundle]
         if lacking:

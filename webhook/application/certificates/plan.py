@@ -6,9 +6,9 @@ can still be valid. There is no leader and no memory of a step begun: every repl
 does what is missing. A replica that loses a race for a resourceVersion reads again. So a crash between two steps,
 a damaged Secret and an emptied bundle are all the same thing: a difference that the next pass sees.
 
-What is never done: an empty bundle is never written (API servers would fall back to the system's roots); a CA
-that a bundle trusts and that looks like ours is not dropped because the Secret has lost it, but taken over among the
-previous ones, since some replica's serving certificate may depend on it.
+What is never done: an empty bundle is never written (API servers would fall back to the system's roots); a CA that a bundle
+trusts and that looks like ours is not dropped because the Secret has lost it, but kept among the previous ones, because some
+replica's serving certificate may depend on it.
 """
 
 from collections.abc import Mapping
@@ -44,7 +44,7 @@ class SetBundle:
     """Set the ``caBundle`` and target of every webhook in this configuration, if it is unchanged since it was read.
 
     Attributes:
-        targets: By the names of webhooks, the URL or path that is to be called from now on; of the others nothing changes.
+        targets: The URL or path to call from now on, by webhook name; other webhooks are not changed.
     """
 
     configuration: RegisteredWebhooks
@@ -67,7 +67,7 @@ class WriteSecret:
 
     Attributes:
         add_next: Whether a newly made CA is to be its ``next``.
-        resource_version: What it must still have; ``None``: it must not exist.
+        resource_version: What the Secret must still have; ``None``: it must not exist.
     """
 
     authorities: Authorities = field(repr=False)
@@ -161,7 +161,7 @@ def _first_leaf(facts: RotationFacts) -> list[Action]:
     """Nothing valid is served, so nothing can be lost: a CA that only some bundles carry is enough."""
     if not facts.usable:
         return [Wait("there is no CA to sign a serving certificate yet")]
-    best = max(facts.usable, key=lambda ca: facts.count(ca.certificate))  # of equals the first: the current
+    best = max(facts.usable, key=lambda ca: facts.count(ca.certificate))  # the first of equal ones: the current
     if facts.bundles and not facts.count(best.certificate):
         return [Wait(f"no webhook configuration carries the CA {describe(best.certificate)} yet")]
     leaf = facts.observation.leaf
@@ -201,7 +201,7 @@ def _secret_actions(facts: RotationFacts) -> list[Action]:
 
 
 def _with_previous_repaired(facts: RotationFacts, reasons: list[str]) -> Authorities:
-    """The stored CAs, with unknown ones taken over among the previous and those dropped that may be."""
+    """The stored CAs, with unknown ones added to the previous ones, and without those that may be dropped."""
     state = facts.stored
     if facts.unknown:
         reasons += [f"it lacks the CA {describe(c)}, on which a bundle or replica relies" for c in facts.unknown]
@@ -214,7 +214,7 @@ def _with_previous_repaired(facts: RotationFacts, reasons: list[str]) -> Authori
     elif facts.tokens.may_be_forgotten:
         reasons.append("no webhook configuration carries an earlier path token any longer")
         state = replace(state, previous_tokens=())
-    # From the bundles first, from here last: what a bundle carries would be taken for unknown and come back.
+    # Remove it from the bundles first, and from the Secret last: otherwise a bundle's CA would count as unknown and return.
     gone = [c for c in facts.stored.previous if facts.is_gone(c) and c not in facts.carried_anywhere]
     reasons += [f"the CA {describe(c)} is no longer needed" for c in gone]
     previous = tuple(c for c in state.previous if c not in gone)

@@ -51,16 +51,16 @@ class ReconcileReport:
 
 
 class CertificateReconciler:
-    """Brings the cluster's and this replica's certificates where they should be, pass by pass.
+    """Brings the cluster's and this replica's certificates to their desired state, pass by pass.
 
     Passes must not overlap; they block on the store, so they belong in a thread. An exception that is not a
     `StoreError` or `CertificateError` is a bug: it ends the pass, and the next one starts from what it then finds.
 
     Args:
         clock: What time it is. API servers judge certificates by their clocks, see `WitnessedClock`.
-        doubt: Why the clock is in doubt, or empty. While it is, this replica only signs what it serves.
-            The Secret and the bundles, on which others rely, are left to replicas without doubt.
-        paths: Which paths requests may come in by.
+        doubt: Why the clock is in doubt, or empty. While it is in doubt, this replica only signs what it serves, and leaves the
+            Secret and the bundles, on which others rely, to other replicas.
+        paths: The paths that requests may use.
     """
 
     def __init__(  # noqa: PLR0913 -- keyword-only, and each is one thing from outside
@@ -119,7 +119,7 @@ class CertificateReconciler:
                 return replace(report, trusted=self._still_trusted(), done=tuple(done), failures=tuple(failures))
             doubt = self._doubt()
             if bool(doubt) is not doubted:
-                continue  # the answers have changed what time it is: observe again, by the right time
+                continue  # the answers have corrected the clock: observe again, by the right time
             planned = plan(observation, self._settings)
             self._take_over(planned)  # before any action: what is written is accepted here by then
             waiting, actions = _sorted(planned, doubt)
@@ -165,7 +165,7 @@ class CertificateReconciler:
         return Observation(now, configurations, self._store.read_secret(), self._leaf, trusted_for, self._accepted)
 
     def _take_over(self, planned: Plan) -> None:
-        """Admit the plan's paths, and remember whether it is trusted, for the next observation and for one that fails."""
+        """Admit the plan's paths, and remember whether the certificate is trusted, for later observations, which may fail."""
         self._accepted = planned.tokens
         if self._paths:
             self._paths.replace(planned.tokens, plain=planned.plain)

@@ -41,7 +41,7 @@ class Authorities:
     Attributes:
         current: The one that signs.
         next: The one that will.
-        previous: Those that are only trusted, newest first; never one of the two above.
+        previous: CAs that are only trusted, newest first; never ``current`` or ``next``.
         previous_tokens: The tokens of their keys that are still accepted in paths, newest first.
         previous_until: When ``previous`` may be removed; ``None`` when there are none, or the time is not known.
         damage: What could not be used, one sentence each; not part of the value.
@@ -56,7 +56,7 @@ class Authorities:
 
     @property
     def signers(self) -> tuple[CertificatePair, ...]:
-        """Those that can sign, the current one first."""
+        """The CAs that can sign, the current one first."""
         return tuple(pair for pair in (self.current, self.next) if pair)
 
     @property
@@ -66,7 +66,7 @@ class Authorities:
 
     @property
     def signer_tokens(self) -> tuple[str, ...]:
-        """The tokens of those that can sign, the current one's first."""
+        """The tokens of the CAs that can sign, the current CA's first."""
         return tuple(path_token(signing_key(pair)) for pair in self.signers)
 
     @property
@@ -100,7 +100,7 @@ def read_authorities(data: Mapping[str, bytes]) -> Authorities:
 
 
 def write_authorities(authorities: Authorities) -> dict[str, bytes]:
-    """The whole data of the Secret. Keys that it lacks are to be removed."""
+    """The whole data of the Secret. Other keys are removed."""
     data: dict[str, bytes] = {}
     for name, pair in ((CURRENT, authorities.current), (NEXT, authorities.next)):
         if pair:
@@ -117,7 +117,7 @@ def write_authorities(authorities: Authorities) -> dict[str, bytes]:
 def _read_signer(
     data: Mapping[str, bytes], name: str, damage: list[str]
 ) -> tuple[CertificatePair | None, tuple[x509.Certificate, ...]]:
-    """A pair that can sign; or, where there is none, its certificate if that much can be read."""
+    """A pair that can sign; if there is none, its certificate if that can be read."""
     pem, key_pem = data.get(f"{name}.crt", b""), data.get(f"{name}.key", b"")
     if not pem and not key_pem:
         return None, ()

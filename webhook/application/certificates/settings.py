@@ -41,7 +41,7 @@ class RotationSettings:
 
     @property
     def retention(self) -> timedelta:
-        """The time that a CA stays trusted after it signed last: a leaf's life, and what clocks may be wrong by.
+        """How long a CA stays trusted after it signed last: a leaf's lifetime, plus the permitted clock differences.
 
         A leaf ends by its signer's clock, which may be ahead; its clients' may be behind. Hence twice.
         """

@@ -54,7 +54,7 @@ class TokenFacts:
     def unknown(self) -> tuple[str, ...]:
         """Tokens that are in use, and that the Secret does not hold: it was deleted, or is an older one.
 
-        In use is what every path carries; and what a path carries that this replica has accepted.
+        A token is in use if every path carries it, or if one path carries it and this replica has accepted it.
         """
         carried = dict.fromkeys(filter(None, self._carried))
         lost = [token for token in carried if token not in self._stored.tokens]

@@ -61,7 +61,7 @@ def path_of(webhook: str) -> str | None:
 def path_token(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> str:
     """The token that belongs to the private key of a CA: HKDF-SHA256 (RFC 5869) of its secret number, 128 bits in hexadecimal.
 
-    The number and not an encoding of the key: every version of the library must derive the same.
+    The number is used, not an encoding of the key, because every version of the library must derive the same token.
     """
     numbers = key.private_numbers()
     secret = numbers.d if isinstance(numbers, rsa.RSAPrivateNumbers) else numbers.private_value
@@ -91,10 +91,10 @@ def token_of(webhook: str, target: str) -> str:
 def with_token(webhook: str, target: str, token: str) -> str:
     """Return the target of a webhook that `path_of` knows with the token at the end of its path.
 
-    A proxy of the user's own may put something in front of the path of a URL; that stays.
+    A user's own proxy may add a prefix to the path of a URL; the prefix stays.
 
     Raises:
-        KeyError: it is another webhook.
+        KeyError: the webhook is not one of `PATHS`.
     """
     plain = path_of(webhook)
     if plain is None:
@@ -136,7 +136,7 @@ class PathTokens:
     """
 
     def __init__(self, paths: Iterable[str], *, plain: bool = True) -> None:
-        """Know the plain paths of the endpoints, and admit them, or nothing until ``replace`` is called."""
+        """Take the plain paths of the endpoints, and admit them, or no path until ``replace`` is called."""
         self._paths = frozenset(paths)
         self._admitted = _Admitted((), plain)
         self._rejected = False

@@ -1,4 +1,4 @@
-"""The judgement of a client on a certificate: valid now, due for renewal, covering a name, issued by, trusted under.
+"""How clients judge a certificate: whether it is valid now, due for renewal, covers a name, was issued by a CA, and is trusted.
 
 Pure: every question that depends on the time takes it as ``at``, an aware datetime. The answers to "why not" are
 sentences for the log, or ``None``.

@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 from ..certificates.tokens import ANNOTATION, path_of, token_of
 from .facts import Facts, known
-from .ours import OurWebhook, configurations, our_webhooks
+from .our_webhooks import OurWebhook, configurations, our_webhooks
 from .results import Findings, fail, listed, unknown, warn
 
 _UNANSWERED = (

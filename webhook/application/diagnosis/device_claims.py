@@ -28,7 +28,7 @@ def names(facts: Facts) -> Findings:
     yield from _twice(classes)
     yield from _both_ways(facts, classes)
     return (
-        f"each resource name belongs to one of {len(classes)} DeviceClasses, and no device plugin offers it beside it"
+        f"each resource name belongs to one of {len(classes)} DeviceClasses, and no device plugin offers the same name"
     )
 
 
@@ -46,14 +46,14 @@ def _unknown(configuration: Configuration, classes: Sequence[DeviceClass]) -> It
         if name in names.classes(its) and gpus.form(name, None) is None:
             yield warn(
                 f"DeviceClass {name} counts as a GPU by its extendedResourceName {its}, and its form is not known",
-                f"pods that request {its} are denied, except under a policy of any",
+                f"pods that request {its} are denied, except under the policy any",
                 f"set the form of {name} in claims.deviceClasses of the configuration, or, if it is not a GPU, add {its} to "
                 "resources.notGPUs",
             )
         elif gpus.provides_gpus(name) and not known_name:
             yield warn(
                 f"DeviceClass {name} counts as a GPU, and its extendedResourceName {its} does not",
-                f"pods that request {its} get its devices in every namespace, under the policy none too",
+                f"pods that request {its} get its devices in every namespace, even under the policy none",
                 f"add {its} to resources.gpus in the configuration, or to resources.notGPUs if it is not a GPU",
             )
 
@@ -97,7 +97,7 @@ def _allocatable(node: GpuNode, name: str) -> bool:
 
 
 def templates(facts: Facts) -> Findings:
-    """The template and the DeviceClass of every policy that makes requests claims are there."""
+    """The template and the DeviceClass of every policy that turns requests into claims exist."""
     used = [pair for pair in enforced(facts).values() if pair[0].claim_forms]
     if not used:
         return "no policy in use lists a claim"
@@ -186,7 +186,7 @@ def _lists(policy: Policy, key: str) -> bool:
 
 
 def _limits_claims(key: str, configuration: Configuration, policy: Policy) -> bool:
-    """Whether a key counts claims of GPUs; of all claims, if the policy makes some."""
+    """Whether a key counts claims of GPUs; one that counts all claims does if the policy permits claims."""
     if key == _COUNT:
         return bool(policy.claim_forms)
     return key.endswith(_DEVICES) and configuration.classes.provides_gpus(key.removesuffix(_DEVICES))

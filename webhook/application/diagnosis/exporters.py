@@ -21,7 +21,7 @@ def exporters(facts: Facts) -> Findings:
         return "no DaemonSet runs dcgm-exporter"
     configuration = facts.usable_configuration()
     forms = forms_in_use(facts)
-    # Those it knows by itself (dcgm-exporter internal/pkg/transformation/kubernetes.go).
+    # Those that it knows by default (dcgm-exporter internal/pkg/transformation/kubernetes.go).
     names = {spell(form, configuration.plugin).resource for form in forms}
     names = {name for name in names if name != GPU and not name.startswith(f"{PREFIX}mig-")}
     shared = any(form.shared for form in forms)

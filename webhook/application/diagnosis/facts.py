@@ -45,10 +45,10 @@ class Unread:
     """Something that could not be read.
 
     Attributes:
-        right: the permission that it takes, as for ``kubectl auth can-i``: ``list nodes``, ``get configmaps/gpuwarden -n gpu``.
+        right: the permission that is missing, as for ``kubectl auth can-i``: ``list nodes``, ``get configmaps/gpuwarden -n gpu``.
         detail: what the API server reported.
         forbidden: whether the permission is missing.
-        absent: the kind that the API server does not have, and whose it is; empty where it has it.
+        absent: the kind that the API server does not have, and the project that it belongs to; empty if it has the kind.
     """
 
     right: str
@@ -61,7 +61,7 @@ Maybe: TypeAlias = T | Unread
 
 
 class UnreadError(Exception):
-    """A check needs what could not be read."""
+    """A check needs a fact that could not be read."""
 
     def __init__(self, unread: Unread) -> None:
         super().__init__(unread.detail)
@@ -169,9 +169,9 @@ class NamespaceFacts:
 
     Attributes:
         count: how many there are.
-        labels: all labels of those that carry a label of ours or one that resembles it, and of the few that every diagnosis
+        labels: all labels of the namespaces that have one of our labels or a similar one, and of the few that every diagnosis
             reads.
-        annotations: annotations that resemble labels of ours.
+        annotations: annotations that resemble our labels.
         restricting: annotations that restrict what pods may have (`namespace_restrictions.ANNOTATIONS`).
     """
 
@@ -230,7 +230,7 @@ class Facts:
         all_mutating: everyone's.
         services: those that our webhooks name, by namespace and name.
         slices: of those Services.
-        rights: what gpuwarden's ServiceAccount may, of all that it needs.
+        rights: which of the rights that it needs gpuwarden's ServiceAccount has.
         contacts: what answers.
         probe: dry runs, if ``--probe-namespace`` is set.
         nodes: those with GPUs.

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from ..certificates.tokens import VALIDATE, VALIDATE_CLAIM, VALIDATE_NAMESPACE
 from ..configuration import Mode
 from .facts import KUBE_SYSTEM, NAME_LABEL, Facts, Unread
-from .ours import MUTATING, RESERVATIONS, UPDATES, OurWebhook, our_webhooks
+from .our_webhooks import MUTATING, RESERVATIONS, UPDATES, OurWebhook, our_webhooks
 from .results import CheckOutcome, Findings, fail, warn
 
 _REINSTALL = "reinstall with the install.mode that you want (helm upgrade, or kubectl apply -f deploy/gpuwarden.yaml)"

@@ -8,7 +8,7 @@ from ...engine.policy import ANY, VisibleDevices, built_in
 from ..certificates.tokens import VALIDATE
 from ..configuration import Configuration, Mode
 from .facts import KUBE_SYSTEM, NAME_LABEL, Facts, Unread
-from .ours import UPDATES, OurWebhook, our_webhooks
+from .our_webhooks import UPDATES, OurWebhook, our_webhooks
 from .results import CheckOutcome, Findings, fail, listed, warn
 
 _DENY = VisibleDevices.DENY
@@ -33,7 +33,7 @@ class _Group(NamedTuple):
 
 
 def _names(groups: list[_Group]) -> str:
-    """Their names, without namespaces of a policy that is named."""
+    """The groups' names, without single namespaces whose policy is already named."""
     policies = {group.policy for group in groups if not group.one}
     return listed(group.name for group in groups if not (group.one and group.policy in policies))
 

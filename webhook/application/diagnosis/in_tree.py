@@ -6,7 +6,7 @@ from ...engine.labels import ENFORCE
 from ..deciders import ConditionName, Decider, Installed, PodWebhook
 from ..in_tree_drift import Drift, differences, policies_of
 from .facts import Facts, Unread, known
-from .ours import readable_webhooks
+from .our_webhooks import readable_webhooks
 from .results import CheckOutcome, Findings, fail, listed, skipped, warn
 
 _FIX = "compile the policies again and apply them (docs/how-to/in-tree.md)"
@@ -17,7 +17,7 @@ _UNDECIDED = (
 
 
 def installed(facts: Facts) -> Installed:
-    """What of gpuwarden the API server has for new pods.
+    """The objects of gpuwarden for new pods in the API server.
 
     Raises:
         UnreadError: the admission policies could not be read.

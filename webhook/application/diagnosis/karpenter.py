@@ -59,7 +59,7 @@ def _hindered(
         )
     if spelling.resource != GPU and spelling.resource not in resources:
         yield warn(
-            f'pods of policy "{policy.name}" request {spelling.resource}, and Karpenter knows {GPU} alone',
+            f'pods of policy "{policy.name}" request {spelling.resource}, but Karpenter knows only {GPU}',
             impact,
             f"add {spelling.resource} to spec.capacity of a NodeOverlay (Karpenter 1.7 or later, feature gate NodeOverlay)",
         )

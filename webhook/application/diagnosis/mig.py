@@ -13,14 +13,14 @@ _LABEL = "nvidia.com/mig.strategy"
 
 
 def strategy(facts: Facts) -> Findings:
-    """The configuration's migStrategy is the nodes', its products are their models with MIG, and no MIG configuration failed."""
+    """The configuration's migStrategy and products match the nodes, and no MIG configuration failed."""
     plugin = facts.usable_configuration().plugin
     nodes = known(facts.nodes)
     if failed := [node.name for node in nodes if node.shape.failed_mig]:
         yield warn(
             f"the MIG manager could not configure node {listed(failed)} (nvidia.com/mig.config.state: failed)",
             "the node may offer other slices than its label nvidia.com/mig.config names, or none",
-            "look at the log of the MIG manager's pod on that node, and set nvidia.com/mig.config again",
+            "check the log of the MIG manager's pod on that node, and set nvidia.com/mig.config again",
         )
     by_node = {node.name: found for node in nodes if (found := _mig_strategy(node.shape))}
     models = sorted({model for node in nodes if (model := _mig_model(node.shape))})

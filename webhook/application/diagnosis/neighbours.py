@@ -122,14 +122,14 @@ class KueueIntegrations(msgspec.Struct):
 
 
 class KueueConfiguration(msgspec.Struct):
-    """Kueue's configuration, as much of it as decides which resources are counted."""
+    """The part of Kueue's configuration that decides which resources are counted."""
 
     resources: KueueResources = msgspec.field(default_factory=KueueResources)
     integrations: KueueIntegrations = msgspec.field(default_factory=KueueIntegrations)
 
     @property
     def queues_pods(self) -> bool:
-        """Whether it queues pods by themselves, which it does for some kinds too; where no kinds are named, it may."""
+        """Whether it queues pods themselves, which some other kinds need too; it may if no kinds are named."""
         frameworks = self.integrations.frameworks
         return not frameworks or any(name.rpartition("/")[2] in _BY_PODS for name in frameworks)
 

@@ -36,7 +36,7 @@ def offered(facts: Facts) -> Findings:
 
 
 def renaming(facts: Facts) -> Findings:
-    """The configuration's renameByDefault is the device plugin's."""
+    """The configuration's renameByDefault matches the device plugin's."""
     configured = facts.usable_configuration().plugin.rename_by_default
     setting = f"renameByDefault is {str(configured).lower()}"
     by_node = {node.name: renamed for node in known(facts.nodes) if (renamed := _renames(node.shape)) is not None}

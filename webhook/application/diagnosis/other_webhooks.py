@@ -1,7 +1,7 @@
 """The check of other mutating webhooks: whether one that may add GPUs comes after ours, or an old one of ours is left."""
 
 from .facts import Facts, known
-from .ours import MUTATING, name_of, our_webhooks
+from .our_webhooks import MUTATING, name_of, our_webhooks
 from .results import Findings, listed, warn
 from .webhooks import WebhookConfiguration
 

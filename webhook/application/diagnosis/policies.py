@@ -12,7 +12,7 @@ from ..workload_kinds import WorkloadKind
 from ..workloads import KINDS
 from . import in_tree
 from .facts import BadConfiguration, Facts, NamespaceFacts, known
-from .ours import OurWebhook, readable_webhooks
+from .our_webhooks import OurWebhook, readable_webhooks
 from .results import CheckOutcome, CheckStatus, Findings, fail, listed, warn
 
 _SHOWN = 20  # namespaces with a label that can't be read; the rest is counted

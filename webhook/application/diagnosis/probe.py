@@ -10,7 +10,7 @@ from ..checking import Checker
 from ..configuration import Mode
 from ..judgement import Judgement
 from .facts import Attempt, Facts, known
-from .ours import our_webhooks
+from .our_webhooks import our_webhooks
 from .results import CheckOutcome, Findings, fail, ok, unknown
 
 _DENIED = re.compile(r'admission webhook "(?P<webhook>[^"]+)" denied the request')
@@ -41,7 +41,7 @@ TWO_SHARED = ("two-shared", resource_name(None, shared=True), 2)
 
 
 def judge(facts: Facts) -> Findings:
-    """The dry runs have the outcomes that the namespace's policy requires; nothing is reported where there were none."""
+    """The dry runs have the outcomes that the namespace's policy requires; nothing is reported if there were none."""
     probe = facts.probe
     if probe is None:
         return ""

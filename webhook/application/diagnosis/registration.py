@@ -16,7 +16,7 @@ from ..configuration import Configuration
 from ..workload_kinds import ADVISED
 from ..workloads import ADVISED_OPERATORS
 from .facts import Facts, known
-from .ours import (
+from .our_webhooks import (
     MUTATING,
     OPERATORS,
     RESERVATIONS,
@@ -64,7 +64,7 @@ _HASTY = 1
 
 
 def present(facts: Facts) -> Findings:
-    """Both configurations are there, with the webhooks that are expected."""
+    """Both configurations exist, with the expected webhooks."""
     for kind, configuration in configurations(facts):
         if known(configuration) is None:
             yield fail(
@@ -175,7 +175,7 @@ def _updates_not_judged(webhooks: list[OurWebhook]) -> Iterator[CheckOutcome]:
 
 
 def _operators_not_sent(facts: Facts, one: OurWebhook) -> Iterator[CheckOutcome]:
-    """Kinds of operators that the rules, which the chart makes of its table and its values, do not have."""
+    """Operators' kinds that are missing in the rules, which the chart makes from its table and its values."""
     found = facts.configuration
     configured = found.kinds.values() if isinstance(found, Configuration) else ()
     kinds = [*ADVISED_OPERATORS, *(kind for kind in configured if not kind.cluster_scoped)]
@@ -193,7 +193,7 @@ def _operators_not_sent(facts: Facts, one: OurWebhook) -> Iterator[CheckOutcome]
 
 
 def _not_covered(one: OurWebhook) -> list[str]:
-    """The requests that a webhook which only reports should get and does not."""
+    """The requests that a webhook which only reports should get, but does not get."""
     sent = _RESERVED if one.name == RESERVATIONS else _REPORTING[one.path][0]
     return [
         f"{operation} of {resource}"
@@ -222,7 +222,7 @@ def calls(facts: Facts) -> Findings:
 
 
 def _wrong_fields(one: OurWebhook) -> Iterator[tuple[str, str, str, Callable[[str, str, str], CheckOutcome]]]:
-    """The fields that are not as in the chart: name, value, impact, and how bad that is."""
+    """The fields that differ from the chart's: name, value, impact and severity."""
     webhook = one.webhook
     if webhook.side_effects not in {"None", "NoneOnDryRun"}:
         impact = "the API server rejects every dry run of a pod (kubectl diff, --dry-run=server)"
@@ -270,8 +270,8 @@ def _left_out(facts: Facts, webhooks: list[OurWebhook]) -> Iterator[CheckOutcome
         said = " ".join(condition.expression for condition in one.webhook.match_conditions)
         if _ANY_NAME not in said:
             yield warn(
-                f"the matchConditions of {one} are of an older chart: they leave out resource names that only the configuration "
-                "or a DeviceClass makes those of GPUs",
+                f"the matchConditions of {one} are of an older chart: they leave out resource names that count as GPUs "
+                "only by the configuration or a DeviceClass",
                 _NEVER_SENT,
                 _REINSTALL,
             )
@@ -284,7 +284,7 @@ def _left_out(facts: Facts, webhooks: list[OurWebhook]) -> Iterator[CheckOutcome
 
 
 def _unknown_to(said: str, names: GpuNames) -> list[str]:
-    """What conditions leave out that may be GPUs by the configuration."""
+    """Names that conditions leave out, but that may be GPUs according to the configuration."""
     left_out = _patterns(_LEFT_OUT, said)
     named = {*_patterns(_NAMED, said)}
     hidden = [
@@ -299,6 +299,6 @@ def _unknown_to(said: str, names: GpuNames) -> list[str]:
 
 
 def _patterns(tests: re.Pattern[str], said: str) -> list[str]:
-    """The names that tests in conditions are about, each once; a beginning with ``*``."""
+    """The names that conditions test for, each once; a prefix ends in ``*``."""
     found = ((name + ANY_SUFFIX if "startsWith" in test else name) for test, name in tests.findall(said))
     return list(dict.fromkeys(found))

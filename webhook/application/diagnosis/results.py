@@ -44,7 +44,7 @@ A check that returns an empty string has nothing to report.
 
 
 def ok(observed: str) -> CheckOutcome:
-    """One of several things that a check covers is well."""
+    """One of several things that a check covers is fine."""
     return CheckOutcome(CheckStatus.OK, observed)
 
 

@@ -28,15 +28,15 @@ _CONFIGURATIONS = ("mutatingwebhookconfigurations", "validatingwebhookconfigurat
 
 
 def account(deployment: Deployment, namespace: str) -> str:
-    """The user that the replicas are to the API server."""
+    """The replicas' user name at the API server."""
     return f"system:serviceaccount:{namespace}:{deployment.spec.template.spec.service_account_name}"
 
 
 def needed(deployment: Deployment, namespace: str, *, limits: bool) -> list[Permission]:
     """Return the rights that ``gpuwarden serve`` needs with the Deployment's command line.
 
-    ``limits``: whether policies limit the number of GPUs. A test compares the result with what the chart grants, and another one
-    that with the requests that are made.
+    ``limits``: whether policies limit the number of GPUs. One test compares the result with what the chart grants, and another
+    compares it with the requests that replicas make.
     """
     rights: list[Permission] = []
     if deployment.option("--namespaces") is None:

@@ -7,7 +7,7 @@ from cryptography import x509
 from ..certificates.pem import describe, read_bundle, show
 from ..certificates.trust import covers, why_invalid, why_untrusted
 from .facts import Contact, Facts, known
-from .ours import OurWebhook, our_webhooks, readable_webhooks, ready_endpoints, services
+from .our_webhooks import OurWebhook, our_webhooks, readable_webhooks, ready_endpoints, services
 from .results import CheckOutcome, Findings, fail, listed, ok, unknown, warn
 
 # Certificates are renewed at two thirds of their lifetime, whoever issues them. With less than this part left, that failed.
@@ -77,7 +77,7 @@ def _bundle(facts: Facts, one: OurWebhook) -> Iterator[CheckOutcome]:
 
 
 def _empty_bundles(facts: Facts) -> Iterator[CheckOutcome]:
-    """Those that are empty together: before the first replica is ready all are."""
+    """Report empty bundles as one problem, because before the first replica is ready all are empty."""
     configs = {str(one): one.webhook.client_config for one in our_webhooks(facts)}
     empty = [name for name, config in configs.items() if not config.url and not (config.ca_bundle or b"").strip()]
     if empty:
@@ -90,7 +90,7 @@ def _empty_bundles(facts: Facts) -> Iterator[CheckOutcome]:
 
 def trust(facts: Facts) -> Findings:
     """Every endpoint presents a certificate that the live caBundle trusts for the name that the API server expects."""
-    our_webhooks(facts)  # what could not be read can't have been dialled either
+    our_webhooks(facts)  # an endpoint that could not be read was not dialled either
     spoke = [contact for contact in facts.contacts if contact.connected]
     if not spoke:
         yield _out_of_reach(facts)
@@ -117,7 +117,7 @@ def trust(facts: Facts) -> Findings:
 def _distrusted(facts: Facts, contact: Contact, leaf: x509.Certificate) -> CheckOutcome:
     target = contact.target
     trusted = read_bundle(target.bundle).certificates
-    # Ours names the certificates. It finds no reason where intermediate certificates are missing; the client's is used then.
+    # Ours names the certificates. It finds no reason if intermediate certificates are missing; then the client's reason is used.
     reason = why_untrusted(leaf, trusted, facts.now) or contact.refusal
     if not covers(leaf, target.name):
         reason = f"{describe(leaf)} is not for {target.name}"

@@ -43,7 +43,8 @@ def _not_judged(claimed: Claimed) -> str:
     if claimed.count is None:
         return f"{claimed.subject} requests all devices of a node, or an unknown number"
     if len(claimed.alternatives) > 1:
-        return f"{claimed.subject} may be met in {len(claimed.alternatives)} ways, and which one it got is not read"
+        ways = len(claimed.alternatives)
+        return f"{claimed.subject} may be satisfied in {ways} ways, and gpuwarden does not read which one it got"
     way = claimed.alternatives[0]
     if way.form is None:
         return f"{claimed.subject}: which form the DeviceClass {way.device.device_class} hands out is not known"

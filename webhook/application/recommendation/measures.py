@@ -31,7 +31,7 @@ class Measures(msgspec.Struct, rename="camel", omit_defaults=True):
         memory_earlier: the most memory in use on one device in the first half of the window; ``None`` where unknown.
         engines: the most that video encoders or decoders were in use; ``None`` where that is unknown.
         memory, capacity: the most memory in use on one device, and the device's, in MiB; ``None`` where unknown.
-        without_memory: of how many containers on a device too few samples of memory are there, or all of them are 0.
+        without_memory: how many containers on devices have too few samples of memory, or only zeros.
         flat: memory was the same nearly all the time.
         used: how many devices of a pod were in use at once, at most; ``None`` where not all have series.
         unseen: how many of its pods run for more than an hour and have no sample of the last day.
@@ -137,13 +137,13 @@ def _expected(workload: Workload, series: Sequence[Series], usage: Usage) -> int
         seconds = min(usage.window, max(0.0, usage.end - start))
         usual = interval.get(name) or min(interval.values(), default=0)
         expected += workload.gpus * seconds / usual if usual else 0
-    # A StatefulSet's pod that was created again has the name of the one before it, and often its series.
+    # A StatefulSet's pod that was created again has the name of the previous one, and often its series.
     before = (msgspec.structs.replace(one, last=min(one.last, started.get(one.pod, one.last))) for one in series)
     return round(expected) + _spanned(workload, before, started)
 
 
 def _spanned(workload: Workload, series: Iterable[Series], running: Collection[str] = ()) -> int:
-    """Samples from each pod's first to its last; those that are there of a pod so short that no subquery met it twice."""
+    """The samples expected from each pod's first to its last; those that exist, for a pod that no subquery found twice."""
     spans: dict[str, list[tuple[float, float]]] = {}
     interval: dict[str, float] = {}
     samples = 0.0
@@ -154,13 +154,13 @@ def _spanned(workload: Workload, series: Iterable[Series], running: Collection[s
         elif one.pod not in running:
             samples += one.points
     for name, found in spans.items():
-        # It may have had several GPUs one after another, and come back to one; at once it had no more than it requests.
+        # It may have had several GPUs one after another, and the same one twice; at any time it had no more than it requests.
         samples += min(sum(last - first for first, last in found), workload.gpus * _covered(found)) / interval[name]
     return round(samples)
 
 
 def _lacks_memory(one: Series, thresholds: Thresholds) -> bool:
-    """Whether it is not known how much memory goes with the use of a device; a process that computes has some."""
+    """Whether the memory that belongs to the use of a device is unknown; a process that computes always has some."""
     points = one.points if one.memory_points is None else one.memory_points
     return not one.memory or points < thresholds.minimum_coverage * one.points
 
@@ -197,7 +197,8 @@ def _days(series: Sequence[Series]) -> float:
 def _used(workload: Workload, series: Sequence[Series], thresholds: Thresholds) -> int | None:
     """How many devices one pod had in use.
 
-    A pod that was created again under its name may have had others, so that devices count by node, and the most of any node.
+    A pod that was created again under its name may have had other devices, so devices are counted by node, and the highest
+    count is used.
     """
     by_place: dict[tuple[str, str], list[Series]] = {}
     for one in series:

@@ -45,7 +45,7 @@ class NamespaceAdvice(msgspec.Struct, frozen=True, rename="camel", omit_defaults
     """What fits a namespace.
 
     Attributes:
-        labelled: the policy of its label now; empty without one.
+        labelled: the policy of its current label; empty without one.
         policy: the one that fits most; empty where nothing says which.
         workloads, fits: how many workloads request GPUs, and how many have the policy as their verdict.
         hurts: those that it would hurt.
@@ -76,12 +76,12 @@ class NamespaceAdvice(msgspec.Struct, frozen=True, rename="camel", omit_defaults
 def advise(
     namespace: str, judged: Sequence[JudgedWorkload], offered: Offers, labels: NamespaceLabels, *, trusted: bool
 ) -> NamespaceAdvice:
-    """Return the policy of those among the verdicts with which most workloads fit, less those that it would hurt.
+    """Return the policy, of those among the verdicts, with the most workloads that it fits minus those that it would hurt.
 
-    A whole GPU hurts none that has one. None is advised that is or may be wrong for as many workloads as it fits: those that it
-    would hurt, those without a verdict, those that would do with less than a whole GPU, and those that name another form, which
-    are denied. The policy ``none`` is advised only where no workload uses its GPUs, and one of sharing only where the namespace
-    is trusted, even if its workloads share already.
+    A whole GPU hurts none that has one. No policy is advised that is, or may be, wrong for as many workloads as it fits: those
+    that it would hurt, those without a verdict, those that would do with less than a whole GPU, and those that name another
+    form, which are denied. The policy ``none`` is advised only where no workload uses its GPUs, and one of sharing only where the
+    namespace is trusted, even if its workloads share already.
     """
     voting = [one for one in judged if one.verdict.kind in _VOTING]
     unused = tuple(one.name for one in judged if one.verdict.kind is VerdictKind.UNUSED)
@@ -124,7 +124,7 @@ def _select(policy: str, offered: Offers) -> str:
 
 
 def _is_doubtful(policy: str, judged: JudgedWorkload) -> bool:
-    """Whether nothing says that a policy is right for a workload that it does not fit."""
+    """Whether a policy, which is not the verdict, may be wrong for a workload."""
     form, kind = parse(policy) or Form(), judged.verdict.kind
     if kind is VerdictKind.UNUSED or judged.verdict.form == policy:
         return False

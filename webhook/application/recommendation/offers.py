@@ -73,7 +73,7 @@ class SharedForm(msgspec.Struct, frozen=True):
     Attributes:
         clients: how many pods share a GPU at most, 0 if that is not known.
         memory: the least memory of such a GPU in MiB; ``None`` where no node reports it.
-        models: the models that are shared so, as for a slice.
+        models: the models that are shared in this form, as in ``models`` of a slice.
     """
 
     form: Form

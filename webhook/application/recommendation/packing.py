@@ -1,9 +1,9 @@
 """Packing: how many GPUs of the fleet the workloads need, as they are and as recommended.
 
 First fit decreasing, the same for both: whole GPUs first (those of pods with several on one node), then MIG slices from the
-largest, then pods that share. A GPU is whole, cut into slices or shared. Slices fit a GPU while their compute slices are at most
-the GPU's, and their nominal memory at most the GPU's; NVIDIA's placement rules permit all such mixes of documented profiles but
-few. Any GPU that has MIG counts as one that can be partitioned again.
+largest, then pods that share. A GPU is whole, cut into slices or shared. Slices fit a GPU while their compute slices are at
+most the GPU's, and their nominal memory at most the GPU's; NVIDIA's placement rules permit nearly all such combinations of
+documented profiles. Any GPU that has MIG counts as one that can be partitioned again.
 """
 
 from collections.abc import Iterable, Mapping
@@ -64,7 +64,7 @@ class _Node(msgspec.Struct):
 
 
 def gpus_of(shape: Shape) -> int:
-    """How many GPUs a node has, whatever it makes of them.
+    """How many GPUs a node has, whether whole, shared or partitioned.
 
     Under MIG strategy single, the label counts slices (GPU feature discovery, internal/lm/mig-strategy.go).
     """

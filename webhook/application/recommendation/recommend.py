@@ -27,7 +27,7 @@ _KEPT = frozenset({VerdictKind.UNKNOWN, VerdictKind.AS_IT_IS, VerdictKind.BATCH}
 
 
 class FormCriterion(msgspec.Struct, frozen=True, rename="camel"):
-    """How the form that fits fares by a criterion, and how the form does that the workload has now."""
+    """The rating of the recommended form by a criterion, and that of the workload's current form."""
 
     criterion: str
     value: str

@@ -21,7 +21,7 @@ _COMPILED = {
     name: re.compile(f"(?<![a-z0-9])(?:{pattern})(?![a-z0-9])", re.IGNORECASE) for name, pattern in _PROGRAMS.items()
 }
 SERVERS = frozenset({"vLLM", "SGLang", "Triton", "TGI", "NIM", "TensorRT-LLM", "LMDeploy"})
-"""Those that serve models, and take the requests of many clients as one batch."""
+"""Programs that serve models, and process the requests of many clients in one batch."""
 
 # How each allocates memory, for people: vllm/config/cache.py gpu_memory_utilization; sglang server_args.py mem_fraction_static;
 # docs.jax.dev gpu_memory_allocation; tensorflow.org/guide/gpu; triton docs/user_guide/model_management and its backends;
@@ -93,8 +93,8 @@ _CAPABILITIES = "NVIDIA_DRIVER_CAPABILITIES"
 _GRAPHICS = frozenset({"graphics", "display", "all"})
 _VARIABLES = frozenset({*_GROWS, *_MODEL_VARIABLES, "XLA_PYTHON_CLIENT_MEM_FRACTION", _CAPABILITIES})
 
-# Kinds whose pods work on one thing together: NCCL permits no two ranks on one GPU, nor MIG slices of one.
-# Of kinds whose pods may or may not work together, none is told to share either.
+# Kinds whose pods work on one job together: NCCL permits no two ranks on one GPU, nor MIG slices of one.
+# Sharing is not recommended either for kinds whose pods may or may not work together.
 _TOGETHER = frozenset(
     {
         *(
@@ -121,9 +121,9 @@ class ServerProgram(msgspec.Struct, frozen=True, omit_defaults=True):
         model: the model that it serves; empty where nothing names it (a path does not).
         arguments: a number for its arguments: those of one model with other ones may serve it for something else (embeddings,
             adapters, prefill), which one process can't do.
-        reserves: why the memory that it holds does not say how much it needs; empty if nothing says that.
-        parallel: why it works with other GPUs together; empty if nothing says that.
-        graphics: why it may draw (OpenGL, Vulkan); empty if nothing says that.
+        reserves: why the memory that it holds does not show how much it needs; empty if there is no sign of it.
+        parallel: why it uses several GPUs together; empty if there is no sign of it.
+        graphics: why it may use graphics (OpenGL, Vulkan); empty if there is no sign of it.
     """
 
     name: str = ""
@@ -207,7 +207,7 @@ def without_address(words: Sequence[str]) -> tuple[str, ...]:
 
 
 def works_together(kind: str, pods: int) -> str:
-    """Return why the pods of a kind work on one thing together; empty if nothing says that."""
+    """Return why the pods of a kind work on one job together; empty if there is no sign of it."""
     return f"the {pods} pods of a {kind} work together" if kind in _TOGETHER and pods > 1 else ""
 
 

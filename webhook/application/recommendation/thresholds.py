@@ -36,7 +36,7 @@ TABLE = (
     ),
     Threshold(
         "unused-coverage", 0.9, 0, 1,
-        "share of the samples between the first and the last one; with less no GPU is said to be unused", "ours",
+        "share of the samples between the first and the last one; with less, no GPU is reported as unused", "ours",
     ),
     Threshold(
         "idle-below", 0.01, 0, 1, "a sample below this share counts as idle; it takes effect when usage is read", "ours",

@@ -32,18 +32,18 @@ class Series(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
         first, last: the full hours before which the first and the last sample was taken, in seconds since 1970; 0 for a pod
             that came and went since the last full hour.
         p95, most, mean: of the share of the device in use.
-        by_time: the average of the averages of ten minutes, which count alike, however many samples are in them; ``None`` in
-            older files.
-        working: the average share at which its work was done: of the samples, each counting as much as it is high.
+        by_time: the average of the ten-minute averages, which count alike however many samples they contain; ``None`` in older
+            files.
+        working: the average share at which its work was done: that of the samples, each weighted by its value.
         recent, recent_working: mean and working of the last day of the window; 0 without samples in it.
         idle: the share of the time in which less than the idle threshold was in use.
         engines: the most that its video encoder or decoder was in use, if that is known.
-        memory, memory_low: the most memory in use, and what was exceeded 95 % of the time.
+        memory, memory_low: the most memory in use, and the amount that was exceeded 95 % of the time.
         memory_earlier: the most memory in use in the first half of the window.
         memory_points: how many samples of memory there are; ``None`` in older files.
         capacity: the device's memory.
         pods: how many pods had series of this device at the same time, at most.
-        compute_of_device, memory_of_device: all of them had the same value all the time, so it is the device's.
+        compute_of_device, memory_of_device: the values of all pods were always equal, so they are the device's.
     """
 
     namespace: str

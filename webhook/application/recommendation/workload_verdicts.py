@@ -106,9 +106,10 @@ class VerdictInput(msgspec.Struct, frozen=True):
 
     @property
     def usual(self) -> float:
-        """The share of a GPU that it has use for while it works: the average at which its work is done, or the 95 % if more.
+        """The share of a GPU that it can use while it works: its weighted average, or the 95th percentile if that is higher.
 
-        What does little for most of a day has a low 95 %, and works many times longer on a slice that is as small.
+        A workload that does little for most of a day has a low 95th percentile, and would work many times longer on a slice
+        that small.
         """
         measures = self.measures
         busy = 1 - measures.idle
@@ -117,7 +118,7 @@ class VerdictInput(msgspec.Struct, frozen=True):
 
     @property
     def working(self) -> float:
-        """The usual share, or that of the last day if more: what has had more to do since yesterday may go on so."""
+        """The usual share, or that of the last day if it is higher, because the higher load may continue."""
         return max(self.usual, self.measures.recent_working * self.unit)
 
     @property
@@ -146,7 +147,7 @@ class VerdictInput(msgspec.Struct, frozen=True):
 
     @property
     def graphics(self) -> str:
-        """Why it may draw; empty if nothing says that."""
+        """Why it may use graphics; empty if there is no sign of it."""
         return next((one.graphics for one in self.workload.programs if one.graphics), "")
 
     @property
@@ -220,7 +221,7 @@ def _unused(case: VerdictInput) -> WorkloadVerdict | None:
     if measures.shared_by > 1:
         reasons.append(f"device total over {measures.shared_by} pods: none of them used it")
     elif measures.memory:
-        reasons.append(f"it holds {_gib(measures.memory)} of GPU memory all the same")
+        reasons.append(f"it still holds {_gib(measures.memory)} of GPU memory")
     if measures.metrics == (Metric.GPU_UTIL,):
         reasons.append("by DCGM_FI_DEV_GPU_UTIL, which is sampled: very short bursts may be missed")
     if measures.engines is None:
@@ -232,7 +233,7 @@ def _unused(case: VerdictInput) -> WorkloadVerdict | None:
 
 
 def _unsure(case: VerdictInput, seen: str) -> WorkloadVerdict | None:
-    """Return the verdict where GPUs are not used as far as is known, and may be used while nothing is seen of them."""
+    """Return the verdict if GPUs seem to be unused, but may be used at times without samples."""
     measures, needed = case.measures, case.thresholds.unused_coverage
     if measures.unseen:
         gap = _unseen(case)
@@ -254,7 +255,7 @@ def _unseen(case: VerdictInput) -> str:
 
 
 def _stale(case: VerdictInput) -> WorkloadVerdict | None:
-    """Return the verdict where there are samples of none of its running pods in the last day: use may have changed since."""
+    """Return the verdict if none of its running pods has a sample of the last day: use may have changed since then."""
     if not 0 < case.workload.running <= case.measures.unseen:
         return None
     return WorkloadVerdict(VerdictKind.UNKNOWN, reasons=(_unseen(case),))
@@ -349,7 +350,7 @@ def _of_one(case: VerdictInput) -> WorkloadVerdict:
         if found.form.partition == case.form.partition and measures.p95 >= _FILLED:
             why.append(_FULL_AT_TIMES)
         elif (most := measures.most * case.unit) > found.share:
-            why.append(f"it uses up to {percent(most)} of a GPU at times, and takes longer then on the slice")
+            why.append(f"it uses up to {percent(most)} of a GPU at times, and would then take longer on the slice")
         return WorkloadVerdict(VerdictKind.SLICE, str(found.form), 1, tuple(why))
     own = case.offered.memory.get(case.model) if measures.profile else measures.capacity
     memory = (sharing.memory if sharing else None) or own
@@ -377,8 +378,8 @@ def _needs(case: VerdictInput) -> Iterator[str]:
         yield f"while it works, it uses {percent(case.working)} of a GPU on average"
     if case.growth:
         yield (
-            f"its memory grew by {_gib(case.growth)} from the first half of the window to the second: as much again is "
-            "counted; see that it stops"
+            f"its memory grew by {_gib(case.growth)} from the first half of the window to the second: the same growth "
+            "is counted again; make sure that it stops"
         )
     headroom = percent(case.thresholds.memory_headroom)
     yield f"{_gib(case.measures.memory or 0)} of memory at most, {_gib(case.need)} with {headroom} headroom"
@@ -394,7 +395,7 @@ def _no_slice(case: VerdictInput) -> str:
 
 
 def _elsewhere(case: VerdictInput, offer: Slice | SharedForm) -> Iterator[str]:
-    """What to do where other GPU models have a form too, on which its numbers are others."""
+    """What to do if other GPU models, on which the numbers would differ, have the form too."""
     if others := sorted(offer.models - {case.model, ""}):
         yield (
             f"measured on {case.model}; {', '.join(others)} {'has' if len(others) == 1 else 'have'} {offer.form} too: select the "
@@ -413,7 +414,7 @@ def _suits(case: VerdictInput, sharing: SharedForm) -> str:
 
 
 def _lacks(case: VerdictInput, sharing: SharedForm) -> str:
-    """What a share of a GPU has too little of for it."""
+    """Which resource a share of a GPU has too little of for the workload."""
     engines = case.measures.engines or 0
     if case.share >= 1 / sharing.clients:
         lacks = "compute"
@@ -428,7 +429,7 @@ def _lacks(case: VerdictInput, sharing: SharedForm) -> str:
 
 
 def _by_compute(case: VerdictInput, used: str, why_unknown: str, clients: int) -> WorkloadVerdict:
-    """The verdict where it is unknown how much memory is needed: compute may say that nothing smaller will do."""
+    """The verdict if the needed memory is unknown: compute use may show that no smaller form is enough."""
     alike = of_model(case.comparable, case.model, case.comparable.slices)
     smaller = max((one.share for one in alike if one.share < min(case.unit, _FULL)), default=0.0)
     if case.form.partition and case.share > smaller:

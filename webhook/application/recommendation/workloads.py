@@ -8,9 +8,9 @@ import msgspec
 from .servers import ServerProgram
 from .usage import Series
 
-# k8s.io/apimachinery/pkg/util/rand: what names that controllers make up consist of.
+# k8s.io/apimachinery/pkg/util/rand: the characters of names that controllers generate.
 _RANDOM = "[bcdfghjklmnpqrstvwxz2456789]"
-# How the pods of a kind are called (pkg/controller/controller_utils.go and the controllers): a Deployment's have its template's
+# How the pods of a kind are named (pkg/controller/controller_utils.go and the controllers): a Deployment's have its template's
 # hash before the random end, a CronJob's the minute since 1970.
 _ENDINGS = {
     "Deployment": re.compile(rf"-{_RANDOM}{{1,10}}-{_RANDOM}{{5}}"),
@@ -73,7 +73,7 @@ class Workload(msgspec.Struct, rename="camel", omit_defaults=True):
 
     @property
     def running(self) -> int:
-        """How many of its pods run."""
+        """How many of the workload's pods run."""
         return sum(bool(pod.started) and not pod.over for pod in self.pods)
 
 
@@ -82,8 +82,8 @@ class AttributedSeries(msgspec.Struct):
 
     Attributes:
         of: the series of each workload, by its key.
-        gone: how many pods are gone and were counted as a workload's all the same.
-        unknown: those that are nobody's, by namespace.
+        gone: how many deleted pods were counted as a workload's.
+        unknown: the series that belong to no workload, by namespace.
     """
 
     of: dict[tuple[str, str, str], list[Series]]
@@ -124,7 +124,7 @@ def _gone(
     namespace, name = pod
     if recorded := owners.get(f"{namespace}/{name}"):
         kind, owner = recorded
-        # What was recorded of a kind has no group: Volcano's Job is a Job, too.
+        # Recorded kinds have no group: Volcano's Job is a Job, too.
         alike = [one for one in named.get((namespace, owner), ()) if kind in {one.kind, one.kind.partition(".")[0]}]
         return alike[0] if len(alike) == 1 else None
     parts = name.split("-")

@@ -30,8 +30,8 @@ _RECONFIGURING = frozenset({"pending", "rebooting"})
 _VOLATILE = ("nvidia.com/gfd.timestamp", "nvidia.com/gpu.deploy.", "nvidia.com/gpu-driver-upgrade-")
 # The node controllers set these to repeat Ready and unschedulable, or only temporarily.
 _OF_THE_NODE = "node.kubernetes.io/"
-# API servers that have the admission plugin ExtendedResourceToleration on: EKS' (docs, platform versions), whose kubelets have
-# versions of their own, and AKS' (Azure/AKS issue 1449), beside GKE's.
+# The admission plugin ExtendedResourceToleration is on in EKS (docs, platform versions), recognized by the kubelets' version,
+# in AKS (Azure/AKS issue 1449), and in GKE.
 _OF_EKS = "-eks-"
 _OF_AKS = "kubernetes.azure.com/cluster"
 _KEEPS_PODS_OUT = frozenset({"NoSchedule", "NoExecute"})

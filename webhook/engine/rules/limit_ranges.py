@@ -14,8 +14,8 @@ LIMIT_RANGE_DEFAULT = Rule(
     Severity.WARN,
     "A LimitRange adds another GPU resource",
     "A LimitRange's default (or max without a default) is added to every container that does not name the resource, so "
-    "a renamed request has two. The one that was added is removed; a max or min for its name still denies the pod. Set "
-    'the default to "0", or use a ResourceQuota.',
+    "a container whose request was renamed has two. gpuwarden removes the added one, but a max or min for its name still "
+    'denies the pod. Set the default to "0", or use a ResourceQuota.',
 )
 
 

@@ -26,7 +26,7 @@ FORM_NOT_PERMITTED = Rule(
     "The policy does not permit the requested form",
     "An explicit request is never downgraded: it is permitted, translated to the same form on the other platform, or "
     "denied. Request a form that the policy lists, or plain nvidia.com/gpu, which becomes the first form of the policy "
-    "that nodes which the pod selects can have.",
+    "that the pod's node selectors permit.",
 )
 
 OTHER_GPU_RESOURCE = Rule(

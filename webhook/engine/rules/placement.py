@@ -24,7 +24,8 @@ SELECTOR_CONFLICT = Rule(
     "The pod selects nodes that never have the form",
     "Nodes with the form have a label that the pod's nodeSelector or node affinity excludes, or these two contradict "
     "each other on a label of GPU nodes, so the pod would stay Pending forever. Remove that constraint, or request "
-    "another form. A sharing strategy that no node has is a warning under every policy, and a contradiction is one under any.",
+    "another form. Under any, a contradiction only causes a warning. Under every policy, so does a sharing strategy that "
+    "no node has.",
 )
 
 GKE_SELECTORS_INCOMPLETE = Rule(
@@ -45,12 +46,9 @@ def selector_conflict(
     if need.key in nodes.selector and not need.admits(nodes.selector[need.key]):
         path, says = f"spec.nodeSelector[{need.key}]", f"selects {need.key}: {nodes.selector[need.key]}"
     else:
-        where = (
-            "a term of its node affinity, and other nodes in the others,"
-            if nodes.has_alternatives
-            else "its node affinity"
-        )
-        path, says = "spec.affinity.nodeAffinity", f"excludes that in {where} on {need.key}"
+        others = ", and its other terms select no such node either" if nodes.has_alternatives else ""
+        where = "one term of its node affinity" if others else "its node affinity"
+        path, says = "spec.affinity.nodeAffinity", f"excludes that in {where} on {need.key}{others}"
     fact = f"is on nodes with {need}, and the pod {says}"
     if len(need.values) > MOST_SHOWN:
         fact = f"is not on nodes with {need.key}: {' or '.join(nodes.values(need.key))}, which the pod selects"

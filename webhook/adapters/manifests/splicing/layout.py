@@ -76,7 +76,7 @@ class Layout:
     def without_lines(self, start: int, end: int) -> Splice:
         """Removes the lines from that of ``start`` to that which ends at ``end``.
 
-        The line break before them is removed too, not the one after, where a line may be added to an outer map.
+        The line break before them is removed too, but not the one after them, because an outer map may get a new line there.
         """
         first = self.line_start(start)
         if not first:

@@ -39,7 +39,7 @@ class Change:
 
 
 def in_block(layout: Layout, members: list[Member], change: Change) -> Iterator[Splice]:
-    """The changes to a block map or list; the texts' own lines are indented already, but for the first."""
+    """The changes to a block map or list; all lines of the texts except the first are already indented."""
     column = layout.column(members[0].start)
     for before, texts in change.added.items():
         for text in texts:

@@ -1,6 +1,6 @@
 """Applies the operations of our own patches (RFC 6902) to plain data, a renamed key keeping its place.
 
-A general library loses that place: it moves by removing here and adding at the end there.
+A general library loses that place: it moves a key by removing it and adding it at the end.
 """
 
 import copy

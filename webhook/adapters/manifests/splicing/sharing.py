@@ -26,7 +26,7 @@ class SharedValues:
         self._held.pop(id(node), None)
 
     def will_hold(self, alias: Alias) -> Any:
-        """Return the future content of an alias that stays; ``GONE`` where its anchor does not."""
+        """Return the future content of an alias that stays; ``GONE`` if its anchor does not stay."""
         return self._held.get(id(alias.target), GONE)
 
     def inherited(self, node: Mapping) -> dict[str, Any] | None:

@@ -15,8 +15,8 @@ BYTE_ORDER_MARK = "\ufeff"
 _MARKER = re.compile(r"^\ufeff?(?:(---)(?=[ \t\r\n#]|\Z)|\.\.\.(?=[ \t\r\n]|\Z))", re.MULTILINE)
 # "---" with text right after it. YAML reads it as part of a plain text, and merges two objects into one.
 _GLUED = re.compile(r"^---(?![ \t\r\n#]|\Z).*", re.MULTILINE)
-_COMMENT_BEHIND = re.compile(r"---(?=#)")  # kubectl reads a marker and a comment, YAML reads text
-# A byte order mark after the marker's line: that of a file which was joined to others ("cat a.yaml b.yaml").
+_COMMENT_BEHIND = re.compile(r"---(?=#)")  # kubectl reads a marker and a comment, YAML reads text.
+# A byte order mark after the marker's line: several files were joined ("cat a.yaml b.yaml").
 _JOINED = re.compile(r"---[ \t]*(?:#.*)?\r?\n(?:[ \t]*(?:#.*)?\r?\n)*\ufeff")
 _DIRECTIVES = re.compile(r"\ufeff?(?:[ \t]*(?:#.*)?\r?\n)*(?:%.*\n(?:[ \t]*(?:#.*)?\r?\n)*)+")
 _BEFORE_JSON = re.compile(r"""(?:---[ \t]*(?:#.*)?\r?\n)?[ \t\r\n]*(?=\{[ \t\r\n]*["}])""")

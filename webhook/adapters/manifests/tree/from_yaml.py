@@ -12,7 +12,7 @@ from .nodes import DEEPEST, TOO_DEEP, Alias, Mapping, Node, Scalar, Sequence
 _INDENTATION = "check the quotes and the indentation of this line and the line above"
 _NO_COLON = "could not find expected ':'"
 _NO_VALUE = "did not find expected node content"
-# libyaml's problems (src/scanner.c, src/parser.c) in the words of people who write YAML.
+# libyaml's problems (src/scanner.c, src/parser.c) in words that people who write YAML understand.
 _WORDS = {
     "mapping values are not allowed in this context": 'unexpected ": "; quote the text, or check the indentation',
     "did not find expected key": f"expected a key; {_INDENTATION}",

@@ -21,7 +21,7 @@ class Scalar:
         line: the line of ``start``, from 1.
         text: the content, quotes and folding resolved.
         quote: ``""`` for a plain scalar, else ``'``, ``"``, ``|`` or ``>``.
-        tag: an explicit tag, long form; ``None`` without one.
+        tag: an explicit tag in its long form, or ``None``.
         anchor: the anchor's name, if it has one.
     """
 

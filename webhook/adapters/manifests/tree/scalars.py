@@ -56,7 +56,7 @@ def value_of(scalar: Scalar) -> Value:
     if not isinstance(value, _TYPES[tag]) or (isinstance(value, bool) and not tag.endswith("bool")):
         raise UnreadableError(
             scalar.line,
-            f'"{scalar.text}" is tagged !!{tag.removeprefix(_TAG)} and is none: remove the tag, or correct the value',
+            f'"{scalar.text}" is tagged !!{tag.removeprefix(_TAG)} but is not one: remove the tag, or correct the value',
         )
     return value
 

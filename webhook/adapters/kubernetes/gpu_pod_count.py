@@ -1,6 +1,6 @@
 """The count of pods with GPUs: read periodically, page by page, from a list of all pods, because a watch would cost more.
 
-No selector finds the pods with GPUs, so all that have not ended are listed. Nothing is kept of a pod but its part of the count.
+No selector finds the pods with GPUs, so all that have not ended are listed. Only a pod's part of the count is kept.
 """
 
 import time

@@ -11,7 +11,7 @@ import trustme
 
 from testing.control_plane.processes import free_port
 from testing.stand_in.apiserver import StandIn
-from webhook.adapters.tls.peer import dial
+from webhook.adapters.tls.dial import dial
 from webhook.application.certificates.issue import SelfSigned, self_signed_pair
 from webhook.application.certificates.pem import CertificatePair
 from webhook.application.diagnosis.facts import Contact, Target

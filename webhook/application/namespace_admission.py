@@ -17,8 +17,8 @@ from .fleet import FleetSource, NoFleet
 from .review import Answering, Envelope, ReviewError
 
 _SUB_RESOURCES = frozenset({"", "status", "finalize"})
-"""What labels can be written through: an update of a namespace's status or finalizers writes all of its metadata
-(kubernetes pkg/registry/core/namespace/strategy.go, ``PrepareForUpdate`` of the status and finalize strategies)."""
+"""The subresources through which labels can be written: an update of a namespace's status or finalizers writes all of its
+metadata (kubernetes pkg/registry/core/namespace/strategy.go, ``PrepareForUpdate`` of the status and finalize strategies)."""
 
 
 class _Metadata(msgspec.Struct, rename="camel"):
@@ -45,7 +45,7 @@ class Preview(Protocol):
         """
 
 
-class NamespaceLabelling:
+class NamespaceAdmission:
     """The answers to admission reviews of namespaces.
 
     Raises ``ReviewError`` for a review that can't be read.
@@ -79,7 +79,7 @@ class NamespaceLabelling:
         # A bad label that was there before must not keep anyone from fixing another.
         problems = [problem for problem in policies.problems if problem not in before.problems]
         if problems:
-            # In audit mode too: that is about pods, and a mistyped label is easiest to fix for its author, right now.
+            # In audit mode too: the mode is about pods, and the author of a mistyped label can fix it most easily now.
             message = "; ".join(f"{problem.path}: {problem.message}" for problem in problems)
             return review.invalid(request, message, problems)
         if name in configuration.exemptions.namespaces:
@@ -109,7 +109,7 @@ class _Change(msgspec.Struct, gc=False):
 
     Attributes:
         request: its uid alone.
-        of_old: whether there was a namespace before.
+        of_old: whether the namespace existed before.
         warnings: of labels and annotations that gpuwarden does not read.
     """
 

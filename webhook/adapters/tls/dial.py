@@ -53,7 +53,7 @@ def _as_a_client(target: Target, timeout: float) -> tuple[str, tuple[int, int]]:
     if not trusted:
         return "the caBundle contains no certificate", (0, 0)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    # As in Go: any certificate of the bundle ends the path, and what Python 3.13 adds (strictness) is not asked.
+    # As in Go: any certificate of the bundle ends the path, and the strict checks that Python 3.13 adds are off.
     context.verify_flags = ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN | ssl.VerifyFlags.VERIFY_X509_TRUSTED_FIRST
     context.load_verify_locations(cadata=bundle_pem(trusted).decode())
     try:

@@ -12,7 +12,7 @@ from .webhooks import ServiceReference, Webhook, WebhookConfiguration
 
 MUTATING, VALIDATING = "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"
 GUARDS = re.compile(r"guard(-[a-z]+)?\.gpuwarden\.io")
-"""The webhooks for pods that request no GPU and may reach one: each for its part of the namespaces."""
+"""The webhooks for pods that request no GPU but may reach one; each is for some of the namespaces."""
 UPDATES = "updates.gpuwarden.io"
 """The webhook that calls the validating path for updates of pods that may change what was decided."""
 RESTORE = "restore.gpuwarden.io"
@@ -40,9 +40,9 @@ class OurWebhook(NamedTuple):
 
     @property
     def path(self) -> str:
-        """The path that is called, without a token, and without what a proxy of the user's own may put in front.
+        """The path that is called, without a token, and without a prefix that a user's own proxy may add.
 
-        Before a replica has written it, the path that it will be.
+        Before a replica has written the path, this is the one that it will write.
         """
         if self.awaits_path:
             return path_of(self.webhook.name) or "/"
@@ -75,7 +75,7 @@ class OurWebhook(NamedTuple):
 def mutating_name(name: str, deployment: Maybe[Deployment | None]) -> str:
     """The name of the mutating webhook configuration: the replicas' option, or else the chart's default.
 
-    An installation from before it had a name of its own has one option for both.
+    Older installations have one option for both configurations.
     """
     configured = None
     if isinstance(deployment, Deployment):

@@ -10,18 +10,8 @@ from ...application.rule_texts import EXEMPT, NOT_JUDGED, NOT_READ, left_alone
 from ..manifests.items import ManifestProblem
 from .check_report import FormTotal, ObjectLine, Report, counts_note
 from .grid import Grid
+from .terminal import STYLES
 from .text import printable
-
-STYLES = {
-    "unchanged": "green",
-    "rewritten": "yellow",
-    "denied": "bold red",
-    EXEMPT: "dim",
-    NOT_JUDGED: "magenta",
-    NOT_READ: "red",
-}
-# Nothing is wrapped in a file or a pipe, because programs search it line by line.
-_FILE_WIDTH = 1_000_000
 
 
 class CheckedRow(msgspec.Struct, frozen=True):
@@ -29,12 +19,6 @@ class CheckedRow(msgspec.Struct, frozen=True):
 
     line: ObjectLine
     becomes: Sequence[str]
-
-
-def console(*, stderr: bool = False) -> Console:
-    """A console that colours and wraps only on a terminal."""
-    made = Console(stderr=stderr, highlight=False, soft_wrap=False)
-    return made if made.is_terminal else Console(stderr=stderr, highlight=False, width=_FILE_WIDTH)
 
 
 def show(target: Console, rows: Sequence[CheckedRow], report: Report) -> None:

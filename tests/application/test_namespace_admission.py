@@ -8,7 +8,7 @@ import pytest
 from testing.reviews import UID, Answered, a_review, finish, read_answer
 from webhook.application.configuration import Configuration, Exemptions, Mode
 from webhook.application.fleet import FleetSource, NoFleet
-from webhook.application.namespace_labels import NamespaceLabelling
+from webhook.application.namespace_admission import NamespaceAdmission
 from webhook.application.review import ReviewError
 from webhook.engine.policy import Policy
 
@@ -42,7 +42,7 @@ def validate(
 ) -> Answered:
     fields = {"kind": KIND, "operation": "UPDATE" if old else "CREATE", "oldObject": old, "name": "team-a", **request}
     body = json.dumps(a_review(new, **fields)).encode()
-    labelling = NamespaceLabelling(lambda: configuration or Configuration(), preview, nodes)
+    labelling = NamespaceAdmission(lambda: configuration or Configuration(), preview, nodes)
     return read_answer(finish(labelling.validate(body, 10.0)), UID)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.adapters.reports.fleets import judged, labelled, many, reported, seen, three
 from tests.builders import a_pod, gpu
-from webhook.adapters.reports.csv import COLUMNS, csv
+from webhook.adapters.reports.audit_csv import COLUMNS, csv
 
 
 def table(report: Any) -> list[dict[str, str]]:

@@ -10,7 +10,7 @@ from testing.stand_in.http_side import Handler
 from tests.adapters.kubernetes.support import Clock
 from webhook.adapters.kubernetes.client import ApiServer
 from webhook.adapters.kubernetes.errors import ApiError
-from webhook.adapters.kubernetes.pod_counts import INTERVAL, REST, RETRY, PodCounts
+from webhook.adapters.kubernetes.gpu_pod_count import INTERVAL, REST, RETRY, PodCounts
 
 PODS, GPU = "/api/v1/pods", "nvidia.com/gpu"
 

@@ -1,0 +1,12 @@
+"""The exit codes of the commands, besides 0."""
+
+EXIT_DENIED = 1
+"""Something is denied, or what a command's ``--strict`` adds; ``--help`` lists it for each command."""
+EXIT_FAILED_CHECK = 1
+"""A check of ``gpuwarden doctor`` fails."""
+EXIT_USAGE = 2
+"""Wrong usage, or input that can't be read."""
+EXIT_UNWRITTEN = 2
+"""Standard output can't be written."""
+EXIT_PIPE = 128 + 13
+"""What a shell reports of a program that SIGPIPE ended (``cat file | head -1``); no command here uses it for anything else."""
