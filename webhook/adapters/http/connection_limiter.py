@@ -69,10 +69,6 @@ class TrackedConnection:
     def drop(self) -> None:
         """Close it immediately."""
 
-    def shutdown(self) -> None:
-        """Close after the requests in progress are answered."""
-        self.drop()
-
 
 class ConnectionLimiter:
     """The connections of a port. If there is no room for another one, it closes the one that has waited longest for its client.

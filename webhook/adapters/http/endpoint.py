@@ -11,7 +11,7 @@ from ...application.claims import ClaimUnavailable
 from ...application.namespaces import NamespaceNotFound, NamespaceUnavailable
 from ...application.reservations import PodUnavailable
 from ...application.review import Answering, ReviewError
-from .messages import INTERNAL_ERROR, Answer, Failure
+from .answers import INTERNAL_ERROR, Answer, failure
 
 # How long the API server waits by default (admissionregistration/v1 defaults: timeoutSeconds), and the most that one can say.
 # Other clients (curl) get the default.
@@ -39,7 +39,7 @@ class AdmissionEndpoint:
         self._timed = timed
 
     def answer(self, body: bytes, query: bytes = b"") -> Answer | Coroutine[Any, Any, Answer]:
-        """The answer to a POST that ``messages.refusal`` does not reject, or a coroutine that returns it."""
+        """The answer to a POST that ``answers.refusal`` does not reject, or a coroutine that returns it."""
         started = perf_counter()
         try:
             made = self._answer(body, allowed_seconds(query)) if self._timed else self._answer(body)
@@ -51,10 +51,10 @@ class AdmissionEndpoint:
         self._observe(self.path, answer.code, perf_counter() - started)
         return answer
 
-    def refuse(self, failure: Failure) -> Answer:
+    def refuse(self, refusal: Answer) -> Answer:
         """The answer to a request whose body is not read."""
-        self._observe(self.path, failure.code, 0.0)
-        return failure.answer()
+        self._observe(self.path, refusal.code, 0.0)
+        return refusal
 
     async def _wait(self, waiting: Coroutine[Any, Any, bytes], started: float) -> Answer:
         try:
@@ -67,15 +67,15 @@ class AdmissionEndpoint:
     def _failed(self, error: Exception) -> Answer:
         match error:
             case ReviewError():
-                return Failure(400, error.message, error.field).answer()
+                return failure(400, error.message, error.field)
             case NamespaceUnavailable() | NamespaceNotFound() | ClaimUnavailable():
-                return Failure(503, str(error)).answer()
+                return failure(503, str(error))
             case PodUnavailable():
                 # Without Retry-After: the scheduler tries again by itself, and its event then says why.
-                return Failure(502, str(error)).answer()
+                return failure(502, str(error))
         # The traceback names code, not data: the review may hold secrets and is never logged.
         _log.error("request failed", path=self.path, exc_info=error)
-        return INTERNAL_ERROR.answer()
+        return INTERNAL_ERROR
 
 
 def allowed_seconds(query: bytes) -> float:

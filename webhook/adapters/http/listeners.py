@@ -6,12 +6,12 @@ import socket
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from email.utils import formatdate
 from functools import partial
 from math import inf
 
 from .connection import Connection, Port
-from .connection_limiter import Client, TrackedConnection
 
 GRACE_SECONDS = 10  # how long pending answers may take when a listener stops
 # What the kernel keeps for a connection (twice as much, in fact). By itself it would keep up to several MiB, which count as
@@ -46,20 +46,6 @@ def bind(host: str, port: int) -> socket.socket:
     for buffer, size in _KERNEL_BUFFERS.items():
         listening.setsockopt(socket.SOL_SOCKET, buffer, size)
     return listening
-
-
-class _Handshake(TrackedConnection):
-    """A connection whose TLS is not yet established; the event loop has a timer for it."""
-
-    task: asyncio.Task[None] | None = None
-
-    def __init__(self, accepted: socket.socket, client: Client, since: float) -> None:
-        self.accepted, self.client, self.since = accepted, client, since
-
-    def drop(self) -> None:
-        if self.task:
-            self.task.cancel()
-        self.accepted.close()  # takes effect when the event loop, which may hold it, has let go
 
 
 class AdmissionListener:
@@ -100,8 +86,7 @@ class AdmissionListener:
             await self._tick_until(self._stopping)
             self._loop.remove_reader(self._socket)
             self._shared.draining = True
-            for connection in self._limiter:
-                connection.shutdown()
+            self._limiter.limits = replace(self._limiter.limits, idle_seconds=0.0)
             await self._tick_until(self._limiter.gone, GRACE_SECONDS)
             for connection in self._limiter:
                 connection.drop()
@@ -140,25 +125,27 @@ class AdmissionListener:
                 self._limiter.rejections.note("connections", client, "no connection could be closed to make room")
                 accepted.close()
                 continue
-            handshake = _Handshake(accepted, client, self._limiter.clock())
-            self._limiter.add(handshake)
-            self._limiter.hold(handshake, _HELLO)
-            handshake.task = self._loop.create_task(self._take(handshake))
-            handshake.task.add_done_callback(partial(self._forget, handshake))
+            connection = Connection(self._shared, client)
+            self._limiter.add(connection)
+            self._limiter.hold(connection, _HELLO)
+            connection.handshake = self._loop.create_task(self._shake_hands(connection, accepted))
+            connection.handshake.add_done_callback(partial(self._forget_failed, connection, accepted))
 
-    def _forget(self, handshake: _Handshake, _task: object) -> None:
-        self._limiter.discard(handshake)
+    def _forget_failed(self, connection: Connection, accepted: socket.socket, _handshake: object) -> None:
+        if connection.handshake:  # or it was completed, and the event loop has the socket
+            self._limiter.discard(connection)
+            accepted.close()
 
-    async def _take(self, handshake: _Handshake) -> None:
+    async def _shake_hands(self, connection: Connection, accepted: socket.socket) -> None:
         """Set up an accepted connection."""
         try:
-            handshake.accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             context = self._tls() if self._tls else None
             if self._tls and context is None:
                 raise ConnectionRefusedError("there is no certificate yet")
             await self._loop.connect_accepted_socket(
-                lambda: Connection(self._shared),
-                handshake.accepted,
+                lambda: connection,
+                accepted,
                 ssl=context,
                 ssl_handshake_timeout=self._limiter.limits.head_seconds if context else None,
                 ssl_shutdown_timeout=_GOODBYE_SECONDS if context else None,
@@ -166,8 +153,7 @@ class AdmissionListener:
         except OSError as error:  # ssl's errors are some too
             if str(getattr(error, "reason", "")).endswith(_DISTRUST):
                 self._distrusted()
-            self._limiter.rejections.note(_reason(error), handshake.client, str(error))
-            handshake.accepted.close()
+            self._limiter.rejections.note(_reason(error), connection.client, str(error))
 
 
 def _reason(error: OSError) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from .connection_limiter import ConnectionLimiter, TrackedConnection
 from .listeners import GRACE_SECONDS, bind
@@ -58,7 +59,7 @@ class OperationsListener(uvicorn.Server):
         self.port: int = self._socket.getsockname()[1]
         config = uvicorn.Config(
             app,
-            http="h11",
+            http=cast("Any", lambda **arguments: _Visitor(H11Protocol(**arguments), limiter)),
             h11_max_incomplete_event_size=_HEAD_BYTES,
             # The connection is closed after its answer, so further input, such as an unread body, is not parsed.
             headers=[("connection", "close")],
@@ -71,10 +72,6 @@ class OperationsListener(uvicorn.Server):
             proxy_headers=False,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
-        config.load()
-        served: Any = config.http_protocol_class
-        # uvicorn calls it with arguments for its own protocol.
-        config.http_protocol_class = cast("Any", lambda **arguments: _Visitor(served(**arguments), limiter))
         super().__init__(config)
 
     @contextlib.contextmanager
