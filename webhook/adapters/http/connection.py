@@ -20,34 +20,27 @@ from .limits import MAXIMUM_BODY
 from .messages import CONTINUE, IncomingRequest, as_bytes
 from .turns import Turns
 
-# Bytes to read from one connection before the next one is read.
-_READ_AT_ONCE = 64 * 1024
-# Bytes to parse at once, which is also the precision of the limit on heads.
-_PIECE = 16 * 1024
-# Bytes to write at once. Up to this much of an unread answer may be in buffers that can't be inspected.
-_WRITTEN_AT_ONCE = 64 * 1024
-# Bytes that uvloop's TLS may have read and decrypted from a paused connection.
-_UNREAD = 320 * 1024
-# uvloop's TLS and OpenSSL each keep the buffers for the data that was read at once, which may be twice as large as the result.
-_KEPT_OF_A_READ = 4
+_READ_AT_ONCE = 64 * 1024  # bytes, before the next connection is read
+_PARSED_AT_ONCE = 16 * 1024  # bytes, which is also the precision of the limit on heads
+_WRITTEN_AT_ONCE = 64 * 1024  # bytes, so much of an unread answer may be in buffers that can't be inspected
+_UNREAD = 320 * 1024  # bytes that uvloop's TLS may have decrypted of a paused connection
+_KEPT_OF_A_READ = (
+    4  # times its size: uvloop's TLS and OpenSSL each keep buffers for the data, which may be twice as large
+)
+_REQUEST = 512  # bytes that count for a request in addition to its body
 # The time that a read from an unknown client may take, while all others wait. Decryption takes one or two nanoseconds per byte,
 # but one to three microseconds per TLS record, which may contain a single byte. With so much for each of 500 clients at once,
-# a new connection still takes half a second. One slow read is not enough to close the connection: after it, CPU time is
-# measured, which takes a system call. That includes interrupts and time taken by a hypervisor (one in 300,000 reads of
-# well-behaved clients took more than 0.5 ms).
+# a new connection still takes half a second. After one slow read, CPU time is measured, which takes a system call. It includes
+# interrupts and time taken by a hypervisor: one in 300,000 reads of well-behaved clients took more than 0.5 ms.
 _SECONDS_A_READ, _SECONDS_A_BYTE = 0.2e-3, 20e-9
-# Slow reads until a connection is closed, and the part of one that a quick read makes up for.
-_SLOW_READS, _MADE_UP = 2, 1 / 16
+_SLOW_READS, _MADE_UP = 2, 1 / 16  # how many are tolerated, and the part of one that a quick read makes up for
 # A TLS record of 16 KiB arrives in at most some 30 reads. A client that sends more reads without any data sends only control
 # records, such as key updates, which cost as much as small records; OpenSSL limits neither.
 _READS_WITHOUT_DATA = 64
-# The headers that are needed.
-_KEPT = frozenset((b"content-type", b"content-encoding", b"content-length", b"transfer-encoding", b"expect"))
+_NEEDED = frozenset((b"content-type", b"content-encoding", b"content-length", b"transfer-encoding", b"expect"))
 _OK = 200
 # The kernel's buffer for a connection on which a review was answered; unknown clients have a smaller one (see ``listeners``).
 _WIDE = 32 * 1024
-# Bytes that count for a request in addition to its body.
-_REQUEST = 512
 # The least time for a client to read its last answer and close. Further input is discarded, because closing a socket with unread
 # data resets the connection, and the answer would be lost. Then the connection is aborted: uvloop's normal close decrypts
 # further input, which takes 15 microseconds per record, and a record may contain a single byte.
@@ -126,9 +119,8 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
         self._slow_reads = 0.0  # less what quick ones made up for
         self._reads_without_data = 0
         self._widest = 0
-        # Requests that are not answered; the last one may be incomplete. Whether the last piece was not part of a body.
+        # Requests that are not answered; the last one may be incomplete.
         self._requests: deque[IncomingRequest] = deque()
-        self._bare = False
         # Whether all further input is discarded.
         self._deaf = False
         # Whether the first request waits for its turn or its answer, the task of one that waits, and answers that are not
@@ -156,14 +148,10 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
         if self.handshake:
             self.handshake.cancel()
 
-    def _cut_off(self, reason: str) -> None:
-        self._note(reason)
-        self.drop()
-
     # --- asyncio.BufferedProtocol ---------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # of a socket, it is one
-        """Accept the client. A client that is not permitted is identified once, and every request is rejected."""
+        """Identify the client. If it is not permitted, every request is rejected."""
         self._transport, self.handshake = transport, None
         transport.set_write_buffer_limits(high=_WRITTEN_AT_ONCE)
         self.since = self._limiter.clock()
@@ -182,7 +170,8 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
             self._began = self._clock()  # and now TLS decrypts
             self._reads_without_data += 1
             if self._reads_without_data == _READS_WITHOUT_DATA:
-                asyncio.get_running_loop().call_soon(self._cut_off, "records")  # not while uvloop's TLS is reading
+                loop = asyncio.get_running_loop()
+                loop.call_soon(self._limiter.drop, self, "records")  # not while uvloop's TLS is reading
         return self._port.buffer
 
     def buffer_updated(self, nbytes: int) -> None:
@@ -191,15 +180,13 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
             slow = self._clock() - self._began > _SECONDS_A_READ + _SECONDS_A_BYTE * nbytes
             self._slow_reads = self._slow_reads + 1.0 if slow else max(0.0, self._slow_reads - _MADE_UP)
             if self._slow_reads > _SLOW_READS:
-                self._cut_off("records")
-        if nbytes > _PIECE:
+                self._limiter.drop(self, "records")
+        if nbytes > _PARSED_AT_ONCE:
             self._widest = max(self._widest, nbytes)
-        if self._deaf:
-            return
-        for start in range(0, nbytes, _PIECE):
-            self._parse(self._port.buffer[start : min(start + _PIECE, nbytes)])
+        for start in range(0, nbytes, _PARSED_AT_ONCE):
             if self._deaf:
                 break
+            self._parse(self._port.buffer[start : min(start + _PARSED_AT_ONCE, nbytes)])
         self._count()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's
@@ -227,7 +214,6 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
     # --- what comes -----------------------------------------------------------------------------------------------
 
     def _parse(self, piece: memoryview) -> None:
-        self._bare = True
         try:
             self._parser.feed_data(piece)
         except httptools.HttpParserUpgrade:
@@ -235,12 +221,11 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
         except httptools.HttpParserCallbackError as error:
             if not isinstance(error.__context__, _Enough):  # a bug: cut off, so that failurePolicy decides
                 _log.exception("a request could not be read")
-                self._cut_off("failed")
+                self._limiter.drop(self, "failed")
         except httptools.HttpParserError as error:
             if not self._deaf:
                 self._refuse(answers.not_http(f"invalid HTTP/1.1 request: {error}"))
-        request = self._requests[-1] if self._requests else None
-        if request and not request.complete and (request.in_head or self._bare):
+        if self._requests and not (request := self._requests[-1]).complete:
             request.loose += len(piece)
             if request.loose > (most := self._limiter.limits.head_bytes):
                 what = "headers" if request.in_head else "trailers or chunk extensions"
@@ -248,7 +233,7 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
 
     def on_message_begin(self) -> None:
         if len(self._requests) > self._limiter.limits.pipelined and not self._deaf:
-            self._cut_off("pipelined")
+            self._limiter.drop(self, "pipelined")
         if self._deaf:
             raise _Enough
         if not self._requests:
@@ -268,7 +253,7 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
         if request.count > (most := self._limiter.limits.headers):
             self._stop(answers.head_too_large(f"the request has more than {most} headers; send fewer"))
         name = name.lower()
-        if request.in_head and name in _KEPT:  # one that comes twice has a value that neither would be
+        if request.in_head and name in _NEEDED:  # one that comes twice has a value that neither would be
             request.headers[name] = request.headers.get(name, b"") + value.strip().lower()
 
     def on_headers_complete(self) -> None:
@@ -285,9 +270,8 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
                 raise _Enough
 
     def on_body(self, piece: bytes) -> None:
-        self._bare = False
         request = self._requests[-1]
-        request.loose = 0
+        request.loose -= len(piece)
         request.read += len(piece)
         if request.read > MAXIMUM_BODY:
             self._stop(request.failure or answers.TOO_LARGE)

@@ -13,10 +13,8 @@ from ...application.reservations import PodUnavailable
 from ...application.review import Answering, ReviewError
 from .answers import INTERNAL_ERROR, Answer, failure
 
-# How long the API server waits by default (admissionregistration/v1 defaults: timeoutSeconds), and the most that one can say.
-# Other clients (curl) get the default.
-DEFAULT_SECONDS = 10.0
-MOST_SECONDS = 30.0
+# How long the API server waits: by default, which other clients (curl) get too, and at most (admissionregistration/v1).
+DEFAULT_SECONDS, MOST_SECONDS = 10.0, 30.0
 # apiserver pkg/admission/plugin/webhook/validating/dispatcher.go rounds up to whole seconds.
 _TIMEOUT = re.compile(rb"(?:^|&)timeout=([0-9]{1,3})s(?:&|$)")
 

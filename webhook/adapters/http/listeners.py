@@ -14,21 +14,18 @@ from math import inf
 from .connection import Connection, Port
 
 GRACE_SECONDS = 10  # how long pending answers may take when a listener stops
-# What the kernel keeps for a connection (twice as much, in fact). By itself it would keep up to several MiB, which count as
-# the memory of the container (cgroup v2). What it has received is read at once, before others have their turn, and TLS keeps
-# room for as much: little for strangers, for records of a byte each take a hundred times as long as others.
+# What the kernel keeps for a connection, which counts as the container's memory (cgroup v2; twice as much, in fact). What it has
+# received is read at once, and TLS keeps room for as much: little, because records of a byte each take a hundred times as long.
 _KERNEL_BUFFERS = {socket.SO_RCVBUF: 8 * 1024, socket.SO_SNDBUF: 64 * 1024}
 _BACKLOG = 2048
-# A handshake costs about ten times as much as an answer, so existing connections are served in between.
-_ACCEPTED_AT_ONCE = 32
+_ACCEPTED_AT_ONCE = 32  # a handshake costs about ten times as much as an answer, so others are served in between
 # The alerts of a client that does not trust the certificate: Go's and OpenSSL's (RFC 8446, 6.2).
 _DISTRUST = ("ALERT_BAD_CERTIFICATE", "ALERT_UNKNOWN_CA")
-# The time for a client to complete the TLS shutdown (close_notify), which also lets it read the alert.
-_GOODBYE_SECONDS = 5.0
+_GOODBYE_SECONDS = 5.0  # for a client to complete the TLS shutdown (close_notify), which also lets it read the alert
+_TICK_SECONDS = 0.5
+_HELLO = 128 * 1024  # the largest read of OpenSSL, which is also the size of its buffer
+# No descriptor or no memory: the connection stays in the queue, and the socket stays readable, so accepting pauses.
 _PAUSE_SECONDS = 0.02
-# The largest read of OpenSSL, which is also the size of its buffer.
-_HELLO = 128 * 1024
-# No descriptor or no memory: the connection stays in the queue, and the socket stays readable.
 _NOT_NOW = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
@@ -96,14 +93,13 @@ class AdmissionListener:
             self._socket.close()
 
     async def _tick_until(self, event: asyncio.Event, seconds: float = inf) -> None:
-        """Check timeouts at least once a second, and at least twice within the shortest timeout."""
+        """Check timeouts twice a second."""
         until = self._loop.time() + seconds
         while not event.is_set() and self._loop.time() < until:
             self._shared.date = formatdate(usegmt=True).encode()  # RFC 9110, 6.6.1
             self._limiter.sweep()
             with suppress(TimeoutError):
-                async with asyncio.timeout(min(1.0, self._limiter.limits.head_seconds / 2)):
-                    await event.wait()
+                await asyncio.wait_for(event.wait(), _TICK_SECONDS)
 
     def _accept_from_now_on(self) -> None:
         if not self._stopping.is_set():

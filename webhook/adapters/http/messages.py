@@ -22,8 +22,7 @@ _HEADS = {
 # An element of JSON takes as long to read and to decide as so many bytes of a text: measured with a large annotation (10 ns a
 # byte) and with containers that each have a finding (1.7 microseconds an element).
 _ELEMENT = 150
-# For longer bodies, elements are not counted, which takes a millisecond per MiB, but the highest possible number is assumed.
-_COUNTED = 512 * 1024
+_COUNTED = 512 * 1024  # the longest body whose elements are counted, which takes a millisecond per MiB
 
 
 def as_bytes(answer: Answer, date: bytes, *, close: bool = False, head_only: bool = False) -> bytes:
@@ -40,9 +39,8 @@ def as_bytes(answer: Answer, date: bytes, *, close: bool = False, head_only: boo
 class Body:
     """Bytes that come in pieces.
 
-    The first piece, usually the only one, is kept as it is. If there are more, all go to a separate memory mapping, which uses
-    only as many pages as needed and is returned to the system afterwards. On the heap, several growing bodies would cause
-    fragmentation.
+    The first piece, usually the only one, is kept as it is. If there are more, all go to a memory mapping, which uses only as
+    many pages as needed and is returned to the system afterwards. On the heap, growing bodies would cause fragmentation.
     """
 
     def __init__(self) -> None:
@@ -61,7 +59,7 @@ class Body:
         self.size += len(piece)
 
     def weight(self) -> int:
-        """The cost of answering it, in bytes of text."""
+        """The cost of answering it, in bytes of text. If it is long, the highest number of elements is assumed."""
         elements = MOST_ELEMENTS
         if self.size <= _COUNTED:
             elements = self.size - len(self.whole().translate(None, b",{["))
@@ -85,7 +83,7 @@ class IncomingRequest:
         closes: whether the connection ends with its answer.
         expects: whether the client waits for 100 Continue (RFC 9110, 10.1.1).
         length, read: the length of the body according to the head, and how much of it was received.
-        loose: bytes received of a head or of trailers, or between chunks.
+        loose: bytes of the head, or after it those that are not of the body (trailers, and what is between chunks).
     """
 
     endpoint: AdmissionEndpoint | None = None

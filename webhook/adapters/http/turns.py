@@ -7,16 +7,13 @@ from itertools import count
 from time import perf_counter
 from typing import Protocol
 
-# The fixed cost of a request, in bytes of text.
-_BASE = 4096
-# Reading, deciding and sending each have code and data of their own, which push the others' out of the processor's caches, and
-# a write wakes the client's process. So each is done for many in a row (benchmarks/README.md), but nobody waits for many.
+_BASE = 4096  # the fixed cost of a request, in bytes of text
+# Reading, deciding and sending push each other's code and data out of the processor's caches, and a write wakes the client's
+# process. So each is done for many in a row (benchmarks/README.md), but nobody waits for many.
 _MOST_AT_ONCE = 16
-# After so long a turn ends, so that what has arrived meanwhile is read: it may be cheaper than what still waits. And after so
-# much, which takes about as long: until the next turn, all that was decoded in one is in memory at once (``DeferredRecording``,
-# and tasks), however fast the processor is.
-_TURN_SECONDS = 0.02
-_TURN_COST = 2 << 20
+# When a turn ends, so that what has arrived meanwhile is read, which may be cheaper than what still waits. Until then, all that
+# was decoded in it is in memory at once (``DeferredRecording``, and tasks), so its cost is limited on a fast processor too.
+_TURN_SECONDS, _TURN_COST = 0.02, 2 << 20
 
 
 class Asker(Protocol):
