@@ -15,8 +15,8 @@ from tests.adapters.http.support import GOOD
 from tests.logged import Logged
 from tests.wire import request
 from webhook.adapters.http import connection
-from webhook.adapters.http.limits import MAXIMUM_BODY, Limits
 from webhook.adapters.http.answers import failure
+from webhook.adapters.http.limits import MAXIMUM_BODY, Limits
 from webhook.adapters.http.turns import Asker, Turns
 from webhook.application.review import Answering
 
@@ -299,7 +299,9 @@ async def test_a_head_is_counted_as_it_comes_and_with_all_that_it_costs() -> Non
     port = Port()
     head = b"POST /mutate HTTP/1.1\r\n" + b"a:" + b"b" * 9000 + b"\r\n"
     port.sends(head)
-    assert port.limiter.held == len(head) + 512, "of headers that are not needed nothing is kept but what may not be complete"
+    assert port.limiter.held == len(head) + 512, (
+        "of headers that are not needed nothing is kept but what may not be complete"
+    )
     port.sends(b"\r\n")
     await turn()
     assert port.codes == [415]

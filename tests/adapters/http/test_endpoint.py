@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from webhook.adapters.http import answers
+from webhook.adapters.http.answers import Answer, refusal
 from webhook.adapters.http.endpoint import AdmissionEndpoint
 from webhook.adapters.http.limits import MAXIMUM_BODY
-from webhook.adapters.http.answers import Answer, refusal
 from webhook.application.namespaces import NamespaceUnavailable
 from webhook.application.reservations import PodReference, PodUnavailable
 from webhook.application.review import ReviewError
@@ -49,9 +49,7 @@ def raising_later(error: Exception) -> Any:
     ],
 )
 @pytest.mark.parametrize("later", [False, True])
-async def test_a_failure_is_answered_and_counted_once(
-    error: Exception, failure: Answer, *, later: bool
-) -> None:
+async def test_a_failure_is_answered_and_counted_once(error: Exception, failure: Answer, *, later: bool) -> None:
     counted = Counted()
     answer = AdmissionEndpoint("/mutate", (raising_later if later else raising)(error), counted.answered).answer(BODY)
 

@@ -286,8 +286,9 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
             self._stop(answers.not_http(why))
 
     def on_message_complete(self) -> None:
-        closes = not self._parser.should_keep_alive() or self._parser.get_http_version() != "1.1"
-        self._requests[-1].end(closes=closes)
+        request = self._requests[-1]
+        request.complete, request.expects = True, False
+        request.closes = not self._parser.should_keep_alive() or self._parser.get_http_version() != "1.1"
         self._next()
 
     # --- what goes ------------------------------------------------------------------------------------------------
@@ -371,7 +372,7 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
             self._note(failure.reason, failure.message)
         if not self._requests or self._requests[-1].complete:
             self._requests.append(IncomingRequest())
-        self._requests[-1].end(failure, closes=True)
+        self._requests[-1].reject(failure)
         self._deaf = True
         self._next()
 

@@ -99,7 +99,8 @@ class AdmissionListener:
             self._shared.date = formatdate(usegmt=True).encode()  # RFC 9110, 6.6.1
             self._limiter.sweep()
             with suppress(TimeoutError):
-                await asyncio.wait_for(event.wait(), _TICK_SECONDS)
+                async with asyncio.timeout(_TICK_SECONDS):
+                    await event.wait()
 
     def _accept_from_now_on(self) -> None:
         if not self._stopping.is_set():

@@ -125,11 +125,10 @@ class IncomingRequest:
         else:
             self.failure = refusal(method, headers, self.length)
 
-    def end(self, failure: Answer | None = None, *, closes: bool) -> None:
-        """Receive no more of it: it is complete, or rejected before (``failure``)."""
-        self.complete, self.in_head, self.expects, self.closes = True, False, False, closes
-        if failure:
-            self.failure, self.body, self.headers, self.loose = failure, Body(), {}, 0
+    def reject(self, failure: Answer) -> None:
+        """Receive no more of it, and close the connection after its answer."""
+        self.failure, self.body, self.headers, self.loose = failure, Body(), {}, 0
+        self.in_head, self.expects, self.complete, self.closes = False, False, True, True
 
     def answer(self) -> Answer | Coroutine[Any, Any, Answer]:
         """Its answer, or an awaitable of it."""
