@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from webhook.adapters.http import answers
-from webhook.adapters.http.answers import Answer, refusal
-from webhook.adapters.http.endpoint import AdmissionEndpoint
+from webhook.adapters.http.answers import Answer
+from webhook.adapters.http.endpoint import AdmissionEndpoint, refusal
 from webhook.adapters.http.limits import MAXIMUM_BODY
 from webhook.application.namespaces import NamespaceUnavailable
 from webhook.application.reservations import PodReference, PodUnavailable

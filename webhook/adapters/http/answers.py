@@ -3,7 +3,6 @@
 The latter is a ``metav1.Status`` that names the field, so that the API server's failurePolicy decides.
 """
 
-from collections.abc import Mapping
 from functools import partial
 from http import HTTPStatus
 from typing import NamedTuple
@@ -65,16 +64,3 @@ NO_MEMORY = failure(
 # Failures with a message of their own.
 not_http = partial(failure, 400, closes=True, reason="malformed")
 head_too_large = partial(failure, 431, closes=True, reason="head-size")
-
-
-def refusal(method: bytes, headers: Mapping[bytes, bytes], length: int) -> Answer | None:
-    """Why a request is rejected before its body is read; ``None`` when it is not. The names of headers are lowercase."""
-    if method != b"POST":
-        return failure(405, f"method {method.decode()} is not supported; POST an AdmissionReview")
-    if length > MAXIMUM_BODY:
-        return TOO_LARGE
-    if (headers.get(b"content-encoding") or b"identity").lower() != b"identity":
-        return failure(415, "Content-Encoding is not supported; send uncompressed JSON", closes=True)
-    if headers.get(b"content-type", b"").partition(b";")[0].strip().lower() != b"application/json":
-        return failure(415, "Content-Type is not supported; set it to application/json", closes=True)
-    return None

@@ -9,8 +9,8 @@ from starlette.types import Receive, Scope, Send
 
 from ... import __version__
 from ..optional_imports import deferred_models
-from .answers import HEADERS, TOO_LARGE, Answer, refusal
-from .endpoint import AdmissionEndpoint
+from .answers import HEADERS, TOO_LARGE, Answer
+from .endpoint import AdmissionEndpoint, refusal
 from .limits import MAXIMUM_BODY
 
 with deferred_models():  # of OpenAPI, which only /openapi.json needs: 1.2 MiB of a replica, and 25 ms of its start

@@ -1,7 +1,7 @@
 """An admission endpoint: answers the body of a POST, for our own HTTP server and for ASGI."""
 
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from time import perf_counter
 from typing import Any
 
@@ -11,7 +11,8 @@ from ...application.claims import ClaimUnavailable
 from ...application.namespaces import NamespaceNotFound, NamespaceUnavailable
 from ...application.reservations import PodUnavailable
 from ...application.review import Answering, ReviewError
-from .answers import INTERNAL_ERROR, Answer, failure
+from .answers import INTERNAL_ERROR, TOO_LARGE, Answer, failure
+from .limits import MAXIMUM_BODY
 
 # How long the API server waits: by default, which other clients (curl) get too, and at most (admissionregistration/v1).
 DEFAULT_SECONDS, MOST_SECONDS = 10.0, 30.0
@@ -37,7 +38,7 @@ class AdmissionEndpoint:
         self._timed = timed
 
     def answer(self, body: bytes, query: bytes = b"") -> Answer | Coroutine[Any, Any, Answer]:
-        """The answer to a POST that ``answers.refusal`` does not reject, or a coroutine that returns it."""
+        """The answer to a POST that ``refusal`` does not reject, or a coroutine that returns it."""
         started = perf_counter()
         try:
             made = self._answer(body, allowed_seconds(query)) if self._timed else self._answer(body)
@@ -80,3 +81,16 @@ def allowed_seconds(query: bytes) -> float:
     """How many seconds the API server waits, from its ``?timeout=2s``; otherwise the API's default."""
     said = _TIMEOUT.search(query)
     return min(MOST_SECONDS, float(said[1])) if said else DEFAULT_SECONDS
+
+
+def refusal(method: bytes, headers: Mapping[bytes, bytes], length: int) -> Answer | None:
+    """Why a request is rejected before its body is read; ``None`` when it is not. The names of headers are lowercase."""
+    if method != b"POST":
+        return failure(405, f"method {method.decode()} is not supported; POST an AdmissionReview")
+    if length > MAXIMUM_BODY:
+        return TOO_LARGE
+    if (headers.get(b"content-encoding") or b"identity").lower() != b"identity":
+        return failure(415, "Content-Encoding is not supported; send uncompressed JSON", closes=True)
+    if headers.get(b"content-type", b"").partition(b";")[0].strip().lower() != b"application/json":
+        return failure(415, "Content-Type is not supported; set it to application/json", closes=True)
+    return None

@@ -9,8 +9,8 @@ from urllib.parse import unquote
 import httptools
 
 from ...application.review import MOST_ELEMENTS
-from .answers import HEADERS, NOT_FOUND, UNKNOWN_CODING, UPGRADE, Answer, refusal
-from .endpoint import AdmissionEndpoint
+from .answers import HEADERS, NOT_FOUND, UNKNOWN_CODING, UPGRADE, Answer
+from .endpoint import AdmissionEndpoint, refusal
 from .limits import MAXIMUM_BODY
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
