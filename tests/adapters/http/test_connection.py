@@ -282,6 +282,24 @@ async def test_what_comes_after_a_refusal_is_thrown_away(monkeypatch: pytest.Mon
     assert not port.hung_up, "it is given the time to read why"
 
 
+async def test_who_goes_on_sending_after_its_last_answer_is_given_no_more_time() -> None:
+    port = Port()
+    port.sends(b"noise\r\n\r\n")
+    await turn()
+    since = port.connection.since
+    port.sends(*[b" " * 60_000] * 3)
+    assert port.codes == [400]
+    assert port.connection.since == since
+    assert port.connection.overdue(since + 0.1) == "idle"
+
+
+async def test_a_request_without_room_that_was_told_to_go_on_is_answered_once() -> None:
+    port = Port(limits=Limits(memory=100))
+    port.sends(request("/mutate", b"one", expect="100-continue"))
+    await turn()
+    assert (port.codes, port.hung_up) == ([100, 503], True)
+
+
 async def test_a_body_that_is_refused_unread_is_not_kept() -> None:
     port = Port(never)
     sent = request("/nothing", content_length="3000000") + b" " * 60_000
