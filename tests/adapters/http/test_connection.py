@@ -293,11 +293,22 @@ async def test_who_goes_on_sending_after_its_last_answer_is_given_no_more_time()
     assert port.connection.overdue(since + 0.1) == "idle"
 
 
+async def test_who_reads_its_last_answer_slowly_is_given_time_for_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "_LINGER_SECONDS", 1.0)
+    port = Port()
+    port.connection.pause_writing()
+    port.sends(b"noise\r\n\r\n")
+    port.connection.since -= 5.0
+    port.connection.resume_writing()
+    await turn()
+    assert (port.codes, port.hung_up) == ([400], False)
+
+
 async def test_a_request_without_room_that_was_told_to_go_on_is_answered_once() -> None:
     port = Port(limits=Limits(memory=100))
     port.sends(request("/mutate", b"one", expect="100-continue"))
     await turn()
-    assert (port.codes, port.hung_up) == ([100, 503], True)
+    assert (port.codes, port.refused, port.hung_up) == ([100, 503], ["memory"], True)
 
 
 async def test_a_body_that_is_refused_unread_is_not_kept() -> None:
