@@ -296,12 +296,18 @@ async def test_who_goes_on_sending_after_its_last_answer_is_given_no_more_time()
 async def test_who_reads_its_last_answer_slowly_is_given_time_for_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "_LINGER_SECONDS", 1.0)
     port = Port()
-    port.connection.pause_writing()
-    port.sends(b"noise\r\n\r\n")
-    port.connection.since -= 5.0
-    port.connection.resume_writing()
-    await turn()
-    assert (port.codes, port.hung_up) == ([400], False)
+    written = port.client.write
+
+    def one_piece(data: bytes) -> None:
+        written(data)
+        port.connection.pause_writing()
+
+    port.client.write = one_piece  # type: ignore[method-assign]
+    port.sends(request("/mutate", b"x" * 100_000, connection="close"))
+    for _ in range(2):
+        port.connection.since -= 5.0
+        port.connection.resume_writing()
+    assert (port.bodies, port.hung_up) == ([b"x" * 100_000], False)
 
 
 async def test_a_request_without_room_that_was_told_to_go_on_is_answered_once() -> None:
