@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from unittest.mock import Mock
 
@@ -102,6 +102,16 @@ class Port:
                 count = min(len(buffer), len(rest))
                 buffer[:count], rest = rest[:count], rest[count:]
                 self.connection.buffer_updated(count)
+
+    def keeps_nobody_idle(self) -> None:
+        """Stop, as the listener does."""
+        self.limiter.limits = replace(self.limiter.limits, idle_seconds=0.0)
+
+    @property
+    def hung_up(self) -> bool:
+        """Whether the connection is closed, once those are swept out that have waited too long."""
+        self.limiter.sweep()
+        return self.client.closing
 
     @property
     def codes(self) -> list[int]:

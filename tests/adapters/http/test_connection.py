@@ -15,8 +15,8 @@ from tests.adapters.http.support import GOOD
 from tests.logged import Logged
 from tests.wire import request
 from webhook.adapters.http import connection
+from webhook.adapters.http.answers import failure
 from webhook.adapters.http.limits import MAXIMUM_BODY, Limits
-from webhook.adapters.http.messages import Failure
 from webhook.adapters.http.turns import Asker, Turns
 from webhook.application.review import Answering
 
@@ -152,7 +152,7 @@ async def test_who_is_late_is_told_so_unread() -> None:
     port.sends(request("/mutate", b"one"))
     await turn()
     assert (port.codes, port.refused, port.counted.codes) == ([503], ["overload"], [503])
-    assert not port.client.closing
+    assert not port.hung_up
 
 
 async def test_its_turn_comes_by_the_weight_of_its_body() -> None:
@@ -179,16 +179,17 @@ async def test_a_server_that_stops_answers_what_is_here_and_what_is_coming_and_h
         port.busy()
         port.sends(first)
         port.shared.draining = True
-        port.connection.shutdown()
-        assert not port.client.closing
+        port.keeps_nobody_idle()
+        assert not port.hung_up
         port.sends(*rest)
         await turn()
-        assert (port.bodies, port.client.closing) == ([b"one"], True)
+        assert (port.bodies, port.hung_up) == ([b"one"], True)
         assert b"connection: close" in port.client.written[0]
 
     port = Port()
-    port.connection.shutdown()
-    assert port.client.closing
+    assert not port.hung_up
+    port.keeps_nobody_idle()
+    assert port.hung_up
 
 
 @pytest.mark.parametrize("header", [b"Proxy-Connection: close", b"Connection: close", b"Connection: keep-alive, close"])
@@ -196,7 +197,7 @@ async def test_who_asks_for_the_end_of_its_connection_gets_it(header: bytes) -> 
     port = Port()
     port.sends(request("/mutate", b"one").replace(b"\r\n\r\n", b"\r\n" + header + b"\r\n\r\n", 1))
     await turn()
-    assert (port.bodies, port.client.closing) == ([b"one"], True)
+    assert (port.bodies, port.hung_up) == ([b"one"], True)
 
 
 async def test_who_asks_for_it_in_a_trailer_is_not_left_without_an_answer() -> None:
@@ -206,7 +207,7 @@ async def test_who_asks_for_it_in_a_trailer_is_not_left_without_an_answer() -> N
     assert port.bodies == [b"one"]
     port.sends(request("/mutate", b"two"))
     await turn()
-    assert port.client.closing or port.bodies == [b"one", b"two"]
+    assert port.hung_up or port.bodies == [b"one", b"two"]
 
 
 @pytest.mark.parametrize(
@@ -225,7 +226,7 @@ async def test_what_is_not_understood_is_refused_and_nothing_behind_it_is_taken_
     port.sends(sent + request("/mutate", b"smuggled"))
     port.sends(request("/mutate", b"smuggled"))
     await turn()
-    assert (port.codes, port.client.closing) == ([code], True)
+    assert (port.codes, port.hung_up) == ([code], True)
 
 
 async def test_noise_right_behind_a_request_does_not_cost_it_its_answer() -> None:
@@ -233,16 +234,16 @@ async def test_noise_right_behind_a_request_does_not_cost_it_its_answer() -> Non
     port.sends(request("/mutate", b"one") + b"\0noise\r\n\r\n")
     for _ in range(2):
         await turn()
-    assert (port.codes, port.bodies[0][:3], port.client.closing) == ([200, 400], b"one", True)
+    assert (port.codes, port.bodies[0][:3], port.hung_up) == ([200, 400], b"one", True)
     assert port.refused == ["malformed"]
 
 
 async def test_a_caller_that_may_not_call_is_told_so_and_hung_up_on() -> None:
     port = Port(never)
-    port.connection._unwelcome = Failure(403, "no", closes=True)
+    port.connection._unwelcome = failure(403, "no", closes=True)
     port.sends(request("/mutate", b"x" * 200_000))
     await turn()
-    assert (port.codes, port.client.closing, port.limiter.held) == ([403], True, 4 * 65_536)
+    assert (port.codes, port.limiter.held, port.hung_up) == ([403], 4 * 65_536, True)
 
 
 # --- limits ----------------------------------------------------------------------------------------------------------
@@ -278,14 +279,49 @@ async def test_what_comes_after_a_refusal_is_thrown_away(monkeypatch: pytest.Mon
     port.sends(request("/mutate", content_length="3000000") + b" " * 2000, *[b" " * 60_000] * 10)
     await turn()
     assert (port.codes, port.limiter.held) == ([503], 0)
-    assert not port.client.closing, "it is given the time to read why"
+    assert not port.hung_up, "it is given the time to read why"
+
+
+async def test_who_goes_on_sending_after_its_last_answer_is_given_no_more_time() -> None:
+    port = Port()
+    port.sends(b"noise\r\n\r\n")
+    await turn()
+    since = port.connection.since
+    port.sends(*[b" " * 60_000] * 3)
+    assert port.codes == [400]
+    assert port.connection.since == since
+    assert port.connection.overdue(since + 0.1) == "idle"
+
+
+async def test_who_reads_its_last_answer_slowly_is_given_time_for_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "_LINGER_SECONDS", 1.0)
+    port = Port()
+    written = port.client.write
+
+    def one_piece(data: bytes) -> None:
+        written(data)
+        port.connection.pause_writing()
+
+    port.client.write = one_piece  # type: ignore[method-assign]
+    port.sends(request("/mutate", b"x" * 100_000, connection="close"))
+    for _ in range(2):
+        port.connection.since -= 5.0
+        port.connection.resume_writing()
+    assert (port.bodies, port.hung_up) == ([b"x" * 100_000], False)
+
+
+async def test_a_request_without_room_that_was_told_to_go_on_is_answered_once() -> None:
+    port = Port(limits=Limits(memory=100))
+    port.sends(request("/mutate", b"one", expect="100-continue"))
+    await turn()
+    assert (port.codes, port.refused, port.hung_up) == ([100, 503], ["memory"], True)
 
 
 async def test_a_body_that_is_refused_unread_is_not_kept() -> None:
     port = Port(never)
     sent = request("/nothing", content_length="3000000") + b" " * 60_000
     port.sends(sent)
-    assert port.limiter.held == 4 * len(sent)
+    assert port.limiter.held == 4 * len(sent) + 512 + len(sent) - 60_000, "and its head"
     port.sends(*[b" " * 60_000] * 49)
     await turn()
     assert port.codes == [404]
@@ -298,7 +334,9 @@ async def test_a_head_is_counted_as_it_comes_and_with_all_that_it_costs() -> Non
     port = Port()
     head = b"POST /mutate HTTP/1.1\r\n" + b"a:" + b"b" * 9000 + b"\r\n"
     port.sends(head)
-    assert port.limiter.held == len(head), "of headers that are not needed nothing is kept but what may not be complete"
+    assert port.limiter.held == len(head) + 512, (
+        "of headers that are not needed nothing is kept but what may not be complete"
+    )
     port.sends(b"\r\n")
     await turn()
     assert port.codes == [415]
@@ -312,7 +350,7 @@ async def test_a_head_that_is_too_large_is_refused_also_behind_a_large_request()
         for _ in range(2):
             await turn()
         assert port.codes[-1] == 431
-        assert port.client.closing
+        assert port.hung_up
 
     port = Port()
     head, rest = in_halves(request("/mutate", b"two", x="y" * 40_000))
@@ -338,14 +376,14 @@ async def test_between_chunks_there_is_little_but_trailers() -> None:
         port.sends(CHUNKED % b"/mutate" + b"3\r\none\r\n", *[endless[:1], endless[1:], *[endless[2:]] * 3])
         assert port.limiter.held <= 4 * 65_536 + 100_000
         await turn()
-        assert (port.codes, port.client.closing) == ([431], True)
+        assert (port.codes, port.hung_up) == ([431], True)
 
 
 async def test_trailers_are_not_kept_and_are_limited_like_a_head() -> None:
     port = Port()
     port.sends(CHUNKED % b"/mutate" + b"3\r\none\r\n0\r\n", b"x: y\r\n" * 90, b"content-type: text/plain\r\n\r\n")
     await turn()
-    assert (port.bodies, port.client.closing) == ([b"one"], False)
+    assert (port.bodies, port.hung_up) == ([b"one"], False)
 
     for endless in (b"x: y\r\n" * 101, b"y" * 30_000):
         port = Port()
@@ -360,14 +398,14 @@ async def test_a_target_is_short() -> None:
         path = b"/mutate" + b"x" * (length - 7)
         port.sends(b"POST " + path[:600], path[600:] + b" HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n")
         await turn()
-        assert (port.codes, port.client.closing, port.refused) == ([code], code == 414, refused)
+        assert (port.codes, port.hung_up, port.refused) == ([code], code == 414, refused)
 
 
 async def test_headers_and_chunks_are_counted_because_each_takes_its_time() -> None:
     port = Port()
     port.sends(b"POST /mutate HTTP/1.1\r\n" + b"a:b\r\n" * 102)
     await turn()
-    assert (port.codes, port.client.closing, port.refused) == ([431], True, ["head-size"])
+    assert (port.codes, port.hung_up, port.refused) == ([431], True, ["head-size"])
 
     for chunks, code in ((2000, 200), (2100, 400)):
         port = Port()
@@ -381,7 +419,7 @@ async def test_a_large_body_in_chunks_is_no_trailer() -> None:
     chunk = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
     port.sends(CHUNKED % b"/mutate", *[chunk[:7], chunk[7:30_000], chunk[30_000:]] * 3, b"0\r\n\r\n")
     await turn()
-    assert (port.codes, port.client.closing) == ([200], False)
+    assert (port.codes, port.hung_up) == ([200], False)
 
 
 async def test_a_body_in_very_many_pieces_is_as_large_as_it_says() -> None:
@@ -395,7 +433,7 @@ async def test_a_body_in_very_many_pieces_is_as_large_as_it_says() -> None:
 async def test_very_many_requests_at_once_are_hung_up_on() -> None:
     port = Port(limits=Limits(pipelined=3))
     port.sends(request("/mutate", b"x") * 10)
-    assert port.client.closing
+    assert port.hung_up
     assert port.refused == ["pipelined"]
     await turn()
 
@@ -427,7 +465,7 @@ async def test_who_asks_first_behind_the_last_answer_is_told_nothing() -> None:
     port.sends(closing + request("/mutate", content_length="3", expect="100-continue"))
     for _ in range(3):
         await turn()
-    assert (port.codes, port.client.closing) == ([200], True)
+    assert (port.codes, port.hung_up) == ([200], True)
 
 
 async def test_who_asks_first_while_the_server_drains_is_still_told_to_go_on() -> None:
@@ -438,7 +476,7 @@ async def test_who_asks_first_while_the_server_drains_is_still_told_to_go_on() -
         await turn()
     port.sends(b"two")
     await turn()
-    assert (port.codes, port.client.closing) == ([200, 100, 200], True)
+    assert (port.codes, port.hung_up) == ([200, 100, 200], True)
 
 
 async def test_a_client_of_http_1_0_is_sent_no_interim_answer() -> None:
@@ -496,6 +534,7 @@ async def test_who_does_not_hang_up_after_its_last_answer_is_cut_off() -> None:
         port.client.abort = lambda ends=ends: ends.append("abort")  # type: ignore[method-assign, misc]
         port.sends(sent)
         await turn()
+        port.limiter.sweep()
         assert ends == ["abort"]
 
 
@@ -537,7 +576,7 @@ async def test_a_stranger_whose_records_take_long_to_decrypt_is_cut_off(
             now += seconds
             worked += of_processor
             port.connection.buffer_updated(size)
-        assert port.client.closing == (cut_off and stranger)
+        assert port.hung_up == (cut_off and stranger)
         assert [reason for reason in port.refused if reason != "path"] == ["records"] * (cut_off and stranger)
 
 
@@ -551,11 +590,11 @@ async def test_a_stranger_that_sends_only_control_records_is_disconnected(suffix
         port.connection.get_buffer(-1)
     port.sends(request("/mutate", b"two"))
     await turn()
-    assert (len(port.bodies), port.client.closing) == (2, False), "a large record arrives in many reads"
+    assert (len(port.bodies), port.hung_up) == (2, False), "a large record arrives in many reads"
     for _ in range(200):
         port.connection.get_buffer(-1)
     await turn()
-    assert (port.client.closing, port.refused) == (closes, ["records"] * closes)
+    assert (port.hung_up, port.refused) == (closes, ["records"] * closes)
 
 
 async def test_a_certificate_with_another_name_is_a_strangers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -608,7 +647,7 @@ async def test_a_bug_in_reading_one_request_costs_others_nothing(
     other.sends(request("/mutate", b"two"))
     await turn()
 
-    assert (port.client.written, port.client.closing) == ([], True)
+    assert (port.client.written, port.hung_up) == ([], True)
     assert other.bodies == [b"two"]
     assert any("a bug" in str(line) for line in logged())
     assert port.refused == ["failed"]

@@ -91,6 +91,15 @@ def test_what_is_under_way_is_counted(authority: trustme.CA, answer: Answer) -> 
         assert held < 200_000, "no more than TLS keeps room for"
 
 
+def test_who_has_shaken_hands_and_sends_nothing_holds_nothing(authority: trustme.CA) -> None:
+    """The API server dials ahead: a handshake's memory that stayed counted would keep others out."""
+    with running(authority, {"/mutate": at_once}) as server, server.connect():
+        until = time.monotonic() + PATIENCE
+        while left(server) != (1, 0, 1):
+            assert time.monotonic() < until, left(server)
+            time.sleep(0.02)
+
+
 def test_of_connections_that_are_gone_no_object_is_left(authority: trustme.CA) -> None:
     """Without the help of the collector, which does not see what uvloop holds."""
 

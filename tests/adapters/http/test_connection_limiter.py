@@ -26,9 +26,6 @@ class Someone(TrackedConnection):
     def drop(self) -> None:
         self.dropped = True
 
-    def shutdown(self) -> None:
-        raise AssertionError("nothing ends")
-
 
 @dataclass
 class House:

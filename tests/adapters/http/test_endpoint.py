@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from webhook.adapters.http import messages
-from webhook.adapters.http.endpoint import AdmissionEndpoint
+from webhook.adapters.http import answers
+from webhook.adapters.http.answers import Answer
+from webhook.adapters.http.endpoint import AdmissionEndpoint, refusal
 from webhook.adapters.http.limits import MAXIMUM_BODY
-from webhook.adapters.http.messages import Answer, refusal
 from webhook.application.namespaces import NamespaceUnavailable
 from webhook.application.reservations import PodReference, PodUnavailable
 from webhook.application.review import ReviewError
@@ -42,20 +42,18 @@ def raising_later(error: Exception) -> Any:
 @pytest.mark.parametrize(
     ("error", "failure"),
     [
-        (ReviewError("kind", "is odd"), messages.Failure(400, "is odd", "kind")),
-        (NamespaceUnavailable("dark", "no"), messages.Failure(503, str(NamespaceUnavailable("dark", "no")))),
-        (PodUnavailable(TRAIN, "no"), messages.Failure(502, str(PodUnavailable(TRAIN, "no")))),
-        (ValueError("a bug"), messages.INTERNAL_ERROR),
+        (ReviewError("kind", "is odd"), answers.failure(400, "is odd", "kind")),
+        (NamespaceUnavailable("dark", "no"), answers.failure(503, str(NamespaceUnavailable("dark", "no")))),
+        (PodUnavailable(TRAIN, "no"), answers.failure(502, str(PodUnavailable(TRAIN, "no")))),
+        (ValueError("a bug"), answers.INTERNAL_ERROR),
     ],
 )
 @pytest.mark.parametrize("later", [False, True])
-async def test_a_failure_is_answered_and_counted_once(
-    error: Exception, failure: messages.Failure, *, later: bool
-) -> None:
+async def test_a_failure_is_answered_and_counted_once(error: Exception, failure: Answer, *, later: bool) -> None:
     counted = Counted()
     answer = AdmissionEndpoint("/mutate", (raising_later if later else raising)(error), counted.answered).answer(BODY)
 
-    assert (answer if isinstance(answer, Answer) else await answer) == failure.answer()
+    assert (answer if isinstance(answer, Answer) else await answer) == failure
     assert counted.codes == [failure.code]
 
 
@@ -75,7 +73,7 @@ def test_what_is_refused_unread_is_counted() -> None:
     counted = Counted()
     assert (
         AdmissionEndpoint("/mutate", raising(AssertionError("it was read")), counted.answered)
-        .refuse(messages.OVERLOADED)
+        .refuse(answers.OVERLOADED)
         .code
         == 503
     )

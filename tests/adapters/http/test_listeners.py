@@ -16,7 +16,7 @@ from tests.wire import request
 from webhook.adapters.http.connection import Port
 from webhook.adapters.http.connection_limiter import ConnectionLimiter, Rejections
 from webhook.adapters.http.limits import Limits
-from webhook.adapters.http.listeners import AdmissionListener
+from webhook.adapters.http.listeners import GRACE_SECONDS, AdmissionListener
 from webhook.adapters.http.operations_listener import OperationsListener
 from webhook.adapters.http.turns import Turns
 
@@ -121,6 +121,19 @@ def test_what_is_under_way_is_answered_before_the_end_and_idle_connections_are_c
         assert reply.code == 200
         assert reply.headers["connection"] == "close"
         assert busy.ended()
+
+
+@pytest.mark.parametrize("said", [b"", b"\x16\x03\x01\x02\x00half a hello"])
+def test_a_handshake_that_does_not_end_is_not_waited_for_at_the_end(authority: trustme.CA, said: bytes) -> None:
+    with (
+        running(authority, {"/mutate": lambda _: b"{}"}) as server,
+        socket.create_connection(("127.0.0.1", server.listener.port), timeout=GRACE_SECONDS / 2) as raw,
+    ):
+        raw.sendall(said)
+        server.ask(request("/mutate", GOOD))  # by now it has been accepted
+        server.stop()
+        with suppress(ConnectionResetError):
+            assert raw.recv(1) == b""
 
 
 async def connected(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -1,6 +1,7 @@
 """Answers over the wire, byte by byte."""
 
-from webhook.adapters.http.messages import Answer, as_bytes
+from webhook.adapters.http.answers import Answer
+from webhook.adapters.http.messages import as_bytes
 
 
 def test_an_answer_over_the_wire() -> None:

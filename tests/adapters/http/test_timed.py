@@ -5,8 +5,8 @@ import time
 import pytest
 
 from tests.adapters.http.test_endpoint import Counted
+from webhook.adapters.http.answers import Answer
 from webhook.adapters.http.endpoint import DEFAULT_SECONDS, MOST_SECONDS, AdmissionEndpoint, allowed_seconds
-from webhook.adapters.http.messages import Answer
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """The FastAPI application: every endpoint, for the operations port, embedding programs and the OpenAPI description."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from pydantic import BaseModel
@@ -9,10 +9,9 @@ from starlette.types import Receive, Scope, Send
 
 from ... import __version__
 from ..optional_imports import deferred_models
-from . import messages
-from .endpoint import AdmissionEndpoint
+from .answers import HEADERS, TOO_LARGE, Answer
+from .endpoint import AdmissionEndpoint, refusal
 from .limits import MAXIMUM_BODY
-from .messages import HEADERS, Answer, refusal
 
 with deferred_models():  # of OpenAPI, which only /openapi.json needs: 1.2 MiB of a replica, and 25 ms of its start
     from fastapi import FastAPI, Response
@@ -28,25 +27,21 @@ class AsgiEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI), unless the client hangs up before its body is complete."""
         headers = {name.lower(): value for name, value in scope["headers"]}
-        failure = refusal(scope["method"].encode(), headers, int(headers.get(b"content-length", b"0")))
+        rejected = refusal(scope["method"].encode(), headers, int(headers.get(b"content-length", b"0")))
         body = bytearray()
-        more = failure is None
+        more = rejected is None
         while more:
             message = await receive()
             if message["type"] != "http.request":
                 return
             body += message.get("body", b"")
-            failure = messages.TOO_LARGE if len(body) > MAXIMUM_BODY else None
-            more = message.get("more_body", False) and failure is None
-        if failure:
-            answer = self._endpoint.refuse(failure)
-        else:
-            made = self._endpoint.answer(bytes(body), scope.get("query_string", b""))
-            answer = made if isinstance(made, Answer) else await made
-        response = Response(answer.body, answer.code, media_type="application/json")
-        response.raw_headers += [HEADERS[answer.code]] if answer.code in HEADERS else []
-        response.raw_headers += [(b"connection", b"close")] if failure and failure.closes else []
-        await response(scope, receive, send)
+            rejected = TOO_LARGE if len(body) > MAXIMUM_BODY else None
+            more = message.get("more_body", False) and rejected is None
+        query = scope.get("query_string", b"")
+        made = self._endpoint.refuse(rejected) if rejected else self._endpoint.answer(bytes(body), query)
+        answer = made if isinstance(made, Answer) else await made
+        added = HEADERS.get(answer.code, {}) | ({"connection": "close"} if answer.closes else {})
+        await Response(answer.body, answer.code, added, "application/json")(scope, receive, send)
 
 
 class ReadinessPart(BaseModel):
@@ -86,34 +81,31 @@ _POST = {
 }
 
 
-class _App(FastAPI):
-    """Routes without response models, for which FastAPI would load all of pydantic's version 1 (4 MiB) at start."""
-
-    def __init__(self, admission: Iterable[AdmissionEndpoint]) -> None:
-        super().__init__(title="gpuwarden", version=__version__)
-        self._admission = [endpoint.path for endpoint in admission]
-        self.router.routes += [Route(endpoint.path, AsgiEndpoint(endpoint)) for endpoint in admission]
-
-    def openapi(self) -> dict[str, Any]:
-        """The OpenAPI document, including the paths that FastAPI does not serve."""
-        document = super().openapi()
-        for path in self._admission:
-            name = path.strip("/")
-            document["paths"][path] = {"post": _POST | {"operationId": name, "summary": f"Answer a review ({name})"}}
-        return document
-
-
 def application(
     readiness: Callable[[], list[ReadinessPart]],
     metrics: Callable[[], bytes],
-    admission: Iterable[AdmissionEndpoint] = (),
+    admission: Collection[AdmissionEndpoint] = (),
 ) -> FastAPI:
     """The application.
 
     ``gpuwarden serve`` serves it on the plain port without the admission endpoints, which have their own port and protocol
     (``webhook.adapters.http.connection``). A program that embeds the application passes them, with the limits that it needs.
     """
-    app = _App(tuple(admission))
+    # Without response models, for which FastAPI would load all of pydantic's version 1 (4 MiB) at start.
+    app = FastAPI(title="gpuwarden", version=__version__)
+    described = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        """The OpenAPI document, including the paths that FastAPI does not serve."""
+        document = described()
+        for name in (endpoint.path.strip("/") for endpoint in admission):
+            document["paths"][f"/{name}"] = {
+                "post": _POST | {"operationId": name, "summary": f"Answer a review ({name})"}
+            }
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI documents it
+    app.router.routes += [Route(endpoint.path, AsgiEndpoint(endpoint)) for endpoint in admission]
 
     @app.get("/healthz", response_model=None, response_class=PlainTextResponse)
     async def healthz() -> Response:

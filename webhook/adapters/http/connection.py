@@ -12,44 +12,38 @@ from typing import Any, NoReturn
 import httptools
 import structlog
 
-from . import messages
-from .connection_limiter import ConnectionLimiter, TrackedConnection
+from . import answers
+from .answers import Answer
+from .connection_limiter import Client, ConnectionLimiter, TrackedConnection
 from .endpoint import AdmissionEndpoint
 from .limits import MAXIMUM_BODY
-from .messages import CONTINUE, Answer, Body, Failure, IncomingRequest, as_bytes
+from .messages import CONTINUE, IncomingRequest, as_bytes
 from .turns import Turns
 
-# Bytes to read from one connection before the next one is read.
-_READ_AT_ONCE = 64 * 1024
-# Bytes to parse at once, which is also the precision of the limit on heads.
-_PIECE = 16 * 1024
-# Bytes to write at once. Up to this much of an unread answer may be in buffers that can't be inspected.
-_WRITTEN_AT_ONCE = 64 * 1024
-# Bytes that uvloop's TLS may have read and decrypted from a paused connection.
-_UNREAD = 320 * 1024
-# uvloop's TLS and OpenSSL each keep the buffers for the data that was read at once, which may be twice as large as the result.
-_KEPT_OF_A_READ = 4
+_READ_AT_ONCE = 64 * 1024  # bytes, before the next connection is read
+_PARSED_AT_ONCE = 16 * 1024  # bytes, which is also the precision of the limit on heads
+_WRITTEN_AT_ONCE = 64 * 1024  # bytes, so much of an unread answer may be in buffers that can't be inspected
+_UNREAD = 320 * 1024  # bytes that uvloop's TLS may have decrypted of a paused connection
+_KEPT_OF_A_READ = (
+    4  # times its size: uvloop's TLS and OpenSSL each keep buffers for the data, which may be twice as large
+)
+_REQUEST = 512  # bytes that count for a request in addition to its body
 # The time that a read from an unknown client may take, while all others wait. Decryption takes one or two nanoseconds per byte,
 # but one to three microseconds per TLS record, which may contain a single byte. With so much for each of 500 clients at once,
-# a new connection still takes half a second (it waits for some five reads of each). A single slow read is not enough to close
-# the connection: after one, CPU time is measured, which takes a system call. That includes the kernel's interrupts and time
-# taken by a hypervisor (one in 300,000 reads of well-behaved clients took more than 0.5 ms).
+# a new connection still takes half a second. After one slow read, CPU time is measured, which takes a system call. It includes
+# interrupts and time taken by a hypervisor: one in 300,000 reads of well-behaved clients took more than 0.5 ms.
 _SECONDS_A_READ, _SECONDS_A_BYTE = 0.2e-3, 20e-9
-# Slow reads until a connection is closed, and the part of one that a quick read makes up for.
-_SLOW_READS, _MADE_UP = 2, 1 / 16
+_SLOW_READS, _MADE_UP = 2, 1 / 16  # how many are tolerated, and the part of one that a quick read makes up for
 # A TLS record of 16 KiB arrives in at most some 30 reads. A client that sends more reads without any data sends only control
 # records, such as key updates, which cost as much as small records; OpenSSL limits neither.
 _READS_WITHOUT_DATA = 64
-# The headers that are needed.
-_KEPT = frozenset((b"content-type", b"content-encoding", b"content-length", b"transfer-encoding", b"expect"))
+_NEEDED = frozenset((b"content-type", b"content-encoding", b"content-length", b"transfer-encoding", b"expect"))
 _OK = 200
 # The kernel's buffer for a connection on which a review was answered; unknown clients have a smaller one (see ``listeners``).
 _WIDE = 32 * 1024
-# Bytes that count for a request in addition to its body.
-_REQUEST = 512
-# The time for a client to read its last answer and close. Further input is discarded, because closing a socket with unread data
-# resets the connection, and the answer would be lost. Then the connection is aborted: uvloop's normal close decrypts further
-# input, which takes 15 microseconds per record, and a record may contain a single byte.
+# The least time for a client to read its last answer and close. Further input is discarded, because closing a socket with unread
+# data resets the connection, and the answer would be lost. Then the connection is aborted: uvloop's normal close decrypts
+# further input, which takes 15 microseconds per record, and a record may contain a single byte.
 _LINGER_SECONDS = 1.0
 
 _log = structlog.get_logger("gpuwarden.http")
@@ -90,8 +84,8 @@ class _Enough(Exception):  # noqa: N818 - nothing is wrong here
     """Raised to stop the parser, because no more input is read."""
 
 
-class _Gone(asyncio.Transport):
-    """The transport of a closed connection."""
+class _NoTransport(asyncio.Transport):
+    """The transport of a connection that is not set up yet, or closed."""
 
     def is_closing(self) -> bool:
         return True
@@ -101,64 +95,68 @@ class _Gone(asyncio.Transport):
 
 
 class Connection(TrackedConnection, asyncio.BufferedProtocol):
-    """A connection that its limiter may close."""
+    """A connection that its limiter may close.
 
-    _transport: asyncio.Transport
+    Attributes:
+        handshake: the task that sets it up, until it is.
+    """
 
-    def __init__(self, port: Port) -> None:
+    handshake: asyncio.Task[None] | None = None
+    _transport: asyncio.Transport = _NoTransport()
+
+    def __init__(self, port: Port, client: Client = None) -> None:
         self._port = port
         self._limiter = port.limiter
-        self._limits = port.limiter.limits
+        self.client = client
+        self.since = self._limiter.clock()
         self._parser = httptools.HttpRequestParser(self)
-        self._unwelcome: Failure | None = None
+        self._unwelcome: Answer | None = None
         # Whether it has presented a client certificate or a token, so that it belongs to the API server.
         self._proven = False
-        # Input: the current request, its state, whether the last piece was not part of a body, and bytes of a head, of
-        # trailers, or between chunks.
-        self._coming = IncomingRequest()
-        self._begun = self._in_head = self._bare = False
-        self._loose = self._widest = 0
+        # How long reading takes (see ``_SECONDS_A_READ``).
         self._began = 0.0
         self._clock = perf_counter
         self._slow_reads = 0.0  # less what quick ones made up for
         self._reads_without_data = 0
-        # Output: requests that wait for their answers, the task of one that waits, and answers that are not written yet.
+        self._widest = 0
+        # Requests that are not answered; the last one may be incomplete.
         self._requests: deque[IncomingRequest] = deque()
+        # Whether all further input is discarded.
+        self._deaf = False
+        # Whether the first request waits for its turn or its answer, the task of one that waits, and answers that are not
+        # written yet.
+        self._answering = False
         self._task: asyncio.Task[Answer] | None = None
         self._unsent = b""
-        self._in_line = self._blocked = self._paused = False
-        # Whether all input is discarded.
-        self._deaf = False
+        self._blocked = self._paused = False
 
     @property
     def waits(self) -> bool:
-        return self._blocked or not (self._requests or self._unsent)
+        return self._blocked or not (self._unsent or (self._requests and self._requests[0].complete))
 
     def overdue(self, now: float) -> str:
-        waited = now - self.since
-        if self._in_head and not self._requests:
-            return "head-timeout" if waited > self._limits.head_seconds else ""
-        if self._begun or self._requests or self._unsent or self._blocked or self._deaf:
-            return "request-timeout" if waited > self._limits.request_seconds else ""
-        return "idle" if waited > self._limits.idle_seconds else ""
+        limits, waited = self._limiter.limits, now - self.since
+        if self._requests and self._requests[0].in_head:
+            return "head-timeout" if waited > limits.head_seconds else ""
+        if self._requests or self._unsent or self._blocked:
+            return "request-timeout" if waited > limits.request_seconds else ""
+        return "idle" if waited > (_LINGER_SECONDS if self._deaf else limits.idle_seconds) else ""
 
     def drop(self) -> None:
         self._forget()
         self._transport.abort()
-
-    def shutdown(self) -> None:
-        if not (self._begun or self._requests or self._unsent):
-            self._transport.close()
+        if self.handshake:
+            self.handshake.cancel()
 
     # --- asyncio.BufferedProtocol ---------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # of a socket, it is one
-        """Accept the client. A client that is not permitted is identified once, and every request is rejected."""
-        self._transport = transport
+        """Identify the client. If it is not permitted, every request is rejected."""
+        self._transport, self.handshake = transport, None
         transport.set_write_buffer_limits(high=_WRITTEN_AT_ONCE)
         self.since = self._limiter.clock()
-        self.client = transport.get_extra_info("peername")
         self._limiter.add(self)
+        self._limiter.hold(self, 0)
         certificate = transport.get_extra_info("peercert")  # None unless the client's certificate was verified
         self._unwelcome = unwelcome(certificate, self._port.names)
         self._proven = bool(certificate) and not self._unwelcome
@@ -167,43 +165,41 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's
         """Return the buffer to read into. All connections share it, because input is parsed before another connection reads."""
-        self._clock = thread_time if self._slow_reads else perf_counter
-        self._began = 0.0 if self._proven else self._clock()  # and now TLS decrypts
-        self._reads_without_data += 1
-        if self._reads_without_data == _READS_WITHOUT_DATA and not self._proven:
-            self._note("records")
-            asyncio.get_running_loop().call_soon(self.drop)  # not while uvloop's TLS is reading
+        if not self._proven:
+            self._clock = thread_time if self._slow_reads else perf_counter
+            self._began = self._clock()  # and now TLS decrypts
+            self._reads_without_data += 1
+            if self._reads_without_data == _READS_WITHOUT_DATA:
+                loop = asyncio.get_running_loop()
+                loop.call_soon(self._limiter.drop, self, "records")  # not while uvloop's TLS is reading
         return self._port.buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        self._reads_without_data = 0
         if not self._proven:
+            self._reads_without_data = 0
             slow = self._clock() - self._began > _SECONDS_A_READ + _SECONDS_A_BYTE * nbytes
             self._slow_reads = self._slow_reads + 1.0 if slow else max(0.0, self._slow_reads - _MADE_UP)
             if self._slow_reads > _SLOW_READS:
-                self._note("records")
-                self.drop()
-        if nbytes > _PIECE:
+                self._limiter.drop(self, "records")
+        if nbytes > _PARSED_AT_ONCE:
             self._widest = max(self._widest, nbytes)
-        for start in range(0, nbytes, _PIECE):
+        for start in range(0, nbytes, _PARSED_AT_ONCE):
             if self._deaf:
                 break
-            self._parse(self._port.buffer[start : min(start + _PIECE, nbytes)])
+            self._parse(self._port.buffer[start : min(start + _PARSED_AT_ONCE, nbytes)])
         self._count()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's
         self._limiter.discard(self)
         self._forget()
         # Both refer to this, and of uvloop's transport no collector knows.
-        self._transport = _Gone()
-        del self._parser
+        del self._transport, self._parser
         if self._task:  # once it has begun: a coroutine that has not is one that somebody forgot to await
             asyncio.get_running_loop().call_soon(self._task.cancel)
 
     def _forget(self) -> None:
         """Release everything that is held."""
-        self._deaf, self._begun = True, False
-        self._coming = IncomingRequest()
+        self._deaf = True
         self._requests.clear()
         self._unsent = b""
 
@@ -218,7 +214,6 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
     # --- what comes -----------------------------------------------------------------------------------------------
 
     def _parse(self, piece: memoryview) -> None:
-        self._bare = True
         try:
             self._parser.feed_data(piece)
         except httptools.HttpParserUpgrade:
@@ -226,96 +221,90 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
         except httptools.HttpParserCallbackError as error:
             if not isinstance(error.__context__, _Enough):  # a bug: cut off, so that failurePolicy decides
                 _log.exception("a request could not be read")
-                self._note("failed")
-                self.drop()
+                self._limiter.drop(self, "failed")
         except httptools.HttpParserError as error:
             if not self._deaf:
-                self._refuse(messages.not_http(f"invalid HTTP/1.1 request: {error}"))
-        if self._begun and (self._in_head or self._bare):
-            self._loose += len(piece)
-            if self._loose > (most := self._limits.head_bytes):
-                what = "headers" if self._in_head else "trailers or chunk extensions"
-                self._refuse(messages.head_too_large(f"the {what} are larger than {most} bytes"))
+                self._refuse(answers.not_http(f"invalid HTTP/1.1 request: {error}"))
+        if self._requests and not (request := self._requests[-1]).complete:
+            request.loose += len(piece)
+            if request.loose > (most := self._limiter.limits.head_bytes):
+                what = "headers" if request.in_head else "trailers or chunk extensions"
+                self._refuse(answers.head_too_large(f"the {what} are larger than {most} bytes"))
 
     def on_message_begin(self) -> None:
-        if len(self._requests) > self._limits.pipelined and not self._deaf:
-            self._note("pipelined")
-            self.drop()
+        if len(self._requests) > self._limiter.limits.pipelined and not self._deaf:
+            self._limiter.drop(self, "pipelined")
         if self._deaf:
             raise _Enough
-        self._coming = IncomingRequest(self._unwelcome)
-        self._begun = self._in_head = True
-        self._loose = 0
         if not self._requests:
             self.since = self._limiter.clock()
+        self._requests.append(IncomingRequest(self._unwelcome))
 
     def on_url(self, target: bytes) -> None:
-        request = self._coming
+        request = self._requests[-1]
         request.target += target
-        if len(request.target) > (most := self._limits.target_bytes):
+        if len(request.target) > (most := self._limiter.limits.target_bytes):
             why = f"the path and query are longer than {most} bytes; shorten them"
-            self._stop(Failure(414, why, closes=True, reason="head-size"))
+            self._stop(answers.failure(414, why, closes=True, reason="head-size"))
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        request = self._coming
+        request = self._requests[-1]
         request.count += 1
-        if request.count > (most := self._limits.headers):
-            self._stop(messages.head_too_large(f"the request has more than {most} headers; send fewer"))
+        if request.count > (most := self._limiter.limits.headers):
+            self._stop(answers.head_too_large(f"the request has more than {most} headers; send fewer"))
         name = name.lower()
-        if self._in_head and name in _KEPT:  # one that comes twice has a value that neither would be
+        if request.in_head and name in _NEEDED:  # one that comes twice has a value that neither would be
             request.headers[name] = request.headers.get(name, b"") + value.strip().lower()
 
     def on_headers_complete(self) -> None:
-        request = self._coming
-        self._in_head = False
-        self._loose = 0
+        request = self._requests[-1]
         request.end_head(self._parser, self._port.find)
         self._proven |= request.has_token
-        if request.failure is messages.NOT_FOUND:
+        if request.failure is answers.NOT_FOUND:
             self._note("path")  # the path is not logged, because it may contain a token
         if request.failure and (request.length > MAXIMUM_BODY or request.expects):  # its body is not even awaited
             self._stop(request.failure)
         if request.expects:
             self.send()
+            if self._deaf:
+                raise _Enough
 
     def on_body(self, piece: bytes) -> None:
-        self._bare = False
-        self._loose = 0
-        request = self._coming
+        request = self._requests[-1]
+        request.loose -= len(piece)
         request.read += len(piece)
         if request.read > MAXIMUM_BODY:
-            self._stop(request.failure or messages.TOO_LARGE)
+            self._stop(request.failure or answers.TOO_LARGE)
         if not request.failure:  # or it is thrown away
             request.body.append(piece)
 
     def on_chunk_header(self) -> None:
-        self._coming.chunks += 1
-        if self._coming.chunks > (most := self._limits.chunks):
+        request = self._requests[-1]
+        request.chunks += 1
+        if request.chunks > (most := self._limiter.limits.chunks):
             why = f"the body has more than {most} chunks; use larger chunks or send a Content-Length"
-            self._stop(messages.not_http(why))
+            self._stop(answers.not_http(why))
 
     def on_message_complete(self) -> None:
-        request = self._coming
-        self._begun = False
+        request = self._requests[-1]
+        request.complete, request.expects = True, False
         request.closes = not self._parser.should_keep_alive() or self._parser.get_http_version() != "1.1"
-        self._requests.append(request)
         self._next()
 
     # --- what goes ------------------------------------------------------------------------------------------------
 
     def _next(self) -> None:
-        if self._requests and not (self._in_line or self._task or self._blocked or self._unsent):
-            self._in_line = True
+        if self._requests and self._requests[0].complete and not (self._answering or self._blocked or self._unsent):
+            self._answering = True
             self._port.turns.add(self, self._requests[0].body.weight)
 
     def answer(self, *, late: bool) -> None:
-        self._in_line = False
-        if not self._requests or self._task or self._transport.is_closing():
+        if not self._requests or self._transport.is_closing():
             return
         request = self._requests[0]
         if late and not request.failure:
             self._note("overload")
-            request.failure = messages.OVERLOADED
+            request.failure = answers.OVERLOADED
         answer = request.answer()
         if isinstance(answer, Answer):
             self._answered(answer)
@@ -330,8 +319,9 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
             self.send()
 
     def _answered(self, answer: Answer) -> None:
+        self._answering = False
         request = self._requests.popleft()
-        closes = request.closes or (self._port.draining and not (self._requests or self._begun))
+        closes = answer.closes or request.closes or (self._port.draining and not self._requests)
         self._unsent += as_bytes(answer, self._port.date, close=closes, head_only=request.head_only)
         self.since = self._limiter.clock()
         if answer.code == _OK and not self.known:
@@ -343,55 +333,51 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
             self._requests.clear()
 
     def send(self) -> None:
-        """Send answers as far as the client reads them; then continue or close."""
-        if self._begun and not (self._in_head or self._requests or self._deaf) and self._coming.expects:
-            self._coming.expects = False
+        """Send answers as far as the client reads them, and continue."""
+        if self._requests and self._requests[0].expects:
+            self._requests[0].expects = False
             self._unsent += CONTINUE
         while self._unsent and not self._blocked and not self._transport.is_closing():
             piece, self._unsent = self._unsent[:_WRITTEN_AT_ONCE], self._unsent[_WRITTEN_AT_ONCE:]
             self._transport.write(piece)
         self._count()
-        if self._requests:
-            self._next()
-        elif self._deaf and not (self._unsent or self._transport.is_closing()):
-            asyncio.get_running_loop().call_later(_LINGER_SECONDS, self.drop)
+        self._next()
+        if self._deaf and not (self._requests or self._unsent):
+            self.since = self._limiter.clock()  # from which it lingers
 
     def _note(self, reason: str, detail: str = "") -> None:
         self._limiter.rejections.note(reason, self.client, detail)
 
     def _count(self) -> None:
         """Update the memory that is held, and pause reading while answers are pending."""
-        if not (self._begun or self._requests or self._unsent or self._paused or self._blocked or self.held):
+        if not (self._requests or self._unsent or self._paused or self._blocked or self.held):
             return
-        coming, waiting = self._coming if self._begun else None, self._requests
-        pause = self._blocked or len(waiting) > 1
+        pause = self._blocked or len(self._requests) > 1
         if pause is not self._paused and not self._transport.is_closing():
             self._paused = pause
             (self._transport.pause_reading if pause else self._transport.resume_reading)()
         held = _KEPT_OF_A_READ * self._widest + len(self._unsent) + self._paused * _UNREAD
-        held += self._loose + coming.body.size if coming else 0
-        held += sum(_REQUEST + request.body.size for request in waiting) if waiting else 0
+        held += sum(_REQUEST + request.loose + request.body.size for request in self._requests)
         if held != self.held and not self._limiter.hold(self, held) and not self._deaf:
-            self._refuse(messages.NO_MEMORY)
+            self._refuse(answers.NO_MEMORY)
 
-    def _stop(self, failure: Failure) -> NoReturn:
+    def _stop(self, failure: Answer) -> NoReturn:
         """Reject the request from within a callback of the parser."""
         self._refuse(failure)
         raise _Enough
 
-    def _refuse(self, failure: Failure) -> None:
+    def _refuse(self, failure: Answer) -> None:
         """Answer the request with a failure, after the pending answers, and discard further input."""
         if failure.reason:
             self._note(failure.reason, failure.message)
-        request = self._coming if self._begun else IncomingRequest()
-        request.failure, request.body, request.closes = failure, Body(), True
+        if not self._requests or self._requests[-1].complete:
+            self._requests.append(IncomingRequest())
+        self._requests[-1].reject(failure)
         self._deaf = True
-        self._begun = self._in_head = False
-        self._requests.append(request)
         self._next()
 
 
-def unwelcome(certificate: Mapping[str, Any] | None, names: frozenset[str]) -> Failure | None:
+def unwelcome(certificate: Mapping[str, Any] | None, names: frozenset[str]) -> Answer | None:
     """Why a caller with this certificate (from ``ssl.SSLSocket.getpeercert``) is rejected; ``None`` if it is not."""
     subject = (certificate or {}).get("subject", ())
     given = [value for rdn in subject for key, value in rdn if key == "commonName"]
@@ -400,4 +386,4 @@ def unwelcome(certificate: Mapping[str, Any] | None, names: frozenset[str]) -> F
         return None
     shown = " and ".join(f'"{name}"' for name in given) or "none"
     message = f"the client certificate's common name is {shown}, which is not allowed; add it to --allowed-cn"
-    return Failure(403, message, closes=True)
+    return answers.failure(403, message, closes=True)

@@ -11,8 +11,7 @@ from .limits import Limits
 
 _SECONDS_BETWEEN_LINES = 30.0
 _SPARE_DESCRIPTORS = 8
-# The part of the total memory that is reserved for each connection: 16 KiB by default.
-_OWN = 8
+_RESERVED = 1 / 8  # of the memory, for each connection its part: 16 KiB by default
 
 Client = tuple[str, int] | None
 _log = structlog.get_logger("gpuwarden.http")
@@ -36,10 +35,8 @@ class Rejections:
         if now < self._due.get(reason, 0.0):
             return
         self._due[reason] = now + _SECONDS_BETWEEN_LINES
-        count = self._unlogged.pop(reason)
-        _log.warning(
-            "refused", port=self._port, reason=reason, count=count, client=client[0] if client else "", detail=detail
-        )
+        count, address = self._unlogged.pop(reason), client[0] if client else ""
+        _log.warning("refused", port=self._port, reason=reason, count=count, client=address, detail=detail)
 
 
 class TrackedConnection:
@@ -69,10 +66,6 @@ class TrackedConnection:
     def drop(self) -> None:
         """Close it immediately."""
 
-    def shutdown(self) -> None:
-        """Close after the requests in progress are answered."""
-        self.drop()
-
 
 class ConnectionLimiter:
     """The connections of a port. If there is no room for another one, it closes the one that has waited longest for its client.
@@ -94,7 +87,7 @@ class ConnectionLimiter:
         self.gone = asyncio.Event()
         self.gone.set()
         self._most = limits.connections
-        self._own = limits.memory // limits.connections // _OWN
+        self._reserved = limits.memory / limits.connections * _RESERVED
 
     def __iter__(self) -> Iterator[TrackedConnection]:
         return iter(tuple(self._connections))
@@ -119,10 +112,9 @@ class ConnectionLimiter:
         self.held += grows
         connection.held = size
         while grows > 0 and self.held > self.limits.memory:
-            if not self._make_room(
-                "memory", [other for other in self._connections if other.held and other is not connection]
-            ):
-                return size <= self._own
+            others = [other for other in self._connections if other.held and other is not connection]
+            if not self._make_room("memory", others):
+                return size <= self._reserved
         return True
 
     def has_room(self) -> bool:
@@ -135,7 +127,7 @@ class ConnectionLimiter:
         first = sum(connection.known for connection in waiting) > self._most / 2
         oldest = min(waiting, key=lambda connection: (connection.known is not first, connection.since), default=None)
         if oldest is not None:
-            self._drop(oldest, reason)
+            self.drop(oldest, reason)
         return oldest is not None
 
     def free_descriptors(self) -> None:
@@ -149,9 +141,10 @@ class ConnectionLimiter:
         now = self.clock()
         for connection in self:
             if reason := connection.overdue(now):
-                self._drop(connection, reason)
+                self.drop(connection, reason)
 
-    def _drop(self, connection: TrackedConnection, reason: str) -> None:
+    def drop(self, connection: TrackedConnection, reason: str) -> None:
+        """Close a connection immediately, and count why."""
         self.discard(connection)
         connection.drop()
         if reason != "idle":  # as agreed with every client of HTTP/1.1

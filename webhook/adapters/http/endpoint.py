@@ -1,7 +1,7 @@
 """An admission endpoint: answers the body of a POST, for our own HTTP server and for ASGI."""
 
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from time import perf_counter
 from typing import Any
 
@@ -11,12 +11,11 @@ from ...application.claims import ClaimUnavailable
 from ...application.namespaces import NamespaceNotFound, NamespaceUnavailable
 from ...application.reservations import PodUnavailable
 from ...application.review import Answering, ReviewError
-from .messages import INTERNAL_ERROR, Answer, Failure
+from .answers import INTERNAL_ERROR, TOO_LARGE, Answer, failure
+from .limits import MAXIMUM_BODY
 
-# How long the API server waits by default (admissionregistration/v1 defaults: timeoutSeconds), and the most that one can say.
-# Other clients (curl) get the default.
-DEFAULT_SECONDS = 10.0
-MOST_SECONDS = 30.0
+# How long the API server waits: by default, which other clients (curl) get too, and at most (admissionregistration/v1).
+DEFAULT_SECONDS, MOST_SECONDS = 10.0, 30.0
 # apiserver pkg/admission/plugin/webhook/validating/dispatcher.go rounds up to whole seconds.
 _TIMEOUT = re.compile(rb"(?:^|&)timeout=([0-9]{1,3})s(?:&|$)")
 
@@ -39,7 +38,7 @@ class AdmissionEndpoint:
         self._timed = timed
 
     def answer(self, body: bytes, query: bytes = b"") -> Answer | Coroutine[Any, Any, Answer]:
-        """The answer to a POST that ``messages.refusal`` does not reject, or a coroutine that returns it."""
+        """The answer to a POST that ``refusal`` does not reject, or a coroutine that returns it."""
         started = perf_counter()
         try:
             made = self._answer(body, allowed_seconds(query)) if self._timed else self._answer(body)
@@ -51,10 +50,10 @@ class AdmissionEndpoint:
         self._observe(self.path, answer.code, perf_counter() - started)
         return answer
 
-    def refuse(self, failure: Failure) -> Answer:
+    def refuse(self, refusal: Answer) -> Answer:
         """The answer to a request whose body is not read."""
-        self._observe(self.path, failure.code, 0.0)
-        return failure.answer()
+        self._observe(self.path, refusal.code, 0.0)
+        return refusal
 
     async def _wait(self, waiting: Coroutine[Any, Any, bytes], started: float) -> Answer:
         try:
@@ -67,18 +66,31 @@ class AdmissionEndpoint:
     def _failed(self, error: Exception) -> Answer:
         match error:
             case ReviewError():
-                return Failure(400, error.message, error.field).answer()
+                return failure(400, error.message, error.field)
             case NamespaceUnavailable() | NamespaceNotFound() | ClaimUnavailable():
-                return Failure(503, str(error)).answer()
+                return failure(503, str(error))
             case PodUnavailable():
                 # Without Retry-After: the scheduler tries again by itself, and its event then says why.
-                return Failure(502, str(error)).answer()
+                return failure(502, str(error))
         # The traceback names code, not data: the review may hold secrets and is never logged.
         _log.error("request failed", path=self.path, exc_info=error)
-        return INTERNAL_ERROR.answer()
+        return INTERNAL_ERROR
 
 
 def allowed_seconds(query: bytes) -> float:
     """How many seconds the API server waits, from its ``?timeout=2s``; otherwise the API's default."""
     said = _TIMEOUT.search(query)
     return min(MOST_SECONDS, float(said[1])) if said else DEFAULT_SECONDS
+
+
+def refusal(method: bytes, headers: Mapping[bytes, bytes], length: int) -> Answer | None:
+    """Why a request is rejected before its body is read; ``None`` when it is not. The names of headers are lowercase."""
+    if method != b"POST":
+        return failure(405, f"method {method.decode()} is not supported; POST an AdmissionReview")
+    if length > MAXIMUM_BODY:
+        return TOO_LARGE
+    if (headers.get(b"content-encoding") or b"identity").lower() != b"identity":
+        return failure(415, "Content-Encoding is not supported; send uncompressed JSON", closes=True)
+    if headers.get(b"content-type", b"").partition(b";")[0].strip().lower() != b"application/json":
+        return failure(415, "Content-Type is not supported; set it to application/json", closes=True)
+    return None

@@ -6,12 +6,12 @@ import socket
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from email.utils import formatdate
 from functools import partial
 from math import inf
 
 from .connection import Connection, Port
-from .connection_limiter import Client, TrackedConnection
 
 GRACE_SECONDS = 10  # how long pending answers may take when a listener stops
 # What the kernel keeps for a connection (twice as much, in fact). By itself it would keep up to several MiB, which count as the
@@ -19,16 +19,14 @@ GRACE_SECONDS = 10  # how long pending answers may take when a listener stops
 # that size. So unknown clients get little: records of a byte each take a hundred times as long as others.
 _KERNEL_BUFFERS = {socket.SO_RCVBUF: 8 * 1024, socket.SO_SNDBUF: 64 * 1024}
 _BACKLOG = 2048
-# A handshake costs about ten times as much as an answer, so existing connections are served in between.
-_ACCEPTED_AT_ONCE = 32
+_ACCEPTED_AT_ONCE = 32  # a handshake costs about ten times as much as an answer, so others are served in between
 # The alerts of a client that does not trust the certificate: Go's and OpenSSL's (RFC 8446, 6.2).
 _DISTRUST = ("ALERT_BAD_CERTIFICATE", "ALERT_UNKNOWN_CA")
-# The time for a client to complete the TLS shutdown (close_notify), which also lets it read the alert.
-_GOODBYE_SECONDS = 5.0
+_GOODBYE_SECONDS = 5.0  # for a client to complete the TLS shutdown (close_notify), which also lets it read the alert
+_TICK_SECONDS = 0.5
+_HELLO = 128 * 1024  # the largest read of OpenSSL, which is also the size of its buffer
+# No descriptor or no memory: the connection stays in the queue, and the socket stays readable, so accepting pauses.
 _PAUSE_SECONDS = 0.02
-# The largest read of OpenSSL, which is also the size of its buffer.
-_HELLO = 128 * 1024
-# No descriptor or no memory: the connection stays in the queue, and the socket stays readable.
 _NOT_NOW = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
@@ -46,20 +44,6 @@ def bind(host: str, port: int) -> socket.socket:
     for buffer, size in _KERNEL_BUFFERS.items():
         listening.setsockopt(socket.SOL_SOCKET, buffer, size)
     return listening
-
-
-class _Handshake(TrackedConnection):
-    """A connection whose TLS is not yet established; the event loop has a timer for it."""
-
-    task: asyncio.Task[None] | None = None
-
-    def __init__(self, accepted: socket.socket, client: Client, since: float) -> None:
-        self.accepted, self.client, self.since = accepted, client, since
-
-    def drop(self) -> None:
-        if self.task:
-            self.task.cancel()
-        self.accepted.close()  # takes effect when the event loop, which may hold it, has let go
 
 
 class AdmissionListener:
@@ -100,8 +84,7 @@ class AdmissionListener:
             await self._tick_until(self._stopping)
             self._loop.remove_reader(self._socket)
             self._shared.draining = True
-            for connection in self._limiter:
-                connection.shutdown()
+            self._limiter.limits = replace(self._limiter.limits, idle_seconds=0.0)
             await self._tick_until(self._limiter.gone, GRACE_SECONDS)
             for connection in self._limiter:
                 connection.drop()
@@ -111,13 +94,13 @@ class AdmissionListener:
             self._socket.close()
 
     async def _tick_until(self, event: asyncio.Event, seconds: float = inf) -> None:
-        """Check timeouts at least once a second, and at least twice within the shortest timeout."""
+        """Check timeouts twice a second."""
         until = self._loop.time() + seconds
         while not event.is_set() and self._loop.time() < until:
             self._shared.date = formatdate(usegmt=True).encode()  # RFC 9110, 6.6.1
             self._limiter.sweep()
             with suppress(TimeoutError):
-                async with asyncio.timeout(min(1.0, self._limiter.limits.head_seconds / 2)):
+                async with asyncio.timeout(_TICK_SECONDS):
                     await event.wait()
 
     def _accept_from_now_on(self) -> None:
@@ -140,25 +123,27 @@ class AdmissionListener:
                 self._limiter.rejections.note("connections", client, "no connection could be closed to make room")
                 accepted.close()
                 continue
-            handshake = _Handshake(accepted, client, self._limiter.clock())
-            self._limiter.add(handshake)
-            self._limiter.hold(handshake, _HELLO)
-            handshake.task = self._loop.create_task(self._take(handshake))
-            handshake.task.add_done_callback(partial(self._forget, handshake))
+            connection = Connection(self._shared, client)
+            self._limiter.add(connection)
+            self._limiter.hold(connection, _HELLO)
+            connection.handshake = self._loop.create_task(self._shake_hands(connection, accepted))
+            connection.handshake.add_done_callback(partial(self._forget_failed, connection, accepted))
 
-    def _forget(self, handshake: _Handshake, _task: object) -> None:
-        self._limiter.discard(handshake)
+    def _forget_failed(self, connection: Connection, accepted: socket.socket, _handshake: object) -> None:
+        if connection.handshake:  # or it was completed, and the event loop has the socket
+            self._limiter.discard(connection)
+            accepted.close()
 
-    async def _take(self, handshake: _Handshake) -> None:
+    async def _shake_hands(self, connection: Connection, accepted: socket.socket) -> None:
         """Set up an accepted connection."""
         try:
-            handshake.accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             context = self._tls() if self._tls else None
             if self._tls and context is None:
                 raise ConnectionRefusedError("there is no certificate yet")
             await self._loop.connect_accepted_socket(
-                lambda: Connection(self._shared),
-                handshake.accepted,
+                lambda: connection,
+                accepted,
                 ssl=context,
                 ssl_handshake_timeout=self._limiter.limits.head_seconds if context else None,
                 ssl_shutdown_timeout=_GOODBYE_SECONDS if context else None,
@@ -166,8 +151,7 @@ class AdmissionListener:
         except OSError as error:  # ssl's errors are some too
             if str(getattr(error, "reason", "")).endswith(_DISTRUST):
                 self._distrusted()
-            self._limiter.rejections.note(_reason(error), handshake.client, str(error))
-            handshake.accepted.close()
+            self._limiter.rejections.note(_reason(error), connection.client, str(error))
 
 
 def _reason(error: OSError) -> str:

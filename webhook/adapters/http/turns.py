@@ -7,10 +7,9 @@ from itertools import count
 from time import perf_counter
 from typing import Protocol
 
-# The fixed cost of a request, in bytes of text.
-_BASE = 4096
-# Reading, deciding and sending each have code and data of their own, which push the others' out of the processor's caches, and
-# a write wakes the client's process. So each is done for many in a row (benchmarks/README.md), but nobody waits for many.
+_BASE = 4096  # the fixed cost of a request, in bytes of text
+# Reading, deciding and sending push each other's code and data out of the processor's caches, and a write wakes the client's
+# process. So each is done for many in a row (benchmarks/README.md), but nobody waits for many.
 _MOST_AT_ONCE = 16
 # A turn ends after this time, so that requests that have arrived meanwhile are read: they may be cheaper than those that still
 # wait. It also ends after this cost, which takes about as long, because everything that was decoded in a turn stays in memory
