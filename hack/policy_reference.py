@@ -14,7 +14,7 @@ from webhook.application.operator_traps import OPERATOR_TRAP
 from webhook.application.rule_texts import INEFFECTIVE_LABEL, NOT_JUDGED, REWRITTEN, RULE_TEXTS, UNREADABLE_LABEL
 from webhook.engine.decision import decide
 from webhook.engine.edits import AddNeed, RenameResource
-from webhook.engine.other_gpus import GPUS, NOT_GPUS
+from webhook.engine.other_gpus import GPUS, NEVER_SENT, NOT_GPUS
 from webhook.engine.pods import Pod
 from webhook.engine.policy import PolicyBook
 from webhook.engine.rules.catalog import RULES
@@ -121,6 +121,13 @@ These do not:
 
 A name that a DeviceClass for GPUs sets (`extendedResourceName`) counts as a GPU, too, and is judged
 [like a claim for the class](claims.md#resource-names-of-deviceclasses).
+
+### Other devices
+
+Pods that request only these devices (other vendors' accelerators, network devices, FPGAs, enclaves and others) are not sent to
+gpuwarden, so they do not depend on it. No DeviceClass makes these names those of GPUs, only `resources.gpus` does:
+
+{never}
 
 A name that looks like a misspelt form, such as `nvidia.com/gpus` or `nvidia.com/gpu-shared`, is denied too, and the message names
 the nearest form. Under `any` it causes a warning (`unknown-gpu-resource`), because no node offers it. List it in
@@ -255,7 +262,7 @@ def page() -> Iterator[str]:
     for of_reports in (OPERATOR_TRAP.id, UNREADABLE_LABEL, INEFFECTIVE_LABEL, NOT_JUDGED, REWRITTEN):
         text = RULE_TEXTS[of_reports]
         yield f"| `{text.id}` | {text.severity or 'none'} | {text.title} | {text.help} |"
-    yield OTHER_NAMES.format(gpus=names(GPUS), not_gpus=names(NOT_GPUS))
+    yield OTHER_NAMES.format(gpus=names(GPUS), not_gpus=names(NOT_GPUS), never=names(NEVER_SENT))
     yield TAIL
 
 

@@ -6,7 +6,7 @@ Takes the root.
 */}}
 {{- define "gpuwarden.mayBeGpuClass" -}}
 {{- $implicit := "deviceclass.resource.kubernetes.io/" -}}
-{{- $known := list "dra.cpu*" "cpu*" "dra.net*" "dranet*" "rdma*" "sriov*" "compute-domain-*" -}}
+{{- $known := include "gpuwarden.otherClasses" . | splitList " " -}}
 {{- range dig "resources" "notGPUs" list .Values.config | default list -}}
 {{- if hasPrefix $implicit . -}}{{- $known = append $known (trimPrefix $implicit .) -}}{{- end -}}
 {{- end -}}

@@ -22,6 +22,7 @@ from webhook.application.diagnosis.results import CheckOutcome, CheckStatus
 from webhook.application.quotas import Quota
 from webhook.engine.claim_objects import Claim, DeviceRequest, RequestedDevice
 from webhook.engine.forms import Form
+from webhook.engine.other_gpus import NEVER_SENT
 from webhook.engine.policy import ClaimForm, Policy
 
 CLASS = "gpu.nvidia.com"
@@ -86,7 +87,8 @@ def configured_by(text: str, device_class: DeviceClass) -> Facts:
 
 
 @pytest.mark.parametrize(
-    ("name", "resource"), [(CLASS, "rdma/gpu"), (CLASS, "vpc.amazonaws.com/x"), ("gpu.amd.com", "amd.com/gpu")]
+    ("name", "resource"),
+    [*((CLASS, pattern.replace("*", "gpu")) for pattern in NEVER_SENT), ("gpu.amd.com", "amd.com/gpu")],
 )
 def test_a_class_for_gpus_whose_resource_name_no_policy_judges(name: str, resource: str) -> None:
     (result,) = found("device-classes", named(a_class(name, resource)))
