@@ -324,6 +324,51 @@ def test_before_a_class_has_a_name_audit_lists_the_pods_that_wait_for_it(
         assert listed == outcome, done.stderr
 
 
+def audited(cluster: ControlPlane, namespace: str) -> list[str]:
+    """What becomes of the pods that an audit of the cluster lists."""
+    command = [str(PROGRAM), "audit", "-o", "json", "-n", namespace, f"--kubeconfig={cluster.kubeconfig()}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return [one["decision"] for one in json.loads(done.stdout)["objects"] if one["requests"]]
+
+
+def diagnosed(cluster: ControlPlane, namespace: str) -> list[str]:
+    """How to fix what doctor reports about waiting pods of a namespace."""
+    command = [str(PROGRAM), "doctor", "-o", "json", f"--kubeconfig={cluster.kubeconfig()}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    lines = [one for one in json.loads(done.stdout)["checks"] if one["id"] == "waiting-pods"]
+    assert {one["status"] for one in lines} <= {"ok", "warn"}, lines
+    return [one["fix"] for one in lines if f"of namespace {namespace} wait" in one["seen"]]
+
+
+def test_a_pod_that_already_waits_for_a_name_is_reported_until_it_is_deleted(
+    cluster: ControlPlane, in_policy: InPolicy
+) -> None:
+    """A policy applies when a pod is created; the class has its name only later."""
+    namespace, late = in_policy("none"), "example.com/waited-for"
+    a_waiting_pod(cluster, namespace, containers=[container(late)])
+    assert (audited(cluster, namespace), diagnosed(cluster, namespace)) == ([], [])
+    with a_class(cluster, LATE, late):
+        assert audited(cluster, namespace) == ["denied"]
+        (fix,) = diagnosed(cluster, namespace)
+        delete = f"kubectl delete pod -n {namespace} train"
+        assert fix.startswith(f"{delete} (")
+        cluster.kubectl(*delete.split()[1:]).check_returncode()
+        wait_for("the pod to be gone", lambda: not pods_in(cluster, namespace))
+        assert (audited(cluster, namespace), diagnosed(cluster, namespace)) == ([], [])
+        denied(create(cluster, namespace, spec_of(container(late))))
+
+
+def test_a_pod_that_was_given_a_gpu_by_a_later_name_is_still_listed_by_audit(
+    cluster: ControlPlane, in_policy: InPolicy
+) -> None:
+    namespace, late = in_policy("none"), "example.com/given-later"
+    a_waiting_pod(cluster, namespace, containers=[container(late)])
+    with a_class(cluster, LATE, late):
+        ungate(cluster, namespace)
+        assert gpus(cluster, namespace) == 1
+        assert (audited(cluster, namespace), diagnosed(cluster, namespace)) == (["denied"], [])
+
+
 def test_of_two_classes_with_one_name_each_must_be_permitted(cluster: ControlPlane, in_policy: InPolicy) -> None:
     namespace = in_policy("exclusive")
     with a_class(cluster, "another.gpu.example.com", ACCEL):
