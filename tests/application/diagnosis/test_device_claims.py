@@ -123,6 +123,48 @@ def test_other_devices_and_other_names_of_gpus(name: str, resource: str) -> None
     assert well("device-classes", named(a_class(name, resource)))
 
 
+def open_class(name: str) -> DeviceClass:
+    return msgspec.convert({"metadata": {"name": name}, "spec": {}}, DeviceClass)
+
+
+OF_NVIDIA = {CLASS: frozenset({"a"})}
+
+
+@pytest.mark.parametrize(
+    ("one", "says"),
+    [
+        (open_class("dranet-any"), "has no selectors"),
+        (a_class("cpu-gpus", None), f"its selectors name driver {CLASS}"),
+        (a_class("sriov-x", "example.com/x"), f"its selectors name driver {CLASS}"),
+    ],
+)
+def test_a_class_that_hands_out_gpus_and_is_known_as_something_else(one: DeviceClass, says: str) -> None:
+    (result,) = found("device-classes", named(one, on=OF_NVIDIA))
+    name = one.metadata.name
+    assert (result.status, result.observed) == (
+        CheckStatus.WARN,
+        f"DeviceClass {name} does not count as a GPU, and {says}",
+    )
+    form = f"apiVersion: gpuwarden.io/v1\nkind: Configuration\nclaims: {{deviceClasses: {{{name}: exclusive}}}}\n"
+    excepted = f"{WITH_RESOURCES}  notGPUs: [deviceclass.resource.kubernetes.io/{name}]\n"
+    neighbours = Neighbours(device_classes=(one,), devices_on=OF_NVIDIA)
+    assert well("device-classes", healthy(neighbours=neighbours, configuration=configured(form)))
+    by_hand = healthy(neighbours=neighbours, configuration=configured(excepted))
+    assert well("device-classes", by_hand) is bool(one.expressions), "whoever excepts it has read its selectors"
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        named(open_class("dranet-any"), on={"dra.net": frozenset({"a"})}),  # no GPUs to hand out
+        named(a_class("dranet-x", None, driver="dra.net"), on=OF_NVIDIA),
+        named(open_class("h100"), on=OF_NVIDIA),  # counts as a GPU
+    ],
+)
+def test_classes_of_other_drivers_and_those_that_count_as_gpus(facts: Facts) -> None:
+    assert well("device-classes", facts)
+
+
 @pytest.mark.parametrize(
     ("created", "used"),
     [

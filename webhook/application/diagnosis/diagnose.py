@@ -113,7 +113,7 @@ CHECKS = (
     Check("shared-devices", "whole GPUs from DeviceClasses are used by one pod only", shared_devices.shared_devices),
     Check(
         "device-classes",
-        "each resource name is offered by only one DeviceClass or a device plugin, and counts as a GPU if the class does",
+        "DeviceClasses of GPUs and their resource names count as GPUs, and only one class or device plugin offers a name",
         device_claims.names,
     ),
     _webhook_check(

@@ -42,13 +42,13 @@ def waiting_pods(facts: Facts) -> Findings:
     known(facts.namespaces)
     found = sorted(_not_permitted(facts, configuration, pods))
     for (namespace, resource, policy, rule), group in groupby(found, key=lambda one: one[:-1]):
-        pods = [one[-1] for one in group]
-        more = f"; gpuwarden audit -n {namespace} lists all" if len(pods) > _SHOWN else ""
+        waiting = [one[-1] for one in group]
+        more = f"; gpuwarden audit -n {namespace} lists all" if len(waiting) > _SHOWN else ""
         yield warn(
-            f"pods {listed(pods, _SHOWN)} of namespace {namespace} wait for {resource}, which DeviceClass "
+            f"pods {listed(waiting, _SHOWN)} of namespace {namespace} wait for {resource}, which DeviceClass "
             f'{listed(classes[resource])} provides; policy "{policy}" does not permit it ({rule})',
             "they were created before the name or the policy was set, and are not judged again: the scheduler gives them GPUs",
-            f"kubectl delete pod -n {namespace} {' '.join(pods[:_SHOWN])} (pods that a controller creates instead are judged)"
+            f"kubectl delete pod -n {namespace} {' '.join(waiting[:_SHOWN])} (pods that a controller creates instead are judged)"
             f"{more}",
         )
     return f"no pod that waits for {listed(classes)} is in a namespace whose policy denies it"
