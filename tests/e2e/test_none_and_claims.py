@@ -424,8 +424,9 @@ def test_resizes_and_debuggers_get_no_name_of_a_class(cluster: ControlPlane, saf
     running = {**PLAIN, "resources": {"limits": {"cpu": "1", CARDS: "1"}, "requests": {"cpu": "1"}}}
     create(cluster, namespace, {"containers": [running]}).raise_for_status()
     at = f"/api/v1/namespaces/{namespace}/pods/train"
-    for resources in ({"limits": {ACCEL: "1"}, "requests": {ACCEL: "1"}}, {"limits": {ACCEL: "1", CARDS: None}}):
-        changed = {"spec": {"containers": [{"name": "train", "resources": resources}]}}
+    resized: list[Json] = [{"limits": {ACCEL: "1"}, "requests": {ACCEL: "1"}}, {"limits": {ACCEL: "1", CARDS: None}}]
+    for resources in resized:
+        changed: Json = {"spec": {"containers": [{"name": "train", "resources": resources}]}}
         for where in (at, f"{at}/resize"):
             assert cluster.api.patch(where, headers=STRATEGIC, json=changed).is_client_error
     debugger = {"name": "debug", "image": "example.test/debug", "resources": {"limits": {ACCEL: "1"}}}

@@ -30,8 +30,9 @@ CONTROLLERS = (
     "system:serviceaccount:kube-system:resource-claim-controller",
 )
 """The users that create claims for pods, which were judged: from templates (kube-controller-manager, with its own account or with
-one for each controller), and for extended resources (the scheduler). They are never denied, whatever the policy is by then, except
-claims of a PodGroup (``DRAWorkloadResourceClaims``): nothing has judged it, and its pods name the template, not the claim."""
+one for each controller), and for extended resources (the scheduler). These claims are never denied, whatever the policy is by
+then. Claims that they create for a PodGroup (``DRAWorkloadResourceClaims``) are judged: nothing has judged the group, and its
+pods name the template, not the claim."""
 
 OF_PODS = ("resource.kubernetes.io/pod-claim-name", OF_RESOURCES)
 """Annotations by which a claim that a pod owns is taken as the pod's (resourceclaim/controller.go ``findPodResourceClaim``,
