@@ -122,13 +122,6 @@ These do not:
 A name that a DeviceClass for GPUs sets (`extendedResourceName`) counts as a GPU, too, and is judged
 [like a claim for the class](claims.md#resource-names-of-deviceclasses).
 
-### Other devices
-
-Pods that request only these devices (other vendors' accelerators, network devices, FPGAs, enclaves and others) are not sent to
-gpuwarden, so they do not depend on it. No DeviceClass makes these names those of GPUs, only `resources.gpus` does:
-
-{never}
-
 A name that looks like a misspelt form, such as `nvidia.com/gpus` or `nvidia.com/gpu-shared`, is denied too, and the message names
 the nearest form. Under `any` it causes a warning (`unknown-gpu-resource`), because no node offers it. List it in
 `resources.gpus` or `resources.notGPUs` if a device plugin or a DeviceClass does offer it.
@@ -145,7 +138,14 @@ resources:
 ```
 
 A whole name takes precedence over a prefix, a longer prefix over a shorter one, and the configuration over the lists above.
-A pod that requests HAMi's resources is exempt if `hami-scheduler` is ([Trust](guard.md#trust)).\
+A pod that requests HAMi's resources is exempt if `hami-scheduler` is ([Trust](guard.md#trust)).
+
+### Other devices
+
+Pods that request only these devices (other vendors' accelerators, network devices, FPGAs, enclaves and others) are not sent to
+gpuwarden, so they do not depend on it. No DeviceClass makes these names those of GPUs, only `resources.gpus` does:
+
+{never}\
 """
 TAIL = """
 ## GPUs without a request
