@@ -9,7 +9,7 @@ Run it as `python -m hack.chart_tables`; with `--check` it writes nothing and fa
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import typer
@@ -19,15 +19,18 @@ from typer.core import TyperGroup
 from hack import generated
 from hack.chart_defaults import CHART, Json, resolved
 from webhook.cli.main import app
+from webhook.engine.device_classes import IMPLICIT
 from webhook.engine.gpu_models import PROFILES_OF_MODELS
 from webhook.engine.mig_memory import MEASURED
+from webhook.engine.other_gpus import ANY_SUFFIX, GPUS, NEVER_SENT, NOT_GPUS
 from webhook.engine.profiles import DOCUMENTED
+from webhook.engine.resources import PREFIX
 
 TEMPLATE = CHART / "templates/_tables.tpl"
 PAGE = """\
 {{/*
-Written by `make manifests` from values.schema.json, webhook/engine (gpu_models.py, mig_memory.py, profiles.py) and the command
-line; edit those and hack/chart_tables.py, not this.
+Written by `make manifests` from values.schema.json, webhook/engine (gpu_models.py, mig_memory.py, other_gpus.py, profiles.py) and
+the command line; edit those and hack/chart_tables.py, not this.
 */}}
 
 {{/* MIG profiles by the names of GPU models, which are a regular expression. */}}
@@ -42,6 +45,21 @@ line; edit those and hack/chart_tables.py, not this.
 
 {{/* MIG profiles whose memory is measured. */}}
 {{- define "gpuwarden.measuredProfiles" -}}
+%s
+{{- end -}}
+
+{{/* Prefixes of resource names that count as GPUs. */}}
+{{- define "gpuwarden.gpuPrefixes" -}}
+%s
+{{- end -}}
+
+{{/* Resources that are never GPUs, whatever DeviceClasses (DRA) set; "*" matches any suffix. */}}
+{{- define "gpuwarden.neverGpus" -}}
+%s
+{{- end -}}
+
+{{/* DeviceClasses that are known to be for other devices; "*" matches any suffix. */}}
+{{- define "gpuwarden.otherClasses" -}}
 %s
 {{- end -}}
 
@@ -82,6 +100,11 @@ def serve_options() -> list[str]:
     return sorted(name for one in serve.params for name in (*one.opts, *one.secondary_opts) if name.startswith("-"))
 
 
+def gpu_prefixes() -> list[str]:
+    """The prefixes of GPUs' names; of NVIDIA's one for all."""
+    return [PREFIX, *(name.removesuffix(ANY_SUFFIX) for name in GPUS if not name.startswith(PREFIX))]
+
+
 def text() -> str:
     """What the template should be."""
     root: Json = json.loads((CHART / "values.schema.json").read_text())
@@ -91,7 +114,9 @@ def text() -> str:
     parts = (PROFILES_OF_MODELS, [*table.values()])
     models, texts = (yaml.safe_dump(part, sort_keys=False, width=10000).rstrip() for part in parts)
     measured = dict.fromkeys(profile for row in MEASURED for profile in row.profiles)
-    return PAGE % (models, " ".join(DOCUMENTED), " ".join(measured), " ".join(serve_options()), texts)
+    classes = [name.removeprefix(IMPLICIT) for name in NOT_GPUS if name.startswith(IMPLICIT)]
+    lists: tuple[Iterable[str], ...] = (DOCUMENTED, measured, gpu_prefixes(), NEVER_SENT, classes, serve_options())
+    return PAGE % (models, *map(" ".join, lists), texts)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from webhook.application.operator_traps import OPERATOR_TRAP
 from webhook.application.rule_texts import INEFFECTIVE_LABEL, NOT_JUDGED, REWRITTEN, RULE_TEXTS, UNREADABLE_LABEL
 from webhook.engine.decision import decide
 from webhook.engine.edits import AddNeed, RenameResource
-from webhook.engine.other_gpus import GPUS, NOT_GPUS
+from webhook.engine.other_gpus import GPUS, NEVER_SENT, NOT_GPUS
 from webhook.engine.pods import Pod
 from webhook.engine.policy import PolicyBook
 from webhook.engine.rules.catalog import RULES
@@ -138,7 +138,14 @@ resources:
 ```
 
 A whole name takes precedence over a prefix, a longer prefix over a shorter one, and the configuration over the lists above.
-A pod that requests HAMi's resources is exempt if `hami-scheduler` is ([Trust](guard.md#trust)).\
+A pod that requests HAMi's resources is exempt if `hami-scheduler` is ([Trust](guard.md#trust)).
+
+### Other devices
+
+Pods that request only these devices (other vendors' accelerators, network devices, FPGAs, enclaves and others) are not sent to
+gpuwarden, so they do not depend on it. No DeviceClass makes these names those of GPUs, only `resources.gpus` does:
+
+{never}\
 """
 TAIL = """
 ## GPUs without a request
@@ -255,7 +262,7 @@ def page() -> Iterator[str]:
     for of_reports in (OPERATOR_TRAP.id, UNREADABLE_LABEL, INEFFECTIVE_LABEL, NOT_JUDGED, REWRITTEN):
         text = RULE_TEXTS[of_reports]
         yield f"| `{text.id}` | {text.severity or 'none'} | {text.title} | {text.help} |"
-    yield OTHER_NAMES.format(gpus=names(GPUS), not_gpus=names(NOT_GPUS))
+    yield OTHER_NAMES.format(gpus=names(GPUS), not_gpus=names(NOT_GPUS), never=names(NEVER_SENT))
     yield TAIL
 
 

@@ -60,12 +60,22 @@ class ControlPlane:
     version: tuple[int, int]
     api: httpx.Client
 
-    def __init__(self, programs: Programs, directory: Path, *, apiserver_flags: Sequence[str] = ()) -> None:
-        """Prepare a control plane below ``directory``; ``apiserver_flags`` are added to the API server's."""
+    def __init__(
+        self, programs: Programs, directory: Path, *, apiserver_flags: Sequence[str] = (), features: Sequence[str] = ()
+    ) -> None:
+        """Prepare a control plane below ``directory``.
+
+        Args:
+            programs: the programs.
+            directory: for its files.
+            apiserver_flags: added to the API server's.
+            features: feature gates that are on in the API server, the controller manager and the scheduler.
+        """
         self.files = flags.Files(directory)
         self.authority = trustme.CA()
         self._programs = programs
-        self._apiserver_flags = tuple(apiserver_flags)
+        self._features = [f"--feature-gates={one}=true" for one in features]
+        self._apiserver_flags = (*apiserver_flags, *self._features)
         self._ports = flags.Ports(*(free_port() for _ in range(5)))
         self._processes: dict[str, Process] = {}
         self._users: dict[tuple[str, str | None], Path] = {}
@@ -246,7 +256,7 @@ class ControlPlane:
         else:
             program, port = self._programs.kube_controller_manager, ports.controller_manager
             arguments = flags.controller_manager(files, ports)
-        self._run(name, program, arguments)
+        self._run(name, program, [*arguments, *self._features])
         self._wait(name, f"https://127.0.0.1:{port}/healthz")
 
     def _apiserver_command(self) -> list[str]:

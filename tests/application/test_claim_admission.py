@@ -15,6 +15,7 @@ KINDS = [CLAIM, TEMPLATE]
 GPU, NIC = "gpu.nvidia.com", "dranet.example.com"
 MARK = {OF_PODS[0]: "gpu"}
 OWNER = {"apiVersion": "v1", "kind": "Pod", "name": "train", "uid": "1", "controller": True}
+GROUP = {**OWNER, "apiVersion": "scheduling.k8s.io/v1alpha2", "kind": "PodGroup"}
 
 
 def an_object(kind: str, device_class: str = GPU, *, version: str = "v1", **metadata: Any) -> Json:
@@ -67,6 +68,16 @@ class TestWhatPasses:
         answered = Claims("none").ask(an_object(kind), userInfo={"username": username})
         assert (answered.allowed, answered.annotations) == (True, {"exempt": "controller"})
 
+    @pytest.mark.parametrize("owner", [OWNER, {**OWNER, "kind": "PodGroup", "controller": False}])
+    def test_one_that_kubernetes_makes_for_a_pod_that_owns_it(self, owner: Json) -> None:
+        made = an_object(CLAIM, annotations=MARK, ownerReferences=[owner])
+        assert Claims("none").ask(made, userInfo={"username": CONTROLLERS[-1]}).annotations == {"exempt": "controller"}
+
+    def test_one_for_a_group_of_pods_that_the_policy_permits_to_share(self) -> None:
+        made = an_object(CLAIM, annotations=MARK, ownerReferences=[GROUP])
+        for policy in ("any", "shared"):
+            assert Claims(policy).ask(made, userInfo={"username": CONTROLLERS[-1]}).is_silent
+
     def test_one_of_an_exempt_namespace_or_user(self) -> None:
         for exemptions, why in (
             (Exemptions(namespaces=frozenset({TEAM})), "namespace"),
@@ -108,6 +119,19 @@ class TestWhatPasses:
 
 
 class TestWhatIsDenied:
+    @pytest.mark.parametrize(("policy", "rule"), [("none", "gpu-not-permitted"), ("exclusive", "form-not-permitted")])
+    @pytest.mark.parametrize("username", CONTROLLERS)
+    def test_one_that_kubernetes_makes_for_a_group_of_pods_which_share_it(
+        self, policy: str, rule: str, username: str
+    ) -> None:
+        made = an_object(CLAIM, annotations=MARK, ownerReferences=[GROUP])
+        answered = Claims(policy).ask(made, userInfo={"username": username})
+        assert (answered.allowed, answered.rules) == (False, [rule])
+
+    def test_an_update_that_gives_it_to_a_group(self) -> None:
+        made = an_object(CLAIM, annotations=MARK, ownerReferences=[GROUP])
+        assert not Claims("none").ask(made, operation="UPDATE", oldObject=an_object(CLAIM)).allowed
+
     @pytest.mark.parametrize("kind", KINDS)
     @pytest.mark.parametrize("version", ["v1", "v1beta2", "v1beta1", "v2"])
     @pytest.mark.parametrize("policy", ["none", "unreadable!"])

@@ -171,7 +171,7 @@ def test_a_healthy_installation_is_well_in_every_check(cluster: Cluster, tmp_pat
     }
     # Kueue and Karpenter are not installed, and the API server is too old for DRA.
     skipped = [line["id"] for line in document["checks"] if line["status"] == "skipped"]
-    assert skipped == ["shared-devices", "device-classes", "karpenter", "kueue"]
+    assert skipped == ["shared-devices", "device-classes", "waiting-pods", "karpenter", "kueue"]
     well = len(document["checks"]) - len(skipped)
     assert document["totals"] == {"fail": 0, "warn": 0, "unknown": 0, "skipped": len(skipped), "ok": well}
     assert all(set(line) == {"id", "status", "seen", "means", "fix"} for line in document["checks"])
@@ -398,3 +398,47 @@ def test_a_cluster_that_does_not_know_us_ends_with_2(cluster: Cluster, tmp_path:
     assert result.exit_code == 2
     assert "401" in result.stderr
     assert "; log in again, or correct the credentials of the user in the kubeconfig" in result.stderr
+
+
+CLASSES = "/apis/resource.k8s.io/v1/deviceclasses"
+
+
+def a_pod(name: str, resource: str, namespace: str = "team", **spec: str) -> Json:
+    containers = [{"name": "train", "resources": {"limits": {resource: "1"}}}]
+    return {"metadata": {"name": name, "namespace": namespace}, "spec": {"containers": containers, **spec}}
+
+
+def test_pods_that_wait_for_the_name_of_a_class_are_found(cluster: Cluster, tmp_path: Path) -> None:
+    spec = {"extendedResourceName": "example.com/accel"}
+    cluster.lists(CLASSES, {"metadata": {"name": "gpu.nvidia.com"}, "spec": spec})
+    others = a_pod("bound", "example.com/accel", nodeName="n1"), a_pod("other", "example.com/x")
+    permitted = a_pod("permitted", "example.com/accel", "elsewhere")
+    ended = {**a_pod("ended", "example.com/accel"), "status": {"phase": "Failed"}}
+    ending = a_pod("ending", "example.com/accel")
+    ending["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    cluster.lists("/api/v1/pods", a_pod("late", "example.com/accel"), *others, permitted, ended, ending)
+    _, document = report(cluster, folder=tmp_path)
+    (line,) = (line for line in document["checks"] if line["id"] == "waiting-pods")
+    assert (line["status"], line["seen"].partition(",")[0]) == (
+        "warn",
+        "pods late of namespace team wait for example.com/accel",
+    )
+    (seen,) = (seen for seen in cluster.requests if seen.path == "/api/v1/pods")
+    assert seen.query["fieldSelector"] == "spec.nodeName="
+
+
+def test_where_no_class_names_a_resource_no_pods_of_others_are_read(cluster: Cluster, tmp_path: Path) -> None:
+    cluster.lists(CLASSES, {"metadata": {"name": "gpu.nvidia.com"}, "spec": {"extendedResourceName": "nvidia.com/gpu"}})
+    _, document = report(cluster, folder=tmp_path)
+    assert "/api/v1/pods" not in {seen.path for seen in cluster.requests}
+    (line,) = (line for line in document["checks"] if line["id"] == "waiting-pods")
+    assert line["status"] == "ok"
+
+
+def test_without_the_right_to_list_pods_it_is_not_known_which_wait(cluster: Cluster, tmp_path: Path) -> None:
+    spec = {"extendedResourceName": "example.com/accel"}
+    cluster.lists(CLASSES, {"metadata": {"name": "gpu.nvidia.com"}, "spec": spec})
+    cluster.forbidden.add("/api/v1/pods")
+    _, document = report(cluster, folder=tmp_path)
+    (line,) = (line for line in document["checks"] if line["id"] == "waiting-pods")
+    assert (line["status"], "permission: list pods" in line["fix"]) == ("unknown", True)

@@ -134,6 +134,9 @@ def test_what_kubernetes_makes_for_pods_and_exempt_users_and_namespaces_are_left
     made = an_object(CLAIM, exactly(), annotations=MARK, ownerReferences=[OWNER])
     assert sent(made)
     assert not any(sent(made, username=name) for name in CONTROLLERS)
+    assert not any(sent(an_object(CLAIM, exactly()), username=name) for name in CONTROLLERS)
+    of_group = {**made, "metadata": {**made["metadata"], "ownerReferences": [{**OWNER, "kind": "PodGroup"}]}}
+    assert all(sent(of_group, username=name) for name in CONTROLLERS)
     other = "system:serviceaccount:kube-system:other-scheduler"
     assert sent(made, username=other)
     assert not configured(made, username=other)

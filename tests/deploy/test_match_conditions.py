@@ -112,7 +112,7 @@ def test_what_the_engine_acts_on_is_asked_about(matches: Matches, spec: Json) ->
         {"containers": [a_container(limits={"rdma/hca_shared_devices_a": "1", "vpc.amazonaws.com/pod-eni": "1"})]},
         *(
             {"containers": [PLAIN], "initContainers": [PLAIN, a_container(limits={a_name_of(pattern): "1"})]}
-            for pattern in other_gpus.OTHER_DEVICES
+            for pattern in other_gpus.NEVER_SENT
         ),
     ],
 )
@@ -126,7 +126,10 @@ def test_other_pods_are_left_alone(matches: Matches, spec: Json) -> None:
     [
         {"containers": [a_container(limits={"nvidia.com/gpu": "0"})]},
         {"containers": [a_container(limits={"nvidia.com/hostdev": "1"})]},  # a network card's
-        {"containers": [a_container(limits={"amd.com/gpu": "1"})]},
+        {"containers": [a_container(limits={"volcano.sh/rdma": "1"})]},
+        {
+            "containers": [a_container(limits={"tke.cloud.tencent.com/eni-ip-2": "1"})]
+        },  # only its beginning is a network device's
         {"containers": [a_container(requests={"example.com/accel": "1"})]},
     ],
 )
@@ -187,7 +190,7 @@ resource_names = st.one_of(
         ["cpu", "memory", "amd.com/gpu", "nvidia.com/gpu", "nvidia.com/gpu.shared", "nvidia.com/mig-1g.5gb"]
     ),
     st.sampled_from([a_name_of(pattern) for pattern in (*other_gpus.GPUS, *other_gpus.NOT_GPUS, *GPUS, *NOT_GPUS)]),
-    st.sampled_from([a_name_of(pattern) for pattern in other_gpus.OTHER_DEVICES]),
+    st.sampled_from([a_name_of(pattern) for pattern in other_gpus.NEVER_SENT]),
     st.from_regex(r"nvidia\.com/[A-Za-z0-9]([-A-Za-z0-9_.]{0,20}[A-Za-z0-9])?", fullmatch=True),
     st.from_regex(r"[a-z0-9]([-a-z0-9.]{0,10}[a-z0-9])?/[A-Za-z0-9]([-A-Za-z0-9_.]{0,10}[A-Za-z0-9])?", fullmatch=True),
 )
@@ -224,7 +227,7 @@ def listed(spec: Json) -> set[str]:
 
 def may_request_gpus(spec: Json) -> bool:
     """Whether a pod requests a resource that a DeviceClass can hand out GPUs by."""
-    others = other_gpus.OTHER_DEVICES
+    others = other_gpus.NEVER_SENT
     return any("/" in name and not any(fits(one, name) for one in others) for name in listed(spec))
 
 

@@ -41,6 +41,7 @@ from tests.e2e.test_claim_swaps import (
     post,
     ungate,
 )
+from webhook.engine.other_gpus import NEVER_SENT
 
 pytestmark = pytest.mark.e2e
 
@@ -324,6 +325,51 @@ def test_before_a_class_has_a_name_audit_lists_the_pods_that_wait_for_it(
         assert listed == outcome, done.stderr
 
 
+def audited(cluster: ControlPlane, namespace: str) -> list[str]:
+    """What becomes of the pods that an audit of the cluster lists."""
+    command = [str(PROGRAM), "audit", "-o", "json", "-n", namespace, f"--kubeconfig={cluster.kubeconfig()}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return [one["decision"] for one in json.loads(done.stdout)["objects"] if one["requests"]]
+
+
+def diagnosed(cluster: ControlPlane, namespace: str) -> list[str]:
+    """How to fix what doctor reports about waiting pods of a namespace."""
+    command = [str(PROGRAM), "doctor", "-o", "json", f"--kubeconfig={cluster.kubeconfig()}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    lines = [one for one in json.loads(done.stdout)["checks"] if one["id"] == "waiting-pods"]
+    assert {one["status"] for one in lines} <= {"ok", "warn"}, lines
+    return [one["fix"] for one in lines if f"of namespace {namespace} wait" in one["seen"]]
+
+
+def test_a_pod_that_already_waits_for_a_name_is_reported_until_it_is_deleted(
+    cluster: ControlPlane, in_policy: InPolicy
+) -> None:
+    """A policy applies when a pod is created; the class has its name only later."""
+    namespace, late = in_policy("none"), "example.com/waited-for"
+    a_waiting_pod(cluster, namespace, containers=[container(late)])
+    assert (audited(cluster, namespace), diagnosed(cluster, namespace)) == ([], [])
+    with a_class(cluster, LATE, late):
+        assert audited(cluster, namespace) == ["denied"]
+        (fix,) = diagnosed(cluster, namespace)
+        delete = f"kubectl delete pod -n {namespace} train"
+        assert fix.startswith(f"{delete} (")
+        cluster.kubectl(*delete.split()[1:]).check_returncode()
+        wait_for("the pod to be gone", lambda: not pods_in(cluster, namespace))
+        assert (audited(cluster, namespace), diagnosed(cluster, namespace)) == ([], [])
+        denied(create(cluster, namespace, spec_of(container(late))))
+
+
+def test_a_pod_that_was_given_a_gpu_by_a_later_name_is_still_listed_by_audit(
+    cluster: ControlPlane, in_policy: InPolicy
+) -> None:
+    namespace, late = in_policy("none"), "example.com/given-later"
+    a_waiting_pod(cluster, namespace, containers=[container(late)])
+    with a_class(cluster, LATE, late):
+        ungate(cluster, namespace)
+        assert gpus(cluster, namespace) == 1
+        assert (audited(cluster, namespace), diagnosed(cluster, namespace)) == (["denied"], [])
+
+
 def test_of_two_classes_with_one_name_each_must_be_permitted(cluster: ControlPlane, in_policy: InPolicy) -> None:
     namespace = in_policy("exclusive")
     with a_class(cluster, "another.gpu.example.com", ACCEL):
@@ -340,6 +386,46 @@ def test_a_workload_is_advised_of_it(cluster: ControlPlane, in_policy: InPolicy)
         answer = cluster.api.post(at.format(in_policy(policy)), params={"dryRun": "All"}, json=deployment(template))
         answer.raise_for_status()
         assert ("would be denied" in answer.headers.get("warning", "")) is warns, answer.headers
+
+
+OTHERS = [pattern.replace("*", "x") for pattern in NEVER_SENT if not pattern.startswith("kubernetes.io/")]
+
+
+def test_while_no_replica_answers_pods_with_known_other_devices_are_created(
+    cluster: ControlPlane, installation: Installation, in_policy: InPolicy
+) -> None:
+    """Under ``none`` too; others are denied, as their names may be those of GPUs."""
+    namespace = in_policy("none")
+    with installation.down("/validate"), installation.down("/mutate"):
+        for resource in OTHERS:
+            answer = create(cluster, namespace, spec_of(container(resource)), dryRun="All")
+            assert answer.status_code == httpx.codes.CREATED, (resource, answer.text)
+        every = [container(resource, name=f"c{number}") for number, resource in enumerate(OTHERS)]
+        create(cluster, namespace, spec_of(*every), dryRun="All").raise_for_status()
+        for resource in (CARDS, ACCEL, GPU, "example.com/intel.com"):
+            assert "validate.gpuwarden.io" in create(cluster, namespace, spec_of(container(resource))).text
+
+
+def test_a_class_for_gpus_with_the_name_of_another_device_is_reported(
+    cluster: ControlPlane, in_policy: InPolicy
+) -> None:
+    """No pod that requests it is sent, so doctor says that the name is a bad one."""
+    namespace, name = in_policy("none"), "intel.com/accel"
+    with a_class(cluster, LATE, name):
+        create(cluster, namespace, spec_of(container(name)), dryRun="All").raise_for_status()
+        command = [str(PROGRAM), "doctor", "-o", "json", f"--kubeconfig={cluster.kubeconfig()}"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        seen = [one["seen"] for one in json.loads(done.stdout)["checks"] if one["id"] == "device-classes"]
+    assert f"DeviceClass {LATE} counts as a GPU, and its extendedResourceName {name} does not" in seen
+
+
+def test_very_many_containers_with_the_last_of_them_are_created(cluster: ControlPlane, in_policy: InPolicy) -> None:
+    """Each name is compared with every pattern, which costs less than the API server permits."""
+    last = max(OTHERS)
+    many = [container(last, name=f"c{number}") for number in range(300)]
+    namespace = in_policy("none")
+    create(cluster, namespace, spec_of(*many), dryRun="All").raise_for_status()
+    denied(create(cluster, namespace, spec_of(*many, container(ACCEL))))
 
 
 def test_very_many_containers_are_still_sent(cluster: ControlPlane, in_policy: InPolicy) -> None:

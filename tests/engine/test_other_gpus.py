@@ -5,7 +5,7 @@ import time
 import pytest
 
 from webhook.engine.common_case_requests import ORDINARY_BEGINNINGS
-from webhook.engine.other_gpus import BUILT_IN, GPUS, NOT_GPUS, OTHER_DEVICES, GpuNames, fits
+from webhook.engine.other_gpus import BUILT_IN, GPUS, NEVER_SENT, NOT_GPUS, GpuNames, fits
 
 NOT_OTHER_GPUS = [
     "cpu",
@@ -184,11 +184,29 @@ def test_every_exception_is_one() -> None:
     assert not [pattern for pattern in NOT_GPUS if not pattern.startswith(tuple(beginnings))]
 
 
+@pytest.mark.parametrize(
+    "name", ["tke.cloud.tencent.com/qgpu-core", "vke.volcengine.com/mgpu-core", "aliyun.com/gpu-mem"]
+)
+def test_what_clouds_call_shares_of_nvidias_gpus_is_sent(name: str) -> None:
+    """Beside devices of the same vendor that are not."""
+    assert not any(fits(pattern, name) for pattern in NEVER_SENT)
+
+
+def test_what_counts_as_a_gpu_is_sent() -> None:
+    beginnings = [pattern.removesuffix("*") for pattern in GPUS]
+    assert not [
+        one
+        for one in beginnings
+        for other in NEVER_SENT
+        if fits(other, one) or fits(f"{one}*", other.removesuffix("*"))
+    ]
+
+
 def test_what_the_common_case_has_beside_gpus_is_of_other_devices() -> None:
     """The API server decides such pods by itself, so no DeviceClass must make these names GPUs."""
     beside = [one for one in ORDINARY_BEGINNINGS if "/" in one]
     assert beside
-    assert not [one for one in beside if not any(fits(pattern, one) for pattern in OTHER_DEVICES)]
+    assert not [one for one in beside if not any(fits(pattern, one) for pattern in NEVER_SENT)]
 
 
 def test_names_longer_than_kubernetes_takes_cost_nothing() -> None:

@@ -8,7 +8,7 @@ from webhook.engine import requests
 from webhook.engine.claims import read
 from webhook.engine.decision import Decision, decide
 from webhook.engine.device_classes import IMPLICIT, DeviceClasses
-from webhook.engine.other_gpus import BUILT_IN, OTHER_DEVICES, GpuNames
+from webhook.engine.other_gpus import BUILT_IN, NEVER_SENT, GpuNames
 from webhook.engine.pods import PodSpec
 from webhook.engine.policy import Policy
 from webhook.engine.spelling import DevicePlugin
@@ -40,9 +40,8 @@ def test_it_is_so_for_all_classes_that_have_it_and_for_each_name() -> None:
         (GPU, "nvidia.com/gpu"),
         (OTHER, "nvidia.com/mig-1g.10gb.shared"),
         # The chart's conditions leave these out.
-        *((GPU, name.replace("*", "x")) for name in OTHER_DEVICES),
-        # Both are known by their names alone.
-        ("unknown.example", "amd.com/gpu"),
+        *((GPU, name.replace("*", "x")) for name in NEVER_SENT),
+        # Its name says enough.
         ("unknown.example", "nvidia.com/hostdev"),
     ],
 )
@@ -50,7 +49,7 @@ def test_other_names_are_not(device_class: str, name: str) -> None:
     assert published({device_class: name}) == {}
 
 
-@pytest.mark.parametrize("name", ["amd.com/gpu", "nvidia.com/hostdev", "nvidia.com/gpu-a100", "nvidia.com/gpus"])
+@pytest.mark.parametrize("name", ["nvidia.com/hostdev", "nvidia.com/gpu-a100", "nvidia.com/gpus"])
 def test_what_a_class_with_a_form_publishes_is_a_gpu_whatever_the_name_looks_like(name: str) -> None:
     assert published({OTHER: name}) == {name: (OTHER,)}
 
@@ -85,7 +84,6 @@ def test_names_know_their_classes() -> None:
 @pytest.mark.parametrize(
     ("name", "otherwise"),
     [
-        ("amd.com/gpu", True),
         ("nvidia.com/hostdev", True),
         ("nvidia.com/gpu", False),
         (ACCEL, False),

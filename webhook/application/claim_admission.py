@@ -30,7 +30,9 @@ CONTROLLERS = (
     "system:serviceaccount:kube-system:resource-claim-controller",
 )
 """The users that create claims for pods, which were judged: from templates (kube-controller-manager, with its own account or with
-one for each controller), and for extended resources (the scheduler). They are never denied, whatever the policy is by then."""
+one for each controller), and for extended resources (the scheduler). These claims are never denied, whatever the policy is by
+then. Claims that they create for a PodGroup (``DRAWorkloadResourceClaims``) are judged: nothing has judged the group, and its
+pods name the template, not the claim."""
 
 OF_PODS = ("resource.kubernetes.io/pod-claim-name", OF_RESOURCES)
 """Annotations by which a claim that a pod owns is taken as the pod's (resourceclaim/controller.go ``findPodResourceClaim``,
@@ -38,6 +40,7 @@ dynamicresources/extendeddynamicresources.go ``findExtendedResourceClaim``)."""
 
 
 class _Owner(msgspec.Struct):
+    kind: Name = ""
     uid: Name = ""
     controller: bool | None = None
 
@@ -53,7 +56,7 @@ class ClaimMetadata(msgspec.Struct, rename="camel"):
 
     @property
     def owners(self) -> set[str]:
-        """The controllers that the object belongs to: for a ResourceClaim, at most one pod."""
+        """The controllers that the object belongs to: for a ResourceClaim, at most one pod or PodGroup."""
         return {one.uid for one in self.owner_references or () if one.controller}
 
     @property
@@ -63,9 +66,19 @@ class ClaimMetadata(msgspec.Struct, rename="camel"):
         return {key: annotations[key] for key in OF_PODS if key in annotations}
 
     @property
+    def is_given(self) -> bool:
+        """Whether it is the claim of a pod or a PodGroup."""
+        return bool(self.owners and self.marks)
+
+    @property
     def is_of_one_pod(self) -> bool:
         """Whether it is the claim of one pod."""
-        return bool(self.owners and self.marks)
+        return self.is_given and not self.is_of_a_group
+
+    @property
+    def is_of_a_group(self) -> bool:
+        """Whether it belongs to something other than a pod: to a PodGroup, all of whose pods use it."""
+        return any(one.controller and one.kind != "Pod" for one in self.owner_references or ())
 
 
 class _Claim(ClaimObject):
@@ -80,7 +93,13 @@ class _Template(ClaimTemplateObject):
     metadata: ClaimMetadata = msgspec.field(default_factory=ClaimMetadata)
 
 
-_CLAIM = msgspec.json.Decoder(_Claim)
+class _Made(msgspec.Struct):
+    """A claim or template, of which only its owner is read."""
+
+    metadata: ClaimMetadata = msgspec.field(default_factory=ClaimMetadata)
+
+
+_CLAIM, _MADE = msgspec.json.Decoder(_Claim), msgspec.json.Decoder(_Made)
 _DECODERS: dict[str, msgspec.json.Decoder[Any]] = {CLAIM: _CLAIM, TEMPLATE: msgspec.json.Decoder(_Template)}
 
 
@@ -175,9 +194,21 @@ class ClaimAdmission(NamespacedReviews):
 
 
 def _exempt(request: AdmissionRequest, configuration: Configuration) -> str | None:
-    """Why a request is exempt, before its object is read."""
+    """Why a request is exempt.
+
+    Raises:
+        ReviewError: the metadata of a controller's object can't be read.
+    """
     username = request.user_info.username
-    return "controller" if username in CONTROLLERS else configuration.exemptions.of_request(request.namespace, username)
+    if username in CONTROLLERS and not _is_of_a_group(request):
+        return "controller"
+    return configuration.exemptions.of_request(request.namespace, username)
+
+
+def _is_of_a_group(request: AdmissionRequest) -> bool:
+    if not request.has_object:
+        return False
+    return review.decode_json(_MADE, request.object, "request.object").metadata.is_of_a_group
 
 
 def _read(request: AdmissionRequest, configuration: Configuration) -> _Case | None:
@@ -207,8 +238,8 @@ def _read(request: AdmissionRequest, configuration: Configuration) -> _Case | No
 
 
 def _is_given_to_a_pod(request: AdmissionRequest, metadata: ClaimMetadata) -> bool:
-    """Whether an update gives a claim to a pod that did not have it."""
-    if not metadata.is_of_one_pod or metadata.deletion_timestamp:
+    """Whether an update gives a claim to a pod or a PodGroup that did not have it."""
+    if not metadata.is_given or metadata.deletion_timestamp:
         return False
     is_old = request.has_old_object
     before = review.decode_json(_CLAIM, request.old_object, "request.oldObject").metadata if is_old else ClaimMetadata()

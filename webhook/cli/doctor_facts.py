@@ -34,6 +34,7 @@ from ..application.diagnosis.our_webhooks import (
     targets,
 )
 from ..application.diagnosis.rights import account, needed
+from ..application.diagnosis.waiting_pods import names_to_look_for
 
 DIAL_SECONDS = 3.0
 _AT_ONCE = 16  # connections
@@ -85,8 +86,10 @@ def gather(  # noqa: PLR0913 - the readers, and options of the command line
         probe=_probe(reader, probe_namespace) if probe_namespace else None,
     )
     called = {(ref.namespace, ref.name) for ref in services(readable_webhooks(facts))}
+    names = names_to_look_for(facts)
     facts = dataclasses.replace(
         facts,
+        waiting=reader.waiting_pods(names) if names else (),
         services={key: reader.service(*key) for key in called},
         slices={key: reader.slices(*key) for key in called},
     )

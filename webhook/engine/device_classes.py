@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from .forms import Form, Sharing, parse
-from .other_gpus import BUILT_IN, OTHER_DEVICES, GpuNames, fits
+from .other_gpus import BUILT_IN, NEVER_SENT, GpuNames, fits
 from .profiles import PROFILE
 from .resources import GpuResource, classify
 
@@ -134,7 +134,7 @@ class DeviceClasses(msgspec.Struct, frozen=True):
         """
         if isinstance(classify(name), GpuResource) or self.names.configured(name):
             return False
-        if any(fits(pattern, name) for pattern in OTHER_DEVICES) or not self.provides_gpus(device_class):
+        if any(fits(pattern, name) for pattern in NEVER_SENT) or not self.provides_gpus(device_class):
             return False
         return self._has_form(device_class) or not self.names.is_something_else(name)
 

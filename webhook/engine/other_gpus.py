@@ -51,14 +51,27 @@ NOT_GPUS = (
 """Exceptions from ``GPUS``."""
 
 OTHER_DEVICES = (
+    "aliyun/*",  # network interfaces (terway)
+    "aws.ec2.nitro/*",
+    "devic.es/*",  # the generic device plugin's default domains; KVM, FUSE and others
+    "squat.ai/*",
+    "smarter-devices/*",
+    "github.com/fuse",
     "devices.kubevirt.io/*",
+    *(f"{name}.network.kubevirt.io/*" for name in ("bridge", "macvtap", "ovs-cni")),
+    # SR-IOV: the device plugin's default domain, and those that operators and documentation set.
+    *("intel.com/*", "mellanox.com/*", "openshift.io/*"),
+    *(f"{name}.intel.com/*" for name in ("dlb", "dsa", "fpga", "iaa", "qat", "sgx")),
+    "koordinator.sh/rdma",
     "kubernetes.io/*",
+    "networking.gke.io.networks/*",
     "rdma/*",
-    "vke.volcengine.com/rdma*",
+    *(f"tke.cloud.tencent.com/{name}" for name in ("direct-eni", "eip", "eni-ip")),
+    *("vke.volcengine.com/eni-ip", "vke.volcengine.com/rdma*"),
     "vpc.amazonaws.com/*",
+    "xilinx.com/*",
 )
-"""Other devices, which many pods without GPUs request. The chart's ``matchConditions`` leave them out (_conditions.tpl), so no
-DeviceClass makes them GPUs; only the configuration does."""
+"""Devices that are not accelerators for what GPUs do: networks, FPGAs, enclaves, KVM, FUSE."""
 
 OTHER_VENDORS = (
     "amd.com/*",
@@ -84,6 +97,10 @@ OTHER_VENDORS = (
     "qualcomm.com/qaic*",
 )
 """Accelerators of other vendors, by the names of their device plugins; a ``*`` at the end matches any suffix."""
+
+NEVER_SENT = tuple(sorted((*OTHER_DEVICES, *OTHER_VENDORS)))
+"""What the chart's ``matchConditions`` leave out, so that pods with these devices do not depend on gpuwarden. DeviceClasses for
+NVIDIA's GPUs do not have such names. If one does, only the configuration makes its name a GPU's, and ``doctor`` reports it."""
 
 
 class GpuNames(msgspec.Struct, frozen=True, cache_hash=True):
@@ -118,9 +135,8 @@ class GpuNames(msgspec.Struct, frozen=True, cache_hash=True):
         return any(fits(pattern, name) for pattern in every if pattern != PREFIX + ANY_SUFFIX)
 
     def is_something_else(self, name: str) -> bool:
-        """Whether a resource is known not to be a GPU of NVIDIA's: another device, or an accelerator of another vendor."""
-        known = any(fits(pattern, name) for pattern in (*NOT_GPUS, *OTHER_VENDORS))
-        return known and not self.is_gpu(name)
+        """Whether a resource with a prefix of GPUs' is known not to be a GPU."""
+        return any(fits(pattern, name) for pattern in NOT_GPUS) and not self.is_gpu(name)
 
     def classes(self, name: str) -> tuple[str, ...]:
         """The DeviceClasses that hand out GPUs by a resource name that they publish; none for most names."""

@@ -6,7 +6,7 @@ Takes the root.
 */}}
 {{- define "gpuwarden.mayBeGpuClass" -}}
 {{- $implicit := "deviceclass.resource.kubernetes.io/" -}}
-{{- $known := list "dra.cpu*" "cpu*" "dra.net*" "dranet*" "rdma*" "sriov*" "compute-domain-*" -}}
+{{- $known := include "gpuwarden.otherClasses" . | splitList " " -}}
 {{- range dig "resources" "notGPUs" list .Values.config | default list -}}
 {{- if hasPrefix $implicit . -}}{{- $known = append $known (trimPrefix $implicit .) -}}{{- end -}}
 {{- end -}}
@@ -31,7 +31,7 @@ Takes the root.
 The webhook that is asked about ResourceClaims and ResourceClaimTemplates (DRA) for what may be GPUs, when they are created, and when
 an update gives a claim to a pod. Their specs can't change. Deletion, and the claims that Kubernetes makes for pods never wait for
 gpuwarden, and status updates only where policies have limits (gpuwarden.reservations). CONTROLLERS of
-webhook/application/claim_admission.py are the users that create these claims.
+webhook/application/claim_admission.py are the users that create these claims. Those that they make for PodGroups are sent.
 */}}
 {{- define "gpuwarden.claims" -}}
 {{- $exempt := .Values.config.exemptions -}}
@@ -48,7 +48,9 @@ webhook/application/claim_admission.py are the users that create these claims.
   matchConditions:
     - name: not-exempt
       expression: >-
-        !(request.userInfo.username in {{ concat $controllers ($exempt.usernames | default list) | uniq | toJson }}) &&
+        !(request.userInfo.username in {{ $exempt.usernames | default list | toJson }}) &&
+        !(request.userInfo.username in {{ $controllers | toJson }} && !(has(object.metadata.ownerReferences) &&
+        object.metadata.ownerReferences.exists(owner, has(owner.controller) && owner.controller && owner.kind != 'Pod'))) &&
         !(request.namespace in {{ $exempt.namespaces | default list | toJson }})
     - name: is-new-or-given-to-a-pod
       expression: >-

@@ -1,11 +1,10 @@
 {{/*
 CEL: whether the resource `name` may hand out GPUs. A DeviceClass (DRA) can hand them out by any name with a domain, and gpuwarden knows
-which, so all such names are asked about but those of OTHER_DEVICES of webhook/engine/other_gpus.py, and those that the configuration
-names in full and says are not GPUs (tests/deploy/test_match_conditions.py). Names have no quotes in them (values.schema.json).
-Takes the root.
+which, so all such names are asked about but those of gpuwarden.neverGpus, and those that the configuration names in full and says are
+not GPUs (tests/deploy/test_match_conditions.py). Names have no quotes in them (values.schema.json). Takes the root.
 */}}
 {{- define "gpuwarden.mayBeGpu" -}}
-{{- $others := list "devices.kubevirt.io/*" "kubernetes.io/*" "rdma/*" "vke.volcengine.com/rdma*" "vpc.amazonaws.com/*" -}}
+{{- $others := include "gpuwarden.neverGpus" . | splitList " " -}}
 {{- $gpus := dig "resources" "gpus" list .Values.config | default list -}}
 {{- range dig "resources" "notGPUs" list .Values.config | default list -}}
 {{- if not (or (hasSuffix "*" .) (hasPrefix "nvidia.com/" .) (hasPrefix "deviceclass.resource.kubernetes.io/" .)) -}}
@@ -16,7 +15,9 @@ Takes the root.
 {{- range $others | uniq -}}
 {{- $tests = append $tests (ternary (printf "!name.startsWith('%s')" (trimSuffix "*" .)) (printf "name != '%s'" .) (hasSuffix "*" .)) -}}
 {{- end -}}
-({{ join " &&\n" $tests }})
+{{- $lines := list -}}
+{{- range chunk 3 $tests -}}{{- $lines = append $lines (join " && " .) -}}{{- end -}}
+({{ join " &&\n" $lines }})
 {{- with $gpus }} ||
 {{ include "gpuwarden.nameFits" . }}
 {{- end -}}
@@ -83,7 +84,7 @@ resources are looked at, and lists of texts not at all, to keep the cost low: ma
 do, and the API server does not ask then (failurePolicy Ignore). So an object with a list of more than 500 items is sent without a search.
 */}}
 {{- define "gpuwarden.onlyObjectsWithGpus" -}}
-{{- $known := list "nvidia.com/" "deviceclass.resource.kubernetes.io/" "k8s.amazonaws.com/vgpu" "volcano.sh/vgpu-" "volcano.sh/gpu-" "aliyun.com/gpu-" "tencent.com/vcuda-" "koordinator.sh/gpu" "mig.das.com/" -}}
+{{- $known := include "gpuwarden.gpuPrefixes" . | splitList " " -}}
 {{- range .Values.config.resources.gpus -}}
 {{- $known = append $known (trimSuffix "*" .) -}}
 {{- end -}}

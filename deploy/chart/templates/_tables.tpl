@@ -1,6 +1,6 @@
 {{/*
-Written by `make manifests` from values.schema.json, webhook/engine (gpu_models.py, mig_memory.py, profiles.py) and the command
-line; edit those and hack/chart_tables.py, not this.
+Written by `make manifests` from values.schema.json, webhook/engine (gpu_models.py, mig_memory.py, other_gpus.py, profiles.py) and
+the command line; edit those and hack/chart_tables.py, not this.
 */}}
 
 {{/* MIG profiles by the names of GPU models, which are a regular expression. */}}
@@ -26,6 +26,21 @@ Tesla-.*|(GeForce|Quadro|TITAN)-.*|L(2|4|20|40|40S|40G)|A(2|10|10G|10M|16|40): '
 {{/* MIG profiles whose memory is measured. */}}
 {{- define "gpuwarden.measuredProfiles" -}}
 1g.6gb 2g.12gb 4g.24gb 1g.5gb 1g.10gb 2g.10gb 3g.20gb 4g.20gb 7g.40gb 1g.20gb 2g.20gb 3g.40gb 4g.40gb 7g.80gb 1g.12gb 1g.24gb 2g.24gb 3g.47gb 4g.47gb 7g.94gb 1g.18gb 2g.35gb 7g.141gb 2g.48gb 4g.96gb
+{{- end -}}
+
+{{/* Prefixes of resource names that count as GPUs. */}}
+{{- define "gpuwarden.gpuPrefixes" -}}
+nvidia.com/ deviceclass.resource.kubernetes.io/ k8s.amazonaws.com/vgpu volcano.sh/vgpu- volcano.sh/gpu- aliyun.com/gpu- tencent.com/vcuda- koordinator.sh/gpu mig.das.com/
+{{- end -}}
+
+{{/* Resources that are never GPUs, whatever DeviceClasses (DRA) set; "*" matches any suffix. */}}
+{{- define "gpuwarden.neverGpus" -}}
+aliyun/* amd.com/* aws.amazon.com/neuron* aws.ec2.nitro/* bridge.network.kubevirt.io/* cambricon.com/* cloud-tpus.google.com/* devic.es/* devices.kubevirt.io/* dlb.intel.com/* dsa.intel.com/* enflame.com/* fpga.intel.com/* furiosa.ai/* github.com/fuse google.com/tpu* gpu.intel.com/* habana.ai/* huawei.com/Ascend* huawei.com/npu* hygon.com/* iaa.intel.com/* iluvatar.ai/* iluvatar.com/* intel.com/* koordinator.sh/rdma kubernetes.io/* kunlunxin.com/* macvtap.network.kubevirt.io/* mellanox.com/* metax-tech.com/* mthreads.com/* networking.gke.io.networks/* npu.intel.com/* openshift.io/* ovs-cni.network.kubevirt.io/* qat.intel.com/* qualcomm.com/qaic* rdma/* rebellions.ai/* sgx.intel.com/* smarter-devices/* squat.ai/* tenstorrent.com/* tke.cloud.tencent.com/direct-eni tke.cloud.tencent.com/eip tke.cloud.tencent.com/eni-ip vke.volcengine.com/eni-ip vke.volcengine.com/rdma* vpc.amazonaws.com/* xilinx.com/*
+{{- end -}}
+
+{{/* DeviceClasses that are known to be for other devices; "*" matches any suffix. */}}
+{{- define "gpuwarden.otherClasses" -}}
+dra.cpu* cpu* dra.net* dranet* rdma* sriov* compute-domain-*
 {{- end -}}
 
 {{/* The options of `gpuwarden serve`. */}}

@@ -75,10 +75,11 @@ def test_both_kinds_are_read_in_the_servers_version(
 
 
 def test_the_claims_that_kubernetes_made_for_pods_are_known(cluster: WorkloadServer, reader: ClusterReader) -> None:
-    made, own = an_object("made", {"devices": {"requests": [REQUEST]}}), an_object("own", {})
-    made["metadata"]["annotations"] = {"resource.kubernetes.io/pod-claim-name": "gpu"}
-    made["metadata"]["ownerReferences"] = [{"kind": "Pod", "uid": "1", "controller": True}]
-    serve(cluster, "v1", resourceclaims=[made, own])
+    made, of_group = (an_object(name, {"devices": {"requests": [REQUEST]}}) for name in ("made", "of-group"))
+    for one, kind in ((made, "Pod"), (of_group, "PodGroup")):
+        one["metadata"]["annotations"] = {"resource.kubernetes.io/pod-claim-name": "gpu"}
+        one["metadata"]["ownerReferences"] = [{"kind": kind, "uid": "1", "controller": True}]
+    serve(cluster, "v1", resourceclaims=[made, an_object("own", {}), of_group])
     assert reader.claims().of_one_pod == {("team", Reference(CLAIM, "made"))}
 
 

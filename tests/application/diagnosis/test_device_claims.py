@@ -22,6 +22,7 @@ from webhook.application.diagnosis.results import CheckOutcome, CheckStatus
 from webhook.application.quotas import Quota
 from webhook.engine.claim_objects import Claim, DeviceRequest, RequestedDevice
 from webhook.engine.forms import Form
+from webhook.engine.other_gpus import NEVER_SENT
 from webhook.engine.policy import ClaimForm, Policy
 
 CLASS = "gpu.nvidia.com"
@@ -86,7 +87,8 @@ def configured_by(text: str, device_class: DeviceClass) -> Facts:
 
 
 @pytest.mark.parametrize(
-    ("name", "resource"), [(CLASS, "rdma/gpu"), (CLASS, "vpc.amazonaws.com/x"), ("gpu.amd.com", "amd.com/gpu")]
+    ("name", "resource"),
+    [*((CLASS, pattern.replace("*", "gpu")) for pattern in NEVER_SENT), ("gpu.amd.com", "amd.com/gpu")],
 )
 def test_a_class_for_gpus_whose_resource_name_no_policy_judges(name: str, resource: str) -> None:
     (result,) = found("device-classes", named(a_class(name, resource)))
@@ -119,6 +121,48 @@ def test_a_class_without_a_form_whose_resource_name_is_denied(name: str) -> None
 )
 def test_other_devices_and_other_names_of_gpus(name: str, resource: str) -> None:
     assert well("device-classes", named(a_class(name, resource)))
+
+
+def open_class(name: str) -> DeviceClass:
+    return msgspec.convert({"metadata": {"name": name}, "spec": {}}, DeviceClass)
+
+
+OF_NVIDIA = {CLASS: frozenset({"a"})}
+
+
+@pytest.mark.parametrize(
+    ("one", "says"),
+    [
+        (open_class("dranet-any"), "has no selectors"),
+        (a_class("cpu-gpus", None), f"its selectors name driver {CLASS}"),
+        (a_class("sriov-x", "example.com/x"), f"its selectors name driver {CLASS}"),
+    ],
+)
+def test_a_class_that_hands_out_gpus_and_is_known_as_something_else(one: DeviceClass, says: str) -> None:
+    (result,) = found("device-classes", named(one, on=OF_NVIDIA))
+    name = one.metadata.name
+    assert (result.status, result.observed) == (
+        CheckStatus.WARN,
+        f"DeviceClass {name} does not count as a GPU, and {says}",
+    )
+    form = f"apiVersion: gpuwarden.io/v1\nkind: Configuration\nclaims: {{deviceClasses: {{{name}: exclusive}}}}\n"
+    excepted = f"{WITH_RESOURCES}  notGPUs: [deviceclass.resource.kubernetes.io/{name}]\n"
+    neighbours = Neighbours(device_classes=(one,), devices_on=OF_NVIDIA)
+    assert well("device-classes", healthy(neighbours=neighbours, configuration=configured(form)))
+    by_hand = healthy(neighbours=neighbours, configuration=configured(excepted))
+    assert well("device-classes", by_hand) is bool(one.expressions), "whoever excepts it has read its selectors"
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        named(open_class("dranet-any"), on={"dra.net": frozenset({"a"})}),  # no GPUs to hand out
+        named(a_class("dranet-x", None, driver="dra.net"), on=OF_NVIDIA),
+        named(open_class("h100"), on=OF_NVIDIA),  # counts as a GPU
+    ],
+)
+def test_classes_of_other_drivers_and_those_that_count_as_gpus(facts: Facts) -> None:
+    assert well("device-classes", facts)
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,7 @@ NEEDS_CONFIGURATION = {
     "runtime-classes",
     "claim-templates",
     "claim-quotas",
+    "waiting-pods",
 }
 
 

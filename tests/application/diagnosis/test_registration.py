@@ -327,7 +327,7 @@ def test_in_audit_mode_everything_may_fail_open() -> None:
 GPUS_BY_HAND = "apiVersion: gpuwarden.io/v1\nkind: Configuration\nresources: {gpus: [%s]}\n"
 
 
-@pytest.mark.parametrize("names", ["", "nvidia.com/*", "amd.com/gpu, a.com/x-*", "rdmagpus.example/x"])
+@pytest.mark.parametrize("names", ["", "nvidia.com/*", "example.com/gpu, a.com/x-*", "rdmagpus.example/x"])
 def test_gpus_that_the_conditions_have_are_well(names: str) -> None:
     assert (
         the_result(healthy(configuration=configured(GPUS_BY_HAND % names)), "match-conditions").status is CheckStatus.OK
@@ -344,8 +344,8 @@ def test_gpus_that_only_the_configuration_has_are_never_sent() -> None:
         (
             CheckStatus.WARN,
             (
-                f"the matchConditions of {webhook}.gpuwarden.io leave out rdma/gpu, vke.volcengine.com/*, vpc.amazonaws.com/*, "
-                "and resources in the configuration does not"
+                f"the matchConditions of {webhook}.gpuwarden.io leave out amd.com/gpu, rdma/gpu, vke.volcengine.com/*, "
+                "vpc.amazonaws.com/*, and resources in the configuration does not"
             ),
         )
         for webhook in OF_PODS

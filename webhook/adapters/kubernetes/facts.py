@@ -24,6 +24,7 @@ from ...application.diagnosis.facts import Attempt, Maybe, NamespaceFacts, Permi
 from ...application.diagnosis.namespace_restrictions import ANNOTATIONS
 from ...application.diagnosis.our_webhooks import MUTATING, VALIDATING
 from ...application.diagnosis.webhooks import WebhookConfiguration
+from ...application.fleet_view import GpuPod
 from ...application.in_tree_drift import KINDS, InTreeObject
 from ...application.limit_ranges import LimitRange
 from ...application.quotas import Quota
@@ -33,6 +34,7 @@ from . import nodes
 from .api_request import ApiRequest, object_path, path_of
 from .documents import decode
 from .errors import ApiError, Fault
+from .gpu_pods import PodItem
 from .in_tree_objects import objects_of
 from .lists import Lister, Page, Progress
 from .nodes import NodeItem
@@ -125,6 +127,15 @@ class FactReader:
     def pods(self, namespace: str) -> Maybe[list[Pod]]:
         """The pods of a namespace."""
         return self._list(Page[Pod], "", "v1", "pods", namespace)
+
+    def waiting_pods(self, names: frozenset[str]) -> Maybe[list[GpuPod]]:
+        """The pods of all namespaces that have no node yet and request one of these resources."""
+        path = path_of("api", "v1", "pods")
+        selector = {"fieldSelector": "spec.nodeName="}
+        return self._try(
+            "list pods",
+            lambda: self._lister.all("waiting pods", path, Page[PodItem], lambda one: one.waiting_for(names), selector),
+        )
 
     def budgets(self, namespace: str) -> Maybe[list[Budget]]:
         """The PodDisruptionBudgets of a namespace."""

@@ -36,9 +36,16 @@ class PodItem(msgspec.Struct):
 
     def trimmed(self) -> "PodItem | None":
         """The pod without other data, such as the values of variables; ``None`` if it has finished or requests no GPU."""
+        return None if self.status.phase in _ENDED or not requested(self.spec) else self._bare
+
+    def waiting_for(self, names: frozenset[str]) -> GpuPod | None:
+        """The pod if it waits for a node and requests one of these resources."""
+        waits = self.status.phase not in _ENDED and not self.spec.node_name and not self.metadata.deletion_timestamp
+        return self._bare.pod if waits and self.spec.names(names) else None
+
+    @property
+    def _bare(self) -> "PodItem":
         spec = self.spec
-        if self.status.phase in _ENDED or not requested(spec):
-            return None
         return PodItem(
             self.metadata,
             _PodSpec(

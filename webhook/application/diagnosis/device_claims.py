@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from ...engine.device_classes import IMPLICIT
 from ...engine.fleet.shapes import GpuNode
 from ...engine.policy import ClaimForm, Policy
 from ...engine.quantity import exact
@@ -15,13 +16,17 @@ from .policies import enforced, policy_of
 from .results import CheckOutcome, Findings, fail, listed, warn
 
 _COUNT = "count/resourceclaims.resource.k8s.io"
+_DRIVER = "gpu.nvidia.com"
 # After the name of a class (pkg/quota/v1/evaluator/core/resource_claims.go).
 _DEVICES = ".deviceclass.resource.k8s.io/devices"
 
 
 def names(facts: Facts) -> Findings:
-    """A resource name belongs to one DeviceClass, a node offers it in one way, and policies know it as a GPU's."""
-    classes = [one for one in known(facts.neighbours.device_classes) if one.spec.extended_resource_name]
+    """Classes that hand out GPUs count as such; a resource name belongs to one, and a node offers it in one way."""
+    every = known(facts.neighbours.device_classes)
+    if every:
+        yield from _unnoticed(facts, every)
+    classes = [one for one in every if one.spec.extended_resource_name]
     if not classes:
         return "no DeviceClass has a resource name"
     yield from _unknown(facts.usable_configuration(), classes)
@@ -34,6 +39,25 @@ def names(facts: Facts) -> Findings:
 
 def _of_name(one: DeviceClass) -> str:
     return one.spec.extended_resource_name or ""
+
+
+def _unnoticed(facts: Facts, classes: Iterable[DeviceClass]) -> Iterator[CheckOutcome]:
+    """Classes that are known to be something else by their names, and that admit GPUs all the same."""
+    configuration = facts.usable_configuration()
+    if _DRIVER not in known(facts.neighbours.devices_on):
+        return
+    for one in classes:
+        name, is_open = one.metadata.name, not one.expressions
+        is_other = not configuration.classes.provides_gpus(name)
+        excepted = configuration.names.configured(f"{IMPLICIT}{name}")
+        if is_other and one.selects(_DRIVER) and (is_open or not excepted):
+            yield warn(
+                f"DeviceClass {name} does not count as a GPU, and "
+                + ("has no selectors" if is_open else f"its selectors name driver {_DRIVER}"),
+                "pods get GPUs by claims for this class in every namespace, under the policy none too",
+                f"add a selector for its own driver, such as device.driver == 'dra.net', or set the form of {name} in "
+                "claims.deviceClasses of the configuration and of the chart's values",
+            )
 
 
 def _unknown(configuration: Configuration, classes: Sequence[DeviceClass]) -> Iterator[CheckOutcome]:
@@ -70,7 +94,8 @@ def _twice(classes: Iterable[DeviceClass]) -> Iterator[CheckOutcome]:
             yield warn(
                 f"DeviceClasses {listed(one.metadata.name for one in its)} have one extendedResourceName, {name}",
                 f"pods that request it get devices of {used}, the newest; never of {listed(others)}",
-                f"remove extendedResourceName from {listed(others)}, or give each class a name of its own",
+                f"remove extendedResourceName from {listed(others)}, or give each class a name of its own; if one had another "
+                "name before, restart kube-scheduler, which still hands out its devices by that name",
             )
 
 

@@ -31,6 +31,7 @@ from . import (
     server,
     serving,
     shared_devices,
+    waiting_pods,
 )
 from .facts import KUBE_SYSTEM, Facts, Unread, UnreadError
 from .results import CheckOutcome, CheckStatus, Findings, skipped, unknown
@@ -112,8 +113,13 @@ CHECKS = (
     Check("shared-devices", "whole GPUs from DeviceClasses are used by one pod only", shared_devices.shared_devices),
     Check(
         "device-classes",
-        "each resource name is offered by only one DeviceClass or a device plugin, and counts as a GPU if the class does",
+        "DeviceClasses of GPUs and their resource names count as GPUs, and only one class or device plugin offers a name",
         device_claims.names,
+    ),
+    _webhook_check(
+        "waiting-pods",
+        "no pod waits for a GPU by a resource name that became a GPU's after the pod was created, and that its policy denies",
+        waiting_pods.waiting_pods,
     ),
     Check("claim-templates", "the claim templates that policies use exist and are valid", device_claims.templates),
     Check("claim-quotas", "quotas on claims for GPUs have room for new pods", device_claims.quotas),

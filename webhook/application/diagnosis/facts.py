@@ -11,6 +11,7 @@ from ...engine.claim_objects import Claim
 from ...engine.fleet.shapes import GpuNode
 from ...engine.labels import UNLABELLED, NamespaceLabels
 from ..configuration import Configuration
+from ..fleet_view import GpuPod
 from ..in_tree_drift import InTreeObject
 from ..limit_ranges import LimitRange
 from ..plugin_configuration import PluginFile
@@ -237,6 +238,7 @@ class Facts:
         selected_nodes: the names of the nodes that the node selectors of gpuwarden select.
         classes: the resources that DeviceClasses offer.
         neighbours: what else knows GPUs by name.
+        waiting: the pods without a node that request a resource name which only a DeviceClass makes a GPU's.
         in_tree: our admission policies and their bindings; none before Kubernetes 1.36.
     """
 
@@ -264,6 +266,7 @@ class Facts:
     classes: Maybe[frozenset[str]] = frozenset()
     neighbours: Neighbours = field(default_factory=Neighbours)
     in_tree: Maybe[Sequence[InTreeObject]] = ()
+    waiting: Maybe[Sequence[GpuPod]] = ()
 
     def usable_configuration(self) -> Configuration:
         """The configuration.

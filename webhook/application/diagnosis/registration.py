@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 
-from ...engine.other_gpus import ANY_SUFFIX, OTHER_DEVICES, GpuNames, fits
+from ...engine.other_gpus import ANY_SUFFIX, NEVER_SENT, GpuNames, fits
 from ..certificates.tokens import (
     ADVISE,
     MUTATE,
@@ -295,7 +295,7 @@ def _unknown_to(said: str, names: GpuNames) -> list[str]:
             fits(each, gpu.removesuffix(ANY_SUFFIX)) or fits(gpu, each.removesuffix(ANY_SUFFIX)) for each in left_out
         )
     ]
-    return [*hidden, *(each for each in left_out if each not in OTHER_DEVICES and each not in names.not_gpus)]
+    return [*hidden, *(each for each in left_out if each not in NEVER_SENT and each not in names.not_gpus)]
 
 
 def _patterns(tests: re.Pattern[str], said: str) -> list[str]:
