@@ -171,5 +171,12 @@ def _of(section: str) -> str:
 
 def each_name(known: str) -> str:
     """Whether a container ``c`` with resources requests few of them, and a condition holds for each ``name``."""
-    paths = [f"c.resources.{section}" for section in SECTIONS]
-    return every(*(f"(!has({path}) || (size({path}) <= {FEW} && {path}.all(name, {known})))" for path in paths))
+    limits, requests = (f"c.resources.{section}" for section in SECTIONS)
+    known_limits, known_requests = (
+        f"(size({path}) <= {FEW} && {path}.all(name, {known}))" for path in (limits, requests)
+    )
+    # Most pods with GPUs have limits and requests that are equal.
+    return every(
+        f"(!has({requests}) || {known_requests})",
+        f"(!has({limits}) || (has({requests}) && {limits} == {requests}) || {known_limits})",
+    )
