@@ -43,6 +43,17 @@ def test_a_policy_that_rewrites_and_denies_has_both_kinds_each_with_its_binding(
     assert kinds(compiled(Configuration()).objects, "gpuwarden-shared") == [MUTATING, MUTATING_BINDING, POLICY, BINDING]
 
 
+def test_the_patch_of_a_pod_with_one_container_is_constant_where_it_can_be() -> None:
+    made = compiled(Configuration()).objects
+    patch = next(each for each in made if each["metadata"]["name"] == "gpuwarden-shared")["spec"]["mutations"][0]
+    expression = patch["jsonPatch"]["expression"]
+    single = expression.split("(size(object.spec.containers) == 1 ?")[1].split(" :\n")[0]
+    assert "path: '/spec/containers/0/resources/requests/nvidia.com~1gpu.shared'" in single
+    assert "string(i)" not in single
+    # A shared GPU is requested as one.
+    assert """object.spec.containers[0].name + '":{"nvidia.com/gpu":"1"}'""" in expression
+
+
 def test_a_policy_that_only_denies_has_no_mutating_one_and_any_has_nothing() -> None:
     objects = compiled(Configuration()).objects
     assert kinds(objects, "gpuwarden-none") == [POLICY, BINDING]
@@ -85,8 +96,8 @@ def test_exempt_users_runtime_classes_and_schedulers_are_left_alone() -> None:
     assert f"{separator[5:]}{exempted}" == (
         '(!(request.userInfo.username in ["u\'1"]) &&\n'
         "!(has(object.spec.runtimeClassName) && object.spec.runtimeClassName in ['kata']) &&\n"
-        "!(has(object.spec.schedulerName) && (!has(object.spec.nodeName) || object.spec.nodeName == '') && "
-        "object.spec.schedulerName in ['kai']))"
+        "!(has(object.spec.schedulerName) && object.spec.schedulerName in ['kai'] && "
+        "(!has(object.spec.nodeName) || object.spec.nodeName == '')))"
     )
 
 

@@ -5,7 +5,7 @@ from cel_expr_python import cel as evaluator  # type: ignore[import-untyped] # i
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webhook.engine.cel import ALWAYS, EMPTY, NEVER, every, joined, listed, listed_if, mapped, quoted
+from webhook.engine.cel import ALWAYS, EMPTY, NEVER, every, joined, listed, listed_if, mapped, none, quoted
 
 
 def evaluate(expression: str) -> object:
@@ -47,3 +47,10 @@ def test_what_is_constant_is_not_asked() -> None:
 @pytest.mark.parametrize(("conditions", "holds"), [(("1 < 2", "2 < 3"), True), (("1 < 2", "2 > 3"), False)])
 def test_conditions_hold_together(conditions: tuple[str, ...], holds: bool) -> None:  # noqa: FBT001
     assert evaluate(every(*conditions)) is holds
+
+
+@pytest.mark.parametrize("items", ["['a', 'b']", "{'a': 1, 'b': 2}"])
+@pytest.mark.parametrize(("condition", "holds"), [("x == 'c'", True), ("x == 'b'", False), ("x in ['a', 'b']", False)])
+def test_a_condition_holds_for_no_item(items: str, condition: str, holds: bool) -> None:  # noqa: FBT001
+    assert evaluate(none(items, "x", condition)) is holds
+    assert evaluate(none("[]", "x", condition)) is True

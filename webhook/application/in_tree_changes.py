@@ -1,12 +1,14 @@
 """What a policy changes in a pod of the common case, as CEL: what it adds, what is outstanding, and the JSON Patch."""
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 
 import msgspec
 
 from ..engine import cel
 from ..engine.common_case import CommonCase, RequestPattern
 from ..engine.common_case_nodes import HAS_REQUIRED, REQUIRED
+from ..engine.common_case_requests import SECTIONS
 from ..engine.decision import ORIGINAL_REQUEST, POLICY
 from ..engine.edits import AddEnv, AddNeed, AddToleration, RenameResource, SetRuntimeClass
 from ..engine.nodes import Need
@@ -129,7 +131,7 @@ def json_patch(case: CommonCase) -> str:
     added = [name for name, _ in additions(case)]
     parts = []
     if plain.renames:
-        parts.append(cel.listed_if(is_plain, f"{of_each(plain, f'[{_moves(plain)}]')}.flatten()"))
+        parts.append(cel.listed_if(is_plain, f"{of_each(plain, partial(_moves, plain))}.flatten()"))
     if "labels" in added:
         absent = "size(variables.labels) > 0 && !has(object.spec.nodeSelector)"
         parts.append(cel.listed_if(absent, f"[{_add('/spec/nodeSelector', '{}')}]"))
@@ -167,9 +169,14 @@ def json_patch(case: CommonCase) -> str:
 def _original(case: CommonCase) -> str:
     """As policy_additions writes it: names of containers and resources have nothing that JSON escapes."""
     plain = case.patterns[0]
-    counted = f"string(c.resources.limits[{cel.quoted(plain.resource)}])"
-    said = f"""'"' + c.name + '":{{"{plain.resource}":"' + {counted} + '"}}'"""
-    return f"'{{' + {of_each(plain, said)}.join(',') + '}}'"
+
+    def entry(container: str, _: str) -> str:
+        if plain.only_one:
+            return f"""'"' + {container}.name + '":{{"{plain.resource}":"1"}}'"""
+        counted = f"string({container}.resources.limits[{cel.quoted(plain.resource)}])"
+        return f"""'"' + {container}.name + '":{{"{plain.resource}":"' + {counted} + '"}}'"""
+
+    return f"'{{' + {of_each(plain, entry)}.join(',') + '}}'"
 
 
 def _add(path: str, value: str) -> str:
@@ -191,14 +198,21 @@ def _annotate(key: str, value: str) -> str:
     return _add(f"/metadata/annotations/{key.replace('/', '~1')}", value)
 
 
-def _moves(pattern: RequestPattern) -> str:
-    """The resource's new name, in limits and in requests."""
-    old, new = (name.replace("/", "~1") for name in (pattern.resource, pattern.renamed))
-    path = "'/spec/containers/' + string(i) + '/resources/%s/%s'"
-    return ",\n".join(
-        f"JSONPatch{{op: 'move', from: {path % (section, old)}, path: {path % (section, new)}}}"
-        for section in ("limits", "requests")
+def _moves(pattern: RequestPattern, _: str, index: str) -> str:
+    """The resource's new name, in limits and in requests of the container with an index."""
+
+    def path(section: str, name: str) -> str:
+        rest = f"/resources/{section}/{name.replace('/', '~1')}"
+        if index.isdigit():
+            return cel.quoted(f"/spec/containers/{index}{rest}")
+        return f"'/spec/containers/' + string({index}) + {cel.quoted(rest)}"
+
+    moves = (
+        f"JSONPatch{{op: 'move', from: {path(section, pattern.resource)}, path: {path(section, pattern.renamed)}}}"
+        for section in SECTIONS
     )
+    together = ",\n".join(moves)
+    return f"[{together}]"
 
 
 def _affinity(needs: Iterable[Need]) -> str:

@@ -266,22 +266,24 @@ def namespace_selectors(policy: str, exemptions: Exemptions, *, is_default: bool
     return selectors
 
 
-# No scheduler sees a pod that names its node.
-_IS_SCHEDULED = "has(object.spec.schedulerName) && (!has(object.spec.nodeName) || object.spec.nodeName == '')"
-
-
 def not_exempt(exemptions: Exemptions) -> str:
     """CEL: whether a pod that the admission policies check is not exempt.
 
     ``Exemptions`` of ``webhook.application.configuration`` in the negative. Pods of HAMi's resources are not the common case.
     """
-    named = (
-        ("", "request.userInfo.username", exemptions.usernames),
-        ("has(object.spec.runtimeClassName) && ", "object.spec.runtimeClassName", exemptions.runtime_classes),
-        (f"{_IS_SCHEDULED} && ", "object.spec.schedulerName", exemptions.schedulers - {DEFAULT}),
+    spec = "object.spec"
+    # No scheduler sees a pod that names its node. Few pods have an exempt scheduler, so that is checked first.
+    is_scheduled = f"(!has({spec}.nodeName) || {spec}.nodeName == '')"
+    exempt = (
+        ("request.userInfo.username in %s", exemptions.usernames),
+        (f"has({spec}.runtimeClassName) && {spec}.runtimeClassName in %s", exemptions.runtime_classes),
+        (
+            f"has({spec}.schedulerName) && {spec}.schedulerName in %s && {is_scheduled}",
+            exemptions.schedulers - {DEFAULT},
+        ),
     )
     return (
-        " &&\n".join(f"!({if_set}{field} in {cel.listed(sorted(names))})" for if_set, field, names in named if names)
+        " &&\n".join(f"!({condition % cel.listed(sorted(names))})" for condition, names in exempt if names)
         or cel.ALWAYS
     )
 

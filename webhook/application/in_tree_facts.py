@@ -3,7 +3,7 @@
 A variable of an admission policy costs an evaluation of its own, so what is the same for every pod of a policy is not a variable.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from ..engine import cel
 from ..engine.common_case import CommonCase, RequestPattern, Sentence, Slices
@@ -37,10 +37,18 @@ def facts(case: CommonCase) -> Iterator[tuple[str, str]]:
         yield "denials", cel.joined([f"variables.{name}" for name, *_ in denied])
 
 
-def of_each(pattern: RequestPattern, said: str) -> str:
-    """CEL for a list of messages: one for each container ``c`` (with index ``i``) that requests a pattern's resource."""
+def of_each(pattern: RequestPattern, entry: Callable[[str, str], str]) -> str:
+    """CEL for a list with an entry for each container that requests a pattern's resource.
+
+    Most pods have one container. Its entry has a constant index, and nothing is iterated.
+
+    Args:
+        pattern: how the pod requests GPUs.
+        entry: writes the entry, given the CEL of a container and of its index.
+    """
     requests = f"has(c.resources) && has(c.resources.limits) && {named_by(pattern)}"
-    return f"object.spec.containers.transformList(i, c, {requests},\n{said})"
+    several = f"object.spec.containers.transformList(i, c, {requests},\n{entry('c', 'i')})"
+    return f"(size(object.spec.containers) == 1 ? [{entry('object.spec.containers[0]', '0')}] :\n{several})"
 
 
 def resource(case: CommonCase) -> str:

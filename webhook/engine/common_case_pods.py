@@ -71,8 +71,9 @@ def condition(case: CommonCase) -> str:
         named.append(f"c.resources.limits.exists(name, {is_slice(case.slices, 'name')})")
     any_pattern = " ||\n".join(f"({pattern})" for pattern in patterns)
     rest = (_ORDINARY, *_each_once(case), _added(case))
-    # The condition that excludes most other pods comes early: they request no GPUs.
-    return every(_few(case), requested(*named), _SMALL, f"({any_pattern})", *filter(None, rest))
+    few = f"size(object.spec.containers) <= {case.most_containers}"
+    # The condition that excludes most other pods comes first: they request no GPUs.
+    return every("has(object.spec.containers)", requested(*named), few, _SMALL, f"({any_pattern})", *filter(None, rest))
 
 
 # --- small enough to be looked at ------------------------------------------------------------------------------------
@@ -95,11 +96,6 @@ def _is_small(pod: Pod, spec: PodSpec, case: CommonCase) -> bool:
         and all(len(entries or ()) <= MANY for entries in many)
         and all(len(entries or ()) <= FEW for entries in few)
     )
-
-
-def _few(case: CommonCase) -> str:
-    return f"""has(object.spec.containers) && size(object.spec.containers) > 0 &&
-size(object.spec.containers) <= {case.most_containers}"""
 
 
 def _at_most(most: int, *paths: str) -> str:
@@ -184,10 +180,10 @@ def _each_once(case: CommonCase) -> Iterator[str]:
     plain = f"""!({cel.quoted(MIRROR_ANNOTATION)} in {annotations}) && !({cel.quoted(GPU_MEMORY)} in {annotations}) &&
 (!({cel.quoted(LIMIT_RANGER)} in {annotations}) || !{annotations}[{cel.quoted(LIMIT_RANGER)}].contains({cel.quoted(PREFIX)}))"""
     no_devices = {
-        annotations: f"!{annotations}.exists(key, {_OF_DEVICES})",
-        "object.spec.volumes": f"!object.spec.volumes.exists(volume, {_UNSAFE_VOLUME})",
-        "c.env": f"!c.env.exists(variable, variable.name in {cel.listed(sorted(DEVICE_VARIABLES))})",
-        "c.volumeMounts": "!c.volumeMounts.exists(mount, mount.mountPath.contains('nvidia-container-devices'))",
+        annotations: cel.none(annotations, "key", _OF_DEVICES),
+        "object.spec.volumes": cel.none("object.spec.volumes", "volume", _UNSAFE_VOLUME),
+        "c.env": cel.none("c.env", "variable", f"variable.name in {cel.listed(sorted(DEVICE_VARIABLES))}"),
+        "c.volumeMounts": cel.none("c.volumeMounts", "mount", "mount.mountPath.contains('nvidia-container-devices')"),
     }
 
     def of(path: str, *others: str) -> str:

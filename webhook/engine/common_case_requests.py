@@ -141,19 +141,24 @@ def written(pattern: RequestPattern, *, alone: bool) -> str:
     resource = cel.quoted(pattern.resource)
     limits, requests = (_in_section(section, pattern) for section in SECTIONS)
     count = f"c.resources.limits[{resource}]"
-    counted = f"{count} == c.resources.requests[{resource}] && " + (
-        f"{count} == '1'" if pattern.only_one else f"{count}.matches({cel.quoted(COUNT)})"
-    )
+    counted = f"{count} == '1'" if pattern.only_one else f"{count}.matches({cel.quoted(COUNT)})"
+    known = ordinary("name", pattern.resource)
+    # Most pods with GPUs have limits and requests that are equal, and then the requests need not be read.
+    equal = f"(!({named_by(pattern)}) || {counted})"
+    different = f"""{_each_name_of("requests", known)} &&
+(({limits}) ? ({requests}) && {count} == c.resources.requests[{resource}] && {counted} : !({requests}))"""
     return every(
         *([] if alone else [requested(named_by(pattern))]),
-        f"""object.spec.containers.all(c, !has(c.resources) || ({each_name(ordinary("name", pattern.resource))} &&
-(({limits}) ? ({requests}) && {counted} : !({requests}))))""",
+        f"""object.spec.containers.all(c, !has(c.resources) || ({_each_name_of("limits", known)} &&
+({_EQUAL} ? {equal} :
+{different})))""",
         selects(pattern),
         requires(pattern),
         *([_PLAIN_PATHS] if Circumstance.SHM in pattern.warnings else ()),
     )
 
 
+_EQUAL = "has(c.resources.limits) && has(c.resources.requests) && c.resources.limits == c.resources.requests"
 # The engine resolves dots in paths, so pods with any are not the common case.
 _PLAIN_PATHS = """object.spec.containers.all(c, !has(c.volumeMounts) ||
 c.volumeMounts.all(mount, !mount.mountPath.contains('shm') || !mount.mountPath.contains('.')))"""
@@ -171,5 +176,9 @@ def _of(section: str) -> str:
 
 def each_name(known: str) -> str:
     """Whether a container ``c`` with resources requests few of them, and a condition holds for each ``name``."""
-    paths = [f"c.resources.{section}" for section in SECTIONS]
-    return every(*(f"(!has({path}) || (size({path}) <= {FEW} && {path}.all(name, {known})))" for path in paths))
+    return every(*(_each_name_of(section, known) for section in SECTIONS))
+
+
+def _each_name_of(section: str, known: str) -> str:
+    path = f"c.resources.{section}"
+    return f"(!has({path}) || (size({path}) <= {FEW} && {path}.all(name, {known})))"

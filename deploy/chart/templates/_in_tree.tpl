@@ -68,7 +68,7 @@ left to the webhooks. What a policy becomes in CEL is in the compiled value, nev
 {{- $tests = append $tests (printf "!(has(object.spec.runtimeClassName) && object.spec.runtimeClassName in %s)" (include "gpuwarden.celList" .)) -}}
 {{- end -}}
 {{- with without ($exempt.schedulers | default list) "default-scheduler" -}}
-{{- $tests = append $tests (printf "!(has(object.spec.schedulerName) && (!has(object.spec.nodeName) || object.spec.nodeName == '') && object.spec.schedulerName in %s)" (include "gpuwarden.celList" .)) -}}
+{{- $tests = append $tests (printf "!(has(object.spec.schedulerName) && object.spec.schedulerName in %s && (!has(object.spec.nodeName) || object.spec.nodeName == ''))" (include "gpuwarden.celList" .)) -}}
 {{- end -}}
 {{- join " &&\n" $tests | default "true" -}}
 {{- end -}}
