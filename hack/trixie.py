@@ -70,7 +70,7 @@ def _sources() -> list[str]:
     release = system["VERSION_CODENAME"]
     lines = sources(_run(*targets), release)
     if not lines:
-        _run("apt-get", "update", "-qq")  # before the first one, apt knows no code names
+        _run("apt-get", "update", "-qq")  # before the first update, apt knows no release names
         lines = sources(_run(*targets), release)
     if not lines:
         raise UnavailableError(f"apt has no index of {release} here, so where {SUITE} is fetched from is not known")

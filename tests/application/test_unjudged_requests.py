@@ -166,7 +166,7 @@ def test_gpus_where_kubernetes_reads_none_are_not_silent(manifest: Json, path: s
     found = judge(manifest)
     assert (found.not_judged or "").startswith(f"{path}: ")
     assert (found.not_judged or "").endswith(
-        " is set where Kubernetes reads no resources, so it requests no GPU and is not judged; move it to resources.limits of a "
+        " is set where Kubernetes ignores resources, so it requests no GPU and is not judged; move it to resources.limits of a "
         "container"
     )
     assert Checker(Configuration(), {}).identify(manifest).not_judged == found.not_judged, (

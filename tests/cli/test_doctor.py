@@ -350,7 +350,7 @@ def test_the_table_says_what_to_do_of_what_is_not_well(cluster: Cluster, tmp_pat
     lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
     at = next(number for number, line in enumerate(lines) if line.startswith("endpoints fail"))
     assert lines[at] == "endpoints fail there is no Service gpuwarden-system/gpuwarden, which the webhooks name"
-    assert lines[at + 1].startswith("the API server reaches no replica")
+    assert lines[at + 1].startswith("no replica is reachable")
     assert any(line.startswith("→ reinstall") for line in lines)
     assert lines[-1].startswith(f"gpuwarden gpuwarden in {NAMESPACE}, at {cluster.url}: 1 fail, 1 not checked")
 

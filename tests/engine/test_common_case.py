@@ -34,7 +34,7 @@ from tests.engine.common_pods import BUILT_IN, a_large_pod, a_random_pod
 from webhook.engine.common_case import (
     BETWEEN,
     FEW,
-    LONGEST_MESSAGE,
+    LONGEST_CEL_MESSAGE,
     MOST_ADDED,
     MOST_FORMS,
     Circumstance,
@@ -321,10 +321,10 @@ def test_what_is_said_of_all_containers_fits_into_one_message(policy: str) -> No
     longest = [pattern.denial.longest for pattern in case.patterns if pattern.denial]
     of_pod = case.per_pod.longest if case.per_pod else 0
     assert 0 < case.most_containers <= FEW
-    assert case.most_containers * (max(longest, default=0) + len(BETWEEN)) + of_pod <= LONGEST_MESSAGE
+    assert case.most_containers * (max(longest, default=0) + len(BETWEEN)) + of_pod <= LONGEST_CEL_MESSAGE
     of_slices = [sentence.longest for _, sentence in case.slices.denials] if case.slices else []
     assert 0 < case.most_containers_of_slices <= case.most_containers
-    assert case.most_containers_of_slices * (max(of_slices, default=0) + len(BETWEEN)) + of_pod <= LONGEST_MESSAGE
+    assert case.most_containers_of_slices * (max(of_slices, default=0) + len(BETWEEN)) + of_pod <= LONGEST_CEL_MESSAGE
 
 
 def test_a_long_name_of_a_policy_leaves_room_for_fewer_containers() -> None:

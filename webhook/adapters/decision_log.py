@@ -60,7 +60,7 @@ class DecisionLog:
     """
 
     def __init__(self, later: Callable[[float, Callable[[], None]], None] = _in_the_loop) -> None:
-        """``later`` makes a call after so many seconds."""
+        """``later`` calls a function after a delay in seconds."""
         self._later = later
         self._waiting: list[bytes] = []
         self._log = logging.getLogger(_LOGGER)

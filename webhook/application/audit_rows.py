@@ -35,7 +35,7 @@ class Row(msgspec.Struct):
 
     @property
     def kind_is_unread(self) -> bool:
-        """Whether it is of a kind whose objects are not checked, so that it is known by its pods alone."""
+        """Whether objects of its kind are not checked, so that only its pods are known."""
         return self.template is None and workload_of(self.api_version, self.kind) is None
 
     @property

@@ -49,17 +49,17 @@ class Owner(msgspec.Struct, frozen=True):
 
     @property
     def is_workload(self) -> bool:
-        """Whether it is of a kind whose template is read: ``Job`` of ``batch``, and not of ``batch.volcano.sh``."""
+        """Whether the template of its kind is read: ``Job`` of ``batch`` is, ``Job`` of ``batch.volcano.sh`` is not."""
         return is_workload(self.api_version, self.kind)
 
     @property
     def is_of_operator(self) -> bool:
-        """Whether it is of an operator's kind that is in the table."""
+        """Whether its kind is an operator's and is in the table."""
         return not self.is_workload and workload_of(self.api_version, self.kind) is not None
 
     @property
     def is_between(self) -> bool:
-        """Whether it is of a kind between a pod and what a person wrote."""
+        """Whether a controller creates objects of its kind, such as a ReplicaSet, from what a person wrote."""
         return is_between(self.api_version, self.kind)
 
     @property
@@ -99,7 +99,7 @@ class WorkloadObject(msgspec.Struct):
 
     @property
     def is_between(self) -> bool:
-        """Whether it is of a kind between a pod and what a person wrote."""
+        """Whether a controller creates objects of its kind, such as a ReplicaSet, from what a person wrote."""
         return is_between(self.api_version, self.kind)
 
     @property

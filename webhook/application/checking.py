@@ -219,8 +219,8 @@ class Checker:
     def _left(
         self, workload: WorkloadKind | None, manifest: Mapping[str, Any], policy: Policy
     ) -> tuple[Unjudged | None, tuple[Finding, ...]]:
-        """What is known about an object that is not of a built-in kind, besides the pods in it that are judged; and its traps."""
-        # Their claims are reported with the pods.
+        """What is known about an object of another kind besides the pods in it, which are judged separately; and its traps."""
+        # The claims of these pods are reported with them.
         pods = operator_objects.pods_in(workload, manifest)
         names = self._configuration.names
         left = unjudged(operator_objects.without(manifest, [where for where, _ in pods]), names)

@@ -166,7 +166,7 @@ class Installed:
         return [DecidedPolicy(*key, tuple(names)) for key, names in sorted(found.items())]
 
     def asked_about_all(self) -> list[str]:
-        """The policies whose common case the webhooks are asked about too, so that they warn."""
+        """The policies for whose common case the webhooks are called too, so that they warn."""
         names = policies_of(self.objects)
         return [name for name in names if self.deciders({ENFORCE: name}).common_case is Decider.BOTH]
 

@@ -24,7 +24,7 @@ _STEP = re.compile(r"\.([A-Za-z][A-Za-z0-9]*)|(\[\*\]|\{\*\})")
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
-# The rows of the table have few, and each object of a kind is read by them.
+# Paths come from the table of workload kinds, which is fixed, and those of a kind are used for each of its objects.
 @lru_cache(maxsize=1024)
 def parse(text: str) -> Path:
     """Return the steps of a path.

@@ -71,15 +71,15 @@ def differences(
 ) -> Iterator[Difference]:
     """Each difference, ordered by kind and name.
 
-    A policy without any object is not a difference, unless the webhooks leave out its common case: they decide its pods. Nor are
-    namespaces that bindings leave out besides those of the configuration's exemptions: the chart has more of them.
+    A policy without any object is not a difference, unless the webhooks leave out its common case: otherwise they decide its
+    pods. Bindings may leave out more namespaces than the configuration exempts, because the chart adds some.
 
     Args:
-        objects: those of gpuwarden in the cluster.
+        objects: gpuwarden's objects in the cluster.
         configuration: the configuration that is in use.
         beside_webhooks: whether webhooks decide all other pods. They also decide namespaces with a ``warn`` or ``audit`` label.
         left_out: the policies whose common case the webhooks leave out.
-        warned: the policies whose common case the webhooks are asked about too: what warns is not needed there.
+        warned: the policies for whose common case the webhooks are called too. They need no conditions for warnings.
     """
     names = sorted({*policies_of(objects), *left_out})
     made = compiled(configuration, names, deny_others=any(each.name.endswith(OTHERS) for each in objects))

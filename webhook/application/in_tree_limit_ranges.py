@@ -1,7 +1,7 @@
-"""LimitRange defaults beside a request that was renamed, as CEL: ``webhook.engine.limitranger`` for pods of the common case.
+"""LimitRange defaults next to a renamed request, as CEL: ``webhook.engine.limitranger`` for pods of the common case.
 
 LimitRanger runs again after a change, and gives a container the default for the name that it no longer has. The API server
-then asks a policy again that has changed the pod, but no webhook that was not asked about it at first.
+then applies the policy that changed the pod again, but does not call a webhook that it did not call at first.
 """
 
 from ..engine import cel

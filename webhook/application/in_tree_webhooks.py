@@ -11,11 +11,11 @@ Json = dict[str, Any]
 
 WEBHOOK_KINDS = ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
 SPLIT = ("mutate.gpuwarden.io", "validate.gpuwarden.io")
-"""The webhooks that are asked about every new pod with GPUs."""
+"""The webhooks that are called for every new pod with GPUs."""
 ASKED_ABOUT_THE_REST = "not-the-common-case"
 """The match condition of a part that leaves the common case to the API server."""
 NOT_ASKED_YET = "not-asked-yet"
-"""The match condition of a part that the chart has made, and that is asked about nothing so far."""
+"""The match condition of a part that the chart has created, and that is not called yet."""
 _CREATED = "request.operation != 'CREATE'"
 
 
@@ -58,7 +58,7 @@ def _absent(label: str) -> Json:
 
 
 def _entry(webhook: Json, part: str, namespaces: list[Json], rest: Json | None = None) -> Json:
-    """A part of a webhook: that of some namespaces, and what of their pods it is asked about."""
+    """The part of a webhook for some namespaces, and for which of their pods it is called."""
     selector = webhook.get("namespaceSelector") or {}
     expressions = [*(selector.get("matchExpressions") or ()), *namespaces]
     return {

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from .workload_kinds import ON_EACH_NODE, Template, WorkloadKind
 
-_RAY = "Ray takes num-gpus from the template's limits, and knows no name that ends in .shared or .me."
+_RAY = "Ray takes num-gpus from the template's limits, and ignores names that end in .shared or .me."
 _QUEUED = (
     "The queue counts what the template names, before any pod exists: a name that no node offers is never admitted."
 )

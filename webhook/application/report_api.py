@@ -29,7 +29,7 @@ OF_RECOMMEND = ReportOwner(f"{NAME}-recommendation", "recommendation")
 
 
 class ReportApi(msgspec.Struct, frozen=True):
-    """An API for reports: its group and version, and its kind in namespaces. There is a kind for the cluster as well.
+    """An API for reports: its group, its version and its namespaced kind. It has a cluster-scoped kind as well.
 
     Attributes:
         has_source: whether a report names its source as a whole, and not only result by result.

@@ -26,7 +26,7 @@ class ClaimHolder(msgspec.Struct, frozen=True):
     """A pod as it is now.
 
     Attributes:
-        pod: it names each claim that it has as a ResourceClaim (``reservations.with_its_claims``).
+        pod: each entry of its ``resourceClaims`` names a ResourceClaim, not a template (``reservations.with_its_claims``).
         claims: the parts of these claims that are kept; ``None`` for one that does not exist.
     """
 

@@ -104,7 +104,7 @@ def misplaced(workload: WorkloadKind, manifest: Mapping[str, Any], names: GpuNam
     if found:
         yield _aside(
             [path for path, _ in found],
-            f"{found[0][1][0]} is set where Kubernetes reads no resources, so it requests no GPU and is not judged; move it to "
+            f"{found[0][1][0]} is set where Kubernetes ignores resources, so it requests no GPU and is not judged; move it to "
             "resources.limits of a container",
         )
 

@@ -206,7 +206,7 @@ class Server:
         return [self._serving_part(), *files, self._namespaces.part(), *watched, *self._certificates.parts()]
 
     def _exposition(self) -> bytes:
-        """Return the answer of ``/metrics``: readiness is checked when it is asked for, as ``/readyz`` does."""
+        """Return the answer of ``/metrics``: readiness is checked for each request, as in ``/readyz``."""
         self._metrics.readiness({part.name: part.ready for part in self.readiness()})
         return self._metrics.exposition()
 

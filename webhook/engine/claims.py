@@ -80,7 +80,7 @@ class Claimed(msgspec.Struct, frozen=True):
 
     @property
     def is_other(self) -> bool:
-        """Whether it is a resource without a form: it counts, and ``rules.permission.other_gpu_resources`` checks its name."""
+        """Whether a resource name without a form requests it. It counts as a GPU; ``rules.permission`` checks the name."""
         return self.by_name and any(one.form is None for one in self.alternatives)
 
 

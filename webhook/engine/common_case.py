@@ -47,10 +47,10 @@ _EXPRESSIBLE = RenameResource | AddNeed | AddNodeSelector | AddToleration | SetR
 FEW = 16
 """The most containers, init containers, resources of a container, and terms or requirements of node affinity."""
 MOST_FORMS = 16
-"""The most forms that a policy lists: the API server reads no expression of more than 100,000 characters."""
+"""The most forms that a policy may list: the API server rejects expressions of more than 100,000 characters."""
 MOST_ADDED = 32
 """The most variables, tolerations and nodeSelectors that a policy adds."""
-LONGEST_MESSAGE = 5 * 1024
+LONGEST_CEL_MESSAGE = 5 * 1024
 """A longer message of an admission policy is not shown (k8s.io/apiserver pkg/apis/cel MaxEvaluatedMessageExpressionSizeBytes)."""
 BETWEEN = "; and "
 """The separator between several sentences in one message."""
@@ -187,7 +187,7 @@ class CommonCase(msgspec.Struct, frozen=True):
 
     def _fitting(self, of_container: Iterable[int]) -> int:
         """The highest number of containers, given the longest message about one, in bytes."""
-        rest = LONGEST_MESSAGE - (self.per_pod.longest if self.per_pod else 0)
+        rest = LONGEST_CEL_MESSAGE - (self.per_pod.longest if self.per_pod else 0)
         return min(FEW, rest // (max(of_container, default=0) + len(BETWEEN)))
 
     @property

@@ -175,7 +175,7 @@ _PRIVILEGED = "has(c.securityContext) && has(c.securityContext.privileged) && c.
 
 
 def _each_once(case: CommonCase) -> Iterator[str]:
-    """The CEL of all conditions on annotations, volumes, variables and mounts: their number, and that they reach no devices."""
+    """The CEL of all conditions on annotations, volumes, variables and mounts: how many there may be, and no GPU devices."""
     annotations = "object.metadata.annotations"
     plain = f"""!({cel.quoted(MIRROR_ANNOTATION)} in {annotations}) && !({cel.quoted(GPU_MEMORY)} in {annotations}) &&
 (!({cel.quoted(LIMIT_RANGER)} in {annotations}) || !{annotations}[{cel.quoted(LIMIT_RANGER)}].contains({cel.quoted(PREFIX)}))"""

@@ -114,9 +114,9 @@ class DeviceClasses(msgspec.Struct, frozen=True):
         return (of_one,) if of_one != name else self.names.classes(name)
 
     def published(self, names: Mapping[str, str]) -> tuple[tuple[str, tuple[str, ...]], ...]:
-        """Return the resource names by which classes provide GPUs and that name no form themselves, each with its classes.
+        """Return resource names that provide GPUs only because classes publish them, each with its classes.
 
-        The scheduler takes the newest class of a name. All of them are kept, because another one may be the newest by then.
+        The scheduler uses the newest class of a name. All are kept, because another class may be the newest by then.
 
         Args:
             names: the ``extendedResourceName`` of each class that has one.

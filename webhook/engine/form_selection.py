@@ -143,7 +143,7 @@ def _slices(nodes: NodeConstraints, known: tuple[str, ...]) -> tuple[str | None,
 
 
 def _configured(nodes: NodeConstraints) -> tuple[str, ...] | None:
-    """The profiles into which the selected MIG configurations partition GPUs of a node; ``None`` if one is of another kind."""
+    """The profiles into which the selected MIG configurations partition GPUs of a node; ``None`` if one is not of this kind."""
     if not nodes.mentions(MIG_CONFIG) or nodes.permits(MIG_CONFIG, ABSENT) or nodes.permits(MIG_CONFIG, OTHER):
         return None
     named = [_CONFIGURATION.fullmatch(value) for value in nodes.values(MIG_CONFIG)]

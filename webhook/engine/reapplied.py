@@ -63,7 +63,7 @@ def restored(
     manifest = replace(pod, spec=_without(pod.spec, stale)) if stale else pod
     candidates: list[tuple[Pod, tuple[type, ...]]] = [(manifest, (Annotate,))]
     if _placement(pod.spec) == _placement(before.spec) and manifest.spec:
-        # An apply keeps the node labels that were added, and they may name another form beside the original request.
+        # An apply keeps the node labels that were added, and they may name another form than the original request.
         candidates.append((replace(manifest, spec=_without_labels(manifest.spec)), (Annotate, *_OF_NODES)))
     for candidate, ignored in candidates:
         decision = decide(candidate, policy, plugin, names=names, guarded=False)

@@ -289,7 +289,7 @@ def respell(choices: Sequence[Choice], nodes: NodeConstraints, plugin: DevicePlu
     if dropped:
         edits += [DropKey(key) for key in dropped]
         nodes = nodes.without(dropped)
-        # An alternative that they contradicted, and that selects no product, is one again.
+        # Without these labels, more alternatives of the node affinity may be possible.
         chosen = _spelled(forms, nodes, plugin)
     products = _products(chosen, nodes)
     if isinstance(products, ProductConflict):
@@ -369,7 +369,7 @@ def _no_longer_said(
     chosen: list[_Chosen], needs: list[Need], nodes: NodeConstraints, plugin: DevicePlugin
 ) -> list[str]:
     """The labels of an old form that exclude the new form's nodes or do not apply to them."""
-    # Slices that were asked for by name have a label by that name only where the name is advertised.
+    # Slices that were requested by name have a label by that name only where the name is advertised.
     by_name = [choice.resource.partition for choice, _, _ in chosen if plugin.single and choice.resource.partition]
     replaced = [choice for choice, _, _ in chosen if choice.replaces_spelling]
     if not replaced and not by_name:

@@ -200,7 +200,7 @@ def _device_plugin(form: Form, plugin: DevicePlugin) -> Spelling:
 
 
 def _capabilities(form: Form, plugin: DevicePlugin) -> list[Need]:
-    """Return GPU feature discovery's labels of a form's nodes beside its own (internal/lm/mig-strategy.go, nvml.go).
+    """Return the node labels by which GPU feature discovery shows a form's capabilities (internal/lm/mig-strategy.go, nvml.go).
 
     Slices are available by name, under strategy *mixed*, from nodes without feature discovery.
     """

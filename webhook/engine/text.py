@@ -10,8 +10,8 @@ LONGEST_NAME = 253 + 1 + 63
 253 characters, a slash and a name of 63 (apimachinery pkg/util/validation)."""
 
 Name = Annotated[str, msgspec.Meta(max_length=LONGEST_NAME)]
-"""A name as it is decoded. A longer one is an error that names the field, so it reaches no cache, message or log line. Keys of
-mappings are plain texts, whose decoded forms msgspec shares; callers that keep or quote one bound it."""
+"""A name as it is decoded. A longer one is an error that names the field, so caches, messages and log lines never contain it.
+The keys of mappings have no limit, so that msgspec can share equal keys. Code that keeps or quotes a key must shorten it."""
 
 
 def cut(text: str, most: int) -> str:

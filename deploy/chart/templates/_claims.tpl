@@ -28,7 +28,7 @@ Takes the root.
 {{- end -}}
 
 {{/*
-The webhook that is asked about ResourceClaims and ResourceClaimTemplates (DRA) for what may be GPUs, when they are created, and when
+The webhook that is called for ResourceClaims and ResourceClaimTemplates (DRA) for what may be GPUs, when they are created, and when
 an update gives a claim to a pod. Their specs can't change. Deletion, and the claims that Kubernetes makes for pods never wait for
 gpuwarden, and status updates only where policies have limits (gpuwarden.reservations). CONTROLLERS of
 webhook/application/claim_admission.py are the users that create these claims. Those that they make for PodGroups are sent.
@@ -98,8 +98,8 @@ where those without the label are among them, because the values of the others c
 {{- end -}}
 
 {{/*
-The webhook that is asked when the status of a claim for what may be GPUs gives it to a pod, in namespaces whose policy has limits:
-all claims of a pod that waits may have been replaced by then. The scheduler writes that as a rule, so no user is exempt.
+The webhook that is called when the status of a claim for what may be GPUs gives it to a pod, in namespaces whose policy has limits:
+all claims of a pending pod may have been replaced by then. It is usually the scheduler that writes it, so no user is exempt.
 */}}
 {{- define "gpuwarden.reservations" -}}
 {{- $limits := include "gpuwarden.limits" . | fromJson -}}

@@ -1,6 +1,6 @@
 {{/*
 CEL: whether the resource `name` may hand out GPUs. A DeviceClass (DRA) can hand them out by any name with a domain, and gpuwarden knows
-which, so all such names are asked about but those of gpuwarden.neverGpus, and those that the configuration names in full and says are
+which, so pods with any such name are sent, except for names of gpuwarden.neverGpus and those that the configuration lists in full as
 not GPUs (tests/deploy/test_match_conditions.py). Names have no quotes in them (values.schema.json). Takes the root.
 */}}
 {{- define "gpuwarden.mayBeGpu" -}}

@@ -46,8 +46,8 @@ container.volumeMounts.exists(mount, mount.mountPath.contains('nvidia-container-
 {{- end -}}
 
 {{/*
-The webhooks that are asked about such pods, of which validate.gpuwarden.io, which fails closed, is never asked.
-Of a pod that gets ephemeral containers only these count, so that most can be debugged while no replica answers.
+The webhooks that are called for such pods, instead of validate.gpuwarden.io, which fails closed.
+If a pod gets ephemeral containers, only these are checked, so that most pods can be debugged while no replica answers.
 */}}
 {{- define "gpuwarden.guard" -}}
 {{- range (include "gpuwarden.guardParts" . | fromJson).webhooks }}
@@ -96,9 +96,9 @@ pod.spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution : 
 {{- end -}}
 
 {{/*
-The webhook that is asked about a pod that is there, only where an update changes what is decided by: which nodes it may get,
-which Kubernetes lets change while the pod has scheduling gates, and annotations that name devices, which are read whenever
-a container is started. Removing gates or finalizers, labels, and whatever is done to a pod that is being deleted never
+The webhook that is called for updates of a pod, only if they change what gpuwarden decides by: the node constraints, which
+Kubernetes allows to change while the pod has scheduling gates, and annotations that name devices, which are read whenever
+a container starts. Removing gates or finalizers, changing labels, and any update of a pod that is being deleted never
 wait for gpuwarden.
 */}}
 {{- define "gpuwarden.updates" -}}

@@ -173,7 +173,7 @@ second: in one step, pods would be decided by neither.
 
 {{/*
 A webhook, as a list: with admission policies, in parts that differ in the namespaces that they select, as
-webhook/application/in_tree_webhooks.py. A part that is not asked yet is there all the same, so that it is trusted when it is.
+webhook/application/in_tree_webhooks.py. A part that is not called yet exists already, so that its CA bundle is set before it is called.
 Takes (dict "root" $ "webhook" the YAML of one webhook).
 */}}
 {{- define "gpuwarden.inParts" -}}

@@ -201,7 +201,7 @@ class TestSize:
     def test_long_texts_are_cut(self) -> None:
         (result, *_) = results(seen(a_pod(*(gpu(2, name="n" * 60 + str(number)) for number in range(40)))))
         assert max(map(len, result["properties"].values())) <= 512
-        assert len(result["message"]) <= policyreport.LONGEST_MESSAGE
+        assert len(result["message"]) <= policyreport.LONGEST_RESULT_MESSAGE
 
     def test_a_namespace_with_more_than_one_report_takes_has_several(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(policyreport, "LARGEST", 20_000)

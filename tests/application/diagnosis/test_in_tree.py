@@ -66,7 +66,7 @@ def test_who_decides_is_said() -> None:
     together = the_result(installed(), "in-tree")
     assert together.status is CheckStatus.OK
     decided = "the API server decides the common case of exclusive, mig-1g.5gb, mps, none, shared, time-slicing"
-    also = "the webhooks are asked about that of exclusive, mig-1g.5gb, mps, none, shared, time-slicing too"
+    also = "the webhooks are also called for that of exclusive, mig-1g.5gb, mps, none, shared, time-slicing"
     assert together.observed == f"{decided}; {also}; the webhooks decide all other pods"
     split = the_result(beside_policies(installed()), "in-tree")
     assert (split.status, split.observed) == (CheckStatus.OK, f"{decided}; the webhooks decide all other pods")

@@ -371,7 +371,7 @@ def test_what_only_the_conditions_leave_out_is_never_sent() -> None:
 def test_conditions_of_an_older_chart_leave_out_what_device_classes_publish() -> None:
     (result,) = results(condition("name.startsWith('nvidia.com/')"), "match-conditions")
     assert result.status is CheckStatus.WARN
-    assert "are of an older chart: they leave out resource names" in result.observed
+    assert "come from an older chart: they omit resource names" in result.observed
     assert "helm upgrade" in result.fix
 
 

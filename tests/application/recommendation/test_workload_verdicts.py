@@ -164,7 +164,7 @@ def test_the_smallest_slice_that_fits(given: dict[str, Any], form: str, why: str
         ),
         (
             {"program": recognise("", [], {"NVIDIA_DRIVER_CAPABILITIES": "graphics"})},
-            "NVIDIA_DRIVER_CAPABILITIES=graphics asks for graphics (OpenGL, Vulkan), which MIG slices do not have",
+            "NVIDIA_DRIVER_CAPABILITIES=graphics requests graphics (OpenGL, Vulkan), which MIG slices do not have",
         ),
         (
             {"trusted": True, "offers": offered((), SHARED), "used": {"p95": 0.26}},

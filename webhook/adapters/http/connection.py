@@ -123,10 +123,11 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
         self._requests: deque[IncomingRequest] = deque()
         # Whether all further input is discarded.
         self._deaf = False
-        # Whether the first request waits for its turn or its answer, the task of one that waits, and answers that are not
-        # written yet.
+        # Whether the first request waits for its turn or its answer.
         self._answering = False
+        # The task that answers it, if it waits for a look-up.
         self._task: asyncio.Task[Answer] | None = None
+        # Answers that are not written yet.
         self._unsent = b""
         self._blocked = self._paused = False
 

@@ -19,8 +19,8 @@ _HEADS = {
     + "".join(f"{name}: {value}\r\n" for name, value in HEADERS.get(status, {}).items()).encode()
     for status in HTTPStatus
 }
-# An element of JSON takes as long to read and to decide as so many bytes of a text: measured with a large annotation (10 ns a
-# byte) and with containers that each have a finding (1.7 microseconds an element).
+# Reading and deciding an element of JSON takes as long as reading this many bytes of text: measured with a large annotation
+# (10 ns a byte) and with containers that each have a finding (1.7 microseconds an element).
 _ELEMENT = 150
 _COUNTED = 512 * 1024  # the longest body whose elements are counted, which takes a millisecond per MiB
 

@@ -27,8 +27,8 @@ class Cluster:
     """The selected cluster, in kubectl's terms; calling it logs in.
 
     Args:
-        kubeconfig: the file that is asked for; without it, $KUBECONFIG's, ``~/.kube/config``, then the pod's own account.
-        context: the context that is asked for.
+        kubeconfig: the given file; without it, $KUBECONFIG's, ``~/.kube/config``, then the pod's own account.
+        context: the given context; without it, the file's current one.
         environ: KUBECONFIG, HOME, KUBERNETES_SERVICE_HOST and …_PORT are read, and the proxy variables.
         service_account: where a pod finds its token and the cluster's CA.
     """

@@ -102,7 +102,7 @@ class ClassItem(msgspec.Struct):
         return [one.cel.expression for one in self.spec.selectors or () if one.cel]
 
     def offered(self, drivers: Collection[str]) -> str | None:
-        """The resource that it offers, if one of the drivers with devices is of the class."""
+        """The resource that the class offers, if its selectors name one of these drivers (the ones with devices)."""
         expressions = self.expressions
         has_devices = any(not expressions or any(driver in each for each in expressions) for driver in drivers)
         return self.spec.extended_resource_name if has_devices else None

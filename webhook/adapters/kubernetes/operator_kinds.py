@@ -48,7 +48,7 @@ class OperatorReader:
 
         Raises:
             UnknownKindsError: the API server does not list its groups.
-            ApiError: the server could not be asked.
+            ApiError: the request to the API server failed.
         """
         served = self._discovery.groups
         plurals = {
@@ -74,7 +74,7 @@ class OperatorReader:
 
         Raises:
             UnknownKindsError: the API server does not list its groups.
-            ApiError: the server could not be asked.
+            ApiError: the request to the API server failed.
         """
         for row, version in self.kinds():
             api_version = f"{row.group}/{version}"

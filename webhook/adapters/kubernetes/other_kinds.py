@@ -106,7 +106,7 @@ class OtherReader:
         Raises:
             UnknownKindsError: the API server does not list its groups, or it is not known which of the kinds that may not be
                 listed may lead to pods; everything that can be read was yielded before.
-            ApiError: the server could not be asked.
+            ApiError: the request to the API server failed.
         """
         without_pods, unknown = self._without_pods()
         forbidden: list[str] = []

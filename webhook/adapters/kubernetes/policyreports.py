@@ -66,7 +66,7 @@ class _Report(msgspec.Struct):
 
 
 class ReportStore:
-    """Reports in the cluster: those of one owner."""
+    """The reports that one owner (such as ``gpuwarden audit``) keeps in the cluster."""
 
     def __init__(self, api: RetryingApi, progress: Progress, owner: ReportOwner = OF_AUDIT) -> None:
         self._api = api

@@ -16,7 +16,7 @@ from .watch import GRACE, WATCH_SECONDS, Objects, Watch
 if TYPE_CHECKING:
     from .client import ApiServer
 
-# A cluster that begins to serve DeviceClasses, or to permit them, is noticed after at most so many seconds.
+# Seconds until it is noticed, at the latest, that a cluster now serves DeviceClasses or permits reading them.
 _LONGEST_BACKOFF = 60.0
 _STOP_TIMEOUT = 2.0
 _CLASSES = Objects("DeviceClass", CLASSES_PATH, ClassItem, ObjectList[ClassItem], {})

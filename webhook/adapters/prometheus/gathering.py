@@ -57,7 +57,7 @@ class _Found(msgspec.Struct):
 
 
 class Gatherer:
-    """Gathers usage within a window of so many seconds that ends at ``end`` (seconds since 1970).
+    """Gathers usage within a window of ``window`` seconds that ends at ``end`` (seconds since 1970).
 
     A sample below the share ``idle_below`` counts as idle. Only series with one of the values of each of ``labels`` count.
     """

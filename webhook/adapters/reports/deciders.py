@@ -14,9 +14,9 @@ from .text import printable
 class DeciderLine(Part):
     """A policy, and who decides its common case and its other pods that request GPUs.
 
-    ``common_case`` and ``other_pods`` are one of ``api-server``, ``webhooks``, ``both`` (the API server, and the webhooks are
-    asked about its result), ``unchanged`` (nobody is asked, and the policy would change and deny nothing) and ``nobody``
-    (nobody is asked, and pods are created as they are). The API server can only deny other pods. ``namespaces`` are those with
+    ``common_case`` and ``other_pods`` are one of ``api-server``, ``webhooks``, ``both`` (the API server, and then the
+    webhooks for its result), ``unchanged`` (neither, and the policy would change and deny nothing) and ``nobody``
+    (neither, and pods are created as they are). The API server can only deny other pods. ``namespaces`` are those with
     GPU pods (in an audit: with workloads) to which this applies; a policy has one line for each answer.
     """
 

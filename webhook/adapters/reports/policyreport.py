@@ -26,7 +26,7 @@ Json = dict[str, Any]
 
 LARGEST = 512 << 10  # bytes of a report's results; etcd takes 1.5 MiB, and tools hold many reports at once
 MOST_PARTS = 8  # reports of one namespace; beyond them results are left out, those that pass first
-LONGEST_MESSAGE = 1024  # characters
+LONGEST_RESULT_MESSAGE = 1024  # characters
 LARGEST_PATCH = 4096  # bytes
 _LONGEST_PROPERTY = 512  # characters
 
@@ -140,7 +140,7 @@ def result_of(result: str, rule: str, message: str, subject: Json, properties: M
         "severity": severities.get(result, "info"),
         "result": result,
         "scored": True,
-        "message": cut(message, LONGEST_MESSAGE - 1),
+        "message": cut(message, LONGEST_RESULT_MESSAGE - 1),
         "resources": [subject],
         "properties": {
             key: value if key == "patch" else cut(value, _LONGEST_PROPERTY - 1) for key, value in properties.items()

@@ -1,14 +1,14 @@
 """The rotation plan: a pure function from an observation to actions, each with its reason.
 
-A new CA is published beside the old one; a replica turns to it only when the bundle of every webhook
-configuration carries it, and has for the propagation time; the old one is removed when no serving certificate that it signed
-can still be valid. There is no leader and no memory of a step begun: every replica compares everything at every pass and
-does what is missing. A replica that loses a race for a resourceVersion reads again. So a crash between two steps,
-a damaged Secret and an emptied bundle are all the same thing: a difference that the next pass sees.
+A new CA is published together with the old one. A replica switches to the new CA only after the bundle of every webhook
+configuration has contained it for the propagation time. The old CA is removed when no serving certificate that it signed can
+still be valid. There is no leader and no record of unfinished steps: at every pass, every replica compares the desired with
+the actual state and does what is missing. A replica whose write fails because of a newer resourceVersion reads again. So a
+crash between two steps, a damaged Secret and an emptied bundle need no special treatment: the next pass repairs them.
 
-What is never done: an empty bundle is never written (API servers would fall back to the system's roots); a CA that a bundle
-trusts and that looks like ours is not dropped because the Secret has lost it, but kept among the previous ones, because some
-replica's serving certificate may depend on it.
+An empty bundle is never written, because API servers would fall back to the system's roots. If a bundle trusts a CA that looks
+like ours but is missing from the Secret, that CA is kept as a previous one, because a replica's serving certificate may depend
+on it.
 """
 
 from collections.abc import Mapping

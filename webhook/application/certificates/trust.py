@@ -100,7 +100,7 @@ def why_untrusted(
 
     Follows Go's ``x509.Certificate.Verify``, which kube-apiserver uses: every certificate of the path must be valid
     now, every issuer a CA, and any certificate of the bundle ends the path, self-signed or not. Names are
-    asked separately, with `covers`.
+    checked separately, with `covers`.
     """
     if reason := why_invalid(leaf, at) or why_not_a_server(leaf):
         return reason

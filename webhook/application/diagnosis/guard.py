@@ -20,10 +20,10 @@ class _Group(NamedTuple):
     """Namespaces whose policy denies.
 
     Attributes:
-        name: how they are called.
-        labels: what their labels have in common.
-        policy: the value of their label; ``any`` for every built-in policy, and empty where they have no label.
-        one: whether it is one namespace of the cluster; otherwise all that have the policy.
+        name: the name of the group in messages.
+        labels: the labels that all of them have.
+        policy: the value of their label; ``any`` for every built-in policy, and empty if they have no label.
+        one: whether the group is a single namespace of the cluster. Otherwise it is every namespace with the policy.
     """
 
     name: str

@@ -50,15 +50,15 @@ def _who_decides(there: Installed) -> str:
     also = there.asked_about_all()
     others = sorted({deciders.other_pods for deciders in decided.values()})
     rest = "; ".join(_OTHERS[each] for each in others)
-    asked = f"; the webhooks are asked about that of {listed(also)} too" if also else ""
-    return f"the API server decides the common case of {listed(common)}{asked}; {rest}"
+    called = f"; the webhooks are also called for that of {listed(also)}" if also else ""
+    return f"the API server decides the common case of {listed(common)}{called}; {rest}"
 
 
 _OTHERS = {
     Decider.API_SERVER: "it denies all other pods with GPUs",
     Decider.NOBODY: "nobody decides the other pods: they are created as they are",
     Decider.WEBHOOKS: "the webhooks decide all other pods",
-    Decider.BOTH: "the webhooks are asked about all other pods, and the API server denies them",
+    Decider.BOTH: "the webhooks are called for all other pods, and the API server denies them",
 }
 
 

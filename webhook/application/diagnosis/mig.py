@@ -107,5 +107,5 @@ def _product(shape: Shape) -> Product:
 
 
 def _has_mig(product: Product) -> bool:
-    """Whether the product is of a node with MIG on under strategy *single*."""
+    """Whether a node with this product label has MIG enabled under strategy *single*."""
     return product.invalid or product.partition is not None

@@ -8,7 +8,7 @@ def selected(facts: Facts) -> Findings:
     """Every node with GPUs is selected by a node selector of ``gpuwarden serve``."""
     deployment = known(facts.deployment)
     if deployment is None or deployment.option("--no-watch-nodes") is not None:
-        yield skipped("gpuwarden watches no nodes", "requests that no node can run are not reported")
+        yield skipped("gpuwarden does not watch nodes", "requests that no node can run are not reported")
         return ""
     having = [node.name for node in known(facts.nodes) if node.shape.amounts]
     found = known(facts.selected_nodes)

@@ -40,7 +40,7 @@ _REPORTING: dict[str, tuple[list[tuple[str, str]], str]] = {
     ),
     VALIDATE_NAMESPACE: (
         [("", "namespaces"), ("", "namespaces/status"), ("", "namespaces/finalize")],
-        "a label that names no policy is accepted, and changing a label gives no warning about its effect on workloads",
+        "a label that names no policy is accepted, and users get no warning about what a changed label does to workloads",
     ),
     VALIDATE_CLAIM: (
         [(GROUP, plural) for plural in PLURALS.values()],
@@ -270,8 +270,8 @@ def _left_out(facts: Facts, webhooks: list[OurWebhook]) -> Iterator[CheckOutcome
         said = " ".join(condition.expression for condition in one.webhook.match_conditions)
         if _ANY_NAME not in said:
             yield warn(
-                f"the matchConditions of {one} are of an older chart: they leave out resource names that count as GPUs "
-                "only by the configuration or a DeviceClass",
+                f"the matchConditions of {one} come from an older chart: they omit resource names that are GPUs only "
+                "according to the configuration or a DeviceClass",
                 _NEVER_SENT,
                 _REINSTALL,
             )

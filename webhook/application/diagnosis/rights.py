@@ -81,7 +81,7 @@ _VITAL = {
 _OWNERS = "roles"
 # What is lost without rights that everything else works without.
 _OPTIONAL: tuple[tuple[Collection[Permission], str], ...] = (
-    (_PREVIEWED, "changing a namespace label gives no warning about its effect on workloads"),
+    (_PREVIEWED, "users get no warning about what a changed namespace label does to workloads"),
     (_NODES, "pods that no node can run are not reported, and prefer: offered gives the first form"),
     (
         (_SLICES,),

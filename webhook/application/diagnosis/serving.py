@@ -21,7 +21,7 @@ def service(facts: Facts) -> Findings:
         where = f"Service {reference.namespace}/{reference.name}"
         there = known(facts.services[reference.namespace, reference.name])
         ports = {port.port for port in there.spec.ports or ()} if there else set()
-        impact = "the API server reaches no replica: GPU pods are denied, or admitted unchecked where the failurePolicy is Ignore"
+        impact = "no replica is reachable: GPU pods are denied, or admitted unchecked where the failurePolicy is Ignore"
         if there is None:
             fix = "reinstall into the namespace that the webhook configurations name (helm upgrade, or kubectl apply)"
             yield fail(f"there is no {where}, which the webhooks name", impact, fix)

@@ -31,7 +31,7 @@ class NamedNode(msgspec.Struct, frozen=True):
 
 
 class Placement:
-    """Nodes, asked about many pods of which most are alike."""
+    """Which nodes pods can run on. It caches results, because most pods are alike."""
 
     def __init__(self, nodes: Sequence[NamedNode]) -> None:
         self._nodes = [(node, offers) for node in nodes if (offers := node.offers)]

@@ -51,7 +51,8 @@ _PREFIXES = (
     *(("VLLM_", "vLLM"), ("SGLANG_", "SGLang"), ("NIM_", "NIM")),
     *(("TRTLLM_", "TensorRT-LLM"), ("LMDEPLOY_", "LMDeploy")),
 )
-"""How the variables of a program begin. One that names an address or a key is of its clients."""
+"""Prefixes of the environment variables that configure a server, and the server. Variables that name an address or a key
+configure its clients instead."""
 _OF_CLIENTS = frozenset({"URL", "HOST", "PORT", "ENDPOINT", "ADDRESS", "ADDR", "KEY", "TOKEN", "SERVER", "SERVICE"})
 _MEMORY_WORDS = frozenset({"mem", "memory", "rmm"})
 _RESERVE_WORDS = frozenset(
@@ -66,7 +67,7 @@ _GROWS = {"TF_FORCE_GPU_ALLOW_GROWTH": ("TensorFlow", "true"), "XLA_PYTHON_CLIEN
 _MODEL_OPTIONS = ("--model", "--model-id", "--model-path", "--model-name", "--model-repository")
 _MODEL_VARIABLES = ("MODEL_ID", "MODEL_NAME", "HF_MODEL_ID", "MODEL_PATH")
 _NO_NAMES = ("/", "./", "../", "~", "file:")
-"""How a path begins: two volumes may have other models at one path, so it does not say which model that is."""
+"""Prefixes of paths. A path does not identify a model, because two volumes may have different models at the same path."""
 _ADDRESS_OPTIONS = frozenset({"--host", "--port", "-p", "--served-model-name"})
 """What may differ between servers that do the same."""
 _SIZES = frozenset(
@@ -114,13 +115,13 @@ _TOGETHER = frozenset(
 
 
 class ServerProgram(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is known of a container's program.
+    """What is known about a container's program.
 
     Attributes:
         name: empty if it is none of the known ones.
         model: the model that it serves; empty where nothing names it (a path does not).
-        arguments: a number for its arguments: those of one model with other ones may serve it for something else (embeddings,
-            adapters, prefill), which one process can't do.
+        arguments: a number for its arguments. Containers that serve one model with different arguments may serve it for
+            different purposes (embeddings, adapters, prefill), which one process can't do.
         reserves: why the memory that it holds does not show how much it needs; empty if there is no sign of it.
         parallel: why it uses several GPUs together; empty if there is no sign of it.
         graphics: why it may use graphics (OpenGL, Vulkan); empty if there is no sign of it.
@@ -226,7 +227,7 @@ def _named_model(name: str, words: Sequence[str], variables: Mapping[str, str]) 
 
 def _graphics(capabilities: str) -> str:
     asks = not _GRAPHICS.isdisjoint(capabilities.replace(" ", "").split(","))
-    return f"{_CAPABILITIES}={capabilities} asks for graphics (OpenGL, Vulkan)" if asks else ""
+    return f"{_CAPABILITIES}={capabilities} requests graphics (OpenGL, Vulkan)" if asks else ""
 
 
 def _parallel(words: Sequence[str], variables: Mapping[str, str]) -> str:

@@ -92,8 +92,8 @@ class Usage(msgspec.Struct, rename="camel"):
         idle_below: the share below which a sample counts as idle.
         owners: the controllers of deleted pods, by namespace and name: kind and name, as kube-state-metrics recorded them.
         missing: why numbers are missing, in sentences.
-        warnings: what the server said beside its answers, in its own words.
-        queries: how many requests it took.
+        warnings: the warnings that Prometheus returned with its results, verbatim.
+        queries: how many requests were sent.
     """
 
     end: float

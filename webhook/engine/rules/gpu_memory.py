@@ -29,7 +29,7 @@ GPU_MEMORY_INVALID = Rule(
 GPU_MEMORY_TOO_LARGE = Rule(
     "gpu-memory-too-large",
     Severity.DENY,
-    "No MIG slice of the policy has the memory that the pod asks for",
+    "No MIG slice of the policy has the memory that the pod requests",
     "No slice that the policy permits has as much. The lowest measured memory of a profile counts, which is less than its name "
     "says. Request less, or use a namespace whose policy permits larger slices.",
 )

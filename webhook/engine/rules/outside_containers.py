@@ -9,12 +9,12 @@ from ..resources import GpuResource, classify
 GPU_OUTSIDE_CONTAINERS = Rule(
     "gpu-outside-containers",
     Severity.DENY,
-    "A GPU resource where Kubernetes supports none",
+    "A GPU resource where Kubernetes does not support it",
     "The resources of a pod as a whole and those of an ephemeral container can't hold a GPU: the API server rejects or "
     "drops it. Write it in the resources of the container that uses it.",
 )
 
-_OF_POD = "Kubernetes supports no GPU for a pod as a whole; write it in the resources of the container that uses it"
+_OF_POD = "Kubernetes does not support GPUs at pod level; set it in the resources of the container that uses it"
 _OF_EPHEMERAL = "Kubernetes gives an ephemeral container no resources; request it in a container of its own pod"
 
 

@@ -74,7 +74,7 @@ def shared_request_above_one(
 def _whole_gpus(amount: Amount, policy: Policy) -> str:
     """Return how to get whole GPUs: a policy that lists them after a shared form gives them to pods that select their nodes.
 
-    On GKE no node has a label that names them, and Autopilot takes no node affinity on the labels that they lack.
+    On GKE, no label identifies nodes with whole GPUs, and Autopilot rejects node affinity on the labels that they lack.
     """
     if policy.permits_any:
         return "use whole GPUs instead"
