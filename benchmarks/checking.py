@@ -12,7 +12,6 @@ from benchmarks.reviews import POLICY
 from benchmarks.samples import Spread
 
 MANIFESTS = 5_000
-_EXIT_USAGE = 2
 
 # As people write them: comments, flow and block style, quotes of both kinds.
 _MANIFEST = """\

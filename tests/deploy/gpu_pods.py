@@ -16,10 +16,11 @@ WITHOUT_GPU = (
     a_spec(),
     a_spec({"cpu": "1"}),
     a_spec({"vpc.amazonaws.com/efa": "1"}),
+    a_spec({"amd.com/gpu": "1"}),
     a_spec({"memory": "1Gi"}, init={"rdma/nvidia.com": "1"}),
 )
 PERHAPS_WITH_GPU = (
-    a_spec({"amd.com/gpu": "1"}),
+    a_spec({"example.com/accel": "1"}),
     a_spec({"memory": "1Gi"}, init={"example.com/nvidia.com": "1"}),
 )
 """Pods whose resources are those of a DeviceClass for GPUs, if the cluster has one with this name."""

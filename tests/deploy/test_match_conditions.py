@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.deploy.chart import Chart, Json, RefusedError, Rendered
+from tests.deploy.gpu_pods import PERHAPS_WITH_GPU, WITH_GPU, WITHOUT_GPU
 from webhook.application.configuration import Configuration
 from webhook.engine import other_gpus, requests
 from webhook.engine.other_gpus import BUILT_IN, GpuNames, fits
@@ -119,6 +120,12 @@ def test_what_the_engine_acts_on_is_asked_about(matches: Matches, spec: Json) ->
 def test_other_pods_are_left_alone(matches: Matches, spec: Json) -> None:
     assert not acts_on(spec)
     assert not matches(spec)
+
+
+def test_the_pods_that_the_api_server_is_tried_with(matches: Matches) -> None:
+    """Those of ``tests/e2e/test_chart.py``."""
+    assert [matches(spec) for spec in (*WITH_GPU, *PERHAPS_WITH_GPU)] == [True] * 7
+    assert [matches(spec) for spec in WITHOUT_GPU] == [False] * 5
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,6 @@ MPS = a_shape({SHARED: 8}, labels={STRATEGY: "mps"})
 WHOLE = a_shape({GPU: 8}, labels={STRATEGY: "none"})
 SLICES = a_shape({MIG: 7})
 GKE = a_shape({GPU: 4}, labels={GKE_SHARING: "time-sharing", GKE_CLIENTS: "4"})
-EVERY = {SLOTS: 4, WHOLE: 2, SLICES: 1, GKE: 3}
 
 
 def told(pod: Json, policy: str | Policy, *fleet: Shape, plugin: DevicePlugin = RENAMED, **known: Any) -> Decision:

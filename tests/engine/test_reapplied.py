@@ -43,7 +43,6 @@ from webhook.engine.spelling import DevicePlugin
 
 ZONE = {"topology.kubernetes.io/zone": "a"}
 SPOT = {"key": "spot", "operator": "Exists"}
-MPS_NODES = {STRATEGY: "mps"}
 
 
 def asking(resource: str = GPU, count: str = "1", name: str = "train", **fields: Any) -> Json:

@@ -79,8 +79,8 @@ def denials(case: CommonCase) -> Iterator[tuple[str, str, str]]:
 def may_be_denied(case: CommonCase) -> str:
     """CEL that holds for every pod of the common case that is denied or not rewritten, and for few others.
 
-    The API server prepares a pod again for each part of a policy, and that takes longer than the CEL: so a policy that denies
-        should not be evaluated for pods that it would not deny.
+    The API server prepares a pod again for each part of a policy, which takes longer than the CEL. So a policy that denies
+    should not be evaluated for pods that it would not deny.
     """
     if case.policy.additions != NO_ADDITIONS:
         return "true"

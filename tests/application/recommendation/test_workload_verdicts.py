@@ -78,6 +78,24 @@ def test_unknown_where_it_must_be(given: dict[str, Any], why: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("used", "fields", "kind"),
+    [
+        ({"most": 0.0, "p95": 0.0}, {}, VerdictKind.UNUSED),
+        ({"used": 1}, {"gpus": 2}, VerdictKind.FEWER),
+        ({"used": 2}, {"gpus": 2}, VerdictKind.EXCLUSIVE),
+        ({}, {"program": recognise("a", ["--hostfile", "b"], {})}, VerdictKind.EXCLUSIVE),
+        ({"shared_by": 2}, {}, VerdictKind.AS_IT_IS),
+    ],
+)
+def test_what_needs_no_comparison_is_known_in_spite_of_other_doubts(
+    used: dict[str, Any], fields: dict[str, Any], kind: VerdictKind
+) -> None:
+    """The order of the table in docs/how-to/recommend.md."""
+    doubts = {"sizes_differ": True, "by_time": 0.09, "memory": None}
+    assert judge(case(used={**doubts, **used}, exempt="scheduler", **fields)).kind is kind
+
+
+@pytest.mark.parametrize(
     ("given", "form", "why"),
     [
         # The smallest slice with enough of both, with 15 % more memory than was ever used.

@@ -4,8 +4,6 @@ from enum import StrEnum
 
 import msgspec
 
-WINDOW = 14 * 86400.0
-
 
 class Metric(StrEnum):
     """The metric that a series' compute numbers come from, by its name in dcgm-exporter; the best first."""

@@ -224,7 +224,7 @@ def gpu_host_path(index: int, volume: Volume, severity: Severity) -> Finding | N
 
 
 def node_name_set(name: str, severity: Severity) -> Finding:
-    """A node chosen by the pod's author: the scheduler counts no GPU for the pod, and taints have no effect.
+    """A node chosen by the pod's author: the pod bypasses the scheduler, so neither free GPUs nor NoSchedule taints are checked.
 
     The scheduler itself sets ``nodeName`` later, through the binding subresource. DaemonSets use node affinity.
     """
