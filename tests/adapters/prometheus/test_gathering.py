@@ -39,6 +39,7 @@ class Fake:
         self.selectors: list[str] = []
         self.numbers: dict[str, float] = {}
         self.memory: dict[str, float] = {}
+        self.itself: dict[str, float] = {}
         self.hours: dict[str, tuple[float, ...]] = {}
         self.by_instance: dict[str, dict[str, float]] = {}
 
@@ -59,6 +60,9 @@ class Fake:
                 for uuid, number in devices
                 for stat, value in self.sharing.get(metric, {"pods": 1}).items()
             ]
+        if expression.startswith("max by (UUID, GPU_I_ID)"):
+            itself = {name: value for name, value in self.itself.items() if name == metric}.values()
+            return [Sample({"UUID": "GPU-1"}, (at, str(value))) for value in itself]
         if expression.startswith("label_replace(min by (UUID, GPU_I_ID"):
             return [
                 Sample({**one, STAT: stat}, (at, str(value)))
@@ -121,6 +125,20 @@ def test_memory_bandwidth_of_a_shared_gpu_is_not_its_pods_own() -> None:
     server = Fake({SM: pods, USED: pods}, {SM: {"pods": 2, "together": 9, "apart": 0.1}})
     server.memory = {"bandwidth": 0.3}
     assert {(one.bandwidth, one.bandwidth_working) for one in gathered(server)} == {(None, 0)}
+
+
+@pytest.mark.parametrize(("apart", "util", "seen"), [(0, 60, False), (0, 0, True), (0, 9e18, True), (5, 60, True)])
+def test_processes_are_seen_if_the_device_is_idle_or_another_namespace_has_memory_there(
+    apart: float, util: float, *, seen: bool
+) -> None:
+    server = Fake({UTIL: [labels()], USED: [labels()]}, {USED: {"pods": 2, "together": 9, "apart": apart}})
+    server.numbers = {"max": 0, "p95": 0, "mean": 0}
+    server.memory = {"used": 0, "free": 5_000}
+    server.itself = {UTIL: util, USED: 9_000}
+    server.hours = {"p": ()}
+    found = Gatherer(server, 1000.0, 500.0, 0.01).usage(["a"])
+    assert [(one.metric is not None, one.capacity) for one in found.series] == [(seen, 14_500)]
+    assert any("set hostPID: true for it (1 pod)" in one for one in found.missing) is not seen
 
 
 def test_utilisation_says_nothing_of_a_slice() -> None:

@@ -99,9 +99,11 @@ class Gatherer:
         chosen = {key: _choose(key, one, sharing) for key, one in found.items()}
         numbers = self._compute(found, chosen)
         memory = self._memory(found)
-        empty = by_process.without_processes(memory)
-        of_pods = empty | {device for device, (_, is_device) in sharing[dcgm.USED].items() if not is_device}
-        held = self._of_device_itself(dcgm.USED, found, of_pods)
+        apart = {device for device, (_, is_device) in sharing[dcgm.USED].items() if not is_device}
+        empty = (
+            by_process.without_processes(memory) - apart
+        )  # pods of namespaces that are not read may have memory there
+        held = self._of_device_itself(dcgm.USED, found, empty | apart)
         unseen = by_process.unseen(numbers, chosen, empty, partial(self._of_device_itself, Metric.GPU_UTIL, found))
         self._unread += by_process.said(unseen)
         if numbers and not any("bandwidth" in one for one in memory.values()):

@@ -357,7 +357,7 @@ def _of_one(case: VerdictInput) -> WorkloadVerdict:
     elif found := next(fitting(case.comparable, case.model, case.working, max(case.need, case.bandwidth_memory)), None):
         why.append(f"{found.form} has {_gib(found.memory or 0)} and {percent(found.share)} of a GPU's compute")
         why += _elsewhere(case, found)
-        if found.form.partition == case.form.partition and measures.p95 >= _FILLED:
+        if found.form.partition == case.form.partition and max(measures.p95, case.bandwidth) >= _FILLED:
             why.append(_FULL_AT_TIMES)
         elif (most := measures.most * case.unit) > found.share:
             why.append(f"it uses up to {percent(most)} of a GPU at times, and would then take longer on the slice")
