@@ -17,6 +17,7 @@ STEP = 300
 DAY, HOUR = 86400, 3600
 NAMESPACES = 50
 DECODER, RESERVED = "DCGM_FI_DEV_DEC_UTIL", "DCGM_FI_DEV_FB_RESERVED"
+BANDWIDTH = "DCGM_FI_PROF_DRAM_ACTIVE"
 _A100 = ("NVIDIA A100-SXM4-80GB", 81_920)
 _GPUS_OF_A_NODE = 8
 _SHARE = 4  # pods on a time-sliced GPU
@@ -128,6 +129,7 @@ def metrics(behaviour: Behaviour, seed: int, count: int) -> dict[str, Sequence[f
     found: dict[str, Sequence[float]] = {
         SM: sm,
         GR: array("d", (min(1.0, 1.3 * one) for one in sm)),
+        BANDWIDTH: array("d", (0.5 * one for one in sm)),
         USED: used,
         FREE: array("d", (whole - 600 - one for one in used)),
         RESERVED: array("d", [600.0]) * count,

@@ -16,6 +16,7 @@ from tests.cli.commands import run
 from tests.cli.test_doctor import Cluster
 from tests.cli.test_fleet_option import NODES, a_node
 from tests.prometheus_programs import needed_programs
+from webhook.adapters.prometheus.dcgm import NO_BANDWIDTH
 
 pytestmark = pytest.mark.programs
 Json = dict[str, Any]
@@ -287,6 +288,7 @@ def test_every_workload_of_the_cast_gets_the_advice_that_a_person_would_give(
     assert advice["trusting"]["label"] == "kubectl label namespace trusting gpuwarden.io/enforce=time-slicing"
     assert advice["trusting"]["preview"] == "gpuwarden audit -n trusting --assume trusting=time-slicing"
     assert found["notes"] == [
+        NO_BANDWIDTH,
         (
             "DCGM_FI_PROF_SM_ACTIVE of work/blank-7d4b9c6f5d-bbbbb has the value 9.2e+18, which no GPU can have; usage with "
             "such values is not counted (1 pod)"

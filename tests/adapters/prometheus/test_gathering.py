@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from webhook.adapters.prometheus.client import QueryError, Sample
-from webhook.adapters.prometheus.dcgm import FAMILIES, family_of, node_of
+from webhook.adapters.prometheus.dcgm import FAMILIES, NO_BANDWIDTH, family_of, node_of
 from webhook.adapters.prometheus.expressions import STAT, compute, of_namespaces, selector
 from webhook.adapters.prometheus.gathering import Gatherer
 from webhook.application.recommendation.usage import Metric, Series
@@ -38,6 +38,8 @@ class Fake:
         self.queries: list[str] = []
         self.selectors: list[str] = []
         self.numbers: dict[str, float] = {}
+        self.memory: dict[str, float] = {}
+        self.itself: dict[str, float] = {}
         self.hours: dict[str, tuple[float, ...]] = {}
         self.by_instance: dict[str, dict[str, float]] = {}
 
@@ -58,13 +60,16 @@ class Fake:
                 for uuid, number in devices
                 for stat, value in self.sharing.get(metric, {"pods": 1}).items()
             ]
+        if expression.startswith("max by (UUID, GPU_I_ID)"):
+            itself = {name: value for name, value in self.itself.items() if name == metric}.values()
+            return [Sample({"UUID": "GPU-1"}, (at, str(value))) for value in itself]
         if expression.startswith("label_replace(min by (UUID, GPU_I_ID"):
             return [
                 Sample({**one, STAT: stat}, (at, str(value)))
                 for one in found
                 for stat, value in zip(("first", "last"), self.hours.get(one["exported_pod"], (10, 20)), strict=False)
             ]
-        usual = MEMORY if metric == USED else COMPUTE
+        usual = {**MEMORY, **self.memory} if metric == USED else COMPUTE
         stats = {
             **usual,
             **{stat: value for stat, value in self.numbers.items() if (stat in COMPUTE) is (usual is COMPUTE)},
@@ -100,6 +105,40 @@ def test_the_best_metric_counts_and_utilisation_is_a_percentage() -> None:
     (three,) = gathered(server)
     assert (three.metric, three.p95, three.most, three.mean, three.by_time) == (UTIL, 0.4, 0.5, 0.2, 0.45)
     assert any("< bool 1)" in query for query in server.queries)
+
+
+def test_memory_bandwidth_is_weighted_by_its_work_and_missing_bandwidth_is_reported() -> None:
+    server = Fake({SM: [labels()], USED: [labels()]})
+    assert NO_BANDWIDTH in Gatherer(server, 1000.0, 500.0, 0.01).usage().missing
+    assert [(one.bandwidth, one.bandwidth_working) for one in gathered(server)] == [(None, 0)]
+    server.memory = {"bandwidth": 0.3, "bandwidth_mean": 0.2, "bandwidth_deviation": 0.1, "bandwidth_points": 10}
+    assert NO_BANDWIDTH not in Gatherer(server, 1000.0, 500.0, 0.01).usage().missing
+    (one,) = gathered(server)
+    assert [one.bandwidth, one.bandwidth_working] == pytest.approx([0.3, 0.25])
+    server.memory["bandwidth_mean"] = 9.2e18
+    (one,) = gathered(server)
+    assert (one.bandwidth, one.memory) == (None, None)
+
+
+def test_memory_bandwidth_of_a_shared_gpu_is_not_its_pods_own() -> None:
+    pods = [labels("p"), labels("q")]
+    server = Fake({SM: pods, USED: pods}, {SM: {"pods": 2, "together": 9, "apart": 0.1}})
+    server.memory = {"bandwidth": 0.3}
+    assert {(one.bandwidth, one.bandwidth_working) for one in gathered(server)} == {(None, 0)}
+
+
+@pytest.mark.parametrize(("apart", "util", "seen"), [(0, 60, False), (0, 0, True), (0, 9e18, True), (5, 60, True)])
+def test_processes_are_seen_if_the_device_is_idle_or_another_namespace_has_memory_there(
+    apart: float, util: float, *, seen: bool
+) -> None:
+    server = Fake({UTIL: [labels()], USED: [labels()]}, {USED: {"pods": 2, "together": 9, "apart": apart}})
+    server.numbers = {"max": 0, "p95": 0, "mean": 0}
+    server.memory = {"used": 0, "free": 5_000}
+    server.itself = {UTIL: util, USED: 9_000}
+    server.hours = {"p": ()}
+    found = Gatherer(server, 1000.0, 500.0, 0.01).usage(["a"])
+    assert [(one.metric is not None, one.capacity) for one in found.series] == [(seen, 14_500)]
+    assert any("set hostPID: true for it (1 pod)" in one for one in found.missing) is not seen
 
 
 def test_utilisation_says_nothing_of_a_slice() -> None:
@@ -269,7 +308,7 @@ def test_names_can_not_leave_their_place_in_a_query() -> None:
 def test_many_pods_are_asked_for_in_batches() -> None:
     server = Fake({SM: [labels(f"p{number}", UUID=f"GPU-{number}") for number in range(250)]})
     assert len(gathered(server)) == 250
-    assert sum("quantile_over_time(0.95" in query for query in server.queries) == 3
+    assert sum(f"quantile_over_time(0.95, {SM}" in query for query in server.queries) == 3
 
 
 def test_an_error_that_less_would_not_help_is_raised() -> None:

@@ -175,6 +175,15 @@ def test_the_smallest_slice_that_fits(given: dict[str, Any], form: str, why: str
             },
             f"no node shares GPUs of {A100}",
         ),
+        ({"used": {"bandwidth": 0.9}}, "no MIG slice that is offered has enough memory bandwidth for it"),
+        (
+            {"used": {"bandwidth": 0.1, "bandwidth_working": 0.9}},
+            "while it works, it uses 90 % of the GPU's memory bandwidth",
+        ),
+        (
+            {"trusted": True, "offers": offered((), SHARED), "used": {"bandwidth": 0.25}},
+            "that share has too little memory bandwidth (25 % used 95 % of the time at most) for it",
+        ),
         ({"used": {"engines": 0.4}}, "it uses the video encoder or decoder"),
         (
             {"trusted": True, "offers": offered((), SHARED), "used": {"engines": 0.9}},

@@ -13,8 +13,13 @@ from ...application.recommendation.usage import Metric
 USED = "DCGM_FI_DEV_FB_USED"
 FREE = "DCGM_FI_DEV_FB_FREE"
 RESERVED = "DCGM_FI_DEV_FB_RESERVED"
+BANDWIDTH = "DCGM_FI_PROF_DRAM_ACTIVE"
 ENCODER = "DCGM_FI_DEV_ENC_UTIL"
 DECODER = "DCGM_FI_DEV_DEC_UTIL"
+NO_BANDWIDTH = (
+    "DCGM_FI_PROF_DRAM_ACTIVE is missing, so use of memory bandwidth is not known: what uses little compute and much bandwidth "
+    "would be slower on a smaller form"
+)
 _NO_SERIES = (
     "there are no series of dcgm-exporter (DCGM_FI_*) within the window; is it installed (those before 2.0 have other metrics, "
     "dcgm_*, which are not read), and does Prometheus scrape it?"
@@ -43,6 +48,8 @@ FAMILIES = (
     PodLabels("namespace", "pod", "container"),
     PodLabels("pod_namespace", "pod_name", "container_name"),
 )
+# Matchers of the series that ``family_of`` finds no pod in.
+NO_POD = 'exported_pod="",pod_name="",container=~"(.*exporter.*)?"'
 
 
 class MeasuredDevice(msgspec.Struct, frozen=True):

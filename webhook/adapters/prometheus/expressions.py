@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from string import punctuation
 
 from ...application.recommendation.usage import Metric
-from .dcgm import DECODER, ENCODER, FREE, RESERVED, USED, PodLabels
+from .dcgm import BANDWIDTH, DECODER, ENCODER, FREE, NO_POD, RESERVED, USED, PodLabels
 
 STAT = "gpuwarden_stat"
 # Seconds between the evaluations of a subquery, which are expensive for a server; a range of samples is cheap.
@@ -17,6 +17,7 @@ _DAY = 86400
 _COMPUTE_STATS = frozenset({"p95", "max", "mean", "by_time", "deviation", "recent_mean", "recent_deviation"})
 _MEMORY_STATS = frozenset({"used", "earlier", "low", "free", "reserved"})
 _ENGINE_STATS = frozenset({"encoder", "decoder"})
+_BANDWIDTH_STATS = frozenset({"bandwidth", "bandwidth_mean", "bandwidth_deviation"})
 _TOLERANCE = 1.5  # profiling metrics are sometimes a little above what is possible
 _MOST = 1e15  # seconds since 1970, and samples
 _MOST_MEMORY = 1 << 24  # MiB: no GPU has 16 TiB
@@ -88,7 +89,7 @@ def _when(series: str) -> str:
 
 
 def memory(which: str, window: float) -> str:
-    """The numbers of memory in MiB, how many samples they are from, and the highest use of the video engines in percent."""
+    """The numbers of memory in MiB and of its bandwidth, and the highest use of the video engines in percent."""
     whole = f"[{window:.0f}s]"
     return _marked(
         used=f"max_over_time({USED}{which}{whole})",
@@ -97,9 +98,19 @@ def memory(which: str, window: float) -> str:
         counted=f"count_over_time({USED}{which}{whole})",
         free=f"min_over_time({FREE}{which}{whole})",
         reserved=f"max_over_time({RESERVED}{which}{whole})",
+        bandwidth=f"quantile_over_time(0.95, {BANDWIDTH}{which}{whole})",
+        bandwidth_mean=f"avg_over_time({BANDWIDTH}{which}{whole})",
+        bandwidth_deviation=f"stddev_over_time({BANDWIDTH}{which}{whole})",
+        bandwidth_points=f"count_over_time({BANDWIDTH}{which}{whole})",
         encoder=f"max_over_time({ENCODER}{which}{whole})",
         decoder=f"max_over_time({DECODER}{which}{whole})",
     )
+
+
+def of_device_itself(metric: str, devices: Collection[str], window: float, only: str = "") -> str:
+    """The highest value of a metric on each device in the series that name no pod but the exporter's."""
+    which = f'{{UUID=~"{_any(sorted(devices))}",{NO_POD}{only}}}'
+    return f"max by (UUID, GPU_I_ID) (max_over_time({metric}{which}[{window:.0f}s]))"
 
 
 def spans(metric: str, devices: Collection[str], family: PodLabels, window: float, only: str = "") -> str:
@@ -138,6 +149,8 @@ def most_possible(what: str, stat: str) -> float:
         return _MOST_MEMORY
     if stat in _ENGINE_STATS:
         return 100 * _TOLERANCE
+    if stat in _BANDWIDTH_STATS:
+        return _TOLERANCE
     return scale(Metric(what)) * _TOLERANCE if stat in _COMPUTE_STATS else _MOST
 
 

@@ -10,7 +10,7 @@ import msgspec
 
 from ...application.recommendation.usage import Metric, Series, Usage
 from ..kubernetes.lists import Progress
-from . import dcgm, expressions
+from . import by_process, dcgm, expressions
 from .client import QueryError, Sample
 from .dcgm import Key, MeasuredDevice, PodLabels
 
@@ -99,8 +99,25 @@ class Gatherer:
         chosen = {key: _choose(key, one, sharing) for key, one in found.items()}
         numbers = self._compute(found, chosen)
         memory = self._memory(found)
+        apart = {device for device, (_, is_device) in sharing[dcgm.USED].items() if not is_device}
+        empty = (
+            by_process.without_processes(memory) - apart
+        )  # pods of namespaces that are not read may have memory there
+        held = self._of_device_itself(dcgm.USED, found, empty | apart)
+        unseen = by_process.unseen(numbers, chosen, empty, partial(self._of_device_itself, Metric.GPU_UTIL, found))
+        self._unread += by_process.said(unseen)
+        if numbers and not any("bandwidth" in one for one in memory.values()):
+            missing.append(dcgm.NO_BANDWIDTH)
         series = [
-            _series(key, one, chosen[key], numbers.get(key, {}), memory.get(key, {}), sharing)
+            _series(
+                key,
+                one,
+                None if key in unseen else chosen[key],
+                numbers.get(key, {}),
+                memory.get(key, {}),
+                sharing,
+                held.get(key.device, 0),
+            )
             for key, one in found.items()
         ]
         return Usage(
@@ -188,6 +205,21 @@ class Gatherer:
             device: (int(one["pods"]), not one.get("apart", 0) > 0)
             for (_, device), one in stats.items()
             if one.get("pods", 1) > 1 and one.get("together", 0) >= _TOGETHER * max(1, number[device] - 1)
+        }
+
+    def _of_device_itself(
+        self, metric: str, found: Mapping[Key, _Found], devices: Collection[MeasuredDevice]
+    ) -> dict[MeasuredDevice, float]:
+        """Return the highest value of a metric in the devices' own series, which name no pod."""
+
+        def query(_: PodLabels, batch: Sequence[str]) -> str:
+            return expressions.of_device_itself(metric, batch, self._window, self._only)
+
+        stat = "used" if metric == dcgm.USED else "max"
+        return {
+            device: sample.number
+            for _, device, sample in self._of_devices(f"{metric} without pods", found, devices, query)
+            if 0 <= sample.number <= expressions.most_possible(metric, stat)
         }
 
     def _of_devices(
@@ -349,6 +381,7 @@ def _series(  # noqa: PLR0913, PLR0917 - what is known of one series
     compute: Mapping[str, list[float]],
     memory: Mapping[str, list[float]],
     sharing: Mapping[str, Mapping[MeasuredDevice, tuple[int, bool]]],
+    held: float,
 ) -> Series:
     unit = expressions.scale(metric) if metric else 1.0
     total = sum(compute.get("points", ()))
@@ -386,21 +419,27 @@ def _series(  # noqa: PLR0913, PLR0917 - what is known of one series
         recent_working=min(1.0, _working(compute, "recent_") / unit),
         idle=average("idle"),
         engines=max(engines) / 100 if engines else None,
+        # Of a device that several pods share, it is the total.
+        bandwidth=_most(memory.get("bandwidth")) if pods == 1 else None,
+        bandwidth_working=min(1.0, _working(memory, "bandwidth_")) if pods == 1 else 0,
         memory=used,
         memory_earlier=_most(memory.get("earlier")),
         memory_low=min(memory.get("low", ()), default=None),
         memory_points=int(sum(memory.get("counted", ()))),
-        # Used, free and reserved add up to the device's memory at any time, so the most used goes with the least free.
-        capacity=None if used is None or free is None else used + free + (_most(memory.get("reserved")) or 0),
+        # Used, free and reserved add up to the device's memory at any time, so the most used goes with the least free. What
+        # a pod's own processes use is less than what is used of the device.
+        capacity=None
+        if used is None or free is None
+        else max(used, held) + free + (_most(memory.get("reserved")) or 0),
         pods=max(pods, pods_of_memory),
         compute_of_device=of_device,
         memory_of_device=memory_of_device,
     )
 
 
-def _working(compute: Mapping[str, Sequence[float]], within: str = "") -> float:
+def _working(numbers: Mapping[str, Sequence[float]], within: str = "") -> float:
     """The average of a metric with each sample weighted by its value: E[x²] / E[x]."""
-    rows = list(zip(*(compute.get(within + name, ()) for name in ("points", "mean", "deviation")), strict=False))
+    rows = list(zip(*(numbers.get(within + name, ()) for name in ("points", "mean", "deviation")), strict=False))
     work = sum(points * mean for points, mean, _ in rows)
     return sum(points * (mean**2 + deviation**2) for points, mean, deviation in rows) / work if work else 0.0
 

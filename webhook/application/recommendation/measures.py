@@ -30,6 +30,7 @@ class Measures(msgspec.Struct, rename="camel", omit_defaults=True):
         recent, recent_working: the highest mean and working of its devices in the last day.
         memory_earlier: the most memory in use on one device in the first half of the window; ``None`` where unknown.
         engines: the most that video encoders or decoders were in use; ``None`` where that is unknown.
+        bandwidth, bandwidth_working: the highest of its devices; ``None`` where the first is unknown.
         memory, capacity: the most memory in use on one device, and the device's, in MiB; ``None`` where unknown.
         without_memory: how many containers on devices have too few samples of memory, or only zeros.
         flat: memory was the same nearly all the time.
@@ -58,6 +59,8 @@ class Measures(msgspec.Struct, rename="camel", omit_defaults=True):
     recent_working: float = 0
     idle: float = 0
     engines: float | None = None
+    bandwidth: float | None = None
+    bandwidth_working: float = 0
     memory: float | None = None
     memory_earlier: float | None = None
     without_memory: int = 0
@@ -108,6 +111,8 @@ def measure(workload: Workload, series: Sequence[Series], usage: Usage, threshol
         recent_working=max(one.recent_working for one in known),
         idle=sum(one.idle * one.points for one in known) / points,
         engines=max(engines, default=None),
+        bandwidth=max((one.bandwidth for one in known if one.bandwidth is not None), default=None),
+        bandwidth_working=max(one.bandwidth_working for one in known),
         memory=memory.memory if memory else None,
         memory_earlier=max((one.memory_earlier for one in series if one.memory_earlier is not None), default=None),
         without_memory=sum(_lacks_memory(one, thresholds) for one in known),

@@ -36,6 +36,9 @@ class Series(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
         recent, recent_working: mean and working of the last day of the window; 0 without samples in it.
         idle: the share of the time in which less than the idle threshold was in use.
         engines: the most that its video encoder or decoder was in use, if that is known.
+        bandwidth: the share of the memory bandwidth in use 95 % of the time at most; ``None`` where unknown, as on a device that
+            several pods share.
+        bandwidth_working: the average of that share, each sample weighted by its value.
         memory, memory_low: the most memory in use, and the amount that was exceeded 95 % of the time.
         memory_earlier: the most memory in use in the first half of the window.
         memory_points: how many samples of memory there are; ``None`` in older files.
@@ -66,6 +69,8 @@ class Series(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     recent_working: float = 0
     idle: float = 0
     engines: float | None = None
+    bandwidth: float | None = None
+    bandwidth_working: float = 0
     memory: float | None = None
     memory_earlier: float | None = None
     memory_low: float | None = None

@@ -127,6 +127,16 @@ class VerdictInput(msgspec.Struct, frozen=True):
         return ((self.measures.memory or 0) + self.growth) * (1 + self.thresholds.memory_headroom)
 
     @property
+    def bandwidth(self) -> float:
+        """The share of its device's memory bandwidth that it can use while it works."""
+        return max(self.measures.bandwidth or 0, self.measures.bandwidth_working)
+
+    @property
+    def bandwidth_memory(self) -> float:
+        """The memory in MiB that comes with this bandwidth: a slice has nearly the same share of both."""
+        return self.bandwidth * (self.measures.capacity or 0)
+
+    @property
     def growth(self) -> float:
         """The growth of its peak memory from the first half of the window to the second, in MiB; 0 within the headroom."""
         memory, earlier = self.measures.memory or 0, self.measures.memory_earlier
@@ -344,17 +354,18 @@ def _of_one(case: VerdictInput) -> WorkloadVerdict:
     engines, no_slice = measures.engines or 0, _no_slice(case)
     if no_slice:
         why.append(no_slice)
-    elif found := next(fitting(case.comparable, case.model, case.working, case.need), None):
+    elif found := next(fitting(case.comparable, case.model, case.working, max(case.need, case.bandwidth_memory)), None):
         why.append(f"{found.form} has {_gib(found.memory or 0)} and {percent(found.share)} of a GPU's compute")
         why += _elsewhere(case, found)
-        if found.form.partition == case.form.partition and measures.p95 >= _FILLED:
+        if found.form.partition == case.form.partition and max(measures.p95, case.bandwidth) >= _FILLED:
             why.append(_FULL_AT_TIMES)
         elif (most := measures.most * case.unit) > found.share:
             why.append(f"it uses up to {percent(most)} of a GPU at times, and would then take longer on the slice")
         return WorkloadVerdict(VerdictKind.SLICE, str(found.form), 1, tuple(why))
     own = case.offered.memory.get(case.model) if measures.profile else measures.capacity
     memory = (sharing.memory if sharing else None) or own
-    fits = max(case.share, engines) < 1 / clients and memory is not None and case.need <= memory / clients
+    most = max(case.share, engines, (measures.bandwidth or 0) * case.unit)
+    fits = most < 1 / clients and memory is not None and case.need <= memory / clients
     if fits and sharing and case.trusted:
         reasons = (*why, f"{clients} such pods fit a GPU", _suits(case, sharing), *_elsewhere(case, sharing))
         return WorkloadVerdict(VerdictKind.SHARED, str(sharing.form), 1, reasons)
@@ -383,6 +394,11 @@ def _needs(case: VerdictInput) -> Iterator[str]:
         )
     headroom = percent(case.thresholds.memory_headroom)
     yield f"{_gib(case.measures.memory or 0)} of memory at most, {_gib(case.need)} with {headroom} headroom"
+    if case.bandwidth_memory > case.need:
+        yield (
+            f"while it works, it uses {percent(case.bandwidth)} of the {_device(case)}'s memory bandwidth, of which a slice has "
+            "about the same share as of memory"
+        )
 
 
 def _no_slice(case: VerdictInput) -> str:
@@ -420,6 +436,8 @@ def _lacks(case: VerdictInput, sharing: SharedForm) -> str:
         lacks = "compute"
     elif engines >= 1 / sharing.clients:
         lacks = f"of the video engines ({percent(engines)} used at most)"
+    elif (bandwidth := (case.measures.bandwidth or 0) * case.unit) >= 1 / sharing.clients:
+        lacks = f"memory bandwidth ({percent(bandwidth)} used 95 % of the time at most)"
     else:
         lacks = "memory"
     models = sorted(sharing.models - {""})
@@ -508,8 +526,9 @@ def _why_not_smaller(case: VerdictInput, sharing: SharedForm | None, *, no_slice
     elif comparable and all(one.memory is None for one in comparable):
         yield "how much memory the MIG slices that are offered have is not known: neither nodes nor measurements say it"
     elif comparable:
+        memory = "memory bandwidth" if case.bandwidth_memory > case.need else "memory"
         enough = any(one.share >= case.working for one in comparable)
-        yield f"no MIG slice that is offered has enough {'memory' if enough else 'compute'} for it"
+        yield f"no MIG slice that is offered has enough {memory if enough else 'compute'} for it"
     elif offered.slices and not model:
         yield "its GPU model is not known (label modelName), so compute can't be compared with that of MIG slices"
     elif offered.slices:

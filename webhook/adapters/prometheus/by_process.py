@@ -1,0 +1,56 @@
+"""Memory and utilisation of each pod's own processes, beside the series of the device itself, which names no pod.
+
+Source: NVIDIA/dcgm-exporter internal/pkg/transformation (since 4.5.1, with KUBERNETES_VIRTUAL_GPUS): the exporter finds a pod's
+processes only with ``hostPID: true``, and without it writes 0 for all pods.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+
+from ...application.recommendation.usage import Metric
+from .dcgm import Key, MeasuredDevice
+
+Numbers = Mapping[Key, Mapping[str, Sequence[float]]]
+
+
+def without_processes(memory: Numbers) -> set[MeasuredDevice]:
+    """Return the devices of which no pod ever had memory."""
+    used = dict.fromkeys((key.device for key in memory), False)
+    for key, numbers in memory.items():
+        used[key.device] |= not numbers.get("used") or any(numbers["used"])
+    return {device for device, is_used in used.items() if not is_used}
+
+
+def unseen(
+    compute: Numbers,
+    chosen: Mapping[Key, Metric | None],
+    empty: Collection[MeasuredDevice],
+    most: Callable[[Collection[MeasuredDevice]], Mapping[MeasuredDevice, float]],
+) -> set[Key]:
+    """Return whose utilisation says nothing: that of all pods is 0, as is their memory, but the device was in use.
+
+    Args:
+        compute: the numbers of the metrics that were chosen.
+        chosen: the metric of each container.
+        empty: devices of which no pod ever had memory.
+        most: returns the highest utilisation of devices, whoever used them.
+    """
+    keys = {
+        key
+        for key, metric in chosen.items()
+        if metric is Metric.GPU_UTIL and key.device in empty and not any(compute.get(key, {}).get("max", ()))
+    }
+    in_use = {device for device, number in most({key.device for key in keys}).items() if number > 0}
+    return {key for key in keys if key.device in in_use}
+
+
+def said(keys: Collection[Key]) -> list[str]:
+    """What to report of containers whose processes the exporter does not see."""
+    pods = sorted({f"{key.namespace}/{key.pod}" for key in keys})
+    if not pods:
+        return []
+    number = f"{len(pods)} {'pod' if len(pods) == 1 else 'pods'}"
+    note = (
+        f"DCGM_FI_DEV_GPU_UTIL and DCGM_FI_DEV_FB_USED of {pods[0]} are 0, although its GPU was in use: the exporter does not "
+        f"see the processes of pods; set hostPID: true for it ({number})"
+    )
+    return [note]
