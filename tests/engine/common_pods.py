@@ -21,6 +21,8 @@ CONFIGURED: dict[str, Json] = {
             {"key": "team", "operator": "Equal", "value": "ml", "effect": "NoExecute"},
             {"key": "team", "value": "ml"},
             {"operator": "Exists", "effect": "PreferNoSchedule"},
+            {"key": "team", "value": "ml", "effect": "NoExecute", "tolerationSeconds": 9},
+            {"key": "slow", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 0},
         ],
         "runtimeClassName": "nvidia",
         "env": {"CUDA_MPS_ACTIVE_THREAD_PERCENTAGE": "25", "QUOTED": 'it\'s "a\\b"\nüñ', "LONG": "x" * 100},
@@ -108,6 +110,7 @@ _TOLERATIONS: tuple[Json, ...] = (
     {"key": "team", "operator": "Equal", "value": "ml", "effect": "NoExecute"},
     {"key": "team", "value": "ml"},
     {"key": "team", "value": "ml", "effect": "NoExecute", "tolerationSeconds": 9},
+    {"key": "slow", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 1},
     {"key": GPU, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 9},
 )
 _ANNOTATIONS: tuple[Json, ...] = (
