@@ -21,9 +21,10 @@ from webhook.application.in_tree_warnings import may_be_warned
 from webhook.application.in_tree_webhooks import beside
 from webhook.engine.common_case_pods import is_common
 from webhook.engine.decision import decide
+from webhook.engine.edits import AddToleration
 from webhook.engine.labels import NamespaceLabels
 from webhook.engine.other_gpus import GpuNames
-from webhook.engine.pods import Pod
+from webhook.engine.pods import Pod, Toleration
 from webhook.engine.policy import Policy, PolicyBook, Prefer
 
 
@@ -52,6 +53,35 @@ def test_the_patch_of_a_pod_with_one_container_is_constant_where_it_can_be() -> 
     assert "string(i)" not in single
     # A shared GPU is requested as one.
     assert """object.spec.containers[0].name + '":{"nvidia.com/gpu":"1"}'""" in expression
+
+
+@pytest.mark.parametrize(
+    ("tolerated", "adds"),
+    [
+        ([], True),
+        ([{"key": "slow", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 9}], False),
+        ([{"key": "slow", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 8}], True),
+        ([{"key": "slow", "operator": "Exists", "effect": "NoExecute"}], False),
+    ],
+)
+def test_a_toleration_for_some_seconds_is_added_unless_the_pod_tolerates_as_much(
+    *, tolerated: list[Json], adds: bool
+) -> None:
+    slow = Toleration("slow", "Exists", None, "NoExecute", 9)
+    policy = a_policy("exclusive", name="mine", tolerations=(slow,))
+    made = compiled(Configuration(policies=book(policy)), ["mine"]).objects
+    patch = next(each for each in made if each["metadata"]["name"] == "gpuwarden-mine")["spec"]["mutations"][0]
+    expression = patch["jsonPatch"]["expression"]
+    value = "dyn('slow'), 'operator': dyn('Exists'), 'effect': dyn('NoExecute'), 'tolerationSeconds': dyn(9)}"
+    assert f"path: '/spec/tolerations/-', value: {{'key': {value}}}" in expression
+    lacks = re.search(r"\[\]\) \+\n\((!\(has\(object\.spec\.tolerations\) .*?) \? \[JSONPatch", expression, re.DOTALL)
+    assert lacks
+    pod = a_pod(gpu("1"), tolerations=tolerated)
+    edits = decide(view(pod), policy, Configuration().plugin).edits
+    assert (AddToleration(slow) in edits) is adds
+    environment = cel.NewEnv(variables={"object": cel.Type.DYN})
+    found = environment.compile(lacks[1]).eval(data={"object": pod})
+    assert found.value() is adds
 
 
 def test_a_policy_that_only_denies_has_no_mutating_one_and_any_has_nothing() -> None:

@@ -216,8 +216,8 @@ def warnings_of(answer: httpx.Response, policy: str) -> str:
 
 
 def own(pod: Json) -> Json:
-    """A pod without what differs between two that are made alike."""
-    copied: Json = json.loads(json.dumps(pod))
+    """A pod without what differs between two that are made alike: a condition of a gated pod has the time of its creation."""
+    copied: Json = {key: value for key, value in json.loads(json.dumps(pod)).items() if key != "status"}
     metadata = {key: value for key, value in copied["metadata"].items() if key not in _OWN_FIELDS}
     del metadata["labels"][_LABEL]
     return {**copied, "metadata": metadata}

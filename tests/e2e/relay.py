@@ -2,11 +2,14 @@
 
 It does what a Service does. A new connection goes to a ready replica, in turns; one that is there stays where it is, also
 when its replica is no longer ready; where none is ready, connections are ended at once. TLS passes through untouched.
+A replica that says that it is not ready is not at once; one that does not answer in time is not after as many probes as
+in the chart, because on a busy machine any process may pause for a second: the replica's, or the tests', which has the relays.
 """
 
 import asyncio
 import itertools
 import threading
+from collections import Counter
 from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any, Self, TypeVar
@@ -18,6 +21,7 @@ from testing.control_plane.processes import free_port
 T = TypeVar("T")
 
 CHECK_SECONDS = 0.25  # between two looks at /readyz; a kubelet and kube-proxy together take longer
+PROBE_SECONDS, UNANSWERED = 3.0, 2  # timeoutSeconds and failureThreshold of the chart's readinessProbe
 _CHUNK = 1 << 16
 
 
@@ -35,6 +39,7 @@ class Relay:
         self.open = True
         self._backends: dict[int, int | None] = {}  # port -> the port of its /readyz
         self._ready: frozenset[int] = frozenset()
+        self._unanswered: Counter[int] = Counter()  # probes in a row, by backend
         self._turn = itertools.count()
         self._writers: set[asyncio.StreamWriter] = set()
         self._loop = asyncio.new_event_loop()
@@ -86,18 +91,22 @@ class Relay:
             writer.transport.abort()
 
     async def _check_forever(self) -> None:
-        async with httpx.AsyncClient(timeout=1.0, trust_env=False) as client:
+        async with httpx.AsyncClient(timeout=PROBE_SECONDS, trust_env=False) as client:
             while True:
                 backends = dict(self._backends)
-                answers = await asyncio.gather(*(self._is_ready(client, ops) for ops in backends.values()))
+                answers = await asyncio.gather(*(self._is_ready(client, *each) for each in backends.items()))
                 self._ready = frozenset(port for port, ready in zip(backends, answers, strict=True) if ready)
                 await asyncio.sleep(CHECK_SECONDS)
 
-    async def _is_ready(self, client: httpx.AsyncClient, ops_port: int | None) -> bool:
+    async def _is_ready(self, client: httpx.AsyncClient, port: int, ops_port: int | None) -> bool:
         if ops_port is None:
             return True
+        unanswered = self._unanswered.pop(port, 0) + 1
         try:
             return (await client.get(f"http://127.0.0.1:{ops_port}/readyz")).status_code == httpx.codes.OK
+        except httpx.TimeoutException:
+            self._unanswered[port] = unanswered
+            return port in self._ready and unanswered < UNANSWERED
         except httpx.HTTPError:
             return False
 

@@ -21,6 +21,8 @@ CONFIGURED: dict[str, Json] = {
             {"key": "team", "operator": "Equal", "value": "ml", "effect": "NoExecute"},
             {"key": "team", "value": "ml"},
             {"operator": "Exists", "effect": "PreferNoSchedule"},
+            {"key": "team", "value": "ml", "effect": "NoExecute", "tolerationSeconds": 9},
+            {"key": "slow", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 0},
         ],
         "runtimeClassName": "nvidia",
         "env": {"CUDA_MPS_ACTIVE_THREAD_PERCENTAGE": "25", "QUOTED": 'it\'s "a\\b"\nüñ', "LONG": "x" * 100},
@@ -29,6 +31,7 @@ CONFIGURED: dict[str, Json] = {
     "on-gke": {"forms": ["gke-time-sharing-4", "gke-exclusive", "gke-mig-1g.5gb"], "maxPerPod": 2},
     "gke-slots": {"forms": ["gke-mps-4"], "maxPerContainer": 2},
     "slices": {"forms": ["mig-1g.5gb", "gke-mig-1g.5gb"]},
+    "nothing": {"forms": ["none"], "maxPerPod": 2, "maxPerContainer": 1},
 }
 BUILT_IN = (
     "exclusive",
@@ -108,6 +111,7 @@ _TOLERATIONS: tuple[Json, ...] = (
     {"key": "team", "operator": "Equal", "value": "ml", "effect": "NoExecute"},
     {"key": "team", "value": "ml"},
     {"key": "team", "value": "ml", "effect": "NoExecute", "tolerationSeconds": 9},
+    {"key": "slow", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 1},
     {"key": GPU, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 9},
 )
 _ANNOTATIONS: tuple[Json, ...] = (
@@ -180,6 +184,7 @@ def a_random_pod(random: Random) -> Json:  # noqa: C901 - one field after the ot
         ("hostIPC", [True]),
         ("runtimeClassName", ["nvidia"]),
         ("schedulerName", ["kai-scheduler", "other"]),
+        ("schedulingGates", [[{"name": "example.test/wait"}]]),
     ):
         if chosen := now_and_then(choices, 0.25 if field == "nodeSelector" else 0.12):
             spec[field] = chosen

@@ -63,6 +63,7 @@ POLICIES = {
     **{value: policy_of(value) for value in BUILT_IN},
     "several": a_policy("time-slicing", "exclusive", "mig-1g.5gb", max_per_container=4, max_per_pod=5),
     "slots": a_policy("mps", max_per_container=3, max_per_pod=4),
+    "nothing": a_policy(max_per_container=1, max_per_pod=2),
     "gke": a_policy("gke-time-sharing-4", "gke-exclusive", max_per_pod=2),
     "gke-slots": a_policy("gke-mps-4", max_per_container=2),
     "gke-slices": a_policy("gke-mig-1g.5gb"),
@@ -460,6 +461,17 @@ def test_a_policy_changes_plain_requests_alone_unless_it_adds_something(policy: 
     ]
     assert case.slices
     assert case.changed.slices is None
+
+
+def test_a_policy_that_permits_no_gpu_says_only_that() -> None:
+    """Its limits are not exceeded by what it denies anyway."""
+    case = case_of("nothing")
+    pod = view(defaulted(a_pod(gpu("1"), gpu("3", MIG, name="b"))))
+    assert case.per_pod is None
+    assert case_of("several").per_pod is not None
+    assert [finding.rule.id for finding in decide(pod, case.policy, DevicePlugin()).denials] == [
+        "gpu-not-permitted"
+    ] * 2
 
 
 @pytest.mark.parametrize(

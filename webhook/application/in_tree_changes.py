@@ -56,7 +56,13 @@ def _label(key: str, value: str) -> str:
 
 
 def _toleration(toleration: Toleration) -> str:
-    return cel.mapped(msgspec.to_builtins(toleration))
+    texts = msgspec.to_builtins(toleration)
+    seconds = texts.pop("tolerationSeconds", None)
+    if seconds is None:
+        return cel.mapped(texts)
+    # The values of a CEL map have one type, so these are dynamic.
+    entries = [f"{cel.quoted(key)}: dyn({cel.quoted(text)})" for key, text in texts.items()]
+    return f"{{{', '.join(entries)}, 'tolerationSeconds': dyn({seconds})}}"
 
 
 def _tolerated(wanted: Toleration) -> str:
@@ -65,7 +71,9 @@ def _tolerated(wanted: Toleration) -> str:
     exists = "has(t.operator) && t.operator == 'Exists'"
     # Most tolerations are for another key.
     covers = f"(!has(t.key) || t.key in ['', {key}]) && (!has(t.effect) || t.effect in ['', {effect}]) &&\n"
-    covers += "!has(t.tolerationSeconds) && "
+    seconds = wanted.toleration_seconds
+    as_long = "!has(t.tolerationSeconds)"
+    covers += f"{as_long} && " if seconds is None else f"({as_long} || t.tolerationSeconds == {seconds}) && "
     if (wanted.operator or "Equal") == "Equal":
         equals = f"has(t.key) && t.key == {key} && (has(t.value) ? t.value : '') == {value}"
         covers += f"({exists} || ((!has(t.operator) || t.operator in ['', 'Equal']) && {equals}))"

@@ -411,8 +411,8 @@ def _takes_models(  # noqa: PLR0913, PLR0917 - a sample, and what decides it
 
 
 def _per_pod(policy: Policy, plugin: DevicePlugin) -> Sentence | None:
-    """The message for a pod with more GPUs than the policy permits per pod."""
-    if policy.max_per_pod is None:
+    """The message for a pod with more GPUs than the policy permits per pod. One that permits no GPU at all says only that."""
+    if policy.max_per_pod is None or not (policy.permitted or policy.permits_any):
         return None
     unlimited = msgspec.structs.replace(policy, max_per_container=None, forms=(Form(),))
     return _sentence(decide(_sample(GPU, {}, (), _MANY), unlimited, plugin, guarded=False).denials, _MANY_READ)

@@ -24,6 +24,8 @@ GPUS = (
     "volcano.sh/gpu-*",  # volcano's first device plugin: gpu-number and gpu-memory
     "aliyun.com/gpu-*",  # gpushare-device-plugin
     "tencent.com/vcuda-*",  # gpu-manager
+    "tke.cloud.tencent.com/qgpu-*",  # qGPU of Tencent's TKE: qgpu-core, qgpu-core-greedy, qgpu-memory
+    "vke.volcengine.com/mgpu-*",  # mGPU of Volcengine's VKE: mgpu-core, mgpu-memory
     "koordinator.sh/gpu*",
     "mig.das.com/*",  # the Dynamic Accelerator Slicer of OpenShift
 )

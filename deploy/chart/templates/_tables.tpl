@@ -30,7 +30,7 @@ Tesla-.*|(GeForce|Quadro|TITAN)-.*|L(2|4|20|40|40S|40G)|A(2|10|10G|10M|16|40): '
 
 {{/* Prefixes of resource names that count as GPUs. */}}
 {{- define "gpuwarden.gpuPrefixes" -}}
-nvidia.com/ deviceclass.resource.kubernetes.io/ k8s.amazonaws.com/vgpu volcano.sh/vgpu- volcano.sh/gpu- aliyun.com/gpu- tencent.com/vcuda- koordinator.sh/gpu mig.das.com/
+nvidia.com/ deviceclass.resource.kubernetes.io/ k8s.amazonaws.com/vgpu volcano.sh/vgpu- volcano.sh/gpu- aliyun.com/gpu- tencent.com/vcuda- tke.cloud.tencent.com/qgpu- vke.volcengine.com/mgpu- koordinator.sh/gpu mig.das.com/
 {{- end -}}
 
 {{/* Resources that are never GPUs, whatever DeviceClasses (DRA) set; "*" matches any suffix. */}}

@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -114,6 +115,30 @@ def test_somebody_who_says_nothing_is_waited_for_so_long_and_no_longer() -> None
         contact = dial(Target("w", server.getsockname()[:2], HOST, b""), 0.2)
     assert (contact.connected, contact.leaf) == (True, None)
     assert "timed out" in contact.silence
+
+
+def test_a_connection_that_ends_after_the_certificate_was_read_says_nothing_of_trust(tmp_path: Path) -> None:
+    """As when a replica becomes unready between two connections: the second is reset, and no client rejected anything."""
+    pairs = made()
+    (tmp_path / "tls.crt").write_bytes(pairs.leaf.certificate_pem)
+    (tmp_path / "tls.key").write_bytes(pairs.leaf.key_pem)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "tls.crt", tmp_path / "tls.key")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            first, _ = server.accept()
+            with first, context.wrap_socket(first, server_side=True):
+                pass
+            server.accept()[0].close()
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        target = Target("w", server.getsockname()[:2], HOST, pairs.ca.certificate_pem)
+        contact = dial(target, SECONDS)
+        thread.join()
+    assert (contact.leaf, contact.connected, contact.refusal) == (pairs.leaf.certificate, True, "")
+    assert contact.silence
 
 
 def test_a_token_is_shown_to_a_server_that_is_trusted_and_to_no_other(tmp_path: Path) -> None:

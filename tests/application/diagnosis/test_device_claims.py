@@ -133,7 +133,7 @@ OF_NVIDIA = {CLASS: frozenset({"a"})}
 @pytest.mark.parametrize(
     ("one", "says"),
     [
-        (open_class("dranet-any"), "has no selectors"),
+        (open_class("dranet-any"), "has no selectors, so it admits GPUs"),
         (a_class("cpu-gpus", None), f"its selectors name driver {CLASS}"),
         (a_class("sriov-x", "example.com/x"), f"its selectors name driver {CLASS}"),
     ],
@@ -143,7 +143,7 @@ def test_a_class_that_hands_out_gpus_and_is_known_as_something_else(one: DeviceC
     name = one.metadata.name
     assert (result.status, result.observed) == (
         CheckStatus.WARN,
-        f"DeviceClass {name} does not count as a GPU, and {says}",
+        f"DeviceClass {name} does not count as a GPU, but {says}",
     )
     form = f"apiVersion: gpuwarden.io/v1\nkind: Configuration\nclaims: {{deviceClasses: {{{name}: exclusive}}}}\n"
     excepted = f"{WITH_RESOURCES}  notGPUs: [deviceclass.resource.kubernetes.io/{name}]\n"
@@ -179,6 +179,9 @@ def test_of_two_classes_with_one_name_the_one_that_is_used_is_named(created: tup
     assert (one.status, one.observed) == (CheckStatus.WARN, f"DeviceClasses a, b have one extendedResourceName, {GPU}")
     other = {"a": "b", "b": "a"}[used]
     assert one.impact == f"pods that request it get devices of {used}, the newest; never of {other}"
+    assert one.fix.startswith(
+        f"remove extendedResourceName from {other}, or give each class a name of its own, and restart kube"
+    )
 
 
 @pytest.mark.parametrize("where", [frozenset({"a", "c"}), frozenset({ALL_NODES})])

@@ -140,6 +140,7 @@ def leaf_of(pair: Any) -> Any:
 OTHER_NAME = self_signed_pair(["elsewhere.example"], [], NOW - timedelta(hours=1), timedelta(days=30))
 EXPIRED = self_signed_pair([HOST], [], NOW - timedelta(days=9), timedelta(days=8))
 DISTRUST = [
+    (Contact(a_target(), leaf_of(FOREIGN), silence="Connection reset by peer"), "no TLS (Connection reset by peer)"),
     (Contact(a_target(), leaf_of(FOREIGN), refusal="x"), "none of the 1 trusted certificates issued"),
     (Contact(a_target(bundle=b""), leaf_of(FOREIGN), refusal="x"), "none of the 0 trusted certificates issued"),
     (

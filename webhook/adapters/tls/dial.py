@@ -24,11 +24,12 @@ def dial(target: Target, timeout: float) -> Contact:
         connection = socket.create_connection(target.address, timeout)
     except OSError as error:
         return Contact(target, silence=_words(error), connected=False)
+    leaf = None
     try:
         leaf = _presented(connection, target.name)
+        refusal, statuses = _as_a_client(target, timeout)
     except OSError as error:  # ssl's errors are some too
-        return Contact(target, silence=_words(error))
-    refusal, statuses = _as_a_client(target, timeout)
+        return Contact(target, leaf, silence=_words(error))
     return Contact(target, leaf, refusal, status=statuses[0], plain_status=statuses[1])
 
 
@@ -48,7 +49,11 @@ def _presented(connection: socket.socket, name: str) -> x509.Certificate:
 
 
 def _as_a_client(target: Target, timeout: float) -> tuple[str, tuple[int, int]]:
-    """Return why a client rejects the server; otherwise the statuses of the path that is called, and of it without a token."""
+    """Return why a client rejects the certificate; otherwise the statuses of the path that is called, and of it without a token.
+
+    Raises:
+        OSError: a connection or a handshake failed for another reason.
+    """
     trusted = read_bundle(target.bundle).certificates
     if not trusted:
         return "the caBundle contains no certificate", (0, 0)
@@ -60,8 +65,8 @@ def _as_a_client(target: Target, timeout: float) -> tuple[str, tuple[int, int]]:
         # The token is sent only to a trusted server.
         paths = (target.path, without_token(target.path))
         status, plain_status = (_status(target, context, path, timeout) for path in paths)
-    except OSError as error:
-        return _words(error), (0, 0)
+    except ssl.SSLCertVerificationError as error:
+        return str(error.verify_message), (0, 0)
     return "", (status, plain_status)
 
 
@@ -86,6 +91,4 @@ def _status(target: Target, context: ssl.SSLContext, path: str, timeout: float) 
 
 
 def _words(error: OSError) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return str(error.verify_message)
     return str(error.strerror or error)

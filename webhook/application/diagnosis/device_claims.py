@@ -52,9 +52,9 @@ def _unnoticed(facts: Facts, classes: Iterable[DeviceClass]) -> Iterator[CheckOu
         excepted = configuration.names.configured(f"{IMPLICIT}{name}")
         if is_other and one.selects(_DRIVER) and (is_open or not excepted):
             yield warn(
-                f"DeviceClass {name} does not count as a GPU, and "
-                + ("has no selectors" if is_open else f"its selectors name driver {_DRIVER}"),
-                "pods get GPUs by claims for this class in every namespace, under the policy none too",
+                f"DeviceClass {name} does not count as a GPU, but "
+                + ("has no selectors, so it admits GPUs" if is_open else f"its selectors name driver {_DRIVER}"),
+                "pods get GPUs by claims for this class in every namespace, even under the policy none",
                 f"add a selector for its own driver, such as device.driver == 'dra.net', or set the form of {name} in "
                 "claims.deviceClasses of the configuration and of the chart's values",
             )
@@ -94,8 +94,9 @@ def _twice(classes: Iterable[DeviceClass]) -> Iterator[CheckOutcome]:
             yield warn(
                 f"DeviceClasses {listed(one.metadata.name for one in its)} have one extendedResourceName, {name}",
                 f"pods that request it get devices of {used}, the newest; never of {listed(others)}",
-                f"remove extendedResourceName from {listed(others)}, or give each class a name of its own; if one had another "
-                "name before, restart kube-scheduler, which still hands out its devices by that name",
+                f"remove extendedResourceName from {listed(others)}, or give each class a name of its own, and restart "
+                f"kube-scheduler: until then, pods that request {name} can stay Pending, and pods can still get devices of a "
+                "class by its former name (kubernetes/kubernetes#141103)",
             )
 
 

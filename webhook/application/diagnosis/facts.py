@@ -131,7 +131,7 @@ class Contact:
     Attributes:
         leaf: the certificate that was presented.
         refusal: why a TLS client that trusts the bundle and expects the name rejects it; empty when it does not.
-        silence: why nothing was presented; empty when something was.
+        silence: why there was no connection, or why a handshake ended early; empty if neither happened.
         connected: whether anyone took the connection.
         status: the HTTP status of a GET of the target's path; 0 where it was not tried, or not answered.
         plain_status: the same for the path without its token.

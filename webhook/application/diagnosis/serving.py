@@ -105,7 +105,7 @@ def trust(facts: Facts) -> Findings:
                 "check that this replica runs and which NetworkPolicies apply: "
                 f"kubectl -n {facts.namespace} get pods -o wide",
             )
-        elif contact.leaf is None:
+        elif contact.leaf is None or contact.silence:
             impact = "the API server's calls to this endpoint fail"
             yield fail(f"{observed}: no TLS ({contact.silence})", impact, f"see {_logs(facts)}")
         elif contact.refusal:
