@@ -4,8 +4,8 @@ import asyncio
 import gc
 import socket
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 import pytest
 import trustme
@@ -100,22 +100,52 @@ def test_who_has_shaken_hands_and_sends_nothing_holds_nothing(authority: trustme
             time.sleep(0.02)
 
 
-def test_of_connections_that_are_gone_no_object_is_left(authority: trustme.CA) -> None:
-    """Without the help of the collector, which does not see what uvloop holds."""
+def connections() -> int:
+    """Objects, not those that are open."""
+    return sum(isinstance(one, Connection) for one in gc.get_objects())
 
-    def connections() -> int:
-        return sum(isinstance(one, Connection) for one in gc.get_objects())
 
+@contextmanager
+def none_is_left() -> Iterator[None]:
+    """After a block, no connection is left, without the help of the collector, which does not see what uvloop holds."""
     before = connections()
-    with running(authority, {"/mutate": after_a_while}) as server:
-        gc.disable()
-        try:
-            for sent in (*WAYS.values(), request("/mutate", GOOD)):
-                with server.connect() as wire, suppress(OSError):
-                    wire.send(sent)
-            until = time.monotonic() + PATIENCE
-            while connections() > before:
-                assert time.monotonic() < until, connections()
-                time.sleep(0.1)
-        finally:
-            gc.enable()
+    gc.disable()
+    try:
+        yield
+        until = time.monotonic() + PATIENCE
+        while connections() > before:
+            assert time.monotonic() < until, connections()
+            time.sleep(0.1)
+    finally:
+        gc.enable()
+
+
+def test_of_connections_that_are_gone_no_object_is_left(authority: trustme.CA) -> None:
+    with running(authority, {"/mutate": after_a_while}) as server, none_is_left():
+        for sent in (*WAYS.values(), request("/mutate", GOOD)):
+            with server.connect() as wire, suppress(OSError):
+                wire.send(sent)
+
+
+@pytest.mark.parametrize("said", [b"", b"\x16", b"noise\r\n\r\n"])
+def test_of_a_handshake_that_fails_no_object_is_left(authority: trustme.CA, said: bytes) -> None:
+    with running(authority, {"/mutate": at_once}) as server, none_is_left():
+        with socket.create_connection(("127.0.0.1", server.listener.port), timeout=PATIENCE) as raw:
+            raw.sendall(said)
+
+
+def test_of_a_handshake_that_is_dropped_no_object_is_left(authority: trustme.CA) -> None:
+    def drop_all() -> None:
+        for connection in server.shared.limiter:
+            server.shared.limiter.drop(connection, "connections")
+
+    with (
+        running(authority, {"/mutate": at_once}) as server,
+        none_is_left(),
+        socket.create_connection(("127.0.0.1", server.listener.port), timeout=PATIENCE) as raw,
+    ):
+        while not list(server.shared.limiter):
+            time.sleep(0.01)
+        server.loop.call_soon_threadsafe(drop_all)
+        with suppress(ConnectionResetError):
+            assert raw.recv(1) == b""

@@ -131,6 +131,7 @@ class AdmissionListener:
 
     def _forget_failed(self, connection: Connection, accepted: socket.socket, _handshake: object) -> None:
         if connection.handshake:  # or it was completed, and the event loop has the socket
+            connection.handshake = None  # a cancelled task keeps its traceback, and that the connection
             self._limiter.discard(connection)
             accepted.close()
 
