@@ -129,9 +129,12 @@ def test_of_connections_that_are_gone_no_object_is_left(authority: trustme.CA) -
 
 @pytest.mark.parametrize("said", [b"", b"\x16", b"noise\r\n\r\n"])
 def test_of_a_handshake_that_fails_no_object_is_left(authority: trustme.CA, said: bytes) -> None:
-    with running(authority, {"/mutate": at_once}) as server, none_is_left():
-        with socket.create_connection(("127.0.0.1", server.listener.port), timeout=PATIENCE) as raw:
-            raw.sendall(said)
+    with (
+        running(authority, {"/mutate": at_once}) as server,
+        none_is_left(),
+        socket.create_connection(("127.0.0.1", server.listener.port), timeout=PATIENCE) as raw,
+    ):
+        raw.sendall(said)
 
 
 def test_of_a_handshake_that_is_dropped_no_object_is_left(authority: trustme.CA) -> None:
