@@ -86,7 +86,9 @@ def test_what_is_under_way_is_counted(authority: trustme.CA, answer: Answer) -> 
             time.sleep(0.02)
         wire.send(b" " * 100_000)
         assert wire.reply().code == 200
-        while left(server)[1] >= 200_000:  # until it is no more than TLS keeps room for, which is counted after the answer
+        while (
+            left(server)[1] >= 200_000
+        ):  # until it is no more than TLS keeps room for, which is counted after the answer
             assert time.monotonic() < until, left(server)
             time.sleep(0.02)
         assert left(server)[0] == 1
