@@ -278,7 +278,7 @@ async def test_what_comes_after_a_refusal_is_thrown_away(monkeypatch: pytest.Mon
     port = Port(limits=Limits(memory=1000))
     port.sends(request("/mutate", content_length="3000000") + b" " * 2000, *[b" " * 60_000] * 10)
     await turn()
-    assert (port.codes, port.limiter.held) == ([503], 0)
+    assert (port.codes, port.limiter.held) == ([503], 4 * 60_000), "what TLS keeps room for"
     assert not port.hung_up, "it is given the time to read why"
 
 
@@ -315,6 +315,52 @@ async def test_a_request_without_room_that_was_told_to_go_on_is_answered_once() 
     port.sends(request("/mutate", b"one", expect="100-continue"))
     await turn()
     assert (port.codes, port.refused, port.hung_up) == ([100, 503], ["memory"], True)
+
+
+async def test_without_memory_each_request_is_answered_once() -> None:
+    """A second answer, behind that of a request that was here already, would be taken for that of the next one."""
+    for ahead in (0, 1, 3):
+        port = Port(limits=Limits(memory=100))
+        port.busy()
+        port.sends(request("/mutate", b"one") * ahead + request("/mutate", b"x" * 20_000))
+        for _ in range(ahead + 1):
+            await turn()
+        assert (port.codes, port.refused) == ([200] * ahead + [503], ["memory"])
+        assert port.hung_up
+
+
+async def test_without_memory_nobody_is_answered_who_has_asked_nothing() -> None:
+    port = Port(limits=Limits(memory=100))
+    port.sends(request("/mutate", b"x" * 60_000))
+    await turn()
+    assert (port.codes, port.refused, port.hung_up) == ([200], [], False)
+
+
+@pytest.mark.parametrize("size", [10, 4_000, 15_000, 40_000, 200_000])
+async def test_a_body_that_waits_for_its_turn_is_counted_whole(size: int) -> None:
+    port = Port()
+    port.busy()
+    port.sends(request("/mutate", b"x" * size))
+    kept = 4 * min(65_536, size) if size > 16_384 else 0
+    assert 0 <= port.limiter.held - kept - size - 512 < 1_000
+    await turn()
+
+
+async def test_what_tls_keeps_of_a_large_read_is_counted_though_it_was_answered_at_once() -> None:
+    """500 clients that each asked once held 64 MiB, which were not counted."""
+    port = Port()
+    port.sends(request("/mutate", b"x" * 60_000))
+    assert len(port.bodies) == 1
+    assert port.limiter.held > 4 * 60_000
+
+
+async def test_who_has_hung_up_while_it_waits_for_its_turn_makes_room_for_others() -> None:
+    port = Port()
+    port.busy()
+    port.sends(request("/mutate", b"one"))
+    assert not port.connection.waits
+    port.client.close()
+    assert port.connection.waits
 
 
 async def test_a_body_that_is_refused_unread_is_not_kept() -> None:

@@ -136,6 +136,22 @@ def test_a_handshake_that_does_not_end_is_not_waited_for_at_the_end(authority: t
             assert raw.recv(1) == b""
 
 
+def test_an_answer_that_is_being_read_at_the_end_is_read_to_its_end(authority: trustme.CA) -> None:
+    size = 200_000  # more than the kernel takes, and less than what makes the server wait
+    with running(authority, {"/mutate": lambda _: b"x" * size}) as server:
+        raw = socket.socket()
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        raw.connect(("127.0.0.1", server.listener.port))
+        with server.context().wrap_socket(raw, server_hostname="localhost") as wire:
+            wire.settimeout(GRACE_SECONDS)
+            wire.sendall(request("/mutate", GOOD))
+            read = wire.recv(100)
+            server.stop()
+            while piece := wire.recv(65_536):
+                read += piece
+    assert len(read.partition(b"\r\n\r\n")[2]) == size
+
+
 async def connected(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """A connection, as soon as the port accepts any."""
     async with asyncio.timeout(20):

@@ -109,7 +109,6 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
         self._limiter = port.limiter
         self.client = client
         self.since = self._limiter.clock()
-        self._parser = httptools.HttpRequestParser(self)
         self._unwelcome: Answer | None = None
         # Whether it has presented a client certificate or a token, so that it belongs to the API server.
         self._proven = False
@@ -133,7 +132,9 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
 
     @property
     def waits(self) -> bool:
-        return self._blocked or not (self._unsent or (self._requests and self._requests[0].complete))
+        if self._blocked or self._transport.is_closing():
+            return True
+        return not (self._unsent or (self._requests and self._requests[0].complete))
 
     def overdue(self, now: float) -> str:
         limits, waited = self._limiter.limits, now - self.since
@@ -154,6 +155,7 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # of a socket, it is one
         """Identify the client. If it is not permitted, every request is rejected."""
         self._transport, self.handshake = transport, None
+        self._parser = httptools.HttpRequestParser(self)
         transport.set_write_buffer_limits(high=_WRITTEN_AT_ONCE)
         self.since = self._limiter.clock()
         self._limiter.add(self)
@@ -225,6 +227,8 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
                 self._limiter.drop(self, "failed")
         except httptools.HttpParserError as error:
             if not self._deaf:
+                if not self._requests or self._requests[-1].complete:
+                    self._requests.append(IncomingRequest())
                 self._refuse(answers.not_http(f"invalid HTTP/1.1 request: {error}"))
         if self._requests and not (request := self._requests[-1]).complete:
             request.loose += len(piece)
@@ -288,7 +292,7 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
 
     def on_message_complete(self) -> None:
         request = self._requests[-1]
-        request.complete, request.expects = True, False
+        request.complete, request.expects, request.loose = True, False, 0
         request.closes = not self._parser.should_keep_alive() or self._parser.get_http_version() != "1.1"
         self._next()
 
@@ -351,7 +355,7 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
 
     def _count(self) -> None:
         """Update the memory that is held, and pause reading while answers are pending."""
-        if not (self._requests or self._unsent or self._paused or self._blocked or self.held):
+        if not (self._requests or self._unsent or self._paused or self._blocked or self.held or self._widest):
             return
         pause = self._blocked or len(self._requests) > 1
         if pause is not self._paused and not self._transport.is_closing():
@@ -359,7 +363,7 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
             (self._transport.pause_reading if pause else self._transport.resume_reading)()
         held = _KEPT_OF_A_READ * self._widest + len(self._unsent) + self._paused * _UNREAD
         held += sum(_REQUEST + request.loose + request.body.size for request in self._requests)
-        if held != self.held and not self._limiter.hold(self, held) and not self._deaf:
+        if held != self.held and not self._limiter.hold(self, held) and self._requests and not self._deaf:
             self._refuse(answers.NO_MEMORY)
 
     def _stop(self, failure: Answer) -> NoReturn:
@@ -368,11 +372,9 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
         raise _Enough
 
     def _refuse(self, failure: Answer) -> None:
-        """Answer the request with a failure, after the pending answers, and discard further input."""
+        """Answer the last request with a failure, after the pending answers, and discard further input."""
         if failure.reason:
             self._note(failure.reason, failure.message)
-        if not self._requests or self._requests[-1].complete:
-            self._requests.append(IncomingRequest())
         self._requests[-1].reject(failure)
         self._deaf = True
         self._next()

@@ -19,7 +19,7 @@ class Limits:
 
     Attributes:
         connections: how many connections may be open; above that, the one that has waited longest for its client is closed.
-        memory: how many bytes of unanswered requests and unread answers all connections together may hold.
+        memory: how many bytes of unanswered requests, unread answers and TLS buffers all connections together may hold.
         head_seconds: from a connection to the end of its TLS handshake, and from the first byte of a request to the end
             of its head. The API server gives up on a handshake after 10 s (net/http TLSHandshakeTimeout).
         request_seconds: from the first byte of a request until the client has received the answer. The API server waits for no

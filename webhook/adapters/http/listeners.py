@@ -14,6 +14,7 @@ from math import inf
 from .connection import Connection, Port
 
 GRACE_SECONDS = 10  # how long pending answers may take when a listener stops
+_READING_SECONDS = 1.0  # and how long a client may take to read the rest of one that was sent just before
 # What the kernel keeps for a connection (twice as much, in fact). By itself it would keep up to several MiB, which count as the
 # memory of the container (cgroup v2). Received data is read at once, before others have their turn, and TLS keeps buffers of
 # that size. So unknown clients get little: records of a byte each take a hundred times as long as others.
@@ -84,7 +85,7 @@ class AdmissionListener:
             await self._tick_until(self._stopping)
             self._loop.remove_reader(self._socket)
             self._shared.draining = True
-            self._limiter.limits = replace(self._limiter.limits, idle_seconds=0.0)
+            self._limiter.limits = replace(self._limiter.limits, idle_seconds=_READING_SECONDS)
             await self._tick_until(self._limiter.gone, GRACE_SECONDS)
             for connection in self._limiter:
                 connection.drop()
@@ -131,6 +132,7 @@ class AdmissionListener:
 
     def _forget_failed(self, connection: Connection, accepted: socket.socket, _handshake: object) -> None:
         if connection.handshake:  # or it was completed, and the event loop has the socket
+            connection.handshake = None  # a cancelled task keeps its traceback, and that the connection
             self._limiter.discard(connection)
             accepted.close()
 
