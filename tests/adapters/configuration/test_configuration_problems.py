@@ -424,6 +424,11 @@ def no_resource(name: str, example: str = "example.com/gpu") -> str:
             "is defined twice, in lines 6 and 6; remove one",
         ),
         (
+            'exemptions: {usernames: ["a\\ud83d\\ude00"]}',
+            "exemptions.usernames[0]",
+            "has a \\u escape of half a character, which YAML does not join; write the character itself",
+        ),
+        (
             "exemptions: {usernames: [a, b, a, a]}",
             "exemptions.usernames",
             '"a" is listed more than once; remove the repetition',

@@ -1,5 +1,6 @@
 """Reads the configuration file, and reports all problems at once, each with its path and a fix."""
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -21,6 +22,8 @@ from .. import yaml_guard
 from ..shown import shown
 from .model import ConfigurationFile
 from .sentences import problem
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class ConfigurationError(Exception):
@@ -76,7 +79,7 @@ def _configuration(file: ConfigurationFile) -> Configuration:
 
 
 def _load(text: str) -> tuple[dict[str, Any], list[str]]:
-    """The document as plain data, and the keys that are defined more than once."""
+    """The document as plain data, and the problems that it no longer shows: keys that are defined twice, broken characters."""
     try:
         raw = yaml_guard.load(text, yaml.SafeLoader)
     except ValueError as error:
@@ -88,7 +91,7 @@ def _load(text: str) -> tuple[dict[str, Any], list[str]]:
         )
     if wrong := _another_file(raw):
         raise ConfigurationError([wrong])
-    return raw, list(_duplicates(yaml.compose(text, yaml.SafeLoader), ""))
+    return raw, list(_written_wrong(yaml.compose(text, yaml.SafeLoader), ""))
 
 
 def _another_file(raw: dict[str, Any]) -> str:
@@ -102,11 +105,13 @@ def _another_file(raw: dict[str, Any]) -> str:
     return ""
 
 
-def _duplicates(node: yaml.Node | None, path: str) -> Iterator[str]:
-    """Report keys that are defined twice: in YAML the last one silently wins."""
+def _written_wrong(node: yaml.Node | None, path: str) -> Iterator[str]:
+    """Report keys that are defined twice, because in YAML the last one silently wins, and broken characters."""
+    if isinstance(node, yaml.ScalarNode) and _SURROGATE.search(node.value):
+        yield f"{path}: has a \\u escape of half a character, which YAML does not join; write the character itself"
     if isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
-            yield from _duplicates(item, f"{path}[{index}]")
+            yield from _written_wrong(item, f"{path}[{index}]")
     if not isinstance(node, yaml.MappingNode):
         return
     lines: dict[str, int] = {}
@@ -116,7 +121,7 @@ def _duplicates(node: yaml.Node | None, path: str) -> Iterator[str]:
         if name in lines:
             yield f"{inner}: is defined twice, in lines {lines[name]} and {line}; remove one"
         lines[name] = line
-        yield from _duplicates(value, inner)
+        yield from _written_wrong(value, inner)
 
 
 def _unknown_defaults(raw: dict[str, Any]) -> list[str]:
