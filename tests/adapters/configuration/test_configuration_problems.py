@@ -424,8 +424,8 @@ def no_resource(name: str, example: str = "example.com/gpu") -> str:
             "is defined twice, in lines 6 and 6; remove one",
         ),
         (
-            'exemptions: {usernames: ["a\\ud83d\\ude00"]}',
-            "exemptions.usernames[0]",
+            'policies: {house: {forms: [mps], env: {A: "a\\ud83d\\ude00"}}}',
+            "policies.house.env.A",
             "has a \\u escape of half a character, which YAML does not join; write the character itself",
         ),
         (
