@@ -44,6 +44,7 @@ from webhook.engine.common_case import (
     Slices,
     common_case,
 )
+from webhook.engine.common_case_nodes import lacks_requirement
 from webhook.engine.common_case_pods import SAFE_PATH, UNSAFE_PATH, condition, is_common, request_pattern
 from webhook.engine.common_case_requests import ORDINARY, ORDINARY_BEGINNINGS, distinguished
 from webhook.engine.decision import Decision, decide
@@ -554,3 +555,20 @@ def test_no_path_that_is_let_through_leads_to_gpus(path: str) -> None:
 def test_no_name_that_is_let_through_is_a_gpu(name: str) -> None:
     assert classify(name) is None
     assert not GPU_NAMES.is_gpu(name)
+
+
+@pytest.mark.parametrize(
+    ("terms", "lacks"),
+    [
+        pytest.param((), True, id="no affinity"),
+        pytest.param(([(GKE_PARTITION, "DoesNotExist")],), False, id="the only term has it"),
+        pytest.param(([("zone", "Exists"), (GKE_PARTITION, "DoesNotExist")],), False, id="beside another"),
+        pytest.param(([(GKE_PARTITION, "DoesNotExist")], [("zone", "Exists")]), True, id="one of two terms lacks it"),
+        pytest.param(([(GKE_SHARING, "DoesNotExist")],), True, id="another label"),
+    ],
+)
+def test_a_requirement_is_lacking_unless_each_term_has_it(terms: tuple[Any, ...], *, lacks: bool) -> None:
+    pod = plain(affinity=affinity(*terms)) if terms else plain()
+    environment = cel.NewEnv(variables={"object": cel.Type.DYN})
+    compiled = environment.compile(lacks_requirement(Need(GKE_PARTITION, "DoesNotExist")))
+    assert bool(compiled.eval(data={"object": pod}).value()) is lacks
