@@ -23,6 +23,10 @@ PLAIN = sendable(a_pod(gpu("1")))
 DENIED = sendable(a_pod(gpu("2")))
 # A sidecar's request is the webhooks'.
 OTHER = sendable(a_pod(gpu("1"), initContainers=[gpu("1", name="side", restartPolicy="Always")]))
+MOUNTS: Json = {"volumeMounts": [{"name": "shm", "mountPath": "/dev/shm"}]}  # noqa: S108 - a name to compare with
+MOUNTED: Json = {"volumes": [{"name": "shm", "emptyDir": {}}]}
+WARNED = sendable(a_pod(gpu("1", **MOUNTS), **MOUNTED))
+MOUNT_WARNING = "mounts a volume at /dev/shm"
 API = "/apis/admissionregistration.k8s.io/v1"
 
 
@@ -33,10 +37,12 @@ def together(
     """Gpuwarden with its webhooks, beside the admission policies; both act when this returns."""
     made = compiled(Configuration())
     api = control_plane.api
-    pods = f"/api/v1/namespaces/{module_namespaces.make({ENFORCE: 'shared'})}/pods"
+    pods = {
+        policy: f"/api/v1/namespaces/{module_namespaces.make({ENFORCE: policy})}/pods" for policy in ("shared", "mps")
+    }
 
-    def answer(pod: Json) -> httpx.Response:
-        return api.post(pods, params={"dryRun": "All"}, json=pod)
+    def answer(pod: Json, policy: str = "shared") -> httpx.Response:
+        return api.post(pods[policy], params={"dryRun": "All"}, json=pod)
 
     try:
         for each in made.objects:
@@ -49,6 +55,7 @@ def together(
         with installation.down("/mutate"), installation.down("/validate"):
             wait_for("the policy to rewrite", lambda: limits_of(answer(PLAIN).json()) == [{SHARED: "1"}])
             wait_for("the policy to deny", lambda: answer(DENIED).status_code == httpx.codes.FORBIDDEN)
+            wait_for("the policy to warn", lambda: MOUNT_WARNING in answer(WARNED, "mps").headers.get("Warning", ""))
         wait_for("the webhooks to act", lambda: limits_of(answer(OTHER).json()) == [{SHARED: "1"}])
         yield installation
     finally:
@@ -102,8 +109,6 @@ def test_namespaces_with_a_warn_label_are_the_webhooks(create: Callable[..., htt
     assert 'would become nvidia.com/gpu.shared: 1 by policy \\"mps\\"' in answer.headers["Warning"]
 
 
-MOUNTS: Json = {"volumeMounts": [{"name": "shm", "mountPath": "/dev/shm"}]}  # noqa: S108 - a name to compare with
-MOUNTED: Json = {"volumes": [{"name": "shm", "emptyDir": {}}]}
 SIDECAR = gpu("1", name="side", restartPolicy="Always")
 
 
@@ -129,7 +134,7 @@ def test_a_warning_is_given_once(
     path = f"/api/v1/namespaces/{make_namespace({ENFORCE: 'mps'})}/pods"
     answer = control_plane.api.post(path, params={"dryRun": "All"}, json=sendable(pod))
     assert limits_of(answer.json()) == [{SHARED: "1"}]
-    warned = [each for each in answer.headers.get_list("Warning") if "mounts a volume at /dev/shm" in each]
+    warned = [each for each in answer.headers.get_list("Warning") if MOUNT_WARNING in each]
     assert [each.startswith('299 - "Validation failed for ValidatingAdmissionPolicy') for each in warned] == [by_policy]
 
 
