@@ -5,7 +5,6 @@ import contextlib
 import logging
 import socket
 from collections.abc import Iterator
-from functools import partial
 from typing import Any, cast
 
 from ..optional_imports import deferred
@@ -14,21 +13,27 @@ from .listeners import GRACE_SECONDS, bind
 
 with deferred("uvicorn.main", "Server", "main", "run"):  # its command line, which needs click: 1.4 MiB of a replica
     from uvicorn.config import Config
-    from uvicorn.protocols.http.h11_impl import H11Protocol
     from uvicorn.server import Server
 
 _HEAD_BYTES = 8 * 1024  # probes, Prometheus and users need two KiB; h11 uses fifty times as much memory
 
 
-class _Visitor(H11Protocol, TrackedConnection):
-    """A connection of the operations port. If there are too many, the oldest is closed."""
+class _Visitor(asyncio.Protocol, TrackedConnection):
+    """A connection that uvicorn serves. Their number is limited: if there are too many, the oldest is closed.
 
-    def __init__(self, limiter: ConnectionLimiter, **served: Any) -> None:
-        super().__init__(**served)
-        self._limiter = limiter
+    Args:
+        served: uvicorn's protocol for the connection.
+        limiter: counts the connections.
+    """
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        super().connection_made(transport)
+    def __init__(self, served: asyncio.Protocol, limiter: ConnectionLimiter) -> None:
+        self._served, self._limiter = served, limiter
+        self.eof_received = served.eof_received  # type: ignore[method-assign]
+        self.pause_writing, self.resume_writing = served.pause_writing, served.resume_writing  # type: ignore[method-assign]
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._served.connection_made(transport)
         self._limiter.has_room()
         self.since = self._limiter.clock()
         self._limiter.add(self)
@@ -37,14 +42,14 @@ class _Visitor(H11Protocol, TrackedConnection):
         if len(data) > _HEAD_BYTES:  # no head; and a body in small chunks would take h11 long
             self.drop()
         else:
-            super().data_received(data)
+            self._served.data_received(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._limiter.discard(self)
-        super().connection_lost(exc)
+        self._served.connection_lost(exc)
 
     def drop(self) -> None:
-        self.transport.abort()
+        self._transport.abort()
 
 
 class OperationsListener(Server):
@@ -55,7 +60,7 @@ class OperationsListener(Server):
         self.port: int = self._socket.getsockname()[1]
         config = Config(
             app,
-            http=cast("Any", partial(_Visitor, limiter)),  # uvicorn calls it
+            http="h11",
             h11_max_incomplete_event_size=_HEAD_BYTES,
             # The connection is closed after its answer, so further input, such as an unread body, is not parsed.
             headers=[("connection", "close")],
@@ -68,6 +73,10 @@ class OperationsListener(Server):
             proxy_headers=False,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
+        config.load()
+        served: Any = config.http_protocol_class
+        # uvicorn calls it with arguments for its own protocol.
+        config.http_protocol_class = cast("Any", lambda **arguments: _Visitor(served(**arguments), limiter))
         super().__init__(config)
 
     @contextlib.contextmanager
