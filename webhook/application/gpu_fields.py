@@ -32,7 +32,7 @@ _NONE = frozenset({"none", "null", "no", "false", "off", "cpu", "0", "auto", "di
 
 
 def counts_gpus(key: str) -> bool:
-    """Whether a field's name stands for a number of GPUs, such as ``gpuCount``."""
+    """Whether a field's name means a number of GPUs, such as ``gpuCount``."""
     return _is(_COUNT, key)
 
 

@@ -32,7 +32,7 @@ def unseen(
         compute: the numbers of the metrics that were chosen.
         chosen: the metric of each container.
         empty: devices of which no pod ever had memory.
-        most: returns the highest utilisation of devices, whoever used them.
+        most: returns the highest utilisation of devices, whichever pods used them.
     """
     keys = {
         key
