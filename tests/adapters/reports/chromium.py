@@ -87,6 +87,9 @@ class Chromium:
         self.events.clear()
         self._call("Page.navigate", url=page.as_uri())
         self._wait_for("Page.loadEventFired")
+        # Rows with content-visibility have text and height only near the window, whose size counts from the next frame: a picture
+        # needs one, also where no script may run.
+        self._call("Page.captureScreenshot", clip={"x": 0, "y": 0, "width": 1, "height": 1, "scale": 1})
         if script:
             self.run(
                 "new Promise((done) => (function wait() { document.getElementById('packed') ? setTimeout(wait, 5) : done(); })())"
