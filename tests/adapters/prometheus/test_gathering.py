@@ -42,6 +42,7 @@ class Fake:
         self.itself: dict[str, float] = {}
         self.hours: dict[str, tuple[float, ...]] = {}
         self.by_instance: dict[str, dict[str, float]] = {}
+        self.most: Mapping[Metric, float] = {}
 
     def series(self, selectors: Sequence[str], start: float, end: float) -> list[dict[str, str]]:
         self.selectors += selectors
@@ -74,6 +75,8 @@ class Fake:
             **usual,
             **{stat: value for stat, value in self.numbers.items() if (stat in COMPUTE) is (usual is COMPUTE)},
         }
+        if metric in self.most:
+            stats["max"] = self.most[Metric(metric)]
         return [
             Sample({**one, STAT: stat}, (at, str(value)))
             for one in found
@@ -349,3 +352,25 @@ def test_looks_at_idle_time_meet_hourly_work_as_often_as_it_runs() -> None:
     looks = range(0, 14 * 86_400, int(found[1]))
     met = sum(at % 3600 < 240 for at in looks) / len(looks)  # 4 minutes from the full hour
     assert met == pytest.approx(240 / 3600, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("most", "more", "counts"),
+    [
+        ({SM: 0, GR: 0, UTIL: 60}, {}, UTIL),
+        ({SM: 0, GR: 0.5, UTIL: 60}, {}, GR),
+        ({SM: 0.01, GR: 0.5, UTIL: 60}, {}, SM),
+        ({SM: 0, GR: 0, UTIL: 0}, {}, SM),
+        ({GR: 0, UTIL: 60}, {"GPU_I_ID": "3"}, GR),  # of slices, utilisation says nothing
+    ],
+)
+def test_a_metric_that_is_always_0_does_not_count_where_a_lesser_one_is_not(
+    most: Mapping[Metric, float], more: Labels, counts: Metric
+) -> None:
+    server = Fake({metric: [labels(**more)] for metric in most})
+    server.most = most
+    found = Gatherer(server, 1000.0, 500.0, 0.01).usage()
+    (one,) = found.series
+    assert (one.metric, one.most) == (counts, most[counts] / (100 if counts is UTIL else 1))
+    told = [note for note in found.missing if "profiling metrics of a/p are always 0" in note]
+    assert bool(told) is (counts is not next(iter(most)))
