@@ -176,6 +176,8 @@ def test_samples_of_two_scrapes_of_one_exporter_count_once() -> None:
     [
         (SM, {"max": 1.2}, (True, True)),
         (UTIL, {"max": 100, "p95": 99}, (True, True)),
+        (UTIL, {"max": 0.9, "p95": 0.8}, (False, True)),
+        (UTIL, {"max": 1, "p95": 0.8}, (True, True)),
         (SM, {"max": 9.2e18}, (False, True)),
         (SM, {"p95": float("inf")}, (False, True)),
         (SM, {"mean": float("nan")}, (False, True)),
@@ -231,7 +233,9 @@ def test_the_cluster_that_is_named_is_asked_for_everywhere() -> None:
 )
 def test_shared_devices(sharing: Mapping[str, Mapping[str, float]], expected: tuple[Metric, int, bool]) -> None:
     both = [labels("p"), labels("q")]
-    one, two = gathered(Fake({SM: both, UTIL: both}, sharing))
+    server = Fake({SM: both, UTIL: both}, sharing)
+    server.numbers = {"max": 1}
+    one, two = gathered(server)
     for each in (one, two):
         assert (each.metric, each.pods, each.compute_of_device) == expected
 

@@ -286,7 +286,8 @@ class Gatherer:
             if dcgm.family_of(sample.metric) != family:
                 continue
             key, stat = dcgm.key_of(sample.metric, family), sample.metric.get(expressions.STAT, "")
-            if not 0 <= sample.number <= expressions.most_possible(what, stat):  # NaN is not, either
+            is_fraction = what == Metric.GPU_UTIL and stat == "max" and 0 < sample.number < 1  # it is whole percent
+            if is_fraction or not 0 <= sample.number <= expressions.most_possible(what, stat):  # NaN is not, either
                 wrong[key] = max(sample.number, wrong.get(key, sample.number))
             labels = frozenset(sample.metric.items() - {(expressions.STAT, stat)})
             rows.setdefault(key, {}).setdefault(labels, {})[stat] = sample.number
