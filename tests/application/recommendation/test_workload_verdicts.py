@@ -439,7 +439,7 @@ def test_nothing_is_gained_by_a_slice_that_is_the_whole_gpu() -> None:
 @pytest.mark.parametrize(("pods", "kind"), [(1, VerdictKind.SHARED), (2, VerdictKind.EXCLUSIVE)])
 def test_pods_of_one_workload_may_be_busy_at_the_same_time(pods: int, kind: VerdictKind) -> None:
     bursts = {"p95": 0.0, "working": 0.9, "most": 0.9, "mean": 0.03}
-    running = [LivePod(f"w-{number}", 1.0) for number in range(pods)]
+    running = [*(LivePod(f"w-{number}", 1.0) for number in range(pods)), LivePod("ended", 1.0, over=True)]
     verdict = judge(case(used=bursts, pods=running, trusted=True, offers=offered((), SHARED)))
     assert verdict.kind is kind
     together = "its 2 pods may work at the same time, at 90 % of a GPU each, and 4 pods share a GPU by time-slicing"

@@ -172,8 +172,8 @@ class VerdictInput(msgspec.Struct, frozen=True):
 
     @property
     def pods(self) -> int:
-        """How many pods of it there are at once."""
-        return max(len(self.workload.pods), self.measures.pods_at_once)
+        """How many pods of it ran at once."""
+        return max(self.workload.running, self.measures.pods_at_once)
 
     @property
     def graphics(self) -> str:
@@ -342,7 +342,8 @@ def _together(case: VerdictInput) -> WorkloadVerdict | None:
     workload = case.workload
     parallel = next((one.parallel for one in workload.programs if one.parallel), "")
     kinds = (*workload.between, workload.kind)
-    why = next(filter(None, (works_together(kind, case.pods) for kind in kinds)), parallel)
+    pods = max(len(workload.pods), case.pods)  # those that have ended worked together, too
+    why = next(filter(None, (works_together(kind, pods) for kind in kinds)), parallel)
     return (
         WorkloadVerdict(VerdictKind.EXCLUSIVE, case.whole, 1, (f"{why}; such GPUs are never shared or sliced",))
         if why
