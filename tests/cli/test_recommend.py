@@ -255,7 +255,7 @@ def test_every_workload_of_the_cast_gets_the_advice_that_a_person_would_give(
         "blind": "DCGM_FI_DEV_GPU_UTIL says nothing of MIG slices",
         "video": "it uses the video encoder or decoder, of which MIG slices have few or none",
         "two": "1 of 2 GPUs of a pod was never used; request 1",
-        "both": "several GPUs are never shared",
+        "both": "all 2 GPUs of a pod are used; several are never shared",
         "dist": "the 3 pods of a PyTorchJob work together",
         "gang": "the 2 pods of a Job.batch.volcano.sh work together",
         "slots": "the device total over 3 pods",

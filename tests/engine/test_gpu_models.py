@@ -3,7 +3,7 @@
 import pytest
 
 from webhook.engine.gpu_models import lacks, sizes_of
-from webhook.engine.profiles import DOCUMENTED
+from webhook.engine.profiles import DOCUMENTED, is_profile
 
 UNKNOWN = (
     *(
@@ -79,3 +79,8 @@ def test_every_profile_of_a_model_is_a_documented_one() -> None:
 
     # Those of the RTX PRO 4500 and 5000, which are not known here.
     assert of_models == plain - {"1g.16gb", "2g.32gb"}
+
+
+@pytest.mark.parametrize(("text", "expected"), [("1g.10gb.me", True), ("1c.3g.40gb", False), ("1g.10gb+me", False)])
+def test_a_profile_is_spelled_as_in_resource_names(text: str, *, expected: bool) -> None:
+    assert is_profile(text) is expected

@@ -62,6 +62,11 @@ class Profile(msgspec.Struct, frozen=True):
         return memory_range(f"{self.slices}g.{self.gigabytes}gb") or estimate
 
 
+def is_profile(text: str) -> bool:
+    """Return whether a text is a valid profile, in the way that resource names spell it."""
+    return re.fullmatch(PROFILE, text) is not None
+
+
 def read_profile(text: str) -> Profile:
     """Parse a valid profile."""
     match = _PARTS.fullmatch(text)

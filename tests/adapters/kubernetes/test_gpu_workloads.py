@@ -166,6 +166,18 @@ def claiming(name: str, template: str, gpus: int = 0) -> Json:
     return one
 
 
+def test_the_memory_that_a_pod_requests_by_annotation(cluster: WorkloadServer, reader: GpuWorkloads) -> None:
+    for name, written in (("a", "4Gi"), ("b", "12.5Gi"), ("c", "much"), ("d", "1")):
+        one = pod(name, "apps/v1 ReplicaSet r" if name < "c" else "")
+        one["metadata"]["annotations"] = {"gpuwarden.io/gpu-memory": written}
+        cluster.add(one)
+    scaled_down = controller("apps/v1", "ReplicaSet", "s")
+    scaled_down["spec"]["template"]["metadata"] = {"annotations": {"gpuwarden.io/gpu-memory": "2Gi"}}
+    cluster.add(pod("e"), controller("apps/v1", "ReplicaSet", "r"), scaled_down)
+    memory = {name: one.memory for name, one in found(reader).items()}
+    assert memory == {"ReplicaSet r": 12_800, "ReplicaSet s": 2048, "Pod c": 0, "Pod d": 1, "Pod e": 0}
+
+
 def test_claims_are_requests_too(cluster: WorkloadServer, reader: GpuWorkloads) -> None:
     def request(device_class: str, **more: object) -> Json:
         return {"name": "gpu", "exactly": {"deviceClassName": device_class, **more}}

@@ -42,6 +42,7 @@ class Fake:
         self.itself: dict[str, float] = {}
         self.hours: dict[str, tuple[float, ...]] = {}
         self.by_instance: dict[str, dict[str, float]] = {}
+        self.most: Mapping[Metric, float] = {}
 
     def series(self, selectors: Sequence[str], start: float, end: float) -> list[dict[str, str]]:
         self.selectors += selectors
@@ -74,6 +75,8 @@ class Fake:
             **usual,
             **{stat: value for stat, value in self.numbers.items() if (stat in COMPUTE) is (usual is COMPUTE)},
         }
+        if metric in self.most:
+            stats["max"] = self.most[Metric(metric)]
         return [
             Sample({**one, STAT: stat}, (at, str(value)))
             for one in found
@@ -173,6 +176,8 @@ def test_samples_of_two_scrapes_of_one_exporter_count_once() -> None:
     [
         (SM, {"max": 1.2}, (True, True)),
         (UTIL, {"max": 100, "p95": 99}, (True, True)),
+        (UTIL, {"max": 0.9, "p95": 0.8}, (False, True)),
+        (UTIL, {"max": 1, "p95": 0.8}, (True, True)),
         (SM, {"max": 9.2e18}, (False, True)),
         (SM, {"p95": float("inf")}, (False, True)),
         (SM, {"mean": float("nan")}, (False, True)),
@@ -228,7 +233,9 @@ def test_the_cluster_that_is_named_is_asked_for_everywhere() -> None:
 )
 def test_shared_devices(sharing: Mapping[str, Mapping[str, float]], expected: tuple[Metric, int, bool]) -> None:
     both = [labels("p"), labels("q")]
-    one, two = gathered(Fake({SM: both, UTIL: both}, sharing))
+    server = Fake({SM: both, UTIL: both}, sharing)
+    server.numbers = {"max": 1}
+    one, two = gathered(server)
     for each in (one, two):
         assert (each.metric, each.pods, each.compute_of_device) == expected
 
@@ -349,3 +356,25 @@ def test_looks_at_idle_time_meet_hourly_work_as_often_as_it_runs() -> None:
     looks = range(0, 14 * 86_400, int(found[1]))
     met = sum(at % 3600 < 240 for at in looks) / len(looks)  # 4 minutes from the full hour
     assert met == pytest.approx(240 / 3600, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("most", "more", "counts"),
+    [
+        ({SM: 0, GR: 0, UTIL: 60}, {}, UTIL),
+        ({SM: 0, GR: 0.5, UTIL: 60}, {}, GR),
+        ({SM: 0.01, GR: 0.5, UTIL: 60}, {}, SM),
+        ({SM: 0, GR: 0, UTIL: 0}, {}, SM),
+        ({GR: 0, UTIL: 60}, {"GPU_I_ID": "3"}, GR),  # of slices, utilisation says nothing
+    ],
+)
+def test_a_metric_that_is_always_0_does_not_count_where_a_lesser_one_is_not(
+    most: Mapping[Metric, float], more: Labels, counts: Metric
+) -> None:
+    server = Fake({metric: [labels(**more)] for metric in most})
+    server.most = most
+    found = Gatherer(server, 1000.0, 500.0, 0.01).usage()
+    (one,) = found.series
+    assert (one.metric, one.most) == (counts, most[counts] / (100 if counts is UTIL else 1))
+    told = [note for note in found.missing if "profiling metrics of a/p are always 0" in note]
+    assert bool(told) is (counts is not next(iter(most)))

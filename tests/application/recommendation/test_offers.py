@@ -20,7 +20,7 @@ def test_slices_have_the_memory_that_nodes_say_else_what_is_measured() -> None:
     )
     assert shape
     found = {str(one.form): one for one in offers({shape: 1}, ()).slices}
-    assert (found["mig-1g.10gb"].memory, found["mig-1g.10gb"].share) == (9900, 1 / 7)
+    assert (found["mig-1g.10gb"].memory, found["mig-1g.10gb"].share) == (9900, 14 / 108)
     assert (found["mig-3g.40gb"].memory, found["mig-3g.40gb"].models) == (40_192, frozenset({A100}))
 
 
@@ -50,7 +50,7 @@ def test_one_name_on_two_models_has_the_least_of_both() -> None:
         assert shape
         shapes[shape] = 1
     (one,) = offers(shapes, ()).slices
-    assert (one.share, one.memory, len(one.models)) == (1 / 7, 22_016, 2)
+    assert (one.share, one.memory, len(one.models)) == (16 / 132, 22_016, 2)
 
 
 def test_the_smallest_that_is_large_enough_comes_first_and_of_the_same_model() -> None:

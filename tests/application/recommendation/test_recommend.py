@@ -129,7 +129,7 @@ def test_the_sum_is_of_pods_that_run() -> None:
         [small, idle, ended],
         [
             *(series(f"small-{n}", uuid=f"s{n}") for n in range(7)),
-            series("idle-1", uuid="i", p95=0, most=0),
+            series("idle-1", uuid="i", p95=0, most=0, memory=400),
             series("ended-1", uuid="e"),
         ],
     ).cluster
@@ -174,7 +174,7 @@ def test_a_claim_of_which_it_is_not_known_what_it_gets_has_no_verdict_and_counts
 
 
 def test_no_policy_for_an_exempt_namespace_where_it_would_have_no_effect() -> None:
-    found = recommended([workload(namespace="system")], [series(namespace="system", p95=0.0, most=0.0)])
+    found = recommended([workload(namespace="system")], [series(namespace="system", p95=0.0, most=0.0, memory=400)])
     (line,), (advice,) = found.workloads, found.namespaces
     assert (line.verdict.kind, advice.policy, advice.label) == (VerdictKind.UNUSED, "", "")
     assert advice.why_none == "the configuration exempts it, so a policy would have no effect"

@@ -6,7 +6,7 @@ import pytest
 from msgspec import structs
 
 from tests.application.recommendation.cases import A100, GIB, SHARED, SLICES, case, form, offered
-from webhook.application.recommendation.offers import Offers, SharedForm
+from webhook.application.recommendation.offers import Offers, SharedForm, Slice
 from webhook.application.recommendation.servers import recognise
 from webhook.application.recommendation.thresholds import parse
 from webhook.application.recommendation.usage import Metric
@@ -41,6 +41,17 @@ MIG: dict[str, Any] = {"form": "mig-3g.40gb", "requests": ("nvidia.com/mig-3g.40
         (
             {"gpus": 2, "used": {"used": 1, "unbroken": 25_000}},
             "1 of 2 GPUs of a pod was never used as far as is known; between",
+        ),
+        # Processes come and go, though the metric is 0: it does not work. A context alone (below 512 MiB) is no use of a GPU.
+        (
+            {"used": {"most": 0.0, "p95": 0.0, "memory": 512}},
+            "DCGM_FI_PROF_SM_ACTIVE is always 0, but the memory in use changed, up to 0.5 GiB",
+        ),
+        # A compute instance has a part of a slice's compute, and all of its memory.
+        ({"used": {"profile": "1c.3g.40gb"}}, "its series are of 1c.3g.40gb, which is not a MIG profile"),
+        (
+            {"used": {"capacity": 80, "memory": 5}},
+            "memory unknown: DCGM_FI_DEV_FB_USED and DCGM_FI_DEV_FB_FREE are less than",
         ),
         ({"gpus": 2, "used": {"used": 1, "unseen": 1}}, "1 of 2 GPUs of a pod was never used as far as is known"),
         # A share of a slice is none of a GPU.
@@ -80,7 +91,7 @@ def test_unknown_where_it_must_be(given: dict[str, Any], why: str) -> None:
 @pytest.mark.parametrize(
     ("used", "fields", "kind"),
     [
-        ({"most": 0.0, "p95": 0.0}, {}, VerdictKind.UNUSED),
+        ({"most": 0.0, "p95": 0.0, "flat": True}, {}, VerdictKind.UNUSED),
         ({"used": 1}, {"gpus": 2}, VerdictKind.FEWER),
         ({"used": 2}, {"gpus": 2}, VerdictKind.EXCLUSIVE),
         ({}, {"program": recognise("a", ["--hostfile", "b"], {})}, VerdictKind.EXCLUSIVE),
@@ -99,10 +110,10 @@ def test_what_needs_no_comparison_is_known_in_spite_of_other_doubts(
     ("given", "form", "why"),
     [
         # The smallest slice with enough of both, with 15 % more memory than was ever used.
-        ({}, "mig-1g.10gb", "mig-1g.10gb has 9.5 GiB and 14 % of a GPU's compute"),
+        ({}, "mig-1g.10gb", "mig-1g.10gb has 9.5 GiB and 13 % of a GPU's compute"),
         ({"used": {"memory": 8.3 * GIB}}, "mig-2g.20gb", "8.3 GiB of memory at most, 9.5 GiB with 15 % headroom"),
         ({"used": {"p95": 0.2}}, "mig-2g.20gb", "95 % of the time at most 20 % of the GPU"),
-        ({"used": {"p95": 0.4, "memory": 30 * GIB}}, "mig-3g.40gb", "40 % of the GPU"),
+        ({"used": {"p95": 0.38, "memory": 30 * GIB}}, "mig-3g.40gb", "38 % of the GPU"),
         # Idle most of the day: what it uses while it works counts, and at most its most.
         (
             {"used": {"p95": 0.0, "mean": 0.01, "idle": 0.96, "most": 0.9}},
@@ -110,16 +121,20 @@ def test_what_needs_no_comparison_is_known_in_spite_of_other_doubts(
             "uses 25 % of a GPU on average",
         ),
         ({"used": {"p95": 0.0, "mean": 0.01, "idle": 0.99, "most": 0.12}}, "mig-1g.10gb", "uses 12 % of a GPU on av"),
-        ({"used": {"p95": 0.0, "mean": 0.001, "idle": 1.0, "most": 0.4}}, "mig-3g.40gb", "uses 40 % of a GPU on av"),
+        ({"used": {"p95": 0.0, "mean": 0.001, "idle": 1.0, "most": 0.38}}, "mig-3g.40gb", "uses 38 % of a GPU on av"),
         # A little all day, and much for an hour: its work is done in that hour.
-        ({"used": {"p95": 0.02, "mean": 0.05, "working": 0.4, "most": 0.9}}, "mig-3g.40gb", "40 % of a GPU on average"),
+        (
+            {"used": {"p95": 0.02, "mean": 0.05, "working": 0.38, "most": 0.9}},
+            "mig-3g.40gb",
+            "38 % of a GPU on average",
+        ),
         # Much since yesterday, of which the 95 % and the average know little.
         (
-            {"used": {"p95": 0.02, "recent": 0.1, "recent_working": 0.4, "most": 0.9}},
+            {"used": {"p95": 0.02, "recent": 0.1, "recent_working": 0.38, "most": 0.9}},
             "mig-3g.40gb",
-            "at most 2.0 % of the GPU, in the last day 10 % on average / while it worked in the last day, it used 40 % of a GPU",
+            "at most 2.0 % of the GPU, in the last day 10 % on average / while it worked in the last day, it used 38 % of a GPU",
         ),
-        ({"used": {"unseen": 1}, "pods": [LivePod("w-1", 1.0), LivePod("w-2", 1.0)]}, "mig-1g.10gb", "14 % of a GPU's"),
+        ({"used": {"unseen": 1}, "pods": [LivePod("w-1", 1.0), LivePod("w-2", 1.0)]}, "mig-1g.10gb", "13 % of a GPU's"),
         # Memory that grows may grow on; what rises by less than the headroom does not grow.
         (
             {"used": {"memory": 6 * GIB, "memory_earlier": 3 * GIB}},
@@ -128,7 +143,7 @@ def test_what_needs_no_comparison_is_known_in_spite_of_other_doubts(
         ),
         ({"used": {"memory": 8 * GIB, "memory_earlier": 7 * GIB}}, "mig-1g.10gb", "8.0 GiB of memory at most, 9.2 GiB"),
         # Also where the namespace is trusted: isolation first.
-        ({"trusted": True, "offers": offered(shared=SHARED)}, "mig-1g.10gb", "14 % of a GPU's compute"),
+        ({"trusted": True, "offers": offered(shared=SHARED)}, "mig-1g.10gb", "13 % of a GPU's compute"),
         # What was measured on a slice is a share of the slice: 30 % of 3/7.
         ({"used": {"p95": 0.3, "profile": "3g.40gb", "capacity": 40_192}, **MIG}, "mig-1g.10gb", "30 % of the slice"),
         ({"used": {"p95": 0.97, "profile": "3g.40gb"}, **MIG}, "mig-3g.40gb", "the slice is full at times"),
@@ -140,6 +155,12 @@ def test_what_needs_no_comparison_is_known_in_spite_of_other_doubts(
             "mig-1g.10gb",
             "up to 98 % of a GPU at times, and would then take longer on the slice",
         ),
+        # Its annotation requests more than it used; what it used is more than its annotation.
+        ({"memory": 30 * GIB}, "mig-3g.40gb", "but its annotation gpuwarden.io/gpu-memory requests 30.0 GiB"),
+        ({"memory": 4 * GIB}, "mig-1g.10gb", "5.0 GiB of memory at most, 5.8 GiB with 15 % headroom"),
+        # A slice has fewer multiprocessors than its part of the GPU: 14 and 28 of 108 on an A100.
+        ({"used": {"p95": 0.135}}, "mig-2g.20gb", "26 % of a GPU's compute"),
+        ({"used": {"p95": 0.27}}, "mig-3g.40gb", "39 % of a GPU's compute"),
         # Flat memory is known where it is not most of the device.
         ({"used": {"flat": True}}, "mig-1g.10gb", "5.0 GiB of memory"),
     ],
@@ -219,7 +240,7 @@ def test_the_smallest_slice_that_fits(given: dict[str, Any], form: str, why: str
         ),
         (
             {"gpus": 2, "used": {"used": 2}, "trusted": True},
-            "all 2 GPUs of a pod are used; several GPUs are never shared",
+            "all 2 GPUs of a pod are used; several are never shared",
         ),
     ],
 )
@@ -314,18 +335,18 @@ def test_samples_that_another_pod_got_are_not_just_missing() -> None:
 
 def test_a_gpu_that_was_not_used() -> None:
     assert judge(case(used={"most": 0.009, "p95": 0.009})).kind is VerdictKind.SLICE  # little, and always
-    verdict = judge(case(used={"most": 0.009, "p95": 0.0}))
+    assert judge(case(used={"most": 0.003, "p95": 0.0})).kind is VerdictKind.SLICE  # a short request now and then
+    held: dict[str, Any] = {"flat": True, "p95": 0.0, "most": 0.0}
+    verdict = judge(case(used={**held, "most": 0.0009}))
     assert (verdict.kind, verdict.form, verdict.gpus) == (VerdictKind.UNUSED, "none", 0)
     assert verdict.reasons[:2] == (
-        "at most 0.9 % of the GPU in 14 days",
+        "at most 0.1 % of the GPU in 14 days",
         "it still holds 5.0 GiB of GPU memory",
     )
-    sampled = judge(case(used={"most": 0.0, "p95": 0.0, "metrics": (Metric.GPU_UTIL,), "shared_by": 3}))
+    sampled = judge(case(used={**held, "metrics": (Metric.GPU_UTIL,), "shared_by": 3}))
     assert "device total over 3 pods: none of them used it" in sampled.reasons
     assert any("DCGM_FI_DEV_ENC_UTIL" in one for one in sampled.reasons)
-    assert not any(
-        "DCGM_FI_DEV_ENC_UTIL" in one for one in judge(case(used={"most": 0, "p95": 0, "engines": 0.0})).reasons
-    )
+    assert not any("DCGM_FI_DEV_ENC_UTIL" in one for one in judge(case(used={**held, "engines": 0.0})).reasons)
     assert "by DCGM_FI_DEV_GPU_UTIL, which is sampled: very short bursts may be missed" in sampled.reasons
 
 
@@ -395,3 +416,31 @@ def test_a_pod_must_fit_the_smallest_gpu_that_is_shared() -> None:
     )
     of_others = SharedForm(form("time-slicing"), 4, 81_920, frozenset({"H200"}))
     assert judge(case(offers=offered((), (of_others,)), trusted=True)).kind is VerdictKind.EXCLUSIVE
+
+
+def test_a_slice_that_was_selected_for_its_engines_is_kept() -> None:
+    media = Slice(form("mig-1g.10gb.me"), 1 / 7, 9728, frozenset({A100}))
+    offers = offered((*SLICES, media))
+    for profile in ("1g.10gb+me", ""):
+        verdict = judge(case(used={"profile": profile}, form="mig-1g.10gb.me", offers=offers))
+        assert (verdict.kind, verdict.form) == (VerdictKind.SLICE, "mig-1g.10gb.me")
+    assert judge(case(form="mig-1g.10gb.me")).kind is VerdictKind.AS_IT_IS
+    assert judge(case(offers=offers)).form == "mig-1g.10gb"
+
+
+def test_nothing_is_gained_by_a_slice_that_is_the_whole_gpu() -> None:
+    whole = Slice(form("mig-7g.80gb"), 1.0, 80_896, frozenset({A100}))
+    busy = {"p95": 0.9, "most": 1.0}
+    assert judge(case(used=busy, offers=offered((*SLICES, whole)))).form == "exclusive"
+    slices = judge(case(used={**busy, "profile": "7g.80gb"}, form="mig-7g.80gb", offers=offered((*SLICES, whole))))
+    assert slices.form == "mig-7g.80gb"
+
+
+@pytest.mark.parametrize(("pods", "kind"), [(1, VerdictKind.SHARED), (2, VerdictKind.EXCLUSIVE)])
+def test_pods_of_one_workload_may_be_busy_at_the_same_time(pods: int, kind: VerdictKind) -> None:
+    bursts = {"p95": 0.0, "working": 0.9, "most": 0.9, "mean": 0.03}
+    running = [*(LivePod(f"w-{number}", 1.0) for number in range(pods)), LivePod("ended", 1.0, over=True)]
+    verdict = judge(case(used=bursts, pods=running, trusted=True, offers=offered((), SHARED)))
+    assert verdict.kind is kind
+    together = "its 2 pods may work at the same time, at 90 % of a GPU each, and 4 pods share a GPU by time-slicing"
+    assert (together in verdict.reasons) is (kind is VerdictKind.EXCLUSIVE)

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from math import ceil
 
 import msgspec
 
@@ -15,10 +16,12 @@ from ...application.recommendation.workloads import LivePod, Workload
 from ...application.workload_kinds import BUILT_IN
 from ...engine.claims import references
 from ...engine.decision import decide
-from ...engine.pods import Container, Pod, PodSpec
+from ...engine.pods import Container, Metadata, Pod, PodSpec
 from ...engine.pods import containers as all_containers
 from ...engine.policy import ANY_POLICY
+from ...engine.quantity import exact
 from ...engine.requests import GpuContainer, read
+from ...engine.rules.gpu_memory import ANNOTATION
 from .api_request import path_of
 from .cluster_reader import ClusterReader, FoundClaims, UnreadList
 from .lists import Api, Lister, Page
@@ -59,8 +62,12 @@ class _Status(msgspec.Struct, rename="camel"):
     start_time: str | None = None
 
 
+class _PodMetadata(ControlledMetadata, rename="camel"):
+    annotations: dict[str, str] | None = None
+
+
 class _PodItem(msgspec.Struct):
-    metadata: ControlledMetadata
+    metadata: _PodMetadata
     spec: _Spec
     status: _Status = msgspec.field(default_factory=_Status)
 
@@ -72,7 +79,7 @@ class _PodItem(msgspec.Struct):
 
 
 class _Requested(msgspec.Struct, frozen=True):
-    """What a pod requests: as text, the number of GPUs at once, the form, the programs, and the claims; and what it can't get."""
+    """What a pod requests: text, number of GPUs at once, form, programs, claims, MiB of memory; and what it can't get."""
 
     words: tuple[str, ...]
     gpus: int
@@ -81,6 +88,7 @@ class _Requested(msgspec.Struct, frozen=True):
     claimed: ClaimedGpus | None
     exempt: str
     unreachable: tuple[tuple[str, str], ...]
+    memory: int
 
 
 class _Kept(msgspec.Struct, frozen=True):
@@ -136,7 +144,7 @@ class GpuWorkloads:
                 links[workload.namespace, *workload.key] = workload.owner
             elif not workload.over and workload.pod and workload.pod.spec:
                 owner = Owner(workload.api_version, workload.kind, workload.name)
-                if requested := self._requested(workload.pod.spec, workload.namespace, owner):
+                if requested := self._requested(workload.pod, workload.namespace, owner):
                     templates.append(_Kept(workload.namespace, owner, requested, None))
             return None
 
@@ -164,7 +172,8 @@ class GpuWorkloads:
             metadata = item.metadata
             itself = Owner("v1", "Pod", metadata.name)
             owner = metadata.owner or itself
-            requested = self._requested(item.spec, metadata.namespace, owner)
+            written = Pod(Metadata(annotations=metadata.annotations), item.spec)
+            requested = self._requested(written, metadata.namespace, owner)
             if requested is None:
                 return None
             if metadata.owner:
@@ -173,8 +182,10 @@ class GpuWorkloads:
 
         return self._lister.all("pods", path_of("api", "v1", *within, "pods"), Page[_PodItem], keep)
 
-    def _requested(self, spec: PodSpec, namespace: str, owner: Owner) -> _Requested | None:
+    def _requested(self, pod: Pod, namespace: str, owner: Owner) -> _Requested | None:
         """What a pod requests; ``None`` if it requests no form of GPU."""
+        spec = pod.spec
+        assert spec  # noqa: S101 - pods without one are not passed
         containers = read(spec, self._configuration.names)
         claims = self._claimed(spec, containers, namespace, owner)
         containers = [one for one in containers if one.amounts]
@@ -182,7 +193,7 @@ class GpuWorkloads:
             list(decide(Pod(spec=spec), ANY_POLICY, self._configuration.plugin).requested(spec)) if containers else []
         )
         if not counted:
-            return self._made(spec, claims.words, claims.gpus, claims.form, claims) if claims else None
+            return self._made(pod, claims.words, claims.gpus, claims.form, claims) if claims else None
         form, _ = counted[0]
         shape = self._shapes.get(spec.node_name or "")
         if shape:
@@ -191,22 +202,23 @@ class GpuWorkloads:
         number = sum(count for _, count in counted)
         if claims:
             words, number = (*words, *claims.words), number + claims.gpus
-        return self._made(spec, words, number, str(form), claims, containers)
+        return self._made(pod, words, number, str(form), claims, containers)
 
     def _made(  # noqa: PLR0913, PLR0917 - what is known of a pod
         self,
-        spec: PodSpec,
+        pod: Pod,
         words: tuple[str, ...],
         gpus: int,
         form: str,
         claims: ClaimedGpus | None,
         containers: Sequence[GpuContainer] | None = None,
     ) -> _Requested:
+        spec = pod.spec or PodSpec()
         # A pod that has a node bypasses schedulers; before it had one, it was exempt or not.
         scheduled = Pod(spec=msgspec.structs.replace(spec, node_name=None))
         exempt = self._configuration.exemptions.of_pod(scheduled) or ""
         programs = self._programs(spec, containers)
-        return _Requested(words, gpus, form, programs, claims, exempt, self._placement.unreachable(spec))
+        return _Requested(words, gpus, form, programs, claims, exempt, self._placement.unreachable(spec), _memory(pod))
 
     def _claimed(
         self, spec: PodSpec, containers: Sequence[GpuContainer], namespace: str, owner: Owner
@@ -233,6 +245,12 @@ class GpuWorkloads:
         return tuple(dict.fromkeys(one for one in programs if one != ServerProgram()))
 
 
+def _memory(pod: Pod) -> int:
+    """How much GPU memory the annotation of a pod requests, in MiB; 0 if it has none, or one that is not a quantity."""
+    written = ((pod.metadata and pod.metadata.annotations) or {}).get(ANNOTATION) or ""
+    return ceil((exact(written) or 0) / 2**20)
+
+
 def _kind(owner: Owner) -> str:
     """The kind of an owner for messages, with its group if Kubernetes itself has a kind of that name."""
     return owner.key[0] if owner.kind in _BUILT_IN else owner.kind
@@ -252,6 +270,7 @@ def _by_top(kept: Iterable[_Kept], links: Links) -> dict[tuple[str, str, str], W
             found[one.namespace, *top.key] = workload
         between = (_kind(each) for each in owners[:-1])
         workload.between = tuple(dict.fromkeys((*workload.between, *between)))
+        workload.memory = max(workload.memory, one.requested.memory)
         workload.unreachable = tuple(sorted({*workload.unreachable, *one.requested.unreachable}))
         if one.pod:
             _add(workload, one)

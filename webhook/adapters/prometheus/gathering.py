@@ -234,15 +234,29 @@ class Gatherer:
             for sample in self._batches(what, ids, _DEVICES, partial(query, family)):
                 yield family, MeasuredDevice(sample.metric.get("UUID", ""), sample.metric.get("GPU_I_ID", "")), sample
 
-    def _compute(self, found: Mapping[Key, _Found], chosen: Mapping[Key, Metric | None]) -> _Numbers:
+    def _compute(self, found: Mapping[Key, _Found], chosen: dict[Key, Metric | None]) -> _Numbers:
+        """The numbers of the chosen metrics. One that is always 0 where the next one is not has failed: that one is chosen."""
         result: _Numbers = {}
+        failed: dict[Key, Metric] = {}
         for metric in Metric:
 
             def query(which: str, metric: Metric = metric) -> str:
                 return expressions.compute(metric, which, self._window, self._idle)
 
-            keys = [key for key in found if chosen[key] is metric]
-            result |= self._of_pods(str(metric), found, keys, query)
+            idle = {key for key, numbers in result.items() if not any(numbers.get("max", ()))}
+            again = {key for key in idle if metric in _usable(key, found[key])}
+            keys = [key for key in found if chosen[key] is metric or key in again]
+            for key, numbers in self._of_pods(str(metric), found, keys, query).items():
+                if key in again:
+                    if not any(numbers.get("max", ())):
+                        continue
+                    failed[key] = metric
+                result[key], chosen[key] = numbers, metric
+        for key, metric in list(failed.items())[:1]:
+            self._unread.append(
+                f"the profiling metrics of {key.namespace}/{key.pod} are always 0, although {metric} is not, so {metric} counts; "
+                f"does another program use the GPU's profiler? ({len(failed)} {'pod' if len(failed) == 1 else 'pods'})"
+            )
         return result
 
     def _memory(self, found: Mapping[Key, _Found]) -> _Numbers:
@@ -272,7 +286,8 @@ class Gatherer:
             if dcgm.family_of(sample.metric) != family:
                 continue
             key, stat = dcgm.key_of(sample.metric, family), sample.metric.get(expressions.STAT, "")
-            if not 0 <= sample.number <= expressions.most_possible(what, stat):  # NaN is not, either
+            is_fraction = what == Metric.GPU_UTIL and stat == "max" and 0 < sample.number < 1  # it is whole percent
+            if is_fraction or not 0 <= sample.number <= expressions.most_possible(what, stat):  # NaN is not, either
                 wrong[key] = max(sample.number, wrong.get(key, sample.number))
             labels = frozenset(sample.metric.items() - {(expressions.STAT, stat)})
             rows.setdefault(key, {}).setdefault(labels, {})[stat] = sample.number
@@ -361,11 +376,15 @@ def _count_once(series: list[dict[str, float]]) -> None:
             counted.append(one)
 
 
+def _usable(key: Key, one: _Found) -> list[Metric]:
+    """The metrics that a device has and that mean anything for it, the best first."""
+    is_slice = key.device.slice or one.profile
+    return [metric for metric in Metric if metric in one.metrics and not (is_slice and metric is Metric.GPU_UTIL)]
+
+
 def _choose(key: Key, one: _Found, sharing: Mapping[str, Mapping[MeasuredDevice, tuple[int, bool]]]) -> Metric | None:
     """Return the best metric of a device; for a shared device one that differs between its pods, if there is any."""
-    usable = [metric for metric in Metric if metric in one.metrics]
-    if key.device.slice or one.profile:
-        usable = [metric for metric in usable if metric is not Metric.GPU_UTIL]
+    usable = _usable(key, one)
     best = next(iter(usable), None)
     if best is None or not sharing.get(best, {}).get(key.device, (1, False))[1]:
         return best

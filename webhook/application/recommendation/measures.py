@@ -11,8 +11,6 @@ from .workloads import Workload
 
 _DAY = 86400.0
 _HOUR = 3600.0
-_ALWAYS = 0.1
-"""A device is used if its p95 reaches this part of the threshold for its maximum."""
 
 
 class Measures(msgspec.Struct, rename="camel", omit_defaults=True):
@@ -216,9 +214,8 @@ def _used(workload: Workload, series: Sequence[Series], thresholds: Thresholds) 
 
 
 def is_used(what: Series | Measures, thresholds: Thresholds) -> bool:
-    """Return whether a device, or one of a workload's, was used: at times much, or a little nearly always."""
-    usual = thresholds.unused_below * _ALWAYS
-    return what.most >= thresholds.unused_below or what.p95 >= usual or bool(what.engines)
+    """Return whether a device, or one of a workload's, was used, however rarely."""
+    return what.most >= thresholds.unused_below or bool(what.engines)
 
 
 def _unseen(workload: Workload, series: Iterable[Series], usage: Usage) -> int:

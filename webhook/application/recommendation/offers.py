@@ -1,5 +1,6 @@
 """Offers: which smaller forms the nodes have, each with what a pod gets of a GPU there."""
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TypeVar
 
@@ -26,6 +27,12 @@ _GKE_MODELS = {
     "nvidia-b200": "B200",
     "nvidia-rtx-pro-6000": "RTX-PRO-6000-Blackwell-Server-Edition",
 }
+# Streaming multiprocessors (SMs) of models, and of their slices of one to four parts: less than their part of the GPU, or more.
+# NVIDIA MIG user guide, tables of profiles ("SM" of nvidia-smi mig -lgip); labels nvidia.com/mig-<profile>.multiprocessors.
+_MULTIPROCESSORS = (
+    ("A[18]00-.*|A100X", 108, (14, 28, 42, 56)),
+    ("H[18]00-(.*HBM3|NVL)|H200(-NVL)?", 132, (16, 32, 60, 64)),
+)
 _USUAL_SLICES = 7  # compute slices of a GPU; a profile of the whole GPU has as many
 
 
@@ -48,8 +55,12 @@ def slices_of(model: str) -> int:
 
 
 def share_of(profile: str, model: str) -> float:
-    """The share of a GPU's compute that a MIG profile has."""
-    return read_profile(profile).slices / slices_of(model)
+    """The share of a GPU's compute that a MIG profile has: of its multiprocessors where they are known, else of its slices."""
+    slices = read_profile(profile).slices
+    for models, whole_gpu, parts in _MULTIPROCESSORS:
+        if slices <= len(parts) and re.fullmatch(models, model):
+            return parts[slices - 1] / whole_gpu
+    return slices / slices_of(model)
 
 
 class Slice(msgspec.Struct, frozen=True):
@@ -130,6 +141,12 @@ def offers(shapes: Mapping[Shape, int] | None, expected: Iterable[Form]) -> Offe
     ordered = sorted(slices.values(), key=lambda one: (one.share, one.memory or 0, str(one.form)))
     every = sorted(shared.values(), key=lambda one: str(one.form))
     return Offers(tuple(ordered), tuple(every), memory, shapes is not None)
+
+
+def of_a_model(one: Slice, model: str) -> Slice:
+    """A slice with the share of compute that it has on a model, if the model offers it."""
+    assert one.form.partition  # noqa: S101 - what has one is a slice
+    return msgspec.structs.replace(one, share=share_of(one.form.partition, model)) if model in one.models else one
 
 
 def _shared(form: Form, model: str, shape: Shape) -> SharedForm:

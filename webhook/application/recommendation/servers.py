@@ -7,7 +7,7 @@ import msgspec
 
 # By words of the image's name, the command and the arguments. Sources: the projects' own images and entry points.
 _PROGRAMS = {
-    "vLLM": "vllm",
+    "vLLM": "vllm|huggingfaceserver|aphrodite|llm-d|ray-llm",  # the latter run vLLM, or are made from it
     "SGLang": "sglang",
     "Triton": "tritonserver",
     "TGI": "text-generation-(?:inference|launcher)",
@@ -58,10 +58,11 @@ _MEMORY_WORDS = frozenset({"mem", "memory", "rmm"})
 _RESERVE_WORDS = frozenset(
     {
         *("frac", "fraction", "utilization", "utilisation", "percent", "percentage", "ratio"),
-        *("pool", "preallocate", "reserve"),
+        *("pool", "preallocate", "reserve", "buffer"),
     }
 )
 _OTHER_MEMORY = frozenset({"cpu", "host", "system", "swap", "shared", "pin", "pinned"})
+_CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")  # between the words of allocFraction
 _WORDS = re.compile(r"[A-Za-z0-9_.-]+")
 _GROWS = {"TF_FORCE_GPU_ALLOW_GROWTH": ("TensorFlow", "true"), "XLA_PYTHON_CLIENT_PREALLOCATE": ("JAX", "false")}
 _MODEL_OPTIONS = ("--model", "--model-id", "--model-path", "--model-name", "--model-repository")
@@ -181,7 +182,7 @@ def _of_program(variable: str) -> str:
 
 def _reserves(name: str) -> bool:
     """Whether an option or variable sets what is reserved of a GPU's memory, whatever program it is of."""
-    parts = frozenset(re.split(r"[-_.]", name.lower()))
+    parts = frozenset(re.split(r"[-_.]", _CAPITAL.sub("-", name).lower()))
     return not (
         _MEMORY_WORDS.isdisjoint(parts) or _RESERVE_WORDS.isdisjoint(parts) or not _OTHER_MEMORY.isdisjoint(parts)
     )

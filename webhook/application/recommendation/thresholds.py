@@ -30,9 +30,8 @@ TABLE = (
         "minimum-points", 100, 1, 1e9, "samples; with less there is no verdict", "KRR, strategies/simple.py: points_required",
     ),
     Threshold(
-        "unused-below", 0.01, 0, 1,
-        "a GPU whose use never reached this share, nor a tenth of it for 5 % of the time, counts as not used",
-        "gpu-pruner uses 0 over 30 minutes, Alibaba's idle culler 0.1 over 60 minutes",
+        "unused-below", 0.001, 0, 1, "a GPU whose use never reached this share counts as not used",
+        "gpu-pruner uses 0 over 30 minutes; a request of 100 ms is 0.003 of a sample of 30 s, the exporter's interval",
     ),
     Threshold(
         "unused-coverage", 0.9, 0, 1,
@@ -81,7 +80,7 @@ class Thresholds(msgspec.Struct, frozen=True, rename="kebab"):
     minimum_days: float = 3
     minimum_coverage: float = 0.5
     minimum_points: float = 100
-    unused_below: float = 0.01
+    unused_below: float = 0.001
     unused_coverage: float = 0.9
     idle_below: float = 0.01
     memory_headroom: float = 0.15

@@ -6,6 +6,10 @@ from enum import StrEnum
 import msgspec
 
 from ...engine.forms import Form, Platform, Sharing, parse
+from ...engine.mig_memory import without_suffix
+from ...engine.profiles import is_profile
+from ...engine.quantity import shown
+from ...engine.rules.gpu_memory import ANNOTATION
 from .measures import Measures, is_used
 from .offers import (
     Offers,
@@ -13,6 +17,7 @@ from .offers import (
     Slice,
     fitting,
     model_of,
+    of_a_model,
     of_model,
     share_of,
     shared_form,
@@ -25,6 +30,8 @@ from .workloads import Workload
 
 _FULL = 0.999  # a share that no slice but the whole GPU has
 _FILLED = 0.95
+_LEAST_MEMORY = 1024  # MiB; every GPU and every slice has more
+_CONTEXT = 512  # MiB; what a process has on a GPU before it does anything (its CUDA context) is less
 _UNEVEN = 1.5
 """So many times the average of the samples is that of the time at most: what ran for a part of ten minutes counts as all."""
 _FULL_AT_TIMES = "the slice is full at times, so it may need a larger one"
@@ -123,8 +130,9 @@ class VerdictInput(msgspec.Struct, frozen=True):
 
     @property
     def need(self) -> float:
-        """The memory that it needs in MiB, headroom included, and as much more as it grew by."""
-        return ((self.measures.memory or 0) + self.growth) * (1 + self.thresholds.memory_headroom)
+        """The memory that it needs in MiB, headroom included, and as much more as it grew by; at least what it requests."""
+        used = (self.measures.memory or 0) + self.growth
+        return max(used * (1 + self.thresholds.memory_headroom), self.workload.memory)
 
     @property
     def bandwidth(self) -> float:
@@ -148,12 +156,24 @@ class VerdictInput(msgspec.Struct, frozen=True):
         """What nodes offer that its numbers can be compared with and its pods can get: nothing, if it ran on several models."""
         if self.measures.models_differ:
             return msgspec.structs.replace(self.offered, slices=(), shared=())
-        return without(self.offered, self.workload.unreachable)
+        there = without(self.offered, self.workload.unreachable)
+        profile = self.measures.profile.replace("+", ".") or self.form.partition
+        if profile:  # the engines of a slice that was selected with a suffix are needed
+            suffix = profile.removeprefix(without_suffix(profile))
+            slices = (one for one in there.slices if not suffix or str(one.form.partition).endswith(suffix))
+        else:  # nothing is gained by a slice that is a whole GPU
+            slices = (one for one in there.slices if one.share < _FULL)
+        return msgspec.structs.replace(there, slices=tuple(of_a_model(one, self.model) for one in slices))
 
     @property
     def is_bursty(self) -> bool:
         """Whether it uses much of a GPU at times."""
         return self.measures.most * self.unit >= self.thresholds.burst
+
+    @property
+    def pods(self) -> int:
+        """How many pods of it ran at once."""
+        return max(self.workload.running, self.measures.pods_at_once)
 
     @property
     def graphics(self) -> str:
@@ -188,6 +208,7 @@ def judge(case: VerdictInput) -> WorkloadVerdict:
         or _together(case)
         or _of_a_device(case)
         or _of_several_sizes(case)
+        or _of_unknown_size(case)
         or _stale(case)
         or _uneven(case)
         or _exempt(case)
@@ -227,6 +248,12 @@ def _unused(case: VerdictInput) -> WorkloadVerdict | None:
         return None
     if unsure := _unsure(case, "not used"):
         return unsure
+    if not measures.most and (memory := measures.memory or 0) >= _CONTEXT and not measures.flat:
+        why = (
+            f"{', '.join(measures.metrics)} {'is' if len(measures.metrics) == 1 else 'are'} always 0, but the memory in use "
+            f"changed, up to {_gib(memory)}: processes come and go; does the exporter's profiling work?"
+        )
+        return WorkloadVerdict(VerdictKind.UNKNOWN, reasons=(why,))
     reasons = [f"at most {percent(measures.most)} of the {_device(case)} in {measures.days:.0f} days"]
     if measures.shared_by > 1:
         reasons.append(f"device total over {measures.shared_by} pods: none of them used it")
@@ -274,7 +301,7 @@ def _stale(case: VerdictInput) -> WorkloadVerdict | None:
 def _uneven(case: VerdictInput) -> WorkloadVerdict | None:
     """Return the verdict where samples are sparser while more is used, so that what most samples say is not said of most time."""
     measures = case.measures
-    if measures.by_time <= _UNEVEN * measures.mean + case.thresholds.unused_below:
+    if measures.by_time <= _UNEVEN * measures.mean + case.thresholds.idle_below:
         return None
     why = (
         f"its samples are sparser at times of more use: the average of the samples is {percent(measures.mean)}, that of the "
@@ -297,7 +324,9 @@ def _of_several(case: VerdictInput) -> WorkloadVerdict | None:
         return None
     form = str(case.form) if case.form.partition else case.whole
     if used < gpus:
-        never_used = f"{gpus - used} of {gpus} GPUs of a pod {'was' if gpus - used == 1 else 'were'} never used"
+        never_used = (
+            f"{gpus - used} of {gpus} {_device(case)}s of a pod {'was' if gpus - used == 1 else 'were'} never used"
+        )
         if unsure := _unsure(case, never_used):
             return unsure
         reasons = [f"{never_used}; request {used}"]
@@ -305,7 +334,7 @@ def _of_several(case: VerdictInput) -> WorkloadVerdict | None:
             reasons.append(f"{_gib(measures.held)} of GPU memory is held there; check first that no data is kept there")
         return WorkloadVerdict(VerdictKind.FEWER, form, used, tuple(reasons))
     return WorkloadVerdict(
-        VerdictKind.EXCLUSIVE, form, gpus, (f"all {gpus} GPUs of a pod are used; several GPUs are never shared",)
+        VerdictKind.EXCLUSIVE, form, gpus, (f"all {gpus} {_device(case)}s of a pod are used; several are never shared",)
     )
 
 
@@ -313,7 +342,7 @@ def _together(case: VerdictInput) -> WorkloadVerdict | None:
     workload = case.workload
     parallel = next((one.parallel for one in workload.programs if one.parallel), "")
     kinds = (*workload.between, workload.kind)
-    pods = max(len(workload.pods), case.measures.pods_at_once)
+    pods = max(len(workload.pods), case.pods)  # those that have ended worked together, too
     why = next(filter(None, (works_together(kind, pods) for kind in kinds)), parallel)
     return (
         WorkloadVerdict(VerdictKind.EXCLUSIVE, case.whole, 1, (f"{why}; such GPUs are never shared or sliced",))
@@ -343,6 +372,14 @@ def _of_several_sizes(case: VerdictInput) -> WorkloadVerdict | None:
     return WorkloadVerdict(VerdictKind.UNKNOWN, reasons=(why,))
 
 
+def _of_unknown_size(case: VerdictInput) -> WorkloadVerdict | None:
+    profile = case.measures.profile.replace("+", ".")
+    if not profile or is_profile(profile):
+        return None
+    why = f"its series are of {shown(profile)}, which is not a MIG profile: what share of a GPU it has is not known"
+    return WorkloadVerdict(VerdictKind.UNKNOWN, reasons=(why,))
+
+
 def _of_one(case: VerdictInput) -> WorkloadVerdict:
     """The verdict on a workload with one device of its own that it uses."""
     measures, sharing = case.measures, case.sharing
@@ -365,7 +402,8 @@ def _of_one(case: VerdictInput) -> WorkloadVerdict:
     own = case.offered.memory.get(case.model) if measures.profile else measures.capacity
     memory = (sharing.memory if sharing else None) or own
     most = max(case.share, engines, (measures.bandwidth or 0) * case.unit)
-    fits = most < 1 / clients and memory is not None and case.need <= memory / clients
+    at_once = case.working * min(case.pods, clients)
+    fits = most < 1 / clients and at_once <= 1 and memory is not None and case.need <= memory / clients
     if fits and sharing and case.trusted:
         reasons = (*why, f"{clients} such pods fit a GPU", _suits(case, sharing), *_elsewhere(case, sharing))
         return WorkloadVerdict(VerdictKind.SHARED, str(sharing.form), 1, reasons)
@@ -392,8 +430,11 @@ def _needs(case: VerdictInput) -> Iterator[str]:
             f"its memory grew by {_gib(case.growth)} from the first half of the window to the second: the same growth "
             "is counted again; make sure that it stops"
         )
-    headroom = percent(case.thresholds.memory_headroom)
-    yield f"{_gib(case.measures.memory or 0)} of memory at most, {_gib(case.need)} with {headroom} headroom"
+    memory = f"{_gib(case.measures.memory or 0)} of memory at most"
+    if case.need == case.workload.memory:
+        yield f"{memory}, but its annotation {ANNOTATION} requests {_gib(case.need)}; lower it if that is too much"
+    else:
+        yield f"{memory}, {_gib(case.need)} with {percent(case.thresholds.memory_headroom)} headroom"
     if case.bandwidth_memory > case.need:
         yield (
             f"while it works, it uses {percent(case.bandwidth)} of the {_device(case)}'s memory bandwidth, of which a slice has "
@@ -438,6 +479,11 @@ def _lacks(case: VerdictInput, sharing: SharedForm) -> str:
         lacks = f"of the video engines ({percent(engines)} used at most)"
     elif (bandwidth := (case.measures.bandwidth or 0) * case.unit) >= 1 / sharing.clients:
         lacks = f"memory bandwidth ({percent(bandwidth)} used 95 % of the time at most)"
+    elif case.working * min(case.pods, sharing.clients) > 1:
+        return (
+            f"its {case.pods} pods may work at the same time, at {percent(case.working)} of a GPU each, and "
+            f"{sharing.clients} pods share a GPU by {sharing.form}"
+        )
     else:
         lacks = "memory"
     models = sorted(sharing.models - {""})
@@ -499,6 +545,8 @@ def _memory_unknown(case: VerdictInput) -> str:
         why = reserves
     elif measures.capacity is None:
         why = "there is no series of DCGM_FI_DEV_FB_FREE, so the device's memory is not known"
+    elif measures.capacity < _LEAST_MEMORY:
+        why = "DCGM_FI_DEV_FB_USED and DCGM_FI_DEV_FB_FREE are less than 1 GiB together, so they are not in MiB"
     elif measures.flat and measures.memory >= thresholds.preallocated_memory * measures.capacity:
         part = percent(measures.memory / measures.capacity)
         why = f"{part} of the device's memory is in use all the time, so the process seems to reserve it in advance"

@@ -46,6 +46,7 @@ class Workload(msgspec.Struct, rename="camel", omit_defaults=True):
         form: the form that its pods request, as a policy names it; ``exclusive`` for a plain request that nothing rewrites.
         programs: what runs in the containers that request GPUs.
         between: the kinds of its objects between it and its pods, such as the RayCluster of a RayJob.
+        memory: in MiB, what the annotation gpuwarden.io/gpu-memory of a pod requests, at most; 0 without it.
         claimed: it requests GPUs by claims (DRA).
         exempt: why policies skip its pods; empty if they do not.
         unreachable: forms, each with a GPU model, that only nodes offer on which its pods may not run.
@@ -61,6 +62,7 @@ class Workload(msgspec.Struct, rename="camel", omit_defaults=True):
     programs: tuple[ServerProgram, ...] = ()
     pods: list[LivePod] = []
     between: tuple[str, ...] = ()
+    memory: int = 0
     claimed: bool = False
     exempt: str = ""
     unreachable: tuple[tuple[str, str], ...] = ()
