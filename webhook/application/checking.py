@@ -8,6 +8,7 @@ import msgspec
 from ..engine import claim_rewriting, requests
 from ..engine.claim_objects import Claim
 from ..engine.claims import CLAIM, NO_CLAIMS, Claims, Reference, Resolved, of_object, references
+from ..engine.claims import read as read_claims
 from ..engine.decision import Decision, decide
 from ..engine.findings import Finding
 from ..engine.fleet.availability import preferring, with_fleet_findings
@@ -24,7 +25,6 @@ from .claims import (
     GROUP,
     KnownClaims,
     claim_in,
-    claims_of,
     decide_by_names,
     described,
     not_looked_up,
@@ -142,7 +142,7 @@ class Checker:
         configuration = self._configuration
         gpu_containers = requests.read(pod.spec, configuration.names) if pod.spec else []
         resolved = self._resolved(known, pod)
-        claims = claims_of(pod.spec, gpu_containers, resolved, configuration) if pod.spec else NO_CLAIMS
+        claims = read_claims(pod.spec, gpu_containers, resolved, configuration.classes) if pod.spec else NO_CLAIMS
         policy = preferring(known.policy, configuration.plugin, self._fleet) if self._fleet else known.policy
         decision = decide(pod, policy, configuration.plugin, found=gpu_containers, claims=claims, resolved=resolved)
         exemptions = configuration.exemptions
