@@ -10,7 +10,7 @@ import msgspec
 from ..engine.policy import Policy
 from ..engine.resources import GpuResource, classify
 from ..engine.spelling import DevicePlugin, spell
-from .limit_ranges import ObjectMetadata
+from .limit_ranges import ObjectMetadata, listed
 
 PREFIX = "requests."
 """The only prefix that quotas of extended resources have."""
@@ -71,8 +71,4 @@ def gap(quotas: Iterable[Quota], policy: Policy, plugin: DevicePlugin) -> Gap | 
     lacking = requested - limited
     if not limited or not lacking:
         return None
-    return Gap(*map(_listed, (limited, requested, lacking, (f"{PREFIX}{name}" for name in lacking))))
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(sorted(names))
+    return Gap(*map(listed, (limited, requested, lacking, (f"{PREFIX}{name}" for name in lacking))))
