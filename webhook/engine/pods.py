@@ -234,6 +234,11 @@ class Place(msgspec.Struct, frozen=True, gc=False):
         return f"spec.{self.section}[{self.index}]"
 
 
+def node_selection(spec: PodSpec | None) -> tuple[dict[str, str], list[Term]]:
+    """The nodeSelector and the terms of the required node affinity."""
+    return (spec.node_selector or {}, spec.terms) if spec else ({}, [])
+
+
 def containers(spec: PodSpec) -> Iterator[tuple[str, int, Container]]:
     """Every container that can request resources, with its list and its place there, in start order."""
     for section, listed in (("initContainers", spec.init_containers), ("containers", spec.containers)):
