@@ -207,17 +207,14 @@ def _first_term(spec: PodSpec, added: list[Operation]) -> Iterator[Operation]:
     """The first term of a pod that has none, with the missing parents."""
     if not added:
         return
+    path: str = _TERMS
     value: Any = [{"matchExpressions": added}]
     node = spec.affinity and spec.affinity.node_affinity
-    if node and node.required:
-        yield _add(_TERMS, value)
-    elif node:
-        yield _add(_REQUIRED, {"nodeSelectorTerms": value})
-    elif spec.affinity:
-        yield _add(_NODE, {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": value}})
-    else:
-        required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": value}}
-        yield _add(_AFFINITY, {"nodeAffinity": required})
+    for parent, above in ((node and node.required, _REQUIRED), (node, _NODE), (spec.affinity, _AFFINITY)):
+        if parent is not None:
+            break
+        path, value = above, {path.rpartition("/")[2]: value}
+    yield _add(path, value)
 
 
 def _as_json(expression: Expression) -> Operation:
