@@ -13,9 +13,10 @@ import re
 from collections.abc import Sequence
 
 import msgspec
+from msgspec.structs import replace
 
 from .edits import DropResource
-from .requests import Amount, GpuContainer, asking_for
+from .requests import Amount, GpuContainer
 
 ANNOTATION = "kubernetes.io/limit-ranger"
 _LONGEST = 256 * 1024  # apimachinery pkg/api/validation TotalAnnotationSizeLimitB: all annotations of an object
@@ -85,7 +86,7 @@ def without_defaults(
             if len(gpu_container.amounts) > 1
             else []
         )
-        alone = asking_for(gpu_container, own[0]) if len(own) == 1 else gpu_container
+        alone = replace(gpu_container, amounts=(own[0],)) if len(own) == 1 else gpu_container
         kept.append(alone)
         dropped += [LimitRangeDefault(alone, amount) for amount in gpu_container.amounts if amount not in alone.amounts]
     return kept, dropped

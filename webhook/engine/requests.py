@@ -1,7 +1,6 @@
 """Requests: which containers request GPUs, and how many."""
 
 import msgspec
-from msgspec.structs import replace
 
 from .other_gpus import BUILT_IN, GpuNames
 from .pods import Container, Place, PodSpec, Resources
@@ -154,11 +153,6 @@ def _misspelt(resource: Unknown | None, field: str, names: GpuNames) -> list[tup
     if resource is None or names.configured(resource.name) or names.classes(resource.name):
         return []
     return [(resource, field)]
-
-
-def asking_for(gpu_container: GpuContainer, amount: Amount) -> GpuContainer:
-    """The same container with only one of its amounts."""
-    return replace(gpu_container, amounts=(amount,))
 
 
 def pod_count(spec: PodSpec, counts: dict[Place, int]) -> int:
