@@ -333,27 +333,20 @@ def _forms_apart(
 
 def _on_request(request: GpuRequest, nodes: NodeConstraints, policy: Policy) -> Iterator[Finding]:
     """Findings about one request: its form and its count."""
-    gpu_container, amount, form = request.gpu_container, request.amount, request.choice.form
+    gpu_container, amount = request.gpu_container, request.amount
+    form, stated = request.choice.form, request.choice.stated
     if form is None:
-        yield permission.form_not_permitted(gpu_container, amount, request.choice.stated, nodes, policy)
+        yield permission.form_not_permitted(gpu_container, amount, stated, nodes, policy)
         return
     if amount.count > 1:
-        stated = request.choice.stated
-        yield from _of_several(gpu_container, amount, form, policy, selects=bool(stated and written(stated, nodes)))
+        selects = bool(stated and written(stated, nodes))
+        several = sharing.shared_request_above_one(gpu_container, amount, form, policy, selects=selects)
+        if found := several or permission.per_container_limit(gpu_container, amount, policy):
+            yield found
+        if found := sharing.mig_count_above_one(gpu_container, amount, form):
+            yield found
     if form.sharing is Sharing.MPS:
         yield from sharing.mps_shm_mounts(gpu_container, form)
-
-
-def _of_several(
-    gpu_container: GpuContainer, amount: Amount, form: Form, policy: Policy, *, selects: bool
-) -> Iterator[Finding]:
-    """Findings about a count above one. ``selects`` is whether labels of the pod name the form."""
-    if found := sharing.shared_request_above_one(
-        gpu_container, amount, form, policy, selects=selects
-    ) or permission.per_container_limit(gpu_container, amount, policy):
-        yield found
-    if found := sharing.mig_count_above_one(gpu_container, amount, form):
-        yield found
 
 
 def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
