@@ -60,11 +60,7 @@ class ProductConflict(msgspec.Struct, frozen=True):
     form: Form
     product: str
     why: str
-
-    @property
-    def key(self) -> str:
-        """The label."""
-        return PRODUCT
+    key: str = PRODUCT
 
 
 class Restated(msgspec.Struct, frozen=True):
@@ -72,10 +68,7 @@ class Restated(msgspec.Struct, frozen=True):
 
     choice: Choice
     form: Form
-
-    @property
-    def key(self) -> None:
-        """No label by itself."""
+    key: None = None  # no label by itself
 
 
 class Respelling(msgspec.Struct, frozen=True):
