@@ -6,6 +6,7 @@ A pod that admission would accept, or rewrite, may never be created, or be creat
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -139,11 +140,6 @@ def _names_in(annotation: str) -> frozenset[str]:
     return frozenset(map(str, names)) if isinstance(names, list) else frozenset()
 
 
-def _volcano(applied: OperatorObject) -> Iterator[Finding]:
-    """Volcano's queues compare what templates request before any pod exists (job_controller_actions.go calcPGMinResources)."""
-    yield from _counted_by("Volcano", applied)
-
-
 def _counted_by(queue: str, applied: OperatorObject) -> Iterator[Finding]:
     for one in applied.pods:
         for old, new in dict.fromkeys(
@@ -165,6 +161,8 @@ def _names(gpu_containers: Sequence[GpuContainer]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+# Volcano's queues compare what templates request before any pod exists (job_controller_actions.go calcPGMinResources).
+_volcano = partial(_counted_by, "Volcano")
 _OF_GROUPS: Mapping[str, Callable[[OperatorObject], Iterator[Finding]]] = {
     "ray.io": _ray,
     "orchestration.aibrix.ai": _ray,

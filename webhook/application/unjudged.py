@@ -14,6 +14,7 @@ from ..engine.other_gpus import BUILT_IN, GpuNames
 from ..engine.resources import GpuResource, classify
 from ..engine.text import LONGEST_NAME, all_of, cut
 from .claims import claim_in
+from .field_paths import mapping
 from .structural_search import Traces, search
 from .workloads import correction, group_of, qualified
 
@@ -166,11 +167,9 @@ def quotes(group: str, name: str) -> bool:
 
 def _offered(manifest: Mapping[str, Any], gpu_names: GpuNames) -> str:
     """The resource name of a DeviceClass that may be for GPUs, unless the name is known already."""
-    spec, metadata = manifest.get("spec"), manifest.get("metadata")
-    device_class = metadata.get("name") if isinstance(metadata, Mapping) else None
-    if not gpu_names.is_gpu(f"{IMPLICIT}{device_class}"):
+    if not gpu_names.is_gpu(f"{IMPLICIT}{mapping(manifest.get('metadata')).get('name')}"):
         return ""
-    name = spec.get("extendedResourceName") if isinstance(spec, Mapping) else None
+    name = mapping(manifest.get("spec")).get("extendedResourceName")
     if not isinstance(name, str) or isinstance(classify(name), GpuResource):
         return ""
     return "" if gpu_names.is_gpu(name) or gpu_names.configured(name) else name
