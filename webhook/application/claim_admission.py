@@ -82,14 +82,10 @@ class ClaimMetadata(msgspec.Struct, rename="camel"):
 
 
 class _Claim(ClaimObject):
-    """A ResourceClaim."""
-
     metadata: ClaimMetadata = msgspec.field(default_factory=ClaimMetadata)
 
 
 class _Template(ClaimTemplateObject):
-    """A ResourceClaimTemplate."""
-
     metadata: ClaimMetadata = msgspec.field(default_factory=ClaimMetadata)
 
 
@@ -149,7 +145,6 @@ class ClaimAdmission(NamespacedReviews):
     def _reserved(
         self, request: AdmissionRequest, body: bytes, configuration: Configuration, given: LookupResults
     ) -> bytes | LookupRequest:
-        """The answer to a write of a claim's status."""
         if not configuration.policies.has_limits:
             return review.allowed(request)
         review.bound(body)

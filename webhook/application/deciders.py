@@ -183,5 +183,4 @@ class Installed:
 
 
 def _default(configuration: Configuration) -> str:
-    """The policy of namespaces without a label."""
     return configuration.policies.select(UNLABELLED).enforce.name

@@ -116,7 +116,6 @@ def warnings(subject: str, found: Sequence[LimitRangeEffect]) -> Iterator[str]:
 
 
 def _names(item: LimitRangeItem) -> list[str]:
-    """The GPU resources that an item names."""
     every = {**item.requests, **(item.max or {}), **(item.min or {}), **(item.max_limit_request_ratio or {})}
     return sorted(name for name in every if isinstance(classify(name), GpuResource))
 

@@ -55,8 +55,6 @@ class _Metadata(msgspec.Struct):
 
 
 class _Claim(ClaimObject):
-    """A ResourceClaim."""
-
     metadata: _Metadata = msgspec.field(default_factory=_Metadata)
     status: _Status | None = None
 

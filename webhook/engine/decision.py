@@ -332,7 +332,6 @@ def _forms_apart(
 
 
 def _on_request(request: GpuRequest, nodes: NodeConstraints, policy: Policy) -> Iterator[Finding]:
-    """Findings about one request: its form and its count."""
     gpu_container, amount = request.gpu_container, request.amount
     form, stated = request.choice.form, request.choice.stated
     if form is None:

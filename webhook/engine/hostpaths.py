@@ -133,7 +133,6 @@ def leads_to(path: str) -> str | None:
 
 
 def _is_a_process(names: list[str]) -> bool:
-    """Whether a path is that of a process in ``/proc``."""
     match names:
         case ["proc", process]:
             return process == "self" or process.isdecimal()

@@ -265,7 +265,6 @@ def _is_small(selector: dict[str, str], terms: list[Term]) -> bool:
 
 
 def _key(terms: list[Term]) -> tuple[_TermKey, ...]:
-    """The terms as a cache key."""
     return tuple(
         (
             tuple((e.key, e.operator, tuple(e.values or ())) for e in term.match_expressions or ()),

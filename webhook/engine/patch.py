@@ -146,7 +146,6 @@ def _list(path: str, existing: Sequence[object] | None, added: list[Any]) -> lis
 
 
 def _nodes(spec: PodSpec, edits: _ByKind) -> list[Operation]:
-    """Changes to the nodeSelector and to the required node affinity."""
     selectors: dict[str, str] = {}
     expressions: list[Operation] = []
     for edit in edits.get(AddNeed, ()):

@@ -160,7 +160,6 @@ def _removals(spec: PodSpec, stale: Mapping[Place, set[str]]) -> list[Operation]
 
 
 def _amounts(gpu_containers: Sequence[GpuContainer], edits: Sequence[Edit]) -> _Amounts:
-    """Return the requests of containers after the edits."""
     renames = {(edit.place, edit.old): edit.new for edit in edits if isinstance(edit, RenameResource)}
     return {
         (gpu_container.place, renames.get((gpu_container.place, amount.resource.name), amount.resource.name)): (

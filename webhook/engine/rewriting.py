@@ -244,12 +244,7 @@ def restated(
 
     The edits may reduce a pod's alternatives, and the remaining ones may name another form.
 
-    Args:
-        choices: the requests, with the forms that they get.
-        made: the edits for them.
-        policy: the policy.
-        after: the pod's node constraints with all edits made.
-        plugin: the device plugin's settings.
+    ``choices`` are the requests, ``made`` the edits for them, and ``after`` the pod's node constraints with all edits made.
     """
     named = [(each, each.form, made.renamed(each.resource)) for each in choices if each.form]
     found, final = _selected(dict.fromkeys(resource for _, _, resource in named), policy, after, plugin, is_final=True)

@@ -84,7 +84,6 @@ def _has_gpus(pool: NodePool) -> bool:
 
 
 def _admits(pool: NodePool, need: Need) -> bool:
-    """Whether nodes of a pool may meet a need."""
     labels = pool.spec.template.metadata.labels or {}
     if need.key in labels:
         return need.admits(labels[need.key])

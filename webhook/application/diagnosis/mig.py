@@ -64,7 +64,6 @@ def _without_products(models: Sequence[str]) -> str:
 
 
 def _other_strategy(plugin: DevicePlugin, nodes: Sequence[str], models: Sequence[str]) -> CheckOutcome:
-    """The nodes use the other strategy."""
     if plugin.single:
         impact = (
             "requests for MIG slices become nvidia.com/gpu with labels that no node has, so their pods stay Pending"
