@@ -16,14 +16,8 @@ PREFIX = "requests."
 """The only prefix that quotas of extended resources have."""
 
 
-class QuotaSpec(msgspec.Struct):
-    """The spec of a ResourceQuota."""
-
-    hard: dict[str, str | int] | None = None
-
-
-class QuotaStatus(msgspec.Struct):
-    """The status of a ResourceQuota."""
+class QuotaAmounts(msgspec.Struct):
+    """The spec of a ResourceQuota, or its status, which has ``used`` too."""
 
     hard: dict[str, str | int] | None = None
     used: dict[str, str | int] | None = None
@@ -33,8 +27,8 @@ class Quota(msgspec.Struct):
     """A ResourceQuota."""
 
     metadata: ObjectMetadata
-    spec: QuotaSpec = msgspec.field(default_factory=QuotaSpec)
-    status: QuotaStatus = msgspec.field(default_factory=QuotaStatus)
+    spec: QuotaAmounts = msgspec.field(default_factory=QuotaAmounts)
+    status: QuotaAmounts = msgspec.field(default_factory=QuotaAmounts)
 
     @property
     def limited(self) -> set[str]:
