@@ -27,6 +27,8 @@ MIG_STRATEGY = "nvidia.com/mig.strategy"
 MPS_CAPABLE = "nvidia.com/mps.capable"
 # Which MIG configuration the GPU operator's MIG manager applies to a node.
 MIG_CONFIG = "nvidia.com/mig.config"
+# How far that is (NVIDIA/mig-parted, deployments/container/reconfigure-mig.sh): pending and rebooting end in success or failed.
+MIG_STATE = "nvidia.com/mig.config.state"
 # Labels of slices that only MIG strategy mixed has, under nvidia.com/mig-<profile>.
 _LABELS_BY_NAME = ("count", "memory", "product", "replicas")
 SHARED_STRATEGIES = (Sharing.TIME_SLICING.value, Sharing.MPS.value)

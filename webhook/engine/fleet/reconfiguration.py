@@ -11,6 +11,7 @@ from ..spelling import (
     GPU_SLICES,
     MIG_CAPABLE,
     MIG_CONFIG,
+    MIG_STATE,
     MIG_STRATEGY,
     MPS_CAPABLE,
     SHARED_STRATEGIES,
@@ -37,7 +38,6 @@ _STAY = (
     MIG_STRATEGY,
     MPS_CAPABLE,
 )
-_STATE = "nvidia.com/mig.config.state"
 _SOME_PROFILE = "1g.1gb"  # no GPU has it: any profile that a pod does not name
 
 
@@ -83,7 +83,7 @@ class Reconfiguration:
             return admits(str(read_profile(self._profile).slices))
         if key == strategy_label(None) and self._sharing is not None:
             return admits(self._sharing)
-        stays = not key.startswith(PREFIX) or (key.startswith(_STAY) and key != _STATE)
+        stays = not key.startswith(PREFIX) or (key.startswith(_STAY) and key != MIG_STATE)
         return not stays or admits(self._labels.get(key))
 
     def _may_have(self, partition: str) -> bool:
