@@ -11,7 +11,7 @@ from webhook.application.deciders import ConditionName, Decider, Deciders, Insta
 from webhook.application.diagnosis.selectors import Selector
 from webhook.application.in_tree_compiler import ANNOTATION, compiled
 from webhook.application.in_tree_drift import InTreeObject
-from webhook.application.in_tree_webhooks import NOT_ASKED_YET, beside
+from webhook.application.in_tree_webhooks import NOT_CALLED_YET, beside
 from webhook.engine.labels import ENFORCE, WARN, NamespaceLabels
 
 NAMED = {"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": ["kube-system"]}
@@ -65,8 +65,8 @@ def test_a_namespace_that_is_warned_or_left_out_has_an_answer_of_its_own() -> No
     assert Installed([], SPLIT).deciders({"kubernetes.io/metadata.name": "kube-system"}) == (NOBODY, NOBODY)
 
 
-def test_a_part_that_is_not_asked_yet_decides_nothing() -> None:
-    part = PodWebhook("shared.mutate.gpuwarden.io", None, [ConditionName(NOT_ASKED_YET)])
+def test_a_part_that_is_not_called_yet_decides_nothing() -> None:
+    part = PodWebhook("shared.mutate.gpuwarden.io", None, [ConditionName(NOT_CALLED_YET)])
     assert Installed([], [part]).deciders({}) == (NOBODY, NOBODY)
 
 

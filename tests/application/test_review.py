@@ -120,7 +120,7 @@ def test_an_allowed_answer_holds_nothing_but_what_it_says() -> None:
 def test_a_patch_comes_with_its_type_and_in_base64() -> None:
     operations: list[Json] = [{"op": "add", "path": "/spec/runtimeClassName", "value": "nvidiä"}]
 
-    answered = read_answer(review.allowed(REQUEST, encode(operations), ["w"], {"k": "v"}))
+    answered = read_answer(review.answer(REQUEST, review.allowance(encode(operations), ["w"], {"k": "v"})))
 
     assert answered.response["patchType"] == "JSONPatch"
     assert json.loads(base64.b64decode(answered.response["patch"])) == operations
@@ -128,7 +128,7 @@ def test_a_patch_comes_with_its_type_and_in_base64() -> None:
 
 
 def test_without_operations_there_is_neither_patch_nor_type() -> None:
-    answer = json.loads(review.allowed(REQUEST, b"", [], {}))
+    answer = json.loads(review.answer(REQUEST, review.allowance(b"", [], {})))
 
     assert set(answer["response"]) == {"uid", "allowed"}
 

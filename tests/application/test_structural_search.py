@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from webhook.application.field_paths import written
-from webhook.application.structural_search import gpu_maps, pod_specs, search
+from webhook.application.structural_search import MOST_VALUES, gpu_maps, pod_specs, search
 from webhook.engine.other_gpus import BUILT_IN, GpuNames
 
 GPUS = {"limits": {"nvidia.com/gpu": 1}}
@@ -294,7 +294,7 @@ def test_the_configuration_says_which_resources_are_gpus() -> None:
 def test_values_that_are_not_looked_at_hold_no_maps_of_gpus() -> None:
     manifest = {"a": {"b": {"nvidia.com/gpu": 1}}}
     assert [*gpu_maps(manifest, BUILT_IN)] == [("a.b", ("nvidia.com/gpu",))]
-    assert [*gpu_maps(manifest, BUILT_IN, most=1)] == []
+    assert [*gpu_maps({"first": [0] * MOST_VALUES, **manifest}, BUILT_IN)] == []
 
 
 def test_long_text_costs_no_more_than_its_length() -> None:

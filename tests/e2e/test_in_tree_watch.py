@@ -18,7 +18,7 @@ from tests.e2e.installation import CONFIGURATION_KINDS, Installation, configurat
 from tests.e2e.test_doctor import doctor
 from webhook.adapters.configuration.file import parse
 from webhook.application.in_tree_compiler import ANNOTATION, compiled
-from webhook.application.in_tree_webhooks import NOT_ASKED_YET, beside
+from webhook.application.in_tree_webhooks import NOT_CALLED_YET, beside
 from webhook.cli.in_tree_source import INTERVAL
 
 pytestmark = pytest.mark.e2e
@@ -191,7 +191,7 @@ def leave_out_the_common_case(control_plane: ControlPlane, installed: Installati
     made = compiled(parse(installed.rendered.configuration_file))
     for kind in CONFIGURATION_KINDS:
         configuration = control_plane.get(configuration_path(kind))
-        whole = [each for each in configuration["webhooks"] if NOT_ASKED_YET not in str(each["matchConditions"])]
+        whole = [each for each in configuration["webhooks"] if NOT_CALLED_YET not in str(each["matchConditions"])]
         split = beside({**configuration, "webhooks": whole}, made)
         control_plane.api.put(configuration_path(kind), json=split).raise_for_status()
 

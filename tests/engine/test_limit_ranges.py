@@ -17,7 +17,7 @@ from tests.builders import (
     rewritten,
     rules,
 )
-from webhook.engine.limitranger import ANNOTATION, additions
+from webhook.engine.limit_range_defaults import ANNOTATION, additions_in
 from webhook.engine.rules.not_rewritten import not_rewritten
 from webhook.engine.summary import changes, requests
 
@@ -248,8 +248,8 @@ def test_without_the_annotation_nothing_was_added(metadata: Json | None) -> None
 
 
 def test_an_annotation_that_limit_ranger_did_not_write_adds_nothing() -> None:
-    assert not additions("").entries
-    assert not additions("nvidia.com/gpu limit for container train").entries
+    assert not additions_in("").entries
+    assert not additions_in("nvidia.com/gpu limit for container train").entries
 
 
 def test_a_huge_annotation_and_a_thousand_containers_take_no_more_than_they_are_long() -> None:

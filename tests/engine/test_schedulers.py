@@ -59,7 +59,8 @@ def test_kais_annotations_are_its_shares() -> None:
     [
         (a_pod(gpu(1)), False),
         (a_pod(gpu(1, resources=None)), False),
-        (a_pod(gpu(0, MEMORY)), True),
+        (a_pod(gpu(0, MEMORY)), False),
+        (a_pod(gpu(1, MEMORY)), True),
         (a_pod(a_container(limits={GPU: 1}, requests={GPU: 1, MEMORY: 5})), True),
         (a_pod(gpu(1), initContainers=[gpu(1), gpu(1, MEMORY, "load")]), True),
         (a_pod(ephemeralContainers=[a_container("debug", limits={MEMORY: 1})]), False),

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from tests.builders import Json, a_pod, view
-from webhook.engine.limitranger import additions
+from webhook.engine.limit_range_defaults import additions_in
 from webhook.engine.text import LONGEST_NAME, all_of, cut, first_of
 
 
@@ -23,8 +23,8 @@ def test_an_annotation_of_limit_ranger_longer_than_kubernetes_keeps_is_none() ->
         text = "LimitRanger plugin set: cpu limit for container a"
         return text + "; x" * ((more - len(text)) // 3)
 
-    assert additions(written(200_000)).entries
-    assert not additions(written(300_000)).entries
+    assert additions_in(written(200_000)).entries
+    assert not additions_in(written(300_000)).entries
 
 
 @pytest.mark.parametrize(("text", "shown"), [("", ""), ("abc", "abc"), ("abcd", "abc…")])

@@ -7,19 +7,20 @@ from typing import Any
 import msgspec
 
 from ..engine import guard, requests
-from ..engine.decision import Decision, Outcome
+from ..engine.decision import UNTOUCHED, Decision, Outcome
 from ..engine.fleet.availability import preferring, with_fleet_findings
 from ..engine.labels import NamespaceLabels
 from ..engine.patch import patch
 from ..engine.pods import Metadata, Pod
 from ..engine.policy import ANY_POLICY, Policy, Prefer
-from . import operator_objects, pod_review, response_messages, review
+from . import pod_review, response_messages, review
 from .claims import decide_by_names
 from .configuration import Configuration, Mode
 from .judgement import JudgedPod
 from .lookups import Labels, LookupRequest, LookupResults
 from .manifest_labels import gives_pods_no_annotations, labels_and_annotations, unread_memory
 from .namespaced_reviews import NamespacedReviews
+from .operator_objects import pods_in, requesting, title
 from .operator_traps import OperatorObject, traps
 from .pod_counts import pod_count
 from .recorder import DecisionSummary, RecordedDecision
@@ -29,25 +30,12 @@ from .workload_views import pods, view
 from .workloads import workload_of
 
 
-class _Described(msgspec.Struct):
-    """A pod that an object describes.
-
-    Attributes:
-        where: its place; empty for requests that are in no pod template.
-        title: the prefix of each sentence about it; empty if the object's kind describes only one pod.
-    """
-
-    where: WorkloadPod
-    pod: Pod
-    title: str = ""
-
-
 class _Case(msgspec.Struct):
     """A request whose pods request GPUs, or may reach them otherwise, and are not exempt, with everything that decides it."""
 
     request: AdmissionRequest
     workload: WorkloadKind
-    pods: list[_Described]
+    pods: list[JudgedPod]  # not judged yet
     data: Mapping[str, Any]
     configuration: Configuration
 
@@ -139,7 +127,7 @@ class Advising(NamespacedReviews):
                 "advise", mode, policy, decision, operation=case.request.operation, spec=pod.spec, acted=False
             )
             self._recorder.decided(RecordedDecision(made, case.request, pod.metadata))
-            judged.append(JudgedPod(one.where, pod, decision, one.title))
+            judged.append(msgspec.structs.replace(one, decision=decision))
         return judged
 
     def _decision(self, case: _Case, pod: Pod, policy: Policy) -> Decision:
@@ -149,25 +137,26 @@ class Advising(NamespacedReviews):
         return with_fleet_findings(decision, pod, policy, fleet, case.workload.tolerations) if fleet else decision
 
 
-def _of_built_in(workload: WorkloadKind, request: AdmissionRequest) -> tuple[Mapping[str, Any], list[_Described]]:
+def _of_built_in(workload: WorkloadKind, request: AdmissionRequest) -> tuple[Mapping[str, Any], list[JudgedPod]]:
     """The labels and annotations of an object of a built-in kind, and the pod that it describes."""
     read = review.decode_json(_decoder(workload), request.object, _ROOT)
     metadata = read.metadata or _Metadata()
     _name(request, metadata.generate_name or "")
-    found = [_Described(where, _sized(pod, where)) for where, pod in pods(workload, read)]
+    found = [JudgedPod(where, _sized(pod, where), UNTOUCHED) for where, pod in pods(workload, read)]
     return {"metadata": {"labels": metadata.labels, "annotations": metadata.annotations}}, found
 
 
-def _of_operator(workload: WorkloadKind, request: AdmissionRequest) -> tuple[Mapping[str, Any], list[_Described]]:
+def _of_operator(workload: WorkloadKind, request: AdmissionRequest) -> tuple[Mapping[str, Any], list[JudgedPod]]:
     """An object of an operator's kind; the pods that it describes, and what it requests outside of pod templates."""
     read = review.decode_json(_OBJECT, request.object, _ROOT)
     metadata = read.get("metadata")
     _name(request, str(metadata.get("generateName") or "") if isinstance(metadata, dict) else "")
     found = [
-        _Described(where, _sized(pod, where), operator_objects.title(workload, where, pod_count(workload, read, where)))
-        for where, pod in operator_objects.pods_in(workload, read)
+        JudgedPod(where, _sized(pod, where), UNTOUCHED, title(workload, where, pod_count(workload, read, where)))
+        for where, pod in pods_in(workload, read)
     ]
-    return read, [*found, _Described(WorkloadPod(()), operator_objects.requesting(workload, read), _OUTSIDE)]
+    outside = requesting(workload, read)
+    return read, [*found, JudgedPod(WorkloadPod(()), outside, UNTOUCHED, _OUTSIDE)]
 
 
 def _sized(pod: Pod, where: WorkloadPod) -> Pod:

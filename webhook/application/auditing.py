@@ -39,7 +39,26 @@ BARE_POD = "only if it is created again"
 """When a change takes effect on a pod without a controller, which nothing recreates."""
 
 
-class Owner(msgspec.Struct, frozen=True):
+class _Named:
+    """Something with a kind and a name."""
+
+    __slots__ = ()
+    api_version: str
+    kind: str
+    name: str
+
+    @property
+    def is_between(self) -> bool:
+        """Whether a controller creates objects of its kind, such as a ReplicaSet, from what a person wrote."""
+        return is_between(self.api_version, self.kind)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Its identity within its namespace."""
+        return identity(self.api_version, self.kind), self.name
+
+
+class Owner(_Named, msgspec.Struct, frozen=True):
     """The controller of an object, from its owner reference."""
 
     api_version: str
@@ -57,18 +76,8 @@ class Owner(msgspec.Struct, frozen=True):
         """Whether its kind is an operator's and is in the table."""
         return not self.is_workload and workload_of(self.api_version, self.kind) is not None
 
-    @property
-    def is_between(self) -> bool:
-        """Whether a controller creates objects of its kind, such as a ReplicaSet, from what a person wrote."""
-        return is_between(self.api_version, self.kind)
 
-    @property
-    def key(self) -> tuple[str, str]:
-        """Its identity within its namespace."""
-        return identity(self.api_version, self.kind), self.name
-
-
-class WorkloadObject(msgspec.Struct):
+class WorkloadObject(_Named, msgspec.Struct):
     """An object as it was found, while it is checked.
 
     Attributes:
@@ -96,16 +105,6 @@ class WorkloadObject(msgspec.Struct):
     queue: str = ""
     source: str | None = None
     line: int | None = None
-
-    @property
-    def is_between(self) -> bool:
-        """Whether a controller creates objects of its kind, such as a ReplicaSet, from what a person wrote."""
-        return is_between(self.api_version, self.kind)
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """Its identity within its namespace."""
-        return identity(self.api_version, self.kind), self.name
 
 
 class PodVerdict(msgspec.Struct, frozen=True, eq=False):

@@ -8,6 +8,7 @@ import msgspec
 from ..engine import claim_rewriting, requests
 from ..engine.claim_objects import Claim
 from ..engine.claims import CLAIM, NO_CLAIMS, Claims, Reference, Resolved, of_object, references
+from ..engine.claims import read as read_claims
 from ..engine.decision import Decision, decide
 from ..engine.findings import Finding
 from ..engine.fleet.availability import preferring, with_fleet_findings
@@ -24,7 +25,6 @@ from .claims import (
     GROUP,
     KnownClaims,
     claim_in,
-    claims_of,
     decide_by_names,
     described,
     not_looked_up,
@@ -67,14 +67,9 @@ class Checker:
     ) -> None:
         """Take what decides.
 
-        Args:
-            configuration: the configuration.
-            namespaces: the labels of the namespaces that are known; others have none.
-            namespace: the namespace of objects that name none (``default`` if not given), as kubectl's ``--namespace``.
-            policy: one policy for every object, instead of its namespace's.
-            claims: the resource claims and their templates that are known; others are not judged.
-            fleet: the nodes, where they are known.
-            autoscalers: those that are known, which count the pods.
+        ``namespaces`` are the labels of those that are known; others have none. ``namespace`` is that of objects that name none,
+        as kubectl's ``--namespace``. ``policy`` is one for every object, instead of its namespace's. Claims that are not among
+        ``claims`` are not judged. ``autoscalers`` count the pods.
         """
         self._configuration = configuration
         self._namespaces = namespaces
@@ -123,7 +118,6 @@ class Checker:
         return self._of_claim(known, kept, of_one_pod=False)
 
     def _of_claim(self, known: Judgement, kept: Claim, *, of_one_pod: bool) -> Judgement:
-        """What becomes of a resource claim or a template of one when it is created."""
         name = Reference(known.kind, known.name)
         configuration = self._configuration
         requested = tuple(described(Claims(of_object(name, kept, configuration.classes, shared=False))))
@@ -142,7 +136,7 @@ class Checker:
         configuration = self._configuration
         gpu_containers = requests.read(pod.spec, configuration.names) if pod.spec else []
         resolved = self._resolved(known, pod)
-        claims = claims_of(pod.spec, gpu_containers, resolved, configuration) if pod.spec else NO_CLAIMS
+        claims = read_claims(pod.spec, gpu_containers, resolved, configuration.classes) if pod.spec else NO_CLAIMS
         policy = preferring(known.policy, configuration.plugin, self._fleet) if self._fleet else known.policy
         decision = decide(pod, policy, configuration.plugin, found=gpu_containers, claims=claims, resolved=resolved)
         exemptions = configuration.exemptions

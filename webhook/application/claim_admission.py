@@ -13,6 +13,7 @@ from ..engine.claim_objects import Claim, ClaimObject, ClaimTemplateObject, clai
 from ..engine.claims import CLAIM, TEMPLATE, Reference, of_object
 from ..engine.decision import Decision
 from ..engine.labels import NamespaceLabels
+from ..engine.pods import Metadata
 from ..engine.policy import ANY_POLICY, Policy
 from ..engine.rules import claim_objects
 from ..engine.text import Name
@@ -45,14 +46,11 @@ class _Owner(msgspec.Struct):
     controller: bool | None = None
 
 
-class ClaimMetadata(msgspec.Struct, rename="camel"):
-    """The part of a claim's or template's ``metadata`` that says whose it is."""
+class ClaimMetadata(Metadata, rename="camel"):
+    """``metadata`` of a claim or template, with whose it is."""
 
     name: Name = ""
-    generate_name: Name = ""
-    annotations: dict[str, str] | None = None
     owner_references: list[_Owner] | None = None
-    deletion_timestamp: str | None = None
 
     @property
     def owners(self) -> set[str]:
@@ -82,14 +80,10 @@ class ClaimMetadata(msgspec.Struct, rename="camel"):
 
 
 class _Claim(ClaimObject):
-    """A ResourceClaim."""
-
     metadata: ClaimMetadata = msgspec.field(default_factory=ClaimMetadata)
 
 
 class _Template(ClaimTemplateObject):
-    """A ResourceClaimTemplate."""
-
     metadata: ClaimMetadata = msgspec.field(default_factory=ClaimMetadata)
 
 
@@ -149,7 +143,6 @@ class ClaimAdmission(NamespacedReviews):
     def _reserved(
         self, request: AdmissionRequest, body: bytes, configuration: Configuration, given: LookupResults
     ) -> bytes | LookupRequest:
-        """The answer to a write of a claim's status."""
         if not configuration.policies.has_limits:
             return review.allowed(request)
         review.bound(body)
@@ -230,7 +223,7 @@ def _read(request: AdmissionRequest, configuration: Configuration) -> _Case | No
     kept = claim(read.claimed)
     if kept is None:
         raise ReviewError("request.object.spec", f"is not of {GROUP}/v1alpha3 to v1; other versions can't be judged")
-    request.name = request.name or metadata.name or metadata.generate_name
+    request.name = request.name or metadata.name or metadata.generate_name or ""
     name = Reference(kind.kind, request.name)
     if not of_object(name, kept, configuration.classes, shared=False):
         return None

@@ -8,9 +8,8 @@ from ..engine.claim_objects import Claim, ClaimObject, ClaimTemplateObject, clai
 from ..engine.claims import CLAIM, TEMPLATE, ClaimEntry, Claims, Reference, Resolved
 from ..engine.decision import UNTOUCHED, Decision, decide
 from ..engine.edits import ClaimInstead
-from ..engine.pods import Pod, PodSpec
+from ..engine.pods import Pod
 from ..engine.policy import Policy
-from ..engine.requests import GpuContainer
 from ..engine.text import cut
 from .asides import Aside
 from .configuration import Configuration
@@ -57,22 +56,12 @@ class NoClaims:
         return {}
 
 
-def claims_of(
-    spec: PodSpec,
-    gpu_containers: Sequence[GpuContainer],
-    resolved: Resolved,
-    configuration: Configuration,
-) -> Claims:
-    """Return what a pod claims; ``resolved`` is what its references lead to."""
-    return claims.read(spec, gpu_containers, resolved, configuration.classes)
-
-
 def decide_by_names(pod: Pod, policy: Policy, configuration: Configuration) -> Decision:
     """Judge a pod, or the template of one, by the resources that it requests: claims that it names are not looked up."""
     if pod.spec is None:
         return UNTOUCHED
     found = requests.read(pod.spec, configuration.names)
-    claimed = claims_of(pod.spec, found, {}, configuration).of_resources
+    claimed = claims.read(pod.spec, found, {}, configuration.classes).of_resources
     return decide(pod, policy, configuration.plugin, found=found, claims=claimed)
 
 

@@ -11,7 +11,7 @@ from .configuration import Configuration
 from .diagnosis.selectors import Selector
 from .in_tree_compiler import ANNOTATION, NAMESPACE_NAME, OTHERS, WARNS, compiled
 from .in_tree_drift import InTreeObject, policies_of
-from .in_tree_webhooks import ASKED_ABOUT_THE_REST, NOT_ASKED_YET, SPLIT
+from .in_tree_webhooks import NOT_CALLED_YET, NOT_THE_COMMON_CASE, SPLIT
 
 
 class Decider(StrEnum):
@@ -63,12 +63,12 @@ class PodWebhook(msgspec.Struct, rename="camel"):
     def selects(self, labels: Mapping[str, str]) -> bool:
         """Whether it is called for pods of a namespace with these labels."""
         selects = self.namespace_selector is None or self.namespace_selector.selects(labels)
-        return selects and NOT_ASKED_YET not in self._conditions
+        return selects and NOT_CALLED_YET not in self._conditions
 
     @property
     def leaves_out_the_common_case(self) -> bool:
         """Whether it is called for all pods except the common case."""
-        return ASKED_ABOUT_THE_REST in self._conditions
+        return NOT_THE_COMMON_CASE in self._conditions
 
     @property
     def _conditions(self) -> list[str]:
@@ -183,5 +183,4 @@ class Installed:
 
 
 def _default(configuration: Configuration) -> str:
-    """The policy of namespaces without a label."""
     return configuration.policies.select(UNLABELLED).enforce.name

@@ -135,7 +135,6 @@ def _form(form: Form, configuration: Configuration) -> FormExplanation:
 
 
 def _engines(form: Form) -> Iterator[str]:
-    """Yield what the suffix of a form's profile changes."""
     profile = read_profile(form.partition) if form.partition else None
     if profile and (engines := SUFFIXES.get(profile.suffix)):
         yield f"{form.partition}: the same slice as {without_suffix(form.partition or '')}, {engines}"

@@ -1,4 +1,4 @@
-"""LimitRange defaults next to a renamed request, as CEL: ``webhook.engine.limitranger`` for pods of the common case.
+"""LimitRange defaults next to a renamed request, as CEL: ``webhook.engine.limit_range_defaults`` for pods of the common case.
 
 LimitRanger runs again after a change, and gives a container the default for the name that it no longer has. The API server
 then applies the policy that changed the pod again, but does not call a webhook that it did not call at first.
@@ -6,7 +6,7 @@ then applies the policy that changed the pod again, but does not call a webhook 
 
 from ..engine import cel
 from ..engine.decision import POLICY
-from ..engine.limitranger import ANNOTATION
+from ..engine.limit_range_defaults import ANNOTATION
 from ..engine.profiles import PROFILE
 from ..engine.resources import GPU, PREFIX
 from .in_tree_facts import CONTAINER

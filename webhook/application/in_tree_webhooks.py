@@ -12,9 +12,9 @@ Json = dict[str, Any]
 WEBHOOK_KINDS = ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
 SPLIT = ("mutate.gpuwarden.io", "validate.gpuwarden.io")
 """The webhooks that are called for every new pod with GPUs."""
-ASKED_ABOUT_THE_REST = "not-the-common-case"
+NOT_THE_COMMON_CASE = "not-the-common-case"
 """The match condition of a part that leaves the common case to the API server."""
-NOT_ASKED_YET = "not-asked-yet"
+NOT_CALLED_YET = "not-called-yet"
 """The match condition of a part that the chart has created, and that is not called yet."""
 _CREATED = "request.operation != 'CREATE'"
 
@@ -45,7 +45,7 @@ def _entries(webhook: Json, made: CompiledPolicies) -> Iterator[Json]:
     yield _entry(webhook, "warn.others", [{"key": WARN, "operator": "Exists"}])
     yield _entry(webhook, "audit.others", [no_warn, {"key": AUDIT, "operator": "Exists"}])
     for case in made.cases:
-        rest = {"name": ASKED_ABOUT_THE_REST, "expression": f"{_CREATED} ||\n!({condition(case)})"}
+        rest = {"name": NOT_THE_COMMON_CASE, "expression": f"{_CREATED} ||\n!({condition(case)})"}
         own = {"key": ENFORCE, "operator": "In", "values": [case.policy.name]}
         part = object_name(case.policy.name).removeprefix("gpuwarden-")
         yield _entry(webhook, part, [own, no_warn, no_audit], rest)

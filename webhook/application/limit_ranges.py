@@ -116,7 +116,6 @@ def warnings(subject: str, found: Sequence[LimitRangeEffect]) -> Iterator[str]:
 
 
 def _names(item: LimitRangeItem) -> list[str]:
-    """The GPU resources that an item names."""
     every = {**item.requests, **(item.max or {}), **(item.min or {}), **(item.max_limit_request_ratio or {})}
     return sorted(name for name in every if isinstance(classify(name), GpuResource))
 
@@ -158,7 +157,7 @@ def _impact(  # noqa: PLR0913, PLR0917 - what it depends on
     if name in named and not _least(item, name):
         return ""
     if others and (text := _demand(item, name)):
-        return f'pods with {_listed(others)} are denied: "{text}"'
+        return f'pods with {listed(others)} are denied: "{text}"'
     if not container or (added is None and requested is None):
         return ""
     if added is None:
@@ -193,15 +192,16 @@ def _least(item: LimitRangeItem, name: str) -> bool:
 def _observed(one: LimitRange, item: LimitRangeItem, name: str, policy: Policy, given: set[str]) -> str:
     amounts: dict[str, _Amounts] = msgspec.to_builtins(item)
     fields = [field for field in amounts if field != "type" and name in (amounts[field] or {})]
-    pods = f"pods of policy {policy.name} have {_listed(given)}" if given else f"policy {policy.name} permits no GPU"
+    pods = f"pods of policy {policy.name} have {listed(given)}" if given else f"policy {policy.name} permits no GPU"
     return f"LimitRange {one.metadata.name} (type {item.type}) sets {', '.join(fields)} for {name}, and {pods}"
 
 
 def _fix(item: LimitRangeItem, name: str, given: set[str]) -> str:
-    quotas = _listed(f"requests.{resource}" for resource in given or {name})
+    quotas = listed(f"requests.{resource}" for resource in given or {name})
     fix = f"remove {name} from it and limit GPUs by a ResourceQuota on {quotas}"
     return fix if _least(item, name) else f'{fix}, or set its Container default for {name} to "0"'
 
 
-def _listed(names: Iterable[str]) -> str:
+def listed(names: Iterable[str]) -> str:
+    """Return names in order, for a sentence."""
     return ", ".join(sorted(names))

@@ -8,9 +8,9 @@ import msgspec
 from ..engine.fleet.availability import plain_request_unschedulable, preferring
 from ..engine.label_problems import ignored
 from ..engine.labels import NamespaceLabels
+from ..engine.pods import Metadata
 from ..engine.policy import NotOffered, Policy
 from ..engine.rules.fleet import no_node_offers
-from ..engine.text import Name
 from . import response_messages, review
 from .configuration import Configuration
 from .fleet import FleetSource, NoFleet
@@ -21,11 +21,8 @@ _SUB_RESOURCES = frozenset({"", "status", "finalize"})
 metadata (kubernetes pkg/registry/core/namespace/strategy.go, ``PrepareForUpdate`` of the status and finalize strategies)."""
 
 
-class _Metadata(msgspec.Struct, rename="camel"):
-    name: Name = ""
+class _Metadata(Metadata, rename="camel"):
     labels: dict[str, str] | None = None
-    annotations: dict[str, str] | None = None
-    deletion_timestamp: str | None = None
 
 
 class _Namespace(msgspec.Struct):

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from functools import partial
 
 from .claims import NoClaims
 from .configuration import Configuration
@@ -33,11 +34,7 @@ class NamespacedReviews(ABC):
 
     def _answered(self, body: bytes) -> Answering:
         """The answer to a review, immediately if the labels are cached."""
-        configuration = self._configuration()
-
-        def answer(given: LookupResults) -> bytes | LookupRequest:
-            return self._answer(body, configuration, given)
-
+        answer = partial(self._answer, body, self._configuration())
         found = answer(NOTHING)
         return found if isinstance(found, bytes) else fetched(self._namespaces, NoClaims(), found, answer, self._pods)
 

@@ -8,10 +8,9 @@ from typing import Any
 
 from ..engine.pods import Container, Pod, PodSpec, Resources, containers
 from . import field_paths
-from .field_paths import Place
 from .pod_counts import PlannedPods
 from .structural_search import pod_specs
-from .type_mismatches import TypeMismatchError, convert
+from .type_mismatches import TypeMismatchError, convert, replaced
 from .unjudged import quotes
 from .workload_kinds import WorkloadKind, WorkloadPod, is_suspended, places
 from .workloads import correction, group_of, qualified
@@ -74,19 +73,12 @@ def _has_parameters(pod: Pod) -> bool:
 
 def without(manifest: Mapping[str, Any], judged: Iterable[WorkloadPod]) -> dict[str, Any]:
     """Return a copy of an object without the containers and claims of these pods; everything off the way to them is shared."""
-    left: Any = manifest
+    left: Any = dict(manifest)
     for where in judged:
-        left = _replaced(left, (*where.place, _SPEC) if where.is_whole else where.place)
+        for place, spec in field_paths.find(left, (*where.place, _SPEC) if where.is_whole else where.place):
+            if isinstance(spec, dict):
+                left = replaced(left, place, {key: value for key, value in spec.items() if key not in _JUDGED})
     return dict(left)
-
-
-def _replaced(data: Any, place: Place) -> Any:
-    if not place:
-        return {key: value for key, value in data.items() if key not in _JUDGED} if isinstance(data, dict) else data
-    step, rest = place[0], place[1:]
-    if isinstance(data, dict):
-        return {**data, step: _replaced(data[step], rest)} if step in data else data
-    return [_replaced(item, rest) if index == step else item for index, item in enumerate(data)]
 
 
 def title(workload: WorkloadKind | None, where: WorkloadPod, count: PlannedPods) -> str:

@@ -6,6 +6,7 @@ A pod that admission would accept, or rewrite, may never be created, or be creat
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -15,9 +16,11 @@ from ..engine.edits import RenameResource
 from ..engine.findings import Finding, Rule, Severity
 from ..engine.pods import Container, Pod, PodSpec, Resources
 from ..engine.requests import GpuContainer
+from ..engine.resources import GPU
 from . import field_paths
 from .field_paths import Place
 from .judgement import JudgedPod
+from .operator_objects import QUEUE
 from .workload_kinds import WorkloadKind
 
 OPERATOR_TRAP = Rule(
@@ -30,14 +33,12 @@ OPERATOR_TRAP = Rule(
 )
 """The rule of the findings here: about an object, not a pod, so ``/validate`` never has one."""
 
-_GPU = "nvidia.com/gpu"
-_QUEUE_NAME = "kueue.x-k8s.io/queue-name"
 # Kueue counts what pods request for these, not what a template does (pkg/controller/jobs).
 _COUNTED_BY_PODS = frozenset({"Deployment", "StatefulSet", "LeaderWorkerSet", "ReplicaSet", "Pod"})
 # ray-project/kuberay ray-operator/controllers/ray/utils/resources.go IsGPUResourceKey
 _COUNTED_BY_RAY = re.compile(r".*gpu|.*nvidia\.com/mig-\d+g\.\d+gb")
 # kserve/kserve pkg/constants/constants.go DefaultGPUResourceTypeList
-_KNOWN_TO_KSERVE = frozenset({_GPU, "amd.com/gpu", "intel.com/gpu", "habana.ai/gaudi"})
+_KNOWN_TO_KSERVE = frozenset({GPU, "amd.com/gpu", "intel.com/gpu", "habana.ai/gaudi"})
 _GPU_TYPES = "serving.kserve.io/gpu-resource-types"
 
 
@@ -60,7 +61,7 @@ def traps(workload: WorkloadKind, applied: OperatorObject) -> Iterator[Finding]:
         return
     if trap := _OF_GROUPS.get(workload.group):
         yield from trap(applied)
-    if workload.kind not in _COUNTED_BY_PODS and _text_at(applied.data, ("metadata", "labels", _QUEUE_NAME)):
+    if workload.kind not in _COUNTED_BY_PODS and _text_at(applied.data, ("metadata", "labels", QUEUE)):
         yield from _counted_by("Kueue", applied)
 
 
@@ -86,7 +87,7 @@ def _ray(applied: OperatorObject) -> Iterator[Finding]:
         yield _trap(
             field_paths.written(one.where.place),
             f"Ray would start with num-gpus 0, because it does not count {names[0]}",
-            f"set {field_paths.written(parameters)}.num-gpus, or request {_GPU} and let gpuwarden rewrite the pods",
+            f"set {field_paths.written(parameters)}.num-gpus, or request {GPU} and let gpuwarden rewrite the pods",
         )
 
 
@@ -96,16 +97,16 @@ def _nim(applied: OperatorObject) -> Iterator[Finding]:
         for gpu_container in one.decision.gpu_containers:
             names = _names([gpu_container])
             resources = gpu_container.container.resources or Resources()
-            if _GPU in names:
+            if GPU in names:
                 continue
-            limits = {**(resources.limits or {}), _GPU: "1"}
+            limits = {**(resources.limits or {}), GPU: "1"}
             made = Pod(None, PodSpec(containers=[Container(gpu_container.container.name, resources=Resources(limits))]))
             rules = dict.fromkeys(finding.rule.id for finding in applied.decide(made).denials)
             if rules:
                 yield _trap(
                     gpu_container.container.name or "",
-                    f"the NIM operator adds {_GPU} beside {names[0]}, and such pods would be denied ({', '.join(rules)})",
-                    f"request {_GPU} and let gpuwarden rewrite the pods",
+                    f"the NIM operator adds {GPU} beside {names[0]}, and such pods would be denied ({', '.join(rules)})",
+                    f"request {GPU} and let gpuwarden rewrite the pods",
                 )
 
 
@@ -121,7 +122,7 @@ def _kserve(applied: OperatorObject) -> Iterator[Finding]:
             yield _trap(
                 f"{field_paths.written(root)}.workerSpec",
                 f"KServe would deny {', '.join(unknown)}, because with workerSpec it permits only names that it knows",
-                f"request {_GPU} and let gpuwarden rewrite the pods, or set "
+                f"request {GPU} and let gpuwarden rewrite the pods, or set "
                 f"{field_paths.written(annotations)}.annotations[{_GPU_TYPES}] to '{json.dumps(unknown)}'",
             )
 
@@ -137,11 +138,6 @@ def _names_in(annotation: str) -> frozenset[str]:
     except ValueError:
         return frozenset()
     return frozenset(map(str, names)) if isinstance(names, list) else frozenset()
-
-
-def _volcano(applied: OperatorObject) -> Iterator[Finding]:
-    """Volcano's queues compare what templates request before any pod exists (job_controller_actions.go calcPGMinResources)."""
-    yield from _counted_by("Volcano", applied)
 
 
 def _counted_by(queue: str, applied: OperatorObject) -> Iterator[Finding]:
@@ -165,6 +161,8 @@ def _names(gpu_containers: Sequence[GpuContainer]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+# Volcano's queues compare what templates request before any pod exists (job_controller_actions.go calcPGMinResources).
+_volcano = partial(_counted_by, "Volcano")
 _OF_GROUPS: Mapping[str, Callable[[OperatorObject], Iterator[Finding]]] = {
     "ray.io": _ray,
     "orchestration.aibrix.ai": _ray,

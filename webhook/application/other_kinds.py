@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from .field_paths import mapping
 from .gpu_fields import counts_gpus
 from .structural_search import CLAIM_KEYS, POD_KEYS
 from .workloads import qualified
@@ -111,5 +112,4 @@ def _inside(schema: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _properties(schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    found = schema.get("properties")
-    return found if isinstance(found, Mapping) else {}
+    return mapping(schema.get("properties"))

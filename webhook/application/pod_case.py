@@ -4,12 +4,13 @@ import msgspec
 
 from ..engine import claim_rewriting, guard, updates
 from ..engine.claims import NO_CLAIMS, Claims, Reference, Resolved, references
+from ..engine.claims import read as read_claims
 from ..engine.decision import Decision, decide
 from ..engine.fleet.availability import preferring, settled, with_fleet_findings
 from ..engine.pods import Pod
 from ..engine.policy import ANY_POLICY, NamespacePolicies, Policy
 from ..engine.requests import GpuContainer
-from .claims import ClaimUnavailable, claims_of
+from .claims import ClaimUnavailable
 from .configuration import Configuration
 from .fleet import FleetSource
 from .pod_review import MOST_CLAIMS
@@ -96,7 +97,7 @@ class PodCase(msgspec.Struct, gc=False):
         if spec is None or self.before is not None:
             return
         if spec.resource_claims or any(gpu_container.others for gpu_container in self.gpu_containers):
-            self.claims = claims_of(spec, self.gpu_containers, self.resolved, self.configuration)
+            self.claims = read_claims(spec, self.gpu_containers, self.resolved, self.configuration.classes)
 
     @property
     def _judging(self) -> tuple[Policy, Policy, Policy]:

@@ -10,20 +10,14 @@ import msgspec
 from ..engine.policy import Policy
 from ..engine.resources import GpuResource, classify
 from ..engine.spelling import DevicePlugin, spell
-from .limit_ranges import ObjectMetadata
+from .limit_ranges import ObjectMetadata, listed
 
 PREFIX = "requests."
 """The only prefix that quotas of extended resources have."""
 
 
-class QuotaSpec(msgspec.Struct):
-    """The spec of a ResourceQuota."""
-
-    hard: dict[str, str | int] | None = None
-
-
-class QuotaStatus(msgspec.Struct):
-    """The status of a ResourceQuota."""
+class QuotaAmounts(msgspec.Struct):
+    """The spec of a ResourceQuota, or its status, which has ``used`` too."""
 
     hard: dict[str, str | int] | None = None
     used: dict[str, str | int] | None = None
@@ -33,8 +27,8 @@ class Quota(msgspec.Struct):
     """A ResourceQuota."""
 
     metadata: ObjectMetadata
-    spec: QuotaSpec = msgspec.field(default_factory=QuotaSpec)
-    status: QuotaStatus = msgspec.field(default_factory=QuotaStatus)
+    spec: QuotaAmounts = msgspec.field(default_factory=QuotaAmounts)
+    status: QuotaAmounts = msgspec.field(default_factory=QuotaAmounts)
 
     @property
     def limited(self) -> set[str]:
@@ -71,8 +65,4 @@ def gap(quotas: Iterable[Quota], policy: Policy, plugin: DevicePlugin) -> Gap | 
     lacking = requested - limited
     if not limited or not lacking:
         return None
-    return Gap(*map(_listed, (limited, requested, lacking, (f"{PREFIX}{name}" for name in lacking))))
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(sorted(names))
+    return Gap(*map(listed, (limited, requested, lacking, (f"{PREFIX}{name}" for name in lacking))))

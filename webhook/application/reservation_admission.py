@@ -17,7 +17,7 @@ from ..engine.claims import read as read_claims
 from ..engine.decision import Decision
 from ..engine.findings import Finding
 from ..engine.labels import NamespaceLabels
-from ..engine.pods import PodResourceClaim
+from ..engine.pods import Metadata, PodResourceClaim
 from ..engine.policy import Policy
 from ..engine.rules import claims as rules
 from ..engine.text import Name
@@ -50,14 +50,8 @@ class _Status(msgspec.Struct, rename="camel"):
     reserved_for: list[_Consumer] | None = None
 
 
-class _Metadata(msgspec.Struct):
-    annotations: dict[str, str] | None = None
-
-
 class _Claim(ClaimObject):
-    """A ResourceClaim."""
-
-    metadata: _Metadata = msgspec.field(default_factory=_Metadata)
+    metadata: Metadata = msgspec.field(default_factory=Metadata)
     status: _Status | None = None
 
     @property

@@ -16,18 +16,13 @@ _PATCH_BUDGET = 8192
 def would_be(decision: Decision, policy: Policy) -> list[str]:
     """Return what a policy would do, one sentence per container, for the user."""
     if decision.outcome is Outcome.DENIED:
-        sentences = [f"would be denied: {finding.reason}" for finding in decision.denials]
-    elif decision.outcome is Outcome.REWRITTEN:
-        sentences = [f'{change} by policy "{policy.name}"' for change in changes(decision, would=True, nodes=False)]
-    else:
-        sentences = []
-    return sentences if decision.outcome is Outcome.DENIED else [*sentences, *advice(decision)]
+        return [f"would be denied: {finding.reason}" for finding in decision.denials]
+    would_change = changes(decision, would=True, nodes=False)
+    return [*(f'{change} by policy "{policy.name}"' for change in would_change), *advice(decision)]
 
 
 def advice(decision: Decision) -> list[str]:
     """The warnings of rules that only warn."""
-    if not decision.findings:
-        return []
     return [finding.message for finding in decision.warnings]
 
 

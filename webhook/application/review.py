@@ -223,15 +223,9 @@ ALLOWED = _ENCODER.encode(Response(True))  # noqa: FBT003 - the field is what it
 """A response that allows the object, and nothing more."""
 
 
-def allowed(
-    request: Envelope,
-    patch: bytes = b"",
-    warnings: list[str] | None = None,
-    annotations: dict[str, str] | None = None,
-) -> bytes:
-    """A review that allows the object, as ``allowance``."""
-    has_more = patch or warnings or annotations
-    return answer(request, allowance(patch, warnings, annotations) if has_more else ALLOWED)
+def allowed(request: Envelope, warnings: list[str] | None = None, annotations: dict[str, str] | None = None) -> bytes:
+    """A review that allows the object as it is, as ``allowance``."""
+    return answer(request, allowance(b"", warnings, annotations) if warnings or annotations else ALLOWED)
 
 
 def denial(findings: tuple[Finding, ...], annotations: dict[str, str] | None = None) -> bytes:

@@ -112,7 +112,7 @@ class _Places:
 class _Walk:
     """A walk over maps and lists, each with its path and its parent; it ends after a given number of values."""
 
-    def __init__(self, root: Any, most: int) -> None:
+    def __init__(self, root: Any, most: int = MOST_VALUES) -> None:
         self._pending: list[_Found] = [(root, None, None)]
         self._left = most
 
@@ -154,14 +154,12 @@ def search(manifest: Mapping[str, Any], gpu_names: GpuNames = BUILT_IN, *, most:
     return Traces(tuple(names), *places, counts, walk.is_complete)
 
 
-def pod_specs(manifest: Mapping[str, Any], *, most: int = MOST_VALUES) -> Iterator[tuple[str | int, ...]]:
+def pod_specs(manifest: Mapping[str, Any]) -> Iterator[tuple[str | int, ...]]:
     """Return where an object has specs of pods, found by their shape: a list ``containers`` whose items have a name and an image.
 
     In the CRDs of some 30 projects this finds 107 specs of pods, 11 parts of one, and nothing else.
-
-    At most ``most`` values are checked.
     """
-    walk = _Walk({key: value for key, value in manifest.items() if key != "metadata"}, most)
+    walk = _Walk({key: value for key, value in manifest.items() if key != "metadata"})
     for value, path, _ in walk:
         containers = value.get("containers") if isinstance(value, dict) else None
         if (
@@ -181,14 +179,9 @@ def _steps(path: _Path) -> tuple[str | int, ...]:
     return tuple(reversed(steps))
 
 
-def gpu_maps(
-    manifest: Mapping[str, Any], gpu_names: GpuNames, *, most: int = MOST_VALUES
-) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Every map outside of labels that has GPU resources as keys with amounts: its path, and the resources.
-
-    At most ``most`` values are checked.
-    """
-    walk = _Walk(manifest, most)
+def gpu_maps(manifest: Mapping[str, Any], gpu_names: GpuNames) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Every map outside of labels that has GPU resources as keys with amounts: its path, and the resources."""
+    walk = _Walk(manifest)
     for value, path, _ in walk:
         if isinstance(value, dict):
             step = _last(path)

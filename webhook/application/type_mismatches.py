@@ -66,7 +66,7 @@ def convert(data: Any, kind: type[T]) -> T:
                 raise TypeMismatchError([*found, TypeMismatch("", str(error))]) from error
             expected = match["expected"].split(" | ")
             found.append(_mismatch(place, [name for name in expected if name != "null"]))
-            fitting = _replaced(fitting, place.keys, _EMPTY["null" if "null" in expected else expected[0]])
+            fitting = replaced(fitting, place.keys, _EMPTY["null" if "null" in expected else expected[0]])
         else:
             if found:
                 raise TypeMismatchError(found)
@@ -79,12 +79,12 @@ def _mismatch(place: _Place, expected: Sequence[str]) -> TypeMismatch:
     return TypeMismatch(place.field, message)
 
 
-def _replaced(data: Any, keys: Sequence[str | int], value: Any) -> Any:
+def replaced(data: Any, keys: Sequence[str | int], value: Any) -> Any:
     """A copy with another value at a place; everything off the way there is shared with the original."""
     if not keys:
         return value
     copy = data.copy()
-    copy[keys[0]] = _replaced(data[keys[0]], keys[1:], value)
+    copy[keys[0]] = replaced(data[keys[0]], keys[1:], value)
     return copy
 
 

@@ -13,7 +13,8 @@ from ..engine.device_classes import IMPLICIT
 from ..engine.other_gpus import BUILT_IN, GpuNames
 from ..engine.resources import GpuResource, classify
 from ..engine.text import LONGEST_NAME, all_of, cut
-from .claims import claim_in
+from .claims import GROUP, claim_in
+from .field_paths import mapping
 from .structural_search import Traces, search
 from .workloads import correction, group_of, qualified
 
@@ -32,8 +33,7 @@ _RENDERED = {
     "Application.argoproj.io": "helm template or kubectl kustomize",
 }
 _CLAIMS = re.compile(r"\w*ResourceClaim(?:Template)?\.resource\.k8s\.io")
-_DRA = "resource.k8s.io"
-_CLASS = f"DeviceClass.{_DRA}"
+_CLASS = f"DeviceClass.{GROUP}"
 _PATHS_SHOWN = 2
 
 
@@ -128,14 +128,14 @@ def unjudged(manifest: Mapping[str, Any], gpu_names: GpuNames = BUILT_IN) -> Unj
     api_version, kind = manifest.get("apiVersion"), str(manifest.get("kind") or "")
     group = group_of(api_version)
     name = qualified(api_version, kind)
-    quoted = quotes(group, name) or group == _DRA
+    quoted = quotes(group, name) or group == GROUP
     traces = Traces() if quoted else search(_texts(manifest) if name in _OF_TEXT else manifest, gpu_names)
     if _CLAIMS.fullmatch(name) and claim_in(manifest) is None:
         traces = Traces(claims=("spec",), counts=(0, 0, 1))
     offers = _offered(manifest, gpu_names) if name == _CLASS else ""
     if offers:
         traces = Traces(claims=("spec.extendedResourceName",), counts=(0, 0, 1))
-    return Unjudged(name, traces, group != _DRA and is_of_kubernetes(group), correction(api_version, kind), offers)
+    return Unjudged(name, traces, group != GROUP and is_of_kubernetes(group), correction(api_version, kind), offers)
 
 
 def _texts(manifest: Mapping[str, Any]) -> dict[str, Any]:
@@ -166,11 +166,9 @@ def quotes(group: str, name: str) -> bool:
 
 def _offered(manifest: Mapping[str, Any], gpu_names: GpuNames) -> str:
     """The resource name of a DeviceClass that may be for GPUs, unless the name is known already."""
-    spec, metadata = manifest.get("spec"), manifest.get("metadata")
-    device_class = metadata.get("name") if isinstance(metadata, Mapping) else None
-    if not gpu_names.is_gpu(f"{IMPLICIT}{device_class}"):
+    if not gpu_names.is_gpu(f"{IMPLICIT}{mapping(manifest.get('metadata')).get('name')}"):
         return ""
-    name = spec.get("extendedResourceName") if isinstance(spec, Mapping) else None
+    name = mapping(manifest.get("spec")).get("extendedResourceName")
     if not isinstance(name, str) or isinstance(classify(name), GpuResource):
         return ""
     return "" if gpu_names.is_gpu(name) or gpu_names.configured(name) else name

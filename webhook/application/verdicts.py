@@ -14,9 +14,9 @@ from collections.abc import Mapping
 
 import msgspec
 
-from ..engine import limitranger
 from ..engine.decision import ORIGINAL_REQUEST, POLICY
 from ..engine.labels import NamespaceLabels
+from ..engine.limit_range_defaults import ANNOTATION as LIMIT_RANGER
 from ..engine.pods import MIRROR_ANNOTATION, Pod
 from ..engine.rules.device_access import DEVICE_ANNOTATIONS
 from .configuration import Configuration
@@ -32,7 +32,7 @@ _BESIDES = 1 << 10
 _EACH_RECORDED = 1 << 8
 # Hashing more bytes would delay other reviews; pods with 20 containers have a sixth of this.
 _MOST_READ = 64 << 10
-_ANNOTATIONS = frozenset({MIRROR_ANNOTATION, limitranger.ANNOTATION, ORIGINAL_REQUEST, POLICY})
+_ANNOTATIONS = frozenset({MIRROR_ANNOTATION, LIMIT_RANGER, ORIGINAL_REQUEST, POLICY})
 
 Key = tuple[bytes, NamespaceLabels, bool]
 """The digest of a pod, the labels of its namespace, and whether it is final."""

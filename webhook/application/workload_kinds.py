@@ -109,6 +109,15 @@ class WorkloadKind(msgspec.Struct, frozen=True, dict=True):
         return tuple(one.steps[:-1] if one.is_whole else one.steps for one in self.templates)
 
 
+def row(group: str, versions: str, kind: str, *templates: Template, plural: str = "", **more: Any) -> WorkloadKind:
+    """Return a row of the table.
+
+    ``versions`` are separated by spaces. Without a ``plural``, it is the kind in lower case with an s. ``more`` are other
+    attributes of the row.
+    """
+    return WorkloadKind(group, tuple(versions.split()), kind, plural or f"{kind.lower()}s", templates, **more)
+
+
 class WorkloadPod(msgspec.Struct, frozen=True):
     """One pod, or template of pods, in an object.
 
@@ -191,56 +200,26 @@ def is_suspended(kind: WorkloadKind, data: Any) -> bool:
 
 
 ON_EACH_NODE = "there is one on each node that it selects"
-_REPLICAS = (Template("spec.template.spec", ("spec.replicas",)),)
+_REPLICAS = Template("spec.template.spec", ("spec.replicas",))
 _BEFORE_1_16 = ("extensions",)
 
+# fmt: off
 BUILT_IN = (
-    WorkloadKind("", ("v1",), "Pod", "pods", (Template("spec"),)),
+    row("", "v1", "Pod", Template("spec")),
     # After the pods: a ReplicaSet that is created meanwhile doesn't matter, one that a pod names and was not read would.
-    WorkloadKind(
-        "apps", ("v1",), "ReplicaSet", "replicasets", _REPLICAS, former_groups=_BEFORE_1_16, intermediate=True
-    ),
-    WorkloadKind(
-        "batch",
-        ("v1",),
-        "Job",
-        "jobs",
-        (Template("spec.template.spec", ("spec.parallelism",)),),
-        suspend="spec.suspend",
-        intermediate=True,
-        note="Its template can't be changed once it is created.",
-    ),
-    WorkloadKind("", ("v1",), "ReplicationController", "replicationcontrollers", _REPLICAS, intermediate=True),
-    WorkloadKind(
-        "batch",
-        ("v1",),
-        "CronJob",
-        "cronjobs",
-        (Template("spec.jobTemplate.spec.template.spec", ("spec.jobTemplate.spec.parallelism",)),),
-        suspend="spec.suspend",
-    ),
-    WorkloadKind(
-        "apps",
-        ("v1",),
-        "DaemonSet",
-        "daemonsets",
-        (Template("spec.template.spec"),),
-        former_groups=_BEFORE_1_16,
-        uncounted=ON_EACH_NODE,
-        note="A pod on each node that its template selects.",
-    ),
-    WorkloadKind("apps", ("v1",), "StatefulSet", "statefulsets", _REPLICAS, former_groups=_BEFORE_1_16),
-    WorkloadKind("apps", ("v1",), "Deployment", "deployments", _REPLICAS, former_groups=_BEFORE_1_16),
-    WorkloadKind(
-        "",
-        ("v1",),
-        "PodTemplate",
-        "podtemplates",
-        (Template("template.spec"),),
-        passive=True,
-        note="No pod is made from it alone.",
-    ),
+    row("apps", "v1", "ReplicaSet", _REPLICAS, former_groups=_BEFORE_1_16, intermediate=True),
+    row("batch", "v1", "Job", Template("spec.template.spec", ("spec.parallelism",)), suspend="spec.suspend",
+        intermediate=True, note="Its template can't be changed once it is created."),
+    row("", "v1", "ReplicationController", _REPLICAS, intermediate=True),
+    row("batch", "v1", "CronJob",
+        Template("spec.jobTemplate.spec.template.spec", ("spec.jobTemplate.spec.parallelism",)), suspend="spec.suspend"),
+    row("apps", "v1", "DaemonSet", Template("spec.template.spec"), former_groups=_BEFORE_1_16, uncounted=ON_EACH_NODE,
+        note="A pod on each node that its template selects."),
+    row("apps", "v1", "StatefulSet", _REPLICAS, former_groups=_BEFORE_1_16),
+    row("apps", "v1", "Deployment", _REPLICAS, former_groups=_BEFORE_1_16),
+    row("", "v1", "PodTemplate", Template("template.spec"), passive=True, note="No pod is made from it alone."),
 )
+# fmt: on
 """Kubernetes' own kinds, in the order in which a cluster is read."""
 
 PREVIEWED = tuple(row for row in reversed(BUILT_IN) if not row.passive)

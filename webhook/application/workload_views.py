@@ -46,7 +46,6 @@ def _add(tree: _Tree, path: str, leaf: type) -> None:
 
 
 def _type(name: str, tree: _Tree) -> Any:
-    """The type of what a step leads to."""
     inner = {step: below for step, below in tree.items() if step}
     leaf = tree.get("")
     if not inner:

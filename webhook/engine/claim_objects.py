@@ -19,7 +19,9 @@ class _Cel(_Tree):
     expression: str = ""
 
 
-class _Selector(_Tree):
+class DeviceSelector(_Tree):
+    """A selector of devices: in CEL, or of a kind that is not known."""
+
     cel: _Cel | None = None
 
 
@@ -28,7 +30,7 @@ class _Exact(_Tree):
 
     name: Name = ""
     device_class_name: Name = ""
-    selectors: list[_Selector] | None = None
+    selectors: list[DeviceSelector] | None = None
     allocation_mode: Name | None = None
     count: int | None = None
     admin_access: bool | None = None

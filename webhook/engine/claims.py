@@ -181,11 +181,7 @@ def _of_claim(
 def of_object(name: Reference, found: Claim, classes: DeviceClasses, *, shared: bool) -> tuple[Claimed, ...]:
     """Return the requests for GPUs of a claim or template itself, whichever pods use it.
 
-    Args:
-        name: the object.
-        found: what is kept of it.
-        classes: the DeviceClasses that provide GPUs.
-        shared: whether several containers or pods use it at once.
+    ``shared`` is whether several containers or pods use it at once.
     """
     is_template = name.kind == TEMPLATE
     field = "spec.spec.devices.requests" if is_template else "spec.devices.requests"

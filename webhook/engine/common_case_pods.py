@@ -25,7 +25,7 @@ from .common_case_requests import (
     written,
     written_slices,
 )
-from .limitranger import ANNOTATION as LIMIT_RANGER
+from .limit_range_defaults import ANNOTATION as LIMIT_RANGER
 from .pods import MIRROR_ANNOTATION, Container, Pod, PodSpec
 from .resources import PREFIX
 from .rules.device_access import DEVICE_ANNOTATIONS

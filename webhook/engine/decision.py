@@ -9,13 +9,15 @@ from enum import StrEnum
 
 import msgspec
 
-from . import claim_rewriting, guard, limitranger
+from . import claim_rewriting, guard
 from .claims import NO_CLAIMS, Claims, Resolved
 from .edits import Annotate, ClaimInstead, Edit, RenameResource
 from .findings import Finding
 from .form_selection import Choice, GpuRequest
 from .forms import Form, Sharing
 from .labels import DOMAIN
+from .limit_range_defaults import ANNOTATION as LIMIT_RANGER
+from .limit_range_defaults import Additions, LimitRangeDefault, additions_in, without_defaults
 from .nodes import NOTHING_SAID, NodeConstraints, constraints
 from .other_gpus import BUILT_IN, GpuNames
 from .pods import Pod, PodSpec
@@ -35,7 +37,7 @@ POLICY = f"{DOMAIN}/policy"
 """Annotations of a rewritten pod: the original requests of its containers, as JSON, and the policy."""
 _ENCODER = msgspec.json.Encoder()
 _NOTHING: Resolved = {}
-_ADDED_NONE = limitranger.Additions()
+_ADDED_NONE = Additions()
 _ORDER = {rule.id: number for number, rule in enumerate(RULES)}
 
 
@@ -147,12 +149,10 @@ def decide(  # noqa: PLR0913 - everything that decides
     # All others have amounts.
     asking = [one for one in every if one.amounts or one.others] if strange else every
     annotated = (pod.metadata and pod.metadata.annotations) or {}
-    added = (
-        limitranger.additions(annotated[limitranger.ANNOTATION]) if limitranger.ANNOTATION in annotated else _ADDED_NONE
-    )
-    dropped: list[limitranger.LimitRangerDefault] = []
+    added = additions_in(annotated[LIMIT_RANGER]) if LIMIT_RANGER in annotated else _ADDED_NONE
+    dropped: list[LimitRangeDefault] = []
     if added.entries and not policy.permits_any:
-        asking, dropped = limitranger.without_defaults(added, asking)
+        asking, dropped = without_defaults(added, asking)
     gpu_containers = [one for one in asking if one.amounts] if strange else asking
     beside = _beside_requests(pod, spec, asking, policy, claims, guarded=guarded)
     if not every:
@@ -332,28 +332,20 @@ def _forms_apart(
 
 
 def _on_request(request: GpuRequest, nodes: NodeConstraints, policy: Policy) -> Iterator[Finding]:
-    """Findings about one request: its form and its count."""
-    gpu_container, amount, form = request.gpu_container, request.amount, request.choice.form
+    gpu_container, amount = request.gpu_container, request.amount
+    form, stated = request.choice.form, request.choice.stated
     if form is None:
-        yield permission.form_not_permitted(gpu_container, amount, request.choice.stated, nodes, policy)
+        yield permission.form_not_permitted(gpu_container, amount, stated, nodes, policy)
         return
     if amount.count > 1:
-        stated = request.choice.stated
-        yield from _of_several(gpu_container, amount, form, policy, selects=bool(stated and written(stated, nodes)))
+        selects = bool(stated and written(stated, nodes))
+        several = sharing.shared_request_above_one(gpu_container, amount, form, policy, selects=selects)
+        if found := several or permission.per_container_limit(gpu_container, amount, policy):
+            yield found
+        if found := sharing.mig_count_above_one(gpu_container, amount, form):
+            yield found
     if form.sharing is Sharing.MPS:
         yield from sharing.mps_shm_mounts(gpu_container, form)
-
-
-def _of_several(
-    gpu_container: GpuContainer, amount: Amount, form: Form, policy: Policy, *, selects: bool
-) -> Iterator[Finding]:
-    """Findings about a count above one. ``selects`` is whether labels of the pod name the form."""
-    if found := sharing.shared_request_above_one(
-        gpu_container, amount, form, policy, selects=selects
-    ) or permission.per_container_limit(gpu_container, amount, policy):
-        yield found
-    if found := sharing.mig_count_above_one(gpu_container, amount, form):
-        yield found
 
 
 def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:

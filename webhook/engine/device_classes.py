@@ -52,12 +52,7 @@ Attributes = Mapping[str, str | int | bool]
 
 
 def admits(selectors: Iterable[str], device: Attributes) -> bool | None:
-    """Return whether selectors admit a device; ``None`` if one of them can't be evaluated here.
-
-    Args:
-        selectors: CEL expressions that must all hold.
-        device: the device.
-    """
+    """Return whether selectors, CEL expressions, all admit a device; ``None`` if one of them can't be evaluated here."""
     found = True
     for expression in selectors:
         if not _EQUALITIES.fullmatch(expression):

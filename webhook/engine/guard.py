@@ -10,6 +10,7 @@ from .requests import GpuContainer
 from .rules import device_access, outside_containers
 
 _VARIABLES = frozenset({device_access.VISIBLE_DEVICES, device_access.CUDA_VERSION})
+# No severity: the policy ignores findings.
 _SEVERITIES = {VisibleDevices.WARN: Severity.WARN, VisibleDevices.DENY: Severity.DENY}
 # All have the same severity, and more are not useful.
 _MOST = 100
@@ -52,7 +53,7 @@ def findings(pod: Pod, gpu_containers: Sequence[GpuContainer], policy: Policy) -
 
     The policy's ``guard`` determines whether a finding denies or warns.
     """
-    severity = _severity(policy)
+    severity = _SEVERITIES.get(policy.guard)
     if severity is None or pod.spec is None or not sees(pod):
         return iter(())
     return islice(_all(pod, pod.spec, gpu_containers, policy, severity), _MOST)
@@ -80,18 +81,13 @@ def _all(
 
 def of_new_ephemeral_containers(pod: Pod, before: Pod, policy: Policy) -> Iterator[Finding]:
     """Return the findings for new ephemeral containers of a pod; existing ones are not checked again."""
-    severity = _severity(policy)
+    severity = _SEVERITIES.get(policy.guard)
     if severity is None or pod.spec is None:
         return
     had = {container.name: container for container in (before.spec and before.spec.ephemeral_containers) or ()}
     for section, index, container in _ephemeral(pod.spec):
         if had.get(container.name) != container:
             yield from _of_container(Place(section, index), container, None, policy, severity)
-
-
-def _severity(policy: Policy) -> Severity | None:
-    """Return the severity of a finding; ``None`` if the policy ignores it."""
-    return _SEVERITIES.get(policy.guard)
 
 
 def _ephemeral(spec: PodSpec) -> Iterator[tuple[str, int, Container]]:

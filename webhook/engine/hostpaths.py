@@ -25,16 +25,8 @@ _KNOWN: tuple[tuple[str, tuple[str, ...]], ...] = (
         _DEVICES,
         (
             # Device nodes: NVIDIA's, those of DRM, links by number, GPUs for virtual machines, and GPUs of Jetson and of WSL.
-            *(
-                "/dev/nvidia*",
-                "/dev/dri",
-                "/dev/char",
-                "/dev/vfio",
-                "/dev/nvhost*",
-                "/dev/nvgpu",
-                "/dev/nvmap",
-                "/dev/dxg",
-            ),
+            *("/dev/nvidia*", "/dev/dri", "/dev/char", "/dev/vfio"),
+            *("/dev/nvhost*", "/dev/nvgpu", "/dev/nvmap", "/dev/dxg"),
             # The driver's root, with a /dev of its own; the sockets and pipes of MPS; those of the fabric manager and others.
             "/run/nvidia*",
             # The default of CUDA_MPS_PIPE_DIRECTORY, and its value on GKE.
@@ -141,7 +133,6 @@ def leads_to(path: str) -> str | None:
 
 
 def _is_a_process(names: list[str]) -> bool:
-    """Whether a path is that of a process in ``/proc``."""
     match names:
         case ["proc", process]:
             return process == "self" or process.isdecimal()

@@ -31,14 +31,10 @@ class NamespaceLabels(msgspec.Struct, frozen=True, cache_hash=True):
         """
         if not labels:
             return UNLABELLED
-        enforce, warn, audit = (_cut(labels.get(key)) for key in (ENFORCE, WARN, AUDIT))
+        enforce, warn, audit = (value and cut(value, _LONGEST) for value in map(labels.get, NAMES))
         if enforce is warn is audit is None:
             return UNLABELLED
         return cls(enforce, warn, audit)
-
-
-def _cut(value: str | None) -> str | None:
-    return value and cut(value, _LONGEST)
 
 
 UNLABELLED = NamespaceLabels()

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import msgspec
 
 _GUIDE = "NVIDIA MIG user guide, nvidia-smi mig -lgip"
+_MANIFESTS = "NVIDIA/gpu-operator manifests, mig-mixed-node-labels.json"
 _LISTING = "nvidia-smi mig -lgip of a node"
 
 
@@ -59,13 +60,9 @@ MEASURED = (
     Measured(*_A100_80, ("1g.20gb", "2g.20gb"), 19968, 20096, _NODES_AND_GUIDE),
     Measured(*_A100_80, ("3g.40gb", "4g.40gb"), 40192, 40448, _NODES_AND_GUIDE),
     Measured(*_A100_80, ("7g.80gb",), 80896, 80896, f"{_LISTING} with A100 80GB"),
-    Measured(*_H100_80, ("1g.10gb",), 9984, 9984, "NVIDIA/gpu-operator manifests, mig-mixed-node-labels.json"),
-    Measured(
-        *_H100_80, ("1g.20gb", "2g.20gb"), 20096, 20096, "NVIDIA/gpu-operator manifests, mig-mixed-node-labels.json"
-    ),
-    Measured(
-        *_H100_80, ("3g.40gb", "4g.40gb"), 40320, 40448, "NVIDIA/gpu-operator manifests, mig-mixed-node-labels.json"
-    ),
+    Measured(*_H100_80, ("1g.10gb",), 9984, 9984, _MANIFESTS),
+    Measured(*_H100_80, ("1g.20gb", "2g.20gb"), 20096, 20096, _MANIFESTS),
+    Measured(*_H100_80, ("3g.40gb", "4g.40gb"), 40320, 40448, _MANIFESTS),
     Measured(*_H100_80, ("7g.80gb",), 81152, 81152, f"{_LISTING} with H100 80GB"),
     Measured(
         *_H100_94, ("1g.12gb",), 10880, 11008, f"{_LISTING} with H100 NVL; node labels in NVIDIA/dcgm-exporter#397"

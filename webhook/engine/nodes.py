@@ -112,10 +112,9 @@ class NodeConstraints:
         shared: one object represents all pods with equal constraints, so that results can be cached by it.
     """
 
-    shared = False
-
-    def __init__(self, spec: PodSpec, *, without: Iterable[str] = ()) -> None:
+    def __init__(self, spec: PodSpec, *, without: Iterable[str] = (), shared: bool = False) -> None:
         """Read a spec without the keys in ``without``."""
+        self.shared = shared
         self._spec = spec
         self._ignored = ignored = frozenset(without)
         self.selector = {key: value for key, value in (spec.node_selector or {}).items() if key not in ignored}
@@ -221,13 +220,7 @@ def _replacing(term: Term, key: str, replaced: Callable[[str, str], str]) -> Ite
         yield Expression(each.key, each.operator, values)
 
 
-class _Shared(NodeConstraints):
-    """Constraints that many pods share. Immutable."""
-
-    shared = True
-
-
-NOTHING_SAID: NodeConstraints = _Shared(PodSpec())
+NOTHING_SAID = NodeConstraints(PodSpec(), shared=True)
 """The constraints of a pod that permits every node."""
 
 # Limits on what is cached: the number of strings, and their total length.
@@ -272,7 +265,6 @@ def _is_small(selector: dict[str, str], terms: list[Term]) -> bool:
 
 
 def _key(terms: list[Term]) -> tuple[_TermKey, ...]:
-    """The terms as a cache key."""
     return tuple(
         (
             tuple((e.key, e.operator, tuple(e.values or ())) for e in term.match_expressions or ()),
@@ -291,7 +283,7 @@ def _remembered(selector: tuple[tuple[str, str], ...], terms: tuple[_TermKey, ..
         for expressions, fields in terms
     ]
     affinity = Affinity(NodeAffinity(Required(required))) if required else None
-    return _Shared(PodSpec(node_selector=dict(selector), affinity=affinity))
+    return NodeConstraints(PodSpec(node_selector=dict(selector), affinity=affinity), shared=True)
 
 
 def integer(text: str) -> int | None:

@@ -49,17 +49,13 @@ def patch(pod: Pod, edits: Sequence[Edit], prefix: str = "") -> list[Operation]:
     by_kind: _ByKind = defaultdict(list)
     for edit in edits:
         by_kind[type(edit)].append(edit)
-    operations = _resources(spec, by_kind)
-    if ClaimInstead in by_kind:
-        operations += _claims(spec, by_kind[ClaimInstead])
+    operations = [*_resources(spec, by_kind), *_claims(spec, by_kind[ClaimInstead])]
     if not _OF_NODES.isdisjoint(by_kind):
         operations += _nodes(spec, by_kind)
-    if AddToleration in by_kind:
-        operations += _tolerations(spec, by_kind[AddToleration])
-    if SetRuntimeClass in by_kind:
-        operations += [_add("/spec/runtimeClassName", edit.name) for edit in by_kind[SetRuntimeClass]]
-    if AddEnv in by_kind:
-        operations += _env(spec, by_kind[AddEnv])
+    tolerations = [msgspec.to_builtins(edit.toleration) for edit in by_kind[AddToleration]]
+    operations += _list("/spec/tolerations", spec.tolerations, tolerations)
+    operations += [_add("/spec/runtimeClassName", edit.name) for edit in by_kind[SetRuntimeClass]]
+    operations += _env(spec, by_kind[AddEnv])
     if Annotate in by_kind:
         operations += _annotations(pod, by_kind[Annotate])
     return _below(prefix, operations) if prefix else operations
@@ -146,7 +142,6 @@ def _list(path: str, existing: Sequence[object] | None, added: list[Any]) -> lis
 
 
 def _nodes(spec: PodSpec, edits: _ByKind) -> list[Operation]:
-    """Changes to the nodeSelector and to the required node affinity."""
     selectors: dict[str, str] = {}
     expressions: list[Operation] = []
     for edit in edits.get(AddNeed, ()):
@@ -207,17 +202,14 @@ def _first_term(spec: PodSpec, added: list[Operation]) -> Iterator[Operation]:
     """The first term of a pod that has none, with the missing parents."""
     if not added:
         return
+    path: str = _TERMS
     value: Any = [{"matchExpressions": added}]
     node = spec.affinity and spec.affinity.node_affinity
-    if node and node.required:
-        yield _add(_TERMS, value)
-    elif node:
-        yield _add(_REQUIRED, {"nodeSelectorTerms": value})
-    elif spec.affinity:
-        yield _add(_NODE, {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": value}})
-    else:
-        required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": value}}
-        yield _add(_AFFINITY, {"nodeAffinity": required})
+    for parent, above in ((node and node.required, _REQUIRED), (node, _NODE), (spec.affinity, _AFFINITY)):
+        if parent is not None:
+            break
+        path, value = above, {path.rpartition("/")[2]: value}
+    yield _add(path, value)
 
 
 def _as_json(expression: Expression) -> Operation:
@@ -225,10 +217,6 @@ def _as_json(expression: Expression) -> Operation:
     if expression.values:
         written["values"] = expression.values
     return written
-
-
-def _tolerations(spec: PodSpec, edits: Sequence[AddToleration]) -> list[Operation]:
-    return _list("/spec/tolerations", spec.tolerations, [msgspec.to_builtins(edit.toleration) for edit in edits])
 
 
 def _env(spec: PodSpec, edits: Sequence[AddEnv]) -> Iterator[Operation]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from .quantity import Quantity
+from .quantity import Quantity, whole
 from .text import Name
 
 MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
@@ -177,22 +177,17 @@ class PodSpec(_Tree, rename="camel"):
         return (required and required.node_selector_terms) or []
 
     def names(self, resources: frozenset[str]) -> bool:
-        """Whether a container has one of these resources, even if the value is 0."""
-        for listed in (self.init_containers, self.containers):
-            for container in listed or ():
-                amounts = container.resources
-                if amounts is not None and not (
-                    resources.isdisjoint(amounts.limits or ()) and resources.isdisjoint(amounts.requests or ())
-                ):
+        """Whether a container requests one of these resources, other than 0."""
+        for _, _, container in containers(self):
+            written = container.resources
+            for amounts in (written.limits, written.requests) if written else ():
+                if amounts and any(whole(amounts[name]) != 0 for name in resources & amounts.keys()):
                     return True
         return False
 
     def tolerates(self, wanted: Toleration) -> bool:
         """Whether the pod's own tolerations already cover a wanted one."""
-        for own in self.tolerations or ():  # noqa: SIM110 - any() with a generator takes twice the time, for every pod
-            if own.covers(wanted):
-                return True
-        return False
+        return any(own.covers(wanted) for own in self.tolerations or ())
 
 
 class Metadata(_Tree, rename="camel"):
@@ -232,6 +227,11 @@ class Place(msgspec.Struct, frozen=True, gc=False):
     def field(self) -> str:
         """The path in Kubernetes' notation."""
         return f"spec.{self.section}[{self.index}]"
+
+
+def node_selection(spec: PodSpec | None) -> tuple[dict[str, str], list[Term]]:
+    """The nodeSelector and the terms of the required node affinity."""
+    return (spec.node_selector or {}, spec.terms) if spec else ({}, [])
 
 
 def containers(spec: PodSpec) -> Iterator[tuple[str, int, Container]]:

@@ -231,7 +231,6 @@ class PolicyBook:
         return self._completed(policy)
 
     def _completed(self, policy: Policy) -> Policy:
-        """The policy, completed with the defaults."""
         if self._visible_devices is None and self._not_offered is None:
             return policy
         return msgspec.structs.replace(

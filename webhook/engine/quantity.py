@@ -3,6 +3,8 @@
 import re
 from fractions import Fraction
 
+from .text import cut
+
 # k8s.io/apimachinery/pkg/api/resource/quantity.go: <sign><digits>[.<digits>]<suffix>, the suffix binary (Ki), decimal (k)
 # or an exponent (e3). A bare "E" is the decimal suffix, so the exponent is tried first.
 _QUANTITY = re.compile(
@@ -66,12 +68,8 @@ def exact(quantity: str | float) -> Fraction | None:
 
 def shown(quantity: Quantity) -> str:
     """The quantity for messages: as written, but shortened."""
-    if isinstance(quantity, str):
-        text = quantity
-    elif quantity is None:
+    if quantity is None:
         return "null"
-    elif isinstance(quantity, int):
+    if isinstance(quantity, int):
         return str(max(-_MAXIMUM, min(quantity, _MAXIMUM)))
-    else:
-        text = str(quantity)
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+    return cut(str(quantity), _LONGEST)

@@ -20,6 +20,7 @@ from .pods import (
     Resources,
     Term,
     containers,
+    node_selection,
 )
 from .policy import ClaimForm, Policy
 from .quantity import Quantity
@@ -62,7 +63,7 @@ def restored(
     stale = _stale(gpu_containers, read(before.spec, names))
     manifest = replace(pod, spec=_without(pod.spec, stale)) if stale else pod
     candidates: list[tuple[Pod, tuple[type, ...]]] = [(manifest, (Annotate,))]
-    if _placement(pod.spec) == _placement(before.spec) and manifest.spec:
+    if node_selection(pod.spec) == node_selection(before.spec) and manifest.spec:
         # An apply keeps the node labels that were added, and they may name another form than the original request.
         candidates.append((replace(manifest, spec=_without_labels(manifest.spec)), (Annotate, *_OF_NODES)))
     for candidate, ignored in candidates:
@@ -96,11 +97,6 @@ def _claimed_already(gpu_containers: Sequence[GpuContainer], before: PodSpec, fo
         for gpu_container in gpu_containers
         for section in gpu_container.amounts[0].sections
     ]
-
-
-def _placement(spec: PodSpec) -> tuple[dict[str, str], list[Term]]:
-    """Return the pod's node selection."""
-    return spec.node_selector or {}, spec.terms
 
 
 def _without_labels(spec: PodSpec) -> PodSpec:
@@ -164,7 +160,6 @@ def _removals(spec: PodSpec, stale: Mapping[Place, set[str]]) -> list[Operation]
 
 
 def _amounts(gpu_containers: Sequence[GpuContainer], edits: Sequence[Edit]) -> _Amounts:
-    """Return the requests of containers after the edits."""
     renames = {(edit.place, edit.old): edit.new for edit in edits if isinstance(edit, RenameResource)}
     return {
         (gpu_container.place, renames.get((gpu_container.place, amount.resource.name), amount.resource.name)): (

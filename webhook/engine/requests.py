@@ -1,7 +1,6 @@
 """Requests: which containers request GPUs, and how many."""
 
 import msgspec
-from msgspec.structs import replace
 
 from .other_gpus import BUILT_IN, GpuNames
 from .pods import Container, Place, PodSpec, Resources
@@ -103,28 +102,12 @@ def read(spec: PodSpec, names: GpuNames = BUILT_IN) -> list[GpuContainer]:
 
 
 def _read(section: str, listed: list[Container], names: GpuNames) -> list[GpuContainer]:
-    found: list[GpuContainer] = []
-    before: GpuContainer | None = None
-    for index, container in enumerate(listed):
-        resources = container.resources
-        if resources is None:
-            continue
-        if before is not None and resources == before.container.resources:  # which is common within a pod
-            gpu_container: GpuContainer | None = GpuContainer(Place(section, index), container, before.amounts)
-        else:
-            gpu_container = _gpu_container(section, index, container, resources, names)
-            before = gpu_container if gpu_container is not None and _is_plain(gpu_container) else None
-        if gpu_container is not None:
-            found.append(gpu_container)
-    return found
-
-
-def _is_plain(gpu_container: GpuContainer) -> bool:
-    """Whether equal resources are written the same: 1 equals 1.0 in Python, but not in a message."""
-    if len(gpu_container.amounts) != 1 or gpu_container.unknown or gpu_container.others:
-        return False
-    amount = gpu_container.amounts[0]
-    return isinstance(amount.limit, str) and isinstance(amount.request, str)
+    found = (
+        _gpu_container(section, index, container, container.resources, names)
+        for index, container in enumerate(listed)
+        if container.resources is not None
+    )
+    return [gpu_container for gpu_container in found if gpu_container is not None]
 
 
 def _gpu_container(
@@ -170,11 +153,6 @@ def _misspelt(resource: Unknown | None, field: str, names: GpuNames) -> list[tup
     if resource is None or names.configured(resource.name) or names.classes(resource.name):
         return []
     return [(resource, field)]
-
-
-def asking_for(gpu_container: GpuContainer, amount: Amount) -> GpuContainer:
-    """The same container with only one of its amounts."""
-    return replace(gpu_container, amounts=(amount,))
 
 
 def pod_count(spec: PodSpec, counts: dict[Place, int]) -> int:

@@ -60,11 +60,7 @@ class ProductConflict(msgspec.Struct, frozen=True):
     form: Form
     product: str
     why: str
-
-    @property
-    def key(self) -> str:
-        """The label."""
-        return PRODUCT
+    key: str = PRODUCT
 
 
 class Restated(msgspec.Struct, frozen=True):
@@ -72,10 +68,7 @@ class Restated(msgspec.Struct, frozen=True):
 
     choice: Choice
     form: Form
-
-    @property
-    def key(self) -> None:
-        """No label by itself."""
+    key: None = None  # no label by itself
 
 
 class Respelling(msgspec.Struct, frozen=True):
@@ -251,12 +244,7 @@ def restated(
 
     The edits may reduce a pod's alternatives, and the remaining ones may name another form.
 
-    Args:
-        choices: the requests, with the forms that they get.
-        made: the edits for them.
-        policy: the policy.
-        after: the pod's node constraints with all edits made.
-        plugin: the device plugin's settings.
+    ``choices`` are the requests, ``made`` the edits for them, and ``after`` the pod's node constraints with all edits made.
     """
     named = [(each, each.form, made.renamed(each.resource)) for each in choices if each.form]
     found, final = _selected(dict.fromkeys(resource for _, _, resource in named), policy, after, plugin, is_final=True)

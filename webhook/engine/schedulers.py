@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 from .pods import PodSpec
-from .quantity import whole
 
 DEFAULT = "default-scheduler"
 HAMI = "hami-scheduler"
@@ -31,16 +30,4 @@ def scheduler_of(spec: PodSpec) -> str | None:
     """
     if spec.scheduler_name and spec.scheduler_name != DEFAULT:
         return spec.scheduler_name
-    return HAMI if _names_hami(spec) else spec.scheduler_name
-
-
-def _names_hami(spec: PodSpec) -> bool:
-    for container in (spec.init_containers or []) + (spec.containers or []):
-        if (resources := container.resources) is None:
-            continue
-        for amounts in (resources.limits, resources.requests):
-            if not amounts or HAMI_RESOURCES.isdisjoint(amounts):
-                continue
-            if any(whole(amounts[name]) != 0 for name in HAMI_RESOURCES & amounts.keys()):
-                return True
-    return False
+    return HAMI if spec.names(HAMI_RESOURCES) else spec.scheduler_name

@@ -27,6 +27,8 @@ MIG_STRATEGY = "nvidia.com/mig.strategy"
 MPS_CAPABLE = "nvidia.com/mps.capable"
 # Which MIG configuration the GPU operator's MIG manager applies to a node.
 MIG_CONFIG = "nvidia.com/mig.config"
+# How far that is (NVIDIA/mig-parted, deployments/container/reconfigure-mig.sh): pending and rebooting end in success or failed.
+MIG_STATE = "nvidia.com/mig.config.state"
 # Labels of slices that only MIG strategy mixed has, under nvidia.com/mig-<profile>.
 _LABELS_BY_NAME = ("count", "memory", "product", "replicas")
 SHARED_STRATEGIES = (Sharing.TIME_SLICING.value, Sharing.MPS.value)
@@ -78,10 +80,6 @@ class DevicePlugin(msgspec.Struct, frozen=True, cache_hash=True):
         """The resource under which the NVIDIA device plugin advertises a form."""
         partition = None if self.single else form.partition
         return resource_name(partition, shared=form.shared and self.rename_by_default)
-
-    def strategy_label(self, partition: str | None) -> str:
-        """The label with which GPU feature discovery reports how nodes share whole GPUs, or slices of a profile."""
-        return strategy_label(None if self.single else partition)
 
 
 def strategy_label(partition: str | None) -> str:
@@ -167,7 +165,8 @@ def _gke(form: Form, plugin: DevicePlugin) -> Spelling:
 
 
 def _device_plugin(form: Form, plugin: DevicePlugin) -> Spelling:
-    strategy = plugin.strategy_label(form.partition)
+    advertised = None if plugin.single else form.partition
+    strategy = strategy_label(advertised)
     means = SHARED_STRATEGIES if form.sharing is Sharing.ANY else (form.sharing.value,)
     of_sharing = Need(strategy, "In", means) if form.shared else Need(strategy, "NotIn", SHARED_STRATEGIES)
     named_by_resource = plugin.rename_by_default and form.sharing in (Sharing.NONE, Sharing.ANY)
@@ -176,7 +175,7 @@ def _device_plugin(form: Form, plugin: DevicePlugin) -> Spelling:
     needs = [] if named_by_resource else [of_sharing]
     implies = [of_sharing] if named_by_resource else []
     if form.shared:
-        implies.append(Need(replicas_label(None if plugin.single else form.partition), "NotIn", ("0", "1")))
+        implies.append(Need(replicas_label(advertised), "NotIn", ("0", "1")))
     if form.partition and form.shared:
         # The device plugin has no MPS on slices (k8s-device-plugin internal/plugin/mps.go).
         implies.append(Need(strategy, "NotIn", (Sharing.MPS.value,)))

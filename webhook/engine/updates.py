@@ -11,7 +11,7 @@ import msgspec
 from .decision import Decision, decide
 from .findings import Finding
 from .other_gpus import BUILT_IN, GpuNames
-from .pods import Pod, Term
+from .pods import Pod, node_selection
 from .policy import ANY_POLICY, Policy
 from .rules import device_access
 from .rules.gpu_memory import ANNOTATION as GPU_MEMORY
@@ -27,7 +27,9 @@ def matters(after: Pod, before: Pod) -> bool:
     """
     if after.metadata and after.metadata.deletion_timestamp:
         return False
-    return _nodes(after) != _nodes(before) or _device_annotations(after) != _device_annotations(before)
+    return node_selection(after.spec) != node_selection(before.spec) or _device_annotations(
+        after
+    ) != _device_annotations(before)
 
 
 def decide_update(  # noqa: PLR0913 - everything that decides
@@ -60,11 +62,6 @@ def _new(now: Decision, had: Decision) -> tuple[Finding, ...]:
     """The findings of one decision that the other does not have."""
     known = {(finding.rule, finding.path) for finding in had.findings}
     return tuple(finding for finding in now.findings if (finding.rule, finding.path) not in known)
-
-
-def _nodes(pod: Pod) -> tuple[dict[str, str], list[Term]]:
-    """Return the pod's node constraints."""
-    return ((pod.spec.node_selector or {}), pod.spec.terms) if pod.spec else ({}, [])
 
 
 def _device_annotations(pod: Pod) -> dict[str, str]:

@@ -187,7 +187,7 @@ Takes (dict "root" $ "webhook" the YAML of one webhook).
 {{- $enforce := "gpuwarden.io/enforce" -}}
 {{- $noWarn := dict "key" "gpuwarden.io/warn" "operator" "DoesNotExist" -}}
 {{- $noAudit := dict "key" "gpuwarden.io/audit" "operator" "DoesNotExist" -}}
-{{- $never := dict "name" "not-asked-yet" "expression" "false" -}}
+{{- $never := dict "name" "not-called-yet" "expression" "false" -}}
 {{- $base := list -}}
 {{- if $leftOut -}}
 {{- $base = list (dict "key" $enforce "operator" "NotIn" "values" ($leftOut | sortAlpha)) -}}

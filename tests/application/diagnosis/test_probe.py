@@ -14,17 +14,17 @@ from tests.application.diagnosis.world import (
     results,
 )
 from webhook.application.diagnosis import probe
-from webhook.application.diagnosis.documents import Probed, ProbedMetadata
+from webhook.application.diagnosis.documents import Metadata, Probed
 from webhook.application.diagnosis.facts import Attempt, Facts, Probe, Unread
 from webhook.application.diagnosis.results import CheckStatus
 
 POLICY = "gpuwarden.io/policy"
 DENIED = Attempt(None, 'POST: 403 admission webhook "validate.gpuwarden.io" denied the request: container "probe": …')
-AS_IT_IS = Attempt(Probed(ProbedMetadata()))
+AS_IT_IS = Attempt(Probed(Metadata()))
 
 
 def rewritten(policy: str) -> Attempt:
-    return Attempt(Probed(ProbedMetadata({POLICY: policy})))
+    return Attempt(Probed(Metadata(annotations={POLICY: policy})))
 
 
 def probed(enforce: str | None, plain: Attempt, two: Attempt = DENIED, namespace: str = "team-a") -> Facts:

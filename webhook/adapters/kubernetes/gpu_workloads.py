@@ -7,13 +7,13 @@ from math import ceil
 import msgspec
 
 from ...application.auditing import Owner, WorkloadObject
-from ...application.claims import claims_of
 from ...application.configuration import Configuration
 from ...application.recommendation.claimed import ClaimedGpus, gpus_claimed
 from ...application.recommendation.placement import NamedNode, Placement
 from ...application.recommendation.servers import ServerProgram, is_read, recognise, without_address
 from ...application.recommendation.workloads import LivePod, Workload
 from ...application.workload_kinds import BUILT_IN
+from ...engine.claims import read as read_claims
 from ...engine.claims import references
 from ...engine.decision import decide
 from ...engine.pods import Container, Metadata, Pod, PodSpec
@@ -228,7 +228,7 @@ class GpuWorkloads:
             for one in references(spec)
             if (namespace, one) in self._claims.known
         }
-        found = claims_of(spec, containers, known, self._configuration)
+        found = read_claims(spec, containers, known, self._configuration.classes)
         for entry in (*found.unknown, *found.missing):
             self._unknown[f"{entry.name} of {owner.kind} {namespace}/{owner.name}"] = None
         return gpus_claimed(found)

@@ -17,15 +17,7 @@ from datetime import UTC, datetime
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from .pem import (
-    CertificateError,
-    CertificatePair,
-    bundle_pem,
-    describe,
-    read_bundle,
-    read_key,
-    show,
-)
+from .pem import CertificateError, CertificatePair, bundle_pem, describe, read_bundle, read_key, show
 from .tokens import is_token, path_token
 from .trust import is_authority
 

@@ -203,13 +203,7 @@ class EndpointSlice(msgspec.Struct):
         return [(address, port) for one in ready for address in one.addresses for port in ports]
 
 
-class ProbedMetadata(msgspec.Struct):
-    """The metadata of the pod that a probe made."""
-
-    annotations: Strings = None
-
-
 class Probed(msgspec.Struct):
     """A pod as a dry run would have created it."""
 
-    metadata: ProbedMetadata
+    metadata: Metadata

@@ -16,22 +16,8 @@ from ..in_tree_drift import InTreeObject
 from ..limit_ranges import LimitRange
 from ..plugin_configuration import PluginFile
 from ..quotas import Quota
-from .documents import (
-    Budget,
-    Deployment,
-    EndpointSlice,
-    Pod,
-    Probed,
-    Service,
-)
-from .neighbours import (
-    ClusterQueue,
-    DeviceClass,
-    KueueConfiguration,
-    LocalQueue,
-    NodePool,
-    Program,
-)
+from .documents import Budget, Deployment, EndpointSlice, Pod, Probed, Service
+from .neighbours import ClusterQueue, DeviceClass, KueueConfiguration, LocalQueue, NodePool, Program
 from .webhooks import WebhookConfiguration
 
 T = TypeVar("T")

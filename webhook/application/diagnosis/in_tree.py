@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 
+import msgspec
+
 from ...engine.labels import ENFORCE
-from ..deciders import ConditionName, Decider, Installed, PodWebhook
+from ..deciders import Decider, Installed, PodWebhook
 from ..in_tree_drift import Drift, differences, policies_of
 from .facts import Facts, Unread, known
 from .our_webhooks import readable_webhooks
@@ -22,14 +24,8 @@ def installed(facts: Facts) -> Installed:
     Raises:
         UnreadError: the admission policies could not be read.
     """
-    webhooks = [
-        PodWebhook(
-            each.webhook.name,
-            each.webhook.namespace_selector,
-            [ConditionName(condition.name) for condition in each.webhook.match_conditions or ()],
-        )
-        for each in readable_webhooks(facts)
-    ]
+    ours = readable_webhooks(facts)
+    webhooks = [msgspec.convert(each.webhook, PodWebhook, from_attributes=True) for each in ours]
     return Installed(known(facts.in_tree), webhooks)
 
 

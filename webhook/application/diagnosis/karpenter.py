@@ -37,7 +37,7 @@ def karpenter(facts: Facts) -> Findings:
     for policy, _ in enforced(facts).values():
         if policy.forms and policy.forms[0].platform is Platform.DEVICE_PLUGIN:
             yield from _hindered(policy, spell(policy.forms[0], configuration.plugin), pools, resources)
-    return f"NodePools admit what policies in use need ({listed(map(_name, pools))})"
+    return f"NodePools admit what policies in use need ({listed(pool.metadata.name for pool in pools)})"
 
 
 def _hindered(
@@ -55,7 +55,7 @@ def _hindered(
             f'policy "{policy.name}" needs node labels that no Karpenter NodePool with GPUs admits: {listed(map(str, lacking))}',
             impact,
             f"set {listed(need.key for need in lacking)} in spec.template.metadata.labels of the NodePool whose nodes get it "
-            f"(such as {_name(closest)})",
+            f"(such as {closest.metadata.name})",
         )
     if spelling.resource != GPU and spelling.resource not in resources:
         yield warn(
@@ -63,10 +63,6 @@ def _hindered(
             impact,
             f"add {spelling.resource} to spec.capacity of a NodeOverlay (Karpenter 1.7 or later, feature gate NodeOverlay)",
         )
-
-
-def _name(pool: NodePool) -> str:
-    return pool.metadata.name
 
 
 def _requirements(pool: NodePool) -> list[NodePoolRequirement]:
@@ -88,7 +84,6 @@ def _has_gpus(pool: NodePool) -> bool:
 
 
 def _admits(pool: NodePool, need: Need) -> bool:
-    """Whether nodes of a pool may meet a need."""
     labels = pool.spec.template.metadata.labels or {}
     if need.key in labels:
         return need.admits(labels[need.key])

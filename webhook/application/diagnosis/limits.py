@@ -59,6 +59,5 @@ def limit_ranges(facts: Facts) -> Findings:
 
 
 def _by_namespace(objects: Iterable[_T]) -> Iterator[tuple[str, list[_T]]]:
-    """The objects of each namespace."""
     ordered = sorted(objects, key=lambda one: one.metadata.namespace)
     return ((name, list(its)) for name, its in groupby(ordered, key=lambda one: one.metadata.namespace))

@@ -5,11 +5,9 @@ from collections.abc import Iterator, Sequence
 from ...engine.fleet.shapes import GpuNode, Shape
 from ...engine.forms import Platform
 from ...engine.products import PRODUCT, Product, read_product
-from ...engine.spelling import GPU_SLICES, DevicePlugin, MigStrategy
+from ...engine.spelling import GPU_SLICES, MIG_STRATEGY, DevicePlugin, MigStrategy
 from .facts import Facts, known
 from .results import CheckOutcome, Findings, fail, listed, warn
-
-_LABEL = "nvidia.com/mig.strategy"
 
 
 def strategy(facts: Facts) -> Findings:
@@ -64,7 +62,6 @@ def _without_products(models: Sequence[str]) -> str:
 
 
 def _other_strategy(plugin: DevicePlugin, nodes: Sequence[str], models: Sequence[str]) -> CheckOutcome:
-    """The nodes use the other strategy."""
     if plugin.single:
         impact = (
             "requests for MIG slices become nvidia.com/gpu with labels that no node has, so their pods stay Pending"
@@ -92,7 +89,7 @@ def _mig_strategy(shape: Shape) -> str | None:
         return MigStrategy.SINGLE
     if any(form.partition and form.platform is Platform.DEVICE_PLUGIN for form in shape.forms.values()):
         return MigStrategy.MIXED
-    label = shape.labels.get(_LABEL)
+    label = shape.labels.get(MIG_STRATEGY)
     return label if label in tuple(MigStrategy) else None
 
 

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from ...engine.claim_objects import DeviceSelector
 from .documents import Container, Metadata, PodTemplateSpec
 
 DCGM_EXPORTER = "dcgm-exporter"
@@ -134,17 +135,9 @@ class KueueConfiguration(msgspec.Struct):
         return not frameworks or any(name.rpartition("/")[2] in _BY_PODS for name in frameworks)
 
 
-class ClassCel(msgspec.Struct):
-    expression: str = ""
-
-
-class ClassSelector(msgspec.Struct):
-    cel: ClassCel | None = None
-
-
 class DeviceClassSpec(msgspec.Struct, rename="camel"):
     extended_resource_name: str | None = None
-    selectors: list[ClassSelector] | None = None
+    selectors: list[DeviceSelector] | None = None
 
 
 class DeviceClass(msgspec.Struct):

@@ -52,7 +52,6 @@ def others(facts: Facts) -> Findings:
 
 
 def _calls(configuration: WebhookConfiguration, services: set[tuple[str, str]]) -> bool:
-    """Whether a webhook of a configuration calls one of these Services."""
     called = (webhook.client_config.service for webhook in configuration.webhooks or ())
     return any((ref.namespace, ref.name) in services for ref in called if ref)
 

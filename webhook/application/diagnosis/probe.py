@@ -71,7 +71,6 @@ def judge(facts: Facts) -> Findings:
 
 
 def _compared(facts: Facts, what: str, attempt: Attempt, judgement: Judgement) -> CheckOutcome:
-    """What happened to the pod, compared with what the policy requires."""
     fix = f"see checks trust, endpoints and replicas, and kubectl -n {facts.namespace} logs deploy/{facts.name}"
     if attempt.refusal:
         return _refused({one.name for one in our_webhooks(facts)}, what, attempt.refusal, judgement, fix)

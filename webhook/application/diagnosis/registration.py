@@ -4,13 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from ...engine.other_gpus import ANY_SUFFIX, NEVER_SENT, GpuNames, fits
-from ..certificates.tokens import (
-    ADVISE,
-    MUTATE,
-    VALIDATE,
-    VALIDATE_CLAIM,
-    VALIDATE_NAMESPACE,
-)
+from ..certificates.tokens import ADVISE, MUTATE, VALIDATE, VALIDATE_CLAIM, VALIDATE_NAMESPACE
 from ..claims import GROUP, PLURALS
 from ..configuration import Configuration
 from ..workload_kinds import ADVISED

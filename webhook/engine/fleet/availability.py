@@ -6,21 +6,15 @@ from functools import lru_cache
 from msgspec.structs import replace
 
 from ..decision import Decision, decide, in_order
-from ..edits import (
-    AddNeed,
-    AddNodeSelector,
-    AddToleration,
-    DropKey,
-    ReplaceProduct,
-)
+from ..edits import AddNeed, AddNodeSelector, AddToleration, DropKey, ReplaceProduct
 from ..findings import Finding
 from ..forms import Form
 from ..nodes import Need, NodeConstraints, constraints
 from ..pods import Container, Pod, PodSpec, Resources, Toleration
 from ..policy import NotOffered, Policy, Prefer
-from ..products import PRODUCT, replaced
 from ..requests import Amount, GpuContainer, pod_count
 from ..resources import GPU
+from ..rewriting import with_products
 from ..rules import fleet as rules
 from ..spelling import LABELS_OF_FORMS, DevicePlugin
 from .fleet import Fleet, NodeRequest, Unschedulable
@@ -103,7 +97,7 @@ def _nodes(decision: Decision, spec: PodSpec, prefixes: tuple[str, ...]) -> tupl
     nodes = NodeConstraints(spec, without=dropped) if dropped else constraints(spec, prefixes)
     products = {edit.old: edit.new for edit in edits if isinstance(edit, ReplaceProduct)}
     if products:
-        nodes = nodes.replacing(PRODUCT, lambda operator, value: replaced(operator, value, products))
+        nodes = with_products(nodes, products)
     needs = [edit.need for edit in edits if isinstance(edit, AddNeed)]
     needs += [Need(edit.key, "In", (edit.value,)) for edit in edits if isinstance(edit, AddNodeSelector)]
     return nodes, tuple(needs)

@@ -251,7 +251,6 @@ class Fleet:
 
 
 def _named(node_request: NodeRequest, key: str) -> list[str]:
-    """The values of a label that a pod names."""
     return [
         *node_request.nodes.values(key),
         *(value for need in node_request.needs if need.key == key for value in need.values),

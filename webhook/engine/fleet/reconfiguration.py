@@ -11,6 +11,7 @@ from ..spelling import (
     GPU_SLICES,
     MIG_CAPABLE,
     MIG_CONFIG,
+    MIG_STATE,
     MIG_STRATEGY,
     MPS_CAPABLE,
     SHARED_STRATEGIES,
@@ -37,18 +38,14 @@ _STAY = (
     MIG_STRATEGY,
     MPS_CAPABLE,
 )
-_STATE = "nvidia.com/mig.config.state"
 _SOME_PROFILE = "1g.1gb"  # no GPU has it: any profile that a pod does not name
 
 
 class Reconfiguration:
-    """What a node may offer afterwards.
-
-    Args:
-        shape: of a node that is being reconfigured, with the labels that it had before.
-    """
+    """What a node may offer afterwards."""
 
     def __init__(self, shape: Shape) -> None:
+        """Take the shape of the node while it is being reconfigured, with the labels that it had before."""
         self._labels = labels = shape.labels
         config = labels.get(MIG_CONFIG, "")
         match = _OF_ONE_PROFILE.fullmatch(config)
@@ -74,12 +71,9 @@ class Reconfiguration:
         return not found.shared or self._sharing is None or self._sharing in SHARED_STRATEGIES
 
     def may_have(self, key: str, admits: Callable[[str | None], bool], mentioned: Iterable[str]) -> bool:
-        """Whether it may have a node label with a value that a pod needs.
+        """Whether it may have a node label with a value that a pod ``admits``; ``None`` means a node without the label.
 
-        Args:
-            key: the label.
-            admits: whether the pod admits a value; ``None`` means a node without the label.
-            mentioned: the values that the pod names.
+        ``mentioned`` are the values that the pod names.
         """
         if key == PRODUCT and self._model:
             return any(map(admits, self._products(mentioned)))
@@ -89,7 +83,7 @@ class Reconfiguration:
             return admits(str(read_profile(self._profile).slices))
         if key == strategy_label(None) and self._sharing is not None:
             return admits(self._sharing)
-        stays = not key.startswith(PREFIX) or (key.startswith(_STAY) and key != _STATE)
+        stays = not key.startswith(PREFIX) or (key.startswith(_STAY) and key != MIG_STATE)
         return not stays or admits(self._labels.get(key))
 
     def _may_have(self, partition: str) -> bool:

@@ -18,13 +18,12 @@ from ..spelling import (
     GKE_SHARING,
     GKE_STRATEGIES,
     LABELS_OF_FORMS,
+    MIG_STATE,
     SHARED_STRATEGIES,
     strategy_label,
 )
 
 GKE_ACCELERATOR = "cloud.google.com/gke-accelerator"
-# NVIDIA/mig-parted, deployments/container/reconfigure-mig.sh: pending and rebooting end in success or failed.
-_MIG_STATE = "nvidia.com/mig.config.state"
 _RECONFIGURING = frozenset({"pending", "rebooting"})
 # These differ from node to node or change with every rollout, and are not used in selectors.
 _VOLATILE = ("nvidia.com/gfd.timestamp", "nvidia.com/gpu.deploy.", "nvidia.com/gpu-driver-upgrade-")
@@ -117,7 +116,7 @@ class Shape:
     @property
     def is_reconfiguring(self) -> bool:
         """Whether the MIG manager is changing the node: what it will offer is unknown, and its labels are out of date."""
-        return self.labels.get(_MIG_STATE) in _RECONFIGURING
+        return self.labels.get(MIG_STATE) in _RECONFIGURING
 
     @property
     def takes_pods(self) -> bool:
@@ -127,7 +126,7 @@ class Shape:
     @property
     def failed_mig(self) -> bool:
         """Whether the MIG manager could not configure the node."""
-        return self.labels.get(_MIG_STATE) == "failed"
+        return self.labels.get(MIG_STATE) == "failed"
 
     @property
     def is_gke(self) -> bool:

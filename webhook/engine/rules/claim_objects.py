@@ -22,13 +22,8 @@ def findings(
 ) -> Iterator[Finding]:
     """Return the findings that deny an object.
 
-    Args:
-        name: the object.
-        found: what is kept of it.
-        policy: the policy.
-        classes: the DeviceClasses that provide GPUs.
-        of_one_pod: whether it is a ResourceClaim that belongs to one pod: it was made from a template, or for the pod's
-            extended resources.
+    ``of_one_pod`` is whether it is a ResourceClaim that belongs to one pod: it was made from a template, or for the pod's
+    extended resources.
 
     A template, and a claim of one pod, may be used by one container or by several, and are permitted if either is. Any pod can
     use another ResourceClaim, so it is shared.

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from msgspec.structs import replace
 
 from ..findings import Finding, Rule, Severity
-from ..limitranger import Additions, LimitRangerDefault
+from ..limit_range_defaults import Additions, LimitRangeDefault
 from ..requests import GpuContainer
 from .container import MIXED_GPU_RESOURCES
 
@@ -26,7 +26,7 @@ _UNRECORDED = (
 )
 
 
-def limit_range_default(dropped: LimitRangerDefault) -> Finding:
+def limit_range_default(dropped: LimitRangeDefault) -> Finding:
     """A LimitRange's default next to a container's own request is removed, but its max and min still require the name.
 
     admission.go maxConstraint, minConstraint: "No limit is specified", "No request is specified".

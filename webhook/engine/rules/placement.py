@@ -9,13 +9,7 @@ from ..policy import Policy
 from ..products import PRODUCT
 from ..requests import GpuContainer
 from ..resources import PREFIX
-from ..spelling import (
-    GKE_CLIENTS,
-    GKE_SHARING,
-    GKE_STRATEGIES,
-    SHARED_STRATEGIES,
-    DevicePlugin,
-)
+from ..spelling import GKE_CLIENTS, GKE_SHARING, GKE_STRATEGIES, SHARED_STRATEGIES, DevicePlugin
 from ..text import all_of
 
 SELECTOR_CONFLICT = Rule(

@@ -1,6 +1,6 @@
-"""LimitRanger: which GPU resources a LimitRange's defaults added to containers, as Kubernetes records it on the pod.
+"""Defaults of LimitRanges: which GPU resources they added to containers, as Kubernetes' plugin LimitRanger records it on the pod.
 
-Kubernetes' plugin (plugin/pkg/admission/limitranger/admission.go) runs before the mutating webhooks, and again before they are
+The plugin (plugin/pkg/admission/limitranger/admission.go) runs before the mutating webhooks, and again before they are
 called again. It gives every container, sidecars and init containers too, each resource of the LimitRange's ``default`` and
 ``defaultRequest`` that the container does not name. A ``max`` without a ``default`` is one (pkg/apis/core/v1/defaults.go). So it
 adds ``nvidia.com/gpu`` again to a container whose request was renamed.
@@ -13,9 +13,10 @@ import re
 from collections.abc import Sequence
 
 import msgspec
+from msgspec.structs import replace
 
 from .edits import DropResource
-from .requests import Amount, GpuContainer, asking_for
+from .requests import Amount, GpuContainer
 
 ANNOTATION = "kubernetes.io/limit-ranger"
 _LONGEST = 256 * 1024  # apimachinery pkg/api/validation TotalAnnotationSizeLimitB: all annotations of an object
@@ -30,17 +31,17 @@ class Additions(msgspec.Struct, frozen=True):
 
     def include(self, gpu_container: GpuContainer, amount: Amount) -> bool:
         """Whether LimitRanger set all occurrences of an amount, so that the pod's author did not request it."""
-        return all(self._has(gpu_container, section, amount) for section in _sections(amount))
+        return all(self._has(gpu_container, section, amount) for section in amount.sections)
 
     def touch(self, gpu_container: GpuContainer, amount: Amount) -> bool:
         """Whether LimitRanger set an amount in limits or in requests."""
-        return any(self._has(gpu_container, section, amount) for section in _sections(amount))
+        return any(self._has(gpu_container, section, amount) for section in amount.sections)
 
     def _has(self, gpu_container: GpuContainer, section: str, amount: Amount) -> bool:
         return (gpu_container.container.name, section[:-1], amount.resource.name) in self.entries
 
 
-def additions(text: str) -> Additions:
+def additions_in(text: str) -> Additions:
     """Return the additions of the last LimitRange that changed a pod, from the annotation, which LimitRanger overwrites."""
     if not text.startswith(_PREFIX) or len(text) > _LONGEST:
         return Additions()
@@ -52,11 +53,11 @@ def additions(text: str) -> Additions:
     )
 
 
-class LimitRangerDefault(msgspec.Struct, frozen=True):
+class LimitRangeDefault(msgspec.Struct, frozen=True):
     """An amount that LimitRanger added to a container that has its own request.
 
     Attributes:
-        ask: the container with its own request alone.
+        gpu_container: the container with its own request alone.
         amount: what is removed.
     """
 
@@ -66,32 +67,26 @@ class LimitRangerDefault(msgspec.Struct, frozen=True):
     @property
     def edit(self) -> DropResource:
         """The edit that removes it."""
-        return DropResource(self.gpu_container.place, self.amount.resource.name, _sections(self.amount))
+        return DropResource(self.gpu_container.place, self.amount.resource.name, self.amount.sections)
 
 
 def without_defaults(
     added: Additions, gpu_containers: Sequence[GpuContainer]
-) -> tuple[list[GpuContainer], list[LimitRangerDefault]]:
+) -> tuple[list[GpuContainer], list[LimitRangeDefault]]:
     """Remove what LimitRanger added to requests.
 
     This is possible only if all but one of a container's GPU resources were added. If LimitRanger added the only one, or all of
     them, the LimitRange's default is the container's request, as the author of the LimitRange intended.
     """
     kept: list[GpuContainer] = []
-    dropped: list[LimitRangerDefault] = []
+    dropped: list[LimitRangeDefault] = []
     for gpu_container in gpu_containers:
         own = (
             [amount for amount in gpu_container.amounts if not added.include(gpu_container, amount)]
             if len(gpu_container.amounts) > 1
             else []
         )
-        alone = asking_for(gpu_container, own[0]) if len(own) == 1 else gpu_container
+        alone = replace(gpu_container, amounts=(own[0],)) if len(own) == 1 else gpu_container
         kept.append(alone)
-        dropped += [
-            LimitRangerDefault(alone, amount) for amount in gpu_container.amounts if amount not in alone.amounts
-        ]
+        dropped += [LimitRangeDefault(alone, amount) for amount in gpu_container.amounts if amount not in alone.amounts]
     return kept, dropped
-
-
-def _sections(amount: Amount) -> tuple[str, ...]:
-    return (("limits",) if amount.in_limits else ()) + (("requests",) if amount.in_requests else ())
