@@ -1,17 +1,15 @@
 """The source of the serving certificate: self-signed for a trial, files that are reloaded, or a CA that the replicas share."""
 
-from __future__ import annotations
-
 import base64
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 
 import structlog
 
 from ..adapters.http.apps import ReadinessPart
 from ..adapters.kubernetes.certificate_store import KubernetesCertificateStore
+from ..adapters.kubernetes.client import ApiServer
 from ..adapters.metrics import Metrics
 from ..adapters.tls.files import PairFiles
 from ..adapters.tls.serving import ServingCertificate
@@ -23,9 +21,6 @@ from ..application.certificates.settings import RotationSettings
 from ..application.certificates.tokens import PathTokens
 from ..application.clock import WitnessedClock
 from .options import Options, StartError
-
-if TYPE_CHECKING:  # it loads an HTTP client, which nobody needs without a cluster
-    from ..adapters.kubernetes.client import ApiServer
 
 _TRIAL_NAMES = ("localhost",)
 _TRIAL_ADDRESSES = ("127.0.0.1", "::1")

@@ -1,18 +1,13 @@
 """A watch of the cluster's DeviceClasses: by which resource names they provide devices."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import structlog
 
 from ..adapters.http.apps import ReadinessPart
+from ..adapters.kubernetes.client import ApiServer
 from ..adapters.kubernetes.errors import Fault
 from ..adapters.kubernetes.watched_classes import Names, WatchedClasses
-
-if TYPE_CHECKING:  # it loads an HTTP client, which nobody needs without a cluster
-    from ..adapters.kubernetes.client import ApiServer
 
 _log = structlog.get_logger("gpuwarden.classes")
 _UNKNOWN = "the resource names that DeviceClasses set are not known, so pods that request GPUs by them are not judged"

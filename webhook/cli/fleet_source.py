@@ -1,13 +1,11 @@
 """The server's source for what nodes offer and pods hold: a watch of the cluster's GPU nodes, and a count of pods."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import structlog
 
 from ..adapters.http.apps import ReadinessPart
+from ..adapters.kubernetes.client import ApiServer
 from ..adapters.kubernetes.errors import ApiError, Fault
 from ..adapters.kubernetes.fleet_watch import FleetWatch
 from ..adapters.kubernetes.gpu_pod_count import PodCounts
@@ -19,9 +17,6 @@ from ..application.fleet import plain_forms_offered
 from ..application.fleet_view import view
 from ..engine.fleet.fleet import Fleet
 from ..engine.labels import NamespaceLabels
-
-if TYPE_CHECKING:  # it loads an HTTP client, which only a cluster needs
-    from ..adapters.kubernetes.client import ApiServer
 
 _log = structlog.get_logger("gpuwarden.nodes")
 

@@ -1,14 +1,12 @@
 """The comparison of the admission policies in the API server with the configuration that is in use, once a minute."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING
 
 import structlog
 
 from ..adapters.http.apps import ReadinessPart
+from ..adapters.kubernetes.client import ApiServer
 from ..adapters.kubernetes.errors import ApiError
 from ..adapters.kubernetes.in_tree_objects import objects_of, webhooks_named
 from ..adapters.kubernetes.lists import Deadline, Lister
@@ -17,9 +15,6 @@ from ..application.configuration import Configuration
 from ..application.deciders import Installed
 from ..application.diagnosis.results import listed
 from ..application.in_tree_drift import KINDS, Difference, InTreeObject, differences
-
-if TYPE_CHECKING:  # it loads an HTTP client, which nobody needs without a cluster
-    from ..adapters.kubernetes.client import ApiServer
 
 INTERVAL = 60.0  # seconds
 _TIMEOUT = 10.0

@@ -1,15 +1,14 @@
 """The source of namespaces' labels: a file, a cluster's API server, or none (the defaults apply to all)."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import structlog
 
 from ..adapters import namespace_file
 from ..adapters.http.apps import ReadinessPart
 from ..adapters.kubernetes.claim_holders import LiveClaimHolders
+from ..adapters.kubernetes.client import ApiServer
 from ..adapters.kubernetes.errors import Fault
 from ..adapters.kubernetes.live_claims import LiveClaims
 from ..adapters.kubernetes.preview import WorkloadPreview
@@ -24,9 +23,6 @@ from ..application.reservations import NoPods, PodSource
 from ..engine.labels import NamespaceLabels
 from .options import Options
 from .reloading import Reload
-
-if TYPE_CHECKING:  # it loads an HTTP client, which only a cluster needs
-    from ..adapters.kubernetes.client import ApiServer
 
 _log = structlog.get_logger("gpuwarden.namespaces")
 

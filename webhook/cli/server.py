@@ -27,8 +27,10 @@ from ..adapters.http.endpoint import AdmissionEndpoint
 from ..adapters.http.listeners import AdmissionListener
 from ..adapters.http.operations_listener import OperationsListener
 from ..adapters.http.turns import Turns
+from ..adapters.kubernetes.client import ApiServer
 from ..adapters.kubernetes.connect import connect
 from ..adapters.kubernetes.errors import KubeconfigError
+from ..adapters.kubernetes.watched_classes import Names
 from ..adapters.log_writer import LogWriter, standard_error
 from ..adapters.malloc import configure_malloc, trim_malloc
 from ..adapters.metrics import Metrics
@@ -57,9 +59,7 @@ from .namespace_source import ClusterSource, FileSource, NamespaceSource
 from .options import Options, StartError
 from .reloading import Reload
 
-if TYPE_CHECKING:  # it loads an HTTP client, which nobody needs without a cluster
-    from ..adapters.kubernetes.client import ApiServer
-    from ..adapters.kubernetes.watched_classes import Names
+if TYPE_CHECKING:  # it loads the compiler of policies
     from .in_tree_source import InTreeWatch
 
 Listener = AdmissionListener | OperationsListener

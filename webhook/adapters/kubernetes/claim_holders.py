@@ -4,7 +4,6 @@ import asyncio
 import itertools
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -15,12 +14,10 @@ from ...engine.pods import Pod
 from ...engine.reservations import Holder, not_made_yet, with_its_claims
 from .api_request import ApiRequest, object_path
 from .claim_reader import NAME, ClaimReader, NotServedError
+from .client import ApiServer
 from .documents import decode
 from .errors import ApiError, Fault
 from .live_reads import LiveReads
-
-if TYPE_CHECKING:
-    from .client import ApiServer
 
 FETCH_TIMEOUT = 1.0  # seconds for a pod and its claims
 
@@ -41,7 +38,7 @@ class LiveClaimHolders:
     """
 
     def __init__(
-        self, api: "ApiServer", *, timeout: float = FETCH_TIMEOUT, monotonic: Callable[[], float] = time.monotonic
+        self, api: ApiServer, *, timeout: float = FETCH_TIMEOUT, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
         self._api = api
         self._claims = ClaimReader(api)

@@ -5,7 +5,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from typing import TYPE_CHECKING
 
 from ...application.configuration import Configuration
 from ...engine.fleet.fleet import Fleet
@@ -13,6 +12,7 @@ from ...engine.fleet.memory import DAY, Memory
 from ...engine.fleet.shapes import GpuNode, Shape
 from .api_request import path_of
 from .backoff import Backoff
+from .client import ApiServer
 from .documents import ObjectList
 from .errors import ApiError
 from .lists import Deadline, Lister
@@ -20,9 +20,6 @@ from .nodes import NodeItem, class_items, nodes, offered
 from .object_store import Store
 from .selectors import SELECTORS
 from .watch import GRACE, WATCH_SECONDS, Objects, Watch, WatchObserver
-
-if TYPE_CHECKING:
-    from .client import ApiServer
 
 # Seconds without data from the API server after which the view is stale: see namespaces.FRESHNESS_BOUND.
 FRESHNESS_BOUND = 150.0
@@ -68,7 +65,7 @@ class FleetWatch:
 
     def __init__(  # noqa: PLR0913 - the times it waits have good defaults
         self,
-        api: "ApiServer",
+        api: ApiServer,
         observer: WatchObserver,
         selectors: Sequence[str] = SELECTORS,
         *,

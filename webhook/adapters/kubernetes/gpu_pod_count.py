@@ -5,15 +5,12 @@ No selector finds the pods with GPUs, so all that have not ended are listed. Onl
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from ...application.fleet_view import PodCount
 from .api_request import path_of
+from .client import ApiServer
 from .gpu_pods import PodItem
 from .lists import Deadline, Lister, Page
-
-if TYPE_CHECKING:
-    from .client import ApiServer
 
 INTERVAL = 300.0  # seconds from the end of one reading to the next
 REST = 50.0  # and so many times as long as the reading took, so that a large cluster is read for 2 % of the time
@@ -32,7 +29,7 @@ class PodCounts:
         monotonic: seconds of a clock that only goes forward.
     """
 
-    def __init__(self, api: "ApiServer", monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, api: ApiServer, monotonic: Callable[[], float] = time.monotonic) -> None:
         # A list that begins again would count its first pods twice.
         self._lister = Lister(Deadline(api, _TIMEOUT), limit=_PAGE, starts=1)
         self._monotonic = monotonic

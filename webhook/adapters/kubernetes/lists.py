@@ -9,16 +9,14 @@ progress.
 """
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
 from .api_request import ApiRequest
+from .client import ApiServer
 from .documents import decode
 from .errors import ApiError, Fault
-
-if TYPE_CHECKING:
-    from .client import ApiServer
 
 PAGE = 500  # objects, as kubectl asks for
 STARTS = (
@@ -48,7 +46,7 @@ class Deadline:
         seconds: the time for an answer.
     """
 
-    def __init__(self, api: "ApiServer", seconds: float) -> None:
+    def __init__(self, api: ApiServer, seconds: float) -> None:
         self._api = api
         self._seconds = seconds
 

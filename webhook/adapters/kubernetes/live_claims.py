@@ -2,17 +2,14 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 from ...application.claims import GROUP, ClaimUnavailable
 from ...engine.claim_objects import Claim
 from ...engine.claims import Reference
 from .claim_documents import VERSIONS
 from .claim_reader import ClaimReader, NotServedError
+from .client import ApiServer
 from .live_reads import LiveReads
-
-if TYPE_CHECKING:
-    from .client import ApiServer
 
 FETCH_TIMEOUT = 1.0  # seconds for all the claims of a pod
 
@@ -25,7 +22,7 @@ class LiveClaims:
         timeout: seconds for all the claims of a pod.
     """
 
-    def __init__(self, api: "ApiServer", not_served: Callable[[str], None], *, timeout: float = FETCH_TIMEOUT) -> None:
+    def __init__(self, api: ApiServer, not_served: Callable[[str], None], *, timeout: float = FETCH_TIMEOUT) -> None:
         self._not_served = not_served
         self._told = False
         reader = ClaimReader(api)

@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import structlog
 
@@ -21,12 +21,10 @@ from ...application.rollout_preview import RolloutPreview
 from ...application.workload_kinds import PREVIEWED, WorkloadKind
 from ...engine.policy import Policy
 from .api_request import ApiRequest, path_of
+from .client import ApiServer
 from .cluster_reader import ClusterReader
 from .errors import ApiError, Fault
 from .lists import Lister, Page
-
-if TYPE_CHECKING:
-    from .client import ApiServer
 
 T = TypeVar("T")
 
@@ -49,7 +47,7 @@ class WorkloadPreview:
 
     def __init__(
         self,
-        api: "ApiServer",
+        api: ApiServer,
         configuration: Callable[[], Configuration],
         *,
         monotonic: Callable[[], float] = time.monotonic,
@@ -117,7 +115,7 @@ class _Look:
         self._burst = 0.0
         self._count = 0
 
-    def run(self, api: "ApiServer") -> list[str]:
+    def run(self, api: ApiServer) -> list[str]:
         """Check LimitRanges, ResourceQuotas and every kind, within the time and size limits, and return the warnings."""
         self.begun = True
         hurried = _Hurried(api, self._until, self._monotonic)
@@ -182,7 +180,7 @@ class _Look:
 class _Hurried:
     """The API server until a deadline; nothing is retried."""
 
-    def __init__(self, api: "ApiServer", until: float, monotonic: Callable[[], float]) -> None:
+    def __init__(self, api: ApiServer, until: float, monotonic: Callable[[], float]) -> None:
         self._api = api
         self._until = until
         self._monotonic = monotonic

@@ -3,17 +3,15 @@
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, Protocol
+from typing import Generic, Protocol
 
 from .api_request import ApiRequest
 from .backoff import Backoff
+from .client import ApiServer
 from .documents import ErrorStatus, Event, ObjectList, decode
 from .errors import ApiError, Fault, fault_of
 from .object_store import K, O, Store
-
-if TYPE_CHECKING:
-    from .client import ApiServer
-    from .transport import Stream
+from .transport import Stream
 
 PAGE = 500  # objects a page, as kubectl lists
 LIST_TIMEOUT = 30.0  # seconds for a page
@@ -69,7 +67,7 @@ class Watch(Generic[O, K]):
 
     def __init__(  # noqa: PLR0913 - what it works on, and the two times it waits
         self,
-        api: "ApiServer",
+        api: ApiServer,
         objects: Objects[O],
         store: Store[O, K],
         observer: WatchObserver,

@@ -4,17 +4,14 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
 
 from .backoff import Backoff
+from .client import ApiServer
 from .documents import ObjectList
 from .errors import Fault
 from .nodes import CLASSES_PATH, ClassItem
 from .object_store import Store
 from .watch import GRACE, WATCH_SECONDS, Objects, Watch
-
-if TYPE_CHECKING:
-    from .client import ApiServer
 
 # Seconds until it is noticed, at the latest, that a cluster now serves DeviceClasses or permits reading them.
 _LONGEST_BACKOFF = 60.0
@@ -71,7 +68,7 @@ class WatchedClasses:
 
     def __init__(
         self,
-        api: "ApiServer",
+        api: ApiServer,
         changed: Callable[[Names], None],
         failed: Callable[[Fault, str], None],
         *,

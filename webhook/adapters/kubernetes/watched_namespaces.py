@@ -5,20 +5,18 @@ import re
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from ...application.namespaces import NamespaceNotFound, NamespaceUnavailable
 from ...engine.labels import NamespaceLabels
 from .api_request import ApiRequest, path_of
 from .backoff import Backoff
+from .client import ApiServer
 from .documents import Namespace, ObjectList, decode
 from .errors import ApiError, Fault
 from .live_reads import LiveReads
 from .namespace_cache import NamespaceCache
 from .watch import GRACE, WATCH_SECONDS, Objects, Watch, WatchObserver
-
-if TYPE_CHECKING:
-    from .client import ApiServer
 
 # Seconds without data from the API server after which the cache is stale. A healthy connection brings one a minute, whatever
 # the server (a bookmark, or the next watch, see watch.WATCH_SECONDS); this allows for one that fails to come, for the 10 s
@@ -48,7 +46,7 @@ class WatchedNamespaces:
 
     def __init__(  # noqa: PLR0913 - the three times it waits have good defaults
         self,
-        api: "ApiServer",
+        api: ApiServer,
         observer: Observer,
         *,
         fetch_timeout: float = FETCH_TIMEOUT,
