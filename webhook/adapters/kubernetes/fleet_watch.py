@@ -1,7 +1,6 @@
 """The node view: watches what the cluster's nodes offer, so that reviews of pods need no request to the API server."""
 
 import random
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
@@ -19,7 +18,7 @@ from .lists import Deadline, Lister
 from .nodes import NodeItem, class_items, nodes, offered
 from .object_store import Store
 from .selectors import SELECTORS
-from .watch import GRACE, WATCH_SECONDS, Objects, Watch, WatchObserver
+from .watch import Objects, Watch, WatchObserver
 
 # Seconds without data from the API server after which the view is stale: see namespaces.FRESHNESS_BOUND.
 FRESHNESS_BOUND = 150.0
@@ -32,7 +31,6 @@ _TIMEOUT = 10.0
 # While no node is selected, all are read: this often, and at most for 2 % of the time.
 ALL_NODES_INTERVAL = 300.0
 _REST = 50.0
-_STOP_TIMEOUT = 2.0
 
 
 class NodeStore(Store[NodeItem, Shape | None]):
@@ -63,15 +61,13 @@ class FleetWatch:
             selected.
     """
 
-    def __init__(  # noqa: PLR0913 - the times it waits have good defaults
+    def __init__(
         self,
         api: ApiServer,
         observer: WatchObserver,
         selectors: Sequence[str] = SELECTORS,
         *,
         monotonic: Callable[[], float] = time.monotonic,
-        watch_seconds: int = WATCH_SECONDS,
-        watch_silence: float = WATCH_SECONDS + GRACE,
         backoff: Callable[[], Backoff] = lambda: Backoff(random.random, cap=_LONGEST_BACKOFF),
     ) -> None:
         self.fleet: Fleet | None = None
@@ -100,25 +96,19 @@ class FleetWatch:
                 observer,
                 backoff=backoff(),
                 monotonic=monotonic,
-                seconds=watch_seconds,
-                silence=watch_silence,
             )
             for one, store in zip(selectors, self._stores, strict=True)
         ]
-        self._threads = [threading.Thread(target=watch.run, name="node-watch", daemon=True) for watch in self._watches]
 
     def start(self) -> None:
         """Start to list and watch, once; return immediately."""
-        for thread in self._threads:
-            thread.start()
+        for watch in self._watches:
+            watch.start()
 
     def stop(self) -> None:
         """End the watches; wait a moment for them."""
         for watch in self._watches:
             watch.stop()
-        for thread in self._threads:
-            if thread.is_alive():
-                thread.join(_STOP_TIMEOUT)
 
     def age(self) -> float | None:
         """Seconds since the last data from the API server, on the oldest watch; ``None`` before the first."""

@@ -1,4 +1,4 @@
-"""The thread that keeps a store of objects up to date: it lists, watches, lists again when necessary, and always retries."""
+"""Keeps a store of objects up to date in a thread: lists, watches, lists again when necessary, and always retries."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -26,6 +26,7 @@ WATCH_SECONDS = 60
 GRACE = 10.0
 # A watch that ends sooner counts as failed (as in client-go's reflector: "very short watch").
 _SHORTEST = 1.0
+_STOP_TIMEOUT = 2.0
 # If this many lists in a row are older than known data, etcd was restored from a backup.
 _BELIEVED = 3
 
@@ -61,11 +62,10 @@ class Watch(Generic[O, K]):
     """Lists and watches objects into a store until it is stopped.
 
     Args:
-        seconds: the requested duration of a watch; the server ends it.
-        silence: seconds without a byte after which its connection counts as dead.
+        silence: seconds without a byte after which the connection of a watch counts as dead.
     """
 
-    def __init__(  # noqa: PLR0913 - what it works on, and the two times it waits
+    def __init__(  # noqa: PLR0913 - what it works on, and how it waits
         self,
         api: ApiServer,
         objects: Objects[O],
@@ -74,7 +74,6 @@ class Watch(Generic[O, K]):
         *,
         backoff: Backoff,
         monotonic: Callable[[], float],
-        seconds: int = WATCH_SECONDS,
         silence: float = WATCH_SECONDS + GRACE,
     ) -> None:
         self._api = api
@@ -83,7 +82,6 @@ class Watch(Generic[O, K]):
         self._observer = observer
         self._backoff = backoff
         self._monotonic = monotonic
-        self._seconds = seconds
         self._silence = silence
         self._must_list = True
         self._followed = False  # whether a watch continued from the last list
@@ -93,9 +91,14 @@ class Watch(Generic[O, K]):
         self._stream: Stream | None = None
         self.problem = ""
         """The last problem, as a message; empty if there is none."""
+        # A thread, because urllib3's connections block; a daemon, so that the process can end while one of them waits.
+        self._thread = threading.Thread(target=self._run, name=f"{objects.name}-watch", daemon=True)
 
-    def run(self) -> None:
-        """Work until ``stop()``; made for a thread of its own."""
+    def start(self) -> None:
+        """Start to list and watch, once; return immediately."""
+        self._thread.start()
+
+    def _run(self) -> None:
         while not self._stopping.is_set():
             if self._relisting.is_set():
                 self._relisting.clear()
@@ -112,10 +115,12 @@ class Watch(Generic[O, K]):
                 self._failed(ApiError(Fault.BUG, f"{type(error).__name__}: {error}"))
 
     def stop(self) -> None:
-        """Make ``run()`` return; from any thread."""
+        """End the watch, and wait a moment for its thread."""
         self._stopping.set()
         if stream := self._stream:
             stream.shutdown()
+        if self._thread.is_alive():
+            self._thread.join(_STOP_TIMEOUT)
 
     def relist(self) -> None:
         """Read everything again, because other parts of the objects are to be kept now; from any thread."""
@@ -196,7 +201,7 @@ class Watch(Generic[O, K]):
             "watch": "1",
             "allowWatchBookmarks": "true",
             "resourceVersion": self._store.revision,
-            "timeoutSeconds": str(self._seconds),
+            "timeoutSeconds": str(WATCH_SECONDS),
             **self._objects.selector,
         }
         with self._api.stream(ApiRequest("GET", self._objects.path, query), silence=self._silence) as stream:
@@ -213,7 +218,7 @@ class Watch(Generic[O, K]):
             finally:
                 self._stream = None
         if self._monotonic() - began < _SHORTEST:
-            raise ApiError(Fault.SHORT, f"a watch of {self._seconds} s ended within {_SHORTEST:g} s")
+            raise ApiError(Fault.SHORT, f"a watch of {WATCH_SECONDS} s ended within {_SHORTEST:g} s")
         self._went_on()
 
     def _went_on(self) -> None:

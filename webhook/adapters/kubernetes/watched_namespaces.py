@@ -2,7 +2,6 @@
 
 import random
 import re
-import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Protocol
@@ -23,7 +22,6 @@ from .watch import GRACE, WATCH_SECONDS, Objects, Watch, WatchObserver
 # until that is noticed, and for half a minute of trying to connect again.
 FRESHNESS_BOUND = 150.0
 FETCH_TIMEOUT = 1.0  # seconds for the live read of a namespace that is not cached
-_STOP_TIMEOUT = 2.0
 _NAME = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")  # RFC 1123 label: what a namespace's name is
 _NAMESPACES = Objects("namespace", "/api/v1/namespaces", Namespace, ObjectList[Namespace], {})
 
@@ -40,17 +38,15 @@ class WatchedNamespaces:
 
     Args:
         fetch_timeout: seconds for a live read.
-        watch_seconds: how long one watch lasts until it is renewed.
-        watch_silence: seconds without a byte after which the watch's connection counts as dead; more than the former.
+        watch_silence: as ``silence`` of ``Watch``.
     """
 
-    def __init__(  # noqa: PLR0913 - the three times it waits have good defaults
+    def __init__(  # noqa: PLR0913 - the times it waits have good defaults
         self,
         api: ApiServer,
         observer: Observer,
         *,
         fetch_timeout: float = FETCH_TIMEOUT,
-        watch_seconds: int = WATCH_SECONDS,
         watch_silence: float = WATCH_SECONDS + GRACE,
         monotonic: Callable[[], float] = time.monotonic,
         backoff: Backoff | None = None,
@@ -67,23 +63,17 @@ class WatchedNamespaces:
             observer,
             backoff=backoff or Backoff(random.random),
             monotonic=monotonic,
-            seconds=watch_seconds,
             silence=watch_silence,
         )
-        # A thread, because the official client's connections block; a daemon, so that the process can end while one of them
-        # waits for a silent server.
-        self._thread = threading.Thread(target=self._watch.run, name="namespace-watch", daemon=True)
 
     def start(self) -> None:
         """Start to list and watch, once; return immediately."""
-        self._thread.start()
+        self._watch.start()
 
     def stop(self) -> None:
         """End the watch; wait a moment for it."""
         self._watch.stop()
         self._reads.close()
-        if self._thread.is_alive():
-            self._thread.join(_STOP_TIMEOUT)
 
     def cached(self, name: str) -> NamespaceLabels | None:
         """Return the cached state of a namespace, without I/O; ``None`` if it is not known."""
