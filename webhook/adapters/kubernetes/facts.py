@@ -174,8 +174,13 @@ class FactReader:
 
     def configuration_text(self, namespace: str, name: str) -> Maybe[str | None]:
         """The text of the configuration file in the ConfigMap."""
+        data = self.config_map(namespace, name)
+        return data.get("config.yaml") if isinstance(data, dict) else data
+
+    def config_map(self, namespace: str, name: str) -> Maybe[dict[str, str] | None]:
+        """The data of a ConfigMap; ``None`` if it does not exist."""
         found = self._get(_ConfigMap, "", "v1", "configmaps", name, namespace)
-        return (found.data or {}).get("config.yaml") if isinstance(found, _ConfigMap) else found
+        return (found.data or {}) if isinstance(found, _ConfigMap) else found
 
     def namespaces(self, always: Iterable[str]) -> Maybe[NamespaceFacts]:
         """All namespaces but those that are being deleted.
