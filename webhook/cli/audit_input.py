@@ -1,7 +1,6 @@
 """The input of an audit: a cluster's API server, or files."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -9,11 +8,11 @@ from ..adapters.kubernetes.cluster_reader import ClusterReader, UnreadList
 from ..adapters.kubernetes.discovery import UnknownKindsError
 from ..adapters.kubernetes.errors import ApiError, Fault
 from ..adapters.manifests.items import ManifestObject, ManifestProblem
-from ..adapters.manifests.lines import Lines, ObjectLines
-from ..application.audit_rows import Row, rows
+from ..adapters.manifests.lines import Lines
+from ..adapters.reports.audit import FILES, AuditInput
+from ..application.audit_rows import rows
 from ..application.auditing import AuditEntry, Auditor, Owner, WorkloadObject, is_denied_claim
 from ..application.claims import KnownClaims, known_claims, resource_names
-from ..application.deciders import DecidedPolicy
 from ..application.field_paths import mapping
 from ..application.field_types import wrong_types
 from ..application.judgement import Judgement
@@ -31,46 +30,9 @@ from .messages import usage_error
 
 Labels = Mapping[str, NamespaceLabels]
 _ENDS = frozenset({"Complete", "Completed", "Succeeded", "Failed", "Error", "Stopped", "Terminated", "Aborted"})
-FILES = "files"
-"""The origin of objects in files."""
 _OfOperator = tuple[AuditEntry, Judgement | None]
 NewAuditor = Callable[[Labels, KnownClaims, Mapping[str, str], Autoscalers], Auditor]
 """Makes the auditor when the namespaces' labels, claims, the resource names of DeviceClasses and autoscalers are known."""
-
-
-@dataclass(slots=True)
-class AuditInput:
-    """The results of an audit.
-
-    Attributes:
-        labels: the namespaces' own labels, of those that were checked.
-        seen: how many objects of each kind were checked.
-        places: the lines of the objects of files, by source and first line.
-        others: objects that are not judged, and those with a label that names no policy or has no effect; with their places.
-        kinds_unknown: why there may be more kinds; empty if all are known.
-        deciders: who decides new pods of a cluster; ``None`` where that is not known.
-    """
-
-    origin: str
-    labels: Labels
-    rows: list[Row]
-    seen: dict[str, int]
-    others: list[tuple[str | None, int | None, Judgement]] = field(default_factory=list)
-    problems: list[ManifestProblem] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    kinds: list[OtherKind] = field(default_factory=list)
-    kinds_unknown: str = ""
-    deciders: list[DecidedPolicy] | None = None
-    places: dict[tuple[str | None, int | None], ObjectLines | None] = field(default_factory=dict)
-
-    def lines_of(self, row: Row) -> ObjectLines | None:
-        """Where the fields of a row's object are written; ``None`` for one of a cluster, or where two begin on one line."""
-        return self.places.get((row.source, row.line))
-
-    @property
-    def complete(self) -> bool:
-        """Whether nothing is missing."""
-        return not any(problem.fatal for problem in self.problems)
 
 
 def from_cluster(reader: ClusterReader, host: str, names: Sequence[str], auditor_of: NewAuditor) -> AuditInput:

@@ -7,10 +7,10 @@ from typing import Any
 
 from ..adapters.kubernetes.policyreports import ReportStore
 from ..adapters.reports import policyreport
+from ..adapters.reports.audit import AuditInput
 from ..application.other_kinds import unknown_kinds
 from ..application.report_api import ReportApi
 from ..engine.policy import LabelProblem
-from .audit_input import AuditInput
 from .messages import say, usage_error
 from .report_writing import store_reports
 
