@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ...application.certificates.issue import BACKDATE
 from ...application.certificates.pem import CertificateError, CertificatePair, describe, show
-from ...application.certificates.trust import covers, why_not_a_server
+from ...application.certificates.trust import why_not_a_server
 from .context import probe, server_context
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from datetime import datetime
 
 
@@ -31,25 +31,17 @@ class _Served(NamedTuple):
 class ServingCertificate:
     """The certificate for new connections.
 
-    Handshakes are rejected until the first `replace`. `replace` may be called from any
-    thread: nothing else sees what it builds until the assignment that publishes it.
-
-    Args:
-        client_ca: PEM of the CAs whose client certificates are required; ``None`` requires none.
-
-    Raises:
-        CertificateError: When ``client_ca`` cannot be read.
+    Handshakes are rejected until the first `replace`, which may be called from any thread. Client certificates are required only
+    after `trust_clients`.
     """
 
-    def __init__(self, clock: Callable[[], datetime], names: Sequence[str] = (), client_ca: str | None = None) -> None:
+    def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock
-        self._names = tuple(names)
-        self._client_ca = client_ca
+        self._client_ca: str | None = None
         self._served: _Served | None = None
         self._distrusted = False
         # The pair and the client CAs are set by different threads, and each builds a context with both.
         self._changing = Lock()
-        server_context(None, client_ca)  # so that it is known now whether it can be read
 
     @property
     def pair(self) -> CertificatePair | None:
@@ -78,8 +70,7 @@ class ServingCertificate:
         that differ: the clients' clocks decide, not ours.
 
         Raises:
-            CertificateError: When the pair has expired, does not cover every name, is not for servers, or fails a handshake;
-                the message contains the reason.
+            CertificateError: When the pair has expired, is not for servers, or fails a handshake; the message says why.
         """
         self._check(pair)
         with self._changing:
@@ -119,7 +110,3 @@ class ServingCertificate:
             )
         if reason := why_not_a_server(certificate):
             raise CertificateError(f"{reason}; issue it for servers")
-        if missing := [name for name in self._names if not covers(certificate, name)]:
-            raise CertificateError(
-                f"{describe(certificate)} does not cover {', '.join(missing)}; issue it with these alternative names"
-            )
