@@ -263,7 +263,7 @@ class Gatherer:
         """The numbers of all series of one container on one device, since restarts begin new ones."""
 
         def of_batch(pods: Pods) -> str:
-            return query(expressions.selector(family, pods, self._only))
+            return query(expressions.matching(family.namespace, family.pod, pods, self._only))
 
         pods = sorted({(key.namespace, key.pod) for key in keys})
         rows: dict[Key, dict[frozenset[tuple[str, str]], dict[str, float]]] = {}
