@@ -168,9 +168,8 @@ class FactReader:
 
     def classes(self) -> Maybe[frozenset[str]]:
         """The resources that DeviceClasses offer."""
-        return self._try(
-            str(Permission("list", "deviceclasses", "resource.k8s.io")), lambda: nodes.classes(self._lister)
-        )
+        right = str(Permission("list", "deviceclasses", "resource.k8s.io"))
+        return self._try(right, lambda: nodes.offered(*nodes.class_items(self._lister)))
 
     def configuration_text(self, namespace: str, name: str) -> Maybe[str | None]:
         """The text of the configuration file in the ConfigMap."""
