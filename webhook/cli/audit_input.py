@@ -25,7 +25,7 @@ from ..application.workload_pods import pods_of
 from ..application.workloads import Kinds, qualified, workload_of
 from ..engine.labels import NamespaceLabels
 from .cluster_options import unreadable
-from .manifest_input import KnownNamespaces, mismatch_problems, nothing_found, read_paths, say_skipped
+from .manifest_input import KnownNamespaces, mismatch_problems, read_paths, say_skipped
 from .messages import usage_error
 
 Labels = Mapping[str, NamespaceLabels]
@@ -130,7 +130,7 @@ def from_files(
     default = names[0] if names else "default"
     scaled = autoscalers(given.manifests, default)
     auditor = auditor_of(labels, known_claims(given.manifests, default), resource_names(given.manifests), scaled)
-    problems = given.problems + nothing_found(given.sources, given.problems, given.plugin)
+    problems = given.problems + given.nothing_found()
     gathered = AuditInput(FILES, labels, [], {}, problems=problems)
     for item in known.objects:
         _note(item, auditor, default, (), gathered)

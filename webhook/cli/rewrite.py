@@ -66,14 +66,14 @@ def rewrite(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     named = _named(kinds or (), load_configuration(config).kinds)
     judged = judge_paths(paths, policy, namespace, namespaces, config, exclude=exclude or ())
     say_skipped(judged.skipped)
-    for source in judged.sources:
+    for source in judged.judged:
         source.objects = [_with_templates(found, named) for found in source.objects]
     _stop_on_trouble(judged)
     # A chart may render nothing, so that this is no error of a post-renderer.
     for problem in judged.nothing_found():
         say(str(problem))
     try:
-        texts = [(source, _rewritten(source)) for source in judged.sources]
+        texts = [(source, _rewritten(source)) for source in judged.judged]
     except EditError as error:
         raise usage_error(f"{error}; nothing was written") from error
     if in_place:
