@@ -75,7 +75,9 @@ def configure(form: LogFormat, level: LogLevel, to: LineSink | None = None) -> N
     handler: logging.Handler = logging.StreamHandler(to or sys.stderr)
     handler.setFormatter(
         _Formatter(
-            several=_json_lines if form is LogFormat.JSON else _text_lines(renderers[-1]),
+            several=(lambda lines: b"\n".join(lines).decode())
+            if form is LogFormat.JSON
+            else _text_lines(renderers[-1]),
             foreign_pre_chain=shared,
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],
         )
@@ -134,10 +136,6 @@ class _Formatter(structlog.stdlib.ProcessorFormatter):
         """The text of a record, without the end of its last line."""
         lines: Sequence[bytes] | None = getattr(record, "lines", None)
         return super().format(record) if lines is None else self._several(lines)
-
-
-def _json_lines(lines: Sequence[bytes]) -> str:
-    return b"\n".join(lines).decode()
 
 
 def _text_lines(render: Callable[[Any, str, dict[str, Any]], str]) -> _Several:

@@ -208,7 +208,7 @@ def _managed(
     source = _Source(metrics, clock)
     name = options.webhook_configuration or options.service
     service = f"{options.service}.{options.pod_namespace}.svc"
-    extra_ips = [n for n in options.tls_name or () if _is_address(n)]
+    extra_ips = [n for n in options.tls_name or () if ":" in n or n.replace(".", "").isdigit()]
     extra_dns = [n for n in options.tls_name or () if n not in extra_ips]
     try:
         names = ServingNames.parse([service, f"{options.service}.{options.pod_namespace}", *extra_dns], extra_ips)
@@ -255,7 +255,3 @@ def _store(options: Options, api: ApiServer, name: str) -> KubernetesCertificate
         configurations=list(names.items()),
         labels={"app.kubernetes.io/name": "gpuwarden", "app.kubernetes.io/managed-by": "gpuwarden"},
     )
-
-
-def _is_address(name: str) -> bool:
-    return ":" in name or name.replace(".", "").isdigit()

@@ -53,7 +53,13 @@ class NeighbourReader:
 
     def read(self) -> Neighbours:
         """Everything; a fact that can't be read, or whose kind the API server does not have, is `Unread`."""
-        programs = self._list(Page[Program], "apps", ("v1",), "daemonsets", _of_gpus)
+        programs = self._list(
+            Page[Program],
+            "apps",
+            ("v1",),
+            "daemonsets",
+            lambda one: one if one.containers(DCGM_EXPORTER) or one.containers(DEVICE_PLUGIN) else None,
+        )
         overlays = self._list(
             Page[NodeOverlay], _KARPENTER, ("v1alpha1",), "nodeoverlays", lambda one: one.spec.capacity
         )
@@ -147,10 +153,6 @@ class NeighbourReader:
                     return unread(right, error)
         kind = f"{plural}.{group} ({', '.join(versions)})"
         return Unread(right, f"the API server has no {kind}", forbidden=False, absent=kind)
-
-
-def _of_gpus(one: Program) -> Program | None:
-    return one if one.containers(DCGM_EXPORTER) or one.containers(DEVICE_PLUGIN) else None
 
 
 class _Slice(NamedTuple):

@@ -21,7 +21,6 @@ _TOGETHER = 3  # samples 5 minutes apart, for each pod: pods that follow each ot
 _HOUR = 3600.0
 
 T = TypeVar("T")
-Pods = Sequence[tuple[str, str]]
 _Numbers = dict[Key, dict[str, list[float]]]  # those of all series of a key, by what they are
 
 
@@ -261,14 +260,11 @@ class Gatherer:
 
     def _of_family(self, what: str, keys: Collection[Key], family: PodLabels, query: Callable[[str], str]) -> _Numbers:
         """The numbers of all series of one container on one device, since restarts begin new ones."""
-
-        def of_batch(pods: Pods) -> str:
-            return query(expressions.matching(family.namespace, family.pod, pods, self._only))
-
         pods = sorted({(key.namespace, key.pod) for key in keys})
         rows: dict[Key, dict[frozenset[tuple[str, str]], dict[str, float]]] = {}
         wrong: dict[Key, float] = {}
-        for sample in self._batches(what, pods, BATCH, of_batch):
+        matching = partial(expressions.matching, family.namespace, family.pod, only=self._only)
+        for sample in self._batches(what, pods, BATCH, lambda batch: query(matching(batch))):
             if dcgm.family_of(sample.metric) != family:
                 continue
             key, stat = dcgm.key_of(sample.metric, family), sample.metric.get(expressions.STAT, "")

@@ -19,7 +19,6 @@ from ...application.rule_texts import (
     UNREADABLE_LABEL,
 )
 from ...application.type_mismatches import TypeMismatchError
-from ...application.unjudged import Unjudged
 from ...engine.decision import Outcome
 from ...engine.findings import Finding, Severity
 from ...engine.patch import Operation
@@ -177,7 +176,8 @@ def object_line(
     is_rewritten = _decision(judgement) == Outcome.REWRITTEN
     # Only the pods of an operator's object are rewritten.
     first, column = patch_place(judgement.operations or (judgement.of_templates if is_rewritten else ()), lines)
-    unjudged = lines.of_field(judgement.not_judged_path) if lines and judgement.not_judged else NOWHERE
+    unjudged = judgement.unjudged
+    not_judged_at = lines.of_field(judgement.not_judged_path) if lines and judgement.not_judged else NOWHERE
     return ObjectLine(
         source=source,
         line=line,
@@ -194,12 +194,12 @@ def object_line(
         patch_line=first,
         patch_column=column,
         not_judged=judgement.not_judged,
-        not_judged_line=unjudged[0],
-        not_judged_column=unjudged[1],
+        not_judged_line=not_judged_at[0],
+        not_judged_column=not_judged_at[1],
         not_read=str(TypeMismatchError(judgement.mismatches)) if judgement.mismatches else None,
         claims=list(judgement.claims),
         ignored=list(judgement.ignored),
-        unknown_kind=_is_unknown(judgement.unjudged),
+        unknown_kind=unjudged is not None and not unjudged.built_in and not unjudged,
         uncounted=judgement.uncounted,
     )
 
@@ -210,10 +210,6 @@ def _decision(judgement: Judgement) -> str:
     if not all(problem.ignored for problem in judgement.label_problems):
         return Outcome.DENIED.value  # as the webhook denies a namespace whose label names no policy
     return EXEMPT if judgement.exempt else decided(judgement.outcome, judgement.not_judged)
-
-
-def _is_unknown(unjudged: Unjudged | None) -> bool:
-    return unjudged is not None and not unjudged.built_in and not unjudged
 
 
 def finding_lines(findings: Iterable[Finding], lines: FieldPlaces | None = None) -> list[FindingLine]:
