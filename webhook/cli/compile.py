@@ -140,7 +140,7 @@ def _documents(option: str, path: str) -> list[Any]:
     """The documents of a file of an option, or of standard input."""
     try:
         text = sys.stdin.read() if path == "-" else named_file.text(Path(path))
-        return [*filter(None, yaml_guard.load_all(text, yaml.SafeLoader))]
+        return [*filter(None, yaml_guard.load_all(text))]
     except (OSError, UnicodeDecodeError) as error:
         raise usage_error(f"{option} {path}: {why(path, error)}") from error
     except ValueError as error:
