@@ -32,7 +32,7 @@ Labels = Mapping[str, NamespaceLabels]
 _ENDS = frozenset({"Complete", "Completed", "Succeeded", "Failed", "Error", "Stopped", "Terminated", "Aborted"})
 _OfOperator = tuple[AuditEntry, Judgement | None]
 NewAuditor = Callable[[Labels, KnownClaims, Mapping[str, str], Autoscalers], Auditor]
-"""Makes the auditor when the namespaces' labels, claims, the resource names of DeviceClasses and autoscalers are known."""
+"""Makes an auditor from the namespaces' labels, the claims, the resource names of DeviceClasses, and the autoscalers."""
 
 
 def from_cluster(reader: ClusterReader, host: str, names: Sequence[str], auditor_of: NewAuditor) -> AuditInput:
@@ -68,7 +68,7 @@ def from_cluster(reader: ClusterReader, host: str, names: Sequence[str], auditor
 def _of_operator(auditor: Auditor, manifest: dict[str, Any]) -> _OfOperator:
     """The entry of an object of a custom kind, and its judgement if it can't be read or is mislabelled.
 
-    A pod without GPUs is remembered too, so that a Deployment that it owns counts as part of it.
+    An object without GPUs has an entry too, so that a Deployment that it owns counts as part of it.
     """
     workload = _workload_object(manifest, "", auditor.kinds)
     mismatches = wrong_types(manifest, auditor.kinds)
@@ -83,7 +83,7 @@ def _of_operator(auditor: Auditor, manifest: dict[str, Any]) -> _OfOperator:
 
 
 def _custom(objects: Iterator[_OfOperator | OtherKind], into: AuditInput) -> Iterator[AuditEntry]:
-    """What is remembered of objects of custom kinds; what else is known about them goes into the results."""
+    """Yield the entries of objects of custom kinds; add their judgements and the unread kinds to the results."""
     try:
         for kept in objects:
             if isinstance(kept, OtherKind):
@@ -112,12 +112,12 @@ def _unreadable(error: ApiError, names: Sequence[str]) -> str:
 def from_files(
     paths: Sequence[str], known: KnownNamespaces, names: Sequence[str], auditor_of: NewAuditor
 ) -> AuditInput:
-    """Judge all that is in files.
+    """Judge all objects in files.
 
     An object that names no namespace counts as being in the one of ``names``, as in ``kubectl apply``.
 
     Raises:
-        typer.Exit: 2, after printing the reason, where there are several.
+        typer.Exit: 2, after printing the reason, if several namespaces are named.
     """
     if len(names) > 1:
         raise usage_error(
@@ -183,7 +183,7 @@ def _note(
 
 
 def _is_row(known: Judgement) -> bool:
-    """Whether an object of an operator's kind has pods that count; what in it is not judged is then reported in its row."""
+    """Whether an object of an operator's kind gets a row, which then also reports what is not judged in it."""
     return bool(known.pods and (known.requests or known.findings))
 
 

@@ -171,7 +171,7 @@ def _row(found: JudgedObject, *, places: bool) -> check_table.CheckedRow:
 
 
 def _show_diffs(judged: JudgedInput, rows: Iterable[check_table.CheckedRow]) -> None:
-    """The diffs on standard output; everything else on standard error, so that the output stays a patch."""
+    """Print the diffs on standard output and everything else on standard error, so that the output is a valid patch."""
     from ..adapters.manifests.editing import edit_text  # noqa: PLC0415 - start-up time: it loads a YAML writer
 
     target = terminal.console()

@@ -1,4 +1,4 @@
-"""A watch of the cluster's DeviceClasses: by which resource names they provide devices."""
+"""Watches the cluster's DeviceClasses for their resource names."""
 
 from collections.abc import Callable
 
@@ -14,10 +14,10 @@ _UNKNOWN = "the resource names that DeviceClasses set are not known, so pods tha
 
 
 class ClassSource:
-    """The DeviceClasses of a cluster, with their share of the server's life."""
+    """Runs the watch of DeviceClasses, logs its events, and reports its readiness."""
 
     def __init__(self, api: ApiServer, use: Callable[[Names], None]) -> None:
-        """Give the names to ``use`` whenever they change."""
+        """Call ``use`` with the names whenever they change."""
         self._use = use
         self._watched = WatchedClasses(api, self._changed, self._failed)
         self._number = 0

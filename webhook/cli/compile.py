@@ -105,7 +105,7 @@ def compile(  # noqa: A001 - the command's name
 
 
 def _beside(path: str, made: CompiledPolicies) -> Iterator[Any]:
-    """The documents of a file, in which the webhook configurations leave the common case out."""
+    """Yield the documents of a file, with webhook configurations that exclude the common case."""
     documents = _documents("--webhooks", path)
     kinds = [_field(document, "kind") for document in documents]
     if not any(kind in WEBHOOK_KINDS for kind in kinds):

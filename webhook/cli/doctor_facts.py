@@ -1,4 +1,4 @@
-"""The sources of ``gpuwarden doctor``: the API server, the configuration file, and what answers over TLS."""
+"""Gathers the facts for ``gpuwarden doctor``, from the API server, the configuration file and TLS handshakes."""
 
 import dataclasses
 from collections.abc import Iterable, Sequence
@@ -50,7 +50,7 @@ def gather(  # noqa: PLR0913 - the readers, and options of the command line
     configuration: Configuration | None,
     probe_namespace: str | None,
 ) -> Facts:
-    """Read everything.
+    """Read all facts.
 
     ``configuration`` is that of ``--config``, instead of the installed one.
 

@@ -67,7 +67,7 @@ def read_fleet(  # noqa: PLR0913 - where it is, and how to call that
 ) -> FleetInput:
     """A fleet, from a file or a cluster.
 
-    ``value`` is a file's name or ``live``; ``called`` is what to call it in messages, if not by the option ``--fleet``.
+    ``value`` is a file's name or ``live``; ``called`` is its name in messages, by default the option ``--fleet``.
 
     Raises:
         typer.Exit: 2, after printing why, where it can't be read.

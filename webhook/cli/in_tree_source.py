@@ -1,4 +1,4 @@
-"""The comparison of the admission policies in the API server with the configuration that is in use, once a minute."""
+"""Compares the admission policies in the API server with the current configuration, once a minute."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -23,9 +23,9 @@ _log = structlog.get_logger("gpuwarden.in-tree")
 
 
 class InTreeWatch:
-    """Whether the admission policies are those of the configuration, with its share of the server's life.
+    """Compares admission policies with the configuration, logs differences, and reports them in ``/readyz`` and a metric.
 
-    ``webhooks`` are the names of gpuwarden's webhook configurations, by kind: what they leave out must be decided by policies.
+    ``webhooks`` are the names of gpuwarden's webhook configurations, by kind. Policies must decide the pods that these exclude.
     """
 
     def __init__(

@@ -57,7 +57,7 @@ def _paragraphs(function: Any) -> str:
 
 
 class _OnDemand(TyperGroup):
-    """A group of such subcommands."""
+    """The group of these subcommands."""
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)

@@ -84,7 +84,7 @@ StrictOption = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class JudgedObject:
-    """One object and what becomes of it; ``lines`` knows where its fields are written, for one of the manifests."""
+    """One object and its judgement; ``lines`` has the places of its fields, unless it is from ``--namespaces``."""
 
     item: ManifestObject
     judgement: Judgement
@@ -202,7 +202,7 @@ def judge_paths(  # noqa: PLR0913, PLR0917 - each is an option of the commands
     exclude: Sequence[str] = (),
     ignore: Mapping[str, str] | None = None,
 ) -> JudgedInput:
-    """Read everything, then judge it: a Namespace among the input counts wherever it is.
+    """Read all input, then judge it, because a Namespace may come after the objects in it.
 
     ``fleet_of`` returns the nodes, where they are known; ``ignore`` has the rules whose findings are ignored, with the reason, or
     is ``None`` where annotations don't count either.
@@ -326,7 +326,7 @@ def read_paths(paths: Sequence[str], plugin: DevicePlugin | None = None, exclude
 
 
 def say_skipped(skipped: Sequence[str]) -> None:
-    """Say which files were skipped, the first few by name."""
+    """Print which files were skipped, the first few by name."""
     if skipped:
         first = ", ".join(skipped[:_NAMED]) + (", …" if len(skipped) > _NAMED else "")
         files = "file holds" if len(skipped) == 1 else "files hold"

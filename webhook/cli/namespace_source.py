@@ -69,7 +69,7 @@ class ClusterSource:
     def __init__(self, api: ApiServer, metrics: Metrics) -> None:
         self._api = api
         self._metrics = metrics
-        self.namespaces = WatchedNamespaces(api, _Telling(metrics))
+        self.namespaces = WatchedNamespaces(api, _Observer(metrics))
         self.claims = LiveClaims(api, _log.warning)
         self.pods = LiveClaimHolders(api)
         self._previews: list[WorkloadPreview] = []
@@ -109,8 +109,8 @@ class ClusterSource:
 NamespaceSource = FileSource | ClusterSource
 
 
-class _Telling:
-    """Reports the state of the watch to metrics and log."""
+class _Observer:
+    """Reports events of the watch to metrics and log."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics

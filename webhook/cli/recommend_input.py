@@ -48,7 +48,7 @@ SAVED = "read a saved file with --usage"
 
 
 class RecommendInput(msgspec.Struct):
-    """What a recommendation is made of.
+    """The data for a recommendation.
 
     Attributes:
         shapes: the nodes; ``None`` where they were not read.
@@ -65,7 +65,7 @@ class RecommendInput(msgspec.Struct):
 
 
 class UsageScope(msgspec.Struct, frozen=True):
-    """What to read of a cluster.
+    """The part of a cluster and of its metrics to read.
 
     Attributes:
         namespaces: all, if none is named.
@@ -98,7 +98,7 @@ def from_saved(path: Path, configuration: Configuration) -> RecommendInput:
 
 
 def made(saved: SavedUsage, configuration: Configuration) -> RecommendInput:
-    """Return the input that was read, or saved before.
+    """Return the data for a recommendation from what was read, or saved before.
 
     Raises:
         FleetFileError: its nodes are not valid.
@@ -112,7 +112,7 @@ def made(saved: SavedUsage, configuration: Configuration) -> RecommendInput:
 
 
 def within(given: RecommendInput, namespaces: Sequence[str]) -> RecommendInput:
-    """Return what there is in these namespaces, or (if none is named) all."""
+    """Return the part of the data that is about these namespaces, or (if none is named) all of it."""
     if not namespaces:
         return given
     usage = msgspec.structs.replace(
@@ -187,7 +187,7 @@ def from_cluster(  # noqa: PLR0913, PLR0917 - which cluster, how Prometheus is r
 
 
 def _owners(server: Prometheus, gone: set[tuple[str, str]], usage: Usage, only: str) -> dict[str, tuple[str, str]]:
-    """The controllers of deleted pods; without them, names have to do."""
+    """The controllers of deleted pods. If they can't be read, there are none, and pods are grouped by their names."""
     try:
         return owners(server, gone, usage.end - usage.window, usage.end, only)
     except QueryError as error:
@@ -242,6 +242,6 @@ def _labelled(lister: Lister, selector: str) -> list[str]:
 
 
 def trusts(texts: Iterable[str], labelled: frozenset[str]) -> Callable[[str], bool]:
-    """Return whether a namespace is declared trusted: by a name or pattern of ``--trusted``, or because it has the label."""
+    """Return a predicate of trusted namespaces: those in ``labelled``, or that a name or pattern of ``--trusted`` matches."""
     patterns = [re.compile(".*".join(map(re.escape, text.split("*")))) for text in texts if "=" not in text]
     return lambda namespace: namespace in labelled or any(one.fullmatch(namespace) for one in patterns)

@@ -1,4 +1,4 @@
-"""``gpuwarden rewrite``: manifests in their new form, comments, order and quoting kept."""
+"""``gpuwarden rewrite``: rewrites manifests, and keeps their comments, order and quoting."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -69,7 +69,7 @@ def rewrite(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     for source in judged.judged:
         source.objects = [_with_templates(found, named) for found in source.objects]
     _stop_on_trouble(judged)
-    # A chart may render nothing, so that this is no error of a post-renderer.
+    # Not an error, because a chart may render nothing.
     for problem in judged.nothing_found():
         say(str(problem))
     try:
@@ -174,7 +174,7 @@ def _write(texts: list[tuple[JudgedSource, str]]) -> None:
 
 
 def _stream(texts: list[str]) -> str:
-    """Several sources as one YAML stream; a single one comes out as it went in."""
+    """Join several sources into one YAML stream; return a single source unchanged."""
     if len(texts) == 1:
         return texts[0]
     stream = ""

@@ -149,8 +149,8 @@ class KubernetesCertificateStore:
         """Write a configuration's bundles and targets, see `CertificateStore.write_bundle`."""
         operations: list[Mapping[str, object]] = []
         for index, name in enumerate(configuration.bundles):
-            # The place of a webhook in the list can't have changed while the resource version has not; if our own
-            # idea of it is wrong all the same, the test fails the whole patch.
+            # The index of a webhook can't have changed while the resource version has not. If it differs anyway, the test
+            # operation fails the whole patch.
             operations += [
                 {"op": "test", "path": f"/webhooks/{index}/name", "value": name},
                 {"op": "add", "path": f"/webhooks/{index}/clientConfig/caBundle", "value": bundle},

@@ -79,7 +79,7 @@ class LiveClaimHolders:
     def _pod(self, key: _Key, until: float) -> Holder | None:
         """The pod; ``None`` where no pod has that name and uid."""
         if not NAME.fullmatch(key.pod.name):
-            return None  # nor can there be
+            return None  # no object can have this name
         request = ApiRequest("GET", object_path("", "v1", "pods", key.namespace, key.pod.name))
         try:
             holder = decode(self._api.call(request, timeout=self._left(until)), Holder, str(request))

@@ -48,7 +48,7 @@ class ClaimReader:
             NotServedError: none of the versions is served, and none ever was.
         """
         if not NAME.fullmatch(reference.name):
-            return None  # nor can there be
+            return None  # no object can have this name
         version, tried = self._version, set[str]()
         for _ in VERSIONS:
             request = ApiRequest("GET", object_path(GROUP, version, PLURALS[reference.kind], namespace, reference.name))

@@ -42,8 +42,7 @@ class Cluster:
         """
         files = find_files(self.kubeconfig, self.environ)
         if files:
-            # It loads requests, for logins that we don't use; requests guesses encodings with these, if they are installed (3
-            # MiB).
+            # It imports requests, which imports these to guess encodings if they are installed (3 MiB).
             with absent("chardet", "charset_normalizer"):
                 from . import kubeconfig_login  # noqa: PLC0415 - see the module's docstring
             return kubeconfig_login.log_in(choose(files, self.context))

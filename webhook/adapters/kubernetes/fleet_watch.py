@@ -55,8 +55,8 @@ class FleetWatch:
     """The nodes with GPUs, watched by one or more label selectors.
 
     Attributes:
-        fleet: what is offered, as of a moment ago; ``None`` until the nodes have been listed, and while no node was selected
-            within a day.
+        fleet: what nodes offer, at most seconds old; ``None`` until the nodes have been listed, and if there was no node with
+            GPUs within a day.
         unselected: nodes with GPUs that no selector selects; ``None`` if not searched, which is done only while no node is
             selected.
     """

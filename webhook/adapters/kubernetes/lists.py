@@ -19,9 +19,7 @@ from .documents import decode
 from .errors import ApiError, Fault
 
 PAGE = 500  # objects, as kubectl asks for
-STARTS = (
-    3  # of one list; a token is good for five minutes at least, so that a third one that expires is not a coincidence
-)
+STARTS = 3  # attempts per list; tokens are valid for five minutes or more, so a third expiry is not a coincidence
 
 I = TypeVar("I")  # noqa: E741 - an item; T is what is kept of it
 T = TypeVar("T")

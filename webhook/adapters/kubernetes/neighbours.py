@@ -52,7 +52,7 @@ class NeighbourReader:
         self._lister = Lister(api, progress)
 
     def read(self) -> Neighbours:
-        """Everything; a fact that can't be read, or whose kind the API server does not have, is `Unread`."""
+        """Read all of them. A fact is ``Unread`` if it can't be read, or if the API server does not have its kind."""
         programs = self._list(
             Page[Program],
             "apps",

@@ -140,7 +140,7 @@ class ReportStore:
             written.removed += 1
 
     def _done(self, request: ApiRequest, written: WriteResult) -> bool:
-        """Write, and return whether it succeeded, and the reason if it failed for a reason outside gpuwarden."""
+        """Make a write request, and return whether it succeeded. A conflict is added to the problems of ``written``."""
         try:
             self._api.call(request)
         except ApiError as error:

@@ -1,8 +1,7 @@
 """Preview of a relabelled namespace's workloads, read from the API server within an admission's timeout.
 
-It is designed to limit its impact. On the API server: two namespaces at a time, one request after another, small pages. On the
-admission of pods, whose event loop shares the interpreter lock: work is done in short bursts, and pages are quick to decode. On
-memory: at most one page of pods.
+It limits the load on the API server (two namespaces at a time, one request after another, small pages), the delay of admission
+(the thread works in short bursts, because it shares the interpreter lock with the event loop), and memory (one page of pods).
 """
 
 import asyncio

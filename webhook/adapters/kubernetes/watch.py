@@ -30,7 +30,7 @@ _STOP_TIMEOUT = 2.0
 # If this many lists in a row are older than known data, etcd was restored from a backup.
 _BELIEVED = 3
 
-# After these the place in the stream is lost or in doubt, and only a new list shows the state.
+# After these, it is not certain what the watch has missed, and only a new list shows the state.
 _RELIST = frozenset({Fault.EXPIRED, Fault.GARBAGE, Fault.SERVER_ERROR, Fault.REFUSED, Fault.STALE, Fault.BUG})
 # After these, other kept-alive connections have probably failed too.
 _DEAD = frozenset({Fault.SILENT, Fault.CUT, Fault.UNREACHABLE})
@@ -214,14 +214,14 @@ class Watch(Generic[O, K]):
             try:
                 for line in stream.lines():
                     self._apply(decode(line, Event, "a watch event"))
-                    self._went_on()
+                    self._progressed()
             finally:
                 self._stream = None
         if self._monotonic() - began < _SHORTEST:
             raise ApiError(Fault.SHORT, f"a watch of {WATCH_SECONDS} s ended within {_SHORTEST:g} s")
-        self._went_on()
+        self._progressed()
 
-    def _went_on(self) -> None:
+    def _progressed(self) -> None:
         self._store.alive()
         self._backoff.reset()
         self._followed = True
@@ -243,7 +243,11 @@ class Watch(Generic[O, K]):
                 raise ApiError(Fault.GARBAGE, f'a watch event of the unknown type "{event.type[:40]}"')
 
     def _newer(self, seen: O) -> O:
-        """Ignore anything older than where the watch began: only a list shows which state is the older one."""
+        """Return the object.
+
+        Raises:
+            ApiError: it is older than known data, and only a list can show which state is current.
+        """
         revision = seen.metadata.resource_version
         if self._store.older(revision):
             raise ApiError(

@@ -105,7 +105,7 @@ class WatchedNamespaces:
 
     def _get(self, name: str) -> Namespace:
         if not _NAME.fullmatch(name):
-            raise NamespaceNotFound(name)  # nor can there be
+            raise NamespaceNotFound(name)  # no namespace can have this name
         request = ApiRequest("GET", path_of("api", "v1", "namespaces", name))
         try:
             body = self._api.call(request, timeout=self._fetch_timeout)

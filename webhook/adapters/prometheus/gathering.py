@@ -313,7 +313,7 @@ class Gatherer:
 
 
 def _listed(values: Collection[str]) -> str:
-    """Some of a label's values, for people; one without the label is empty."""
+    """The first values of a label, quoted; a series without the label has the empty value."""
     listed = ", ".join(f'"{one}"' for one in sorted(values)[:5])
     return listed if len(values) <= 5 else f"{listed} and more"  # noqa: PLR2004
 

@@ -43,7 +43,7 @@ class FieldPlaces(Protocol):
 
 
 class FindingLine(Part):
-    """One finding; ``path`` is a field of the object, written at ``line`` and ``column`` (nowhere, in a cluster)."""
+    """One finding about the field ``path`` of an object; ``line`` and ``column`` are its place in a file (null in a cluster)."""
 
     rule: str
     severity: str
@@ -54,7 +54,7 @@ class FindingLine(Part):
 
 
 class ObjectLine(Part):
-    """One object: where it is (nowhere, if it was found in a cluster), what it is, what becomes of it.
+    """One object, with its place (null in a cluster), its identity, and the decision on it.
 
     ``decision`` is exactly one of ``unchanged``, ``rewritten``, ``denied``, ``exempt``, ``not-judged`` and ``not-read``.
     ``not_judged`` says what was not judged and why: the whole object, or a part such as its pod's resource claims, which a

@@ -1,4 +1,4 @@
-"""Builds the ``ssl.SSLContext`` that the admission port is served with, and proves that it serves a certificate."""
+"""Builds the ``ssl.SSLContext`` of the admission port, and tests that it serves a certificate."""
 
 from __future__ import annotations
 

@@ -1,10 +1,9 @@
 """The serving certificate, replaceable while connections are open and handshakes under way.
 
-``SSLContext.load_cert_chain`` on a context in use is a trap: a mismatched pair raises *and leaves the context broken*, so that
-every later handshake fails. Here, each connection gets the current context when it is accepted. A replacement is built and
-tested separately, and then takes over in one assignment. Open connections keep their context. (A server-name callback could do
-the same, but Python calls it only for names in ASCII and writes a complaint about any other to standard error, so a client
-could make it wait for that.)
+``SSLContext.load_cert_chain`` must not be called on a context in use: if the pair does not match, it raises and leaves a context
+with which every handshake fails. So a replacement is a new context, which is tested before one assignment makes it the current
+one. Each connection gets the current context when it is accepted, and keeps it. (A server-name callback could do the same, but
+Python calls it only for names in ASCII. For any other name it writes to standard error, where a client could make it wait.)
 """
 
 from __future__ import annotations

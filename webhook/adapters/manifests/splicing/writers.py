@@ -10,7 +10,7 @@ from .style import Style, style_near, style_of
 
 
 class YamlWriter:
-    """Writes YAML, by ruamel.yaml; ``near`` is the collection that a new part goes into. Only first lines are not indented.
+    """Writes YAML with ruamel.yaml. All lines but the first are indented. ``near`` is the collection that gets the new part.
 
     ``space`` is the text after a colon, and after a comma on one line.
     """
