@@ -36,7 +36,7 @@ class InTreeWatch:
         webhooks: Mapping[str, str],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._api = Deadline(api, _TIMEOUT)
+        self._api = Deadline(api, lambda: _TIMEOUT)
         self._lister = Lister(self._api)
         self._webhooks = webhooks
         self._metrics = metrics

@@ -177,7 +177,7 @@ class FleetWatch:
         elif began >= self._all_nodes_due:
             self._all_nodes_due = began + ALL_NODES_INTERVAL
             try:
-                self.unselected = nodes(Lister(Deadline(self._api, _TIMEOUT), limit=_PAGE), self._labels)
+                self.unselected = nodes(Lister(Deadline(self._api, lambda: _TIMEOUT), limit=_PAGE), self._labels)
             except ApiError:
                 return  # what was known gets older
             self._unselected_at = ended = self._monotonic()
@@ -220,7 +220,7 @@ class FleetWatch:
     def _read_classes(self) -> None:
         """Read the DeviceClasses. If they can't be read, the previous ones are kept, and nothing is denied."""
         try:
-            found, drivers = class_items(Lister(Deadline(self._api, _TIMEOUT)))
+            found, drivers = class_items(Lister(Deadline(self._api, lambda: _TIMEOUT)))
             self._classes, self._unread = offered(found, drivers), ""
         except ApiError as error:
             self._unread = error.detail

@@ -31,7 +31,7 @@ class PodCounts:
 
     def __init__(self, api: ApiServer, monotonic: Callable[[], float] = time.monotonic) -> None:
         # A list that begins again would count its first pods twice.
-        self._lister = Lister(Deadline(api, _TIMEOUT), limit=_PAGE, starts=1)
+        self._lister = Lister(Deadline(api, lambda: _TIMEOUT), limit=_PAGE, starts=1)
         self._monotonic = monotonic
         self._due_at = monotonic()
 

@@ -37,24 +37,26 @@ class Api(Protocol):
 
 
 class Deadline:
-    """An API server with the same timeout for every request.
+    """An API server with a timeout for every request.
 
     Args:
         api: the API server.
-        seconds: the time for an answer.
+        left: returns the seconds that a request may take.
     """
 
-    def __init__(self, api: ApiServer, seconds: float) -> None:
+    def __init__(self, api: ApiServer, left: Callable[[], float]) -> None:
         self._api = api
-        self._seconds = seconds
+        self._left = left
 
     def call(self, request: ApiRequest) -> bytes:
         """Make a request once.
 
         Raises:
-            ApiError: it failed.
+            ApiError: it failed, or there is no time left.
         """
-        return self._api.call(request, timeout=self._seconds)
+        if (left := self._left()) <= 0:
+            raise ApiError(Fault.SILENT, f"{request}: out of time")
+        return self._api.call(request, timeout=left)
 
 
 class Progress(Protocol):

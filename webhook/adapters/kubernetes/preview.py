@@ -19,11 +19,11 @@ from ...application.quotas import Quota
 from ...application.rollout_preview import RolloutPreview
 from ...application.workload_kinds import PREVIEWED, WorkloadKind
 from ...engine.policy import Policy
-from .api_request import ApiRequest, path_of
+from .api_request import path_of
 from .client import ApiServer
 from .cluster_reader import ClusterReader
 from .errors import ApiError, Fault
-from .lists import Lister, Page
+from .lists import Deadline, Lister, Page
 
 T = TypeVar("T")
 
@@ -117,7 +117,7 @@ class _Look:
     def run(self, api: ApiServer) -> list[str]:
         """Check LimitRanges, ResourceQuotas and every kind, within the time and size limits, and return the warnings."""
         self.begun = True
-        hurried = _Hurried(api, self._until, self._monotonic)
+        hurried = Deadline(api, lambda: self._until - self._monotonic())
         reader = ClusterReader(hurried, limit=PAGE)
         try:
             self._look_at_limits(Lister(hurried, limit=PAGE))
@@ -174,21 +174,6 @@ class _Look:
         if self._count > MOST:
             raise _EnoughError
         self._restarts.look(seen)
-
-
-class _Hurried:
-    """The API server until a deadline; nothing is retried."""
-
-    def __init__(self, api: ApiServer, until: float, monotonic: Callable[[], float]) -> None:
-        self._api = api
-        self._until = until
-        self._monotonic = monotonic
-
-    def call(self, request: ApiRequest) -> bytes:
-        left = self._until - self._monotonic()
-        if left <= 0:
-            raise ApiError(Fault.SILENT, f"{request}: out of time")
-        return self._api.call(request, timeout=left)
 
 
 class _EnoughError(Exception):
