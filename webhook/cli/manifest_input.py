@@ -31,6 +31,7 @@ from ..engine.fleet.fleet import Fleet
 from ..engine.labels import NamespaceLabels
 from ..engine.policy import Policy
 from ..engine.spelling import DevicePlugin
+from ..engine.text import first_of
 from . import completers
 from .configuration_input import load_configuration
 from .messages import say, usage_error
@@ -328,11 +329,9 @@ def read_paths(paths: Sequence[str], plugin: DevicePlugin | None = None, exclude
 def say_skipped(skipped: Sequence[str]) -> None:
     """Print which files were skipped, the first few by name."""
     if skipped:
-        first = ", ".join(skipped[:_NAMED]) + (", …" if len(skipped) > _NAMED else "")
-        files = "file holds" if len(skipped) == 1 else "files hold"
-        say(
-            f"note: {len(skipped)} {files} no Kubernetes object and {'was' if len(skipped) == 1 else 'were'} skipped: {first}"
-        )
+        words = ("file holds", "was") if len(skipped) == 1 else ("files hold", "were")
+        names = first_of(skipped, _NAMED)
+        say(f"note: {len(skipped)} {words[0]} no Kubernetes object and {words[1]} skipped: {names}")
 
 
 _NAMED = 5

@@ -1,6 +1,6 @@
 """The workloads of a cluster that request GPUs, for recommendations: pods and their programs, by top-level controller."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -19,6 +19,7 @@ from ...engine.pods import Container, Pod, PodSpec
 from ...engine.pods import containers as all_containers
 from ...engine.policy import ANY_POLICY
 from ...engine.requests import GpuContainer, read
+from ...engine.text import first_of
 from .api_request import path_of
 from .cluster_reader import ClusterReader, FoundClaims, UnreadList
 from .lists import Api, Lister, Page
@@ -151,7 +152,7 @@ class GpuWorkloads:
             self.notes += self._claims.notes
         if self._unknown:
             self.notes.append(
-                f"claims (DRA) that are not known, and may be for GPUs, are not judged: {_listed(self._unknown)}"
+                f"claims (DRA) that are not known, and may be for GPUs, are not judged: {first_of([*self._unknown], _SHOWN)}"
             )
         found = _by_top((*pods, *templates), links)
         self.tops = _tops(links, found)
@@ -289,8 +290,3 @@ def _tops(links: Links, found: Mapping[tuple[str, str, str], Workload]) -> dict[
         if (namespace, *top.key) in found:
             result[namespace, kind.partition(".")[0], name] = _kind(top), top.name
     return result
-
-
-def _listed(names: Collection[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join([*names][:_SHOWN]) + more

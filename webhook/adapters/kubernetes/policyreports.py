@@ -11,6 +11,7 @@ import msgspec
 
 from ...application.report_api import CONTENT, LABEL, OF_AUDIT, REPORT_APIS, ReportApi, ReportOwner
 from .api_request import ApiRequest, object_path, path_of
+from .discovery import Resources
 from .documents import decode
 from .errors import ApiError, Fault
 from .lists import Lister, Page, Progress
@@ -39,14 +40,6 @@ class WriteResult(msgspec.Struct):
 
     def __str__(self) -> str:
         return f"{self.created} created, {self.updated} updated, {self.unchanged} unchanged, {self.removed} removed"
-
-
-class _Resource(msgspec.Struct):
-    name: str
-
-
-class _ResourceList(msgspec.Struct):
-    resources: list[_Resource]
 
 
 class _Annotations(msgspec.Struct, rename={"content": CONTENT}):
@@ -82,7 +75,7 @@ class ReportStore:
         for api in REPORT_APIS:
             request = ApiRequest("GET", path_of("apis", api.group, api.version))
             try:
-                served = decode(self._api.call(request), _ResourceList, str(request))
+                served = decode(self._api.call(request), Resources, str(request))
             except ApiError as error:
                 if error.fault is not Fault.NOT_FOUND:
                     raise

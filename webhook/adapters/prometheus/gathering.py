@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from ...application.recommendation.usage import Metric, Series, Usage
+from ...engine.text import first_of
 from ..kubernetes.lists import Progress
 from . import by_process, dcgm, expressions
 from .client import QueryError, Sample
@@ -155,8 +156,10 @@ class Gatherer:
                     one.metrics.add(name)
         for label, values in sorted(clusters.items()):
             if len(values) > 1:
+                # A series without the label has the empty value.
+                found_values = first_of([f'"{one}"' for one in sorted(values)], 5)
                 raise QueryError(
-                    f"the series of GPUs come from several clusters, {label}: {_listed(values)}, whose pods may have the same "
+                    f"the series of GPUs come from several clusters, {label}: {found_values}, whose pods may have the same "
                     f"names; set --prometheus-label {label}=VALUE to the cluster whose workloads are read"
                 )
         if not any_series:
@@ -310,12 +313,6 @@ class Gatherer:
     def _show(self, what: str, done: int, total: int) -> None:
         if self._progress:
             self._progress.read(what, done, total)
-
-
-def _listed(values: Collection[str]) -> str:
-    """The first values of a label, quoted; a series without the label has the empty value."""
-    listed = ", ".join(f'"{one}"' for one in sorted(values)[:5])
-    return listed if len(values) <= 5 else f"{listed} and more"  # noqa: PLR2004
 
 
 def _by_family(found: Mapping[Key, _Found], devices: Collection[MeasuredDevice]) -> list[tuple[PodLabels, list[str]]]:

@@ -23,6 +23,7 @@ from ...engine.decision import Outcome
 from ...engine.findings import Finding, Severity
 from ...engine.patch import Operation
 from ...engine.policy import LabelProblem
+from ...engine.text import first_of
 from ..manifests.items import ManifestProblem
 
 
@@ -249,10 +250,9 @@ def counts_note(lines: Sequence[ObjectLine], most: int = 5) -> str:
     uncounted = [line for line in lines if line.uncounted]
     if not uncounted:
         return ""
-    named = "; ".join(f"{line.kind} {line.name}: {line.uncounted}" for line in uncounted[:most])
-    more = f"; and {len(uncounted) - most} more" if len(uncounted) > most else ""
+    named = first_of([f"{line.kind} {line.name}: {line.uncounted}" for line in uncounted], most, "; ")
     objects = "1 object" if len(uncounted) == 1 else f"{len(uncounted)} objects"
-    return f"the number of pods of {objects} is not known, so only what is certain is counted ({named}{more})"
+    return f"the number of pods of {objects} is not known, so only what is certain is counted ({named})"
 
 
 def form_totals(objects: Iterable[tuple[str, Iterable[GpuForm]]]) -> list[FormTotal]:
