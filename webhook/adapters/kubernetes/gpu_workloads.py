@@ -182,32 +182,20 @@ class GpuWorkloads:
         counted = (
             list(decide(Pod(spec=spec), ANY_POLICY, self._configuration.plugin).requested(spec)) if containers else []
         )
-        if not counted:
-            return self._made(spec, claims.words, claims.gpus, claims.form, claims) if claims else None
-        form, _ = counted[0]
-        shape = self._shapes.get(spec.node_name or "")
-        if shape:
-            form = shape.forms.get(containers[0].amounts[0].resource.name, form)
-        words = tuple(dict.fromkeys(str(amount) for one in containers for amount in one.amounts))
-        number = sum(count for _, count in counted)
-        if claims:
-            words, number = (*words, *claims.words), number + claims.gpus
-        return self._made(spec, words, number, str(form), claims, containers)
-
-    def _made(  # noqa: PLR0913, PLR0917 - what is known of a pod
-        self,
-        spec: PodSpec,
-        words: tuple[str, ...],
-        gpus: int,
-        form: str,
-        claims: ClaimedGpus | None,
-        containers: Sequence[GpuContainer] | None = None,
-    ) -> _Requested:
+        if not counted and not claims:
+            return None
+        words, number, form = (claims.words, claims.gpus, claims.form) if claims else ((), 0, "")
+        if counted:
+            shape = self._shapes.get(spec.node_name or "")
+            own_form = counted[0][0]
+            form = str(shape.forms.get(containers[0].amounts[0].resource.name, own_form) if shape else own_form)
+            words = (*dict.fromkeys(str(amount) for one in containers for amount in one.amounts), *words)
+            number += sum(count for _, count in counted)
         # A pod that has a node bypasses schedulers; before it had one, it was exempt or not.
         scheduled = Pod(spec=msgspec.structs.replace(spec, node_name=None))
         exempt = self._configuration.exemptions.of_pod(scheduled) or ""
-        programs = self._programs(spec, containers)
-        return _Requested(words, gpus, form, programs, claims, exempt, self._placement.unreachable(spec))
+        programs = self._programs(spec, containers if counted else None)
+        return _Requested(words, number, form, programs, claims, exempt, self._placement.unreachable(spec))
 
     def _claimed(
         self, spec: PodSpec, containers: Sequence[GpuContainer], namespace: str, owner: Owner
@@ -222,9 +210,7 @@ class GpuWorkloads:
             self._unknown[f"{entry.name} of {owner.kind} {namespace}/{owner.name}"] = None
         return gpus_claimed(found)
 
-    def _programs(
-        self, spec: PodSpec, gpu_containers: Sequence[GpuContainer] | None = None
-    ) -> tuple[ServerProgram, ...]:
+    def _programs(self, spec: PodSpec, gpu_containers: Sequence[GpuContainer] | None) -> tuple[ServerProgram, ...]:
         """The programs of ``gpu_containers``, or if that is ``None``, of the containers that use a claim."""
         if gpu_containers is None:
             every = [one for _, _, one in all_containers(spec) if one.resources and one.resources.claims]
