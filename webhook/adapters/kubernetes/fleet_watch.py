@@ -4,6 +4,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
+from functools import lru_cache
 
 from ...application.configuration import Configuration
 from ...engine.fleet.fleet import Fleet
@@ -31,6 +32,7 @@ _TIMEOUT = 10.0
 # While no node is selected, all are read: this often, and at most for 2 % of the time.
 ALL_NODES_INTERVAL = 300.0
 _REST = 50.0
+_DISTINCT_SHAPES = 1024
 
 
 class NodeStore(Store[NodeItem, Shape | None]):
@@ -39,16 +41,13 @@ class NodeStore(Store[NodeItem, Shape | None]):
     def __init__(self, monotonic: Callable[[], float]) -> None:
         super().__init__(monotonic)
         self.labels: Collection[str] = frozenset()
-        self._shared: dict[Shape, Shape] = {}
+        # Bounded, so that old shapes do not use memory.
+        self._shared = lru_cache(maxsize=_DISTINCT_SHAPES)(lambda shape: shape)
 
     def keep(self, item: NodeItem) -> Shape | None:
         """Return the shape of a node."""
         node = item.gpu_node(self.labels)
-        return self._shared.setdefault(node.shape, node.shape) if node else None
-
-    def share(self, shapes: Collection[Shape]) -> None:
-        """Keep only these for sharing, so that old shapes do not use memory."""
-        self._shared = {shape: shape for shape in shapes}
+        return self._shared(node.shape) if node else None
 
 
 class FleetWatch:
@@ -189,8 +188,6 @@ class FleetWatch:
         for identity, shape in self._distinct.items():
             if shape is not None:
                 shapes[shape] += self._numbers[identity]
-        for store in self._stores:
-            store.share(shapes)
         now = self._monotonic()
         remembered = self._memory.note(shapes, now)
         if not shapes and not remembered:
