@@ -17,7 +17,7 @@ from ..adapters.reports import audit_json, audit_table, junit, sarif, terminal
 from ..adapters.reports.audit import FILES, AuditInput, AuditReport, audit_report
 from ..adapters.reports.audit_changes import EarlierAudit, EarlierError, read_earlier
 from ..adapters.reports.audit_csv import csv
-from ..adapters.reports.fleet_report import FleetPart, fleet_part
+from ..adapters.reports.fleet_report import fleet_part
 from ..adapters.reports.progress import ProgressBar
 from ..application import assumptions
 from ..application.assumptions import AssumedLabels, Assumption, AssumptionError, JudgedLabel
@@ -32,7 +32,7 @@ from .audit_writing import Mislabelled, write_reports
 from .cluster_options import ContextOption, KubeconfigOption, WriteReportsOption, reached
 from .configuration_input import ConfigOption, load_configuration
 from .exit_codes import EXIT_DENIED, EXIT_USAGE
-from .fleet_input import LIVE, FleetInput, FleetOption, deciders_of, read_fleet, view_of
+from .fleet_input import LIVE, FleetOption, deciders_of, read_fleet, view_of
 from .manifest_input import StrictOption, check_name, load_namespaces
 from .messages import usage_error
 
@@ -155,12 +155,15 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
                 write_reports(ReportStore(api, progress), gathered, _mislabelled(gathered), names, now)
             if shown:
                 gathered.deciders = _deciders(Lister(api, progress), gathered, configuration)
+    of_fleet = (
+        fleet_part(view_of(read, configuration), read.objects.notes, deciders_of(read, configuration)) if read else None
+    )
     report = audit_report(
         gathered,
         now=now,
         judged_by=mode.value,
         assumptions=map(str, assumed),
-        fleet=_fleet(read, configuration),
+        fleet=of_fleet,
         earlier=earlier,
     )
     if shown:
@@ -234,12 +237,6 @@ def _deciders(lister: Lister, gathered: AuditInput, configuration: Configuration
         return None
     names = {row.namespace for row in gathered.rows}
     return installed.policies(configuration, {name: one for name, one in gathered.labels.items() if name in names})
-
-
-def _fleet(read: FleetInput | None, configuration: Configuration) -> FleetPart | None:
-    if read is None:
-        return None
-    return fleet_part(view_of(read, configuration), read.objects.notes, deciders_of(read, configuration))
 
 
 def _show(report: AuditReport, output: AuditOutput, *, strict: bool, everything: bool) -> None:

@@ -15,7 +15,7 @@ from . import cluster_options, completers
 from .cluster_options import ContextOption, KubeconfigOption
 from .configuration_input import ConfigOption
 from .exit_codes import EXIT_DENIED, EXIT_USAGE
-from .fleet_input import LIVE, FleetOption, load_fleet
+from .fleet_input import LIVE, FleetOption, read_fleet
 from .manifest_input import (
     ExcludeOption,
     JudgedInput,
@@ -102,7 +102,7 @@ def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         namespace,
         namespaces,
         config,
-        lambda found: load_fleet(fleet, found, kubeconfig, context),
+        lambda found: read_fleet(fleet, found, kubeconfig, context).fleet if fleet else None,
         exclude=exclude or (),
         ignore=ignored,
     )
