@@ -1,4 +1,4 @@
-"""The decision log: a line for each rewrite, denial and would-be one."""
+"""The decision log: a line for each rewrite and denial, enforced or not."""
 
 import asyncio
 import logging
@@ -19,7 +19,7 @@ _LONGEST = 256
 # Seconds for which lines are collected: a record for each line, and waking the writer for each, would take longer than a
 # decision.
 _GATHERING = 0.1
-# Lines that are written at once, some 100 kB: larger buffers leave holes in the process's memory.
+# Lines that are written at once, some 100 kB: larger buffers fragment the process's memory.
 _AT_ONCE = 250
 
 

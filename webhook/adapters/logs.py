@@ -107,7 +107,7 @@ def _cut(value: Any) -> Any:
 
 
 def _traceback(to: TextIO, exception: Any) -> None:
-    """Format an exception; a long one loses its beginning, because the last line names what was raised."""
+    """Format an exception. A long traceback is cut at its beginning, because the exception is in its last line."""
     written = io.StringIO()
     structlog.dev.plain_traceback(written, exception)
     lines = [cut(line, _LONGEST) for line in written.getvalue().splitlines()]

@@ -1,4 +1,4 @@
-"""The ``gpuwarden`` command: each subcommand is loaded when it is used, so that a server holds no report writers."""
+"""The ``gpuwarden`` command: each subcommand is loaded when it is used, so that the server does not load report writers."""
 
 import inspect
 from collections.abc import Iterator, Mapping

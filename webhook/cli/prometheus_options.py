@@ -77,7 +77,7 @@ class PrometheusOptions:
         return [f"--prometheus-{one.name.replace('_', '-')}" for one in others if getattr(self, one.name)]
 
     def access(self) -> ServerAccess:
-        """Return the access that these describe; the kubeconfig's token is not in it.
+        """Return the access that the options describe, without the kubeconfig's token.
 
         Raises:
             typer.Exit: 2, after printing which can't be combined.

@@ -41,7 +41,7 @@ class Reload(Generic[_T]):
             use(self._file.read())
         except (OSError, UnicodeDecodeError) as error:
             raise StartError(f"{_OPTIONS[name]} {path}: {why(path, error)}") from error
-        except Exception as error:  # every way in which a file can be bad ends the start, with its reason
+        except Exception as error:  # whatever is wrong with the file ends the start
             raise StartError("\n".join(f"{path}: {line}" for line in str(error).splitlines())) from error
         metrics.loaded(name)
 

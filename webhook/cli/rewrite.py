@@ -86,7 +86,7 @@ def _named(options: Sequence[str], configured: Kinds) -> dict[tuple[str, str], W
     """The rows that ``--kinds`` names, by group and kind.
 
     Raises:
-        typer.Exit: 2, after printing which name is not that of a kind.
+        typer.Exit: 2, after printing which name is not a known kind.
     """
     rows = {f"{kind}.{group}": row for (group, kind), row in {**KINDS, **configured}.items() if not row.is_built_in}
     found: dict[tuple[str, str], WorkloadKind] = {}

@@ -182,7 +182,7 @@ def _unmeasured_forms(file: ConfigurationFile) -> Iterator[str]:
 
 
 def _kinds_twice(file: ConfigurationFile) -> Iterator[str]:
-    """Workload kinds or plurals that are in several rows, or belong to a kind that gpuwarden knows."""
+    """Workload kinds or plurals that several rows have, or a plural of another kind that gpuwarden knows."""
     first: dict[tuple[str, str], tuple[int, str]] = {}
     for index, row in enumerate(file.workload_kinds):
         for field, name in (("kind", row.kind), ("plural", row.plural)):

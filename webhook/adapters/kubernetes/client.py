@@ -152,7 +152,7 @@ class ApiServer:
             if self._monotonic() - self._renewed_at < LOGIN_INTERVAL:
                 return False
             self._renewed_at = self._monotonic()
-            with suppress(KubeconfigError):  # then the server's own 401 is what is reported
+            with suppress(KubeconfigError):  # the server's 401 is then reported
                 self._login = self._log_in()
                 refused.connections.clear()
                 return True

@@ -159,7 +159,7 @@ class FleetWatch:
         return found
 
     def _count(self) -> dict[int, int]:
-        """How many nodes have each shape, by the identity of the shape, because shapes are long and often shared."""
+        """The number of nodes of each shape, by the identity of the shape object, because comparing shapes is slow."""
         changes = [store.changes for store in self._stores]
         if changes != self._changes:
             self._changes = changes

@@ -73,7 +73,7 @@ class _PodItem(msgspec.Struct):
 
 
 class _Requested(msgspec.Struct, frozen=True):
-    """What a pod requests: as text, the number of GPUs at once, the form, the programs, and the claims; and what it can't get."""
+    """The requests of a pod. ``unreachable`` are the forms and GPU models only on nodes where the pod may not run."""
 
     words: tuple[str, ...]
     gpus: int

@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 class Api(Protocol):
-    """The API server of a lister: ``RetryingApi`` for a program that can wait."""
+    """The API server as ``Lister`` uses it: a ``RetryingApi`` or a ``Deadline``."""
 
     def call(self, request: ApiRequest) -> bytes:
         """Make a request and return the answer's body.

@@ -119,7 +119,7 @@ class ReportStore:
         if old.annotations and old.annotations.content == metadata["annotations"][CONTENT]:
             written.unchanged += 1
             return
-        # With the resource version of what was seen to be ours, so that nothing else is ever overwritten.
+        # With the resource version of the report that was read, so that only reports of ours are overwritten.
         body = msgspec.json.encode({**report, "metadata": {**metadata, "resourceVersion": old.resource_version}})
         if self._done(ApiRequest("PUT", f"{path}{path_of(name)}", _MANAGER, body), written):
             written.updated += 1

@@ -16,7 +16,7 @@ _PASSING_ONCE_REACHED = frozenset({Fault.SILENT, Fault.CUT, Fault.UNREACHABLE})
 
 
 class RetryingApi:
-    """An API server for a program that can wait: it makes one request after another, and waits for each."""
+    """The API server for a program that makes one request after another, and can wait for each."""
 
     def __init__(self, api: ApiServer, backoff: Backoff, *, wait: Callable[[float], None] = time.sleep) -> None:
         self._api = api

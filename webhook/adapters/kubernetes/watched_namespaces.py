@@ -17,9 +17,9 @@ from .live_reads import LiveReads
 from .namespace_cache import NamespaceCache
 from .watch import GRACE, WATCH_SECONDS, Objects, Watch, WatchObserver
 
-# Seconds without data from the API server after which the cache is stale. A healthy connection brings one a minute, whatever
-# the server (a bookmark, or the next watch, see watch.WATCH_SECONDS); this allows for one that fails to come, for the 10 s
-# until that is noticed, and for half a minute of trying to connect again.
+# Seconds without data from the API server after which the cache is stale. A healthy connection delivers data every minute (a
+# bookmark, or the next watch, see watch.WATCH_SECONDS). The limit allows for one minute without data, 10 s until that is noticed,
+# and half a minute of attempts to reconnect.
 FRESHNESS_BOUND = 150.0
 FETCH_TIMEOUT = 1.0  # seconds for the live read of a namespace that is not cached
 _NAME = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")  # RFC 1123 label: what a namespace's name is

@@ -1,4 +1,4 @@
-"""Memory and utilisation of each pod's own processes, beside the series of the device itself, which names no pod.
+"""Detects pods whose processes dcgm-exporter does not see, by comparison with the series of the device itself.
 
 Source: NVIDIA/dcgm-exporter internal/pkg/transformation (since 4.5.1, with KUBERNETES_VIRTUAL_GPUS): the exporter finds a pod's
 processes only with ``hostPID: true``, and without it writes 0 for all pods.

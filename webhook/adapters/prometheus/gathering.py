@@ -178,7 +178,7 @@ class Gatherer:
             raise QueryError(f"{error.detail}; {fix}", too_much=True) from error
 
     def _at_once(self, found: Mapping[Key, _Found], devices: Collection[MeasuredDevice]) -> set[MeasuredDevice]:
-        """Return the devices that several pods may have used at once, by the hours of each pod, which are cheap to read."""
+        """Return the devices that several pods may have used at once, according to a cheap query for the hours of each pod."""
         metric = dcgm.USED if self._any_memory else _metrics(found)[0]
         hours: dict[MeasuredDevice, dict[tuple[str, str], list[float]]] = {device: {} for device in devices}
 

@@ -140,7 +140,7 @@ def _alias(event: Any, anchors: dict[str, Scalar | Sequence | Mapping], first_li
 
 
 def explained(text: str, error: yaml.YAMLError | UnicodeEncodeError, first_line: int = 1) -> UnreadableError:
-    """Return where a text is not YAML, what is wrong there, and the fix, for an error of libyaml."""
+    """Turn an error of libyaml into one with the line, the problem and the fix."""
     if isinstance(error, UnicodeEncodeError):  # half a surrogate pair, which no decoded file holds
         line = text.count("\n", 0, error.start) + first_line
         return UnreadableError(line, "the text has a character that is not valid Unicode; remove it")
