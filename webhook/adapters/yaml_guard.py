@@ -5,8 +5,6 @@ from typing import Any
 
 import yaml
 
-from .manifests.tree.from_yaml import explained
-
 _DEEPEST = 100  # levels; a Namespace as kubectl prints it has nine, managedFields included
 _MOST_REPEATED = 10_000  # values that aliases repeat; nobody writes that many by hand
 
@@ -39,6 +37,8 @@ def _guarded(text: str, load: Callable[[str, type[yaml.CSafeLoader]], Any]) -> A
         check(text)
         return load(text, yaml.CSafeLoader)
     except (yaml.YAMLError, UnicodeEncodeError) as error:
+        from .manifests.tree.from_yaml import explained  # noqa: PLC0415 - a server needs it only for such a file
+
         found = explained(text, error)
         raise ValueError(f"line {found.line}: {found}") from error
     except YamlBombError:
