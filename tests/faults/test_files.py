@@ -98,10 +98,10 @@ DAMAGES: dict[Callable[[Path], None], str] = {
     dangling: "does not exist; restore it",
     unreadable: "permission denied; restore it",
     a_folder: "it is a folder; restore it",
-    broken: "not valid YAML",
+    broken: "expected a value",
     emptied: "the file is empty",
     no_text: "can't decode",
-    nested: "nested too deeply",
+    nested: "nested deeper",
 }
 
 

@@ -1,4 +1,4 @@
-"""The decision log: a line for each rewrite, denial and would-be one."""
+"""The decision log: a line for each rewrite and denial, enforced or not."""
 
 import asyncio
 import logging
@@ -16,10 +16,10 @@ _LOGGER = "gpuwarden.decisions"
 # Characters of a field. Kubernetes limits all but the user name; other fields that are longer are not genuine. Reviews are read
 # with uids of at most 128 characters and operations of Kubernetes only.
 _LONGEST = 256
-# Seconds in which lines gather, because a record for each line, and waking the thread that writes it, would cost a request more
-# than its decision.
+# Seconds for which lines are collected: a record for each line, and waking the writer for each, would take longer than a
+# decision.
 _GATHERING = 0.1
-# Lines that are written at once, some 100 kB: larger buffers leave holes in the process's memory.
+# Lines that are written at once, some 100 kB: larger buffers fragment the process's memory.
 _AT_ONCE = 250
 
 
@@ -88,7 +88,7 @@ def _event(judged: DecisionSummary) -> str:
     """The event of a decision's line; empty if it has none, or if the other of ``/mutate`` and ``/validate`` logs it."""
     if judged.outcome is UNCHANGED:
         return ""
-    # Only ``/validate`` sees who reaches GPUs without requesting them.
+    # Only ``/validate`` checks access to GPUs without a request.
     if judged.path == "validate" and not judged.acted and not judged.denies_access:
         return ""
     if judged.path == "mutate" and judged.acted and judged.outcome is DENIED:

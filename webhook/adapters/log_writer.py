@@ -9,7 +9,7 @@ from collections.abc import Callable
 # Bytes that may wait, some ten thousand lines; more are dropped and counted.
 MOST_WAITING = 4 << 20
 _STDERR = 2
-_LAST_WORDS = 2.0  # seconds for what waits when the process ends
+_CLOSE_TIMEOUT = 2.0  # seconds to write waiting lines when the process ends
 
 
 class LogWriter:
@@ -54,7 +54,7 @@ class LogWriter:
         with self._changed:
             self._closing = True
             self._changed.notify()
-        self._thread.join(_LAST_WORDS)
+        self._thread.join(_CLOSE_TIMEOUT)
 
     def _write_forever(self) -> None:
         while (lines := self._next()) is not None:

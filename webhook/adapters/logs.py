@@ -75,7 +75,9 @@ def configure(form: LogFormat, level: LogLevel, to: LineSink | None = None) -> N
     handler: logging.Handler = logging.StreamHandler(to or sys.stderr)
     handler.setFormatter(
         _Formatter(
-            several=_json_lines if form is LogFormat.JSON else _text_lines(renderers[-1]),
+            several=(lambda lines: b"\n".join(lines).decode())
+            if form is LogFormat.JSON
+            else _text_lines(renderers[-1]),
             foreign_pre_chain=shared,
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],
         )
@@ -105,7 +107,7 @@ def _cut(value: Any) -> Any:
 
 
 def _traceback(to: TextIO, exception: Any) -> None:
-    """Format an exception; a long one loses its beginning, because the last line names what was raised."""
+    """Format an exception. A long traceback is cut at its beginning, because the exception is in its last line."""
     written = io.StringIO()
     structlog.dev.plain_traceback(written, exception)
     lines = [cut(line, _LONGEST) for line in written.getvalue().splitlines()]
@@ -134,10 +136,6 @@ class _Formatter(structlog.stdlib.ProcessorFormatter):
         """The text of a record, without the end of its last line."""
         lines: Sequence[bytes] | None = getattr(record, "lines", None)
         return super().format(record) if lines is None else self._several(lines)
-
-
-def _json_lines(lines: Sequence[bytes]) -> str:
-    return b"\n".join(lines).decode()
 
 
 def _text_lines(render: Callable[[Any, str, dict[str, Any]], str]) -> _Several:

@@ -3,7 +3,7 @@
 import ctypes
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
-# No block of a request is this large, but the buffers of uvloop's TLS are (256 KiB a connection).
+# Blocks for requests are smaller; the TLS buffers of uvloop are larger (256 KiB per connection).
 _LARGE = 128 * 1024
 _KEPT = 4 * 1024 * 1024
 

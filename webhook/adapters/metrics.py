@@ -184,7 +184,7 @@ class Metrics:
         self._refused.labels(port, reason).inc()
 
     def reloaded(self, file: str, *, good: bool) -> None:
-        """Count a reload; ``file`` is what the file is, not its path."""
+        """Count a reload; ``file`` is the kind of file, not its path."""
         self._reloads.labels(file, "success" if good else "failure").inc()
         self._reload_failing.labels(file).set(0 if good else 1)
         if good:

@@ -11,7 +11,7 @@ _CHUNK = 1024 * 1024
 
 
 def limit() -> str:
-    """The limit in words."""
+    """Return the limit for messages."""
     return f"{LARGEST // 1024 // 1024} MiB"
 
 

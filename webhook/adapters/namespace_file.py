@@ -51,7 +51,7 @@ def parse(text: str) -> dict[str, NamespaceLabels]:
 
 def _items(documents: list[Any]) -> Iterator[tuple[str, Any]]:
     for number, document in enumerate(documents, start=1):
-        if isinstance(document, dict) and _is_list(document.get("kind")):
+        if isinstance(document, dict) and str(document.get("kind")).endswith("List"):
             items = document.get("items") or []
             if not isinstance(items, list):
                 raise NamespaceFileError(
@@ -61,10 +61,6 @@ def _items(documents: list[Any]) -> Iterator[tuple[str, Any]]:
                 yield f"document {number}, items[{index}]", item
         else:
             yield f"document {number}", document
-
-
-def _is_list(kind: Any) -> bool:
-    return isinstance(kind, str) and kind.endswith("List")
 
 
 def _namespace(item: Any, where: str) -> tuple[str, NamespaceLabels]:

@@ -1,4 +1,4 @@
-"""Loads libraries without what costs megabytes and nothing here needs: optional companions, models that are seldom used."""
+"""Loads libraries without the modules and models that gpuwarden does not use, which saves megabytes."""
 
 import sys
 import warnings
@@ -13,7 +13,7 @@ from typing import Any
 def absent(*modules: str) -> Iterator[None]:
     """Make ``import`` of these modules fail in the body, unless they are loaded already; hide the library's warnings about it."""
     missing = [name for name in modules if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(missing))  # type: ignore[arg-type]  # how Python says "there is none"
+    sys.modules.update(dict.fromkeys(missing))  # type: ignore[arg-type]  # None makes an import fail
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -1,8 +1,8 @@
 """Standard error while the server runs: everything written there becomes log lines, and writing never blocks.
 
-The interpreter and the standard library write there on their own, and a full pipe would block the event loop: exceptions in
-``__del__`` and in callbacks of C code (``sys.unraisablehook``, as for the server name of a ClientHello), warnings, threads that
-end with an exception, and ``logging`` when it fails.
+The interpreter and the standard library write there: exceptions in ``__del__`` and in callbacks of C code
+(``sys.unraisablehook``, as for the server name of a ClientHello), warnings, threads that end with an exception, and failures of
+``logging``. A full pipe would block the event loop.
 """
 
 import io

@@ -12,7 +12,7 @@ _Mark = tuple[int, int, int, int, int]
 
 
 class WatchedFile(Generic[_T]):
-    """Polled by ``stat``, not watched by inotify.
+    """A file that is polled with ``stat``, not watched with inotify.
 
     The kubelet replaces a mounted ConfigMap by swapping a symlink two folders up, editors replace files by renaming, and network
     file systems send no notifications. One ``stat`` a second, which follows symlinks, detects all of these at no cost.

@@ -1,7 +1,7 @@
 """Loads YAML; rejects what would exhaust the loader, before anything is built, and explains what is not valid."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import yaml
 
@@ -9,51 +9,49 @@ _DEEPEST = 100  # levels; a Namespace as kubectl prints it has nine, managedFiel
 _MOST_REPEATED = 10_000  # values that aliases repeat; nobody writes that many by hand
 
 
-T = TypeVar("T")
-
-
 class YamlBombError(ValueError):
     """Loading the document would crash the process, or exhaust memory or time. The message names the line."""
 
 
-Loader = type[yaml.SafeLoader] | type[yaml.CSafeLoader]
-
-
-def load(text: str, loader: Loader = yaml.CSafeLoader) -> Any:
+def load(text: str) -> Any:
     """Load the one document of a text; ``None`` if it is empty.
 
     Raises:
         ValueError: the text can't be read; the message gives the line, the reason and the fix.
     """
-    return _guarded(yaml.load, text, loader)
+    return _guarded(text, yaml.load)
 
 
-def load_all(text: str, loader: Loader = yaml.CSafeLoader) -> list[Any]:
+def load_all(text: str) -> list[Any]:
     """Load all documents of a text.
 
     Raises:
         ValueError: as ``load``.
     """
-    return _guarded(lambda text, loader: list(yaml.load_all(text, loader)), text, loader)
+    documents: list[Any] = _guarded(text, lambda text, loader: list(yaml.load_all(text, loader)))
+    return documents
 
 
-def _guarded(load: Callable[[str, Loader], T], text: str, loader: Loader) -> T:
+def _guarded(text: str, load: Callable[[str, type[yaml.CSafeLoader]], Any]) -> Any:
     try:
-        check(text, loader)
-        return load(text, loader)
+        check(text)
+        return load(text, yaml.CSafeLoader)
+    except (yaml.YAMLError, UnicodeEncodeError) as error:
+        from .manifests.tree.from_yaml import explained  # noqa: PLC0415 - a server needs it only for such a file
+
+        found = explained(text, error)
+        raise ValueError(f"line {found.line}: {found}") from error
     except YamlBombError:
         raise
-    except (yaml.YAMLError, ValueError) as error:
-        raise ValueError(explain(error)) from error
+    except ValueError as error:  # such as a date in month 13
+        raise ValueError(f"a value can't be read: {error}; put it in quotes") from error
 
 
-def check(text: str, loader: Loader = yaml.CSafeLoader) -> None:
+def check(text: str) -> None:
     """Reject deep nesting, and aliases that repeat very many values, ``<<`` included.
 
     libyaml's loader recurses in C, and deep nesting overflows its stack without an exception; its parser, used here, does not
     recurse. An alias costs the loader nothing, but code that walks the data processes every repetition.
-
-    ``loader`` selects the parser: libyaml's is fast, Python's names the better line for invalid YAML.
 
     Raises:
         YamlBombError: the text nests or repeats too much.
@@ -62,7 +60,7 @@ def check(text: str, loader: Loader = yaml.CSafeLoader) -> None:
     sizes: dict[str | None, int] = {}  # values under each anchor, aliases counted as what they repeat
     begun: list[tuple[str | None, int]] = []
     values = repeated = 0
-    for event in yaml.parse(text, Loader=loader):
+    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
         match event:
             case yaml.AliasEvent():
                 if any(anchor == event.anchor for anchor, _ in begun):
@@ -90,30 +88,6 @@ def check(text: str, loader: Loader = yaml.CSafeLoader) -> None:
             raise YamlBombError(
                 f"line {_line(event)}: aliases repeat more than {_MOST_REPEATED} values; write what they stand for"
             )
-
-
-def explain(error: Exception) -> str:
-    """Return where a text is not YAML, what is wrong there, and what usually fixes it, on one line."""
-    mark = getattr(error, "problem_mark", None)
-    reported = [getattr(error, "context", None), getattr(error, "problem", None)]
-    what = ", ".join(filter(None, reported)) or " ".join(str(error).split())
-    if "expected a single document" in what:
-        return f"line {mark.line + 1 if mark else 1}: a second document begins here; keep one, and remove the line ---"
-    fix = next((fix for part, fix in _FIXES.items() if part in what), "check quotes, brackets and indentation there")
-    return f"line {mark.line + 1 if mark else 1}: is not valid YAML: {what}; {fix}"
-
-
-_FIXES = {
-    r"'\t'": "indent with spaces, not with tabs",
-    "found a tab character": "indent with spaces, not with tabs",
-    "mapping values are not allowed": 'put a value that contains ": " in quotes, or correct the indentation',
-    "cannot start any token": "put the value in quotes, and indent with spaces",
-    "could not determine a constructor": "remove the tag, which begins with !",
-    "undefined alias": "put the value in quotes, or define the anchor",
-    "unacceptable character": "remove control characters, and save the file as UTF-8",
-    "control characters are not allowed": "remove control characters, and save the file as UTF-8",
-    "unhashable key": "use text as the key",
-}
 
 
 def _line(event: yaml.Event) -> int:

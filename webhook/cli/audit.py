@@ -14,27 +14,25 @@ from ..adapters.kubernetes.errors import ApiError
 from ..adapters.kubernetes.lists import Lister
 from ..adapters.kubernetes.policyreports import ReportStore
 from ..adapters.reports import audit_json, audit_table, junit, sarif, terminal
-from ..adapters.reports.audit import AuditReport, audit_report
+from ..adapters.reports.audit import FILES, AuditInput, AuditReport, audit_report
 from ..adapters.reports.audit_changes import EarlierAudit, EarlierError, read_earlier
 from ..adapters.reports.audit_csv import csv
-from ..adapters.reports.check_report import object_line
-from ..adapters.reports.fleet_report import FleetPart, fleet_part
+from ..adapters.reports.fleet_report import fleet_part
 from ..adapters.reports.progress import ProgressBar
 from ..application import assumptions
 from ..application.assumptions import AssumedLabels, Assumption, AssumptionError, JudgedLabel
-from ..application.audit_totals import totals
 from ..application.auditing import Auditor
 from ..application.claims import KnownClaims
 from ..application.configuration import Configuration
 from ..application.deciders import DecidedPolicy
 from ..application.pod_counts import Autoscalers
 from . import cluster_options, completers
-from .audit_input import FILES, AuditInput, Labels, from_cluster, from_files
+from .audit_input import Labels, from_cluster, from_files
 from .audit_writing import Mislabelled, write_reports
 from .cluster_options import ContextOption, KubeconfigOption, WriteReportsOption, reached
 from .configuration_input import ConfigOption, load_configuration
 from .exit_codes import EXIT_DENIED, EXIT_USAGE
-from .fleet_input import LIVE, FleetInput, FleetOption, deciders_of, read_fleet, view_of
+from .fleet_input import LIVE, FleetOption, deciders_of, read_fleet, view_of
 from .manifest_input import StrictOption, check_name, load_namespaces
 from .messages import usage_error
 
@@ -157,7 +155,17 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
                 write_reports(ReportStore(api, progress), gathered, _mislabelled(gathered), names, now)
             if shown:
                 gathered.deciders = _deciders(Lister(api, progress), gathered, configuration)
-    report = _report(gathered, assumed, mode, now, fleet=_fleet(read, configuration), earlier=earlier)
+    of_fleet = (
+        fleet_part(view_of(read, configuration), read.objects.notes, deciders_of(read, configuration)) if read else None
+    )
+    report = audit_report(
+        gathered,
+        now=now,
+        judged_by=mode.value,
+        assumptions=map(str, assumed),
+        fleet=of_fleet,
+        earlier=earlier,
+    )
     if shown:
         _show(report, output or AuditOutput.TABLE, strict=strict, everything=everything)
     if not gathered.complete:
@@ -229,45 +237,6 @@ def _deciders(lister: Lister, gathered: AuditInput, configuration: Configuration
         return None
     names = {row.namespace for row in gathered.rows}
     return installed.policies(configuration, {name: one for name, one in gathered.labels.items() if name in names})
-
-
-def _fleet(read: FleetInput | None, configuration: Configuration) -> FleetPart | None:
-    if read is None:
-        return None
-    return fleet_part(view_of(read, configuration), read.objects.notes, deciders_of(read, configuration))
-
-
-def _report(  # noqa: PLR0913 - the parts of one document
-    gathered: AuditInput,
-    assumed: Iterable[Assumption],
-    mode: JudgedLabel,
-    now: datetime,
-    *,
-    fleet: FleetPart | None,
-    earlier: EarlierAudit | None,
-) -> AuditReport:
-    return audit_report(
-        gathered.rows,
-        totals(gathered.rows),
-        now=now,
-        origin=gathered.origin,
-        judged_by=mode.value,
-        assumptions=map(str, assumed),
-        seen=gathered.seen,
-        problems=gathered.problems,
-        others=[
-            object_line(source, line, judgement, gathered.places.get((source, line)))
-            for source, line, judgement in gathered.others
-        ],
-        kinds=gathered.kinds,
-        kinds_unknown=gathered.kinds_unknown,
-        notes=gathered.notes,
-        lines_of=gathered.lines_of,
-        is_cluster=gathered.origin != FILES,
-        fleet=fleet,
-        deciders=gathered.deciders,
-        earlier=earlier,
-    )
 
 
 def _show(report: AuditReport, output: AuditOutput, *, strict: bool, everything: bool) -> None:

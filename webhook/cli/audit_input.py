@@ -1,7 +1,6 @@
 """The input of an audit: a cluster's API server, or files."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -9,11 +8,11 @@ from ..adapters.kubernetes.cluster_reader import ClusterReader, UnreadList
 from ..adapters.kubernetes.discovery import UnknownKindsError
 from ..adapters.kubernetes.errors import ApiError, Fault
 from ..adapters.manifests.items import ManifestObject, ManifestProblem
-from ..adapters.manifests.lines import Lines, ObjectLines
-from ..application.audit_rows import Row, rows
+from ..adapters.manifests.lines import Lines
+from ..adapters.reports.audit import FILES, AuditInput
+from ..application.audit_rows import rows
 from ..application.auditing import AuditEntry, Auditor, Owner, WorkloadObject, is_denied_claim
 from ..application.claims import KnownClaims, known_claims, resource_names
-from ..application.deciders import DecidedPolicy
 from ..application.field_paths import mapping
 from ..application.field_types import wrong_types
 from ..application.judgement import Judgement
@@ -26,51 +25,14 @@ from ..application.workload_pods import pods_of
 from ..application.workloads import Kinds, qualified, workload_of
 from ..engine.labels import NamespaceLabels
 from .cluster_options import unreadable
-from .manifest_input import KnownNamespaces, mismatch_problems, nothing_found, read_paths, say_skipped
+from .manifest_input import KnownNamespaces, mismatch_problems, read_paths, say_skipped
 from .messages import usage_error
 
 Labels = Mapping[str, NamespaceLabels]
 _ENDS = frozenset({"Complete", "Completed", "Succeeded", "Failed", "Error", "Stopped", "Terminated", "Aborted"})
-FILES = "files"
-"""The origin of objects in files."""
 _OfOperator = tuple[AuditEntry, Judgement | None]
 NewAuditor = Callable[[Labels, KnownClaims, Mapping[str, str], Autoscalers], Auditor]
-"""Makes the auditor when the namespaces' labels, claims, the resource names of DeviceClasses and autoscalers are known."""
-
-
-@dataclass(slots=True)
-class AuditInput:
-    """The results of an audit.
-
-    Attributes:
-        labels: the namespaces' own labels, of those that were checked.
-        seen: how many objects of each kind were checked.
-        places: the lines of the objects of files, by source and first line.
-        others: objects that are not judged, and those with a label that names no policy or has no effect; with their places.
-        kinds_unknown: why there may be more kinds; empty if all are known.
-        deciders: who decides new pods of a cluster; ``None`` where that is not known.
-    """
-
-    origin: str
-    labels: Labels
-    rows: list[Row]
-    seen: dict[str, int]
-    others: list[tuple[str | None, int | None, Judgement]] = field(default_factory=list)
-    problems: list[ManifestProblem] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    kinds: list[OtherKind] = field(default_factory=list)
-    kinds_unknown: str = ""
-    deciders: list[DecidedPolicy] | None = None
-    places: dict[tuple[str | None, int | None], ObjectLines | None] = field(default_factory=dict)
-
-    def lines_of(self, row: Row) -> ObjectLines | None:
-        """Where the fields of a row's object are written; ``None`` for one of a cluster, or where two begin on one line."""
-        return self.places.get((row.source, row.line))
-
-    @property
-    def complete(self) -> bool:
-        """Whether nothing is missing."""
-        return not any(problem.fatal for problem in self.problems)
+"""Makes an auditor from the namespaces' labels, the claims, the resource names of DeviceClasses, and the autoscalers."""
 
 
 def from_cluster(reader: ClusterReader, host: str, names: Sequence[str], auditor_of: NewAuditor) -> AuditInput:
@@ -106,7 +68,7 @@ def from_cluster(reader: ClusterReader, host: str, names: Sequence[str], auditor
 def _of_operator(auditor: Auditor, manifest: dict[str, Any]) -> _OfOperator:
     """The entry of an object of a custom kind, and its judgement if it can't be read or is mislabelled.
 
-    A pod without GPUs is remembered too, so that a Deployment that it owns counts as part of it.
+    An object without GPUs has an entry too, so that a Deployment that it owns counts as part of it.
     """
     workload = _workload_object(manifest, "", auditor.kinds)
     mismatches = wrong_types(manifest, auditor.kinds)
@@ -121,7 +83,7 @@ def _of_operator(auditor: Auditor, manifest: dict[str, Any]) -> _OfOperator:
 
 
 def _custom(objects: Iterator[_OfOperator | OtherKind], into: AuditInput) -> Iterator[AuditEntry]:
-    """What is remembered of objects of custom kinds; what else is known about them goes into the results."""
+    """Yield the entries of objects of custom kinds; add their judgements and the unread kinds to the results."""
     try:
         for kept in objects:
             if isinstance(kept, OtherKind):
@@ -150,12 +112,12 @@ def _unreadable(error: ApiError, names: Sequence[str]) -> str:
 def from_files(
     paths: Sequence[str], known: KnownNamespaces, names: Sequence[str], auditor_of: NewAuditor
 ) -> AuditInput:
-    """Judge all that is in files.
+    """Judge all objects in files.
 
     An object that names no namespace counts as being in the one of ``names``, as in ``kubectl apply``.
 
     Raises:
-        typer.Exit: 2, after printing the reason, where there are several.
+        typer.Exit: 2, after printing the reason, if several namespaces are named.
     """
     if len(names) > 1:
         raise usage_error(
@@ -168,7 +130,7 @@ def from_files(
     default = names[0] if names else "default"
     scaled = autoscalers(given.manifests, default)
     auditor = auditor_of(labels, known_claims(given.manifests, default), resource_names(given.manifests), scaled)
-    problems = given.problems + nothing_found(given.sources, given.problems, given.plugin)
+    problems = given.problems + given.nothing_found()
     gathered = AuditInput(FILES, labels, [], {}, problems=problems)
     for item in known.objects:
         _note(item, auditor, default, (), gathered)
@@ -221,7 +183,7 @@ def _note(
 
 
 def _is_row(known: Judgement) -> bool:
-    """Whether an object of an operator's kind has pods that count; what in it is not judged is then reported in its row."""
+    """Whether an object of an operator's kind gets a row, which then also reports what is not judged in it."""
     return bool(known.pods and (known.requests or known.findings))
 
 

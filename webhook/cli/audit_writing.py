@@ -7,10 +7,10 @@ from typing import Any
 
 from ..adapters.kubernetes.policyreports import ReportStore
 from ..adapters.reports import policyreport
+from ..adapters.reports.audit import AuditInput
 from ..application.other_kinds import unknown_kinds
 from ..application.report_api import ReportApi
 from ..engine.policy import LabelProblem
-from .audit_input import AuditInput
 from .messages import say, usage_error
 from .report_writing import store_reports
 
@@ -21,7 +21,7 @@ Mislabelled = Mapping[str, Sequence[LabelProblem]]
 def write_reports(
     store: ReportStore, gathered: AuditInput, mislabelled: Mislabelled, names: Sequence[str], now: datetime
 ) -> None:
-    """Write what was gathered into our reports in the cluster, and print on standard error what was done.
+    """Write the results into reports in the cluster, and print a summary on standard error.
 
     ``names`` are the namespaces that were checked (all, if none is named); the reports of others stay.
 
@@ -44,7 +44,7 @@ def write_reports(
 def _documents(
     api: ReportApi, gathered: AuditInput, mislabelled: Mislabelled, now: datetime
 ) -> Iterator[dict[str, Any]]:
-    """The reports of each namespace that is still there, one after the other, and the cluster's."""
+    """Yield the reports of each namespace that still exists, then the cluster's."""
     for namespace, rows in groupby(gathered.rows, key=lambda row: row.namespace):
         if namespace in gathered.labels:
             yield from policyreport.namespace_reports(api, namespace, rows, now)

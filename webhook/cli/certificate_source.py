@@ -1,17 +1,15 @@
 """The source of the serving certificate: self-signed for a trial, files that are reloaded, or a CA that the replicas share."""
 
-from __future__ import annotations
-
 import base64
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 
 import structlog
 
 from ..adapters.http.apps import ReadinessPart
 from ..adapters.kubernetes.certificate_store import KubernetesCertificateStore
+from ..adapters.kubernetes.client import ApiServer
 from ..adapters.metrics import Metrics
 from ..adapters.tls.files import PairFiles
 from ..adapters.tls.serving import ServingCertificate
@@ -24,15 +22,12 @@ from ..application.certificates.tokens import PathTokens
 from ..application.clock import WitnessedClock
 from .options import Options, StartError
 
-if TYPE_CHECKING:  # it loads an HTTP client, which nobody needs without a cluster
-    from ..adapters.kubernetes.client import ApiServer
-
 _TRIAL_NAMES = ("localhost",)
 _TRIAL_ADDRESSES = ("127.0.0.1", "::1")
 _TRIAL_LIFETIME = timedelta(days=30)
-# Every pass compares everything: often during a change, seldom while all is well.
+# Seconds between passes, each of which compares everything: during a change, and otherwise.
 _BUSY_SECONDS, _STEADY_SECONDS = 1.0, 10.0
-# ... but a leaf is renewed at two thirds of its life, and a rotation must be done before it ends.
+# There are at least this many passes per lifetime of a leaf, because it is renewed at two thirds of it.
 _TICKS_PER_LEAF = 10
 _log = structlog.get_logger("gpuwarden.certificates")
 
@@ -43,7 +38,7 @@ def now() -> datetime:
 
 
 class _Source:
-    """A source of certificates: what is served, when it ends, and what is due about once a second, in a thread."""
+    """A source of the serving certificate. ``poll`` is called about once a second, in a thread."""
 
     def __init__(self, metrics: Metrics, clock: Callable[[], datetime] = now) -> None:
         self.serving = ServingCertificate(clock)
@@ -51,7 +46,7 @@ class _Source:
         self._clock = clock
 
     def poll(self) -> None:
-        """Report when the certificate ends."""
+        """Set the metric of the certificate's expiry."""
         if pair := self.serving.pair:
             self._metrics.certificate_expires("leaf", pair.certificate.not_valid_after_utc)
 
@@ -94,7 +89,7 @@ class CertificateFileSource(_Source):
         metrics.loaded("certificate")
 
     def poll(self) -> None:
-        """Serve a new pair; a bad one changes nothing, is logged once, and shows in a metric and in ``/readyz``."""
+        """Serve a changed pair. If it is invalid, the old pair stays, and a log line and a metric report it."""
         super().poll()
         try:
             pair = self._files.changed(self.serving.pair)
@@ -113,7 +108,7 @@ class CertificateFileSource(_Source):
 
 
 class TrustedSource:
-    """A source with a reconciler, which at every pass restores, or at least checks, that the cluster trusts the certificate."""
+    """A source with a reconciler, which checks and, if it has the CA, restores the trust of the webhook configurations."""
 
     def __init__(  # noqa: PLR0913, PLR0917 - what is watched, by whom, and how often
         self,
@@ -124,7 +119,7 @@ class TrustedSource:
         steady: float = _STEADY_SECONDS,
         hurry: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Reconcile every ``steady`` seconds while all is well, and at once if ``hurry`` says so or a client distrusts us."""
+        """Reconcile every ``steady`` seconds while nothing is wrong, and at once if ``hurry()`` or a client rejects the pair."""
         self._inner = inner
         self._clock = clock
         self._reconcile = reconcile
@@ -179,10 +174,10 @@ class TrustedSource:
 def certificate_source(
     options: Options, api: Callable[[], ApiServer], metrics: Metrics, clock: WitnessedClock, paths: PathTokens
 ) -> _Source | TrustedSource:
-    """The source that the options choose; where it keeps a CA, it sets which paths are admitted.
+    """Return the source that the options select. A source that manages a CA also sets the admitted paths.
 
     Raises:
-        StartError: they choose no source, more than one, or one that is not available.
+        StartError: the options select no source, several, or one that can't be used.
     """
     cert_file, key_file = options.tls_cert_file, options.tls_private_key_file
     ways = [bool(cert_file or key_file), options.tls_self_signed, options.manage_certificates]
@@ -213,7 +208,7 @@ def _managed(
     source = _Source(metrics, clock)
     name = options.webhook_configuration or options.service
     service = f"{options.service}.{options.pod_namespace}.svc"
-    extra_ips = [n for n in options.tls_name or () if _is_address(n)]
+    extra_ips = [n for n in options.tls_name or () if ":" in n or n.replace(".", "").isdigit()]
     extra_dns = [n for n in options.tls_name or () if n not in extra_ips]
     try:
         names = ServingNames.parse([service, f"{options.service}.{options.pod_namespace}", *extra_dns], extra_ips)
@@ -260,7 +255,3 @@ def _store(options: Options, api: ApiServer, name: str) -> KubernetesCertificate
         configurations=list(names.items()),
         labels={"app.kubernetes.io/name": "gpuwarden", "app.kubernetes.io/managed-by": "gpuwarden"},
     )
-
-
-def _is_address(name: str) -> bool:
-    return ":" in name or name.replace(".", "").isdigit()

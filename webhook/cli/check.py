@@ -15,7 +15,7 @@ from . import cluster_options, completers
 from .cluster_options import ContextOption, KubeconfigOption
 from .configuration_input import ConfigOption
 from .exit_codes import EXIT_DENIED, EXIT_USAGE
-from .fleet_input import LIVE, FleetOption, load_fleet
+from .fleet_input import LIVE, FleetOption, read_fleet
 from .manifest_input import (
     ExcludeOption,
     JudgedInput,
@@ -102,7 +102,7 @@ def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         namespace,
         namespaces,
         config,
-        lambda found: load_fleet(fleet, found, kubeconfig, context),
+        lambda found: read_fleet(fleet, found, kubeconfig, context).fleet if fleet else None,
         exclude=exclude or (),
         ignore=ignored,
     )
@@ -171,11 +171,11 @@ def _row(found: JudgedObject, *, places: bool) -> check_table.CheckedRow:
 
 
 def _show_diffs(judged: JudgedInput, rows: Iterable[check_table.CheckedRow]) -> None:
-    """The diffs on standard output; everything else on standard error, so that the output stays a patch."""
+    """Print the diffs on standard output and everything else on standard error, so that the output is a valid patch."""
     from ..adapters.manifests.editing import edit_text  # noqa: PLC0415 - start-up time: it loads a YAML writer
 
     target = terminal.console()
-    for source in judged.sources:
+    for source in judged.judged:
         edits = source.edits()
         if edits:
             try:

@@ -1,28 +1,23 @@
-"""A watch of the cluster's DeviceClasses: by which resource names they provide devices."""
-
-from __future__ import annotations
+"""Watches the cluster's DeviceClasses for their resource names."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import structlog
 
 from ..adapters.http.apps import ReadinessPart
+from ..adapters.kubernetes.client import ApiServer
 from ..adapters.kubernetes.errors import Fault
 from ..adapters.kubernetes.watched_classes import Names, WatchedClasses
-
-if TYPE_CHECKING:  # it loads an HTTP client, which nobody needs without a cluster
-    from ..adapters.kubernetes.client import ApiServer
 
 _log = structlog.get_logger("gpuwarden.classes")
 _UNKNOWN = "the resource names that DeviceClasses set are not known, so pods that request GPUs by them are not judged"
 
 
 class ClassSource:
-    """The DeviceClasses of a cluster, with their share of the server's life."""
+    """Runs the watch of DeviceClasses, logs its events, and reports its readiness."""
 
     def __init__(self, api: ApiServer, use: Callable[[Names], None]) -> None:
-        """Give the names to ``use`` whenever they change."""
+        """Call ``use`` with the names whenever they change."""
         self._use = use
         self._watched = WatchedClasses(api, self._changed, self._failed)
         self._number = 0

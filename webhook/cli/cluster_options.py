@@ -1,4 +1,4 @@
-"""The options of the commands that read a cluster: which one, as in kubectl; and what to do when it can't be read."""
+"""Options of the commands that read a cluster (kubeconfig and context, as in kubectl), and messages if it can't be read."""
 
 import os
 import random
@@ -53,7 +53,7 @@ WriteReportsOption = Annotated[
 def reached(kubeconfig: Path | None, context: str | None, *, instead: str = "", called: str = "") -> RetryingApi:
     """Return a client of the cluster.
 
-    ``instead`` is what to do where there is no cluster, to follow "or" in a message; ``called`` begins the message.
+    If there is no cluster, the message ends with "or" and ``instead``. ``called`` is a prefix of the message.
 
     Raises:
         typer.Exit: 2, after printing why the cluster can't be reached.

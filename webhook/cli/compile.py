@@ -105,7 +105,7 @@ def compile(  # noqa: A001 - the command's name
 
 
 def _beside(path: str, made: CompiledPolicies) -> Iterator[Any]:
-    """The documents of a file, in which the webhook configurations leave the common case out."""
+    """Yield the documents of a file, with webhook configurations that exclude the common case."""
     documents = _documents("--webhooks", path)
     kinds = [_field(document, "kind") for document in documents]
     if not any(kind in WEBHOOK_KINDS for kind in kinds):
@@ -140,7 +140,7 @@ def _documents(option: str, path: str) -> list[Any]:
     """The documents of a file of an option, or of standard input."""
     try:
         text = sys.stdin.read() if path == "-" else named_file.text(Path(path))
-        return [*filter(None, yaml_guard.load_all(text, yaml.SafeLoader))]
+        return [*filter(None, yaml_guard.load_all(text))]
     except (OSError, UnicodeDecodeError) as error:
         raise usage_error(f"{option} {path}: {why(path, error)}") from error
     except ValueError as error:

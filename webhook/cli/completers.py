@@ -1,4 +1,4 @@
-"""Completions of options in a shell. Nothing here fails or waits long: what can't be read completes nothing."""
+"""Shell completion of option values. If values can't be read within two seconds, none are offered, without an error."""
 
 import os
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""The configuration file of a command: the option, and what it names."""
+"""The option ``--config``, and the configuration that it names."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""``gpuwarden doctor``: whether an installation does what it should, and if not, why and what to do."""
+"""``gpuwarden doctor``: checks an installation, and reports each problem with its impact and fix."""
 
 from enum import StrEnum
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The sources of ``gpuwarden doctor``: the API server, the configuration file, and what answers over TLS."""
+"""Gathers the facts for ``gpuwarden doctor``, from the API server, the configuration file and TLS handshakes."""
 
 import dataclasses
 from collections.abc import Iterable, Sequence
@@ -38,6 +38,7 @@ from ..application.diagnosis.waiting_pods import names_to_look_for
 
 DIAL_SECONDS = 3.0
 _AT_ONCE = 16  # connections
+_ADMISSION_POLICIES = (1, 36)  # the version in which both kinds are stable
 
 
 def gather(  # noqa: PLR0913 - the readers, and options of the command line
@@ -49,7 +50,7 @@ def gather(  # noqa: PLR0913 - the readers, and options of the command line
     configuration: Configuration | None,
     probe_namespace: str | None,
 ) -> Facts:
-    """Read everything.
+    """Read all facts.
 
     ``configuration`` is that of ``--config``, instead of the installed one.
 
@@ -68,7 +69,7 @@ def gather(  # noqa: PLR0913 - the readers, and options of the command line
         mutating=reader.webhook_configuration(MUTATING, mutating_name(name, deployment)),
         validating=reader.webhook_configuration(VALIDATING, name),
         all_mutating=reader.mutating_configurations(),
-        in_tree=reader.in_tree() if isinstance(version, Unread) or _has_policies(version) else (),
+        in_tree=reader.in_tree() if isinstance(version, Unread) or version >= _ADMISSION_POLICIES else (),
         services={},
         slices={},
         deployment=deployment,
@@ -94,11 +95,6 @@ def gather(  # noqa: PLR0913 - the readers, and options of the command line
         slices={key: reader.slices(*key) for key in called},
     )
     return dataclasses.replace(facts, contacts=_dial(targets(facts)))
-
-
-def _has_policies(version: Maybe[tuple[int, int]]) -> bool:
-    """Whether both kinds of admission policies are stable."""
-    return isinstance(version, tuple) and version >= (1, 36)
 
 
 def _installed(text: Maybe[str | None]) -> Maybe[Configuration | BadConfiguration | None]:

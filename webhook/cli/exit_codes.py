@@ -1,7 +1,7 @@
 """The exit codes of the commands, besides 0."""
 
 EXIT_DENIED = 1
-"""Something is denied, or what a command's ``--strict`` adds; ``--help`` lists it for each command."""
+"""Something is denied, or does not pass ``--strict``; the ``--help`` of each command has the list."""
 EXIT_FAILED_CHECK = 1
 """A check of ``gpuwarden doctor`` fails."""
 EXIT_USAGE = 2

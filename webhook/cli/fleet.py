@@ -52,10 +52,11 @@ def fleet(  # noqa: PLR0913, PLR0917 - each is an option of the command line
 ) -> None:
     """Show what GPU nodes offer, what is in use and free, which pods wait for what, and who decides new ones.
 
-    Reads a live cluster (nothing is changed there), or a file. Equal nodes are one line, with a count. A pod counts
-    with what the scheduler reserves for it, init containers and sidecars included, until it has ended. Devices that
-    DeviceClasses with a resource name offer (DRA) count, with the claims that hold them. For each policy, the last table says
-    whether the API server's admission policies or the webhooks decide the common case, and all other pods with GPUs.
+    Reads a live cluster (nothing is changed there), or a file. Equal nodes are one line, with a count. A pod counts with
+    what the scheduler reserves for it, init containers and sidecars included, until it has ended. Devices that
+    DeviceClasses with a resource name offer (DRA), and the claims that hold them, are included. For each policy, the last
+    table says whether the API server's admission policies or the webhooks decide the common case, and all other pods with
+    GPUs.
 
     Exit codes: 0 it is shown; 1 with --strict: a pod waits for what no node offers; 2 wrong usage, a cluster or file that can't
     be read, or output that can't be written.

@@ -45,17 +45,6 @@ class FleetInput(msgspec.Struct, frozen=True):
     fleet: Fleet
 
 
-def load_fleet(
-    value: str | None, configuration: Configuration, kubeconfig: Path | None, context: str | None
-) -> Fleet | None:
-    """The nodes of ``--fleet``, or ``None`` without it.
-
-    Raises:
-        typer.Exit: 2, after printing why, where they can't be read.
-    """
-    return read_fleet(value, configuration, kubeconfig, context).fleet if value else None
-
-
 def read_fleet(  # noqa: PLR0913 - where it is, and how to call that
     value: str,
     configuration: Configuration,
@@ -67,7 +56,7 @@ def read_fleet(  # noqa: PLR0913 - where it is, and how to call that
 ) -> FleetInput:
     """A fleet, from a file or a cluster.
 
-    ``value`` is a file's name or ``live``; ``called`` is what to call it in messages, if not by the option ``--fleet``.
+    ``value`` is a file's name or ``live``; ``called`` is its name in messages, by default the option ``--fleet``.
 
     Raises:
         typer.Exit: 2, after printing why, where it can't be read.

@@ -1,13 +1,11 @@
-"""The server's source for what nodes offer and pods hold: a watch of the cluster's GPU nodes, and a count of pods."""
-
-from __future__ import annotations
+"""Watches the cluster's GPU nodes for the server, and counts the GPUs that pods hold and wait for."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import structlog
 
 from ..adapters.http.apps import ReadinessPart
+from ..adapters.kubernetes.client import ApiServer
 from ..adapters.kubernetes.errors import ApiError, Fault
 from ..adapters.kubernetes.fleet_watch import FleetWatch
 from ..adapters.kubernetes.gpu_pod_count import PodCounts
@@ -20,14 +18,11 @@ from ..application.fleet_view import view
 from ..engine.fleet.fleet import Fleet
 from ..engine.labels import NamespaceLabels
 
-if TYPE_CHECKING:  # it loads an HTTP client, which only a cluster needs
-    from ..adapters.kubernetes.client import ApiServer
-
 _log = structlog.get_logger("gpuwarden.nodes")
 
 
 class WatchedFleet:
-    """The nodes of a cluster, with their share of the server's life."""
+    """Runs the watch of nodes, updates its metrics, and reports its readiness."""
 
     def __init__(
         self,
@@ -37,13 +32,13 @@ class WatchedFleet:
         namespaces: Callable[[], Mapping[str, NamespaceLabels]],
         selectors: Sequence[str] | None = None,
     ) -> None:
-        self._view = FleetWatch(api, _Telling(metrics), selectors or SELECTORS)
+        self._view = FleetWatch(api, _Observer(metrics), selectors or SELECTORS)
         self._pods = PodCounts(api)
         self._metrics = metrics
         self._configuration = configuration
         self._namespaces = namespaces
-        self._told: tuple[Fleet | None, Configuration | None] = None, None
-        self._told_labels: frozenset[NamespaceLabels] = frozenset()
+        self._published: tuple[Fleet | None, Configuration | None] = None, None
+        self._published_labels: frozenset[NamespaceLabels] = frozenset()
         self._seen, self._part = "", "not known yet"
         self._uncounted = False
 
@@ -57,20 +52,20 @@ class WatchedFleet:
         self._view.start()
 
     def poll(self) -> None:
-        """Bring the view up to date, and set the gauges of its content and its age."""
+        """Update the view, and set the gauges of its content and its age."""
         configuration = self._configuration()
         fleet = self._view.poll(configuration)
         self._metrics.node_watch_age(self._view.age())
         exempt = configuration.exemptions.namespaces
         labels = frozenset(of_one for name, of_one in self._namespaces().items() if name not in exempt)
-        told_fleet, told_configuration = self._told
-        if fleet is not told_fleet or configuration is not told_configuration or labels != self._told_labels:
-            self._told, self._told_labels = (fleet, configuration), labels
+        old_fleet, old_configuration = self._published
+        if fleet is not old_fleet or configuration is not old_configuration or labels != self._published_labels:
+            self._published, self._published_labels = (fleet, configuration), labels
             self._metrics.offered(fleet.offered if fleet else {})
             self._metrics.policies_offered(plain_forms_offered(fleet, configuration, labels) if fleet else {})
-        self._look_at_selection()
+        self._publish_selection()
 
-    def _look_at_selection(self) -> None:
+    def _publish_selection(self) -> None:
         """Set the numbers of nodes, and log if the selectors select none."""
         view = self._view
         selected = None if view.age() is None else view.selected_number
@@ -122,8 +117,8 @@ class WatchedFleet:
         self._view.stop()
 
 
-class _Telling:
-    """Reports the state of the watches to metrics and log; only once while nodes may not be listed."""
+class _Observer:
+    """Reports events of the watches to metrics and log. A missing permission is logged once."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics

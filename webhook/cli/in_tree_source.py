@@ -1,14 +1,12 @@
-"""The comparison of the admission policies in the API server with the configuration that is in use, once a minute."""
-
-from __future__ import annotations
+"""Compares the admission policies in the API server with the current configuration, once a minute."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING
 
 import structlog
 
 from ..adapters.http.apps import ReadinessPart
+from ..adapters.kubernetes.client import ApiServer
 from ..adapters.kubernetes.errors import ApiError
 from ..adapters.kubernetes.in_tree_objects import objects_of, webhooks_named
 from ..adapters.kubernetes.lists import Deadline, Lister
@@ -18,9 +16,6 @@ from ..application.deciders import Installed
 from ..application.diagnosis.results import listed
 from ..application.in_tree_drift import KINDS, Difference, InTreeObject, differences
 
-if TYPE_CHECKING:  # it loads an HTTP client, which nobody needs without a cluster
-    from ..adapters.kubernetes.client import ApiServer
-
 INTERVAL = 60.0  # seconds
 _TIMEOUT = 10.0
 _FIX = "run gpuwarden doctor (check in-tree); compile the policies again and apply them (docs/how-to/in-tree.md)"
@@ -28,9 +23,9 @@ _log = structlog.get_logger("gpuwarden.in-tree")
 
 
 class InTreeWatch:
-    """Whether the admission policies are those of the configuration, with its share of the server's life.
+    """Compares admission policies with the configuration, logs differences, and reports them in ``/readyz`` and a metric.
 
-    ``webhooks`` are the names of gpuwarden's webhook configurations, by kind: what they leave out must be decided by policies.
+    ``webhooks`` are the names of gpuwarden's webhook configurations, by kind. Policies must decide the pods that these exclude.
     """
 
     def __init__(
@@ -41,7 +36,7 @@ class InTreeWatch:
         webhooks: Mapping[str, str],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._api = Deadline(api, _TIMEOUT)
+        self._api = Deadline(api, lambda: _TIMEOUT)
         self._lister = Lister(self._api)
         self._webhooks = webhooks
         self._metrics = metrics

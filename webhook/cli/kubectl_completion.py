@@ -16,7 +16,7 @@ _FILES, _NO_FILES = 0, 4  # cobra's ShellCompDirectiveDefault and ShellCompDirec
 
 
 def run() -> None:
-    """Print what the last argument may become; the shell completes files where nothing is offered."""
+    """Print the completions of the last argument. If there are none, the shell completes file names."""
     words = ["gpuwarden", *(sys.argv[1:] or [""])]
     # typer's own protocol, as in the scripts of `gpuwarden completion`.
     os.environ |= {

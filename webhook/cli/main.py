@@ -1,4 +1,4 @@
-"""The ``gpuwarden`` command: each subcommand is loaded when it is used, so that a server holds no report writers."""
+"""The ``gpuwarden`` command: each subcommand is loaded when it is used, so that the server does not load report writers."""
 
 import inspect
 from collections.abc import Iterator, Mapping
@@ -57,7 +57,7 @@ def _paragraphs(function: Any) -> str:
 
 
 class _OnDemand(TyperGroup):
-    """A group of such subcommands."""
+    """The group of these subcommands."""
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)

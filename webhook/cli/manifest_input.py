@@ -31,6 +31,7 @@ from ..engine.fleet.fleet import Fleet
 from ..engine.labels import NamespaceLabels
 from ..engine.policy import Policy
 from ..engine.spelling import DevicePlugin
+from ..engine.text import first_of
 from . import completers
 from .configuration_input import load_configuration
 from .messages import say, usage_error
@@ -84,7 +85,7 @@ StrictOption = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class JudgedObject:
-    """One object and what becomes of it; ``lines`` knows where its fields are written, for one of the manifests."""
+    """One object and its judgement; ``lines`` has the places of its fields, unless it is from ``--namespaces``."""
 
     item: ManifestObject
     judgement: Judgement
@@ -108,41 +109,13 @@ class JudgedSource:
 
 
 @dataclass(slots=True)
-class JudgedInput:
-    """All input of a command, judged.
-
-    Attributes:
-        mislabelled: the namespaces of ``--namespaces`` with a label that can't be read or has no effect.
-        skipped: the files of searched folders that hold no Kubernetes object.
-        plugin: the configurations of the NVIDIA device plugin.
-        expected: how the device plugin is expected to be set.
-    """
-
-    sources: list[JudgedSource] = field(default_factory=list)
-    mislabelled: list[JudgedObject] = field(default_factory=list)
-    problems: list[ManifestProblem] = field(default_factory=list)
-    plugin: PluginInput = field(default_factory=PluginInput)
-    skipped: list[str] = field(default_factory=list)
-    expected: DevicePlugin = field(default_factory=DevicePlugin)
-
-    @property
-    def objects(self) -> Iterator[JudgedObject]:
-        """The objects of all sources, in order."""
-        return (one for source in self.sources for one in source.objects)
-
-    def nothing_found(self) -> list[ManifestProblem]:
-        """A problem for each source if none holds an object; see the function of the same name."""
-        return nothing_found([(one.source, one.objects) for one in self.sources], self.problems, self.plugin)
-
-
-@dataclass(slots=True)
 class GivenInput:
     """Everything that the paths named, unjudged: each source with its objects, and what could not be read.
 
     Attributes:
-        plugin: the configurations of the NVIDIA device plugin, which are judged already; the problems are what is wrong with
-            them, too.
-        skipped: as in ``JudgedInput``.
+        plugin: the configurations of the NVIDIA device plugin, which are judged already; what is wrong with them is among the
+            problems.
+        skipped: the files of searched folders that hold no Kubernetes object.
     """
 
     sources: list[tuple[Source, list[ManifestObject]]] = field(default_factory=list)
@@ -158,6 +131,42 @@ class GivenInput:
     def namespaces(self) -> dict[str, NamespaceLabels]:
         """The labels of the Namespace objects among the input."""
         return dict(_namespaces_among(self.manifests))
+
+    def nothing_found(self) -> list[ManifestProblem]:
+        """Return a problem for each source if no source holds an object and everything could be read; otherwise none.
+
+        Otherwise a mistyped pipe or an empty template would count as a success.
+        """
+        if self.plugin.files or any(items for _, items in self.sources) or any(one.fatal for one in self.problems):
+            return []
+        return [
+            ManifestProblem(
+                source.name,
+                None,
+                f"no Kubernetes object was found, so nothing was judged; {_FIXES.get(source.name, 'name files with manifests')}",
+            )
+            for source, _ in self.sources
+        ]
+
+
+@dataclass(slots=True)
+class JudgedInput(GivenInput):
+    """All input of a command, judged.
+
+    Attributes:
+        judged: the sources again, with what becomes of their objects.
+        mislabelled: the namespaces of ``--namespaces`` with a label that can't be read or has no effect.
+        expected: how the device plugin is expected to be set.
+    """
+
+    judged: list[JudgedSource] = field(default_factory=list)
+    mislabelled: list[JudgedObject] = field(default_factory=list)
+    expected: DevicePlugin = field(default_factory=DevicePlugin)
+
+    @property
+    def objects(self) -> Iterator[JudgedObject]:
+        """The objects of all sources, in order."""
+        return (one for source in self.judged for one in source.objects)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +203,7 @@ def judge_paths(  # noqa: PLR0913, PLR0917 - each is an option of the commands
     exclude: Sequence[str] = (),
     ignore: Mapping[str, str] | None = None,
 ) -> JudgedInput:
-    """Read everything, then judge it: a Namespace among the input counts wherever it is.
+    """Read all input, then judge it, because a Namespace may come after the objects in it.
 
     ``fleet_of`` returns the nodes, where they are known; ``ignore`` has the rules whose findings are ignored, with the reason, or
     is ``None`` where annotations don't count either.
@@ -224,15 +233,16 @@ def judge_paths(  # noqa: PLR0913, PLR0917 - each is an option of the commands
     )
     named = (JudgedObject(item, checker.identify(item.object)) for item in known.objects)
     judged = JudgedInput(
-        problems=given.problems,
-        plugin=given.plugin,
-        skipped=given.skipped,
-        expected=configuration.plugin,
+        given.sources,
+        given.problems,
+        given.plugin,
+        given.skipped,
         mislabelled=[one for one in named if one.judgement.label_problems],
+        expected=configuration.plugin,
     )
     for source, items in given.sources:
         into, lines = JudgedSource(source), Lines(source.text)
-        judged.sources.append(into)
+        judged.judged.append(into)
         for item in items:
             mismatches = wrong_types(item.object, configuration.kinds)
             judgement = checker.unreadable(item.object, mismatches) if mismatches else checker.judge(item.object)
@@ -316,34 +326,12 @@ def read_paths(paths: Sequence[str], plugin: DevicePlugin | None = None, exclude
     return given
 
 
-def nothing_found(
-    sources: Iterable[tuple[Source, Sequence[object]]], problems: Iterable[ManifestProblem], plugin: PluginInput
-) -> list[ManifestProblem]:
-    """Return a problem for each source if no source holds an object and everything could be read; otherwise none.
-
-    Otherwise a mistyped pipe or an empty template would count as a success.
-    """
-    found = list(sources)
-    if plugin.files or any(objects for _, objects in found) or any(problem.fatal for problem in problems):
-        return []
-    return [
-        ManifestProblem(
-            source.name,
-            None,
-            f"no Kubernetes object was found, so nothing was judged; {_FIXES.get(source.name, 'name files with manifests')}",
-        )
-        for source, _ in found
-    ]
-
-
 def say_skipped(skipped: Sequence[str]) -> None:
-    """Say which files were skipped, the first few by name."""
+    """Print which files were skipped, the first few by name."""
     if skipped:
-        first = ", ".join(skipped[:_NAMED]) + (", …" if len(skipped) > _NAMED else "")
-        files = "file holds" if len(skipped) == 1 else "files hold"
-        say(
-            f"note: {len(skipped)} {files} no Kubernetes object and {'was' if len(skipped) == 1 else 'were'} skipped: {first}"
-        )
+        words = ("file holds", "was") if len(skipped) == 1 else ("files hold", "were")
+        names = first_of(skipped, _NAMED)
+        say(f"note: {len(skipped)} {words[0]} no Kubernetes object and {words[1]} skipped: {names}")
 
 
 _NAMED = 5

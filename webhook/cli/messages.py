@@ -1,4 +1,4 @@
-"""Messages on standard error, a line each; text from elsewhere can't forge a line."""
+"""Messages on standard error, one line each. Line breaks in quoted text are escaped."""
 
 import typer
 

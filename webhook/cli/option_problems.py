@@ -1,4 +1,4 @@
-"""Explains mistakes on the command line, with the value and the fix, instead of typer's and pydantic's words."""
+"""Replaces typer's and pydantic's messages about mistakes on the command line by messages with the value and the fix."""
 
 from collections.abc import Callable
 from typing import Any

@@ -13,7 +13,7 @@ from ..adapters.logs import LogFormat, LogLevel
 from ..application.certificates.settings import RotationSettings
 from .cluster_options import NAMESPACE
 
-# Seldom needed: a cluster whose clocks or API servers are further apart, or a trial that wants to see a rotation.
+# For clusters whose clocks differ more or whose API servers take longer, and for trials of a rotation.
 _ROTATION = "Rotation of managed certificates (all replicas alike)"
 _DEFAULTS = RotationSettings()
 _LIMITS = "Limits (docs/reference/limits.md has the answer beyond each)"

@@ -1,4 +1,4 @@
-"""Configuration files of the NVIDIA device plugin among the input: the faults of each, as problems with their lines."""
+"""Checks configuration files of the NVIDIA device plugin among the input, and reports their faults with lines."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class PluginInput:
     def look(
         self, item: ManifestObject | PluginDocument | ManifestProblem, lines: Lines, plugin: DevicePlugin | None
     ) -> Iterator[ManifestProblem]:
-        """Judge an item of the input if it is such a file, or a ConfigMap with some.
+        """Judge an item of the input if it is such a file, or a ConfigMap that contains such files.
 
         ``plugin`` are the settings to compare with, if they are known.
         """

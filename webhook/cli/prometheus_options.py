@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -58,55 +58,43 @@ _HEADER = re.compile(r"([A-Za-z0-9!#$%&'*+.^_`|~-]+):\s*([\x20-\x7e]*)")
 
 @dataclass(frozen=True)
 class PrometheusOptions:
-    """The options together."""
+    """The options together, by their names without ``--prometheus-``."""
 
     url: str | None
-    ca: Path | None
-    certificate: Path | None
-    key: Path | None
-    token: Path | None
+    ca_file: Path | None
+    client_cert: Path | None
+    client_key: Path | None
+    token_file: Path | None
     user: str | None
-    password: Path | None
-    headers: list[str]
+    password_file: Path | None
+    header: list[str]
     kubernetes_token: bool
 
     @property
     def given(self) -> list[str]:
         """The options that are set besides the URL, by their names."""
-        named = {
-            "--prometheus-ca-file": self.ca,
-            "--prometheus-client-cert": self.certificate,
-            "--prometheus-client-key": self.key,
-            "--prometheus-token-file": self.token,
-            "--prometheus-user": self.user,
-            "--prometheus-password-file": self.password,
-            "--prometheus-header": self.headers,
-            "--prometheus-kubernetes-token": self.kubernetes_token,
-        }
-        return [name for name, value in named.items() if value]
+        _, *others = fields(self)
+        return [f"--prometheus-{one.name.replace('_', '-')}" for one in others if getattr(self, one.name)]
 
     def access(self) -> ServerAccess:
-        """Return the access that these describe; the kubeconfig's token is not in it.
+        """Return the access that the options describe, without the kubeconfig's token.
 
         Raises:
             typer.Exit: 2, after printing which can't be combined.
         """
-        ways = [one for one in self.given if one in {_TOKEN, "--prometheus-user", "--prometheus-kubernetes-token"}]
+        ways = [one for one in self.given if one.endswith(("token-file", "user", "kubernetes-token"))]
         if len(ways) > 1:
             raise usage_error(f"{' and '.join(ways)} are different ways to log in; leave out all but one")
         for one, other in (("user", "password-file"), ("client-cert", "client-key")):
             pair = [f"--prometheus-{one}", f"--prometheus-{other}"]
             if len(missing := [name for name in pair if name not in self.given]) == 1:
                 raise usage_error(f"{' and '.join(pair)} go together; set {missing[0]}, too")
-        access = ServerAccess(self.ca, self.certificate, self.key, headers=dict(map(_header, self.headers)))
-        if self.token:
-            return replace(access, authorization=connection.bearer(self.token))
-        if self.user and self.password:
-            return replace(access, authorization=connection.basic(self.user, self.password))
+        access = ServerAccess(self.ca_file, self.client_cert, self.client_key, headers=dict(map(_header, self.header)))
+        if self.token_file:
+            return replace(access, authorization=connection.bearer(self.token_file))
+        if self.user and self.password_file:
+            return replace(access, authorization=connection.basic(self.user, self.password_file))
         return access
-
-
-_TOKEN = "--prometheus-token-file"  # noqa: S105 - the option's name
 
 
 def labels_of(texts: Iterable[str]) -> dict[str, list[str]]:

@@ -38,7 +38,7 @@ from .prometheus_options import (
     UserOption,
     labels_of,
 )
-from .recommend_input import SAVED, UsageScope, from_cluster, from_saved, made, trusts, within
+from .recommend_input import SAVED, UsageScope, from_cluster, from_saved, shapes_of, trusts, within
 from .report_writing import store_reports
 
 
@@ -126,18 +126,18 @@ def recommend(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     names = list(dict.fromkeys(namespace or []))
     if usage:
         _reject_options_of_a_cluster(ctx, options, trusted or [], save)
-        given = from_saved(usage, configuration)
+        given, shapes = from_saved(usage, configuration)
     else:
         labels = labels_of(prometheus_label or [])
         wanted = UsageScope(names, trusted or [], _seconds(window), values.idle_below, labels)
         with ProgressBar(terminal.console(stderr=True)) as progress:
-            saved = from_cluster(kubeconfig, context, configuration, options, wanted, progress)
+            given = from_cluster(kubeconfig, context, configuration, options, wanted, progress)
         if save:
-            _write(save, written(saved))
-        given = made(saved, configuration)
+            _write(save, written(given))
+        shapes = shapes_of(given, configuration)
     given = within(given, names)
     found = recommended(
-        *(given.workloads, given.usage, given.shapes, given.labels, values),
+        *(given.workloads, given.usage, shapes, given.labels, values),
         trusted=trusts(trusted or [], given.trusted),
         expected=offered,
         exempt=configuration.exemptions.namespaces,

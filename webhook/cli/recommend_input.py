@@ -5,7 +5,7 @@ import os
 import random
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,9 +36,7 @@ from ..adapters.usage_file import SavedUsage, UsageFileError
 from ..application.configuration import Configuration
 from ..application.recommendation.placement import NamedNode
 from ..application.recommendation.usage import Usage
-from ..application.recommendation.workloads import Workload
 from ..engine.fleet.shapes import Shape
-from ..engine.labels import NamespaceLabels
 from .cluster_options import reached, unreadable
 from .messages import say, usage_error
 from .prometheus_options import PrometheusOptions
@@ -47,25 +45,8 @@ SAVED = "read a saved file with --usage"
 """What to do where there is no cluster."""
 
 
-class RecommendInput(msgspec.Struct):
-    """What a recommendation is made of.
-
-    Attributes:
-        shapes: the nodes; ``None`` where they were not read.
-        trusted: the namespaces that have a label of ``--trusted``.
-        notes: what could not be read.
-    """
-
-    usage: Usage
-    workloads: list[Workload]
-    shapes: Mapping[Shape, int] | None
-    labels: Mapping[str, NamespaceLabels]
-    trusted: frozenset[str]
-    notes: list[str]
-
-
 class UsageScope(msgspec.Struct, frozen=True):
-    """What to read of a cluster.
+    """The part of a cluster and of its metrics to read.
 
     Attributes:
         namespaces: all, if none is named.
@@ -82,44 +63,44 @@ class UsageScope(msgspec.Struct, frozen=True):
     labels: Mapping[str, Sequence[str]]
 
 
-def from_saved(path: Path, configuration: Configuration) -> RecommendInput:
-    """Read a file that ``--save`` wrote.
+def from_saved(path: Path, configuration: Configuration) -> tuple[SavedUsage, Counter[Shape] | None]:
+    """Read a file that ``--save`` wrote; return its content, and the nodes in it.
 
     Raises:
         typer.Exit: 2, after printing why, where it can't be read.
     """
     try:
         saved = usage_file.parsed(path.read_bytes())
-        return made(saved, configuration)
+        return saved, shapes_of(saved, configuration)
     except (UsageFileError, FleetFileError) as error:
         raise usage_error(f"--usage {path}: {error}") from error
     except OSError as error:
         raise usage_error(f"--usage {path}: {why(path, error)}") from error
 
 
-def made(saved: SavedUsage, configuration: Configuration) -> RecommendInput:
-    """Return the input that was read, or saved before.
+def shapes_of(saved: SavedUsage, configuration: Configuration) -> Counter[Shape] | None:
+    """Return the nodes, by shape; ``None`` where they were not read.
 
     Raises:
-        FleetFileError: its nodes are not valid.
+        FleetFileError: they are not valid.
     """
-    shapes: Counter[Shape] | None = None if saved.nodes is None else Counter()
-    if any(one.get("kind") == "Node" for one in saved.nodes or ()):
-        listed = json.dumps({"apiVersion": "v1", "kind": "List", "items": saved.nodes}).encode()
-        others = configuration.policies.node_labels
-        shapes = Counter(node.shape for node in fleets.read_saved(listed, others).gpu_nodes(others))
-    return RecommendInput(saved.usage, saved.workloads, shapes, saved.labels, frozenset(saved.trusted), saved.notes)
+    if saved.nodes is None:
+        return None
+    if not any(one.get("kind") == "Node" for one in saved.nodes):
+        return Counter()
+    listed = json.dumps({"apiVersion": "v1", "kind": "List", "items": saved.nodes}).encode()
+    others = configuration.policies.node_labels
+    return Counter(node.shape for node in fleets.read_saved(listed, others).gpu_nodes(others))
 
 
-def within(given: RecommendInput, namespaces: Sequence[str]) -> RecommendInput:
-    """Return what there is in these namespaces, or (if none is named) all."""
+def within(saved: SavedUsage, namespaces: Sequence[str]) -> SavedUsage:
+    """Return the part of the data that is about these namespaces, or (if none is named) all of it."""
     if not namespaces:
-        return given
-    usage = msgspec.structs.replace(
-        given.usage, series=[one for one in given.usage.series if one.namespace in namespaces]
-    )
-    workloads = [one for one in given.workloads if one.namespace in namespaces]
-    return msgspec.structs.replace(given, usage=usage, workloads=workloads)
+        return saved
+    series = [one for one in saved.usage.series if one.namespace in namespaces]
+    workloads = [one for one in saved.workloads if one.namespace in namespaces]
+    usage = msgspec.structs.replace(saved.usage, series=series)
+    return msgspec.structs.replace(saved, usage=usage, workloads=workloads)
 
 
 def from_cluster(  # noqa: PLR0913, PLR0917 - which cluster, how Prometheus is reached, and what is wanted
@@ -187,7 +168,7 @@ def from_cluster(  # noqa: PLR0913, PLR0917 - which cluster, how Prometheus is r
 
 
 def _owners(server: Prometheus, gone: set[tuple[str, str]], usage: Usage, only: str) -> dict[str, tuple[str, str]]:
-    """The controllers of deleted pods; without them, names have to do."""
+    """The controllers of deleted pods. If they can't be read, there are none, and pods are grouped by their names."""
     try:
         return owners(server, gone, usage.end - usage.window, usage.end, only)
     except QueryError as error:
@@ -241,7 +222,7 @@ def _labelled(lister: Lister, selector: str) -> list[str]:
     return lister.all("namespaces", path, Page[NamespaceItem], lambda item: item.metadata.name, query)
 
 
-def trusts(texts: Iterable[str], labelled: frozenset[str]) -> Callable[[str], bool]:
-    """Return whether a namespace is declared trusted: by a name or pattern of ``--trusted``, or because it has the label."""
+def trusts(texts: Iterable[str], labelled: Collection[str]) -> Callable[[str], bool]:
+    """Return a predicate of trusted namespaces: those in ``labelled``, or that a name or pattern of ``--trusted`` matches."""
     patterns = [re.compile(".*".join(map(re.escape, text.split("*")))) for text in texts if "=" not in text]
     return lambda namespace: namespace in labelled or any(one.fullmatch(namespace) for one in patterns)

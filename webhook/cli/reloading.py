@@ -21,7 +21,7 @@ _OPTIONS = {"configuration": "--config", "namespaces": "--namespaces", "client-c
 
 
 class Reload(Generic[_T]):
-    """One file and what is done with its content."""
+    """One file, which is parsed and used again whenever it changes."""
 
     def __init__(
         self, name: str, path: Path, parse: Callable[[str], _T], use: Callable[[_T], Any], metrics: Metrics
@@ -41,15 +41,15 @@ class Reload(Generic[_T]):
             use(self._file.read())
         except (OSError, UnicodeDecodeError) as error:
             raise StartError(f"{_OPTIONS[name]} {path}: {why(path, error)}") from error
-        except Exception as error:  # every way in which a file can be bad ends the start, with its reason
+        except Exception as error:  # whatever is wrong with the file ends the start
             raise StartError("\n".join(f"{path}: {line}" for line in str(error).splitlines())) from error
         metrics.loaded(name)
 
     def poll(self) -> None:
-        """Read a changed file; a bad one changes nothing, is logged once, and shows in a metric and in ``/readyz``.
+        """Read a changed file. If it is invalid, the old content stays; the log (once), a metric and ``/readyz`` report it.
 
-        A file that is gone or can't be read is handled in the same way, and is read again every time, because nothing may
-        signal that it is fixed.
+        A file that is missing or can't be read is handled in the same way, and is read again at each poll, because a fix may not
+        change what is compared.
         """
         if reason := self._file.missing():
             self._unread(reason)

@@ -1,4 +1,4 @@
-"""``gpuwarden rewrite``: manifests in their new form, comments, order and quoting kept."""
+"""``gpuwarden rewrite``: rewrites manifests, and keeps their comments, order and quoting."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -66,14 +66,14 @@ def rewrite(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     named = _named(kinds or (), load_configuration(config).kinds)
     judged = judge_paths(paths, policy, namespace, namespaces, config, exclude=exclude or ())
     say_skipped(judged.skipped)
-    for source in judged.sources:
+    for source in judged.judged:
         source.objects = [_with_templates(found, named) for found in source.objects]
     _stop_on_trouble(judged)
-    # A chart may render nothing, so that this is no error of a post-renderer.
+    # Not an error, because a chart may render nothing.
     for problem in judged.nothing_found():
         say(str(problem))
     try:
-        texts = [(source, _rewritten(source)) for source in judged.sources]
+        texts = [(source, _rewritten(source)) for source in judged.judged]
     except EditError as error:
         raise usage_error(f"{error}; nothing was written") from error
     if in_place:
@@ -86,7 +86,7 @@ def _named(options: Sequence[str], configured: Kinds) -> dict[tuple[str, str], W
     """The rows that ``--kinds`` names, by group and kind.
 
     Raises:
-        typer.Exit: 2, after printing which name is not that of a kind.
+        typer.Exit: 2, after printing which name is not a known kind.
     """
     rows = {f"{kind}.{group}": row for (group, kind), row in {**KINDS, **configured}.items() if not row.is_built_in}
     found: dict[tuple[str, str], WorkloadKind] = {}
@@ -174,7 +174,7 @@ def _write(texts: list[tuple[JudgedSource, str]]) -> None:
 
 
 def _stream(texts: list[str]) -> str:
-    """Several sources as one YAML stream; a single one comes out as it went in."""
+    """Join several sources into one YAML stream; return a single source unchanged."""
     if len(texts) == 1:
         return texts[0]
     stream = ""

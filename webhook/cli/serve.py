@@ -15,7 +15,7 @@ def serve(**options: Any) -> None:
 
     Exit codes: 0 stopped by a signal; 1 a listener failed; 2 a wrong option, or a file or port that can't be used.
     """
-    # Hardly anything that is made at start becomes garbage, and collecting takes a quarter of the time; `run` enables it.
+    # The collector would take a quarter of the start-up time and find almost no garbage. `run` enables it again.
     gc.disable()
     try:
         # Imported here so that `gpuwarden check` need not load a web server.

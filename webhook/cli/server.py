@@ -27,8 +27,10 @@ from ..adapters.http.endpoint import AdmissionEndpoint
 from ..adapters.http.listeners import AdmissionListener
 from ..adapters.http.operations_listener import OperationsListener
 from ..adapters.http.turns import Turns
+from ..adapters.kubernetes.client import ApiServer
 from ..adapters.kubernetes.connect import connect
 from ..adapters.kubernetes.errors import KubeconfigError
+from ..adapters.kubernetes.watched_classes import Names
 from ..adapters.log_writer import LogWriter, standard_error
 from ..adapters.malloc import configure_malloc, trim_malloc
 from ..adapters.metrics import Metrics
@@ -57,9 +59,7 @@ from .namespace_source import ClusterSource, FileSource, NamespaceSource
 from .options import Options, StartError
 from .reloading import Reload
 
-if TYPE_CHECKING:  # it loads an HTTP client, which nobody needs without a cluster
-    from ..adapters.kubernetes.client import ApiServer
-    from ..adapters.kubernetes.watched_classes import Names
+if TYPE_CHECKING:  # it loads the compiler of policies
     from .in_tree_source import InTreeWatch
 
 Listener = AdmissionListener | OperationsListener
@@ -162,7 +162,7 @@ class Server:
         ]
 
     async def serve(self) -> None:
-        """Serve until SIGTERM or SIGINT; then be unready, go on answering for the shutdown delay, and finish."""
+        """Serve until SIGTERM or SIGINT; then become unready, answer for the shutdown delay, and stop."""
         stopping = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stopping.set)
@@ -219,17 +219,17 @@ class Server:
             listener.stop()
 
     def _class_source(self, api: Callable[[], ApiServer]) -> ClassSource | None:
-        """The DeviceClasses of the cluster that the namespaces are of."""
+        """The watch of DeviceClasses, if namespaces are read from a cluster."""
         return ClassSource(api(), self._use_classes) if isinstance(self._namespaces, ClusterSource) else None
 
     def _watched_fleet(self, api: Callable[[], ApiServer]) -> WatchedFleet | None:
-        """The nodes of the cluster that the namespaces are read from, unless nodes are not watched."""
+        """The watch of nodes, if namespaces are read from a cluster and ``--watch-nodes`` is set."""
         if not isinstance(self._namespaces, ClusterSource) or not self._options.watch_nodes:
             return None
         return WatchedFleet(api(), self._metrics, self._current, self._namespaces.labels, self._options.node_selector)
 
     def _in_tree_watch(self, api: Callable[[], ApiServer]) -> InTreeWatch | None:
-        """The admission policies of the cluster that the namespaces are read from, if they are compared."""
+        """The watch of admission policies, if namespaces are read from a cluster and ``--watch-in-tree`` is set."""
         if not isinstance(self._namespaces, ClusterSource) or not self._options.watch_in_tree:
             return None
         from ..application.in_tree_webhooks import WEBHOOK_KINDS  # noqa: PLC0415 - start-up time: it loads the compiler of policies

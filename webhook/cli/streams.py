@@ -11,7 +11,7 @@ from .exit_codes import EXIT_PIPE, EXIT_UNWRITTEN
 
 
 class _Descriptor(io.FileIO):
-    """A descriptor that is written to; it remembers the first failure, and a quiet one raises none."""
+    """A file descriptor for writing, which stores its first failure. With ``quiet``, failures are not raised."""
 
     def __init__(self, number: int, *, quiet: bool) -> None:
         super().__init__(number, "wb", closefd=False)

@@ -424,11 +424,6 @@ def no_resource(name: str, example: str = "example.com/gpu") -> str:
             "is defined twice, in lines 6 and 6; remove one",
         ),
         (
-            'policies: {house: {forms: [mps], env: {A: "a\\ud83d\\ude00"}}}',
-            "policies.house.env.A",
-            "has a \\u escape of half a character, which YAML does not join; write the character itself",
-        ),
-        (
             "exemptions: {usernames: [a, b, a, a]}",
             "exemptions.usernames",
             '"a" is listed more than once; remove the repetition',
@@ -686,14 +681,19 @@ def test_a_file_that_is_no_mapping_says_what_it_is(text: str, what: str) -> None
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("mode: [", "line 3: is not valid YAML: "),
-        ("mode: audit\n kind: x", "line 4: is not valid YAML: "),
-        ("mode: a\n\tb: c", "line 4: is not valid YAML: "),
-        ("mode: \x00", "line 1: is not valid YAML: "),
+        ("mode: [", "line 3: "),
+        ("mode: audit\n kind: x", "line 4: "),
+        ("mode: a\n\tb: c", "line 4: "),
+        ("mode: \x00", "line 3: "),
         ("---\nmode: audit", "line 3: a second document begins here; "),
-        ("mode: !!python/name:os.system x", "line 3: is not valid YAML: "),
-        ("? [a, b]\n: c", "line 3: is not valid YAML: "),
-        ("mode: *nobody", "line 3: is not valid YAML: "),
+        ("mode: !!python/name:os.system x", "line 3: the tag is not known; remove it"),
+        ("mode: 2026-13-01", "a value can't be read: "),
+        ("? [a, b]\n: c", "line 3: "),
+        ("mode: *nobody", "line 3: "),
+        (
+            'policies: {house: {forms: [mps], env: {A: "a\\ud83d\\ude00"}}}',
+            "line 3: the escape is half of a character; write the character itself",
+        ),
     ],
 )
 def test_what_is_no_yaml_is_told_on_one_line_with_its_place(text: str, line: str) -> None:

@@ -308,4 +308,4 @@ def test_a_view_stops_while_it_waits(views: Views, apiserver: StandIn, tmp_path:
     view = views()
     seen(view)
     view.stop()
-    assert not any(thread.is_alive() for thread in view._threads)
+    assert not any(thread.is_alive() for thread in (one._thread for one in view._watches))

@@ -216,8 +216,7 @@ class TestProblems:
             ),
             pytest.param(
                 b"a: [",
-                "line 2: is not valid YAML: while parsing a flow node, did not find expected node content; check quotes, "
-                "brackets and indentation there",
+                "line 1: expected a value, found the end of the document",
                 id="no YAML",
             ),
             pytest.param(

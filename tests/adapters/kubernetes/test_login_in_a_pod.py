@@ -96,7 +96,7 @@ def test_namespaces_are_watched_across_a_rotation_of_the_token(secure: StandIn, 
     secure.set_namespace("b", enforce="mps")
     eventually(lambda: namespaces.cached("b") == NamespaceLabels(enforce="mps"))
     namespaces.stop()
-    assert not namespaces._thread.is_alive()
+    assert not namespaces._watch._thread.is_alive()
     assert Fault.UNAUTHORIZED not in noted.faults
     assert secure.count("list") == 1
 

@@ -159,10 +159,10 @@ class TestFrozen:
         asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
         task = asyncio.create_task(namespaces.fetch("a"))
         await asyncio.sleep(0)
-        (flight,) = namespaces._reads._flights.values()
+        (flight,) = namespaces._reads._running.values()
         task.cancel()
         await asyncio.wait([flight, task])
-        assert namespaces._reads._flights == {}
+        assert namespaces._reads._running == {}
         del flight, task
         gc.collect()  # now an exception that nobody took note of is told
         assert told == []

@@ -292,7 +292,7 @@ class TestWatching:
         began = time.monotonic()
         namespaces.stop()  # and stopping need not wait for it
         assert time.monotonic() - began < 1
-        assert not namespaces._thread.is_alive()
+        assert not namespaces._watch._thread.is_alive()
 
     def test_a_server_that_is_busy_for_a_day_is_asked_again_after_a_minute(
         self, apiserver: StandIn, noted: Noted
@@ -306,7 +306,7 @@ class TestWatching:
         began = time.monotonic()
         namespaces.stop()
         assert time.monotonic() - began < 1
-        assert not namespaces._thread.is_alive()
+        assert not namespaces._watch._thread.is_alive()
 
 
 class TestOlderThanSeen:

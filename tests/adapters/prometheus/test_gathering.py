@@ -7,7 +7,7 @@ import pytest
 
 from webhook.adapters.prometheus.client import QueryError, Sample
 from webhook.adapters.prometheus.dcgm import FAMILIES, NO_BANDWIDTH, family_of, node_of
-from webhook.adapters.prometheus.expressions import STAT, compute, of_namespaces, selector
+from webhook.adapters.prometheus.expressions import STAT, compute, matching, of_namespaces
 from webhook.adapters.prometheus.gathering import Gatherer
 from webhook.application.recommendation.usage import Metric, Series
 
@@ -307,7 +307,7 @@ def test_the_node() -> None:
 
 
 def test_names_can_not_leave_their_place_in_a_query() -> None:
-    text = selector(FAMILIES[0], {("a", 'x"} or up{y="\\'), ("a", "web-1.z")})
+    text = matching(FAMILIES[0].namespace, FAMILIES[0].pod, {("a", 'x"} or up{y="\\'), ("a", "web-1.z")})
     assert text == r"""{exported_namespace=~"a",exported_pod=~"web-1\\.z|x\\\"\\} or up\\{y\\=\\\"\\\\"}"""
     assert of_namespaces("M", FAMILIES[1], ["b", "a"]) == 'M{pod!="",namespace=~"a|b"}'
 

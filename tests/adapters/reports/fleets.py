@@ -1,13 +1,13 @@
 """Fleets that were judged: rows as an audit makes them, from pods as people write them, and the report of them."""
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from tests.builders import GPU, MIG, SHARED, Json, a_container, a_pod, gpu, view
-from webhook.adapters.reports.audit import AuditReport, audit_report
+from webhook.adapters.reports.audit import AuditInput, AuditReport, audit_report
 from webhook.application.audit_rows import Row, rows
-from webhook.application.audit_totals import totals
 from webhook.application.auditing import Auditor, Owner, WorkloadObject
 from webhook.application.configuration import Configuration
 from webhook.engine.labels import NamespaceLabels
@@ -72,14 +72,12 @@ def judged(
 
 
 def reported(made: list[Row], **fields: Any) -> AuditReport:
-    """The report of rows."""
-    defaults: dict[str, Any] = {
-        "now": NOW,
-        "origin": "https://10.0.0.1:6443",
-        "judged_by": "enforce",
-        "seen": {"pods": 9},
-    }
-    return audit_report(made, totals(made), **{**defaults, **fields})
+    """The report of rows; ``fields`` are those of the input or arguments of ``audit_report``."""
+    defaults: dict[str, Any] = {"now": NOW, "judged_by": "enforce"}
+    given = AuditInput("https://10.0.0.1:6443", {}, made, {"pods": 9})
+    for name in fields.keys() & {one.name for one in dataclasses.fields(AuditInput)}:
+        setattr(given, name, fields.pop(name))
+    return audit_report(given, **{**defaults, **fields})
 
 
 def three() -> list[Row]:

@@ -48,8 +48,8 @@ def test_a_number_that_is_not_known_is_left_open(original: str) -> None:
     ("operation", "lines"),
     [
         ({"op": "add", "path": "/a", "value": "plain"}, ["+ a: plain"]),
-        ({"op": "add", "path": "/a", "value": "true"}, ['+ a: "true"']),
-        ({"op": "add", "path": "/a", "value": "1"}, ['+ a: "1"']),
+        ({"op": "add", "path": "/a", "value": "true"}, ["+ a: 'true'"]),
+        ({"op": "add", "path": "/a", "value": "1"}, ["+ a: '1'"]),
         ({"op": "add", "path": "/a", "value": {}}, ["+ a: {}"]),
         ({"op": "add", "path": "/a", "value": {"b": "c"}}, ["+ a:", "+   b: c"]),
         (

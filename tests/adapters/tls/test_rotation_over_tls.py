@@ -20,7 +20,7 @@ class Replica:
     """A reconciler whose certificate is really served."""
 
     def __init__(self, world: World) -> None:
-        self.serving = ServingCertificate(lambda: datetime.now(UTC), names=[NAME])
+        self.serving = ServingCertificate(lambda: datetime.now(UTC))
         self.reconciler = CertificateReconciler(
             store=world,
             holder=self.serving,

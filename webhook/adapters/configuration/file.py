@@ -1,6 +1,5 @@
 """Reads the configuration file, and reports all problems at once, each with its path and a fix."""
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -22,8 +21,6 @@ from .. import yaml_guard
 from ..shown import shown
 from .model import ConfigurationFile
 from .sentences import problem
-
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class ConfigurationError(Exception):
@@ -79,9 +76,9 @@ def _configuration(file: ConfigurationFile) -> Configuration:
 
 
 def _load(text: str) -> tuple[dict[str, Any], list[str]]:
-    """The document as plain data, and the problems that it no longer shows: keys that are defined twice, broken characters."""
+    """The document as plain data, and the keys that are defined twice, which the data no longer shows."""
     try:
-        raw = yaml_guard.load(text, yaml.SafeLoader)
+        raw = yaml_guard.load(text)
     except ValueError as error:
         raise ConfigurationError([str(error)]) from error
     if not isinstance(raw, dict):
@@ -91,7 +88,7 @@ def _load(text: str) -> tuple[dict[str, Any], list[str]]:
         )
     if wrong := _another_file(raw):
         raise ConfigurationError([wrong])
-    return raw, list(_written_wrong(yaml.compose(text, yaml.SafeLoader), ""))
+    return raw, list(_defined_twice(yaml.compose(text, yaml.CSafeLoader), ""))
 
 
 def _another_file(raw: dict[str, Any]) -> str:
@@ -105,13 +102,11 @@ def _another_file(raw: dict[str, Any]) -> str:
     return ""
 
 
-def _written_wrong(node: yaml.Node | None, path: str) -> Iterator[str]:
-    """Report keys that are defined twice, because in YAML the last one silently wins, and broken characters."""
-    if isinstance(node, yaml.ScalarNode) and _SURROGATE.search(node.value):
-        yield f"{path}: has a \\u escape of half a character, which YAML does not join; write the character itself"
+def _defined_twice(node: yaml.Node | None, path: str) -> Iterator[str]:
+    """Report keys that are defined twice, because in YAML the last one silently wins."""
     if isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
-            yield from _written_wrong(item, f"{path}[{index}]")
+            yield from _defined_twice(item, f"{path}[{index}]")
     if not isinstance(node, yaml.MappingNode):
         return
     lines: dict[str, int] = {}
@@ -121,7 +116,7 @@ def _written_wrong(node: yaml.Node | None, path: str) -> Iterator[str]:
         if name in lines:
             yield f"{inner}: is defined twice, in lines {lines[name]} and {line}; remove one"
         lines[name] = line
-        yield from _written_wrong(value, inner)
+        yield from _defined_twice(value, inner)
 
 
 def _unknown_defaults(raw: dict[str, Any]) -> list[str]:
@@ -187,7 +182,7 @@ def _unmeasured_forms(file: ConfigurationFile) -> Iterator[str]:
 
 
 def _kinds_twice(file: ConfigurationFile) -> Iterator[str]:
-    """Workload kinds or plurals that are in several rows, or belong to a kind that gpuwarden knows."""
+    """Workload kinds or plurals that several rows have, or a plural of another kind that gpuwarden knows."""
     first: dict[tuple[str, str], tuple[int, str]] = {}
     for index, row in enumerate(file.workload_kinds):
         for field, name in (("kind", row.kind), ("plural", row.plural)):

@@ -22,7 +22,7 @@ _MISSING = {
 def problem(detail: ErrorDetails) -> str:
     """Return what is wrong with one field as ``<path>: <fact>; <fix>``.
 
-    An error type that is not known here gets a general sentence, because pydantic's messages are written for programmers.
+    Error types without a sentence here get a general one, because pydantic's messages are written for programmers.
     """
     location = tuple(step for step in detail["loc"] if step not in (NAMED_FORM, CLAIM_FORM))
     if location and location[-1] == "[key]":

@@ -6,18 +6,16 @@ Every write is rejected by the API server when the object is not the one that wa
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import msgspec
 
 from ...application.certificates.store import ConflictError, RegisteredWebhooks, StoredSecret, StoreError
 from ...application.certificates.tokens import ANNOTATION, masked
 from .api_request import ApiRequest, path_of
+from .client import ApiServer
 from .documents import decode
 from .errors import ApiError, Fault
-
-if TYPE_CHECKING:
-    from .client import ApiServer
 
 T = TypeVar("T")
 
@@ -86,7 +84,7 @@ class KubernetesCertificateStore:
 
     def __init__(  # noqa: PLR0913 - which objects, and how they are reached
         self,
-        api: "ApiServer",
+        api: ApiServer,
         *,
         namespace: str,
         secret: str,
@@ -151,8 +149,8 @@ class KubernetesCertificateStore:
         """Write a configuration's bundles and targets, see `CertificateStore.write_bundle`."""
         operations: list[Mapping[str, object]] = []
         for index, name in enumerate(configuration.bundles):
-            # The place of a webhook in the list can't have changed while the resource version has not; if our own
-            # idea of it is wrong all the same, the test fails the whole patch.
+            # The index of a webhook can't have changed while the resource version has not. If it differs anyway, the test
+            # operation fails the whole patch.
             operations += [
                 {"op": "test", "path": f"/webhooks/{index}/name", "value": name},
                 {"op": "add", "path": f"/webhooks/{index}/clientConfig/caBundle", "value": bundle},

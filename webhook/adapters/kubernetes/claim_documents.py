@@ -51,29 +51,22 @@ class ClaimItem(ClaimObject):
 
     metadata: _Metadata = msgspec.field(default_factory=_Metadata)
 
-    @property
-    def listed(self) -> Listed | None:
-        """What is kept of it; ``None`` where that can't be read."""
-        return _listed(CLAIM, self)
-
 
 class ClaimTemplateItem(ClaimTemplateObject):
     """A ResourceClaimTemplate."""
 
     metadata: _Metadata = msgspec.field(default_factory=_Metadata)
 
-    @property
-    def listed(self) -> Listed | None:
-        """The same as for a claim."""
-        return _listed(TEMPLATE, self)
-
 
 Item = ClaimItem | ClaimTemplateItem
 ITEMS: dict[str, type[Item]] = {CLAIM: ClaimItem, TEMPLATE: ClaimTemplateItem}
 
 
-def _listed(kind: str, item: Item) -> Listed | None:
+def listed(item: Item) -> Listed | None:
+    """Return what is kept of an object; ``None`` where it can't be read."""
     kept, metadata = claim(item.claimed), item.metadata
     if kept is None:
         return None
-    return Listed((metadata.namespace, Reference(kind, metadata.name)), kept, kind == CLAIM and metadata.is_of_one_pod)
+    is_claim = isinstance(item, ClaimItem)
+    reference = Reference(CLAIM if is_claim else TEMPLATE, metadata.name)
+    return Listed((metadata.namespace, reference), kept, is_claim and metadata.is_of_one_pod)

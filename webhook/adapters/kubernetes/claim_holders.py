@@ -4,7 +4,6 @@ import asyncio
 import itertools
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -15,12 +14,10 @@ from ...engine.pods import Pod
 from ...engine.reservations import Holder, not_made_yet, with_its_claims
 from .api_request import ApiRequest, object_path
 from .claim_reader import NAME, ClaimReader, NotServedError
+from .client import ApiServer
 from .documents import decode
 from .errors import ApiError, Fault
 from .live_reads import LiveReads
-
-if TYPE_CHECKING:
-    from .client import ApiServer
 
 FETCH_TIMEOUT = 1.0  # seconds for a pod and its claims
 
@@ -41,7 +38,7 @@ class LiveClaimHolders:
     """
 
     def __init__(
-        self, api: "ApiServer", *, timeout: float = FETCH_TIMEOUT, monotonic: Callable[[], float] = time.monotonic
+        self, api: ApiServer, *, timeout: float = FETCH_TIMEOUT, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
         self._api = api
         self._claims = ClaimReader(api)
@@ -55,11 +52,8 @@ class LiveClaimHolders:
     async def fetch(self, namespace: str, pods: Sequence[PodReference]) -> dict[PodReference, ClaimHolder | None]:
         """Read pods; see ``PodSource``."""
         keys = [_Key(next(self._numbers), namespace, one) for one in pods]
-        found = await asyncio.gather(*(self._reads.read(key) for key in keys), return_exceptions=True)
-        for one in found:
-            if isinstance(one, BaseException):
-                raise one
-        return dict(zip(pods, (one for one in found if not isinstance(one, BaseException)), strict=True))
+        found = await asyncio.gather(*map(self._reads.read, keys))
+        return dict(zip(pods, found, strict=True))
 
     def close(self) -> None:
         """Start no more reads."""
@@ -85,7 +79,7 @@ class LiveClaimHolders:
     def _pod(self, key: _Key, until: float) -> Holder | None:
         """The pod; ``None`` where no pod has that name and uid."""
         if not NAME.fullmatch(key.pod.name):
-            return None  # nor can there be
+            return None  # no object can have this name
         request = ApiRequest("GET", object_path("", "v1", "pods", key.namespace, key.pod.name))
         try:
             holder = decode(self._api.call(request, timeout=self._left(until)), Holder, str(request))

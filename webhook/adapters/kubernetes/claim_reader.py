@@ -1,18 +1,15 @@
 """Reads one claim or template (DRA) from the API server, in the best version that it currently serves."""
 
 import re
-from typing import TYPE_CHECKING
 
 from ...application.claims import GROUP, PLURALS
 from ...engine.claim_objects import Claim, claim
 from ...engine.claims import Reference
 from .api_request import ApiRequest, object_path
 from .claim_documents import ITEMS, SERVED, VERSIONS, Item, readable_versions
+from .client import ApiServer
 from .documents import decode
 from .errors import ApiError, Fault
-
-if TYPE_CHECKING:
-    from .client import ApiServer
 
 NAME = re.compile(
     r"(?=.{1,253}\Z)[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*"
@@ -30,7 +27,7 @@ class ClaimReader:
     only if it names the object. Otherwise the server does not serve the version, and another one is tried.
     """
 
-    def __init__(self, api: "ApiServer") -> None:
+    def __init__(self, api: ApiServer) -> None:
         self._api = api
         self._version = VERSIONS[0]
         self._was_served = False
@@ -51,7 +48,7 @@ class ClaimReader:
             NotServedError: none of the versions is served, and none ever was.
         """
         if not NAME.fullmatch(reference.name):
-            return None  # nor can there be
+            return None  # no object can have this name
         version, tried = self._version, set[str]()
         for _ in VERSIONS:
             request = ApiRequest("GET", object_path(GROUP, version, PLURALS[reference.kind], namespace, reference.name))

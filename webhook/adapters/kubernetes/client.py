@@ -8,19 +8,23 @@ errors without a pause and can't say whether it has synced or how old it is. So 
 (logins with a kubeconfig: see ``kubeconfig_login.py``), and the few calls are made here on urllib3's connections.
 """
 
+from __future__ import annotations
+
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-
-import urllib3
+from typing import TYPE_CHECKING
 
 from .api_request import ApiRequest
 from .documents import error_of
 from .errors import ApiError, Fault, KubeconfigError, fault_of
 from .transport import CONNECT_TIMEOUT, Login, Stream, read, send
+
+if TYPE_CHECKING:
+    import urllib3
 
 LOGIN_INTERVAL = 10.0  # seconds between two attempts to log in again
 _OK, _REDIRECT, _UNAUTHORIZED = 200, 300, 401
@@ -86,7 +90,7 @@ class ApiServer:
         Raises:
             ApiError: there was no answer in time, or it was not a success.
         """
-        with self._answer(request, urllib3.Timeout(connect=CONNECT_TIMEOUT, read=silence)) as response:
+        with self._answer(request, silence=silence) as response:
             yield Stream(response, request)
 
     def drop_connections(self) -> None:
@@ -97,16 +101,18 @@ class ApiServer:
         left = deadline - self._monotonic()
         if left <= 0:
             raise ApiError(Fault.SILENT, f"{request}: no answer in time")
-        with self._answer(request, urllib3.Timeout(total=left, connect=CONNECT_TIMEOUT)) as response:
+        with self._answer(request, total=left) as response:
             return read(response, request, lambda: self._monotonic() < deadline)
 
     @contextmanager
-    def _answer(self, request: ApiRequest, timeout: urllib3.Timeout) -> Iterator[urllib3.BaseHTTPResponse]:
+    def _answer(
+        self, request: ApiRequest, *, total: float | None = None, silence: float | None = None
+    ) -> Iterator[urllib3.BaseHTTPResponse]:
         login = self._login
-        response = self._send(login, request, timeout)
+        response = self._send(login, request, total, silence)
         if response.status == _UNAUTHORIZED and self._renew(login):
             response.close()
-            response = self._send(self._login, request, timeout)
+            response = self._send(self._login, request, total, silence)
         try:
             if not _OK <= response.status < _REDIRECT:
                 raise self._refusal(response, request)
@@ -115,9 +121,11 @@ class ApiServer:
             # If the answer was read to its end, its connection was returned to the pool; otherwise it can't be used again.
             response.close()
 
-    def _send(self, login: Login, request: ApiRequest, timeout: urllib3.Timeout) -> urllib3.BaseHTTPResponse:
+    def _send(
+        self, login: Login, request: ApiRequest, total: float | None, silence: float | None
+    ) -> urllib3.BaseHTTPResponse:
         asked = self._monotonic()
-        response = send(login, request, timeout)
+        response = send(login, request, total=total, read=silence)
         # kube-apiserver (net/http) sends a Date with every answer; an invalid date is ignored.
         with suppress(ValueError, TypeError, OverflowError):
             said = parsedate_to_datetime(response.headers.get("Date", ""))
@@ -144,7 +152,7 @@ class ApiServer:
             if self._monotonic() - self._renewed_at < LOGIN_INTERVAL:
                 return False
             self._renewed_at = self._monotonic()
-            with suppress(KubeconfigError):  # then the server's own 401 is what is reported
+            with suppress(KubeconfigError):  # the server's 401 is then reported
                 self._login = self._log_in()
                 refused.connections.clear()
                 return True

@@ -123,7 +123,7 @@ class ClusterReader:
                 page: type[Page[claim_documents.Item]] = Page[item]  # type: ignore[valid-type]
                 for namespace in namespaces or (None,):
                     path = object_path(GROUP, str(version), plural, namespace)
-                    for one in self._lister.all(plural, path, page, lambda item: item.listed):
+                    for one in self._lister.all(plural, path, page, claim_documents.listed):
                         found.known[one.key] = one.claim
                         found.of_one_pod |= {one.key} if one.of_one_pod else set()
         except ApiError as error:

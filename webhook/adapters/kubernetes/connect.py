@@ -1,23 +1,19 @@
 """Connects to an API server as kubectl does: with ``--kubeconfig`` and ``--context``, or from inside a pod.
 
-HTTP, and above all the official client, are loaded only when a cluster is needed. ``import kubernetes`` costs some
-350 ms and 8 MiB on top of what the server has loaded anyway, and is not available in part (its package imports all of
-itself), so it is loaded for a kubeconfig only; the account of a pod needs none of it.
+The official client is loaded only for a kubeconfig: ``import kubernetes`` takes 350 ms and 8 MiB more than the server needs,
+and importing a part of the package imports all of it. The account of a pod needs none of it.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..optional_imports import absent
+from .client import ApiServer
 from .errors import KubeconfigError, NoClusterError
 from .kubeconfig import choose, find_files
-
-if TYPE_CHECKING:
-    from .client import ApiServer
-    from .transport import Login
+from .transport import Login
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
@@ -38,7 +34,7 @@ class Cluster:
     environ: Mapping[str, str]
     service_account: Path = SERVICE_ACCOUNT
 
-    def __call__(self) -> "Login":
+    def __call__(self) -> Login:
         """Read everything again and log in; files and plugins are read, nothing is sent yet.
 
         Raises:
@@ -46,8 +42,7 @@ class Cluster:
         """
         files = find_files(self.kubeconfig, self.environ)
         if files:
-            # It loads requests, for logins that we don't use; requests guesses encodings with these, if they are installed (3
-            # MiB).
+            # It imports requests, which imports these to guess encodings if they are installed (3 MiB).
             with absent("chardet", "charset_normalizer"):
                 from . import kubeconfig_login  # noqa: PLC0415 - see the module's docstring
             return kubeconfig_login.log_in(choose(files, self.context))
@@ -75,7 +70,7 @@ def connect(
     context: str | None,
     environ: Mapping[str, str],
     witness: Callable[[datetime, float], None] = lambda _said, _took: None,
-) -> "ApiServer":
+) -> ApiServer:
     """Find the API server as kubectl does; nothing is sent yet.
 
     ``witness`` takes every answer's ``Date``, and how many seconds the answer took.
@@ -83,6 +78,4 @@ def connect(
     Raises:
         KubeconfigError: there is no usable configuration; the message says what was looked for and what is there.
     """
-    from .client import ApiServer  # noqa: PLC0415 - see the module's docstring
-
     return ApiServer(Cluster(kubeconfig, context, environ), witness=witness)

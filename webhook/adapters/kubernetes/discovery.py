@@ -39,7 +39,9 @@ class Resource(msgspec.Struct, frozen=True):
     verbs: tuple[str, ...] = ()
 
 
-class _Resources(msgspec.Struct):
+class Resources(msgspec.Struct):
+    """The resources of a group and version."""
+
     resources: list[Resource] = []
 
 
@@ -83,7 +85,7 @@ class Discovery:
         if (group, version) not in self._resources:
             request = ApiRequest("GET", path_of("apis", group, version))
             try:
-                found = decode(self._api.call(request), _Resources, str(request)).resources
+                found = decode(self._api.call(request), Resources, str(request)).resources
             except ApiError as error:
                 if error.fault not in _ABSENT:
                     raise

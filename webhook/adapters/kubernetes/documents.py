@@ -124,7 +124,7 @@ def decode(body: bytes | msgspec.Raw, kind: type[T], what: str) -> T:
 
 
 def error_of(body: bytes) -> ErrorStatus:
-    """Read an error's body; of anything but a Status, the message is its beginning."""
+    """Read an error's body. If it is not a Status, the message is its beginning."""
     try:
         found: ErrorStatus = _decoder(ErrorStatus).decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):

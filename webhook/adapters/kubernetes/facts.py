@@ -94,11 +94,11 @@ class FactReader:
 
     def webhook_configuration(self, kind: str, name: str) -> Maybe[WebhookConfiguration | None]:
         """A webhook configuration of ours."""
-        return self._get(WebhookConfiguration, _REGISTRATION, "v1", _PLURALS[kind], name)
+        return self._get(WebhookConfiguration, _REGISTRATION, _PLURALS[kind], name)
 
     def mutating_configurations(self) -> Maybe[list[WebhookConfiguration]]:
         """Everyone's mutating webhook configurations."""
-        return self._list(Page[WebhookConfiguration], _REGISTRATION, "v1", _PLURALS[MUTATING])
+        return self._list(Page[WebhookConfiguration], _REGISTRATION, _PLURALS[MUTATING])
 
     def in_tree(self) -> Maybe[list[InTreeObject]]:
         """Our admission policies and their bindings."""
@@ -113,20 +113,20 @@ class FactReader:
 
     def service(self, namespace: str, name: str) -> Maybe[Service | None]:
         """A Service."""
-        return self._get(Service, "", "v1", "services", name, namespace)
+        return self._get(Service, "", "services", name, namespace)
 
     def slices(self, namespace: str, service: str) -> Maybe[list[EndpointSlice]]:
         """The EndpointSlices of a Service."""
         selector = {"labelSelector": f"kubernetes.io/service-name={service}"}
-        return self._list(Page[EndpointSlice], "discovery.k8s.io", "v1", "endpointslices", namespace, selector)
+        return self._list(Page[EndpointSlice], "discovery.k8s.io", "endpointslices", namespace, selector)
 
     def deployment(self, namespace: str, name: str) -> Maybe[Deployment | None]:
         """A Deployment."""
-        return self._get(Deployment, "apps", "v1", "deployments", name, namespace)
+        return self._get(Deployment, "apps", "deployments", name, namespace)
 
     def pods(self, namespace: str) -> Maybe[list[Pod]]:
         """The pods of a namespace."""
-        return self._list(Page[Pod], "", "v1", "pods", namespace)
+        return self._list(Page[Pod], "", "pods", namespace)
 
     def waiting_pods(self, names: frozenset[str]) -> Maybe[list[GpuPod]]:
         """The pods of all namespaces that have no node yet and request one of these resources."""
@@ -139,15 +139,15 @@ class FactReader:
 
     def budgets(self, namespace: str) -> Maybe[list[Budget]]:
         """The PodDisruptionBudgets of a namespace."""
-        return self._list(Page[Budget], "policy", "v1", "poddisruptionbudgets", namespace)
+        return self._list(Page[Budget], "policy", "poddisruptionbudgets", namespace)
 
     def quotas(self) -> Maybe[list[Quota]]:
         """Every ResourceQuota."""
-        return self._list(Page[Quota], "", "v1", "resourcequotas")
+        return self._list(Page[Quota], "", "resourcequotas")
 
     def limit_ranges(self) -> Maybe[list[LimitRange]]:
         """Every LimitRange."""
-        return self._list(Page[LimitRange], "", "v1", "limitranges")
+        return self._list(Page[LimitRange], "", "limitranges")
 
     def nodes(self, labels: Collection[str]) -> Maybe[list[GpuNode]]:
         """Every node with GPUs; ``labels`` are read in addition to those that distinguish forms."""
@@ -168,14 +168,18 @@ class FactReader:
 
     def classes(self) -> Maybe[frozenset[str]]:
         """The resources that DeviceClasses offer."""
-        return self._try(
-            str(Permission("list", "deviceclasses", "resource.k8s.io")), lambda: nodes.classes(self._lister)
-        )
+        right = str(Permission("list", "deviceclasses", "resource.k8s.io"))
+        return self._try(right, lambda: nodes.offered(*nodes.class_items(self._lister)))
 
     def configuration_text(self, namespace: str, name: str) -> Maybe[str | None]:
         """The text of the configuration file in the ConfigMap."""
-        found = self._get(_ConfigMap, "", "v1", "configmaps", name, namespace)
-        return (found.data or {}).get("config.yaml") if isinstance(found, _ConfigMap) else found
+        data = self.config_map(namespace, name)
+        return data.get("config.yaml") if isinstance(data, dict) else data
+
+    def config_map(self, namespace: str, name: str) -> Maybe[dict[str, str] | None]:
+        """The data of a ConfigMap; ``None`` if it does not exist."""
+        found = self._get(_ConfigMap, "", "configmaps", name, namespace)
+        return (found.data or {}) if isinstance(found, _ConfigMap) else found
 
     def namespaces(self, always: Iterable[str]) -> Maybe[NamespaceFacts]:
         """All namespaces but those that are being deleted.
@@ -206,7 +210,7 @@ class FactReader:
 
     def namespace_labels(self, name: str) -> Maybe[Mapping[str, str]]:
         """The labels of one namespace; none where it does not exist."""
-        found = self._get(_Namespace, "", "v1", "namespaces", name)
+        found = self._get(_Namespace, "", "namespaces", name)
         if isinstance(found, Unread):
             return found
         return (found.metadata.labels or {}) if found else {}
@@ -245,10 +249,8 @@ class FactReader:
         request = ApiRequest("POST", path, body=msgspec.json.encode(body))
         return decode(self._api.call(request), _Review, str(request)).status.allowed
 
-    def _get(  # noqa: PLR0913, PLR0917 - the parts of one object's path
-        self, kind: type[T], group: str, version: str, plural: str, name: str, namespace: str = ""
-    ) -> Maybe[T | None]:
-        request = ApiRequest("GET", object_path(group, version, plural, namespace, name))
+    def _get(self, kind: type[T], group: str, plural: str, name: str, namespace: str = "") -> Maybe[T | None]:
+        request = ApiRequest("GET", object_path(group, "v1", plural, namespace, name))
         try:
             return decode(self._api.call(request), kind, str(request))
         except ApiError as error:
@@ -256,16 +258,15 @@ class FactReader:
                 return None
             return unread(str(Permission("get", plural, group, namespace, name)), error)
 
-    def _list(  # noqa: PLR0913, PLR0917 - the parts of one list's path
+    def _list(
         self,
         page: type[Page[T]],
         group: str,
-        version: str,
         plural: str,
         namespace: str = "",
         selector: Mapping[str, str] | None = None,
     ) -> Maybe[list[T]]:
-        path = object_path(group, version, plural, namespace)
+        path = object_path(group, "v1", plural, namespace)
         right = str(Permission("list", plural, group, namespace))
         return self._try(right, lambda: self._lister.all(plural, path, page, lambda item: item, selector))
 

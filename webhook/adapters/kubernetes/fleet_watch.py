@@ -1,11 +1,10 @@
 """The node view: watches what the cluster's nodes offer, so that reviews of pods need no request to the API server."""
 
 import random
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from typing import TYPE_CHECKING
+from functools import lru_cache
 
 from ...application.configuration import Configuration
 from ...engine.fleet.fleet import Fleet
@@ -13,16 +12,14 @@ from ...engine.fleet.memory import DAY, Memory
 from ...engine.fleet.shapes import GpuNode, Shape
 from .api_request import path_of
 from .backoff import Backoff
+from .client import ApiServer
 from .documents import ObjectList
 from .errors import ApiError
 from .lists import Deadline, Lister
 from .nodes import NodeItem, class_items, nodes, offered
 from .object_store import Store
 from .selectors import SELECTORS
-from .watch import GRACE, WATCH_SECONDS, Objects, Watch, WatchObserver
-
-if TYPE_CHECKING:
-    from .client import ApiServer
+from .watch import Objects, Watch, WatchObserver
 
 # Seconds without data from the API server after which the view is stale: see namespaces.FRESHNESS_BOUND.
 FRESHNESS_BOUND = 150.0
@@ -35,7 +32,7 @@ _TIMEOUT = 10.0
 # While no node is selected, all are read: this often, and at most for 2 % of the time.
 ALL_NODES_INTERVAL = 300.0
 _REST = 50.0
-_STOP_TIMEOUT = 2.0
+_DISTINCT_SHAPES = 1024
 
 
 class NodeStore(Store[NodeItem, Shape | None]):
@@ -44,37 +41,32 @@ class NodeStore(Store[NodeItem, Shape | None]):
     def __init__(self, monotonic: Callable[[], float]) -> None:
         super().__init__(monotonic)
         self.labels: Collection[str] = frozenset()
-        self._shared: dict[Shape, Shape] = {}
+        # Bounded, so that old shapes do not use memory.
+        self._shared = lru_cache(maxsize=_DISTINCT_SHAPES)(lambda shape: shape)
 
     def keep(self, item: NodeItem) -> Shape | None:
         """Return the shape of a node."""
         node = item.gpu_node(self.labels)
-        return self._shared.setdefault(node.shape, node.shape) if node else None
-
-    def share(self, shapes: Collection[Shape]) -> None:
-        """Keep only these for sharing, so that old shapes do not use memory."""
-        self._shared = {shape: shape for shape in shapes}
+        return self._shared(node.shape) if node else None
 
 
 class FleetWatch:
     """The nodes with GPUs, watched by one or more label selectors.
 
     Attributes:
-        fleet: what is offered, as of a moment ago; ``None`` until the nodes have been listed, and while no node was selected
-            within a day.
+        fleet: what nodes offer, at most seconds old; ``None`` until the nodes have been listed, and if there was no node with
+            GPUs within a day.
         unselected: nodes with GPUs that no selector selects; ``None`` if not searched, which is done only while no node is
             selected.
     """
 
-    def __init__(  # noqa: PLR0913 - the times it waits have good defaults
+    def __init__(
         self,
-        api: "ApiServer",
+        api: ApiServer,
         observer: WatchObserver,
         selectors: Sequence[str] = SELECTORS,
         *,
         monotonic: Callable[[], float] = time.monotonic,
-        watch_seconds: int = WATCH_SECONDS,
-        watch_silence: float = WATCH_SECONDS + GRACE,
         backoff: Callable[[], Backoff] = lambda: Backoff(random.random, cap=_LONGEST_BACKOFF),
     ) -> None:
         self.fleet: Fleet | None = None
@@ -103,25 +95,19 @@ class FleetWatch:
                 observer,
                 backoff=backoff(),
                 monotonic=monotonic,
-                seconds=watch_seconds,
-                silence=watch_silence,
             )
             for one, store in zip(selectors, self._stores, strict=True)
         ]
-        self._threads = [threading.Thread(target=watch.run, name="node-watch", daemon=True) for watch in self._watches]
 
     def start(self) -> None:
         """Start to list and watch, once; return immediately."""
-        for thread in self._threads:
-            thread.start()
+        for watch in self._watches:
+            watch.start()
 
     def stop(self) -> None:
         """End the watches; wait a moment for them."""
         for watch in self._watches:
             watch.stop()
-        for thread in self._threads:
-            if thread.is_alive():
-                thread.join(_STOP_TIMEOUT)
 
     def age(self) -> float | None:
         """Seconds since the last data from the API server, on the oldest watch; ``None`` before the first."""
@@ -173,7 +159,7 @@ class FleetWatch:
         return found
 
     def _count(self) -> dict[int, int]:
-        """How many nodes have each shape, by the identity of the shape, because shapes are long and often shared."""
+        """The number of nodes of each shape, by the identity of the shape object, because comparing shapes is slow."""
         changes = [store.changes for store in self._stores]
         if changes != self._changes:
             self._changes = changes
@@ -190,7 +176,7 @@ class FleetWatch:
         elif began >= self._all_nodes_due:
             self._all_nodes_due = began + ALL_NODES_INTERVAL
             try:
-                self.unselected = nodes(Lister(Deadline(self._api, _TIMEOUT), limit=_PAGE), self._labels)
+                self.unselected = nodes(Lister(Deadline(self._api, lambda: _TIMEOUT), limit=_PAGE), self._labels)
             except ApiError:
                 return  # what was known gets older
             self._unselected_at = ended = self._monotonic()
@@ -202,8 +188,6 @@ class FleetWatch:
         for identity, shape in self._distinct.items():
             if shape is not None:
                 shapes[shape] += self._numbers[identity]
-        for store in self._stores:
-            store.share(shapes)
         now = self._monotonic()
         remembered = self._memory.note(shapes, now)
         if not shapes and not remembered:
@@ -233,7 +217,7 @@ class FleetWatch:
     def _read_classes(self) -> None:
         """Read the DeviceClasses. If they can't be read, the previous ones are kept, and nothing is denied."""
         try:
-            found, drivers = class_items(Lister(Deadline(self._api, _TIMEOUT)))
+            found, drivers = class_items(Lister(Deadline(self._api, lambda: _TIMEOUT)))
             self._classes, self._unread = offered(found, drivers), ""
         except ApiError as error:
             self._unread = error.detail

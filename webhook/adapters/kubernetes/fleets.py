@@ -193,7 +193,7 @@ def _written(kind: str, version: str, item: msgspec.Struct) -> dict[str, Any]:
 
 
 def _namespace(item: NamespaceItem) -> dict[str, Any]:
-    """A namespace by its name and our labels."""
+    """A namespace, with only its name and our labels."""
     ours = {key: value for key, value in (item.metadata.labels or {}).items() if key.startswith(DOMAIN)}
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": item.metadata.name, "labels": ours}}
 

@@ -5,36 +5,33 @@ No selector finds the pods with GPUs, so all that have not ended are listed. Onl
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from ...application.fleet_view import PodCount
 from .api_request import path_of
+from .client import ApiServer
 from .gpu_pods import PodItem
 from .lists import Deadline, Lister, Page
 
-if TYPE_CHECKING:
-    from .client import ApiServer
-
-INTERVAL = 300.0  # seconds from the end of one reading to the next
-REST = 50.0  # and so many times as long as the reading took, so that a large cluster is read for 2 % of the time
+INTERVAL = 300.0  # seconds between two counts, at least
+REST = 50.0  # the least pause after a count, as a multiple of its duration, so that counts take at most 2 % of the time
 RETRY = 60.0
-# Pods a page: a page is held whole, and decoded in one go while no review is answered.
+# Pods per page: a whole page is in memory, and no review is answered while it is decoded.
 _PAGE = 100
 _TIMEOUT = 10.0
 _NOT_ENDED = {"fieldSelector": "status.phase!=Succeeded,status.phase!=Failed"}
 
 
 class PodCounts:
-    """Counts the pods with GPUs of a cluster when that is due.
+    """Counts the pods with GPUs of a cluster, if a count is due.
 
     Args:
         api: the API server.
         monotonic: seconds of a clock that only goes forward.
     """
 
-    def __init__(self, api: "ApiServer", monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, api: ApiServer, monotonic: Callable[[], float] = time.monotonic) -> None:
         # A list that begins again would count its first pods twice.
-        self._lister = Lister(Deadline(api, _TIMEOUT), limit=_PAGE, starts=1)
+        self._lister = Lister(Deadline(api, lambda: _TIMEOUT), limit=_PAGE, starts=1)
         self._monotonic = monotonic
         self._due_at = monotonic()
 

@@ -1,6 +1,6 @@
 """The workloads of a cluster that request GPUs, for recommendations: pods and their programs, by top-level controller."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from math import ceil
 
@@ -22,6 +22,7 @@ from ...engine.policy import ANY_POLICY
 from ...engine.quantity import exact
 from ...engine.requests import GpuContainer, read
 from ...engine.rules.gpu_memory import ANNOTATION
+from ...engine.text import first_of
 from .api_request import path_of
 from .cluster_reader import ClusterReader, FoundClaims, UnreadList
 from .lists import Api, Lister, Page
@@ -79,7 +80,7 @@ class _PodItem(msgspec.Struct):
 
 
 class _Requested(msgspec.Struct, frozen=True):
-    """What a pod requests: text, number of GPUs at once, form, programs, claims, MiB of memory; and what it can't get."""
+    """The requests of a pod, ``memory`` in MiB. ``unreachable`` are forms and GPU models only on nodes where it may not run."""
 
     words: tuple[str, ...]
     gpus: int
@@ -159,7 +160,7 @@ class GpuWorkloads:
             self.notes += self._claims.notes
         if self._unknown:
             self.notes.append(
-                f"claims (DRA) that are not known, and may be for GPUs, are not judged: {_listed(self._unknown)}"
+                f"claims (DRA) that are not known, and may be for GPUs, are not judged: {first_of([*self._unknown], _SHOWN)}"
             )
         found = _by_top((*pods, *templates), links)
         self.tops = _tops(links, found)
@@ -192,33 +193,22 @@ class GpuWorkloads:
         counted = (
             list(decide(Pod(spec=spec), ANY_POLICY, self._configuration.plugin).requested(spec)) if containers else []
         )
-        if not counted:
-            return self._made(pod, claims.words, claims.gpus, claims.form, claims) if claims else None
-        form, _ = counted[0]
-        shape = self._shapes.get(spec.node_name or "")
-        if shape:
-            form = shape.forms.get(containers[0].amounts[0].resource.name, form)
-        words = tuple(dict.fromkeys(str(amount) for one in containers for amount in one.amounts))
-        number = sum(count for _, count in counted)
-        if claims:
-            words, number = (*words, *claims.words), number + claims.gpus
-        return self._made(pod, words, number, str(form), claims, containers)
-
-    def _made(  # noqa: PLR0913, PLR0917 - what is known of a pod
-        self,
-        pod: Pod,
-        words: tuple[str, ...],
-        gpus: int,
-        form: str,
-        claims: ClaimedGpus | None,
-        containers: Sequence[GpuContainer] | None = None,
-    ) -> _Requested:
-        spec = pod.spec or PodSpec()
+        if not counted and not claims:
+            return None
+        words, number, form = (claims.words, claims.gpus, claims.form) if claims else ((), 0, "")
+        if counted:
+            shape = self._shapes.get(spec.node_name or "")
+            own_form = counted[0][0]
+            form = str(shape.forms.get(containers[0].amounts[0].resource.name, own_form) if shape else own_form)
+            words = (*dict.fromkeys(str(amount) for one in containers for amount in one.amounts), *words)
+            number += sum(count for _, count in counted)
         # A pod that has a node bypasses schedulers; before it had one, it was exempt or not.
         scheduled = Pod(spec=msgspec.structs.replace(spec, node_name=None))
         exempt = self._configuration.exemptions.of_pod(scheduled) or ""
-        programs = self._programs(spec, containers)
-        return _Requested(words, gpus, form, programs, claims, exempt, self._placement.unreachable(spec), _memory(pod))
+        programs = self._programs(spec, containers if counted else None)
+        return _Requested(
+            words, number, form, programs, claims, exempt, self._placement.unreachable(spec), _memory(pod)
+        )
 
     def _claimed(
         self, spec: PodSpec, containers: Sequence[GpuContainer], namespace: str, owner: Owner
@@ -233,9 +223,7 @@ class GpuWorkloads:
             self._unknown[f"{entry.name} of {owner.kind} {namespace}/{owner.name}"] = None
         return gpus_claimed(found)
 
-    def _programs(
-        self, spec: PodSpec, gpu_containers: Sequence[GpuContainer] | None = None
-    ) -> tuple[ServerProgram, ...]:
+    def _programs(self, spec: PodSpec, gpu_containers: Sequence[GpuContainer] | None) -> tuple[ServerProgram, ...]:
         """The programs of ``gpu_containers``, or if that is ``None``, of the containers that use a claim."""
         if gpu_containers is None:
             every = [one for _, _, one in all_containers(spec) if one.resources and one.resources.claims]
@@ -308,8 +296,3 @@ def _tops(links: Links, found: Mapping[tuple[str, str, str], Workload]) -> dict[
         if (namespace, *top.key) in found:
             result[namespace, kind.partition(".")[0], name] = _kind(top), top.name
     return result
-
-
-def _listed(names: Collection[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join([*names][:_SHOWN]) + more

@@ -137,7 +137,7 @@ def saved(found: SavedObjects) -> AdmissionObjects:
 
 
 def webhooks_named(api: Api, names: Mapping[str, str]) -> Iterator[PodWebhook]:
-    """Our webhooks of the configurations with some names, by kind; none for a configuration that does not exist.
+    """Yield our webhooks in the configurations with these names, by kind. A configuration that does not exist has none.
 
     Raises:
         ApiError: one can't be read.

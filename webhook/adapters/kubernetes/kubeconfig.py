@@ -47,7 +47,7 @@ def find_files(kubeconfig: Path | None, environ: Mapping[str, str]) -> tuple[Pat
     if kubeconfig is not None:
         if not kubeconfig.is_file():
             code = errno.EISDIR if kubeconfig.is_dir() else errno.EINVAL if kubeconfig.exists() else errno.ENOENT
-            # It is read twice, here and by the official client, so a pipe or a device won't do.
+            # The file is read twice, here and by the official client, so it can't be a pipe or a device.
             fault = OSError(code, "it is not a regular file; name one")
             raise KubeconfigError(f"--kubeconfig {kubeconfig}: {why(kubeconfig, fault)}")
         return (kubeconfig,)

@@ -27,7 +27,7 @@ def log_in(choice: SelectedContext) -> Login:
         KubeconfigError: the context can't be used.
     """
     configuration = _configuration(choice)
-    # Probes on idle connections: a watch through a load balancer that forgets idle connections would go silent.
+    # TCP keep-alive, because some load balancers silently drop idle connections, such as that of a watch.
     configuration.keep_alive = True
 
     def authorization() -> str | None:

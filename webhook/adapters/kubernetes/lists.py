@@ -9,28 +9,24 @@ progress.
 """
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
 from .api_request import ApiRequest
+from .client import ApiServer
 from .documents import decode
 from .errors import ApiError, Fault
 
-if TYPE_CHECKING:
-    from .client import ApiServer
-
 PAGE = 500  # objects, as kubectl asks for
-STARTS = (
-    3  # of one list; a token is good for five minutes at least, so that a third one that expires is not a coincidence
-)
+STARTS = 3  # attempts per list; tokens are valid for five minutes or more, so a third expiry is not a coincidence
 
 I = TypeVar("I")  # noqa: E741 - an item; T is what is kept of it
 T = TypeVar("T")
 
 
 class Api(Protocol):
-    """The API server of a lister: ``RetryingApi`` for a program that can wait."""
+    """The API server as ``Lister`` uses it: a ``RetryingApi`` or a ``Deadline``."""
 
     def call(self, request: ApiRequest) -> bytes:
         """Make a request and return the answer's body.
@@ -41,24 +37,26 @@ class Api(Protocol):
 
 
 class Deadline:
-    """An API server with the same timeout for every request.
+    """An API server with a timeout for every request.
 
     Args:
         api: the API server.
-        seconds: the time for an answer.
+        left: returns the seconds that a request may take.
     """
 
-    def __init__(self, api: "ApiServer", seconds: float) -> None:
+    def __init__(self, api: ApiServer, left: Callable[[], float]) -> None:
         self._api = api
-        self._seconds = seconds
+        self._left = left
 
     def call(self, request: ApiRequest) -> bytes:
         """Make a request once.
 
         Raises:
-            ApiError: it failed.
+            ApiError: it failed, or there is no time left.
         """
-        return self._api.call(request, timeout=self._seconds)
+        if (left := self._left()) <= 0:
+            raise ApiError(Fault.SILENT, f"{request}: out of time")
+        return self._api.call(request, timeout=left)
 
 
 class Progress(Protocol):

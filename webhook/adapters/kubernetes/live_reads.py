@@ -28,7 +28,7 @@ class LiveReads(Generic[K, V]):
         self._unavailable = unavailable
         self._timeout = timeout
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="live-read")
-        self._flights: dict[K, asyncio.Task[V]] = {}
+        self._running: dict[K, asyncio.Task[V]] = {}
 
     async def read(self, key: K) -> V:
         """Read an object, or join a read of it that is in progress.
@@ -36,18 +36,18 @@ class LiveReads(Generic[K, V]):
         Raises:
             Exception: from ``unavailable``, if there was no answer in time; or what ``get`` raises deliberately.
         """
-        flight = self._flights.get(key)
-        if flight is None:
-            flight = self._flights[key] = asyncio.create_task(self._fly(key))
-            flight.add_done_callback(lambda done: self._landed(key, done))
+        task = self._running.get(key)
+        if task is None:
+            task = self._running[key] = asyncio.create_task(self._run(key))
+            task.add_done_callback(lambda done: self._finished(key, done))
         # Shielded: a caller that stops waiting must not cancel the read for others.
-        return await asyncio.shield(flight)
+        return await asyncio.shield(task)
 
     def close(self) -> None:
         """Start no more reads; those in progress end within their timeout."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _fly(self, key: K) -> V:
+    async def _run(self, key: K) -> V:
         try:
             async with asyncio.timeout(self._timeout):
                 return await asyncio.get_running_loop().run_in_executor(self._threads, self._get, key)
@@ -58,7 +58,7 @@ class LiveReads(Generic[K, V]):
         except RuntimeError as error:  # the threads are shut down, or none could be started
             raise self._unavailable(key, str(error)) from error
 
-    def _landed(self, key: K, flight: "asyncio.Task[V]") -> None:
-        del self._flights[key]  # success or failure: the next caller reads again
-        if not flight.cancelled():
-            flight.exception()  # retrieve the exception, in case nobody is waiting any more
+    def _finished(self, key: K, task: "asyncio.Task[V]") -> None:
+        del self._running[key]  # success or failure: the next caller reads again
+        if not task.cancelled():
+            task.exception()  # retrieve the exception, in case nobody is waiting any more

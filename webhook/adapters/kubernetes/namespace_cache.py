@@ -8,8 +8,8 @@ from ...engine.labels import UNLABELLED, NamespaceLabels
 from .documents import Namespace
 from .object_store import Store, order_of
 
-# Seconds for which the answer of a live read is used where the watch has not brought the namespace yet. It spares the API server
-# one read per pod while the watch is behind, and is as old as a label may be when a pod is judged by it.
+# Seconds for which the result of a live read is used while the watch has not delivered the namespace: the API server then gets
+# one read per second instead of one per pod, and pods are judged by labels that are at most this old.
 FETCHED_LIFE = 1.0
 _DISTINCT_LABELS = 1024
 
@@ -32,7 +32,7 @@ class NamespaceCache(Store[Namespace, NamespaceLabels]):
         self._shared = lru_cache(maxsize=_DISTINCT_LABELS)(NamespaceLabels)
 
     def cached(self, name: str) -> NamespaceLabels | None:
-        """Return the labels of a namespace, or that it does not exist; ``None`` if it is not known."""
+        """Return the labels of a namespace; ``None`` if it is not known."""
         fetched = self._fetched.get(name)
         if fetched is not None and not self._passed(fetched.order) and self._monotonic() < fetched.until:
             return fetched.labels

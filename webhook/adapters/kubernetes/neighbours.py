@@ -25,11 +25,10 @@ from ...application.plugin_configuration import PluginFile
 from ...engine.claim_objects import claim
 from ...engine.claims import TEMPLATE
 from .. import plugin_files, yaml_guard
-from .api_request import ApiRequest, object_path
+from .api_request import object_path
 from .claim_documents import VERSIONS, ClaimTemplateItem
-from .documents import decode
 from .errors import ApiError, Fault
-from .facts import unread
+from .facts import FactReader, unread
 from .lists import Lister, Page, Progress
 from .retrying import RetryingApi
 
@@ -41,10 +40,6 @@ _STATUS = f"{CLUSTER_AUTOSCALER}-status"  # --status-config-map-name; managed co
 _KUEUE_CONFIGURATION = ("kueue-system", "kueue-manager-config", "controller_manager_config.yaml")
 
 
-class _ConfigMap(msgspec.Struct):
-    data: dict[str, str] | None = None
-
-
 class _RuntimeClass(msgspec.Struct):
     metadata: Metadata
 
@@ -53,12 +48,18 @@ class NeighbourReader:
     """Reads other programs in the cluster."""
 
     def __init__(self, api: RetryingApi, progress: Progress) -> None:
-        self._api = api
+        self._facts = FactReader(api, progress)
         self._lister = Lister(api, progress)
 
     def read(self) -> Neighbours:
-        """Everything; a fact that can't be read, or whose kind the API server does not have, is `Unread`."""
-        programs = self._list(Page[Program], "apps", ("v1",), "daemonsets", _of_gpus)
+        """Read all of them. A fact is ``Unread`` if it can't be read, or if the API server does not have its kind."""
+        programs = self._list(
+            Page[Program],
+            "apps",
+            ("v1",),
+            "daemonsets",
+            lambda one: one if one.containers(DCGM_EXPORTER) or one.containers(DEVICE_PLUGIN) else None,
+        )
         overlays = self._list(
             Page[NodeOverlay], _KARPENTER, ("v1alpha1",), "nodeoverlays", lambda one: one.spec.capacity
         )
@@ -105,14 +106,14 @@ class NeighbourReader:
         }
         found: list[PluginFile] = []
         for namespace, name in sorted(mounted):
-            data = self._config_map(namespace, name)
+            data = self._facts.config_map(namespace, name)
             if isinstance(data, Unread):
                 return data
             found += plugin_files.of_config_map(data or {}, f"ConfigMap {namespace}/{name}")
         return found
 
     def _autoscalers(self) -> Maybe[list[str]]:
-        status = self._config_map(KUBE_SYSTEM, _STATUS)
+        status = self._facts.config_map(KUBE_SYSTEM, _STATUS)
         if not isinstance(status, Unread) and status is not None:
             return [f"ConfigMap {KUBE_SYSTEM}/{_STATUS}"]
         found = self._list(
@@ -126,23 +127,13 @@ class NeighbourReader:
 
     def _kueue_configuration(self) -> Maybe[KueueConfiguration | None]:
         namespace, name, key = _KUEUE_CONFIGURATION
-        data = self._config_map(namespace, name)
+        data = self._facts.config_map(namespace, name)
         if isinstance(data, Unread) or data is None or key not in data:
             return data if isinstance(data, Unread) else None
         try:
             return msgspec.convert(yaml_guard.load(data[key]) or {}, KueueConfiguration, strict=False)
         except ValueError as error:  # msgspec.ValidationError is one
             return Unread("", f"ConfigMap {namespace}/{name}: {error}", forbidden=False)
-
-    def _config_map(self, namespace: str, name: str) -> Maybe[dict[str, str] | None]:
-        """The data of a ConfigMap; ``None`` if it does not exist."""
-        request = ApiRequest("GET", object_path("", "v1", "configmaps", namespace, name))
-        try:
-            return decode(self._api.call(request), _ConfigMap, str(request)).data or {}
-        except ApiError as error:
-            if error.fault is Fault.NOT_FOUND:
-                return None
-            return unread(str(Permission("get", "configmaps", "", namespace, name)), error)
 
     def _list(
         self,
@@ -162,10 +153,6 @@ class NeighbourReader:
                     return unread(right, error)
         kind = f"{plural}.{group} ({', '.join(versions)})"
         return Unread(right, f"the API server has no {kind}", forbidden=False, absent=kind)
-
-
-def _of_gpus(one: Program) -> Program | None:
-    return one if one.containers(DCGM_EXPORTER) or one.containers(DEVICE_PLUGIN) else None
 
 
 class _Slice(NamedTuple):

@@ -168,15 +168,6 @@ def class_items(lister: Lister) -> tuple[list[ClassItem], frozenset[str]]:
     return found, frozenset(drivers)
 
 
-def classes(lister: Lister) -> frozenset[str]:
-    """The resources that DeviceClasses offer.
-
-    Raises:
-        ApiError: a list is not available.
-    """
-    return offered(*class_items(lister))
-
-
 class _Kind(msgspec.Struct, rename="camel"):
     kind: str = ""
 

@@ -67,7 +67,7 @@ class Store(ABC, Generic[O, K]):
         return None if self._alive_at is None else max(self._monotonic() - self._alive_at, 0.0)
 
     def values(self) -> dict[str, K]:
-        """The kept parts now, by name; the mapping never changes."""
+        """A copy of the kept parts, by name."""
         return self._by_name.copy()
 
     # For the watch's thread.

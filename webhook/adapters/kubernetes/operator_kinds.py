@@ -19,10 +19,10 @@ class OperatorReader:
 
     Args:
         api: the API server.
-        discovery: what it has.
+        discovery: its groups, versions and resources.
         progress: receives the progress of lists, if given.
-        limit: objects a page.
-        rows: the kinds that are looked for.
+        limit: objects per page.
+        rows: the kinds to read.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class OperatorReader:
         return found
 
     def objects(self, namespaces: Sequence[str], keep: Callable[[dict[str, Any]], T | None]) -> Iterator[T | OtherKind]:
-        """Return what ``keep`` makes of every object, in these namespaces or (if none is named) in all.
+        """Yield the results of ``keep`` for every object, in these namespaces or (if none is named) in all.
 
         ``keep`` is called again for each object if a list has to start over.
 

@@ -1,4 +1,4 @@
-"""Custom kinds that are in no row, as an audit of a cluster reads them: which there are, and their objects up to a bound."""
+"""Reads custom kinds that are not in the table of workload kinds, and their objects up to a limit, for an audit."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
@@ -64,11 +64,11 @@ class _Kind(msgspec.Struct, frozen=True):
 
 
 class OtherReader:
-    """Reads the objects of custom kinds that are in no row, and the cluster-scoped ones of those that are.
+    """Reads the objects of custom kinds that are not in the table, and the cluster-scoped objects of those that are.
 
     Args:
         api: the API server.
-        discovery: what it has.
+        discovery: its groups, versions and resources.
         progress: receives the progress of a list, if given.
         configured: the rows of the configuration.
         bound: how much of each list is read.
@@ -94,7 +94,7 @@ class OtherReader:
         return self._lister.counts
 
     def objects(self, namespaces: Sequence[str], keep: Callable[[dict[str, Any]], T | None]) -> Iterator[T | OtherKind]:
-        """Return what ``keep`` makes of every object, in these namespaces or (if none is named) in all.
+        """Yield the results of ``keep`` for every object, in these namespaces or (if none is named) in all.
 
         Args:
             namespaces: names. If any is named, cluster-scoped objects are left out.

@@ -1,4 +1,4 @@
-"""Who controls the controllers that operators made: a RayCluster's RayJob, a JobSet's TrainJob, a worker's leader."""
+"""Finds the controllers of controllers that operators create: a RayCluster's RayJob, a JobSet's TrainJob, a worker's leader."""
 
 from collections.abc import Collection, Iterable, Sequence
 
@@ -47,25 +47,25 @@ def chain(owner: Owner, namespace: str, links: Links) -> list[Owner]:
 class OwnerChains:
     """Reads the controllers of objects of operators' kinds, and of pods that own others.
 
-    Only kinds of the table are followed: anything else that controls a workload (a package, a whole application) is not one.
+    Only kinds of the table are followed: other controllers (a package, an application) are not workloads.
 
     Args:
         api: the API server.
-        lister: reads its lists.
+        lister: reads lists from it.
         configured: the rows of the configuration.
     """
 
     def __init__(self, api: Api, lister: Lister, configured: Kinds) -> None:
         self._api, self._lister, self._configured = api, lister, configured
         self.notes: list[str] = []
-        """What could not be read, and what follows from that."""
+        """What could not be read, and the consequence."""
 
     def follow(self, owners: Iterable[tuple[str, Owner]], links: Links, namespaces: Sequence[str]) -> None:
-        """Add to the links the controllers of owners, theirs, and so on.
+        """Add the controllers of these owners to the links, and the controllers of those, up to the top.
 
         Args:
             owners: direct controllers of pods, with their namespaces.
-            links: what is known already.
+            links: the known controllers.
             namespaces: the namespaces to read; all, if none is named.
 
         Raises:

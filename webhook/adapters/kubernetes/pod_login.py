@@ -1,8 +1,8 @@
 """Login with the account of the pod that we run in: an address from the environment, a token and a CA from files.
 
 It does what ``InClusterConfigLoader`` and ``RESTClientObject`` of the official client (version 37.0.2) and client-go's
-``rest.InClusterConfig`` do, on urllib3 alone, which is loaded anyway: ``import kubernetes`` would cost every replica 8 MiB
-and some 350 ms at start (see ``connect.py``).
+``rest.InClusterConfig`` do, with urllib3 alone: ``import kubernetes`` would take 8 MiB of every replica and 350 ms of its start
+(see ``connect.py``).
 """
 
 import ipaddress

@@ -11,6 +11,7 @@ import msgspec
 
 from ...application.report_api import CONTENT, LABEL, OF_AUDIT, REPORT_APIS, ReportApi, ReportOwner
 from .api_request import ApiRequest, object_path, path_of
+from .discovery import Resources
 from .documents import decode
 from .errors import ApiError, Fault
 from .lists import Lister, Page, Progress
@@ -39,14 +40,6 @@ class WriteResult(msgspec.Struct):
 
     def __str__(self) -> str:
         return f"{self.created} created, {self.updated} updated, {self.unchanged} unchanged, {self.removed} removed"
-
-
-class _Resource(msgspec.Struct):
-    name: str
-
-
-class _ResourceList(msgspec.Struct):
-    resources: list[_Resource]
 
 
 class _Annotations(msgspec.Struct, rename={"content": CONTENT}):
@@ -82,7 +75,7 @@ class ReportStore:
         for api in REPORT_APIS:
             request = ApiRequest("GET", path_of("apis", api.group, api.version))
             try:
-                served = decode(self._api.call(request), _ResourceList, str(request))
+                served = decode(self._api.call(request), Resources, str(request))
             except ApiError as error:
                 if error.fault is not Fault.NOT_FOUND:
                     raise
@@ -126,7 +119,7 @@ class ReportStore:
         if old.annotations and old.annotations.content == metadata["annotations"][CONTENT]:
             written.unchanged += 1
             return
-        # With the resource version of what was seen to be ours, so that nothing else is ever overwritten.
+        # With the resource version of the report that was read, so that only reports of ours are overwritten.
         body = msgspec.json.encode({**report, "metadata": {**metadata, "resourceVersion": old.resource_version}})
         if self._done(ApiRequest("PUT", f"{path}{path_of(name)}", _MANAGER, body), written):
             written.updated += 1
@@ -140,7 +133,7 @@ class ReportStore:
             written.removed += 1
 
     def _done(self, request: ApiRequest, written: WriteResult) -> bool:
-        """Write, and return whether it succeeded, and the reason if it failed for a reason outside gpuwarden."""
+        """Make a write request, and return whether it succeeded. A conflict is added to the problems of ``written``."""
         try:
             self._api.call(request)
         except ApiError as error:

@@ -1,15 +1,14 @@
 """Preview of a relabelled namespace's workloads, read from the API server within an admission's timeout.
 
-It is designed to limit its impact. On the API server: two namespaces at a time, one request after another, small pages. On the
-admission of pods, whose event loop shares the interpreter lock: work is done in short bursts, and pages are quick to decode. On
-memory: at most one page of pods.
+It limits the load on the API server (two namespaces at a time, one request after another, small pages), the delay of admission
+(the thread works in short bursts, because it shares the interpreter lock with the event loop), and memory (one page of pods).
 """
 
 import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import structlog
 
@@ -20,13 +19,11 @@ from ...application.quotas import Quota
 from ...application.rollout_preview import RolloutPreview
 from ...application.workload_kinds import PREVIEWED, WorkloadKind
 from ...engine.policy import Policy
-from .api_request import ApiRequest, path_of
+from .api_request import path_of
+from .client import ApiServer
 from .cluster_reader import ClusterReader
 from .errors import ApiError, Fault
-from .lists import Lister, Page
-
-if TYPE_CHECKING:
-    from .client import ApiServer
+from .lists import Deadline, Lister, Page
 
 T = TypeVar("T")
 
@@ -49,7 +46,7 @@ class WorkloadPreview:
 
     def __init__(
         self,
-        api: "ApiServer",
+        api: ApiServer,
         configuration: Callable[[], Configuration],
         *,
         monotonic: Callable[[], float] = time.monotonic,
@@ -117,10 +114,10 @@ class _Look:
         self._burst = 0.0
         self._count = 0
 
-    def run(self, api: "ApiServer") -> list[str]:
+    def run(self, api: ApiServer) -> list[str]:
         """Check LimitRanges, ResourceQuotas and every kind, within the time and size limits, and return the warnings."""
         self.begun = True
-        hurried = _Hurried(api, self._until, self._monotonic)
+        hurried = Deadline(api, lambda: self._until - self._monotonic())
         reader = ClusterReader(hurried, limit=PAGE)
         try:
             self._look_at_limits(Lister(hurried, limit=PAGE))
@@ -177,21 +174,6 @@ class _Look:
         if self._count > MOST:
             raise _EnoughError
         self._restarts.look(seen)
-
-
-class _Hurried:
-    """The API server until a deadline; nothing is retried."""
-
-    def __init__(self, api: "ApiServer", until: float, monotonic: Callable[[], float]) -> None:
-        self._api = api
-        self._until = until
-        self._monotonic = monotonic
-
-    def call(self, request: ApiRequest) -> bytes:
-        left = self._until - self._monotonic()
-        if left <= 0:
-            raise ApiError(Fault.SILENT, f"{request}: out of time")
-        return self._api.call(request, timeout=left)
 
 
 class _EnoughError(Exception):

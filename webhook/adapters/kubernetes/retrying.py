@@ -2,14 +2,11 @@
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from .api_request import ApiRequest
 from .backoff import Backoff
+from .client import ApiServer
 from .errors import ApiError, Fault
-
-if TYPE_CHECKING:
-    from .client import ApiServer
 
 TIMEOUT = 60.0  # seconds for an answer: a page of 500 pods is some megabytes
 ATTEMPTS = 5  # at one request
@@ -19,9 +16,9 @@ _PASSING_ONCE_REACHED = frozenset({Fault.SILENT, Fault.CUT, Fault.UNREACHABLE})
 
 
 class RetryingApi:
-    """An API server for a program that can wait: it makes one request after another, and waits for each."""
+    """The API server for a program that makes one request after another, and can wait for each."""
 
-    def __init__(self, api: "ApiServer", backoff: Backoff, *, wait: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, api: ApiServer, backoff: Backoff, *, wait: Callable[[float], None] = time.sleep) -> None:
         self._api = api
         self._backoff = backoff
         self._wait = wait

@@ -1,19 +1,17 @@
-"""The thread that keeps a store of objects up to date: it lists, watches, lists again when necessary, and always retries."""
+"""Keeps a store of objects up to date in a thread: lists, watches, lists again when necessary, and always retries."""
 
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, Protocol
+from typing import Generic, Protocol
 
 from .api_request import ApiRequest
 from .backoff import Backoff
+from .client import ApiServer
 from .documents import ErrorStatus, Event, ObjectList, decode
 from .errors import ApiError, Fault, fault_of
 from .object_store import K, O, Store
-
-if TYPE_CHECKING:
-    from .client import ApiServer
-    from .transport import Stream
+from .transport import Stream
 
 PAGE = 500  # objects a page, as kubectl lists
 LIST_TIMEOUT = 30.0  # seconds for a page
@@ -28,10 +26,11 @@ WATCH_SECONDS = 60
 GRACE = 10.0
 # A watch that ends sooner counts as failed (as in client-go's reflector: "very short watch").
 _SHORTEST = 1.0
+_STOP_TIMEOUT = 2.0
 # If this many lists in a row are older than known data, etcd was restored from a backup.
 _BELIEVED = 3
 
-# After these the place in the stream is lost or in doubt, and only a new list shows the state.
+# After these, it is not certain what the watch has missed, and only a new list shows the state.
 _RELIST = frozenset({Fault.EXPIRED, Fault.GARBAGE, Fault.SERVER_ERROR, Fault.REFUSED, Fault.STALE, Fault.BUG})
 # After these, other kept-alive connections have probably failed too.
 _DEAD = frozenset({Fault.SILENT, Fault.CUT, Fault.UNREACHABLE})
@@ -63,20 +62,18 @@ class Watch(Generic[O, K]):
     """Lists and watches objects into a store until it is stopped.
 
     Args:
-        seconds: the requested duration of a watch; the server ends it.
-        silence: seconds without a byte after which its connection counts as dead.
+        silence: seconds without a byte after which the connection of a watch counts as dead.
     """
 
-    def __init__(  # noqa: PLR0913 - what it works on, and the two times it waits
+    def __init__(  # noqa: PLR0913 - what it works on, and how it waits
         self,
-        api: "ApiServer",
+        api: ApiServer,
         objects: Objects[O],
         store: Store[O, K],
         observer: WatchObserver,
         *,
         backoff: Backoff,
         monotonic: Callable[[], float],
-        seconds: int = WATCH_SECONDS,
         silence: float = WATCH_SECONDS + GRACE,
     ) -> None:
         self._api = api
@@ -85,7 +82,6 @@ class Watch(Generic[O, K]):
         self._observer = observer
         self._backoff = backoff
         self._monotonic = monotonic
-        self._seconds = seconds
         self._silence = silence
         self._must_list = True
         self._followed = False  # whether a watch continued from the last list
@@ -95,9 +91,14 @@ class Watch(Generic[O, K]):
         self._stream: Stream | None = None
         self.problem = ""
         """The last problem, as a message; empty if there is none."""
+        # A thread, because urllib3's connections block; a daemon, so that the process can end while one of them waits.
+        self._thread = threading.Thread(target=self._run, name=f"{objects.name}-watch", daemon=True)
 
-    def run(self) -> None:
-        """Work until ``stop()``; made for a thread of its own."""
+    def start(self) -> None:
+        """Start to list and watch, once; return immediately."""
+        self._thread.start()
+
+    def _run(self) -> None:
         while not self._stopping.is_set():
             if self._relisting.is_set():
                 self._relisting.clear()
@@ -114,10 +115,12 @@ class Watch(Generic[O, K]):
                 self._failed(ApiError(Fault.BUG, f"{type(error).__name__}: {error}"))
 
     def stop(self) -> None:
-        """Make ``run()`` return; from any thread."""
+        """End the watch, and wait a moment for its thread."""
         self._stopping.set()
         if stream := self._stream:
             stream.shutdown()
+        if self._thread.is_alive():
+            self._thread.join(_STOP_TIMEOUT)
 
     def relist(self) -> None:
         """Read everything again, because other parts of the objects are to be kept now; from any thread."""
@@ -198,7 +201,7 @@ class Watch(Generic[O, K]):
             "watch": "1",
             "allowWatchBookmarks": "true",
             "resourceVersion": self._store.revision,
-            "timeoutSeconds": str(self._seconds),
+            "timeoutSeconds": str(WATCH_SECONDS),
             **self._objects.selector,
         }
         with self._api.stream(ApiRequest("GET", self._objects.path, query), silence=self._silence) as stream:
@@ -211,14 +214,14 @@ class Watch(Generic[O, K]):
             try:
                 for line in stream.lines():
                     self._apply(decode(line, Event, "a watch event"))
-                    self._went_on()
+                    self._progressed()
             finally:
                 self._stream = None
         if self._monotonic() - began < _SHORTEST:
-            raise ApiError(Fault.SHORT, f"a watch of {self._seconds} s ended within {_SHORTEST:g} s")
-        self._went_on()
+            raise ApiError(Fault.SHORT, f"a watch of {WATCH_SECONDS} s ended within {_SHORTEST:g} s")
+        self._progressed()
 
-    def _went_on(self) -> None:
+    def _progressed(self) -> None:
         self._store.alive()
         self._backoff.reset()
         self._followed = True
@@ -240,7 +243,11 @@ class Watch(Generic[O, K]):
                 raise ApiError(Fault.GARBAGE, f'a watch event of the unknown type "{event.type[:40]}"')
 
     def _newer(self, seen: O) -> O:
-        """Ignore anything older than where the watch began: only a list shows which state is the older one."""
+        """Return the object.
+
+        Raises:
+            ApiError: it is older than known data, and only a list can show which state is current.
+        """
         revision = seen.metadata.resource_version
         if self._store.older(revision):
             raise ApiError(

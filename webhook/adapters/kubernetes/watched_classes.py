@@ -1,24 +1,19 @@
 """The resource names of DeviceClasses (KEP-5004), watched: a pod that requests one gets devices of the class."""
 
 import random
-import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
 
 from .backoff import Backoff
+from .client import ApiServer
 from .documents import ObjectList
 from .errors import Fault
 from .nodes import CLASSES_PATH, ClassItem
 from .object_store import Store
-from .watch import GRACE, WATCH_SECONDS, Objects, Watch
-
-if TYPE_CHECKING:
-    from .client import ApiServer
+from .watch import Objects, Watch
 
 # Seconds until it is noticed, at the latest, that a cluster now serves DeviceClasses or permits reading them.
 _LONGEST_BACKOFF = 60.0
-_STOP_TIMEOUT = 2.0
 _CLASSES = Objects("DeviceClass", CLASSES_PATH, ClassItem, ObjectList[ClassItem], {})
 
 Names = Mapping[str, str]
@@ -59,67 +54,42 @@ class _Store(Store[ClassItem, str]):
             self._changed(names)
 
 
-class WatchedClasses:
+class WatchedClasses(Watch[ClassItem, str]):
     """The resource names of all DeviceClasses, from a watch.
 
     Args:
         api: the API server.
         changed: called with the names whenever they change, in the watch's thread. There are none before the first call.
         failed: called with each problem, in the watch's thread.
-        watch_seconds: how long one watch lasts until it is renewed.
     """
 
     def __init__(
         self,
-        api: "ApiServer",
+        api: ApiServer,
         changed: Callable[[Names], None],
         failed: Callable[[Fault, str], None],
         *,
-        watch_seconds: int = WATCH_SECONDS,
         backoff: Backoff | None = None,
     ) -> None:
-        self._failed = failed
-        self._answered = False
-        self._store = _Store(time.monotonic, changed)
-        self._watch = Watch(
+        super().__init__(
             api,
             _CLASSES,
-            self._store,
+            _Store(time.monotonic, changed),
             self,
             backoff=backoff or Backoff(random.random, cap=_LONGEST_BACKOFF),
             monotonic=time.monotonic,
-            seconds=watch_seconds,
-            silence=watch_seconds + GRACE,
         )
-        self._thread = threading.Thread(target=self._watch.run, name="class-watch", daemon=True)
-
-    def start(self) -> None:
-        """Start to list and watch, once; return immediately."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End the watch; wait a moment for it."""
-        self._watch.stop()
-        if self._thread.is_alive():
-            self._thread.join(_STOP_TIMEOUT)
-
-    @property
-    def answered(self) -> bool:
+        self._report_failure = failed
+        self.answered = False
         """Whether the classes are known, or known to be unavailable (not served, or not permitted)."""
-        return self._answered
-
-    @property
-    def problem(self) -> str:
-        """The last problem, as a sentence; empty if there is none."""
-        return self._watch.problem
 
     # For the watch's thread.
 
     def listed(self, _number: int) -> None:
         """Record that the classes are known."""
-        self._answered = True
+        self.answered = True
 
     def watch_failed(self, fault: Fault, detail: str, _retry_in: float) -> None:
         """Record why the classes can't be read; the watch tries again."""
-        self._answered |= fault in {Fault.FORBIDDEN, Fault.NOT_FOUND}
-        self._failed(fault, detail)
+        self.answered |= fault in {Fault.FORBIDDEN, Fault.NOT_FOUND}
+        self._report_failure(fault, detail)

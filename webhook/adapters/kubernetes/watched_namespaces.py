@@ -2,30 +2,26 @@
 
 import random
 import re
-import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from ...application.namespaces import NamespaceNotFound, NamespaceUnavailable
 from ...engine.labels import NamespaceLabels
 from .api_request import ApiRequest, path_of
 from .backoff import Backoff
+from .client import ApiServer
 from .documents import Namespace, ObjectList, decode
 from .errors import ApiError, Fault
 from .live_reads import LiveReads
 from .namespace_cache import NamespaceCache
 from .watch import GRACE, WATCH_SECONDS, Objects, Watch, WatchObserver
 
-if TYPE_CHECKING:
-    from .client import ApiServer
-
-# Seconds without data from the API server after which the cache is stale. A healthy connection brings one a minute, whatever
-# the server (a bookmark, or the next watch, see watch.WATCH_SECONDS); this allows for one that fails to come, for the 10 s
-# until that is noticed, and for half a minute of trying to connect again.
+# Seconds without data from the API server after which the cache is stale. A healthy connection delivers data every minute (a
+# bookmark, or the next watch, see watch.WATCH_SECONDS). The limit allows for one minute without data, 10 s until that is noticed,
+# and half a minute of attempts to reconnect.
 FRESHNESS_BOUND = 150.0
 FETCH_TIMEOUT = 1.0  # seconds for the live read of a namespace that is not cached
-_STOP_TIMEOUT = 2.0
 _NAME = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")  # RFC 1123 label: what a namespace's name is
 _NAMESPACES = Objects("namespace", "/api/v1/namespaces", Namespace, ObjectList[Namespace], {})
 
@@ -42,17 +38,15 @@ class WatchedNamespaces:
 
     Args:
         fetch_timeout: seconds for a live read.
-        watch_seconds: how long one watch lasts until it is renewed.
-        watch_silence: seconds without a byte after which the watch's connection counts as dead; more than the former.
+        watch_silence: as ``silence`` of ``Watch``.
     """
 
-    def __init__(  # noqa: PLR0913 - the three times it waits have good defaults
+    def __init__(  # noqa: PLR0913 - the times it waits have good defaults
         self,
-        api: "ApiServer",
+        api: ApiServer,
         observer: Observer,
         *,
         fetch_timeout: float = FETCH_TIMEOUT,
-        watch_seconds: int = WATCH_SECONDS,
         watch_silence: float = WATCH_SECONDS + GRACE,
         monotonic: Callable[[], float] = time.monotonic,
         backoff: Backoff | None = None,
@@ -69,23 +63,17 @@ class WatchedNamespaces:
             observer,
             backoff=backoff or Backoff(random.random),
             monotonic=monotonic,
-            seconds=watch_seconds,
             silence=watch_silence,
         )
-        # A thread, because the official client's connections block; a daemon, so that the process can end while one of them
-        # waits for a silent server.
-        self._thread = threading.Thread(target=self._watch.run, name="namespace-watch", daemon=True)
 
     def start(self) -> None:
         """Start to list and watch, once; return immediately."""
-        self._thread.start()
+        self._watch.start()
 
     def stop(self) -> None:
         """End the watch; wait a moment for it."""
         self._watch.stop()
         self._reads.close()
-        if self._thread.is_alive():
-            self._thread.join(_STOP_TIMEOUT)
 
     def cached(self, name: str) -> NamespaceLabels | None:
         """Return the cached state of a namespace, without I/O; ``None`` if it is not known."""
@@ -117,7 +105,7 @@ class WatchedNamespaces:
 
     def _get(self, name: str) -> Namespace:
         if not _NAME.fullmatch(name):
-            raise NamespaceNotFound(name)  # nor can there be
+            raise NamespaceNotFound(name)  # no namespace can have this name
         request = ApiRequest("GET", path_of("api", "v1", "namespaces", name))
         try:
             body = self._api.call(request, timeout=self._fetch_timeout)

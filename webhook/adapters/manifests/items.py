@@ -1,4 +1,4 @@
-"""The results of reading, objects and problems, and the two errors of this package."""
+"""The results of reading (objects and problems), and the two errors of this package."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any

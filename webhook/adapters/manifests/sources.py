@@ -21,8 +21,8 @@ class Source:
     """A source that was read.
 
     Attributes:
-        name: the path as the user named it, or below the folder that the user named, without ``./``, which git accepts in no
-            diff; ``-`` for standard input.
+        name: the path that the user named, or a path below the folder that the user named, without ``./``, which git rejects
+            in diffs; ``-`` for standard input.
         text: its text, with its own line endings and byte order mark.
         path: where it can be written back; ``None`` for standard input and for pipes.
         named: whether it was named itself; otherwise it was found in a folder.

@@ -1,4 +1,4 @@
-"""Memory and utilisation of each pod's own processes, beside the series of the device itself, which names no pod.
+"""Detects pods whose processes dcgm-exporter does not see, by comparison with the series of the device itself.
 
 Source: NVIDIA/dcgm-exporter internal/pkg/transformation (since 4.5.1, with KUBERNETES_VIRTUAL_GPUS): the exporter finds a pod's
 processes only with ``hostPID: true``, and without it writes 0 for all pods.
@@ -26,7 +26,7 @@ def unseen(
     empty: Collection[MeasuredDevice],
     most: Callable[[Collection[MeasuredDevice]], Mapping[MeasuredDevice, float]],
 ) -> set[Key]:
-    """Return whose utilisation says nothing: that of all pods is 0, as is their memory, but the device was in use.
+    """Return the containers whose utilisation was not measured: all pods of the device have 0, although it was in use.
 
     Args:
         compute: the numbers of the metrics that were chosen.
@@ -44,7 +44,7 @@ def unseen(
 
 
 def said(keys: Collection[Key]) -> list[str]:
-    """What to report of containers whose processes the exporter does not see."""
+    """Return a note about the containers whose processes the exporter does not see, if there are any."""
     pods = sorted({f"{key.namespace}/{key.pod}" for key in keys})
     if not pods:
         return []

@@ -17,7 +17,7 @@ from ..kubernetes.api_request import ApiRequest
 from ..kubernetes.backoff import Backoff
 from ..kubernetes.documents import decode
 from ..kubernetes.errors import ApiError, Fault, fault_of
-from ..kubernetes.transport import CONNECT_TIMEOUT, Login, read, send
+from ..kubernetes.transport import Login, read, send
 
 ATTEMPTS = 3
 TIMEOUT = 150.0  # seconds for an answer; the server's own limit is 120 by default (--query.timeout)
@@ -161,7 +161,7 @@ class Prometheus:
         until = self._monotonic() + self._timeout
         with self._lock:
             self.requests += 1
-        response = send(self._login, request, urllib3.Timeout(total=self._timeout, connect=CONNECT_TIMEOUT))
+        response = send(self._login, request, total=self._timeout)
         try:
             body = read(response, request, lambda: self._monotonic() < until)
         except ApiError as error:

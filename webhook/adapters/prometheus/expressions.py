@@ -29,13 +29,11 @@ def with_labels(labels: Mapping[str, Collection[str]]) -> str:
     return "".join(f',{name}=~"{_any(sorted(values))}"' for name, values in labels.items())
 
 
-def selector(family: PodLabels, pods: Collection[tuple[str, str]], only: str = "") -> str:
-    """The label matchers of pods; ``only`` are more matchers, from ``with_labels``."""
-    return matching(family.namespace, family.pod, pods, only)
-
-
 def matching(namespace: str, label: str, objects: Collection[tuple[str, str]], only: str = "") -> str:
-    """Label matchers of objects by namespace and name; they match each of the names in each of the namespaces."""
+    """Label matchers of objects by namespace and name; they match each of the names in each of the namespaces.
+
+    ``only`` are more matchers, from ``with_labels``.
+    """
     namespaces = sorted({one for one, _ in objects})
     names = sorted({name for _, name in objects})
     return f'{{{namespace}=~"{_any(namespaces)}",{label}=~"{_any(names)}"{only}}}'

@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from ...application.recommendation.usage import Metric, Series, Usage
+from ...engine.text import first_of
 from ..kubernetes.lists import Progress
 from . import by_process, dcgm, expressions
 from .client import QueryError, Sample
@@ -21,7 +22,6 @@ _TOGETHER = 3  # samples 5 minutes apart, for each pod: pods that follow each ot
 _HOUR = 3600.0
 
 T = TypeVar("T")
-Pods = Sequence[tuple[str, str]]
 _Numbers = dict[Key, dict[str, list[float]]]  # those of all series of a key, by what they are
 
 
@@ -156,8 +156,10 @@ class Gatherer:
                     one.metrics.add(name)
         for label, values in sorted(clusters.items()):
             if len(values) > 1:
+                # A series without the label has the empty value.
+                found_values = first_of([f'"{one}"' for one in sorted(values)], 5)
                 raise QueryError(
-                    f"the series of GPUs come from several clusters, {label}: {_listed(values)}, whose pods may have the same "
+                    f"the series of GPUs come from several clusters, {label}: {found_values}, whose pods may have the same "
                     f"names; set --prometheus-label {label}=VALUE to the cluster whose workloads are read"
                 )
         if not any_series:
@@ -176,7 +178,7 @@ class Gatherer:
             raise QueryError(f"{error.detail}; {fix}", too_much=True) from error
 
     def _at_once(self, found: Mapping[Key, _Found], devices: Collection[MeasuredDevice]) -> set[MeasuredDevice]:
-        """Return the devices that several pods may have used at once, by the hours of each pod, which are cheap to read."""
+        """Return the devices that several pods may have used at once, according to a cheap query for the hours of each pod."""
         metric = dcgm.USED if self._any_memory else _metrics(found)[0]
         hours: dict[MeasuredDevice, dict[tuple[str, str], list[float]]] = {device: {} for device in devices}
 
@@ -275,14 +277,11 @@ class Gatherer:
 
     def _of_family(self, what: str, keys: Collection[Key], family: PodLabels, query: Callable[[str], str]) -> _Numbers:
         """The numbers of all series of one container on one device, since restarts begin new ones."""
-
-        def of_batch(pods: Pods) -> str:
-            return query(expressions.selector(family, pods, self._only))
-
         pods = sorted({(key.namespace, key.pod) for key in keys})
         rows: dict[Key, dict[frozenset[tuple[str, str]], dict[str, float]]] = {}
         wrong: dict[Key, float] = {}
-        for sample in self._batches(what, pods, BATCH, of_batch):
+        matching = partial(expressions.matching, family.namespace, family.pod, only=self._only)
+        for sample in self._batches(what, pods, BATCH, lambda batch: query(matching(batch))):
             if dcgm.family_of(sample.metric) != family:
                 continue
             key, stat = dcgm.key_of(sample.metric, family), sample.metric.get(expressions.STAT, "")
@@ -329,12 +328,6 @@ class Gatherer:
     def _show(self, what: str, done: int, total: int) -> None:
         if self._progress:
             self._progress.read(what, done, total)
-
-
-def _listed(values: Collection[str]) -> str:
-    """Some of a label's values, for people; one without the label is empty."""
-    listed = ", ".join(f'"{one}"' for one in sorted(values)[:5])
-    return listed if len(values) <= 5 else f"{listed} and more"  # noqa: PLR2004
 
 
 def _by_family(found: Mapping[Key, _Found], devices: Collection[MeasuredDevice]) -> list[tuple[PodLabels, list[str]]]:

@@ -1,7 +1,8 @@
 """The document of an audit, which ``gpuwarden audit -o json`` prints, and from which its other formats are made."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,15 +10,17 @@ import msgspec
 from pydantic import Field
 
 from ...application.audit_rows import Row
-from ...application.audit_totals import Tally, Totals
+from ...application.audit_totals import Tally, totals
 from ...application.auditing import BARE_POD, PodVerdict
 from ...application.claims import PLURALS
 from ...application.deciders import DecidedPolicy
+from ...application.judgement import Judgement
 from ...application.other_kinds import OtherKind, unknown_kinds
 from ...application.rule_texts import EXEMPT, INEFFECTIVE_LABEL, NOT_JUDGED, NOT_READ
 from ...application.workload_kinds import BUILT_IN
 from ...application.workloads import qualified
 from ...engine.decision import Outcome
+from ...engine.labels import NamespaceLabels
 from ..manifests.items import ManifestProblem
 from .audit_changes import Changes, EarlierAudit, changes
 from .check_report import (
@@ -27,6 +30,7 @@ from .check_report import (
     Part,
     counts_note,
     finding_lines,
+    object_line,
     patch_place,
 )
 from .deciders import DeciderLine, decider_lines
@@ -36,6 +40,40 @@ OUTCOMES = ("denied", "rewritten", NOT_JUDGED, "unchanged", "exempt")
 """Decisions on workloads, the most severe first."""
 ALL = "*"
 """The name of a line that is about all objects of a kind."""
+FILES = "files"
+"""The origin of objects in files."""
+
+
+@dataclass(slots=True)
+class AuditInput:
+    """The results of an audit, from which its report is made.
+
+    Attributes:
+        origin: the API server, or ``FILES``.
+        labels: the namespaces' own labels, of those that were checked.
+        seen: how many objects of each kind were checked.
+        places: the lines of the objects of files, by source and first line.
+        others: objects that are not judged, and those with a label that names no policy or has no effect; with their places.
+        kinds_unknown: why there may be more kinds; empty if all are known.
+        deciders: who decides new pods of a cluster; ``None`` where that is not known.
+    """
+
+    origin: str
+    labels: Mapping[str, NamespaceLabels]
+    rows: list[Row]
+    seen: dict[str, int]
+    others: list[tuple[str | None, int | None, Judgement]] = field(default_factory=list)
+    problems: list[ManifestProblem] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    kinds: list[OtherKind] = field(default_factory=list)
+    kinds_unknown: str = ""
+    deciders: list[DecidedPolicy] | None = None
+    places: dict[tuple[str | None, int | None], FieldPlaces | None] = field(default_factory=dict)
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is missing."""
+        return not any(problem.fatal for problem in self.problems)
 
 
 class Outcomes(Part):
@@ -214,26 +252,17 @@ class AuditReport(Part):
 
 
 def audit_report(  # noqa: PLR0913 - the parts of one document
-    rows: Sequence[Row],
-    counted: Totals,
+    gathered: AuditInput,
     *,
     now: datetime,
-    origin: str,
     judged_by: str,
     assumptions: Iterable[str] = (),
-    seen: dict[str, int],
-    others: Sequence[ObjectLine] = (),
-    kinds: Iterable[OtherKind] = (),
-    kinds_unknown: str = "",
-    problems: Sequence[ManifestProblem] = (),
-    notes: Iterable[str] = (),
-    lines_of: Callable[[Row], FieldPlaces | None] = lambda _row: None,
-    is_cluster: bool = True,
     fleet: FleetPart | None = None,
-    deciders: Sequence[DecidedPolicy] | None = None,
     earlier: EarlierAudit | None = None,
 ) -> AuditReport:
-    """The document of rows and their totals; ``lines_of`` returns the places of the fields of a row's object in a file."""
+    """The document of an audit's results."""
+    rows = gathered.rows
+    counted = totals(rows)
     policies = {row.namespace: row.verdict.policy for row in rows}
     namespaces = [
         NamespaceLine(name=name, policy=policies[name], workloads=_outcomes(tally))
@@ -244,14 +273,18 @@ def audit_report(  # noqa: PLR0913 - the parts of one document
         for (before, after, outcome), flow in sorted(counted.flows.items())
     ]
     shared: dict[PodVerdict, dict[str, Any]] = {}
-    objects, apart = _once([_line(row, shared, lines_of(row)) for row in rows], others)
+    others = [
+        object_line(source, line, judgement, gathered.places.get((source, line)))
+        for source, line, judgement in gathered.others
+    ]
+    objects, apart = _once([_line(row, shared, gathered.places.get((row.source, row.line))) for row in rows], others)
     decisions = Counter(line.decision for line in apart)
-    unseen = [_kind_line(kind.api_version, kind.kind, kind.message) for kind in kinds]
-    if kinds_unknown:
-        unseen.append(_kind_line("", "custom resources", unknown_kinds(kinds_unknown)))
+    unseen = [_kind_line(kind.api_version, kind.kind, kind.message) for kind in gathered.kinds]
+    if gathered.kinds_unknown:
+        unseen.append(_kind_line("", "custom resources", unknown_kinds(gathered.kinds_unknown)))
     return AuditReport(
         generated_at=now.astimezone(UTC).replace(microsecond=0),
-        origin=origin,
+        origin=gathered.origin,
         judged_by=judged_by,
         assumptions=list(assumptions),
         totals=AuditTotals(
@@ -264,9 +297,9 @@ def audit_report(  # noqa: PLR0913 - the parts of one document
                 not_read=decisions[NOT_READ],
             ),
             kinds=len(unseen),
-            unread_parts=sum(problem.is_unread_part for problem in problems),
+            unread_parts=sum(problem.is_unread_part for problem in gathered.problems),
             pods=_outcomes(counted.pods),
-            seen=seen,
+            seen=gathered.seen,
             namespaces=namespaces,
             policies=[PolicyLine(name=name, workloads=_outcomes(tally)) for name, tally in counted.policies.items()],
             rules=counted.rules,
@@ -276,11 +309,15 @@ def audit_report(  # noqa: PLR0913 - the parts of one document
         objects=objects,
         others=apart,
         kinds=unseen,
-        problems=list(problems),
-        scope=_scope(rows) if is_cluster else "",
-        notes=[*notes, *filter(None, [counts_note(objects)]), *(note for line in others for note in _notes(line))],
+        problems=gathered.problems,
+        scope=_scope(rows) if gathered.origin != FILES else "",
+        notes=[
+            *gathered.notes,
+            *filter(None, [counts_note(objects)]),
+            *(note for line in others for note in _notes(line)),
+        ],
         fleet=fleet,
-        deciders=None if deciders is None else decider_lines(deciders),
+        deciders=None if gathered.deciders is None else decider_lines(gathered.deciders),
         changes=changes(earlier, objects) if earlier else None,
     )
 

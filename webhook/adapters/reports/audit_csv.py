@@ -38,14 +38,8 @@ def _values(line: WorkloadLine) -> tuple[str | int, ...]:
 
 def _other_values(line: ObjectLine) -> tuple[str | int, ...]:
     return (
-        line.namespace,
-        line.kind,
-        line.name,
-        line.policy,
-        line.decision,
-        "",
-        *(0,) * 6,
-        *("",) * 4,
+        *(line.namespace, line.kind, line.name, line.policy, line.decision, ""),
+        *(*(0,) * 6, *("",) * 4),
         *_messages(line),
     )
 

@@ -19,11 +19,11 @@ from ...application.rule_texts import (
     UNREADABLE_LABEL,
 )
 from ...application.type_mismatches import TypeMismatchError
-from ...application.unjudged import Unjudged
 from ...engine.decision import Outcome
 from ...engine.findings import Finding, Severity
 from ...engine.patch import Operation
 from ...engine.policy import LabelProblem
+from ...engine.text import first_of
 from ..manifests.items import ManifestProblem
 
 
@@ -44,7 +44,7 @@ class FieldPlaces(Protocol):
 
 
 class FindingLine(Part):
-    """One finding; ``path`` is a field of the object, written at ``line`` and ``column`` (nowhere, in a cluster)."""
+    """One finding about the field ``path`` of an object; ``line`` and ``column`` are its place in a file (null in a cluster)."""
 
     rule: str
     severity: str
@@ -55,7 +55,7 @@ class FindingLine(Part):
 
 
 class ObjectLine(Part):
-    """One object: where it is (nowhere, if it was found in a cluster), what it is, what becomes of it.
+    """One object, with its place (null in a cluster), its identity, and the decision on it.
 
     ``decision`` is exactly one of ``unchanged``, ``rewritten``, ``denied``, ``exempt``, ``not-judged`` and ``not-read``.
     ``not_judged`` says what was not judged and why: the whole object, or a part such as its pod's resource claims, which a
@@ -177,7 +177,8 @@ def object_line(
     is_rewritten = _decision(judgement) == Outcome.REWRITTEN
     # Only the pods of an operator's object are rewritten.
     first, column = patch_place(judgement.operations or (judgement.of_templates if is_rewritten else ()), lines)
-    unjudged = lines.of_field(judgement.not_judged_path) if lines and judgement.not_judged else NOWHERE
+    unjudged = judgement.unjudged
+    not_judged_at = lines.of_field(judgement.not_judged_path) if lines and judgement.not_judged else NOWHERE
     return ObjectLine(
         source=source,
         line=line,
@@ -194,12 +195,12 @@ def object_line(
         patch_line=first,
         patch_column=column,
         not_judged=judgement.not_judged,
-        not_judged_line=unjudged[0],
-        not_judged_column=unjudged[1],
+        not_judged_line=not_judged_at[0],
+        not_judged_column=not_judged_at[1],
         not_read=str(TypeMismatchError(judgement.mismatches)) if judgement.mismatches else None,
         claims=list(judgement.claims),
         ignored=list(judgement.ignored),
-        unknown_kind=_is_unknown(judgement.unjudged),
+        unknown_kind=unjudged is not None and not unjudged.built_in and not unjudged,
         uncounted=judgement.uncounted,
     )
 
@@ -210,10 +211,6 @@ def _decision(judgement: Judgement) -> str:
     if not all(problem.ignored for problem in judgement.label_problems):
         return Outcome.DENIED.value  # as the webhook denies a namespace whose label names no policy
     return EXEMPT if judgement.exempt else decided(judgement.outcome, judgement.not_judged)
-
-
-def _is_unknown(unjudged: Unjudged | None) -> bool:
-    return unjudged is not None and not unjudged.built_in and not unjudged
 
 
 def finding_lines(findings: Iterable[Finding], lines: FieldPlaces | None = None) -> list[FindingLine]:
@@ -253,10 +250,9 @@ def counts_note(lines: Sequence[ObjectLine], most: int = 5) -> str:
     uncounted = [line for line in lines if line.uncounted]
     if not uncounted:
         return ""
-    named = "; ".join(f"{line.kind} {line.name}: {line.uncounted}" for line in uncounted[:most])
-    more = f"; and {len(uncounted) - most} more" if len(uncounted) > most else ""
+    named = first_of([f"{line.kind} {line.name}: {line.uncounted}" for line in uncounted], most, "; ")
     objects = "1 object" if len(uncounted) == 1 else f"{len(uncounted)} objects"
-    return f"the number of pods of {objects} is not known, so only what is certain is counted ({named}{more})"
+    return f"the number of pods of {objects} is not known, so only what is certain is counted ({named})"
 
 
 def form_totals(objects: Iterable[tuple[str, Iterable[GpuForm]]]) -> list[FormTotal]:

@@ -28,7 +28,7 @@ def show(target: Console, source: str, before: str, after: str) -> bool:
         safe = printable_line(text)
         exact = exact and safe == text
         style = "bold" if line.startswith(("---", "+++")) else _STYLES.get(line[:1], "none")
-        # Segments, because rich's Text turns tabs into blanks, which patch would not find in the file.
+        # Segments, because rich's Text turns tabs into spaces, which patch would not find in the file.
         ending = Segment(end or "\n\\ No newline at end of file\n")
         target.print(Segments([Segment(safe, target.get_style(style)), ending]), crop=False, end="")
     return exact

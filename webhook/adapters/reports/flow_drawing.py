@@ -138,7 +138,7 @@ def _ribbon(one: Node, other: Node, outcome: str, workloads: int) -> Ribbon:
 
 
 def _join(node: Node, workloads: int) -> tuple[float, float]:
-    """The next part of a node's bar, for so many workloads."""
+    """Return the top and bottom of the next free part of a node's bar, sized for so many workloads."""
     part = node.bar_height * workloads / node.workloads
     start = node.bar_top + node.joined
     node.joined += part

@@ -100,7 +100,7 @@ def _lines(console: Console, cell: Text, width: int) -> list[list[Segment]]:
 
 
 def _line(cells: Sequence[Sequence[Segment]], widths: Sequence[int]) -> Iterator[Segment]:
-    """One line across all columns, without blanks at its end."""
+    """One line across all columns, without spaces at its end."""
     missing = 0
     for segments, width in zip(cells, widths, strict=True):
         if segments and missing:

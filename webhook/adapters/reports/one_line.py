@@ -38,7 +38,7 @@ def github(objects: Iterable[ObjectLine], problems: Sequence[ManifestProblem]) -
 def _everything(
     objects: Iterable[ObjectLine], problems: Sequence[ManifestProblem]
 ) -> Iterator[tuple[str, FindingLine]]:
-    """What is reported, each with its source."""
+    """Yield the findings and problems, each with its source."""
     for line in objects:
         for one in line.reported():
             yield line.source or "-", one.model_copy(update={"message": f"{line.named}: {one.message}"})

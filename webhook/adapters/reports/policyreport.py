@@ -51,7 +51,7 @@ def reports_of(
 
 
 def cluster_reports(api: ReportApi, problems: Mapping[str, Sequence[LabelProblem]], now: datetime) -> list[Json]:
-    """The report on namespaces with a label that can't be read or has no effect; none if there are none."""
+    """The report on namespaces with a label that can't be read or has no effect; none without such namespaces."""
     results = [
         result_of(
             "warn" if problem.ignored else "fail",
@@ -191,6 +191,6 @@ def _reports(api: ReportApi, kind: str, results: list[Json], now: datetime, owne
 
 
 def _digest(results: list[Json], left_out: int) -> str:
-    """Return a digest that changes with everything but the time of the audit."""
+    """Return a digest of everything except the time of the audit."""
     timeless = [{key: value for key, value in result.items() if key != "timestamp"} for result in results]
     return hashlib.sha256(msgspec.json.encode([timeless, left_out], order="deterministic")).hexdigest()

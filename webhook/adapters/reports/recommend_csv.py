@@ -6,29 +6,10 @@ from .recommend_words import criteria, verdict
 from .text import csv_table
 
 COLUMNS = (
-    *(
-        "namespace",
-        "kind",
-        "name",
-        "requests",
-        "form",
-        "gpus_per_pod",
-        "running_pods",
-        "verdict",
-        "fits",
-        "gpus_that_fit",
-    ),
-    *(
-        "compute_p95",
-        "compute_max",
-        "compute_mean",
-        "idle",
-        "memory_max_mib",
-        "memory_capacity_mib",
-        "points",
-        "points_expected",
-    ),
-    *("days", "metrics", "device_total_over_pods", "reasons", "criteria"),
+    *("namespace", "kind", "name", "requests", "form", "gpus_per_pod", "running_pods"),
+    *("verdict", "fits", "gpus_that_fit"),
+    *("compute_p95", "compute_max", "compute_mean", "idle", "memory_max_mib", "memory_capacity_mib"),
+    *("points", "points_expected", "days", "metrics", "device_total_over_pods", "reasons", "criteria"),
 )
 
 

@@ -120,7 +120,7 @@ def _uri(source: str) -> str:
     if source == "-":
         return "stdin"
     path = PurePath(source)
-    # A colon is quoted too: in a first part it would end a scheme.
+    # A colon is quoted too, because in the first part it would end a scheme.
     return path.as_uri() if path.is_absolute() else quote(path.as_posix(), safe="/")
 
 

@@ -1,8 +1,11 @@
 """A JSON Patch (RFC 6902) as a diff of YAML, for people."""
 
 import json
+import math
 from collections.abc import Sequence
 from typing import Any
+
+import yaml
 
 from ...engine.decision import ORIGINAL_REQUEST
 from ...engine.patch import keys_of
@@ -39,7 +42,7 @@ def yaml_diff(operations: Sequence[dict[str, Any]]) -> list[Line]:
 
 
 def _field(step: str) -> str:
-    return f"- # item {step}" if step.isdigit() else f"{_scalar(step)}:"
+    return f"- # item {step}" if step.isdigit() else f"{step}:"
 
 
 def _requested(operations: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -71,36 +74,16 @@ def _new(before: tuple[str, ...], now: tuple[str, ...]) -> list[tuple[int, str]]
 
 def _entry(key: str, value: Any, depth: int) -> list[str]:
     """The YAML of a value under its key, or as a list's item."""
-    item = key == "-" or key.isdigit()
-    lines = _yaml(value)
-    head = "-" if item else f"{_scalar(key)}:"
-    if len(lines) == 1 and not (isinstance(value, dict | list) and value and not item):
-        return [_indented(depth, f"{head} {lines[0]}")]
-    if item:
-        return [_indented(depth, f"{'- ' if not number else '  '}{line}") for number, line in enumerate(lines)]
-    return [_indented(depth, head), *(_indented(depth + 1, line) for line in lines)]
+    data = [value] if key == "-" or key.isdigit() else {key: value}
+    text = yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=math.inf)
+    return [_indented(depth, line) for line in text.splitlines()]
 
 
-def _yaml(value: Any) -> list[str]:
-    """A value as lines of YAML (block style)."""
-    if isinstance(value, dict) and value:
-        return [line for key, part in value.items() for line in _entry(f"{key}", part, 0)]
-    if isinstance(value, list) and value:
-        return [line for part in value for line in _entry("-", part, 0)]
-    return [_scalar(value)]
+class _Dumper(yaml.SafeDumper):
+    """Indents the lists below a key."""
 
-
-def _scalar(value: Any) -> str:
-    """A plain scalar if that is unambiguous, otherwise JSON, which is YAML too."""
-    if isinstance(value, str) and value and (value == UNKNOWN or (value[0].isalpha() and _is_plain(value))):
-        return value
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _is_plain(text: str) -> bool:
-    """Whether YAML 1.1 and 1.2 read an unquoted text as that string."""
-    word = text.lower() not in {"true", "false", "yes", "no", "on", "off", "null", "y", "n"}
-    return word and all(letter.isalnum() or letter in "-_./" for letter in text)
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002 - the base's signature
+        super().increase_indent(flow, indentless=False)
 
 
 def _indented(depth: int, text: str) -> str:

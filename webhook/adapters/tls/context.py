@@ -1,4 +1,4 @@
-"""Builds the ``ssl.SSLContext`` that the admission port is served with, and proves that it serves a certificate."""
+"""Builds the ``ssl.SSLContext`` of the admission port, and tests that it serves a certificate."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """For TLS 1.2: forward secrecy and authenticated encryption only. TLS 1.3 has no others and ignores this list."""
 
-_ROUNDS = 8  # a TLS 1.2 handshake takes two round trips, TLS 1.3 one; more means it does not end
+_ROUNDS = 8  # a TLS 1.2 handshake takes two round trips, TLS 1.3 one; if more are needed, it has failed
 _MFD_NOEXEC_SEAL = 0x0008  # linux/memfd.h, since 6.3; kernels with vm.memfd_noexec=2 insist on it
 
 

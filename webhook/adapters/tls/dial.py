@@ -1,4 +1,4 @@
-"""The certificate that a server presents, and whether a client that trusts a bundle accepts it, as the API server would."""
+"""Reads the certificate that a server presents, and checks, as the API server would, whether a CA bundle verifies it."""
 
 import re
 import socket
@@ -28,7 +28,7 @@ def dial(target: Target, timeout: float) -> Contact:
     try:
         leaf = _presented(connection, target.name)
         refusal, statuses = _as_a_client(target, timeout)
-    except OSError as error:  # ssl's errors are some too
+    except OSError as error:  # ssl.SSLError too
         return Contact(target, leaf, silence=_words(error))
     return Contact(target, leaf, refusal, status=statuses[0], plain_status=statuses[1])
 

@@ -1,10 +1,9 @@
 """The serving certificate, replaceable while connections are open and handshakes under way.
 
-``SSLContext.load_cert_chain`` on a context in use is a trap: a mismatched pair raises *and leaves the context broken*, so that
-every later handshake fails. Here, each connection gets the current context when it is accepted. A replacement is built and
-tested separately, and then takes over in one assignment. Open connections keep their context. (A server-name callback could do
-the same, but Python calls it only for names in ASCII and writes a complaint about any other to standard error, so a client
-could make it wait for that.)
+``SSLContext.load_cert_chain`` must not be called on a context in use: if the pair does not match, it raises and leaves a context
+with which every handshake fails. So a replacement is a new context, which is tested before one assignment makes it the current
+one. Each connection gets the current context when it is accepted, and keeps it. (A server-name callback could do the same, but
+Python calls it only for names in ASCII. For any other name it writes to standard error, where a client could make it wait.)
 """
 
 from __future__ import annotations
@@ -15,11 +14,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ...application.certificates.issue import BACKDATE
 from ...application.certificates.pem import CertificateError, CertificatePair, describe, show
-from ...application.certificates.trust import covers, why_not_a_server
+from ...application.certificates.trust import why_not_a_server
 from .context import probe, server_context
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from datetime import datetime
 
 
@@ -31,25 +30,17 @@ class _Served(NamedTuple):
 class ServingCertificate:
     """The certificate for new connections.
 
-    Handshakes are rejected until the first `replace`. `replace` may be called from any
-    thread: nothing else sees what it builds until the assignment that publishes it.
-
-    Args:
-        client_ca: PEM of the CAs whose client certificates are required; ``None`` requires none.
-
-    Raises:
-        CertificateError: When ``client_ca`` cannot be read.
+    Handshakes are rejected until the first `replace`, which may be called from any thread. Client certificates are required only
+    after `trust_clients`.
     """
 
-    def __init__(self, clock: Callable[[], datetime], names: Sequence[str] = (), client_ca: str | None = None) -> None:
+    def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock
-        self._names = tuple(names)
-        self._client_ca = client_ca
+        self._client_ca: str | None = None
         self._served: _Served | None = None
         self._distrusted = False
         # The pair and the client CAs are set by different threads, and each builds a context with both.
         self._changing = Lock()
-        server_context(None, client_ca)  # so that it is known now whether it can be read
 
     @property
     def pair(self) -> CertificatePair | None:
@@ -78,8 +69,7 @@ class ServingCertificate:
         that differ: the clients' clocks decide, not ours.
 
         Raises:
-            CertificateError: When the pair has expired, does not cover every name, is not for servers, or fails a handshake;
-                the message contains the reason.
+            CertificateError: When the pair has expired, is not for servers, or fails a handshake; the message says why.
         """
         self._check(pair)
         with self._changing:
@@ -119,7 +109,3 @@ class ServingCertificate:
             )
         if reason := why_not_a_server(certificate):
             raise CertificateError(f"{reason}; issue it for servers")
-        if missing := [name for name in self._names if not covers(certificate, name)]:
-            raise CertificateError(
-                f"{describe(certificate)} does not cover {', '.join(missing)}; issue it with these alternative names"
-            )

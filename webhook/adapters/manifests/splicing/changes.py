@@ -24,7 +24,7 @@ class Pairing:
 
 
 def pair_keys(old: Sequence[str], new: Sequence[str]) -> Pairing:
-    """Match two lists of keys; a key in the place of another is a renamed key."""
+    """Match two lists of keys. A new key in the place of an old one counts as the renamed old key."""
     kept: list[tuple[int, int]] = []
     matcher = SequenceMatcher(None, old, new, autojunk=False)
     for _, old_start, old_end, new_start, new_end in matcher.get_opcodes():

@@ -1,6 +1,6 @@
 """Applies the operations of our own patches (RFC 6902) to plain data, a renamed key keeping its place.
 
-A general library loses that place: it moves a key by removing it and adding it at the end.
+Libraries for JSON Patch do not keep the place: they remove the key and add it at the end.
 """
 
 import copy

@@ -166,7 +166,7 @@ class _Rewriter:
             self.splices.append(Splice(layout.line_end(behind), layout.last_line_end(node), ""))
 
     def _replace_item(self, node: Node, target: Any, near: Sequence, behind: int) -> None:
-        """Write a filled map or list after the dash of a block list."""
+        """Write a non-empty map or list after the dash of a block list."""
         if node.start == node.end:
             space = " " * (self.yaml.style(near).dash - 1)
             column = self.layout.column(behind) + len(space)
@@ -176,7 +176,7 @@ class _Rewriter:
             self.splices.append(Splice(node.start, self.layout.end(node), text))
 
     def _replace_block(self, node: Node, target: Any, near: Mapping, behind: int) -> None:
-        """Write a filled map or list below its key in a block map; a comment after the key stays there."""
+        """Write a non-empty map or list below its key in a block map; a comment after the key stays there."""
         layout, style = self.layout, self.yaml.style(near)
         column = layout.entry_column(near) + (style.step if isinstance(target, dict) else style.offset)
         text = "\n" + " " * column + self.yaml.block(target, near, column)

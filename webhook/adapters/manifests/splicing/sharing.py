@@ -41,7 +41,7 @@ class SharedValues:
         return result
 
     def _source(self, node: Node) -> Any:
-        """Return the future content of a merge: an alias, a list of them, or a map that stays as it is."""
+        """Return the future content of the value of a merge key: an alias, a list of aliases, or a map, which does not change."""
         if isinstance(node, Alias):
             return self.will_hold(node)
         if isinstance(node, Sequence):

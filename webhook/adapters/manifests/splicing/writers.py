@@ -10,7 +10,7 @@ from .style import Style, style_near, style_of
 
 
 class YamlWriter:
-    """Writes YAML, by ruamel.yaml; ``near`` is the collection that a new part goes into. Only first lines are not indented.
+    """Writes YAML with ruamel.yaml. All lines but the first are indented. ``near`` is the collection that gets the new part.
 
     ``space`` is the text after a colon, and after a comma on one line.
     """
@@ -31,7 +31,7 @@ class YamlWriter:
         return fragments.key(text, old.quote if isinstance(old, Scalar) and quoted else "")
 
     def inline(self, value: Any, near: Node, start: int) -> str:  # noqa: ARG002 - one line is indented by nothing
-        """A value within brackets, or any that is not a filled collection; ``start`` is on the line where it begins."""
+        """A value within brackets, a scalar, or an empty collection; ``start`` is an offset on the line where it begins."""
         return fragments.flow(value, self.style(near))
 
     def entry(self, key: str, value: Any, near: Mapping) -> str:
@@ -52,7 +52,7 @@ class YamlWriter:
         return indented(fragments.item(value, style), self._layout.column(self._layout.dashes(near)[0]))
 
     def block(self, value: Any, near: Node, column: int) -> str:
-        """A filled map or list as lines, indented to the column but for the first."""
+        """A non-empty map or list as lines; all but the first are indented to the column."""
         return indented(fragments.block(value, self.style(near)), column)
 
 

@@ -28,6 +28,10 @@ _WORDS = {
     "found undefined tag handle": "the tag's prefix is not defined; remove the tag, or quote the text",
     "found unknown escape character": r"unknown escape sequence in double quotes; write \\ for a backslash, or use single quotes",
     "did not find expected comment or line break": 'expected the end of the line after "|" or ">"',
+    "but found another document": "a second document begins here; keep one, and remove the line ---",
+    "found undefined alias": "the anchor is not defined; define it, or quote the text",
+    "found unhashable key": "a key is not text; write text as the key",
+    "found invalid Unicode character escape code": "the escape is half of a character; write the character itself",
     "found incompatible YAML document": "the %YAML directive names a version other than 1.1 and 1.2; remove it",
 }
 # ... and what it was reading.
@@ -51,14 +55,8 @@ def parse_yaml(text: str, first_line: int = 1) -> Node | None:
     try:
         # A last line without a break gets one, as in kubectl's LineReader: a block scalar would otherwise lack its own.
         return _compose(text if text.endswith("\n") else f"{text}\n", first_line)
-    except yaml.MarkedYAMLError as error:
-        raise _in_words(text, error, first_line) from error
-    except UnicodeEncodeError as error:  # half a surrogate pair, which no decoded file holds
-        line = text.count("\n", 0, error.start) + first_line
-        raise UnreadableError(line, "the text has a character that is not valid Unicode; remove it") from error
-    except yaml.reader.ReaderError as error:
-        line = text.count("\n", 0, error.position) + first_line
-        raise UnreadableError(line, f"the character U+{_code(error):04X} is not allowed in YAML; remove it") from error
+    except (yaml.YAMLError, UnicodeEncodeError) as error:
+        raise explained(text, error, first_line) from error
 
 
 def _compose(text: str, first_line: int) -> Node | None:  # noqa: C901, PLR0912 - one loop over a handful of events, and the hot path
@@ -141,11 +139,16 @@ def _alias(event: Any, anchors: dict[str, Scalar | Sequence | Mapping], first_li
     return Alias(event.start_mark.index, event.end_mark.index, line, target)
 
 
-def _code(error: yaml.reader.ReaderError) -> int:
-    return error.character if isinstance(error.character, int) else ord(error.character)
-
-
-def _in_words(text: str, error: yaml.MarkedYAMLError, first_line: int) -> UnreadableError:
+def explained(text: str, error: yaml.YAMLError | UnicodeEncodeError, first_line: int = 1) -> UnreadableError:
+    """Turn an error of libyaml into one with the line, the problem and the fix."""
+    if isinstance(error, UnicodeEncodeError):  # half a surrogate pair, which no decoded file holds
+        line = text.count("\n", 0, error.start) + first_line
+        return UnreadableError(line, "the text has a character that is not valid Unicode; remove it")
+    if isinstance(error, yaml.reader.ReaderError):
+        code = error.character if isinstance(error.character, int) else ord(error.character)
+        line = text.count("\n", 0, error.position) + first_line
+        return UnreadableError(line, f"the character U+{code:04X} is not allowed in YAML; remove it")
+    assert isinstance(error, yaml.MarkedYAMLError)  # noqa: S101 - libyaml raises no other
     problem, begun = str(error.problem or "cannot be parsed"), error.context_mark
     # A key without ":" is noticed after it, on the next line.
     mark = begun if problem == _NO_COLON and begun else error.problem_mark or begun
@@ -160,6 +163,8 @@ def _in_words(text: str, error: yaml.MarkedYAMLError, first_line: int) -> Unread
         )
     elif re.match(r" *\t", here):
         words = "the line is indented with a tab; use spaces"
+    elif problem.startswith("could not determine a constructor"):
+        words = "the tag is not known; remove it (it begins with !)"
     elif problem == "found character that cannot start any token" and column < len(here):
         words = f'a value can\'t begin with "{here[column]}"; quote it'
     else:
