@@ -37,18 +37,19 @@ def facts(case: CommonCase) -> Iterator[tuple[str, str]]:
         yield "denials", cel.joined([f"variables.{name}" for name, *_ in denied])
 
 
-def of_each(pattern: RequestPattern, entry: Callable[[str, str], str]) -> str:
-    """CEL for a list with an entry for each container that requests a pattern's resource.
+def of_each(pattern: RequestPattern, entry: Callable[[str, str], str], combined: str) -> str:
+    """CEL for what the entries of all containers that request a pattern's resource are combined into.
 
-    Most pods have one container. Its entry has a constant index, and nothing is iterated.
+    Most pods have one container. Its entry has a constant index, and nothing is iterated or combined.
 
     Args:
         pattern: how the pod requests GPUs.
         entry: writes the entry, given the CEL of a container and of its index.
+        combined: the CEL method that combines a list of entries; a single entry is returned as it is.
     """
     requests = f"has(c.resources) && has(c.resources.limits) && {named_by(pattern)}"
-    several = f"object.spec.containers.transformList(i, c, {requests},\n{entry('c', 'i')})"
-    return f"(size(object.spec.containers) == 1 ? [{entry('object.spec.containers[0]', '0')}] :\n{several})"
+    several = f"object.spec.containers.transformList(i, c, {requests},\n{entry('c', 'i')}).{combined}"
+    return f"(size(object.spec.containers) == 1 ? {entry('object.spec.containers[0]', '0')} :\n{several})"
 
 
 def resource(case: CommonCase) -> str:

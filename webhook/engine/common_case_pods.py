@@ -102,7 +102,6 @@ def _at_most(most: int, *paths: str) -> str:
     return " &&\n".join(f"(!has({path}) || size({path}) <= {most})" for path in paths)
 
 
-_ALL_CONTAINERS = "(object.spec.containers + (has(object.spec.initContainers) ? object.spec.initContainers : []))"
 # ``_each_once`` and ``each_name`` traverse the other lists.
 _SMALL = f"""{_at_most(FEW, "object.spec.initContainers")} &&
 {_at_most(MANY, "object.spec.nodeSelector", "object.spec.tolerations")} &&
@@ -128,8 +127,8 @@ def _is_ordinary(pod: Pod, spec: PodSpec) -> bool:
 
 _ORDINARY = f"""(!has(object.spec.nodeName) || object.spec.nodeName == '') &&
 !has(object.spec.resources) &&
-(!has(object.spec.resourceClaims) || size(object.spec.resourceClaims) == 0) &&
-(!has(object.spec.initContainers) || object.spec.initContainers.all(c, !has(c.resources) || ({each_name(ordinary("name"))})))"""
+(!has(object.spec.resourceClaims) || size(object.spec.resourceClaims) == 0)"""
+_ORDINARY_RESOURCES = f"(!has(c.resources) || ({each_name(ordinary('name'))}))"
 
 
 def _requires_added(spec: PodSpec, case: CommonCase) -> bool:
@@ -193,4 +192,6 @@ def _each_once(case: CommonCase) -> Iterator[str]:
     yield of(annotations, plain)
     yield of("object.spec.volumes")
     closed = [f"!({_PRIVILEGED})"] if case.guarded else []
-    yield f"{_ALL_CONTAINERS}.all(c, {every(of('c.env'), of('c.volumeMounts'), *closed)})"
+    each = every(of("c.env"), of("c.volumeMounts"), *closed)
+    yield f"object.spec.containers.all(c, {each})"
+    yield f"(!has(object.spec.initContainers) || object.spec.initContainers.all(c, {_ORDINARY_RESOURCES} &&\n{each}))"
