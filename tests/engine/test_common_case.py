@@ -45,7 +45,7 @@ from webhook.engine.common_case import (
     common_case,
 )
 from webhook.engine.common_case_nodes import lacks_requirement
-from webhook.engine.common_case_pods import SAFE_PATH, UNSAFE_PATH, condition, is_common, request_pattern
+from webhook.engine.common_case_pods import MANY, SAFE_PATH, UNSAFE_PATH, condition, is_common, request_pattern
 from webhook.engine.common_case_requests import ORDINARY, ORDINARY_BEGINNINGS, distinguished
 from webhook.engine.decision import Decision, decide
 from webhook.engine.edits import AddNeed
@@ -89,8 +89,17 @@ def case_of(policy: str, setting: str = "renamed") -> CommonCase:
 @cache
 def evaluated(policy: str, setting: str) -> Callable[[Json], bool]:
     """The CEL of a case, as a function of a pod."""
-    environment = cel.NewEnv(variables={"object": cel.Type.DYN})
-    compiled = environment.compile(condition(case_of(policy, setting)))
+    return evaluated_of(condition(case_of(policy, setting)))
+
+
+@cache
+def evaluated_change(policy: str, setting: str) -> Callable[[Json], bool]:
+    """The CEL of the pods that a policy may change, as a function of a pod."""
+    return evaluated_of(condition(case_of(policy, setting).changed))
+
+
+def evaluated_of(expression: str) -> Callable[[Json], bool]:
+    compiled = cel.NewEnv(variables={"object": cel.Type.DYN}).compile(expression)
 
     def evaluate(pod: Json) -> bool:
         value = compiled.eval(data={"object": pod})
@@ -431,6 +440,49 @@ def test_predicate_cel_and_engine_agree(seed: int, policy: str, setting: str) ->
     assert is_common(view(result), case)
     assert evaluated(policy, setting)(result)
     assert not decide(view(result), case.policy, SETTINGS[setting]).edits
+
+
+@given(st.integers(), st.sampled_from(sorted(POLICIES)), st.sampled_from(sorted(SETTINGS)))
+def test_what_a_policy_changes_does_not_depend_on_devices(seed: int, policy: str, setting: str) -> None:
+    """Predicate and CEL agree; every rewritten pod of the common case is included; a rewrite leaves the same rules to apply."""
+    pod = defaulted(a_random_pod(Random(seed)))  # noqa: S311 - test data
+    case, plugin = case_of(policy, setting), SETTINGS[setting]
+    changed = is_common(view(pod), case.changed)
+    assert evaluated_change(policy, setting)(pod) is changed
+    decision = decide(view(pod), case.policy, plugin, guarded=False)
+    if decision.edits and is_common(view(pod), case):
+        assert changed
+    if changed and not decision.denials:
+        result = applied(pod, decision)
+        before, after = (decide(view(each), case.policy, plugin) for each in (pod, result))
+        assert not after.edits
+        assert [finding.rule for finding in after.findings] == [finding.rule for finding in before.findings]
+
+
+DEVICES = ("devices of CDI", "devices of the node", "a privileged container", "visible devices", "devices as mounts")
+
+
+@pytest.mark.parametrize("name", DEVICES)
+def test_a_pod_that_may_reach_devices_is_changed_as_any_other(name: str) -> None:
+    pod, case = NOT_COMMON[name], case_of("shared")
+    assert is_common(view(pod), case.changed)
+    assert evaluated_change("shared", "renamed")(pod)
+    edits = decide(view(pod), case.policy, RENAMED, guarded=False).edits
+    assert edits == decide(view(plain()), case.policy, RENAMED, guarded=False).edits
+
+
+@pytest.mark.parametrize("name", [name for name in NOT_COMMON if name not in DEVICES])
+def test_no_other_pod_that_the_webhooks_decide_is_changed(name: str) -> None:
+    pod = NOT_COMMON[name]
+    assert not is_common(view(pod), case_of("shared").changed)
+    assert not evaluated_change("shared", "renamed")(pod)
+
+
+@pytest.mark.parametrize(("policy", "changed"), [("shared", True), ("adding", False)])
+def test_variables_are_counted_if_the_policy_looks_for_its_own(policy: str, changed: bool) -> None:  # noqa: FBT001
+    pod = defaulted(a_pod(gpu("1", env=[{"name": f"A{number}"} for number in range(MANY + 1)])))
+    assert is_common(view(pod), case_of(policy).changed) is changed
+    assert evaluated_change(policy, "renamed")(pod) is changed
 
 
 @given(st.integers(), st.sampled_from(sorted(POLICIES)), st.sampled_from(sorted(SETTINGS)))

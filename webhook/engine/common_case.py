@@ -164,6 +164,7 @@ class CommonCase(msgspec.Struct, frozen=True):
         slices: the decision about MIG slices that it does not list, if it is the same for all.
         node_selector: the part of the policy's nodeSelector that is added to pods that do not set it.
         per_pod: the message for a pod with more GPUs than ``policy.max_per_pod``.
+        only_requests: whether only what decides a rewrite is checked: pods that may reach GPUs without a request are included.
     """
 
     policy: Policy
@@ -171,6 +172,7 @@ class CommonCase(msgspec.Struct, frozen=True):
     slices: Slices | None = None
     node_selector: Mapping[str, str] = {}
     per_pod: Sentence | None = None
+    only_requests: bool = False
 
     @property
     def most_containers(self) -> int:
@@ -197,20 +199,24 @@ class CommonCase(msgspec.Struct, frozen=True):
 
     @property
     def guarded(self) -> bool:
-        """Whether the policy checks pods that reach GPUs without a request."""
-        return self.policy.guard is not VisibleDevices.IGNORE
+        """Whether pods that may reach GPUs without a request are excluded, because the policy checks them."""
+        return not self.only_requests and self.policy.guard is not VisibleDevices.IGNORE
 
     @property
     def changed(self) -> "CommonCase":
-        """The part of it that the policy may change: no other slices; where it adds nothing of its own, plain requests alone.
+        """The pods that the policy may change: no other slices; where it adds nothing of its own, plain requests alone.
 
-        Where a container may have one GPU, these are requests for one.
+        Where a container may have one GPU, these are requests for one. Pods that may reach GPUs without a request are included:
+        that does not depend on how their requests are spelled, and rules about it are applied to the final pod.
         """
         patterns = self.patterns[:1] if self.policy.additions == NO_ADDITIONS else self.patterns
         patterns = tuple(
-            msgspec.structs.replace(w, only_one=True, most=None, denial=None) if w.most == 1 else w for w in patterns
+            msgspec.structs.replace(w, only_one=True, most=None, denial=None, warnings={})
+            if w.most == 1
+            else msgspec.structs.replace(w, warnings={})
+            for w in patterns
         )
-        return msgspec.structs.replace(self, patterns=patterns, slices=None)
+        return msgspec.structs.replace(self, patterns=patterns, slices=None, only_requests=True)
 
 
 def _longest_of(pattern: RequestPattern) -> Iterator[int]:
