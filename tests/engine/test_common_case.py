@@ -329,7 +329,8 @@ def test_what_is_said_of_all_containers_fits_into_one_message(policy: str) -> No
     for pattern in case.patterns:
         warned = sum(sentence.longest + len(BETWEEN) for sentence in pattern.warnings.values())
         assert case.most_containers * warned <= LONGEST_WARNINGS
-    longest = [pattern.denial.longest for pattern in case.patterns if pattern.denial]
+    denials = [each for pattern in case.patterns for each in (pattern.denial, pattern.denial_with_model) if each]
+    longest = [denial.longest for denial in denials]
     of_pod = case.per_pod.longest if case.per_pod else 0
     assert 0 < case.most_containers <= FEW
     assert case.most_containers * (max(longest, default=0) + len(BETWEEN)) + of_pod <= LONGEST_CEL_MESSAGE
@@ -343,10 +344,11 @@ def test_a_long_name_of_a_policy_leaves_room_for_fewer_containers() -> None:
     assert common_case(a_policy("shared", name=name), RENAMED).most_containers < case_of("shared").most_containers
 
 
-def said_of(pattern: RequestPattern | Slices, name: str, resource: str, count: int) -> list[str]:
-    """What a common case says of a container's request."""
+def said_of(pattern: RequestPattern | Slices, name: str, resource: str, count: int, *, model: bool) -> list[str]:
+    """What a common case says of a container's request, in a pod that selects a GPU model or none."""
     if isinstance(pattern, RequestPattern):
-        steps = [] if pattern.denial is None or pattern.most is None else [(pattern.most, pattern.denial)]
+        denial = (pattern.denial_with_model if model else None) or pattern.denial
+        steps = [] if denial is None or pattern.most is None else [(pattern.most, denial)]
     else:
         steps = [*pattern.denials]
     profile = resource.removeprefix("nvidia.com/mig-")
@@ -390,6 +392,18 @@ def test_circumstances_are_in_the_order_of_the_rules() -> None:
     assert [ids[circumstance] for circumstance in Circumstance] == [rule.id for rule in RULES if rule.final]
 
 
+def test_a_denied_pod_that_selects_a_model_is_advised_about_labels_too() -> None:
+    plain, shared = case_of("shared").patterns
+    assert plain.denial
+    assert plain.denial_with_model is None
+    for selector, sentence in (({}, shared.denial), ({PRODUCT: "Tesla-T4"}, shared.denial_with_model)):
+        pod = defaulted(a_pod(gpu("2", SHARED), nodeSelector=selector))
+        assert is_common(view(pod), case_of("shared"))
+        [finding] = decide(view(pod), case_of("shared").policy, RENAMED).denials
+        assert sentence
+        assert finding.message == sentence.filled(name=pod["spec"]["containers"][0]["name"], count="2")
+
+
 def test_a_pod_with_more_slices_than_a_message_has_room_for_is_left_out() -> None:
     case = case_of("gke-exclusive")
     most = case.most_containers_of_slices
@@ -425,7 +439,8 @@ def test_predicate_cel_and_engine_agree(seed: int, policy: str, setting: str) ->
         for name, count in container.get("resources", {}).get("limits", {}).items()
         if name.startswith("nvidia.com/")
     ]
-    said = [said for each in requested for said in said_of(pattern, *each)]
+    model = PRODUCT in pod["spec"].get("nodeSelector", {})
+    said = [said for each in requested for said in said_of(pattern, *each, model=model)]
     total = sum(count for *_, count in requested)
     if case.per_pod and case.policy.max_per_pod is not None and total > case.policy.max_per_pod:
         said.append(case.per_pod.filled(name="", count=str(total)))

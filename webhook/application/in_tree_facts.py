@@ -10,6 +10,7 @@ from ..engine.common_case import CommonCase, RequestPattern, Sentence, Slices
 from ..engine.common_case_nodes import lacks_requirement
 from ..engine.common_case_requests import SLICE, distinguished, is_slice, named_by
 from ..engine.policy import NO_ADDITIONS
+from ..engine.products import PRODUCT
 
 CONTAINER = "object.spec.containers[i]"
 """The container of an index ``i``, as CEL."""
@@ -145,11 +146,17 @@ def _beyond(case: CommonCase, sentence: Sentence) -> str:
     return f"{total} > {case.policy.max_per_pod} ? [{of_pod}] : []"
 
 
+_SELECTS_MODEL = f"has(object.spec.nodeSelector) && {cel.quoted(PRODUCT)} in object.spec.nodeSelector"
+
+
 def _above(pattern: RequestPattern, written: str) -> str:
     """CEL for the messages about containers that request more than a pattern permits."""
     if pattern.most is None or pattern.denial is None:
         return cel.EMPTY
-    said = sentence_in_cel(pattern.denial, name=f"{CONTAINER}.name", count=written)
+    values = {"name": f"{CONTAINER}.name", "count": written}
+    said = sentence_in_cel(pattern.denial, **values)
+    if pattern.denial_with_model:
+        said = f"{_SELECTS_MODEL} ? {sentence_in_cel(pattern.denial_with_model, **values)} :\n{said}"
     return f"variables.gpus.filter(i, int({written}) > {pattern.most}).map(i, {said})"
 
 
