@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import httpx
@@ -231,15 +232,17 @@ def compile_policy(control_plane: ControlPlane) -> None:
 
 
 def _round(client: httpx.Client, ways: Mapping[str, str], pods: int, number: int) -> dict[str, float]:
-    """The median time to create a pod in each way, the ways in turns pod by pod."""
+    """The median time to create a pod in each way, the ways in random order for each pod."""
     taken: dict[str, list[float]] = {way: [] for way in ways}
     if number == 0:
         for way, namespace in ways.items():
             wait_for(f"{way} to act", lambda way=way, namespace=namespace: _acts(client, way, namespace))  # type: ignore[misc]  # mypy can't infer a lambda's default
     turns = [*ways.items()]
+    order = Random(number)  # noqa: S311 - an order, not a secret
     for pod in range(_WARM_UP * (number == 0) + pods):
-        # Each way is the first as often: what a way leaves in the caches of the API server is not always the same one's loss.
-        turns.append(turns.pop(0))
+        # In random order: what a creation leaves to the API server, such as garbage, slows down the next one, which must not
+        # always be in the same way. If the order only rotated, most pods of a way would follow one of the same other way.
+        order.shuffle(turns)
         for way, namespace in turns:
             body = json.dumps(_pod(f"r{number}-{pod}", gpu=way not in _WITHOUT_GPU))
             path = f"/api/v1/namespaces/{namespace}/pods"

@@ -55,6 +55,30 @@ def test_the_patch_of_a_pod_with_one_container_is_constant_where_it_can_be() -> 
     assert """object.spec.containers[0].name + '":{"nvidia.com/gpu":"1"}'""" in expression
 
 
+def test_a_patch_has_few_operations_and_lists() -> None:
+    """One list each of renames, of a toleration and of annotations; what is absent is added with all that it gets."""
+    made = compiled(Configuration()).objects
+    patch = next(each for each in made if each["metadata"]["name"] == "gpuwarden-shared")["spec"]["mutations"][0]
+    expression = patch["jsonPatch"]["expression"]
+    assert expression.count(" +\n") == 2
+    toleration = "{'key': 'nvidia.com/gpu', 'operator': 'Exists', 'effect': 'NoSchedule'}"
+    assert f"[JSONPatch{{op: 'add', path: '/spec/tolerations/-', value: {toleration}}}] : " in expression
+    assert f"[JSONPatch{{op: 'add', path: '/spec/tolerations', value: [{toleration}]}}])" in expression
+    assert "path: '/metadata/annotations', value: {'gpuwarden.io/original-request': '{' + " in expression
+    assert expression.endswith("'gpuwarden.io/policy': 'shared'}}])")
+
+
+def test_several_tolerations_are_added_one_by_one() -> None:
+    own = (Toleration("a", "Exists", None, "NoSchedule"), Toleration("b", "Exists", None, "NoSchedule"))
+    policy = a_policy("exclusive", name="mine", tolerations=own)
+    made = compiled(Configuration(policies=book(policy)), ["mine"]).objects
+    patch = next(each for each in made if each["metadata"]["name"] == "gpuwarden-mine")["spec"]["mutations"][0]
+    expression = patch["jsonPatch"]["expression"]
+    absent = "(!has(object.spec.tolerations) ? [JSONPatch{op: 'add', path: '/spec/tolerations', value: []}] : []) +\n"
+    assert absent in expression
+    assert expression.count("path: '/spec/tolerations/-'") == len(own)
+
+
 @pytest.mark.parametrize(
     ("tolerated", "adds"),
     [
@@ -74,7 +98,7 @@ def test_a_toleration_for_some_seconds_is_added_unless_the_pod_tolerates_as_much
     expression = patch["jsonPatch"]["expression"]
     value = "dyn('slow'), 'operator': dyn('Exists'), 'effect': dyn('NoExecute'), 'tolerationSeconds': dyn(9)}"
     assert f"path: '/spec/tolerations/-', value: {{'key': {value}}}" in expression
-    lacks = re.search(r"\[\]\) \+\n\((!\(has\(object\.spec\.tolerations\) .*?) \? \[JSONPatch", expression, re.DOTALL)
+    lacks = re.search(r"\n\((!\(has\(object\.spec\.tolerations\) .*?) \? \(has\(object", expression, re.DOTALL)
     assert lacks
     pod = a_pod(gpu("1"), tolerations=tolerated)
     edits = decide(view(pod), policy, Configuration().plugin).edits

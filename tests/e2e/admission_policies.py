@@ -72,15 +72,23 @@ class Situation(msgspec.Struct, frozen=True):
         return cls(name, enforce, configuration, case, tuple(objects))
 
     def expected(self, before: Json, user: str) -> Decided:
-        """What gpuwarden's webhooks make of a pod that is the common case, or say of it; of every other pod, the pod as it is."""
+        """What gpuwarden's webhooks make of a pod that is the common case, or say of it.
+
+        A pod whose requests alone are the common case is only rewritten, and every other pod stays as it is.
+        """
         pod = view(before)
         exemptions = self.configuration.exemptions
-        if self.case is None or exemptions.of_pod(pod) or user in exemptions.usernames or not is_common(pod, self.case):
+        if self.case is None or exemptions.of_pod(pod) or user in exemptions.usernames:
+            return Decided(before)
+        common = is_common(pod, self.case)
+        if not common and not is_common(pod, self.case.changed):
             return Decided(before)
         webhook = Webhook(self.enforce, configuration=self.configuration)
         mutated = webhook.mutate(before)
         assert not mutated.warnings
         final = mutated.applied_to(before)
+        if not common:
+            return Decided(_as_stored(final))
         validated = webhook.validate(final)
         return Decided(_as_stored(final) if validated.allowed else validated.message, BETWEEN.join(validated.warnings))
 

@@ -90,6 +90,26 @@ def test_every_row_of_the_table_of_forms(policies: AdmissionPolicies) -> None:
         assert policies.accepted(compared) == len(compared)
 
 
+@pytest.mark.parametrize(
+    "reaching",
+    [
+        {"securityContext": {"privileged": True}},
+        {"env": [{"name": "NVIDIA_VISIBLE_DEVICES", "value": "all"}]},
+        {"env": [{"name": f"A{number}"} for number in range(1000)]},
+    ],
+    ids=["privileged", "by variable", "many variables"],
+)
+def test_requests_are_rewritten_whatever_else_a_container_has(policies: AdmissionPolicies, reaching: Json) -> None:
+    """Nothing more is decided about such a pod."""
+    situation = Situation.of("reaching", configuration(), "shared")
+    with policies.applied([situation]):
+        for count, limit in (("1", "nvidia.com/gpu.shared"), ("2", "nvidia.com/gpu")):
+            pod = sendable(a_pod(gpu(count, **reaching)))
+            assert policies.agrees(pod, situation)
+            [container] = policies.create(pod, situation.name).json()["spec"]["containers"]
+            assert container["resources"]["limits"] == {limit: count}
+
+
 def mounting(count: str, *paths: str, name: str = "train") -> Json:
     mounts = [{"name": f"v{number}", "mountPath": path} for number, path in enumerate(paths)]
     return gpu(count, name=name, volumeMounts=mounts)

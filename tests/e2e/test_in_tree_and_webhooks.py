@@ -103,6 +103,30 @@ def test_every_other_pod_is_the_webhooks(create: Callable[..., httpx.Response]) 
     assert made["spec"]["initContainers"][0]["resources"]["limits"] == {SHARED: "1"}
 
 
+@pytest.mark.parametrize(
+    ("reaching", "warning"),
+    [
+        ({"securityContext": {"privileged": True}}, "is privileged"),
+        (
+            {"env": [{"name": "NVIDIA_VISIBLE_DEVICES", "value": "all"}]},
+            "overrides what nvidia.com/gpu.shared: 1 is given",
+        ),
+    ],
+    ids=["privileged", "by variable"],
+)
+def test_a_pod_that_may_reach_devices_is_rewritten_by_the_api_server_and_warned_about_by_the_webhooks(
+    together: Installation, create: Callable[..., httpx.Response], reaching: Json, warning: str
+) -> None:
+    pod = sendable(a_pod(gpu("1", **reaching)))
+    as_before = create(pod)
+    with together.down("/mutate"):
+        answer = create(pod)
+        assert create(OTHER).status_code == httpx.codes.FORBIDDEN
+    for each in (as_before, answer):
+        assert limits_of(each.json()) == [{SHARED: "1"}]
+        assert each.headers["Warning"].count(warning) == 1
+
+
 def test_namespaces_with_a_warn_label_are_the_webhooks(create: Callable[..., httpx.Response]) -> None:
     answer = create(PLAIN, warn="mps")
     assert limits_of(answer.json()) == [{SHARED: "1"}]

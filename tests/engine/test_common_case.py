@@ -45,7 +45,7 @@ from webhook.engine.common_case import (
     common_case,
 )
 from webhook.engine.common_case_nodes import lacks_requirement
-from webhook.engine.common_case_pods import SAFE_PATH, UNSAFE_PATH, condition, is_common, request_pattern
+from webhook.engine.common_case_pods import MANY, SAFE_PATH, UNSAFE_PATH, condition, is_common, request_pattern
 from webhook.engine.common_case_requests import ORDINARY, ORDINARY_BEGINNINGS, distinguished
 from webhook.engine.decision import Decision, decide
 from webhook.engine.edits import AddNeed
@@ -89,8 +89,17 @@ def case_of(policy: str, setting: str = "renamed") -> CommonCase:
 @cache
 def evaluated(policy: str, setting: str) -> Callable[[Json], bool]:
     """The CEL of a case, as a function of a pod."""
-    environment = cel.NewEnv(variables={"object": cel.Type.DYN})
-    compiled = environment.compile(condition(case_of(policy, setting)))
+    return evaluated_of(condition(case_of(policy, setting)))
+
+
+@cache
+def evaluated_change(policy: str, setting: str) -> Callable[[Json], bool]:
+    """The CEL of the pods that a policy may change, as a function of a pod."""
+    return evaluated_of(condition(case_of(policy, setting).changed))
+
+
+def evaluated_of(expression: str) -> Callable[[Json], bool]:
+    compiled = cel.NewEnv(variables={"object": cel.Type.DYN}).compile(expression)
 
     def evaluate(pod: Json) -> bool:
         value = compiled.eval(data={"object": pod})
@@ -320,7 +329,8 @@ def test_what_is_said_of_all_containers_fits_into_one_message(policy: str) -> No
     for pattern in case.patterns:
         warned = sum(sentence.longest + len(BETWEEN) for sentence in pattern.warnings.values())
         assert case.most_containers * warned <= LONGEST_WARNINGS
-    longest = [pattern.denial.longest for pattern in case.patterns if pattern.denial]
+    denials = [each for pattern in case.patterns for each in (pattern.denial, pattern.denial_with_model) if each]
+    longest = [denial.longest for denial in denials]
     of_pod = case.per_pod.longest if case.per_pod else 0
     assert 0 < case.most_containers <= FEW
     assert case.most_containers * (max(longest, default=0) + len(BETWEEN)) + of_pod <= LONGEST_CEL_MESSAGE
@@ -334,10 +344,11 @@ def test_a_long_name_of_a_policy_leaves_room_for_fewer_containers() -> None:
     assert common_case(a_policy("shared", name=name), RENAMED).most_containers < case_of("shared").most_containers
 
 
-def said_of(pattern: RequestPattern | Slices, name: str, resource: str, count: int) -> list[str]:
-    """What a common case says of a container's request."""
+def said_of(pattern: RequestPattern | Slices, name: str, resource: str, count: int, *, model: bool) -> list[str]:
+    """What a common case says of a container's request, in a pod that selects a GPU model or none."""
     if isinstance(pattern, RequestPattern):
-        steps = [] if pattern.denial is None or pattern.most is None else [(pattern.most, pattern.denial)]
+        denial = (pattern.denial_with_model if model else None) or pattern.denial
+        steps = [] if denial is None or pattern.most is None else [(pattern.most, denial)]
     else:
         steps = [*pattern.denials]
     profile = resource.removeprefix("nvidia.com/mig-")
@@ -381,6 +392,18 @@ def test_circumstances_are_in_the_order_of_the_rules() -> None:
     assert [ids[circumstance] for circumstance in Circumstance] == [rule.id for rule in RULES if rule.final]
 
 
+def test_a_denied_pod_that_selects_a_model_is_advised_about_labels_too() -> None:
+    plain, shared = case_of("shared").patterns
+    assert plain.denial
+    assert plain.denial_with_model is None
+    for selector, sentence in (({}, shared.denial), ({PRODUCT: "Tesla-T4"}, shared.denial_with_model)):
+        pod = defaulted(a_pod(gpu("2", SHARED), nodeSelector=selector))
+        assert is_common(view(pod), case_of("shared"))
+        [finding] = decide(view(pod), case_of("shared").policy, RENAMED).denials
+        assert sentence
+        assert finding.message == sentence.filled(name=pod["spec"]["containers"][0]["name"], count="2")
+
+
 def test_a_pod_with_more_slices_than_a_message_has_room_for_is_left_out() -> None:
     case = case_of("gke-exclusive")
     most = case.most_containers_of_slices
@@ -416,7 +439,8 @@ def test_predicate_cel_and_engine_agree(seed: int, policy: str, setting: str) ->
         for name, count in container.get("resources", {}).get("limits", {}).items()
         if name.startswith("nvidia.com/")
     ]
-    said = [said for each in requested for said in said_of(pattern, *each)]
+    model = PRODUCT in pod["spec"].get("nodeSelector", {})
+    said = [said for each in requested for said in said_of(pattern, *each, model=model)]
     total = sum(count for *_, count in requested)
     if case.per_pod and case.policy.max_per_pod is not None and total > case.policy.max_per_pod:
         said.append(case.per_pod.filled(name="", count=str(total)))
@@ -431,6 +455,49 @@ def test_predicate_cel_and_engine_agree(seed: int, policy: str, setting: str) ->
     assert is_common(view(result), case)
     assert evaluated(policy, setting)(result)
     assert not decide(view(result), case.policy, SETTINGS[setting]).edits
+
+
+@given(st.integers(), st.sampled_from(sorted(POLICIES)), st.sampled_from(sorted(SETTINGS)))
+def test_what_a_policy_changes_does_not_depend_on_devices(seed: int, policy: str, setting: str) -> None:
+    """Predicate and CEL agree; every rewritten pod of the common case is included; a rewrite leaves the same rules to apply."""
+    pod = defaulted(a_random_pod(Random(seed)))  # noqa: S311 - test data
+    case, plugin = case_of(policy, setting), SETTINGS[setting]
+    changed = is_common(view(pod), case.changed)
+    assert evaluated_change(policy, setting)(pod) is changed
+    decision = decide(view(pod), case.policy, plugin, guarded=False)
+    if decision.edits and is_common(view(pod), case):
+        assert changed
+    if changed and not decision.denials:
+        result = applied(pod, decision)
+        before, after = (decide(view(each), case.policy, plugin) for each in (pod, result))
+        assert not after.edits
+        assert [finding.rule for finding in after.findings] == [finding.rule for finding in before.findings]
+
+
+DEVICES = ("devices of CDI", "devices of the node", "a privileged container", "visible devices", "devices as mounts")
+
+
+@pytest.mark.parametrize("name", DEVICES)
+def test_a_pod_that_may_reach_devices_is_changed_as_any_other(name: str) -> None:
+    pod, case = NOT_COMMON[name], case_of("shared")
+    assert is_common(view(pod), case.changed)
+    assert evaluated_change("shared", "renamed")(pod)
+    edits = decide(view(pod), case.policy, RENAMED, guarded=False).edits
+    assert edits == decide(view(plain()), case.policy, RENAMED, guarded=False).edits
+
+
+@pytest.mark.parametrize("name", [name for name in NOT_COMMON if name not in DEVICES])
+def test_no_other_pod_that_the_webhooks_decide_is_changed(name: str) -> None:
+    pod = NOT_COMMON[name]
+    assert not is_common(view(pod), case_of("shared").changed)
+    assert not evaluated_change("shared", "renamed")(pod)
+
+
+@pytest.mark.parametrize(("policy", "changed"), [("shared", True), ("adding", False)])
+def test_variables_are_counted_if_the_policy_looks_for_its_own(policy: str, changed: bool) -> None:  # noqa: FBT001
+    pod = defaulted(a_pod(gpu("1", env=[{"name": f"A{number}"} for number in range(MANY + 1)])))
+    assert is_common(view(pod), case_of(policy).changed) is changed
+    assert evaluated_change(policy, "renamed")(pod) is changed
 
 
 @given(st.integers(), st.sampled_from(sorted(POLICIES)), st.sampled_from(sorted(SETTINGS)))

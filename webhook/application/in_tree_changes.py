@@ -1,6 +1,6 @@
 """What a policy changes in a pod of the common case, as CEL: what it adds, what is outstanding, and the JSON Patch."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 
 import msgspec
@@ -139,7 +139,7 @@ def json_patch(case: CommonCase) -> str:
     added = [name for name, _ in additions(case)]
     parts = []
     if plain.renames:
-        parts.append(cel.listed_if(is_plain, f"{of_each(plain, partial(_moves, plain))}.flatten()"))
+        parts.append(cel.listed_if(is_plain, of_each(plain, partial(_moves, plain), "flatten()")))
     if "labels" in added:
         absent = "size(variables.labels) > 0 && !has(object.spec.nodeSelector)"
         parts.append(cel.listed_if(absent, f"[{_add('/spec/nodeSelector', '{}')}]"))
@@ -147,12 +147,7 @@ def json_patch(case: CommonCase) -> str:
     if plain.requirements:
         parts.append(cel.listed_if(is_plain, _affinity(plain.requirements)))
     lacking = [*_lacking(case)]
-    if lacking:
-        # A pod without tolerations lacks each.
-        some = cel.ALWAYS if policy.additions.tolerations else is_plain
-        absent = cel.every(some, "!has(object.spec.tolerations)")
-        parts.append(cel.listed_if(absent, f"[{_add('/spec/tolerations', '[]')}]"))
-        parts += (cel.listed_if(lacks, f"[{_add('/spec/tolerations/-', _toleration(one))}]") for one, lacks in lacking)
+    parts += _tolerations(lacking)
     if policy.additions.runtime_class_name:
         runtime_class = _add("/spec/runtimeClassName", cel.quoted(policy.additions.runtime_class_name))
         parts.append(cel.listed_if(_NO_RUNTIME_CLASS, f"[{runtime_class}]"))
@@ -161,10 +156,7 @@ def json_patch(case: CommonCase) -> str:
         parts += [empty, f"variables.env.map(e, {_add_at(_ENV_PATH % 'e.index' + _AT_END, _VARIABLE)})"]
     if not parts:
         return ""
-    parts.append(cel.listed_if("!has(object.metadata.annotations)", f"[{_add('/metadata/annotations', '{}')}]"))
-    if plain.respells:
-        parts.append(cel.listed_if(is_plain, f"[{_annotate(ORIGINAL_REQUEST, _original(case))}]"))
-    parts.append(f"[{_annotate(POLICY, cel.quoted(policy.name))}]")
+    parts += _annotations(case)
     nothing = [IS_DENIED] if any(denials(case)) else []
     if not (plain.respells and is_plain == cel.ALWAYS):
         changes = [is_plain] if plain.respells else []
@@ -172,6 +164,42 @@ def json_patch(case: CommonCase) -> str:
         changes += [_NO_RUNTIME_CLASS] if policy.additions.runtime_class_name else []
         nothing.append(f"!({' || '.join(f'({change})' for change in changes)})")
     return (f"{' || '.join(nothing)} ? {cel.EMPTY} :\n" if nothing else "") + cel.joined(parts)
+
+
+# Each concatenation of lists, and each operation, takes time for every pod. So what most policies change, one toleration and both
+# annotations, is one list with as few operations as possible.
+
+
+def _tolerations(lacking: Sequence[tuple[Toleration, str]]) -> Iterator[str]:
+    """What adds tolerations, given each with the CEL of whether the pod lacks it."""
+    if len(lacking) == 1:
+        [(one, lacks)] = lacking
+        added = _toleration(one)
+        to_others, alone = _add(_TOLERATIONS_END, added), _add(_TOLERATIONS, f"[{added}]")
+        yield cel.listed_if(lacks, f"({_HAS_TOLERATIONS} ? [{to_others}] : [{alone}])")
+    elif lacking:
+        # Then the policy has its own, and a pod without tolerations lacks each of them.
+        yield f"(!{_HAS_TOLERATIONS} ? [{_add(_TOLERATIONS, '[]')}] : [])"
+        yield from (cel.listed_if(lacks, f"[{_add(_TOLERATIONS_END, _toleration(one))}]") for one, lacks in lacking)
+
+
+_TOLERATIONS = "/spec/tolerations"
+_TOLERATIONS_END = f"{_TOLERATIONS}/-"
+_HAS_TOLERATIONS = "has(object.spec.tolerations)"
+
+
+def _annotations(case: CommonCase) -> Iterator[str]:
+    """What adds the annotations of a changed pod."""
+    is_plain, respells = _is_plain(case), case.patterns[0].respells
+    policy = (POLICY, cel.quoted(case.policy.name))
+    always = [policy]
+    if respells and is_plain == cel.ALWAYS:
+        always.insert(0, (ORIGINAL_REQUEST, _original(case)))
+    values = ", ".join(f"{cel.quoted(key)}: {value}" for key, value in always)
+    to_others = ", ".join(_annotate(key, value) for key, value in always)
+    yield f"(has(object.metadata.annotations) ? [{to_others}] : [{_add('/metadata/annotations', f'{{{values}}}')}])"
+    if respells and is_plain != cel.ALWAYS:
+        yield cel.listed_if(is_plain, f"[{_annotate(ORIGINAL_REQUEST, _original(case))}]")
 
 
 def _original(case: CommonCase) -> str:
@@ -184,7 +212,8 @@ def _original(case: CommonCase) -> str:
         counted = f"string({container}.resources.limits[{cel.quoted(plain.resource)}])"
         return f"""'"' + {container}.name + '":{{"{plain.resource}":"' + {counted} + '"}}'"""
 
-    return f"'{{' + {of_each(plain, entry)}.join(',') + '}}'"
+    entries = of_each(plain, entry, "join(',')")
+    return f"'{{' + {entries} + '}}'"
 
 
 def _add(path: str, value: str) -> str:

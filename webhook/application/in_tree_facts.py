@@ -10,6 +10,7 @@ from ..engine.common_case import CommonCase, RequestPattern, Sentence, Slices
 from ..engine.common_case_nodes import lacks_requirement
 from ..engine.common_case_requests import SLICE, distinguished, is_slice, named_by
 from ..engine.policy import NO_ADDITIONS
+from ..engine.products import PRODUCT
 
 CONTAINER = "object.spec.containers[i]"
 """The container of an index ``i``, as CEL."""
@@ -37,18 +38,19 @@ def facts(case: CommonCase) -> Iterator[tuple[str, str]]:
         yield "denials", cel.joined([f"variables.{name}" for name, *_ in denied])
 
 
-def of_each(pattern: RequestPattern, entry: Callable[[str, str], str]) -> str:
-    """CEL for a list with an entry for each container that requests a pattern's resource.
+def of_each(pattern: RequestPattern, entry: Callable[[str, str], str], combined: str) -> str:
+    """CEL for what the entries of all containers that request a pattern's resource are combined into.
 
-    Most pods have one container. Its entry has a constant index, and nothing is iterated.
+    Most pods have one container. Its entry has a constant index, and nothing is iterated or combined.
 
     Args:
         pattern: how the pod requests GPUs.
         entry: writes the entry, given the CEL of a container and of its index.
+        combined: the CEL method that combines a list of entries; a single entry is returned as it is.
     """
     requests = f"has(c.resources) && has(c.resources.limits) && {named_by(pattern)}"
-    several = f"object.spec.containers.transformList(i, c, {requests},\n{entry('c', 'i')})"
-    return f"(size(object.spec.containers) == 1 ? [{entry('object.spec.containers[0]', '0')}] :\n{several})"
+    several = f"object.spec.containers.transformList(i, c, {requests},\n{entry('c', 'i')}).{combined}"
+    return f"(size(object.spec.containers) == 1 ? {entry('object.spec.containers[0]', '0')} :\n{several})"
 
 
 def resource(case: CommonCase) -> str:
@@ -144,11 +146,17 @@ def _beyond(case: CommonCase, sentence: Sentence) -> str:
     return f"{total} > {case.policy.max_per_pod} ? [{of_pod}] : []"
 
 
+_SELECTS_MODEL = f"has(object.spec.nodeSelector) && {cel.quoted(PRODUCT)} in object.spec.nodeSelector"
+
+
 def _above(pattern: RequestPattern, written: str) -> str:
     """CEL for the messages about containers that request more than a pattern permits."""
     if pattern.most is None or pattern.denial is None:
         return cel.EMPTY
-    said = sentence_in_cel(pattern.denial, name=f"{CONTAINER}.name", count=written)
+    values = {"name": f"{CONTAINER}.name", "count": written}
+    said = sentence_in_cel(pattern.denial, **values)
+    if pattern.denial_with_model:
+        said = f"{_SELECTS_MODEL} ? {sentence_in_cel(pattern.denial_with_model, **values)} :\n{said}"
     return f"variables.gpus.filter(i, int({written}) > {pattern.most}).map(i, {said})"
 
 

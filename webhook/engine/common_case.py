@@ -105,6 +105,7 @@ class RequestPattern(msgspec.Struct, frozen=True):
         model: whether nodeSelector may also name a GPU model.
         most: the highest permitted count of a container; ``None`` for no limit.
         denial: the message for a container with more.
+        denial_with_model: that message if nodeSelector names a GPU model, where it differs.
         only_one: pods with a higher count do not match this pattern.
         warnings: the messages about pods that are not denied, by circumstance, in the order of the rules.
     """
@@ -117,6 +118,7 @@ class RequestPattern(msgspec.Struct, frozen=True):
     model: bool = False
     most: int | None = None
     denial: Sentence | None = None
+    denial_with_model: Sentence | None = None
     only_one: bool = False
     warnings: Mapping[Circumstance, Sentence] = {}
 
@@ -164,6 +166,7 @@ class CommonCase(msgspec.Struct, frozen=True):
         slices: the decision about MIG slices that it does not list, if it is the same for all.
         node_selector: the part of the policy's nodeSelector that is added to pods that do not set it.
         per_pod: the message for a pod with more GPUs than ``policy.max_per_pod``.
+        only_requests: whether only what decides a rewrite is checked: pods that may reach GPUs without a request are included.
     """
 
     policy: Policy
@@ -171,12 +174,14 @@ class CommonCase(msgspec.Struct, frozen=True):
     slices: Slices | None = None
     node_selector: Mapping[str, str] = {}
     per_pod: Sentence | None = None
+    only_requests: bool = False
 
     @property
     def most_containers(self) -> int:
         """The highest number of containers, so that the messages about all of them fit into one, and into one warning."""
         warned = max((sum(_longest_of(pattern)) for pattern in self.patterns), default=0)
-        fitting = self._fitting(pattern.denial.longest for pattern in self.patterns if pattern.denial)
+        denials = (each for pattern in self.patterns for each in (pattern.denial, pattern.denial_with_model) if each)
+        fitting = self._fitting(denial.longest for denial in denials)
         return min(fitting, LONGEST_WARNINGS // warned) if warned else fitting
 
     @property
@@ -197,20 +202,24 @@ class CommonCase(msgspec.Struct, frozen=True):
 
     @property
     def guarded(self) -> bool:
-        """Whether the policy checks pods that reach GPUs without a request."""
-        return self.policy.guard is not VisibleDevices.IGNORE
+        """Whether pods that may reach GPUs without a request are excluded, because the policy checks them."""
+        return not self.only_requests and self.policy.guard is not VisibleDevices.IGNORE
 
     @property
     def changed(self) -> "CommonCase":
-        """The part of it that the policy may change: no other slices; where it adds nothing of its own, plain requests alone.
+        """The pods that the policy may change: no other slices; where it adds nothing of its own, plain requests alone.
 
-        Where a container may have one GPU, these are requests for one.
+        Where a container may have one GPU, these are requests for one. Pods that may reach GPUs without a request are included:
+        that does not depend on how their requests are spelled, and rules about it are applied to the final pod.
         """
         patterns = self.patterns[:1] if self.policy.additions == NO_ADDITIONS else self.patterns
         patterns = tuple(
-            msgspec.structs.replace(w, only_one=True, most=None, denial=None) if w.most == 1 else w for w in patterns
+            msgspec.structs.replace(w, only_one=True, most=None, denial=None, denial_with_model=None, warnings={})
+            if w.most == 1
+            else msgspec.structs.replace(w, warnings={})
+            for w in patterns
         )
-        return msgspec.structs.replace(self, patterns=patterns, slices=None)
+        return msgspec.structs.replace(self, patterns=patterns, slices=None, only_requests=True)
 
 
 def _longest_of(pattern: RequestPattern) -> Iterator[int]:
@@ -311,15 +320,21 @@ def _sampled(
     decision = judged()
     if judged(ipc=True).warnings or not all(isinstance(edit, _EXPRESSIBLE) for edit in decision.edits):
         raise NotCommonError(f"what becomes of {resource} can't be stated in CEL")
+    model = _takes_models(policy, plugin, resource, selector, terms, decision)
+    with_model = None
+    if model and denial:
+        on_model = _sample(resource, {**selector, PRODUCT: _MODELS[0]}, terms, _MANY)
+        with_model = _sentence(decide(on_model, policy, plugin, guarded=False).denials, _MANY, _MANY_READ)
     pattern = RequestPattern(
         resource,
         selector,
         terms,
         next((edit.new for edit in decision.edits if isinstance(edit, RenameResource)), resource),
         tuple(edit.need for edit in decision.edits if isinstance(edit, AddNeed)),
-        model=_takes_models(policy, plugin, resource, selector, terms, decision),
+        model=model,
         most=most,
         denial=denial,
+        denial_with_model=with_model if with_model != denial else None,
         warnings=_warnings(judged),
     )
     return pattern, {edit.key: edit.value for edit in decision.edits if isinstance(edit, AddNodeSelector)}

@@ -82,13 +82,12 @@ def condition(case: CommonCase) -> str:
 def _is_small(pod: Pod, spec: PodSpec, case: CommonCase) -> bool:
     terms = spec.terms
     containers = (*(spec.containers or ()), *(spec.init_containers or ()))
-    many: list[Sized | None] = [
-        pod.metadata.annotations if pod.metadata else None,
-        spec.node_selector,
-        spec.tolerations,
-        spec.volumes,
-    ]
-    many += [entries for container in containers for entries in (container.env, container.volume_mounts)]
+    many: list[Sized | None] = [spec.node_selector, spec.tolerations]
+    if _reads_env(case):
+        many += [container.env for container in containers]
+    if not case.only_requests:
+        many += [pod.metadata.annotations if pod.metadata else None, spec.volumes]
+        many += [container.volume_mounts for container in containers]
     few: list[Sized | None] = [spec.init_containers, terms, *(term.match_expressions for term in terms)]
     few += [amounts for container in containers for amounts in (limits_of(container), requests_of(container))]
     return (
@@ -98,11 +97,15 @@ def _is_small(pod: Pod, spec: PodSpec, case: CommonCase) -> bool:
     )
 
 
+def _reads_env(case: CommonCase) -> bool:
+    """Whether the CEL of an admission policy traverses the variables of containers."""
+    return bool(case.policy.additions.env) or not case.only_requests
+
+
 def _at_most(most: int, *paths: str) -> str:
     return " &&\n".join(f"(!has({path}) || size({path}) <= {most})" for path in paths)
 
 
-_ALL_CONTAINERS = "(object.spec.containers + (has(object.spec.initContainers) ? object.spec.initContainers : []))"
 # ``_each_once`` and ``each_name`` traverse the other lists.
 _SMALL = f"""{_at_most(FEW, "object.spec.initContainers")} &&
 {_at_most(MANY, "object.spec.nodeSelector", "object.spec.tolerations")} &&
@@ -126,10 +129,10 @@ def _is_ordinary(pod: Pod, spec: PodSpec) -> bool:
     )
 
 
-_ORDINARY = f"""(!has(object.spec.nodeName) || object.spec.nodeName == '') &&
+_ORDINARY = """(!has(object.spec.nodeName) || object.spec.nodeName == '') &&
 !has(object.spec.resources) &&
-(!has(object.spec.resourceClaims) || size(object.spec.resourceClaims) == 0) &&
-(!has(object.spec.initContainers) || object.spec.initContainers.all(c, !has(c.resources) || ({each_name(ordinary("name"))})))"""
+(!has(object.spec.resourceClaims) || size(object.spec.resourceClaims) == 0)"""
+_ORDINARY_RESOURCES = f"(!has(c.resources) || ({each_name(ordinary('name'))}))"
 
 
 def _requires_added(spec: PodSpec, case: CommonCase) -> bool:
@@ -190,7 +193,16 @@ def _each_once(case: CommonCase) -> Iterator[str]:
         asked = every(f"size({path}) <= {MANY}", *others, *([no_devices[path]] if case.guarded else []))
         return f"(!has({path}) || ({asked}))"
 
-    yield of(annotations, plain)
-    yield of("object.spec.volumes")
-    closed = [f"!({_PRIVILEGED})"] if case.guarded else []
-    yield f"{_ALL_CONTAINERS}.all(c, {every(of('c.env'), of('c.volumeMounts'), *closed)})"
+    each = [of("c.env")] if _reads_env(case) else []
+    if case.only_requests:
+        yield f"(!has({annotations}) || ({plain}))"
+    else:
+        yield of(annotations, plain)
+        yield of("object.spec.volumes")
+        each.append(of("c.volumeMounts"))
+    if case.guarded:
+        each.append(f"!({_PRIVILEGED})")
+    if each:
+        yield f"object.spec.containers.all(c, {every(*each)})"
+    ordinary_ones = every(_ORDINARY_RESOURCES, *each)
+    yield f"(!has(object.spec.initContainers) || object.spec.initContainers.all(c, {ordinary_ones}))"
