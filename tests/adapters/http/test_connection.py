@@ -312,7 +312,7 @@ async def test_who_reads_its_last_answer_slowly_is_given_time_for_its_end(monkey
 
 async def test_a_request_without_room_that_was_told_to_go_on_is_answered_once() -> None:
     port = Port(limits=Limits(memory=100))
-    port.sends(request("/mutate", b"one", expect="100-continue"))
+    port.sends(request("/mutate", content_length="3", expect="100-continue"), b"one")
     await turn()
     assert (port.codes, port.refused, port.hung_up) == ([100, 503], ["memory"], True)
 
@@ -484,11 +484,22 @@ async def test_very_many_requests_at_once_are_hung_up_on() -> None:
     await turn()
 
 
-@pytest.mark.parametrize("length", [0, MAXIMUM_BODY])
-async def test_who_asks_first_is_told_to_go_on(length: int) -> None:
+@pytest.mark.parametrize("length", [1, MAXIMUM_BODY])
+async def test_who_asks_first_is_told_to_go_on_once(length: int) -> None:
     port = Port()
     port.sends(request("/mutate", content_length=str(length), expect="100-continue"))
-    assert port.codes[:1] == [100]
+    assert port.codes == [100]
+    port.sends(*[b" " * min(length, 65_536)] * max(1, length // 65_536))
+    await turn()
+    assert port.codes == [100, 200]
+
+
+@pytest.mark.parametrize("body", [b"", b"one"])
+async def test_who_asks_first_and_has_sent_all_is_answered_at_once(body: bytes) -> None:
+    """RFC 9110, 10.1.1 permits to omit the interim answer if there is no body, or if it has begun to arrive."""
+    port = Port()
+    port.sends(request("/mutate", body, expect="100-continue"))
+    assert (port.codes, port.bodies) == ([200], [body])
 
 
 async def test_who_asks_first_behind_another_request_is_told_to_go_on_after_its_answer() -> None:

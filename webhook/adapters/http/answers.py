@@ -5,7 +5,6 @@ The latter is a ``metav1.Status`` that names the field, so that the API server's
 
 from functools import partial
 from http import HTTPStatus
-from typing import NamedTuple
 
 import msgspec
 
@@ -18,7 +17,7 @@ HEADERS = {405: {"allow": "POST"}, 503: {"retry-after": "1"}}
 _REASONS = {413: "RequestEntityTooLarge", 414: "RequestURITooLong", 500: "InternalError"}
 
 
-class Answer(NamedTuple):
+class Answer(msgspec.Struct, frozen=True, gc=False):
     """An HTTP answer with a body of JSON.
 
     Attributes:
@@ -63,4 +62,5 @@ NO_MEMORY = failure(
 
 # Failures with a message of their own.
 not_http = partial(failure, 400, closes=True, reason="malformed")
+target_too_long = partial(failure, 414, closes=True, reason="head-size")
 head_too_large = partial(failure, 431, closes=True, reason="head-size")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from time import perf_counter, thread_time
-from typing import Any, NoReturn
+from typing import Any
 
 import httptools
 import structlog
@@ -16,8 +16,7 @@ from . import answers
 from .answers import Answer
 from .connection_limiter import Client, ConnectionLimiter, TrackedConnection
 from .endpoint import AdmissionEndpoint
-from .limits import MAXIMUM_BODY
-from .messages import CONTINUE, IncomingRequest, as_bytes
+from .messages import CONTINUE, NEEDED, IncomingRequest, as_bytes
 from .turns import Turns
 
 _READ_AT_ONCE = 64 * 1024  # bytes, before the next connection is read
@@ -37,7 +36,6 @@ _SLOW_READS, _MADE_UP = 2, 1 / 16  # how many are tolerated, and the part of one
 # A TLS record of 16 KiB arrives in at most some 30 reads. A client that sends more reads without any data sends only control
 # records, such as key updates, which cost as much as small records; OpenSSL limits neither.
 _READS_WITHOUT_DATA = 64
-_NEEDED = frozenset((b"content-type", b"content-encoding", b"content-length", b"transfer-encoding", b"expect"))
 _OK = 200
 # The kernel's buffer for a connection on which a review was answered; unknown clients have a smaller one (see ``listeners``).
 _WIDE = 32 * 1024
@@ -84,16 +82,6 @@ class _Enough(Exception):  # noqa: N818 - nothing is wrong here
     """Raised to stop the parser, because no more input is read."""
 
 
-class _NoTransport(asyncio.Transport):
-    """The transport of a connection that is not set up yet, or closed."""
-
-    def is_closing(self) -> bool:
-        return True
-
-    def abort(self) -> None:
-        pass
-
-
 class Connection(TrackedConnection, asyncio.BufferedProtocol):
     """A connection that its limiter may close.
 
@@ -101,8 +89,8 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
         handshake: the task that sets it up, until it is.
     """
 
-    handshake: asyncio.Task[None] | None = None
-    _transport: asyncio.Transport = _NoTransport()
+    handshake: asyncio.Task[Any] | None = None
+    _transport: asyncio.Transport
 
     def __init__(self, port: Port, client: Client = None) -> None:
         self._port = port
@@ -132,9 +120,8 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
 
     @property
     def waits(self) -> bool:
-        if self._blocked or self._transport.is_closing():
-            return True
-        return not (self._unsent or (self._requests and self._requests[0].complete))
+        is_served = self._unsent or (self._requests and self._requests[0].complete)
+        return not is_served or self._blocked or self._transport.is_closing()
 
     def overdue(self, now: float) -> str:
         limits, waited = self._limiter.limits, now - self.since
@@ -146,9 +133,16 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
 
     def drop(self) -> None:
         self._forget()
-        self._transport.abort()
         if self.handshake:
             self.handshake.cancel()
+        else:
+            self._transport.abort()
+
+    def _forget(self) -> None:
+        """Release everything that is held, and discard further input."""
+        self._deaf = True
+        self._requests.clear()
+        self._unsent = b""
 
     # --- asyncio.BufferedProtocol ---------------------------------------------------------------------------------
 
@@ -159,7 +153,6 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
         transport.set_write_buffer_limits(high=_WRITTEN_AT_ONCE)
         self.since = self._limiter.clock()
         self._limiter.add(self)
-        self._limiter.hold(self, 0)
         certificate = transport.get_extra_info("peercert")  # None unless the client's certificate was verified
         self._unwelcome = unwelcome(certificate, self._port.names)
         self._proven = bool(certificate) and not self._unwelcome
@@ -190,6 +183,7 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
             if self._deaf:
                 break
             self._parse(self._port.buffer[start : min(start + _PARSED_AT_ONCE, nbytes)])
+        self._next()
         self._count()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's
@@ -199,12 +193,6 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
         del self._transport, self._parser
         if self._task:  # once it has begun: a coroutine that has not is one that somebody forgot to await
             asyncio.get_running_loop().call_soon(self._task.cancel)
-
-    def _forget(self) -> None:
-        """Release everything that is held."""
-        self._deaf = True
-        self._requests.clear()
-        self._unsent = b""
 
     def pause_writing(self) -> None:
         self._blocked = True
@@ -220,88 +208,68 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
         try:
             self._parser.feed_data(piece)
         except httptools.HttpParserUpgrade:
-            self._deaf = True  # the request itself is refused
+            self._deaf = True  # the request itself is rejected
         except httptools.HttpParserCallbackError as error:
             if not isinstance(error.__context__, _Enough):  # a bug: cut off, so that failurePolicy decides
                 _log.exception("a request could not be read")
                 self._limiter.drop(self, "failed")
         except httptools.HttpParserError as error:
-            if not self._deaf:
-                if not self._requests or self._requests[-1].complete:
-                    self._requests.append(IncomingRequest())
-                self._refuse(answers.not_http(f"invalid HTTP/1.1 request: {error}"))
+            if not self._requests or self._requests[-1].complete:
+                self._requests.append(IncomingRequest())
+            self._reject(answers.not_http(f"invalid HTTP/1.1 request: {error}"))
         if self._requests and not (request := self._requests[-1]).complete:
             request.loose += len(piece)
-            if request.loose > (most := self._limiter.limits.head_bytes):
-                what = "headers" if request.in_head else "trailers or chunk extensions"
-                self._refuse(answers.head_too_large(f"the {what} are larger than {most} bytes"))
+            if excess := request.excess(self._limiter.limits):
+                self._reject(excess)
 
     def on_message_begin(self) -> None:
-        if len(self._requests) > self._limiter.limits.pipelined and not self._deaf:
+        if len(self._requests) > self._limiter.limits.pipelined:
             self._limiter.drop(self, "pipelined")
-        if self._deaf:
             raise _Enough
         if not self._requests:
             self.since = self._limiter.clock()
         self._requests.append(IncomingRequest(self._unwelcome))
 
     def on_url(self, target: bytes) -> None:
-        request = self._requests[-1]
-        request.target += target
-        if len(request.target) > (most := self._limiter.limits.target_bytes):
-            why = f"the path and query are longer than {most} bytes; shorten them"
-            self._stop(answers.failure(414, why, closes=True, reason="head-size"))
+        self._requests[-1].target += target
 
     def on_header(self, name: bytes, value: bytes) -> None:
         request = self._requests[-1]
         request.count += 1
-        if request.count > (most := self._limiter.limits.headers):
-            self._stop(answers.head_too_large(f"the request has more than {most} headers; send fewer"))
         name = name.lower()
-        if request.in_head and name in _NEEDED:  # one that comes twice has a value that neither would be
+        if request.in_head and name in NEEDED:  # one that comes twice has a value that neither would be
             request.headers[name] = request.headers.get(name, b"") + value.strip().lower()
 
     def on_headers_complete(self) -> None:
         request = self._requests[-1]
         request.end_head(self._parser, self._port.find)
         self._proven |= request.has_token
+        self._check(request)
         if request.failure is answers.NOT_FOUND:
             self._note("path")  # the path is not logged, because it may contain a token
-        if request.failure and (request.length > MAXIMUM_BODY or request.expects):  # its body is not even awaited
-            self._stop(request.failure)
-        if request.expects:
-            self.send()
-            if self._deaf:
-                raise _Enough
 
     def on_body(self, piece: bytes) -> None:
-        request = self._requests[-1]
-        request.loose -= len(piece)
-        request.read += len(piece)
-        if request.read > MAXIMUM_BODY:
-            self._stop(request.failure or answers.TOO_LARGE)
-        if not request.failure:  # or it is thrown away
-            request.body.append(piece)
+        self._requests[-1].append(piece)
 
     def on_chunk_header(self) -> None:
-        request = self._requests[-1]
-        request.chunks += 1
-        if request.chunks > (most := self._limiter.limits.chunks):
-            why = f"the body has more than {most} chunks; use larger chunks or send a Content-Length"
-            self._stop(answers.not_http(why))
+        self._requests[-1].chunks += 1
 
     def on_message_complete(self) -> None:
         request = self._requests[-1]
+        self._check(request)
         request.complete, request.expects, request.loose = True, False, 0
         request.closes = not self._parser.should_keep_alive() or self._parser.get_http_version() != "1.1"
-        self._next()
+        if request.closes:
+            self._deaf = True
+            raise _Enough
+
+    def _check(self, request: IncomingRequest) -> None:
+        """Reject a request that exceeds a limit, from within a callback of the parser."""
+        if excess := request.excess(self._limiter.limits):
+            self._reject(excess)
+            raise _Enough
 
     # --- what goes ------------------------------------------------------------------------------------------------
-
-    def _next(self) -> None:
-        if self._requests and self._requests[0].complete and not (self._answering or self._blocked or self._unsent):
-            self._answering = True
-            self._port.turns.add(self, self._requests[0].body.weight)
 
     def answer(self, *, late: bool) -> None:
         if not self._requests or self._transport.is_closing():
@@ -339,19 +307,25 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
 
     def send(self) -> None:
         """Send answers as far as the client reads them, and continue."""
-        if self._requests and self._requests[0].expects:
-            self._requests[0].expects = False
-            self._unsent += CONTINUE
         while self._unsent and not self._blocked and not self._transport.is_closing():
             piece, self._unsent = self._unsent[:_WRITTEN_AT_ONCE], self._unsent[_WRITTEN_AT_ONCE:]
             self._transport.write(piece)
-        self._count()
         self._next()
+        self._count()
         if self._deaf and not (self._requests or self._unsent):
             self.since = self._limiter.clock()  # from which it lingers
 
-    def _note(self, reason: str, detail: str = "") -> None:
-        self._limiter.rejections.note(reason, self.client, detail)
+    def _next(self) -> None:
+        """Queue the first request when it is complete, or let the client send its body. Answers before it are sent first."""
+        if not self._requests or self._answering or self._blocked or self._unsent:
+            return
+        first = self._requests[0]
+        if first.complete:
+            self._answering = True
+            self._port.turns.add(self, first.weight)
+        elif first.expects:
+            first.expects = False
+            self._transport.write(CONTINUE)
 
     def _count(self) -> None:
         """Update the memory that is held, and pause reading while answers are pending."""
@@ -362,22 +336,21 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
             self._paused = pause
             (self._transport.pause_reading if pause else self._transport.resume_reading)()
         held = _KEPT_OF_A_READ * self._widest + len(self._unsent) + self._paused * _UNREAD
-        held += sum(_REQUEST + request.loose + request.body.size for request in self._requests)
+        for request in self._requests:
+            held += _REQUEST + request.loose + len(request.body)
         if held != self.held and not self._limiter.hold(self, held) and self._requests and not self._deaf:
-            self._refuse(answers.NO_MEMORY)
+            self._reject(answers.NO_MEMORY)
 
-    def _stop(self, failure: Answer) -> NoReturn:
-        """Reject the request from within a callback of the parser."""
-        self._refuse(failure)
-        raise _Enough
-
-    def _refuse(self, failure: Answer) -> None:
+    def _reject(self, failure: Answer) -> None:
         """Answer the last request with a failure, after the pending answers, and discard further input."""
         if failure.reason:
             self._note(failure.reason, failure.message)
         self._requests[-1].reject(failure)
         self._deaf = True
         self._next()
+
+    def _note(self, reason: str, detail: str = "") -> None:
+        self._limiter.rejections.note(reason, self.client, detail)
 
 
 def unwelcome(certificate: Mapping[str, Any] | None, names: frozenset[str]) -> Answer | None:

@@ -92,17 +92,21 @@ class ConnectionLimiter:
     def __iter__(self) -> Iterator[TrackedConnection]:
         return iter(tuple(self._connections))
 
-    def add(self, connection: TrackedConnection) -> None:
-        """Add a connection."""
+    def add(self, connection: TrackedConnection, size: int = 0) -> None:
+        """Add a connection that holds this many bytes, or only set them."""
         self._connections.add(connection)
         self.gone.clear()
+        self.hold(connection, size)
 
-    def discard(self, connection: TrackedConnection) -> None:
-        """Remove a connection, with the memory that it held."""
+    def discard(self, connection: TrackedConnection) -> bool:
+        """Remove a connection, with the memory that it held; return whether it was there."""
+        if connection not in self._connections:
+            return False
         self.hold(connection, 0)
-        self._connections.discard(connection)
+        self._connections.remove(connection)
         if not self._connections:
             self.gone.set()
+        return True
 
     def hold(self, connection: TrackedConnection, size: int) -> bool:
         """Set the bytes that a connection holds; return whether there is memory for it, after others were closed if necessary."""
@@ -144,8 +148,8 @@ class ConnectionLimiter:
                 self.drop(connection, reason)
 
     def drop(self, connection: TrackedConnection, reason: str) -> None:
-        """Close a connection immediately, and count why."""
-        self.discard(connection)
-        connection.drop()
-        if reason != "idle":  # as agreed with every client of HTTP/1.1
-            self.rejections.note(reason, connection.client)
+        """Close a connection immediately, unless it was closed before, and count why."""
+        if self.discard(connection):
+            connection.drop()
+            if reason != "idle":  # as agreed with every client of HTTP/1.1
+                self.rejections.note(reason, connection.client)
