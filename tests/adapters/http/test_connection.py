@@ -447,6 +447,23 @@ async def test_a_target_is_short() -> None:
         assert (port.codes, port.hung_up, port.refused) == ([code], code == 414, refused)
 
 
+@pytest.mark.parametrize(
+    ("sent", "code", "reason"),
+    [
+        (request("/nothing", content_length="3", expect="100-continue"), 404, "path"),
+        (request("/nothing", content_length="100000000"), 404, "path"),
+        (request("/nothing", b"", **{f"x-{number}": "y" for number in range(20)}), 431, "head-size"),
+        (CHUNKED % b"/nothing" + b"10000\r\n" + b" " * 0x10000, 404, "path"),
+    ],
+    ids=["asks first", "long", "many headers", "half a body"],
+)
+async def test_a_request_is_counted_once_whatever_is_wrong_with_it(sent: bytes, code: int, reason: str) -> None:
+    port = Port(never, limits=Limits(headers=10))
+    port.sends(sent, *[b"\r\n10000\r\n" + b" " * 0x10000] * 120)
+    await turn()
+    assert (port.codes, port.refused) == ([code], [reason])
+
+
 async def test_headers_and_chunks_are_counted_because_each_takes_its_time() -> None:
     port = Port()
     port.sends(b"POST /mutate HTTP/1.1\r\n" + b"a:b\r\n" * 102)

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from time import perf_counter, thread_time
 from typing import Any
 
@@ -23,9 +24,7 @@ _READ_AT_ONCE = 64 * 1024  # bytes, before the next connection is read
 _PARSED_AT_ONCE = 16 * 1024  # bytes, which is also the precision of the limit on heads
 _WRITTEN_AT_ONCE = 64 * 1024  # bytes, so much of an unread answer may be in buffers that can't be inspected
 _UNREAD = 320 * 1024  # bytes that uvloop's TLS may have decrypted of a paused connection
-_KEPT_OF_A_READ = (
-    4  # times its size: uvloop's TLS and OpenSSL each keep buffers for the data, which may be twice as large
-)
+_KEPT_OF_A_READ = 4  # times its size: uvloop's TLS and OpenSSL each keep buffers for it, which may be twice as large
 _REQUEST = 512  # bytes that count for a request in addition to its body
 # The time that a read from an unknown client may take, while all others wait. Decryption takes one or two nanoseconds per byte,
 # but one to three microseconds per TLS record, which may contain a single byte. With so much for each of 500 clients at once,
@@ -36,9 +35,7 @@ _SLOW_READS, _MADE_UP = 2, 1 / 16  # how many are tolerated, and the part of one
 # A TLS record of 16 KiB arrives in at most some 30 reads. A client that sends more reads without any data sends only control
 # records, such as key updates, which cost as much as small records; OpenSSL limits neither.
 _READS_WITHOUT_DATA = 64
-_OK = 200
-# The kernel's buffer for a connection on which a review was answered; unknown clients have a smaller one (see ``listeners``).
-_WIDE = 32 * 1024
+_WIDE = 32 * 1024  # the kernel's buffer after a review was answered, so that large pods need few round trips
 # The least time for a client to read its last answer and close. Further input is discarded, because closing a socket with unread
 # data resets the connection, and the answer would be lost. Then the connection is aborted: uvloop's normal close decrypts
 # further input, which takes 15 microseconds per record, and a record may contain a single byte.
@@ -71,7 +68,7 @@ class Port:
 
 
 def _widen(connected: socket.socket) -> None:
-    """Enlarge the kernel's receive buffer, so that large pods need few round trips."""
+    """Enlarge the kernel's receive buffer."""
     with suppress(OSError):  # it is gone already
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _WIDE)
         if hasattr(socket, "TCP_WINDOW_CLAMP"):  # Linux, which may keep to what it began with
@@ -83,13 +80,9 @@ class _Enough(Exception):  # noqa: N818 - nothing is wrong here
 
 
 class Connection(TrackedConnection, asyncio.BufferedProtocol):
-    """A connection that its limiter may close.
+    """A connection that its limiter may close."""
 
-    Attributes:
-        handshake: the task that sets it up, until it is.
-    """
-
-    handshake: asyncio.Task[Any] | None = None
+    handshake: asyncio.Task[Any] | None = None  # which sets it up
     _transport: asyncio.Transport
 
     def __init__(self, port: Port, client: Client = None) -> None:
@@ -97,26 +90,18 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
         self._limiter = port.limiter
         self.client = client
         self.since = self._limiter.clock()
-        self._unwelcome: Answer | None = None
-        # Whether it has presented a client certificate or a token, so that it belongs to the API server.
-        self._proven = False
-        # How long reading takes (see ``_SECONDS_A_READ``).
-        self._began = 0.0
-        self._clock = perf_counter
+        self._unwelcome: Answer | None = None  # the answer to all requests of a client that is not permitted
+        self._proven = False  # whether it has presented a client certificate or a token, so that it is the API server's
+        self._clock, self._began = perf_counter, 0.0  # of the current read (see ``_SECONDS_A_READ``)
         self._slow_reads = 0.0  # less what quick ones made up for
         self._reads_without_data = 0
-        self._widest = 0
-        # Requests that are not answered; the last one may be incomplete.
-        self._requests: deque[IncomingRequest] = deque()
-        # Whether all further input is discarded.
-        self._deaf = False
-        # Whether the first request waits for its turn or its answer.
-        self._answering = False
-        # The task that answers it, if it waits for a look-up.
-        self._task: asyncio.Task[Answer] | None = None
-        # Answers that are not written yet.
-        self._unsent = b""
-        self._blocked = self._paused = False
+        self._widest = 0  # the size of the largest read
+        self._requests: deque[IncomingRequest] = deque()  # that are not answered; the last one may be incomplete
+        self._deaf = False  # whether all further input is discarded
+        self._answering = False  # whether the first request waits for its turn or its answer
+        self._task: asyncio.Task[Answer] | None = None  # which answers it, if it waits for a look-up
+        self._unsent = b""  # answers that are not written yet
+        self._blocked = self._paused = False  # writing, reading
 
     @property
     def waits(self) -> bool:
@@ -165,9 +150,8 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
             self._clock = thread_time if self._slow_reads else perf_counter
             self._began = self._clock()  # and now TLS decrypts
             self._reads_without_data += 1
-            if self._reads_without_data == _READS_WITHOUT_DATA:
-                loop = asyncio.get_running_loop()
-                loop.call_soon(self._limiter.drop, self, "records")  # not while uvloop's TLS is reading
+            if self._reads_without_data >= _READS_WITHOUT_DATA:
+                self._limiter.drop(self, "records")
         return self._port.buffer
 
     def buffer_updated(self, nbytes: int) -> None:
@@ -242,11 +226,13 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
 
     def on_headers_complete(self) -> None:
         request = self._requests[-1]
+        self._check(request)
         request.end_head(self._parser, self._port.find)
         self._proven |= request.has_token
-        self._check(request)
         if request.failure is answers.NOT_FOUND:
             self._note("path")  # the path is not logged, because it may contain a token
+        if request.failure:
+            self._check(request)
 
     def on_body(self, piece: bytes) -> None:
         self._requests[-1].append(piece)
@@ -256,7 +242,8 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
 
     def on_message_complete(self) -> None:
         request = self._requests[-1]
-        self._check(request)
+        if request.chunks:  # otherwise all was known when the head ended
+            self._check(request)
         request.complete, request.expects, request.loose = True, False, 0
         request.closes = not self._parser.should_keep_alive() or self._parser.get_http_version() != "1.1"
         if request.closes:
@@ -297,7 +284,7 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
         closes = answer.closes or request.closes or (self._port.draining and not self._requests)
         self._unsent += as_bytes(answer, self._port.date, close=closes, head_only=request.head_only)
         self.since = self._limiter.clock()
-        if answer.code == _OK and not self.known:
+        if answer.code == HTTPStatus.OK and not self.known:
             self.known = True
             if connected := self._transport.get_extra_info("socket"):
                 _widen(connected)
