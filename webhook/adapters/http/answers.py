@@ -18,21 +18,13 @@ _REASONS = {413: "RequestEntityTooLarge", 414: "RequestURITooLong", 500: "Intern
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False):
-    """An HTTP answer with a body of JSON.
-
-    Attributes:
-        code: the status code.
-        body: a review, or a ``metav1.Status``.
-        message: what is wrong, for the log; empty if it is a review.
-        closes: whether the connection must end with it.
-        reason: the reason under which a rejection is counted, if the code does not imply it (see ``Rejections``).
-    """
+    """An HTTP answer with a body of JSON."""
 
     code: int
-    body: bytes
-    message: str = ""
-    closes: bool = False
-    reason: str = ""
+    body: bytes  # a review, or a ``metav1.Status``
+    message: str = ""  # what is wrong, for the log
+    closes: bool = False  # whether the connection must end with it
+    reason: str = ""  # under which a rejection is counted (see ``Rejections``), unless its code says enough
 
 
 def failure(code: int, message: str, field: str = "", *, closes: bool = False, reason: str = "") -> Answer:

@@ -46,25 +46,16 @@ _log = structlog.get_logger("gpuwarden.http")
 
 @dataclass
 class Port:
-    """The state that the connections of the admission port share.
+    """The state that the connections of the admission port share."""
 
-    Attributes:
-        find: the endpoint of a path.
-        names: the permitted common names of client certificates; empty if TLS alone decides.
-        date: the Date header of answers, which the listener sets about every second.
-        started: whether connections are accepted.
-        draining: whether connections are closed as soon as they are idle.
-        buffer: the buffer that all connections read into.
-    """
-
-    find: Callable[[str], AdmissionEndpoint | None]
+    find: Callable[[str], AdmissionEndpoint | None]  # the endpoint of a path
     limiter: ConnectionLimiter
     turns: Turns
-    names: frozenset[str] = frozenset()
-    date: bytes = b""
-    started: bool = False
-    draining: bool = False
-    buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(_READ_AT_ONCE)))
+    names: frozenset[str] = frozenset()  # the permitted common names of client certificates; empty if TLS alone decides
+    date: bytes = b""  # the Date header of answers, which the listener sets about every second
+    started: bool = False  # whether connections are accepted
+    draining: bool = False  # whether connections are closed as soon as they are idle
+    buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(_READ_AT_ONCE)))  # which all read into
 
 
 def _widen(connected: socket.socket) -> None:

@@ -40,19 +40,12 @@ class Rejections:
 
 
 class TrackedConnection:
-    """A connection as the limiter sees it. By default, it waits for its client and holds no memory.
+    """A connection as the limiter sees it. By default, it waits for its client and holds no memory."""
 
-    Attributes:
-        since: when its current wait began: connected, first byte of a request, or answered.
-        held: bytes that it is counted with.
-        known: whether a review was answered on it. If paths have no tokens, this may also be an unknown client.
-        client: its address.
-    """
-
-    since = 0.0
-    held = 0
-    known = False
-    client: Client = None
+    since = 0.0  # when its current wait began: connected, first byte of a request, or answered
+    held = 0  # bytes that it is counted with
+    known = False  # whether a review was answered on it. If paths have no tokens, this may also be an unknown client
+    client: Client = None  # its address
 
     @property
     def waits(self) -> bool:
@@ -72,19 +65,15 @@ class ConnectionLimiter:
 
     Connections on which a review was answered are closed last, as long as they are at most half of the limit. So a client that
     opens connections to keep the API server out only loses its own, even if it gets reviews answered.
-
-    Attributes:
-        held: bytes that all of them hold.
-        gone: set while there are no connections.
     """
 
     def __init__(self, limits: Limits, rejections: Rejections, clock: Callable[[], float] = monotonic) -> None:
         self.limits = limits
         self.rejections = rejections
         self.clock = clock
-        self.held = 0
+        self.held = 0  # bytes that all of them hold
         self._connections: set[TrackedConnection] = set()
-        self.gone = asyncio.Event()
+        self.gone = asyncio.Event()  # set while there are no connections
         self.gone.set()
         self._most = limits.connections
         self._reserved = limits.memory / limits.connections * _RESERVED
@@ -127,12 +116,11 @@ class ConnectionLimiter:
 
     def _make_room(self, reason: str, among: Collection[TrackedConnection]) -> bool:
         """Close the connection that has waited longest for its client; return whether there was one."""
-        waiting = [connection for connection in among if connection.waits]
+        if not (waiting := [connection for connection in among if connection.waits]):
+            return False
         first = sum(connection.known for connection in waiting) > self._most / 2
-        oldest = min(waiting, key=lambda connection: (connection.known is not first, connection.since), default=None)
-        if oldest is not None:
-            self.drop(oldest, reason)
-        return oldest is not None
+        self.drop(min(waiting, key=lambda connection: (connection.known is not first, connection.since)), reason)
+        return True
 
     def free_descriptors(self) -> None:
         """Lower the limit permanently: the process can't open more files, and needs some for other purposes (probes, the log)."""

@@ -28,42 +28,28 @@ _COUNTED = 512 * 1024  # the longest body whose elements are counted, which take
 
 
 def as_bytes(answer: Answer, date: bytes, *, close: bool = False, head_only: bool = False) -> bytes:
-    """Return the bytes of an answer.
-
-    With ``close``, the connection is closed afterwards. The answer to a HEAD has the body's length, but no body (``head_only``;
-    RFC 9110, 9.3.2).
-    """
+    """Return the bytes of an answer. That to a HEAD has the body's length, but no body (``head_only``; RFC 9110, 9.3.2)."""
     closing = b"connection: close\r\n" if close else b""
     head = b"%bdate: %b\r\n%bcontent-length: %d\r\n\r\n" % (_HEADS[answer.code], date, closing, len(answer.body))
     return head if head_only else head + answer.body
 
 
 class IncomingRequest:
-    """A request, as far as it has been received.
+    """A request, as far as it has been received."""
 
-    Attributes:
-        in_head, complete: how far that is.
-        endpoint: what answers it.
-        failure: its answer, if it is rejected.
-        has_token: whether its path has the token that only the API server knows.
-        closes: whether the connection ends with its answer.
-        expects: whether the client waits for 100 Continue (RFC 9110, 10.1.1).
-        head_only: whether its answer has no body.
-        count, chunks: how many headers and trailers, and how many chunks were received.
-        length, read: the length of the body according to the head, and how much of it was received.
-        loose: bytes of the head, or after it those that are not of the body (trailers, and what is between chunks).
-        body: what was received of it, unless the request is rejected.
-    """
-
-    endpoint: AdmissionEndpoint | None = None
+    in_head, complete = True, False  # how far that is
     target = query = b""
-    in_head = True
-    complete = closes = expects = head_only = has_token = False
-    length = count = chunks = read = loose = 0
-    body: bytes | bytearray = b""
+    endpoint: AdmissionEndpoint | None = None  # which answers it
+    has_token = False  # whether its path has the token that only the API server knows
+    expects = False  # whether the client waits for 100 Continue (RFC 9110, 10.1.1)
+    head_only = closes = False  # whether its answer has no body, and ends the connection
+    count = chunks = 0  # how many headers and trailers, and how many chunks were received
+    length = read = 0  # the length of the body according to the head, and how much of it was received
+    loose = 0  # bytes of the head, or after it those that are not of the body (trailers, and what is between chunks)
+    body: bytes | bytearray = b""  # what was received of it, unless the request is rejected
 
     def __init__(self, failure: Answer | None = None) -> None:
-        self.failure = failure
+        self.failure = failure  # its answer, if it is rejected
         self.headers: dict[bytes, bytes] = {}
 
     def end_head(self, parser: httptools.HttpRequestParser, find: Callable[[str], AdmissionEndpoint | None]) -> None:
