@@ -93,15 +93,14 @@ def application(
     """
     # Without response models, for which FastAPI would load all of pydantic's version 1 (4 MiB) at start.
     app = FastAPI(title="gpuwarden", version=__version__)
-    described = app.openapi
+    without_admission = app.openapi
 
     def openapi() -> dict[str, Any]:
         """The OpenAPI document, including the paths that FastAPI does not serve."""
-        document = described()
-        for name in (endpoint.path.strip("/") for endpoint in admission):
-            document["paths"][f"/{name}"] = {
-                "post": _POST | {"operationId": name, "summary": f"Answer a review ({name})"}
-            }
+        document = without_admission()
+        for path in (endpoint.path for endpoint in admission):
+            described = {"operationId": path.strip("/"), "summary": f"Answer a review ({path.strip('/')})"}
+            document["paths"][path] = {"post": _POST | described}
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI documents it
