@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from ..adapters.http.apps import ReadinessPart
+from ..adapters.asgi.application import ReadinessPart
 from ..adapters.kubernetes.certificate_store import KubernetesCertificateStore
 from ..adapters.metrics import Metrics
 from ..adapters.tls.files import PairFiles

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from ..adapters.http.apps import ReadinessPart
+from ..adapters.asgi.application import ReadinessPart
 from ..adapters.kubernetes.errors import ApiError
 from ..adapters.kubernetes.in_tree_objects import objects_of, webhooks_named
 from ..adapters.kubernetes.lists import Deadline, Lister

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 
 from ..adapters import namespace_file
-from ..adapters.http.apps import ReadinessPart
+from ..adapters.asgi.application import ReadinessPart
 from ..adapters.kubernetes.claim_holders import LiveClaimHolders
 from ..adapters.kubernetes.errors import Fault
 from ..adapters.kubernetes.live_claims import LiveClaims

@@ -13,11 +13,11 @@ import trustme
 
 from tests.adapters.http.support import GOOD, Serving, answer_of, running
 from tests.wire import request
+from webhook.adapters.asgi.operations_listener import OperationsListener
 from webhook.adapters.http.connection import Port
 from webhook.adapters.http.connection_limiter import ConnectionLimiter, Rejections
 from webhook.adapters.http.limits import Limits
 from webhook.adapters.http.listeners import GRACE_SECONDS, AdmissionListener
-from webhook.adapters.http.operations_listener import OperationsListener
 from webhook.adapters.http.turns import Turns
 
 Listener = AdmissionListener | OperationsListener

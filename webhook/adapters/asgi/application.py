@@ -8,10 +8,10 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from ... import __version__
+from ..http.answers import HEADERS, TOO_LARGE, Answer
+from ..http.endpoint import AdmissionEndpoint, refusal
+from ..http.limits import MAXIMUM_BODY
 from ..optional_imports import deferred_models
-from .answers import HEADERS, TOO_LARGE, Answer
-from .endpoint import AdmissionEndpoint, refusal
-from .limits import MAXIMUM_BODY
 
 with deferred_models():  # of OpenAPI, which only /openapi.json needs: 1.2 MiB of a replica, and 25 ms of its start
     from fastapi import FastAPI, Response
