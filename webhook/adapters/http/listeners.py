@@ -150,11 +150,12 @@ class AdmissionListener:
 
     def _ended(self, connection: Connection, accepted: socket.socket, handshake: asyncio.Task[Any]) -> None:
         """Forget a connection whose handshake failed, and count why, unless it was dropped."""
+        error = None if handshake.cancelled() else handshake.exception()
         if connection.handshake is None:
             return  # it did not fail, and the event loop has the socket
         connection.handshake = None  # a failed task keeps its traceback, and that the connection
         accepted.close()
-        if self._limiter.discard(connection) and not handshake.cancelled() and (error := handshake.exception()):
+        if self._limiter.discard(connection) and error:
             if str(getattr(error, "reason", "")).endswith(_DISTRUST):
                 self._distrusted()
             self._limiter.rejections.note(_reason(error), connection.client, str(error))
