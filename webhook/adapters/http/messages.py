@@ -101,7 +101,7 @@ class IncomingRequest:
             return answers.not_http(f"the body has more than {most} chunks; use larger chunks or send a Content-Length")
         if self.length > MAXIMUM_BODY or self.read > MAXIMUM_BODY:
             return self.failure or answers.TOO_LARGE
-        return self.failure if self.expects else None
+        return self.failure if self.expects else None  # a body that the client would ask for is not even awaited
 
     def reject(self, failure: Answer) -> None:
         """Receive no more of it, and close the connection after its answer."""
@@ -120,7 +120,5 @@ class IncomingRequest:
             return self.failure or NOT_FOUND
         if self.failure:
             return self.endpoint.refuse(self.failure)
-        self.body = bytes(
-            self.body
-        )  # in place of the bytearray, so that it is in memory only once while the answer is awaited
+        self.body = bytes(self.body)  # no bytearray, so that it is in memory only once while the answer is awaited
         return self.endpoint.answer(self.body, self.query)
