@@ -97,6 +97,22 @@ async def test_who_hangs_up_half_is_answered_no_sooner_than_others() -> None:
     assert port.limiter.held == 0
 
 
+@pytest.mark.parametrize("blocked", [False, True])
+async def test_who_is_gone_when_its_turn_comes_is_no_error(*, blocked: bool) -> None:
+    """An error there would cost all others in the turn their answers."""
+    failed: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: failed.append(context))
+    port = Port()
+    port.busy()
+    port.sends(request("/mutate", b"one") * 3)
+    assert not port.client.read
+    if blocked:
+        port.connection.pause_writing()
+    port.connection.connection_lost(None)
+    await turn()
+    assert (port.client.written, failed) == ([], [])
+
+
 async def test_who_is_gone_when_the_answer_is_there_is_no_error() -> None:
     port = Port(later)
     port.sends(request("/mutate", b"wait"))

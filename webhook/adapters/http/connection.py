@@ -119,6 +119,7 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
         self._deaf = True
         self._requests.clear()
         self._unsent = b""
+        self._blocked = self._paused = False
 
     # --- asyncio.BufferedProtocol ---------------------------------------------------------------------------------
 
