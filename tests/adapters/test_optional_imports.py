@@ -66,7 +66,7 @@ def test_deferred_models_are_not_built_by_resolving_their_forward_references() -
 
 def test_a_server_does_not_build_the_models_of_openapi() -> None:
     program = """
-from webhook.adapters.http import apps
+from webhook.adapters.asgi import application
 from fastapi.openapi.models import Encoding, OpenAPI, Operation, Schema
 print(*(model.__pydantic_complete__ for model in (Encoding, OpenAPI, Operation, Schema)))
 """
@@ -106,7 +106,7 @@ def test_a_package_that_is_loaded_already_is_not_changed(package: str) -> None:
 def test_uvicorn_is_complete_for_a_program_that_also_serves_another_application() -> None:
     program = """
 import sys
-from webhook.adapters.http import operations_listener
+from webhook.adapters.asgi import operations_listener
 import uvicorn
 assert uvicorn.Server is operations_listener.Server, uvicorn.Server
 assert callable(uvicorn.run)
@@ -119,7 +119,7 @@ def test_a_server_without_a_cluster_loads_nothing_that_only_others_need() -> Non
     program = """
 import sys
 from webhook.cli import main, serve, server
-from webhook.adapters.http.apps import application
+from webhook.adapters.asgi.application import application
 application(list, bytes)
 print(*sys.modules)
 """

@@ -9,7 +9,7 @@ from kubernetes.utils.quantity import parse_quantity
 from typer.core import TyperOption
 
 from tests.deploy.chart import MODES, Chart, Json, Rendered, merged
-from webhook.adapters.http.apps import application
+from webhook.adapters.asgi.application import application
 from webhook.adapters.http.listeners import GRACE_SECONDS
 from webhook.cli.serve import serve
 

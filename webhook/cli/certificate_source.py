@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from ..adapters.http.apps import ReadinessPart
+from ..adapters.asgi.application import ReadinessPart
 from ..adapters.kubernetes.certificate_store import KubernetesCertificateStore
 from ..adapters.kubernetes.client import ApiServer
 from ..adapters.metrics import Metrics

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import structlog
 
-from ..adapters.http.apps import ReadinessPart
+from ..adapters.asgi.application import ReadinessPart
 from ..adapters.kubernetes.client import ApiServer
 from ..adapters.kubernetes.errors import Fault
 from ..adapters.kubernetes.watched_classes import Names, WatchedClasses

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
-from ..adapters.http.apps import ReadinessPart
+from ..adapters.asgi.application import ReadinessPart
 from ..adapters.kubernetes.client import ApiServer
 from ..adapters.kubernetes.errors import ApiError, Fault
 from ..adapters.kubernetes.fleet_watch import FleetWatch

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import structlog
 
-from ..adapters.http.apps import ReadinessPart
+from ..adapters.asgi.application import ReadinessPart
 from ..adapters.kubernetes.client import ApiServer
 from ..adapters.kubernetes.errors import ApiError
 from ..adapters.kubernetes.in_tree_objects import objects_of, webhooks_named

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import structlog
 
 from ..adapters import namespace_file
-from ..adapters.http.apps import ReadinessPart
+from ..adapters.asgi.application import ReadinessPart
 from ..adapters.kubernetes.claim_holders import LiveClaimHolders
 from ..adapters.kubernetes.client import ApiServer
 from ..adapters.kubernetes.errors import Fault

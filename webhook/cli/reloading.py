@@ -6,8 +6,8 @@ from typing import Any, Generic, TypeVar
 
 import structlog
 
+from ..adapters.asgi.application import ReadinessPart
 from ..adapters.file_errors import why
-from ..adapters.http.apps import ReadinessPart
 from ..adapters.metrics import Metrics
 from ..adapters.watched_file import WatchedFile
 from .options import StartError

@@ -18,14 +18,14 @@ import uvloop
 
 from .. import __version__
 from ..adapters import logs
+from ..adapters.asgi.application import ReadinessPart, application
+from ..adapters.asgi.operations_listener import OperationsListener
 from ..adapters.configuration import file as configuration_file
 from ..adapters.decision_log import DecisionLog
 from ..adapters.deferred_recording import DeferredRecording
-from ..adapters.http.apps import ReadinessPart, application
 from ..adapters.http.connection import Port
 from ..adapters.http.endpoint import AdmissionEndpoint
 from ..adapters.http.listeners import AdmissionListener
-from ..adapters.http.operations_listener import OperationsListener
 from ..adapters.http.turns import Turns
 from ..adapters.kubernetes.client import ApiServer
 from ..adapters.kubernetes.connect import connect

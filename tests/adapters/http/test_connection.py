@@ -97,6 +97,22 @@ async def test_who_hangs_up_half_is_answered_no_sooner_than_others() -> None:
     assert port.limiter.held == 0
 
 
+@pytest.mark.parametrize("blocked", [False, True])
+async def test_who_is_gone_when_its_turn_comes_is_no_error(*, blocked: bool) -> None:
+    """An error there would cost all others in the turn their answers."""
+    failed: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: failed.append(context))
+    port = Port()
+    port.busy()
+    port.sends(request("/mutate", b"one") * 3)
+    assert not port.client.read
+    if blocked:
+        port.connection.pause_writing()
+    port.connection.connection_lost(None)
+    await turn()
+    assert (port.client.written, failed) == ([], [])
+
+
 async def test_who_is_gone_when_the_answer_is_there_is_no_error() -> None:
     port = Port(later)
     port.sends(request("/mutate", b"wait"))
@@ -312,7 +328,7 @@ async def test_who_reads_its_last_answer_slowly_is_given_time_for_its_end(monkey
 
 async def test_a_request_without_room_that_was_told_to_go_on_is_answered_once() -> None:
     port = Port(limits=Limits(memory=100))
-    port.sends(request("/mutate", b"one", expect="100-continue"))
+    port.sends(request("/mutate", content_length="3", expect="100-continue"), b"one")
     await turn()
     assert (port.codes, port.refused, port.hung_up) == ([100, 503], ["memory"], True)
 
@@ -447,6 +463,23 @@ async def test_a_target_is_short() -> None:
         assert (port.codes, port.hung_up, port.refused) == ([code], code == 414, refused)
 
 
+@pytest.mark.parametrize(
+    ("sent", "code", "reason"),
+    [
+        (request("/nothing", content_length="3", expect="100-continue"), 404, "path"),
+        (request("/nothing", content_length="100000000"), 404, "path"),
+        (request("/nothing", b"", **{f"x-{number}": "y" for number in range(20)}), 431, "head-size"),
+        (CHUNKED % b"/nothing" + b"10000\r\n" + b" " * 0x10000, 404, "path"),
+    ],
+    ids=["asks first", "long", "many headers", "half a body"],
+)
+async def test_a_request_is_counted_once_whatever_is_wrong_with_it(sent: bytes, code: int, reason: str) -> None:
+    port = Port(never, limits=Limits(headers=10))
+    port.sends(sent, *[b"\r\n10000\r\n" + b" " * 0x10000] * 120)
+    await turn()
+    assert (port.codes, port.refused) == ([code], [reason])
+
+
 async def test_headers_and_chunks_are_counted_because_each_takes_its_time() -> None:
     port = Port()
     port.sends(b"POST /mutate HTTP/1.1\r\n" + b"a:b\r\n" * 102)
@@ -484,11 +517,22 @@ async def test_very_many_requests_at_once_are_hung_up_on() -> None:
     await turn()
 
 
-@pytest.mark.parametrize("length", [0, MAXIMUM_BODY])
-async def test_who_asks_first_is_told_to_go_on(length: int) -> None:
+@pytest.mark.parametrize("length", [1, MAXIMUM_BODY])
+async def test_who_asks_first_is_told_to_go_on_once(length: int) -> None:
     port = Port()
     port.sends(request("/mutate", content_length=str(length), expect="100-continue"))
-    assert port.codes[:1] == [100]
+    assert port.codes == [100]
+    port.sends(*[b" " * min(length, 65_536)] * max(1, length // 65_536))
+    await turn()
+    assert port.codes == [100, 200]
+
+
+@pytest.mark.parametrize("body", [b"", b"one"])
+async def test_who_asks_first_and_has_sent_all_is_answered_at_once(body: bytes) -> None:
+    """RFC 9110, 10.1.1 permits to omit the interim answer if there is no body, or if it has begun to arrive."""
+    port = Port()
+    port.sends(request("/mutate", body, expect="100-continue"))
+    assert (port.codes, port.bodies) == ([200], [body])
 
 
 async def test_who_asks_first_behind_another_request_is_told_to_go_on_after_its_answer() -> None:

@@ -158,6 +158,16 @@ def test_who_waited_too_long_is_swept_out_and_told_apart_from_who_was_merely_idl
     assert house.noted == ["head-timeout"], "that an idle connection ends is nobody's fault"
 
 
+def test_who_is_dropped_twice_is_counted_once(house: House) -> None:
+    connection = Someone()
+    house.with_guests(connection)
+
+    for reason in ("connections", "records"):
+        house.limiter.drop(connection, reason)
+
+    assert house.noted == ["connections"]
+
+
 def test_without_descriptors_some_go_and_fewer_are_let_in_from_then_on() -> None:
     rejections = Rejections("test", lambda _port, _reason: None)
     limiter = ConnectionLimiter(Limits(connections=100), rejections, lambda: 100.0)

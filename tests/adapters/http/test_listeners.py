@@ -13,11 +13,11 @@ import trustme
 
 from tests.adapters.http.support import GOOD, Serving, answer_of, running
 from tests.wire import request
+from webhook.adapters.asgi.operations_listener import OperationsListener
 from webhook.adapters.http.connection import Port
 from webhook.adapters.http.connection_limiter import ConnectionLimiter, Rejections
 from webhook.adapters.http.limits import Limits
 from webhook.adapters.http.listeners import GRACE_SECONDS, AdmissionListener
-from webhook.adapters.http.operations_listener import OperationsListener
 from webhook.adapters.http.turns import Turns
 
 Listener = AdmissionListener | OperationsListener
@@ -200,6 +200,25 @@ async def test_on_the_operations_port_each_answer_ends_its_connection_and_bodies
     writer.close()
     listener.stop()
     await serving
+
+
+async def test_a_handshake_that_fails_while_it_is_dropped_is_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    noted: list[str] = []
+    connections = ConnectionLimiter(Limits(), Rejections("test", lambda _port, reason: noted.append(reason)))
+    listener = AdmissionListener(Port(lambda _path: None, connections, Turns()), "127.0.0.1", 0)
+
+    async def fail(protocol_of: Callable[[], Any], *_: object, **_options: object) -> None:
+        connections.drop(protocol_of(), "connections")
+        raise ConnectionResetError
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "connect_accepted_socket", fail)
+    serving = asyncio.create_task(listener.serve())
+    reader, writer = await connected(listener.port)
+    assert await reader.read() == b""
+    writer.close()
+    listener.stop()
+    await serving
+    assert noted == ["connections"]
 
 
 def test_what_has_begun_to_come_is_answered_before_the_end(authority: trustme.CA) -> None:

@@ -1,1 +1,1 @@
-"""HTTP: requests and answers as bytes, and the two ports."""
+"""The admission port: HTTP/1.1 on asyncio and httptools, its endpoints, and the limits on its connections."""

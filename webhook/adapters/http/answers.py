@@ -5,7 +5,6 @@ The latter is a ``metav1.Status`` that names the field, so that the API server's
 
 from functools import partial
 from http import HTTPStatus
-from typing import NamedTuple
 
 import msgspec
 
@@ -18,22 +17,14 @@ HEADERS = {405: {"allow": "POST"}, 503: {"retry-after": "1"}}
 _REASONS = {413: "RequestEntityTooLarge", 414: "RequestURITooLong", 500: "InternalError"}
 
 
-class Answer(NamedTuple):
-    """An HTTP answer with a body of JSON.
-
-    Attributes:
-        code: the status code.
-        body: a review, or a ``metav1.Status``.
-        message: what is wrong, for the log; empty if it is a review.
-        closes: whether the connection must end with it.
-        reason: the reason under which a rejection is counted, if the code does not imply it (see ``Rejections``).
-    """
+class Answer(msgspec.Struct, frozen=True, gc=False):
+    """An HTTP answer with a body of JSON."""
 
     code: int
-    body: bytes
-    message: str = ""
-    closes: bool = False
-    reason: str = ""
+    body: bytes  # a review, or a ``metav1.Status``
+    message: str = ""  # what is wrong, for the log
+    closes: bool = False  # whether the connection must end with it
+    reason: str = ""  # under which a rejection is counted (see ``Rejections``), unless its code says enough
 
 
 def failure(code: int, message: str, field: str = "", *, closes: bool = False, reason: str = "") -> Answer:
@@ -63,4 +54,5 @@ NO_MEMORY = failure(
 
 # Failures with a message of their own.
 not_http = partial(failure, 400, closes=True, reason="malformed")
+target_too_long = partial(failure, 414, closes=True, reason="head-size")
 head_too_large = partial(failure, 431, closes=True, reason="head-size")

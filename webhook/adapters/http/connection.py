@@ -6,8 +6,9 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from time import perf_counter, thread_time
-from typing import Any, NoReturn
+from typing import Any
 
 import httptools
 import structlog
@@ -16,17 +17,14 @@ from . import answers
 from .answers import Answer
 from .connection_limiter import Client, ConnectionLimiter, TrackedConnection
 from .endpoint import AdmissionEndpoint
-from .limits import MAXIMUM_BODY
-from .messages import CONTINUE, IncomingRequest, as_bytes
+from .messages import CONTINUE, NEEDED, IncomingRequest, as_bytes
 from .turns import Turns
 
 _READ_AT_ONCE = 64 * 1024  # bytes, before the next connection is read
 _PARSED_AT_ONCE = 16 * 1024  # bytes, which is also the precision of the limit on heads
 _WRITTEN_AT_ONCE = 64 * 1024  # bytes, so much of an unread answer may be in buffers that can't be inspected
 _UNREAD = 320 * 1024  # bytes that uvloop's TLS may have decrypted of a paused connection
-_KEPT_OF_A_READ = (
-    4  # times its size: uvloop's TLS and OpenSSL each keep buffers for the data, which may be twice as large
-)
+_KEPT_OF_A_READ = 4  # times its size: uvloop's TLS and OpenSSL each keep buffers for it, which may be twice as large
 _REQUEST = 512  # bytes that count for a request in addition to its body
 # The time that a read from an unknown client may take, while all others wait. Decryption takes one or two nanoseconds per byte,
 # but one to three microseconds per TLS record, which may contain a single byte. With so much for each of 500 clients at once,
@@ -37,10 +35,7 @@ _SLOW_READS, _MADE_UP = 2, 1 / 16  # how many are tolerated, and the part of one
 # A TLS record of 16 KiB arrives in at most some 30 reads. A client that sends more reads without any data sends only control
 # records, such as key updates, which cost as much as small records; OpenSSL limits neither.
 _READS_WITHOUT_DATA = 64
-_NEEDED = frozenset((b"content-type", b"content-encoding", b"content-length", b"transfer-encoding", b"expect"))
-_OK = 200
-# The kernel's buffer for a connection on which a review was answered; unknown clients have a smaller one (see ``listeners``).
-_WIDE = 32 * 1024
+_WIDE = 32 * 1024  # the kernel's buffer after a review was answered, so that large pods need few round trips
 # The least time for a client to read its last answer and close. Further input is discarded, because closing a socket with unread
 # data resets the connection, and the answer would be lost. Then the connection is aborted: uvloop's normal close decrypts
 # further input, which takes 15 microseconds per record, and a record may contain a single byte.
@@ -51,29 +46,20 @@ _log = structlog.get_logger("gpuwarden.http")
 
 @dataclass
 class Port:
-    """The state that the connections of the admission port share.
+    """The state that the connections of the admission port share."""
 
-    Attributes:
-        find: the endpoint of a path.
-        names: the permitted common names of client certificates; empty if TLS alone decides.
-        date: the Date header of answers, which the listener sets about every second.
-        started: whether connections are accepted.
-        draining: whether connections are closed as soon as they are idle.
-        buffer: the buffer that all connections read into.
-    """
-
-    find: Callable[[str], AdmissionEndpoint | None]
+    find: Callable[[str], AdmissionEndpoint | None]  # the endpoint of a path
     limiter: ConnectionLimiter
     turns: Turns
-    names: frozenset[str] = frozenset()
-    date: bytes = b""
-    started: bool = False
-    draining: bool = False
-    buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(_READ_AT_ONCE)))
+    names: frozenset[str] = frozenset()  # the permitted common names of client certificates; empty if TLS alone decides
+    date: bytes = b""  # the Date header of answers, which the listener sets about every second
+    started: bool = False  # whether connections are accepted
+    draining: bool = False  # whether connections are closed as soon as they are idle
+    buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(_READ_AT_ONCE)))  # which all read into
 
 
 def _widen(connected: socket.socket) -> None:
-    """Enlarge the kernel's receive buffer, so that large pods need few round trips."""
+    """Enlarge the kernel's receive buffer."""
     with suppress(OSError):  # it is gone already
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _WIDE)
         if hasattr(socket, "TCP_WINDOW_CLAMP"):  # Linux, which may keep to what it began with
@@ -84,57 +70,34 @@ class _Enough(Exception):  # noqa: N818 - nothing is wrong here
     """Raised to stop the parser, because no more input is read."""
 
 
-class _NoTransport(asyncio.Transport):
-    """The transport of a connection that is not set up yet, or closed."""
-
-    def is_closing(self) -> bool:
-        return True
-
-    def abort(self) -> None:
-        pass
-
-
 class Connection(TrackedConnection, asyncio.BufferedProtocol):
-    """A connection that its limiter may close.
+    """A connection that its limiter may close."""
 
-    Attributes:
-        handshake: the task that sets it up, until it is.
-    """
-
-    handshake: asyncio.Task[None] | None = None
-    _transport: asyncio.Transport = _NoTransport()
+    handshake: asyncio.Task[Any] | None = None  # which sets it up
+    _transport: asyncio.Transport
 
     def __init__(self, port: Port, client: Client = None) -> None:
         self._port = port
         self._limiter = port.limiter
         self.client = client
         self.since = self._limiter.clock()
-        self._unwelcome: Answer | None = None
-        # Whether it has presented a client certificate or a token, so that it belongs to the API server.
-        self._proven = False
-        # How long reading takes (see ``_SECONDS_A_READ``).
-        self._began = 0.0
-        self._clock = perf_counter
+        self._unwelcome: Answer | None = None  # the answer to all requests of a client that is not permitted
+        self._proven = False  # whether it has presented a client certificate or a token, so that it is the API server's
+        self._clock, self._began = perf_counter, 0.0  # of the current read (see ``_SECONDS_A_READ``)
         self._slow_reads = 0.0  # less what quick ones made up for
         self._reads_without_data = 0
-        self._widest = 0
-        # Requests that are not answered; the last one may be incomplete.
-        self._requests: deque[IncomingRequest] = deque()
-        # Whether all further input is discarded.
-        self._deaf = False
-        # Whether the first request waits for its turn or its answer.
-        self._answering = False
-        # The task that answers it, if it waits for a look-up.
-        self._task: asyncio.Task[Answer] | None = None
-        # Answers that are not written yet.
-        self._unsent = b""
-        self._blocked = self._paused = False
+        self._widest = 0  # the size of the largest read
+        self._requests: deque[IncomingRequest] = deque()  # that are not answered; the last one may be incomplete
+        self._deaf = False  # whether all further input is discarded
+        self._answering = False  # whether the first request waits for its turn or its answer
+        self._task: asyncio.Task[Answer] | None = None  # which answers it, if it waits for a look-up
+        self._unsent = b""  # answers that are not written yet
+        self._blocked = self._paused = False  # writing, reading
 
     @property
     def waits(self) -> bool:
-        if self._blocked or self._transport.is_closing():
-            return True
-        return not (self._unsent or (self._requests and self._requests[0].complete))
+        is_served = self._unsent or (self._requests and self._requests[0].complete)
+        return not is_served or self._blocked or self._transport.is_closing()
 
     def overdue(self, now: float) -> str:
         limits, waited = self._limiter.limits, now - self.since
@@ -146,9 +109,17 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
 
     def drop(self) -> None:
         self._forget()
-        self._transport.abort()
         if self.handshake:
             self.handshake.cancel()
+        else:
+            self._transport.abort()
+
+    def _forget(self) -> None:
+        """Release everything that is held, and discard further input."""
+        self._deaf = True
+        self._requests.clear()
+        self._unsent = b""
+        self._blocked = self._paused = False
 
     # --- asyncio.BufferedProtocol ---------------------------------------------------------------------------------
 
@@ -159,7 +130,6 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
         transport.set_write_buffer_limits(high=_WRITTEN_AT_ONCE)
         self.since = self._limiter.clock()
         self._limiter.add(self)
-        self._limiter.hold(self, 0)
         certificate = transport.get_extra_info("peercert")  # None unless the client's certificate was verified
         self._unwelcome = unwelcome(certificate, self._port.names)
         self._proven = bool(certificate) and not self._unwelcome
@@ -172,9 +142,8 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
             self._clock = thread_time if self._slow_reads else perf_counter
             self._began = self._clock()  # and now TLS decrypts
             self._reads_without_data += 1
-            if self._reads_without_data == _READS_WITHOUT_DATA:
-                loop = asyncio.get_running_loop()
-                loop.call_soon(self._limiter.drop, self, "records")  # not while uvloop's TLS is reading
+            if self._reads_without_data >= _READS_WITHOUT_DATA:
+                self._limiter.drop(self, "records")
         return self._port.buffer
 
     def buffer_updated(self, nbytes: int) -> None:
@@ -190,6 +159,7 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
             if self._deaf:
                 break
             self._parse(self._port.buffer[start : min(start + _PARSED_AT_ONCE, nbytes)])
+        self._next()
         self._count()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's
@@ -199,12 +169,6 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
         del self._transport, self._parser
         if self._task:  # once it has begun: a coroutine that has not is one that somebody forgot to await
             asyncio.get_running_loop().call_soon(self._task.cancel)
-
-    def _forget(self) -> None:
-        """Release everything that is held."""
-        self._deaf = True
-        self._requests.clear()
-        self._unsent = b""
 
     def pause_writing(self) -> None:
         self._blocked = True
@@ -220,88 +184,71 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
         try:
             self._parser.feed_data(piece)
         except httptools.HttpParserUpgrade:
-            self._deaf = True  # the request itself is refused
+            self._deaf = True  # the request itself is rejected
         except httptools.HttpParserCallbackError as error:
             if not isinstance(error.__context__, _Enough):  # a bug: cut off, so that failurePolicy decides
                 _log.exception("a request could not be read")
                 self._limiter.drop(self, "failed")
         except httptools.HttpParserError as error:
-            if not self._deaf:
-                if not self._requests or self._requests[-1].complete:
-                    self._requests.append(IncomingRequest())
-                self._refuse(answers.not_http(f"invalid HTTP/1.1 request: {error}"))
+            if not self._requests or self._requests[-1].complete:
+                self._requests.append(IncomingRequest())
+            self._reject(answers.not_http(f"invalid HTTP/1.1 request: {error}"))
         if self._requests and not (request := self._requests[-1]).complete:
             request.loose += len(piece)
-            if request.loose > (most := self._limiter.limits.head_bytes):
-                what = "headers" if request.in_head else "trailers or chunk extensions"
-                self._refuse(answers.head_too_large(f"the {what} are larger than {most} bytes"))
+            if excess := request.excess(self._limiter.limits):
+                self._reject(excess)
 
     def on_message_begin(self) -> None:
-        if len(self._requests) > self._limiter.limits.pipelined and not self._deaf:
+        if len(self._requests) > self._limiter.limits.pipelined:
             self._limiter.drop(self, "pipelined")
-        if self._deaf:
             raise _Enough
         if not self._requests:
             self.since = self._limiter.clock()
         self._requests.append(IncomingRequest(self._unwelcome))
 
     def on_url(self, target: bytes) -> None:
-        request = self._requests[-1]
-        request.target += target
-        if len(request.target) > (most := self._limiter.limits.target_bytes):
-            why = f"the path and query are longer than {most} bytes; shorten them"
-            self._stop(answers.failure(414, why, closes=True, reason="head-size"))
+        self._requests[-1].target += target
 
     def on_header(self, name: bytes, value: bytes) -> None:
         request = self._requests[-1]
         request.count += 1
-        if request.count > (most := self._limiter.limits.headers):
-            self._stop(answers.head_too_large(f"the request has more than {most} headers; send fewer"))
         name = name.lower()
-        if request.in_head and name in _NEEDED:  # one that comes twice has a value that neither would be
+        if request.in_head and name in NEEDED:  # one that comes twice has a value that neither would be
             request.headers[name] = request.headers.get(name, b"") + value.strip().lower()
 
     def on_headers_complete(self) -> None:
         request = self._requests[-1]
+        self._check(request)
         request.end_head(self._parser, self._port.find)
         self._proven |= request.has_token
         if request.failure is answers.NOT_FOUND:
             self._note("path")  # the path is not logged, because it may contain a token
-        if request.failure and (request.length > MAXIMUM_BODY or request.expects):  # its body is not even awaited
-            self._stop(request.failure)
-        if request.expects:
-            self.send()
-            if self._deaf:
-                raise _Enough
+        if request.failure:
+            self._check(request)
 
     def on_body(self, piece: bytes) -> None:
-        request = self._requests[-1]
-        request.loose -= len(piece)
-        request.read += len(piece)
-        if request.read > MAXIMUM_BODY:
-            self._stop(request.failure or answers.TOO_LARGE)
-        if not request.failure:  # or it is thrown away
-            request.body.append(piece)
+        self._requests[-1].append(piece)
 
     def on_chunk_header(self) -> None:
-        request = self._requests[-1]
-        request.chunks += 1
-        if request.chunks > (most := self._limiter.limits.chunks):
-            why = f"the body has more than {most} chunks; use larger chunks or send a Content-Length"
-            self._stop(answers.not_http(why))
+        self._requests[-1].chunks += 1
 
     def on_message_complete(self) -> None:
         request = self._requests[-1]
+        if request.chunks:  # otherwise all was known when the head ended
+            self._check(request)
         request.complete, request.expects, request.loose = True, False, 0
         request.closes = not self._parser.should_keep_alive() or self._parser.get_http_version() != "1.1"
-        self._next()
+        if request.closes:
+            self._deaf = True
+            raise _Enough
+
+    def _check(self, request: IncomingRequest) -> None:
+        """Reject a request that exceeds a limit, from within a callback of the parser."""
+        if excess := request.excess(self._limiter.limits):
+            self._reject(excess)
+            raise _Enough
 
     # --- what goes ------------------------------------------------------------------------------------------------
-
-    def _next(self) -> None:
-        if self._requests and self._requests[0].complete and not (self._answering or self._blocked or self._unsent):
-            self._answering = True
-            self._port.turns.add(self, self._requests[0].body.weight)
 
     def answer(self, *, late: bool) -> None:
         if not self._requests or self._transport.is_closing():
@@ -329,7 +276,7 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
         closes = answer.closes or request.closes or (self._port.draining and not self._requests)
         self._unsent += as_bytes(answer, self._port.date, close=closes, head_only=request.head_only)
         self.since = self._limiter.clock()
-        if answer.code == _OK and not self.known:
+        if answer.code == HTTPStatus.OK and not self.known:
             self.known = True
             if connected := self._transport.get_extra_info("socket"):
                 _widen(connected)
@@ -339,19 +286,25 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
 
     def send(self) -> None:
         """Send answers as far as the client reads them, and continue."""
-        if self._requests and self._requests[0].expects:
-            self._requests[0].expects = False
-            self._unsent += CONTINUE
         while self._unsent and not self._blocked and not self._transport.is_closing():
             piece, self._unsent = self._unsent[:_WRITTEN_AT_ONCE], self._unsent[_WRITTEN_AT_ONCE:]
             self._transport.write(piece)
-        self._count()
         self._next()
+        self._count()
         if self._deaf and not (self._requests or self._unsent):
             self.since = self._limiter.clock()  # from which it lingers
 
-    def _note(self, reason: str, detail: str = "") -> None:
-        self._limiter.rejections.note(reason, self.client, detail)
+    def _next(self) -> None:
+        """Queue the first request when it is complete, or let the client send its body. Answers before it are sent first."""
+        if not self._requests or self._answering or self._blocked or self._unsent:
+            return
+        first = self._requests[0]
+        if first.complete:
+            self._answering = True
+            self._port.turns.add(self, first.weight)
+        elif first.expects:
+            first.expects = False
+            self._transport.write(CONTINUE)
 
     def _count(self) -> None:
         """Update the memory that is held, and pause reading while answers are pending."""
@@ -362,22 +315,21 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
             self._paused = pause
             (self._transport.pause_reading if pause else self._transport.resume_reading)()
         held = _KEPT_OF_A_READ * self._widest + len(self._unsent) + self._paused * _UNREAD
-        held += sum(_REQUEST + request.loose + request.body.size for request in self._requests)
+        for request in self._requests:
+            held += _REQUEST + request.loose + len(request.body)
         if held != self.held and not self._limiter.hold(self, held) and self._requests and not self._deaf:
-            self._refuse(answers.NO_MEMORY)
+            self._reject(answers.NO_MEMORY)
 
-    def _stop(self, failure: Answer) -> NoReturn:
-        """Reject the request from within a callback of the parser."""
-        self._refuse(failure)
-        raise _Enough
-
-    def _refuse(self, failure: Answer) -> None:
+    def _reject(self, failure: Answer) -> None:
         """Answer the last request with a failure, after the pending answers, and discard further input."""
         if failure.reason:
             self._note(failure.reason, failure.message)
         self._requests[-1].reject(failure)
         self._deaf = True
         self._next()
+
+    def _note(self, reason: str, detail: str = "") -> None:
+        self._limiter.rejections.note(reason, self.client, detail)
 
 
 def unwelcome(certificate: Mapping[str, Any] | None, names: frozenset[str]) -> Answer | None:

@@ -40,19 +40,12 @@ class Rejections:
 
 
 class TrackedConnection:
-    """A connection as the limiter sees it. By default, it waits for its client and holds no memory.
+    """A connection as the limiter sees it. By default, it waits for its client and holds no memory."""
 
-    Attributes:
-        since: when its current wait began: connected, first byte of a request, or answered.
-        held: bytes that it is counted with.
-        known: whether a review was answered on it. If paths have no tokens, this may also be an unknown client.
-        client: its address.
-    """
-
-    since = 0.0
-    held = 0
-    known = False
-    client: Client = None
+    since = 0.0  # when its current wait began: connected, first byte of a request, or answered
+    held = 0  # bytes that it is counted with
+    known = False  # whether a review was answered on it. If paths have no tokens, this may also be an unknown client
+    client: Client = None  # its address
 
     @property
     def waits(self) -> bool:
@@ -72,19 +65,15 @@ class ConnectionLimiter:
 
     Connections on which a review was answered are closed last, as long as they are at most half of the limit. So a client that
     opens connections to keep the API server out only loses its own, even if it gets reviews answered.
-
-    Attributes:
-        held: bytes that all of them hold.
-        gone: set while there are no connections.
     """
 
     def __init__(self, limits: Limits, rejections: Rejections, clock: Callable[[], float] = monotonic) -> None:
         self.limits = limits
         self.rejections = rejections
         self.clock = clock
-        self.held = 0
+        self.held = 0  # bytes that all of them hold
         self._connections: set[TrackedConnection] = set()
-        self.gone = asyncio.Event()
+        self.gone = asyncio.Event()  # set while there are no connections
         self.gone.set()
         self._most = limits.connections
         self._reserved = limits.memory / limits.connections * _RESERVED
@@ -92,17 +81,21 @@ class ConnectionLimiter:
     def __iter__(self) -> Iterator[TrackedConnection]:
         return iter(tuple(self._connections))
 
-    def add(self, connection: TrackedConnection) -> None:
-        """Add a connection."""
+    def add(self, connection: TrackedConnection, size: int = 0) -> None:
+        """Add a connection that holds this many bytes, or only set them."""
         self._connections.add(connection)
         self.gone.clear()
+        self.hold(connection, size)
 
-    def discard(self, connection: TrackedConnection) -> None:
-        """Remove a connection, with the memory that it held."""
+    def discard(self, connection: TrackedConnection) -> bool:
+        """Remove a connection, with the memory that it held; return whether it was there."""
+        if connection not in self._connections:
+            return False
         self.hold(connection, 0)
-        self._connections.discard(connection)
+        self._connections.remove(connection)
         if not self._connections:
             self.gone.set()
+        return True
 
     def hold(self, connection: TrackedConnection, size: int) -> bool:
         """Set the bytes that a connection holds; return whether there is memory for it, after others were closed if necessary."""
@@ -123,12 +116,11 @@ class ConnectionLimiter:
 
     def _make_room(self, reason: str, among: Collection[TrackedConnection]) -> bool:
         """Close the connection that has waited longest for its client; return whether there was one."""
-        waiting = [connection for connection in among if connection.waits]
+        if not (waiting := [connection for connection in among if connection.waits]):
+            return False
         first = sum(connection.known for connection in waiting) > self._most / 2
-        oldest = min(waiting, key=lambda connection: (connection.known is not first, connection.since), default=None)
-        if oldest is not None:
-            self.drop(oldest, reason)
-        return oldest is not None
+        self.drop(min(waiting, key=lambda connection: (connection.known is not first, connection.since)), reason)
+        return True
 
     def free_descriptors(self) -> None:
         """Lower the limit permanently: the process can't open more files, and needs some for other purposes (probes, the log)."""
@@ -144,8 +136,8 @@ class ConnectionLimiter:
                 self.drop(connection, reason)
 
     def drop(self, connection: TrackedConnection, reason: str) -> None:
-        """Close a connection immediately, and count why."""
-        self.discard(connection)
-        connection.drop()
-        if reason != "idle":  # as agreed with every client of HTTP/1.1
-            self.rejections.note(reason, connection.client)
+        """Close a connection immediately, unless it was closed before, and count why."""
+        if self.discard(connection):
+            connection.drop()
+            if reason != "idle":  # as agreed with every client of HTTP/1.1
+                self.rejections.note(reason, connection.client)

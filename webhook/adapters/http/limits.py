@@ -15,31 +15,22 @@ MAX_LAG_SECONDS = 0.5  # how long a request may wait for its turn before it is s
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """The limits of a port.
+    """The limits of a port."""
 
-    Attributes:
-        connections: how many connections may be open; above that, the one that has waited longest for its client is closed.
-        memory: how many bytes of unanswered requests, unread answers and TLS buffers all connections together may hold.
-        head_seconds: from a connection to the end of its TLS handshake, and from the first byte of a request to the end
-            of its head. The API server gives up on a handshake after 10 s (net/http TLSHandshakeTimeout).
-        request_seconds: from the first byte of a request until the client has received the answer. The API server waits for no
-            webhook longer than 30 s.
-        idle_seconds: between requests.
-        head_bytes: of a request's line and headers, and of its trailers.
-        target_bytes: of a request's target (path and query). The API server sends the path of the webhook configuration, and
-            ``?timeout=10s``.
-        headers: how many there may be, trailers among them. The API server sends eight.
-        chunks: the most chunks of a body: 7 MiB in chunks of 4 KiB, the smallest common size. The API server sends a length.
-        pipelined: how many requests may wait behind one that is being answered. The API server sends none.
-    """
-
+    # How many may be open; above that, the one that has waited longest for its client is closed.
     connections: int = 500
+    # Bytes of unanswered requests, unread answers and TLS buffers that all connections together may hold.
     memory: int = 64 * MIB
+    # From a connection to the end of its TLS handshake, and from the first byte of a request to the end of its head. The API
+    # server gives up on a handshake after 10 s (net/http TLSHandshakeTimeout).
     head_seconds: float = 10.0
+    # From the first byte of a request until the client has received the answer. The API server waits at most 30 s.
     request_seconds: float = 30.0
-    idle_seconds: float = KEEP_ALIVE_SECONDS
-    head_bytes: int = 64 * 1024
-    target_bytes: int = 1024
-    headers: int = 100
-    chunks: int = 2048
-    pipelined: int = 64
+    idle_seconds: float = KEEP_ALIVE_SECONDS  # between requests
+    head_bytes: int = 64 * 1024  # of a request's line and headers, and of its trailers
+    target_bytes: int = (
+        1024  # path and query: the API server sends the path of the webhook configuration and ``?timeout=10s``
+    )
+    headers: int = 100  # trailers among them. The API server sends eight
+    chunks: int = 2048  # 7 MiB in chunks of 4 KiB, the smallest common size. The API server sends a length
+    pipelined: int = 64  # requests that wait behind one that is being answered. The API server sends none

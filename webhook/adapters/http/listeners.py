@@ -10,6 +10,7 @@ from dataclasses import replace
 from email.utils import formatdate
 from functools import partial
 from math import inf
+from typing import Any
 
 from .connection import Connection, Port
 
@@ -120,43 +121,47 @@ class AdmissionListener:
                     self._loop.remove_reader(self._socket)
                     self._loop.call_later(_PAUSE_SECONDS, self._accept_from_now_on)
                 return  # nobody waits, or the client has gone
-            if not self._limiter.has_room():
-                self._limiter.rejections.note("connections", client, "no connection could be closed to make room")
-                accepted.close()
-                continue
-            connection = Connection(self._shared, client)
-            self._limiter.add(connection)
-            self._limiter.hold(connection, _HELLO)
-            connection.handshake = self._loop.create_task(self._shake_hands(connection, accepted))
-            connection.handshake.add_done_callback(partial(self._forget_failed, connection, accepted))
+            self._begin(accepted, client)
 
-    def _forget_failed(self, connection: Connection, accepted: socket.socket, _handshake: object) -> None:
-        if connection.handshake:  # or it was completed, and the event loop has the socket
-            connection.handshake = None  # a cancelled task keeps its traceback, and that the connection
-            self._limiter.discard(connection)
+    def _begin(self, accepted: socket.socket, client: tuple[str, int]) -> None:
+        """Begin to set up an accepted connection, if there is room for it."""
+        context = self._tls() if self._tls else None
+        rejected = None
+        if not self._limiter.has_room():
+            rejected = "connections", client, "no connection could be closed to make room"
+        elif self._tls and context is None:
+            rejected = "handshake", client, "there is no certificate yet"
+        if rejected:
+            self._limiter.rejections.note(*rejected)
             accepted.close()
-
-    async def _shake_hands(self, connection: Connection, accepted: socket.socket) -> None:
-        """Set up an accepted connection."""
-        try:
-            accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            context = self._tls() if self._tls else None
-            if self._tls and context is None:
-                raise ConnectionRefusedError("there is no certificate yet")
-            await self._loop.connect_accepted_socket(
+            return
+        connection = Connection(self._shared, client)
+        self._limiter.add(connection, _HELLO)
+        connection.handshake = self._loop.create_task(
+            self._loop.connect_accepted_socket(
                 lambda: connection,
                 accepted,
                 ssl=context,
                 ssl_handshake_timeout=self._limiter.limits.head_seconds if context else None,
                 ssl_shutdown_timeout=_GOODBYE_SECONDS if context else None,
             )
-        except OSError as error:  # ssl's errors are some too
+        )
+        connection.handshake.add_done_callback(partial(self._ended, connection, accepted))
+
+    def _ended(self, connection: Connection, accepted: socket.socket, handshake: asyncio.Task[Any]) -> None:
+        """Forget a connection whose handshake failed, and count why, unless it was dropped."""
+        error = None if handshake.cancelled() else handshake.exception()
+        if connection.handshake is None:
+            return  # it did not fail, and the event loop has the socket
+        connection.handshake = None  # a failed task keeps its traceback, and that the connection
+        accepted.close()
+        if self._limiter.discard(connection) and error:
             if str(getattr(error, "reason", "")).endswith(_DISTRUST):
                 self._distrusted()
             self._limiter.rejections.note(_reason(error), connection.client, str(error))
 
 
-def _reason(error: OSError) -> str:
+def _reason(error: BaseException) -> str:
     """Why a handshake failed, in a few words."""
     if isinstance(error, ConnectionAbortedError):  # uvloop's and asyncio's word for their own timeout
         return "handshake-timeout"

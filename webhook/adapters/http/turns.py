@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import cached_property
 from heapq import heappop, heappush
 from itertools import count
 from time import perf_counter
@@ -45,11 +46,15 @@ class Turns:
         self._progress = 0.0  # bytes of each request that would be processed by now
         self._called = False
 
+    @cached_property
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        return asyncio.get_running_loop()  # a system call before Python 3.12, so it is made once
+
     def add(self, asker: Asker, weight: Callable[[], int]) -> None:
         """Queue a connection's request with its weight. The first one since the last turn is answered at once."""
         if not self._called:
             self._called = True
-            asyncio.get_running_loop().call_soon(self._turn)
+            self._loop.call_soon(self._turn)
             asker.answer(late=False)
             asker.send()
         else:
@@ -74,4 +79,4 @@ class Turns:
         finally:  # or the waiting requests would wait forever
             self._called = bool(self._waiting)
             if self._called:
-                asyncio.get_running_loop().call_soon(self._turn)
+                self._loop.call_soon(self._turn)

@@ -8,10 +8,10 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from ... import __version__
+from ..http.answers import HEADERS, TOO_LARGE, Answer
+from ..http.endpoint import AdmissionEndpoint, refusal
+from ..http.limits import MAXIMUM_BODY
 from ..optional_imports import deferred_models
-from .answers import HEADERS, TOO_LARGE, Answer
-from .endpoint import AdmissionEndpoint, refusal
-from .limits import MAXIMUM_BODY
 
 with deferred_models():  # of OpenAPI, which only /openapi.json needs: 1.2 MiB of a replica, and 25 ms of its start
     from fastapi import FastAPI, Response
@@ -93,15 +93,14 @@ def application(
     """
     # Without response models, for which FastAPI would load all of pydantic's version 1 (4 MiB) at start.
     app = FastAPI(title="gpuwarden", version=__version__)
-    described = app.openapi
+    without_admission = app.openapi
 
     def openapi() -> dict[str, Any]:
         """The OpenAPI document, including the paths that FastAPI does not serve."""
-        document = described()
-        for name in (endpoint.path.strip("/") for endpoint in admission):
-            document["paths"][f"/{name}"] = {
-                "post": _POST | {"operationId": name, "summary": f"Answer a review ({name})"}
-            }
+        document = without_admission()
+        for path in (endpoint.path for endpoint in admission):
+            described = {"operationId": path.strip("/"), "summary": f"Answer a review ({path.strip('/')})"}
+            document["paths"][path] = {"post": _POST | described}
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI documents it

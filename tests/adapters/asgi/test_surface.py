@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from testing.reviews import TEAM, KnownNamespaces, Notes, read_answer
 from tests.adapters.http.support import GOOD
-from webhook.adapters.http.apps import ReadinessPart, application
+from webhook.adapters.asgi.application import ReadinessPart, application
 from webhook.adapters.http.endpoint import AdmissionEndpoint
 from webhook.application.admission import Admission
 from webhook.application.configuration import Configuration

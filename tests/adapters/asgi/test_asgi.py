@@ -17,7 +17,7 @@ from testing.reviews import TEAM, KnownNamespaces, Notes
 from tests.adapters.http.support import GOOD, answer_of, status_of
 from tests.adapters.http.test_endpoint import Counted
 from tests.wire import PATIENCE, Reply, Wire, chunked, request
-from webhook.adapters.http.apps import AsgiEndpoint, application
+from webhook.adapters.asgi.application import AsgiEndpoint, application
 from webhook.adapters.http.endpoint import AdmissionEndpoint
 from webhook.adapters.http.limits import MAXIMUM_BODY
 from webhook.application.admission import Admission

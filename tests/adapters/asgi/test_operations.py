@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 from httpx import ASGITransport, AsyncClient
 
-from webhook.adapters.http.apps import ReadinessPart, application
+from webhook.adapters.asgi.application import ReadinessPart, application
 
 
 class State:

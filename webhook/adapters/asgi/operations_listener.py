@@ -7,9 +7,9 @@ import socket
 from collections.abc import Iterator
 from typing import Any, cast
 
+from ..http.connection_limiter import ConnectionLimiter, TrackedConnection
+from ..http.listeners import GRACE_SECONDS, bind
 from ..optional_imports import deferred
-from .connection_limiter import ConnectionLimiter, TrackedConnection
-from .listeners import GRACE_SECONDS, bind
 
 with deferred("uvicorn.main", "Server", "main", "run"):  # its command line, which needs click: 1.4 MiB of a replica
     from uvicorn.config import Config
