@@ -109,7 +109,7 @@ async def test_an_api_server_that_says_nothing_costs_no_more_than_the_time_there
     cluster.script("object", answered, answered, answered, silence)
     began = time.monotonic()
     told = await preview.preview("team-a", SHARED, 0.5)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     assert len(told) == 2, told
     assert 'Deployment "seen"' in told[0], "what was seen in time is told"
     assert "not every workload was checked (out of time)" in told[1]
