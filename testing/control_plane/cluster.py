@@ -144,7 +144,8 @@ class ControlPlane:
         """Answer the audit events so far: writes of pods, namespaces and workloads, with their annotations."""
         if not self.files.audit_log.exists():
             return []
-        return [json.loads(line) for line in self.files.audit_log.read_text().splitlines()]
+        whole, _, _ = self.files.audit_log.read_bytes().rpartition(b"\n")  # the last line may be half written
+        return [json.loads(line) for line in whole.splitlines()]
 
     def tails(self, lines: int = 30) -> dict[str, str]:
         """Answer the end of each component's log, by component."""

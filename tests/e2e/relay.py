@@ -78,7 +78,7 @@ class Relay:
         self._loop.call_soon_threadsafe(self._abort)
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
 
     async def _end(self) -> None:
         self._server.close()

@@ -8,7 +8,6 @@ import json
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from tests.e2e.certificates import stranger_status
 from tests.e2e.fleet import MERGE_PATCH, Fleet
 from tests.e2e.gpuwarden import PROGRAM
 from tests.e2e.installation import MUTATING, VALIDATING, Installation, configuration_path, render
-from tests.e2e.objects import ENFORCE
+from tests.e2e.objects import ENFORCE, replace
 from tests.e2e.running import PROBE
 from webhook.application.certificates.issue import self_signed_pair
 from webhook.application.diagnosis.diagnose import CHECKS
@@ -121,15 +120,20 @@ def spread_out(control_plane: ControlPlane, fleet: Fleet) -> None:
 def changed(control_plane: ControlPlane, path: str, change: Callable[[Json], object]) -> Iterator[None]:
     """Change an object for the body of a ``with``; afterwards it is as it was before."""
     before = control_plane.get(path)
-    after = deepcopy(before)
-    change(after)
-    control_plane.api.put(path, json=after).raise_for_status()
+
+    def after(found: Json) -> Json:
+        change(found)
+        return found
+
+    def as_before(found: Json) -> Json:
+        version = found["metadata"]["resourceVersion"]
+        return {**before, "metadata": {**before["metadata"], "resourceVersion": version}}
+
+    replace(control_plane, path, after)
     try:
         yield
     finally:
-        version = control_plane.get(path)["metadata"]["resourceVersion"]
-        before["metadata"]["resourceVersion"] = version
-        control_plane.api.put(path, json=before).raise_for_status()
+        replace(control_plane, path, as_before)
 
 
 @contextmanager

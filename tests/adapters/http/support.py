@@ -44,7 +44,9 @@ class Answers:
     def wait_for(self, path: str, code: int, since: int) -> None:
         """Wait for an answer to be counted, which happens just after it is sent."""
         with self._changed:
-            assert self._changed.wait_for(lambda: (path, code) in self._seen[since:], timeout=PATIENCE), self._seen[since:]
+            assert self._changed.wait_for(lambda: (path, code) in self._seen[since:], timeout=PATIENCE), self._seen[
+                since:
+            ]
 
     def __len__(self) -> int:
         return len(self._seen)

@@ -154,8 +154,7 @@ class TestFrozen:
 
     async def test_the_event_loop_goes_on_meanwhile(self, apiserver: StandIn, namespaces: WatchedNamespaces) -> None:
         waiting = asyncio.create_task(namespaces.fetch("a"))
-        while not apiserver.count("get"):
-            await asyncio.sleep(0.01)
+        await asyncio.to_thread(apiserver.wait_for_requests, "get", 1)
         assert not waiting.done()
         apiserver.thaw()
         assert await waiting == MPS
