@@ -110,7 +110,7 @@ class ControlPlane:
             return self._users[user, group]
 
     def kubectl(
-        self, *arguments: str, stdin: str | None = None, user: str = ADMIN, seconds: float = 60.0
+        self, *arguments: str, stdin: str | None = None, user: str = ADMIN, seconds: float = 180.0
     ) -> subprocess.CompletedProcess[str]:
         """Run kubectl as a user; ``stdin`` is a manifest for ``-f -``. The caller judges the return code."""
         command = [
