@@ -133,7 +133,7 @@ def test_while_standard_error_is_a_full_pipe_the_loop_goes_on_whatever_fails() -
     reading, writing = os.pipe()
     try:
         done = subprocess.run(
-            [sys.executable, "-c", _SERVER], stderr=writing, stdout=subprocess.PIPE, timeout=60, text=True, check=False
+            [sys.executable, "-c", _SERVER], stderr=writing, stdout=subprocess.PIPE, timeout=300, text=True, check=False
         )
     finally:
         os.close(reading)

@@ -159,7 +159,7 @@ def test_all_is_well_with_a_new_installation(control_plane: ControlPlane, runnin
         "--kubeconfig",
         control_plane.kubeconfig(),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     code, found = doctor(control_plane, "--probe-namespace", PROBE)
     assert (code, troubles(found)) == (0, {})

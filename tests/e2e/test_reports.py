@@ -51,7 +51,7 @@ class Audit:
         assert mounted in arguments
         environment = {"HOME": str(self.home), "GPUWARDEN_KUBECONFIG": str(self.home / "kubeconfig")}
         done = subprocess.run(
-            [PROGRAM, *arguments], env=environment, capture_output=True, text=True, timeout=60, check=False
+            [PROGRAM, *arguments], env=environment, capture_output=True, text=True, timeout=300, check=False
         )
         assert done.returncode == 0, done.stderr
         return done.stderr
