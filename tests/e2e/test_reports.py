@@ -85,7 +85,9 @@ def audit(control_plane: ControlPlane, chart: Chart, tmp_path_factory: pytest.Te
     for user in kubeconfig["users"]:
         user["user"] = {"token": token}
     (home / "kubeconfig").write_text(json.dumps(kubeconfig))
-    yield Audit(rendered, control_plane, home, token)
+    made = Audit(rendered, control_plane, home, token)
+    wait_for("the authorizer to see its rights", lambda: made.ask("GET", "/api/v1/pods") == httpx.codes.OK)
+    yield made
     rest = [o for o in objects if o["kind"] != "Namespace"]
     manifest = json.dumps({"apiVersion": "v1", "kind": "List", "items": rest})
     done = control_plane.kubectl("delete", "--wait=false", "-f", "-", stdin=manifest)
