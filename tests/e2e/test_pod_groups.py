@@ -50,8 +50,8 @@ def cluster(
     served = [f"--runtime-config={API}=true"]
     with (
         ControlPlane(programs, folder / "control-plane", apiserver_flags=served, features=FEATURES) as running,
-        Installation(running, chart, folder),
-        devices(running, {}),
+        Installation(running, chart, folder) as installation,
+        devices(running, installation, {}),
     ):
         yield running
 
