@@ -37,7 +37,7 @@ class Replica:
         answer = httpx.get(f"http://127.0.0.1:{self.ops_port}/readyz", timeout=30.0, trust_env=False)
         return {part["name"]: part["message"] for part in answer.json()["parts"] if not part["ready"]}
 
-    def wait_until_ready(self, seconds: float = 60.0) -> None:
+    def wait_until_ready(self, seconds: float = 120.0) -> None:
         """Wait for ``/readyz``, or raise with its log if it ended or the time is over."""
 
         def ready() -> bool:

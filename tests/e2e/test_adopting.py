@@ -113,7 +113,7 @@ def test_what_audit_says_is_what_happens(
             raise AssertionError(sorted(missing))
         return {name: seen[name] for name in said}
 
-    happened = wait_for("every workload to have tried a pod", all_seen, 90)
+    happened = wait_for("every workload to have tried a pod", all_seen)
     tell(f"happened: {Counter(happened.values())}")
     assert happened == said
 

@@ -73,8 +73,8 @@ def running(control_plane: ControlPlane, fleet: Fleet, installation: Installatio
         ).raise_for_status()
     path = BUDGET
     # Where another test has just restarted the API server, the controllers look again only after a back-off of up to 30 s.
-    wait_for("the disruption budget", lambda: budgeted(control_plane, path), 90)
-    wait_for("the Deployment", lambda: available(control_plane), 90)
+    wait_for("the disruption budget", lambda: budgeted(control_plane, path))
+    wait_for("the Deployment", lambda: available(control_plane))
     (replica,) = installation.replicas
     wait_for("plain paths to be closed", lambda: stranger_status(replica.port, "/validate") == httpx.codes.NOT_FOUND)
     return installation
@@ -104,7 +104,7 @@ def replicas(control_plane: ControlPlane) -> list[Json]:
         pods = [pod for pod in control_plane.get(PODS)["items"] if "deletionTimestamp" not in pod["metadata"]]
         return pods if len(pods) == 2 and all(pod["spec"].get("nodeName") for pod in pods) else []
 
-    return wait_for("the Deployment's pods to be bound", bound, 90)
+    return wait_for("the Deployment's pods to be bound", bound)
 
 
 def spread_out(control_plane: ControlPlane, fleet: Fleet) -> None:
