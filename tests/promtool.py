@@ -31,7 +31,7 @@ class Promtool:
 
     def _complaints(self, *arguments: str, given: str = "") -> str:
         done = subprocess.run(
-            [self._program, *arguments], input=given, capture_output=True, text=True, timeout=60, check=False
+            [self._program, *arguments], input=given, capture_output=True, text=True, timeout=300, check=False
         )
         return f"{done.stdout}\n{done.stderr}" if done.returncode else ""
 

@@ -110,7 +110,7 @@ class ControlPlane:
             return self._users[user, group]
 
     def kubectl(
-        self, *arguments: str, stdin: str | None = None, user: str = ADMIN, seconds: float = 60.0
+        self, *arguments: str, stdin: str | None = None, user: str = ADMIN, seconds: float = 180.0
     ) -> subprocess.CompletedProcess[str]:
         """Run kubectl as a user; ``stdin`` is a manifest for ``-f -``. The caller judges the return code."""
         command = [
@@ -144,7 +144,8 @@ class ControlPlane:
         """Answer the audit events so far: writes of pods, namespaces and workloads, with their annotations."""
         if not self.files.audit_log.exists():
             return []
-        return [json.loads(line) for line in self.files.audit_log.read_text().splitlines()]
+        whole, _, _ = self.files.audit_log.read_bytes().rpartition(b"\n")  # the last line may be half written
+        return [json.loads(line) for line in whole.splitlines()]
 
     def tails(self, lines: int = 30) -> dict[str, str]:
         """Answer the end of each component's log, by component."""

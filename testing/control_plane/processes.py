@@ -8,16 +8,19 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from itertools import cycle, islice
 from pathlib import Path
 
 GUARD = Path(__file__).with_name("guard.py")
 # Below the ports that Linux hands to outgoing connections (32768 and up): nothing else takes one by chance.
 PORTS = range(20_000, 32_000)
+# Each comes once before any comes again: most callers choose several ports before they listen on the first.
+_SHUFFLED = cycle(random.SystemRandom().sample(PORTS, len(PORTS)))
 
 
 def free_port() -> int:
-    """Answer a loopback port on which nothing listens."""
-    for port in random.SystemRandom().sample(PORTS, 100):
+    """Return a loopback port on which nothing listens, and that was not returned to this process before."""
+    for port in islice(_SHUFFLED, 100):
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))

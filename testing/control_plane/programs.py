@@ -63,5 +63,5 @@ def parse_version(text: str) -> tuple[int, int]:
 
 def version_of(program: Path) -> tuple[int, int]:
     """Ask a Kubernetes component for its version."""
-    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True, timeout=30)
+    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True, timeout=300)
     return parse_version(said.stdout)

@@ -9,11 +9,11 @@ INTERVAL = 0.05  # seconds
 T = TypeVar("T")
 
 
-def wait_for(what: str, probe: Callable[[], T], seconds: float = 60.0) -> T:
+def wait_for(what: str, probe: Callable[[], T], seconds: float = 120.0) -> T:
     """Call ``probe`` until it answers something truthy, and return that.
 
     Args:
-        what: completes "waited 60 s for ...".
+        what: completes "waited 120 s for ...".
         probe: what to ask; an exception of it counts as "not yet" and is shown if the deadline passes.
         seconds: the deadline.
 

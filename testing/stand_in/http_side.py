@@ -21,7 +21,7 @@ from testing.stand_in.documents import event, status
 if TYPE_CHECKING:
     from testing.stand_in.apiserver import StandIn
 
-PATIENCE = 10.0  # seconds until a test that waits for something gives up
+PATIENCE = 60.0  # seconds until a test that waits for something gives up
 
 NODES = "/api/v1/nodes"
 CLASSES = "/apis/resource.k8s.io/v1/deviceclasses"

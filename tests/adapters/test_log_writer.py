@@ -51,12 +51,12 @@ def test_while_nobody_reads_so_much_waits_and_the_rest_is_counted_line_by_line(
     began = time.monotonic()
     for _ in range(100):
         writer.write("x" * 4094 + "\n\n")
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     # A pipe takes 64 KiB and what is being written is no longer waiting: so at least this many lines had no room.
     assert 2 * (100 - 64 - 17 - 1) <= dropped.count <= 2 * (100 - 64)
     os.read(pipe[0], 1 << 20)  # the thread that writes can end
     os.set_blocking(pipe[0], False)
-    until = time.monotonic() + 5
+    until = time.monotonic() + 60
     while time.monotonic() < until and writer._size:
         try:
             os.read(pipe[0], 1 << 20)

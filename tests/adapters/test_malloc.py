@@ -25,7 +25,7 @@ print(before - mebibytes(), len(kept))
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="the C library is not glibc")
 def test_free_pages_between_used_blocks_are_given_back() -> None:
-    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True, timeout=300)
     given_back, kept = map(int, done.stdout.split())
     assert kept == 1500
     assert given_back > 50  # of 86

@@ -153,7 +153,7 @@ except NamespaceFileError as error: print(error)
 @pytest.mark.parametrize("bomb", BOMBS, ids=["lists", "mappings", "blocks", "merge keys"])
 def test_a_file_that_would_end_the_process_is_refused_before_it_is_loaded(bomb: str) -> None:
     child = [sys.executable, "-c", _CHILD]
-    done = subprocess.run(child, input=bomb, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(child, input=bomb, capture_output=True, text=True, timeout=300, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert BOMBS[bomb] in done.stdout
 

@@ -133,14 +133,14 @@ def test_while_standard_error_is_a_full_pipe_the_loop_goes_on_whatever_fails() -
     reading, writing = os.pipe()
     try:
         done = subprocess.run(
-            [sys.executable, "-c", _SERVER], stderr=writing, stdout=subprocess.PIPE, timeout=60, text=True, check=False
+            [sys.executable, "-c", _SERVER], stderr=writing, stdout=subprocess.PIPE, timeout=300, text=True, check=False
         )
     finally:
         os.close(reading)
         os.close(writing)
 
     assert done.returncode == 0
-    assert float(done.stdout) < 5.0
+    assert float(done.stdout) < 20.0
 
 
 async def test_what_a_callback_raises_is_logged_by_asyncio_and_not_written() -> None:

@@ -210,6 +210,13 @@ def _pem(log: list[Json]) -> str:
     return base64.b64decode(bundle).decode()
 
 
+def replace_file(path: Path, content: str | bytes) -> None:
+    """Replace a file that a server polls at once, as the kubelet and editors do: it never reads half of what is written."""
+    new = path.with_name(f"{path.name}.new")
+    new.write_bytes(content if isinstance(content, bytes) else content.encode())
+    new.replace(path)
+
+
 def write_pair(folder: Path, leaf: trustme.LeafCert) -> None:
     """Write a serving pair as a TLS Secret holds it."""
     (folder / "tls.key").write_bytes(leaf.private_key_pem.bytes())

@@ -8,7 +8,7 @@ import pytest
 import trustme
 
 from testing.reviews import a_pod, a_review, encode
-from tests.cli.serving import Served
+from tests.cli.serving import Served, replace_file
 from tests.load.process import refused, wait_until_refused
 from tests.wire import Reply, Wire, request
 
@@ -123,12 +123,12 @@ def test_other_authorities_are_taken_up_and_a_bad_file_changes_nothing(server: S
     ours, theirs = certificate(OURS, API_SERVER), certificate(THEIRS, API_SERVER)
     try:
         since = len(server.log)
-        authorities.write_bytes(OURS.cert_pem.bytes() + THEIRS.cert_pem.bytes())
+        replace_file(authorities, OURS.cert_pem.bytes() + THEIRS.cert_pem.bytes())
         server.wait_for("file reloaded", since, file="client-ca")
         assert [ask(server, shown).code for shown in (ours, theirs)] == [200, 200]
 
         since = len(server.log)
-        authorities.write_text("-----BEGIN CERTIFICATE-----\nhalf")
+        replace_file(authorities, "-----BEGIN CERTIFICATE-----\nhalf")
         told = server.wait_for("file not reloaded, the old content stays", since, file="client-ca")
         assert "give PEM certificates" in told["reason"]
         assert [ask(server, shown).code for shown in (ours, theirs)] == [200, 200]
@@ -139,13 +139,13 @@ def test_other_authorities_are_taken_up_and_a_bad_file_changes_nothing(server: S
         ]
 
         since = len(server.log)
-        THEIRS.cert_pem.write_to_path(str(authorities))
+        replace_file(authorities, THEIRS.cert_pem.bytes())
         server.wait_for("file reloaded", since, file="client-ca")
         assert ask(server, theirs).code == 200
         assert cut_off(server, ours)
         since = len(server.log)
     finally:
-        OURS.cert_pem.write_to_path(str(authorities))
+        replace_file(authorities, OURS.cert_pem.bytes())
     server.wait_for("file reloaded", since, file="client-ca")
     assert ask(server, ours).code == 200
 

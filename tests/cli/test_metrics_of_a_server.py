@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from testing.reviews import TEAM, a_gpu_container, a_pod, a_review
-from tests.cli.serving import Served
+from tests.cli.serving import Served, replace_file
 from tests.promtool import Promtool
 from tests.wire import request
 
@@ -28,7 +28,7 @@ def exposition(tmp_path_factory: pytest.TempPathFactory) -> str:
         with server.connect() as wire:
             wire.send(request("/mutate", b"{"))
             assert wire.reply().code == 400
-        file.write_text(f"{CONFIGURATION}mode: audit\n")
+        replace_file(file, f"{CONFIGURATION}mode: audit\n")
         server.wait_for("file reloaded", file="configuration")
         return server.ops("/metrics").body.decode()
 

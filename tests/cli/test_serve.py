@@ -14,7 +14,7 @@ import yaml
 
 from testing.reviews import UID, Answered, Json, a_gpu_container, a_pod, a_review, encode, read_answer
 from tests.adapters.test_yaml_guard import NESTED_ALIASES
-from tests.cli.serving import Served, pair_options, write_pair
+from tests.cli.serving import Served, pair_options, replace_file, write_pair
 from tests.wire import Wire, request
 
 CONFIGURATION = "apiVersion: gpuwarden.io/v1\nkind: Configuration\npolicies: {house: {forms: [%s]}}\n"
@@ -53,8 +53,8 @@ class Files:
         write_pair(folder, AUTHORITY.issue_cert("localhost"))
 
     def reset(self) -> None:
-        self.configuration.write_text(CONFIGURATION % "mps", encoding="utf-8")
-        self.namespaces.write_text(namespaces(team="house"), encoding="utf-8")
+        replace_file(self.configuration, CONFIGURATION % "mps")
+        replace_file(self.namespaces, namespaces(team="house"))
 
 
 @pytest.fixture(scope="module")
@@ -159,12 +159,12 @@ def test_a_configuration_is_read_again_and_a_bad_one_keeps_the_old_until_it_is_m
     failing = 'gpuwarden_reload_failing{file="configuration"}'
     try:
         since = len(server.log)
-        files.configuration.write_text(CONFIGURATION % "time-slicing", encoding="utf-8")
+        replace_file(files.configuration, CONFIGURATION % "time-slicing")
         server.wait_for("file reloaded", since, file="configuration")
         assert selector(server) == {STRATEGY: "time-slicing"}
 
         since = len(server.log)
-        files.configuration.write_text(CONFIGURATION % "tame-slicing", encoding="utf-8")
+        replace_file(files.configuration, CONFIGURATION % "tame-slicing")
         told = server.wait_for("file not reloaded, the old content stays", since, file="configuration")
         assert 'policies.house.forms[0]: "tame-slicing" is not a policy; did you mean "time-slicing"?' in told["reason"]
         assert selector(server) == {STRATEGY: "time-slicing"}
@@ -184,12 +184,12 @@ def test_a_configuration_is_read_again_and_a_bad_one_keeps_the_old_until_it_is_m
 def test_namespaces_are_read_again_and_an_empty_file_takes_no_label_away(server: Served, files: Files) -> None:
     try:
         since = len(server.log)
-        files.namespaces.write_text("", encoding="utf-8")
+        replace_file(files.namespaces, "")
         server.wait_for("file not reloaded, the old content stays", since, file="namespaces")
         assert selector(server) == {STRATEGY: "mps"}
 
         since = len(server.log)
-        files.namespaces.write_text(namespaces(team="none", other="house"), encoding="utf-8")
+        replace_file(files.namespaces, namespaces(team="none", other="house"))
         server.wait_for("file reloaded", since, file="namespaces")
         assert server.ask("/validate", REVIEW).rules == ["gpu-not-permitted"]
         assert server.ask("/validate", a_review(a_pod(), namespace="other")).rules == ["not-rewritten"]
@@ -282,7 +282,7 @@ def test_a_configuration_whose_aliases_multiply_is_refused_and_the_server_still_
     file = tmp_path / "configuration.yaml"
     file.write_text(CONFIGURATION % "mps", encoding="utf-8")
     with Served("--tls-self-signed", "--config", file) as served:
-        file.write_text(CONFIGURATION % "mps" + NESTED_ALIASES, encoding="utf-8")
+        replace_file(file, CONFIGURATION % "mps" + NESTED_ALIASES)
         told = served.wait_for("file not reloaded, the old content stays", file="configuration")
         assert "aliases repeat more than" in told["reason"]
         assert served.metric('gpuwarden_reload_failing{file="configuration"}') == 1

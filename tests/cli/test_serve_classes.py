@@ -11,7 +11,7 @@ from testing.stand_in.apiserver import StandIn
 from testing.stand_in.documents import status
 from testing.stand_in.http_side import PATIENCE
 from testing.stand_in.kubeconfig import write_kubeconfig
-from tests.cli.serving import Served
+from tests.cli.serving import Served, replace_file
 
 ACCEL = "example.com/accel"
 POD = a_pod({"name": "train", "image": "i", "resources": {"limits": {ACCEL: "1"}, "requests": {ACCEL: "1"}}})
@@ -86,7 +86,7 @@ def test_classes_and_configuration_change_and_both_count(apiserver: StandIn, tmp
         apiserver.set_classes(cpu=ACCEL)
         server.wait_for("DeviceClasses listed")
         assert rules(server) == []
-        file.write_text(f"{header}claims: {{deviceClasses: {{cpu: exclusive}}}}\n")
+        replace_file(file, f"{header}claims: {{deviceClasses: {{cpu: exclusive}}}}\n")
         wait_for_rules(server, ["gpu-not-permitted"])
         apiserver.set_classes()
         wait_for_rules(server, [])

@@ -22,7 +22,7 @@ print("end", gc.isenabled())
 
 
 def test_the_collector_is_off_at_start_and_on_while_serving() -> None:
-    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True, timeout=300)
     assert done.stdout.split("\n") == ["start False", "serving True True", "end True", ""]
 
 
@@ -33,5 +33,5 @@ from webhook.cli.main import app
 
 print(app(["serve"], standalone_mode=False), gc.isenabled())
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=300)
     assert done.stdout == "2 True\n", done.stderr

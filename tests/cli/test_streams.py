@@ -35,7 +35,7 @@ def manifest(tmp_path: Path) -> Path:
 def shell(line: str) -> subprocess.CompletedProcess[str]:
     """Run a line of bash, its last code that of the first program in a pipe that failed."""
     return subprocess.run(
-        ["/bin/bash", "-c", f"set -o pipefail; {line}"], check=False, capture_output=True, text=True, timeout=60
+        ["/bin/bash", "-c", f"set -o pipefail; {line}"], check=False, capture_output=True, text=True, timeout=300
     )
 
 

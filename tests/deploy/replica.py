@@ -85,7 +85,7 @@ def wait_until_ready(running: Replica) -> None:
         return running.process.exit_code is not None or running.readiness().status_code == httpx.codes.OK
 
     try:
-        wait_for("the replica to be ready", ready, 20.0)
+        wait_for("the replica to be ready", ready)
     except TimeoutError as error:
         try:
             said = json.dumps(running.readiness().json())

@@ -52,7 +52,7 @@ def run_job(cluster: WorkloadServer, rendered: Rendered, home: Path) -> "subproc
     arguments = [argument.replace(MOUNTED, str(home / "config.yaml")) for argument in container["args"]]
     environment = {"PATH": os.defpath, "HOME": str(home), "GPUWARDEN_KUBECONFIG": str(kubeconfig)}
     command = [sys.executable, "-m", "webhook", *arguments]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     return done
 

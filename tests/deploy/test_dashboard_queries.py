@@ -132,7 +132,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Clien
         ["promtool", "tsdb", "create-blocks-from", "openmetrics", folder / "series", folder / "data"],
         check=True,
         capture_output=True,
-        timeout=60,
+        timeout=300,
     )
     port = free_port()
     command = [

@@ -28,7 +28,7 @@ def bundles(control_plane: ControlPlane) -> list[bytes]:
 
 def issuer_of_what_is_served(port: int) -> str:
     """Who signed the certificate that a replica serves."""
-    served = x509.load_pem_x509_certificate(ssl.get_server_certificate(("127.0.0.1", port), timeout=5).encode())
+    served = x509.load_pem_x509_certificate(ssl.get_server_certificate(("127.0.0.1", port), timeout=30).encode())
     return served.issuer.rfc4514_string()
 
 

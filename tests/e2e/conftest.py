@@ -95,7 +95,7 @@ def namespace(make_namespace: Callable[..., str]) -> str:
 @pytest.fixture
 def bare(control_plane: ControlPlane) -> ControlPlane:
     """A control plane without the namespace of gpuwarden's that other tests have left."""
-    control_plane.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=60s", seconds=90)
+    control_plane.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=180s", seconds=240)
     prepare_probe(control_plane)
     return control_plane
 

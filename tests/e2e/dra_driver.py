@@ -4,8 +4,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import httpx
+
 from testing.control_plane.cluster import ControlPlane
+from testing.control_plane.waiting import wait_for
 from tests.e2e.fleet import Fleet, Node
+from tests.e2e.gpuwarden import Replica
+from tests.e2e.running import Running
 
 Json = dict[str, Any]
 ROOT = "/apis/resource.k8s.io/v1"
@@ -15,8 +20,11 @@ DEVICES = 8
 
 
 @contextmanager
-def devices(control_plane: ControlPlane, classes: Mapping[str, Json]) -> Iterator[ControlPlane]:
-    """A node with GPUs and network cards; ``classes`` are other DeviceClasses: those with a GPU in their name are for GPUs."""
+def devices(control_plane: ControlPlane, installation: Running, classes: Mapping[str, Json]) -> Iterator[ControlPlane]:
+    """A node with GPUs and network cards, and DeviceClasses of which the installation's replicas know the resource names.
+
+    ``classes`` are other DeviceClasses: those with a GPU in their name are for GPUs.
+    """
     others = {name: (GPUS if "gpu" in name else NICS, more) for name, more in classes.items()}
     every: dict[str, tuple[str, Json]] = {GPUS: (GPUS, {}), NICS: (NICS, {}), **others}
     api = control_plane.api
@@ -30,11 +38,21 @@ def devices(control_plane: ControlPlane, classes: Mapping[str, Json]) -> Iterato
             pool = {"name": driver, "generation": 1, "resourceSliceCount": 1}
             spec = {"driver": driver, "nodeName": NODE, "pool": pool, "devices": listed}
             api.post(f"{ROOT}/resourceslices", json={"metadata": {"name": driver}, "spec": spec}).raise_for_status()
+        named = len({more["extendedResourceName"] for more in classes.values() if "extendedResourceName" in more})
+        for replica in installation.replicas:
+            wait_for("a replica to know the names", lambda replica=replica: _names_known(replica) == named)  # type: ignore[misc]  # mypy can't infer a lambda's default
         yield control_plane
         for driver in (GPUS, NICS):
             api.delete(f"{ROOT}/resourceslices/{driver}").raise_for_status()
         for name in every:
             api.delete(f"{ROOT}/deviceclasses/{name}").raise_for_status()
+
+
+def _names_known(replica: Replica) -> int:
+    """How many DeviceClasses with a resource name a replica knows."""
+    answer = httpx.get(f"http://127.0.0.1:{replica.ops_port}/readyz", timeout=30.0, trust_env=False)
+    (message,) = (part["message"] for part in answer.json()["parts"] if part["name"] == "device-classes")
+    return int(message.partition(" DeviceClasses set a resource name")[0])
 
 
 def create_before(control_plane: ControlPlane, namespace: str, *manifests: Json) -> None:

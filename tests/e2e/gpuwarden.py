@@ -34,10 +34,10 @@ class Replica:
 
     def readiness(self) -> dict[str, str]:
         """What ``/readyz`` says of each part that is not ready; nothing when all are."""
-        answer = httpx.get(f"http://127.0.0.1:{self.ops_port}/readyz", timeout=2.0, trust_env=False)
+        answer = httpx.get(f"http://127.0.0.1:{self.ops_port}/readyz", timeout=30.0, trust_env=False)
         return {part["name"]: part["message"] for part in answer.json()["parts"] if not part["ready"]}
 
-    def wait_until_ready(self, seconds: float = 60.0) -> None:
+    def wait_until_ready(self, seconds: float = 120.0) -> None:
         """Wait for ``/readyz``, or raise with its log if it ended or the time is over."""
 
         def ready() -> bool:
@@ -54,7 +54,7 @@ class Replica:
 
     def metric(self, name: str, **labels: str) -> float:
         """Answer the sum of a metric's samples that have these labels; 0 where there are none."""
-        text = httpx.get(f"http://127.0.0.1:{self.ops_port}/metrics", timeout=2.0, trust_env=False).text
+        text = httpx.get(f"http://127.0.0.1:{self.ops_port}/metrics", timeout=30.0, trust_env=False).text
         wanted = [f'{key}="{value}"' for key, value in labels.items()]
         total = 0.0
         for line in text.splitlines():

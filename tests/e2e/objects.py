@@ -1,9 +1,11 @@
 """Pods and workloads as users write them, and what became of them in the cluster."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+import httpx
 
 from testing.control_plane.cluster import ControlPlane
 from testing.control_plane.waiting import wait_for
@@ -86,6 +88,16 @@ def create(control_plane: ControlPlane, namespace: str, *manifests: Json) -> Non
     """Create objects as a user does, by one ``kubectl create``."""
     done = control_plane.kubectl("create", "-n", namespace, "-f", "-", stdin=as_list(manifests))
     assert done.returncode == 0, done.stderr
+
+
+def replace(control_plane: ControlPlane, path: str, change: Callable[[Json], Json]) -> None:
+    """Read an object, and write what is made of it; once more where a controller has changed it in between."""
+
+    def is_replaced() -> bool:
+        answer = control_plane.api.put(path, json=change(control_plane.get(path)))
+        return answer.status_code != httpx.codes.CONFLICT and bool(answer.raise_for_status())
+
+    wait_for(f"{path} to be replaced", is_replaced)
 
 
 def as_list(manifests: tuple[Json, ...]) -> str:

@@ -74,19 +74,19 @@ class Relay:
         return self._ready
 
     def cut(self) -> None:
-        """End every connection that is open; new ones are let through."""
-        self._loop.call_soon_threadsafe(self._abort)
+        """End every connection that is open, before this returns; new ones are let through."""
+        self._run(self._abort())
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
 
     async def _end(self) -> None:
         self._server.close()
-        self._abort()
+        await self._abort()
         others = asyncio.all_tasks() - {asyncio.current_task()}
         await asyncio.gather(*others, return_exceptions=True)
 
-    def _abort(self) -> None:
+    async def _abort(self) -> None:
         for writer in self._writers:
             writer.transport.abort()
 

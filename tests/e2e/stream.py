@@ -114,7 +114,7 @@ class PodStream:
         """Those that were not created."""
         return [attempt for attempt in self.attempts if attempt.status != CREATED]
 
-    def wait_for_more(self, number: int, seconds: float = 30.0) -> None:
+    def wait_for_more(self, number: int, seconds: float = 120.0) -> None:
         """Wait until this many more pods have been tried."""
         target = len(self._attempts) + number
         wait_for(f"{number} more attempts", lambda: len(self._attempts) >= target, seconds)

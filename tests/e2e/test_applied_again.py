@@ -183,7 +183,7 @@ def test_a_manifest_that_gpuwarden_rewrote_is_applied_again_on_every_version(
     file = tmp_path / "pod.yaml"
     file.write_text(json.dumps(pod(spec)))
     rewrite = [str(PROGRAM), "rewrite", "--in-place", "--policy=shared", str(file)]
-    done = subprocess.run(rewrite, check=False, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(rewrite, check=False, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert "nvidia.com/gpu.shared" in file.read_text()
     for _ in range(2):

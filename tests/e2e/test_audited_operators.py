@@ -116,7 +116,7 @@ def audited(control_plane: ControlPlane, namespace: str, user: str) -> tuple[int
     """The exit code and the report of a strict audit of one namespace by a user."""
     command = [str(PROGRAM), "audit", "--strict", "-o", "json", "-n", namespace]
     command.append(f"--kubeconfig={control_plane.kubeconfig(user)}")
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     return done.returncode, json.loads(done.stdout)
 
 

@@ -46,7 +46,7 @@ def cluster(control_plane: ControlPlane, installation: Installation) -> Iterator
     assert installation.replicas
     if control_plane.version < OF_VERSION_1_36:
         pytest.skip("DeviceClasses with an extendedResourceName are on by default from Kubernetes 1.36 on")
-    with devices(control_plane, {NAMED_GPUS: {"extendedResourceName": GPU}}) as ready:
+    with devices(control_plane, installation, {NAMED_GPUS: {"extendedResourceName": GPU}}) as ready:
         yield ready
 
 

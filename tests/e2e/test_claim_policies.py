@@ -54,7 +54,7 @@ def driver(control_plane: ControlPlane, installation: Installation) -> Iterator[
     assert installation.replicas
     if control_plane.version < OF_VERSION_1_36:
         pytest.skip("DeviceClasses with an extendedResourceName are on by default from Kubernetes 1.36 on")
-    with devices(control_plane, {BY_NAME: {"extendedResourceName": GPU}}) as ready:
+    with devices(control_plane, installation, {BY_NAME: {"extendedResourceName": GPU}}) as ready:
         yield ready
 
 

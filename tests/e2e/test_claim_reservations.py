@@ -58,7 +58,7 @@ def cluster(control_plane: ControlPlane, installation: Installation) -> Iterator
     assert installation.replicas
     if control_plane.version < OF_VERSION_1_36:
         pytest.skip("DeviceClasses with an extendedResourceName are on by default from Kubernetes 1.36 on")
-    with devices(control_plane, {NAMED_GPUS: {"extendedResourceName": GPU}}) as ready:
+    with devices(control_plane, installation, {NAMED_GPUS: {"extendedResourceName": GPU}}) as ready:
         yield ready
 
 
@@ -147,12 +147,23 @@ def denied(cluster: ControlPlane, namespace: str, limit: int = 2) -> str:
 
 def given(cluster: ControlPlane, namespace: str, claim: str, *pods: Json) -> httpx.Response:
     """Give an allocated claim to pods, as a scheduler or controller does."""
+    entries = [{"resource": "pods", "name": one["metadata"]["name"], "uid": one["metadata"]["uid"]} for one in pods]
+    return reserve(cluster, namespace, claim, entries)
+
+
+def reserve(cluster: ControlPlane, namespace: str, claim: str, entries: list[Json]) -> httpx.Response:
+    """Add entries to a claim's status; once more where a controller has changed it in between."""
     at = path(CLAIM, namespace, claim)
-    found = cluster.get(at)
-    found["status"].setdefault("reservedFor", []).extend(
-        {"resource": "pods", "name": one["metadata"]["name"], "uid": one["metadata"]["uid"]} for one in pods
-    )
-    return cluster.api.put(f"{at}/status", json=found)
+
+    def answered() -> httpx.Response | None:
+        found = cluster.get(at)
+        found["status"].setdefault("reservedFor", []).extend(entries)
+        answer = cluster.api.put(f"{at}/status", json=found)
+        return None if answer.status_code == httpx.codes.CONFLICT else answer
+
+    answer = wait_for(f"{claim} to be written", answered)
+    assert answer is not None
+    return answer
 
 
 def allocate(cluster: ControlPlane, namespace: str, claim: str) -> None:
@@ -386,11 +397,8 @@ def test_an_entry_with_the_uid_of_a_pod_gives_it_no_claim(
     replace(cluster, namespace, CLAIM, a=exactly(count=2), b=exactly())
     for claim in ("a", "b"):
         allocate(cluster, namespace, claim)
-        at = path(CLAIM, namespace, claim)
-        found = cluster.get(at)
         thing = {"apiGroup": "example.com", "resource": "things", "name": "x", "uid": waiting["metadata"]["uid"]}
-        found["status"]["reservedFor"].append(thing)
-        answer = cluster.api.put(f"{at}/status", json=found)
+        answer = reserve(cluster, namespace, claim, [thing])
         assert answer.is_server_error
         assert 'names things.example.com \\"x\\"' in answer.text
     assert "for 3 GPUs at once" in denied(cluster, namespace)

@@ -35,7 +35,7 @@ def cluster(control_plane: ControlPlane, installation: Installation) -> Iterator
     if control_plane.version < OF_VERSION_1_36:
         pytest.skip("DeviceClasses with an extendedResourceName are on by default from Kubernetes 1.36 on")
     named = {NAMED_GPUS: {"extendedResourceName": GPU}, NAMED_NICS: {"extendedResourceName": NIC}}
-    with devices(control_plane, named) as ready:
+    with devices(control_plane, installation, named) as ready:
         yield ready
 
 

@@ -1,6 +1,7 @@
 """What gpuwarden does while it can't reach the API server, though the API server reaches it; and when the server freezes."""
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ from tests.deploy.chart import Chart
 from tests.e2e.installation import Installation
 from tests.e2e.objects import ENFORCE, GPU, SHARED, limits_of, pod, pod_spec
 from tests.e2e.relay import Relay
+from webhook.adapters.kubernetes.namespace_cache import FETCHED_LIFE
 
 pytestmark = pytest.mark.e2e
 
@@ -52,8 +54,18 @@ def attempt(control_plane: ControlPlane, namespace: str, resource: str = GPU) ->
 def test_cut_off_it_judges_by_what_it_knows_and_refuses_gpus_where_it_knows_nothing(
     control_plane: ControlPlane, installation: Installation, way: Relay, make_namespace: Callable[..., str]
 ) -> None:
+    (replica,) = installation.replicas
     known = make_namespace({ENFORCE: "shared"})
-    assert limits_of(attempt(control_plane, known).json()) == [{SHARED: "1"}]
+
+    def is_cached() -> bool:
+        """Whether the watch has brought the namespace: a live read is remembered for a second only."""
+        found = {"name": "gpuwarden_namespace_cache_misses_total", "outcome": "found"}
+        before = replica.metric(**found)
+        time.sleep(FETCHED_LIFE)
+        assert limits_of(attempt(control_plane, known).json()) == [{SHARED: "1"}]
+        return replica.metric(**found) == before
+
+    wait_for("the namespace to be cached", is_cached)
     way.open = False
     way.cut()
     try:
@@ -63,7 +75,6 @@ def test_cut_off_it_judges_by_what_it_knows_and_refuses_gpus_where_it_knows_noth
         assert refused.status_code == httpx.codes.INTERNAL_SERVER_ERROR
         assert 'failed calling webhook "validate.gpuwarden.io"' in refused.json()["message"]
         # The API server asks again until the webhook's time is over, and then tells of that alone; gpuwarden tells more.
-        (replica,) = installation.replicas
         assert replica.metric("gpuwarden_namespace_cache_misses_total", outcome="unavailable") > 0
         assert attempt(control_plane, unknown, "cpu").status_code == httpx.codes.CREATED
     finally:
@@ -89,7 +100,7 @@ def test_after_a_frozen_api_server_goes_on_so_does_gpuwarden(
     relabelled = control_plane.kubectl("label", "--overwrite", "namespace", namespace, f"{ENFORCE}=exclusive")
     assert relabelled.returncode == 0, relabelled.stderr
     wait_for("the label to act", lambda: limits_of(attempt(control_plane, namespace).json()) == [{GPU: "1"}])
-    assert replica.readiness() == {}
+    replica.wait_until_ready()
 
 
 def test_a_restarted_api_server_is_followed_again(

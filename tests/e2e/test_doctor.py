@@ -8,7 +8,6 @@ import json
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from tests.e2e.certificates import stranger_status
 from tests.e2e.fleet import MERGE_PATCH, Fleet
 from tests.e2e.gpuwarden import PROGRAM
 from tests.e2e.installation import MUTATING, VALIDATING, Installation, configuration_path, render
-from tests.e2e.objects import ENFORCE
+from tests.e2e.objects import ENFORCE, replace
 from tests.e2e.running import PROBE
 from webhook.application.certificates.issue import self_signed_pair
 from webhook.application.diagnosis.diagnose import CHECKS
@@ -74,8 +73,8 @@ def running(control_plane: ControlPlane, fleet: Fleet, installation: Installatio
         ).raise_for_status()
     path = BUDGET
     # Where another test has just restarted the API server, the controllers look again only after a back-off of up to 30 s.
-    wait_for("the disruption budget", lambda: budgeted(control_plane, path), 90)
-    wait_for("the Deployment", lambda: available(control_plane), 90)
+    wait_for("the disruption budget", lambda: budgeted(control_plane, path))
+    wait_for("the Deployment", lambda: available(control_plane))
     (replica,) = installation.replicas
     wait_for("plain paths to be closed", lambda: stranger_status(replica.port, "/validate") == httpx.codes.NOT_FOUND)
     return installation
@@ -105,7 +104,7 @@ def replicas(control_plane: ControlPlane) -> list[Json]:
         pods = [pod for pod in control_plane.get(PODS)["items"] if "deletionTimestamp" not in pod["metadata"]]
         return pods if len(pods) == 2 and all(pod["spec"].get("nodeName") for pod in pods) else []
 
-    return wait_for("the Deployment's pods to be bound", bound, 90)
+    return wait_for("the Deployment's pods to be bound", bound)
 
 
 def spread_out(control_plane: ControlPlane, fleet: Fleet) -> None:
@@ -121,15 +120,20 @@ def spread_out(control_plane: ControlPlane, fleet: Fleet) -> None:
 def changed(control_plane: ControlPlane, path: str, change: Callable[[Json], object]) -> Iterator[None]:
     """Change an object for the body of a ``with``; afterwards it is as it was before."""
     before = control_plane.get(path)
-    after = deepcopy(before)
-    change(after)
-    control_plane.api.put(path, json=after).raise_for_status()
+
+    def after(found: Json) -> Json:
+        change(found)
+        return found
+
+    def as_before(found: Json) -> Json:
+        version = found["metadata"]["resourceVersion"]
+        return {**before, "metadata": {**before["metadata"], "resourceVersion": version}}
+
+    replace(control_plane, path, after)
     try:
         yield
     finally:
-        version = control_plane.get(path)["metadata"]["resourceVersion"]
-        before["metadata"]["resourceVersion"] = version
-        control_plane.api.put(path, json=before).raise_for_status()
+        replace(control_plane, path, as_before)
 
 
 @contextmanager
@@ -155,7 +159,7 @@ def test_all_is_well_with_a_new_installation(control_plane: ControlPlane, runnin
         "--kubeconfig",
         control_plane.kubeconfig(),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     code, found = doctor(control_plane, "--probe-namespace", PROBE)
     assert (code, troubles(found)) == (0, {})

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from hack.render_manifests import NAMESPACE
 from testing.control_plane.cluster import ControlPlane
+from testing.control_plane.waiting import wait_for
 from tests.deploy.chart import Chart, Json
 from tests.e2e.installation import Installation
 from tests.e2e.objects import ENFORCE, create, pod
@@ -50,6 +51,8 @@ def exempt(control_plane: ControlPlane) -> Iterator[None]:
     for name in names:
         made = control_plane.api.post("/api/v1/namespaces", json={"metadata": {"name": name}})
         assert made.status_code in {httpx.codes.CREATED, httpx.codes.CONFLICT}, made.text
+        account = f"/api/v1/namespaces/{name}/serviceaccounts/default"
+        wait_for(f"the service account of {name}", lambda account=account: control_plane.get(account))  # type: ignore[misc]  # mypy can't infer a lambda's default
     yield
     for name in names:
         control_plane.api.delete(f"/api/v1/namespaces/{name}")
@@ -109,6 +112,7 @@ def test_deny_holds_while_replicas_are_too_busy_to_answer(
         while_frozen = refusal(control_plane, strict)
     finally:
         replica.process.signal(signal.SIGCONT)
+        installation.wait_until_serving(replica)  # a relay may have found it unready
     assert (UNANSWERED in while_frozen) is (values is not OPEN)
     assert values is not OPEN or while_frozen == ""
 

@@ -11,7 +11,7 @@ from testing.control_plane.waiting import wait_for
 from tests.builders import Json, a_pod, gpu, judge, messages
 from tests.e2e.admission_policies import path_of
 from tests.e2e.installation import CONFIGURATION_KINDS, Installation
-from tests.e2e.objects import ENFORCE, GPU, SHARED, limits_of
+from tests.e2e.objects import ENFORCE, GPU, SHARED, limits_of, replace
 from tests.e2e.test_backstop import sendable
 from webhook.application.configuration import Configuration
 from webhook.application.in_tree_compiler import compiled
@@ -50,7 +50,7 @@ def together(
         for kind in CONFIGURATION_KINDS:
             for configuration in control_plane.get(f"{API}/{kind}")["items"]:
                 path = f"{API}/{kind}/{configuration['metadata']['name']}"
-                api.put(path, json=beside(configuration, made)).raise_for_status()
+                replace(control_plane, path, lambda found: beside(found, made))
         # While no replica answers, only the API server itself can have decided.
         with installation.down("/mutate"), installation.down("/validate"):
             wait_for("the policy to rewrite", lambda: limits_of(answer(PLAIN).json()) == [{SHARED: "1"}])

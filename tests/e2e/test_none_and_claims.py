@@ -69,8 +69,12 @@ def cluster(
         pytest.skip("DeviceClasses with an extendedResourceName are on by default from Kubernetes 1.36 on")
     values = {"config": {"claims": {"deviceClasses": {NAMED: "exclusive"}}}}
     with (
-        Installation(control_plane, chart, tmp_path_factory.mktemp("gpuwarden"), values=values),
-        devices(control_plane, {NAMED: {"extendedResourceName": ACCEL}, CARD_CLASS: {"extendedResourceName": CARDS}}),
+        Installation(control_plane, chart, tmp_path_factory.mktemp("gpuwarden"), values=values) as installation,
+        devices(
+            control_plane,
+            installation,
+            {NAMED: {"extendedResourceName": ACCEL}, CARD_CLASS: {"extendedResourceName": CARDS}},
+        ),
     ):
         yield control_plane
 

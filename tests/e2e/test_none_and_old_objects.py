@@ -69,7 +69,10 @@ def cluster(
     if control_plane.version < OF_VERSION_1_36:
         pytest.skip("DeviceClasses with an extendedResourceName are on by default from Kubernetes 1.36 on")
     named = {"dranet.named.example.com": {"extendedResourceName": NIC}}
-    with Installation(control_plane, chart, tmp_path_factory.mktemp("gpuwarden")), devices(control_plane, named):
+    with (
+        Installation(control_plane, chart, tmp_path_factory.mktemp("gpuwarden")) as installation,
+        devices(control_plane, installation, named),
+    ):
         yield control_plane
 
 

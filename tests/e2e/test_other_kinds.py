@@ -33,7 +33,7 @@ def audited(control_plane: ControlPlane, namespace: str) -> tuple[int, Any]:
         namespace,
         f"--kubeconfig={control_plane.kubeconfig()}",
     ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     return done.returncode, json.loads(done.stdout)
 
 

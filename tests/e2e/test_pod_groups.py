@@ -50,8 +50,8 @@ def cluster(
     served = [f"--runtime-config={API}=true"]
     with (
         ControlPlane(programs, folder / "control-plane", apiserver_flags=served, features=FEATURES) as running,
-        Installation(running, chart, folder),
-        devices(running, {}),
+        Installation(running, chart, folder) as installation,
+        devices(running, installation, {}),
     ):
         yield running
 
@@ -97,7 +97,7 @@ def test_a_group_gets_no_claim_by_a_template_that_is_replaced_before_its_pods_ar
     cluster.api.delete(path(TEMPLATE, namespace, "one")).raise_for_status()
     post(cluster, namespace, an_object(TEMPLATE, exactly(NICS))).raise_for_status()
     create(cluster, namespace, a_member(TEMPLATE)).raise_for_status()
-    wait_for("its node", lambda: node_of(pods_in(cluster, namespace)[0]) == NODE, 60.0)
+    wait_for("its node", lambda: node_of(pods_in(cluster, namespace)[0]) == NODE)
     assert drivers(cluster, namespace) == {NICS}
 
 
@@ -135,7 +135,7 @@ def test_the_pods_of_a_group_share_its_claim(
         else:
             answer.raise_for_status()
     if policy == "any":
-        wait_for("their nodes", lambda: {node_of(one) for one in pods_in(cluster, namespace)} == {NODE}, 60.0)
+        wait_for("their nodes", lambda: {node_of(one) for one in pods_in(cluster, namespace)} == {NODE})
         [shared] = claims_in(cluster, namespace)
         assert drivers(cluster, namespace) == {GPUS}
         assert [one["resource"] for one in shared["status"]["reservedFor"]] == ["podgroups"]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from testing.control_plane.processes import Process
+from testing.control_plane.processes import Process, free_port
 from testing.control_plane.waiting import wait_for
 
 SLEEP = ["/bin/sleep", "600"]
@@ -81,6 +81,10 @@ def test_a_program_is_not_started_from_a_thread_that_it_would_die_with(tmp_path:
     thread.start()
     thread.join()
     assert re.match("sleep must be started from the main thread", str(raised[0]))
+
+
+def test_no_port_is_chosen_twice_before_anything_listens_on_it() -> None:
+    assert len({free_port() for _ in range(1000)}) == 1000
 
 
 def test_waiting_tells_what_it_saw_last() -> None:

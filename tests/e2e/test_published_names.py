@@ -74,7 +74,9 @@ def cluster(control_plane: ControlPlane, installation: Installation) -> Iterator
     if control_plane.version < OF_VERSION_1_36:
         pytest.skip("DeviceClasses with an extendedResourceName are on by default from Kubernetes 1.36 on")
     classes = {WHOLE: ACCEL, UNKNOWN: STRANGE, "sriov.example.com": CARDS}
-    with devices(control_plane, {name: {"extendedResourceName": its} for name, its in classes.items()}) as ready:
+    with devices(
+        control_plane, installation, {name: {"extendedResourceName": its} for name, its in classes.items()}
+    ) as ready:
         known = pod({**pod_spec(GPU), "containers": [container(STRANGE)]})
         at = "/api/v1/namespaces/default/pods"
         label(ready, "default", "none")
@@ -291,11 +293,11 @@ def test_a_class_that_is_new_renamed_or_gone_is_known_at_once(cluster: ControlPl
 
     assert not is_denied(first)
     with a_class(cluster, LATE, first) as at:
-        wait_for("the new name", lambda: is_denied(first), 5.0)
+        wait_for("the new name", lambda: is_denied(first), 30.0)
         renamed = {"spec": {"extendedResourceName": second}}
         cluster.api.patch(at, headers=MERGE_PATCH, json=renamed).raise_for_status()
-        wait_for("the other name", lambda: is_denied(second) and not is_denied(first), 5.0)
-    wait_for("none", lambda: not is_denied(second), 5.0)
+        wait_for("the other name", lambda: is_denied(second) and not is_denied(first), 30.0)
+    wait_for("none", lambda: not is_denied(second), 30.0)
 
 
 def test_where_the_policy_has_limits_pods_that_waited_for_a_class_are_judged_as_they_get_its_devices(
@@ -376,7 +378,7 @@ def test_of_two_classes_with_one_name_each_must_be_permitted(cluster: ControlPla
         wait_for(
             "both", lambda: create(cluster, namespace, spec_of(container(ACCEL)), dryRun="All").is_client_error, 5.0
         )
-    wait_for("one", lambda: create(cluster, namespace, spec_of(container(ACCEL)), dryRun="All").is_success, 5.0)
+    wait_for("one", lambda: create(cluster, namespace, spec_of(container(ACCEL)), dryRun="All").is_success, 30.0)
 
 
 def test_a_workload_is_advised_of_it(cluster: ControlPlane, in_policy: InPolicy) -> None:

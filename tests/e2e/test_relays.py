@@ -7,7 +7,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from testing.control_plane.waiting import wait_for
-from tests.e2e import relay
 from tests.e2e.relay import Relay
 
 
@@ -47,8 +46,7 @@ def probed() -> Iterator[Probed]:
     made.server.server_close()
 
 
-def test_one_late_answer_is_forgiven_and_two_in_a_row_are_not(probed: Probed, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(relay, "PROBE_SECONDS", 1.5)
+def test_one_late_answer_is_forgiven_and_two_in_a_row_are_not(probed: Probed) -> None:
     with Relay() as relayed:
         relayed.add(1, probed.port)
         wait_for("the backend", lambda: relayed.ready == {1})
@@ -61,7 +59,7 @@ def test_one_late_answer_is_forgiven_and_two_in_a_row_are_not(probed: Probed, mo
             wait_for("an answer", lambda before=before: probed.probes > before + 3)  # type: ignore[misc]  # mypy can't infer a lambda's default
             assert relayed.ready == {1}
         probed.answered.clear()
-        wait_for("no backend", lambda: not relayed.ready, 15.0)
+        wait_for("no backend", lambda: not relayed.ready)
         probed.answered.set()
         wait_for("the backend", lambda: relayed.ready == {1})
 
@@ -71,4 +69,4 @@ def test_an_answer_counts_at_once(probed: Probed) -> None:
         relayed.add(1, probed.port)
         wait_for("the backend", lambda: relayed.ready == {1})
         probed.status = 503
-        wait_for("no backend", lambda: not relayed.ready, 2.0)
+        wait_for("no backend", lambda: not relayed.ready, 20.0)

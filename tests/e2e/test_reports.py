@@ -51,7 +51,7 @@ class Audit:
         assert mounted in arguments
         environment = {"HOME": str(self.home), "GPUWARDEN_KUBECONFIG": str(self.home / "kubeconfig")}
         done = subprocess.run(
-            [PROGRAM, *arguments], env=environment, capture_output=True, text=True, timeout=60, check=False
+            [PROGRAM, *arguments], env=environment, capture_output=True, text=True, timeout=300, check=False
         )
         assert done.returncode == 0, done.stderr
         return done.stderr
@@ -85,7 +85,9 @@ def audit(control_plane: ControlPlane, chart: Chart, tmp_path_factory: pytest.Te
     for user in kubeconfig["users"]:
         user["user"] = {"token": token}
     (home / "kubeconfig").write_text(json.dumps(kubeconfig))
-    yield Audit(rendered, control_plane, home, token)
+    made = Audit(rendered, control_plane, home, token)
+    wait_for("the authorizer to see its rights", lambda: made.ask("GET", "/api/v1/pods") == httpx.codes.OK)
+    yield made
     rest = [o for o in objects if o["kind"] != "Namespace"]
     manifest = json.dumps({"apiVersion": "v1", "kind": "List", "items": rest})
     done = control_plane.kubectl("delete", "--wait=false", "-f", "-", stdin=manifest)

@@ -101,7 +101,7 @@ def review(replica: Replica, ca: bytes, namespace: str) -> httpx.Response:
     body = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}
     context = ssl.create_default_context(cadata=ca.decode())
     return httpx.post(
-        f"https://127.0.0.1:{replica.port}/mutate", json=body, verify=context, timeout=5.0, trust_env=False
+        f"https://127.0.0.1:{replica.port}/mutate", json=body, verify=context, timeout=30.0, trust_env=False
     )
 
 

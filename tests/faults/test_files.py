@@ -16,7 +16,7 @@ from tests.faults.long import LONG
 CONFIGURATION = "apiVersion: gpuwarden.io/v1\nkind: Configuration\ndefaults: {enforce: %s}\n"
 FAILING = 'gpuwarden_reload_failing{file="configuration"}'
 REVIEW = a_review(a_pod(), namespace="team")
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 _versions = itertools.count()

@@ -148,7 +148,7 @@ def test_where_few_files_may_be_opened_it_takes_fewer_connections() -> None:
 
 def test_where_too_few_may_be_opened_it_says_so_and_does_not_start() -> None:
     command = [*with_files(100), "--tls-self-signed", "--port", "0", "--ops-port", "0"]
-    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=300, check=False)
 
     assert done.returncode == 2
     assert "this process may open 100 files; allow it at least 128" in done.stderr

@@ -16,7 +16,7 @@ from tests.cli.serving import Served
 from tests.load.process import answers
 from tests.wire import Reply, Wire, chunked, request
 
-PATIENCE = 3.0
+PATIENCE = 8.0  # less than the server gives a client for the head of a request
 
 
 @pytest.fixture(scope="module")

@@ -37,6 +37,15 @@ def test_what_is_complete_at_the_same_moment_is_not_decoded_at_the_same_moment(t
     assert max(more.values()) < MOST_MORE_MIB
 
 
+async def resident_when_it_has_read(server: Served) -> float:
+    """How much memory it has, once that grows no more."""
+    while True:
+        before = resident_mib(server)
+        await asyncio.sleep(0.3)
+        if (now := resident_mib(server)) <= before:
+            return now
+
+
 async def more_when_complete_at_once(server: Served, asked: bytes) -> float:
     """Send all but the last byte of requests, and that while the server is stopped; how much more memory it then needs."""
     target = Target(server.said["port"], server.said["ops_port"], 0.0)
@@ -55,8 +64,7 @@ async def more_when_complete_at_once(server: Served, asked: bytes) -> float:
         for _ in range(AT_ONCE):
             group.create_task(ask())
         await sent.wait()
-        await asyncio.sleep(0.3)  # until it has read
-        before = resident_mib(server)
+        before = await resident_when_it_has_read(server)
         os.kill(server.pid, signal.SIGSTOP)
         reset_peak(server)
         going.set()

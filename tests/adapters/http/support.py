@@ -14,7 +14,7 @@ import trustme
 import uvloop
 
 from testing.reviews import Answered, Json, a_pod, a_review, encode, read_answer
-from tests.wire import Reply, Wire, request
+from tests.wire import PATIENCE, Reply, Wire, request
 from webhook.adapters.http.connection import Port
 from webhook.adapters.http.connection_limiter import ConnectionLimiter, Rejections
 from webhook.adapters.http.endpoint import AdmissionEndpoint
@@ -44,7 +44,9 @@ class Answers:
     def wait_for(self, path: str, code: int, since: int) -> None:
         """Wait for an answer to be counted, which happens just after it is sent."""
         with self._changed:
-            assert self._changed.wait_for(lambda: (path, code) in self._seen[since:], timeout=20), self._seen[since:]
+            assert self._changed.wait_for(lambda: (path, code) in self._seen[since:], timeout=PATIENCE), self._seen[
+                since:
+            ]
 
     def __len__(self) -> int:
         return len(self._seen)
@@ -121,13 +123,13 @@ def running(
     loops: Queue[asyncio.AbstractEventLoop] = Queue()
     thread = threading.Thread(target=_serve, args=(listener, failed, loops))
     thread.start()
-    serving = Serving(listener, shared, authority, answers, loops.get(timeout=30))
+    serving = Serving(listener, shared, authority, answers, loops.get(timeout=PATIENCE))
     try:
         yield serving
     finally:
         with suppress(RuntimeError):  # it has ended already: the test has stopped it
             serving.stop()
-        thread.join(30)
+        thread.join(PATIENCE)
     assert not thread.is_alive()
     assert not failed
 

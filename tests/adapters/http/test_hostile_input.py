@@ -4,14 +4,13 @@ import asyncio
 import contextlib
 import socket
 import ssl
-import time
 
 import pytest
 
 from testing.reviews import a_pod, a_review, encode, read_answer
 from tests.adapters.http.support import GOOD, Serving, answer_of
 from tests.logged import Logged
-from tests.wire import Wire, chunked, request
+from tests.wire import PATIENCE, Wire, chunked, request
 
 HEAD = b"POST /mutate HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 
@@ -121,7 +120,7 @@ def test_a_client_that_stops_halfway_keeps_nobody_waiting(serving: Serving, star
 
 
 def test_a_client_that_resets_its_connection_harms_nobody(serving: Serving) -> None:
-    raw = socket.create_connection(("127.0.0.1", serving.listener.port), timeout=20)
+    raw = socket.create_connection(("127.0.0.1", serving.listener.port), timeout=PATIENCE)
     with serving.context().wrap_socket(raw, server_hostname="localhost") as connection:
         connection.sendall(lines(b"Content-Length: 100") + b"{")
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
@@ -130,7 +129,7 @@ def test_a_client_that_resets_its_connection_harms_nobody(serving: Serving) -> N
 
 @pytest.mark.parametrize("sent", [b"POST /mutate HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x00\x07garbage", b"\x80" * 600])
 def test_what_is_no_tls_is_hung_up_on(serving: Serving, sent: bytes) -> None:
-    with socket.create_connection(("127.0.0.1", serving.listener.port), timeout=20) as raw:
+    with socket.create_connection(("127.0.0.1", serving.listener.port), timeout=PATIENCE) as raw:
         raw.sendall(sent)
         received = b""
         with contextlib.suppress(ConnectionResetError):
@@ -143,7 +142,7 @@ def test_what_is_no_tls_is_hung_up_on(serving: Serving, sent: bytes) -> None:
 
 @pytest.mark.parametrize("sent", [b"", b"\x16", b"\x16\x03\x01\x02\x00half a hello"])
 def test_a_client_that_never_shakes_hands_keeps_nobody_waiting(serving: Serving, sent: bytes) -> None:
-    with socket.create_connection(("127.0.0.1", serving.listener.port), timeout=20) as raw:
+    with socket.create_connection(("127.0.0.1", serving.listener.port), timeout=PATIENCE) as raw:
         raw.sendall(sent)
         serving.still_answers()
 
@@ -151,10 +150,12 @@ def test_a_client_that_never_shakes_hands_keeps_nobody_waiting(serving: Serving,
 def test_a_request_may_come_byte_by_byte(serving: Serving) -> None:
     sent = request("/mutate", GOOD)
 
-    with serving.connect() as wire:
-        for i in range(len(sent)):
-            wire.send(sent[i : i + 1])
-            time.sleep(0.001)  # hundreds in one read are cut off (reason "records")
+    with serving.connect() as wire, serving.connect() as other:
+        for number, byte in enumerate(sent):
+            wire.send(bytes([byte]))
+            if number % 20 == 0:  # until it has read them: hundreds in one read are cut off (reason "records")
+                other.send(sent)
+                answer_of(other.reply())
         answer_of(wire.reply())
 
 
@@ -240,7 +241,7 @@ async def test_a_hundred_clients_at_once_are_all_answered_with_their_own(serving
         with contextlib.suppress(ssl.SSLError, ConnectionError):
             await writer.wait_closed()
 
-    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
         for number in range(100):
             group.create_task(ask(number))
 

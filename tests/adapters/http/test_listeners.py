@@ -12,7 +12,7 @@ import pytest
 import trustme
 
 from tests.adapters.http.support import GOOD, Serving, answer_of, running
-from tests.wire import request
+from tests.wire import PATIENCE, request
 from webhook.adapters.asgi.operations_listener import OperationsListener
 from webhook.adapters.http.connection import Port
 from webhook.adapters.http.connection_limiter import ConnectionLimiter, Rejections
@@ -78,10 +78,10 @@ async def test_it_listens_on_the_address_it_is_given_or_on_all(make: Make, host:
     listener = make(host, 0)
 
     for address in reached:
-        socket.create_connection((address, listener.port), timeout=5).close()
+        socket.create_connection((address, listener.port), timeout=PATIENCE).close()
     for address in {"127.0.0.1", "::1"} - set(reached):
         with pytest.raises(OSError, match="refused"):
-            socket.create_connection((address, listener.port), timeout=5)
+            socket.create_connection((address, listener.port), timeout=PATIENCE)
     await ended(listener)
 
 
@@ -89,11 +89,11 @@ async def test_when_one_listener_fails_the_others_stop() -> None:
     good, bad = operations("127.0.0.1", 0), admission("127.0.0.1", 0)
     socket.close(bad._socket.fileno())  # the kernel takes it away
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         with pytest.raises(ExceptionGroup):
             await served(good, bad)
     with pytest.raises(OSError, match="refused"):
-        socket.create_connection(("127.0.0.1", good.port), timeout=5)
+        socket.create_connection(("127.0.0.1", good.port), timeout=PATIENCE)
 
 
 def test_answers_have_the_date(authority: trustme.CA) -> None:
@@ -107,12 +107,12 @@ def test_what_is_under_way_is_answered_before_the_end_and_idle_connections_are_c
 
     async def slow(body: bytes) -> bytes:
         asked.set()
-        await asyncio.to_thread(go_on.wait, 20)
+        await asyncio.to_thread(go_on.wait, PATIENCE)
         return b"{}"
 
     with running(authority, {"/slow": slow}) as server, server.connect() as idle, server.connect() as busy:
         busy.send(request("/slow", GOOD))
-        assert asked.wait(20)
+        assert asked.wait(PATIENCE)
         server.stop()
         assert idle.ended()
         go_on.set()
@@ -154,7 +154,7 @@ def test_an_answer_that_is_being_read_at_the_end_is_read_to_its_end(authority: t
 
 async def connected(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """A connection, as soon as the port accepts any."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while True:
             with suppress(ConnectionRefusedError):
                 return await asyncio.open_connection("127.0.0.1", port)
@@ -193,7 +193,7 @@ async def test_on_the_operations_port_each_answer_ends_its_connection_and_bodies
     serving = asyncio.create_task(listener.serve())
     reader, writer = await connected(listener.port)
     writer.write(b"GET /metrics HTTP/1.1\r\nhost: here\r\n%b\r\n" % headers)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         answer = await reader.read()
     assert b"\r\nconnection: close\r\n" in answer
     assert answer.endswith(b"\r\n\r\nok")

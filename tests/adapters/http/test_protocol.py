@@ -7,7 +7,8 @@ import pytest
 from testing.reviews import Json, a_container, a_gpu_container, a_pod, a_review, encode
 from tests.adapters.http.support import GOOD, Serving, answer_of, running, status_of
 from tests.logged import Logged
-from tests.wire import chunked, request
+from tests.wire import PATIENCE, chunked, request
+from webhook.adapters.http import connection
 from webhook.adapters.http.limits import MAXIMUM_BODY
 
 SECRET = "hunter2-is-in-the-environment"  # noqa: S105 - what must never be logged
@@ -110,6 +111,13 @@ def test_a_body_that_turns_out_too_large_is_refused_while_it_comes(serving: Serv
     serving.still_answers()
 
 
+@pytest.fixture
+def lingering(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that waits long for a rejected client to read why: on a slow machine, megabytes take more than a second."""
+    monkeypatch.setattr(connection, "_LINGER_SECONDS", PATIENCE)
+
+
+@pytest.mark.usefixtures("lingering")
 def test_a_client_that_sends_all_of_what_is_too_large_can_read_why_it_was_refused(serving: Serving) -> None:
     reply = serving.ask(request("/mutate", b" " * (MAXIMUM_BODY + 1)))
 
@@ -117,6 +125,7 @@ def test_a_client_that_sends_all_of_what_is_too_large_can_read_why_it_was_refuse
     serving.still_answers()
 
 
+@pytest.mark.usefixtures("lingering")
 @pytest.mark.parametrize(
     ("size", "headers", "code"),
     [

@@ -41,7 +41,7 @@ def test_the_time_is_what_the_api_server_says_and_otherwise_what_it_waits_by_def
 def test_what_a_stranger_says_of_the_time_is_read_in_no_time(said: bytes) -> None:
     began = time.process_time()
     allowed_seconds(b"timeout=" + said * 20_000)
-    assert time.process_time() - began < 0.5  # 14 s and more when every beginning of it was tried
+    assert time.process_time() - began < 5  # 14 s and more when every beginning of it was tried
 
 
 async def test_each_request_is_answered_in_its_own_time() -> None:

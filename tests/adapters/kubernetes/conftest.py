@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from testing.stand_in.apiserver import StandIn
+from testing.stand_in.http_side import PATIENCE
 from testing.stand_in.kubeconfig import write_kubeconfig
 from tests.adapters.kubernetes.support import Clock, Noted
 from webhook.adapters.kubernetes.backoff import Backoff
@@ -40,9 +41,8 @@ def clock() -> Clock:
 
 @pytest.fixture
 def namespaces(api: ApiServer, noted: Noted, clock: Clock) -> Iterator[WatchedNamespaces]:
-    """Not started; a short pause after failures, a short patience for live reads, a watch that may be silent for 0.3 s."""
-    watched = WatchedNamespaces(
-        api, noted, fetch_timeout=0.3, monotonic=clock, backoff=Backoff(lambda: 0.0, first=0.01, cap=0.05)
-    )
+    """Not started; a short pause after failures, and more patience for live reads than any test needs."""
+    backoff = Backoff(lambda: 0.0, first=0.01, cap=0.05)
+    watched = WatchedNamespaces(api, noted, fetch_timeout=PATIENCE, monotonic=clock, backoff=backoff)
     yield watched
     watched.stop()

@@ -1,4 +1,4 @@
-"""A clock that can be put forward, an observer that remembers, and patience."""
+"""A clock that stands still until it is put forward, an observer that remembers, and patience."""
 
 import threading
 import time
@@ -15,13 +15,14 @@ from webhook.adapters.kubernetes.errors import Fault
 
 
 class Clock:
-    """Real time, and as much more as a test says."""
+    """Stands still, however slow the machine is, but for what a test puts it ahead."""
 
     def __init__(self) -> None:
         self.ahead = 0.0
+        self._start = time.monotonic()
 
     def __call__(self) -> float:
-        return time.monotonic() + self.ahead
+        return self._start + self.ahead
 
 
 class Noted:

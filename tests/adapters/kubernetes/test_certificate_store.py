@@ -35,14 +35,14 @@ def store(api: ApiServer) -> "CertificateStore":
         secret=NAME,
         configurations=[("MutatingWebhookConfiguration", "gpuwarden"), ("ValidatingWebhookConfiguration", "gpuwarden")],
         labels={"app.kubernetes.io/managed-by": "gpuwarden"},
-        timeout=2,
+        timeout=30,
     )
 
 
 @pytest.fixture
 def owned(api: ApiServer) -> "CertificateStore":
     return KubernetesCertificateStore(
-        api, namespace="gpu-system", secret=NAME, configurations=[], owner="gpuwarden", timeout=2
+        api, namespace="gpu-system", secret=NAME, configurations=[], owner="gpuwarden", timeout=30
     )
 
 

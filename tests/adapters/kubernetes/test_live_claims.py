@@ -253,12 +253,12 @@ def test_an_answer_that_is_another_object_is_none() -> None:
 
 def test_a_server_that_does_not_answer_keeps_nobody_longer_than_the_time() -> None:
     api, released = Api(), threading.Event()
-    api.before = lambda: released.wait(5.0)
+    api.before = lambda: released.wait(60.0)
     references = [Reference(TEMPLATE, f"t{n}") for n in range(32)]
     started = time.monotonic()
     with pytest.raises(ClaimUnavailable, match=r"did not answer within 0\.2 s"):
         fetched_and(released, api, references)
-    assert time.monotonic() - started < 2.0
+    assert time.monotonic() - started < 20.0
 
 
 def fetched_and(released: threading.Event, api: Api, references: list[Reference]) -> None:
@@ -276,10 +276,10 @@ def fetched_and(released: threading.Event, api: Api, references: list[Reference]
 def test_pods_that_are_created_at_once_share_a_read() -> None:
     api, released = Api(), threading.Event()
     api.template()
-    api.before = lambda: released.wait(5.0)
+    api.before = lambda: released.wait(60.0)
 
     async def fetch() -> list[dict[Reference, Claim | None]]:
-        claims = LiveClaims(cast("ApiServer", api), nobody, timeout=5.0)
+        claims = LiveClaims(cast("ApiServer", api), nobody, timeout=60.0)
         tasks = [asyncio.create_task(claims.fetch("team", [ONE])) for _ in range(50)]
         await asyncio.sleep(0.05)
         released.set()

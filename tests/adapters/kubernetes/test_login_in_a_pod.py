@@ -315,7 +315,7 @@ from webhook.adapters.kubernetes.connect import Cluster
 ApiServer(Cluster(None, None, {environment(443)}, Path({str(account)!r})))
 print(*sys.modules)
 """
-    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=300)
     loaded = set(ran.stdout.split())
     assert "urllib3" in loaded
     assert not loaded & {"kubernetes", "requests", "dateutil", "websocket"}

@@ -7,7 +7,7 @@ import pytest
 
 from testing.stand_in.apiserver import StandIn
 from testing.stand_in.documents import event, namespace, status
-from testing.stand_in.http_side import Behaviour, Handler
+from testing.stand_in.http_side import PATIENCE, Behaviour, Handler
 from tests.adapters.kubernetes import faults
 from tests.adapters.kubernetes.support import Clock, Noted, eventually
 from webhook.adapters.kubernetes.api_request import ApiRequest
@@ -281,18 +281,18 @@ class TestWatching:
     def test_429_is_obeyed_for_as_long_as_it_says(
         self, apiserver: StandIn, namespaces: WatchedNamespaces, noted: Noted
     ) -> None:
-        apiserver.script("watch", faults.refusal(429, "too many", retry_after="7"))
+        apiserver.script("watch", faults.refusal(429, "too many", retry_after="60"))
         apiserver.cut()
         noted.wait_for_failures(2)
         fault, detail, pause = noted.failures[1]
         assert fault is Fault.THROTTLED
         assert "429 too many" in detail
-        assert 7 <= pause < 8
+        assert 60 <= pause < 61
         assert apiserver.count("watch") == 2
         began = time.monotonic()
         namespaces.stop()  # and stopping need not wait for it
-        assert time.monotonic() - began < 1
-        assert not namespaces._watch._thread.is_alive()
+        eventually(lambda: not namespaces._watch._thread.is_alive())
+        assert time.monotonic() - began < 30
 
     def test_a_server_that_is_busy_for_a_day_is_asked_again_after_a_minute(
         self, apiserver: StandIn, noted: Noted
@@ -305,8 +305,8 @@ class TestWatching:
     def test_stopping_does_not_wait_for_an_event(self, namespaces: WatchedNamespaces) -> None:
         began = time.monotonic()
         namespaces.stop()
-        assert time.monotonic() - began < 1
-        assert not namespaces._watch._thread.is_alive()
+        eventually(lambda: not namespaces._watch._thread.is_alive())
+        assert time.monotonic() - began < 30
 
 
 class TestOlderThanSeen:
@@ -383,13 +383,20 @@ class TestSilence:
         apiserver.set_namespace("a")
         start(impatient, apiserver)
         ask = ApiRequest("GET", "/api/v1/namespaces/a")
-        api.call(ask, timeout=5)
-        api.call(ask, timeout=5)
-        noted.wait_for_failures(1)
-        apiserver.wait_for_watches(2)
-        api.call(ask, timeout=5)
-        first, second, third = (seen.connection for seen in apiserver.seen("get"))
-        assert first == second != third
+
+        def one_connection_for_two() -> bool:
+            """Whether no connection was found dead between two requests."""
+            api.call(ask, timeout=PATIENCE)
+            api.call(ask, timeout=PATIENCE)
+            return len({seen.connection for seen in apiserver.seen("get")[-2:]}) == 1
+
+        eventually(one_connection_for_two)
+        watches = apiserver.count("watch")
+        noted.wait_for_failures(len(noted.failures) + 1)
+        apiserver.wait_for_requests("watch", watches + 1)
+        api.call(ask, timeout=PATIENCE)
+        second, third = (seen.connection for seen in apiserver.seen("get")[-2:])
+        assert second != third
 
     def test_a_frozen_server_is_survived_and_caught_up_with(
         self, apiserver: StandIn, impatient: WatchedNamespaces, noted: Noted, clock: Clock
@@ -426,7 +433,7 @@ class TestSilence:
             assert namespaces.freshness()[0]
             apiserver.end_watches()
             wait_for_watch(namespaces, apiserver, watches)
-            eventually(lambda: (namespaces.age() or 99) < 5)
+            eventually(lambda: namespaces.age() == 0)
         assert noted.failures == []
 
 
@@ -460,7 +467,7 @@ class TestFreshness:
         clock.ahead += 100
         assert (namespaces.age() or 0) >= 100
         apiserver.bookmark()
-        eventually(lambda: (namespaces.age() or 99) < 5)
+        eventually(lambda: namespaces.age() == 0)
 
     def test_the_bound_is_the_callers_to_choose(
         self, apiserver: StandIn, namespaces: WatchedNamespaces, clock: Clock

@@ -265,7 +265,7 @@ def test_a_pipe_that_the_shell_makes_is_read(tmp_path: Path) -> None:
     command = ["bash", "-c", f"{sys.executable} -c '{script}' <(echo 'kind: Pod')"]
 
     done = subprocess.run(
-        command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3], timeout=60
+        command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3], timeout=300
     )
 
     assert done.stdout == "kind: Pod\n\n"

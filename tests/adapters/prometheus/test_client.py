@@ -205,16 +205,16 @@ def test_an_answer_that_stalls_ends_in_time() -> None:
         handler.send_response(200)
         handler.send_header("Content-Length", "1000")
         handler.end_headers()
-        stop.wait(10)
+        stop.wait(60)
 
     def silent(_: BaseHTTPRequestHandler) -> None:
-        stop.wait(10)
+        stop.wait(60)
 
     for answer in (stalls, silent):
         with serving(answer) as server:
             begun = time.monotonic()
             assert failure(server, timeout=0.3).too_much
-            assert time.monotonic() - begun < 5
+            assert time.monotonic() - begun < 20
             stop.set()
         stop.clear()
 
@@ -224,7 +224,7 @@ def test_an_answer_that_drips_ends_in_time() -> None:
         handler.send_response(200)
         handler.send_header("Content-Length", "1000")
         handler.end_headers()
-        for _ in range(40):
+        for _ in range(1000):
             try:
                 handler.wfile.write(b" ")
             except OSError:
@@ -234,7 +234,7 @@ def test_an_answer_that_drips_ends_in_time() -> None:
     with serving(drips) as server:
         begun = time.monotonic()
         assert failure(server, timeout=0.3).too_much
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < 20
 
 
 def test_an_answer_that_breaks_off_is_asked_for_again() -> None:

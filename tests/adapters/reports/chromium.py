@@ -18,7 +18,7 @@ from typing import Any, Self
 
 Json = dict[str, Any]
 
-PATIENCE = 30.0  # seconds until an answer counts as missing
+PATIENCE = 60.0  # seconds until an answer counts as missing
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from tests.adapters.http.test_endpoint import Counted
-from tests.wire import request
+from tests.wire import PATIENCE, request
 from webhook.adapters.http.connection import Port
 from webhook.adapters.http.connection_limiter import ConnectionLimiter, Rejections
 from webhook.adapters.http.endpoint import AdmissionEndpoint
@@ -56,7 +56,7 @@ def run(request: pytest.FixtureRequest) -> Iterator[Callable[[Awaitable[None]], 
     with asyncio.Runner(loop_factory=request.param) as runner:
 
         async def wait(awaitable: Awaitable[None]) -> None:
-            await asyncio.wait_for(awaitable, 20)
+            await asyncio.wait_for(awaitable, PATIENCE)
 
         yield lambda awaitable: runner.run(wait(awaitable))
 

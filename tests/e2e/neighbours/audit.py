@@ -17,7 +17,7 @@ def audit(control_plane: ControlPlane, namespace: str) -> dict[str, str]:
         f"--kubeconfig={control_plane.kubeconfig()}",
         f"--namespace={namespace}",
     ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode in {0, 1}, done.stderr
     lines = json.loads(done.stdout)["objects"]
     return {f"{line['kind']}/{line['name']}": line["decision"] for line in lines if line["requests"]}

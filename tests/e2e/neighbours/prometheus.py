@@ -33,7 +33,7 @@ class Prometheus:
         self._program = program
         self._directory = directory
         self._port = free_port()
-        self._api = httpx.Client(base_url=f"http://127.0.0.1:{self._port}/api/v1", timeout=5.0, trust_env=False)
+        self._api = httpx.Client(base_url=f"http://127.0.0.1:{self._port}/api/v1", timeout=30.0, trust_env=False)
         rules = directory / "rules.yaml"
         rules.write_text(yaml.safe_dump(rendered.the("PrometheusRule")["spec"]))
         # `job` and `namespace` are what Prometheus' operator makes of the chart's ServiceMonitor.

@@ -45,7 +45,7 @@ def installation(
 
 def served(port: int) -> x509.Certificate:
     """The certificate that a replica serves."""
-    return x509.load_pem_x509_certificate(ssl.get_server_certificate(("127.0.0.1", port), timeout=5).encode())
+    return x509.load_pem_x509_certificate(ssl.get_server_certificate(("127.0.0.1", port), timeout=30).encode())
 
 
 def test_certificates_are_issued_injected_and_renewed_while_reviews_flow(

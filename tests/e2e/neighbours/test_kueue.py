@@ -149,7 +149,7 @@ def test_a_job_and_a_jobset_are_counted_as_they_are_written_and_their_pods_run_a
         (warning,) = apply(control_plane, namespace, workload)
         assert f"Kueue counts {GPU} as the template requests it" in warning
 
-    wait_for("three pods on nodes", lambda: sum(bool(node_of(p)) for p in pods_in(control_plane, namespace)) == 3, 60)
+    wait_for("three pods on nodes", lambda: sum(bool(node_of(p)) for p in pods_in(control_plane, namespace)) == 3)
     assert requests_of_pods(control_plane, namespace) == [[{SHARED: "1"}]] * 3
     # Kueue counts what the templates say, which gpuwarden leaves alone.
     assert kueue.requests(namespace) == {"Job/train": {GPU: "1"}, "JobSet/train": {GPU: "2"}}
@@ -165,7 +165,7 @@ def test_without_a_policy_what_is_counted_is_what_the_pods_request(
 ) -> None:
     namespace = make_queue(GPU)
     assert apply(control_plane, namespace, queued_job()) == []
-    wait_for("the pod", lambda: requests_of_pods(control_plane, namespace) == [[{GPU: "1"}]], 60)
+    wait_for("the pod", lambda: requests_of_pods(control_plane, namespace) == [[{GPU: "1"}]])
     assert kueue.requests(namespace) == {"Job/train": {GPU: "1"}}
 
 
@@ -174,7 +174,7 @@ def test_a_quota_of_the_policys_resource_admits_no_job_that_is_written_plainly_a
 ) -> None:
     namespace = make_queue(SHARED, {ENFORCE: "shared"})
     apply(control_plane, namespace, queued_job())
-    (reason,) = wait_for("Kueue to say why", lambda: kueue.reasons(namespace), 60)
+    (reason,) = wait_for("Kueue to say why", lambda: kueue.reasons(namespace))
     tell(reason)
     assert GPU in reason
     assert pods_in(control_plane, namespace) == []
@@ -182,7 +182,7 @@ def test_a_quota_of_the_policys_resource_admits_no_job_that_is_written_plainly_a
     named = queued_job(resource=SHARED)
     named["metadata"]["name"] = "named"
     apply(control_plane, namespace, named)
-    wait_for("its pod", lambda: requests_of_pods(control_plane, namespace) == [[{SHARED: "1"}]], 60)
+    wait_for("its pod", lambda: requests_of_pods(control_plane, namespace) == [[{SHARED: "1"}]])
     wait_for("the queue to count it", lambda: kueue.used(namespace) == {SHARED: "1"})
 
 
@@ -192,7 +192,7 @@ def test_kueue_can_be_told_to_count_in_the_policys_resource(
     with kueue.manager.configured(TRANSFORMED):
         namespace = make_queue(SHARED, {ENFORCE: "shared"})
         apply(control_plane, namespace, queued_job())
-        wait_for("its pod", lambda: requests_of_pods(control_plane, namespace) == [[{SHARED: "1"}]], 60)
+        wait_for("its pod", lambda: requests_of_pods(control_plane, namespace) == [[{SHARED: "1"}]])
         assert kueue.requests(namespace) == {"Job/train": {SHARED: "1"}}
 
 
@@ -202,7 +202,7 @@ def test_a_job_whose_pods_are_denied_holds_its_quota_and_advise_and_audit_say_so
     namespace = make_queue(GPU, {ENFORCE: "shared"})
     (warning,) = apply(control_plane, namespace, queued_job(count=2))
     assert "would be denied" in warning
-    denials = wait_for("denials", lambda: event_messages(control_plane, namespace, "FailedCreate"), 60)
+    denials = wait_for("denials", lambda: event_messages(control_plane, namespace, "FailedCreate"))
     assert f"{GPU}: 2 cannot be shared" in denials[0]
     assert pods_in(control_plane, namespace) == []
     wait_for("the queue to count it all the same", lambda: kueue.used(namespace) == {GPU: "2"})
@@ -216,6 +216,6 @@ def test_a_bare_pod_is_counted_as_it_was_rewritten(
     bare = pod(pod_spec(GPU))
     bare["metadata"]["labels"] = {QUEUE: "gpus"}
     apply(control_plane, namespace, bare)
-    wait_for("Kueue to lift the gate", lambda: [node_of(p) for p in pods_in(control_plane, namespace)] != [""], 60)
+    wait_for("Kueue to lift the gate", lambda: [node_of(p) for p in pods_in(control_plane, namespace)] != [""])
     assert requests_of_pods(control_plane, namespace) == [[{SHARED: "1"}]]
     assert kueue.requests(namespace) == {"Pod/train": {SHARED: "1"}}

@@ -33,6 +33,14 @@ class Pods:
         for name, replica in self._replicas.items():
             relays[name].add(replica.ops_port)
 
+    @property
+    def rewritten(self) -> float:
+        """How many pods the replicas have rewritten, by their own count."""
+        return sum(
+            replica.metric("gpuwarden_decisions_total", path="mutate", outcome="rewritten")
+            for replica in self._replicas.values()
+        )
+
     def kill(self, name: str) -> None:
         replica = self._replicas[name]
         replica.process.kill()
@@ -70,10 +78,11 @@ def test_no_alert_while_all_is_well_one_where_a_replica_starts_again_and_again_a
     # All is well: everything is scraped, every rule can be evaluated, reviews are counted, and there is no alert.
     namespace = make_namespace({ENFORCE: "shared"})
     counted = 'sum(gpuwarden_decisions_total{path="mutate",outcome="rewritten"})'
-    before = wait_for("decisions", lambda: prometheus.query(counted))[""]
+    before = replicas.rewritten
+    wait_for("every decision to be scraped", lambda: prometheus.query(counted)[""] == before)
     create(control_plane, namespace, pod(pod_spec(GPU)))
     wait_for("one more decision", lambda: prometheus.query(counted)[""] == before + 1)
-    assert prometheus.query('up{job="gpuwarden"}') == {"first": 1, "second": 1}
+    wait_for("both to be scraped", lambda: prometheus.query('up{job="gpuwarden"}') == {"first": 1, "second": 1})
     assert [rule for rule in prometheus.rules() if rule["health"] != "ok"] == []
     assert prometheus.alerts() == {}
 
