@@ -6,14 +6,16 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from tests.application.recommendation.cases import DAY, END, node, series, workload
+from tests.application.recommendation.cases import A100, DAY, END, node, series, workload
 from webhook.application.recommendation.recommend import Recommendation, recommend
 from webhook.application.recommendation.servers import ServerProgram, recognise
 from webhook.application.recommendation.thresholds import Thresholds
 from webhook.application.recommendation.usage import Metric, Series, Usage
 from webhook.application.recommendation.workload_verdicts import VerdictKind
 from webhook.application.recommendation.workloads import LivePod, Workload
+from webhook.engine.fleet.shapes import shape_of
 from webhook.engine.labels import NamespaceLabels
+from webhook.engine.spelling import DevicePlugin, MigStrategy
 
 SERVER = recognise("vllm/vllm-openai:1", ["--model", "llama"], {})
 
@@ -22,7 +24,12 @@ def recommended(workloads: Sequence[Workload], found: Sequence[Series], **more: 
     usage = Usage(END, 14 * DAY, series=list(found), **more)
     shapes = {node(more={"nvidia.com/mig-1g.10gb": "7"}): 2}
     labels = {"a": NamespaceLabels()}
-    return recommend(workloads, usage, shapes, labels, Thresholds(), trusted=lambda _: False, exempt=("system",))
+    return recommend(
+        *(workloads, usage, shapes, labels, Thresholds()),
+        trusted=lambda _: False,
+        plugin=DevicePlugin(),
+        exempt=("system",),
+    )
 
 
 def servers(*programs: ServerProgram, p95: float = 0.2, **fields: Any) -> Recommendation:
@@ -178,3 +185,34 @@ def test_no_policy_for_an_exempt_namespace_where_it_would_have_no_effect() -> No
     (line,), (advice,) = found.workloads, found.namespaces
     assert (line.verdict.kind, advice.policy, advice.label) == (VerdictKind.UNUSED, "", "")
     assert advice.why_none == "the configuration exempts it, so a policy would have no effect"
+
+
+def test_forms_of_nodes_that_do_not_match_the_configuration_are_not_recommended() -> None:
+    amounts = {"nvidia.com/gpu": "7"}
+    slices = shape_of({"nvidia.com/gpu.product": f"NVIDIA-{A100}-MIG-1g.10gb"}, amounts, amounts)
+    assert slices
+    usage = Usage(
+        END, 14 * DAY, series=[series("w-1", uuid="1"), series("s-1", uuid="2", profile="1g.10gb", capacity=9728)]
+    )
+    there = workload("s", namespace="b", form="mig-1g.10gb")
+    usage.series[1] = structs.replace(usage.series[1], namespace="b")
+    single = DevicePlugin(mig_strategy=MigStrategy.SINGLE, products=(f"NVIDIA-{A100}",))
+    found, fits = (
+        recommend(
+            *([workload(), there], usage, {node(): 1, slices: 1}, {}, Thresholds()),
+            trusted=lambda _: False,
+            plugin=plugin,
+        )
+        for plugin in (DevicePlugin(), single)
+    )
+    assert [one.verdict.form for one in found.workloads] == ["exclusive", "mig-1g.10gb"]
+    assert found.workloads[0].verdict.reasons[-1] == (
+        "no node offers MIG slices in the way that the configuration's devicePlugin states (see the notes)"
+    )
+    assert found.workloads[1].verdict.kind is VerdictKind.AS_IT_IS
+    assert [one.policy for one in found.namespaces] == ["exclusive", ""]
+    assert found.namespaces[1].why_none.startswith("mig-1g.10gb fits 1 of 1 workloads; nodes have it under other names")
+    assert [one.partition(" under ")[0] for one in found.notes] == ["some nodes have mig-1g.10gb"]
+    assert [one.verdict.form for one in fits.workloads] == ["mig-1g.10gb", "mig-1g.10gb"]
+    assert [one.policy for one in fits.namespaces] == ["mig-1g.10gb", "mig-1g.10gb"]
+    assert fits.notes == []
