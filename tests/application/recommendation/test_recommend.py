@@ -216,3 +216,24 @@ def test_forms_of_nodes_that_do_not_match_the_configuration_are_not_recommended(
     assert [one.verdict.form for one in fits.workloads] == ["mig-1g.10gb", "mig-1g.10gb"]
     assert [one.policy for one in fits.namespaces] == ["mig-1g.10gb", "mig-1g.10gb"]
     assert fits.notes == []
+
+
+def test_slices_of_nodes_that_do_not_state_their_model_are_compared_only_if_one_model_is_used() -> None:
+    amounts = {"nvidia.com/mig-1g.10gb": "7"}
+    unlabelled = shape_of({}, amounts, amounts)
+    assert unlabelled
+
+    def forms(*used: Series) -> list[str]:
+        every = [workload(one.pod.removesuffix("-1"), pods=[LivePod(one.pod, 1.0)]) for one in used]
+        found = recommend(
+            *(every, Usage(END, 14 * DAY, series=list(used)), {unlabelled: 1}, {}, Thresholds()),
+            trusted=lambda _: False,
+            plugin=DevicePlugin(),
+        )
+        return [one.verdict.form for one in found.workloads]
+
+    small = series("w-1", p95=0.1, most=0.1)
+    assert forms(small) == ["mig-1g.10gb"]
+    assert forms(small, series("x-1", uuid="GPU-2", model="NVIDIA H100 80GB HBM3")) == ["exclusive", "exclusive"]
+    # Of an A100, it has 14 of 108 multiprocessors, which is less than a seventh.
+    assert forms(series("w-1", p95=0.135, most=0.135)) == ["exclusive"]

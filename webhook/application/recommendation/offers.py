@@ -109,6 +109,7 @@ class Offers(msgspec.Struct, frozen=True):
         is_known: whether the nodes are known at all.
         mismatched: forms that nodes have, but under other names or labels than those that policies request, because the
             configuration states other settings of the device plugin.
+        used_models: the models that were used, which need not be those that nodes state.
     """
 
     slices: tuple[Slice, ...] = ()
@@ -116,6 +117,7 @@ class Offers(msgspec.Struct, frozen=True):
     memory: Mapping[str, int] = {}
     is_known: bool = False
     mismatched: frozenset[str] = frozenset()
+    used_models: frozenset[str] = frozenset()
 
     def lacks(self, form: str) -> bool:
         """Whether nodes have a form, and none of them runs the pods that a policy gives it."""
@@ -123,13 +125,16 @@ class Offers(msgspec.Struct, frozen=True):
         return form in self.mismatched and all(str(one.form) != form for one in every)
 
 
-def offers(shapes: Mapping[Shape, int] | None, expected: Iterable[Form], plugin: DevicePlugin) -> Offers:
+def offers(
+    shapes: Mapping[Shape, int] | None, expected: Iterable[Form], plugin: DevicePlugin, used: Iterable[str] = ()
+) -> Offers:
     """Return what nodes offer.
 
     Args:
         shapes: the nodes; ``None`` where they are not known.
         expected: further forms that count as offered.
         plugin: the settings of the device plugin that the configuration states.
+        used: the models that were used.
     """
     mismatched: set[str] = set()
     slices: dict[Form, Slice] = {}
@@ -155,7 +160,8 @@ def offers(shapes: Mapping[Shape, int] | None, expected: Iterable[Form], plugin:
             shared.setdefault(form, SharedForm(form, form.clients or 0))
     ordered = sorted(slices.values(), key=lambda one: (one.share, one.memory or 0, str(one.form)))
     every = sorted(shared.values(), key=lambda one: str(one.form))
-    return Offers(tuple(ordered), tuple(every), memory, shapes is not None, frozenset(mismatched))
+    known = shapes is not None
+    return Offers(tuple(ordered), tuple(every), memory, known, frozenset(mismatched), frozenset(used))
 
 
 def _runs_on(form: Form, shape: Shape, plugin: DevicePlugin) -> bool:
@@ -165,9 +171,9 @@ def _runs_on(form: Form, shape: Shape, plugin: DevicePlugin) -> bool:
 
 
 def of_a_model(one: Slice, model: str) -> Slice:
-    """A slice with the share of compute that it has on a model, if the model offers it."""
+    """A slice with the share of compute that it has on a model; that of its slices where the model is not known."""
     assert one.form.partition  # noqa: S101 - what has one is a slice
-    return msgspec.structs.replace(one, share=share_of(one.form.partition, model)) if model in one.models else one
+    return msgspec.structs.replace(one, share=share_of(one.form.partition, model)) if model else one
 
 
 def _shared(form: Form, model: str, shape: Shape) -> SharedForm:
@@ -221,7 +227,7 @@ def of_model(offered: Offers, model: str, forms: Iterable[T]) -> Iterator[T]:
 
     Where a model is not known (empty), the workload's or a node's, they are comparable if no two are known.
     """
-    models = frozenset({model, *offered.memory}).union(
+    models = frozenset({model, *offered.memory, *offered.used_models}).union(
         *(each.models for each in offered.slices), *(each.models for each in offered.shared)
     )
     is_one = len(models - {""}) <= 1

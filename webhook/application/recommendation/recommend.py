@@ -119,7 +119,7 @@ def recommend(  # noqa: PLR0913 - what is known, and what is wanted
         expected: further forms that count as offered.
         exempt: namespaces in which no policy has an effect.
     """
-    offered = offers(shapes, expected, plugin)
+    offered = offers(shapes, expected, plugin, (model_of(one.model) for one in usage.series))
     attributed = attribute(usage.series, workloads, usage.owners)
     measures = {one.key: measure(one, attributed.of.get(one.key, []), usage, thresholds) for one in workloads}
     verdicts = {}
