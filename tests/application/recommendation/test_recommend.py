@@ -237,3 +237,18 @@ def test_slices_of_nodes_that_do_not_state_their_model_are_compared_only_if_one_
     assert forms(small, series("x-1", uuid="GPU-2", model="NVIDIA H100 80GB HBM3")) == ["exclusive", "exclusive"]
     # Of an A100, it has 14 of 108 multiprocessors, which is less than a seventh.
     assert forms(series("w-1", p95=0.135, most=0.135)) == ["exclusive"]
+
+
+def test_the_reasons_name_the_settings_of_the_device_plugin_only_for_what_nodes_have() -> None:
+    shared = node(8, "nvidia.com/gpu", gpu_sharing__strategy="mps")
+    usage = Usage(END, 14 * DAY, series=[series("w-1")])
+    found = recommend(
+        *([workload()], usage, {node(): 1, shared: 1}, {}, Thresholds()),
+        trusted=lambda _: True,
+        plugin=DevicePlugin(),
+    )
+    assert found.workloads[0].verdict.form == "exclusive"
+    assert found.workloads[0].verdict.reasons[-2:] == (
+        f"no node shares GPUs of {A100} in the way that the configuration's devicePlugin states (see the notes)",
+        "no node offers MIG slices",
+    )
