@@ -139,6 +139,7 @@ def recommend(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     found = recommended(
         *(given.workloads, given.usage, shapes, given.labels, values),
         trusted=trusts(trusted or [], given.trusted),
+        plugin=configuration.plugin,
         expected=offered,
         exempt=configuration.exemptions.namespaces,
     )

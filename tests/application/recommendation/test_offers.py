@@ -1,14 +1,21 @@
 """Offers: what nodes have below a whole GPU."""
 
+import pytest
+
 from tests.application.recommendation.cases import A100, form, node
 from webhook.application.recommendation.offers import Slice, fitting, model_of, offers, shared_form, slices_of, without
 from webhook.engine.fleet.shapes import shape_of
+from webhook.engine.spelling import DevicePlugin, MigStrategy
+
+PLUGIN = DevicePlugin()
+SINGLE = DevicePlugin(mig_strategy=MigStrategy.SINGLE, products=(f"NVIDIA-{A100}",))
+SAME_NAME = DevicePlugin(rename_by_default=False)
 
 
 def test_without_nodes_nothing_is_known_but_what_is_expected() -> None:
-    assert not offers(None, ()).is_known
-    assert offers({}, ()).is_known
-    found = offers(None, [form("mig-1g.10gb"), form("shared"), form("mig-1g.10gb-shared"), form("gke-mps-3")])
+    assert not offers(None, (), PLUGIN).is_known
+    assert offers({}, (), PLUGIN).is_known
+    found = offers(None, [form("mig-1g.10gb"), form("shared"), form("mig-1g.10gb-shared"), form("gke-mps-3")], PLUGIN)
     assert found.slices == (Slice(form("mig-1g.10gb"), 1 / 7, 9728),)
     assert {(str(one.form), one.clients) for one in found.shared} == {("shared", 0), ("gke-mps-3", 3)}
 
@@ -19,7 +26,7 @@ def test_slices_have_the_memory_that_nodes_say_else_what_is_measured() -> None:
         {"nvidia.com/gpu.product": f"NVIDIA-{A100}", "nvidia.com/mig-1g.10gb.memory": "9900"}, mixed, mixed
     )
     assert shape
-    found = {str(one.form): one for one in offers({shape: 1}, ()).slices}
+    found = {str(one.form): one for one in offers({shape: 1}, (), PLUGIN).slices}
     assert (found["mig-1g.10gb"].memory, found["mig-1g.10gb"].share) == (9900, 14 / 108)
     assert (found["mig-3g.40gb"].memory, found["mig-3g.40gb"].models) == (40_192, frozenset({A100}))
 
@@ -28,16 +35,45 @@ def test_under_strategy_single_the_gpus_memory_is_the_slices() -> None:
     labels = {"nvidia.com/gpu.product": f"NVIDIA-{A100}-MIG-1g.10gb", "nvidia.com/gpu.memory": "9856"}
     shape = shape_of(labels, {"nvidia.com/gpu": "7"}, {"nvidia.com/gpu": "7"})
     assert shape
-    (one,) = offers({shape: 1}, ()).slices
+    found = offers({shape: 1}, (), SINGLE)
+    (one,) = found.slices
     assert (str(one.form), one.memory) == ("mig-1g.10gb", 9856)
-    assert offers({shape: 1}, ()).memory == {}
+    assert (found.memory, found.mismatched) == ({}, frozenset())
+
+
+@pytest.mark.parametrize(
+    ("resource", "labels", "plugin", "fitting_plugin", "mismatched"),
+    [
+        ("gpu", {"gpu.product": f"NVIDIA-{A100}-MIG-1g.10gb"}, PLUGIN, SINGLE, "mig-1g.10gb"),
+        ("mig-1g.10gb", {"gpu.product": f"NVIDIA-{A100}"}, SINGLE, PLUGIN, "mig-1g.10gb"),
+        ("gpu", {"gpu.product": "NVIDIA-H200-MIG-1g.18gb"}, SINGLE, None, "mig-1g.18gb"),  # not in products
+        ("gpu", {"gpu.sharing-strategy": "mps"}, PLUGIN, SAME_NAME, "mps"),
+        ("gpu.shared", {"gpu.sharing-strategy": "mps"}, SAME_NAME, PLUGIN, "mps"),
+    ],
+)
+def test_nodes_do_not_offer_a_form_whose_pods_would_not_run_there(
+    resource: str, labels: dict[str, str], plugin: DevicePlugin, fitting_plugin: DevicePlugin | None, mismatched: str
+) -> None:
+    amounts = {f"nvidia.com/{resource}": "7"}
+    shape = shape_of({f"nvidia.com/{name}": value for name, value in labels.items()}, amounts, amounts, cordoned=True)
+    assert shape
+    found = offers({shape: 1}, (), plugin)
+    assert (found.slices, found.shared, found.mismatched) == ((), (), frozenset({mismatched}))
+    assert found.lacks(mismatched)
+    expected = offers({shape: 1}, [form(mismatched)], plugin)  # an autoscaler adds others
+    assert expected.slices or expected.shared
+    assert not expected.lacks(mismatched)
+    if fitting_plugin:
+        there = offers({shape: 1}, (), fitting_plugin)
+        assert {str(one.form) for one in there.slices} | {str(one.form) for one in there.shared} == {mismatched}
+        assert not there.mismatched
 
 
 def test_a_slice_of_unknown_memory_fits_nothing() -> None:
     amounts = {"nvidia.com/mig-1g.23gb": "7"}
     shape = shape_of({"nvidia.com/gpu.product": "NVIDIA-B200"}, amounts, amounts)
     assert shape
-    found = offers({shape: 1}, ())
+    found = offers({shape: 1}, (), PLUGIN)
     assert found.slices[0].memory is None
     assert list(fitting(found, "B200", 0.01, 1)) == []
 
@@ -49,7 +85,7 @@ def test_one_name_on_two_models_has_the_least_of_both() -> None:
         shape = shape_of({"nvidia.com/gpu.product": product}, amounts, amounts)
         assert shape
         shapes[shape] = 1
-    (one,) = offers(shapes, ()).slices
+    (one,) = offers(shapes, (), PLUGIN).slices
     assert (one.share, one.memory, len(one.models)) == (16 / 132, 22_016, 2)
 
 
@@ -57,7 +93,7 @@ def test_the_smallest_that_is_large_enough_comes_first_and_of_the_same_model() -
     amounts = {f"nvidia.com/mig-{profile}": "1" for profile in ("3g.40gb", "1g.10gb", "2g.20gb", "1g.20gb")}
     shape = shape_of({"nvidia.com/gpu.product": f"NVIDIA-{A100}"}, amounts, amounts)
     assert shape
-    found = offers({shape: 1}, ())
+    found = offers({shape: 1}, (), PLUGIN)
     assert [str(one.form) for one in fitting(found, A100, 0.1, 9000)] == [
         "mig-1g.10gb", "mig-1g.20gb", "mig-2g.20gb", "mig-3g.40gb",
     ]  # fmt: skip
@@ -68,18 +104,18 @@ def test_the_smallest_that_is_large_enough_comes_first_and_of_the_same_model() -
 
 def test_sharing_is_what_nodes_offer() -> None:
     sliced = node(8, "nvidia.com/gpu.shared")
-    found = offers({sliced: 1}, ())
+    found = offers({sliced: 1}, (), PLUGIN)
     assert [(str(one.form), one.clients) for one in found.shared] == [("shared", 0)]
     labels = {"cloud.google.com/gke-accelerator": "nvidia-l4", "cloud.google.com/gke-gpu-sharing-strategy": "mps",
               "cloud.google.com/gke-max-shared-clients-per-gpu": "3"}  # fmt: skip
     gke = shape_of(labels, {"nvidia.com/gpu": "3"}, {"nvidia.com/gpu": "3"})
     assert gke
-    both = offers({sliced: 1, gke: 1}, ())
+    both = offers({sliced: 1, gke: 1}, (), PLUGIN)
     for on_gke, name, model in ((True, "gke-mps-3", "L4"), (False, "shared", A100)):
         one = shared_form(both, model, bursty=False, gke=on_gke)
         assert one
         assert str(one.form) == name
-    assert shared_form(offers({}, ()), "", bursty=True, gke=False) is None
+    assert shared_form(offers({}, (), PLUGIN), "", bursty=True, gke=False) is None
 
 
 def test_a_form_is_left_out_for_the_models_whose_nodes_are_out_of_reach() -> None:
@@ -89,7 +125,7 @@ def test_a_form_is_left_out_for_the_models_whose_nodes_are_out_of_reach() -> Non
         for model in (A100, "H100-80GB-HBM3")
         if (shape := shape_of({"nvidia.com/gpu.product": f"NVIDIA-{model}"}, amounts, amounts))
     }
-    every = offers(shapes, [form("time-slicing")])
+    every = offers(shapes, [form("time-slicing")], PLUGIN)
     assert without(every, ()) is every
     (left,) = without(every, [("mig-1g.10gb", A100)]).slices
     assert left.models == {"H100-80GB-HBM3"}
@@ -107,7 +143,7 @@ def test_a_gpu_of_another_model_is_shared_by_others() -> None:
     labels = {"nvidia.com/gpu.product": "Tesla-T4", "nvidia.com/gpu.memory": "15360", "nvidia.com/gpu.replicas": "4"}
     t4 = shape_of(labels, amounts, amounts)
     assert t4
-    found = offers({t4: 1, node(8, "nvidia.com/gpu.shared"): 1}, ())
+    found = offers({t4: 1, node(8, "nvidia.com/gpu.shared"): 1}, (), PLUGIN)
     (one,) = found.shared
     assert (one.clients, one.memory, one.models) == (4, 15_360, frozenset({"Tesla-T4", A100}))
     assert shared_form(found, "Tesla-T4", bursty=True, gke=False) == one
@@ -118,7 +154,7 @@ def test_a_node_that_does_not_say_its_model_may_have_any() -> None:
     amounts = {"nvidia.com/gpu.shared": "4"}
     bare = shape_of({}, amounts, amounts)
     assert bare
-    alone, beside = offers({bare: 1}, ()), offers({bare: 1, node(8): 1}, ())
+    alone, beside = offers({bare: 1}, (), PLUGIN), offers({bare: 1, node(8): 1}, (), PLUGIN)
     for found, model, is_comparable in (
         (alone, "Tesla-T4", True),
         (alone, "", True),
@@ -130,5 +166,5 @@ def test_a_node_that_does_not_say_its_model_may_have_any() -> None:
     labels = {"nvidia.com/gpu.product": "Tesla-T4", "nvidia.com/gpu.memory": "15360"}
     t4 = shape_of(labels, {"nvidia.com/gpu": "1"}, {"nvidia.com/gpu": "1"})
     assert t4
-    several = offers({bare: 1, node(8): 1, t4: 1}, ())
+    several = offers({bare: 1, node(8): 1, t4: 1}, (), PLUGIN)
     assert [shared_form(several, one, bursty=True, gke=False) for one in (A100, "Tesla-T4", "")] == [None] * 3

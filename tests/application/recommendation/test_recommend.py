@@ -6,14 +6,16 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from tests.application.recommendation.cases import DAY, END, node, series, workload
+from tests.application.recommendation.cases import A100, DAY, END, node, series, workload
 from webhook.application.recommendation.recommend import Recommendation, recommend
 from webhook.application.recommendation.servers import ServerProgram, recognise
 from webhook.application.recommendation.thresholds import Thresholds
 from webhook.application.recommendation.usage import Metric, Series, Usage
 from webhook.application.recommendation.workload_verdicts import VerdictKind
 from webhook.application.recommendation.workloads import LivePod, Workload
+from webhook.engine.fleet.shapes import shape_of
 from webhook.engine.labels import NamespaceLabels
+from webhook.engine.spelling import DevicePlugin, MigStrategy
 
 SERVER = recognise("vllm/vllm-openai:1", ["--model", "llama"], {})
 
@@ -22,7 +24,12 @@ def recommended(workloads: Sequence[Workload], found: Sequence[Series], **more: 
     usage = Usage(END, 14 * DAY, series=list(found), **more)
     shapes = {node(more={"nvidia.com/mig-1g.10gb": "7"}): 2}
     labels = {"a": NamespaceLabels()}
-    return recommend(workloads, usage, shapes, labels, Thresholds(), trusted=lambda _: False, exempt=("system",))
+    return recommend(
+        *(workloads, usage, shapes, labels, Thresholds()),
+        trusted=lambda _: False,
+        plugin=DevicePlugin(),
+        exempt=("system",),
+    )
 
 
 def servers(*programs: ServerProgram, p95: float = 0.2, **fields: Any) -> Recommendation:
@@ -178,3 +185,70 @@ def test_no_policy_for_an_exempt_namespace_where_it_would_have_no_effect() -> No
     (line,), (advice,) = found.workloads, found.namespaces
     assert (line.verdict.kind, advice.policy, advice.label) == (VerdictKind.UNUSED, "", "")
     assert advice.why_none == "the configuration exempts it, so a policy would have no effect"
+
+
+def test_forms_of_nodes_that_do_not_match_the_configuration_are_not_recommended() -> None:
+    amounts = {"nvidia.com/gpu": "7"}
+    slices = shape_of({"nvidia.com/gpu.product": f"NVIDIA-{A100}-MIG-1g.10gb"}, amounts, amounts)
+    assert slices
+    usage = Usage(
+        END, 14 * DAY, series=[series("w-1", uuid="1"), series("s-1", uuid="2", profile="1g.10gb", capacity=9728)]
+    )
+    there = workload("s", namespace="b", form="mig-1g.10gb")
+    usage.series[1] = structs.replace(usage.series[1], namespace="b")
+    single = DevicePlugin(mig_strategy=MigStrategy.SINGLE, products=(f"NVIDIA-{A100}",))
+    found, fits = (
+        recommend(
+            *([workload(), there], usage, {node(): 1, slices: 1}, {}, Thresholds()),
+            trusted=lambda _: False,
+            plugin=plugin,
+        )
+        for plugin in (DevicePlugin(), single)
+    )
+    assert [one.verdict.form for one in found.workloads] == ["exclusive", "mig-1g.10gb"]
+    assert found.workloads[0].verdict.reasons[-1] == (
+        "no node offers MIG slices in the way that the configuration's devicePlugin states (see the notes)"
+    )
+    assert found.workloads[1].verdict.kind is VerdictKind.AS_IT_IS
+    assert [one.policy for one in found.namespaces] == ["exclusive", ""]
+    assert found.namespaces[1].why_none.startswith("mig-1g.10gb fits 1 of 1 workloads; nodes have it under other names")
+    assert [one.partition(" under ")[0] for one in found.notes] == ["some nodes have mig-1g.10gb"]
+    assert [one.verdict.form for one in fits.workloads] == ["mig-1g.10gb", "mig-1g.10gb"]
+    assert [one.policy for one in fits.namespaces] == ["mig-1g.10gb", "mig-1g.10gb"]
+    assert fits.notes == []
+
+
+def test_slices_of_nodes_that_do_not_state_their_model_are_compared_only_if_one_model_is_used() -> None:
+    amounts = {"nvidia.com/mig-1g.10gb": "7"}
+    unlabelled = shape_of({}, amounts, amounts)
+    assert unlabelled
+
+    def forms(*used: Series) -> list[str]:
+        every = [workload(one.pod.removesuffix("-1"), pods=[LivePod(one.pod, 1.0)]) for one in used]
+        found = recommend(
+            *(every, Usage(END, 14 * DAY, series=list(used)), {unlabelled: 1}, {}, Thresholds()),
+            trusted=lambda _: False,
+            plugin=DevicePlugin(),
+        )
+        return [one.verdict.form for one in found.workloads]
+
+    small = series("w-1", p95=0.1, most=0.1)
+    assert forms(small) == ["mig-1g.10gb"]
+    assert forms(small, series("x-1", uuid="GPU-2", model="NVIDIA H100 80GB HBM3")) == ["exclusive", "exclusive"]
+    # Of an A100, it has 14 of 108 multiprocessors, which is less than a seventh.
+    assert forms(series("w-1", p95=0.135, most=0.135)) == ["exclusive"]
+
+
+def test_the_reasons_name_the_settings_of_the_device_plugin_only_for_what_nodes_have() -> None:
+    shared = node(8, "nvidia.com/gpu", gpu_sharing__strategy="mps")
+    usage = Usage(END, 14 * DAY, series=[series("w-1")])
+    found = recommend(
+        *([workload()], usage, {node(): 1, shared: 1}, {}, Thresholds()),
+        trusted=lambda _: True,
+        plugin=DevicePlugin(),
+    )
+    assert found.workloads[0].verdict.form == "exclusive"
+    assert found.workloads[0].verdict.reasons[-2:] == (
+        f"no node shares GPUs of {A100} in the way that the configuration's devicePlugin states (see the notes)",
+        "no node offers MIG slices",
+    )

@@ -29,6 +29,7 @@ _NAMED = 5
 _UNTRUSTED = (
     "sharing isolates neither memory nor faults, so its policies are recommended only in namespaces declared trusted"
 )
+_MISMATCHED = "nodes have it under other names or labels than the configuration's devicePlugin states; see the notes"
 _VOTING = frozenset(
     {VerdictKind.SLICE, VerdictKind.SHARED, VerdictKind.EXCLUSIVE, VerdictKind.FEWER, VerdictKind.AS_IT_IS}
 )
@@ -94,6 +95,8 @@ def advise(
     fits = sum(one.verdict.form == best for one in voting)
     if not trusted and (form := parse(best)) and form.shared:
         return msgspec.structs.replace(advice, why_none=f"{best} fits {fits} of {len(judged)} workloads; {_UNTRUSTED}")
+    if offered.lacks(best):
+        return msgspec.structs.replace(advice, why_none=f"{best} fits {fits} of {len(judged)} workloads; {_MISMATCHED}")
     hurts = tuple(HarmedWorkload(one.name, why) for one in voting if (why := _hurt(best, one, slices)))
     wrong = dict.fromkeys((*(one.name for one in judged if _is_doubtful(best, one)), *(one.workload for one in hurts)))
     if wrong and len(wrong) >= fits:

@@ -6,14 +6,17 @@ from typing import TypeVar
 
 import msgspec
 
+from ...engine.fleet.availability import plain_request_unschedulable
+from ...engine.fleet.fleet import Fleet, UnschedulableReason
 from ...engine.fleet.shapes import GKE_ACCELERATOR, Shape
 from ...engine.forms import Form, Platform, Sharing
 from ...engine.gpu_models import sizes_of
 from ...engine.mig_memory import lowest_memory
+from ...engine.policy import Policy
 from ...engine.products import PRODUCT, read_product
 from ...engine.profiles import read_profile
 from ...engine.quantity import whole
-from ...engine.spelling import MEMORY, replicas_label
+from ...engine.spelling import MEMORY, DevicePlugin, replicas_label
 
 # https://cloud.google.com/kubernetes-engine/docs/how-to/gpus: values of the label, with the models as drivers call them.
 _GKE_MODELS = {
@@ -104,28 +107,45 @@ class Offers(msgspec.Struct, frozen=True):
         shared: forms of sharing of whole GPUs.
         memory: of a whole GPU in MiB, by model.
         is_known: whether the nodes are known at all.
+        mismatched: forms that nodes have, but under other names or labels than those that policies request, because the
+            configuration states other settings of the device plugin.
+        used_models: the models that were used, which need not be those that nodes state.
     """
 
     slices: tuple[Slice, ...] = ()
     shared: tuple[SharedForm, ...] = ()
     memory: Mapping[str, int] = {}
     is_known: bool = False
+    mismatched: frozenset[str] = frozenset()
+    used_models: frozenset[str] = frozenset()
+
+    def lacks(self, form: str) -> bool:
+        """Whether nodes have a form, and none of them runs the pods that a policy gives it."""
+        every: tuple[Slice | SharedForm, ...] = (*self.slices, *self.shared)
+        return form in self.mismatched and all(str(one.form) != form for one in every)
 
 
-def offers(shapes: Mapping[Shape, int] | None, expected: Iterable[Form]) -> Offers:
+def offers(
+    shapes: Mapping[Shape, int] | None, expected: Iterable[Form], plugin: DevicePlugin, used: Iterable[str] = ()
+) -> Offers:
     """Return what nodes offer.
 
     Args:
         shapes: the nodes; ``None`` where they are not known.
         expected: further forms that count as offered.
+        plugin: the settings of the device plugin that the configuration states.
+        used: the models that were used.
     """
+    mismatched: set[str] = set()
     slices: dict[Form, Slice] = {}
     shared: dict[Form, SharedForm] = {}
     memory: dict[str, int] = {}
     for shape in shapes or ():
         model = model_of_shape(shape)
         for form in shape.forms.values():
-            if form.partition and not form.shared:
+            if (form.partition or form.shared) and not _runs_on(form, shape, plugin):
+                mismatched.add(str(form))
+            elif form.partition and not form.shared:
                 one = _slice(form, model, shape)
                 slices[form] = _least(slices[form], one) if form in slices else one
             elif form.shared and not form.partition:
@@ -140,13 +160,20 @@ def offers(shapes: Mapping[Shape, int] | None, expected: Iterable[Form]) -> Offe
             shared.setdefault(form, SharedForm(form, form.clients or 0))
     ordered = sorted(slices.values(), key=lambda one: (one.share, one.memory or 0, str(one.form)))
     every = sorted(shared.values(), key=lambda one: str(one.form))
-    return Offers(tuple(ordered), tuple(every), memory, shapes is not None)
+    known = shapes is not None
+    return Offers(tuple(ordered), tuple(every), memory, known, frozenset(mismatched), frozenset(used))
+
+
+def _runs_on(form: Form, shape: Shape, plugin: DevicePlugin) -> bool:
+    """Whether such a node, if it takes pods, runs those that a policy gives a form."""
+    lacking = plain_request_unschedulable(Policy(str(form), (form,)), plugin, Fleet({shape: 1}))
+    return lacking is None or lacking[1].reason is UnschedulableReason.UNAVAILABLE
 
 
 def of_a_model(one: Slice, model: str) -> Slice:
-    """A slice with the share of compute that it has on a model, if the model offers it."""
+    """A slice with the share of compute that it has on a model; that of its slices where the model is not known."""
     assert one.form.partition  # noqa: S101 - what has one is a slice
-    return msgspec.structs.replace(one, share=share_of(one.form.partition, model)) if model in one.models else one
+    return msgspec.structs.replace(one, share=share_of(one.form.partition, model)) if model else one
 
 
 def _shared(form: Form, model: str, shape: Shape) -> SharedForm:
@@ -200,7 +227,7 @@ def of_model(offered: Offers, model: str, forms: Iterable[T]) -> Iterator[T]:
 
     Where a model is not known (empty), the workload's or a node's, they are comparable if no two are known.
     """
-    models = frozenset({model, *offered.memory}).union(
+    models = frozenset({model, *offered.memory, *offered.used_models}).union(
         *(each.models for each in offered.slices), *(each.models for each in offered.shared)
     )
     is_one = len(models - {""}) <= 1

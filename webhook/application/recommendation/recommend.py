@@ -10,6 +10,7 @@ from ...engine.form_guide import CRITERIA, guide_to
 from ...engine.forms import Form, parse
 from ...engine.labels import NamespaceLabels
 from ...engine.resources import GPU
+from ...engine.spelling import DevicePlugin
 from .batching import batched
 from .claimed import CLAIM
 from .measures import Measures, measure
@@ -101,6 +102,7 @@ def recommend(  # noqa: PLR0913 - what is known, and what is wanted
     thresholds: Thresholds,
     *,
     trusted: Callable[[str], bool],
+    plugin: DevicePlugin,
     expected: Iterable[Form] = (),
     exempt: Collection[str] = (),
 ) -> Recommendation:
@@ -113,10 +115,11 @@ def recommend(  # noqa: PLR0913 - what is known, and what is wanted
         labels: of the namespaces.
         thresholds: the values in use.
         trusted: whether a namespace is declared trusted.
+        plugin: the settings of the device plugin that the configuration states.
         expected: further forms that count as offered.
         exempt: namespaces in which no policy has an effect.
     """
-    offered = offers(shapes, expected)
+    offered = offers(shapes, expected, plugin, (model_of(one.model) for one in usage.series))
     attributed = attribute(usage.series, workloads, usage.owners)
     measures = {one.key: measure(one, attributed.of.get(one.key, []), usage, thresholds) for one in workloads}
     verdicts = {}
@@ -156,6 +159,12 @@ def recommend(  # noqa: PLR0913 - what is known, and what is wanted
         for name, found in by_namespace.items()
     ]
     notes = [*usage.missing, *(f"Prometheus: {one}" for one in usage.warnings)]
+    if offered.mismatched:
+        notes.append(
+            f"some nodes have {', '.join(sorted(offered.mismatched))} under other names or labels than the configuration's "
+            "devicePlugin states (--config; renameByDefault, migStrategy, products), so pods of such a policy would not run "
+            "there, and these nodes do not count as offering it: gpuwarden doctor says what to set"
+        )
     if attributed.gone:
         counted = (
             "pod is counted with its workload" if attributed.gone == 1 else "pods are counted with their workloads"

@@ -556,6 +556,7 @@ def _memory_unknown(case: VerdictInput) -> str:
 def _why_not_smaller(case: VerdictInput, sharing: SharedForm | None, *, no_slice: bool) -> Iterator[str]:
     offered, model = case.comparable, case.model
     node = f"node{' that its pods may run on' if case.workload.unreachable else ''}"
+    shares, slices = (_as_configured(offered, partition=partition) for partition in (False, True))
     if sharing and not case.trusted:
         yield (
             f"it would fit {sharing.form}; sharing isolates neither memory nor faults, so it is recommended only in "
@@ -564,8 +565,8 @@ def _why_not_smaller(case: VerdictInput, sharing: SharedForm | None, *, no_slice
     comparable = list(of_model(offered, model, offered.slices))
     if no_slice:
         return
-    if case.trusted and model and offered.shared and not any(of_model(offered, model, offered.shared)):
-        yield f"no {node} shares GPUs of {model}"
+    if case.trusted and model and (offered.shared or shares) and not any(of_model(offered, model, offered.shared)):
+        yield f"no {node} shares GPUs of {model}{shares}"
     if case.measures.models_differ:
         yield "it ran on several GPU models, so its numbers can't be compared with what a smaller form has"
         return
@@ -580,9 +581,15 @@ def _why_not_smaller(case: VerdictInput, sharing: SharedForm | None, *, no_slice
     elif offered.slices and not model:
         yield "its GPU model is not known (label modelName), so compute can't be compared with that of MIG slices"
     elif offered.slices:
-        yield f"no {node} offers MIG slices of {model}, and compute can't be compared with that of other GPU models"
+        yield f"no {node} offers MIG slices of {model}{slices}, and compute can't be compared with that of other GPU models"
     else:
-        yield f"no {node} offers MIG slices"
+        yield f"no {node} offers MIG slices{slices}"
+
+
+def _as_configured(offered: Offers, *, partition: bool) -> str:
+    """What to add to "no node offers": empty if no node has such forms, of slices or whole GPUs, under other names or labels."""
+    differ = any(bool(form.partition) is partition for name in offered.mismatched if (form := parse(name)))
+    return " in the way that the configuration's devicePlugin states (see the notes)" if differ else ""
 
 
 def percent(share: float) -> str:
