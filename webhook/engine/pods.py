@@ -181,9 +181,8 @@ class PodSpec(_Tree, rename="camel"):
         for _, _, container in containers(self):
             written = container.resources
             for amounts in (written.limits, written.requests) if written else ():
-                if not amounts or resources.isdisjoint(
-                    amounts
-                ):  # as of nearly all pods, where this is the fastest test
+                # First the fastest test, because nearly no pod requests one.
+                if not amounts or resources.isdisjoint(amounts):
                     continue
                 if any(whole(amounts[name]) != 0 for name in resources & amounts.keys()):
                     return True
