@@ -175,7 +175,7 @@ def _show_diffs(judged: JudgedInput, rows: Iterable[check_table.CheckedRow]) -> 
     from ..adapters.manifests.editing import edit_text  # noqa: PLC0415 - start-up time: it loads a YAML writer
 
     target = terminal.console()
-    for source in judged.judged:
+    for source in judged.judged_sources:
         edits = source.edits()
         if edits:
             try:

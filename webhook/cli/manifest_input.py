@@ -154,19 +154,19 @@ class JudgedInput(GivenInput):
     """All input of a command, judged.
 
     Attributes:
-        judged: the sources again, with what becomes of their objects.
+        judged_sources: the sources again, with what becomes of their objects.
         mislabelled: the namespaces of ``--namespaces`` with a label that can't be read or has no effect.
         expected: how the device plugin is expected to be set.
     """
 
-    judged: list[JudgedSource] = field(default_factory=list)
+    judged_sources: list[JudgedSource] = field(default_factory=list)
     mislabelled: list[JudgedObject] = field(default_factory=list)
     expected: DevicePlugin = field(default_factory=DevicePlugin)
 
     @property
     def objects(self) -> Iterator[JudgedObject]:
         """The objects of all sources, in order."""
-        return (one for source in self.judged for one in source.objects)
+        return (one for source in self.judged_sources for one in source.objects)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +242,7 @@ def judge_paths(  # noqa: PLR0913, PLR0917 - each is an option of the commands
     )
     for source, items in given.sources:
         into, lines = JudgedSource(source), Lines(source.text)
-        judged.judged.append(into)
+        judged.judged_sources.append(into)
         for item in items:
             mismatches = wrong_types(item.object, configuration.kinds)
             judgement = checker.unreadable(item.object, mismatches) if mismatches else checker.judge(item.object)

@@ -66,14 +66,14 @@ def rewrite(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     named = _named(kinds or (), load_configuration(config).kinds)
     judged = judge_paths(paths, policy, namespace, namespaces, config, exclude=exclude or ())
     say_skipped(judged.skipped)
-    for source in judged.judged:
+    for source in judged.judged_sources:
         source.objects = [_with_templates(found, named) for found in source.objects]
     _stop_on_trouble(judged)
     # Not an error, because a chart may render nothing.
     for problem in judged.nothing_found():
         say(str(problem))
     try:
-        texts = [(source, _rewritten(source)) for source in judged.judged]
+        texts = [(source, _rewritten(source)) for source in judged.judged_sources]
     except EditError as error:
         raise usage_error(f"{error}; nothing was written") from error
     if in_place:

@@ -685,7 +685,14 @@ def test_a_file_that_is_no_mapping_says_what_it_is(text: str, what: str) -> None
         ("mode: audit\n kind: x", "line 4: "),
         ("mode: a\n\tb: c", "line 4: "),
         ("mode: \x00", "line 3: "),
-        ("---\nmode: audit", "line 3: a second document begins here; "),
+        (
+            "---\nmode: audit",
+            "line 3: a second document begins here; keep one, and remove the line --- (the first document that begins on line 1)",
+        ),
+        (
+            "policies:\n  a: 1\n  ? [b]\n  : 2",
+            "line 5: a key is not text; write text as the key (the map that begins on line 4)",
+        ),
         ("mode: !!python/name:os.system x", "line 3: the tag is not known; remove it"),
         ("mode: 2026-13-01", "a value can't be read: "),
         ("? [a, b]\n: c", "line 3: "),

@@ -58,6 +58,8 @@ def test_a_number_that_is_not_known_is_left_open(original: str) -> None:
         ),
         ({"op": "add", "path": "/a/-", "value": "b"}, ["  a:", "+   - b"]),
         ({"op": "replace", "path": "/a", "value": "b"}, ["- a: …", "+ a: b"]),
+        # Names that people chose, such as those of a job's roles: YAML 1.1 reads "on" as a boolean.
+        ({"op": "add", "path": "/on/a: b/no", "value": "c"}, ["  'on':", "    'a: b':", "+     'no': c"]),
     ],
 )
 def test_an_operation(operation: dict[str, Any], lines: list[str]) -> None:

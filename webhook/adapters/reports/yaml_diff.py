@@ -42,7 +42,7 @@ def yaml_diff(operations: Sequence[dict[str, Any]]) -> list[Line]:
 
 
 def _field(step: str) -> str:
-    return f"- # item {step}" if step.isdigit() else f"{step}:"
+    return f"- # item {step}" if step.isdigit() else f"{_yaml(step)[0]}:"
 
 
 def _requested(operations: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -75,8 +75,12 @@ def _new(before: tuple[str, ...], now: tuple[str, ...]) -> list[tuple[int, str]]
 def _entry(key: str, value: Any, depth: int) -> list[str]:
     """The YAML of a value under its key, or as a list's item."""
     data = [value] if key == "-" or key.isdigit() else {key: value}
-    text = yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=math.inf)
-    return [_indented(depth, line) for line in text.splitlines()]
+    return [_indented(depth, line) for line in _yaml(data)]
+
+
+def _yaml(data: Any) -> list[str]:
+    """The lines of some data in YAML."""
+    return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=math.inf).splitlines()
 
 
 class _Dumper(yaml.SafeDumper):

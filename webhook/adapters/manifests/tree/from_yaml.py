@@ -41,6 +41,8 @@ _CONTEXTS = {
     "while parsing a block mapping": "the map",
     "while parsing a block collection": "the list",
     "while scanning a quoted scalar": "the quoted text",
+    "while constructing a mapping": "the map",
+    "expected a single document in the stream": "the first document",
 }
 
 
