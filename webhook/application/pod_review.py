@@ -212,7 +212,14 @@ def sized(pod: Pod, root: str) -> Pod:
 
 
 def _resources(spec: PodSpec) -> int:
-    """The number of different resources that the containers name, without the ordinary ones."""
+    """The number of different resources that the containers name; an upper bound if that is within the limit."""
+    most = 0
+    for listed in (spec.containers, spec.init_containers):
+        for container in listed or ():
+            if (resources := container.resources) is not None:
+                most += len(resources.limits or ()) + len(resources.requests or ())
+    if most <= MOST_RESOURCES:
+        return most
     names: set[str] = set()
     for _, _, container in containers(spec):
         if container.resources is not None:

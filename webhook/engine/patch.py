@@ -49,13 +49,17 @@ def patch(pod: Pod, edits: Sequence[Edit], prefix: str = "") -> list[Operation]:
     by_kind: _ByKind = defaultdict(list)
     for edit in edits:
         by_kind[type(edit)].append(edit)
-    operations = [*_resources(spec, by_kind), *_claims(spec, by_kind[ClaimInstead])]
+    operations = _resources(spec, by_kind)
+    if ClaimInstead in by_kind:
+        operations += _claims(spec, by_kind[ClaimInstead])
     if not _OF_NODES.isdisjoint(by_kind):
         operations += _nodes(spec, by_kind)
-    tolerations = [msgspec.to_builtins(edit.toleration) for edit in by_kind[AddToleration]]
-    operations += _list("/spec/tolerations", spec.tolerations, tolerations)
-    operations += [_add("/spec/runtimeClassName", edit.name) for edit in by_kind[SetRuntimeClass]]
-    operations += _env(spec, by_kind[AddEnv])
+    if AddToleration in by_kind:
+        operations += _tolerations(spec, by_kind[AddToleration])
+    if SetRuntimeClass in by_kind:
+        operations += [_add("/spec/runtimeClassName", edit.name) for edit in by_kind[SetRuntimeClass]]
+    if AddEnv in by_kind:
+        operations += _env(spec, by_kind[AddEnv])
     if Annotate in by_kind:
         operations += _annotations(pod, by_kind[Annotate])
     return _below(prefix, operations) if prefix else operations
@@ -217,6 +221,10 @@ def _as_json(expression: Expression) -> Operation:
     if expression.values:
         written["values"] = expression.values
     return written
+
+
+def _tolerations(spec: PodSpec, edits: Sequence[AddToleration]) -> list[Operation]:
+    return _list("/spec/tolerations", spec.tolerations, [msgspec.to_builtins(edit.toleration) for edit in edits])
 
 
 def _env(spec: PodSpec, edits: Sequence[AddEnv]) -> Iterator[Operation]:
