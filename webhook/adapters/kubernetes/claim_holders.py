@@ -52,8 +52,11 @@ class LiveClaimHolders:
     async def fetch(self, namespace: str, pods: Sequence[PodReference]) -> dict[PodReference, ClaimHolder | None]:
         """Read pods; see ``PodSource``."""
         keys = [_Key(next(self._numbers), namespace, one) for one in pods]
-        found = await asyncio.gather(*map(self._reads.read, keys))
-        return dict(zip(pods, found, strict=True))
+        found = await asyncio.gather(*(self._reads.read(key) for key in keys), return_exceptions=True)
+        for one in found:
+            if isinstance(one, BaseException):
+                raise one
+        return dict(zip(pods, (one for one in found if not isinstance(one, BaseException)), strict=True))
 
     def close(self) -> None:
         """Start no more reads."""

@@ -24,7 +24,7 @@ class LiveClaims:
 
     def __init__(self, api: ApiServer, not_served: Callable[[str], None], *, timeout: float = FETCH_TIMEOUT) -> None:
         self._not_served = not_served
-        self._reported = False
+        self._told = False
         reader = ClaimReader(api)
         self._reads: LiveReads[tuple[str, Reference], Claim | None] = LiveReads(
             lambda key: reader.get(*key, timeout=timeout),
@@ -34,18 +34,25 @@ class LiveClaims:
 
     async def fetch(self, namespace: str, references: Sequence[Reference]) -> dict[Reference, Claim | None]:
         """Read the objects of references; see ``ClaimSource``."""
-        try:
-            found = await asyncio.gather(*(self._reads.read((namespace, one)) for one in references))
-        except NotServedError:
-            if not self._reported:
-                self._reported = True
-                self._not_served(
-                    f"the API server does not serve {GROUP} in a version of {', '.join(VERSIONS)}: the claims (DRA) of pods "
-                    "are not judged"
-                )
-            return {}
-        return dict(zip(references, found, strict=True))
+        read = await asyncio.gather(*(self._reads.read((namespace, one)) for one in references), return_exceptions=True)
+        found: dict[Reference, Claim | None] = {}
+        for reference, one in zip(references, read, strict=True):
+            if isinstance(one, NotServedError):
+                self._tell_once()
+                return {}
+            if isinstance(one, BaseException):
+                raise one
+            found[reference] = one
+        return found
 
     def close(self) -> None:
         """Start no more reads."""
         self._reads.close()
+
+    def _tell_once(self) -> None:
+        if not self._told:
+            self._told = True
+            self._not_served(
+                f"the API server does not serve {GROUP} in a version of {', '.join(VERSIONS)}: the claims (DRA) of pods are not "
+                "judged"
+            )
