@@ -76,7 +76,7 @@ def _widen(connected: socket.socket) -> None:
     """Enlarge the kernel's receive buffer, so that large pods need few round trips."""
     with suppress(OSError):  # it is gone already
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _WIDE)
-        if hasattr(socket, "TCP_WINDOW_CLAMP"):  # Linux, which may keep to what it began with
+        if hasattr(socket, "TCP_WINDOW_CLAMP"):  # Linux may otherwise keep the initial window
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_WINDOW_CLAMP, _WIDE)
 
 
@@ -152,7 +152,7 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
 
     # --- asyncio.BufferedProtocol ---------------------------------------------------------------------------------
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # of a socket, it is one
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # a socket has this kind
         """Identify the client. If it is not permitted, every request is rejected."""
         self._transport, self.handshake = transport, None
         self._parser = httptools.HttpRequestParser(self)
@@ -195,9 +195,9 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's
         self._limiter.discard(self)
         self._forget()
-        # Both refer to this, and of uvloop's transport no collector knows.
+        # Both refer to this object, and the garbage collector does not see uvloop's transport.
         del self._transport, self._parser
-        if self._task:  # once it has begun: a coroutine that has not is one that somebody forgot to await
+        if self._task:  # in the next turn: asyncio warns about a coroutine that is cancelled before it has begun
             asyncio.get_running_loop().call_soon(self._task.cancel)
 
     def _forget(self) -> None:
@@ -220,7 +220,7 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
         try:
             self._parser.feed_data(piece)
         except httptools.HttpParserUpgrade:
-            self._deaf = True  # the request itself is refused
+            self._deaf = True  # the request itself is rejected
         except httptools.HttpParserCallbackError as error:
             if not isinstance(error.__context__, _Enough):  # a bug: cut off, so that failurePolicy decides
                 _log.exception("a request could not be read")
@@ -258,7 +258,7 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
         if request.count > (most := self._limiter.limits.headers):
             self._stop(answers.head_too_large(f"the request has more than {most} headers; send fewer"))
         name = name.lower()
-        if request.in_head and name in _NEEDED:  # one that comes twice has a value that neither would be
+        if request.in_head and name in _NEEDED:  # repeated headers are joined, to a value that is not valid
             request.headers[name] = request.headers.get(name, b"") + value.strip().lower()
 
     def on_headers_complete(self) -> None:
@@ -280,7 +280,7 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
         request.read += len(piece)
         if request.read > MAXIMUM_BODY:
             self._stop(request.failure or answers.TOO_LARGE)
-        if not request.failure:  # or it is thrown away
+        if not request.failure:  # otherwise its body is discarded
             request.body.append(piece)
 
     def on_chunk_header(self) -> None:

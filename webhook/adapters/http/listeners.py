@@ -15,8 +15,8 @@ from .connection import Connection, Port
 
 GRACE_SECONDS = 10  # how long pending answers may take when a listener stops
 _READING_SECONDS = 1.0  # and how long a client may take to read the rest of one that was sent just before
-# What the kernel keeps for a connection (twice as much, in fact). By itself it would keep up to several MiB, which count as the
-# memory of the container (cgroup v2). Received data is read at once, before others have their turn, and TLS keeps buffers of
+# The kernel's buffers for a connection (it doubles these values). By default they grow to several MiB, which count as memory of
+# the container (cgroup v2). Received data is read at once, before others have their turn, and TLS keeps buffers of
 # that size. So unknown clients get little: records of a byte each take a hundred times as long as others.
 _KERNEL_BUFFERS = {socket.SO_RCVBUF: 8 * 1024, socket.SO_SNDBUF: 64 * 1024}
 _BACKLOG = 2048
@@ -131,8 +131,8 @@ class AdmissionListener:
             connection.handshake.add_done_callback(partial(self._forget_failed, connection, accepted))
 
     def _forget_failed(self, connection: Connection, accepted: socket.socket, _handshake: object) -> None:
-        if connection.handshake:  # or it was completed, and the event loop has the socket
-            connection.handshake = None  # a cancelled task keeps its traceback, and that the connection
+        if connection.handshake:  # otherwise it was completed, and the event loop has the socket
+            connection.handshake = None  # a cancelled task keeps its traceback, which keeps the connection
             self._limiter.discard(connection)
             accepted.close()
 
@@ -150,7 +150,7 @@ class AdmissionListener:
                 ssl_handshake_timeout=self._limiter.limits.head_seconds if context else None,
                 ssl_shutdown_timeout=_GOODBYE_SECONDS if context else None,
             )
-        except OSError as error:  # ssl's errors are some too
+        except OSError as error:  # ssl's errors are OSErrors too
             if str(getattr(error, "reason", "")).endswith(_DISTRUST):
                 self._distrusted()
             self._limiter.rejections.note(_reason(error), connection.client, str(error))
@@ -158,7 +158,7 @@ class AdmissionListener:
 
 def _reason(error: OSError) -> str:
     """Why a handshake failed, in a few words."""
-    if isinstance(error, ConnectionAbortedError):  # uvloop's and asyncio's word for their own timeout
+    if isinstance(error, ConnectionAbortedError):  # what uvloop and asyncio raise after their own timeout
         return "handshake-timeout"
     if isinstance(error, ssl.SSLCertVerificationError) or "PEER_DID_NOT_RETURN" in str(getattr(error, "reason", "")):
         return "certificate"

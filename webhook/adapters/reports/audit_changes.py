@@ -112,7 +112,7 @@ def changes(earlier: EarlierAudit, now: Sequence[ObjectLine]) -> Changes:
         if before and after and (before.decision, rules_before) == (after.decision, rules_after):
             continue
         line = after or before
-        assert line is not None  # noqa: S101 - its key is of one of the two
+        assert line is not None  # noqa: S101 - its key comes from one of the two
         found.append(
             ChangeLine(
                 change="changed" if before and after else "new" if after else "gone",

@@ -145,7 +145,7 @@ def offers(shapes: Mapping[Shape, int] | None, expected: Iterable[Form]) -> Offe
 
 def of_a_model(one: Slice, model: str) -> Slice:
     """A slice with the share of compute that it has on a model, if the model offers it."""
-    assert one.form.partition  # noqa: S101 - what has one is a slice
+    assert one.form.partition  # noqa: S101 - every slice has a profile
     return msgspec.structs.replace(one, share=share_of(one.form.partition, model)) if model in one.models else one
 
 
@@ -161,7 +161,7 @@ def _both(one: SharedForm, other: SharedForm) -> SharedForm:
 
 
 def _slice(form: Form, model: str, shape: Shape | None) -> Slice:
-    assert form.partition  # noqa: S101 - what has one is a slice
+    assert form.partition  # noqa: S101 - every slice has a profile
     says = None
     if shape is not None:
         # Under MIG strategy mixed each profile has its labels; under single, the GPU's labels are the slice's.
