@@ -505,7 +505,7 @@ def test_what_is_denied_in_any_number_is_not_changed(policy: str, count: str, ch
         (a_policy("shared", node_selector={PRODUCT: "Tesla-T4"}), "its nodeSelector selects labels of GPU nodes"),
     ],
 )
-def test_a_policy_that_cel_can_not_state(policy: Policy, why: str) -> None:
+def test_a_policy_that_cel_can_not_express(policy: Policy, why: str) -> None:
     with pytest.raises(NotCommonError, match=why):
         common_case(policy, RENAMED)
 
@@ -515,7 +515,7 @@ def test_an_engine_that_warns_of_every_sample_leaves_the_policy_to_the_webhooks(
 ) -> None:
     warning = MIG_COUNT_ABOVE_ONE.found("spec", "pod: x", "y")
     monkeypatch.setattr("webhook.engine.common_case.decide", lambda *_, **__: Decision((), (warning,)))
-    with pytest.raises(NotCommonError, match=r"what becomes of nvidia\.com/gpu can't be stated in CEL"):
+    with pytest.raises(NotCommonError, match=r"what happens to nvidia\.com/gpu can't be expressed in CEL"):
         common_case(policy_of("shared"), RENAMED)
 
 

@@ -33,7 +33,7 @@ _REQUEST = 512  # bytes that count for a request in addition to its body
 # a new connection still takes half a second. After one slow read, CPU time is measured, which takes a system call. It includes
 # interrupts and time taken by a hypervisor: one in 300,000 reads of well-behaved clients took more than 0.5 ms.
 _SECONDS_A_READ, _SECONDS_A_BYTE = 0.2e-3, 20e-9
-_SLOW_READS, _MADE_UP = 2, 1 / 16  # how many are tolerated, and the part of one that a quick read makes up for
+_SLOW_READS, _MADE_UP = 2, 1 / 16  # how many are tolerated; how much of one a quick read offsets
 # A TLS record of 16 KiB arrives in at most some 30 reads. A client that sends more reads without any data sends only control
 # records, such as key updates, which cost as much as small records; OpenSSL limits neither.
 _READS_WITHOUT_DATA = 64

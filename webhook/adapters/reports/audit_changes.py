@@ -95,7 +95,7 @@ def changes(earlier: EarlierAudit, now: Sequence[ObjectLine]) -> Changes:
     """Compare workloads by group, kind, namespace and name, and by file if several files have the name, as with overlays.
 
     A moved file, or a checkout in another folder, is not a change. A workload has changed if its outcome or the rules of its
-    findings differ. Of several objects with one name in one file, the last counts.
+    findings differ. If a file has several objects with one name, the last one counts.
     """
     several = _in_files(earlier.objects) | _in_files(now)
 
