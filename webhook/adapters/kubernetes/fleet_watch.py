@@ -21,7 +21,7 @@ from .object_store import Store
 from .selectors import SELECTORS
 from .watch import Objects, Watch, WatchObserver
 
-# Seconds without data from the API server after which the view is stale: see namespaces.FRESHNESS_BOUND.
+# Seconds without data from the API server after which the view is stale: see watched_namespaces.FRESHNESS_BOUND.
 FRESHNESS_BOUND = 150.0
 # No review waits for the nodes. Without permission to list them, listing is retried forever.
 _LONGEST_BACKOFF = 60.0
