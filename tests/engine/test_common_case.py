@@ -515,7 +515,7 @@ def test_an_engine_that_warns_of_every_sample_leaves_the_policy_to_the_webhooks(
 ) -> None:
     warning = MIG_COUNT_ABOVE_ONE.found("spec", "pod: x", "y")
     monkeypatch.setattr("webhook.engine.common_case.decide", lambda *_, **__: Decision((), (warning,)))
-    with pytest.raises(NotCommonError, match=r"what happens to nvidia\.com/gpu can't be expressed in CEL"):
+    with pytest.raises(NotCommonError, match=r"what becomes of nvidia\.com/gpu can't be stated in CEL"):
         common_case(policy_of("shared"), RENAMED)
 
 

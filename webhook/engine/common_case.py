@@ -310,7 +310,7 @@ def _sampled(
     denial = None if most is None else _sentence(judged(_MANY).denials, _MANY, _MANY_READ)
     decision = judged()
     if judged(ipc=True).warnings or not all(isinstance(edit, _EXPRESSIBLE) for edit in decision.edits):
-        raise NotCommonError(f"what happens to {resource} can't be expressed in CEL")
+        raise NotCommonError(f"what becomes of {resource} can't be stated in CEL")
     pattern = RequestPattern(
         resource,
         selector,

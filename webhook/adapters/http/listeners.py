@@ -131,8 +131,8 @@ class AdmissionListener:
             connection.handshake.add_done_callback(partial(self._forget_failed, connection, accepted))
 
     def _forget_failed(self, connection: Connection, accepted: socket.socket, _handshake: object) -> None:
-        if connection.handshake:  # otherwise it was completed, and the event loop has the socket
-            connection.handshake = None  # a cancelled task keeps its traceback, which keeps the connection
+        if connection.handshake:  # or it was completed, and the event loop has the socket
+            connection.handshake = None  # a cancelled task keeps its traceback, and that the connection
             self._limiter.discard(connection)
             accepted.close()
 
@@ -150,7 +150,7 @@ class AdmissionListener:
                 ssl_handshake_timeout=self._limiter.limits.head_seconds if context else None,
                 ssl_shutdown_timeout=_GOODBYE_SECONDS if context else None,
             )
-        except OSError as error:  # ssl's errors are OSErrors too
+        except OSError as error:  # ssl's errors are some too
             if str(getattr(error, "reason", "")).endswith(_DISTRUST):
                 self._distrusted()
             self._limiter.rejections.note(_reason(error), connection.client, str(error))

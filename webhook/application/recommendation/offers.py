@@ -145,7 +145,7 @@ def offers(shapes: Mapping[Shape, int] | None, expected: Iterable[Form]) -> Offe
 
 def of_a_model(one: Slice, model: str) -> Slice:
     """A slice with the share of compute that it has on a model, if the model offers it."""
-    assert one.form.partition  # noqa: S101 - every slice has a profile
+    assert one.form.partition  # noqa: S101 - what has one is a slice
     return msgspec.structs.replace(one, share=share_of(one.form.partition, model)) if model in one.models else one
 
 
