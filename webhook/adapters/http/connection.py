@@ -258,7 +258,7 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
         if request.count > (most := self._limiter.limits.headers):
             self._stop(answers.head_too_large(f"the request has more than {most} headers; send fewer"))
         name = name.lower()
-        if request.in_head and name in _NEEDED:  # repeated headers are joined, to a value that is not valid
+        if request.in_head and name in _NEEDED:  # one that comes twice has a value that neither would be
             request.headers[name] = request.headers.get(name, b"") + value.strip().lower()
 
     def on_headers_complete(self) -> None:
@@ -280,7 +280,7 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
         request.read += len(piece)
         if request.read > MAXIMUM_BODY:
             self._stop(request.failure or answers.TOO_LARGE)
-        if not request.failure:  # otherwise its body is discarded
+        if not request.failure:  # or it is thrown away
             request.body.append(piece)
 
     def on_chunk_header(self) -> None:

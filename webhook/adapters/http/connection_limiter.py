@@ -147,5 +147,5 @@ class ConnectionLimiter:
         """Close a connection immediately, and count why."""
         self.discard(connection)
         connection.drop()
-        if reason != "idle":  # clients of HTTP/1.1 expect this
+        if reason != "idle":  # as agreed with every client of HTTP/1.1
             self.rejections.note(reason, connection.client)
