@@ -392,7 +392,7 @@ class TestHostileText:
         text = deployment().replace("# please", "# \u202e please")
         ran = run("check", "-", "--policy", "shared", "-o", "diff", stdin=text)
         assert r"# \u202e please" in ran.out
-        assert "warning: the diff shows unsafe characters as escapes, and does not apply" in ran.err
+        assert "warning: the diff shows unsafe characters as escapes, so it can't be applied" in ran.err
 
 
 class TestTable:

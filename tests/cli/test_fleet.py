@@ -113,7 +113,7 @@ class TestWhyAPodWaits:
 
     def test_scheduling_gates(self, tmp_path: Path) -> None:
         gated = a_pod("waits", schedulingGates=[{"name": "kueue.x-k8s.io/admission"}])
-        assert waiting(tmp_path, a_node(), gated)[2] == "scheduling gates: no scheduler looks at it yet"
+        assert waiting(tmp_path, a_node(), gated)[2] == "scheduling gates: not scheduled yet"
 
     def test_no_node_offers_it(self, tmp_path: Path) -> None:
         form, rule, reason = waiting(tmp_path, a_node(), a_pod("waits", SHARED))
@@ -207,7 +207,7 @@ class TestDevices:
         assert self.counted(tmp_path, *items, a_claim("a")) == (1, 3, 1, 2, 0)
         assert self.counted(tmp_path, *items, a_claim("a", "b")) == (1, 3, 2, 0, 1)
         *_, note = shown(saved(tmp_path, *items))["notes"]
-        assert note.endswith("They overlap, so not all of them can be had at once")
+        assert note.endswith("They overlap, so not all of them can be allocated at once")
 
     def test_the_newest_of_two_classes_with_one_name_is_used(self, tmp_path: Path) -> None:
         older, newer = a_class("device.driver == 'gpu.nvidia.com'"), a_class("device.driver == 'other'")

@@ -114,7 +114,7 @@ def test_processes_that_the_exporter_does_not_see_are_not_idle(found: Json) -> N
     assert verdict(found, "hidden") == (
         "unknown",
         "",
-        "no usage data: its series have no metric of compute that counts",
+        "no usage data: its series include no usable metric of compute",
     )
     pods = first_pod("hidden")
     note = (
@@ -128,7 +128,7 @@ def test_processes_that_the_exporter_does_not_see_are_not_idle(found: Json) -> N
     ("name", "expected", "why"),
     [
         ("streams", ("exclusive", "exclusive"), "no MIG slice that is offered has enough memory bandwidth for it"),
-        ("half", ("MIG slice", "mig-3g.40gb"), "while it works, it uses 35 % of the GPU's memory bandwidth"),
+        ("half", ("MIG slice", "mig-3g.40gb"), "while it is active, it uses 35 % of the GPU's memory bandwidth"),
         ("calm", ("MIG slice", "mig-1g.10gb"), "mig-1g.10gb has 9.5 GiB"),
         ("slice", ("MIG slice", "mig-3g.40gb"), "the slice is full at times, so it may need a larger one"),
         ("nights", ("exclusive", "exclusive"), "it uses 70 % of the GPU's memory bandwidth"),

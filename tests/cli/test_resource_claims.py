@@ -445,6 +445,6 @@ def test_a_request_becomes_a_claim_by_the_template_among_the_input_or_it_is_said
     assert [one["rule"] for one in found["findings"]] == ["claim-not-possible"]
     [found] = document("check", *options, stdin=pod)["objects"]
     assert found["notJudged"] == (
-        'spec.containers[0]: nvidia.com/gpu becomes a claim, and ResourceClaimTemplate "one-gpu" of namespace default, which '
-        "says of how many GPUs, was not found; check it together with what uses it"
+        'spec.containers[0]: nvidia.com/gpu becomes a claim, but ResourceClaimTemplate "one-gpu" of namespace default, which '
+        "says for how many GPUs, was not found; check both together"
     )

@@ -113,7 +113,7 @@ def test_a_max_or_min_still_denies_the_renamed_pod_and_the_warning_says_why(
     assert answer.status_code == httpx.codes.FORBIDDEN, answer.text
     assert says in answer.json()["message"]
     assert "mixed-gpu-resources" not in answer.text
-    assert "a max or min for nvidia.com/gpu in the LimitRange denies the pod without it; limit GPUs by" in warnings(
+    assert "if the LimitRange has a max or min for nvidia.com/gpu, it then denies the pod; limit GPUs by" in warnings(
         answer
     )
 

@@ -572,7 +572,7 @@ def test_what_is_denied_in_any_number_is_not_changed(policy: str, count: str, ch
         (a_policy("shared", node_selector={PRODUCT: "Tesla-T4"}), "its nodeSelector selects labels of GPU nodes"),
     ],
 )
-def test_a_policy_that_cel_can_not_state(policy: Policy, why: str) -> None:
+def test_a_policy_that_cel_can_not_express(policy: Policy, why: str) -> None:
     with pytest.raises(NotCommonError, match=why):
         common_case(policy, RENAMED)
 

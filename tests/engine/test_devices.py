@@ -64,7 +64,7 @@ def test_what_is_allocated_leaves_less_of_a_gpu_to_the_others() -> None:
     )
     ((use, note),) = everything.uses()
     assert (use.form, use.share) == (Form("1g.5gb"), Share(4, 1, 1, 2, most=1))
-    assert note.endswith("They overlap, so not all of them can be had at once")
+    assert note.endswith("They overlap, so not all of them can be allocated at once")
 
 
 def test_selectors_that_can_not_be_read_count_nothing() -> None:

@@ -138,7 +138,7 @@ def test_the_removal_is_told_with_what_may_follow() -> None:
     assert messages(decision) == [
         (
             'container "train": a LimitRange added nvidia.com/gpu: 4 beside nvidia.com/gpu.shared: 1, and it is removed; '
-            f"a max or min for nvidia.com/gpu in the LimitRange denies the pod without it; {FIX}"
+            f"if the LimitRange has a max or min for nvidia.com/gpu, it then denies the pod; {FIX}"
         )
     ]
     assert rules(decision) == ["limit-range-default"]

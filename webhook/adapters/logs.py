@@ -70,7 +70,7 @@ def configure(form: LogFormat, level: LogLevel, to: LineSink | None = None) -> N
         tracebacks = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
         renderers = [structlog.processors.ExceptionRenderer(tracebacks), _bounded, structlog.processors.JSONRenderer()]
     else:
-        colors = sys.stderr is not None and sys.stderr.isatty()  # there is none when the process was started without
+        colors = sys.stderr is not None and sys.stderr.isatty()  # None if the process was started without it
         renderers = [_bounded, _printable, structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=_traceback)]
     handler: logging.Handler = logging.StreamHandler(to or sys.stderr)
     handler.setFormatter(
@@ -115,7 +115,7 @@ def _traceback(to: TextIO, exception: Any) -> None:
 
 
 def _printable(_logger: object, _method: str, fields: dict[str, Any]) -> dict[str, Any]:
-    """Escape control characters, which a terminal would obey: names come from reviews. JSON escapes them anyway."""
+    """Escape control characters, which a terminal would interpret: names come from reviews. JSON escapes them anyway."""
     return {key: printable(value) if isinstance(value, str) else value for key, value in fields.items()}
 
 

@@ -99,7 +99,7 @@ class Metrics:
         )
         self._allocated = gauge(
             "gpuwarden_allocated_gpus",
-            "Of the GPUs, slots or slices of gpuwarden_offered_gpus, those that pods hold, by form.",
+            "GPUs, shared slots or MIG slices of gpuwarden_offered_gpus that pods hold, by form.",
             ["form"],
         )
         self._pending = gauge(

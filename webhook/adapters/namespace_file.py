@@ -70,7 +70,7 @@ def _namespace(item: Any, where: str) -> tuple[str, NamespaceLabels]:
     name = metadata.get("name") if isinstance(metadata, dict) else None
     if not isinstance(metadata, dict) or name is None:
         raise NamespaceFileError(f"{where}: metadata.name is missing; set it")
-    if not isinstance(name, str):  # YAML reads no, 1 and the like as something else
+    if not isinstance(name, str):  # in YAML, no is a boolean and 1 a number
         raise NamespaceFileError(_not_text(where, "metadata.name", name))
     labels = metadata.get("labels")
     if labels is not None and not isinstance(labels, dict):

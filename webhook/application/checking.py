@@ -68,8 +68,8 @@ class Checker:
         """Take what decides.
 
         ``namespaces`` are the labels of those that are known; others have none. ``namespace`` is that of objects that name none,
-        as kubectl's ``--namespace``. ``policy`` is one for every object, instead of its namespace's. Claims that are not among
-        ``claims`` are not judged. ``autoscalers`` count the pods.
+        as with kubectl's ``--namespace``. ``policy`` is one for every object, instead of its namespace's. Claims that are not
+        among ``claims`` are not judged. ``autoscalers`` count the pods.
         """
         self._configuration = configuration
         self._namespaces = namespaces

@@ -41,7 +41,7 @@ class ClaimSource(Protocol):
         """Look references up, as they are now.
 
         Returns:
-            What they lead to; nothing where the cluster does not serve claims.
+            What they refer to; empty where the cluster does not serve claims.
 
         Raises:
             ClaimUnavailable: one of them could not be read in time.
@@ -139,8 +139,8 @@ def template_not_looked_up(
         path = field(made[0].place.field)
         yield Aside(
             path,
-            f"{path}: {made[0].resource} becomes a claim, and {unknown[0]} of namespace {namespace}, which says "
-            "of how many GPUs, was not found; check it together with what uses it",
+            f"{path}: {made[0].resource} becomes a claim, but {unknown[0]} of namespace {namespace}, which "
+            "says for how many GPUs, was not found; check both together",
         )
 
 

@@ -10,7 +10,7 @@ _RESOLUTION = timedelta(seconds=1)  # of a Date header, RFC 9110, 5.6.7
 @dataclass(frozen=True, slots=True)
 class _ServerTime:
     date: datetime  # the server's time, somewhere in the second that begins here
-    received: float  # by the monotonic clock, when its answer had come
+    received: float  # when its answer arrived, by the monotonic clock
     took: timedelta  # between the question and the answer: how much older it may be
 
 

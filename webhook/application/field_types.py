@@ -67,7 +67,7 @@ class _LabelSelector(msgspec.Struct, rename="camel"):
 def wrong_types(manifest: Mapping[str, Any], configured: Kinds = NO_KINDS) -> list[TypeMismatch]:
     """Every field of an object whose type the API server rejects, as far as gpuwarden knows the fields.
 
-    Of every object, the metadata are checked; of a workload, its pod or pod template too.
+    The metadata of every object are checked, and the pod or pod template of a workload.
     """
     found = _at(manifest, ("metadata",), _Metadata)
     if is_namespace(manifest):

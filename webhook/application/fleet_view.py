@@ -181,7 +181,7 @@ def _waits(  # noqa: PLR0913, PLR0917 - the request, and the fleet
     pod: GpuPod,
     namespaces: Mapping[str, NamespaceLabels] | None,
 ) -> Iterator[Waiting]:
-    """Return what a pod waits for, as it is: nothing rewrites a pod that exists."""
+    """Return what a pod waits for, by its requests as they are, because existing pods are not rewritten."""
     labels = (namespaces or {}).get(pod.namespace)
     policy = configuration.policies.select(labels or NamespaceLabels()).enforce
     every = [*node_requests(_as_it_is(pod, policy, configuration), pod.spec)]
@@ -222,7 +222,7 @@ def _why(  # noqa: PLR0913, PLR0917 - the request, and the fleet
     if apart:
         return apart.rule.id, apart.message.removeprefix("pod: ")
     if pod.gated:
-        return "", "scheduling gates: no scheduler looks at it yet"
+        return "", "scheduling gates: not scheduled yet"
     fitting = [use for use in shapes if fleet.alone(use.shape).unschedulable(node_request) is None]
     most = max(
         (use.shares[node_request.resource].most for use in fitting if node_request.resource in use.shares), default=0
@@ -230,7 +230,7 @@ def _why(  # noqa: PLR0913, PLR0917 - the request, and the fleet
     share = left.get(node_request.resource, Share())
     if max(most, share.most) < node_request.count:
         if node_request.resource in fleet.classes and not share.offered:
-            return "", "a DeviceClass offers it; kubectl describe pod shows what the scheduler lacks"
+            return "", "a DeviceClass offers it; kubectl describe pod shows what keeps it pending"
         return "", f"in use: at most {max(most, share.most)} free on one node that fits"
     most = max(most, share.most)
-    return "", f"{most} free on a node that fits; kubectl describe pod shows what else the scheduler lacks"
+    return "", f"{most} free on a node that fits; kubectl describe pod shows what else keeps it pending"

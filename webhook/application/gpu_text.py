@@ -11,7 +11,7 @@ from ..engine.schedulers import HAMI_RESOURCES
 from .gpu_fields import counts_gpus, is_number, is_number_in_gpu
 
 BARE = "gpu"
-"""The name of a resource where only the word is written."""
+"""The name of a resource that is written as the word alone."""
 # A part of a manifest or an option (nvidia.com/gpu: 1, nvidia.com/gpu=1, HCL's "nvidia.com/gpu" = 1), a path of a JSON patch
 # (/limits/nvidia.com~1gpu), of Helm or Kustomize (resources.limits.nvidia\.com/gpu), and of Crossplane (limits[nvidia.com/gpu]).
 _NAME = re.compile(

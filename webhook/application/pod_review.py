@@ -84,7 +84,7 @@ _POD_REVIEW = msgspec.json.Decoder(Review[PodRequest])
 
 
 def is_judged(request: Envelope, *, final: bool) -> bool:
-    """Whether a request makes a pod or changes one; ephemeral containers only matter for what the pod is in the end."""
+    """Whether a request creates a pod or changes one; new ephemeral containers only matter for the final pod."""
     if request.operation == "CREATE":
         return not request.sub_resource
     is_pod = request.kind is not None and request.kind.kind == "Pod"
@@ -131,7 +131,7 @@ def decoded(body: bytes, *, final: bool) -> AdmissionRequest | PodRequest | Gpul
     """The request, with its pod where that can be read: reading a review in one pass takes two thirds of the time.
 
     Otherwise the caller decides by the envelope whether that matters: the pod of an exempt namespace may be anything.
-    Of a pod that is not ``final``, only what requests GPUs matters; without any, nothing else is read.
+    If a pod is not ``final``, only its GPU requests matter; without any, nothing else is read.
 
     Raises:
         ReviewError: the envelope can't be read.

@@ -212,14 +212,14 @@ def allowance(
     patch: bytes = b"", warnings: list[str] | None = None, annotations: dict[str, str] | None = None
 ) -> bytes:
     """A response that allows the object, changed by ``patch`` (operations as JSON) if there is one."""
-    response = Response(True, warnings=warnings or None, audit_annotations=_recorded(annotations))  # noqa: FBT003 - the field is what it is
+    response = Response(allowed=True, warnings=warnings or None, audit_annotations=_recorded(annotations))
     if patch:
         response.patch_type = "JSONPatch"
         response.patch = patch
     return _ENCODER.encode(response)
 
 
-ALLOWED = _ENCODER.encode(Response(True))  # noqa: FBT003 - the field is what it is
+ALLOWED = _ENCODER.encode(Response(allowed=True))
 """A response that allows the object, and nothing more."""
 
 

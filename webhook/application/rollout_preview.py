@@ -141,6 +141,6 @@ def _some(names: Sequence[str], count: int) -> str:
 
 def _named(kind: str, name: str, verdict: PodVerdict) -> str:
     about = list(dict.fromkeys(finding.rule.id for finding in verdict.findings if finding.denies))
-    if kind == "Pod":  # one that a controller made is known by the controller
+    if kind == "Pod":  # a bare pod: the others are counted with their controllers
         about.append(BARE_POD)
     return f'{kind} "{name}"' + (f" ({', '.join(about)})" if about else "")

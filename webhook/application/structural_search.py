@@ -52,9 +52,9 @@ POD_KEYS = _CONTAINER_LISTS | _CONTAINERS
 CLAIM_KEYS = _CLAIM_LISTS | _CLAIM_NAMES
 """Keys under which an object has resource claims."""
 
-# Of a container: a program's own options, which request nothing.
+# Fields of a container with the options of its program, which request nothing.
 _OF_PROGRAMS = frozenset({"args", "command", "env", "script", "source"})
-# Of Kubernetes' own objects that hold texts: only those that are manifests count GPUs.
+# Fields of Kubernetes' own objects with texts, in which fields that count GPUs are searched only if the text is a manifest.
 _DATA = frozenset({"data", "stringData", "binaryData"})
 _MANIFEST = re.compile(r"""^[ \t]*["']?kind["']?[ \t]*:""", re.MULTILINE)
 # Annotations that record what an object was, or became.

@@ -63,8 +63,8 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
             "--namespace",
             "-n",
             metavar="NAMESPACE",
-            help="Of a cluster: only workloads in this namespace; can be given more than once. Of files: namespace of workloads "
-            "that name none, as kubectl's.",
+            help="With a cluster: only workloads in this namespace; can be given more than once. With files: namespace of "
+            "workloads that name none, as in kubectl.",
             autocompletion=completers.namespaces,
         ),
     ] = None,

@@ -67,7 +67,7 @@ class TrialSource(_Source):
         made = self_signed_pair(_TRIAL_NAMES, _TRIAL_ADDRESSES, now(), _TRIAL_LIFETIME)
         self.serving.replace(made.leaf)
         bundle = base64.b64encode(made.ca.certificate_pem).decode()
-        _log.warning("serving with a certificate made for this trial", ca_bundle=bundle)
+        _log.warning("serving with a temporary self-signed certificate", ca_bundle=bundle)
 
 
 class CertificateFileSource(_Source):
@@ -89,7 +89,7 @@ class CertificateFileSource(_Source):
         metrics.loaded("certificate")
 
     def poll(self) -> None:
-        """Serve a changed pair. If it is invalid, the old pair stays, and a log line and a metric report it."""
+        """Serve a changed pair. If it is invalid, the old pair stays in use, and a log line and a metric report it."""
         super().poll()
         try:
             pair = self._files.changed(self.serving.pair)
@@ -99,7 +99,7 @@ class CertificateFileSource(_Source):
             if str(error) != self._failure:
                 self._failure = str(error)
                 self._metrics.reloaded("certificate", good=False)
-                _log.error("certificate not reloaded, the old one stays", reason=self._failure)
+                _log.error("certificate not reloaded, the old one stays in use", reason=self._failure)
             return
         if pair is not None or self._failure:
             self._failure = ""

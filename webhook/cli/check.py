@@ -181,7 +181,9 @@ def _show_diffs(judged: JudgedInput, rows: Iterable[check_table.CheckedRow]) -> 
             try:
                 edited = edit_text(source.source.text, edits)
                 if not diff.show(target, source.source.name, source.source.text, edited):
-                    message = "the diff shows unsafe characters as escapes, and does not apply; use gpuwarden rewrite"
+                    message = (
+                        "the diff shows unsafe characters as escapes, so it can't be applied; use gpuwarden rewrite"
+                    )
                     judged.problems.append(ManifestProblem(source.source.name, None, message, fatal=False))
             except EditError as error:
                 judged.problems.append(ManifestProblem(source.source.name, None, str(error)))

@@ -79,7 +79,7 @@ def is_given(ctx: typer.Context, name: str) -> bool:
 _FIXES = {
     Fault.UNREACHABLE: "check the address of the server and its certificate authority in the kubeconfig, and the network",
     Fault.UNAUTHORIZED: "log in again, or correct the credentials of the user in the kubeconfig",
-    Fault.FORBIDDEN: "get the right to do this, or use another user",
+    Fault.FORBIDDEN: "get permission to do this, or use another user",
     Fault.NOT_FOUND: "check that the server in the kubeconfig is a Kubernetes API server",
     Fault.GARBAGE: "check that the server in the kubeconfig is a Kubernetes API server",
 }

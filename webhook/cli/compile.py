@@ -72,7 +72,7 @@ def compile(  # noqa: A001 - the command's name
 
     The API server then decides the common case by itself: plain requests, and requests in the form of the policy. The
     policies are those of the configuration, exclusive, shared, time-slicing, mps, none, any, defaults.enforce, and each
-    --policy. Those that CEL can't state are named on standard error, with the reason; the webhooks decide their pods.
+    --policy. Those that CEL can't express are listed on standard error, with the reason; the webhooks decide their pods.
 
     With --webhooks it is a Helm post-renderer: helm template … | gpuwarden compile --webhooks -
 

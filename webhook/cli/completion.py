@@ -22,7 +22,7 @@ def completion(
 
     bash: source <(gpuwarden completion bash), in ~/.bashrc. zsh: the same with zsh, after compinit, in ~/.zshrc.
     fish: gpuwarden completion fish > ~/.config/fish/completions/gpuwarden.fish.
-    The script of kubectl completes kubectl gpuwarden too: the package installs kubectl_complete-gpuwarden, which it runs.
+    kubectl's own script completes kubectl gpuwarden too: it runs kubectl_complete-gpuwarden, which the package installs.
 
     Exit codes: 0 printed; 2 wrong usage, or output that can't be written.
     """

@@ -49,8 +49,8 @@ def explain(
 ) -> None:
     """Explain a form, a policy or a rule.
 
-    Of a form it shows how a pod requests it under the configuration, what it isolates and limits, whom it suits, its traps and
-    the sources. Of a policy it shows the forms and settings, of a rule why it exists and what to do.
+    For a form, it shows how a pod requests it under the configuration, what it isolates and limits, whom it suits, its pitfalls
+    and the sources. For a policy, it shows the forms and settings; for a rule, why it exists and what to do.
 
     Exit codes: 0 shown; 2 wrong usage, an unknown name, or output that can't be written.
     """

@@ -32,8 +32,8 @@ FleetOption = Annotated[
     typer.Option(
         "--fleet",
         metavar="FILE|live",
-        help="Report also what no node offers: nodes as gpuwarden fleet -o json or kubectl get nodes -o json prints them, "
-        "or live for the cluster's.",
+        help="Also report requests that no node can run. FILE: nodes as printed by gpuwarden fleet -o json or kubectl get "
+        "nodes -o json; live: those of the cluster.",
     ),
 ]
 

@@ -63,7 +63,7 @@ NamespaceOption = Annotated[
         "--namespace",
         "-n",
         metavar="NAMESPACE",
-        help="Namespace of workloads that name none, as kubectl's.",
+        help="Namespace of workloads that name none, as in kubectl.",
         autocompletion=completers.namespaces,
     ),
 ]

@@ -83,7 +83,7 @@ class Reload(Generic[_T]):
     def part(self) -> ReadinessPart:
         """Always ready: the last valid content is in use."""
         message = (
-            f"the file on disk is invalid, its last valid content is in use: {self._failure}"
+            f"the file on disk is invalid, the last valid content is in use: {self._failure}"
             if self._failure
             else "loaded"
         )

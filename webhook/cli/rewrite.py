@@ -55,8 +55,8 @@ def rewrite(  # noqa: PLR0913, PLR0917 - each is an option of the command line
 ) -> None:
     """Print the manifests in their new form, or edit them in place with -i.
 
-    Kubernetes' own kinds are rewritten. Of operators' kinds only the pods are rewritten, on admission; --kinds names kinds whose
-    templates are rewritten anyway, and a note on each is printed.
+    Kubernetes' own kinds are rewritten. Operators' kinds are not, because their pods are rewritten on admission; --kinds names
+    kinds whose templates are rewritten anyway, and a note on each is printed.
 
     From - to standard output it is a Helm post-renderer (Helm 4: by the plugin in deploy/helm-plugin). If anything is denied
     or can't be read, nothing is written.

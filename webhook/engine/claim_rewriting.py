@@ -22,7 +22,7 @@ from .rules.permission import per_container_limit, per_pod_limit
 from .spelling import DevicePlugin
 
 OWN = "gpuwarden-"
-"""What the pod's names of claims begin with that are made here; a number follows."""
+"""The prefix of a pod's names for claims that are added here; a number follows."""
 
 
 class Rewriting(msgspec.Struct, frozen=True):

@@ -233,7 +233,7 @@ _GUIDES = (
         Criterion("data center, Ampere or newer", "The GPUs that have MIG."),
         Criterion(
             "by profile, for all together",
-            "The profile limits the containers on a slice together, and none of them alone.",
+            "The profile limits all containers on a slice together, not each of them.",
         ),
         ("Many small, trusted workloads of one team, kept apart from other teams on the same GPU.",),
         (_SLOTS_ARE_ACCESS, _NOMINAL, _SAME_NAME, _RECONFIGURING, _GPU_UTIL, _NOT_ATTRIBUTED),
@@ -253,7 +253,7 @@ _GUIDES = (
         Criterion("data center, Ampere or newer", "The GPUs that have MIG on GKE."),
         Criterion(
             "by profile, and CUDA_MPS_ACTIVE_THREAD_PERCENTAGE",
-            "The profile limits the containers on a slice together, MPS each CUDA client.",
+            "The profile limits all containers on a slice together. MPS limits each CUDA client.",
         ),
         ("Small, steady and trusted workloads of one team, kept apart from other teams on the same GPU.",),
         (

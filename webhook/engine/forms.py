@@ -49,7 +49,7 @@ class Form(msgspec.Struct, frozen=True, cache_hash=True):
         """The intersection of two forms: each aspect is the more specific of the two; ``None`` if they exclude each other.
 
         With ``across_platforms`` the platform and the client count are those of ``other``: the same form elsewhere. The
-        device plugin has no MPS on MIG slices (k8s-device-plugin internal/plugin/mps.go), so GKE's is nothing there.
+        device plugin has no MPS on MIG slices (k8s-device-plugin internal/plugin/mps.go), so GKE's have no counterpart there.
         """
         if self.partition != other.partition:
             return None

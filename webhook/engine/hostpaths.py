@@ -90,7 +90,7 @@ _LINKS: dict[tuple[str, ...], list[str]] = {
     ("var", "run"): ["run"],
     ("proc", "thread-self"): ["proc", "self"],
 }
-_LINK = 2  # names of a link above
+_LINK = 2  # the number of names in the path of each link above
 _BETWEEN_WORDS = re.compile(r"""[\s:,"'{}\[\]]+""")
 _LINKS_OF_A_PROCESS = ("root", "cwd", "fd", "map_files", "task")
 

@@ -2,8 +2,8 @@
 
 The plugin (plugin/pkg/admission/limitranger/admission.go) runs before the mutating webhooks, and again before they are
 called again. It gives every container, sidecars and init containers too, each resource of the LimitRange's ``default`` and
-``defaultRequest`` that the container does not name. A ``max`` without a ``default`` is one (pkg/apis/core/v1/defaults.go). So it
-adds ``nvidia.com/gpu`` again to a container whose request was renamed.
+``defaultRequest`` that the container does not name. A ``max`` without a ``default`` is used as one
+(pkg/apis/core/v1/defaults.go). So it adds ``nvidia.com/gpu`` again to a container whose request was renamed.
 
 Anyone can write the annotation. A user who forges it only has a request of their own pod removed: every rule still checks the
 rest.

@@ -142,7 +142,7 @@ def test_without_the_definitions_all_kinds_are_read_and_those_that_may_not_be_ar
     read = OtherReader(api, Discovery(api)).objects((), lambda one: str(one["kind"]))
     assert next(read) == "RayConfig"
     with pytest.raises(
-        UnknownKindsError, match=r"definitions is refused.*; nor may kind0s\.ray\.io, .* and 2 more be listed"
+        UnknownKindsError, match=r"definitions is refused.*; listing kind0s\.ray\.io, .* and 2 more is forbidden too"
     ):
         next(read)
 

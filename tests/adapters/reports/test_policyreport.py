@@ -104,7 +104,7 @@ class TestResult:
             ("warn", "shared-request-above-one"),
             ("pass", "unchanged"),
         ]
-        assert "as the policy would deny now" in found[0]["message"]
+        assert "not permitted by the current policy" in found[0]["message"]
 
     def test_of_a_refused_template_says_nothing_of_its_pods_too(self) -> None:
         assert told(*pods_of("Deployment", 3, a_pod(gpu(2))), seen(a_pod(gpu(2)))) == [

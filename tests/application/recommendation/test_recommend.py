@@ -109,7 +109,7 @@ def test_pods_of_a_rollout_that_were_there_at_once_are_not_two_servers() -> None
         (workload(form="shared"), [series("x")], "set KUBERNETES_VIRTUAL_GPUS=true"),
         (workload(claimed=True), [series("x")], "the pods of claims (DRA) only with KUBERNETES_ENABLE_DRA=true"),
         (workload(), [series(metric=None, slice="3")], "its MIG slice has no DCGM_FI_PROF_SM_ACTIVE"),
-        (workload(), [series(metric=None)], "its series have no metric of compute"),
+        (workload(), [series(metric=None)], "its series include no usable metric of compute"),
     ],
 )
 def test_why_there_is_no_data(one: Workload, found: list[Series], why: str) -> None:

@@ -66,7 +66,7 @@ MIG: dict[str, Any] = {"form": "mig-3g.40gb", "requests": ("nvidia.com/mig-3g.40
             "the configuration exempts its pods (scheduler), so no policy gives them another form",
         ),
         # Nor where it is unknown how much memory is needed.
-        ({"used": {"memory": None}}, "memory unknown: there is no series of DCGM_FI_DEV_FB_USED that counts"),
+        ({"used": {"memory": None}}, "memory unknown: there is no usable series of DCGM_FI_DEV_FB_USED"),
         (
             {"used": {"without_memory": 2}},
             "memory unknown: of 2 of its pods' GPUs or slices DCGM_FI_DEV_FB_USED is 0, or",
@@ -132,7 +132,7 @@ def test_what_needs_no_comparison_is_known_in_spite_of_other_doubts(
         (
             {"used": {"p95": 0.02, "recent": 0.1, "recent_working": 0.38, "most": 0.9}},
             "mig-3g.40gb",
-            "at most 2.0 % of the GPU, in the last day 10 % on average / while it worked in the last day, it used 38 % of a GPU",
+            "at most 2.0 % of the GPU, in the last day 10 % on average / while it was active in the last day, it used 38 % of a",
         ),
         ({"used": {"unseen": 1}, "pods": [LivePod("w-1", 1.0), LivePod("w-2", 1.0)]}, "mig-1g.10gb", "13 % of a GPU's"),
         # Memory that grows may grow on; what rises by less than the headroom does not grow.
@@ -199,7 +199,7 @@ def test_the_smallest_slice_that_fits(given: dict[str, Any], form: str, why: str
         ({"used": {"bandwidth": 0.9}}, "no MIG slice that is offered has enough memory bandwidth for it"),
         (
             {"used": {"bandwidth": 0.1, "bandwidth_working": 0.9}},
-            "while it works, it uses 90 % of the GPU's memory bandwidth",
+            "while it is active, it uses 90 % of the GPU's memory bandwidth",
         ),
         (
             {"trusted": True, "offers": offered((), SHARED), "used": {"bandwidth": 0.25}},

@@ -39,7 +39,7 @@ class _Visitor(asyncio.Protocol, TrackedConnection):
         self._limiter.add(self)
 
     def data_received(self, data: bytes) -> None:
-        if len(data) > _HEAD_BYTES:  # no head; and a body in small chunks would take h11 long
+        if len(data) > _HEAD_BYTES:  # too long for a head, and a body in small chunks would take h11 a long time
             self.drop()
         else:
             self._served.data_received(data)

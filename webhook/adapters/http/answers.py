@@ -28,7 +28,7 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
 
 
 def failure(code: int, message: str, field: str = "", *, closes: bool = False, reason: str = "") -> Answer:
-    """Return an answer that is not a review, with the field that the message is about, if any, as its cause."""
+    """Return an answer that is not a review; ``field`` is the one that the message is about, if any."""
     status = {
         "kind": "Status",
         "apiVersion": "v1",

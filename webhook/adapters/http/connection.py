@@ -31,7 +31,7 @@ _REQUEST = 512  # bytes that count for a request in addition to its body
 # a new connection still takes half a second. After one slow read, CPU time is measured, which takes a system call. It includes
 # interrupts and time taken by a hypervisor: one in 300,000 reads of well-behaved clients took more than 0.5 ms.
 _SECONDS_A_READ, _SECONDS_A_BYTE = 0.2e-3, 20e-9
-_SLOW_READS, _MADE_UP = 2, 1 / 16  # how many are tolerated, and the part of one that a quick read makes up for
+_SLOW_READS, _MADE_UP = 2, 1 / 16  # how many are tolerated; how much of one a quick read offsets
 # A TLS record of 16 KiB arrives in at most some 30 reads. A client that sends more reads without any data sends only control
 # records, such as key updates, which cost as much as small records; OpenSSL limits neither.
 _READS_WITHOUT_DATA = 64
@@ -62,7 +62,7 @@ def _widen(connected: socket.socket) -> None:
     """Enlarge the kernel's receive buffer."""
     with suppress(OSError):  # it is gone already
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _WIDE)
-        if hasattr(socket, "TCP_WINDOW_CLAMP"):  # Linux, which may keep to what it began with
+        if hasattr(socket, "TCP_WINDOW_CLAMP"):  # Linux may otherwise keep the initial window
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_WINDOW_CLAMP, _WIDE)
 
 
@@ -123,7 +123,7 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
 
     # --- asyncio.BufferedProtocol ---------------------------------------------------------------------------------
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # of a socket, it is one
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # a socket has this kind
         """Identify the client. If it is not permitted, every request is rejected."""
         self._transport, self.handshake = transport, None
         self._parser = httptools.HttpRequestParser(self)
@@ -165,9 +165,9 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's
         self._limiter.discard(self)
         self._forget()
-        # Both refer to this, and of uvloop's transport no collector knows.
+        # Both refer to this object, and the garbage collector does not see uvloop's transport.
         del self._transport, self._parser
-        if self._task:  # once it has begun: a coroutine that has not is one that somebody forgot to await
+        if self._task:  # in the next turn: asyncio warns about a coroutine that is cancelled before it has begun
             asyncio.get_running_loop().call_soon(self._task.cancel)
 
     def pause_writing(self) -> None:

@@ -11,7 +11,7 @@ from .limits import Limits
 
 _SECONDS_BETWEEN_LINES = 30.0
 _SPARE_DESCRIPTORS = 8
-_RESERVED = 1 / 8  # of the memory, for each connection its part: 16 KiB by default
+_RESERVED = 1 / 8  # of the memory, divided among the connections: 16 KiB each by default
 
 Client = tuple[str, int] | None
 _log = structlog.get_logger("gpuwarden.http")

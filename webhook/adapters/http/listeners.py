@@ -16,8 +16,8 @@ from .connection import Connection, Port
 
 GRACE_SECONDS = 10  # how long pending answers may take when a listener stops
 _READING_SECONDS = 1.0  # and how long a client may take to read the rest of one that was sent just before
-# What the kernel keeps for a connection (twice as much, in fact). By itself it would keep up to several MiB, which count as the
-# memory of the container (cgroup v2). Received data is read at once, before others have their turn, and TLS keeps buffers of
+# The kernel's buffers for a connection (it doubles these values). By default they grow to several MiB, which count as memory of
+# the container (cgroup v2). Received data is read at once, before others have their turn, and TLS keeps buffers of
 # that size. So unknown clients get little: records of a byte each take a hundred times as long as others.
 _KERNEL_BUFFERS = {socket.SO_RCVBUF: 8 * 1024, socket.SO_SNDBUF: 64 * 1024}
 _BACKLOG = 2048
@@ -163,7 +163,7 @@ class AdmissionListener:
 
 def _reason(error: BaseException) -> str:
     """Why a handshake failed, in a few words."""
-    if isinstance(error, ConnectionAbortedError):  # uvloop's and asyncio's word for their own timeout
+    if isinstance(error, ConnectionAbortedError):  # what uvloop and asyncio raise after their own timeout
         return "handshake-timeout"
     if isinstance(error, ssl.SSLCertVerificationError) or "PEER_DID_NOT_RETURN" in str(getattr(error, "reason", "")):
         return "certificate"

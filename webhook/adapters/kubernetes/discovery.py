@@ -39,7 +39,7 @@ class Resource(msgspec.Struct, frozen=True):
     verbs: tuple[str, ...] = ()
 
 
-class Resources(msgspec.Struct):
+class ServedResources(msgspec.Struct):
     """The resources of a group and version."""
 
     resources: list[Resource] = []
@@ -85,7 +85,7 @@ class Discovery:
         if (group, version) not in self._resources:
             request = ApiRequest("GET", path_of("apis", group, version))
             try:
-                found = decode(self._api.call(request), Resources, str(request)).resources
+                found = decode(self._api.call(request), ServedResources, str(request)).resources
             except ApiError as error:
                 if error.fault not in _ABSENT:
                     raise

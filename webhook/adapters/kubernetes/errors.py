@@ -9,7 +9,7 @@ class Fault(StrEnum):
     UNREACHABLE = "unreachable"  # no connection: rejected, no route, no such host, TLS not trusted
     SILENT = "silent"  # no data within the time limit
     CUT = "cut"  # the connection was closed before the answer was complete
-    UNAUTHORIZED = "unauthorized"  # 401, or no credentials could be had
+    UNAUTHORIZED = "unauthorized"  # 401, or no credentials could be obtained
     FORBIDDEN = "forbidden"  # 403: RBAC
     NOT_FOUND = "not-found"  # 404
     CONFLICT = "conflict"  # 409: someone else wrote first

@@ -21,7 +21,7 @@ from .object_store import Store
 from .selectors import SELECTORS
 from .watch import Objects, Watch, WatchObserver
 
-# Seconds without data from the API server after which the view is stale: see namespaces.FRESHNESS_BOUND.
+# Seconds without data from the API server after which the view is stale: see watched_namespaces.FRESHNESS_BOUND.
 FRESHNESS_BOUND = 150.0
 # No review waits for the nodes. Without permission to list them, listing is retried forever.
 _LONGEST_BACKOFF = 60.0
@@ -56,7 +56,7 @@ class FleetWatch:
     Attributes:
         fleet: what nodes offer, at most seconds old; ``None`` until the nodes have been listed, and if there was no node with
             GPUs within a day.
-        unselected: nodes with GPUs that no selector selects; ``None`` if not searched, which is done only while no node is
+        unselected: nodes with GPUs that no selector selects; ``None`` if not searched: this is done only while no node is
             selected.
     """
 
@@ -178,7 +178,7 @@ class FleetWatch:
             try:
                 self.unselected = nodes(Lister(Deadline(self._api, lambda: _TIMEOUT), limit=_PAGE), self._labels)
             except ApiError:
-                return  # what was known gets older
+                return  # the previous result is kept, and ages
             self._unselected_at = ended = self._monotonic()
             self._all_nodes_due = ended + max(ALL_NODES_INTERVAL, _REST * (ended - began))
 

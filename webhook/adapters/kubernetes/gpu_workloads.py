@@ -40,7 +40,7 @@ class _Container(Container, rename="camel"):
     args: list[str] | None = None
 
     def program(self, arguments: dict[tuple[str, ...], int]) -> ServerProgram:
-        """The program of a container; ``arguments`` numbers distinct lists of arguments, so that none is kept."""
+        """The program of a container; ``arguments`` maps each list of arguments to the number that is kept instead of it."""
         words = [*(self.command or ()), *(self.args or ())]
         variables = {
             one.name: one.value if isinstance(one.value, str) else ""

@@ -79,7 +79,7 @@ def choose(files: tuple[Path, ...], context: str | None) -> SelectedContext:
         KubeconfigError: a file can't be read, or the context, its cluster or its user is in none of them.
     """
     read = {file: _read(file) for file in files}
-    # Of several files kubectl passes over the empty ones, and the official client can't.
+    # If there are several files, kubectl skips the empty ones, and the official client can't.
     read = {file: document for file, document in read.items() if document is not None} or read
     for file, document in read.items():
         check_types(str(file), document)

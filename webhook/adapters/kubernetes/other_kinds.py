@@ -120,7 +120,7 @@ class OtherReader:
                     else:
                         yield one
         if forbidden:
-            raise UnknownKindsError(f"{unknown}; nor may {first_of(forbidden, _SHOWN)} be listed")
+            raise UnknownKindsError(f"{unknown}; listing {first_of(forbidden, _SHOWN)} is forbidden too")
 
     def _of_kind(
         self, kind: _Kind, namespaces: Sequence[str], keep: Callable[[dict[str, Any]], T | None]

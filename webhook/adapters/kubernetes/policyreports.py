@@ -11,7 +11,7 @@ import msgspec
 
 from ...application.report_api import CONTENT, LABEL, OF_AUDIT, REPORT_APIS, ReportApi, ReportOwner
 from .api_request import ApiRequest, object_path, path_of
-from .discovery import Resources
+from .discovery import ServedResources
 from .documents import decode
 from .errors import ApiError, Fault
 from .lists import Lister, Page, Progress
@@ -75,7 +75,7 @@ class ReportStore:
         for api in REPORT_APIS:
             request = ApiRequest("GET", path_of("apis", api.group, api.version))
             try:
-                served = decode(self._api.call(request), Resources, str(request))
+                served = decode(self._api.call(request), ServedResources, str(request))
             except ApiError as error:
                 if error.fault is not Fault.NOT_FOUND:
                     raise

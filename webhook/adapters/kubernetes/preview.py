@@ -76,7 +76,7 @@ class WorkloadPreview:
             return restarts.unseen("an internal error in gpuwarden, see its log")
         if done:
             return looking.result()
-        looking.cancel()  # one that waits for a thread; one that has a thread ends in time by itself
+        looking.cancel()  # a preview that waits for a thread; one that has a thread ends in time anyway
         if not look.begun:
             return restarts.unseen("other label changes used up the time")
         return [*restarts.warnings(OUT_OF_TIME), *look.limits]
@@ -158,7 +158,7 @@ class _Look:
         self._burst = self._monotonic()
         try:
             for one in reader.workloads((self._namespace,), self._keep, (kind,)):
-                if one.served:  # only what can't be read comes back: nothing is kept
+                if one.served:  # only unreadable lists are returned, because nothing is kept
                     self._forbidden.append(kind.plural)
         except _EnoughError:
             self._missing.append(f"more than {MOST} {kind.plural}")

@@ -19,7 +19,7 @@ LOOK_TIMEOUT = 5.0  # seconds for a page of one
 
 # Seconds after which the server ends a watch, and we begin the next one where it ended (which costs it next to nothing).
 # A minute and not client-go's five to ten: every server answers the next watch, with or without bookmarks,
-# and a connection that has gone dead without a word (a frozen server, a lost route) is noticed as soon as a healthy one
+# and a connection that has died silently (a frozen server, a lost route) is noticed as soon as a healthy one
 # would have been renewed. A server that knows bookmarks also sends one 2 s before the end (cacher.go, nextBookmarkTime).
 WATCH_SECONDS = 60
 # Additional seconds until a silent connection counts as dead, because the server starts counting later than we do.

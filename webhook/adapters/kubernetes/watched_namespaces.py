@@ -34,7 +34,7 @@ class Observer(WatchObserver, Protocol):
 
 
 class WatchedNamespaces:
-    """All namespaces' labels from a watch, and a live read for one that the watch has not brought yet.
+    """All namespaces' labels from a watch, and a live read for one that the watch has not delivered yet.
 
     Args:
         fetch_timeout: seconds for a live read.

@@ -124,7 +124,7 @@ def _fault(data: Any) -> str:
     if not isinstance(data, dict):
         fault = f"is {what(data)}, not a map with apiVersion and kind"
         if isinstance(data, list):
-            return f"{fault}: write its objects as documents of their own, or under items of a List"
+            return f"{fault}: write its objects as separate documents, or under items of a List"
         return f"{fault}: remove it" if data is None else fault
     kind, version, items = data.get("kind"), data.get("apiVersion"), data.get("items", _MISSING)
     if not isinstance(kind, str) or not kind:

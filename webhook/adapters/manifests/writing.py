@@ -10,7 +10,7 @@ from pathlib import Path
 def write_in_place(path: Path, text: str) -> None:
     """Replace a file's content in one step: readers see the old text or the new, never a part.
 
-    Mode, owner and group stay; a symbolic link stays one, and the file that it leads to is replaced. Other hard links keep
+    Mode, owner and group are kept. A symbolic link is kept, and the file that it points to is replaced. Other hard links keep
     the old content.
 
     Raises:

@@ -431,7 +431,7 @@ def _series(  # noqa: PLR0913, PLR0917 - what is known of one series
         recent_working=min(1.0, _working(compute, "recent_") / unit),
         idle=average("idle"),
         engines=max(engines) / 100 if engines else None,
-        # Of a device that several pods share, it is the total.
+        # For a device that several pods share, it is the total.
         bandwidth=_most(memory.get("bandwidth")) if pods == 1 else None,
         bandwidth_working=min(1.0, _working(memory, "bandwidth_")) if pods == 1 else 0,
         memory=used,

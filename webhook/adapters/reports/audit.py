@@ -210,7 +210,7 @@ class AuditReport(Part):
     notes: list[str]
     fleet: FleetPart | None = Field(description="The nodes, where ``--fleet`` named them.")
     deciders: list[DeciderLine] | None = Field(
-        default=None, description="Of a cluster: who decides new pods now; null where that is not known, with a note."
+        default=None, description="For a cluster, who decides new pods now; null where that is not known, with a note."
     )
     changes: Changes | None = Field(
         default=None, description="The workloads that differ from the audit that ``--since`` named."

@@ -95,7 +95,7 @@ def changes(earlier: EarlierAudit, now: Sequence[ObjectLine]) -> Changes:
     """Compare workloads by group, kind, namespace and name, and by file if several files have the name, as with overlays.
 
     A moved file, or a checkout in another folder, is not a change. A workload has changed if its outcome or the rules of its
-    findings differ. Of several objects with one name in one file, the last counts.
+    findings differ. If a file has several objects with one name, the last one counts.
     """
     several = _in_files(earlier.objects) | _in_files(now)
 
@@ -112,7 +112,7 @@ def changes(earlier: EarlierAudit, now: Sequence[ObjectLine]) -> Changes:
         if before and after and (before.decision, rules_before) == (after.decision, rules_after):
             continue
         line = after or before
-        assert line is not None  # noqa: S101 - its key is of one of the two
+        assert line is not None  # noqa: S101 - its key comes from one of the two
         found.append(
             ChangeLine(
                 change="changed" if before and after else "new" if after else "gone",

@@ -99,7 +99,7 @@ def _of_pods(row: Row, subject: Json, about: Mapping[str, str]) -> Iterator[Json
         elif verdict.outcome is Outcome.DENIED and row.template:
             for finding in verdict.findings:
                 if finding.denies:
-                    message = f"{pods} as the policy would deny now: {finding.message}"
+                    message = f"{pods} not permitted by the current policy: {finding.message}"
                     yield result_of("warn", finding.rule.id, message, subject, {**about, "field": finding.path})
 
 

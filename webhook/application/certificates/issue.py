@@ -101,7 +101,7 @@ def issue_leaf(  # noqa: PLR0913 -- keyword-only, and each is a fact of the cert
     lifetime: timedelta,
     backdate: timedelta = BACKDATE,
 ) -> CertificatePair:
-    """Issue a serving certificate, signed by ``ca``; it never outlives it.
+    """Issue a serving certificate, signed by ``ca``; it expires before the CA or with it.
 
     It is valid from ``backdate`` before ``at`` until ``lifetime`` after it, at most.
 
@@ -205,7 +205,7 @@ def _key_usage(*, certificates: bool) -> x509.KeyUsage:
 
 
 def _authority_identifier(issuer: x509.Certificate) -> x509.AuthorityKeyIdentifier:
-    """The issuer's own key identifier where it has one: a CA that we did not make may count it otherwise."""
+    """The issuer's own key identifier where it has one: a CA that we did not make may compute it differently."""
     try:
         own = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     except x509.ExtensionNotFound:

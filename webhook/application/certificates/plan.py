@@ -142,7 +142,7 @@ def _faults(bundle: Bundle, wanted: tuple[x509.Certificate, ...]) -> str:
 
 
 def _leaf_actions(facts: RotationFacts) -> list[Action]:
-    """Plan the serving certificate: signed the first time, renewed when it ages, and by another CA when it must."""
+    """Plan the serving certificate: sign the first one, renew it when it ages, and switch to another CA when necessary."""
     if facts.live is None:
         return _first_leaf(facts)
     for signer in facts.usable:

@@ -119,9 +119,9 @@ class CertificateReconciler:
                 return replace(report, trusted=self._still_trusted(), done=tuple(done), failures=tuple(failures))
             doubt = self._doubt()
             if bool(doubt) is not doubted:
-                continue  # the answers have corrected the clock: observe again, by the right time
+                continue  # the answers have corrected the clock: observe again, with the right time
             planned = plan(observation, self._settings)
-            self._take_over(planned)  # before any action: what is written is accepted here by then
+            self._take_over(planned)  # before any action, so that this replica already accepts what it writes
             waiting, actions = _sorted(planned, doubt)
             for action in actions:
                 yield

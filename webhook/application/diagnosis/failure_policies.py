@@ -11,7 +11,7 @@ from .results import CheckOutcome, Findings, fail, warn
 _REINSTALL = "reinstall with the install.mode that you want (helm upgrade, or kubectl apply -f deploy/gpuwarden.yaml)"
 
 _WHILE = "while no replica answers,"
-# Of webhooks that should be closed and have matchConditions: the impact if they are open, and if they have no matchConditions.
+# For webhooks that should be closed and have matchConditions: the impact if they are open, and if they have no matchConditions.
 _CLOSED_BY_NAME = {
     UPDATES: (
         f"{_WHILE} a pod with scheduling gates can be moved to GPUs that its namespace's policy denies",

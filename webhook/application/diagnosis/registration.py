@@ -24,9 +24,9 @@ from .our_webhooks import (
 )
 from .results import CheckOutcome, Findings, fail, listed, warn
 
-# Of each path: the kind of configuration that it belongs to.
+# For each path: the kind of configuration that it belongs to.
 _EXPECTED = {MUTATE: MUTATING, VALIDATE: VALIDATING}
-# Of each path that is not for pods: what it should be sent, as API group and resource, and the impact if it is not.
+# For each path that is not for pods: what should be sent to it, as API group and resource, and the impact if it is not.
 _REPORTING: dict[str, tuple[list[tuple[str, str]], str]] = {
     ADVISE: (
         [(kind.group, kind.plural) for kind in ADVISED],

@@ -32,12 +32,12 @@ def batched(
     for (_, model, _), group in groups.items():
         known = [(one, measured) for one in group if (measured := measures.get(one.key))]
         number = sum(max(1, one.running) for one in group)
-        if number < 2 or len(known) < len(group):  # noqa: PLR2004 - one has nobody to batch with
+        if number < 2 or len(known) < len(group):  # noqa: PLR2004 - a single server can't be batched
             continue
         if any(not _is_judged(verdicts[one.key]) for one in group):
             continue
         if len({measured.model for _, measured in known}) > 1 or any(measured.models_differ for _, measured in known):
-            continue  # a share of one model is none of another
+            continue  # shares of different GPU models can't be added
         # An autoscaled one had more pods at its busiest than run now.
         used = sum(_share(measured) * max(1, one.running, measured.pods_at_once) for one, measured in known)
         if used >= thresholds.batch_together:

@@ -178,7 +178,7 @@ def _covered(spans: Iterable[tuple[float, float]]) -> float:
 
 
 def _pods_at_once(series: Iterable[Series]) -> int:
-    changes: list[tuple[float, int]] = []  # one that ends in the hour in which another begins is over before
+    changes: list[tuple[float, int]] = []  # a pod that ends in the hour in which another begins has ended before it
     spans: dict[str, list[Series]] = {}
     for one in series:
         if 0 < one.first < one.last:

@@ -79,10 +79,10 @@ def advise(
 ) -> NamespaceAdvice:
     """Return the policy, of those among the verdicts, with the most workloads that it fits minus those that it would hurt.
 
-    A whole GPU hurts none that has one. No policy is advised that is, or may be, wrong for as many workloads as it fits: those
-    that it would hurt, those without a verdict, those that would do with less than a whole GPU, and those that name another
-    form, which are denied. The policy ``none`` is advised only where no workload uses its GPUs, and one of sharing only where the
-    namespace is trusted, even if its workloads share already.
+    A policy of whole GPUs hurts no workload that has one. No policy is advised that is, or may be, wrong for as many workloads as
+    it fits: those that it would hurt, those without a verdict, those for which less than a whole GPU is enough, and those that
+    name another form, which are denied. The policy ``none`` is advised only where no workload uses its GPUs, and one of sharing
+    only where the namespace is trusted, even if its workloads share already.
     """
     voting = [one for one in judged if one.verdict.kind in _VOTING]
     unused = tuple(one.name for one in judged if one.verdict.kind is VerdictKind.UNUSED)
@@ -115,7 +115,7 @@ def advise(
 
 
 def _select(policy: str, offered: Offers) -> str:
-    """Return what to do before a policy is set whose form several GPU models have; empty for any other."""
+    """Return what to do before setting a policy whose form several GPU models have; empty for other policies."""
     every: tuple[Slice | SharedForm, ...] = (*offered.slices, *offered.shared)
     having = {model for one in every if str(one.form) == policy for model in one.models - {""}}
     if len(having) <= 1:

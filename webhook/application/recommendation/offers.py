@@ -188,7 +188,7 @@ def _both(one: SharedForm, other: SharedForm) -> SharedForm:
 
 
 def _slice(form: Form, model: str, shape: Shape | None) -> Slice:
-    assert form.partition  # noqa: S101 - what has one is a slice
+    assert form.partition  # noqa: S101 - every slice has a profile
     says = None
     if shape is not None:
         # Under MIG strategy mixed each profile has its labels; under single, the GPU's labels are the slice's.

@@ -131,7 +131,7 @@ def _wholes(nodes: list[_Node], demand: Demand) -> int:
 
 
 def _slices(nodes: list[_Node], demand: Demand) -> int:
-    assert demand.form.partition  # noqa: S101 - that is why it came here
+    assert demand.form.partition  # noqa: S101 - the caller has checked it
     profile = read_profile(demand.form.partition)
     left = demand.pods * demand.gpus
     # Begin with GPUs that are cut already.

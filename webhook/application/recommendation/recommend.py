@@ -205,10 +205,10 @@ def _why_no_data(workload: Workload, series: Sequence[Series], usage: Usage) -> 
     if any(one.is_slice for one in series):
         why = (
             "its MIG slice has no DCGM_FI_PROF_SM_ACTIVE or DCGM_FI_PROF_GR_ENGINE_ACTIVE, and DCGM_FI_DEV_GPU_UTIL says "
-            "nothing of MIG slices; enable them in the exporter's counters"
+            "nothing about MIG slices; enable them in the exporter's counters"
         )
     elif series:
-        why = "its series have no metric of compute that counts"
+        why = "its series include no usable metric of compute"
     elif not usage.series:
         why = "no series of GPUs has a pod; see the notes"
     elif workload.claimed:

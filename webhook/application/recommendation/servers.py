@@ -7,7 +7,7 @@ import msgspec
 
 # By words of the image's name, the command and the arguments. Sources: the projects' own images and entry points.
 _PROGRAMS = {
-    "vLLM": "vllm|huggingfaceserver|aphrodite|llm-d|ray-llm",  # the latter run vLLM, or are made from it
+    "vLLM": "vllm|huggingfaceserver|aphrodite|llm-d|ray-llm",  # the others run vLLM, or are forks of it
     "SGLang": "sglang",
     "Triton": "tritonserver",
     "TGI": "text-generation-(?:inference|launcher)",
@@ -121,8 +121,8 @@ class ServerProgram(msgspec.Struct, frozen=True, omit_defaults=True):
     Attributes:
         name: empty if it is none of the known ones.
         model: the model that it serves; empty where nothing names it (a path does not).
-        arguments: a number for its arguments. Containers that serve one model with different arguments may serve it for
-            different purposes (embeddings, adapters, prefill), which one process can't do.
+        arguments: a number that identifies its arguments. Containers that serve one model with different arguments may
+            serve it for different purposes (embeddings, adapters, prefill), which one process can't do.
         reserves: why the memory that it holds does not show how much it needs; empty if there is no sign of it.
         parallel: why it uses several GPUs together; empty if there is no sign of it.
         graphics: why it may use graphics (OpenGL, Vulkan); empty if there is no sign of it.

@@ -24,10 +24,10 @@ class Series(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
         uuid, slice: the GPU, and the number of the MIG instance on it; empty for a whole GPU.
         profile: the slice's MIG profile.
         model: the GPU model as the exporter writes it.
-        metric: which metric the shares are from; ``None`` if there was none that means anything for this device.
+        metric: which metric the shares are from; ``None`` if no metric is meaningful for this device.
         points: how many samples there are.
         interval: seconds between two samples, where they were densest.
-        first, last: the full hours before which the first and the last sample was taken, in seconds since 1970; 0 for a pod
+        first, last: the times of the first and the last sample, rounded up to a full hour, in seconds since 1970; 0 for a pod
             that came and went since the last full hour.
         p95, most, mean: of the share of the device in use.
         by_time: the average of the ten-minute averages, which count alike however many samples they contain; ``None`` in older

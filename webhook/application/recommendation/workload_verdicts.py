@@ -420,11 +420,11 @@ def _of_one(case: VerdictInput) -> WorkloadVerdict:
 
 
 def _needs(case: VerdictInput) -> Iterator[str]:
-    """What it needs beside what it used nearly all the time, for people."""
+    """What the workload needs in addition to its usual use, for people."""
     if percent(case.working) != percent(case.usual):
-        yield f"while it worked in the last day, it used {percent(case.working)} of a GPU on average"
+        yield f"while it was active in the last day, it used {percent(case.working)} of a GPU on average"
     elif percent(case.working) != percent(case.share):
-        yield f"while it works, it uses {percent(case.working)} of a GPU on average"
+        yield f"while it is active, it uses {percent(case.working)} of a GPU on average"
     if case.growth:
         yield (
             f"its memory grew by {_gib(case.growth)} from the first half of the window to the second: the same growth "
@@ -437,8 +437,8 @@ def _needs(case: VerdictInput) -> Iterator[str]:
         yield f"{memory}, {_gib(case.need)} with {percent(case.thresholds.memory_headroom)} headroom"
     if case.bandwidth_memory > case.need:
         yield (
-            f"while it works, it uses {percent(case.bandwidth)} of the {_device(case)}'s memory bandwidth, of which a slice has "
-            "about the same share as of memory"
+            f"while it is active, it uses {percent(case.bandwidth)} of the {_device(case)}'s memory bandwidth, of which a slice "
+            "has about the same share as of memory"
         )
 
 
@@ -533,7 +533,7 @@ def _memory_unknown(case: VerdictInput) -> str:
     measures, thresholds = case.measures, case.thresholds
     why = ""
     if measures.memory is None:
-        why = "there is no series of DCGM_FI_DEV_FB_USED that counts"
+        why = "there is no usable series of DCGM_FI_DEV_FB_USED"
     elif number := measures.without_memory:
         why = (
             f"of {number} of its pods' GPUs or slices DCGM_FI_DEV_FB_USED is 0, or has fewer than "

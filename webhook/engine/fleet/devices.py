@@ -94,6 +94,8 @@ class Devices(msgspec.Struct, frozen=True):
         if not readable:
             return f"{one.resource}: the selectors of DeviceClass {one.name} can't be read here, so its devices are not counted"
         parts = (
-            ". They overlap, so not all of them can be had at once" if any(device.consumes for device in own) else ""
+            ". They overlap, so not all of them can be allocated at once"
+            if any(device.consumes for device in own)
+            else ""
         )
         return f"{one.resource}: {len(own)} of them are devices of DeviceClass {one.name} (DRA){parts}"

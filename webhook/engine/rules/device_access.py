@@ -140,7 +140,7 @@ def _legacy(place: Place, container: Container, policy: Policy, severity: Severi
     return VISIBLE_DEVICES_ENV.found_as(
         severity,
         f"{place.field}.env",
-        f"{_name(container)}: env {CUDA_VERSION} without {CUDA_REQUIREMENT} makes NVIDIA's toolkit show it every GPU",
+        f"{_name(container)}: env {CUDA_VERSION} without {CUDA_REQUIREMENT} makes NVIDIA's toolkit expose every GPU to it",
         f"add {VISIBLE_DEVICES}: void{_or_request(policy, place)}",
     )
 
@@ -202,7 +202,7 @@ def nvidia_runtime_class(name: str, policy: Policy, severity: Severity) -> Findi
     return NVIDIA_RUNTIME_CLASS.found_as(
         severity,
         "spec.runtimeClassName",
-        f'pod: runtimeClassName "{shown(name)}" without a GPU request lets an image name GPUs for itself',
+        f'pod: runtimeClassName "{shown(name)}" without a GPU request lets the image select GPUs',
         f"remove it{_or_request(policy)}",
     )
 

@@ -51,7 +51,7 @@ def by_memory(written: str, policy: Policy, plugin: DevicePlugin) -> tuple[Polic
     """
     if not policy.permitted:
         return policy, []
-    quote = "" if written and written == written.strip() else '"'  # else nobody sees what is written
+    quote = "" if written and written == written.strip() else '"'  # otherwise nobody sees the spaces
     value = f"{ANNOTATION}: {quote}{shown(written)}{quote}"
     if policy.prefer is not Prefer.MEMORY:
         reason = f'pod: annotation {value} has no effect under namespace policy "{policy.name}"'

@@ -35,7 +35,7 @@ def limit_range_default(dropped: LimitRangeDefault) -> Finding:
     return LIMIT_RANGE_DEFAULT.found(
         gpu_container.field(dropped.amount),
         f"{gpu_container.name}: a LimitRange added {dropped.amount} beside {gpu_container.amounts[0]}, and it is removed",
-        f"a max or min for {name} in the LimitRange denies the pod without it; {_fix(name)}",
+        f"if the LimitRange has a max or min for {name}, it then denies the pod; {_fix(name)}",
     )
 
 

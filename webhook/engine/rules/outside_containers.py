@@ -15,7 +15,7 @@ GPU_OUTSIDE_CONTAINERS = Rule(
 )
 
 _OF_POD = "Kubernetes does not support GPUs at pod level; set it in the resources of the container that uses it"
-_OF_EPHEMERAL = "Kubernetes gives an ephemeral container no resources; request it in a container of its own pod"
+_OF_EPHEMERAL = "Kubernetes gives an ephemeral container no resources; request it in a regular container"
 
 
 def gpu_outside_containers(spec: PodSpec) -> Iterator[Finding]:

@@ -18,8 +18,8 @@ SELECTOR_CONFLICT = Rule(
     "The pod selects nodes that never have the form",
     "Nodes with the form have a label that the pod's nodeSelector or node affinity excludes, or these two contradict "
     "each other on a label of GPU nodes, so the pod would stay Pending forever. Remove that constraint, or request "
-    "another form. Under any, a contradiction only causes a warning. Under every policy, so does a sharing strategy that "
-    "no node has.",
+    "another form. Under the policy any, a contradiction only causes a warning. A sharing strategy that no node has only "
+    "causes a warning under every policy.",
 )
 
 GKE_SELECTORS_INCOMPLETE = Rule(

@@ -30,7 +30,7 @@ class YamlWriter:
         quoted = isinstance(old, Scalar) and old.quote in ("'", '"')
         return fragments.key(text, old.quote if isinstance(old, Scalar) and quoted else "")
 
-    def inline(self, value: Any, near: Node, start: int) -> str:  # noqa: ARG002 - one line is indented by nothing
+    def inline(self, value: Any, near: Node, start: int) -> str:  # noqa: ARG002 - a single line needs no indentation
         """A value within brackets, a scalar, or an empty collection; ``start`` is an offset on the line where it begins."""
         return fragments.flow(value, self.style(near))
 

@@ -119,7 +119,7 @@ def _values(text: str, start: int, end: int) -> Iterator[tuple[int, int, bool]]:
 
 
 def _is_yaml(text: str) -> bool:
-    """Whether braces that are not JSON are YAML; JSON with comments is not, although YAML takes them for text."""
+    """Whether text in braces that is not JSON is YAML. JSON with comments is not, although YAML reads the comments as text."""
     try:
         root = parse_yaml(text)
     except UnreadableError:
