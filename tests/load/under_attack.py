@@ -153,9 +153,8 @@ class Attackers:
             with suppress(OSError):  # it has failed, which shows in what it did
                 process.stdin.write(b"\n")
                 process.stdin.flush()
-        self._until = (
-            time.monotonic() + 3 * seconds + PATIENCE
-        )  # at their low priority, they get little of a busy machine
+        # At their low priority, they get little of a busy machine.
+        self._until = time.monotonic() + 3 * seconds + PATIENCE
 
     def __exit__(self, *_: object) -> None:
         for process in self._processes:
