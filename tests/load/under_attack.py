@@ -28,7 +28,7 @@ from tests.cli.serving import COMMAND, Served
 from tests.load.attackers import ATTACKS, TOGETHER
 from tests.load.kernel_memory import socket_bytes
 from tests.load.process import descriptors, peak_mib, reset_peak, resident_mib, waited_for_processor
-from tests.wire import Wire, request
+from tests.wire import PATIENCE, Wire, request
 
 MOST_MIB = 256.0
 """A replica's memory, by the chart's limit."""
@@ -153,7 +153,8 @@ class Attackers:
             with suppress(OSError):  # it has failed, which shows in what it did
                 process.stdin.write(b"\n")
                 process.stdin.flush()
-        self._until = time.monotonic() + 3 * seconds + 5
+        # At their low priority, they get little of a busy machine.
+        self._until = time.monotonic() + 3 * seconds + PATIENCE
 
     def __exit__(self, *_: object) -> None:
         for process in self._processes:
