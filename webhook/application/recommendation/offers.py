@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import TypeVar
 
 import msgspec
@@ -60,14 +61,21 @@ def slices_of(model: str) -> int:
     return max((read_profile(one).slices for one in sizes), default=_USUAL_SLICES) if sizes else _USUAL_SLICES
 
 
+@lru_cache(maxsize=1024)
 def share_of(profile: str, model: str) -> float:
-    """The share of a GPU's compute that a MIG profile has: of its multiprocessors where they are known, else of its slices."""
-    slices = read_profile(profile).slices
+    """The share of a GPU's compute that a MIG profile has: of its multiprocessors where they are known, else of its slices.
+
+    A model of seven slices that is not known has the least share that known ones have, because none of them has sevenths.
+    """
+    slices, every = read_profile(profile).slices, slices_of(model)
     has_memory_of_two = slices == 1 and without_suffix(f"2{profile[1:]}") in (sizes_of(model) or ())
-    for models, whole_gpu, parts, with_memory_of_two in _MULTIPROCESSORS:
-        if slices <= len(parts) and re.fullmatch(models, model):
-            return (with_memory_of_two if has_memory_of_two else parts[slices - 1]) / whole_gpu
-    return slices / slices_of(model)
+    known = [each for each in _MULTIPROCESSORS if re.fullmatch(each[0], model)] or _MULTIPROCESSORS
+    shares = (
+        (with_memory_of_two if has_memory_of_two else parts[slices - 1]) / whole_gpu
+        for _, whole_gpu, parts, with_memory_of_two in known
+        if slices <= len(parts) and every == _USUAL_SLICES
+    )
+    return min(shares, default=slices / every)
 
 
 class Slice(msgspec.Struct, frozen=True):
@@ -175,7 +183,7 @@ def _runs_on(form: Form, shape: Shape, plugin: DevicePlugin) -> bool:
 
 
 def of_a_model(one: Slice, model: str) -> Slice:
-    """A slice with the share of compute that it has on a model; that of its slices where the model is not known."""
+    """A slice with the share of compute that it has on a model; unchanged where the model is not known."""
     assert one.form.partition  # noqa: S101 - what has one is a slice
     return msgspec.structs.replace(one, share=share_of(one.form.partition, model)) if model else one
 
