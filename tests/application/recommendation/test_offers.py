@@ -3,7 +3,16 @@
 import pytest
 
 from tests.application.recommendation.cases import A100, form, node
-from webhook.application.recommendation.offers import Slice, fitting, model_of, offers, shared_form, slices_of, without
+from webhook.application.recommendation.offers import (
+    Slice,
+    fitting,
+    model_of,
+    offers,
+    share_of,
+    shared_form,
+    slices_of,
+    without,
+)
 from webhook.engine.fleet.shapes import shape_of
 from webhook.engine.spelling import DevicePlugin, MigStrategy
 
@@ -16,7 +25,7 @@ def test_without_nodes_nothing_is_known_but_what_is_expected() -> None:
     assert not offers(None, (), PLUGIN).is_known
     assert offers({}, (), PLUGIN).is_known
     found = offers(None, [form("mig-1g.10gb"), form("shared"), form("mig-1g.10gb-shared"), form("gke-mps-3")], PLUGIN)
-    assert found.slices == (Slice(form("mig-1g.10gb"), 1 / 7, 9728),)
+    assert found.slices == (Slice(form("mig-1g.10gb"), 16 / 132, 9728),)
     assert {(str(one.form), one.clients) for one in found.shared} == {("shared", 0), ("gke-mps-3", 3)}
 
 
@@ -86,7 +95,37 @@ def test_one_name_on_two_models_has_the_least_of_both() -> None:
         assert shape
         shapes[shape] = 1
     (one,) = offers(shapes, (), PLUGIN).slices
-    assert (one.share, one.memory, len(one.models)) == (16 / 132, 22_016, 2)
+    assert (one.share, one.memory, len(one.models)) == (26 / 132, 22_016, 2)
+
+
+@pytest.mark.parametrize(
+    ("model", "profile", "share"),
+    [
+        ("H100-80GB-HBM3", "1g.10gb", 16 / 132),
+        ("H100-80GB-HBM3", "1g.20gb", 26 / 132),  # the memory of two parts, and more multiprocessors than one
+        ("H100-80GB-HBM3", "1g.20gb.me", 26 / 132),
+        ("H100-NVL", "1g.12gb", 16 / 132),
+        ("H100-NVL", "1g.24gb", 26 / 132),
+        ("H200", "1g.35gb", 26 / 132),
+        ("GH200-480GB", "1g.12gb", 16 / 132),
+        ("GH200-480GB", "1g.24gb", 26 / 132),
+        ("GH200-480GB", "3g.48gb", 60 / 132),
+        # Not on these.
+        ("H100-PCIe", "1g.20gb", 14 / 114),
+        ("H100-PCIe", "3g.40gb", 46 / 114),
+        (A100, "1g.20gb", 14 / 108),
+        ("A100-SXM4-40GB", "1g.10gb", 14 / 108),
+        # Models whose multiprocessors are not known have as few as any that is known.
+        ("B200", "1g.23gb", 16 / 132),
+        ("B200", "3g.90gb", 42 / 108),
+        ("X1000", "1g.20gb", 16 / 132),
+        ("B200", "7g.180gb", 1),
+        # Where a GPU has four slices, they are quarters.
+        ("A30", "1g.6gb", 1 / 4),
+    ],
+)
+def test_a_slice_has_the_multiprocessors_of_its_model(model: str, profile: str, share: float) -> None:
+    assert share_of(profile, model) == share
 
 
 def test_the_smallest_that_is_large_enough_comes_first_and_of_the_same_model() -> None:

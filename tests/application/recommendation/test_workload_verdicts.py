@@ -171,6 +171,21 @@ def test_the_smallest_slice_that_fits(given: dict[str, Any], form: str, why: str
     assert why in " / ".join(verdict.reasons)
 
 
+def test_use_of_a_slice_with_more_multiprocessors_than_its_part_is_not_taken_for_less_than_it_is() -> None:
+    model = "H100-80GB-HBM3"
+    sizes = {"mig-1g.10gb": 9984, "mig-1g.20gb": 20_096}
+    slices = tuple(Slice(form(name), 0.1, memory, frozenset({model})) for name, memory in sizes.items())
+    given: dict[str, Any] = {
+        "form": "mig-1g.20gb",
+        "requests": ("nvidia.com/mig-1g.20gb: 1",),
+        "offers": offered(slices),
+    }
+    # 90 % of 26 multiprocessors are more than the 16 of 1g.10gb; 50 % are not.
+    busy, half = ({"p95": p95, "model": model, "profile": "1g.20gb"} for p95 in (0.9, 0.5))
+    assert judge(case(**given, used=busy)).form == "mig-1g.20gb"
+    assert judge(case(**given, used=half)).form == "mig-1g.10gb"
+
+
 @pytest.mark.parametrize(
     ("given", "why"),
     [

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import TypeVar
 
 import msgspec
@@ -11,7 +12,7 @@ from ...engine.fleet.fleet import Fleet, UnschedulableReason
 from ...engine.fleet.shapes import GKE_ACCELERATOR, Shape
 from ...engine.forms import Form, Platform, Sharing
 from ...engine.gpu_models import sizes_of
-from ...engine.mig_memory import lowest_memory
+from ...engine.mig_memory import lowest_memory, without_suffix
 from ...engine.policy import Policy
 from ...engine.products import PRODUCT, read_product
 from ...engine.profiles import read_profile
@@ -30,11 +31,14 @@ _GKE_MODELS = {
     "nvidia-b200": "B200",
     "nvidia-rtx-pro-6000": "RTX-PRO-6000-Blackwell-Server-Edition",
 }
-# Streaming multiprocessors (SMs) of models, and of their slices of one to four parts: less than their part of the GPU, or more.
-# NVIDIA MIG user guide, tables of profiles ("SM" of nvidia-smi mig -lgip); labels nvidia.com/mig-<profile>.multiprocessors.
+# Streaming multiprocessors (SMs) of models, of their slices of one to four parts (less than their part of the GPU, or more), and
+# of those of one part with the memory of two (1g.20gb), which on an H100 other than PCIe have more SMs than one part.
+# NVIDIA MIG user guide, tables of profiles ("SM" of nvidia-smi mig -lgip), and the same listing of H100 PCIe, H100 NVL and GH200
+# nodes. H200: as the H100 and GH200, which are the same chip. Labels nvidia.com/mig-<profile>.multiprocessors.
 _MULTIPROCESSORS = (
-    ("A[18]00-.*|A100X", 108, (14, 28, 42, 56)),
-    ("H[18]00-(.*HBM3|NVL)|H200(-NVL)?", 132, (16, 32, 60, 64)),
+    ("A[18]00-.*|A100X", 108, (14, 28, 42, 56), 14),
+    ("H[18]00-(.*HBM3|NVL)|G?H200(-.*)?", 132, (16, 32, 60, 64), 26),
+    ("H[18]00-PCIe", 114, (14, 30, 46, 62), 14),
 )
 _USUAL_SLICES = 7  # compute slices of a GPU; a profile of the whole GPU has as many
 
@@ -57,13 +61,21 @@ def slices_of(model: str) -> int:
     return max((read_profile(one).slices for one in sizes), default=_USUAL_SLICES) if sizes else _USUAL_SLICES
 
 
+@lru_cache(maxsize=1024)
 def share_of(profile: str, model: str) -> float:
-    """The share of a GPU's compute that a MIG profile has: of its multiprocessors where they are known, else of its slices."""
-    slices = read_profile(profile).slices
-    for models, whole_gpu, parts in _MULTIPROCESSORS:
-        if slices <= len(parts) and re.fullmatch(models, model):
-            return parts[slices - 1] / whole_gpu
-    return slices / slices_of(model)
+    """The share of a GPU's compute that a MIG profile has: of its multiprocessors where they are known, else of its slices.
+
+    A model of seven slices that is not known has the least share that known ones have, because none of them has sevenths.
+    """
+    slices, every = read_profile(profile).slices, slices_of(model)
+    has_memory_of_two = slices == 1 and without_suffix(f"2{profile[1:]}") in (sizes_of(model) or ())
+    known = [each for each in _MULTIPROCESSORS if re.fullmatch(each[0], model)] or _MULTIPROCESSORS
+    shares = (
+        (with_memory_of_two if has_memory_of_two else parts[slices - 1]) / whole_gpu
+        for _, whole_gpu, parts, with_memory_of_two in known
+        if slices <= len(parts) and every == _USUAL_SLICES
+    )
+    return min(shares, default=slices / every)
 
 
 class Slice(msgspec.Struct, frozen=True):
@@ -171,7 +183,7 @@ def _runs_on(form: Form, shape: Shape, plugin: DevicePlugin) -> bool:
 
 
 def of_a_model(one: Slice, model: str) -> Slice:
-    """A slice with the share of compute that it has on a model; that of its slices where the model is not known."""
+    """A slice with the share of compute that it has on a model; unchanged where the model is not known."""
     assert one.form.partition  # noqa: S101 - what has one is a slice
     return msgspec.structs.replace(one, share=share_of(one.form.partition, model)) if model else one
 
