@@ -49,7 +49,7 @@ def test_a_valid_one_is_well_even_if_there_is_nothing_else(tmp_path: Path, text:
     [
         (REJECTED, 8, "device plugin configuration: sharing.timeSlicing.resources[0].replicas: is 1"),
         (config_map(REJECTED), 5, "data[any]: device plugin configuration: sharing.timeSlicing.resources[0].replicas"),
-        (config_map("sharing:\n  mps: ["), 5, "data[any]: device plugin configuration: line 3"),
+        (config_map("sharing:\n  mps: ["), 5, "data[any]: device plugin configuration: line 2: expected a value"),
     ],
 )
 def test_one_that_the_plugin_does_not_start_with_exits_1(tmp_path: Path, text: str, line: int, field: str) -> None:

@@ -139,11 +139,11 @@ class TestAsRecommendReadsThem:
         every = (*TARGETS.values(), *(rule["expr"] for rule in ALERTS.values()))
         assert not any(Metric.GPU_UTIL in promql.metrics(query) for query in every)
 
-    def test_a_policy_is_idle_where_its_gpus_count_as_not_used(self) -> None:
+    def test_a_policy_is_idle_where_its_gpus_are_idle_all_the_time(self) -> None:
         rule = ALERTS["GpuwardenPolicyIdle"]["expr"]
         # No part of a GPU is active for longer than the engine, so that what is below by this is below by SM_ACTIVE too.
         assert promql.metrics(rule) == {Metric.GR_ENGINE_ACTIVE.value, "kube_namespace_labels"}
-        assert float(rule.rpartition("<")[2]) == Thresholds().unused_below
+        assert float(rule.rpartition("<")[2]) == Thresholds().idle_below
 
     def test_pods_and_nodes_have_the_same_labels(self) -> None:
         pods = {label for family in dcgm.FAMILIES[:2] for label in (family.namespace, family.pod)}
