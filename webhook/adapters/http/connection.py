@@ -213,7 +213,7 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
         request = self._requests[-1]
         request.count += 1
         name = name.lower()
-        if request.in_head and name in NEEDED:  # one that comes twice has a value that neither would be
+        if request.in_head and name in NEEDED:  # a repeated one gets both values, which no check accepts
             request.headers[name] = request.headers.get(name, b"") + value.strip().lower()
 
     def on_headers_complete(self) -> None:

@@ -153,7 +153,7 @@ class AdmissionListener:
         error = None if handshake.cancelled() else handshake.exception()
         if connection.handshake is None:
             return  # it did not fail, and the event loop has the socket
-        connection.handshake = None  # a failed task keeps its traceback, and that the connection
+        connection.handshake = None  # the traceback of a failed task refers to the connection
         accepted.close()
         if self._limiter.discard(connection) and error:
             if str(getattr(error, "reason", "")).endswith(_DISTRUST):

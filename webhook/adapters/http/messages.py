@@ -61,10 +61,8 @@ class IncomingRequest:
         path = unquote(target.decode("latin-1"))
         endpoint = self.endpoint = find(path)
         self.has_token = endpoint is not None and path != endpoint.path
-        headers, self.headers = (
-            self.headers,
-            {},
-        )  # free them: a value may have 64 KiB, and the body may arrive much later
+        # They are freed, because a value may have 64 KiB, and the body may arrive much later.
+        headers, self.headers = self.headers, {}
         # The parser accepts any number of leading zeros before at most 20 digits.
         self.length = int(headers.get(b"content-length", b"")[-20:] or 0)
         self.expects = headers.get(b"expect") == b"100-continue" and parser.get_http_version() == "1.1"
