@@ -129,6 +129,19 @@ def test_a_workload_that_would_be_denied_does_not_get_the_policy() -> None:
     assert (found.policy, found.stating, found.undecided) == ("exclusive", ("w2",), ())
 
 
+def test_those_that_a_policy_fits_but_denies_do_not_outweigh_those_that_it_hurts() -> None:
+    judged = [
+        JudgedWorkload("w0", "mig-1g.10gb", SMALL, "mig-1g.10gb"),
+        JudgedWorkload("w1", "mig-2g.20gb", SMALL, "mig-2g.20gb"),
+        JudgedWorkload("w2", "", WHOLE),
+        JudgedWorkload("w3", "mig-2g.20gb", UNUSED, "mig-2g.20gb"),
+    ]
+    found = advise("team", judged, offered(), NamespaceLabels(), trusted=False)
+    assert found.policy == ""
+    assert found.why_none == "mig-1g.10gb fits 2 of 4 workloads, and is or may be wrong for 2: w2, w1"
+    assert advise("team", judged[:2], offered(), NamespaceLabels(), trusted=False).policy == "mig-1g.10gb"
+
+
 def test_requests_that_name_another_form_are_named() -> None:
     assert advice(SMALL, stated="mig-3g.40gb").stating == ("w0",)
     assert advice(SMALL, stated="mig-1g.10gb").stating == ()

@@ -81,8 +81,9 @@ def advise(
 
     A policy of whole GPUs hurts no workload that has one. No policy is advised that is, or may be, wrong for as many workloads as
     it fits: those that it would hurt, those without a verdict, those for which less than a whole GPU is enough, and those that
-    name another form, which are denied. The policy ``none`` is advised only where no workload uses its GPUs, and one of sharing
-    only where the namespace is trusted, even if its workloads share already.
+    name another form, which are denied. Denied workloads that it fits are no reason of their own. The policy ``none`` is advised
+    only where no workload uses its GPUs, and one of sharing only where the namespace is trusted, even if its workloads share
+    already.
     """
     voting = [one for one in judged if one.verdict.kind in _VOTING]
     unused = tuple(one.name for one in judged if one.verdict.kind is VerdictKind.UNUSED)
@@ -99,12 +100,14 @@ def advise(
         return msgspec.structs.replace(advice, why_none=f"{best} fits {fits} of {len(judged)} workloads; {_MISMATCHED}")
     hurts = tuple(HarmedWorkload(one.name, why) for one in voting if (why := _hurt(best, one, slices)))
     wrong = dict.fromkeys((*(one.name for one in judged if _is_doubtful(best, one)), *(one.workload for one in hurts)))
+    stating = tuple(one.name for one in judged if one.stated and not _permits(best, one.stated))
+    if wrong:  # workloads that it fits and denies gain nothing until their requests are changed
+        wrong |= dict.fromkeys(one.name for one in voting if one.name in stating)
     if wrong and len(wrong) >= fits:
         more = f" and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else ""
         for_whom = ", ".join([*wrong][:_NAMED]) + more
         why = f"{best} fits {fits} of {len(judged)} workloads, and is or may be wrong for {len(wrong)}: {for_whom}"
         return msgspec.structs.replace(advice, why_none=why)
-    stating = tuple(one.name for one in judged if one.stated and not _permits(best, one.stated))
     found = _with(advice, best, fits, hurts)
     return msgspec.structs.replace(
         found,
