@@ -78,7 +78,7 @@ def test_a_policy_does_not_select_the_gpu_model() -> None:
 def test_whole_gpus_are_not_for_those_that_have_enough_with_less() -> None:
     kept = WorkloadVerdict(VerdictKind.AS_IT_IS, "mig-1g.10gb")
     judged = [JudgedWorkload(f"w{n}", "", kept, "mig-1g.10gb") for n in range(2)]
-    judged += [JudgedWorkload(f"w{n}", "", WHOLE, "exclusive") for n in range(2, 5)]
+    judged += [JudgedWorkload(f"w{n}", "", WHOLE, "time-slicing") for n in range(2, 5)]
     found = advise("team", judged, offered(), NamespaceLabels(), trusted=True)
     assert (found.policy, found.hurts[0]) == (
         "exclusive",
@@ -129,17 +129,23 @@ def test_a_workload_that_would_be_denied_does_not_get_the_policy() -> None:
     assert (found.policy, found.stating, found.undecided) == ("exclusive", ("w2",), ())
 
 
-def test_those_that_a_policy_fits_but_denies_do_not_outweigh_those_that_it_hurts() -> None:
-    judged = [
-        JudgedWorkload("w0", "mig-1g.10gb", SMALL, "mig-1g.10gb"),
-        JudgedWorkload("w1", "mig-2g.20gb", SMALL, "mig-2g.20gb"),
-        JudgedWorkload("w2", "", WHOLE),
-        JudgedWorkload("w3", "mig-2g.20gb", UNUSED, "mig-2g.20gb"),
-    ]
-    found = advise("team", judged, offered(), NamespaceLabels(), trusted=False)
-    assert found.policy == ""
-    assert found.why_none == "mig-1g.10gb fits 2 of 4 workloads, and is or may be wrong for 2: w2, w1"
-    assert advise("team", judged[:2], offered(), NamespaceLabels(), trusted=False).policy == "mig-1g.10gb"
+def test_no_policy_that_would_hurt_as_many_as_it_would_help() -> None:
+    has, whole = (
+        JudgedWorkload("has", "mig-1g.10gb", SMALL, "mig-1g.10gb"),
+        JudgedWorkload("whole", "", WHOLE, "exclusive"),
+    )
+    denied = JudgedWorkload("denied", "mig-2g.20gb", SMALL, "mig-2g.20gb")
+    found = advise("team", [has, denied, whole], offered(), NamespaceLabels(), trusted=False)
+    assert (found.policy, found.label, found.preview) == ("", "", "")
+    assert found.why_none == "mig-1g.10gb fits 2 of 3 workloads, but would help 0 and hurt 1: whole"
+    assert advise("team", [has, denied], offered(), NamespaceLabels(), trusted=False).policy == "mig-1g.10gb"
+    assert (
+        advise("team", [has, has, whole], offered(), NamespaceLabels("mig-1g.10gb"), trusted=False).policy
+        == "mig-1g.10gb"
+    )
+    helped = [JudgedWorkload(f"helped{number}", "", SMALL, "exclusive") for number in range(2)]
+    assert advise("team", [has, whole, helped[0]], offered(), NamespaceLabels(), trusted=False).policy == ""
+    assert advise("team", [has, whole, *helped], offered(), NamespaceLabels(), trusted=False).policy == "mig-1g.10gb"
 
 
 def test_requests_that_name_another_form_are_named() -> None:
