@@ -78,7 +78,7 @@ def test_a_policy_does_not_select_the_gpu_model() -> None:
 def test_whole_gpus_are_not_for_those_that_have_enough_with_less() -> None:
     kept = WorkloadVerdict(VerdictKind.AS_IT_IS, "mig-1g.10gb")
     judged = [JudgedWorkload(f"w{n}", "", kept, "mig-1g.10gb") for n in range(2)]
-    judged += [JudgedWorkload(f"w{n}", "", WHOLE, "exclusive") for n in range(2, 5)]
+    judged += [JudgedWorkload(f"w{n}", "", WHOLE, "time-slicing") for n in range(2, 5)]
     found = advise("team", judged, offered(), NamespaceLabels(), trusted=True)
     assert (found.policy, found.hurts[0]) == (
         "exclusive",
@@ -127,6 +127,25 @@ def test_a_workload_that_would_be_denied_does_not_get_the_policy() -> None:
     judged = [JudgedWorkload("w0", "", WHOLE), JudgedWorkload("w1", "", WHOLE), JudgedWorkload("w2", "mps", UNKNOWN)]
     found = advise("team", judged, offered(shared=SHARED), NamespaceLabels(), trusted=True)
     assert (found.policy, found.stating, found.undecided) == ("exclusive", ("w2",), ())
+
+
+def test_no_policy_that_would_hurt_as_many_as_it_would_help() -> None:
+    has, whole = (
+        JudgedWorkload("has", "mig-1g.10gb", SMALL, "mig-1g.10gb"),
+        JudgedWorkload("whole", "", WHOLE, "exclusive"),
+    )
+    denied = JudgedWorkload("denied", "mig-2g.20gb", SMALL, "mig-2g.20gb")
+    found = advise("team", [has, denied, whole], offered(), NamespaceLabels(), trusted=False)
+    assert (found.policy, found.label, found.preview) == ("", "", "")
+    assert found.why_none == "mig-1g.10gb fits 2 of 3 workloads, but would help 0 and hurt 1: whole"
+    assert advise("team", [has, denied], offered(), NamespaceLabels(), trusted=False).policy == "mig-1g.10gb"
+    assert (
+        advise("team", [has, has, whole], offered(), NamespaceLabels("mig-1g.10gb"), trusted=False).policy
+        == "mig-1g.10gb"
+    )
+    helped = [JudgedWorkload(f"helped{number}", "", SMALL, "exclusive") for number in range(2)]
+    assert advise("team", [has, whole, helped[0]], offered(), NamespaceLabels(), trusted=False).policy == ""
+    assert advise("team", [has, whole, *helped], offered(), NamespaceLabels(), trusted=False).policy == "mig-1g.10gb"
 
 
 def test_requests_that_name_another_form_are_named() -> None:

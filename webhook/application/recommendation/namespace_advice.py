@@ -1,6 +1,6 @@
 """Advice for a namespace: the policy that fits most of its workloads, and those that it would hurt."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -81,8 +81,9 @@ def advise(
 
     A policy of whole GPUs hurts no workload that has one. No policy is advised that is, or may be, wrong for as many workloads as
     it fits: those that it would hurt, those without a verdict, those for which less than a whole GPU is enough, and those that
-    name another form, which are denied. The policy ``none`` is advised only where no workload uses its GPUs, and one of sharing
-    only where the namespace is trusted, even if its workloads share already.
+    name another form, which are denied. Nor is one advised that is not set and would hurt as many workloads as it would help:
+    those that have its form already, and those that it would deny, are not helped. The policy ``none`` is advised only where no
+    workload uses its GPUs, and one of sharing only where the namespace is trusted, even if its workloads share already.
     """
     voting = [one for one in judged if one.verdict.kind in _VOTING]
     unused = tuple(one.name for one in judged if one.verdict.kind is VerdictKind.UNUSED)
@@ -99,12 +100,15 @@ def advise(
         return msgspec.structs.replace(advice, why_none=f"{best} fits {fits} of {len(judged)} workloads; {_MISMATCHED}")
     hurts = tuple(HarmedWorkload(one.name, why) for one in voting if (why := _hurt(best, one, slices)))
     wrong = dict.fromkeys((*(one.name for one in judged if _is_doubtful(best, one)), *(one.workload for one in hurts)))
-    if wrong and len(wrong) >= fits:
-        more = f" and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else ""
-        for_whom = ", ".join([*wrong][:_NAMED]) + more
-        why = f"{best} fits {fits} of {len(judged)} workloads, and is or may be wrong for {len(wrong)}: {for_whom}"
-        return msgspec.structs.replace(advice, why_none=why)
     stating = tuple(one.name for one in judged if one.stated and not _permits(best, one.stated))
+    helped = sum(one.verdict.form == best != one.form and one.name not in stating for one in voting)
+    if hurts and len(hurts) >= helped and best != labels.enforce:
+        whom = _named(one.workload for one in hurts)
+        why = f"{best} fits {fits} of {len(judged)} workloads, but would help {helped} and hurt {len(hurts)}: {whom}"
+        return msgspec.structs.replace(advice, why_none=why)
+    if wrong and len(wrong) >= fits:
+        why = f"{best} fits {fits} of {len(judged)} workloads, and is or may be wrong for {len(wrong)}: {_named(wrong)}"
+        return msgspec.structs.replace(advice, why_none=why)
     found = _with(advice, best, fits, hurts)
     return msgspec.structs.replace(
         found,
@@ -112,6 +116,12 @@ def advise(
         undecided=tuple(one for one in undecided if one not in stating),
         select=_select(best, offered),
     )
+
+
+def _named(workloads: Iterable[str]) -> str:
+    """The first names, and how many more there are."""
+    names = [*workloads]
+    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
 
 
 def _select(policy: str, offered: Offers) -> str:
