@@ -316,7 +316,7 @@ class Connection(TrackedConnection, asyncio.BufferedProtocol):
             (self._transport.pause_reading if pause else self._transport.resume_reading)()
         held = _KEPT_OF_A_READ * self._widest + len(self._unsent) + self._paused * _UNREAD
         for request in self._requests:
-            held += _REQUEST + request.loose + len(request.body)
+            held += _REQUEST + request.loose + request.size
         if held != self.held and not self._limiter.hold(self, held) and self._requests and not self._deaf:
             self._reject(answers.NO_MEMORY)
 

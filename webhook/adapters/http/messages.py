@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Coroutine
 from http import HTTPStatus
+from mmap import mmap
 from typing import Any
 from urllib.parse import unquote
 
@@ -46,7 +47,7 @@ class IncomingRequest:
     count = chunks = 0  # how many headers and trailers, and how many chunks were received
     length = read = 0  # the length of the body according to the head, and how much of it was received
     loose = 0  # bytes of the head, or after it those that are not of the body (trailers, and what is between chunks)
-    body: bytes | bytearray = b""  # what was received of it, unless the request is rejected
+    body: bytes | mmap = b""  # what was received of it, unless the request is rejected
 
     def __init__(self, failure: Answer | None = None) -> None:
         self.failure = failure  # its answer, if it is rejected
@@ -80,14 +81,27 @@ class IncomingRequest:
             self.failure = refusal(method, headers, self.length)
 
     def append(self, piece: bytes) -> None:
-        """Append a piece of the body. The first one, usually the only one, is kept as it is."""
+        """Append a piece of the body. The first one, usually the only one, is kept as it is.
+
+        If there are more, all go to a memory mapping, which uses only as many pages as needed and is returned to the system
+        afterwards. On the heap, growing bodies would cause fragmentation.
+        """
         self.read += len(piece)
         self.loose -= len(piece)
-        if self.failure:
+        if self.failure or self.read > MAXIMUM_BODY:
             return
-        if self.body and isinstance(self.body, bytes):
-            self.body = bytearray(self.body)  # which grows in place
-        self.body += piece
+        if self.read == len(piece):
+            self.body = piece
+            return
+        if isinstance(self.body, bytes):
+            first, self.body = self.body, mmap(-1, MAXIMUM_BODY)
+            self.body.write(first)
+        self.body.write(piece)
+
+    @property
+    def size(self) -> int:
+        """How many bytes of the body are kept."""
+        return 0 if self.failure else self.read
 
     def excess(self, limits: Limits) -> Answer | None:
         """Why no more of it is received; ``None`` if more is."""
@@ -111,9 +125,10 @@ class IncomingRequest:
 
     def weight(self) -> int:
         """The cost of answering it, in bytes of text. If it is long, the highest number of elements is assumed."""
-        size = len(self.body)
-        elements = size - len(self.body.translate(None, b",{[")) if size <= _COUNTED else MOST_ELEMENTS
-        return size + _ELEMENT * elements
+        elements = MOST_ELEMENTS
+        if self.size <= _COUNTED:
+            elements = self.size - len(self._whole().translate(None, b",{["))
+        return self.size + _ELEMENT * elements
 
     def answer(self) -> Answer | Coroutine[Any, Any, Answer]:
         """Its answer, or an awaitable of it."""
@@ -121,5 +136,9 @@ class IncomingRequest:
             return self.failure or NOT_FOUND
         if self.failure:
             return self.endpoint.refuse(self.failure)
-        self.body = bytes(self.body)  # no bytearray, so that it is in memory only once while the answer is awaited
-        return self.endpoint.answer(self.body, self.query)
+        return self.endpoint.answer(self._whole(), self.query)
+
+    def _whole(self) -> bytes:
+        """The complete body, which replaces the mapping, so that it is in memory only once while the answer is awaited."""
+        self.body = whole = self.body[: self.size]
+        return whole
