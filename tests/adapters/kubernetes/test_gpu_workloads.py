@@ -178,6 +178,24 @@ def test_the_memory_that_a_pod_requests_by_annotation(cluster: WorkloadServer, r
     assert memory == {"ReplicaSet r": 12_800, "ReplicaSet s": 2048, "Pod c": 0, "Pod d": 1, "Pod e": 0}
 
 
+def test_a_template_tells_what_a_policy_rewrote(cluster: WorkloadServer, reader: GpuWorkloads) -> None:
+    sliced = {"limits": {"nvidia.com/mig-1g.10gb": "1"}}
+    for name in ("plain", "named", "bare"):
+        one = pod(name, "" if name == "bare" else f"apps/v1 ReplicaSet {name}")
+        one["spec"]["containers"][0]["resources"] = sliced
+        cluster.add(one)
+    named = controller("apps/v1", "ReplicaSet", "named")
+    named["spec"]["template"]["spec"]["containers"][0]["resources"] = sliced
+    cluster.add(controller("apps/v1", "ReplicaSet", "plain"), named)
+    read = found(reader)
+    assert {one.form for one in read.values()} == {"mig-1g.10gb"}
+    assert {name: one.stated for name, one in read.items()} == {
+        "ReplicaSet plain": "",
+        "ReplicaSet named": "mig-1g.10gb",
+        "Pod bare": "mig-1g.10gb",
+    }
+
+
 def test_claims_are_requests_too(cluster: WorkloadServer, reader: GpuWorkloads) -> None:
     def request(device_class: str, **more: object) -> Json:
         return {"name": "gpu", "exactly": {"deviceClassName": device_class, **more}}

@@ -62,15 +62,16 @@ def test_a_policy_does_not_select_the_gpu_model() -> None:
     both = frozenset({A100, "H100-80GB-HBM3"})
     slices = (Slice(form("mig-1g.10gb"), 1 / 7, 9728, both), *SLICES[1:])
 
-    def select(verdict: WorkloadVerdict) -> str:
+    def select(verdict: WorkloadVerdict, labelled: str | None = None) -> str:
         return advise(
-            "team", [JudgedWorkload("w", "", verdict)], offered(slices), NamespaceLabels(), trusted=True
+            "team", [JudgedWorkload("w", "", verdict)], offered(slices), NamespaceLabels(labelled), trusted=True
         ).select
 
     assert select(SMALL).startswith(
         "several GPU models have mig-1g.10gb (A100-SXM4-80GB, H100-80GB-HBM3), and the policy does not select one"
     )
     assert select(MIDDLE) == select(WHOLE) == select(UNKNOWN) == ""
+    assert select(SMALL, "mig-1g.10gb") == ""  # no label to set
     slices = (Slice(form("mig-1g.10gb"), 1 / 7, 9728, frozenset({A100, ""})),)
     assert select(SMALL) == ""
 
@@ -85,6 +86,17 @@ def test_whole_gpus_are_not_for_those_that_have_enough_with_less() -> None:
         HarmedWorkload("w0", "has mig-1g.10gb, and would get a whole GPU"),
     )
     assert advise("team", judged[:-1], offered(), NamespaceLabels(), trusted=True).policy == ""
+
+
+def test_whole_gpus_keep_a_smaller_form_from_those_for_which_it_is_enough() -> None:
+    judged = [JudgedWorkload(f"w{n}", "", WHOLE, "exclusive") for n in range(4)] + [
+        JudgedWorkload("small", "", SMALL, "exclusive")
+    ]
+    found = advise("team", judged, offered(), NamespaceLabels(), trusted=False)
+    assert (found.policy, found.label) == ("", "")
+    assert found.why_none == "exclusive fits 4 of 5 workloads, but would help 0 and hurt 1: small"
+    found = advise("team", judged, offered(), NamespaceLabels("exclusive"), trusted=False)
+    assert (found.policy, found.hurts) == ("exclusive", (HarmedWorkload("small", "mig-1g.10gb is enough"),))
 
 
 def test_why_a_policy_hurts() -> None:
@@ -149,6 +161,16 @@ def test_no_policy_that_would_hurt_as_many_as_it_would_help() -> None:
 
 
 def test_requests_that_name_another_form_are_named() -> None:
-    assert advice(SMALL, stated="mig-3g.40gb").stating == ("w0",)
+    plain = [JudgedWorkload(f"plain{number}", "", SMALL, "exclusive") for number in range(2)]
+    named = [JudgedWorkload(f"named{number}", "mig-3g.40gb", SMALL, "mig-3g.40gb") for number in range(3)]
+    found = advise("team", [*plain, named[0]], offered(), NamespaceLabels(), trusted=False)
+    assert (found.policy, found.stating) == ("mig-1g.10gb", ("named0",))
+    # No label that would deny all of the namespace.
+    found = advise("team", named, offered(), NamespaceLabels(), trusted=False)
+    assert (found.policy, found.label) == ("", "")
+    assert found.why_none == (
+        "mig-1g.10gb fits 3 of 3 workloads, and is or may be wrong for 3 (it would deny 3, since they name another form): "
+        "named0, named1, named2"
+    )
     assert advice(SMALL, stated="mig-1g.10gb").stating == ()
     assert advice(SLOT, stated="shared").stating == ()

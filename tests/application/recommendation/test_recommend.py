@@ -158,12 +158,13 @@ def test_criteria_say_what_a_form_gives_up() -> None:
 
 def test_what_fits_a_claim_is_said_with_how_to_get_it() -> None:
     claim: dict[str, Any] = {"claimed": True, "requests": ("claim gpu: gpu.nvidia.com: 1",)}
+    assert workload(**claim).stated == "exclusive"
     found = recommended([workload(**claim)], [series()])
     (line,) = found.workloads
-    assert (line.verdict.kind, line.verdict.form, line.stated) == (VerdictKind.SLICE, "mig-1g.10gb", "exclusive")
+    assert (line.verdict.kind, line.verdict.form) == (VerdictKind.SLICE, "mig-1g.10gb")
     assert line.verdict.reasons[-1].startswith("requested by a claim, which no policy rewrites: change the claim")
     # Its namespace's policy would deny it.
-    assert found.namespaces[0].stating == ("Deployment w",)
+    assert "it would deny 1" in found.namespaces[0].why_none
     (busy,) = recommended([workload(**claim)], [series(p95=0.9)]).workloads
     assert (busy.verdict.form, "claim" in busy.verdict.reasons[-1]) == ("exclusive", False)
 
@@ -174,7 +175,7 @@ def test_a_claim_of_which_it_is_not_known_what_it_gets_has_no_verdict_and_counts
     )
     found = recommended([one], [series(p95=0.0, most=0.0)])
     (line,) = found.workloads
-    assert (line.verdict.kind, line.verdict.reasons, line.stated) == (VerdictKind.UNKNOWN, (one.not_judged,), "")
+    assert (line.verdict.kind, line.verdict.reasons, one.stated) == (VerdictKind.UNKNOWN, (one.not_judged,), "")
     assert line.used
     assert [(each.form, each.before, each.after) for each in found.cluster.forms] == [("claim", 1, 1)]
     assert found.namespaces[0].undecided == ("Deployment w",)

@@ -11,7 +11,7 @@ from ...application.configuration import Configuration
 from ...application.recommendation.claimed import ClaimedGpus, gpus_claimed
 from ...application.recommendation.placement import NamedNode, Placement
 from ...application.recommendation.servers import ServerProgram, is_read, recognise, without_address
-from ...application.recommendation.workloads import LivePod, Workload
+from ...application.recommendation.workloads import LivePod, Workload, plain
 from ...application.workload_kinds import BUILT_IN
 from ...engine.claims import read as read_claims
 from ...engine.claims import references
@@ -262,6 +262,8 @@ def _by_top(kept: Iterable[_Kept], links: Links) -> dict[tuple[str, str, str], W
         workload.unreachable = tuple(sorted({*workload.unreachable, *one.requested.unreachable}))
         if one.pod:
             _add(workload, one)
+        else:
+            workload.rewritten = plain(one.requested.words)
     return found
 
 

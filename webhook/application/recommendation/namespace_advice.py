@@ -79,11 +79,12 @@ def advise(
 ) -> NamespaceAdvice:
     """Return the policy, of those among the verdicts, with the most workloads that it fits minus those that it would hurt.
 
-    A policy of whole GPUs hurts no workload that has one. No policy is advised that is, or may be, wrong for as many workloads as
-    it fits: those that it would hurt, those without a verdict, those for which less than a whole GPU is enough, and those that
-    name another form, which are denied. Nor is one advised that is not set and would hurt as many workloads as it would help:
-    those that have its form already, and those that it would deny, are not helped. The policy ``none`` is advised only where no
-    workload uses its GPUs, and one of sharing only where the namespace is trusted, even if its workloads share already.
+    In this choice, a policy of whole GPUs hurts no workload that has one; once chosen, it hurts those for which less is enough,
+    because it keeps the smaller form from them. No policy is advised that is, or may be, wrong for as many workloads as it fits:
+    those that it would hurt, those without a verdict, and those that name another form, which are denied. Nor is one advised that
+    is not set and would hurt as many workloads as it would help: those that have its form already, and those that it would deny,
+    are not helped. The policy ``none`` is advised only where no workload uses its GPUs, and one of sharing only where the
+    namespace is trusted, even if its workloads share already.
     """
     voting = [one for one in judged if one.verdict.kind in _VOTING]
     unused = tuple(one.name for one in judged if one.verdict.kind is VerdictKind.UNUSED)
@@ -98,7 +99,9 @@ def advise(
         return msgspec.structs.replace(advice, why_none=f"{best} fits {fits} of {len(judged)} workloads; {_UNTRUSTED}")
     if offered.lacks(best):
         return msgspec.structs.replace(advice, why_none=f"{best} fits {fits} of {len(judged)} workloads; {_MISMATCHED}")
-    hurts = tuple(HarmedWorkload(one.name, why) for one in voting if (why := _hurt(best, one, slices)))
+    hurts = tuple(
+        HarmedWorkload(one.name, why) for one in voting if (why := _hurt(best, one, slices) or _wasted(best, one))
+    )
     wrong = dict.fromkeys((*(one.name for one in judged if _is_doubtful(best, one)), *(one.workload for one in hurts)))
     stating = tuple(one.name for one in judged if one.stated and not _permits(best, one.stated))
     helped = sum(one.verdict.form == best != one.form and one.name not in stating for one in voting)
@@ -107,14 +110,16 @@ def advise(
         why = f"{best} fits {fits} of {len(judged)} workloads, but would help {helped} and hurt {len(hurts)}: {whom}"
         return msgspec.structs.replace(advice, why_none=why)
     if wrong and len(wrong) >= fits:
-        why = f"{best} fits {fits} of {len(judged)} workloads, and is or may be wrong for {len(wrong)}: {_named(wrong)}"
+        denied = sum(one in wrong for one in stating)
+        aside = f" (it would deny {denied}, since they name another form)" if denied else ""
+        why = f"{best} fits {fits} of {len(judged)} workloads, and is or may be wrong for {len(wrong)}{aside}: {_named(wrong)}"
         return msgspec.structs.replace(advice, why_none=why)
     found = _with(advice, best, fits, hurts)
     return msgspec.structs.replace(
         found,
         stating=stating,
         undecided=tuple(one for one in undecided if one not in stating),
-        select=_select(best, offered),
+        select=_select(best, offered) if found.label else "",
     )
 
 
@@ -136,13 +141,18 @@ def _select(policy: str, offered: Offers) -> str:
     )
 
 
+def _wasted(policy: str, judged: JudgedWorkload) -> str:
+    """Return which smaller form a policy of whole GPUs would keep from a workload; empty if none."""
+    form = parse(policy) or Form()
+    less = judged.verdict.kind in {VerdictKind.SLICE, VerdictKind.SHARED}
+    return f"{judged.verdict.form} is enough" if less and not (form.partition or form.shared) else ""
+
+
 def _is_doubtful(policy: str, judged: JudgedWorkload) -> bool:
-    """Whether a policy, which is not the verdict, may be wrong for a workload."""
-    form, kind = parse(policy) or Form(), judged.verdict.kind
-    if kind is VerdictKind.UNUSED or judged.verdict.form == policy:
+    """Whether a policy may be wrong for a workload that uses its GPUs: it has no verdict, or the policy would deny it."""
+    if judged.verdict.kind is VerdictKind.UNUSED:
         return False
-    does_with_less = not (form.partition or form.shared) and kind in {VerdictKind.SLICE, VerdictKind.SHARED}
-    return kind not in _VOTING or does_with_less or bool(judged.stated and not _permits(policy, judged.stated))
+    return judged.verdict.kind not in _VOTING or bool(judged.stated and not _permits(policy, judged.stated))
 
 
 def _permits(policy: str, stated: str) -> bool:

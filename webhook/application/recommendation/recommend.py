@@ -9,10 +9,8 @@ from ...engine.fleet.shapes import Shape
 from ...engine.form_guide import CRITERIA, guide_to
 from ...engine.forms import Form, parse
 from ...engine.labels import NamespaceLabels
-from ...engine.resources import GPU
 from ...engine.spelling import DevicePlugin
 from .batching import batched
-from .claimed import CLAIM
 from .measures import Measures, measure
 from .namespace_advice import JudgedWorkload, NamespaceAdvice, advise
 from .offers import Offers, model_of, offers
@@ -48,11 +46,6 @@ class WorkloadRecommendation(msgspec.Struct, rename="camel", omit_defaults=True)
     verdict: WorkloadVerdict
     used: Measures | None = None
     criteria: tuple[FormCriterion, ...] = ()
-
-    @property
-    def stated(self) -> str:
-        """The form that its requests name; empty for requests for a GPU of whatever form, and where that is not known."""
-        return "" if self.form == CLAIM or all(one.startswith(f"{GPU}:") for one in self.requests) else self.form
 
     @property
     def named(self) -> str:
@@ -143,13 +136,17 @@ def recommend(  # noqa: PLR0913 - what is known, and what is wanted
         )
         for one in sorted(workloads, key=lambda one: one.key)
     ]
+    stated = {one.key: one.stated for one in workloads}
     by_namespace: dict[str, list[WorkloadRecommendation]] = {}
     for line in lines:
         by_namespace.setdefault(line.namespace, []).append(line)
     advice = [
         advise(
             name,
-            [JudgedWorkload(line.named, line.stated, line.verdict, line.form) for line in found],
+            [
+                JudgedWorkload(line.named, stated[line.namespace, line.kind, line.name], line.verdict, line.form)
+                for line in found
+            ],
             offered,
             labels.get(name) or NamespaceLabels(),
             trusted=trusted(name),

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from ...engine.resources import GPU
+from .claimed import CLAIM
 from .servers import ServerProgram
 from .usage import Series
 
@@ -22,6 +24,11 @@ _ENDINGS = {
     "CronJob": re.compile(rf"-[0-9]{{8,10}}(-[0-9]+)?-{_RANDOM}{{5}}"),
     "Pod": re.compile(""),
 }
+
+
+def plain(requests: Iterable[str]) -> bool:
+    """Whether requests (``nvidia.com/gpu: 1``) are for GPUs of whatever form."""
+    return all(one.startswith(f"{GPU}:") for one in requests)
 
 
 class LivePod(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -47,6 +54,7 @@ class Workload(msgspec.Struct, rename="camel", omit_defaults=True):
         programs: what runs in the containers that request GPUs.
         between: the kinds of its objects between it and its pods, such as the RayCluster of a RayJob.
         memory: in MiB, what the annotation gpuwarden.io/gpu-memory of a pod requests, at most; 0 without it.
+        rewritten: its template requests a GPU of whatever form, so if its pods name a form, a policy wrote it.
         claimed: it requests GPUs by claims (DRA).
         exempt: why policies skip its pods; empty if they do not.
         unreachable: forms, each with a GPU model, that only nodes offer on which its pods may not run.
@@ -63,6 +71,7 @@ class Workload(msgspec.Struct, rename="camel", omit_defaults=True):
     pods: list[LivePod] = []
     between: tuple[str, ...] = ()
     memory: int = 0
+    rewritten: bool = False
     claimed: bool = False
     exempt: str = ""
     unreachable: tuple[tuple[str, str], ...] = ()
@@ -72,6 +81,11 @@ class Workload(msgspec.Struct, rename="camel", omit_defaults=True):
     def key(self) -> tuple[str, str, str]:
         """Its identity."""
         return self.namespace, self.kind, self.name
+
+    @property
+    def stated(self) -> str:
+        """The form that its requests name; empty for requests for a GPU of whatever form, and where that is not known."""
+        return "" if self.rewritten or self.form == CLAIM or plain(self.requests) else self.form
 
     @property
     def running(self) -> int:
