@@ -93,7 +93,7 @@ def advice_lines(advice: NamespaceAdvice) -> Iterator[str]:
     if advice.select:
         yield advice.select
     if advice.policy and not advice.preview:
-        yield "its label already names it"
+        yield f"{'its label' if advice.labelled else 'the default of the configuration'} already names it"
 
 
 def cluster_lines(cluster: ClusterSum) -> Iterator[str]:
