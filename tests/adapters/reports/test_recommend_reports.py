@@ -97,6 +97,13 @@ def test_what_to_do_before_a_label_is_set_is_said() -> None:
     assert [*advice_lines(advice)] == ["policy mps: 1 of 1 workload fits", "select a model"]
 
 
+def test_those_that_would_get_more_than_they_need_are_named() -> None:
+    advice = NamespaceAdvice(
+        "team", "", trusted=True, workloads=3, policy="mig-2g.20gb", fits=2, larger=("w",), preview="x"
+    )
+    assert [*advice_lines(advice)][1:] == ["would get a larger slice than they need: w"]
+
+
 def test_where_the_recommended_policy_is_in_force_the_report_says_what_selects_it() -> None:
     for labelled, by in (("mps", "its label"), ("", "the default of the configuration")):
         advice = NamespaceAdvice("team", labelled, trusted=True, workloads=1, policy="mps", fits=1)

@@ -42,7 +42,7 @@ def test_the_policy_that_fits_most_and_whom_it_would_hurt() -> None:
 
 def test_a_larger_slice_hurts_nobody_and_a_smaller_one_does() -> None:
     found = advice(SMALL, SMALL, MIDDLE)
-    assert (found.policy, found.hurts) == ("mig-2g.20gb", ())
+    assert (found.policy, found.hurts, found.larger) == ("mig-2g.20gb", (), ("w0", "w1"))
     assert advice(SMALL, SMALL, SMALL, SMALL, LARGE).hurts == (HarmedWorkload("w4", "needs mig-3g.40gb"),)
 
 

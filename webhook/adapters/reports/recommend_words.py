@@ -85,6 +85,7 @@ def advice_lines(advice: NamespaceAdvice) -> Iterator[str]:
     stating = "would be denied until they request nvidia.com/gpu, since they name another form"
     for words, names in (
         (stating, advice.stating),
+        ("would get a larger slice than they need", advice.larger),
         ("undecided, would get it too", advice.undecided),
         ("not used", advice.unused),
     ):

@@ -53,6 +53,7 @@ class NamespaceAdvice(msgspec.Struct, frozen=True, rename="camel", omit_defaults
         workloads, fits: how many workloads request GPUs, and how many have the policy as their verdict.
         hurts: those that it would hurt.
         stating: those that name another form in their requests, which the policy would deny.
+        larger: those that would get a larger slice than they need, in place of a whole GPU.
         undecided: those without a verdict that names a form; they would get it, too.
         unused: those that do not use their GPUs.
         select: what to do before the label is set, where several GPU models have the form.
@@ -68,6 +69,7 @@ class NamespaceAdvice(msgspec.Struct, frozen=True, rename="camel", omit_defaults
     fits: int = 0
     hurts: tuple[HarmedWorkload, ...] = ()
     stating: tuple[str, ...] = ()
+    larger: tuple[str, ...] = ()
     undecided: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
     select: str = ""
@@ -165,6 +167,7 @@ def advise(  # noqa: PLR0913 - a namespace, and all that the choice depends on
     return msgspec.structs.replace(
         found,
         stating=stating,
+        larger=tuple(one.name for one in voting if one.name not in {*stating, *wrong} and _is_larger(best, one, now)),
         undecided=tuple(one for one in undecided if one not in stating),
         select=_select(best, offered) if found.label else "",
     )
@@ -257,6 +260,12 @@ def _hurt(policy: str, judged: JudgedWorkload, slices: Mapping[str, Slice]) -> s
         enlarged = _covers(judged.form, verdict.form, slices) and not _covers(judged.form, policy, slices)
         why = f"has {judged.form}, and would get {policy}" if enlarged and not judged.stated else ""
     return why
+
+
+def _is_larger(policy: str, judged: JudgedWorkload, now: _InForce) -> bool:
+    """Whether a policy that hurts a workload in no way gives it a larger slice than is enough."""
+    given = now.given(policy, judged)
+    return judged.verdict.kind is VerdictKind.SLICE and given != judged.verdict.form
 
 
 def _covers(slice_: str, other: str, slices: Mapping[str, Slice]) -> bool:
