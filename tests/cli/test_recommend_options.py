@@ -51,6 +51,20 @@ def test_the_table_fits_80_columns(saved: Path, monkeypatch: pytest.MonkeyPatch)
     assert "\\x1b[31m" in plain
 
 
+def test_the_policies_of_the_configuration_count(saved: Path, tmp_path: Path) -> None:
+    head = "apiVersion: gpuwarden.io/v1\nkind: Configuration\n"
+    for policies, policy, is_set in (
+        ("defaults: {enforce: slices}\npolicies: {slices: {forms: [mig-1g.10gb]}}", "slices", True),
+        ("defaults: {enforce: exclusive}", "mig-1g.10gb", False),
+    ):
+        file = tmp_path / "configuration.yaml"
+        file.write_text(head + policies)
+        out = run("recommend", "--usage", saved, "--config", file).out
+        assert f"policy {policy}: 2 of 3 workloads fit" in out
+        assert ("the default of the configuration already names it" in out) is is_set
+        assert ("kubectl label" in out) is not is_set
+
+
 def test_csv_has_a_line_for_each_workload_and_computes_nothing(saved: Path) -> None:
     rows = list(csv.DictReader(io.StringIO(run("recommend", "--usage", saved, "-o", "csv").out)))
     assert [row["fits"] for row in rows] == ["unknown", "mig-1g.10gb", "mig-1g.10gb"]

@@ -142,6 +142,7 @@ def recommend(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         plugin=configuration.plugin,
         expected=offered,
         exempt=configuration.exemptions.namespaces,
+        policies=configuration.policies,
     )
     found.notes += given.notes
     if write_reports:

@@ -34,7 +34,9 @@ def reports(lines: list[WorkloadRecommendation], *advice: NamespaceAdvice) -> di
 
 
 def test_advice_warns_what_fits_passes_and_what_is_unknown_is_skipped() -> None:
-    advice = NamespaceAdvice("team", "", trusted=False, workloads=4, policy="mig-1g.10gb", fits=1)
+    advice = NamespaceAdvice(
+        "team", "", trusted=False, workloads=4, policy="mig-1g.10gb", fits=1, label="kubectl label …"
+    )
     lines = [
         a_line("sliced", WorkloadVerdict(VerdictKind.SLICE, "mig-1g.10gb")),
         a_line("whole", WorkloadVerdict(VerdictKind.EXCLUSIVE, "exclusive")),
@@ -53,13 +55,14 @@ def test_advice_warns_what_fits_passes_and_what_is_unknown_is_skipped() -> None:
 
 
 def test_a_namespace_passes_with_the_policy_that_fits_and_is_skipped_without_one() -> None:
-    lines = [a_line("a", WorkloadVerdict(VerdictKind.UNKNOWN), namespace) for namespace in ("one", "two")]
+    lines = [a_line("a", WorkloadVerdict(VerdictKind.UNKNOWN), namespace) for namespace in ("one", "two", "three")]
     found = reports(
         lines,
         NamespaceAdvice("one", "mps", trusted=True, workloads=1, policy="mps", fits=1),
         NamespaceAdvice("two", "", trusted=True, workloads=1),
+        NamespaceAdvice("three", "", trusted=True, workloads=1, policy="mps", fits=1),
     )
-    assert found["one"]["one"] == ("recommended-policy", "pass")
+    assert found["one"]["one"] == found["three"]["three"] == ("recommended-policy", "pass")
     assert found["two"]["two"] == ("recommended-policy", "skip")
 
 
@@ -92,3 +95,16 @@ def test_what_to_do_before_a_label_is_set_is_said() -> None:
         "team", "", trusted=False, workloads=1, policy="mps", fits=1, select="select a model", preview="x"
     )
     assert [*advice_lines(advice)] == ["policy mps: 1 of 1 workload fits", "select a model"]
+
+
+def test_those_that_would_get_more_than_they_need_are_named() -> None:
+    advice = NamespaceAdvice(
+        "team", "", trusted=True, workloads=3, policy="mig-2g.20gb", fits=2, larger=("w",), preview="x"
+    )
+    assert [*advice_lines(advice)][1:] == ["would get a larger slice than they need: w"]
+
+
+def test_where_the_recommended_policy_is_in_force_the_report_says_what_selects_it() -> None:
+    for labelled, by in (("mps", "its label"), ("", "the default of the configuration")):
+        advice = NamespaceAdvice("team", labelled, trusted=True, workloads=1, policy="mps", fits=1)
+        assert [*advice_lines(advice)][1:] == [f"{by} already names it"]

@@ -1,10 +1,13 @@
 """Advice for namespaces: the policy that fits most, whom it would hurt, and the commands."""
 
+from msgspec import structs
+
 from tests.application.recommendation.cases import A100, SHARED, SLICES, form, offered
 from webhook.application.recommendation.namespace_advice import HarmedWorkload, JudgedWorkload, NamespaceAdvice, advise
 from webhook.application.recommendation.offers import Slice
 from webhook.application.recommendation.workload_verdicts import VerdictKind, WorkloadVerdict
 from webhook.engine.labels import NamespaceLabels
+from webhook.engine.policy import Policy, PolicyBook, Prefer
 
 SMALL = WorkloadVerdict(VerdictKind.SLICE, "mig-1g.10gb")
 MIDDLE = WorkloadVerdict(VerdictKind.SLICE, "mig-2g.20gb")
@@ -39,7 +42,7 @@ def test_the_policy_that_fits_most_and_whom_it_would_hurt() -> None:
 
 def test_a_larger_slice_hurts_nobody_and_a_smaller_one_does() -> None:
     found = advice(SMALL, SMALL, MIDDLE)
-    assert (found.policy, found.hurts) == ("mig-2g.20gb", ())
+    assert (found.policy, found.hurts, found.larger) == ("mig-2g.20gb", (), ("w0", "w1"))
     assert advice(SMALL, SMALL, SMALL, SMALL, LARGE).hurts == (HarmedWorkload("w4", "needs mig-3g.40gb"),)
 
 
@@ -174,3 +177,59 @@ def test_requests_that_name_another_form_are_named() -> None:
     )
     assert advice(SMALL, stated="mig-1g.10gb").stating == ()
     assert advice(SLOT, stated="shared").stating == ()
+
+
+def test_a_larger_slice_hurts_those_that_have_enough_with_a_smaller_one() -> None:
+    has = JudgedWorkload("has", "", WorkloadVerdict(VerdictKind.AS_IT_IS, "mig-1g.10gb"), "mig-1g.10gb")
+    middle = [JudgedWorkload(f"middle{number}", "", MIDDLE, "exclusive") for number in range(2)]
+    found = advise("team", [has, *middle], offered(), NamespaceLabels(), trusted=False)
+    assert (found.policy, found.hurts) == (
+        "mig-2g.20gb",
+        (HarmedWorkload("has", "has mig-1g.10gb, and would get mig-2g.20gb"),),
+    )
+    assert advise("team", [has, has, middle[0]], offered(), NamespaceLabels(), trusted=False).policy == ""
+    full = structs.replace(has, verdict=LARGE)  # its slice is too small
+    names = structs.replace(has, stated="mig-1g.10gb")  # it would be denied
+    found = advise("team", [full, *middle, *middle], offered(), NamespaceLabels(), trusted=False)
+    assert found.hurts == (HarmedWorkload("has", "needs mig-3g.40gb"),)
+    found = advise("team", [names, *middle], offered(), NamespaceLabels(), trusted=False)
+    assert (found.policy, found.hurts, found.stating) == ("mig-2g.20gb", (), ("has",))
+
+
+SEVERAL = PolicyBook(
+    {"inference": Policy("inference", (form("mig-1g.10gb"), form("mig-2g.20gb")))}, NamespaceLabels("mig-1g.10gb")
+)
+
+
+def test_a_policy_in_force_that_gives_the_form_stays() -> None:
+    plain = JudgedWorkload("plain", "", WorkloadVerdict(VerdictKind.AS_IT_IS, "mig-1g.10gb"), "mig-1g.10gb")
+    named = JudgedWorkload("named", "mig-2g.20gb", WorkloadVerdict(VerdictKind.AS_IT_IS, "mig-2g.20gb"), "mig-2g.20gb")
+    labelled = NamespaceLabels("inference")
+    found = advise("team", [plain, named, named], offered(), labelled, trusted=False, policies=SEVERAL)
+    assert (found.policy, found.fits, found.hurts, found.stating) == ("inference", 3, (), ())
+    assert (found.label, found.preview) == ("", "")
+    found = advise("team", [plain], offered(), NamespaceLabels(), trusted=False, policies=SEVERAL)
+    assert (found.policy, found.label, found.preview) == ("mig-1g.10gb", "", "")
+    small = JudgedWorkload("small", "", SMALL, "exclusive")
+    found = advise("team", [small], offered(), NamespaceLabels("any"), trusted=False, policies=SEVERAL)
+    assert found.label.endswith("gpuwarden.io/enforce=mig-1g.10gb --overwrite")
+    depends = Policy("depends", (form("mig-1g.10gb"),), prefer=Prefer.OFFERED)
+    book = PolicyBook({"depends": depends})
+    found = advise("team", [small], offered(), NamespaceLabels("depends"), trusted=False, policies=book)
+    assert (found.policy, found.label) == ("depends", "")
+    whole = structs.replace(small, verdict=WHOLE)
+    depends = structs.replace(depends, forms=(form("mig-4g.40gb"), form("exclusive")))
+    book = PolicyBook({"depends": depends})
+    found = advise("team", [whole], offered(), NamespaceLabels("depends"), trusted=False, policies=book)
+    assert found.policy == "exclusive"
+    assert (
+        advise("team", [JudgedWorkload("w", "", UNUSED)], offered(), NamespaceLabels("none"), trusted=False).label == ""
+    )
+
+
+def test_a_policy_helps_those_that_the_one_in_force_would_squeeze() -> None:
+    whole = [JudgedWorkload(f"whole{number}", "", WHOLE, "exclusive") for number in range(2)]
+    small = JudgedWorkload("small", "", SMALL, "exclusive")
+    found = advise("team", [*whole, small], offered(), NamespaceLabels(), trusted=False, policies=SEVERAL)
+    assert (found.policy, found.hurts) == ("exclusive", (HarmedWorkload("small", "mig-1g.10gb is enough"),))
+    assert advise("team", [*whole, small], offered(), NamespaceLabels(), trusted=False).policy == ""

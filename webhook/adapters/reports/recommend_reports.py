@@ -32,7 +32,7 @@ def _of_namespace(advice: NamespaceAdvice) -> Json:
     if not advice.policy:
         return result_of("skip", _NAMESPACE_RULE, "no policy can be recommended yet", subject, {})
     fits = f"{advice.policy} fits {advice.fits} of {advice.workloads} workloads"
-    if advice.policy == advice.labelled:
+    if not advice.label:  # the policy in force is the one
         return result_of("pass", _NAMESPACE_RULE, fits, subject, {"policy": advice.policy})
     hurts = [f"{one.workload} ({one.why})" for one in advice.hurts]
     harm = f"it would hurt {', '.join(hurts)}" if hurts else ""

@@ -85,6 +85,7 @@ def advice_lines(advice: NamespaceAdvice) -> Iterator[str]:
     stating = "would be denied until they request nvidia.com/gpu, since they name another form"
     for words, names in (
         (stating, advice.stating),
+        ("would get a larger slice than they need", advice.larger),
         ("undecided, would get it too", advice.undecided),
         ("not used", advice.unused),
     ):
@@ -93,7 +94,7 @@ def advice_lines(advice: NamespaceAdvice) -> Iterator[str]:
     if advice.select:
         yield advice.select
     if advice.policy and not advice.preview:
-        yield "its label already names it"
+        yield f"{'its label' if advice.labelled else 'the default of the configuration'} already names it"
 
 
 def cluster_lines(cluster: ClusterSum) -> Iterator[str]:

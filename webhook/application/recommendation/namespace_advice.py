@@ -6,6 +6,7 @@ import msgspec
 
 from ...engine.forms import Form, parse
 from ...engine.labels import ENFORCE, NamespaceLabels
+from ...engine.policy import Policy, PolicyBook, Prefer
 from .offers import Offers, SharedForm, Slice
 from .workload_verdicts import VerdictKind, WorkloadVerdict
 
@@ -25,6 +26,7 @@ class JudgedWorkload(msgspec.Struct, frozen=True):
     form: str = ""
 
 
+BUILT_IN_POLICIES = PolicyBook()
 _NAMED = 5
 _UNTRUSTED = (
     "sharing isolates neither memory nor faults, so its policies are recommended only in namespaces declared trusted"
@@ -47,10 +49,11 @@ class NamespaceAdvice(msgspec.Struct, frozen=True, rename="camel", omit_defaults
 
     Attributes:
         labelled: the policy of its current label; empty without one.
-        policy: the one that fits most; empty where nothing says which.
+        policy: the one that fits most, or the one in force if that gives the same form; empty where nothing says which.
         workloads, fits: how many workloads request GPUs, and how many have the policy as their verdict.
         hurts: those that it would hurt.
         stating: those that name another form in their requests, which the policy would deny.
+        larger: those that would get a larger slice than they need, in place of a whole GPU.
         undecided: those without a verdict that names a form; they would get it, too.
         unused: those that do not use their GPUs.
         select: what to do before the label is set, where several GPU models have the form.
@@ -66,6 +69,7 @@ class NamespaceAdvice(msgspec.Struct, frozen=True, rename="camel", omit_defaults
     fits: int = 0
     hurts: tuple[HarmedWorkload, ...] = ()
     stating: tuple[str, ...] = ()
+    larger: tuple[str, ...] = ()
     undecided: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
     select: str = ""
@@ -74,8 +78,45 @@ class NamespaceAdvice(msgspec.Struct, frozen=True, rename="camel", omit_defaults
     preview: str = ""
 
 
-def advise(
-    namespace: str, judged: Sequence[JudgedWorkload], offered: Offers, labels: NamespaceLabels, *, trusted: bool
+class _InForce(msgspec.Struct, frozen=True):
+    """The policy that applies now, by the label or by default.
+
+    Attributes:
+        name: what selects it.
+        first: the form that plain requests get; empty if it has none, or if that depends on the nodes.
+        others: the further forms that it permits.
+    """
+
+    name: str
+    first: str
+    others: tuple[Form, ...] = ()
+
+    @classmethod
+    def of(cls, policy: Policy, offered: Offers) -> "_InForce":
+        if not policy.forms or policy.plain_claim:
+            return cls(policy.name, "")
+        if policy.prefer is Prefer.OFFERED and policy.forms[0] not in {one.form for one in _small(offered)}:
+            return cls(policy.name, "")
+        return cls(policy.name, str(policy.forms[0]), policy.forms[1:])
+
+    def given(self, policy: str, judged: JudgedWorkload) -> str:
+        """Return the form that a workload gets under a policy: the one that it names, where this policy permits it as well."""
+        keeps = policy == self.first and any(_permits(str(form), judged.stated) for form in self.others)
+        return judged.stated if keeps else policy
+
+    def now(self, judged: JudgedWorkload) -> str:
+        """Return the form that the workload's next pods get: the policy may be newer than the running ones."""
+        return judged.form if judged.stated or not self.first else self.first
+
+
+def advise(  # noqa: PLR0913 - a namespace, and all that the choice depends on
+    namespace: str,
+    judged: Sequence[JudgedWorkload],
+    offered: Offers,
+    labels: NamespaceLabels,
+    *,
+    trusted: bool,
+    policies: PolicyBook = BUILT_IN_POLICIES,
 ) -> NamespaceAdvice:
     """Return the policy, of those among the verdicts, with the most workloads that it fits minus those that it would hurt.
 
@@ -84,28 +125,36 @@ def advise(
     those that it would hurt, those without a verdict, and those that name another form, which are denied. Nor is one advised that
     is not set and would hurt as many workloads as it would help: those that have its form already, and those that it would deny,
     are not helped. The policy ``none`` is advised only where no workload uses its GPUs, and one of sharing only where the
-    namespace is trusted, even if its workloads share already.
+    namespace is trusted, even if its workloads share already. A policy in force (by the label or by default) that gives the form
+    found stays, with the further forms that it permits.
     """
+    now = _InForce.of(policies.select(labels).enforce, offered)
     voting = [one for one in judged if one.verdict.kind in _VOTING]
     unused = tuple(one.name for one in judged if one.verdict.kind is VerdictKind.UNUSED)
     undecided = tuple(one.name for one in judged if one.verdict.kind in {VerdictKind.UNKNOWN, VerdictKind.BATCH})
     advice = NamespaceAdvice(namespace, labels.enforce or "", trusted, len(judged), unused=unused, undecided=undecided)
     if not voting:
-        return _with(advice, "none", len(unused), ()) if unused and not undecided else advice
+        is_set = now.name == "none"
+        return _with(advice, "none", len(unused), (), is_set=is_set) if unused and not undecided else advice
     slices = {str(one.form): one for one in offered.slices}
-    best = max(dict.fromkeys(one.verdict.form for one in voting), key=lambda policy: _score(policy, voting, slices))
-    fits = sum(one.verdict.form == best for one in voting)
+    best = max(
+        dict.fromkeys(one.verdict.form for one in voting), key=lambda policy: _score(policy, voting, slices, now)
+    )
+    fits = sum(one.verdict.form == now.given(best, one) for one in voting)
     if not trusted and (form := parse(best)) and form.shared:
         return msgspec.structs.replace(advice, why_none=f"{best} fits {fits} of {len(judged)} workloads; {_UNTRUSTED}")
     if offered.lacks(best):
         return msgspec.structs.replace(advice, why_none=f"{best} fits {fits} of {len(judged)} workloads; {_MISMATCHED}")
     hurts = tuple(
-        HarmedWorkload(one.name, why) for one in voting if (why := _hurt(best, one, slices) or _wasted(best, one))
+        HarmedWorkload(one.name, why)
+        for one in voting
+        if (why := _hurt(now.given(best, one), one, slices) or _wasted(now.given(best, one), one))
     )
-    wrong = dict.fromkeys((*(one.name for one in judged if _is_doubtful(best, one)), *(one.workload for one in hurts)))
-    stating = tuple(one.name for one in judged if one.stated and not _permits(best, one.stated))
-    helped = sum(one.verdict.form == best != one.form and one.name not in stating for one in voting)
-    if hurts and len(hurts) >= helped and best != labels.enforce:
+    doubtful = (one.name for one in judged if _is_doubtful(now.given(best, one), one))
+    wrong = dict.fromkeys((*doubtful, *(one.workload for one in hurts)))
+    stating = tuple(one.name for one in judged if one.stated and not _permits(now.given(best, one), one.stated))
+    helped = sum(one.verdict.form == best != now.now(one) and one.name not in stating for one in voting)
+    if hurts and len(hurts) >= helped and best != now.first:
         whom = _named(one.workload for one in hurts)
         why = f"{best} fits {fits} of {len(judged)} workloads, but would help {helped} and hurt {len(hurts)}: {whom}"
         return msgspec.structs.replace(advice, why_none=why)
@@ -114,10 +163,11 @@ def advise(
         aside = f" (it would deny {denied}, since they name another form)" if denied else ""
         why = f"{best} fits {fits} of {len(judged)} workloads, and is or may be wrong for {len(wrong)}{aside}: {_named(wrong)}"
         return msgspec.structs.replace(advice, why_none=why)
-    found = _with(advice, best, fits, hurts)
+    found = _with(advice, now.name if best == now.first else best, fits, hurts, is_set=best == now.first)
     return msgspec.structs.replace(
         found,
         stating=stating,
+        larger=tuple(one.name for one in voting if one.name not in {*stating, *wrong} and _is_larger(best, one, now)),
         undecided=tuple(one for one in undecided if one not in stating),
         select=_select(best, offered) if found.label else "",
     )
@@ -129,10 +179,14 @@ def _named(workloads: Iterable[str]) -> str:
     return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
 
 
+def _small(offered: Offers) -> tuple[Slice | SharedForm, ...]:
+    """All that is offered besides whole GPUs."""
+    return (*offered.slices, *offered.shared)
+
+
 def _select(policy: str, offered: Offers) -> str:
     """Return what to do before setting a policy whose form several GPU models have; empty for other policies."""
-    every: tuple[Slice | SharedForm, ...] = (*offered.slices, *offered.shared)
-    having = {model for one in every if str(one.form) == policy for model in one.models - {""}}
+    having = {model for one in _small(offered) if str(one.form) == policy for model in one.models - {""}}
     if len(having) <= 1:
         return ""
     return (
@@ -161,10 +215,11 @@ def _permits(policy: str, stated: str) -> bool:
     return one is not None and other is not None and one.meet(other, across_platforms=True) is not None
 
 
-def _with(advice: NamespaceAdvice, policy: str, fits: int, hurts: tuple[HarmedWorkload, ...]) -> NamespaceAdvice:
+def _with(
+    advice: NamespaceAdvice, policy: str, fits: int, hurts: tuple[HarmedWorkload, ...], *, is_set: bool
+) -> NamespaceAdvice:
     name = advice.namespace
     overwrite = " --overwrite" if advice.labelled else ""
-    is_set = advice.labelled == policy
     return msgspec.structs.replace(
         advice,
         policy=policy,
@@ -175,9 +230,11 @@ def _with(advice: NamespaceAdvice, policy: str, fits: int, hurts: tuple[HarmedWo
     )
 
 
-def _score(policy: str, voting: Sequence[JudgedWorkload], slices: Mapping[str, Slice]) -> tuple[int, int, bool]:
-    hurt = sum(bool(_hurt(policy, one, slices)) for one in voting)
-    fits = sum(one.verdict.form == policy for one in voting)
+def _score(
+    policy: str, voting: Sequence[JudgedWorkload], slices: Mapping[str, Slice], now: _InForce
+) -> tuple[int, int, bool]:
+    hurt = sum(bool(_hurt(now.given(policy, one), one, slices)) for one in voting)
+    fits = sum(one.verdict.form == now.given(policy, one) for one in voting)
     form = parse(policy)
     return fits - hurt, -hurt, form is not None and not form.shared
 
@@ -186,7 +243,6 @@ def _hurt(policy: str, judged: JudgedWorkload, slices: Mapping[str, Slice]) -> s
     """Return why a policy would hurt a workload, or the cluster by it; empty if it would not."""
     verdict = judged.verdict
     given, needed, now = (parse(one) or Form() for one in (policy, verdict.form, judged.form))
-    small, large = slices.get(policy), slices.get(verdict.form)
     why = f"needs {verdict.form}"
     if policy == verdict.form:
         why = ""
@@ -199,6 +255,20 @@ def _hurt(policy: str, judged: JudgedWorkload, slices: Mapping[str, Slice]) -> s
         why = "needs a whole GPU"
     elif given.shared:
         why = "" if needed.shared else f"needs memory of its own ({verdict.form})"
-    elif small and large and small.share >= large.share and (small.memory or 0) >= (large.memory or 0):
-        why = ""
+    elif _covers(policy, verdict.form, slices):
+        # Pods that name their form are denied, or keep it.
+        enlarged = _covers(judged.form, verdict.form, slices) and not _covers(judged.form, policy, slices)
+        why = f"has {judged.form}, and would get {policy}" if enlarged and not judged.stated else ""
     return why
+
+
+def _is_larger(policy: str, judged: JudgedWorkload, now: _InForce) -> bool:
+    """Whether a policy that hurts a workload in no way gives it a larger slice than is enough."""
+    given = now.given(policy, judged)
+    return judged.verdict.kind is VerdictKind.SLICE and given != judged.verdict.form
+
+
+def _covers(slice_: str, other: str, slices: Mapping[str, Slice]) -> bool:
+    """Whether a slice is at least as large as another one; not where either is not offered."""
+    large, small = slices.get(slice_), slices.get(other)
+    return bool(large and small and large.share >= small.share and (large.memory or 0) >= (small.memory or 0))

@@ -9,10 +9,11 @@ from ...engine.fleet.shapes import Shape
 from ...engine.form_guide import CRITERIA, guide_to
 from ...engine.forms import Form, parse
 from ...engine.labels import NamespaceLabels
+from ...engine.policy import PolicyBook
 from ...engine.spelling import DevicePlugin
 from .batching import batched
 from .measures import Measures, measure
-from .namespace_advice import JudgedWorkload, NamespaceAdvice, advise
+from .namespace_advice import BUILT_IN_POLICIES, JudgedWorkload, NamespaceAdvice, advise
 from .offers import Offers, model_of, offers
 from .packing import Demand, PackingResult, gpus_of, pack
 from .thresholds import Thresholds
@@ -98,6 +99,7 @@ def recommend(  # noqa: PLR0913 - what is known, and what is wanted
     plugin: DevicePlugin,
     expected: Iterable[Form] = (),
     exempt: Collection[str] = (),
+    policies: PolicyBook = BUILT_IN_POLICIES,
 ) -> Recommendation:
     """Return what fits.
 
@@ -111,6 +113,7 @@ def recommend(  # noqa: PLR0913 - what is known, and what is wanted
         plugin: the settings of the device plugin that the configuration states.
         expected: further forms that count as offered.
         exempt: namespaces in which no policy has an effect.
+        policies: those that labels and the configuration's defaults can name.
     """
     offered = offers(shapes, expected, plugin, (model_of(one.model) for one in usage.series))
     attributed = attribute(usage.series, workloads, usage.owners)
@@ -150,6 +153,7 @@ def recommend(  # noqa: PLR0913 - what is known, and what is wanted
             offered,
             labels.get(name) or NamespaceLabels(),
             trusted=trusted(name),
+            policies=policies,
         )
         if name not in exempt
         else NamespaceAdvice(name, "", trusted(name), len(found), why_none=_EXEMPT)
