@@ -3,6 +3,7 @@
 import pytest
 
 from tests.builders import GPU, Json, a_container, a_pod, gpu, spec_of
+from webhook.engine.requests import requests_any
 from webhook.engine.schedulers import HAMI_RESOURCES, kai_shares, scheduler_of
 
 MEMORY = "nvidia.com/gpumem"
@@ -68,4 +69,4 @@ def test_kais_annotations_are_its_shares() -> None:
     ],
 )
 def test_a_resource_is_named_by_containers_that_can_request_it(pod: Json, *, named: bool) -> None:
-    assert spec_of(pod).names(HAMI_RESOURCES) is named
+    assert requests_any(spec_of(pod), HAMI_RESOURCES) is named

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from .quantity import Quantity, whole
+from .quantity import Quantity
 from .text import Name
 
 MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
@@ -175,18 +175,6 @@ class PodSpec(_Tree, rename="camel"):
         node = self.affinity and self.affinity.node_affinity
         required = node and node.required
         return (required and required.node_selector_terms) or []
-
-    def names(self, resources: frozenset[str]) -> bool:
-        """Whether a container requests one of these resources, other than 0."""
-        for _, _, container in containers(self):
-            written = container.resources
-            for amounts in (written.limits, written.requests) if written else ():
-                # First the fastest test, because nearly no pod requests one.
-                if not amounts or resources.isdisjoint(amounts):
-                    continue
-                if any(whole(amounts[name]) != 0 for name in resources & amounts.keys()):
-                    return True
-        return False
 
     def tolerates(self, wanted: Toleration) -> bool:
         """Whether the pod's own tolerations already cover a wanted one."""

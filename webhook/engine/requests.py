@@ -101,6 +101,19 @@ def read(spec: PodSpec, names: GpuNames = BUILT_IN) -> list[GpuContainer]:
     return _read("initContainers", spec.init_containers, names) + found if spec.init_containers else found
 
 
+def requests_any(spec: PodSpec, resources: frozenset[str]) -> bool:
+    """Whether a container requests one of these resources, other than 0."""
+    for container in (spec.init_containers or []) + (spec.containers or []):
+        written = container.resources
+        for amounts in (written.limits, written.requests) if written else ():
+            # First the fastest test, because nearly no pod requests one.
+            if not amounts or resources.isdisjoint(amounts):
+                continue
+            if any(whole(amounts[name]) != 0 for name in resources & amounts.keys()):
+                return True
+    return False
+
+
 def _read(section: str, listed: list[Container], names: GpuNames) -> list[GpuContainer]:
     found = (
         _gpu_container(section, index, container, container.resources, names)

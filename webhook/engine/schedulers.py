@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from .pods import PodSpec
+from .requests import requests_any
 
 DEFAULT = "default-scheduler"
 HAMI = "hami-scheduler"
@@ -30,4 +31,4 @@ def scheduler_of(spec: PodSpec) -> str | None:
     """
     if spec.scheduler_name and spec.scheduler_name != DEFAULT:
         return spec.scheduler_name
-    return HAMI if spec.names(HAMI_RESOURCES) else spec.scheduler_name
+    return HAMI if requests_any(spec, HAMI_RESOURCES) else spec.scheduler_name

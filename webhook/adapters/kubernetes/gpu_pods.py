@@ -5,6 +5,7 @@ import msgspec
 from ...application.fleet_view import GpuPod
 from ...engine.fleet.usage import requested
 from ...engine.pods import Container, PodSpec, Resources
+from ...engine.requests import requests_any
 
 _ENDED = frozenset({"Succeeded", "Failed"})
 
@@ -41,7 +42,7 @@ class PodItem(msgspec.Struct):
     def waiting_for(self, names: frozenset[str]) -> GpuPod | None:
         """The pod if it waits for a node and requests one of these resources."""
         waits = self.status.phase not in _ENDED and not self.spec.node_name and not self.metadata.deletion_timestamp
-        return self._bare.pod if waits and self.spec.names(names) else None
+        return self._bare.pod if waits and requests_any(self.spec, names) else None
 
     @property
     def _bare(self) -> "PodItem":
