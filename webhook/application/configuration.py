@@ -10,7 +10,8 @@ from ..engine.forms import Form
 from ..engine.other_gpus import BUILT_IN, GpuNames
 from ..engine.pods import Pod
 from ..engine.policy import PolicyBook
-from ..engine.schedulers import scheduler_of
+from ..engine.requests import requests_any
+from ..engine.schedulers import HAMI_RESOURCES, scheduler_of
 from ..engine.spelling import DevicePlugin
 from .workload_kinds import WorkloadKind
 
@@ -47,7 +48,7 @@ class Exemptions(msgspec.Struct, frozen=True):
         # does not have (pkg/kubelet/lifecycle/predicate.go removeMissingExtendedResources).
         if spec.node_name:
             return None
-        scheduler = scheduler_of(spec)
+        scheduler = scheduler_of(spec) if requests_any(spec, HAMI_RESOURCES) else spec.scheduler_name
         if scheduler not in self.schedulers:
             return None
         return "scheduler" if spec.scheduler_name == scheduler else "resources"
