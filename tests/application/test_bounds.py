@@ -362,6 +362,7 @@ def test_a_label_longer_than_a_label_can_be_is_a_problem_and_quoted_no_further()
     assert f'"{"x" * 63}…" is not a policy' in answered.message
 
 
+@pytest.mark.usefixtures("own_garbage")
 def test_labels_that_look_like_ours_are_compared_in_time_however_many() -> None:
     labels = {f"gpuwarder.io/{number:x}nforce": "" for number in range(20_000)}
     labelling = NamespaceAdmission(Configuration, None)

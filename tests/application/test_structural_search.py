@@ -297,6 +297,7 @@ def test_values_that_are_not_looked_at_hold_no_maps_of_gpus() -> None:
     assert [*gpu_maps({"first": [0] * MOST_VALUES, **manifest}, BUILT_IN)] == []
 
 
+@pytest.mark.usefixtures("own_garbage")
 def test_long_text_costs_no_more_than_its_length() -> None:
     started = time.process_time()
     for text in ("num_gpus: " + "0" * 1_000_000, "num_gpus" * 100_000, "num_gpus:" + " " * 1_000_000):
@@ -391,6 +392,7 @@ def test_an_object_without_end_is_not_searched_to_its_end_and_that_is_said() -> 
     assert (found.complete, bool(found)) == (False, True)
 
 
+@pytest.mark.usefixtures("own_garbage")
 def test_a_deep_object_takes_no_longer_than_a_flat_one_and_no_stack() -> None:
     deep: dict[str, Any] = {}
     for _ in range(100_000):

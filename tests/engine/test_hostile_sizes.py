@@ -91,6 +91,7 @@ HOSTILE: dict[str, Callable[[], Json]] = {
     "policy", [POLICY, a_policy(permits_any=True, env={"A": "1"})], ids=["of forms", "of any form"]
 )
 @pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.usefixtures("own_garbage")
 def test_a_hostile_pod_is_decided_in_time(name: str, policy: Policy) -> None:
     pod = view(HOSTILE[name]())
     started = time.process_time()
@@ -102,6 +103,7 @@ def test_a_hostile_pod_is_decided_in_time(name: str, policy: Policy) -> None:
     assert time.process_time() - started < SECONDS
 
 
+@pytest.mark.usefixtures("own_garbage")
 def test_terms_that_select_slices_are_not_held_against_each_documented_profile() -> None:
     """Under MIG strategy single, where each of the terms leaves out all slices of its size by their memory.
 

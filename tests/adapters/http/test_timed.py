@@ -38,6 +38,7 @@ def test_the_time_is_what_the_api_server_says_and_otherwise_what_it_waits_by_def
 
 
 @pytest.mark.parametrize("said", [b"1", b"1.1", b"1h", b"."])
+@pytest.mark.usefixtures("own_garbage")
 def test_what_a_stranger_says_of_the_time_is_read_in_no_time(said: bytes) -> None:
     began = time.process_time()
     allowed_seconds(b"timeout=" + said * 20_000)

@@ -316,6 +316,7 @@ async def test_a_bug_is_logged_and_told_and_blocks_nothing(
     assert "an internal error in gpuwarden" in told
 
 
+@pytest.mark.usefixtures("own_garbage")
 async def test_three_thousand_pods_no_two_alike_never_hold_up_the_event_loop_for_long(
     cluster: WorkloadServer, preview: WorkloadPreview, record_property: Callable[[str, object], None]
 ) -> None:
