@@ -20,7 +20,7 @@ from webhook.application.namespace_admission import NamespaceAdmission
 from webhook.application.namespaces import NamespaceNotFound
 from webhook.application.review import Answering, ReviewError
 from webhook.engine.forms import parse
-from webhook.engine.labels import NamespaceLabels
+from webhook.engine.namespace_labels import NamespaceLabels
 from webhook.engine.quantity import exact, shown, whole
 
 Target = Callable[[bytes], None]

@@ -22,8 +22,8 @@ from webhook.cli.main import app
 from webhook.engine.device_classes import IMPLICIT
 from webhook.engine.gpu_models import PROFILES_OF_MODELS
 from webhook.engine.mig_memory import MEASURED
+from webhook.engine.mig_profiles import DOCUMENTED
 from webhook.engine.other_gpus import ANY_SUFFIX, GPUS, NEVER_SENT, NOT_GPUS
-from webhook.engine.profiles import DOCUMENTED
 from webhook.engine.resources import PREFIX
 
 TEMPLATE = CHART / "templates/_tables.tpl"

@@ -13,9 +13,9 @@ import msgspec
 
 from webhook.application.checking import Checker
 from webhook.application.configuration import Configuration
-from webhook.application.field_types import wrong_types
 from webhook.application.in_tree_compiler import compiled
 from webhook.application.judgement import JudgedPod
+from webhook.application.text_fields import wrong_types
 from webhook.cli.manifest_input import read_paths
 from webhook.engine.common_case import CommonCase
 from webhook.engine.common_case_pods import is_common

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 
 from webhook.application.configuration import Configuration
 from webhook.engine.decision import Decision, decide
-from webhook.engine.labels import NamespaceLabels
+from webhook.engine.namespace_labels import NamespaceLabels
 from webhook.engine.patch import patch
 from webhook.engine.pods import Pod
 from webhook.engine.rules.not_rewritten import not_rewritten

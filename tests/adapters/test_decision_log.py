@@ -12,7 +12,7 @@ from webhook.adapters import decision_log
 from webhook.adapters.decision_log import DecisionLog
 from webhook.application.configuration import Configuration, Mode
 from webhook.application.review import GroupVersionKind
-from webhook.engine.policy import PolicyBook, VisibleDevices
+from webhook.engine.policy import FindingAction, PolicyBook
 
 # What every line of the log has.
 LOGS_OWN = {"level", "logger", "timestamp"}
@@ -150,7 +150,7 @@ def test_a_batch_of_lines_is_due_once(logged: Logged) -> None:
 
 def test_what_only_validate_sees_is_told_there_in_a_dry_run_too(logged: Logged) -> None:
     """A pod that reaches GPUs without asking for one: the mutating side says nothing of it."""
-    policies = PolicyBook(visible_devices=VisibleDevices.DENY)
+    policies = PolicyBook(visible_devices=FindingAction.DENY)
     webhook = Webhook("mps", configuration=Configuration(policies=policies, mode=Mode.AUDIT))
     pod = a_pod(a_container(env=[{"name": "NVIDIA_VISIBLE_DEVICES", "value": "all"}]))
     webhook.mutate(pod)

@@ -24,7 +24,7 @@ from webhook.application.configuration import Configuration, Exemptions
 from webhook.application.namespaces import NamespaceNotFound, NamespaceUnavailable
 from webhook.application.review import ReviewError
 from webhook.engine.forms import Form, Sharing
-from webhook.engine.labels import UNLABELLED, NamespaceLabels
+from webhook.engine.namespace_labels import UNLABELLED, NamespaceLabels
 from webhook.engine.other_gpus import GpuNames
 from webhook.engine.pods import Pod
 from webhook.engine.policy import Policy, PolicyBook

@@ -15,7 +15,7 @@ from webhook.application.pod_review import MOST_CLAIMS
 from webhook.application.review import ReviewError
 from webhook.engine.claim_objects import Claim, ClaimSpec, claim
 from webhook.engine.claims import CLAIM, TEMPLATE, Reference, Resolved
-from webhook.engine.labels import NamespaceLabels
+from webhook.engine.namespace_labels import NamespaceLabels
 
 ONE = Reference(TEMPLATE, "one")
 CLAIMS: Json = {"resourceClaims": [{"name": "gpu", "resourceClaimTemplateName": "one"}]}

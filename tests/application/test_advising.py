@@ -23,7 +23,7 @@ from webhook.application.fleet import FleetSource, NoFleet
 from webhook.application.namespaces import NamespaceUnavailable
 from webhook.application.review import ReviewError
 from webhook.engine.forms import Form
-from webhook.engine.labels import NamespaceLabels
+from webhook.engine.namespace_labels import NamespaceLabels
 from webhook.engine.policy import Policy, PolicyBook, Prefer
 
 KINDS = {

@@ -10,10 +10,10 @@ from testing.reviews import TEAM, UID, Answered, KnownNamespaces, Notes, a_revie
 from tests.application.test_operator_kinds import at, merged
 from webhook.application.advising import Advising
 from webhook.application.configuration import Configuration, Exemptions, Mode
+from webhook.application.kind_lookup import ADVISED_OPERATORS, KINDS
 from webhook.application.review import MOST_ELEMENTS, ReviewError
 from webhook.application.workload_kinds import Template, WorkloadKind, table
-from webhook.application.workloads import ADVISED_OPERATORS, KINDS
-from webhook.engine.labels import NamespaceLabels
+from webhook.engine.namespace_labels import NamespaceLabels
 
 Json = dict[str, Any]
 GPU, SHARED = "nvidia.com/gpu", "nvidia.com/gpu.shared"

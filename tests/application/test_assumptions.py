@@ -3,7 +3,7 @@
 import pytest
 
 from webhook.application.assumptions import AssumedLabels, AssumptionError, JudgedLabel, parse, unknown_names
-from webhook.engine.labels import NamespaceLabels
+from webhook.engine.namespace_labels import NamespaceLabels
 from webhook.engine.policy import Policy, PolicyBook
 
 BOOK = PolicyBook({"inference": Policy("inference")})

@@ -10,7 +10,7 @@ from webhook.application.auditing import Auditor
 from webhook.application.configuration import Configuration, Exemptions
 from webhook.application.gpu_forms import GpuForm
 from webhook.engine.decision import Outcome
-from webhook.engine.labels import NamespaceLabels
+from webhook.engine.namespace_labels import NamespaceLabels
 from webhook.engine.policy import ClaimForm, Policy, PolicyBook
 
 SHARED_TEAM = labelled(team_a="shared")

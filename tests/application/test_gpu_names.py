@@ -23,7 +23,7 @@ from webhook.application.advising import Advising
 from webhook.application.auditing import Auditor, WorkloadObject
 from webhook.application.checking import Checker
 from webhook.application.configuration import Configuration, Exemptions
-from webhook.engine.labels import NamespaceLabels
+from webhook.engine.namespace_labels import NamespaceLabels
 from webhook.engine.other_gpus import GpuNames
 from webhook.engine.pods import Pod
 

@@ -25,13 +25,13 @@ from webhook.application.configuration import Configuration, Exemptions, Mode
 from webhook.application.namespaces import NamespaceNotFound, NamespaceUnavailable
 from webhook.application.review import ReviewError
 from webhook.engine.pods import Pod
-from webhook.engine.policy import PolicyBook, VisibleDevices
+from webhook.engine.policy import FindingAction, PolicyBook
 
 ALL = [{"name": "NVIDIA_VISIBLE_DEVICES", "value": "all"}]
 REACHING = a_container(env=ALL)
 ENV, RULE = 'container "train": env NVIDIA_VISIBLE_DEVICES=all', "visible-devices-env"
-DENYING = PolicyBook(visible_devices=VisibleDevices.DENY)
-STRICT = PolicyBook({"strict": a_policy("mig-1g.5gb", name="strict", visible_devices=VisibleDevices.DENY)})
+DENYING = PolicyBook(visible_devices=FindingAction.DENY)
+STRICT = PolicyBook({"strict": a_policy("mig-1g.5gb", name="strict", visible_devices=FindingAction.DENY)})
 
 
 def configured(policies: PolicyBook = DENYING, mode: Mode = Mode.ENFORCE) -> Configuration:

@@ -22,7 +22,7 @@ from webhook.application.in_tree_webhooks import beside
 from webhook.engine.common_case_pods import is_common
 from webhook.engine.decision import decide
 from webhook.engine.edits import AddToleration
-from webhook.engine.labels import NamespaceLabels
+from webhook.engine.namespace_labels import NamespaceLabels
 from webhook.engine.other_gpus import GpuNames
 from webhook.engine.pods import Pod, Toleration
 from webhook.engine.policy import Policy, PolicyBook, Prefer

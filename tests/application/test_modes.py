@@ -6,7 +6,7 @@ import pytest
 
 from testing.reviews import Webhook, a_container, a_gpu_container, a_pod
 from webhook.application.configuration import Configuration, Mode
-from webhook.engine.labels import NamespaceLabels
+from webhook.engine.namespace_labels import NamespaceLabels
 from webhook.engine.policy import PolicyBook
 
 DRY_RUN = Configuration(mode=Mode.AUDIT)

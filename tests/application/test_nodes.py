@@ -11,10 +11,10 @@ from tests.application.test_namespace_admission import a_namespace, validate
 from webhook.application.configuration import Configuration, Mode
 from webhook.application.fleet import plain_forms_offered
 from webhook.engine.fleet.fleet import Fleet
-from webhook.engine.fleet.shapes import Shape, shape_of
+from webhook.engine.fleet.node_shapes import Shape, shape_of
 from webhook.engine.forms import Form, parse
-from webhook.engine.labels import NamespaceLabels
-from webhook.engine.policy import NotOffered, Policy, PolicyBook, Prefer
+from webhook.engine.namespace_labels import NamespaceLabels
+from webhook.engine.policy import FindingAction, Policy, PolicyBook, Prefer
 from webhook.engine.spelling import DevicePlugin
 
 SLOTS = shape_of({"nvidia.com/gpu.sharing-strategy": "mps"}, {"nvidia.com/gpu.shared": 4}, {"nvidia.com/gpu.shared": 4})
@@ -41,7 +41,7 @@ def with_policy(name: str = "strict", *forms: str, **settings: Any) -> Configura
     return Configuration(PolicyBook({name: Policy(name, listed, **settings)}))
 
 
-STRICT = with_policy(not_offered=NotOffered.DENY)
+STRICT = with_policy(not_offered=FindingAction.DENY)
 PREFERRING = with_policy("either", "mig-1g.5gb", "shared", prefer=Prefer.OFFERED)
 
 
@@ -79,14 +79,14 @@ class TestPods:
         assert len(found) == 1
         assert "8 is more than any one node has (7 at most)" in found[0]
 
-    @pytest.mark.parametrize("response", [NotOffered.IGNORE, NotOffered.WARN, NotOffered.DENY])
-    def test_the_policy_says_what_becomes_of_it(self, response: NotOffered) -> None:
+    @pytest.mark.parametrize("response", [FindingAction.IGNORE, FindingAction.WARN, FindingAction.DENY])
+    def test_the_policy_says_what_becomes_of_it(self, response: FindingAction) -> None:
         webhook = Webhook("strict", configuration=with_policy(not_offered=response), fleet=ONLY_SLOTS)
         mutated = webhook.mutate(a_pod())
-        assert bool(mutated.warnings) == (response is NotOffered.WARN)
+        assert bool(mutated.warnings) == (response is FindingAction.WARN)
         validated = webhook.validate(mutated.applied_to(a_pod()))
-        assert validated.allowed == (response is not NotOffered.DENY)
-        if response is NotOffered.DENY:
+        assert validated.allowed == (response is not FindingAction.DENY)
+        if response is FindingAction.DENY:
             assert LACKING in validated.response["status"]["message"]
             assert validated.rules == ["form-not-offered"]
 
@@ -207,7 +207,7 @@ class TestNamespaces:
         assert validate(new, old, nodes=Nodes(fleet)).warnings == []
 
     def test_nor_of_a_policy_that_ignores_it(self) -> None:
-        configuration = with_policy(not_offered=NotOffered.IGNORE)
+        configuration = with_policy(not_offered=FindingAction.IGNORE)
         assert (
             validate(a_namespace(enforce="strict"), configuration=configuration, nodes=Nodes(a_fleet())).warnings == []
         )

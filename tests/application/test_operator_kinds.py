@@ -12,10 +12,10 @@ from webhook.application.checking import Checker
 from webhook.application.configuration import Configuration
 from webhook.application.field_paths import ITEMS, VALUES, find, parse
 from webhook.application.judgement import Judgement
+from webhook.application.kind_lookup import workload_of
 from webhook.application.operator_kinds import OPERATORS
 from webhook.application.operator_traps import OPERATOR_TRAP
 from webhook.application.workload_kinds import Template, WorkloadKind
-from webhook.application.workloads import workload_of
 from webhook.engine.decision import Outcome
 
 GPU = {"limits": {"nvidia.com/gpu": 1}}

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from webhook.application.kind_lookup import identity, qualified
 from webhook.application.unjudged import unjudged
-from webhook.application.workloads import identity, qualified
 from webhook.engine.other_gpus import GpuNames
 
 TEMPLATE = {

@@ -10,7 +10,7 @@ from tests.builders import a_policy
 from webhook.application.configuration import Configuration, Exemptions, Mode
 from webhook.application.namespaces import NamespaceUnavailable
 from webhook.application.review import ReviewError
-from webhook.engine.policy import PolicyBook, VisibleDevices
+from webhook.engine.policy import FindingAction, PolicyBook
 
 PARTITION, SHARING = "cloud.google.com/gke-gpu-partition-size", "cloud.google.com/gke-gpu-sharing-strategy"
 CLIENTS = "cloud.google.com/gke-max-shared-clients-per-gpu"
@@ -18,8 +18,8 @@ CDI = {"nvidia.cdi.k8s.io/container.train": "management.nvidia.com/gpu=all"}
 GATES = [{"name": "kueue.x-k8s.io/admission"}]
 TWO_SLICES = a_pod(a_gpu_container("2"), schedulingGates=GATES, nodeSelector={PARTITION: "1g.5gb"})
 TIME_SHARED = {PARTITION: "1g.5gb", SHARING: "time-sharing", CLIENTS: "4"}
-DENYING = Configuration(PolicyBook(visible_devices=VisibleDevices.DENY))
-STRICT = PolicyBook({"strict": a_policy("exclusive", name="strict", visible_devices=VisibleDevices.DENY)})
+DENYING = Configuration(PolicyBook(visible_devices=FindingAction.DENY))
+STRICT = PolicyBook({"strict": a_policy("exclusive", name="strict", visible_devices=FindingAction.DENY)})
 
 
 def after(pod: Json, *, annotations: Json | None = None, deleting: bool = False, **spec: Any) -> Json:

@@ -13,7 +13,7 @@ from tests.attacks.pods import ATTACKS, CONFIGURATION, GPU, MIG, POLICY, SHARED,
 from tests.wire import request
 from webhook.adapters.configuration import file
 from webhook.application.admission import Admission
-from webhook.engine.labels import NamespaceLabels
+from webhook.engine.namespace_labels import NamespaceLabels
 
 Json = dict[str, Any]
 TEXT = json.dumps(

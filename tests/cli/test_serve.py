@@ -13,7 +13,7 @@ import trustme
 import yaml
 
 from testing.reviews import UID, Answered, Json, a_gpu_container, a_pod, a_review, encode, read_answer
-from tests.adapters.test_yaml_guard import NESTED_ALIASES
+from tests.adapters.test_yaml_loader import NESTED_ALIASES
 from tests.cli.serving import Served, pair_options, replace_file, write_pair
 from tests.wire import Wire, request
 

@@ -10,8 +10,8 @@ from webhook.engine.claim_objects import Claim, ClaimSpec, claim
 from webhook.engine.claim_rewriting import references
 from webhook.engine.claims import TEMPLATE, Reference, Resolved, read
 from webhook.engine.decision import UNTOUCHED, Decision, decide
-from webhook.engine.fleet.availability import with_fleet_findings
 from webhook.engine.fleet.fleet import Fleet
+from webhook.engine.fleet.fleet_findings import with_fleet_findings
 from webhook.engine.forms import Form
 from webhook.engine.patch import patch
 from webhook.engine.policy import ClaimForm, Policy

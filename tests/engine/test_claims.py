@@ -22,7 +22,7 @@ from webhook.engine.decision import UNTOUCHED, Decision, decide
 from webhook.engine.device_classes import DeviceClasses, mig_profile, named_form
 from webhook.engine.findings import Finding
 from webhook.engine.forms import Form, Sharing
-from webhook.engine.labels import NamespaceLabels
+from webhook.engine.namespace_labels import NamespaceLabels
 from webhook.engine.other_gpus import GpuNames
 from webhook.engine.pods import PodSpec
 from webhook.engine.policy import Policy, PolicyBook

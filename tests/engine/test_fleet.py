@@ -39,15 +39,15 @@ from tests.engine.cluster import chosen, nodes
 from tests.engine.strategies import plugins, pods, policies
 from webhook.engine.decision import Decision
 from webhook.engine.findings import Severity
-from webhook.engine.fleet.availability import plain_request_unschedulable, with_fleet_findings
 from webhook.engine.fleet.fleet import Fleet, NodeRequest
-from webhook.engine.fleet.memory import Memory
+from webhook.engine.fleet.fleet_findings import plain_request_unschedulable, with_fleet_findings
+from webhook.engine.fleet.history import Memory
+from webhook.engine.fleet.node_shapes import DAEMONS, Shape, Taint, shape_of
 from webhook.engine.fleet.reconfiguration import Reconfiguration
-from webhook.engine.fleet.shapes import DAEMONS, Shape, Taint, shape_of
 from webhook.engine.forms import Platform
-from webhook.engine.nodes import NOTHING_SAID, NodeConstraints
+from webhook.engine.node_constraints import NOTHING_SAID, NodeConstraints
 from webhook.engine.pods import Toleration
-from webhook.engine.policy import Mismatch, NotOffered, Policy, PolicyBook
+from webhook.engine.policy import FindingAction, Mismatch, Policy, PolicyBook
 from webhook.engine.rules.fleet import no_node_offers
 from webhook.engine.spelling import DevicePlugin, MigStrategy
 
@@ -395,15 +395,15 @@ def test_a_policys_own_selector_counts_where_its_label_is_known() -> None:
     ("response", "certain", "fleet", "severity"),
     [
         (None, True, [], Severity.WARN),
-        (NotOffered.WARN, True, [], Severity.WARN),
-        (NotOffered.DENY, True, [], Severity.DENY),
-        (NotOffered.DENY, True, [a_shape({GPU: 1})], Severity.DENY),
-        (NotOffered.DENY, False, [], Severity.WARN),
-        (NotOffered.DENY, True, [a_shape({GPU: 2}, cordoned=True)], Severity.WARN),
+        (FindingAction.WARN, True, [], Severity.WARN),
+        (FindingAction.DENY, True, [], Severity.DENY),
+        (FindingAction.DENY, True, [a_shape({GPU: 1})], Severity.DENY),
+        (FindingAction.DENY, False, [], Severity.WARN),
+        (FindingAction.DENY, True, [a_shape({GPU: 2}, cordoned=True)], Severity.WARN),
     ],
 )
 def test_only_a_view_that_is_certain_denies_and_only_what_no_node_has(
-    response: NotOffered | None, *, certain: bool, fleet: list[Shape], severity: Severity
+    response: FindingAction | None, *, certain: bool, fleet: list[Shape], severity: Severity
 ) -> None:
     policy = a_policy("exclusive", not_offered=response, env={"A": "b"})
     decision = told(a_pod(gpu(2)), policy, *fleet, is_certain=certain)
@@ -414,17 +414,17 @@ def test_only_a_view_that_is_certain_denies_and_only_what_no_node_has(
 
 
 def test_a_policy_that_ignores_it_and_a_pod_that_is_denied_already_say_nothing() -> None:
-    assert messages(told(a_pod(), a_policy("mps", not_offered=NotOffered.IGNORE))) == []
+    assert messages(told(a_pod(), a_policy("mps", not_offered=FindingAction.IGNORE))) == []
     assert messages(told(a_pod(gpu(2)), "mps")) == []
 
 
 def test_the_books_setting_holds_where_a_policy_has_none() -> None:
-    policies = {"a": a_policy("mps", name="a"), "b": a_policy("mps", name="b", not_offered=NotOffered.IGNORE)}
-    book = PolicyBook(policies, not_offered=NotOffered.DENY)
+    policies = {"a": a_policy("mps", name="a"), "b": a_policy("mps", name="b", not_offered=FindingAction.IGNORE)}
+    book = PolicyBook(policies, not_offered=FindingAction.DENY)
 
     said = [policy.fleet_response for value in ("a", "b", "mps") if (policy := book.resolve(value))]
-    assert said == [NotOffered.DENY, NotOffered.IGNORE, NotOffered.DENY]
-    assert policy_of("mps").fleet_response is NotOffered.WARN
+    assert said == [FindingAction.DENY, FindingAction.IGNORE, FindingAction.DENY]
+    assert policy_of("mps").fleet_response is FindingAction.WARN
 
 
 @pytest.mark.parametrize(
@@ -527,7 +527,7 @@ def test_two_resources_of_one_pod_need_one_node(
 
 
 def test_only_what_no_node_has_together_is_denied() -> None:
-    policy = a_policy("exclusive", "mig-1g.5gb", not_offered=NotOffered.DENY)
+    policy = a_policy("exclusive", "mig-1g.5gb", not_offered=FindingAction.DENY)
     pod = a_pod(gpu(1, name="a"), gpu(2, MIG, name="b"))
     assert [one.message for one in told(pod, policy, WHOLE, SLICES).denials] == [TOGETHER]
     assert told(pod, policy, WHOLE, SLICES, a_shape({GPU: 1, MIG: 2}, ready=False)).denials == ()

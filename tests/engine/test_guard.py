@@ -25,11 +25,11 @@ from tests.builders import (
 from webhook.engine import guard
 from webhook.engine.decision import Decision, decide
 from webhook.engine.findings import Severity
-from webhook.engine.policy import Policy, VisibleDevices
+from webhook.engine.policy import FindingAction, Policy
 from webhook.engine.spelling import DevicePlugin
 
 VISIBLE = "NVIDIA_VISIBLE_DEVICES"
-DENY = a_policy("exclusive", visible_devices=VisibleDevices.DENY)
+DENY = a_policy("exclusive", visible_devices=FindingAction.DENY)
 SECTIONS = ("containers", "initContainers", "ephemeralContainers")
 
 
@@ -77,7 +77,7 @@ class TestEnv:
     def test_a_request_does_not_excuse_it_because_it_wins_over_the_device_plugins(self, resource: str) -> None:
         pod = a_pod(gpu(1, resource, env=env("all")))
         decision = judge(
-            pod, a_policy("exclusive", "shared", "mig-1g.5gb", "mig-1g.5gb-shared", visible_devices=VisibleDevices.DENY)
+            pod, a_policy("exclusive", "shared", "mig-1g.5gb", "mig-1g.5gb-shared", visible_devices=FindingAction.DENY)
         )
 
         assert rules(decision) == ["visible-devices-env"]
@@ -87,7 +87,7 @@ class TestEnv:
         assert found(a_pod(a_container(env=[*env("all"), *env("void")]))) == ["visible-devices-env"]
 
     def test_what_the_policy_itself_adds_is_no_fault(self) -> None:
-        policy = a_policy("exclusive", env={VISIBLE: "0"}, visible_devices=VisibleDevices.DENY)
+        policy = a_policy("exclusive", env={VISIBLE: "0"}, visible_devices=FindingAction.DENY)
 
         assert rewritten(a_pod(), policy)["spec"]["containers"][0]["env"] == env("0")
         assert rules(judge(a_pod(gpu(env=env("1"))), policy)) == ["visible-devices-env"]
@@ -209,14 +209,14 @@ class TestRuntimeClass:
         assert found(a_pod(gpu(0), runtimeClassName=name)) == ["nvidia-runtime-class"]
 
     def test_the_policys_own_is_one_too(self) -> None:
-        policy = a_policy("exclusive", runtime_class_name="gpus", visible_devices=VisibleDevices.DENY)
+        policy = a_policy("exclusive", runtime_class_name="gpus", visible_devices=FindingAction.DENY)
 
         assert rules(judge(a_pod(a_container(), runtimeClassName="gpus"), policy)) == ["nvidia-runtime-class"]
         assert rewritten(a_pod(), policy)["spec"]["runtimeClassName"] == "gpus"
 
     @pytest.mark.parametrize("resource", [GPU, SHARED, MIG, MIG_SHARED])
     def test_with_a_request_of_any_form_it_is_none(self, resource: str) -> None:
-        policy = a_policy("exclusive", "shared", "mig-1g.5gb", "mig-1g.5gb-shared", visible_devices=VisibleDevices.DENY)
+        policy = a_policy("exclusive", "shared", "mig-1g.5gb", "mig-1g.5gb-shared", visible_devices=FindingAction.DENY)
 
         assert rules(judge(a_pod(a_container("a"), gpu(1, resource), runtimeClassName="nvidia"), policy)) == []
 
@@ -373,7 +373,7 @@ class TestFix:
     CDI: ClassVar[Json] = {"cdi.k8s.io/x": "nvidia.com/gpu=all"}
     REQUEST = "or request nvidia.com/gpu"
 
-    @pytest.mark.parametrize("policy", [DENY, a_policy(permits_any=True, visible_devices=VisibleDevices.DENY)])
+    @pytest.mark.parametrize("policy", [DENY, a_policy(permits_any=True, visible_devices=FindingAction.DENY)])
     @pytest.mark.parametrize(
         "pod",
         [
@@ -385,7 +385,7 @@ class TestFix:
         ],
     )
     def test_a_request(self, pod: Json, policy: Policy) -> None:
-        none = a_policy(visible_devices=VisibleDevices.DENY)
+        none = a_policy(visible_devices=FindingAction.DENY)
 
         assert [self.REQUEST in message for message in messages(judge(pod, policy))] == [True]
         assert [self.REQUEST in message for message in messages(judge(pod, none))] == [False]
@@ -418,13 +418,13 @@ class TestEffect:
     @pytest.mark.parametrize(
         ("setting", "severities"),
         [
-            (VisibleDevices.IGNORE, set()),
-            (VisibleDevices.WARN, {Severity.WARN}),
-            (VisibleDevices.DENY, {Severity.DENY}),
+            (FindingAction.IGNORE, set()),
+            (FindingAction.WARN, {Severity.WARN}),
+            (FindingAction.DENY, {Severity.DENY}),
         ],
     )
     @pytest.mark.parametrize("forms", [{"permits_any": True}, {}])
-    def test_a_policy_may_say_it(self, setting: VisibleDevices, severities: set[Severity], forms: Json) -> None:
+    def test_a_policy_may_say_it(self, setting: FindingAction, severities: set[Severity], forms: Json) -> None:
         decision = judge(EVERYTHING, a_policy(visible_devices=setting, **forms))
 
         assert {finding.severity for finding in decision.findings} == severities
@@ -437,7 +437,7 @@ class TestEffect:
         assert rules(decision) == ["visible-devices-env"]
 
     def test_what_is_refused_is_not_rewritten(self) -> None:
-        decision = judge(a_pod(gpu(env=env("all"))), a_policy("mig-1g.5gb", visible_devices=VisibleDevices.DENY))
+        decision = judge(a_pod(gpu(env=env("all"))), a_policy("mig-1g.5gb", visible_devices=FindingAction.DENY))
 
         assert decision.edits == ()
 

@@ -3,7 +3,7 @@
 import pytest
 
 from webhook.engine.label_problems import ignored, intended, misplaced, of_namespace, relevant
-from webhook.engine.labels import AUDIT, ENFORCE, WARN, NamespaceLabels
+from webhook.engine.namespace_labels import AUDIT, ENFORCE, WARN, NamespaceLabels
 from webhook.engine.policy import PolicyBook
 
 BOOK = PolicyBook()

@@ -39,9 +39,9 @@ from tests.builders import (
 from tests.engine.spelled import IS_SHARED, NOT_SHARED, SLICE, WHOLE
 from webhook.engine.form_selection import Statements
 from webhook.engine.forms import Form
-from webhook.engine.nodes import Need, NodeConstraints, possible
+from webhook.engine.mig_profiles import DOCUMENTED, memory_bounds, read_profile
+from webhook.engine.node_constraints import Need, NodeConstraints, possible
 from webhook.engine.policy import Mismatch, PolicyBook
-from webhook.engine.profiles import DOCUMENTED, memory_bounds, read_profile
 from webhook.engine.resources import GpuResource, classify
 from webhook.engine.spelling import DevicePlugin, slice_labels, spell
 

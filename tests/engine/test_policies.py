@@ -8,7 +8,7 @@ from tests.builders import NOT_RENAMED, RENAMED, SHARED, a_form, a_pod, a_policy
 from tests.engine.spelled import TABLE
 from tests.engine.strategies import listed_forms
 from webhook.engine.forms import Form
-from webhook.engine.labels import UNLABELLED, NamespaceLabels
+from webhook.engine.namespace_labels import UNLABELLED, NamespaceLabels
 from webhook.engine.policy import (
     ANY_POLICY,
     NO_ADDITIONS,

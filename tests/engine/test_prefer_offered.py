@@ -22,9 +22,9 @@ from tests.builders import (
 )
 from tests.engine.cluster import nodes
 from tests.engine.strategies import plugins, pods, policies, sound_pods
-from webhook.engine.fleet.availability import preferring, settled
 from webhook.engine.fleet.fleet import Fleet
-from webhook.engine.fleet.shapes import Shape, shape_of
+from webhook.engine.fleet.node_shapes import Shape, shape_of
+from webhook.engine.fleet.prefer_offered import preferring, settled
 from webhook.engine.forms import Platform
 from webhook.engine.policy import Policy, Prefer
 from webhook.engine.reapplied import restored

@@ -20,9 +20,9 @@ from tests.builders import (
     view,
 )
 from webhook.engine.decision import UNTOUCHED, decide
-from webhook.engine.labels import NamespaceLabels
+from webhook.engine.namespace_labels import NamespaceLabels
 from webhook.engine.other_gpus import GpuNames
-from webhook.engine.policy import Mismatch, Policy, PolicyBook, VisibleDevices
+from webhook.engine.policy import FindingAction, Mismatch, Policy, PolicyBook
 from webhook.engine.spelling import DevicePlugin
 
 
@@ -155,7 +155,7 @@ class TestOtherGpuResource:
 
     def test_a_request_by_another_name_is_a_request_to_the_guard(self) -> None:
         env = [{"name": "NVIDIA_VISIBLE_DEVICES", "value": "all"}]
-        policy = Policy("any", permits_any=True, visible_devices=VisibleDevices.WARN)
+        policy = Policy("any", permits_any=True, visible_devices=FindingAction.WARN)
         found = judge(a_pod(gpu(1, self.VGPU, env=env), runtimeClassName="nvidia"), policy)
 
         [message] = messages(found)

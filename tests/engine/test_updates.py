@@ -28,13 +28,13 @@ from tests.builders import (
 )
 from tests.engine.strategies import plugins, pods, policies, sound_pods
 from webhook.engine.decision import Decision
-from webhook.engine.policy import Mismatch, Policy, Prefer, VisibleDevices
+from webhook.engine.policy import FindingAction, Mismatch, Policy, Prefer
 from webhook.engine.spelling import DevicePlugin
 from webhook.engine.updates import decide_update, matters
 
 MEMORY = "gpuwarden.io/gpu-memory"
 CDI, OTHER_CDI = "cdi.k8s.io/a", "nvidia.cdi.k8s.io/container.train"
-DENY = a_policy("exclusive", visible_devices=VisibleDevices.DENY)
+DENY = a_policy("exclusive", visible_devices=FindingAction.DENY)
 
 
 def changed(pod: Json, annotations: Json | None = None, **spec: Any) -> Json:
@@ -110,7 +110,7 @@ class TestWhatBlocksNothing:
                 assert worse(before, after, policy) == []
                 assert worse(before, after, "mig-2g.20gb") == []
         # What else the update makes worse is denied all the same.
-        denying = replace(policy, visible_devices=VisibleDevices.DENY)
+        denying = replace(policy, visible_devices=FindingAction.DENY)
         assert worse(plain, changed(plain, {MEMORY: "1Gi", CDI: "nvidia.com/gpu=0"}), denying) == ["cdi-annotation"]
 
 

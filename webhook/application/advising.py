@@ -8,8 +8,9 @@ import msgspec
 
 from ..engine import guard, requests
 from ..engine.decision import UNTOUCHED, Decision, Outcome
-from ..engine.fleet.availability import preferring, with_fleet_findings
-from ..engine.labels import NamespaceLabels
+from ..engine.fleet.fleet_findings import with_fleet_findings
+from ..engine.fleet.prefer_offered import preferring
+from ..engine.namespace_labels import NamespaceLabels
 from ..engine.patch import patch
 from ..engine.pods import Metadata, Pod
 from ..engine.policy import ANY_POLICY, Policy, Prefer
@@ -17,6 +18,7 @@ from . import pod_review, response_messages, review
 from .claims import decide_by_names
 from .configuration import Configuration, Mode
 from .judgement import JudgedPod
+from .kind_lookup import workload_of
 from .lookups import Labels, LookupRequest, LookupResults
 from .manifest_labels import gives_pods_no_annotations, labels_and_annotations, unread_memory
 from .namespaced_reviews import NamespacedReviews
@@ -27,7 +29,6 @@ from .recorder import DecisionSummary, RecordedDecision
 from .review import AdmissionRequest, Answering
 from .workload_kinds import WorkloadKind, WorkloadPod
 from .workload_views import pods, view
-from .workloads import workload_of
 
 
 class _Case(msgspec.Struct):

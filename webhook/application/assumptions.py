@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import msgspec
 
-from ..engine.labels import NamespaceLabels
+from ..engine.namespace_labels import NamespaceLabels
 from ..engine.policy import ANY, PolicyBook
 
 # A namespace's name (RFC 1123 label), with * for any part of it.

@@ -5,9 +5,9 @@ from collections.abc import Collection, Iterable, Mapping
 import msgspec
 
 from .auditing import AuditEntry, Owner, PodVerdict, WorkloadObject
+from .kind_lookup import workload_of
 from .pod_counts import PlannedPods
 from .rule_texts import NOT_JUDGED
-from .workloads import workload_of
 
 
 class Row(msgspec.Struct):

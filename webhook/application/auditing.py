@@ -10,7 +10,7 @@ from ..engine import guard, requests
 from ..engine.decision import Outcome
 from ..engine.findings import Finding
 from ..engine.fleet.fleet import Fleet
-from ..engine.labels import DOMAIN, NamespaceLabels
+from ..engine.namespace_labels import DOMAIN, NamespaceLabels
 from ..engine.patch import Operation
 from ..engine.pods import Pod
 from ..engine.spelling import DevicePlugin
@@ -20,12 +20,12 @@ from .claims import GROUP, PLURALS, KnownClaims
 from .configuration import Configuration
 from .gpu_forms import GpuForm, gpu_forms
 from .judgement import Judgement
+from .kind_lookup import Kinds, group_of, identity, is_between, is_workload, workload_of
 from .operator_objects import QUEUE
 from .pod_counts import Autoscalers, PlannedPods
 from .rule_texts import NOT_JUDGED
 from .type_mismatches import TypeMismatch
 from .workload_kinds import WorkloadKind, WorkloadPod
-from .workloads import Kinds, group_of, identity, is_between, is_workload, workload_of
 
 _WORST = {Outcome.DENIED.value: 3, Outcome.REWRITTEN.value: 2, NOT_JUDGED: 1, Outcome.UNCHANGED.value: 0}
 

@@ -11,9 +11,10 @@ from ..engine.claims import CLAIM, NO_CLAIMS, Claims, Reference, Resolved, of_ob
 from ..engine.claims import read as read_claims
 from ..engine.decision import Decision, decide
 from ..engine.findings import Finding
-from ..engine.fleet.availability import preferring, with_fleet_findings
 from ..engine.fleet.fleet import Fleet
-from ..engine.labels import NamespaceLabels
+from ..engine.fleet.fleet_findings import with_fleet_findings
+from ..engine.fleet.prefer_offered import preferring
+from ..engine.namespace_labels import NamespaceLabels
 from ..engine.patch import patch
 from ..engine.pods import Pod
 from ..engine.policy import Policy
@@ -33,6 +34,7 @@ from .claims import (
 from .configuration import Configuration
 from .field_paths import mapping
 from .judgement import JudgedPod, Judgement
+from .kind_lookup import identity, not_served, workload_of
 from .manifest_labels import is_namespace, label_problems, labels_and_annotations
 from .operator_traps import OperatorObject, traps
 from .pod_counts import Autoscalers, PlannedPods, pod_count
@@ -40,7 +42,6 @@ from .type_mismatches import TypeMismatch, TypeMismatchError, convert
 from .unjudged import Unjudged, unjudged
 from .workload_kinds import WorkloadKind, WorkloadPod
 from .workload_pods import pods_of
-from .workloads import identity, not_served, workload_of
 
 
 def is_of_one_pod(manifest: Mapping[str, Any]) -> bool:

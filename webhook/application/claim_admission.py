@@ -12,7 +12,7 @@ import msgspec
 from ..engine.claim_objects import Claim, ClaimObject, ClaimTemplateObject, claim
 from ..engine.claims import CLAIM, TEMPLATE, Reference, of_object
 from ..engine.decision import Decision
-from ..engine.labels import NamespaceLabels
+from ..engine.namespace_labels import NamespaceLabels
 from ..engine.pods import Metadata
 from ..engine.policy import ANY_POLICY, Policy
 from ..engine.rules import claim_objects

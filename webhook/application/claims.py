@@ -13,8 +13,8 @@ from ..engine.policy import Policy
 from ..engine.text import cut
 from .asides import Aside
 from .configuration import Configuration
+from .kind_lookup import group_of
 from .type_mismatches import TypeMismatchError, convert
-from .workloads import group_of
 
 GROUP = "resource.k8s.io"
 PLURALS = {CLAIM: "resourceclaims", TEMPLATE: "resourceclaimtemplates"}

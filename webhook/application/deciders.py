@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from ..engine.labels import AUDIT, ENFORCE, UNLABELLED, WARN, NamespaceLabels
+from ..engine.namespace_labels import AUDIT, ENFORCE, UNLABELLED, WARN, NamespaceLabels
 from .configuration import Configuration
 from .diagnosis.selectors import Selector
 from .in_tree_compiler import ANNOTATION, NAMESPACE_NAME, OTHERS, WARNS, compiled

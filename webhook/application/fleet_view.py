@@ -8,13 +8,13 @@ from msgspec.structs import replace
 
 from ..engine.decision import Decision, Outcome, decide
 from ..engine.findings import Finding
-from ..engine.fleet.availability import node_requests, not_together
 from ..engine.fleet.devices import Devices
 from ..engine.fleet.fleet import Fleet, NodeRequest
-from ..engine.fleet.shapes import GpuNode
+from ..engine.fleet.fleet_findings import node_requests, not_together
+from ..engine.fleet.node_shapes import GpuNode
 from ..engine.fleet.usage import FormUse, ShapeUse, Share, by_form, by_shape, merged, requested, without_devices
 from ..engine.forms import Form
-from ..engine.labels import NamespaceLabels
+from ..engine.namespace_labels import NamespaceLabels
 from ..engine.pods import Pod, PodSpec
 from ..engine.policy import ANY_POLICY, Policy
 from ..engine.rules.fleet import not_offered

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import msgspec
 
 from ..engine import requests
+from ..engine.form_names import named, written
 from ..engine.form_selection import Statements
-from ..engine.nodes import NodeConstraints
+from ..engine.node_constraints import NodeConstraints
 from ..engine.pods import Place, PodSpec
 from ..engine.policy import Policy
 from ..engine.spelling import DevicePlugin
-from ..engine.stated import named, written
 from .judgement import JudgedPod, Judgement
 
 PLAIN = "plain"

@@ -11,7 +11,7 @@ from ..engine.common_case_nodes import HAS_REQUIRED, REQUIRED
 from ..engine.common_case_requests import SECTIONS
 from ..engine.decision import ORIGINAL_REQUEST, POLICY
 from ..engine.edits import AddEnv, AddNeed, AddToleration, RenameResource, SetRuntimeClass
-from ..engine.nodes import Need
+from ..engine.node_constraints import Need
 from ..engine.pods import Place, Toleration
 from ..engine.policy import Policy
 from ..engine.spelling import GPU_TOLERATION

@@ -17,7 +17,7 @@ from ..engine.common_case import BETWEEN, CommonCase, NotCommonError, common_cas
 from ..engine.common_case_pods import condition
 from ..engine.common_case_requests import ORDINARY_BEGINNINGS
 from ..engine.edits import SetRuntimeClass
-from ..engine.labels import AUDIT, DOMAIN, ENFORCE, WARN
+from ..engine.namespace_labels import AUDIT, DOMAIN, ENFORCE, WARN
 from ..engine.pods import MIRROR_ANNOTATION
 from ..engine.policy import ANY, Policy
 from ..engine.resources import GPU, PREFIX

@@ -5,11 +5,12 @@ from typing import Protocol
 
 import msgspec
 
-from ..engine.fleet.availability import plain_request_unschedulable, preferring
+from ..engine.fleet.fleet_findings import plain_request_unschedulable
+from ..engine.fleet.prefer_offered import preferring
 from ..engine.label_problems import ignored
-from ..engine.labels import NamespaceLabels
+from ..engine.namespace_labels import NamespaceLabels
 from ..engine.pods import Metadata
-from ..engine.policy import NotOffered, Policy
+from ..engine.policy import FindingAction, Policy
 from ..engine.rules.fleet import no_node_offers
 from . import response_messages, review
 from .configuration import Configuration
@@ -93,7 +94,7 @@ class NamespaceAdmission:
     def _on_nodes(self, policy: Policy, configuration: Configuration) -> list[str]:
         """A warning where no node offers what plain requests become from now on."""
         fleet = self._nodes.fleet
-        if fleet is None or not policy.forms or policy.fleet_response is NotOffered.IGNORE:
+        if fleet is None or not policy.forms or policy.fleet_response is FindingAction.IGNORE:
             return []
         lacking = plain_request_unschedulable(
             preferring(policy, configuration.plugin, fleet), configuration.plugin, fleet

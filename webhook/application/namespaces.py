@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from ..engine.labels import NamespaceLabels
+from ..engine.namespace_labels import NamespaceLabels
 from ..engine.text import cut
 
 _LONGEST_REASON = 1024

@@ -8,12 +8,12 @@ from typing import Any
 
 from ..engine.pods import Container, Pod, PodSpec, Resources, containers
 from . import field_paths
+from .kind_lookup import correction, group_of, qualified
 from .pod_counts import PlannedPods
 from .structural_search import pod_specs
 from .type_mismatches import TypeMismatchError, convert, replaced
 from .unjudged import quotes
 from .workload_kinds import WorkloadKind, WorkloadPod, is_suspended, places
-from .workloads import correction, group_of, qualified
 
 _SPEC = "spec"
 _JUDGED = ("containers", "initContainers", "resourceClaims")

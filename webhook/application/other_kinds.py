@@ -7,8 +7,8 @@ import msgspec
 
 from .field_paths import mapping
 from .gpu_fields import counts_gpus
+from .kind_lookup import qualified
 from .structural_search import CLAIM_KEYS, POD_KEYS
-from .workloads import qualified
 
 _OPAQUE = "x-kubernetes-preserve-unknown-fields"
 # Texts that hold manifests, values or patches.

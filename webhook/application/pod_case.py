@@ -6,7 +6,8 @@ from ..engine import claim_rewriting, guard, updates
 from ..engine.claims import NO_CLAIMS, Claims, Reference, Resolved, references
 from ..engine.claims import read as read_claims
 from ..engine.decision import Decision, decide
-from ..engine.fleet.availability import preferring, settled, with_fleet_findings
+from ..engine.fleet.fleet_findings import with_fleet_findings
+from ..engine.fleet.prefer_offered import preferring, settled
 from ..engine.pods import Pod
 from ..engine.policy import ANY_POLICY, NamespacePolicies, Policy
 from ..engine.requests import GpuContainer

@@ -7,8 +7,8 @@ import msgspec
 
 from . import field_paths
 from .field_paths import mapping
+from .kind_lookup import group_of, identity
 from .workload_kinds import WorkloadKind, WorkloadPod
-from .workloads import group_of, identity
 
 _SCALED = "spec.replicas"
 """The count that an autoscaler sets: the one behind the ``scale`` subresource."""

@@ -16,7 +16,7 @@ from ..engine.claims import CLAIM, Reference, of_object, references
 from ..engine.claims import read as read_claims
 from ..engine.decision import Decision
 from ..engine.findings import Finding
-from ..engine.labels import NamespaceLabels
+from ..engine.namespace_labels import NamespaceLabels
 from ..engine.pods import Metadata, PodResourceClaim
 from ..engine.policy import Policy
 from ..engine.rules import claims as rules

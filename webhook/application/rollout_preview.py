@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from heapq import nsmallest
 
 from ..engine.decision import Outcome
-from ..engine.labels import NamespaceLabels
+from ..engine.namespace_labels import NamespaceLabels
 from ..engine.policy import Policy
 from . import limit_ranges, quotas
 from .auditing import BARE_POD, Auditor, Owner, PodVerdict, WorkloadObject

@@ -15,8 +15,8 @@ from ..engine.resources import GpuResource, classify
 from ..engine.text import LONGEST_NAME, all_of, cut
 from .claims import GROUP, claim_in
 from .field_paths import mapping
+from .kind_lookup import correction, group_of, qualified
 from .structural_search import Traces, search
-from .workloads import correction, group_of, qualified
 
 # Their objects quote pods and templates, as a pattern, a record or a schema, or describe nodes: they make no pods.
 _QUOTING_GROUPS = (

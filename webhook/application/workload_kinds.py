@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from ..engine.fleet.shapes import DAEMONS
+from ..engine.fleet.node_shapes import DAEMONS
 from ..engine.patch import escape
 from ..engine.pods import Toleration
 from . import field_paths

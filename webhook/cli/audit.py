@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ..adapters.kubernetes import in_tree_objects
-from ..adapters.kubernetes.cluster_reader import ClusterReader
+from ..adapters.kubernetes.audit_reader import AuditReader
 from ..adapters.kubernetes.errors import ApiError
 from ..adapters.kubernetes.lists import Lister
 from ..adapters.kubernetes.policyreports import ReportStore
@@ -149,7 +149,7 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     else:
         api = reached(kubeconfig, context, instead="name files to audit")
         with ProgressBar(terminal.console(stderr=True)) as progress:
-            reader = ClusterReader(api, progress, configured=configuration.kinds)
+            reader = AuditReader(api, progress, configured=configuration.kinds)
             gathered = from_cluster(reader, api.host, names, auditor)
             if write:
                 write_reports(ReportStore(api, progress), gathered, _mislabelled(gathered), names, now)

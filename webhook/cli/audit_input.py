@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from ..adapters.kubernetes.cluster_reader import ClusterReader, UnreadList
+from ..adapters.kubernetes.audit_reader import AuditReader, UnreadList
 from ..adapters.kubernetes.discovery import UnknownKindsError
 from ..adapters.kubernetes.errors import ApiError, Fault
 from ..adapters.manifests.items import ManifestObject, ManifestProblem
@@ -14,16 +14,16 @@ from ..application.audit_rows import rows
 from ..application.auditing import AuditEntry, Auditor, Owner, WorkloadObject, is_denied_claim
 from ..application.claims import KnownClaims, known_claims, resource_names
 from ..application.field_paths import mapping
-from ..application.field_types import wrong_types
 from ..application.judgement import Judgement
+from ..application.kind_lookup import Kinds, qualified, workload_of
 from ..application.operator_objects import QUEUE
 from ..application.other_kinds import OtherKind
 from ..application.pod_counts import Autoscalers, autoscalers, pod_count
+from ..application.text_fields import wrong_types
 from ..application.type_mismatches import TypeMismatch
 from ..application.workload_kinds import WorkloadPod, is_idle, is_suspended
 from ..application.workload_pods import pods_of
-from ..application.workloads import Kinds, qualified, workload_of
-from ..engine.labels import NamespaceLabels
+from ..engine.namespace_labels import NamespaceLabels
 from .cluster_options import unreadable
 from .manifest_input import KnownNamespaces, mismatch_problems, read_paths, say_skipped
 from .messages import usage_error
@@ -35,7 +35,7 @@ NewAuditor = Callable[[Labels, KnownClaims, Mapping[str, str], Autoscalers], Aud
 """Makes an auditor from the namespaces' labels, the claims, the resource names of DeviceClasses, and the autoscalers."""
 
 
-def from_cluster(reader: ClusterReader, host: str, names: Sequence[str], auditor_of: NewAuditor) -> AuditInput:
+def from_cluster(reader: AuditReader, host: str, names: Sequence[str], auditor_of: NewAuditor) -> AuditInput:
     """Judge the objects of a cluster, called ``host``, in the namespaces of these names or (if none is named) in all.
 
     Raises:

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
+from ..adapters.kubernetes.diagnosis_facts import FactReader
 from ..adapters.kubernetes.errors import ApiError
-from ..adapters.kubernetes.facts import FactReader
 from ..adapters.kubernetes.neighbours import NeighbourReader
 from ..adapters.reports import doctor as report
 from ..adapters.reports import terminal

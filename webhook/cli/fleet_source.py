@@ -8,15 +8,15 @@ from ..adapters.asgi.application import ReadinessPart
 from ..adapters.kubernetes.client import ApiServer
 from ..adapters.kubernetes.errors import ApiError, Fault
 from ..adapters.kubernetes.fleet_watch import FleetWatch
+from ..adapters.kubernetes.gpu_node_selectors import SELECTORS
 from ..adapters.kubernetes.gpu_pod_count import PodCounts
-from ..adapters.kubernetes.selectors import SELECTORS
 from ..adapters.metrics import Metrics
 from ..application.configuration import Configuration
 from ..application.diagnosis.results import listed
 from ..application.fleet import plain_forms_offered
 from ..application.fleet_view import view
 from ..engine.fleet.fleet import Fleet
-from ..engine.labels import NamespaceLabels
+from ..engine.namespace_labels import NamespaceLabels
 
 _log = structlog.get_logger("gpuwarden.nodes")
 

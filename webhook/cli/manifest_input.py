@@ -21,14 +21,14 @@ from ..adapters.namespace_file import NamespaceFileError
 from ..application.checking import Checker
 from ..application.claims import known_claims, resource_names
 from ..application.configuration import Configuration
-from ..application.field_types import wrong_types
 from ..application.ignoring import ANNOTATION, IgnoreError, annotated, without
 from ..application.judgement import Judgement
 from ..application.manifest_labels import is_namespace
 from ..application.pod_counts import autoscalers
+from ..application.text_fields import wrong_types
 from ..application.type_mismatches import TypeMismatch
 from ..engine.fleet.fleet import Fleet
-from ..engine.labels import NamespaceLabels
+from ..engine.namespace_labels import NamespaceLabels
 from ..engine.policy import Policy
 from ..engine.spelling import DevicePlugin
 from ..engine.text import first_of

@@ -13,8 +13,8 @@ from ..adapters.file_errors import why
 from ..adapters.manifests.editing import edit_text
 from ..adapters.manifests.items import EditError
 from ..adapters.manifests.writing import write_in_place
+from ..application.kind_lookup import KINDS, Kinds, group_of
 from ..application.workload_kinds import BUILT_IN, WorkloadKind
-from ..application.workloads import KINDS, Kinds, group_of
 from ..engine.decision import Outcome
 from .configuration_input import ConfigOption, load_configuration
 from .exit_codes import EXIT_DENIED, EXIT_USAGE

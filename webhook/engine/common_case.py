@@ -25,9 +25,9 @@ from .edits import (
 )
 from .findings import LONGEST_WARNINGS, Finding
 from .forms import Form
-from .nodes import Need
+from .node_constraints import Need
 from .pods import Pod
-from .policy import NO_ADDITIONS, NotOffered, Policy, Prefer, VisibleDevices
+from .policy import NO_ADDITIONS, FindingAction, Policy, Prefer
 from .products import PRODUCT
 from .resources import GPU, resource_name
 from .rules import device_access
@@ -203,7 +203,7 @@ class CommonCase(msgspec.Struct, frozen=True):
     @property
     def guarded(self) -> bool:
         """Whether pods that may reach GPUs without a request are excluded, because the policy checks them."""
-        return not self.only_requests and self.policy.guard is not VisibleDevices.IGNORE
+        return not self.only_requests and self.policy.guard is not FindingAction.IGNORE
 
     @property
     def changed(self) -> "CommonCase":
@@ -267,7 +267,7 @@ def _undecidable(policy: Policy) -> str:
         "its label can't be read": policy.unreadable,
         "it lists claims, and CEL can't read ResourceClaimTemplates": policy.claim_forms,
         "prefer: offered depends on what nodes offer": policy.prefer is Prefer.OFFERED,
-        "notOffered: deny depends on what nodes offer": policy.not_offered is NotOffered.DENY,
+        "notOffered: deny depends on what nodes offer": policy.not_offered is FindingAction.DENY,
         f"its env sets {', '.join(sorted(watched))}, which no other pod may set": watched,
         f"it lists {len(policy.forms)} forms, and the size of CEL is limited; list at most {MOST_FORMS}": len(
             policy.forms

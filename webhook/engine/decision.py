@@ -13,12 +13,13 @@ from . import claim_rewriting, guard
 from .claims import NO_CLAIMS, Claims, Resolved
 from .edits import Annotate, ClaimInstead, Edit, RenameResource
 from .findings import Finding
+from .form_names import written
 from .form_selection import Choice, GpuRequest
 from .forms import Form, Sharing
-from .labels import DOMAIN
 from .limit_range_defaults import ANNOTATION as LIMIT_RANGER
 from .limit_range_defaults import Additions, LimitRangeDefault, additions_in, without_defaults
-from .nodes import NOTHING_SAID, NodeConstraints, constraints
+from .namespace_labels import DOMAIN
+from .node_constraints import NOTHING_SAID, NodeConstraints, constraints
 from .other_gpus import BUILT_IN, GpuNames
 from .pods import Pod, PodSpec
 from .policy import NO_ADDITIONS, Policy
@@ -30,7 +31,6 @@ from .rules import claims as claiming
 from .rules import container, gpu_memory, limit_ranges, outside_containers, permission, placement, sharing
 from .rules.catalog import RULES
 from .spelling import LABELS_OF_FORMS, DevicePlugin
-from .stated import written
 
 ORIGINAL_REQUEST = f"{DOMAIN}/original-request"
 POLICY = f"{DOMAIN}/policy"

@@ -6,7 +6,7 @@ from difflib import SequenceMatcher, get_close_matches
 from functools import lru_cache
 from itertools import islice
 
-from .labels import AUDIT, DOMAIN, ENFORCE, WARN, NamespaceLabels
+from .namespace_labels import AUDIT, DOMAIN, ENFORCE, WARN, NamespaceLabels
 from .policy import LabelProblem, PolicyBook
 from .text import LONGEST_NAME
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import msgspec
 
 from .gpu_models import lacks, sizes_of
-from .profiles import PROFILE
+from .mig_profiles import PROFILE
 
 # NVIDIA GPU feature discovery, docs/gpu-feature-discovery/README.md
 PRODUCT = "nvidia.com/gpu.product"

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from .edits import AddNeed, AddToleration, DropKey, Edit, RenameResource, ReplaceProduct
 from .form_selection import Choice, How, choose
 from .forms import Form, Sharing
-from .nodes import NOTHING_SAID, Need, NodeConstraints, possible
+from .node_constraints import NOTHING_SAID, Need, NodeConstraints, possible
 from .pods import PodSpec
 from .policy import Policy
 from .products import PRODUCT, ProductNames, replaced

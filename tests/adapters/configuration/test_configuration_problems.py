@@ -11,8 +11,8 @@ import yaml
 from pydantic_core import ErrorDetails
 from pydantic_core.core_schema import ErrorType
 
+from webhook.adapters.configuration.error_messages import problem as sentence
 from webhook.adapters.configuration.file import ConfigurationError, parse
-from webhook.adapters.configuration.sentences import problem as sentence
 
 HEAD = "apiVersion: gpuwarden.io/v1\nkind: Configuration\n"
 

@@ -10,7 +10,7 @@ from tests.adapters.kubernetes.support import reached
 from tests.adapters.kubernetes.test_cluster_claims import Patient, Silent, serve
 from tests.adapters.kubernetes.workload_server import WorkloadServer
 from tests.builders import Json
-from webhook.adapters.kubernetes.cluster_reader import ClusterReader
+from webhook.adapters.kubernetes.audit_reader import AuditReader
 from webhook.adapters.kubernetes.gpu_workloads import GpuWorkloads
 from webhook.adapters.kubernetes.lists import Lister
 from webhook.application.configuration import Configuration
@@ -29,7 +29,7 @@ def cluster() -> Iterator[WorkloadServer]:
 def reader(cluster: WorkloadServer, tmp_path: Path) -> Iterator[GpuWorkloads]:
     with reached(cluster.url, tmp_path) as server:
         api = Patient(server)
-        yield GpuWorkloads(api, Lister(api, Silent()), ClusterReader(api, Silent()), Configuration(), [])
+        yield GpuWorkloads(api, Lister(api, Silent()), AuditReader(api, Silent()), Configuration(), [])
 
 
 def owned(name: str, owner: str = "") -> Json:

@@ -15,7 +15,7 @@ from webhook.adapters.kubernetes.backoff import Backoff
 from webhook.adapters.kubernetes.client import ApiServer
 from webhook.adapters.kubernetes.errors import Fault
 from webhook.adapters.kubernetes.watched_namespaces import WatchedNamespaces
-from webhook.engine.labels import UNLABELLED, NamespaceLabels
+from webhook.engine.namespace_labels import UNLABELLED, NamespaceLabels
 
 MPS = NamespaceLabels(enforce="mps")
 MIG = NamespaceLabels(enforce="mig-1g.5gb")

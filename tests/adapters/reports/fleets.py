@@ -10,7 +10,7 @@ from webhook.adapters.reports.audit import AuditInput, AuditReport, audit_report
 from webhook.application.audit_rows import Row, rows
 from webhook.application.auditing import Auditor, Owner, WorkloadObject
 from webhook.application.configuration import Configuration
-from webhook.engine.labels import NamespaceLabels
+from webhook.engine.namespace_labels import NamespaceLabels
 
 NOW = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
 

@@ -14,7 +14,7 @@ from tests.builders import SHARED, a_pod, gpu
 from webhook.adapters.manifests.items import ManifestProblem
 from webhook.adapters.reports import html as module
 from webhook.adapters.reports.html import html
-from webhook.engine.labels import NamespaceLabels
+from webhook.engine.namespace_labels import NamespaceLabels
 
 HOSTILE = "\"'><script>window.pwned=1</script><img src=x onerror=window.pwned=1></style></title>{{7*7}}</textarea>"
 _EMPTY = {"meta", "link", "input", "rect"}

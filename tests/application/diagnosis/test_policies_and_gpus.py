@@ -25,7 +25,7 @@ from tests.application.diagnosis.world import (
 from tests.builders import additions
 from webhook.application.diagnosis.facts import BadConfiguration, NamespaceFacts
 from webhook.application.diagnosis.results import CheckStatus
-from webhook.engine.fleet.shapes import GpuNode
+from webhook.engine.fleet.node_shapes import GpuNode
 from webhook.engine.forms import parse
 from webhook.engine.policy import Policy
 

@@ -24,7 +24,7 @@ from webhook.application.diagnosis.documents import Deployment, Metadata
 from webhook.application.diagnosis.facts import Facts, Unread, known
 from webhook.application.diagnosis.our_webhooks import mutating_name
 from webhook.application.diagnosis.results import CheckStatus
-from webhook.application.diagnosis.webhooks import WebhookConfiguration
+from webhook.application.diagnosis.webhook_configurations import WebhookConfiguration
 from webhook.application.workload_kinds import WorkloadKind, table
 from webhook.engine.policy import Policy
 

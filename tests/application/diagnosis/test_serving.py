@@ -32,7 +32,7 @@ from webhook.application.diagnosis.documents import Service
 from webhook.application.diagnosis.facts import Contact, Facts, Unread
 from webhook.application.diagnosis.our_webhooks import targets
 from webhook.application.diagnosis.results import CheckStatus
-from webhook.application.diagnosis.webhooks import Webhook
+from webhook.application.diagnosis.webhook_configurations import Webhook
 
 FOREIGN = self_signed_pair([HOST], [], NOW - timedelta(hours=1), timedelta(days=30))
 CA = certificates().ca

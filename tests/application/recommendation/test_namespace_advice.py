@@ -6,7 +6,7 @@ from tests.application.recommendation.cases import A100, SHARED, SLICES, form, o
 from webhook.application.recommendation.namespace_advice import HarmedWorkload, JudgedWorkload, NamespaceAdvice, advise
 from webhook.application.recommendation.offers import Slice
 from webhook.application.recommendation.workload_verdicts import VerdictKind, WorkloadVerdict
-from webhook.engine.labels import NamespaceLabels
+from webhook.engine.namespace_labels import NamespaceLabels
 from webhook.engine.policy import Policy, PolicyBook, Prefer
 
 SMALL = WorkloadVerdict(VerdictKind.SLICE, "mig-1g.10gb")

@@ -13,8 +13,8 @@ from webhook.application.recommendation.thresholds import Thresholds
 from webhook.application.recommendation.usage import Metric, Series, Usage
 from webhook.application.recommendation.workload_verdicts import VerdictKind
 from webhook.application.recommendation.workloads import LivePod, Workload
-from webhook.engine.fleet.shapes import shape_of
-from webhook.engine.labels import NamespaceLabels
+from webhook.engine.fleet.node_shapes import shape_of
+from webhook.engine.namespace_labels import NamespaceLabels
 from webhook.engine.spelling import DevicePlugin, MigStrategy
 
 SERVER = recognise("vllm/vllm-openai:1", ["--model", "llama"], {})

@@ -9,7 +9,7 @@ from tests.builders import GKE_CLIENTS, GKE_PARTITION, GKE_SHARING, SHARED, STRA
 from tests.deploy.backstop.evaluator import Backstop, Verdict
 from tests.deploy.backstop.stored import stored
 from tests.engine.strategies import sound_pods
-from webhook.engine.labels import ENFORCE
+from webhook.engine.namespace_labels import ENFORCE
 from webhook.engine.spelling import DevicePlugin
 from webhook.engine.updates import decide_update
 

@@ -32,7 +32,7 @@ from tests.deploy.chart import Chart
 from tests.engine.strategies import plugins, pods, sound_pods
 from tests.engine.test_rules_of_sharing import SLOTS
 from webhook.application.configuration import DEFAULT_EXEMPTIONS
-from webhook.engine.labels import ENFORCE
+from webhook.engine.namespace_labels import ENFORCE
 from webhook.engine.policy import Policy
 from webhook.engine.rules.container import MIXED_GPU_RESOURCES
 from webhook.engine.rules.sharing import SHARED_REQUEST_ABOVE_ONE

@@ -17,9 +17,7 @@ from .claim_reader import NAME, ClaimReader, NotServedError
 from .client import ApiServer
 from .documents import decode
 from .errors import ApiError, Fault
-from .live_reads import LiveReads
-
-FETCH_TIMEOUT = 1.0  # seconds for a pod and its claims
+from .live_reads import FETCH_TIMEOUT, LiveReads
 
 
 class _Key(msgspec.Struct, frozen=True):

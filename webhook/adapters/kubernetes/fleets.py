@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from ...engine.fleet.devices import Devices
-from ...engine.fleet.shapes import GpuNode
-from ...engine.labels import DOMAIN, NamespaceLabels
+from ...engine.fleet.node_shapes import GpuNode
+from ...engine.namespace_labels import DOMAIN, NamespaceLabels
 from . import in_tree_objects, nodes
 from .api_request import path_of
 from .devices import AllocatedClaim, SliceItem, devices_of

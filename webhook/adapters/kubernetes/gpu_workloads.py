@@ -24,7 +24,7 @@ from ...engine.requests import GpuContainer, read
 from ...engine.rules.gpu_memory import ANNOTATION
 from ...engine.text import first_of
 from .api_request import path_of
-from .cluster_reader import ClusterReader, FoundClaims, UnreadList
+from .audit_reader import AuditReader, FoundClaims, UnreadList
 from .lists import Api, Lister, Page
 from .owner_chains import ControlledMetadata, Links, OwnerChains, chain
 
@@ -113,7 +113,7 @@ class GpuWorkloads:
     """
 
     def __init__(
-        self, api: Api, lister: Lister, reader: ClusterReader, configuration: Configuration, nodes: Sequence[NamedNode]
+        self, api: Api, lister: Lister, reader: AuditReader, configuration: Configuration, nodes: Sequence[NamedNode]
     ) -> None:
         self._lister, self._reader = lister, reader
         self._shapes = {node.name: node.shape for node in nodes}

@@ -9,9 +9,7 @@ from ...engine.claims import Reference
 from .claim_documents import VERSIONS
 from .claim_reader import ClaimReader, NotServedError
 from .client import ApiServer
-from .live_reads import LiveReads
-
-FETCH_TIMEOUT = 1.0  # seconds for all the claims of a pod
+from .live_reads import FETCH_TIMEOUT, LiveReads
 
 
 class LiveClaims:

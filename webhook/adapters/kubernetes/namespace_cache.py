@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from ...engine.labels import UNLABELLED, NamespaceLabels
+from ...engine.namespace_labels import UNLABELLED, NamespaceLabels
 from .documents import Namespace
 from .object_store import Store, order_of
 

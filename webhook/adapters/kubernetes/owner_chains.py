@@ -5,8 +5,8 @@ from collections.abc import Collection, Iterable, Sequence
 import msgspec
 
 from ...application.auditing import Owner
+from ...application.kind_lookup import Kinds, group_of, workload_of
 from ...application.workload_kinds import WorkloadKind
-from ...application.workloads import Kinds, group_of, workload_of
 from .api_request import ApiRequest, object_path
 from .documents import OwnerReference, controller_of, decode
 from .errors import ApiError, Fault

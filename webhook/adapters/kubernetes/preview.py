@@ -20,8 +20,8 @@ from ...application.rollout_preview import RolloutPreview
 from ...application.workload_kinds import PREVIEWED, WorkloadKind
 from ...engine.policy import Policy
 from .api_request import path_of
+from .audit_reader import AuditReader
 from .client import ApiServer
-from .cluster_reader import ClusterReader
 from .errors import ApiError, Fault
 from .lists import Deadline, Lister, Page
 
@@ -118,7 +118,7 @@ class _Look:
         """Check LimitRanges, ResourceQuotas and every kind, within the time and size limits, and return the warnings."""
         self.begun = True
         hurried = Deadline(api, lambda: self._until - self._monotonic())
-        reader = ClusterReader(hurried, limit=PAGE)
+        reader = AuditReader(hurried, limit=PAGE)
         try:
             self._look_at_limits(Lister(hurried, limit=PAGE))
             for kind in PREVIEWED:
@@ -153,7 +153,7 @@ class _Look:
                 raise
             self.limits += self._restarts.unseen_limits(kind, f"gpuwarden may not list {plural}")
 
-    def _list(self, reader: ClusterReader, kind: WorkloadKind) -> None:
+    def _list(self, reader: AuditReader, kind: WorkloadKind) -> None:
         self._count = 0
         self._burst = self._monotonic()
         try:

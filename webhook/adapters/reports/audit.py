@@ -15,12 +15,12 @@ from ...application.auditing import BARE_POD, PodVerdict
 from ...application.claims import PLURALS
 from ...application.deciders import DecidedPolicy
 from ...application.judgement import Judgement
+from ...application.kind_lookup import qualified
 from ...application.other_kinds import OtherKind, unknown_kinds
 from ...application.rule_texts import EXEMPT, INEFFECTIVE_LABEL, NOT_JUDGED, NOT_READ
 from ...application.workload_kinds import BUILT_IN
-from ...application.workloads import qualified
 from ...engine.decision import Outcome
-from ...engine.labels import NamespaceLabels
+from ...engine.namespace_labels import NamespaceLabels
 from ..manifests.items import ManifestProblem
 from .audit_changes import Changes, EarlierAudit, changes
 from .check_report import (

@@ -13,18 +13,18 @@ on it.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TypeAlias
 
 from cryptography import x509
 
 from .observation import Observation, RotationFacts, ServedLeaf
-from .pem import Bundle, CertificatePair, bundle_pem, describe, read_bundle
+from .pem import Bundle, CertificatePair, bundle_pem, describe, read_bundle, show
 from .secret import Authorities
 from .settings import RotationSettings
 from .store import RegisteredWebhooks
-from .trust import needs_renewal, why_invalid
+from .trust import why_invalid
 
 
 class Phase(StrEnum):
@@ -174,6 +174,20 @@ def _renewed_leaf(facts: RotationFacts, leaf: ServedLeaf, ca: CertificatePair) -
     end = min(facts.now + facts.settings.leaf_lifetime, ca.certificate.not_valid_after_utc)
     gained = end - leaf.pair.certificate.not_valid_after_utc
     return [SignLeaf(ca, reason)] if reason and gained >= timedelta(seconds=1) else []
+
+
+def needs_renewal(certificate: x509.Certificate, at: datetime) -> str | None:
+    """Return why the certificate should be replaced, or ``None``: it is not valid now, or two thirds of its life are over.
+
+    The rule is cert-manager's own (``authority.go: caRequiresRegeneration``): it needs no setting besides the lifetime.
+    """
+    if reason := why_invalid(certificate, at):
+        return reason
+    start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    due = start + (end - start) * 2 / 3
+    if at >= due:
+        return f"{describe(certificate)} has been due for renewal since {show(due)}, two thirds of its life"
+    return None
 
 
 def _secret_actions(facts: RotationFacts) -> list[Action]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from ...engine.device_classes import IMPLICIT
-from ...engine.fleet.shapes import GpuNode
+from ...engine.fleet.node_shapes import GpuNode
 from ...engine.policy import ClaimForm, Policy
 from ...engine.quantity import exact
 from ...engine.resources import GpuResource, classify

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from ...engine.labels import ENFORCE
+from ...engine.namespace_labels import ENFORCE
 from ..deciders import Decider, Installed, PodWebhook
 from ..in_tree_drift import Drift, differences, policies_of
 from .facts import Facts, Unread, known

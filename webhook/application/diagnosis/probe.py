@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from ...engine.decision import POLICY, Outcome
-from ...engine.labels import NamespaceLabels
+from ...engine.namespace_labels import NamespaceLabels
 from ...engine.resources import GPU, resource_name
 from ..checking import Checker
 from ..configuration import Mode

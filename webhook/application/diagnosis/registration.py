@@ -7,8 +7,8 @@ from ...engine.other_gpus import ANY_SUFFIX, NEVER_SENT, GpuNames, fits
 from ..certificates.tokens import ADVISE, MUTATE, VALIDATE, VALIDATE_CLAIM, VALIDATE_NAMESPACE
 from ..claims import GROUP, PLURALS
 from ..configuration import Configuration
+from ..kind_lookup import ADVISED_OPERATORS
 from ..workload_kinds import ADVISED
-from ..workloads import ADVISED_OPERATORS
 from .facts import Facts, known
 from .our_webhooks import (
     MUTATING,

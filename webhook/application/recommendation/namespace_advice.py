@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from ...engine.forms import Form, parse
-from ...engine.labels import ENFORCE, NamespaceLabels
+from ...engine.namespace_labels import ENFORCE, NamespaceLabels
 from ...engine.policy import Policy, PolicyBook, Prefer
 from .offers import Offers, SharedForm, Slice
 from .workload_verdicts import VerdictKind, WorkloadVerdict

@@ -7,15 +7,15 @@ from typing import TypeVar
 
 import msgspec
 
-from ...engine.fleet.availability import plain_request_unschedulable
 from ...engine.fleet.fleet import Fleet, UnschedulableReason
-from ...engine.fleet.shapes import GKE_ACCELERATOR, Shape
+from ...engine.fleet.fleet_findings import plain_request_unschedulable
+from ...engine.fleet.node_shapes import GKE_ACCELERATOR, Shape
 from ...engine.forms import Form, Platform, Sharing
 from ...engine.gpu_models import sizes_of
 from ...engine.mig_memory import lowest_memory, without_suffix
+from ...engine.mig_profiles import read_profile
 from ...engine.policy import Policy
 from ...engine.products import PRODUCT, read_product
-from ...engine.profiles import read_profile
 from ...engine.quantity import whole
 from ...engine.spelling import MEMORY, DevicePlugin, replicas_label
 

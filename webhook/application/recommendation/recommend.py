@@ -5,10 +5,10 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
-from ...engine.fleet.shapes import Shape
+from ...engine.fleet.node_shapes import Shape
 from ...engine.form_guide import CRITERIA, guide_to
 from ...engine.forms import Form, parse
-from ...engine.labels import NamespaceLabels
+from ...engine.namespace_labels import NamespaceLabels
 from ...engine.policy import PolicyBook
 from ...engine.spelling import DevicePlugin
 from .batching import batched

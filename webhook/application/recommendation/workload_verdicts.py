@@ -7,7 +7,7 @@ import msgspec
 
 from ...engine.forms import Form, Platform, Sharing, parse
 from ...engine.mig_memory import without_suffix
-from ...engine.profiles import is_profile
+from ...engine.mig_profiles import is_profile
 from ...engine.quantity import shown
 from ...engine.rules.gpu_memory import ANNOTATION
 from .measures import Measures, is_used

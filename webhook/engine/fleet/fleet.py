@@ -8,11 +8,11 @@ from functools import cached_property, lru_cache, partial
 import msgspec
 
 from ..forms import Form
-from ..nodes import Need, NodeConstraints
+from ..node_constraints import Need, NodeConstraints
 from ..pods import Toleration
 from ..spelling import LABELS_OF_FORMS
+from .node_shapes import CORDONED, NOT_READY, Shape, Taint, keeps
 from .reconfiguration import Reconfiguration
-from .shapes import CORDONED, NOT_READY, Shape, Taint, keeps
 
 # Results are cached by request; a request with more tolerations is not cached.
 _WISHES = 512

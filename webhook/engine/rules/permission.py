@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Sequence
 
 from ..findings import Finding, Rule, Severity
+from ..form_names import named, written
 from ..forms import Form
-from ..nodes import NodeConstraints
+from ..node_constraints import NodeConstraints
 from ..pods import PodSpec
 from ..policy import Policy
 from ..requests import Amount, GpuContainer, pod_count
 from ..resources import GPU
-from ..stated import named, written
 from .gpu_memory import ANNOTATION as GPU_MEMORY
 
 GPU_NOT_PERMITTED = Rule(

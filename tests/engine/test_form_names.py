@@ -24,12 +24,12 @@ from tests.builders import (
     messages,
     spec_of,
 )
+from webhook.engine.form_names import named, written
 from webhook.engine.form_selection import Statements
 from webhook.engine.forms import Form, parse
-from webhook.engine.nodes import NodeConstraints
+from webhook.engine.node_constraints import NodeConstraints
 from webhook.engine.resources import GpuResource, classify
 from webhook.engine.spelling import DevicePlugin
-from webhook.engine.stated import named, written
 
 
 def read(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from .forms import Form, Platform, parse
-from .nodes import ABSENT, NodeConstraints
+from .node_constraints import ABSENT, NodeConstraints
 from .products import PRODUCT
 from .spelling import (
     COMPUTE_SLICES,

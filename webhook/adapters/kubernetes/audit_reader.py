@@ -7,12 +7,12 @@ import msgspec
 
 from ...application.auditing import WorkloadObject
 from ...application.claims import GROUP, PLURALS
+from ...application.kind_lookup import NO_KINDS, Kinds
 from ...application.operator_kinds import audited
 from ...application.workload_kinds import BUILT_IN, WorkloadKind
-from ...application.workloads import NO_KINDS, Kinds
 from ...engine.claim_objects import Claim
 from ...engine.claims import Reference
-from ...engine.labels import NamespaceLabels
+from ...engine.namespace_labels import NamespaceLabels
 from . import claim_documents
 from .api_request import ApiRequest, object_path, path_of
 from .discovery import Discovery
@@ -55,7 +55,7 @@ class FoundClaims(msgspec.Struct):
     """The resource names of DeviceClasses, by class."""
 
 
-class ClusterReader:
+class AuditReader:
     """Reads a cluster.
 
     Args:
