@@ -70,7 +70,7 @@ def test_a_pattern_fits_whole_names_only() -> None:
         ("team-a=", '"team-a=" is not a valid assumption'),
         ("team-a=shred", '"shred" is not a policy; did you mean "shared"?'),
         ("team-a=inferense", 'did you mean "inference"?'),
-        ("Team=shared", '"Team" is neither a namespace\'s name nor a pattern of one'),
+        ("Team=shared", '"Team" is neither a namespace\'s name nor a pattern such as team-*'),
         ("=shared", '"" is neither a namespace\'s name'),
         ("a?=shared", '"a?" is neither a namespace\'s name'),
     ],

@@ -151,7 +151,7 @@ class TestCluster:
         assert report["deciders"] is None
         (note,) = [note for note in report["notes"] if "decide" in note]
         assert note.startswith(
-            "whether the API server or the webhooks decide is not known: admission policies and webhoo"
+            "it is not known whether the API server or the webhooks decide: admission policies and webhoo"
         )
         assert "Who decides" not in run("audit", "--kubeconfig", kubeconfig, "-o", "html").out
 

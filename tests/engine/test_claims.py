@@ -432,8 +432,9 @@ class TestGpuNotPermitted:
             'claim "gpu": ResourceClaimTemplate "one", request gpu: DeviceClass gpu.nvidia.com is not permitted under '
             'namespace policy "none"; remove the claim, or use a namespace whose policy permits GPUs'
         )
-        assert "is not permitted in this namespace; no GPU is, while its label gpuwarden.io/enforce can't be read" in (
-            one_finding(decided(by_name(using()), UNREADABLE)).message
+        assert (
+            "is not permitted in this namespace; no GPU is permitted while its label gpuwarden.io/enforce can't be read"
+            in (one_finding(decided(by_name(using()), UNREADABLE)).message)
         )
 
 

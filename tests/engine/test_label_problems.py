@@ -151,7 +151,7 @@ def test_an_annotation_has_no_effect(key: str) -> None:
     (problem,) = of_namespace(BOOK, None, {key: "shared"})
     assert (problem.path, problem.ignored) == (f"metadata.annotations[{key}]", True)
     assert problem.message == (
-        'gpuwarden reads labels, not annotations, so it has no effect; set the label "gpuwarden.io/enforce"'
+        'gpuwarden reads labels, not annotations, so this annotation has no effect; set the label "gpuwarden.io/enforce"'
     )
 
 

@@ -58,7 +58,7 @@ class TestGpuNotPermitted:
 
         assert finding.message == (
             'container "train": nvidia.com/gpu: 1 is not permitted in this namespace; '
-            'no GPU is, while its label gpuwarden.io/enforce can\'t be read ("sharde" is not a policy; '
+            'no GPU is permitted while its label gpuwarden.io/enforce can\'t be read ("sharde" is not a policy; '
             'did you mean "shared"?); ask the namespace\'s owner to correct it'
         )
 

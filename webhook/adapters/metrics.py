@@ -58,8 +58,8 @@ class Metrics:
             buckets=_SECONDS,
             registry=registry,
         )
-        self._refused = counter(
-            "gpuwarden_refused_total",
+        self._rejected = counter(
+            "gpuwarden_rejected_total",
             "Connections and requests rejected by a limit or a client check, by port and reason.",
             ["port", "reason"],
         )
@@ -179,9 +179,9 @@ class Metrics:
         """Observe an answer."""
         self._request(path, str(code)).observe(seconds)
 
-    def refused(self, port: str, reason: str) -> None:
+    def rejected(self, port: str, reason: str) -> None:
         """Count a rejected connection or request; both arguments have few values."""
-        self._refused.labels(port, reason).inc()
+        self._rejected.labels(port, reason).inc()
 
     def reloaded(self, file: str, *, good: bool) -> None:
         """Count a reload; ``file`` is the kind of file, not its path."""

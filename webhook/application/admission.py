@@ -66,7 +66,7 @@ class Admission:
         self.configuration = configuration
 
     def mutate(self, body: bytes) -> Answering:
-        """The patch of the enforce policy, and what the warn and audit policies find in the pod as it arrives.
+        """Answer with the patch of the enforce policy, and with what the warn and audit policies find in the pod as it arrives.
 
         Never denies: ``validate`` does, after all webhooks have changed the pod. An update of a pod gets a
         patch only to restore its requests.
@@ -74,7 +74,7 @@ class Admission:
         return self._answer(body, final=False)
 
     def validate(self, body: bytes) -> Answering:
-        """Denies what the enforce policy denies or would still rewrite; for an update, only what the update makes worse."""
+        """Deny a pod that the enforce policy denies or would still rewrite; an update only for findings that are new."""
         return self._answer(body, final=True)
 
     def _answer(self, body: bytes, *, final: bool) -> Answering:

@@ -49,7 +49,7 @@ class Advising(NamespacedReviews):
     """
 
     def advise(self, body: bytes) -> Answering:
-        """Warnings by the policy that advises, audit annotations by the audit policy."""
+        """Answer with warnings by the policy that advises, and audit annotations by the audit policy."""
         return self._answered(body)
 
     def _answer(self, body: bytes, configuration: Configuration, given: LookupResults) -> bytes | LookupRequest:

@@ -69,7 +69,7 @@ def parse(texts: Iterable[str], policies: PolicyBook) -> tuple[Assumption, ...]:
                 f'"{text}" is not a valid assumption; write NAMESPACE=POLICY, such as team-a=mig-1g.5gb or *=shared'
             )
         elif not _PATTERN.fullmatch(pattern):
-            problems.append(f'"{text}": "{pattern}" is neither a namespace\'s name nor a pattern of one, as team-*')
+            problems.append(f'"{text}": "{pattern}" is neither a namespace\'s name nor a pattern such as team-*')
         elif policies.resolve(value) is None:
             problems.append(f'"{text}": {policies.nearest(value)}')
         elif parsed.setdefault(pattern, Assumption(pattern, value)).policy != value:

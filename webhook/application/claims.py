@@ -27,7 +27,7 @@ KnownClaims = Mapping[tuple[str, Reference], Claim]
 
 
 class ClaimUnavailable(Exception):  # noqa: N818 - named after what happened, as the HTTP status is
-    """The API server could not resolve a reference; that is never treated as "there is none"."""
+    """A reference could not be resolved. This is never treated as if the object did not exist."""
 
     def __init__(self, reference: Reference, reason: str) -> None:
         self.reason = cut(reason, _LONGEST_REASON)

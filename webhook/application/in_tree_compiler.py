@@ -200,7 +200,7 @@ def _conditions(exemptions: Exemptions, conditions: dict[str, str]) -> list[Json
 
 
 def _others(case: CommonCase, exemptions: Exemptions, *, is_default: bool) -> Iterator[Json]:
-    """What denies the pods that request NVIDIA's resources and are not the common case."""
+    """The policy that denies pods that request NVIDIA's resources and are not the common case."""
     name = f"{object_name(case.policy.name)}{OTHERS}"
     conditions = _conditions(exemptions, {"not-a-mirror-pod": _NO_MIRROR_POD, "requests-nvidia-resources": _REQUESTS})
     validation = {

@@ -31,7 +31,7 @@ def pods_in(workload: WorkloadKind | None, manifest: Mapping[str, Any]) -> list[
 
     Those with a GPU count that a template engine has yet to fill in are left out, and so is anything that only resembles a pod.
 
-    What a row's paths lead to must fit the type of a pod (``workload_pods.pods_of``).
+    The objects at a row's paths must fit the type of a pod (``workload_pods.pods_of``).
     """
     if workload is None and not _may_describe_pods(manifest):
         return []

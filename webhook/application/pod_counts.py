@@ -1,4 +1,4 @@
-"""How many pods an object will have: the product of its counts, by the table of workload kinds, and why that may not be known."""
+"""The number of pods that an object will have, by the counts in the table of workload kinds, or why it is not known."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

@@ -78,7 +78,7 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         ),
     ] = None,
     mode: Annotated[
-        JudgedLabel, typer.Option("--mode", help="The namespaces' label whose policy applies.")
+        JudgedLabel, typer.Option("--mode", help="The namespace label whose policy applies.")
     ] = JudgedLabel.ENFORCE,
     config: ConfigOption = None,
     fleet: FleetOption = None,

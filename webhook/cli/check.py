@@ -159,7 +159,7 @@ def _reject_unused_cluster_options(ctx: typer.Context, fleet: str | None) -> Non
     beside = cluster_options.given(ctx)
     if beside and fleet != LIVE:
         raise usage_error(
-            f"{' and '.join(beside)} can be used only with --fleet live, because no cluster is read; leave it out"
+            f"{' and '.join(beside)} can be used only with --fleet live, because otherwise no cluster is read; leave it out"
         )
 
 

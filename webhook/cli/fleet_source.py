@@ -90,7 +90,7 @@ class WatchedFleet:
         self._seen = seen
 
     def count_pods(self) -> None:
-        """Set the gauges of what pods hold and wait for, if a count is due."""
+        """Set the gauges of the GPUs that pods hold and wait for, if a count is due."""
         fleet = self._view.fleet
         if fleet is None:
             self._metrics.pods_counted({}, {})

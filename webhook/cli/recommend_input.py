@@ -42,7 +42,7 @@ from .messages import say, usage_error
 from .prometheus_options import PrometheusOptions
 
 SAVED = "read a saved file with --usage"
-"""What to do where there is no cluster."""
+"""The fix to suggest if there is no cluster."""
 
 
 class UsageScope(msgspec.Struct, frozen=True):
@@ -212,7 +212,7 @@ def _nodes(lister: Lister, configuration: Configuration, now: datetime, notes: l
     except ApiError as error:
         if error.fault is not Fault.FORBIDDEN:
             raise
-        notes.append(f"which forms nodes offer is not known: nodes can't be listed: {error.detail}")
+        notes.append(f"the forms that nodes offer are not known: nodes can't be listed: {error.detail}")
         return None
 
 

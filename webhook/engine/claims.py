@@ -26,7 +26,7 @@ class Reference(msgspec.Struct, frozen=True):
 
 
 Resolved = Mapping[Reference, Claim | None]
-"""What references lead to; ``None`` where there is no such object, or it can't be read. One that is not in it is unknown."""
+"""The objects of references; ``None`` for one that does not exist or can't be read. Others were not looked up."""
 
 
 def reference(entry: PodResourceClaim) -> Reference | None:

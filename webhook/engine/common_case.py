@@ -83,7 +83,7 @@ class Sentence(msgspec.Struct, frozen=True):
 
 
 class Circumstance(Enum):
-    """What pods of the common case are warned of, in the order of the rules.
+    """The reasons for warnings about pods of the common case, in the order of the rules.
 
     ``SEVERAL``: each container that requests more than one. ``NO_HOST_IPC``: the first container, in a pod without ``hostIPC``.
     ``SHM``: each container that mounts a volume at ``/dev/shm``.
@@ -223,7 +223,7 @@ class CommonCase(msgspec.Struct, frozen=True):
 
 
 def _longest_of(pattern: RequestPattern) -> Iterator[int]:
-    """The most characters of each sentence that a container may be warned with, and of what is between two."""
+    """The maximum length of each warning about a container, in characters, including the separator."""
     return (sentence.longest + len(BETWEEN) for sentence in pattern.warnings.values())
 
 

@@ -99,7 +99,7 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
         return found
 
     def form(self, amount: Amount) -> Form:
-        """The form that a request gets; of one that is denied, the form that its resource names."""
+        """The form that a request gets. For a denied request, the form that its resource names."""
         choice, resource = self.choices.get(amount.resource.name), amount.resource
         named = Form(resource.partition, Sharing.ANY if resource.shared else Sharing.NONE)
         return (choice and choice.form) or named

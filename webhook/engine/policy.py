@@ -130,7 +130,7 @@ class Policy(msgspec.Struct, frozen=True, cache_hash=True):
 
     @property
     def orders(self) -> "tuple[Policy, ...]":
-        """The policy, and under ``prefer: offered`` also with other orders of forms, with which a pod may have been rewritten."""
+        """The policy with every order of forms by which it may have rewritten a pod: one, except under ``prefer: offered``."""
         if self.prefer is not Prefer.OFFERED:
             return (self,)
         return tuple(

@@ -327,7 +327,7 @@ class TestPatience:
         assert waits == []
 
     @pytest.mark.parametrize(
-        ("code", "fault"), [(401, Fault.UNAUTHORIZED), (403, Fault.FORBIDDEN), (400, Fault.REFUSED)]
+        ("code", "fault"), [(401, Fault.UNAUTHORIZED), (403, Fault.FORBIDDEN), (400, Fault.REJECTED)]
     )
     def test_is_not_wasted_on_a_no(
         self, cluster: WorkloadServer, reader: AuditReader, waits: list[float], code: int, fault: Fault

@@ -245,7 +245,7 @@ class TestWatching:
             pytest.param(b'{"type": "BOOKMARK", "object": {"metadata": {}}}\n', Fault.GARBAGE, id="empty bookmark"),
             pytest.param(event("ERROR", status(500, "internal")), Fault.SERVER_ERROR, id="error event 500"),
             pytest.param(event("ERROR", status(504, "Too large resource version")), Fault.SERVER_ERROR, id="504"),
-            pytest.param(b'{"type": "ERROR", "object": {}}\n', Fault.REFUSED, id="error event without a code"),
+            pytest.param(b'{"type": "ERROR", "object": {}}\n', Fault.REJECTED, id="error event without a code"),
         ],
     )
     def test_a_line_that_makes_no_sense_is_survived_by_listing_anew(

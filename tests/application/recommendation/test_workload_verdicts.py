@@ -198,7 +198,10 @@ def test_use_of_a_slice_with_more_multiprocessors_than_its_part_is_not_taken_for
             "its GPU model is not known (label modelName)",
         ),
         ({"offers": offered(())}, "no node offers MIG slices"),
-        ({"offers": Offers()}, "which forms nodes offer is not known; name those that count as offered with --offer"),
+        (
+            {"offers": Offers()},
+            "the forms that nodes offer are not known; name those that count as offered with --offer",
+        ),
         ({"offers": offered((), SHARED)}, "it would fit mps; sharing isolates neither memory nor faults"),
         ({"trusted": True, "offers": offered((), SHARED), "used": {"p95": 0.26}}, "no node offers MIG slices"),
         ({"trusted": True, "offers": offered((), SHARED), "used": {"memory": 18 * GIB}}, "no node offers MIG slices"),

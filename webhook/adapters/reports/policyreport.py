@@ -1,7 +1,8 @@
 """Reports for the cluster itself (PolicyReport and its successor Report), as dashboards for Kyverno's read them.
 
-There is one report per namespace, and one result per workload and rule. A denial is ``fail``; a warning, or pods that do not
-comply with the policy, ``warn``; what complies, or is rewritten at admission, ``pass``; what is exempt or not judged, ``skip``.
+There is one report per namespace, and one result per workload and rule. The result is ``fail`` for a denial; ``warn`` for a
+warning, or pods that do not comply with the policy; ``pass`` for workloads that comply, or are rewritten at admission; ``skip``
+for those that are exempt or not judged.
 """
 
 import hashlib

@@ -10,7 +10,7 @@ from .trust import why_untrusted
 
 
 class BundleReconciler:
-    """Compares at every pass, not only when something changed, and reports whether what is served is trusted.
+    """Compares at every pass, not only when something changed, and reports whether the served certificate is trusted.
 
     Args:
         bundle: The PEM that every ``caBundle`` should be; ``None`` if another program writes them (cert-manager).
@@ -83,5 +83,5 @@ class BundleReconciler:
         for name, bundle in configuration.bundles.items():
             reason = why_untrusted(pair.certificate, read_bundle(bundle).certificates, self._clock(), pair.chain)
             if reason:
-                return f"{configuration}, webhook {name}, does not trust what is served: {reason}"
+                return f"{configuration}, webhook {name}, does not trust the serving certificate: {reason}"
         return None

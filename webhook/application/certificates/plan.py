@@ -158,7 +158,7 @@ def _leaf_actions(facts: RotationFacts) -> list[Action]:
 
 
 def _first_leaf(facts: RotationFacts) -> list[Action]:
-    """Nothing valid is served, so nothing can be lost: a CA that only some bundles carry is enough."""
+    """While no valid certificate is served, one whose CA only some bundles carry is an improvement."""
     if not facts.usable:
         return [Wait("there is no CA to sign a serving certificate yet")]
     best = max(facts.usable, key=lambda ca: facts.count(ca.certificate))  # the first of equal ones: the current
@@ -191,7 +191,7 @@ def needs_renewal(certificate: x509.Certificate, at: datetime) -> str | None:
 
 
 def _secret_actions(facts: RotationFacts) -> list[Action]:
-    """At most one write that brings the Secret from what it holds to what it should hold."""
+    """At most one write, which gives the Secret the content that it should have."""
     secret = facts.observation.secret
     reasons = [] if secret else ["the CA Secret does not exist"]
     reasons += [f"the CA Secret is damaged: {damage}" for damage in facts.stored.damage]

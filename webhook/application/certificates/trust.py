@@ -1,4 +1,4 @@
-"""How clients judge a certificate: whether it is valid now, covers a name, was issued by a CA, and is trusted.
+"""The checks that clients make on a certificate: whether it is valid now, covers a name, was issued by a CA, and is trusted.
 
 Pure: every question that depends on the time takes it as ``at``, an aware datetime. The answers to "why not" are
 sentences for the log, or ``None``.

@@ -75,7 +75,7 @@ class BadConfiguration:
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """A right that gpuwarden's ServiceAccount needs; no namespace: cluster-wide; no name: any object."""
+    """A permission that gpuwarden's ServiceAccount needs: without a namespace, in all; without a name, for any object."""
 
     verb: str
     resource: str

@@ -14,7 +14,7 @@ from .results import CheckOutcome, Findings, fail, listed, skipped, warn
 _FIX = "compile the policies again and apply them (docs/how-to/in-tree.md)"
 _DIFFERENT = "the API server decides pods differently from the configuration"
 _UNDECIDED = (
-    "nobody decides: the webhooks leave the common case to the API server, so pods with GPUs are created as they are"
+    "nobody decides: the webhooks leave the common case to the API server, so pods with GPUs are created unchanged"
 )
 
 

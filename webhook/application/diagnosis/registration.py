@@ -187,7 +187,7 @@ def _operators_not_sent(facts: Facts, one: OurWebhook) -> Iterator[CheckOutcome]
 
 
 def _not_covered(one: OurWebhook) -> list[str]:
-    """The requests that a webhook which only reports should get, but does not get."""
+    """The requests that a report-only webhook should receive but does not."""
     sent = _RESERVED if one.name == RESERVATIONS else _REPORTING[one.path][0]
     return [
         f"{operation} of {resource}"
@@ -271,7 +271,7 @@ def _left_out(facts: Facts, webhooks: list[OurWebhook]) -> Iterator[CheckOutcome
             )
         elif names := _unknown_to(said, facts.configuration.names):
             yield warn(
-                f"the matchConditions of {one} leave out {listed(names)}, and resources in the configuration does not",
+                f"the matchConditions of {one} leave out {listed(names)}, but resources in the configuration does not",
                 _NEVER_SENT,
                 "set config.resources in the chart's values and run helm upgrade, so that both say the same",
             )

@@ -19,7 +19,7 @@ from .policies import policy_of
 from .results import Findings, listed, warn
 
 _PERMISSION = {GPU_NOT_PERMITTED, FORM_NOT_PERMITTED, OTHER_GPU_RESOURCE, CLAIM_NOT_PERMITTED}
-"""The rules that nothing applies again once a pod exists. Limits are, when it gets its claims (``reservation_admission``)."""
+"""The rules that are not applied again to an existing pod. Limits are, when it gets its claims (``reservation_admission``)."""
 _SHOWN = 10
 
 

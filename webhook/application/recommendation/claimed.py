@@ -47,5 +47,5 @@ def _not_judged(claimed: Claimed) -> str:
         return f"{claimed.subject} may be satisfied in {ways} ways, and gpuwarden does not read which one it got"
     way = claimed.alternatives[0]
     if way.form is None:
-        return f"{claimed.subject}: which form the DeviceClass {way.device.device_class} hands out is not known"
+        return f"{claimed.subject}: the form that DeviceClass {way.device.device_class} hands out is not known"
     return ""

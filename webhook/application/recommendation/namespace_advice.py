@@ -45,20 +45,21 @@ class HarmedWorkload(msgspec.Struct, frozen=True):
 
 
 class NamespaceAdvice(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """What fits a namespace.
+    """The advice for one namespace.
 
     Attributes:
         labelled: the policy of its current label; empty without one.
-        policy: the one that fits most, or the one in force if that gives the same form; empty where nothing says which.
+        policy: the recommended policy: the one that fits most workloads, or the one in force if it gives the same form; empty
+            if none is.
         workloads, fits: how many workloads request GPUs, and how many have the policy as their verdict.
         hurts: those that it would hurt.
         stating: those that name another form in their requests, which the policy would deny.
         larger: those that would get a larger slice than they need, in place of a whole GPU.
-        undecided: those without a verdict that names a form; they would get it, too.
+        undecided: workloads without a verdict that names a form; they would get the policy's form, too.
         unused: those that do not use their GPUs.
         select: what to do before the label is set, where several GPU models have the form.
         why_none: why no policy is advised though one fits some.
-        label, preview: the command that sets the label, and the one that shows first what it does.
+        label, preview: the command that sets the label, and the one that previews its effect.
     """
 
     namespace: str

@@ -1,4 +1,4 @@
-"""Evaluation against the fleet: whether any node can run the rewritten pod."""
+"""Findings about the fleet: whether any node can run the pod that a decision results in."""
 
 from collections.abc import Iterator, Sequence
 

@@ -1,4 +1,4 @@
-"""``prefer: offered``: the order of a policy's forms, with the first one that nodes offer in front."""
+"""``prefer: offered``: moves the first of a policy's forms that nodes offer to the front."""
 
 from functools import lru_cache
 
@@ -21,7 +21,7 @@ def _reordered(policy: Policy, plugin: DevicePlugin, fleet: Fleet) -> Policy:
 
 
 def settled(pod: Pod, policy: Policy, plugin: DevicePlugin, fleet: Fleet | None = None) -> Policy:
-    """The policy as it may have rewritten a pod: with the order of forms that needs no further edits, or the present order.
+    """The policy as it may have rewritten a pod: with the order of forms that needs no further edits, otherwise as it is now.
 
     Nodes may have changed since then, so ``prefer: offered`` might give the pod another form now.
     A pod that the present order denies was not rewritten; with another order it would seem that the rewrite was forgotten.

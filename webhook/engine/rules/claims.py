@@ -110,7 +110,7 @@ def _alternative(claimed: Claimed, one: Alternative, policy: Policy) -> Finding 
         detail = "it gives access to GPUs that others use; remove it, or use a policy with adminAccess: true"
     elif policy.unreadable:
         rule, reason = GPU_NOT_PERMITTED, f"{what} is not permitted in this namespace"
-        detail = f"no GPU is, while its {policy.unreadable}; ask the namespace's owner to correct it"
+        detail = f"no GPU is permitted while its {policy.unreadable}; ask the namespace's owner to correct it"
     elif not policy.permitted:
         rule, reason = GPU_NOT_PERMITTED, f"{what} is not permitted under {under}"
         asked = "request" if claimed.by_name else "claim"

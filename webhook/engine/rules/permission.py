@@ -59,7 +59,7 @@ def gpu_not_permitted(gpu_container: GpuContainer, policy: Policy) -> Finding:
     path = gpu_container.field(amount)
     reason = f"{gpu_container.name}: {amount} is not permitted"
     if policy.unreadable:
-        detail = f"no GPU is, while its {policy.unreadable}; ask the namespace's owner to correct it"
+        detail = f"no GPU is permitted while its {policy.unreadable}; ask the namespace's owner to correct it"
         return GPU_NOT_PERMITTED.found(path, f"{reason} in this namespace", detail)
     detail = "remove the request, or use a namespace whose policy permits GPUs"
     return GPU_NOT_PERMITTED.found(path, f'{reason} under namespace policy "{policy.name}"', detail)
