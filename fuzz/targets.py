@@ -25,7 +25,7 @@ from webhook.engine.quantity import exact, shown, whole
 
 Target = Callable[[bytes], None]
 _MOST = 2**63 - 1
-# What a pod is judged by: its first byte chooses.
+# What a pod is evaluated by: its first byte chooses.
 _POLICIES = (
     "any", "none", "exclusive", "shared", "time-slicing", "mps", "mig-1g.5gb", "mig-1g.5gb-shared", "gke-exclusive",
     "gke-time-sharing-4", "gke-mps-4", "gke-mig-1g.5gb", "gke-mig-1g.5gb-mps-4", "several", "rewriting", "unreadable!",

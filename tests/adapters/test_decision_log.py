@@ -58,14 +58,14 @@ def test_a_pod_without_a_name_is_told_by_how_its_name_begins(logged: Logged) -> 
 
 
 def test_an_update_is_told_as_one(logged: Logged) -> None:
-    """Pods are judged when they are created; workloads also when they change."""
+    """Pods are evaluated when they are created; workloads also when they change."""
     webhook = Webhook("shared")
     webhook.mutate(a_pod())
     (recorded,) = webhook.notes
     kind = GroupVersionKind("apps", "v1", "Deployment")
     request = msgspec.structs.replace(recorded.request, operation="UPDATE", kind=kind, name="web")
-    judged = msgspec.structs.replace(recorded.judged, operation="UPDATE", path="advise", mode="warn", acted=False)
-    webhook.notes[:] = [msgspec.structs.replace(recorded, request=request, judged=judged)]
+    evaluated = msgspec.structs.replace(recorded.evaluated, operation="UPDATE", path="advise", mode="warn", acted=False)
+    webhook.notes[:] = [msgspec.structs.replace(recorded, request=request, evaluated=evaluated)]
     (line,) = lines(logged, webhook)
     assert [line[key] for key in ("event", "operation", "kind", "name", "path")] == [
         "would be rewritten", "UPDATE", "Deployment", "web", "advise",

@@ -210,7 +210,7 @@ SIZES = [
 
 
 @pytest.mark.parametrize(("pod", "most", "field"), SIZES)
-def test_as_much_as_is_judged_is_judged_and_more_is_an_error_that_names_the_field(
+def test_as_much_as_is_evaluated_is_evaluated_and_more_is_an_error_that_names_the_field(
     pod: Callable[[int], Json], most: int, field: str
 ) -> None:
     webhook = Webhook("mps")

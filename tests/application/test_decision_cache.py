@@ -172,7 +172,7 @@ def test_an_answer_with_the_memo_is_the_answer_without_it(data: st.DataObject) -
             notes.clear()
 
             assert answered(getattr(remembering, path)(review)) == answered(getattr(forgetful, path)(review))
-            assert [note.judged for note in notes] == [note.judged for note in anew]
+            assert [note.evaluated for note in notes] == [note.evaluated for note in anew]
             assert [note.metadata for note in notes] == [note.metadata for note in anew]
 
 
@@ -327,10 +327,10 @@ def test_what_is_recorded_counts_as_well() -> None:
     webhook = Webhook("any")
     webhook.mutate(a_pod(*(a_container(f"c{n}", {f"nvidia.com/mig-1g.{n}gb": "1"}) for n in range(1, 17))))
     (note,) = webhook.notes
-    result = AdmissionResult(b"{}", (note.judged,))
+    result = AdmissionResult(b"{}", (note.evaluated,))
 
     assert result.size >= sys.getsizeof(result) + sum(
-        sys.getsizeof(pair) + sys.getsizeof(pair[0]) for pair in note.judged.requested
+        sys.getsizeof(pair) + sys.getsizeof(pair[0]) for pair in note.evaluated.requested
     )
 
 
@@ -381,5 +381,5 @@ def test_what_is_recorded_of_a_pod_with_very_many_forms_is_small() -> None:
     webhook.mutate(a_pod(*(a_container(f"c{n}", {f"nvidia.com/mig-1g.{n}gb": "1"}) for n in range(1, 100))))
     (note,) = webhook.notes
 
-    assert len(note.judged.requested) == 17
-    assert note.judged.requested[-1] == (None, 83)
+    assert len(note.evaluated.requested) == 17
+    assert note.evaluated.requested[-1] == (None, 83)

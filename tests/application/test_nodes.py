@@ -115,7 +115,7 @@ class TestPods:
         webhook.fleet = None
         assert webhook.validate(two).rules == ["not-rewritten"]
 
-    def test_a_pod_that_is_there_is_not_judged_by_nodes(self) -> None:
+    def test_a_pod_that_is_there_is_not_evaluated_by_nodes(self) -> None:
         webhook = Webhook("strict", configuration=STRICT, fleet=ONLY_SLICES)
         before = webhook.mutate(a_pod()).applied_to(a_pod())
         after: Json = {**before, "spec": {**before["spec"], "nodeSelector": {"zone": "a"}}}
@@ -123,7 +123,7 @@ class TestPods:
         kind = {"group": "", "version": "v1", "kind": "Pod"}
         assert webhook.validate(after, operation="UPDATE", oldObject=before, kind=kind).allowed
 
-    def test_the_warn_and_audit_policies_are_judged_too(self) -> None:
+    def test_the_warn_and_audit_policies_are_evaluated_too(self) -> None:
         answered = Webhook(warn="mig-1g.5gb", audit="mig-1g.5gb", fleet=ONLY_SLOTS).mutate(a_pod())
         assert LACKING in answered.warnings
         assert answered.annotations["audit-rules"] == "form-not-offered"

@@ -103,7 +103,7 @@ def test_what_is_on_one_port_is_not_on_the_other(server: Served) -> None:
         assert wire.reply().code == 404
 
 
-def test_labels_of_namespaces_are_judged_without_a_cluster_too_and_nobody_looks_at_workloads(server: Served) -> None:
+def test_labels_of_namespaces_are_evaluated_without_a_cluster_too_and_nobody_looks_at_workloads(server: Served) -> None:
     def relabelled(value: str) -> Answered:
         new, old = ({"metadata": {"name": "team", "labels": {"gpuwarden.io/enforce": one}}} for one in (value, "mps"))
         kind = {"group": "", "version": "v1", "kind": "Namespace"}

@@ -139,7 +139,7 @@ def test_it_fails_closed_unless_nothing_is_refused_anyway(chart: Chart) -> None:
     assert policy(install={"mode": "audit"}) == "Ignore"
 
 
-def test_without_the_guard_only_nodes_are_judged(chart: Chart) -> None:
+def test_without_the_guard_only_nodes_are_evaluated(chart: Chart) -> None:
     asks = conditions_of(chart.render({"webhooks": {"guard": {"enabled": False}}}).webhooks[UPDATES])
 
     assert asks(a_pod(nodeSelector={"a": "b"}), GATED)

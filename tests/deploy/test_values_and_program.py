@@ -21,7 +21,7 @@ from hack.render_manifests import CHART
 from tests.deploy.chart import Chart, Json, RefusedError
 from webhook.adapters.configuration.file import ConfigurationError, parse
 from webhook.adapters.logs import LogFormat, LogLevel
-from webhook.application.assumptions import JudgedLabel
+from webhook.application.assumptions import EvaluatedLabel
 from webhook.application.configuration import Mode
 from webhook.engine.forms import MAXIMUM_CLIENTS, MINIMUM_CLIENTS
 from webhook.engine.mig_memory import memory_range, without_suffix
@@ -71,7 +71,7 @@ def _validator(schema: str) -> Draft7Validator:
         (at("install", "mode"), Mode),
         (at("log", "level"), LogLevel),
         (at("log", "format"), LogFormat),
-        (at("audit", "report", "mode"), JudgedLabel),
+        (at("audit", "report", "mode"), EvaluatedLabel),
         (SCHEMA["definitions"]["policy"]["properties"]["mismatch"], Mismatch),
         (SCHEMA["definitions"]["policy"]["properties"]["visibleDevices"], FindingAction),
         (SCHEMA["definitions"]["policy"]["properties"]["notOffered"], FindingAction),

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.builders import GPU, MIG, RENAMED, Json, a_container, a_pod, a_policy, gpu, judge, policy_of, rules, view
+from tests.builders import GPU, MIG, RENAMED, Json, a_container, a_pod, a_policy, evaluate, gpu, policy_of, rules, view
 from webhook.engine import requests
 from webhook.engine.claim_objects import (
     Claim,
@@ -531,14 +531,14 @@ class TestClaimNotFound:
         assert (first.path, first.message) == (
             "spec.resourceClaims[0]",
             (
-                'claim "gpu": ResourceClaimTemplate "one" was not found; what the pod claims can\'t be judged under namespace '
+                'claim "gpu": ResourceClaimTemplate "one" was not found; what the pod claims can\'t be evaluated under namespace '
                 'policy "none"; create it, and then the pod'
             ),
         )
         assert (second.path, second.message) == (
             "spec.resourceClaims[1]",
             (
-                'claim "new": names neither a ResourceClaim nor a ResourceClaimTemplate; what the pod claims can\'t be judged '
+                'claim "new": names neither a ResourceClaim nor a ResourceClaimTemplate; what the pod claims can\'t be evaluated '
                 'under namespace policy "none"; name one of them'
             ),
         )
@@ -689,9 +689,9 @@ def test_a_mirror_pod_is_left_alone() -> None:
     assert decided(pod, "none") == UNTOUCHED
 
 
-def test_without_what_it_claims_a_pod_is_judged_by_its_resources_alone() -> None:
-    assert judge(by_template(using()), "none") == UNTOUCHED
-    assert rules(judge(by_template(gpu(1, MIG)), "none")) == ["gpu-not-permitted"]
+def test_without_what_it_claims_a_pod_is_evaluated_by_its_resources_alone() -> None:
+    assert evaluate(by_template(using()), "none") == UNTOUCHED
+    assert rules(evaluate(by_template(gpu(1, MIG)), "none")) == ["gpu-not-permitted"]
 
 
 def test_a_large_pod_takes_no_longer_than_it_is_large() -> None:

@@ -28,8 +28,8 @@ from tests.builders import (
     a_pod,
     a_policy,
     applied,
+    evaluate,
     gpu,
-    judge,
     policy_of,
     selecting,
     spec_of,
@@ -74,7 +74,7 @@ def told(pod: Json, policy: str | Policy, *fleet: Shape, plugin: DevicePlugin = 
     """The decision on a pod in a cluster of these nodes."""
     counts = {shape: fleet.count(shape) for shape in fleet}
     found = policy_of(policy) if isinstance(policy, str) else policy
-    return with_fleet_findings(judge(pod, found, plugin), view(pod), found, Fleet(counts, **known))
+    return with_fleet_findings(evaluate(pod, found, plugin), view(pod), found, Fleet(counts, **known))
 
 
 def messages(decision: Decision) -> list[tuple[str, str]]:
@@ -109,7 +109,7 @@ def messages(decision: Decision) -> list[tuple[str, str]]:
     ],
 )  # fmt: skip
 def test_nothing_is_said_where_some_node_can_run_the_pod(policy: str, pod: Json, fleet: list[Shape]) -> None:
-    before = judge(pod, policy)
+    before = evaluate(pod, policy)
 
     assert told(pod, policy, *fleet) == before
 
@@ -233,8 +233,8 @@ def test_what_no_node_offers_is_named_with_what_is_nearest(
 
     rule = "count-above-any-node" if "more than any one node" in says else "form-not-offered"
     assert messages(decision) == [(rule, says)]
-    assert decision.outcome is judge(pod, policy).outcome
-    assert decision.edits == judge(pod, policy).edits
+    assert decision.outcome is evaluate(pod, policy).outcome
+    assert decision.edits == evaluate(pod, policy).edits
 
 
 def test_nodes_that_take_no_pods_now_are_told_apart_from_none() -> None:
@@ -298,7 +298,7 @@ def test_a_node_that_is_not_ready_takes_the_pods_that_tolerate_it(tolerations: l
 
 
 def test_the_tolerations_that_pods_get_when_they_are_created_count() -> None:
-    decision, pod, fleet = judge(a_pod(), "exclusive"), view(a_pod()), Fleet({a_shape({GPU: 8}, cordoned=True): 1})
+    decision, pod, fleet = evaluate(a_pod(), "exclusive"), view(a_pod()), Fleet({a_shape({GPU: 8}, cordoned=True): 1})
     found = with_fleet_findings(decision, pod, policy_of("exclusive"), fleet)
     assert [rule for rule, _ in messages(found)] == ["form-not-offered"]
     assert with_fleet_findings(decision, pod, policy_of("exclusive"), fleet, DAEMONS) == decision
@@ -376,7 +376,7 @@ def test_a_label_that_is_taken_away_no_longer_counts() -> None:
     policy = a_policy("exclusive", mismatch=Mismatch.REWRITE)
     pod = a_pod(gpu(1, SHARED), nodeSelector={STRATEGY: "mps"})
 
-    assert f"without node selector {STRATEGY}" in map(str, judge(pod, policy).edits)
+    assert f"without node selector {STRATEGY}" in map(str, evaluate(pod, policy).edits)
     assert messages(told(pod, policy, WHOLE)) == []
 
 
@@ -480,7 +480,7 @@ def test_whole_gpus_beside_renamed_shared_ones_are_not_shared() -> None:
     assert forms == {GPU: a_form("exclusive"), SHARED: a_form("time-slicing")}
 
 
-def test_two_resources_of_one_pod_are_each_judged() -> None:
+def test_two_resources_of_one_pod_are_each_evaluated() -> None:
     pod = a_pod(gpu(1, MIG, name="a"), gpu(1, "nvidia.com/mig-2g.10gb", name="b"))
     said = messages(told(pod, "any", SLICES))
 
@@ -538,7 +538,7 @@ def test_the_form_of_a_request_that_is_denied_is_that_of_its_resource() -> None:
     container["resources"] = {"limits": {MIG: "1", "nvidia.com/mig-2g.10gb": "1"}}
     container["resources"]["requests"] = container["resources"]["limits"]
     pod = a_pod(container)
-    assert list(judge(pod, "any").requested(spec_of(pod))) == [(a_form("mig-1g.5gb"), 1), (a_form("mig-2g.10gb"), 1)]
+    assert list(evaluate(pod, "any").requested(spec_of(pod))) == [(a_form("mig-1g.5gb"), 1), (a_form("mig-2g.10gb"), 1)]
 
 
 @pytest.mark.no_cover  # it takes long, and other tests reach every line
@@ -550,7 +550,7 @@ def test_the_form_of_a_request_that_is_denied_is_that_of_its_resource() -> None:
 def test_an_independent_scheduler_agrees(
     pod: Json, policy: Policy, plugin: DevicePlugin, platform: Platform, drawn: list[int]
 ) -> None:
-    decision = judge(pod, policy, plugin)
+    decision = evaluate(pod, policy, plugin)
     assume(decision.gpu_containers and not decision.denials)
     final = applied(pod, decision)
     seen = NodeConstraints(spec := view(final).spec or assume(condition=False))
@@ -562,7 +562,7 @@ def test_an_independent_scheduler_agrees(
 
     names = {
         name
-        for gpu_container in judge(final, policy_of("any"), plugin).gpu_containers
+        for gpu_container in evaluate(final, policy_of("any"), plugin).gpu_containers
         for name in (a.resource.name for a in gpu_container.amounts)
     }
     lacking = {
@@ -663,7 +663,7 @@ class TestWhatAPodRequests:
 
 
 def requests_of(pod: Json, policy: str) -> list[tuple[str, int]]:
-    return [(str(form), count) for form, count in judge(pod, policy).requested(spec_of(pod))]
+    return [(str(form), count) for form, count in evaluate(pod, policy).requested(spec_of(pod))]
 
 
 A100 = "NVIDIA-A100-SXM4-40GB"

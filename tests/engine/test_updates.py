@@ -99,7 +99,7 @@ class TestWhatBlocksNothing:
         assert worse(mirror, changed(mirror, {"kubernetes.io/config.mirror": "x", CDI: "nvidia.com/gpu=0"}), DENY) == []
 
     def test_how_much_memory_it_needs_is_read_when_a_pod_is_created(self) -> None:
-        """Added, raised, lowered, unreadable or removed, alone or with what is judged: the slice stays what it is."""
+        """Added, raised, lowered, unreadable or removed, alone or with what is evaluated: the slice stays what it is."""
         policy = a_policy("mig-1g.10gb", "mig-2g.20gb", prefer=Prefer.MEMORY)
         plain = rewritten({**GATED, "metadata": {"annotations": {MEMORY: "12Gi"}}}, policy)
         for amount in ("1Gi", "15Gi", "30Gi", "300Gi", "twelve", None):
@@ -201,7 +201,7 @@ class TestMatters:
             },
         ],
     )
-    def test_nothing_else_is_judged(self, after: Json) -> None:
+    def test_nothing_else_is_evaluated(self, after: Json) -> None:
         assert not matters(view(after), view(GATED))
 
     @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def test_a_policys_own_wins(default: FindingAction) -> None:
     assert guard_of(PolicyBook(OWN, visible_devices=default), "quiet") is IGNORE
 
 
-def test_a_namespace_without_labels_is_judged_by_it_too() -> None:
+def test_a_namespace_without_labels_is_evaluated_by_it_too() -> None:
     policies = PolicyBook(visible_devices=DENY).select(NamespaceLabels())
 
     assert policies.enforce.guard is DENY

@@ -90,7 +90,7 @@ class Admission:
     ) -> bytes | LookupRequest:
         """The answer from the look-ups given and the cached labels, or the next look-up that it needs."""
         request = pod_review.decoded(body, final=final)
-        if not pod_review.is_judged(request, final=final):
+        if not pod_review.is_evaluated(request, final=final):
             return review.allowed(request)
         # Before the pod is read: where everything is exempt, not even a pod that can't be read is denied.
         if exempt := configuration.exemptions.of_request(request.namespace, request.user_info.username):
@@ -113,8 +113,8 @@ class Admission:
             if key and given.claims is None:
                 self._decision_cache.keep(key, configuration, made)
             result = made
-        for judged in result.judged:
-            self._recorder.decided(RecordedDecision(judged, request, pod.metadata))
+        for evaluated in result.evaluated:
+            self._recorder.decided(RecordedDecision(evaluated, request, pod.metadata))
         return review.answer(request, result.response)
 
     def _verdict(  # noqa: PLR0913 - everything that decides
@@ -152,9 +152,9 @@ class Admission:
         case = PodCase(
             request, pod, gpu_containers, configuration, self._nodes, final, before, names_claims=names_claims
         )
-        return LookupRequest(namespace) if labels is None else self._judge(case, namespace, labels, given)
+        return LookupRequest(namespace) if labels is None else self._evaluate(case, namespace, labels, given)
 
-    def _judge(
+    def _evaluate(
         self, case: PodCase, namespace: str, labels: Labels, given: LookupResults
     ) -> AdmissionResult | LookupRequest:
         if not isinstance(labels, NamespaceLabels):
@@ -171,7 +171,7 @@ class Admission:
             response = self._validate(case)
         else:
             response = self._mutate(case) if case.before is None else self._restore(case, case.before)
-        return AdmissionResult(response, tuple(case.judged))
+        return AdmissionResult(response, tuple(case.evaluated))
 
     def _restore(self, case: PodCase, before: Pod) -> bytes:
         """The patch that keeps a rewritten pod as it is when its manifest is applied again."""

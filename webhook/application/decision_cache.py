@@ -42,12 +42,12 @@ class AdmissionResult(msgspec.Struct, frozen=True, gc=False):
     """A response without the request's uid (``review.answer`` adds it), and what is recorded."""
 
     response: bytes
-    judged: tuple[DecisionSummary, ...] = ()
+    evaluated: tuple[DecisionSummary, ...] = ()
 
     @property
     def size(self) -> int:
         """About how many bytes it takes in memory, its key included."""
-        recorded = sum(len(judged.requested) + len(judged.findings) for judged in self.judged)
+        recorded = sum(len(evaluated.requested) + len(evaluated.findings) for evaluated in self.evaluated)
         return len(self.response) + _BESIDES + _EACH_RECORDED * recorded
 
 

@@ -158,10 +158,10 @@ def _objects(case: CommonCase, exemptions: Exemptions, *, is_default: bool, alon
             bound = {"policyName": name, "matchResources": {"namespaceSelector": selector}}
             yield _object("MutatingAdmissionPolicyBinding", f"{name}{suffix}", case, bound)
     if validations := [*_validations(case)]:
-        judged = f"({may_be_denied(case)}) &&\n{condition(case)}"
+        evaluated = f"({may_be_denied(case)}) &&\n{condition(case)}"
         spec = {
             **shared,
-            "matchConditions": _conditions(exemptions, {"common-case": judged}),
+            "matchConditions": _conditions(exemptions, {"common-case": evaluated}),
             "variables": _variables([*facts(case), *additions(case), *outstanding(case)]),
             "validations": validations,
             "auditAnnotations": _annotations(case),

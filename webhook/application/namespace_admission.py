@@ -55,7 +55,7 @@ class NamespaceAdmission:
         preview: Preview | None,
         nodes: FleetSource = NoFleet(),  # noqa: B008 - it has no state
     ) -> None:
-        """Judge by the current configuration; ``preview`` is ``None`` where there is no cluster to read."""
+        """Evaluate by the current configuration; ``preview`` is ``None`` where there is no cluster to read."""
         self._nodes = nodes
         self._configuration = configuration
         self._preview = preview
@@ -68,9 +68,9 @@ class NamespaceAdmission:
         ``seconds`` is how long the API server will still wait for the answer.
         """
         change = _read(body)
-        return change if isinstance(change, bytes) else self._judge(change, seconds)
+        return change if isinstance(change, bytes) else self._evaluate(change, seconds)
 
-    def _judge(self, change: "_Change", seconds: float) -> Answering:
+    def _evaluate(self, change: "_Change", seconds: float) -> Answering:
         configuration = self._configuration()
         request, name, warnings = change.request, change.name, change.warnings
         policies, before = configuration.policies.select(change.new), configuration.policies.select(change.old)
@@ -120,7 +120,7 @@ class _Change(msgspec.Struct, gc=False):
 
 
 def _read(body: bytes) -> bytes | _Change:
-    """The change in a review, or the answer if there is nothing to judge."""
+    """The change in a review, or the answer if there is nothing to evaluate."""
     request = review.decode(body)
     if request.operation not in ("CREATE", "UPDATE") or request.sub_resource not in _SUB_RESOURCES:
         return review.allowed(request)

@@ -149,7 +149,7 @@ class TrustedSource:
         report = self._report
         trouble = "; ".join((*report.failures, *report.waiting)) or "not checked yet"
         message = "every webhook configuration trusts the serving certificate" if report.trusted else trouble
-        # Ready in either case: the certificate is then judged by the API server's time, so it stays valid.
+        # Ready in either case: the certificate is then checked by the API server's time, so it stays valid.
         clock = ReadinessPart(name="clock", ready=True, message=self._clock.doubt() or "agrees with the API server's")
         return [*self._inner.parts(), ReadinessPart(name="trust", ready=report.trusted, message=message), clock]
 

@@ -51,7 +51,7 @@ def doctor(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         ),
     ] = None,
     config: Annotated[
-        # Not from the environment, as elsewhere: an installation is judged by its own configuration.
+        # Not from the environment, as elsewhere: an installation is checked with its own configuration.
         Path | None,
         typer.Option(help="Configuration file to use instead of the one in the installed ConfigMap."),
     ] = None,

@@ -312,13 +312,13 @@ def _sampled(
         NotCommonError: a pattern can't express the decision.
     """
 
-    def judged(count: str = "1", **more: Any) -> Decision:
+    def evaluated(count: str = "1", **more: Any) -> Decision:
         return decide(_sample(resource, selector, terms, count, **more), policy, plugin, guarded=False)
 
-    most = next((count - 1 for count in _counts(policy) if judged(str(count)).denials), None)
-    denial = None if most is None else _sentence(judged(_MANY).denials, _MANY, _MANY_READ)
-    decision = judged()
-    if judged(ipc=True).warnings or not all(isinstance(edit, _EXPRESSIBLE) for edit in decision.edits):
+    most = next((count - 1 for count in _counts(policy) if evaluated(str(count)).denials), None)
+    denial = None if most is None else _sentence(evaluated(_MANY).denials, _MANY, _MANY_READ)
+    decision = evaluated()
+    if evaluated(ipc=True).warnings or not all(isinstance(edit, _EXPRESSIBLE) for edit in decision.edits):
         raise NotCommonError(f"what becomes of {resource} can't be stated in CEL")
     model = _takes_models(policy, plugin, resource, selector, terms, decision)
     with_model = None
@@ -335,17 +335,17 @@ def _sampled(
         most=most,
         denial=denial,
         denial_with_model=with_model if with_model != denial else None,
-        warnings=_warnings(judged),
+        warnings=_warnings(evaluated),
     )
     return pattern, {edit.key: edit.value for edit in decision.edits if isinstance(edit, AddNodeSelector)}
 
 
-def _warnings(judged: Callable[..., Decision]) -> dict[Circumstance, Sentence]:
+def _warnings(evaluated: Callable[..., Decision]) -> dict[Circumstance, Sentence]:
     """The warning about samples in each circumstance, for circumstances that cause one."""
     warned = {
-        Circumstance.SEVERAL: judged(_MANY, ipc=True),
-        Circumstance.NO_HOST_IPC: judged(),
-        Circumstance.SHM: judged(ipc=True, shm=True),
+        Circumstance.SEVERAL: evaluated(_MANY, ipc=True),
+        Circumstance.NO_HOST_IPC: evaluated(),
+        Circumstance.SHM: evaluated(ipc=True, shm=True),
     }
     return {
         circumstance: _sentence(decision.warnings, _MANY, _MANY_READ)
@@ -372,11 +372,11 @@ def _slices(policy: Policy, plugin: DevicePlugin) -> Slices | None:
     """The decision about MIG slices that a policy does not list, if all are denied or all are permitted."""
     listed = {form.partition for form in policy.forms if form.partition}
 
-    def judged(profile: str, count: str) -> Decision:
+    def evaluated(profile: str, count: str) -> Decision:
         return decide(_sample(resource_name(profile, shared=False), {}, (), count), policy, plugin, guarded=False)
 
     counts = {count: f"{count}000m" for count in _counts(policy)}
-    decisions = [judged(_PROFILE, text) for text in counts.values()]
+    decisions = [evaluated(_PROFILE, text) for text in counts.values()]
     one = decisions[0]
     if not any(decision.denials for decision in decisions):
         as_it_is = not one.edits and not one.warnings
@@ -391,7 +391,7 @@ def _slices(policy: Policy, plugin: DevicePlugin) -> Slices | None:
 
     def is_denied_alike(profile: str) -> bool:
         return all(
-            [finding.message for finding in judged(profile, counts[count]).findings]
+            [finding.message for finding in evaluated(profile, counts[count]).findings]
             == [sentence.filled(name=_NAME, count=counts[count], profile=profile)]
             for count, sentence in said.items()
         )

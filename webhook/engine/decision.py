@@ -170,7 +170,7 @@ def decide(  # noqa: PLR0913 - everything that decides
         edits += claimed.edits
         asked = [*claimed.others]
     spelled = respelling([gpu_container.amounts[0].resource for gpu_container in asked], policy, nodes, plugin)
-    findings += _judged(asked, spelled, spec, policy, nodes)
+    findings += _evaluated(asked, spelled, spec, policy, nodes)
     if added.entries:
         findings = limit_ranges.naming_limit_ranges(findings, gpu_containers, added)
         findings += [limit_ranges.limit_range_default(one) for one in dropped]
@@ -262,7 +262,7 @@ def _wellformed(gpu_containers: Iterable[GpuContainer], policy: Policy) -> tuple
     return kept, findings
 
 
-def _judged(
+def _evaluated(
     gpu_containers: Sequence[GpuContainer],
     respelling: Respelling,
     spec: PodSpec,

@@ -109,7 +109,7 @@ class Policy(msgspec.Struct, frozen=True, cache_hash=True):
         return (*self.claim_forms, *self.forms) if self.plain_claim else (*self.forms, *self.claim_forms)
 
     @property
-    def judges_claims(self) -> bool:
+    def evaluates_claims(self) -> bool:
         """Whether claims (DRA) are checked: not if any form and any number is permitted."""
         return not self.permits_any or self.has_limits
 

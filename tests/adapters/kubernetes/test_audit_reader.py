@@ -413,7 +413,7 @@ def test_a_large_cluster_costs_little_memory_and_little_time(
         "rewritten": cluster.deployments,
         "denied": 0,
         "exempt": 0,
-        "notJudged": 0,
+        "notEvaluated": 0,
     }
     asking = sum(workload["pods"]["rewritten"] for workload in report["objects"])
     assert asking == sum(1 for number in range(pods) if (number // 10) % 3)

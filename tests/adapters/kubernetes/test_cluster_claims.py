@@ -151,7 +151,7 @@ def test_what_may_not_be_listed_is_noted(cluster: WorkloadServer, reader: AuditR
     cluster.refused[f"{GROUP}/v1/resourceclaimtemplates"] = 403
     found = reader.claims()
     assert found.known == {}
-    assert found.notes[0].startswith("resource claims: pods with claims (DRA) are not judged (")
+    assert found.notes[0].startswith("resource claims: pods with claims (DRA) are not evaluated (")
 
 
 def test_another_failure_is_the_clusters(cluster: WorkloadServer, reader: AuditReader) -> None:

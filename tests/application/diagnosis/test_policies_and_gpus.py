@@ -381,7 +381,7 @@ def test_two_quotas_of_a_namespace_count_together_and_those_of_exempt_ones_not()
     assert the_result(facts, "quotas").status is CheckStatus.OK
 
 
-def test_the_default_policys_quotas_are_judged_in_namespaces_without_a_label() -> None:
+def test_the_default_policys_quotas_are_evaluated_in_namespaces_without_a_label() -> None:
     configuration = configured(HEADER + "defaults: {enforce: shared}\n")
     facts = healthy(configuration=configuration, nodes=[SHARING], quotas=[a_quota("plain", **{f"requests.{GPU}": "1"})])
     assert the_result(facts, "quotas").status is CheckStatus.WARN

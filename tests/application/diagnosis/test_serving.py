@@ -128,7 +128,7 @@ def test_a_bundle_of_expired_authorities_fails_and_one_that_is_valid_is_enough()
     assert the_result(bundled(healthy(), both), "ca-bundles").status is CheckStatus.OK
 
 
-def test_a_url_without_a_bundle_is_for_the_api_servers_machine_to_judge() -> None:
+def test_a_url_without_a_bundle_is_for_the_api_servers_machine_to_evaluate() -> None:
     result = the_result(validating(healthy(), clientConfig=URL), "ca-bundles")
     assert result.status is CheckStatus.UNKNOWN
 

@@ -3,7 +3,12 @@
 from msgspec import structs
 
 from tests.application.recommendation.cases import A100, SHARED, SLICES, form, offered
-from webhook.application.recommendation.namespace_advice import HarmedWorkload, JudgedWorkload, NamespaceAdvice, advise
+from webhook.application.recommendation.namespace_advice import (
+    EvaluatedWorkload,
+    HarmedWorkload,
+    NamespaceAdvice,
+    advise,
+)
 from webhook.application.recommendation.offers import Slice
 from webhook.application.recommendation.workload_verdicts import VerdictKind, WorkloadVerdict
 from webhook.engine.namespace_labels import NamespaceLabels
@@ -22,8 +27,8 @@ BATCH = WorkloadVerdict(VerdictKind.BATCH)
 
 
 def advice(*verdicts: WorkloadVerdict, labelled: str | None = None, stated: str = "") -> NamespaceAdvice:
-    judged = [JudgedWorkload(f"w{number}", stated, verdict) for number, verdict in enumerate(verdicts)]
-    return advise("team", judged, offered(shared=SHARED), NamespaceLabels(labelled), trusted=True)
+    evaluated = [EvaluatedWorkload(f"w{number}", stated, verdict) for number, verdict in enumerate(verdicts)]
+    return advise("team", evaluated, offered(shared=SHARED), NamespaceLabels(labelled), trusted=True)
 
 
 def test_nothing_is_advised_where_nothing_is_known() -> None:
@@ -54,7 +59,9 @@ def test_whole_gpus_are_for_namespaces_where_most_need_them() -> None:
 
 
 def test_no_policy_of_sharing_where_the_namespace_is_not_trusted_though_it_shares() -> None:
-    shares = JudgedWorkload("w", "time-slicing", WorkloadVerdict(VerdictKind.AS_IT_IS, "time-slicing"), "time-slicing")
+    shares = EvaluatedWorkload(
+        "w", "time-slicing", WorkloadVerdict(VerdictKind.AS_IT_IS, "time-slicing"), "time-slicing"
+    )
     found = advise("team", [shares], offered(shared=SHARED), NamespaceLabels(), trusted=False)
     assert (found.policy, found.label, found.preview) == ("", "", "")
     assert found.why_none.startswith("time-slicing fits 1 of 1 workloads; sharing isolates neither memory nor faults")
@@ -67,7 +74,7 @@ def test_a_policy_does_not_select_the_gpu_model() -> None:
 
     def select(verdict: WorkloadVerdict, labelled: str | None = None) -> str:
         return advise(
-            "team", [JudgedWorkload("w", "", verdict)], offered(slices), NamespaceLabels(labelled), trusted=True
+            "team", [EvaluatedWorkload("w", "", verdict)], offered(slices), NamespaceLabels(labelled), trusted=True
         ).select
 
     assert select(SMALL).startswith(
@@ -81,24 +88,24 @@ def test_a_policy_does_not_select_the_gpu_model() -> None:
 
 def test_whole_gpus_are_not_for_those_that_have_enough_with_less() -> None:
     kept = WorkloadVerdict(VerdictKind.AS_IT_IS, "mig-1g.10gb")
-    judged = [JudgedWorkload(f"w{n}", "", kept, "mig-1g.10gb") for n in range(2)]
-    judged += [JudgedWorkload(f"w{n}", "", WHOLE, "time-slicing") for n in range(2, 5)]
-    found = advise("team", judged, offered(), NamespaceLabels(), trusted=True)
+    evaluated = [EvaluatedWorkload(f"w{n}", "", kept, "mig-1g.10gb") for n in range(2)]
+    evaluated += [EvaluatedWorkload(f"w{n}", "", WHOLE, "time-slicing") for n in range(2, 5)]
+    found = advise("team", evaluated, offered(), NamespaceLabels(), trusted=True)
     assert (found.policy, found.hurts[0]) == (
         "exclusive",
         HarmedWorkload("w0", "has mig-1g.10gb, and would get a whole GPU"),
     )
-    assert advise("team", judged[:-1], offered(), NamespaceLabels(), trusted=True).policy == ""
+    assert advise("team", evaluated[:-1], offered(), NamespaceLabels(), trusted=True).policy == ""
 
 
 def test_whole_gpus_keep_a_smaller_form_from_those_for_which_it_is_enough() -> None:
-    judged = [JudgedWorkload(f"w{n}", "", WHOLE, "exclusive") for n in range(4)] + [
-        JudgedWorkload("small", "", SMALL, "exclusive")
+    evaluated = [EvaluatedWorkload(f"w{n}", "", WHOLE, "exclusive") for n in range(4)] + [
+        EvaluatedWorkload("small", "", SMALL, "exclusive")
     ]
-    found = advise("team", judged, offered(), NamespaceLabels(), trusted=False)
+    found = advise("team", evaluated, offered(), NamespaceLabels(), trusted=False)
     assert (found.policy, found.label) == ("", "")
     assert found.why_none == "exclusive fits 4 of 5 workloads, but would help 0 and hurt 1: small"
-    found = advise("team", judged, offered(), NamespaceLabels("exclusive"), trusted=False)
+    found = advise("team", evaluated, offered(), NamespaceLabels("exclusive"), trusted=False)
     assert (found.policy, found.hurts) == ("exclusive", (HarmedWorkload("small", "mig-1g.10gb is enough"),))
 
 
@@ -139,17 +146,21 @@ def test_a_label_that_is_set_is_replaced_or_left() -> None:
 
 
 def test_a_workload_that_would_be_denied_does_not_get_the_policy() -> None:
-    judged = [JudgedWorkload("w0", "", WHOLE), JudgedWorkload("w1", "", WHOLE), JudgedWorkload("w2", "mps", UNKNOWN)]
-    found = advise("team", judged, offered(shared=SHARED), NamespaceLabels(), trusted=True)
+    evaluated = [
+        EvaluatedWorkload("w0", "", WHOLE),
+        EvaluatedWorkload("w1", "", WHOLE),
+        EvaluatedWorkload("w2", "mps", UNKNOWN),
+    ]
+    found = advise("team", evaluated, offered(shared=SHARED), NamespaceLabels(), trusted=True)
     assert (found.policy, found.stating, found.undecided) == ("exclusive", ("w2",), ())
 
 
 def test_no_policy_that_would_hurt_as_many_as_it_would_help() -> None:
     has, whole = (
-        JudgedWorkload("has", "mig-1g.10gb", SMALL, "mig-1g.10gb"),
-        JudgedWorkload("whole", "", WHOLE, "exclusive"),
+        EvaluatedWorkload("has", "mig-1g.10gb", SMALL, "mig-1g.10gb"),
+        EvaluatedWorkload("whole", "", WHOLE, "exclusive"),
     )
-    denied = JudgedWorkload("denied", "mig-2g.20gb", SMALL, "mig-2g.20gb")
+    denied = EvaluatedWorkload("denied", "mig-2g.20gb", SMALL, "mig-2g.20gb")
     found = advise("team", [has, denied, whole], offered(), NamespaceLabels(), trusted=False)
     assert (found.policy, found.label, found.preview) == ("", "", "")
     assert found.why_none == "mig-1g.10gb fits 2 of 3 workloads, but would help 0 and hurt 1: whole"
@@ -158,14 +169,14 @@ def test_no_policy_that_would_hurt_as_many_as_it_would_help() -> None:
         advise("team", [has, has, whole], offered(), NamespaceLabels("mig-1g.10gb"), trusted=False).policy
         == "mig-1g.10gb"
     )
-    helped = [JudgedWorkload(f"helped{number}", "", SMALL, "exclusive") for number in range(2)]
+    helped = [EvaluatedWorkload(f"helped{number}", "", SMALL, "exclusive") for number in range(2)]
     assert advise("team", [has, whole, helped[0]], offered(), NamespaceLabels(), trusted=False).policy == ""
     assert advise("team", [has, whole, *helped], offered(), NamespaceLabels(), trusted=False).policy == "mig-1g.10gb"
 
 
 def test_requests_that_name_another_form_are_named() -> None:
-    plain = [JudgedWorkload(f"plain{number}", "", SMALL, "exclusive") for number in range(2)]
-    named = [JudgedWorkload(f"named{number}", "mig-3g.40gb", SMALL, "mig-3g.40gb") for number in range(3)]
+    plain = [EvaluatedWorkload(f"plain{number}", "", SMALL, "exclusive") for number in range(2)]
+    named = [EvaluatedWorkload(f"named{number}", "mig-3g.40gb", SMALL, "mig-3g.40gb") for number in range(3)]
     found = advise("team", [*plain, named[0]], offered(), NamespaceLabels(), trusted=False)
     assert (found.policy, found.stating) == ("mig-1g.10gb", ("named0",))
     # No label that would deny all of the namespace.
@@ -180,8 +191,8 @@ def test_requests_that_name_another_form_are_named() -> None:
 
 
 def test_a_larger_slice_hurts_those_that_have_enough_with_a_smaller_one() -> None:
-    has = JudgedWorkload("has", "", WorkloadVerdict(VerdictKind.AS_IT_IS, "mig-1g.10gb"), "mig-1g.10gb")
-    middle = [JudgedWorkload(f"middle{number}", "", MIDDLE, "exclusive") for number in range(2)]
+    has = EvaluatedWorkload("has", "", WorkloadVerdict(VerdictKind.AS_IT_IS, "mig-1g.10gb"), "mig-1g.10gb")
+    middle = [EvaluatedWorkload(f"middle{number}", "", MIDDLE, "exclusive") for number in range(2)]
     found = advise("team", [has, *middle], offered(), NamespaceLabels(), trusted=False)
     assert (found.policy, found.hurts) == (
         "mig-2g.20gb",
@@ -202,15 +213,17 @@ SEVERAL = PolicyBook(
 
 
 def test_a_policy_in_force_that_gives_the_form_stays() -> None:
-    plain = JudgedWorkload("plain", "", WorkloadVerdict(VerdictKind.AS_IT_IS, "mig-1g.10gb"), "mig-1g.10gb")
-    named = JudgedWorkload("named", "mig-2g.20gb", WorkloadVerdict(VerdictKind.AS_IT_IS, "mig-2g.20gb"), "mig-2g.20gb")
+    plain = EvaluatedWorkload("plain", "", WorkloadVerdict(VerdictKind.AS_IT_IS, "mig-1g.10gb"), "mig-1g.10gb")
+    named = EvaluatedWorkload(
+        "named", "mig-2g.20gb", WorkloadVerdict(VerdictKind.AS_IT_IS, "mig-2g.20gb"), "mig-2g.20gb"
+    )
     labelled = NamespaceLabels("inference")
     found = advise("team", [plain, named, named], offered(), labelled, trusted=False, policies=SEVERAL)
     assert (found.policy, found.fits, found.hurts, found.stating) == ("inference", 3, (), ())
     assert (found.label, found.preview) == ("", "")
     found = advise("team", [plain], offered(), NamespaceLabels(), trusted=False, policies=SEVERAL)
     assert (found.policy, found.label, found.preview) == ("mig-1g.10gb", "", "")
-    small = JudgedWorkload("small", "", SMALL, "exclusive")
+    small = EvaluatedWorkload("small", "", SMALL, "exclusive")
     found = advise("team", [small], offered(), NamespaceLabels("any"), trusted=False, policies=SEVERAL)
     assert found.label.endswith("gpuwarden.io/enforce=mig-1g.10gb --overwrite")
     depends = Policy("depends", (form("mig-1g.10gb"),), prefer=Prefer.OFFERED)
@@ -223,13 +236,14 @@ def test_a_policy_in_force_that_gives_the_form_stays() -> None:
     found = advise("team", [whole], offered(), NamespaceLabels("depends"), trusted=False, policies=book)
     assert found.policy == "exclusive"
     assert (
-        advise("team", [JudgedWorkload("w", "", UNUSED)], offered(), NamespaceLabels("none"), trusted=False).label == ""
+        advise("team", [EvaluatedWorkload("w", "", UNUSED)], offered(), NamespaceLabels("none"), trusted=False).label
+        == ""
     )
 
 
 def test_a_policy_helps_those_that_the_one_in_force_would_squeeze() -> None:
-    whole = [JudgedWorkload(f"whole{number}", "", WHOLE, "exclusive") for number in range(2)]
-    small = JudgedWorkload("small", "", SMALL, "exclusive")
+    whole = [EvaluatedWorkload(f"whole{number}", "", WHOLE, "exclusive") for number in range(2)]
+    small = EvaluatedWorkload("small", "", SMALL, "exclusive")
     found = advise("team", [*whole, small], offered(), NamespaceLabels(), trusted=False, policies=SEVERAL)
     assert (found.policy, found.hurts) == ("exclusive", (HarmedWorkload("small", "mig-1g.10gb is enough"),))
     assert advise("team", [*whole, small], offered(), NamespaceLabels(), trusted=False).policy == ""

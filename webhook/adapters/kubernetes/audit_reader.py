@@ -110,7 +110,7 @@ class AuditReader:
         """Return the resource claims and their templates in these namespaces, or (if none is named) in all.
 
         Without the API there are no claims. If they can't be listed, a note states this, and pods that name them are not
-        judged.
+        evaluated.
 
         Raises:
             ApiError: the server did not answer.
@@ -130,7 +130,7 @@ class AuditReader:
             if error.fault not in {Fault.FORBIDDEN, Fault.NOT_FOUND}:
                 raise
             if error.fault is Fault.FORBIDDEN:
-                found.notes.append(f"resource claims: pods with claims (DRA) are not judged ({error.detail})")
+                found.notes.append(f"resource claims: pods with claims (DRA) are not evaluated ({error.detail})")
         self._name_classes(found)
         return found
 

@@ -160,7 +160,7 @@ class GpuWorkloads:
             self.notes += self._claims.notes
         if self._unknown:
             self.notes.append(
-                f"claims (DRA) that are not known, and may be for GPUs, are not judged: {first_of([*self._unknown], _SHOWN)}"
+                f"claims (DRA) that are not known, and may be for GPUs, are not evaluated: {first_of([*self._unknown], _SHOWN)}"
             )
         found = _by_top((*pods, *templates), links)
         self.tops = _tops(links, found)
@@ -277,7 +277,7 @@ def _set_requests(workload: Workload, requested: _Requested) -> None:
     )
     workload.exempt = requested.exempt
     workload.claimed = requested.claimed is not None
-    workload.not_judged = requested.claimed.not_judged if requested.claimed else ""
+    workload.not_evaluated = requested.claimed.not_evaluated if requested.claimed else ""
 
 
 def _add(workload: Workload, one: _Kept) -> None:

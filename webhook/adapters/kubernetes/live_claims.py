@@ -52,5 +52,5 @@ class LiveClaims:
             self._told = True
             self._not_served(
                 f"the API server does not serve {GROUP} in a version of {', '.join(VERSIONS)}: the claims (DRA) of pods are not "
-                "judged"
+                "evaluated"
             )

@@ -140,12 +140,12 @@ class _Look:
         self._look_at_limit(lister, "ResourceQuota", Page[Quota], self._restarts.quotas)
 
     def _look_at_limit(
-        self, lister: Lister, kind: str, page: type[Page[T]], judge: Callable[[list[T]], list[str]]
+        self, lister: Lister, kind: str, page: type[Page[T]], evaluate: Callable[[list[T]], list[str]]
     ) -> None:
         plural = f"{kind.lower()}s"
         path = path_of("api", "v1", "namespaces", self._namespace, plural)
         try:
-            self.limits += judge(lister.all(plural, path, page, lambda one: one))
+            self.limits += evaluate(lister.all(plural, path, page, lambda one: one))
         except ApiError as error:
             if error.fault is Fault.NOT_FOUND:
                 return

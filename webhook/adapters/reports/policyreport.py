@@ -2,7 +2,7 @@
 
 There is one report per namespace, and one result per workload and rule. The result is ``fail`` for a denial; ``warn`` for a
 warning, or pods that do not comply with the policy; ``pass`` for workloads that comply, or are rewritten at admission; ``skip``
-for those that are exempt or not judged.
+for those that are exempt or not evaluated.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ import msgspec
 from ...application.audit_rows import Row
 from ...application.auditing import PodVerdict
 from ...application.report_api import CONTENT, LABEL, NAME, OF_AUDIT, OMITTED, ReportApi, ReportOwner
-from ...application.rule_texts import INEFFECTIVE_LABEL, NOT_JUDGED, REWRITTEN, UNREADABLE_LABEL, left_alone
+from ...application.rule_texts import INEFFECTIVE_LABEL, NOT_EVALUATED, REWRITTEN, UNREADABLE_LABEL, left_alone
 from ...engine.decision import Outcome
 from ...engine.findings import Finding
 from ...engine.policy import LabelProblem
@@ -76,8 +76,8 @@ def _results(row: Row) -> Iterator[Json]:
     if verdict.exempt:
         yield result_of("skip", "exempt", left_alone(verdict.exempt), subject, about)
         return
-    if verdict.not_judged:
-        yield result_of("skip", NOT_JUDGED, verdict.not_judged, subject, about)
+    if verdict.not_evaluated:
+        yield result_of("skip", NOT_EVALUATED, verdict.not_evaluated, subject, about)
     for finding in verdict.findings:
         yield _of_finding(finding, subject, about)
     if verdict.decision == Outcome.UNCHANGED and not verdict.findings:

@@ -39,14 +39,14 @@ from .results import CheckOutcome, CheckStatus, Findings, skipped, unknown
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A check: its id, the fact that holds where all is well, and how it judges the facts.
+    """A check: its id, the fact that holds where all is well, and how it evaluates the facts.
 
     ``in_tree``: whether it is made where the API server decides alone, without webhooks and replicas.
     """
 
     id: str
     about: str
-    judge: Callable[[Facts], Findings]
+    evaluate: Callable[[Facts], Findings]
     in_tree: bool = True
 
 
@@ -138,7 +138,7 @@ CHECKS = (
         "namespace annotations permit what gpuwarden adds to pods",
         namespace_restrictions.restrictions,
     ),
-    Check("probe", "a new pod is handled as its namespace's policy requires", probe.judge),
+    Check("probe", "a new pod is handled as its namespace's policy requires", probe.evaluate),
 )
 
 
@@ -156,7 +156,7 @@ def _reported(check: Check, outcome: CheckOutcome) -> CheckOutcome:
 def _outcomes(check: Check, facts: Facts) -> list[CheckOutcome]:
     if not check.in_tree and in_tree.decides_alone(facts):
         return [in_tree.not_of_webhooks()]
-    findings = check.judge(facts)
+    findings = check.evaluate(facts)
     found = []
     try:
         while True:

@@ -120,7 +120,7 @@ def _has_limits(facts: Facts) -> bool:
 def rules(facts: Facts) -> Findings:
     """CREATE of pods is sent to both, and UPDATE only to the webhook that restores rewritten pods."""
     webhooks = our_webhooks(facts)
-    yield from _updates_not_judged(webhooks)
+    yield from _updates_not_evaluated(webhooks)
     for one in webhooks:
         yield from _wrong_rules(facts, one)
     return "CREATE of pods is sent to gpuwarden, and updates are not mutated"
@@ -157,7 +157,7 @@ def _wrong_rules(facts: Facts, one: OurWebhook) -> Iterator[CheckOutcome]:
         )
 
 
-def _updates_not_judged(webhooks: list[OurWebhook]) -> Iterator[CheckOutcome]:
+def _updates_not_evaluated(webhooks: list[OurWebhook]) -> Iterator[CheckOutcome]:
     """Updates of pods are sent too, as far as they may change a decision."""
     validating = [one.webhook for one in webhooks if one.path == VALIDATE]
     if validating and not any(webhook.covers("UPDATE", "pods") for webhook in validating):

@@ -11,7 +11,7 @@ from .offers import Offers, SharedForm, Slice
 from .workload_verdicts import VerdictKind, WorkloadVerdict
 
 
-class JudgedWorkload(msgspec.Struct, frozen=True):
+class EvaluatedWorkload(msgspec.Struct, frozen=True):
     """A workload of a namespace.
 
     Attributes:
@@ -100,19 +100,19 @@ class _InForce(msgspec.Struct, frozen=True):
             return cls(policy.name, "")
         return cls(policy.name, str(policy.forms[0]), policy.forms[1:])
 
-    def given(self, policy: str, judged: JudgedWorkload) -> str:
+    def given(self, policy: str, evaluated: EvaluatedWorkload) -> str:
         """Return the form that a workload gets under a policy: the one that it names, where this policy permits it as well."""
-        keeps = policy == self.first and any(_permits(str(form), judged.stated) for form in self.others)
-        return judged.stated if keeps else policy
+        keeps = policy == self.first and any(_permits(str(form), evaluated.stated) for form in self.others)
+        return evaluated.stated if keeps else policy
 
-    def now(self, judged: JudgedWorkload) -> str:
+    def now(self, evaluated: EvaluatedWorkload) -> str:
         """Return the form that the workload's next pods get: the policy may be newer than the running ones."""
-        return judged.form if judged.stated or not self.first else self.first
+        return evaluated.form if evaluated.stated or not self.first else self.first
 
 
 def advise(  # noqa: PLR0913 - a namespace, and all that the choice depends on
     namespace: str,
-    judged: Sequence[JudgedWorkload],
+    evaluated: Sequence[EvaluatedWorkload],
     offered: Offers,
     labels: NamespaceLabels,
     *,
@@ -130,10 +130,12 @@ def advise(  # noqa: PLR0913 - a namespace, and all that the choice depends on
     found stays, with the further forms that it permits.
     """
     now = _InForce.of(policies.select(labels).enforce, offered)
-    voting = [one for one in judged if one.verdict.kind in _VOTING]
-    unused = tuple(one.name for one in judged if one.verdict.kind is VerdictKind.UNUSED)
-    undecided = tuple(one.name for one in judged if one.verdict.kind in {VerdictKind.UNKNOWN, VerdictKind.BATCH})
-    advice = NamespaceAdvice(namespace, labels.enforce or "", trusted, len(judged), unused=unused, undecided=undecided)
+    voting = [one for one in evaluated if one.verdict.kind in _VOTING]
+    unused = tuple(one.name for one in evaluated if one.verdict.kind is VerdictKind.UNUSED)
+    undecided = tuple(one.name for one in evaluated if one.verdict.kind in {VerdictKind.UNKNOWN, VerdictKind.BATCH})
+    advice = NamespaceAdvice(
+        namespace, labels.enforce or "", trusted, len(evaluated), unused=unused, undecided=undecided
+    )
     if not voting:
         is_set = now.name == "none"
         return _with(advice, "none", len(unused), (), is_set=is_set) if unused and not undecided else advice
@@ -143,26 +145,30 @@ def advise(  # noqa: PLR0913 - a namespace, and all that the choice depends on
     )
     fits = sum(one.verdict.form == now.given(best, one) for one in voting)
     if not trusted and (form := parse(best)) and form.shared:
-        return msgspec.structs.replace(advice, why_none=f"{best} fits {fits} of {len(judged)} workloads; {_UNTRUSTED}")
+        return msgspec.structs.replace(
+            advice, why_none=f"{best} fits {fits} of {len(evaluated)} workloads; {_UNTRUSTED}"
+        )
     if offered.lacks(best):
-        return msgspec.structs.replace(advice, why_none=f"{best} fits {fits} of {len(judged)} workloads; {_MISMATCHED}")
+        return msgspec.structs.replace(
+            advice, why_none=f"{best} fits {fits} of {len(evaluated)} workloads; {_MISMATCHED}"
+        )
     hurts = tuple(
         HarmedWorkload(one.name, why)
         for one in voting
         if (why := _hurt(now.given(best, one), one, slices) or _wasted(now.given(best, one), one))
     )
-    doubtful = (one.name for one in judged if _is_doubtful(now.given(best, one), one))
+    doubtful = (one.name for one in evaluated if _is_doubtful(now.given(best, one), one))
     wrong = dict.fromkeys((*doubtful, *(one.workload for one in hurts)))
-    stating = tuple(one.name for one in judged if one.stated and not _permits(now.given(best, one), one.stated))
+    stating = tuple(one.name for one in evaluated if one.stated and not _permits(now.given(best, one), one.stated))
     helped = sum(one.verdict.form == best != now.now(one) and one.name not in stating for one in voting)
     if hurts and len(hurts) >= helped and best != now.first:
         whom = _named(one.workload for one in hurts)
-        why = f"{best} fits {fits} of {len(judged)} workloads, but would help {helped} and hurt {len(hurts)}: {whom}"
+        why = f"{best} fits {fits} of {len(evaluated)} workloads, but would help {helped} and hurt {len(hurts)}: {whom}"
         return msgspec.structs.replace(advice, why_none=why)
     if wrong and len(wrong) >= fits:
         denied = sum(one in wrong for one in stating)
         aside = f" (it would deny {denied}, since they name another form)" if denied else ""
-        why = f"{best} fits {fits} of {len(judged)} workloads, and is or may be wrong for {len(wrong)}{aside}: {_named(wrong)}"
+        why = f"{best} fits {fits} of {len(evaluated)} workloads, and is or may be wrong for {len(wrong)}{aside}: {_named(wrong)}"
         return msgspec.structs.replace(advice, why_none=why)
     found = _with(advice, now.name if best == now.first else best, fits, hurts, is_set=best == now.first)
     return msgspec.structs.replace(
@@ -196,18 +202,18 @@ def _select(policy: str, offered: Offers) -> str:
     )
 
 
-def _wasted(policy: str, judged: JudgedWorkload) -> str:
+def _wasted(policy: str, evaluated: EvaluatedWorkload) -> str:
     """Return which smaller form a policy of whole GPUs would keep from a workload; empty if none."""
     form = parse(policy) or Form()
-    less = judged.verdict.kind in {VerdictKind.SLICE, VerdictKind.SHARED}
-    return f"{judged.verdict.form} is enough" if less and not (form.partition or form.shared) else ""
+    less = evaluated.verdict.kind in {VerdictKind.SLICE, VerdictKind.SHARED}
+    return f"{evaluated.verdict.form} is enough" if less and not (form.partition or form.shared) else ""
 
 
-def _is_doubtful(policy: str, judged: JudgedWorkload) -> bool:
+def _is_doubtful(policy: str, evaluated: EvaluatedWorkload) -> bool:
     """Whether a policy may be wrong for a workload that uses its GPUs: it has no verdict, or the policy would deny it."""
-    if judged.verdict.kind is VerdictKind.UNUSED:
+    if evaluated.verdict.kind is VerdictKind.UNUSED:
         return False
-    return judged.verdict.kind not in _VOTING or bool(judged.stated and not _permits(policy, judged.stated))
+    return evaluated.verdict.kind not in _VOTING or bool(evaluated.stated and not _permits(policy, evaluated.stated))
 
 
 def _permits(policy: str, stated: str) -> bool:
@@ -232,7 +238,7 @@ def _with(
 
 
 def _score(
-    policy: str, voting: Sequence[JudgedWorkload], slices: Mapping[str, Slice], now: _InForce
+    policy: str, voting: Sequence[EvaluatedWorkload], slices: Mapping[str, Slice], now: _InForce
 ) -> tuple[int, int, bool]:
     hurt = sum(bool(_hurt(now.given(policy, one), one, slices)) for one in voting)
     fits = sum(one.verdict.form == now.given(policy, one) for one in voting)
@@ -240,16 +246,16 @@ def _score(
     return fits - hurt, -hurt, form is not None and not form.shared
 
 
-def _hurt(policy: str, judged: JudgedWorkload, slices: Mapping[str, Slice]) -> str:
+def _hurt(policy: str, evaluated: EvaluatedWorkload, slices: Mapping[str, Slice]) -> str:
     """Return why a policy would hurt a workload, or the cluster by it; empty if it would not."""
-    verdict = judged.verdict
-    given, needed, now = (parse(one) or Form() for one in (policy, verdict.form, judged.form))
+    verdict = evaluated.verdict
+    given, needed, now = (parse(one) or Form() for one in (policy, verdict.form, evaluated.form))
     why = f"needs {verdict.form}"
     if policy == verdict.form:
         why = ""
     elif not (given.partition or given.shared):
         has_enough = (needed.partition or needed.shared) and (now.partition or now.shared)
-        why = f"has {judged.form}, and would get a whole GPU" if has_enough else ""
+        why = f"has {evaluated.form}, and would get a whole GPU" if has_enough else ""
     elif verdict.gpus > 1:
         why = f"needs {verdict.gpus} GPUs"
     elif not (needed.partition or needed.shared):
@@ -258,15 +264,15 @@ def _hurt(policy: str, judged: JudgedWorkload, slices: Mapping[str, Slice]) -> s
         why = "" if needed.shared else f"needs memory of its own ({verdict.form})"
     elif _covers(policy, verdict.form, slices):
         # Pods that name their form are denied, or keep it.
-        enlarged = _covers(judged.form, verdict.form, slices) and not _covers(judged.form, policy, slices)
-        why = f"has {judged.form}, and would get {policy}" if enlarged and not judged.stated else ""
+        enlarged = _covers(evaluated.form, verdict.form, slices) and not _covers(evaluated.form, policy, slices)
+        why = f"has {evaluated.form}, and would get {policy}" if enlarged and not evaluated.stated else ""
     return why
 
 
-def _is_larger(policy: str, judged: JudgedWorkload, now: _InForce) -> bool:
+def _is_larger(policy: str, evaluated: EvaluatedWorkload, now: _InForce) -> bool:
     """Whether a policy that hurts a workload in no way gives it a larger slice than is enough."""
-    given = now.given(policy, judged)
-    return judged.verdict.kind is VerdictKind.SLICE and given != judged.verdict.form
+    given = now.given(policy, evaluated)
+    return evaluated.verdict.kind is VerdictKind.SLICE and given != evaluated.verdict.form
 
 
 def _covers(slice_: str, other: str, slices: Mapping[str, Slice]) -> bool:

@@ -13,12 +13,12 @@ from ...engine.policy import PolicyBook
 from ...engine.spelling import DevicePlugin
 from .batching import batched
 from .measures import Measures, measure
-from .namespace_advice import BUILT_IN_POLICIES, JudgedWorkload, NamespaceAdvice, advise
+from .namespace_advice import BUILT_IN_POLICIES, EvaluatedWorkload, NamespaceAdvice, advise
 from .offers import Offers, model_of, offers
 from .packing import Demand, PackingResult, gpus_of, pack
 from .thresholds import Thresholds
 from .usage import Series, Usage
-from .workload_verdicts import VerdictInput, VerdictKind, WorkloadVerdict, judge
+from .workload_verdicts import VerdictInput, VerdictKind, WorkloadVerdict, evaluate
 from .workloads import Workload, attribute
 
 SUPPORTED_GPUS = dict(CRITERIA)["supported_gpus"]
@@ -120,11 +120,11 @@ def recommend(  # noqa: PLR0913 - what is known, and what is wanted
     measures = {one.key: measure(one, attributed.of.get(one.key, []), usage, thresholds) for one in workloads}
     verdicts = {}
     for one in workloads:
-        if one.not_judged:
-            verdicts[one.key] = WorkloadVerdict(VerdictKind.UNKNOWN, reasons=(one.not_judged,))
+        if one.not_evaluated:
+            verdicts[one.key] = WorkloadVerdict(VerdictKind.UNKNOWN, reasons=(one.not_evaluated,))
         elif measured := measures[one.key]:
             verdicts[one.key] = _of_claims(
-                one, judge(VerdictInput(one, measured, offered, thresholds, trusted(one.namespace)))
+                one, evaluate(VerdictInput(one, measured, offered, thresholds, trusted(one.namespace)))
             )
         else:
             why = _why_no_data(one, attributed.of.get(one.key, ()), usage)
@@ -147,7 +147,7 @@ def recommend(  # noqa: PLR0913 - what is known, and what is wanted
         advise(
             name,
             [
-                JudgedWorkload(line.named, stated[line.namespace, line.kind, line.name], line.verdict, line.form)
+                EvaluatedWorkload(line.named, stated[line.namespace, line.kind, line.name], line.verdict, line.form)
                 for line in found
             ],
             offered,

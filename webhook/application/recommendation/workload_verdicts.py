@@ -69,7 +69,7 @@ class WorkloadVerdict(msgspec.Struct, frozen=True, rename="camel", omit_defaults
 
 
 class VerdictInput(msgspec.Struct, frozen=True):
-    """A workload that is judged.
+    """A workload that is evaluated.
 
     Attributes:
         workload: what it requests.
@@ -192,7 +192,7 @@ class VerdictInput(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(found, clients=found.clients or usual) if found else None
 
 
-def judge(case: VerdictInput) -> WorkloadVerdict:
+def evaluate(case: VerdictInput) -> WorkloadVerdict:
     """Return the verdict on a workload.
 
     The rules in order: too little data; not used; GPUs of a pod that are not used; GPUs that work together; what is shared

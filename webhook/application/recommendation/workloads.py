@@ -58,7 +58,7 @@ class Workload(msgspec.Struct, rename="camel", omit_defaults=True):
         claimed: it requests GPUs by claims (DRA).
         exempt: why policies skip its pods; empty if they do not.
         unreachable: forms, each with a GPU model, that are offered only by nodes on which its pods may not run.
-        not_judged: why its usage can't be compared with its claims; empty where it can.
+        not_evaluated: why its usage can't be compared with its claims; empty where it can.
     """
 
     namespace: str
@@ -75,7 +75,7 @@ class Workload(msgspec.Struct, rename="camel", omit_defaults=True):
     claimed: bool = False
     exempt: str = ""
     unreachable: tuple[tuple[str, str], ...] = ()
-    not_judged: str = ""
+    not_evaluated: str = ""
 
     @property
     def key(self) -> tuple[str, str, str]:

@@ -71,7 +71,7 @@ def other_gpu_resources(
     """GPUs by names of no form: one finding per container, unless the policy permits all.
 
     Misspelt names have a rule of their own (``container.unknown_gpu_resources``), and DeviceClasses ``with_a_form``, by their
-    paths, are judged as claims.
+    paths, are evaluated as claims.
     """
     if policy.permits_any:
         return
