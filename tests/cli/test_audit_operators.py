@@ -153,7 +153,7 @@ def test_a_kind_that_may_not_be_listed_is_said_and_ends_nothing(kubeconfig: Path
 def test_where_discovery_is_denied_that_is_said(kubeconfig: Path, cluster: WorkloadServer) -> None:
     cluster.refused["/apis"] = 403
     (line,) = report(kubeconfig)["kinds"]
-    assert line["notEvaluated"].startswith("custom resources: which of them may lead to pods is not known")
+    assert line["notEvaluated"].startswith("custom resources: it is not known which of them may lead to pods")
 
 
 ANY_SCHEMA = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}

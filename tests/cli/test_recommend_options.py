@@ -221,7 +221,7 @@ def test_nodes_that_may_not_be_listed_are_a_note(cluster: Cluster, tmp_path: Pat
     with serving(succeeds([])) as server:
         ran = found(cluster, server, tmp_path)
     assert ran.code == 0
-    assert any("which forms nodes offer is not known" in note for note in json.loads(ran.out)["notes"])
+    assert any("the forms that nodes offer are not known" in note for note in json.loads(ran.out)["notes"])
 
 
 def test_namespaces_with_a_label_are_trusted_and_saved_as_such(cluster: Cluster, tmp_path: Path) -> None:

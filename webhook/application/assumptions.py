@@ -1,4 +1,4 @@
-"""Assumptions: "what if this namespace had that policy", and which label's policy an audit evaluates by."""
+"""Assumptions: "what if this namespace had that policy", and which label's policy an audit applies."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -92,7 +92,7 @@ def unknown_names(assumptions: Iterable[Assumption], namespaces: Iterable[str]) 
 
 
 class AssumedLabels(Mapping[str, NamespaceLabels]):
-    """The labels of namespaces as an audit evaluates by them, with the policy in question as their ``enforce``.
+    """The labels of namespaces as an audit applies them, with the policy in question as their ``enforce``.
 
     Args:
         known: the namespaces' own labels; a namespace that is not among them has none.

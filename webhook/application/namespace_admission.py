@@ -55,7 +55,7 @@ class NamespaceAdmission:
         preview: Preview | None,
         nodes: FleetSource = NoFleet(),  # noqa: B008 - it has no state
     ) -> None:
-        """Evaluate by the current configuration; ``preview`` is ``None`` where there is no cluster to read."""
+        """Use the current configuration; ``preview`` is ``None`` where there is no cluster to read."""
         self._nodes = nodes
         self._configuration = configuration
         self._preview = preview

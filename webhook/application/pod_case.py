@@ -114,7 +114,7 @@ class PodCase(msgspec.Struct, gc=False):
         return decision, with_fleet_findings(decision, self.pod, policy, fleet)
 
     def _decide(self, policy: Policy) -> Decision:
-        """The decision on the pod as it arrives, which others may still change: how it reaches GPUs is evaluated later."""
+        """The decision on the pod as it arrives, which others may still change: its access to GPUs is evaluated later."""
         return decide(
             self.pod,
             policy,

@@ -22,7 +22,7 @@ class RolloutPreview:
     """
 
     def __init__(self, configuration: Configuration, namespace: str, policy: Policy) -> None:
-        """Evaluate by ``policy``, whatever the namespace's labels are now."""
+        """Evaluate under ``policy``, whatever the namespace's labels are now."""
         self._namespace = namespace
         self._policy = policy
         self._plugin = configuration.plugin

@@ -1,4 +1,4 @@
-"""Reads a cluster's namespaces, pods and templates for an audit. Never writes."""
+"""Reads a cluster's namespaces, pods and templates for an audit. Previews and recommendations use it too. Never writes."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar

@@ -181,7 +181,7 @@ class AuditReport(Part):
 
     Attributes:
         origin: the API server, or ``files``.
-        evaluated_by: the label whose policy evaluated: ``enforce``, ``warn`` or ``audit``.
+        evaluated_by: the label whose policy was applied: ``enforce``, ``warn`` or ``audit``.
         assumptions: the policies that were assumed in place of labels.
         problems: what is wrong with the input; if one is fatal, something is missing from the report.
         scope: which kinds were checked in a cluster, and what that leaves out.

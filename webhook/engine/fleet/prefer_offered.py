@@ -30,8 +30,8 @@ def settled(pod: Pod, policy: Policy, plugin: DevicePlugin, fleet: Fleet | None 
     if len(orders) == 1:
         return policy
 
-    def rests(order: Policy) -> bool:
+    def needs_nothing(order: Policy) -> bool:
         decision = decide(pod, order, plugin, guarded=False)
         return not decision.edits and not decision.denials
 
-    return next(filter(rests, orders), preferring(policy, plugin, fleet) if fleet else policy)
+    return next(filter(needs_nothing, orders), preferring(policy, plugin, fleet) if fleet else policy)
