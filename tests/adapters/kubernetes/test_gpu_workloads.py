@@ -155,6 +155,13 @@ def test_variables_count_where_their_value_is_not_known_and_servers_with_others_
     assert programs["Pod lora"].arguments != programs["Pod plain"].arguments
 
 
+def test_each_pod_has_the_number_of_gpus_that_it_requests(cluster: WorkloadServer, reader: GpuWorkloads) -> None:
+    cluster.add(*(pod(f"w-{gpus}", "ray.io/v1 RayCluster tune", gpus) for gpus in (1, 2)))
+    custom(cluster, "ray.io/v1", "rayclusters", ("tune", ""))
+    tune = found(reader)["RayCluster tune"]
+    assert (tune.gpus, {one.name: one.gpus for one in tune.pods}) == (2, {"w-1": 1, "w-2": 2})
+
+
 def claimed(name: str, *requests: Json) -> Json:
     """A template of claims."""
     return {"metadata": {"name": name, "namespace": "team"}, "spec": {"spec": {"devices": {"requests": [*requests]}}}}

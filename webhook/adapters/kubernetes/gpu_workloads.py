@@ -72,11 +72,10 @@ class _PodItem(msgspec.Struct):
     spec: _Spec
     status: _Status = msgspec.field(default_factory=_Status)
 
-    @property
-    def live(self) -> LivePod:
+    def live(self, gpus: int) -> LivePod:
         started = self.status.start_time
         seconds = datetime.fromisoformat(started).timestamp() if started else 0
-        return LivePod(self.metadata.name, seconds, self.status.phase in _ENDED)
+        return LivePod(self.metadata.name, seconds, self.status.phase in _ENDED, gpus)
 
 
 class _Requested(msgspec.Struct, frozen=True):
@@ -179,7 +178,7 @@ class GpuWorkloads:
                 return None
             if metadata.owner:
                 links[metadata.namespace, *itself.key] = owner  # a leader controls the StatefulSet of its workers
-            return _Kept(metadata.namespace, owner, requested, item.live)
+            return _Kept(metadata.namespace, owner, requested, item.live(requested.gpus))
 
         return self._lister.all("pods", path_of("api", "v1", *within, "pods"), Page[_PodItem], keep)
 
