@@ -18,12 +18,14 @@ class JudgedWorkload(msgspec.Struct, frozen=True):
         name: for people.
         stated: the form that its requests name; empty where they name none.
         form: the form that it has.
+        unreachable: forms, each with a GPU model, that only nodes offer on which its pods may not run.
     """
 
     name: str
     stated: str
     verdict: WorkloadVerdict
     form: str = ""
+    unreachable: tuple[tuple[str, str], ...] = ()
 
 
 BUILT_IN_POLICIES = PolicyBook()
@@ -56,8 +58,8 @@ class NamespaceAdvice(msgspec.Struct, frozen=True, rename="camel", omit_defaults
         larger: those that would get a larger slice than they need, in place of a whole GPU.
         undecided: those without a verdict that names a form; they would get it, too.
         unused: those that do not use their GPUs.
-        select: what to do before the label is set, where several GPU models have the form.
-        why_none: why no policy is advised though one fits some.
+        select: what to do where several GPU models have the form, before the label is set if it is not.
+        why_none: why no policy is advised though some fit, the one that fits most first.
         label, preview: the command that sets the label, and the one that shows first what it does.
     """
 
@@ -137,31 +139,28 @@ def advise(  # noqa: PLR0913 - a namespace, and all that the choice depends on
         is_set = now.name == "none"
         return _with(advice, "none", len(unused), (), is_set=is_set) if unused and not undecided else advice
     slices = {str(one.form): one for one in offered.slices}
-    best = max(
-        dict.fromkeys(one.verdict.form for one in voting), key=lambda policy: _score(policy, voting, slices, now)
+    best, *others = sorted(
+        dict.fromkeys(one.verdict.form for one in voting),
+        key=lambda policy: _score(policy, voting, slices, now),
+        reverse=True,
     )
-    fits = sum(one.verdict.form == now.given(best, one) for one in voting)
+    fits, hurts, wrong = _effects(best, judged, voting, slices, now)
+    worse = "".join(_worse(other, judged, voting, slices, now) for other in others[:_NAMED])
+    fits_some = f"{best} fits {fits} of {len(judged)} {'workload' if len(judged) == 1 else 'workloads'}"
     if not trusted and (form := parse(best)) and form.shared:
-        return msgspec.structs.replace(advice, why_none=f"{best} fits {fits} of {len(judged)} workloads; {_UNTRUSTED}")
+        return msgspec.structs.replace(advice, why_none=f"{fits_some}; {_UNTRUSTED}{worse}")
     if offered.lacks(best):
-        return msgspec.structs.replace(advice, why_none=f"{best} fits {fits} of {len(judged)} workloads; {_MISMATCHED}")
-    hurts = tuple(
-        HarmedWorkload(one.name, why)
-        for one in voting
-        if (why := _hurt(now.given(best, one), one, slices) or _wasted(now.given(best, one), one))
-    )
-    doubtful = (one.name for one in judged if _is_doubtful(now.given(best, one), one))
-    wrong = dict.fromkeys((*doubtful, *(one.workload for one in hurts)))
+        return msgspec.structs.replace(advice, why_none=f"{fits_some}; {_MISMATCHED}{worse}")
     stating = tuple(one.name for one in judged if one.stated and not _permits(now.given(best, one), one.stated))
     helped = sum(one.verdict.form == best != now.now(one) and one.name not in stating for one in voting)
     if hurts and len(hurts) >= helped and best != now.first:
         whom = _named(one.workload for one in hurts)
-        why = f"{best} fits {fits} of {len(judged)} workloads, but would help {helped} and hurt {len(hurts)}: {whom}"
+        why = f"{fits_some}, but would help {helped} and hurt {len(hurts)}: {whom}{worse}"
         return msgspec.structs.replace(advice, why_none=why)
     if wrong and len(wrong) >= fits:
         denied = sum(one in wrong for one in stating)
         aside = f" (it would deny {denied}, since they name another form)" if denied else ""
-        why = f"{best} fits {fits} of {len(judged)} workloads, and is or may be wrong for {len(wrong)}{aside}: {_named(wrong)}"
+        why = f"{fits_some}, and is or may be wrong for {len(wrong)}{aside}: {_named(wrong)}{worse}"
         return msgspec.structs.replace(advice, why_none=why)
     found = _with(advice, now.name if best == now.first else best, fits, hurts, is_set=best == now.first)
     return msgspec.structs.replace(
@@ -169,8 +168,38 @@ def advise(  # noqa: PLR0913 - a namespace, and all that the choice depends on
         stating=stating,
         larger=tuple(one.name for one in voting if one.name not in {*stating, *wrong} and _is_larger(best, one, now)),
         undecided=tuple(one for one in undecided if one not in stating),
-        select=_select(best, offered) if found.label else "",
+        select=_select(best, offered, voting, is_set=not found.label),
     )
+
+
+def _effects(
+    policy: str,
+    judged: Sequence[JudgedWorkload],
+    voting: Sequence[JudgedWorkload],
+    slices: Mapping[str, Slice],
+    now: _InForce,
+) -> tuple[int, tuple[HarmedWorkload, ...], dict[str, None]]:
+    """Return how many workloads a policy fits, those that it would hurt, and all for which it is or may be wrong."""
+    hurts = tuple(
+        HarmedWorkload(one.name, why)
+        for one in voting
+        if (why := _hurt(now.given(policy, one), one, slices) or _wasted(now.given(policy, one), one))
+    )
+    doubtful = (one.name for one in judged if _is_doubtful(now.given(policy, one), one))
+    fits = sum(one.verdict.form == now.given(policy, one) for one in voting)
+    return fits, hurts, dict.fromkeys((*doubtful, *(one.workload for one in hurts)))
+
+
+def _worse(
+    policy: str,
+    judged: Sequence[JudgedWorkload],
+    voting: Sequence[JudgedWorkload],
+    slices: Mapping[str, Slice],
+    now: _InForce,
+) -> str:
+    """What to add about a policy that is worse than the one that is not advised."""
+    fits, _, wrong = _effects(policy, judged, voting, slices, now)
+    return f"; {policy} fits {fits}" + (f", and is or may be wrong for {len(wrong)}" if wrong else "")
 
 
 def _named(workloads: Iterable[str]) -> str:
@@ -184,15 +213,22 @@ def _small(offered: Offers) -> tuple[Slice | SharedForm, ...]:
     return (*offered.slices, *offered.shared)
 
 
-def _select(policy: str, offered: Offers) -> str:
-    """Return what to do before setting a policy whose form several GPU models have; empty for other policies."""
-    having = {model for one in _small(offered) if str(one.form) == policy for model in one.models - {""}}
-    if len(having) <= 1:
+def _select(policy: str, offered: Offers, voting: Iterable[JudgedWorkload], *, is_set: bool) -> str:
+    """Return what to do about a policy whose form pods can get on several GPU models; empty for other policies."""
+    models = {model for one in _small(offered) if str(one.form) == policy for model in one.models - {""}}
+    having = {model for one in voting if len(there := _reached(policy, models, one)) > 1 for model in there}
+    if not having:
         return ""
+    before = "" if is_set else "before you set the label, "
     return (
-        f"several GPU models have {policy} ({', '.join(sorted(having))}), and the policy does not select one: before you set the "
-        "label, have each pod select the model that it was measured on, by the label nvidia.com/gpu.product"
+        f"several GPU models have {policy} ({', '.join(sorted(having))}), and the policy does not select one: {before}have each "
+        "pod select the model that it was measured on, by the label nvidia.com/gpu.product"
     )
+
+
+def _reached(policy: str, models: Iterable[str], judged: JudgedWorkload) -> set[str]:
+    """The models, of those that have a policy's form, on which a workload's pods may run."""
+    return {model for model in models if (policy, model) not in judged.unreachable}
 
 
 def _wasted(policy: str, judged: JudgedWorkload) -> str:

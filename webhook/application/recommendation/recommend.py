@@ -139,17 +139,14 @@ def recommend(  # noqa: PLR0913 - what is known, and what is wanted
         )
         for one in sorted(workloads, key=lambda one: one.key)
     ]
-    stated = {one.key: one.stated for one in workloads}
+    by_key = {one.key: one for one in workloads}
     by_namespace: dict[str, list[WorkloadRecommendation]] = {}
     for line in lines:
         by_namespace.setdefault(line.namespace, []).append(line)
     advice = [
         advise(
             name,
-            [
-                JudgedWorkload(line.named, stated[line.namespace, line.kind, line.name], line.verdict, line.form)
-                for line in found
-            ],
+            [_judged(line, by_key[line.namespace, line.kind, line.name]) for line in found],
             offered,
             labels.get(name) or NamespaceLabels(),
             trusted=trusted(name),
@@ -180,6 +177,10 @@ def recommend(  # noqa: PLR0913 - what is known, and what is wanted
     return Recommendation(
         lines, advice, _cluster(lines, shapes, offered, thresholds), thresholds, usage.window, usage.end, notes
     )
+
+
+def _judged(line: WorkloadRecommendation, workload: Workload) -> JudgedWorkload:
+    return JudgedWorkload(line.named, workload.stated, line.verdict, line.form, workload.unreachable)
 
 
 def _of_claims(workload: Workload, verdict: WorkloadVerdict) -> WorkloadVerdict:
