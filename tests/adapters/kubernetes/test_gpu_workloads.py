@@ -203,6 +203,40 @@ def test_a_template_tells_what_a_policy_rewrote(cluster: WorkloadServer, reader:
     }
 
 
+def test_templates_of_operators_tell_what_a_policy_rewrote(cluster: WorkloadServer, reader: GpuWorkloads) -> None:
+    sliced = {"limits": {"nvidia.com/mig-1g.10gb": "1"}}
+
+    def spec(resources: Json) -> Json:
+        return {"spec": {"containers": [{"name": "main", "resources": resources}]}}
+
+    def torch(name: str, *resources: Json) -> Json:
+        replicas = {f"R{number}": {"template": spec(one)} for number, one in enumerate(resources)}
+        return {"metadata": owned(name), "spec": {"pytorchReplicaSpecs": replicas}}
+
+    plain: Json = {"limits": {"nvidia.com/gpu": "1"}}
+    for name in ("plain", "named", "both", "cpu"):
+        one = pod(f"{name}-0", f"kubeflow.org/v1 PyTorchJob {name}")
+        one["spec"]["containers"][0]["resources"] = sliced
+        cluster.add(one)
+    jobs = torch("plain", plain, {}), torch("named", sliced), torch("both", sliced, plain), torch("cpu", {})
+    ended = torch("ended", plain)
+    cluster.serve("kubeflow.org/v1", "pytorchjobs", *jobs, ended)
+    # A built-in kind that an operator controls has the requests that its pods are made from.
+    served = pod("served", "apps/v1 Deployment served")
+    served["spec"]["containers"][0]["resources"] = sliced
+    cluster.add(
+        served, controller("apps/v1", "Deployment", "served", "serving.kserve.io/v1beta1 InferenceService chat")
+    )
+    custom(cluster, "serving.kserve.io/v1beta1", "inferenceservices", ("chat", ""))
+    assert {name: one.stated for name, one in found(reader).items()} == {
+        "PyTorchJob plain": "",
+        "PyTorchJob named": "mig-1g.10gb",
+        "PyTorchJob both": "mig-1g.10gb",
+        "PyTorchJob cpu": "mig-1g.10gb",
+        "InferenceService chat": "",
+    }
+
+
 def test_claims_are_requests_too(cluster: WorkloadServer, reader: GpuWorkloads) -> None:
     def request(device_class: str, **more: object) -> Json:
         return {"name": "gpu", "exactly": {"deviceClassName": device_class, **more}}
