@@ -177,6 +177,14 @@ def test_the_smallest_slice_that_fits(given: dict[str, Any], form: str, why: str
     assert why in " / ".join(verdict.reasons)
 
 
+def test_use_of_a_slice_is_a_share_of_the_multiprocessors_that_its_nodes_state() -> None:
+    small, middle, large = SLICES
+    stated = structs.replace(large, shares={A100: 28 / 108})
+    used: dict[str, Any] = {"p95": 0.9, "profile": "3g.40gb"}
+    assert judge(case(used=used, offers=offered((small, middle, large)), **MIG)).form == "mig-3g.40gb"
+    assert judge(case(used=used, offers=offered((small, middle, stated)), **MIG)).form == "mig-2g.20gb"
+
+
 def test_use_of_a_slice_with_more_multiprocessors_than_its_part_is_not_taken_for_less_than_it_is() -> None:
     model = "H100-80GB-HBM3"
     sizes = {"mig-1g.10gb": 9984, "mig-1g.20gb": 20_096}

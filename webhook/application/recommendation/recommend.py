@@ -129,7 +129,7 @@ def recommend(  # noqa: PLR0913 - what is known, and what is wanted
         else:
             why = _why_no_data(one, attributed.of.get(one.key, ()), usage)
             verdicts[one.key] = WorkloadVerdict(VerdictKind.UNKNOWN, reasons=(f"no usage data: {why}",))
-    verdicts |= batched(workloads, measures, verdicts, thresholds)
+    verdicts |= batched(workloads, measures, verdicts, thresholds, offered)
     lines = [
         WorkloadRecommendation(
             *(one.namespace, one.kind, one.name, one.requests, one.form, one.gpus, one.running),

@@ -19,7 +19,6 @@ from .offers import (
     model_of,
     of_a_model,
     of_model,
-    share_of,
     shared_form,
     without,
 )
@@ -105,7 +104,7 @@ class VerdictInput(msgspec.Struct, frozen=True):
     def unit(self) -> float:
         """The share of a GPU that its numbers are shares of: what was measured on a slice is a share of the slice."""
         profile = self.measures.profile or self.form.partition
-        return share_of(profile, self.model) if profile else 1.0
+        return self.offered.share_of(profile, self.model) if profile else 1.0
 
     @property
     def share(self) -> float:
