@@ -129,6 +129,9 @@ def test_no_policy_that_may_be_wrong_for_as_many_as_it_fits() -> None:
         "wrong for 4: w6, w7, w4, w5; exclusive fits 1, and is or may be wrong for 7; "
         "mig-3g.40gb fits 1, and is or may be wrong for 3"
     )
+    assert advice(SMALL, SMALL, WHOLE).why_none.endswith(
+        "mig-1g.10gb fits 2, and is or may be wrong for 1; to be chosen, it must fit more than twice as many as need whole GPUs"
+    )
     assert advice(WHOLE, *[UNKNOWN] * 7).why_none.endswith("wrong for 7: w1, w2, w3, w4, w5 and 2 more")
     assert advice(SMALL, SMALL, UNKNOWN).policy == "mig-1g.10gb"
     assert advice(WHOLE, UNKNOWN).policy == ""
