@@ -199,11 +199,14 @@ def _worse(
 ) -> str:
     """What to add about a policy that is worse than the one that is not advised."""
     fits, _, wrong = _effects(policy, judged, voting, slices, now)
-    if not wrong:
-        return f"; {policy} fits {fits}"
+    whole = sum(one.verdict.kind is VerdictKind.EXCLUSIVE for one in voting)
     # A slice or share is not chosen for few more workloads than need whole GPUs (docs/how-to/recommend.md).
-    rule = "; to be chosen, it must fit more than twice as many as need whole GPUs" if len(wrong) < fits else ""
-    return f"; {policy} fits {fits}, and is or may be wrong for {len(wrong)}{rule}"
+    rule = (
+        "; to be chosen, it must fit more than twice as many as need whole GPUs"
+        if 0 < whole < fits <= 2 * whole
+        else ""
+    )
+    return f"; {policy} fits {fits}" + (f", and is or may be wrong for {len(wrong)}" if wrong else "") + rule
 
 
 def _named(workloads: Iterable[str]) -> str:
