@@ -132,6 +132,9 @@ def test_no_policy_that_may_be_wrong_for_as_many_as_it_fits() -> None:
     assert advice(SMALL, SMALL, WHOLE).why_none.endswith(
         "mig-1g.10gb fits 2, and is or may be wrong for 1; to be chosen, it must fit more than twice as many as need whole GPUs"
     )
+    fewer = WorkloadVerdict(VerdictKind.FEWER, "exclusive")
+    unsure = advice(SMALL, SMALL, SMALL, WHOLE, WHOLE, fewer, fewer, *[UNKNOWN] * 4)
+    assert unsure.why_none.endswith("; mig-1g.10gb fits 3, and is or may be wrong for 8")
     assert advice(WHOLE, *[UNKNOWN] * 7).why_none.endswith("wrong for 7: w1, w2, w3, w4, w5 and 2 more")
     assert advice(SMALL, SMALL, UNKNOWN).policy == "mig-1g.10gb"
     assert advice(WHOLE, UNKNOWN).policy == ""

@@ -199,7 +199,7 @@ def _worse(
 ) -> str:
     """What to add about a policy that is worse than the one that is not advised."""
     fits, _, wrong = _effects(policy, judged, voting, slices, now)
-    whole = sum(one.verdict.kind is VerdictKind.EXCLUSIVE for one in voting)
+    whole = sum(_is_whole(one.verdict.form) for one in voting)
     # A slice or share is not chosen for few more workloads than need whole GPUs (docs/how-to/recommend.md).
     rule = (
         "; to be chosen, it must fit more than twice as many as need whole GPUs"
@@ -240,9 +240,13 @@ def _reached(policy: str, models: Iterable[str], judged: JudgedWorkload) -> set[
 
 def _wasted(policy: str, judged: JudgedWorkload) -> str:
     """Return which smaller form a policy of whole GPUs would keep from a workload; empty if none."""
-    form = parse(policy) or Form()
     less = judged.verdict.kind in {VerdictKind.SLICE, VerdictKind.SHARED}
-    return f"{judged.verdict.form} is enough" if less and not (form.partition or form.shared) else ""
+    return f"{judged.verdict.form} is enough" if less and _is_whole(policy) else ""
+
+
+def _is_whole(policy: str) -> bool:
+    form = parse(policy) or Form()
+    return not (form.partition or form.shared)
 
 
 def _is_doubtful(policy: str, judged: JudgedWorkload) -> bool:
