@@ -40,6 +40,7 @@ _MULTIPROCESSORS = (
     ("H[18]00-(.*HBM3|NVL)|G?H200(-.*)?", 132, (16, 32, 60, 64), 26),
     ("H[18]00-PCIe", 114, (14, 30, 46, 62), 14),
 )
+_ANY_SHARING = Form(sharing=Sharing.ANY)
 _USUAL_SLICES = 7  # compute slices of a GPU; a profile of the whole GPU has as many
 
 
@@ -135,6 +136,11 @@ class Offers(msgspec.Struct, frozen=True):
         """Whether nodes have a form, and none of them runs the pods that a policy gives it."""
         every: tuple[Slice | SharedForm, ...] = (*self.slices, *self.shared)
         return form in self.mismatched and all(str(one.form) != form for one in every)
+
+    def settled(self, form: Form) -> Form:
+        """The form itself, or instead of ``shared`` the one kind of sharing that there is."""
+        kinds = [one.form for one in self.shared if one.form.meet(form)]
+        return kinds[0] if form == _ANY_SHARING and len(kinds) == 1 else form
 
 
 def offers(
