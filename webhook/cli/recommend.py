@@ -148,8 +148,8 @@ def recommend(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         classes=configuration.classes,
     )
     found.notes += given.notes
-    if cluster_options.is_given(ctx, "config"):
-        # The audit needs the names of policies and the spelling of forms, too.
+    if cluster_options.is_given(ctx, "config") and not write_reports:
+        # The audit needs the names of policies and the spelling of forms, too. Who reads a report has no such file.
         found.namespaces = [_with_option(one, f" --config {quote(str(config))}") for one in found.namespaces]
     if write_reports:
         _write_reports(found, kubeconfig, context, names)
