@@ -292,6 +292,21 @@ def test_a_policy_in_force_that_fits_nobody_does_not_stay() -> None:
     assert found.policy == "time-slicing"
 
 
+def test_a_policy_in_force_that_permits_sharing_stays_where_plain_requests_are_not_shared() -> None:
+    policy = Policy("either", (form("exclusive"), form("time-slicing")))
+    book = PolicyBook({"either": policy, "turned": structs.replace(policy, name="turned", forms=policy.forms[::-1])})
+    whole = [JudgedWorkload(f"whole{number}", "", WHOLE, "exclusive") for number in range(2)]
+    shares = JudgedWorkload("shares", "shared", WorkloadVerdict(VerdictKind.AS_IT_IS, "time-slicing"), "time-slicing")
+
+    def under(label: str, *judged: JudgedWorkload, trusted: bool = False) -> str:
+        found = offered(shared=SHARED)
+        return advise("team", judged, found, NamespaceLabels(label), trusted=trusted, policies=book).policy
+
+    assert under("either", *whole, shares) == "either"
+    assert under("turned", shares) == ""
+    assert under("turned", shares, trusted=True) == "turned"
+
+
 def test_a_policy_helps_those_that_the_one_in_force_denies() -> None:
     kept = WorkloadVerdict(VerdictKind.AS_IT_IS, "mig-1g.10gb")
     named = [JudgedWorkload(f"w{number}", "mig-1g.10gb", kept, "mig-1g.10gb") for number in range(2)]

@@ -45,9 +45,9 @@ def test_the_form_of_the_next_pods(policy: Policy, workload: JudgedWorkload, giv
     assert (effect.given(workload), effect.denies(workload)) == (given, denied)
 
 
-def test_which_policies_give_forms() -> None:
-    assert PolicyEffect(Policy("p", (ONE,))).gives_forms
-    assert not any(PolicyEffect(one).gives_forms for one in (ANY_POLICY, NONE_POLICY))
-    of_unknown_class = Policy("p", (ONE,), claim_forms=(CLAIM,), plain_claim=CLAIM)
-    assert not PolicyEffect(of_unknown_class).gives_forms
-    assert PolicyEffect(of_unknown_class, classes=CLASSES).gives_forms
+def test_the_form_of_plain_requests() -> None:
+    assert PolicyEffect(Policy("p", (ONE, TWO))).first == "mig-1g.10gb"
+    assert PolicyEffect(ANY_POLICY).first == PolicyEffect(NONE_POLICY).first == ""
+    by_claim = Policy("p", (TWO,), claim_forms=(CLAIM,), plain_claim=CLAIM)
+    assert PolicyEffect(by_claim).first == ""  # the form of the class is not known
+    assert PolicyEffect(by_claim, classes=CLASSES).first == "mig-1g.10gb"

@@ -96,7 +96,7 @@ def advise(  # noqa: PLR0913 - a namespace, and all that the choice depends on
     given = {one: best.given(one) for one in judged}
     fits = _fits(best, voting)
     fitting = f"{best.policy.name} fits {fits} of {len(judged)} workloads"
-    if not trusted and (parse(form) or Form()).shared:
+    if not trusted and any((parse(one) or Form()).shared for one in (form, best.first)):
         return msgspec.structs.replace(advice, why_none=f"{fitting}; {_UNTRUSTED}")
     if offered.lacks(form):
         return msgspec.structs.replace(advice, why_none=f"{fitting}; {_MISMATCHED}")
@@ -186,14 +186,14 @@ def _with(
 
 def _fits(policy: PolicyEffect, voting: Sequence[JudgedWorkload]) -> int:
     """How many workloads a policy of certain forms gives what fits them; ``any`` gives nothing."""
-    return sum(one.verdict.form == policy.given(one) for one in voting) if policy.gives_forms else 0
+    return sum(one.verdict.form == policy.given(one) for one in voting) if policy.first else 0
 
 
 def _score(
     policy: PolicyEffect, voting: Sequence[JudgedWorkload], slices: Mapping[str, Slice]
 ) -> tuple[int, int, bool]:
     hurt = sum(bool(_hurt(policy.given(one), one, slices)) for one in voting)
-    return _fits(policy, voting) - hurt, -hurt, not any(form.shared for form in policy.policy.forms)
+    return _fits(policy, voting) - hurt, -hurt, not (parse(policy.first) or Form()).shared
 
 
 def _hurt(policy: str, judged: JudgedWorkload, slices: Mapping[str, Slice]) -> str:

@@ -43,9 +43,9 @@ class PolicyEffect(msgspec.Struct, frozen=True):
     classes: DeviceClasses = NVIDIA_CLASSES
 
     @property
-    def gives_forms(self) -> bool:
-        """Whether it gives pods certain forms; ``any``, ``none`` and invalid labels do not."""
-        return bool(self._every)
+    def first(self) -> str:
+        """The form that it gives plain requests; empty for ``any``, ``none`` and invalid labels, and where it is not known."""
+        return next(map(str, self._every), "")
 
     @property
     def _every(self) -> tuple[Form, ...]:
@@ -71,7 +71,7 @@ class PolicyEffect(msgspec.Struct, frozen=True):
         """Return the form of the workload's next pods; where it denies them, the one that plain requests get."""
         if self.policy.permits_any:
             return judged.form
-        return self._given(judged) or next(map(str, self._every), "")
+        return self._given(judged) or self.first
 
     def _given(self, judged: JudgedWorkload) -> str:
         """The form of the workload's next pods; empty if it denies them."""
