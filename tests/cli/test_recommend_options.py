@@ -63,6 +63,9 @@ def test_the_policies_of_the_configuration_count(saved: Path, tmp_path: Path) ->
         assert f"policy {policy}: 2 of 3 workloads fit" in out
         assert ("the default of the configuration already names it" in out) is is_set
         assert ("kubectl label" in out) is not is_set
+        # The audit must judge by the same policies and names.
+        previews = run("recommend", "--usage", saved, "--config", file, "-o", "markdown").out
+        assert (f"gpuwarden audit -n a --assume a={policy} --config {file}\n" in previews) is not is_set
 
 
 def test_csv_has_a_line_for_each_workload_and_computes_nothing(saved: Path) -> None:

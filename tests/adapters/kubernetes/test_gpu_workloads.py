@@ -237,6 +237,31 @@ def test_templates_of_operators_tell_what_a_policy_rewrote(cluster: WorkloadServ
     }
 
 
+def test_a_template_names_a_form_by_its_resource_or_by_node_labels(
+    cluster: WorkloadServer, reader: GpuWorkloads
+) -> None:
+    gke = {"cloud.google.com/gke-gpu-partition-size": "1g.5gb"}
+    enlarged = pod("enlarged", "apps/v1 ReplicaSet enlarged")
+    enlarged["spec"]["containers"][0]["resources"] = {"limits": {"nvidia.com/mig-2g.20gb": "1"}}
+    template = controller("apps/v1", "ReplicaSet", "enlarged")
+    template["spec"]["template"]["spec"]["containers"][0]["resources"] = {"limits": {"nvidia.com/mig-1g.10gb": "1"}}
+    selecting = controller("apps/v1", "ReplicaSet", "selecting")
+    selecting["spec"]["template"]["spec"]["nodeSelector"] = gke
+    cluster.add(
+        *(enlarged, template, selecting, controller("apps/v1", "ReplicaSet", "plain")),
+        *(pod(name, f"apps/v1 ReplicaSet {name}", nodeSelector=gke) for name in ("selecting", "plain")),
+        pod("bare", nodeSelector=gke),
+    )
+    read = found(reader)
+    assert read["ReplicaSet enlarged"].form == "mig-2g.20gb"  # mismatch: rewrite
+    assert {name: one.stated for name, one in read.items()} == {
+        "ReplicaSet enlarged": "mig-1g.10gb",
+        "ReplicaSet selecting": "gke-mig-1g.5gb",
+        "ReplicaSet plain": "",
+        "Pod bare": "gke-mig-1g.5gb",
+    }
+
+
 def test_claims_are_requests_too(cluster: WorkloadServer, reader: GpuWorkloads) -> None:
     def request(device_class: str, **more: object) -> Json:
         return {"name": "gpu", "exactly": {"deviceClassName": device_class, **more}}

@@ -1,13 +1,17 @@
 """Advice for namespaces: the policy that fits most, whom it would hurt, and the commands."""
 
+from collections.abc import Sequence
+
 from msgspec import structs
 
 from tests.application.recommendation.cases import A100, SHARED, SLICES, form, offered
-from webhook.application.recommendation.namespace_advice import HarmedWorkload, JudgedWorkload, NamespaceAdvice, advise
-from webhook.application.recommendation.offers import Slice
+from webhook.application.recommendation.namespace_advice import HarmedWorkload, NamespaceAdvice
+from webhook.application.recommendation.namespace_advice import advise as advised
+from webhook.application.recommendation.offers import Offers, Slice
+from webhook.application.recommendation.policy_effects import JudgedWorkload, PolicyEffect
 from webhook.application.recommendation.workload_verdicts import VerdictKind, WorkloadVerdict
 from webhook.engine.labels import NamespaceLabels
-from webhook.engine.policy import Policy, PolicyBook, Prefer
+from webhook.engine.policy import Mismatch, Policy, PolicyBook, Prefer
 
 SMALL = WorkloadVerdict(VerdictKind.SLICE, "mig-1g.10gb")
 MIDDLE = WorkloadVerdict(VerdictKind.SLICE, "mig-2g.20gb")
@@ -19,6 +23,20 @@ OTHER_SLOT = WorkloadVerdict(VerdictKind.SHARED, "time-slicing")
 UNKNOWN = WorkloadVerdict(VerdictKind.UNKNOWN)
 UNUSED = WorkloadVerdict(VerdictKind.UNUSED, "none", 0)
 BATCH = WorkloadVerdict(VerdictKind.BATCH)
+BUILT_IN = PolicyBook()
+
+
+def advise(  # noqa: PLR0913 - as the function itself
+    name: str,
+    judged: Sequence[JudgedWorkload],
+    found: Offers,
+    labels: NamespaceLabels,
+    *,
+    trusted: bool,
+    policies: PolicyBook = BUILT_IN,
+) -> NamespaceAdvice:
+    """The advice under the policy that the labels select."""
+    return advised(name, judged, found, labels, trusted=trusted, now=PolicyEffect(policies.select(labels).enforce))
 
 
 def advice(*verdicts: WorkloadVerdict, labelled: str | None = None, stated: str = "") -> NamespaceAdvice:
@@ -251,3 +269,70 @@ def test_a_policy_helps_those_that_the_one_in_force_would_squeeze() -> None:
     found = advise("team", [*whole, small], offered(), NamespaceLabels(), trusted=False, policies=SEVERAL)
     assert (found.policy, found.hurts) == ("exclusive", (HarmedWorkload("small", "mig-1g.10gb is enough"),))
     assert advise("team", [*whole, small], offered(), NamespaceLabels(), trusted=False).policy == ""
+
+
+def test_a_policy_in_force_is_judged_by_what_it_gives_each_workload() -> None:
+    kept = WorkloadVerdict(VerdictKind.AS_IT_IS, "mig-1g.10gb")
+    named = [JudgedWorkload(f"w{number}", "mig-1g.10gb", kept, "mig-1g.10gb") for number in range(2)]
+    whole_first = Policy("whole-first", (form("exclusive"), form("mig-1g.10gb")))
+    rewrites = Policy("rewrites", (form("mig-2g.20gb"),), mismatch=Mismatch.REWRITE)
+    by_memory = Policy("by-memory", (form("mig-1g.10gb"), form("mig-2g.20gb")), prefer=Prefer.MEMORY)
+    book = PolicyBook({one.name: one for one in (whole_first, rewrites, by_memory)})
+
+    def under(label: str, judged: Sequence[JudgedWorkload]) -> NamespaceAdvice:
+        return advise("team", judged, offered(), NamespaceLabels(label), trusted=False, policies=book)
+
+    found = under("whole-first", named)
+    assert (found.policy, found.fits, found.label, found.stating) == ("whole-first", 2, "", ())
+    plain = [JudgedWorkload(f"w{number}", "", SMALL, "exclusive") for number in range(2)]
+    assert under("whole-first", plain).label.endswith("enforce=mig-1g.10gb --overwrite")
+
+    enlarged = [structs.replace(one, verdict=SMALL, form="mig-2g.20gb") for one in named]
+    found = under("rewrites", enlarged)
+    assert (found.policy, found.fits, found.stating) == ("mig-1g.10gb", 2, ())
+    needed = WorkloadVerdict(VerdictKind.AS_IT_IS, "mig-2g.20gb")
+    found = under("rewrites", [structs.replace(one, verdict=needed) for one in enlarged])
+    assert (found.policy, found.fits, found.stating) == ("rewrites", 2, ())
+
+    asks = JudgedWorkload("asks", "", MIDDLE, "exclusive", memory=16_384)
+    found = under("by-memory", [*plain, asks])
+    assert (found.policy, found.fits, found.hurts, found.larger) == ("by-memory", 3, (), ())
+    found = under("by-memory", [*plain, structs.replace(asks, verdict=WHOLE, memory=60_000, stated="mig-3g.40gb")])
+    assert found.policy == ""
+
+
+def test_a_policy_in_force_that_fits_nobody_does_not_stay() -> None:
+    one = JudgedWorkload("one", "mig-1g.10gb", WorkloadVerdict(VerdictKind.AS_IT_IS, "mig-1g.10gb"), "mig-1g.10gb")
+    two = JudgedWorkload("two", "mig-2g.20gb", WorkloadVerdict(VerdictKind.AS_IT_IS, "mig-2g.20gb"), "mig-2g.20gb")
+    assert advise("team", [one, two], offered(), NamespaceLabels("mig-3g.40gb"), trusted=False).policy == ""
+    slot = JudgedWorkload("slot", "", OTHER_SLOT, "exclusive")
+    found = advise("team", [slot], offered(shared=SHARED), NamespaceLabels("mps"), trusted=True)
+    assert found.policy == "time-slicing"
+
+
+def test_a_policy_in_force_that_permits_sharing_stays_where_plain_requests_are_not_shared() -> None:
+    policy = Policy("either", (form("exclusive"), form("time-slicing")))
+    book = PolicyBook({"either": policy, "turned": structs.replace(policy, name="turned", forms=policy.forms[::-1])})
+    whole = [JudgedWorkload(f"whole{number}", "", WHOLE, "exclusive") for number in range(2)]
+    shares = JudgedWorkload("shares", "shared", WorkloadVerdict(VerdictKind.AS_IT_IS, "time-slicing"), "time-slicing")
+
+    def under(label: str, *judged: JudgedWorkload, trusted: bool = False) -> str:
+        found = offered(shared=SHARED)
+        return advise("team", judged, found, NamespaceLabels(label), trusted=trusted, policies=book).policy
+
+    assert under("either", *whole, shares) == "either"
+    assert under("turned", shares) == ""
+    assert under("turned", shares, trusted=True) == "turned"
+
+
+def test_a_policy_helps_those_that_the_one_in_force_denies() -> None:
+    kept = WorkloadVerdict(VerdictKind.AS_IT_IS, "mig-1g.10gb")
+    named = [JudgedWorkload(f"w{number}", "mig-1g.10gb", kept, "mig-1g.10gb") for number in range(2)]
+    whole = JudgedWorkload("whole", "", WHOLE, "exclusive")
+    found = advise("team", [*named, whole], offered(), NamespaceLabels(), trusted=False)
+    assert (
+        found.why_none
+        == "mig-1g.10gb fits 2 of 3 workloads, but would help 0 and hurt 1: whole; exclusive fits 1, and is or may be wrong for 2"
+    )
+    found = advise("team", [*named, named[0], whole], offered(), NamespaceLabels("gone"), trusted=False)
+    assert (found.policy, found.hurts) == ("mig-1g.10gb", (HarmedWorkload("whole", "needs a whole GPU"),))

@@ -8,7 +8,7 @@ import msgspec
 
 from ...application.auditing import Owner, WorkloadObject
 from ...application.configuration import Configuration
-from ...application.recommendation.claimed import ClaimedGpus, gpus_claimed
+from ...application.recommendation.claimed import CLAIM, ClaimedGpus, gpus_claimed
 from ...application.recommendation.placement import NamedNode, Placement
 from ...application.recommendation.servers import ServerProgram, is_read, recognise, without_address
 from ...application.recommendation.workloads import LivePod, Workload, plain
@@ -79,11 +79,18 @@ class _PodItem(msgspec.Struct):
 
 
 class _Requested(msgspec.Struct, frozen=True):
-    """The requests of a pod, ``memory`` in MiB. ``unreachable`` are forms and GPU models only on nodes where it may not run."""
+    """The requests of a pod.
+
+    Attributes:
+        named: the form that they name, by resource or node labels; empty for a GPU of whatever form.
+        unreachable: forms and GPU models only on nodes where it may not run.
+        memory: in MiB.
+    """
 
     words: tuple[str, ...]
     gpus: int
     form: str
+    named: str
     programs: tuple[ServerProgram, ...]
     claimed: ClaimedGpus | None
     exempt: str
@@ -206,19 +213,20 @@ class GpuWorkloads:
         if not counted and not claims:
             return None
         words, number, form = (claims.words, claims.gpus, claims.form) if claims else ((), 0, "")
+        named = "" if form == CLAIM else form
         if counted:
             shape = self._shapes.get(spec.node_name or "")
             own_form = counted[0][0]
             form = str(shape.forms.get(containers[0].amounts[0].resource.name, own_form) if shape else own_form)
             words = (*dict.fromkeys(str(amount) for one in containers for amount in one.amounts), *words)
             number += sum(count for _, count in counted)
+            named = "" if plain(words) and not (own_form.partition or own_form.shared) else str(own_form)
         # A pod that has a node bypasses schedulers; before it had one, it was exempt or not.
         scheduled = Pod(spec=msgspec.structs.replace(spec, node_name=None))
         exempt = self._configuration.exemptions.of_pod(scheduled) or ""
         programs = self._programs(spec, containers if counted else None)
-        return _Requested(
-            words, number, form, programs, claims, exempt, self._placement.unreachable(spec), _memory(pod)
-        )
+        unreachable = self._placement.unreachable(spec)
+        return _Requested(words, number, form, named, programs, claims, exempt, unreachable, _memory(pod))
 
     def _claimed(
         self, spec: PodSpec, containers: Sequence[GpuContainer], namespace: str, owner: Owner
@@ -273,21 +281,23 @@ def _by_top(kept: Iterable[_Kept], links: Links) -> dict[tuple[str, str, str], W
         if one.pod:
             _add(workload, one)
         else:
-            workload.rewritten = plain(one.requested.words)
+            workload.named = one.requested.named
+            workload.rewritten = not workload.named
     return found
 
 
 def _use_templates(found: Mapping[tuple[str, str, str], Workload], templates: Iterable[_Kept], links: Links) -> None:
-    """Set which workloads have plain requests in all of their operator's templates.
+    """Set which form the templates of an operator name.
 
     Objects that have no pods are not workloads here: most of them have ended.
     """
-    plainly: dict[tuple[str, str, str], bool] = {}
+    named: dict[tuple[str, str, str], str] = {}
     for one in templates:
         key = one.namespace, *chain(one.owner, one.namespace, links)[-1].key
-        plainly[key] = plainly.get(key, True) and plain(one.requested.words)
-    for key in plainly.keys() & found.keys():
-        found[key].rewritten = plainly[key]
+        named[key] = named.get(key) or one.requested.named
+    for key in named.keys() & found.keys():
+        found[key].named = named[key]
+        found[key].rewritten = not named[key]
 
 
 def _set_requests(workload: Workload, requested: _Requested) -> None:
@@ -299,6 +309,7 @@ def _set_requests(workload: Workload, requested: _Requested) -> None:
         requested.programs,
     )
     workload.exempt = requested.exempt
+    workload.named = requested.named
     workload.claimed = requested.claimed is not None
     workload.not_judged = requested.claimed.not_judged if requested.claimed else ""
 

@@ -43,6 +43,7 @@ _MULTIPROCESSORS = (
 )
 # Those of further models, of whose slices only nodes say how many they have: multiProcessorCount of CUDA's device properties.
 _MULTIPROCESSORS_OF_GPUS = (("A30", 56), ("B200", 148), ("RTX-PRO-6000-Blackwell-.*", 188))
+_ANY_SHARING = Form(sharing=Sharing.ANY)
 _USUAL_SLICES = 7  # compute slices of a GPU; a profile of the whole GPU has as many
 
 
@@ -156,6 +157,11 @@ class Offers(msgspec.Struct, frozen=True):
         """Whether nodes have a form, and none of them runs the pods that a policy gives it."""
         every: tuple[Slice | SharedForm, ...] = (*self.slices, *self.shared)
         return form in self.mismatched and all(str(one.form) != form for one in every)
+
+    def settled(self, form: Form) -> Form:
+        """The form itself, or instead of ``shared`` the one kind of sharing that there is."""
+        kinds = [one.form for one in self.shared if one.form.meet(form)]
+        return kinds[0] if form == _ANY_SHARING and len(kinds) == 1 else form
 
 
 def offers(
