@@ -63,6 +63,9 @@ def test_the_policies_of_the_configuration_count(saved: Path, tmp_path: Path) ->
         assert f"policy {policy}: 2 of 3 workloads fit" in out
         assert ("the default of the configuration already names it" in out) is is_set
         assert ("kubectl label" in out) is not is_set
+        # The audit must evaluate by the same policies and names.
+        previews = run("recommend", "--usage", saved, "--config", file, "-o", "markdown").out
+        assert (f"gpuwarden audit -n a --assume a={policy} --config {file}\n" in previews) is not is_set
 
 
 def test_csv_has_a_line_for_each_workload_and_computes_nothing(saved: Path) -> None:
@@ -88,6 +91,26 @@ def test_markdown_and_html_take_text_as_text(saved: Path) -> None:
     # On narrow screens each row is a block with the workload's name as its heading; nothing scrolls sideways.
     assert '<tr><th scope="row"><bdi>Deployment w</bdi></th>' in html
     assert ".fits, .fits tbody, .fits tr" in html
+
+
+def test_what_nodes_state_of_their_slices_is_saved_and_counts(saved: Path, cluster: Cluster, tmp_path: Path) -> None:
+    node = a_node(
+        labels={
+            "nvidia.com/gpu.product": "NVIDIA-A100-SXM4-80GB",
+            "nvidia.com/mig-1g.10gb.memory": "9856",
+            "nvidia.com/mig-1g.10gb.multiprocessors": "8",
+        }
+    )
+    for part in ("capacity", "allocatable"):
+        node["status"][part] |= {"nvidia.com/mig-1g.10gb": "7"}
+    cluster.lists(NODES, node)
+    with serving(succeeds([])) as server:
+        found(cluster, server, tmp_path, "--save", str(tmp_path / "read.json"))
+    content = json.loads(saved.read_bytes())
+    content["nodes"] = json.loads((tmp_path / "read.json").read_text())["nodes"]
+    saved.write_text(json.dumps(content))
+    reasons = json.loads(run("recommend", "--usage", saved, "-o", "json").out)["workloads"][1]["verdict"]["reasons"]
+    assert reasons[-1].endswith("has enough compute for it: mig-1g.10gb has 7.4 % of a GPU's")
 
 
 def test_other_thresholds_and_offers_change_the_answer(saved: Path) -> None:

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import msgspec
@@ -15,6 +16,7 @@ from ..adapters.reports.progress import ProgressBar
 from ..adapters.reports.recommend_reports import recommendation_reports
 from ..adapters.usage_file import written
 from ..application.recommendation import thresholds as limits
+from ..application.recommendation.namespace_advice import NamespaceAdvice
 from ..application.recommendation.recommend import Recommendation
 from ..application.recommendation.recommend import recommend as recommended
 from ..application.report_api import OF_RECOMMEND
@@ -143,12 +145,20 @@ def recommend(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         expected=offered,
         exempt=configuration.exemptions.namespaces,
         policies=configuration.policies,
+        classes=configuration.classes,
     )
     found.notes += given.notes
+    if cluster_options.is_given(ctx, "config") and not write_reports:
+        # The audit needs the names of policies and the spelling of forms, too. Who reads a report has no such file.
+        found.namespaces = [_with_option(one, f" --config {quote(str(config))}") for one in found.namespaces]
     if write_reports:
         _write_reports(found, kubeconfig, context, names)
     if output or not write_reports:
         _show(found, output or RecommendOutput.TABLE)
+
+
+def _with_option(advice: NamespaceAdvice, option: str) -> NamespaceAdvice:
+    return msgspec.structs.replace(advice, preview=advice.preview and advice.preview + option)
 
 
 def _write_reports(found: Recommendation, kubeconfig: Path | None, context: str | None, names: list[str]) -> None:

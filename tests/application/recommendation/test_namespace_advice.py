@@ -1,18 +1,17 @@
 """Advice for namespaces: the policy that fits most, whom it would hurt, and the commands."""
 
+from collections.abc import Sequence
+
 from msgspec import structs
 
 from tests.application.recommendation.cases import A100, SHARED, SLICES, form, offered
-from webhook.application.recommendation.namespace_advice import (
-    EvaluatedWorkload,
-    HarmedWorkload,
-    NamespaceAdvice,
-    advise,
-)
-from webhook.application.recommendation.offers import Slice
+from webhook.application.recommendation.namespace_advice import HarmedWorkload, NamespaceAdvice
+from webhook.application.recommendation.namespace_advice import advise as advised
+from webhook.application.recommendation.offers import Offers, Slice
+from webhook.application.recommendation.policy_effects import EvaluatedWorkload, PolicyEffect
 from webhook.application.recommendation.workload_verdicts import VerdictKind, WorkloadVerdict
 from webhook.engine.namespace_labels import NamespaceLabels
-from webhook.engine.policy import Policy, PolicyBook, Prefer
+from webhook.engine.policy import Mismatch, Policy, PolicyBook, Prefer
 
 SMALL = WorkloadVerdict(VerdictKind.SLICE, "mig-1g.10gb")
 MIDDLE = WorkloadVerdict(VerdictKind.SLICE, "mig-2g.20gb")
@@ -24,6 +23,20 @@ OTHER_SLOT = WorkloadVerdict(VerdictKind.SHARED, "time-slicing")
 UNKNOWN = WorkloadVerdict(VerdictKind.UNKNOWN)
 UNUSED = WorkloadVerdict(VerdictKind.UNUSED, "none", 0)
 BATCH = WorkloadVerdict(VerdictKind.BATCH)
+BUILT_IN = PolicyBook()
+
+
+def advise(  # noqa: PLR0913 - as the function itself
+    name: str,
+    evaluated: Sequence[EvaluatedWorkload],
+    found: Offers,
+    labels: NamespaceLabels,
+    *,
+    trusted: bool,
+    policies: PolicyBook = BUILT_IN,
+) -> NamespaceAdvice:
+    """The advice under the policy that the labels select."""
+    return advised(name, evaluated, found, labels, trusted=trusted, now=PolicyEffect(policies.select(labels).enforce))
 
 
 def advice(*verdicts: WorkloadVerdict, labelled: str | None = None, stated: str = "") -> NamespaceAdvice:
@@ -64,7 +77,7 @@ def test_no_policy_of_sharing_where_the_namespace_is_not_trusted_though_it_share
     )
     found = advise("team", [shares], offered(shared=SHARED), NamespaceLabels(), trusted=False)
     assert (found.policy, found.label, found.preview) == ("", "", "")
-    assert found.why_none.startswith("time-slicing fits 1 of 1 workloads; sharing isolates neither memory nor faults")
+    assert found.why_none.startswith("time-slicing fits 1 of 1 workload; sharing isolates neither memory nor faults")
     assert advise("team", [shares], offered(shared=SHARED), NamespaceLabels(), trusted=True).policy == "time-slicing"
 
 
@@ -72,16 +85,19 @@ def test_a_policy_does_not_select_the_gpu_model() -> None:
     both = frozenset({A100, "H100-80GB-HBM3"})
     slices = (Slice(form("mig-1g.10gb"), 1 / 7, 9728, both), *SLICES[1:])
 
-    def select(verdict: WorkloadVerdict, labelled: str | None = None) -> str:
-        return advise(
-            "team", [EvaluatedWorkload("w", "", verdict)], offered(slices), NamespaceLabels(labelled), trusted=True
-        ).select
+    def select(verdict: WorkloadVerdict, labelled: str | None = None, *off: tuple[str, str]) -> str:
+        workload = EvaluatedWorkload("w", "", verdict, unreachable=off)
+        return advise("team", [workload], offered(slices), NamespaceLabels(labelled), trusted=True).select
 
     assert select(SMALL).startswith(
         "several GPU models have mig-1g.10gb (A100-SXM4-80GB, H100-80GB-HBM3), and the policy does not select one"
     )
     assert select(MIDDLE) == select(WHOLE) == select(UNKNOWN) == ""
-    assert select(SMALL, "mig-1g.10gb") == ""  # no label to set
+    assert ": before you set the label, have each pod" in select(SMALL)
+    assert "does not select one: have each pod select the model" in select(SMALL, "mig-1g.10gb")
+    # Its pods may run on one of them only: they select it, or are kept off the other.
+    assert select(SMALL, None, ("mig-1g.10gb", A100)) == select(SMALL, "mig-1g.10gb", ("mig-1g.10gb", A100)) == ""
+    assert select(SMALL, None, ("mig-2g.20gb", A100)) == select(SMALL)
     slices = (Slice(form("mig-1g.10gb"), 1 / 7, 9728, frozenset({A100, ""})),)
     assert select(SMALL) == ""
 
@@ -104,7 +120,10 @@ def test_whole_gpus_keep_a_smaller_form_from_those_for_which_it_is_enough() -> N
     ]
     found = advise("team", evaluated, offered(), NamespaceLabels(), trusted=False)
     assert (found.policy, found.label) == ("", "")
-    assert found.why_none == "exclusive fits 4 of 5 workloads, but would help 0 and hurt 1: small"
+    assert (
+        found.why_none
+        == "exclusive fits 4 of 5 workloads, but would help 0 and hurt 1: small; mig-1g.10gb fits 1, and is or may be wrong for 4"
+    )
     found = advise("team", evaluated, offered(), NamespaceLabels("exclusive"), trusted=False)
     assert (found.policy, found.hurts) == ("exclusive", (HarmedWorkload("small", "mig-1g.10gb is enough"),))
 
@@ -126,7 +145,16 @@ def test_no_policy_that_may_be_wrong_for_as_many_as_it_fits() -> None:
     assert (found.policy, found.label, found.preview) == ("", "", "")
     assert found.why_none == "mig-1g.10gb fits 1 of 3 workloads, and is or may be wrong for 1: w1"
     hurts_too = advice(*[SMALL] * 4, LARGE, WHOLE, UNKNOWN, UNKNOWN)
-    assert hurts_too.why_none.endswith("wrong for 4: w6, w7, w4, w5")
+    assert hurts_too.why_none.endswith(
+        "wrong for 4: w6, w7, w4, w5; exclusive fits 1, and is or may be wrong for 7; "
+        "mig-3g.40gb fits 1, and is or may be wrong for 3"
+    )
+    assert advice(SMALL, SMALL, WHOLE).why_none.endswith(
+        "mig-1g.10gb fits 2, and is or may be wrong for 1; to be chosen, it must fit more than twice as many as need whole GPUs"
+    )
+    fewer = WorkloadVerdict(VerdictKind.FEWER, "exclusive")
+    unsure = advice(SMALL, SMALL, SMALL, WHOLE, WHOLE, fewer, fewer, *[UNKNOWN] * 4)
+    assert unsure.why_none.endswith("; mig-1g.10gb fits 3, and is or may be wrong for 8")
     assert advice(WHOLE, *[UNKNOWN] * 7).why_none.endswith("wrong for 7: w1, w2, w3, w4, w5 and 2 more")
     assert advice(SMALL, SMALL, UNKNOWN).policy == "mig-1g.10gb"
     assert advice(WHOLE, UNKNOWN).policy == ""
@@ -163,7 +191,10 @@ def test_no_policy_that_would_hurt_as_many_as_it_would_help() -> None:
     denied = EvaluatedWorkload("denied", "mig-2g.20gb", SMALL, "mig-2g.20gb")
     found = advise("team", [has, denied, whole], offered(), NamespaceLabels(), trusted=False)
     assert (found.policy, found.label, found.preview) == ("", "", "")
-    assert found.why_none == "mig-1g.10gb fits 2 of 3 workloads, but would help 0 and hurt 1: whole"
+    assert (
+        found.why_none
+        == "mig-1g.10gb fits 2 of 3 workloads, but would help 0 and hurt 1: whole; exclusive fits 1, and is or may be wrong for 2"
+    )
     assert advise("team", [has, denied], offered(), NamespaceLabels(), trusted=False).policy == "mig-1g.10gb"
     assert (
         advise("team", [has, has, whole], offered(), NamespaceLabels("mig-1g.10gb"), trusted=False).policy
@@ -247,3 +278,72 @@ def test_a_policy_helps_those_that_the_one_in_force_would_squeeze() -> None:
     found = advise("team", [*whole, small], offered(), NamespaceLabels(), trusted=False, policies=SEVERAL)
     assert (found.policy, found.hurts) == ("exclusive", (HarmedWorkload("small", "mig-1g.10gb is enough"),))
     assert advise("team", [*whole, small], offered(), NamespaceLabels(), trusted=False).policy == ""
+
+
+def test_a_policy_in_force_is_evaluated_by_what_it_gives_each_workload() -> None:
+    kept = WorkloadVerdict(VerdictKind.AS_IT_IS, "mig-1g.10gb")
+    named = [EvaluatedWorkload(f"w{number}", "mig-1g.10gb", kept, "mig-1g.10gb") for number in range(2)]
+    whole_first = Policy("whole-first", (form("exclusive"), form("mig-1g.10gb")))
+    rewrites = Policy("rewrites", (form("mig-2g.20gb"),), mismatch=Mismatch.REWRITE)
+    by_memory = Policy("by-memory", (form("mig-1g.10gb"), form("mig-2g.20gb")), prefer=Prefer.MEMORY)
+    book = PolicyBook({one.name: one for one in (whole_first, rewrites, by_memory)})
+
+    def under(label: str, evaluated: Sequence[EvaluatedWorkload]) -> NamespaceAdvice:
+        return advise("team", evaluated, offered(), NamespaceLabels(label), trusted=False, policies=book)
+
+    found = under("whole-first", named)
+    assert (found.policy, found.fits, found.label, found.stating) == ("whole-first", 2, "", ())
+    plain = [EvaluatedWorkload(f"w{number}", "", SMALL, "exclusive") for number in range(2)]
+    assert under("whole-first", plain).label.endswith("enforce=mig-1g.10gb --overwrite")
+
+    enlarged = [structs.replace(one, verdict=SMALL, form="mig-2g.20gb") for one in named]
+    found = under("rewrites", enlarged)
+    assert (found.policy, found.fits, found.stating) == ("mig-1g.10gb", 2, ())
+    needed = WorkloadVerdict(VerdictKind.AS_IT_IS, "mig-2g.20gb")
+    found = under("rewrites", [structs.replace(one, verdict=needed) for one in enlarged])
+    assert (found.policy, found.fits, found.stating) == ("rewrites", 2, ())
+
+    asks = EvaluatedWorkload("asks", "", MIDDLE, "exclusive", memory=16_384)
+    found = under("by-memory", [*plain, asks])
+    assert (found.policy, found.fits, found.hurts, found.larger) == ("by-memory", 3, (), ())
+    found = under("by-memory", [*plain, structs.replace(asks, verdict=WHOLE, memory=60_000, stated="mig-3g.40gb")])
+    assert found.policy == ""
+
+
+def test_a_policy_in_force_that_fits_nobody_does_not_stay() -> None:
+    one = EvaluatedWorkload("one", "mig-1g.10gb", WorkloadVerdict(VerdictKind.AS_IT_IS, "mig-1g.10gb"), "mig-1g.10gb")
+    two = EvaluatedWorkload("two", "mig-2g.20gb", WorkloadVerdict(VerdictKind.AS_IT_IS, "mig-2g.20gb"), "mig-2g.20gb")
+    assert advise("team", [one, two], offered(), NamespaceLabels("mig-3g.40gb"), trusted=False).policy == ""
+    slot = EvaluatedWorkload("slot", "", OTHER_SLOT, "exclusive")
+    found = advise("team", [slot], offered(shared=SHARED), NamespaceLabels("mps"), trusted=True)
+    assert found.policy == "time-slicing"
+
+
+def test_a_policy_in_force_that_permits_sharing_stays_where_plain_requests_are_not_shared() -> None:
+    policy = Policy("either", (form("exclusive"), form("time-slicing")))
+    book = PolicyBook({"either": policy, "turned": structs.replace(policy, name="turned", forms=policy.forms[::-1])})
+    whole = [EvaluatedWorkload(f"whole{number}", "", WHOLE, "exclusive") for number in range(2)]
+    shares = EvaluatedWorkload(
+        "shares", "shared", WorkloadVerdict(VerdictKind.AS_IT_IS, "time-slicing"), "time-slicing"
+    )
+
+    def under(label: str, *evaluated: EvaluatedWorkload, trusted: bool = False) -> str:
+        found = offered(shared=SHARED)
+        return advise("team", evaluated, found, NamespaceLabels(label), trusted=trusted, policies=book).policy
+
+    assert under("either", *whole, shares) == "either"
+    assert under("turned", shares) == ""
+    assert under("turned", shares, trusted=True) == "turned"
+
+
+def test_a_policy_helps_those_that_the_one_in_force_denies() -> None:
+    kept = WorkloadVerdict(VerdictKind.AS_IT_IS, "mig-1g.10gb")
+    named = [EvaluatedWorkload(f"w{number}", "mig-1g.10gb", kept, "mig-1g.10gb") for number in range(2)]
+    whole = EvaluatedWorkload("whole", "", WHOLE, "exclusive")
+    found = advise("team", [*named, whole], offered(), NamespaceLabels(), trusted=False)
+    assert (
+        found.why_none
+        == "mig-1g.10gb fits 2 of 3 workloads, but would help 0 and hurt 1: whole; exclusive fits 1, and is or may be wrong for 2"
+    )
+    found = advise("team", [*named, named[0], whole], offered(), NamespaceLabels("gone"), trusted=False)
+    assert (found.policy, found.hurts) == ("mig-1g.10gb", (HarmedWorkload("whole", "needs a whole GPU"),))

@@ -6,15 +6,17 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from tests.application.recommendation.cases import A100, DAY, END, node, series, workload
+from tests.application.recommendation.cases import A100, DAY, END, form, node, series, workload
 from webhook.application.recommendation.recommend import Recommendation, recommend
 from webhook.application.recommendation.servers import ServerProgram, recognise
 from webhook.application.recommendation.thresholds import Thresholds
 from webhook.application.recommendation.usage import Metric, Series, Usage
 from webhook.application.recommendation.workload_verdicts import VerdictKind
 from webhook.application.recommendation.workloads import LivePod, Workload
-from webhook.engine.fleet.node_shapes import shape_of
+from webhook.engine.device_classes import DeviceClasses
+from webhook.engine.fleet.node_shapes import Shape, shape_of
 from webhook.engine.namespace_labels import NamespaceLabels
+from webhook.engine.policy import ClaimForm, Policy, PolicyBook, Prefer
 from webhook.engine.spelling import DevicePlugin, MigStrategy
 
 SERVER = recognise("vllm/vllm-openai:1", ["--model", "llama"], {})
@@ -188,6 +190,56 @@ def test_no_policy_for_an_exempt_namespace_where_it_would_have_no_effect() -> No
     assert advice.why_none == "the configuration exempts it, so a policy would have no effect"
 
 
+def test_workloads_that_no_policy_changes_have_no_part_in_the_choice_of_one() -> None:
+    exempt = [workload(name, exempt="scheduler") for name in ("k1", "k2")]
+    found = recommended([workload(), *exempt], [series(f"{name}-1", uuid=name, p95=0.05) for name in ("w", "k1", "k2")])
+    (advice,) = found.namespaces
+    assert (advice.policy, advice.fits, advice.workloads, advice.undecided) == ("mig-1g.10gb", 1, 1, ())
+    (advice,) = recommended(exempt, []).namespaces
+    assert (advice.policy, advice.workloads) == ("", 0)
+    assert advice.why_none == "the configuration exempts its pods, so a policy would have no effect"
+
+
+def test_the_policy_in_force_gives_what_nodes_offer() -> None:
+    one, whole = form("mig-1g.10gb"), form("exclusive")
+    falls = Policy("falls", (form("mig-1g.20gb"), one, whole), prefer=Prefer.OFFERED)
+    claim = ClaimForm("slice", "slices.example.com")
+    claims = Policy("claims", claim_forms=(claim,), plain_claim=claim)
+    shares = shape_of(
+        {"nvidia.com/gpu.sharing-strategy": "time-slicing"},
+        {"nvidia.com/gpu.shared": "4"},
+        {"nvidia.com/gpu.shared": "4"},
+    )
+    assert shares
+    shapes = {node(more={"nvidia.com/mig-1g.10gb": "7"}): 1, shares: 1}
+    slots = workload("slots", namespace="b", form="time-slicing", rewritten=True)
+    given = [workload(), slots]
+    usage = Usage(
+        END,
+        14 * DAY,
+        series=[
+            series(uuid="1", p95=0.05),
+            structs.replace(series("slots-1", uuid="2", pods=4), namespace="b", p95=0.5),
+        ],
+    )
+
+    def policy(label: str, nodes: dict[Shape, int] | None) -> dict[str, tuple[str, str]]:
+        found = recommend(
+            *(given, usage, nodes, {"a": NamespaceLabels(label), "b": NamespaceLabels("shared")}, Thresholds()),
+            trusted=lambda _: True,
+            plugin=DevicePlugin(),
+            expected=() if nodes else (one,),
+            policies=PolicyBook({"falls": falls, "claims": claims}),
+            classes=DeviceClasses({"slices.example.com": "mig-1g.10gb"}),
+        )
+        return {advice.namespace: (advice.policy, advice.label) for advice in found.namespaces}
+
+    assert policy("falls", shapes) == {"a": ("falls", ""), "b": ("shared", "")}
+    assert policy("claims", shapes)["a"] == ("claims", "")
+    # Without nodes, it is not known that the first form is not offered.
+    assert policy("falls", None)["a"][0] == "mig-1g.10gb"
+
+
 def test_forms_of_nodes_that_do_not_match_the_configuration_are_not_recommended() -> None:
     amounts = {"nvidia.com/gpu": "7"}
     slices = shape_of({"nvidia.com/gpu.product": f"NVIDIA-{A100}-MIG-1g.10gb"}, amounts, amounts)
@@ -212,7 +264,7 @@ def test_forms_of_nodes_that_do_not_match_the_configuration_are_not_recommended(
     )
     assert found.workloads[1].verdict.kind is VerdictKind.AS_IT_IS
     assert [one.policy for one in found.namespaces] == ["exclusive", ""]
-    assert found.namespaces[1].why_none.startswith("mig-1g.10gb fits 1 of 1 workloads; nodes have it under other names")
+    assert found.namespaces[1].why_none.startswith("mig-1g.10gb fits 1 of 1 workload; nodes have it under other names")
     assert [one.partition(" under ")[0] for one in found.notes] == ["some nodes have mig-1g.10gb"]
     assert [one.verdict.form for one in fits.workloads] == ["mig-1g.10gb", "mig-1g.10gb"]
     assert [one.policy for one in fits.namespaces] == ["mig-1g.10gb", "mig-1g.10gb"]

@@ -8,7 +8,7 @@ import msgspec
 
 from ...application.auditing import Owner, WorkloadObject
 from ...application.configuration import Configuration
-from ...application.recommendation.claimed import ClaimedGpus, gpus_claimed
+from ...application.recommendation.claimed import CLAIM, ClaimedGpus, gpus_claimed
 from ...application.recommendation.placement import NamedNode, Placement
 from ...application.recommendation.servers import ServerProgram, is_read, recognise, without_address
 from ...application.recommendation.workloads import LivePod, Workload, plain
@@ -72,19 +72,25 @@ class _PodItem(msgspec.Struct):
     spec: _Spec
     status: _Status = msgspec.field(default_factory=_Status)
 
-    @property
-    def live(self) -> LivePod:
+    def live(self, gpus: int) -> LivePod:
         started = self.status.start_time
         seconds = datetime.fromisoformat(started).timestamp() if started else 0
-        return LivePod(self.metadata.name, seconds, self.status.phase in _ENDED)
+        return LivePod(self.metadata.name, seconds, self.status.phase in _ENDED, gpus)
 
 
 class _Requested(msgspec.Struct, frozen=True):
-    """The requests of a pod, ``memory`` in MiB. ``unreachable`` are forms and GPU models only on nodes where it may not run."""
+    """The requests of a pod.
+
+    Attributes:
+        named: the form that they name, by resource or node labels; empty for a GPU of whatever form.
+        unreachable: forms and GPU models only on nodes where it may not run.
+        memory: in MiB.
+    """
 
     words: tuple[str, ...]
     gpus: int
     form: str
+    named: str
     programs: tuple[ServerProgram, ...]
     claimed: ClaimedGpus | None
     exempt: str
@@ -119,7 +125,9 @@ class GpuWorkloads:
         self._shapes = {node.name: node.shape for node in nodes}
         self._placement = Placement(nodes)
         self._configuration = configuration
-        self._chains = OwnerChains(api, lister, configuration.kinds)
+        self._chains = OwnerChains(api, lister, configuration.kinds, self._keep_template)
+        self._templates: list[_Kept] = []
+        """Templates of objects of operators' kinds, and of built-in ones that they control."""
         self._claims = FoundClaims({}, [])
         self._unknown: dict[str, None] = {}
         self._arguments: dict[tuple[str, ...], int] = {}
@@ -139,10 +147,14 @@ class GpuWorkloads:
         links: Links = {}
         pods = [kept for namespace in namespaces or (None,) for kept in self._pods(namespace, links)]
         templates: list[_Kept] = []
+        self._templates = []
 
         def keep(workload: WorkloadObject) -> WorkloadObject | None:
             if workload.owner:
                 links[workload.namespace, *workload.key] = workload.owner
+                if workload.pod and not workload.owner.is_workload:
+                    owner = Owner(workload.api_version, workload.kind, workload.name)
+                    self._keep_template(workload.namespace, owner, workload.pod)
             elif not workload.over and workload.pod and workload.pod.spec:
                 owner = Owner(workload.api_version, workload.kind, workload.name)
                 if requested := self._requested(workload.pod, workload.namespace, owner):
@@ -163,8 +175,13 @@ class GpuWorkloads:
                 f"claims (DRA) that are not known, and may be for GPUs, are not evaluated: {first_of([*self._unknown], _SHOWN)}"
             )
         found = _by_top((*pods, *templates), links)
+        _use_templates(found, self._templates, links)
         self.tops = _tops(links, found)
         return list(found.values())
+
+    def _keep_template(self, namespace: str, owner: Owner, pod: Pod) -> None:
+        if pod.spec and (requested := self._requested(pod, namespace, owner)):
+            self._templates.append(_Kept(namespace, owner, requested, None))
 
     def _pods(self, namespace: str | None, links: Links) -> list[_Kept]:
         within = ("namespaces", namespace) if namespace else ()
@@ -179,7 +196,7 @@ class GpuWorkloads:
                 return None
             if metadata.owner:
                 links[metadata.namespace, *itself.key] = owner  # a leader controls the StatefulSet of its workers
-            return _Kept(metadata.namespace, owner, requested, item.live)
+            return _Kept(metadata.namespace, owner, requested, item.live(requested.gpus))
 
         return self._lister.all("pods", path_of("api", "v1", *within, "pods"), Page[_PodItem], keep)
 
@@ -196,19 +213,20 @@ class GpuWorkloads:
         if not counted and not claims:
             return None
         words, number, form = (claims.words, claims.gpus, claims.form) if claims else ((), 0, "")
+        named = "" if form == CLAIM else form
         if counted:
             shape = self._shapes.get(spec.node_name or "")
             own_form = counted[0][0]
             form = str(shape.forms.get(containers[0].amounts[0].resource.name, own_form) if shape else own_form)
             words = (*dict.fromkeys(str(amount) for one in containers for amount in one.amounts), *words)
             number += sum(count for _, count in counted)
+            named = "" if plain(words) and not (own_form.partition or own_form.shared) else str(own_form)
         # A pod that has a node bypasses schedulers; before it had one, it was exempt or not.
         scheduled = Pod(spec=msgspec.structs.replace(spec, node_name=None))
         exempt = self._configuration.exemptions.of_pod(scheduled) or ""
         programs = self._programs(spec, containers if counted else None)
-        return _Requested(
-            words, number, form, programs, claims, exempt, self._placement.unreachable(spec), _memory(pod)
-        )
+        unreachable = self._placement.unreachable(spec)
+        return _Requested(words, number, form, named, programs, claims, exempt, unreachable, _memory(pod))
 
     def _claimed(
         self, spec: PodSpec, containers: Sequence[GpuContainer], namespace: str, owner: Owner
@@ -263,8 +281,23 @@ def _by_top(kept: Iterable[_Kept], links: Links) -> dict[tuple[str, str, str], W
         if one.pod:
             _add(workload, one)
         else:
-            workload.rewritten = plain(one.requested.words)
+            workload.named = one.requested.named
+            workload.rewritten = not workload.named
     return found
+
+
+def _use_templates(found: Mapping[tuple[str, str, str], Workload], templates: Iterable[_Kept], links: Links) -> None:
+    """Set which form the templates of an operator name.
+
+    Objects that have no pods are not workloads here: most of them have ended.
+    """
+    named: dict[tuple[str, str, str], str] = {}
+    for one in templates:
+        key = one.namespace, *chain(one.owner, one.namespace, links)[-1].key
+        named[key] = named.get(key) or one.requested.named
+    for key in named.keys() & found.keys():
+        found[key].named = named[key]
+        found[key].rewritten = not named[key]
 
 
 def _set_requests(workload: Workload, requested: _Requested) -> None:
@@ -276,6 +309,7 @@ def _set_requests(workload: Workload, requested: _Requested) -> None:
         requested.programs,
     )
     workload.exempt = requested.exempt
+    workload.named = requested.named
     workload.claimed = requested.claimed is not None
     workload.not_evaluated = requested.claimed.not_evaluated if requested.claimed else ""
 

@@ -6,27 +6,12 @@ import msgspec
 
 from ...engine.forms import Form, parse
 from ...engine.namespace_labels import ENFORCE, NamespaceLabels
-from ...engine.policy import Policy, PolicyBook, Prefer
+from ...engine.policy import ANY_POLICY, NONE, Policy
 from .offers import Offers, SharedForm, Slice
-from .workload_verdicts import VerdictKind, WorkloadVerdict
+from .policy_effects import EvaluatedWorkload, PolicyEffect
+from .workload_verdicts import VerdictKind
 
-
-class EvaluatedWorkload(msgspec.Struct, frozen=True):
-    """A workload of a namespace.
-
-    Attributes:
-        name: for people.
-        stated: the form that its requests name; empty where they name none.
-        form: the form that it has.
-    """
-
-    name: str
-    stated: str
-    verdict: WorkloadVerdict
-    form: str = ""
-
-
-BUILT_IN_POLICIES = PolicyBook()
+NO_POLICY = PolicyEffect(ANY_POLICY)
 _NAMED = 5
 _UNTRUSTED = (
     "sharing isolates neither memory nor faults, so its policies are recommended only in namespaces declared trusted"
@@ -57,8 +42,8 @@ class NamespaceAdvice(msgspec.Struct, frozen=True, rename="camel", omit_defaults
         larger: those that would get a larger slice than they need, in place of a whole GPU.
         undecided: workloads without a verdict that names a form; they would get the policy's form, too.
         unused: those that do not use their GPUs.
-        select: what to do before the label is set, where several GPU models have the form.
-        why_none: why no policy is advised though one fits some.
+        select: what to do where several GPU models have the form, before the label is set if it is not.
+        why_none: why no policy is advised though some fit, the one that fits most first.
         label, preview: the command that sets the label, and the one that previews its effect.
     """
 
@@ -79,37 +64,6 @@ class NamespaceAdvice(msgspec.Struct, frozen=True, rename="camel", omit_defaults
     preview: str = ""
 
 
-class _InForce(msgspec.Struct, frozen=True):
-    """The policy that applies now, by the label or by default.
-
-    Attributes:
-        name: what selects it.
-        first: the form that plain requests get; empty if it has none, or if that depends on the nodes.
-        others: the further forms that it permits.
-    """
-
-    name: str
-    first: str
-    others: tuple[Form, ...] = ()
-
-    @classmethod
-    def of(cls, policy: Policy, offered: Offers) -> "_InForce":
-        if not policy.forms or policy.plain_claim:
-            return cls(policy.name, "")
-        if policy.prefer is Prefer.OFFERED and policy.forms[0] not in {one.form for one in _small(offered)}:
-            return cls(policy.name, "")
-        return cls(policy.name, str(policy.forms[0]), policy.forms[1:])
-
-    def given(self, policy: str, evaluated: EvaluatedWorkload) -> str:
-        """Return the form that a workload gets under a policy: the one that it names, where this policy permits it as well."""
-        keeps = policy == self.first and any(_permits(str(form), evaluated.stated) for form in self.others)
-        return evaluated.stated if keeps else policy
-
-    def now(self, evaluated: EvaluatedWorkload) -> str:
-        """Return the form that the workload's next pods get: the policy may be newer than the running ones."""
-        return evaluated.form if evaluated.stated or not self.first else self.first
-
-
 def advise(  # noqa: PLR0913 - a namespace, and all that the choice depends on
     namespace: str,
     evaluated: Sequence[EvaluatedWorkload],
@@ -117,7 +71,7 @@ def advise(  # noqa: PLR0913 - a namespace, and all that the choice depends on
     labels: NamespaceLabels,
     *,
     trusted: bool,
-    policies: PolicyBook = BUILT_IN_POLICIES,
+    now: PolicyEffect = NO_POLICY,
 ) -> NamespaceAdvice:
     """Return the policy, of those among the verdicts, with the most workloads that it fits minus those that it would hurt.
 
@@ -126,10 +80,9 @@ def advise(  # noqa: PLR0913 - a namespace, and all that the choice depends on
     those that it would hurt, those without a verdict, and those that name another form, which are denied. Nor is one advised that
     is not set and would hurt as many workloads as it would help: those that have its form already, and those that it would deny,
     are not helped. The policy ``none`` is advised only where no workload uses its GPUs, and one of sharing only where the
-    namespace is trusted, even if its workloads share already. A policy in force (by the label or by default) that gives the form
-    found stays, with the further forms that it permits.
+    namespace is trusted, even if its workloads share already. The policy in force, ``now`` (by the label or by default), stays
+    unless another one is better: what it gives each workload counts.
     """
-    now = _InForce.of(policies.select(labels).enforce, offered)
     voting = [one for one in evaluated if one.verdict.kind in _VOTING]
     unused = tuple(one.name for one in evaluated if one.verdict.kind is VerdictKind.UNUSED)
     undecided = tuple(one.name for one in evaluated if one.verdict.kind in {VerdictKind.UNKNOWN, VerdictKind.BATCH})
@@ -137,47 +90,85 @@ def advise(  # noqa: PLR0913 - a namespace, and all that the choice depends on
         namespace, labels.enforce or "", trusted, len(evaluated), unused=unused, undecided=undecided
     )
     if not voting:
-        is_set = now.name == "none"
-        return _with(advice, "none", len(unused), (), is_set=is_set) if unused and not undecided else advice
+        is_set = now.policy.name == NONE
+        return _with(advice, NONE, len(unused), (), is_set=is_set) if unused and not undecided else advice
     slices = {str(one.form): one for one in offered.slices}
-    best = max(
-        dict.fromkeys(one.verdict.form for one in voting), key=lambda policy: _score(policy, voting, slices, now)
+    forms = sorted(
+        dict.fromkeys(one.verdict.form for one in voting),
+        key=lambda one: _score(_of(one), voting, slices),
+        reverse=True,
     )
-    fits = sum(one.verdict.form == now.given(best, one) for one in voting)
-    if not trusted and (form := parse(best)) and form.shared:
-        return msgspec.structs.replace(
-            advice, why_none=f"{best} fits {fits} of {len(evaluated)} workloads; {_UNTRUSTED}"
-        )
-    if offered.lacks(best):
-        return msgspec.structs.replace(
-            advice, why_none=f"{best} fits {fits} of {len(evaluated)} workloads; {_MISMATCHED}"
-        )
-    hurts = tuple(
-        HarmedWorkload(one.name, why)
+    form = forms[0]
+    stays = _fits(now, voting) > 0 and _score(now, voting, slices) >= _score(_of(form), voting, slices)
+    best = now if stays else _of(form)
+    given = {one: best.given(one) for one in evaluated}
+    fits, hurts, wrong = _effects(best, evaluated, voting, slices)
+    others = [one for one in forms if one != (best.first if stays else form)][:_NAMED]
+    worse = "".join(_worse(one, evaluated, voting, slices) for one in others)
+    fitting = f"{best.policy.name} fits {fits} of {len(evaluated)} {'workload' if len(evaluated) == 1 else 'workloads'}"
+    if not trusted and any((parse(one) or Form()).shared for one in (form, best.first)):
+        return msgspec.structs.replace(advice, why_none=f"{fitting}; {_UNTRUSTED}{worse}")
+    if offered.lacks(form):
+        return msgspec.structs.replace(advice, why_none=f"{fitting}; {_MISMATCHED}{worse}")
+    stating = tuple(one.name for one in evaluated if one.stated and best.denies(one))
+    helped = sum(
+        one.verdict.form == given[one] and (now.denies(one) or given[one] != now.given(one)) and not best.denies(one)
         for one in voting
-        if (why := _hurt(now.given(best, one), one, slices) or _wasted(now.given(best, one), one))
     )
-    doubtful = (one.name for one in evaluated if _is_doubtful(now.given(best, one), one))
-    wrong = dict.fromkeys((*doubtful, *(one.workload for one in hurts)))
-    stating = tuple(one.name for one in evaluated if one.stated and not _permits(now.given(best, one), one.stated))
-    helped = sum(one.verdict.form == best != now.now(one) and one.name not in stating for one in voting)
-    if hurts and len(hurts) >= helped and best != now.first:
+    if hurts and len(hurts) >= helped and not stays:
         whom = _named(one.workload for one in hurts)
-        why = f"{best} fits {fits} of {len(evaluated)} workloads, but would help {helped} and hurt {len(hurts)}: {whom}"
+        why = f"{fitting}, but would help {helped} and hurt {len(hurts)}: {whom}{worse}"
         return msgspec.structs.replace(advice, why_none=why)
     if wrong and len(wrong) >= fits:
         denied = sum(one in wrong for one in stating)
         aside = f" (it would deny {denied}, since they name another form)" if denied else ""
-        why = f"{best} fits {fits} of {len(evaluated)} workloads, and is or may be wrong for {len(wrong)}{aside}: {_named(wrong)}"
+        why = f"{fitting}, and is or may be wrong for {len(wrong)}{aside}: {_named(wrong)}{worse}"
         return msgspec.structs.replace(advice, why_none=why)
-    found = _with(advice, now.name if best == now.first else best, fits, hurts, is_set=best == now.first)
     return msgspec.structs.replace(
-        found,
+        _with(advice, best.policy.name, fits, hurts, is_set=stays),
         stating=stating,
-        larger=tuple(one.name for one in voting if one.name not in {*stating, *wrong} and _is_larger(best, one, now)),
+        larger=tuple(one.name for one in voting if one.name not in {*stating, *wrong} and _is_larger(given[one], one)),
         undecided=tuple(one for one in undecided if one not in stating),
-        select=_select(best, offered) if found.label else "",
+        select=_select(best.first if stays else form, offered, voting, is_set=stays),
     )
+
+
+def _of(form: str) -> PolicyEffect:
+    """The built-in policy of a form."""
+    return PolicyEffect(Policy(form, (parse(form) or Form(),)))
+
+
+def _effects(
+    policy: PolicyEffect,
+    evaluated: Sequence[EvaluatedWorkload],
+    voting: Sequence[EvaluatedWorkload],
+    slices: Mapping[str, Slice],
+) -> tuple[int, tuple[HarmedWorkload, ...], dict[str, None]]:
+    """Return how many workloads a policy fits, those that it would hurt, and all for which it is or may be wrong."""
+    hurts = tuple(
+        HarmedWorkload(one.name, why)
+        for one in voting
+        if (why := _hurt(policy.given(one), one, slices) or _wasted(policy.given(one), one))
+    )
+    doubtful = (
+        one.name for one in evaluated if _is_doubtful(one) or (one.stated and policy.denies(one) and _uses(one))
+    )
+    return _fits(policy, voting), hurts, dict.fromkeys((*doubtful, *(one.workload for one in hurts)))
+
+
+def _worse(
+    form: str, evaluated: Sequence[EvaluatedWorkload], voting: Sequence[EvaluatedWorkload], slices: Mapping[str, Slice]
+) -> str:
+    """What to add about the policy of a form that is worse than the one that is not advised."""
+    fits, _, wrong = _effects(_of(form), evaluated, voting, slices)
+    whole = sum(_is_whole(one.verdict.form) for one in voting)
+    # A slice or share is not chosen for few more workloads than need whole GPUs (docs/how-to/recommend.md).
+    rule = (
+        "; to be chosen, it must fit more than twice as many as need whole GPUs"
+        if 0 < whole < fits <= 2 * whole
+        else ""
+    )
+    return f"; {form} fits {fits}" + (f", and is or may be wrong for {len(wrong)}" if wrong else "") + rule
 
 
 def _named(workloads: Iterable[str]) -> str:
@@ -191,35 +182,42 @@ def _small(offered: Offers) -> tuple[Slice | SharedForm, ...]:
     return (*offered.slices, *offered.shared)
 
 
-def _select(policy: str, offered: Offers) -> str:
-    """Return what to do before setting a policy whose form several GPU models have; empty for other policies."""
-    having = {model for one in _small(offered) if str(one.form) == policy for model in one.models - {""}}
-    if len(having) <= 1:
+def _select(policy: str, offered: Offers, voting: Iterable[EvaluatedWorkload], *, is_set: bool) -> str:
+    """Return what to do about a policy whose form pods can get on several GPU models; empty for other policies."""
+    models = {model for one in _small(offered) if str(one.form) == policy for model in one.models - {""}}
+    having = {model for one in voting if len(there := _reached(policy, models, one)) > 1 for model in there}
+    if not having:
         return ""
+    before = "" if is_set else "before you set the label, "
     return (
-        f"several GPU models have {policy} ({', '.join(sorted(having))}), and the policy does not select one: before you set the "
-        "label, have each pod select the model that it was measured on, by the label nvidia.com/gpu.product"
+        f"several GPU models have {policy} ({', '.join(sorted(having))}), and the policy does not select one: {before}have each "
+        "pod select the model that it was measured on, by the label nvidia.com/gpu.product"
     )
+
+
+def _reached(policy: str, models: Iterable[str], evaluated: EvaluatedWorkload) -> set[str]:
+    """The models, of those that have a policy's form, on which a workload's pods may run."""
+    return {model for model in models if (policy, model) not in evaluated.unreachable}
 
 
 def _wasted(policy: str, evaluated: EvaluatedWorkload) -> str:
     """Return which smaller form a policy of whole GPUs would keep from a workload; empty if none."""
-    form = parse(policy) or Form()
     less = evaluated.verdict.kind in {VerdictKind.SLICE, VerdictKind.SHARED}
-    return f"{evaluated.verdict.form} is enough" if less and not (form.partition or form.shared) else ""
+    return f"{evaluated.verdict.form} is enough" if less and _is_whole(policy) else ""
 
 
-def _is_doubtful(policy: str, evaluated: EvaluatedWorkload) -> bool:
-    """Whether a policy may be wrong for a workload that uses its GPUs: it has no verdict, or the policy would deny it."""
-    if evaluated.verdict.kind is VerdictKind.UNUSED:
-        return False
-    return evaluated.verdict.kind not in _VOTING or bool(evaluated.stated and not _permits(policy, evaluated.stated))
+def _is_whole(policy: str) -> bool:
+    form = parse(policy) or Form()
+    return not (form.partition or form.shared)
 
 
-def _permits(policy: str, stated: str) -> bool:
-    """Whether a policy permits the form that a request names."""
-    one, other = parse(policy), parse(stated)
-    return one is not None and other is not None and one.meet(other, across_platforms=True) is not None
+def _is_doubtful(evaluated: EvaluatedWorkload) -> bool:
+    """Whether a workload may need any form: it uses its GPUs, and has no verdict that names one."""
+    return _uses(evaluated) and evaluated.verdict.kind not in _VOTING
+
+
+def _uses(evaluated: EvaluatedWorkload) -> bool:
+    return evaluated.verdict.kind is not VerdictKind.UNUSED
 
 
 def _with(
@@ -237,13 +235,16 @@ def _with(
     )
 
 
+def _fits(policy: PolicyEffect, voting: Sequence[EvaluatedWorkload]) -> int:
+    """How many workloads a policy of certain forms gives what fits them; ``any`` gives nothing."""
+    return sum(one.verdict.form == policy.given(one) for one in voting) if policy.first else 0
+
+
 def _score(
-    policy: str, voting: Sequence[EvaluatedWorkload], slices: Mapping[str, Slice], now: _InForce
+    policy: PolicyEffect, voting: Sequence[EvaluatedWorkload], slices: Mapping[str, Slice]
 ) -> tuple[int, int, bool]:
-    hurt = sum(bool(_hurt(now.given(policy, one), one, slices)) for one in voting)
-    fits = sum(one.verdict.form == now.given(policy, one) for one in voting)
-    form = parse(policy)
-    return fits - hurt, -hurt, form is not None and not form.shared
+    hurt = sum(bool(_hurt(policy.given(one), one, slices)) for one in voting)
+    return _fits(policy, voting) - hurt, -hurt, not (parse(policy.first) or Form()).shared
 
 
 def _hurt(policy: str, evaluated: EvaluatedWorkload, slices: Mapping[str, Slice]) -> str:
@@ -269,9 +270,8 @@ def _hurt(policy: str, evaluated: EvaluatedWorkload, slices: Mapping[str, Slice]
     return why
 
 
-def _is_larger(policy: str, evaluated: EvaluatedWorkload, now: _InForce) -> bool:
+def _is_larger(given: str, evaluated: EvaluatedWorkload) -> bool:
     """Whether a policy that hurts a workload in no way gives it a larger slice than is enough."""
-    given = now.given(policy, evaluated)
     return evaluated.verdict.kind is VerdictKind.SLICE and given != evaluated.verdict.form
 
 

@@ -5,7 +5,10 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
+from ...engine.device_classes import NVIDIA_CLASSES, DeviceClasses
+from ...engine.fleet.fleet import Fleet
 from ...engine.fleet.node_shapes import Shape
+from ...engine.fleet.prefer_offered import preferring
 from ...engine.form_guide import CRITERIA, guide_to
 from ...engine.forms import Form, parse
 from ...engine.namespace_labels import NamespaceLabels
@@ -13,16 +16,19 @@ from ...engine.policy import PolicyBook
 from ...engine.spelling import DevicePlugin
 from .batching import batched
 from .measures import Measures, measure
-from .namespace_advice import BUILT_IN_POLICIES, EvaluatedWorkload, NamespaceAdvice, advise
+from .namespace_advice import NamespaceAdvice, advise
 from .offers import Offers, model_of, offers
 from .packing import Demand, PackingResult, gpus_of, pack
+from .policy_effects import EvaluatedWorkload, PolicyEffect
 from .thresholds import Thresholds
 from .usage import Series, Usage
 from .workload_verdicts import VerdictInput, VerdictKind, WorkloadVerdict, evaluate
 from .workloads import Workload, attribute
 
 SUPPORTED_GPUS = dict(CRITERIA)["supported_gpus"]
+BUILT_IN_POLICIES = PolicyBook()
 _EXEMPT = "the configuration exempts it, so a policy would have no effect"
+_PODS_EXEMPT = "the configuration exempts its pods, so a policy would have no effect"
 _KEPT = frozenset({VerdictKind.UNKNOWN, VerdictKind.AS_IT_IS, VerdictKind.BATCH})
 
 
@@ -100,6 +106,7 @@ def recommend(  # noqa: PLR0913 - what is known, and what is wanted
     expected: Iterable[Form] = (),
     exempt: Collection[str] = (),
     policies: PolicyBook = BUILT_IN_POLICIES,
+    classes: DeviceClasses = NVIDIA_CLASSES,
 ) -> Recommendation:
     """Return what fits.
 
@@ -114,7 +121,9 @@ def recommend(  # noqa: PLR0913 - what is known, and what is wanted
         expected: further forms that count as offered.
         exempt: namespaces in which no policy has an effect.
         policies: those that labels and the configuration's defaults can name.
+        classes: the forms of DeviceClasses.
     """
+    expected = tuple(expected)
     offered = offers(shapes, expected, plugin, (model_of(one.model) for one in usage.series))
     attributed = attribute(usage.series, workloads, usage.owners)
     measures = {one.key: measure(one, attributed.of.get(one.key, []), usage, thresholds) for one in workloads}
@@ -129,7 +138,7 @@ def recommend(  # noqa: PLR0913 - what is known, and what is wanted
         else:
             why = _why_no_data(one, attributed.of.get(one.key, ()), usage)
             verdicts[one.key] = WorkloadVerdict(VerdictKind.UNKNOWN, reasons=(f"no usage data: {why}",))
-    verdicts |= batched(workloads, measures, verdicts, thresholds)
+    verdicts |= batched(workloads, measures, verdicts, thresholds, offered)
     lines = [
         WorkloadRecommendation(
             *(one.namespace, one.kind, one.name, one.requests, one.form, one.gpus, one.running),
@@ -139,26 +148,20 @@ def recommend(  # noqa: PLR0913 - what is known, and what is wanted
         )
         for one in sorted(workloads, key=lambda one: one.key)
     ]
-    stated = {one.key: one.stated for one in workloads}
-    by_namespace: dict[str, list[WorkloadRecommendation]] = {}
-    for line in lines:
-        by_namespace.setdefault(line.namespace, []).append(line)
-    advice = [
-        advise(
-            name,
-            [
-                EvaluatedWorkload(line.named, stated[line.namespace, line.kind, line.name], line.verdict, line.form)
-                for line in found
-            ],
-            offered,
-            labels.get(name) or NamespaceLabels(),
-            trusted=trusted(name),
-            policies=policies,
-        )
-        if name not in exempt
-        else NamespaceAdvice(name, "", trusted(name), len(found), why_none=_EXEMPT)
-        for name, found in by_namespace.items()
-    ]
+    fleet = None if shapes is None else Fleet(shapes, labels=policies.node_labels, expected=expected)
+
+    def advice_for(name: str, evaluated: list[EvaluatedWorkload]) -> NamespaceAdvice:
+        if name in exempt or not evaluated:
+            why = _EXEMPT if name in exempt else _PODS_EXEMPT
+            return NamespaceAdvice(name, "", trusted(name), len(evaluated), why_none=why)
+        given = labels.get(name) or NamespaceLabels()
+        policy = policies.select(given).enforce
+        policy = preferring(policy, plugin, fleet) if fleet else policy
+        policy = msgspec.structs.replace(policy, forms=tuple(map(offered.settled, policy.forms)))
+        now = PolicyEffect(policy, plugin, classes)
+        return advise(name, evaluated, offered, given, trusted=trusted(name), now=now)
+
+    advice = [advice_for(name, evaluated) for name, evaluated in _by_namespace(workloads, verdicts).items()]
     notes = [*usage.missing, *(f"Prometheus: {one}" for one in usage.warnings)]
     if offered.mismatched:
         notes.append(
@@ -180,6 +183,19 @@ def recommend(  # noqa: PLR0913 - what is known, and what is wanted
     return Recommendation(
         lines, advice, _cluster(lines, shapes, offered, thresholds), thresholds, usage.window, usage.end, notes
     )
+
+
+def _by_namespace(
+    workloads: Iterable[Workload], verdicts: Mapping[tuple[str, str, str], WorkloadVerdict]
+) -> dict[str, list[EvaluatedWorkload]]:
+    """The workloads of each namespace. Those whose pods the configuration exempts have no part in it: no policy changes them."""
+    found: dict[str, list[EvaluatedWorkload]] = {}
+    for one in sorted(workloads, key=lambda one: one.key):
+        evaluated = found.setdefault(one.namespace, [])
+        if not one.exempt:
+            named = f"{one.kind} {one.name}", one.stated, verdicts[one.key], one.form
+            evaluated.append(EvaluatedWorkload(*named, one.memory, one.claimed, one.unreachable))
+    return found
 
 
 def _of_claims(workload: Workload, verdict: WorkloadVerdict) -> WorkloadVerdict:

@@ -37,11 +37,13 @@ class LivePod(msgspec.Struct, frozen=True, omit_defaults=True):
     Attributes:
         started: when it started, in seconds since 1970; 0 while it waits.
         over: it has ended.
+        gpus: how many it requests; 0 in older files.
     """
 
     name: str
     started: float = 0
     over: bool = False
+    gpus: int = 0
 
 
 class Workload(msgspec.Struct, rename="camel", omit_defaults=True):
@@ -55,6 +57,7 @@ class Workload(msgspec.Struct, rename="camel", omit_defaults=True):
         between: the kinds of its objects between it and its pods, such as the RayCluster of a RayJob.
         memory: the memory in MiB that the annotation gpuwarden.io/gpu-memory of a pod requests, at most; 0 without it.
         rewritten: its template requests a GPU of whatever form, so if its pods name a form, a policy wrote it.
+        named: the form that its template (or, without one, a pod) names, by resource or node labels; empty for any other.
         claimed: it requests GPUs by claims (DRA).
         exempt: why policies skip its pods; empty if they do not.
         unreachable: forms, each with a GPU model, that are offered only by nodes on which its pods may not run.
@@ -72,6 +75,7 @@ class Workload(msgspec.Struct, rename="camel", omit_defaults=True):
     between: tuple[str, ...] = ()
     memory: int = 0
     rewritten: bool = False
+    named: str = ""
     claimed: bool = False
     exempt: str = ""
     unreachable: tuple[tuple[str, str], ...] = ()
@@ -85,7 +89,9 @@ class Workload(msgspec.Struct, rename="camel", omit_defaults=True):
     @property
     def stated(self) -> str:
         """The form that its requests name; empty for requests for a GPU of whatever form, and where that is not known."""
-        return "" if self.rewritten or self.form == CLAIM or plain(self.requests) else self.form
+        if self.rewritten or self.form == CLAIM:
+            return ""
+        return self.named or ("" if plain(self.requests) else self.form)
 
     @property
     def running(self) -> int:
