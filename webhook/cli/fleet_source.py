@@ -77,7 +77,7 @@ class WatchedFleet:
         elif view.unselected:
             names = listed([node.name for node in view.unselected])
             seen = "no node selector selects the nodes with GPUs, so all nodes are read every 5 minutes instead"
-            fix = "set --node-selector (nodes.selectors in the chart) to labels that they have"
+            fix = "set --node-selector (nodes.selectors in the chart) to labels that the nodes with GPUs have"
             self._part = f"{seen}; {fix}"  # no names: the port is unauthenticated
             if seen != self._seen:
                 _log.warning(seen, nodes=names, fix=fix)

@@ -78,7 +78,8 @@ NamespacesOption = Annotated[
 StrictOption = Annotated[
     bool,
     typer.Option(
-        "--strict", help="Exit 1 also for what would be rewritten, what is not evaluated, and labels without effect."
+        "--strict",
+        help="Exit 1 also for objects that would be rewritten or are not evaluated, and for labels without effect.",
     ),
 ]
 

@@ -137,7 +137,7 @@ def test_no_configurations_is_no_trust() -> None:
     store.bundles = {}
     report = reconciler(store).reconcile()
     assert not report.trusted
-    assert report.waiting == ("no webhook configuration is there yet",)
+    assert report.waiting == ("no webhook configuration exists yet",)
 
 
 def test_nothing_served_is_no_trust() -> None:

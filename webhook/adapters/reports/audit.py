@@ -420,7 +420,7 @@ def _line(row: Row, shared: dict[PodVerdict, dict[str, Any]], lines: FieldPlaces
 
 
 def _if_bare(row: Row) -> dict[str, Any]:
-    """Return an addition for an existing pod without a controller that would change: nothing recreates it."""
+    """Return the note on an existing pod that would change and has no controller: nothing recreates it."""
     verdict = row.verdict
     if row.kind != "Pod" or not row.pods or verdict.exempt or verdict.outcome is Outcome.UNCHANGED:
         return {}

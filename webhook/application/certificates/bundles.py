@@ -46,7 +46,7 @@ class BundleReconciler:
             return ReconcileReport(trusted=self._trusted, failures=(*failures, str(error)), done=tuple(done))
         waiting = [reason for c in configurations if (reason := self._why_untrusted(c))]
         if not configurations:
-            waiting = ["no webhook configuration is there yet"]
+            waiting = ["no webhook configuration exists yet"]
         self._trusted = not waiting
         return ReconcileReport(
             trusted=self._trusted, done=tuple(done), waiting=tuple(waiting), failures=tuple(failures)

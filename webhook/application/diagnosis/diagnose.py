@@ -118,7 +118,7 @@ CHECKS = (
     ),
     _webhook_check(
         "waiting-pods",
-        "no pod waits for a GPU by a resource name that became a GPU's after the pod was created, and that its policy denies",
+        "no waiting pod requests a resource name that has become a GPU's since it was created and that its policy denies",
         waiting_pods.waiting_pods,
     ),
     Check("claim-templates", "the claim templates that policies use exist and are valid", device_claims.templates),

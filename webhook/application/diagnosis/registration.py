@@ -130,7 +130,7 @@ def _wrong_rules(facts: Facts, one: OurWebhook) -> Iterator[CheckOutcome]:
     webhook = one.webhook
     if one.name == RESTORE:
         if not webhook.covers("UPDATE", "pods"):
-            impact = "kubectl apply of a bare pod's manifest is denied once the pod was rewritten"
+            impact = "kubectl apply of a bare pod's manifest is denied once the pod has been rewritten"
             yield warn(f"the rules of {one} do not cover UPDATE of pods (v1)", impact, _REINSTALL)
     elif one.path in _EXPECTED and one.name != UPDATES and not webhook.covers("CREATE", "pods"):
         yield fail(
