@@ -69,7 +69,7 @@ def measure(folder: Path, manifests: int, rounds: int, tell: Callable[[str], Non
     """Generate manifests, every third without a GPU, and check them.
 
     Raises:
-        RuntimeError: the command did not judge them all.
+        RuntimeError: the command did not evaluate them all.
     """
     within = folder / "manifests"
     within.mkdir()
@@ -92,7 +92,7 @@ def _seconds(folder: Path, output: str, manifests: int) -> float:
     began = time.perf_counter()
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     took = time.perf_counter() - began
-    judged = f"{manifests} objects" if output == "table" else f'"objects": {manifests}'
-    if done.returncode != 0 or judged not in done.stdout[-500:]:
+    evaluated = f"{manifests} objects" if output == "table" else f'"objects": {manifests}'
+    if done.returncode != 0 or evaluated not in done.stdout[-500:]:
         raise RuntimeError(f"check ended with {done.returncode}: {done.stdout[-500:]}{done.stderr[-500:]}")
     return took

@@ -21,7 +21,7 @@ from webhook.adapters.metrics import Metrics
 from webhook.adapters.namespace_file import FileNamespaces
 from webhook.application.admission import Admission
 from webhook.application.recorder import RecordedDecision, Recorder
-from webhook.engine.labels import NamespaceLabels
+from webhook.engine.namespace_labels import NamespaceLabels
 
 FEW_POLICIES, FEW_NAMESPACES = 20, 200
 POLICIES = (1, 10, 100, 1_000)

@@ -28,7 +28,7 @@ from webhook.adapters.http.connection import Connection, Port
 from webhook.adapters.http.connection_limiter import ConnectionLimiter, Rejections
 from webhook.adapters.http.endpoint import AdmissionEndpoint
 from webhook.adapters.http.limits import Limits
-from webhook.adapters.http.turns import Turns
+from webhook.adapters.http.request_queue import RequestQueue
 from webhook.adapters.metrics import Metrics
 from webhook.adapters.namespace_file import FileNamespaces
 from webhook.application.admission import Admission
@@ -85,7 +85,7 @@ def _port(metrics: Metrics, log: DecisionLog) -> Port:
     endpoint = AdmissionEndpoint("/mutate", Admission(configuration, namespaces, recorder).mutate, recorder.answered)
     paths = PathTokens(PATHS.values())
     limiter = ConnectionLimiter(Limits(), Rejections("admission", lambda *_: None))
-    return Port(lambda path: endpoint if paths.admits(path) == endpoint.path else None, limiter, Turns())
+    return Port(lambda path: endpoint if paths.admits(path) == endpoint.path else None, limiter, RequestQueue())
 
 
 async def walks() -> dict[str, Walk]:

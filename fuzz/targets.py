@@ -20,12 +20,12 @@ from webhook.application.namespace_admission import NamespaceAdmission
 from webhook.application.namespaces import NamespaceNotFound
 from webhook.application.review import Answering, ReviewError
 from webhook.engine.forms import parse
-from webhook.engine.labels import NamespaceLabels
+from webhook.engine.namespace_labels import NamespaceLabels
 from webhook.engine.quantity import exact, shown, whole
 
 Target = Callable[[bytes], None]
 _MOST = 2**63 - 1
-# What a pod is judged by: its first byte chooses.
+# What a pod is evaluated by: its first byte chooses.
 _POLICIES = (
     "any", "none", "exclusive", "shared", "time-slicing", "mps", "mig-1g.5gb", "mig-1g.5gb-shared", "gke-exclusive",
     "gke-time-sharing-4", "gke-mps-4", "gke-mig-1g.5gb", "gke-mig-1g.5gb-mps-4", "several", "rewriting", "unreadable!",

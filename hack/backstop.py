@@ -20,10 +20,10 @@ from hack.tools import ROOT
 from webhook.engine.cel import listed, quoted
 from webhook.engine.findings import Finding, Rule
 from webhook.engine.forms import Form, Platform, Sharing, parse
+from webhook.engine.mig_profiles import PROFILE
 from webhook.engine.pods import PodSpec
 from webhook.engine.policy import ANY, ANY_POLICY, Policy
 from webhook.engine.products import PRODUCT, read_product
-from webhook.engine.profiles import PROFILE
 from webhook.engine.requests import GpuContainer, read
 from webhook.engine.resources import GPU, PREFIX, GpuResource, classify, resource_name
 from webhook.engine.rules.container import MIXED_GPU_RESOURCES, mixed_gpu_resources

@@ -1,7 +1,7 @@
 """Pieces of CEL: what the requirements on a node's labels let through.
 
 The requirements of a pod are lists of ``{key, operator, values}``, one list for each alternative of its node affinity. Mirrors
-Label in webhook/engine/nodes.py, for labels whose values are no numbers.
+Label in webhook/engine/node_constraints.py, for labels whose values are no numbers.
 """
 
 from collections.abc import Sequence

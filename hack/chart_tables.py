@@ -22,15 +22,15 @@ from webhook.cli.main import app
 from webhook.engine.device_classes import IMPLICIT
 from webhook.engine.gpu_models import PROFILES_OF_MODELS
 from webhook.engine.mig_memory import MEASURED
+from webhook.engine.mig_profiles import DOCUMENTED
 from webhook.engine.other_gpus import ANY_SUFFIX, GPUS, NEVER_SENT, NOT_GPUS
-from webhook.engine.profiles import DOCUMENTED
 from webhook.engine.resources import PREFIX
 
 TEMPLATE = CHART / "templates/_tables.tpl"
 PAGE = """\
 {{/*
-Written by `make manifests` from values.schema.json, webhook/engine (gpu_models.py, mig_memory.py, other_gpus.py, profiles.py) and
-the command line; edit those and hack/chart_tables.py, not this.
+Written by `make manifests` from values.schema.json, webhook/engine (gpu_models.py, mig_memory.py, other_gpus.py,
+mig_profiles.py) and the command line; edit those and hack/chart_tables.py, not this.
 */}}
 
 {{/* MIG profiles by the names of GPU models, which are a regular expression. */}}

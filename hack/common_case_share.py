@@ -13,9 +13,9 @@ import msgspec
 
 from webhook.application.checking import Checker
 from webhook.application.configuration import Configuration
-from webhook.application.field_types import wrong_types
+from webhook.application.evaluation import EvaluatedPod
 from webhook.application.in_tree_compiler import compiled
-from webhook.application.judgement import JudgedPod
+from webhook.application.text_fields import wrong_types
 from webhook.cli.manifest_input import read_paths
 from webhook.engine.common_case import CommonCase
 from webhook.engine.common_case_pods import is_common
@@ -57,11 +57,11 @@ def counted(policy: str, paths: Sequence[str]) -> Counted:
     configuration = Configuration()
     case = next(case for case in compiled(configuration, [policy]).cases if case.policy.name == policy)
     found = Counted()
-    for source, judged in _pods(configuration, paths):
-        if judged.is_exempt:
+    for source, evaluated in _pods(configuration, paths):
+        if evaluated.is_exempt:
             found.exempt += 1
             continue
-        pod = as_admitted(judged.pod)
+        pod = as_admitted(evaluated.pod)
         common = is_common(pod, case)
         found.pods += 1
         found.common += common
@@ -71,16 +71,16 @@ def counted(policy: str, paths: Sequence[str]) -> Counted:
     return found
 
 
-def _pods(configuration: Configuration, paths: Sequence[str]) -> Iterator[tuple[str, JudgedPod]]:
+def _pods(configuration: Configuration, paths: Sequence[str]) -> Iterator[tuple[str, EvaluatedPod]]:
     """Each pod, or template of one, that requests GPUs, with its source."""
     checker = Checker(configuration, {})
     for source, items in read_paths(paths).sources:
         for item in items:
             if wrong_types(item.object, configuration.kinds):
                 continue
-            for judged in checker.judge(item.object).pods:
-                if any(each.amounts for each in judged.decision.gpu_containers):
-                    yield source.name, judged
+            for evaluated in checker.evaluate(item.object).pods:
+                if any(each.amounts for each in evaluated.decision.gpu_containers):
+                    yield source.name, evaluated
 
 
 def as_admitted(pod: Pod) -> Pod:

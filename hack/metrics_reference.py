@@ -45,7 +45,7 @@ VALUES: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("gpuwarden_findings", "mode"): _MODES,
     ("gpuwarden_findings", "path"): ("mutate", "validate", "advise", "validate-claim"),
     ("gpuwarden_findings", "acted"): _BOOLEAN,
-    ("gpuwarden_refused", "port"): ("admission", "operations"),
+    ("gpuwarden_rejected", "port"): ("admission", "operations"),
     ("gpuwarden_nodes", "selected"): _BOOLEAN,
     ("gpuwarden_reloads", "file"): _FILES,
     ("gpuwarden_reloads", "result"): ("success", "failure"),
@@ -72,7 +72,7 @@ TEXTS: Mapping[tuple[str, str], str] = {
     ("gpuwarden_policy_form_offered", "form"): "the form of plain requests",
     ("gpuwarden_request_duration_seconds", "path"): "the paths that the port serves, such as `/mutate`",
     ("gpuwarden_request_duration_seconds", "code"): "HTTP status; 200 for every decision, including denials",
-    ("gpuwarden_refused", "reason"): "the limit or check, see [Limits](limits.md#limits)",
+    ("gpuwarden_rejected", "reason"): "the limit or check, see [Limits](limits.md#limits)",
     ("gpuwarden_ready", "part"): (
         "`serving`, `namespaces`, `certificate`; `configuration`, `device-classes`, `nodes`, `trust`, `clock`, `client-ca` if "
         "used"

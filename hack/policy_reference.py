@@ -11,7 +11,7 @@ import msgspec
 from hack import generated
 from hack.tools import ROOT
 from webhook.application.operator_traps import OPERATOR_TRAP
-from webhook.application.rule_texts import INEFFECTIVE_LABEL, NOT_JUDGED, REWRITTEN, RULE_TEXTS, UNREADABLE_LABEL
+from webhook.application.rule_texts import INEFFECTIVE_LABEL, NOT_EVALUATED, REWRITTEN, RULE_TEXTS, UNREADABLE_LABEL
 from webhook.engine.decision import decide
 from webhook.engine.edits import AddNeed, RenameResource
 from webhook.engine.other_gpus import GPUS, NEVER_SENT, NOT_GPUS
@@ -119,7 +119,7 @@ These do not:
 
 {not_gpus}
 
-A name that a DeviceClass for GPUs sets (`extendedResourceName`) counts as a GPU, too, and is judged
+A name that a DeviceClass for GPUs sets (`extendedResourceName`) counts as a GPU, too, and is evaluated
 [like a claim for the class](claims.md#resource-names-of-deviceclasses).
 
 A name that looks like a misspelt form, such as `nvidia.com/gpus` or `nvidia.com/gpu-shared`, is denied too, and the message names
@@ -201,7 +201,7 @@ metadata:
   is not a quantity of at least 1Mi (`gpu-memory-invalid`), or if it requests a listed slice by name that has less
   (`form-not-permitted`).
 - All forms must be MIG slices that are not shared and whose memory was measured.
-- The annotation is read when a pod is created. A change on an existing pod has no effect and is not judged: Kubernetes lets
+- The annotation is read when a pod is created. A change on an existing pod has no effect and is not evaluated: Kubernetes lets
   neither an update nor a resize change which GPU a pod has. A change in a template counts for the pods that are created from
   it, and is reported when the template is written. A manifest applied again with an amount that selects another slice is
   denied by Kubernetes; delete the pod first.
@@ -259,7 +259,7 @@ def page() -> Iterator[str]:
     yield REPORTED
     yield "| id | severity | when | why, and what to do |"
     yield "|---|---|---|---|"
-    for of_reports in (OPERATOR_TRAP.id, UNREADABLE_LABEL, INEFFECTIVE_LABEL, NOT_JUDGED, REWRITTEN):
+    for of_reports in (OPERATOR_TRAP.id, UNREADABLE_LABEL, INEFFECTIVE_LABEL, NOT_EVALUATED, REWRITTEN):
         text = RULE_TEXTS[of_reports]
         yield f"| `{text.id}` | {text.severity or 'none'} | {text.title} | {text.help} |"
     yield OTHER_NAMES.format(gpus=names(GPUS), not_gpus=names(NOT_GPUS), never=names(NEVER_SENT))

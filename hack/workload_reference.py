@@ -33,7 +33,7 @@ the
 objects themselves: operators set their children's templates again and again, and some copy the number of GPUs from the template
 into something else than the pod. `rewrite` leaves the objects as they are, unless `--kinds` names their kind
 (`gpuwarden rewrite --kinds JobSet.jobset.x-k8s.io`). `audit` of a cluster asks which of these kinds
-the cluster has, lists them, and judges their objects and the pods that exist. Cluster-scoped kinds and Kueue's copies are not
+the cluster has, lists them, and evaluates their objects and the pods that exist. Cluster-scoped kinds and Kueue's copies are not
 listed. What an object has made is counted with it.
 
 `kubectl apply` shows warnings for objects of these kinds. Each warning names the path:
@@ -46,8 +46,8 @@ listed. What an object has made is counted with it.
   controls, such as the RayCluster of a RayJob.
 - The API server does not send objects with more than about 1,900 containers in lists of up to 500 each, because the search costs
   too much (objects with a longer list are sent without it), and gpuwarden does not read objects of more than 50,000 elements.
-  They are created without a warning, and their pods are judged.
-- Resource claims are judged with the pods, and so are pods that may reach GPUs without a request.
+  They are created without a warning, and their pods are evaluated.
+- Resource claims are evaluated with the pods, and so are pods that may reach GPUs without a request.
 - `webhooks.advise.operators: false` in the chart turns these warnings off.
 
 The warnings, and `check` and `audit` in every format (`operator-trap`, a finding that denies nothing), also report what an
@@ -67,7 +67,7 @@ RESOURCES = """
 ### Requests outside of pod templates
 
 These fields request GPUs, and the pods that get them are not known until they are created. `check` reports the object as not
-judged, with the decision on a pod that has the same request.
+evaluated, with the decision on a pod that has the same request.
 
 | kind | API group | fields | note |
 |---|---|---|---|
@@ -99,7 +99,7 @@ doctor` lists the configured kinds, and warns if the webhook's rules do not cove
 
 In a custom resource of any other kind, pods are found by their shape: a list `containers` whose items have a name and an image.
 The report says "by its shape". Requests elsewhere in the object, resource claims, and counts that a template engine has yet to
-fill in (`{{inputs.parameters.gpus}}`) are reported as not judged. So are:
+fill in (`{{inputs.parameters.gpus}}`) are reported as not evaluated. So are:
 
 - Requests in text, whatever the key: embedded manifests (YAML, JSON, base64), Kustomize and JSON patches, Helm values and
   parameters, `podSpecPatch`, `sparkConf`, and options such as `--gpus=2` or `#SBATCH --gres=gpu:2` outside of a container.

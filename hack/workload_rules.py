@@ -13,9 +13,9 @@ import yaml
 from hack import generated
 from hack.tools import ROOT
 from webhook.application.field_paths import Path
+from webhook.application.kind_lookup import ADVISED_OPERATORS
 from webhook.application.operator_kinds import AUDITED
 from webhook.application.workload_kinds import ADVISED, BUILT_IN, PREVIEWED, WorkloadKind
-from webhook.application.workloads import ADVISED_OPERATORS
 
 TEMPLATE = ROOT / "deploy/chart/templates/_workloads.tpl"
 PAGE = """\

@@ -15,7 +15,7 @@ from webhook.application.namespaces import NamespaceNotFound
 from webhook.application.recorder import RecordedDecision
 from webhook.application.review import Answering
 from webhook.engine.fleet.fleet import Fleet
-from webhook.engine.labels import NamespaceLabels
+from webhook.engine.namespace_labels import NamespaceLabels
 
 Json = dict[str, Any]
 

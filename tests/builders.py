@@ -131,7 +131,7 @@ def spec_of(pod: Mapping[str, Any]) -> PodSpec:
     return spec
 
 
-def judge(pod: Mapping[str, Any], policy: str | Policy, plugin: DevicePlugin = RENAMED) -> Decision:
+def evaluate(pod: Mapping[str, Any], policy: str | Policy, plugin: DevicePlugin = RENAMED) -> Decision:
     """The decision on a pod."""
     return decide(view(pod), policy_of(policy) if isinstance(policy, str) else policy, plugin)
 
@@ -151,10 +151,10 @@ def _copy(value: Any) -> Any:
 
 def rewritten(pod: Mapping[str, Any], policy: str | Policy, plugin: DevicePlugin = RENAMED) -> Json:
     """The pod that a policy makes of a pod, which must not be refused, and must be what it makes of the result."""
-    decision = judge(pod, policy, plugin)
+    decision = evaluate(pod, policy, plugin)
     assert not decision.denials, [finding.message for finding in decision.denials]
     result = applied(pod, decision)
-    again = judge(result, policy, plugin)
+    again = evaluate(result, policy, plugin)
     assert (again.edits, again.denials) == ((), ())
     return result
 

@@ -83,7 +83,7 @@ def test_no_file_is_without_its_case() -> None:
     assert not orphans
 
 
-# Rules of the fleet judge nodes, which no review holds.
+# Rules of the fleet evaluate nodes, which no review holds.
 OF_PODS = [rule for rule in RULES if not rule.fleet]
 
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 
 from webhook.application.configuration import Configuration
 from webhook.engine.decision import Decision, decide
-from webhook.engine.labels import NamespaceLabels
+from webhook.engine.namespace_labels import NamespaceLabels
 from webhook.engine.patch import patch
 from webhook.engine.pods import Pod
 from webhook.engine.rules.not_rewritten import not_rewritten
@@ -65,7 +65,7 @@ def usual_app(configuration: Configuration, namespaces: Mapping[str, NamespaceLa
     """The two webhooks."""
     app = FastAPI()
 
-    def judge(request: Request) -> tuple[Pod, Decision]:
+    def evaluate(request: Request) -> tuple[Pod, Decision]:
         pod = msgspec.convert(request.object, Pod)
         policy = configuration.policies.select(namespaces.get(request.namespace, NamespaceLabels())).enforce
         return pod, decide(pod, policy, configuration.plugin)
@@ -73,7 +73,7 @@ def usual_app(configuration: Configuration, namespaces: Mapping[str, NamespaceLa
     @app.post("/mutate", response_model_exclude_none=True)
     async def mutate(review: Review) -> Answer:
         """The patch."""
-        pod, decision = judge(review.request)
+        pod, decision = evaluate(review.request)
         response = Response(uid=review.request.uid, allowed=True)
         if decision.edits:
             operations = msgspec.to_builtins(patch(pod, decision.edits))
@@ -84,7 +84,7 @@ def usual_app(configuration: Configuration, namespaces: Mapping[str, NamespaceLa
     @app.post("/validate", response_model_exclude_none=True)
     async def validate(review: Review) -> Answer:
         """The verdict."""
-        _, decision = judge(review.request)
+        _, decision = evaluate(review.request)
         policy = configuration.policies.select(namespaces.get(review.request.namespace, NamespaceLabels())).enforce
         outstanding = not_rewritten(decision.edits, policy)
         denials = [finding.message for finding in decision.denials] + ([outstanding.message] if outstanding else [])

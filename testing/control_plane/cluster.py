@@ -112,7 +112,7 @@ class ControlPlane:
     def kubectl(
         self, *arguments: str, stdin: str | None = None, user: str = ADMIN, seconds: float = 180.0
     ) -> subprocess.CompletedProcess[str]:
-        """Run kubectl as a user; ``stdin`` is a manifest for ``-f -``. The caller judges the return code."""
+        """Run kubectl as a user; ``stdin`` is a manifest for ``-f -``. The caller evaluates the return code."""
         command = [
             str(self._programs.kubectl),
             f"--kubeconfig={self.kubeconfig(user)}",

@@ -12,7 +12,7 @@ from webhook.adapters import decision_log
 from webhook.adapters.decision_log import DecisionLog
 from webhook.application.configuration import Configuration, Mode
 from webhook.application.review import GroupVersionKind
-from webhook.engine.policy import PolicyBook, VisibleDevices
+from webhook.engine.policy import FindingAction, PolicyBook
 
 # What every line of the log has.
 LOGS_OWN = {"level", "logger", "timestamp"}
@@ -58,14 +58,14 @@ def test_a_pod_without_a_name_is_told_by_how_its_name_begins(logged: Logged) -> 
 
 
 def test_an_update_is_told_as_one(logged: Logged) -> None:
-    """Pods are judged when they are created; workloads also when they change."""
+    """Pods are evaluated when they are created; workloads also when they change."""
     webhook = Webhook("shared")
     webhook.mutate(a_pod())
     (recorded,) = webhook.notes
     kind = GroupVersionKind("apps", "v1", "Deployment")
     request = msgspec.structs.replace(recorded.request, operation="UPDATE", kind=kind, name="web")
-    judged = msgspec.structs.replace(recorded.judged, operation="UPDATE", path="advise", mode="warn", acted=False)
-    webhook.notes[:] = [msgspec.structs.replace(recorded, request=request, judged=judged)]
+    evaluated = msgspec.structs.replace(recorded.evaluated, operation="UPDATE", path="advise", mode="warn", acted=False)
+    webhook.notes[:] = [msgspec.structs.replace(recorded, request=request, evaluated=evaluated)]
     (line,) = lines(logged, webhook)
     assert [line[key] for key in ("event", "operation", "kind", "name", "path")] == [
         "would be rewritten", "UPDATE", "Deployment", "web", "advise",
@@ -150,7 +150,7 @@ def test_a_batch_of_lines_is_due_once(logged: Logged) -> None:
 
 def test_what_only_validate_sees_is_told_there_in_a_dry_run_too(logged: Logged) -> None:
     """A pod that reaches GPUs without asking for one: the mutating side says nothing of it."""
-    policies = PolicyBook(visible_devices=VisibleDevices.DENY)
+    policies = PolicyBook(visible_devices=FindingAction.DENY)
     webhook = Webhook("mps", configuration=Configuration(policies=policies, mode=Mode.AUDIT))
     pod = a_pod(a_container(env=[{"name": "NVIDIA_VISIBLE_DEVICES", "value": "all"}]))
     webhook.mutate(pod)

@@ -59,8 +59,8 @@ def test_the_operation_is_one_of_those_that_there_are_and_nothing_that_somebody_
     (recorded,) = webhook.notes
 
     for operation in ("CREATE", "UPDATE", *(f"made-up-{number}" for number in range(50))):
-        judged = msgspec.structs.replace(recorded.judged, operation=operation)
-        metrics.decided(msgspec.structs.replace(recorded, judged=judged))
+        evaluated = msgspec.structs.replace(recorded.evaluated, operation=operation)
+        metrics.decided(msgspec.structs.replace(recorded, evaluated=evaluated))
 
     counted = {labels[2]: count for labels, count in samples(metrics, "gpuwarden_decisions_total").items()}
     assert counted == {"CREATE": 1, "UPDATE": 1, "other": 50}
@@ -197,8 +197,8 @@ def test_no_text_of_a_review_makes_a_series() -> None:
             answer(a_pod(), **request)
         for recorded in webhook.notes:
             wrote = msgspec.structs.replace(recorded.request, operation=text, sub_resource=text, namespace=text)
-            judged = msgspec.structs.replace(recorded.judged, operation=text)
-            metrics.decided(msgspec.structs.replace(recorded, request=wrote, judged=judged))
+            evaluated = msgspec.structs.replace(recorded.evaluated, operation=text)
+            metrics.decided(msgspec.structs.replace(recorded, request=wrote, evaluated=evaluated))
         exposed = metrics.exposition().decode()
         assert text not in exposed
         return len(exposed.splitlines())

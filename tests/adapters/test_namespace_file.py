@@ -10,7 +10,7 @@ import yaml
 
 from testing.reviews import Json
 from webhook.adapters.namespace_file import FileNamespaces, NamespaceFileError, parse
-from webhook.engine.labels import UNLABELLED, NamespaceLabels
+from webhook.engine.namespace_labels import UNLABELLED, NamespaceLabels
 
 
 def a_namespace(name: str, **labels: Any) -> Json:

@@ -1,4 +1,4 @@
-"""Admission: which requests are judged, by whose labels, and what is answered where they can't be had."""
+"""Admission: which requests are evaluated, by whose labels, and what is answered where they can't be had."""
 
 import asyncio
 from typing import Any
@@ -24,7 +24,7 @@ from webhook.application.configuration import Configuration, Exemptions
 from webhook.application.namespaces import NamespaceNotFound, NamespaceUnavailable
 from webhook.application.review import ReviewError
 from webhook.engine.forms import Form, Sharing
-from webhook.engine.labels import UNLABELLED, NamespaceLabels
+from webhook.engine.namespace_labels import UNLABELLED, NamespaceLabels
 from webhook.engine.other_gpus import GpuNames
 from webhook.engine.pods import Pod
 from webhook.engine.policy import Policy, PolicyBook
@@ -292,7 +292,7 @@ class TestHami:
         assert "other-gpu-resource" in webhook.validate(HAMI_POD).rules
 
     @pytest.mark.parametrize("spec", [{"nodeName": "n1"}, {"schedulerName": "volcano"}])
-    def test_a_pod_that_its_scheduler_never_sees_is_judged(self, spec: Json) -> None:
+    def test_a_pod_that_its_scheduler_never_sees_is_evaluated(self, spec: Json) -> None:
         pod = {**HAMI_POD, "spec": {**HAMI_POD["spec"], **spec}}
 
         assert "gpu-not-permitted" in Webhook("none").validate(pod).rules
@@ -432,12 +432,12 @@ def test_each_decision_is_told_to_the_recorder_with_what_became_of_it() -> None:
     webhook.mutate(a_pod())
     webhook.validate(a_pod())
 
-    judged = [note.judged for note in webhook.notes]
-    assert [(one.path, one.mode, one.policy, one.outcome.value, one.acted) for one in judged] == [
+    evaluated = [note.evaluated for note in webhook.notes]
+    assert [(one.path, one.mode, one.policy, one.outcome.value, one.acted) for one in evaluated] == [
         ("mutate", "enforce", "shared", "rewritten", True),
         ("mutate", "warn", "mps", "rewritten", False),
         ("mutate", "audit", "none", "denied", False),
         ("validate", "enforce", "shared", "denied", True),
     ]
-    assert judged[-1].rules == ("not-rewritten",)
+    assert evaluated[-1].rules == ("not-rewritten",)
     assert webhook.notes[0].request.uid == UID

@@ -1,4 +1,4 @@
-"""Claims (DRA) at admission: looked up when the pod is final, judged by every policy, and closed where they can't be read."""
+"""Claims (DRA) at admission: looked up when the pod is final, evaluated by every policy, and closed where they can't be read."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ from webhook.application.pod_review import MOST_CLAIMS
 from webhook.application.review import ReviewError
 from webhook.engine.claim_objects import Claim, ClaimSpec, claim
 from webhook.engine.claims import CLAIM, TEMPLATE, Reference, Resolved
-from webhook.engine.labels import NamespaceLabels
+from webhook.engine.namespace_labels import NamespaceLabels
 
 ONE = Reference(TEMPLATE, "one")
 CLAIMS: Json = {"resourceClaims": [{"name": "gpu", "resourceClaimTemplateName": "one"}]}
@@ -147,7 +147,7 @@ class TestWhatPasses:
         assert f"{ACCEL}: 1: DeviceClass gpu.nvidia.com is not permitted" in message
         assert "; remove the request, or use" in message
 
-    def test_an_update_is_not_judged_by_claims(self) -> None:
+    def test_an_update_is_not_evaluated_by_claims(self) -> None:
         source = Source(UNAVAILABLE)
         pod = a_pod(CLAIMING, **CLAIMS)
         gated = a_pod(CLAIMING, **CLAIMS, schedulingGates=[{"name": "g"}])
@@ -222,7 +222,7 @@ class TestWhatIsDenied:
         assert answered.annotations["enforce-outcome"] == "denied"
         assert source.asked == [(TEAM, (Reference(kind, "one"),))]
         [note] = asked.notes
-        assert (note.judged.path, note.judged.acted, note.judged.outcome.value) == ("validate", True, "denied")
+        assert (note.evaluated.path, note.evaluated.acted, note.evaluated.outcome.value) == ("validate", True, "denied")
 
     def test_a_gpu_by_the_implicit_name_under_none(self) -> None:
         pod = a_pod({"name": "c", "resources": {"limits": {IMPLICIT: 1}, "requests": {IMPLICIT: 1}}})
@@ -271,7 +271,7 @@ class TestWhatIsDenied:
     def test_more_claims_than_are_read(self) -> None:
         claims = [{"name": f"c{n}", "resourceClaimName": f"c{n}"} for n in range(MOST_CLAIMS + 1)]
         with pytest.raises(
-            ReviewError, match=r"resourceClaims: name 129 claims and templates; more than 128 are not judged"
+            ReviewError, match=r"resourceClaims: name 129 claims and templates; more than 128 are not evaluated"
         ):
             webhook("none", Source({})).validate(a_pod(CLAIMING, resourceClaims=claims))
 
@@ -288,7 +288,10 @@ class TestOtherPolicies:
             "denied",
             "form-not-permitted",
         )
-        assert [(note.judged.mode, note.judged.acted) for note in asked.notes] == [("warn", False), ("audit", False)]
+        assert [(note.evaluated.mode, note.evaluated.acted) for note in asked.notes] == [
+            ("warn", False),
+            ("audit", False),
+        ]
 
     def test_what_is_found_beside_claims_is_not_told_again(self) -> None:
         pod = a_pod(a_gpu_container("1", name="a"), {**CLAIMING, "name": "b"}, **CLAIMS)
@@ -342,10 +345,12 @@ class TestWithoutASource:
         for answered in (asked.mutate(a_pod(CLAIMING, **CLAIMS)), asked.validate(a_pod(CLAIMING, **CLAIMS))):
             assert (answered.allowed, answered.patch, answered.warnings, answered.annotations) == (True, None, [], {})
 
-    def test_what_is_recorded_of_the_rest_says_that_they_were_not_judged(self) -> None:
-        assert webhook("none", NoClaims()).validate(a_pod(**CLAIMS)).annotations["not-judged"] == "spec.resourceClaims"
-        assert "not-judged" not in webhook("none", NoClaims()).validate(a_pod()).annotations
-        assert "not-judged" not in webhook("none", Source(GPUS)).validate(a_pod(**CLAIMS)).annotations
+    def test_what_is_recorded_of_the_rest_says_that_they_were_not_evaluated(self) -> None:
+        assert (
+            webhook("none", NoClaims()).validate(a_pod(**CLAIMS)).annotations["not-evaluated"] == "spec.resourceClaims"
+        )
+        assert "not-evaluated" not in webhook("none", NoClaims()).validate(a_pod()).annotations
+        assert "not-evaluated" not in webhook("none", Source(GPUS)).validate(a_pod(**CLAIMS)).annotations
 
 
 def _body(pod: Json) -> bytes:

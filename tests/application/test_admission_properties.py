@@ -27,7 +27,7 @@ from webhook.application.configuration import Configuration, Mode
 from webhook.application.namespaces import NamespaceNotFound
 from webhook.application.review import ReviewError
 from webhook.engine.forms import parse
-from webhook.engine.labels import NamespaceLabels
+from webhook.engine.namespace_labels import NamespaceLabels
 from webhook.engine.pods import Toleration
 from webhook.engine.policy import Mismatch, Policy, PolicyBook
 from webhook.engine.rules.not_rewritten import NOT_REWRITTEN

@@ -23,7 +23,7 @@ from webhook.application.fleet import FleetSource, NoFleet
 from webhook.application.namespaces import NamespaceUnavailable
 from webhook.application.review import ReviewError
 from webhook.engine.forms import Form
-from webhook.engine.labels import NamespaceLabels
+from webhook.engine.namespace_labels import NamespaceLabels
 from webhook.engine.policy import Policy, PolicyBook, Prefer
 
 KINDS = {
@@ -138,16 +138,16 @@ def test_audit_records_policy_outcome_and_patch_of_the_workload() -> None:
     assert json.loads(annotations["audit-patch"])[0]["path"].startswith("/spec/template/spec/containers/0")
 
 
-def test_audit_records_that_claims_were_not_judged() -> None:
+def test_audit_records_that_claims_were_not_evaluated() -> None:
     claiming = a_pod(a_gpu_container("1"), resourceClaims=[{"name": "gpu", "resourceClaimTemplateName": "one"}])
     annotations = advise(NamespaceLabels(audit="exclusive"), pod=claiming).annotations
-    assert (annotations["audit-outcome"], annotations["not-judged"]) == ("unchanged", "spec.resourceClaims")
+    assert (annotations["audit-outcome"], annotations["not-evaluated"]) == ("unchanged", "spec.resourceClaims")
 
 
 def test_each_decision_is_recorded_as_one_that_did_not_act() -> None:
     notes = Notes()
     advise(NamespaceLabels(enforce="shared", audit="none"), notes=notes)
-    assert [(note.judged.path, note.judged.mode, note.judged.acted) for note in notes] == [
+    assert [(note.evaluated.path, note.evaluated.mode, note.evaluated.acted) for note in notes] == [
         ("advise", "warn", False),
         ("advise", "audit", False),
     ]

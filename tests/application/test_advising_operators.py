@@ -1,4 +1,4 @@
-"""``/advise`` for operators' kinds: each row's pods are judged as they will be, and what the operator does besides is named."""
+"""``/advise`` for operators' kinds: each row's pods are evaluated as created, and what the operator does besides is named."""
 
 import json
 from typing import Any
@@ -10,10 +10,10 @@ from testing.reviews import TEAM, UID, Answered, KnownNamespaces, Notes, a_revie
 from tests.application.test_operator_kinds import at, merged
 from webhook.application.advising import Advising
 from webhook.application.configuration import Configuration, Exemptions, Mode
+from webhook.application.kind_lookup import ADVISED_OPERATORS, KINDS
 from webhook.application.review import MOST_ELEMENTS, ReviewError
 from webhook.application.workload_kinds import Template, WorkloadKind, table
-from webhook.application.workloads import ADVISED_OPERATORS, KINDS
-from webhook.engine.labels import NamespaceLabels
+from webhook.engine.namespace_labels import NamespaceLabels
 
 Json = dict[str, Any]
 GPU, SHARED = "nvidia.com/gpu", "nvidia.com/gpu.shared"
@@ -107,7 +107,7 @@ def test_pods_that_will_be_rewritten_are_no_news_under_enforce() -> None:
 @pytest.mark.parametrize(
     ("kind", "template"), TEMPLATES, ids=[f"{kind.kind}.{kind.group} {one.path}" for kind, one in TEMPLATES]
 )
-def test_every_template_of_every_row_is_judged_and_named(kind: WorkloadKind, template: Template) -> None:
+def test_every_template_of_every_row_is_evaluated_and_named(kind: WorkloadKind, template: Template) -> None:
     fields = at(template.path, spec())
     for count in template.replicas:
         fields = merged(fields, at(count, 3))
@@ -123,7 +123,7 @@ def test_every_template_of_every_row_is_judged_and_named(kind: WorkloadKind, tem
 @pytest.mark.parametrize(
     ("kind", "path"), RESOURCES, ids=[f"{kind.kind}.{kind.group} {path}" for kind, path in RESOURCES]
 )
-def test_every_request_outside_of_templates_is_judged_and_named(kind: WorkloadKind, path: str) -> None:
+def test_every_request_outside_of_templates_is_evaluated_and_named(kind: WorkloadKind, path: str) -> None:
     value = {"name": GPU, "quantity": 2} if path.endswith(".gpu") else {"limits": {GPU: 2}}
     place = path.replace("[*]", "[0]").replace("{*}", ".Worker")
     (warning,) = advise(kind, at(path, value)).warnings
@@ -157,8 +157,8 @@ def test_the_audit_log_has_the_worst_of_the_pods_and_no_patch_of_templates() -> 
         RAY, {"spec": {"workerGroupSpecs": groups}}, NamespaceLabels(audit="shared"), notes=notes
     ).annotations
     assert found == {"audit-policy": "shared", "audit-outcome": "denied", "audit-rules": "shared-request-above-one"}
-    judged = [note.judged for note in notes if note.judged.mode == "audit"]
-    assert [(one.path, one.acted) for one in judged] == [("advise", False)] * 2
+    evaluated = [note.evaluated for note in notes if note.evaluated.mode == "audit"]
+    assert [(one.path, one.acted) for one in evaluated] == [("advise", False)] * 2
 
 
 def test_exempt_pods_are_left_alone_one_by_one() -> None:
@@ -207,7 +207,7 @@ CONFIGURED = table(
 
 
 @pytest.mark.parametrize(("kind", "path"), [("Training", "spec.workers[0].template"), ("RayCluster", "spec.pod")])
-def test_rows_of_the_configuration_are_judged_too_and_come_first(kind: str, path: str) -> None:
+def test_rows_of_the_configuration_are_evaluated_too_and_come_first(kind: str, path: str) -> None:
     configured = next(one for one in CONFIGURED.values() if one.kind == kind)
     fields = at(configured.templates[0].path, spec())
     (warning,) = advise(configured, fields, configuration=Configuration(kinds=CONFIGURED)).warnings

@@ -2,18 +2,18 @@
 
 import pytest
 
-from webhook.application.assumptions import AssumedLabels, AssumptionError, JudgedLabel, parse, unknown_names
-from webhook.engine.labels import NamespaceLabels
+from webhook.application.assumptions import AssumedLabels, AssumptionError, EvaluatedLabel, parse, unknown_names
+from webhook.engine.namespace_labels import NamespaceLabels
 from webhook.engine.policy import Policy, PolicyBook
 
 BOOK = PolicyBook({"inference": Policy("inference")})
 
 
 def assumed(
-    *texts: str, judged: JudgedLabel = JudgedLabel.ENFORCE, book: PolicyBook = BOOK, **known: NamespaceLabels
+    *texts: str, evaluated: EvaluatedLabel = EvaluatedLabel.ENFORCE, book: PolicyBook = BOOK, **known: NamespaceLabels
 ) -> AssumedLabels:
     labels = {name.replace("_", "-"): value for name, value in known.items()}
-    return AssumedLabels(labels, book, parse(texts, book), judged)
+    return AssumedLabels(labels, book, parse(texts, book), evaluated)
 
 
 def test_without_assumptions_the_labels_are_the_namespaces_own() -> None:
@@ -70,7 +70,7 @@ def test_a_pattern_fits_whole_names_only() -> None:
         ("team-a=", '"team-a=" is not a valid assumption'),
         ("team-a=shred", '"shred" is not a policy; did you mean "shared"?'),
         ("team-a=inferense", 'did you mean "inference"?'),
-        ("Team=shared", '"Team" is neither a namespace\'s name nor a pattern of one'),
+        ("Team=shared", '"Team" is neither a namespace\'s name nor a pattern such as team-*'),
         ("=shared", '"" is neither a namespace\'s name'),
         ("a?=shared", '"a?" is neither a namespace\'s name'),
     ],
@@ -100,19 +100,19 @@ def test_a_name_that_no_namespace_has_is_told_with_the_nearest_and_a_pattern_nev
     assert told == ['"team-x=shared": there is no namespace "team-x"; did you mean "team-a"?']
 
 
-class TestJudgedByAnotherLabel:
+class TestEvaluatedByAnotherLabel:
     def test_its_policy_stands_in_place_of_enforce(self) -> None:
-        labels = assumed(judged=JudgedLabel.AUDIT, team_a=NamespaceLabels("none", audit="shared"))
+        labels = assumed(evaluated=EvaluatedLabel.AUDIT, team_a=NamespaceLabels("none", audit="shared"))
         assert labels["team-a"] == NamespaceLabels("shared")
 
     def test_a_namespace_without_it_has_the_default_and_not_its_enforce_policy(self) -> None:
-        assert assumed(judged=JudgedLabel.WARN, team_a=NamespaceLabels("none"))["team-a"].enforce == "any"
+        assert assumed(evaluated=EvaluatedLabel.WARN, team_a=NamespaceLabels("none"))["team-a"].enforce == "any"
         book = PolicyBook(defaults=NamespaceLabels(warn="mps"))
-        assert assumed(judged=JudgedLabel.WARN, book=book)["team-a"].enforce == "mps"
+        assert assumed(evaluated=EvaluatedLabel.WARN, book=book)["team-a"].enforce == "mps"
 
     def test_a_value_that_is_no_policy_counts_as_any_where_enforce_would_refuse(self) -> None:
-        assert assumed(judged=JudgedLabel.AUDIT, team_a=NamespaceLabels(audit="shred"))["team-a"].enforce == "any"
+        assert assumed(evaluated=EvaluatedLabel.AUDIT, team_a=NamespaceLabels(audit="shred"))["team-a"].enforce == "any"
         assert assumed(team_a=NamespaceLabels("shred"))["team-a"].enforce == "shred"
 
     def test_an_assumption_still_counts(self) -> None:
-        assert assumed("*=mps", judged=JudgedLabel.AUDIT, a=NamespaceLabels(audit="shared"))["a"].enforce == "mps"
+        assert assumed("*=mps", evaluated=EvaluatedLabel.AUDIT, a=NamespaceLabels(audit="shared"))["a"].enforce == "mps"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.adapters.reports.fleets import judged, labelled, many, owned, seen, three
+from tests.adapters.reports.fleets import evaluated, labelled, many, owned, seen, three
 from tests.builders import GPU, MIG, SHARED, a_container, a_pod, gpu
 from webhook.application.audit_rows import Row
 from webhook.application.audit_totals import Flow, Tally, totals
@@ -10,7 +10,7 @@ from webhook.application.auditing import Auditor
 from webhook.application.configuration import Configuration, Exemptions
 from webhook.application.gpu_forms import GpuForm
 from webhook.engine.decision import Outcome
-from webhook.engine.labels import NamespaceLabels
+from webhook.engine.namespace_labels import NamespaceLabels
 from webhook.engine.policy import ClaimForm, Policy, PolicyBook
 
 SHARED_TEAM = labelled(team_a="shared")
@@ -39,7 +39,7 @@ class TestWhoseRow:
         ]
         replica_set = seen(kind="ReplicaSet", name="trainer-1", owner=owned("Deployment", "trainer"))
 
-        row = a_row(judged([*replicas, replica_set, seen(uid="uid-of-trainer")], SHARED_TEAM))
+        row = a_row(evaluated([*replicas, replica_set, seen(uid="uid-of-trainer")], SHARED_TEAM))
 
         assert (row.kind, row.name, row.namespace, row.api_version, row.uid) == (
             "Deployment",
@@ -60,25 +60,25 @@ class TestWhoseRow:
             seen(kind="Job", name="nightly-2", owner=owned("CronJob", "nightly", "batch/v1")),
             seen(kind="CronJob", name="nightly"),
         ]
-        row = a_row(judged(objects, SHARED_TEAM))
+        row = a_row(evaluated(objects, SHARED_TEAM))
         assert (row.kind, row.name, pods(row)) == ("CronJob", "nightly", {"rewritten": 2})
 
     @pytest.mark.parametrize(
         "kind", ["Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", "ReplicaSet", "PodTemplate"]
     )
     def test_a_template_without_pods_is_a_row(self, kind: str) -> None:
-        row = a_row(judged([seen(kind=kind)], SHARED_TEAM))
+        row = a_row(evaluated([seen(kind=kind)], SHARED_TEAM))
         assert (row.kind, row.verdict.outcome, row.pods) == (kind, Outcome.REWRITTEN, {})
 
     def test_a_pod_without_a_controller_is_a_row(self) -> None:
-        row = a_row(judged([seen(kind="Pod", name="notebook")], SHARED_TEAM))
+        row = a_row(evaluated([seen(kind="Pod", name="notebook")], SHARED_TEAM))
         assert (row.kind, row.name, row.template, pods(row)) == ("Pod", "notebook", None, {"rewritten": 1})
 
     def test_pods_of_a_controller_that_is_no_workload_of_ours_are_its_row(self) -> None:
         objects = [
             seen(kind="Pod", name=f"ray-{number}", owner=owned("RayCluster", "ray", "ray.io/v1")) for number in range(3)
         ]
-        row = a_row(judged(objects, SHARED_TEAM))
+        row = a_row(evaluated(objects, SHARED_TEAM))
         assert (row.api_version, row.kind, row.name, pods(row)) == ("ray.io/v1", "RayCluster", "ray", {"rewritten": 3})
 
     @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ class TestWhoseRow:
             seen(kind="Pod", name="x-1", owner=owned(kind, "x", "batch/v1" if kind == "Job" else "apps/v1")),
             seen(kind=kind, name="x", owner=owned("CronJob", "c", "batch/v1") if kind == "Job" else None),
         ]
-        made = {(row.api_version, row.kind, row.name): pods(row) for row in judged(objects, SHARED_TEAM)}
+        made = {(row.api_version, row.kind, row.name): pods(row) for row in evaluated(objects, SHARED_TEAM)}
         ours = ("batch/v1", "CronJob", "c") if kind == "Job" else ("apps/v1", kind, "x")
         assert made == {(version, kind, "x"): {"denied": 1}, ours: {"rewritten": 1}}
 
@@ -105,7 +105,7 @@ class TestWhoseRow:
             seen(kind="ReplicaSet", name="web-1", owner=rollout, idle=True, pod=a_pod(gpu(2))),
             seen(kind="ReplicaSet", name="web-2", owner=rollout),
         ]
-        row = a_row(judged(objects, SHARED_TEAM))
+        row = a_row(evaluated(objects, SHARED_TEAM))
         assert (row.kind, row.name) == ("Rollout", "web")
         assert row.verdict.outcome is Outcome.REWRITTEN, "not the old revision's, which has no pods"
 
@@ -114,15 +114,15 @@ class TestWhoseRow:
             seen(kind="StatefulSet", name="lws-0", owner=owned("LeaderWorkerSet", "lws")),
             seen(kind="Pod", name="lws-0-0", owner=owned("StatefulSet", "lws-0")),
         ]
-        row = a_row(judged(objects, SHARED_TEAM))
+        row = a_row(evaluated(objects, SHARED_TEAM))
         assert (row.kind, row.name, pods(row)) == ("StatefulSet", "lws-0", {"rewritten": 1})
 
     def test_a_pod_whose_replica_set_nobody_saw_is_the_replica_sets(self) -> None:
-        row = a_row(judged([seen(kind="Pod", name="x-1", owner=owned("ReplicaSet", "x"))], SHARED_TEAM))
+        row = a_row(evaluated([seen(kind="Pod", name="x-1", owner=owned("ReplicaSet", "x"))], SHARED_TEAM))
         assert (row.kind, row.name) == ("ReplicaSet", "x")
 
     def test_the_same_name_in_two_namespaces_is_two_rows(self) -> None:
-        made = judged([seen(namespace="a"), seen(namespace="b")], labelled(a="shared", b="none"))
+        made = evaluated([seen(namespace="a"), seen(namespace="b")], labelled(a="shared", b="none"))
         assert [(row.namespace, row.verdict.outcome) for row in made] == [
             ("a", Outcome.REWRITTEN),
             ("b", Outcome.DENIED),
@@ -134,11 +134,11 @@ class TestWhoseRow:
             seen(kind="ReplicaSet", name="a", owner=owned("ReplicaSet", "b")),
             seen(kind="ReplicaSet", name="b", owner=owned("ReplicaSet", "a")),
         ]
-        assert judged(objects, SHARED_TEAM)
+        assert evaluated(objects, SHARED_TEAM)
 
     def test_rows_stand_in_the_order_of_namespace_kind_and_name(self) -> None:
         objects = [seen(name="b"), seen(name="a"), seen(kind="CronJob", name="z"), seen(namespace="a", name="z")]
-        assert [(row.namespace, row.kind, row.name) for row in judged(objects, {})] == [
+        assert [(row.namespace, row.kind, row.name) for row in evaluated(objects, {})] == [
             ("a", "Deployment", "z"),
             ("team-a", "CronJob", "z"),
             ("team-a", "Deployment", "a"),
@@ -149,20 +149,20 @@ class TestWhoseRow:
 class TestWhatCounts:
     @pytest.mark.parametrize("kind", ["Pod", "Deployment"])
     def test_what_asks_for_no_gpu_does_not(self, kind: str) -> None:
-        assert judged([seen(NO_GPU, kind=kind)], SHARED_TEAM) == []
+        assert evaluated([seen(NO_GPU, kind=kind)], SHARED_TEAM) == []
 
     @pytest.mark.parametrize("kind", ["Pod", "Deployment"])
-    def test_resource_claims_do_as_not_judged(self, kind: str) -> None:
-        row = a_row(judged([seen(CLAIMING, kind=kind)], SHARED_TEAM))
-        assert (row.verdict.decision, row.verdict.claims, row.verdict.requests) == ("not-judged", ("gpu",), ())
-        assert totals([row]).workloads == Tally(not_judged=1)
+    def test_resource_claims_do_as_not_evaluated(self, kind: str) -> None:
+        row = a_row(evaluated([seen(CLAIMING, kind=kind)], SHARED_TEAM))
+        assert (row.verdict.decision, row.verdict.claims, row.verdict.requests) == ("not-evaluated", ("gpu",), ())
+        assert totals([row]).workloads == Tally(not_evaluated=1)
 
     def test_what_is_denied_or_rewritten_beside_them_counts_as_that(self) -> None:
         both = a_pod(gpu(1), resourceClaims=[{"name": "gpu", "resourceClaimTemplateName": "one"}])
-        (row,) = judged([seen(both)], SHARED_TEAM)
-        assert (row.verdict.decision, row.verdict.not_judged is None) == ("rewritten", False)
-        (row,) = judged([seen(both)], labelled(team_a="none"))
-        assert (row.verdict.decision, row.verdict.not_judged is None) == ("denied", False)
+        (row,) = evaluated([seen(both)], SHARED_TEAM)
+        assert (row.verdict.decision, row.verdict.not_evaluated is None) == ("rewritten", False)
+        (row,) = evaluated([seen(both)], labelled(team_a="none"))
+        assert (row.verdict.decision, row.verdict.not_evaluated is None) == ("denied", False)
 
     def test_an_exempt_pod_with_claims_is_exempt(self) -> None:
         exempt = a_pod(
@@ -170,59 +170,59 @@ class TestWhatCounts:
             schedulerName="kai-scheduler",
             resourceClaims=[{"name": "gpu", "resourceClaimTemplateName": "one"}],
         )
-        row = a_row(judged([seen(exempt)], SHARED_TEAM))
+        row = a_row(evaluated([seen(exempt)], SHARED_TEAM))
         assert totals([row]).workloads == Tally(exempt=1)
 
     def test_running_pods_with_claims_are_counted_apart(self) -> None:
         pods = [seen(CLAIMING, kind="Pod", name=f"t-{n}", owner=owned("StatefulSet", "t")) for n in range(3)]
-        row = a_row(judged(pods, SHARED_TEAM))
-        assert (row.running("not-judged"), row.running("unchanged")) == (3, 0)
+        row = a_row(evaluated(pods, SHARED_TEAM))
+        assert (row.running("not-evaluated"), row.running("unchanged")) == (3, 0)
 
     def test_a_misspelt_gpu_resource_does(self) -> None:
-        row = a_row(judged([seen(a_pod(gpu(1, "nvidia.com/gpus")))], SHARED_TEAM))
+        row = a_row(evaluated([seen(a_pod(gpu(1, "nvidia.com/gpus")))], SHARED_TEAM))
         assert [finding.rule.id for finding in row.verdict.findings] == ["unknown-gpu-resource"]
         assert row.verdict.requests == ("train: nvidia.com/gpus: 1",)
 
     def test_a_misspelt_vendor_does(self) -> None:
-        row = a_row(judged([seen(a_pod(gpu(1, "nvida.com/gpu")))], SHARED_TEAM))
+        row = a_row(evaluated([seen(a_pod(gpu(1, "nvida.com/gpu")))], SHARED_TEAM))
         assert [finding.rule.id for finding in row.verdict.findings] == ["unknown-gpu-resource"]
         assert row.verdict.requests == ("train: nvida.com/gpu",)
 
-    def test_a_device_of_another_vendor_does_and_is_not_judged(self) -> None:
-        row = a_row(judged([seen(a_pod(gpu(1, "amd.com/gpu")))], SHARED_TEAM))
-        assert (row.verdict.decision, row.verdict.findings) == ("not-judged", ())
-        assert "containers[0].resources.limits[amd.com/gpu]: not NVIDIA's" in (row.verdict.not_judged or "")
+    def test_a_device_of_another_vendor_does_and_is_not_evaluated(self) -> None:
+        row = a_row(evaluated([seen(a_pod(gpu(1, "amd.com/gpu")))], SHARED_TEAM))
+        assert (row.verdict.decision, row.verdict.findings) == ("not-evaluated", ())
+        assert "containers[0].resources.limits[amd.com/gpu]: not NVIDIA's" in (row.verdict.not_evaluated or "")
 
     def test_a_share_of_kais_does(self) -> None:
         pod = {**a_pod({"name": "c"}), "metadata": {"annotations": {"gpu-fraction": "0.5"}}}
         other = {**a_pod({"name": "c"}), "metadata": {"annotations": {"gpu-memory": "2000"}}}
-        first, second = judged([seen(pod, name="a"), seen(other, name="b")], SHARED_TEAM)
-        assert (first.verdict.decision, first.verdict.requests) == ("not-judged", ("annotation gpu-fraction: 0.5",))
+        first, second = evaluated([seen(pod, name="a"), seen(other, name="b")], SHARED_TEAM)
+        assert (first.verdict.decision, first.verdict.requests) == ("not-evaluated", ("annotation gpu-fraction: 0.5",))
         assert second.verdict.requests == ("annotation gpu-memory: 2000",)
 
     @pytest.mark.parametrize("kind", ["Pod", "Job"])
     def test_what_has_ended_does_not(self, kind: str) -> None:
-        assert judged([seen(kind=kind, over=True)], SHARED_TEAM) == []
+        assert evaluated([seen(kind=kind, over=True)], SHARED_TEAM) == []
 
     def test_the_pods_of_a_job_that_is_ending_still_lead_to_its_cron_job(self) -> None:
         objects = [
             seen(kind="Pod", name="n-1-x", owner=owned("Job", "n-1")),
             seen(kind="Job", name="n-1", owner=owned("CronJob", "n"), over=True),
         ]
-        assert names(judged(objects, SHARED_TEAM)) == [("CronJob", "n")]
+        assert names(evaluated(objects, SHARED_TEAM)) == [("CronJob", "n")]
 
     def test_a_deployment_scaled_to_nothing_does_because_it_will_be_scaled_up_again(self) -> None:
-        assert names(judged([seen(idle=True)], SHARED_TEAM)) == [("Deployment", "trainer")]
+        assert names(evaluated([seen(idle=True)], SHARED_TEAM)) == [("Deployment", "trainer")]
 
     def test_a_mirror_pod_does_not(self) -> None:
         mirror = a_pod(annotations={"kubernetes.io/config.mirror": "abc"})
-        assert judged([seen(mirror, kind="Pod")], SHARED_TEAM) == []
+        assert evaluated([seen(mirror, kind="Pod")], SHARED_TEAM) == []
 
     def test_a_pod_without_a_spec_does_not(self) -> None:
-        assert judged([seen({"metadata": {}}, kind="Pod")], SHARED_TEAM) == []
+        assert evaluated([seen({"metadata": {}}, kind="Pod")], SHARED_TEAM) == []
 
     def test_a_pod_in_a_manifest_is_one_to_come_and_not_a_running_one(self) -> None:
-        row = a_row(judged([seen(kind="Pod", running=False, source="a.yaml", line=3)], SHARED_TEAM))
+        row = a_row(evaluated([seen(kind="Pod", running=False, source="a.yaml", line=3)], SHARED_TEAM))
         assert row.template is not None
         assert (row.pods, row.source, row.line) == ({}, "a.yaml", 3)
 
@@ -232,7 +232,7 @@ class TestWhatBecomesOfIt:
         made_before = seen(kind="Pod", name="x", owner=owned("StatefulSet", "trainer"))
         template = seen(a_pod(gpu(1, SHARED)), kind="StatefulSet")
 
-        row = a_row(judged([made_before, template], SHARED_TEAM))
+        row = a_row(evaluated([made_before, template], SHARED_TEAM))
 
         assert (row.verdict.outcome, pods(row)) == (Outcome.UNCHANGED, {"rewritten": 1})
 
@@ -244,18 +244,18 @@ class TestWhatBecomesOfIt:
             seen(a_pod(gpu(1)), kind="Pod", name="c", owner=ray),
             seen(a_pod(gpu(1)), kind="Pod", name="d", owner=ray),
         ]
-        row = a_row(judged(objects, SHARED_TEAM))
+        row = a_row(evaluated(objects, SHARED_TEAM))
         assert row.verdict.outcome is Outcome.DENIED
         assert pods(row) == {"unchanged": 1, "rewritten": 2, "denied": 1}
 
     def test_is_that_of_its_pods_where_the_template_asks_for_no_gpu_and_something_adds_one(self) -> None:
         injected = seen(kind="Pod", name="x", owner=owned("StatefulSet", "trainer"))
-        row = a_row(judged([injected, seen(NO_GPU, kind="StatefulSet")], SHARED_TEAM))
+        row = a_row(evaluated([injected, seen(NO_GPU, kind="StatefulSet")], SHARED_TEAM))
         assert (row.template, row.verdict.outcome) == (None, Outcome.REWRITTEN)
 
     def test_comes_with_the_patch_of_the_object_and_the_paths_in_it(self) -> None:
-        rewritten = a_row(judged([seen(kind="CronJob")], SHARED_TEAM)).verdict
-        refused = a_row(judged([seen(a_pod(gpu(2)), kind="CronJob")], SHARED_TEAM)).verdict
+        rewritten = a_row(evaluated([seen(kind="CronJob")], SHARED_TEAM)).verdict
+        refused = a_row(evaluated([seen(a_pod(gpu(2)), kind="CronJob")], SHARED_TEAM)).verdict
 
         template = "/spec/jobTemplate/spec/template"
         assert {operation["path"].startswith(template) for operation in rewritten.operations} == {True}
@@ -265,7 +265,7 @@ class TestWhatBecomesOfIt:
 
     def test_is_nothing_where_it_is_exempt(self) -> None:
         configuration = Configuration(exemptions=Exemptions(namespaces=frozenset({"team-a"})))
-        row = a_row(judged([seen(a_pod(gpu(2)))], SHARED_TEAM, configuration))
+        row = a_row(evaluated([seen(a_pod(gpu(2)))], SHARED_TEAM, configuration))
         assert (row.verdict.exempt, row.verdict.requests, row.verdict.findings) == (
             "namespace",
             ("train: nvidia.com/gpu: 2",),
@@ -274,16 +274,16 @@ class TestWhatBecomesOfIt:
 
     def test_differs_for_two_pods_that_differ_only_in_the_scheduler_that_is_exempt(self) -> None:
         objects = [seen(name="a"), seen(a_pod(schedulerName="kai-scheduler"), name="b")]
-        assert [row.verdict.exempt for row in judged(objects, SHARED_TEAM)] == [None, "scheduler"]
+        assert [row.verdict.exempt for row in evaluated(objects, SHARED_TEAM)] == [None, "scheduler"]
 
     def test_refuses_every_gpu_where_the_label_names_no_policy(self) -> None:
-        row = a_row(judged([seen()], labelled(team_a="shred")))
+        row = a_row(evaluated([seen()], labelled(team_a="shred")))
         assert [finding.rule.id for finding in row.verdict.findings] == ["gpu-not-permitted"]
         assert row.verdict.policy == "shred"
 
     def test_patches_annotations_that_are_there_and_those_that_are_not(self) -> None:
         objects = [seen(name="a"), seen(a_pod(annotations={"x": "y"}), name="b")]
-        first, second = (row.verdict.operations[-1]["path"] for row in judged(objects, SHARED_TEAM))
+        first, second = (row.verdict.operations[-1]["path"] for row in evaluated(objects, SHARED_TEAM))
         assert first.endswith("/metadata/annotations")
         assert second.endswith("/metadata/annotations/gpuwarden.io~1policy")
 
@@ -307,24 +307,24 @@ class TestForms:
     def test_are_what_is_asked_for_and_what_results(
         self, pod: dict[str, object], policy: str, forms: tuple[tuple[str, str, int], ...]
     ) -> None:
-        assert a_row(judged([seen(pod)], labelled(team_a=policy))).verdict.forms == tuple(
+        assert a_row(evaluated([seen(pod)], labelled(team_a=policy))).verdict.forms == tuple(
             GpuForm(*form, planned=form[2]) for form in forms
         )
 
     def test_may_be_a_claim(self) -> None:
         form = ClaimForm("one", "gpu.nvidia.com")
         book = PolicyBook({"claims": Policy("claims", claim_forms=(form,), plain_claim=form)})
-        row = a_row(judged([seen(a_pod(gpu()))], labelled(team_a="claims"), Configuration(policies=book)))
+        row = a_row(evaluated([seen(a_pod(gpu()))], labelled(team_a="claims"), Configuration(policies=book)))
         assert row.verdict.forms == (GpuForm("plain", 'a claim of ResourceClaimTemplate "one"', 1, 1),)
 
     def test_stay_where_the_pod_is_exempt(self) -> None:
-        row = a_row(judged([seen(namespace="kube-system")], labelled(kube_system="shared")))
+        row = a_row(evaluated([seen(namespace="kube-system")], labelled(kube_system="shared")))
         assert row.verdict.forms == (GpuForm("plain", "plain", 1, 1),)
 
 
 class TestMemory:
     def test_pods_that_are_alike_share_one_verdict(self) -> None:
-        made = judged([seen(kind="Pod", name=f"p{number}") for number in range(50)], SHARED_TEAM)
+        made = evaluated([seen(kind="Pod", name=f"p{number}") for number in range(50)], SHARED_TEAM)
         assert len({id(row.verdict) for row in made}) == 1
 
     def test_so_do_pods_that_each_name_their_node(self) -> None:
@@ -333,7 +333,7 @@ class TestMemory:
             terms = {"nodeSelectorTerms": [{"matchFields": [field]}]}
             return a_pod(affinity={"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}})
 
-        made = judged([seen(on(f"node-{n}"), kind="Pod", name=f"p{n}") for n in range(5)], SHARED_TEAM)
+        made = evaluated([seen(on(f"node-{n}"), kind="Pod", name=f"p{n}") for n in range(5)], SHARED_TEAM)
         assert len({id(row.verdict) for row in made}) == 1
 
     def test_pods_of_different_policies_do_not(self) -> None:
@@ -397,10 +397,10 @@ class TestTotals:
 
     def test_count_a_rule_once_a_workload(self) -> None:
         twice = a_pod(gpu(2), gpu(2, name="other"))
-        assert totals(judged([seen(twice)], SHARED_TEAM)).rules == {"shared-request-above-one": 1}
+        assert totals(evaluated([seen(twice)], SHARED_TEAM)).rules == {"shared-request-above-one": 1}
 
     def test_count_what_is_exempt_as_that_only(self) -> None:
-        made = judged([seen(namespace="kube-system"), seen(kind="Pod", name="p", namespace="kube-system")], {})
+        made = evaluated([seen(namespace="kube-system"), seen(kind="Pod", name="p", namespace="kube-system")], {})
         counted = totals(made)
         assert (counted.workloads, counted.pods) == (Tally(exempt=2), Tally(exempt=1))
 
@@ -416,6 +416,6 @@ class TestTotals:
         assert totals([]).workloads.sum == 0
 
 
-def test_a_namespace_without_a_label_is_judged_by_the_configurations_default() -> None:
+def test_a_namespace_without_a_label_is_evaluated_by_the_configurations_default() -> None:
     configuration = Configuration(policies=PolicyBook(defaults=NamespaceLabels("none")))
-    assert a_row(judged([seen(a_pod(gpu(1, GPU)))], {}, configuration)).verdict.outcome is Outcome.DENIED
+    assert a_row(evaluated([seen(a_pod(gpu(1, GPU)))], {}, configuration)).verdict.outcome is Outcome.DENIED

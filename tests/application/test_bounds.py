@@ -31,12 +31,12 @@ from webhook.application.namespace_admission import NamespaceAdmission
 from webhook.application.pod_review import MOST_RESOURCES, MOST_SELECTED
 from webhook.application.recorder import RecordedDecision
 from webhook.application.review import MOST_ELEMENTS, Answering, ReviewError
-from webhook.engine.labels import NamespaceLabels
-from webhook.engine.policy import Policy, PolicyBook, VisibleDevices
+from webhook.engine.namespace_labels import NamespaceLabels
+from webhook.engine.policy import FindingAction, Policy, PolicyBook
 from webhook.engine.text import LONGEST_NAME
 
 LARGE = 1 << 20
-GUARDED = Configuration(PolicyBook(visible_devices=VisibleDevices.DENY))
+GUARDED = Configuration(PolicyBook(visible_devices=FindingAction.DENY))
 NAMESPACE = {"group": "", "version": "v1", "kind": "Namespace"}
 DEPLOYMENT = {"group": "apps", "version": "v1", "kind": "Deployment"}
 
@@ -210,7 +210,7 @@ SIZES = [
 
 
 @pytest.mark.parametrize(("pod", "most", "field"), SIZES)
-def test_as_much_as_is_judged_is_judged_and_more_is_an_error_that_names_the_field(
+def test_as_much_as_is_evaluated_is_evaluated_and_more_is_an_error_that_names_the_field(
     pod: Callable[[int], Json], most: int, field: str
 ) -> None:
     webhook = Webhook("mps")

@@ -141,8 +141,8 @@ class TestWhatIsDenied:
         assert answered.rules == ["gpu-not-permitted"]
         assert answered.message.startswith(f'{kind} "one": request gpu: DeviceClass gpu.nvidia.com is not permitted')
         assert answered.annotations["enforce-outcome"] == "denied"
-        (judged,) = (note.judged for note in asked.notes)
-        assert (judged.path, judged.mode, judged.acted) == ("validate-claim", "enforce", True)
+        (evaluated,) = (note.evaluated for note in asked.notes)
+        assert (evaluated.path, evaluated.mode, evaluated.acted) == ("validate-claim", "enforce", True)
 
     @pytest.mark.parametrize(
         ("new", "old"),
@@ -166,7 +166,7 @@ class TestWhatIsDenied:
         assert Claims("none").ask(made, operation="UPDATE", oldObject=None).rules == ["gpu-not-permitted"]
         assert Claims("exclusive").ask(made, operation="UPDATE", oldObject=before).is_silent
 
-    def test_a_claim_that_a_pod_owns_is_judged_as_made_from_a_template(self) -> None:
+    def test_a_claim_that_a_pod_owns_is_evaluated_as_made_from_a_template(self) -> None:
         assert Claims("exclusive").ask(an_object(CLAIM)).rules == ["form-not-permitted"]
         assert Claims("exclusive").ask(an_object(CLAIM, annotations=MARK, ownerReferences=[OWNER])).is_silent
 
@@ -193,8 +193,8 @@ class TestWhatIsReported:
             "audit-outcome": "denied",
             "audit-rules": "form-not-permitted",
         }
-        judged = [note.judged for note in asked.notes]
-        assert [(one.mode, one.acted) for one in judged] == [("enforce", True), ("warn", False), ("audit", False)]
+        evaluated = [note.evaluated for note in asked.notes]
+        assert [(one.mode, one.acted) for one in evaluated] == [("enforce", True), ("warn", False), ("audit", False)]
 
     def test_in_a_dry_run_nothing_is_denied(self) -> None:
         asked = Claims("none", warn="none", configuration=Configuration(mode=Mode.AUDIT))
@@ -204,7 +204,7 @@ class TestWhatIsReported:
         assert (answered.annotations["mode"], answered.annotations["enforce-rules"]) == ("audit", "gpu-not-permitted")
 
 
-class TestWhatCannotBeJudged:
+class TestWhatCannotBeEvaluated:
     def test_without_labels_there_is_no_verdict(self) -> None:
         asked = Claims("none")
         asked.namespaces.known.clear()

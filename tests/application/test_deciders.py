@@ -12,7 +12,7 @@ from webhook.application.diagnosis.selectors import Selector
 from webhook.application.in_tree_compiler import ANNOTATION, compiled
 from webhook.application.in_tree_drift import InTreeObject
 from webhook.application.in_tree_webhooks import NOT_CALLED_YET, beside
-from webhook.engine.labels import ENFORCE, WARN, NamespaceLabels
+from webhook.engine.namespace_labels import ENFORCE, WARN, NamespaceLabels
 
 NAMED = {"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": ["kube-system"]}
 WHOLE: Json = {

@@ -25,13 +25,13 @@ from webhook.application.configuration import Configuration, Exemptions, Mode
 from webhook.application.namespaces import NamespaceNotFound, NamespaceUnavailable
 from webhook.application.review import ReviewError
 from webhook.engine.pods import Pod
-from webhook.engine.policy import PolicyBook, VisibleDevices
+from webhook.engine.policy import FindingAction, PolicyBook
 
 ALL = [{"name": "NVIDIA_VISIBLE_DEVICES", "value": "all"}]
 REACHING = a_container(env=ALL)
 ENV, RULE = 'container "train": env NVIDIA_VISIBLE_DEVICES=all', "visible-devices-env"
-DENYING = PolicyBook(visible_devices=VisibleDevices.DENY)
-STRICT = PolicyBook({"strict": a_policy("mig-1g.5gb", name="strict", visible_devices=VisibleDevices.DENY)})
+DENYING = PolicyBook(visible_devices=FindingAction.DENY)
+STRICT = PolicyBook({"strict": a_policy("mig-1g.5gb", name="strict", visible_devices=FindingAction.DENY)})
 
 
 def configured(policies: PolicyBook = DENYING, mode: Mode = Mode.ENFORCE) -> Configuration:
@@ -57,7 +57,7 @@ class TestCreation:
             "enforce-outcome": "unchanged",
             "enforce-rules": RULE,
         }
-        told = [(note.judged.path, note.judged.mode, note.judged.acted) for note in webhook.notes]
+        told = [(note.evaluated.path, note.evaluated.mode, note.evaluated.acted) for note in webhook.notes]
         assert told == [("validate", "enforce", True)]
 
     def test_it_is_refused_where_that_is_configured(self) -> None:
@@ -97,7 +97,7 @@ class TestOtherLabels:
 
         assert answered.allowed
         assert answered.warnings == [f"would be denied: {ENV} reaches GPUs without a request"]
-        assert [(note.judged.mode, note.judged.acted) for note in webhook.notes] == [("warn", False)]
+        assert [(note.evaluated.mode, note.evaluated.acted) for note in webhook.notes] == [("warn", False)]
 
     def test_the_audit_policy_records_it(self) -> None:
         answered = Webhook(audit="strict", configuration=configured(STRICT)).validate(a_pod(REACHING))
@@ -123,7 +123,7 @@ class TestDryRun:
         assert answered.warnings == [f"would be denied: {ENV} reaches GPUs without a request"]
         assert answered.annotations["mode"] == "audit"
         assert answered.annotations["enforce-rules"] == RULE
-        assert [(note.judged.outcome.value, note.judged.acted) for note in webhook.notes] == [("denied", False)]
+        assert [(note.evaluated.outcome.value, note.evaluated.acted) for note in webhook.notes] == [("denied", False)]
 
 
 class TestExemptions:
@@ -170,7 +170,7 @@ class TestEphemeralContainers:
         fields = {"operation": "UPDATE", "subResource": "ephemeralcontainers", "oldObject": before} | request
         return webhook.validate(after, **fields).response
 
-    def test_a_new_one_is_judged(self) -> None:
+    def test_a_new_one_is_evaluated(self) -> None:
         response = self.ask(Webhook(configuration=configured()), [self.OLD, self.NEW], [self.OLD])
 
         (cause,) = response["status"]["details"]["causes"]
@@ -305,4 +305,4 @@ class TestAuditing:
         pod = a_pod(a_container(), nodeName="n")
         pod["metadata"] |= uid
 
-        assert [finding.rule.id for finding in Checker(configured(), {}).judge(pod).findings] == rules
+        assert [finding.rule.id for finding in Checker(configured(), {}).evaluate(pod).findings] == rules

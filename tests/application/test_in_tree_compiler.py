@@ -22,7 +22,7 @@ from webhook.application.in_tree_webhooks import beside
 from webhook.engine.common_case_pods import is_common
 from webhook.engine.decision import decide
 from webhook.engine.edits import AddToleration
-from webhook.engine.labels import NamespaceLabels
+from webhook.engine.namespace_labels import NamespaceLabels
 from webhook.engine.other_gpus import GpuNames
 from webhook.engine.pods import Pod, Toleration
 from webhook.engine.policy import Policy, PolicyBook, Prefer
@@ -171,8 +171,8 @@ def test_cel_exempts_the_pods_that_the_webhooks_exempt(spec: Json) -> None:
     exempt = Exemptions(runtime_classes=frozenset({"kata"}), schedulers=frozenset({"kai-scheduler"}))
     condition = cel.NewEnv(variables=dict.fromkeys(("object", "request"), cel.Type.DYN)).compile(not_exempt(exempt))
     user = {"userInfo": {"username": "alice"}}
-    is_judged = condition.eval(data={"object": {"spec": spec}, "request": user}).value()
-    assert is_judged is (exempt.of_pod(msgspec.convert({"spec": spec}, Pod)) is None)
+    is_evaluated = condition.eval(data={"object": {"spec": spec}, "request": user}).value()
+    assert is_evaluated is (exempt.of_pod(msgspec.convert({"spec": spec}, Pod)) is None)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Pods too large to judge: denied by an error, so that each webhook's failurePolicy decides, and where that begins."""
+"""Pods too large to evaluate: denied by an error, so that each webhook's failurePolicy decides, and where that begins."""
 
 import pytest
 
@@ -11,7 +11,7 @@ def with_gpus(count: int) -> dict[str, object]:
     return a_pod(*(a_gpu_container(name=f"c{number}") for number in range(count)))
 
 
-def test_as_many_containers_with_gpus_as_are_judged_are_judged() -> None:
+def test_as_many_containers_with_gpus_as_are_evaluated_are_evaluated() -> None:
     webhook = Webhook("mps")
 
     assert webhook.mutate(with_gpus(MOST_GPU_CONTAINERS)).patch
@@ -19,12 +19,12 @@ def test_as_many_containers_with_gpus_as_are_judged_are_judged() -> None:
 
 
 @pytest.mark.parametrize("policy", ["mps", "any", "none"])
-def test_one_more_is_judged_by_nobody(policy: str) -> None:
+def test_one_more_is_evaluated_by_nobody(policy: str) -> None:
     webhook = Webhook(policy)
 
-    for judge in (webhook.mutate, webhook.validate):
+    for evaluate in (webhook.mutate, webhook.validate):
         with pytest.raises(ReviewError, match=f"{MOST_GPU_CONTAINERS + 1} containers request GPUs") as refused:
-            judge(with_gpus(MOST_GPU_CONTAINERS + 1))
+            evaluate(with_gpus(MOST_GPU_CONTAINERS + 1))
         assert refused.value.field == "request.object.spec"
     assert webhook.notes == []
 

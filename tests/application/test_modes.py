@@ -6,7 +6,7 @@ import pytest
 
 from testing.reviews import Webhook, a_container, a_gpu_container, a_pod
 from webhook.application.configuration import Configuration, Mode
-from webhook.engine.labels import NamespaceLabels
+from webhook.engine.namespace_labels import NamespaceLabels
 from webhook.engine.policy import PolicyBook
 
 DRY_RUN = Configuration(mode=Mode.AUDIT)
@@ -34,14 +34,14 @@ def test_a_warn_policy_that_permits_all_or_is_enforced_anyway_says_nothing(warn:
     webhook = Webhook("shared", warn=warn)
 
     assert webhook.mutate(a_pod()).warnings == []
-    assert [note.judged.mode for note in webhook.notes] == ["enforce"]
+    assert [note.evaluated.mode for note in webhook.notes] == ["enforce"]
 
 
 def test_a_warn_policy_satisfied_says_nothing_and_is_counted() -> None:
     webhook = Webhook(warn="mig-1g.5gb")
 
     assert webhook.mutate(a_pod(a_container("train", {MIG: "1"}))).response.keys() == {"uid", "allowed"}
-    assert [(note.judged.mode, note.judged.outcome.value) for note in webhook.notes][1] == ("warn", "unchanged")
+    assert [(note.evaluated.mode, note.evaluated.outcome.value) for note in webhook.notes][1] == ("warn", "unchanged")
 
 
 def test_an_audit_label_records_policy_outcome_rules_and_patch_and_tells_nobody() -> None:
@@ -88,7 +88,7 @@ def test_the_dry_run_changes_nothing_and_records_and_warns_what_would_become() -
     assert answered.annotations["mode"] == "audit"
     assert answered.annotations["enforce-outcome"] == "rewritten"
     assert webhook.validate(a_pod()).response.keys() == {"uid", "allowed"}
-    assert [note.judged.acted for note in webhook.notes] == [False, False]
+    assert [note.evaluated.acted for note in webhook.notes] == [False, False]
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_the_dry_run_does_not_record_as_refused_what_it_has_itself_not_rewritten
 
     webhook.validate(a_pod())
 
-    assert [(note.judged.outcome.value, note.judged.findings) for note in webhook.notes] == [("rewritten", ())]
+    assert [(note.evaluated.outcome.value, note.evaluated.findings) for note in webhook.notes] == [("rewritten", ())]
 
 
 def test_the_dry_run_keeps_to_the_exemptions() -> None:

@@ -110,7 +110,7 @@ def test_other_operations_pass(request_: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("subresource", ["status", "finalize"])
-def test_a_label_that_is_written_through_a_subresource_is_judged_as_any_other(subresource: str) -> None:
+def test_a_label_that_is_written_through_a_subresource_is_evaluated_as_any_other(subresource: str) -> None:
     previews = Previews()
     there: dict[str, Any] = {"subResource": subresource, "preview": previews}
     assert not validate(a_namespace(enforce="shraed"), a_namespace(), **there).allowed

@@ -11,10 +11,10 @@ from tests.application.test_namespace_admission import a_namespace, validate
 from webhook.application.configuration import Configuration, Mode
 from webhook.application.fleet import plain_forms_offered
 from webhook.engine.fleet.fleet import Fleet
-from webhook.engine.fleet.shapes import Shape, shape_of
+from webhook.engine.fleet.node_shapes import Shape, shape_of
 from webhook.engine.forms import Form, parse
-from webhook.engine.labels import NamespaceLabels
-from webhook.engine.policy import NotOffered, Policy, PolicyBook, Prefer
+from webhook.engine.namespace_labels import NamespaceLabels
+from webhook.engine.policy import FindingAction, Policy, PolicyBook, Prefer
 from webhook.engine.spelling import DevicePlugin
 
 SLOTS = shape_of({"nvidia.com/gpu.sharing-strategy": "mps"}, {"nvidia.com/gpu.shared": 4}, {"nvidia.com/gpu.shared": 4})
@@ -41,7 +41,7 @@ def with_policy(name: str = "strict", *forms: str, **settings: Any) -> Configura
     return Configuration(PolicyBook({name: Policy(name, listed, **settings)}))
 
 
-STRICT = with_policy(not_offered=NotOffered.DENY)
+STRICT = with_policy(not_offered=FindingAction.DENY)
 PREFERRING = with_policy("either", "mig-1g.5gb", "shared", prefer=Prefer.OFFERED)
 
 
@@ -79,14 +79,14 @@ class TestPods:
         assert len(found) == 1
         assert "8 is more than any one node has (7 at most)" in found[0]
 
-    @pytest.mark.parametrize("response", [NotOffered.IGNORE, NotOffered.WARN, NotOffered.DENY])
-    def test_the_policy_says_what_becomes_of_it(self, response: NotOffered) -> None:
+    @pytest.mark.parametrize("response", [FindingAction.IGNORE, FindingAction.WARN, FindingAction.DENY])
+    def test_the_policy_says_what_becomes_of_it(self, response: FindingAction) -> None:
         webhook = Webhook("strict", configuration=with_policy(not_offered=response), fleet=ONLY_SLOTS)
         mutated = webhook.mutate(a_pod())
-        assert bool(mutated.warnings) == (response is NotOffered.WARN)
+        assert bool(mutated.warnings) == (response is FindingAction.WARN)
         validated = webhook.validate(mutated.applied_to(a_pod()))
-        assert validated.allowed == (response is not NotOffered.DENY)
-        if response is NotOffered.DENY:
+        assert validated.allowed == (response is not FindingAction.DENY)
+        if response is FindingAction.DENY:
             assert LACKING in validated.response["status"]["message"]
             assert validated.rules == ["form-not-offered"]
 
@@ -115,7 +115,7 @@ class TestPods:
         webhook.fleet = None
         assert webhook.validate(two).rules == ["not-rewritten"]
 
-    def test_a_pod_that_is_there_is_not_judged_by_nodes(self) -> None:
+    def test_a_pod_that_is_there_is_not_evaluated_by_nodes(self) -> None:
         webhook = Webhook("strict", configuration=STRICT, fleet=ONLY_SLICES)
         before = webhook.mutate(a_pod()).applied_to(a_pod())
         after: Json = {**before, "spec": {**before["spec"], "nodeSelector": {"zone": "a"}}}
@@ -123,7 +123,7 @@ class TestPods:
         kind = {"group": "", "version": "v1", "kind": "Pod"}
         assert webhook.validate(after, operation="UPDATE", oldObject=before, kind=kind).allowed
 
-    def test_the_warn_and_audit_policies_are_judged_too(self) -> None:
+    def test_the_warn_and_audit_policies_are_evaluated_too(self) -> None:
         answered = Webhook(warn="mig-1g.5gb", audit="mig-1g.5gb", fleet=ONLY_SLOTS).mutate(a_pod())
         assert LACKING in answered.warnings
         assert answered.annotations["audit-rules"] == "form-not-offered"
@@ -207,7 +207,7 @@ class TestNamespaces:
         assert validate(new, old, nodes=Nodes(fleet)).warnings == []
 
     def test_nor_of_a_policy_that_ignores_it(self) -> None:
-        configuration = with_policy(not_offered=NotOffered.IGNORE)
+        configuration = with_policy(not_offered=FindingAction.IGNORE)
         assert (
             validate(a_namespace(enforce="strict"), configuration=configuration, nodes=Nodes(a_fleet())).warnings == []
         )

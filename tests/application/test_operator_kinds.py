@@ -1,4 +1,4 @@
-"""The rows of operators' kinds: an object of each is judged where the row says, and objects as projects write them are too."""
+"""The rows of operators' kinds: an object of each is evaluated where the row says, and objects as projects write them are too."""
 
 from typing import Any
 
@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from tests.builders import policy_of
 from webhook.application.checking import Checker
 from webhook.application.configuration import Configuration
+from webhook.application.evaluation import Evaluation
 from webhook.application.field_paths import ITEMS, VALUES, find, parse
-from webhook.application.judgement import Judgement
+from webhook.application.kind_lookup import workload_of
 from webhook.application.operator_kinds import OPERATORS
 from webhook.application.operator_traps import OPERATOR_TRAP
 from webhook.application.workload_kinds import Template, WorkloadKind
-from webhook.application.workloads import workload_of
 from webhook.engine.decision import Outcome
 
 GPU = {"limits": {"nvidia.com/gpu": 1}}
@@ -24,9 +24,9 @@ TEMPLATES = [(kind, template) for kind in OPERATORS for template in kind.templat
 RESOURCES = [(kind, path) for kind in OPERATORS for path in kind.resources]
 
 
-def judged(kind: WorkloadKind, fields: dict[str, Any]) -> Judgement:
+def evaluated(kind: WorkloadKind, fields: dict[str, Any]) -> Evaluation:
     manifest = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": {"name": "x"}, **fields}
-    return Checker(Configuration(), {}, policy=policy_of("shared")).judge(manifest)
+    return Checker(Configuration(), {}, policy=policy_of("shared")).evaluate(manifest)
 
 
 def at(path: str, value: Any) -> Any:
@@ -49,12 +49,12 @@ def of(kind: WorkloadKind, path: str) -> str:
 
 
 @pytest.mark.parametrize(("kind", "template"), TEMPLATES, ids=[of(kind, one.path) for kind, one in TEMPLATES])
-def test_the_pods_of_a_row_are_judged_and_counted(kind: WorkloadKind, template: Template) -> None:
+def test_the_pods_of_a_row_are_evaluated_and_counted(kind: WorkloadKind, template: Template) -> None:
     manifest = at(template.path, SPEC)
     for count in template.replicas:
         manifest = merged(manifest, at(count, 3))
-    found = judged(kind, manifest)
-    assert (found.outcome, found.not_judged) == (Outcome.REWRITTEN, None)
+    found = evaluated(kind, manifest)
+    assert (found.outcome, found.not_evaluated) == (Outcome.REWRITTEN, None)
     number = 3 ** len(template.replicas)
     counted = "" if kind.passive or kind.uncounted else f" ({number} {'pod' if number == 1 else 'pods'})"
     (ask,) = found.requests
@@ -68,11 +68,11 @@ def test_the_pods_of_a_row_are_judged_and_counted(kind: WorkloadKind, template: 
 @pytest.mark.parametrize(("kind", "path"), RESOURCES, ids=[of(kind, path) for kind, path in RESOURCES])
 def test_what_a_row_requests_outside_of_templates_is_said_with_the_verdict(kind: WorkloadKind, path: str) -> None:
     value = {"name": "nvidia.com/gpu", "quantity": 1} if path.endswith(".gpu") else GPU
-    found = judged(kind, at(path, value))
+    found = evaluated(kind, at(path, value))
     assert found.outcome is Outcome.UNCHANGED
     place = path.replace(ITEMS, "[0]").replace(VALUES, ".Worker")
-    assert f"requests nvidia.com/gpu at {place}" in (found.not_judged or "")
-    assert "a pod that requests this would be rewritten" in (found.not_judged or "")
+    assert f"requests nvidia.com/gpu at {place}" in (found.not_evaluated or "")
+    assert "a pod that requests this would be rewritten" in (found.not_evaluated or "")
 
 
 # As the projects' own examples have them; the names and images are ours.
@@ -105,12 +105,12 @@ WRITTEN = {
 
 
 @pytest.mark.parametrize("text", WRITTEN)
-def test_an_object_as_its_project_writes_it_is_judged(text: str) -> None:
+def test_an_object_as_its_project_writes_it_is_evaluated(text: str) -> None:
     containers = "[{name: main, image: x, resources: {limits: {nvidia.com/gpu: 2}}}]"
     manifest = yaml.safe_load(text.replace("SPEC", f"{{containers: {containers}}}").replace("CONTAINERS", containers))
     kind = workload_of(manifest["apiVersion"], manifest["kind"])
     assert kind is not None
-    found = judged(kind, manifest)
+    found = evaluated(kind, manifest)
     assert found.requests == (f"{WRITTEN[text]}: main: nvidia.com/gpu: 2",)
     assert [finding.rule.id for finding in found.findings] == ["shared-request-above-one"]
 
@@ -134,8 +134,8 @@ def test_a_pod_is_found_by_its_shape_however_deep_it_is(steps: list[str | int], 
     for step in reversed(steps):
         value = {step: value} if isinstance(step, str) else [*[{}] * step, value]
     kind = WorkloadKind("example.com", ("v1",), "Fleet", "fleets", ())
-    found = judged(kind, {"spec": {"deep": value}})
-    assert (found.outcome, found.not_judged) == (Outcome.REWRITTEN, None)
+    found = evaluated(kind, {"spec": {"deep": value}})
+    assert (found.outcome, found.not_evaluated) == (Outcome.REWRITTEN, None)
     (pod,) = found.pods
     assert [data for _, data in find({"spec": {"deep": value}}, pod.where.place)] == [
         SPEC if inline else {"spec": SPEC}
@@ -148,32 +148,32 @@ def test_what_requests_gpus_and_has_no_shape_is_never_called_without_a_request(s
     for step in reversed(steps):
         value = {step: value} if isinstance(step, str) else [*[{}] * step, value]
     kind = WorkloadKind("example.com", ("v1",), "Fleet", "fleets", ())
-    assert "requests nvidia.com/gpu at spec.deep" in (judged(kind, {"spec": {"deep": value}}).not_judged or "")
+    assert "requests nvidia.com/gpu at spec.deep" in (evaluated(kind, {"spec": {"deep": value}}).not_evaluated or "")
 
 
 @pytest.mark.parametrize("skipped", ["status", "metadata"])
-def test_what_only_records_a_pod_is_not_judged_as_one(skipped: str) -> None:
+def test_what_only_records_a_pod_is_not_evaluated_as_one(skipped: str) -> None:
     kind = WorkloadKind("example.com", ("v1",), "Fleet", "fleets", ())
-    assert judged(kind, {skipped: {"name": "x", "annotations": {}, "template": {"spec": SPEC}}}).pods == ()
+    assert evaluated(kind, {skipped: {"name": "x", "annotations": {}, "template": {"spec": SPEC}}}).pods == ()
 
 
 @pytest.mark.parametrize("kind", [kind for kind in OPERATORS if kind.by_shape], ids=lambda kind: of(kind, ""))
 def test_pods_of_a_row_without_paths_are_found_by_their_shape(kind: WorkloadKind) -> None:
-    found = judged(
+    found = evaluated(
         kind, {"spec": {"components": [{"template": {"kind": "Job", "spec": {"template": {"spec": SPEC}}}}]}}
     )
-    assert (found.outcome, found.not_judged) == (Outcome.REWRITTEN, None)
+    assert (found.outcome, found.not_evaluated) == (Outcome.REWRITTEN, None)
     assert found.requests == ("spec.components[0].template.spec.template (by its shape): main: nvidia.com/gpu: 1",)
-    device = judged(kind, {"spec": {"domain": {"devices": {"gpus": [{"deviceName": "nvidia.com/GA102GL_A10"}]}}}})
-    assert "requests nvidia.com/GA102GL_A10 at spec.domain.devices.gpus[0].deviceName" in (device.not_judged or "")
+    device = evaluated(kind, {"spec": {"domain": {"devices": {"gpus": [{"deviceName": "nvidia.com/GA102GL_A10"}]}}}})
+    assert "requests nvidia.com/GA102GL_A10 at spec.domain.devices.gpus[0].deviceName" in (device.not_evaluated or "")
 
 
 def test_what_an_operator_makes_of_it_comes_instead_of_the_note_on_its_kind() -> None:
     ray = next(kind for kind in OPERATORS if kind.kind == "RayCluster")
     path = "spec.headGroupSpec.template.spec"
-    assert judged(ray, at(path, SPEC)).notes == (f"note: {ray.note.removesuffix('.')}",)
+    assert evaluated(ray, at(path, SPEC)).notes == (f"note: {ray.note.removesuffix('.')}",)
     shared = {"containers": [{"name": "main", "image": "x", "resources": {"limits": {"nvidia.com/gpu.shared": 1}}}]}
-    found = judged(ray, at(path, shared))
+    found = evaluated(ray, at(path, shared))
     trap = next(finding for finding in found.findings if finding.rule is OPERATOR_TRAP)
     assert (trap.path, trap.denies, found.notes) == ("spec.headGroupSpec.template", False, ())
     assert trap.message.startswith("spec.headGroupSpec.template: Ray would start with num-gpus 0")
@@ -181,16 +181,16 @@ def test_what_an_operator_makes_of_it_comes_instead_of_the_note_on_its_kind() ->
 
 def test_the_same_of_a_request_outside_of_templates() -> None:
     nim = next(kind for kind in OPERATORS if kind.kind == "NIMService")
-    found = judged(nim, {"spec": {"resources": {"limits": {"nvidia.com/gpu.shared": 1}}}})
+    found = evaluated(nim, {"spec": {"resources": {"limits": {"nvidia.com/gpu.shared": 1}}}})
     (trap,) = found.findings
     assert (trap.rule, trap.path) == (OPERATOR_TRAP, "spec.resources")
     assert trap.message.startswith("spec.resources: the NIM operator adds nvidia.com/gpu beside nvidia.com/gpu.shared")
-    assert "note: " not in (found.not_judged or "")
+    assert "note: " not in (found.not_evaluated or "")
 
 
 def test_the_patch_of_templates_has_places_in_maps_and_lists() -> None:
     job = next(kind for kind in OPERATORS if kind.kind == "PyTorchJob")
-    found = judged(job, {"spec": {"pytorchReplicaSpecs": {"a/b~c": {"template": {"spec": SPEC}}}}})
+    found = evaluated(job, {"spec": {"pytorchReplicaSpecs": {"a/b~c": {"template": {"spec": SPEC}}}}})
     assert found.operations == ()
     assert {
         operation["path"].partition("/spec/")[2].partition("/template/")[0] for operation in found.of_templates
@@ -205,7 +205,7 @@ def test_of_a_job_it_is_said_what_a_queue_counts(queue: dict[str, str], *, said:
         "metadata": {"name": "x", "labels": queue},
         **at("spec.template.spec", SPEC),
     }
-    found = Checker(Configuration(), {}, policy=policy_of("shared")).judge(job)
+    found = Checker(Configuration(), {}, policy=policy_of("shared")).evaluate(job)
     assert [one.message.partition(" as the template")[0] for one in found.findings] == (
         ["spec.template: Kueue counts nvidia.com/gpu"] if said else []
     )
@@ -224,9 +224,10 @@ def test_of_a_job_it_is_said_what_a_queue_counts(queue: dict[str, str], *, said:
 )
 def test_a_gpu_that_only_the_operator_requests_is_said(kind: str, fields: dict[str, Any]) -> None:
     row = next(one for one in OPERATORS if one.kind == kind and one.implicit)
-    told = judged(row, fields).not_judged or ""
+    told = evaluated(row, fields).not_evaluated or ""
     assert (
-        "names no GPU, and its operator requests nvidia.com/gpu for its pods; judged when its pods are created" in told
+        "names no GPU, and its operator requests nvidia.com/gpu for its pods; evaluated when its pods are created"
+        in told
     )
     assert "a pod that requests this would be rewritten" in told
 
@@ -234,7 +235,7 @@ def test_a_gpu_that_only_the_operator_requests_is_said(kind: str, fields: dict[s
 def test_it_is_not_said_of_an_object_that_names_its_gpus() -> None:
     nim = next(one for one in OPERATORS if one.kind == "NIMService")
     for spec in ({"resources": {"limits": {"nvidia.com/gpu": 1}}}, {"draResources": [{"resourceClaimName": "a"}]}):
-        assert "names no GPU" not in (judged(nim, {"spec": spec}).not_judged or "")
+        assert "names no GPU" not in (evaluated(nim, {"spec": spec}).not_evaluated or "")
     kaito = next(one for one in OPERATORS if one.kind == "Workspace" and one.group == "kaito.sh")
     container = {"name": "a", "image": "b", "resources": {"limits": {"nvidia.com/gpu": 1}}}
-    assert judged(kaito, {"inference": {"template": {"spec": {"containers": [container]}}}}).not_judged is None
+    assert evaluated(kaito, {"inference": {"template": {"spec": {"containers": [container]}}}}).not_evaluated is None

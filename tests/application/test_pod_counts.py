@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from webhook.application.kind_lookup import workload_of
 from webhook.application.pod_counts import Autoscaler, PlannedPods, autoscalers, pod_count
 from webhook.application.workload_kinds import WorkloadPod, places
-from webhook.application.workloads import workload_of
 
 TEMPLATE: dict[str, Any] = {"spec": {"containers": []}}
 

@@ -24,7 +24,7 @@ def named(count: int, **fields: Json) -> list[Json]:
         a_pod(affinity={}),
     ],
 )
-def test_as_much_as_this_is_judged(pod: Json) -> None:
+def test_as_much_as_this_is_evaluated(pod: Json) -> None:
     seen = view(pod)
 
     assert sized(seen, "object") is seen

@@ -8,7 +8,7 @@ from testing.reviews import Json, Webhook, a_container, a_gpu_container, a_pod
 from webhook.application.configuration import Configuration, Exemptions, Mode
 from webhook.application.namespaces import NamespaceNotFound, NamespaceUnavailable
 from webhook.application.review import ReviewError
-from webhook.engine.labels import NamespaceLabels
+from webhook.engine.namespace_labels import NamespaceLabels
 
 MANIFEST = a_pod()
 LIVE = Webhook("shared").mutate(MANIFEST).applied_to(MANIFEST)

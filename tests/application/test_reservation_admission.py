@@ -136,8 +136,8 @@ class TestWhatIsDenied:
             "enforce-outcome": "denied",
             "enforce-rules": "per-pod-limit",
         }
-        judged = asked.notes[-1].judged
-        assert (judged.path, judged.mode, judged.operation, judged.acted) == (
+        evaluated = asked.notes[-1].evaluated
+        assert (evaluated.path, evaluated.mode, evaluated.operation, evaluated.acted) == (
             "validate-claim",
             "enforce",
             "UPDATE",
@@ -259,12 +259,12 @@ class TestWhatPasses:
         assert Reserving("two", source).ask(3, oldObject=None).rules == ["per-pod-limit"]
         assert source.asked == [(TEAM, (TRAIN,))]
 
-    def test_pods_that_had_it_are_not_judged_again(self) -> None:
+    def test_pods_that_had_it_are_not_evaluated_again(self) -> None:
         source = holding(a_pod(using("a"), claims={"a": "one"}))
         assert Reserving("two", source).ask(1, consumer(), had=[consumer("before", "0")]).is_silent
         assert source.asked == [(TEAM, (TRAIN,))]
 
-    def test_a_claim_that_does_not_exist_yet_is_judged_when_it_is_given(self) -> None:
+    def test_a_claim_that_does_not_exist_yet_is_evaluated_when_it_is_given(self) -> None:
         assert Reserving("two", holding(TWO_CLAIMS, two=None)).ask(2).is_silent
 
     def test_other_devices_and_admin_access_do_not_count(self) -> None:
@@ -293,7 +293,7 @@ class TestWhatPasses:
 UNAVAILABLE = PodUnavailable(TRAIN, "no answer")
 
 
-class TestWhatCannotBeJudged:
+class TestWhatCannotBeEvaluated:
     def test_a_pod_that_can_not_be_read(self) -> None:
         with pytest.raises(PodUnavailable, match='pod "train" and its claims could not be read: no answer'):
             Reserving("two", Source(UNAVAILABLE)).ask()
@@ -321,9 +321,9 @@ class TestWhatCannotBeJudged:
         assert source.asked == []
         assert Reserving("any", source).ask(9, consumer(**fields)).is_silent
 
-    def test_without_a_cluster_it_is_said_to_be_not_judged(self) -> None:
+    def test_without_a_cluster_it_is_said_to_be_not_evaluated(self) -> None:
         answered = Reserving("two", NoPods()).ask(9)
-        assert (answered.allowed, answered.annotations) == (True, {"not-judged": "status.reservedFor"})
+        assert (answered.allowed, answered.annotations) == (True, {"not-evaluated": "status.reservedFor"})
 
     def test_without_labels_there_is_no_verdict(self) -> None:
         asked = Reserving("two", holding(TWO_CLAIMS))

@@ -68,7 +68,7 @@ def test_workloads_with_resource_claims_are_not_counted_among_those_with_gpus_an
     with_gpu, of_claims = warnings(claiming("claiming"), refused("b"))
     assert "1 workload with GPUs would be denied" in with_gpu
     assert of_claims == (
-        'namespace "team-a": 1 workload has resource claims (DRA), which are judged when their pods are next created: '
+        'namespace "team-a": 1 workload has resource claims (DRA), which are evaluated when their pods are next created: '
         'Deployment "claiming"'
     )
 
@@ -87,7 +87,7 @@ def test_claims_beside_a_request_are_named_too() -> None:
     assert of_claims.endswith('"both"')
 
 
-def test_of_claims_nothing_is_said_where_nothing_is_judged() -> None:
+def test_of_claims_nothing_is_said_where_nothing_is_evaluated() -> None:
     under_any = RolloutPreview(Configuration(), "team-a", ANY_POLICY)
     under_any.look(claiming("a"))
     assert under_any.warnings() == []

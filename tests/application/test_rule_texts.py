@@ -3,7 +3,7 @@
 import pytest
 
 from webhook.application.operator_traps import OPERATOR_TRAP
-from webhook.application.rule_texts import INEFFECTIVE_LABEL, NOT_JUDGED, REWRITTEN, RULE_TEXTS, UNREADABLE_LABEL
+from webhook.application.rule_texts import INEFFECTIVE_LABEL, NOT_EVALUATED, REWRITTEN, RULE_TEXTS, UNREADABLE_LABEL
 from webhook.engine.rules.catalog import RULES
 
 
@@ -13,7 +13,7 @@ def test_every_rule_has_a_text_and_no_text_is_of_a_rule_that_is_gone() -> None:
         REWRITTEN,
         UNREADABLE_LABEL,
         INEFFECTIVE_LABEL,
-        NOT_JUDGED,
+        NOT_EVALUATED,
     }
 
 

@@ -17,7 +17,7 @@ from webhook.adapters.kubernetes.documents import Labels, Metadata, Namespace
 from webhook.adapters.kubernetes.namespace_cache import NamespaceCache
 from webhook.application.admission import Admission
 from webhook.application.namespaces import NamespaceNotFound
-from webhook.engine.labels import NamespaceLabels
+from webhook.engine.namespace_labels import NamespaceLabels
 
 SHARED, MIG = "nvidia.com/gpu.shared", "nvidia.com/mig-1g.5gb"
 FORMS = {"exclusive": GPU, "shared": SHARED, "mig-1g.5gb": MIG}  # what a plain request is spelled as

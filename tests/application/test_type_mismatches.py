@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from webhook.application.kind_lookup import workload_of
 from webhook.application.workload_pods import UnreadablePodError, pods_of
-from webhook.application.workloads import workload_of
 
 QUOTE_IT = "must be text, not the number 8; quote it"
 

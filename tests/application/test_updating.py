@@ -1,4 +1,4 @@
-"""Updates of pods: what of them is judged, what is said, and that nothing else of a pod ever waits for an answer."""
+"""Updates of pods: what of them is evaluated, what is said, and that nothing else of a pod ever waits for an answer."""
 
 import copy
 from typing import Any, ClassVar
@@ -10,7 +10,7 @@ from tests.builders import a_policy
 from webhook.application.configuration import Configuration, Exemptions, Mode
 from webhook.application.namespaces import NamespaceUnavailable
 from webhook.application.review import ReviewError
-from webhook.engine.policy import PolicyBook, VisibleDevices
+from webhook.engine.policy import FindingAction, PolicyBook
 
 PARTITION, SHARING = "cloud.google.com/gke-gpu-partition-size", "cloud.google.com/gke-gpu-sharing-strategy"
 CLIENTS = "cloud.google.com/gke-max-shared-clients-per-gpu"
@@ -18,8 +18,8 @@ CDI = {"nvidia.cdi.k8s.io/container.train": "management.nvidia.com/gpu=all"}
 GATES = [{"name": "kueue.x-k8s.io/admission"}]
 TWO_SLICES = a_pod(a_gpu_container("2"), schedulingGates=GATES, nodeSelector={PARTITION: "1g.5gb"})
 TIME_SHARED = {PARTITION: "1g.5gb", SHARING: "time-sharing", CLIENTS: "4"}
-DENYING = Configuration(PolicyBook(visible_devices=VisibleDevices.DENY))
-STRICT = PolicyBook({"strict": a_policy("exclusive", name="strict", visible_devices=VisibleDevices.DENY)})
+DENYING = Configuration(PolicyBook(visible_devices=FindingAction.DENY))
+STRICT = PolicyBook({"strict": a_policy("exclusive", name="strict", visible_devices=FindingAction.DENY)})
 
 
 def after(pod: Json, *, annotations: Json | None = None, deleting: bool = False, **spec: Any) -> Json:
@@ -44,7 +44,7 @@ class TestScheduling:
 
         assert not answered.allowed
         assert answered.annotations["enforce-outcome"] == "denied"
-        assert [(note.judged.path, note.judged.acted) for note in webhook.notes] == [("validate", True)]
+        assert [(note.evaluated.path, note.evaluated.acted) for note in webhook.notes] == [("validate", True)]
 
     def test_not_even_where_any_form_is_permitted(self) -> None:
         answered = update(Webhook(), after(TWO_SLICES, nodeSelector=TIME_SHARED, schedulingGates=[]), TWO_SLICES)
@@ -150,7 +150,7 @@ class TestOtherLabels:
         assert all(warning.startswith("would be denied: ") for warning in answered.warnings)
         assert answered.warnings
         assert (answered.annotations["mode"], answered.annotations["enforce-outcome"]) == ("audit", "denied")
-        assert [note.judged.acted for note in webhook.notes] == [False]
+        assert [note.evaluated.acted for note in webhook.notes] == [False]
 
     def test_so_do_the_warn_and_audit_policies(self) -> None:
         new = after(a_pod(schedulingGates=GATES), nodeSelector={"nvidia.com/gpu.sharing-strategy": "mps"})
@@ -164,7 +164,10 @@ class TestOtherLabels:
             "audit-outcome": "denied",
             "audit-rules": "form-not-permitted",
         }
-        assert [(note.judged.mode, note.judged.acted) for note in webhook.notes] == [("warn", False), ("audit", False)]
+        assert [(note.evaluated.mode, note.evaluated.acted) for note in webhook.notes] == [
+            ("warn", False),
+            ("audit", False),
+        ]
 
 
 def test_a_pod_as_it_was_that_can_not_be_read_is_the_callers_mistake() -> None:

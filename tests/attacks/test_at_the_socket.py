@@ -13,7 +13,7 @@ from tests.attacks.pods import ATTACKS, CONFIGURATION, GPU, MIG, POLICY, SHARED,
 from tests.wire import request
 from webhook.adapters.configuration import file
 from webhook.application.admission import Admission
-from webhook.engine.labels import NamespaceLabels
+from webhook.engine.namespace_labels import NamespaceLabels
 
 Json = dict[str, Any]
 TEXT = json.dumps(
@@ -162,7 +162,7 @@ class TestReviews:
         assert ask(serving, "/validate", SLOTS, subResource=resource).allowed
 
     @pytest.mark.parametrize("operation", ["UPDATE", "DELETE", "CONNECT"])
-    def test_a_pod_that_there_is_is_not_judged_again(self, serving: Serving, operation: str) -> None:
+    def test_a_pod_that_there_is_is_not_evaluated_again(self, serving: Serving, operation: str) -> None:
         before = json.loads(SLOTS)
 
         assert ask(serving, "/validate", SLOTS, operation=operation, oldObject=before).allowed
@@ -170,7 +170,7 @@ class TestReviews:
 
 
 class TestLater:
-    """What a user changes in a pod once it has been judged."""
+    """What a user changes in a pod once it has been evaluated."""
 
     @pytest.mark.parametrize(
         ("change", "rule"),

@@ -11,7 +11,7 @@ from tests.prometheus_programs import needed_programs
 pytestmark = pytest.mark.programs
 
 
-def test_every_kind_of_workload_is_measured_and_judged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_kind_of_workload_is_measured_and_evaluated(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     needed_programs()
     assert main([str(tmp_path), "--workloads", "10"]) == 0
     cost = json.loads(capsys.readouterr().out)

@@ -68,7 +68,7 @@ metadata: {name: nim}
 spec:
   resources: {limits: {nvidia.com/gpu: 1}}
 """
-"""A workload that requests GPUs outside of any pod template, and is not judged."""
+"""A workload that requests GPUs outside of any pod template, and is not evaluated."""
 RAY = """\
 apiVersion: ray.io/v1
 kind: RayCluster
@@ -80,4 +80,4 @@ spec:
     numOfHosts: 2
     template: {spec: {containers: [{name: worker, image: ray, resources: {limits: {nvidia.com/gpu: 1}}}]}}
 """
-"""A workload of an operator's kind whose pods are judged."""
+"""A workload of an operator's kind whose pods are evaluated."""

@@ -118,8 +118,8 @@ class TestCluster:
             "team-b/StatefulSet/train": "unchanged",
         }
         web = report["objects"][1]
-        assert web["pods"] == {"unchanged": 0, "rewritten": 30, "denied": 0, "exempt": 0, "notJudged": 0}
-        assert (web["judged"], web["uid"], web["source"]) == ("template", "uid-of-web", None)
+        assert web["pods"] == {"unchanged": 0, "rewritten": 30, "denied": 0, "exempt": 0, "notEvaluated": 0}
+        assert (web["evaluated"], web["uid"], web["source"]) == ("template", "uid-of-web", None)
         assert web["patch"][0]["path"].startswith("/spec/template/spec/containers/0")
         assert report["totals"]["seen"]["pods"] == 30
         assert report["totals"]["workloads"] == {
@@ -127,7 +127,7 @@ class TestCluster:
             "rewritten": 1,
             "denied": 1,
             "exempt": 0,
-            "notJudged": 0,
+            "notEvaluated": 0,
         }
         assert report["origin"].startswith("http://127.0.0.1:")
 
@@ -151,7 +151,7 @@ class TestCluster:
         assert report["deciders"] is None
         (note,) = [note for note in report["notes"] if "decide" in note]
         assert note.startswith(
-            "whether the API server or the webhooks decide is not known: admission policies and webhoo"
+            "it is not known whether the API server or the webhooks decide: admission policies and webhoo"
         )
         assert "Who decides" not in run("audit", "--kubeconfig", kubeconfig, "-o", "html").out
 
@@ -182,7 +182,7 @@ class TestCluster:
 
     def test_by_another_label(self, kubeconfig: Path) -> None:
         report = audited("--kubeconfig", kubeconfig, "--mode", "audit")
-        assert report["judgedBy"] == "audit"
+        assert report["evaluatedBy"] == "audit"
         assert {line["policy"] for line in report["objects"]} == {"mig-1g.5gb", "any"}
 
     def test_tells_of_labels_that_name_no_policy(self, kubeconfig: Path) -> None:
@@ -205,8 +205,8 @@ class TestCluster:
             ("team-e", "unchanged", ["ineffective-label"]),
         ]
         assert (
-            "0 exempt, 0 not judged; 1 namespace with a label that names no policy; 2 other objects with a label without effect; "
-            in " ".join(run("audit", "--kubeconfig", kubeconfig).out.split())
+            "0 exempt, 0 not evaluated; 1 namespace with a label that names no policy; 2 other objects with a label without "
+            "effect; " in " ".join(run("audit", "--kubeconfig", kubeconfig).out.split())
         )
         assert [note.partition(": ")[0] for note in report["notes"]] == [f"namespace team-{one}" for one in "cde"]
         assert "team-d: metadata.labels[gpuwarden.io/enfroce]: gpuwarden does not read this label" in " ".join(
@@ -241,7 +241,7 @@ class TestCluster:
         of_ray["metadata"]["ownerReferences"] = [reference]
         cluster.add(of_ray)
         report = audited("--kubeconfig", kubeconfig)
-        assert outcomes(report)["team-a/RayPool/ray"] == "rewritten", "its running pods are judged"
+        assert outcomes(report)["team-a/RayPool/ray"] == "rewritten", "its running pods are evaluated"
         assert report["scope"].endswith("; only the pods of: RayPool.ray.io")
         for output in ("table", "html"):
             assert "only the pods of: RayPool.ray.io" in " ".join(
@@ -258,16 +258,16 @@ class TestCluster:
             "ray.io/v1",
             "RayPool",
             "*",
-            "not-judged",
+            "not-evaluated",
         )
         totals = report["totals"]
-        assert (totals["kinds"], totals["others"]["notJudged"], totals["notJudged"]) == (1, 0, 1)
+        assert (totals["kinds"], totals["others"]["notEvaluated"], totals["notEvaluated"]) == (1, 0, 1)
         for output in OUTPUTS:
             out = run("audit", "--kubeconfig", kubeconfig, "-o", output).out
             assert "RayPool.ray.io: its objects were not checked" in " ".join(out.split()), output
         out = " ".join(run("audit", "--kubeconfig", kubeconfig).out.split())
-        assert "RayPool: not judged: RayPool.ray.io: its objects" in out
-        assert "1 unchanged, 0 exempt, 0 not judged; 1 kind of objects not judged; " in out
+        assert "RayPool: not evaluated: RayPool.ray.io: its objects" in out
+        assert "1 unchanged, 0 exempt, 0 not evaluated; 1 kind of objects not evaluated; " in out
 
     @pytest.mark.parametrize("denied", [False, True], ids=["objects", "unknown kinds"])
     def test_with_kinds_that_are_not_looked_at_fails_when_strict(
@@ -322,24 +322,24 @@ class TestCluster:
 
 
 class TestFiles:
-    def test_are_judged_by_the_namespaces_among_them(self, tmp_path: Path) -> None:
+    def test_are_evaluated_by_the_namespaces_among_them(self, tmp_path: Path) -> None:
         (tmp_path / "a.yaml").write_text(
             deployment("web", namespace="team-a") + "---\n" + namespace("team-a", enforce="mps")
         )
         report = audited(tmp_path)
         (line,) = report["objects"]
-        assert (line["decision"], line["policy"], line["judged"]) == ("rewritten", "mps", "template")
+        assert (line["decision"], line["policy"], line["evaluated"]) == ("rewritten", "mps", "template")
         assert (line["source"], line["line"]) == (str(tmp_path / "a.yaml"), 2)
         assert report["origin"] == "files"
 
-    def test_are_judged_by_assumptions_and_given_namespaces(self, tmp_path: Path) -> None:
+    def test_are_evaluated_by_assumptions_and_given_namespaces(self, tmp_path: Path) -> None:
         manifest, namespaces = tmp_path / "m.yaml", tmp_path / "namespaces.yaml"
         manifest.write_text(deployment("a", namespace="team-a") + "---\n" + deployment("b", namespace="team-b"))
         namespaces.write_text(namespace("team-a", enforce="none"))
         report = audited(manifest, "--namespaces", namespaces, "--assume", "team-b=shared")
         assert outcomes(report) == {"team-a/Deployment/a": "denied", "team-b/Deployment/b": "rewritten"}
 
-    def test_that_name_no_namespace_count_as_in_the_given_one_and_all_are_judged_as_by_check(
+    def test_that_name_no_namespace_count_as_in_the_given_one_and_all_are_evaluated_as_by_check(
         self, tmp_path: Path
     ) -> None:
         manifest = tmp_path / "m.yaml"
@@ -382,7 +382,7 @@ class TestFiles:
         del manifest["status"]
         (tmp_path / "pod.json").write_text(json.dumps(manifest))
         (line,) = audited(tmp_path, "--assume", "*=shared")["objects"]
-        assert (line["judged"], sum(line["pods"].values())) == ("template", 0)
+        assert (line["evaluated"], sum(line["pods"].values())) == ("template", 0)
 
     def test_with_the_same_object_twice_are_two_lines(self, tmp_path: Path) -> None:
         (tmp_path / "base.yaml").write_text(deployment("web"))
@@ -390,17 +390,22 @@ class TestFiles:
         report = audited(tmp_path, "--assume", "*=shared")
         assert [line["decision"] for line in report["objects"]] == ["rewritten", "denied"]
 
-    def test_that_are_not_judged_are_told_in_every_format_and_counted_apart(self, tmp_path: Path) -> None:
+    def test_that_are_not_evaluated_are_told_in_every_format_and_counted_apart(self, tmp_path: Path) -> None:
         (tmp_path / "m.yaml").write_text(f"{deployment()}---\n{NIM}---\n{SERVICE}")
         report = audited(tmp_path)
         (line,) = report["others"]
-        assert (line["kind"], line["name"], line["line"], line["decision"]) == ("NIMService", "nim", 16, "not-judged")
-        assert (report["totals"]["notJudged"], report["scope"]) == (1, "")
+        assert (line["kind"], line["name"], line["line"], line["decision"]) == (
+            "NIMService",
+            "nim",
+            16,
+            "not-evaluated",
+        )
+        assert (report["totals"]["notEvaluated"], report["scope"]) == (1, "")
         for output in OUTPUTS:
             out = run("audit", tmp_path, "-o", output).out
             assert "NIMService.apps.nvidia.com: requests nvidia.com/gpu at" in " ".join(out.split()), output
         assert "1 workload requests GPUs, with 0 pods: " in run("audit", tmp_path).out
-        assert "0 exempt, 0 not judged; 1 other object not judged; 3 objects checked" in " ".join(
+        assert "0 exempt, 0 not evaluated; 1 other object not evaluated; 3 objects checked" in " ".join(
             run("audit", tmp_path).out.split()
         )
 
@@ -410,7 +415,7 @@ class TestFiles:
         (line,) = report["objects"]
         assert (line["kind"], line["name"], line["decision"], line["line"]) == ("RayCluster", "ray", "rewritten", 1)
         assert line["requests"] == ["spec.workerGroupSpecs[0].template (6 pods): worker: nvidia.com/gpu: 1"]
-        assert [one["kind"] for one in report["others"]] == ["NIMService"], "what is judged is said once"
+        assert [one["kind"] for one in report["others"]] == ["NIMService"], "what is evaluated is said once"
 
     @pytest.mark.parametrize(
         ("options", "said"),
@@ -425,7 +430,7 @@ class TestFiles:
         assert (ran.code, ran.out) == (2, "")
         assert said in ran.err
 
-    def test_that_are_not_judged_count_in_their_namespace(self, tmp_path: Path) -> None:
+    def test_that_are_not_evaluated_count_in_their_namespace(self, tmp_path: Path) -> None:
         (tmp_path / "m.yaml").write_text(NIM)
         assert audited(tmp_path, "-n", "team-a")["others"][0]["namespace"] == "team-a"
         (tmp_path / "m.yaml").write_text(NIM.replace("{name: nim}", "{name: nim, namespace: team-b}"))
@@ -440,9 +445,9 @@ class TestFiles:
             (namespace("team-a", enfroce="shared"), 0, 1),
             (namespace("team-a", enforce="sharde"), 1, 1),
         ],
-        ids=["a service", "not judged", "a mistyped key", "no policy"],
+        ids=["a service", "not evaluated", "a mistyped key", "no policy"],
     )
-    def test_decide_the_exit_code_with_what_is_not_judged_and_labels(
+    def test_decide_the_exit_code_with_what_is_not_evaluated_and_labels(
         self, manifest: str, code: int, strictly: int, output: str
     ) -> None:
         assert run("audit", "-", "-o", output, stdin=manifest).code == code
@@ -617,9 +622,9 @@ class TestWriteReports:
     def test_kinds_that_could_not_be_read_are_said(self, kubeconfig: Path, cluster: WorkloadServer) -> None:
         cluster.refused[cluster.define("RayPool", "raypools")] = 403
         first, _ = run("audit", "--kubeconfig", kubeconfig, "--write-reports").err.splitlines()
-        assert first.startswith("not judged: RayPool.ray.io: its objects were not checked")
+        assert first.startswith("not evaluated: RayPool.ray.io: its objects were not checked")
         cluster.refused[DEFINITIONS] = 403
-        assert "not judged: custom resources: " in run("audit", "--kubeconfig", kubeconfig, "--write-reports").err
+        assert "not evaluated: custom resources: " in run("audit", "--kubeconfig", kubeconfig, "--write-reports").err
 
     def test_again_changes_nothing(self, kubeconfig: Path, cluster: WorkloadServer) -> None:
         run("audit", "--kubeconfig", kubeconfig, "--write-reports")

@@ -81,7 +81,7 @@ def test_a_ray_job_its_cluster_its_pods_and_its_submitter_are_one_line(
     found = report(kubeconfig)
     assert names(found) == ["team-a/RayJob/train"]
     (line,) = found["objects"]
-    assert (line["decision"], line["judged"], line["pods"]["rewritten"]) == ("rewritten", "template", 3)
+    assert (line["decision"], line["evaluated"], line["pods"]["rewritten"]) == ("rewritten", "template", 3)
     assert any("rayClusterSpec.workerGroupSpecs[0].template (2 pods): " in one for one in line["becomes"])
     assert found["totals"]["seen"]["rayjobs.ray.io"] == 1
     assert found["kinds"] == []
@@ -111,16 +111,18 @@ def test_a_deployment_is_its_operators_object_s_only_where_that_was_read(
     cluster.serve("serving.kserve.io/v1beta1", "inferenceservices", service)
     found = report(kubeconfig)
     assert names(found) == ["team-a/InferenceService/llm"]
-    assert found["objects"][0]["decision"] == "rewritten", "the Deployment says what could not be judged"
+    assert found["objects"][0]["decision"] == "rewritten", "the Deployment says what could not be evaluated"
 
 
-def test_what_can_not_be_judged_yet_is_a_workload_that_is_not_judged(kubeconfig: Path, cluster: WorkloadServer) -> None:
+def test_what_can_not_be_evaluated_yet_is_a_workload_that_is_not_evaluated(
+    kubeconfig: Path, cluster: WorkloadServer
+) -> None:
     nim = made("NIMService", "llm", {"resources": {"limits": {"nvidia.com/gpu": 1}}})
     cluster.serve("apps.nvidia.com/v1alpha1", "nimservices", {**nim, "apiVersion": "apps.nvidia.com/v1alpha1"})
     found = report(kubeconfig)
     assert names(found) == ["team-a/NIMService/llm"]
-    assert found["objects"][0]["decision"] == "not-judged"
-    assert "requests nvidia.com/gpu at spec.resources.limits" in found["objects"][0]["notJudged"]
+    assert found["objects"][0]["decision"] == "not-evaluated"
+    assert "requests nvidia.com/gpu at spec.resources.limits" in found["objects"][0]["notEvaluated"]
     assert run("audit", "--strict", "--kubeconfig", kubeconfig).code == 1
 
 
@@ -141,7 +143,7 @@ def test_a_kind_that_may_not_be_listed_is_said_and_ends_nothing(kubeconfig: Path
     found = json.loads(ran.out)
     assert names(found) == ["team-a/RayJob/train"]
     assert [(kind["kind"], kind["name"]) for kind in found["kinds"]] == [("RayCluster", "*"), ("RayService", "*")]
-    told = found["kinds"][0]["notJudged"]
+    told = found["kinds"][0]["notEvaluated"]
     assert told.startswith("RayCluster.ray.io: its objects were not checked, and their number is unknown (")
     assert "; grant {apiGroups: [ray.io], resources: [rayclusters], verbs: [list]} (in the chart, " in told
     assert ran.code == 0
@@ -151,7 +153,7 @@ def test_a_kind_that_may_not_be_listed_is_said_and_ends_nothing(kubeconfig: Path
 def test_where_discovery_is_denied_that_is_said(kubeconfig: Path, cluster: WorkloadServer) -> None:
     cluster.refused["/apis"] = 403
     (line,) = report(kubeconfig)["kinds"]
-    assert line["notJudged"].startswith("custom resources: which of them may lead to pods is not known")
+    assert line["notEvaluated"].startswith("custom resources: it is not known which of them may lead to pods")
 
 
 ANY_SCHEMA = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
@@ -163,41 +165,44 @@ def custom(name: str, spec: Any, namespace: str | None = "team-a") -> Any:
 
 
 def test_objects_of_kinds_in_no_row_are_found_by_their_shape(kubeconfig: Path, cluster: WorkloadServer) -> None:
-    judged = custom("judged", {"workers": {"a": {"template": TEMPLATE}}})
+    evaluated = custom("evaluated", {"workers": {"a": {"template": TEMPLATE}}})
     cluster.define(
         "RayTask",
         "raytasks",
-        judged,
+        evaluated,
         custom("counted", {"gpuCount": 2}),
         custom("plain", {"size": "large"}),
         schema=ANY_SCHEMA,
     )
-    cluster.add(pod("judged-0", judged, gpu(1)))
+    cluster.add(pod("evaluated-0", evaluated, gpu(1)))
     found = report(kubeconfig)
     lines = {line["name"]: line for line in found["objects"]}
-    assert lines.keys() == {"judged", "counted"}
-    assert lines["judged"]["judged"] == "template"
-    assert sum(lines["judged"]["pods"][one] for one in ("rewritten", "denied", "unchanged")) == 1
-    assert (lines["counted"]["decision"], "spec.gpuCount" in lines["counted"]["notJudged"]) == ("not-judged", True)
+    assert lines.keys() == {"evaluated", "counted"}
+    assert lines["evaluated"]["evaluated"] == "template"
+    assert sum(lines["evaluated"]["pods"][one] for one in ("rewritten", "denied", "unchanged")) == 1
+    assert (lines["counted"]["decision"], "spec.gpuCount" in lines["counted"]["notEvaluated"]) == (
+        "not-evaluated",
+        True,
+    )
     assert (found["kinds"], found["totals"]["seen"]["raytasks.ray.io"]) == ([], 3)
     assert "only the pods of" not in found["scope"]
 
 
-def test_objects_in_no_namespace_are_judged_by_no_policy(kubeconfig: Path, cluster: WorkloadServer) -> None:
+def test_objects_in_no_namespace_are_evaluated_by_no_policy(kubeconfig: Path, cluster: WorkloadServer) -> None:
     cluster.define(
         "RayTask",
         "raytasks",
-        custom("judged", {"template": TEMPLATE}, None),
+        custom("evaluated", {"template": TEMPLATE}, None),
         custom("plain", {}, None),
         schema=ANY_SCHEMA,
         scope="Cluster",
     )
     found = report(kubeconfig)
     (line,) = found["others"]
-    assert (line["name"], line["namespace"], line["decision"]) == ("judged", "", "not-judged")
-    assert "it is in no namespace, so no policy is known to apply" in line["notJudged"]
+    assert (line["name"], line["namespace"], line["decision"]) == ("evaluated", "", "not-evaluated")
+    assert "it is in no namespace, so no policy is known to apply" in line["notEvaluated"]
     assert found["objects"] == []
-    assert "RayTask judged: not judged: " in " ".join(run("audit", "--kubeconfig", kubeconfig).out.split())
+    assert "RayTask evaluated: not evaluated: " in " ".join(run("audit", "--kubeconfig", kubeconfig).out.split())
 
 
 def test_lists_are_read_in_pages_and_in_the_version_that_is_served(kubeconfig: Path, cluster: WorkloadServer) -> None:

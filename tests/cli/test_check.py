@@ -107,7 +107,7 @@ class TestJson:
             "rewritten": 0,
             "denied": 1,
             "exempt": 0,
-            "notJudged": 0,
+            "notEvaluated": 0,
             "notRead": 0,
             "requesting": 1,
             "withoutRequest": 1,
@@ -313,7 +313,7 @@ class TestLines:
 class TestWithoutAPolicy:
     """Nothing is denied then, which must not pass for a check."""
 
-    NOTE = 'note: no policy is given, so everything is judged under "any"'
+    NOTE = 'note: no policy is given, so everything is evaluated under "any"'
 
     @pytest.mark.parametrize(
         ("text", "options"),
@@ -333,13 +333,13 @@ class TestWithoutAPolicy:
         assert (ran.code, self.NOTE in ran.err, self.NOTE in ran.out) == (0, True, False)
 
 
-class TestNothingToJudge:
+class TestNothingToEvaluate:
     @pytest.mark.parametrize("text", ["", "\n", "# a comment\n", "---\n---\n", "null\n", "kind: List\nitems: []\n"])
     @pytest.mark.parametrize("command", ["check", "audit"])
     def test_is_told_and_no_success(self, command: str, text: str) -> None:
         ran = run(command, "-", stdin=text)
         assert ran.code == 2
-        assert "-: not read: no Kubernetes object was found, so nothing was judged; pipe manifests in" in ran.out
+        assert "-: not read: no Kubernetes object was found, so nothing was evaluated; pipe manifests in" in ran.out
 
     def test_is_an_empty_folder_too(self, tmp_path: Path) -> None:
         assert run("check", tmp_path).code == 2
@@ -403,13 +403,13 @@ class TestTable:
         assert "main: nvidia.com/gpu: 1" in out
         assert "nvidia.com/gpu.shared: 1" in flat
         assert "shared-request-above-one" in out
-        assert "2 objects: 1 denied, 1 rewritten, 0 unchanged, 0 exempt, 0 not judged, 0 not read" in out
+        assert "2 objects: 1 denied, 1 rewritten, 0 unchanged, 0 exempt, 0 not evaluated, 0 not read" in out
 
     def test_leaves_out_objects_that_ask_for_nothing(self) -> None:
         out = run("check", "-", "--policy", "shared", stdin=SERVICE).out
         assert "Service" not in out
         assert (
-            "1 object: 0 denied, 0 rewritten, 1 unchanged (1 without a GPU request), 0 exempt, 0 not judged, 0 not read"
+            "1 object: 0 denied, 0 rewritten, 1 unchanged (1 without a GPU request), 0 exempt, 0 not evaluated, 0 not read"
             in out
         )
 
@@ -462,16 +462,16 @@ class TestDiff:
         assert out == "".join(f"{line}\n" for line in out.splitlines() if len(line) < 120 or "x" * 400 in line)
 
 
-# Kinds that share their name with one that is judged, and one of Kubernetes' own in a version that there is not.
+# Kinds that share their name with one that is evaluated, and one of Kubernetes' own in a version that there is not.
 NAMESAKES = ["batch.volcano.sh/v1alpha1", "apps.kruise.io/v1beta1", "serving.knative.dev/v1", "v1", "apps"]
 
 
-class TestWhatIsNotJudged:
+class TestWhatIsNotEvaluated:
     def test_is_said_with_kind_and_place_and_counted_apart(self) -> None:
         out = " ".join(run("check", "-", stdin=NIM + "---\n" + SERVICE).out.split())
-        assert "not judged NIMService.apps.nvidia.com: requests nvidia.com/gpu at" in out
+        assert "not evaluated NIMService.apps.nvidia.com: requests nvidia.com/gpu at" in out
         assert "spec.resources.limits" in out
-        assert "1 unchanged (1 without a GPU request), 0 exempt, 1 not judged, 0 not read" in out
+        assert "1 unchanged (1 without a GPU request), 0 exempt, 1 not evaluated, 0 not read" in out
 
     def test_is_in_json_with_the_reason(self) -> None:
         found = check("-", "--policy", "none", stdin=NIM)
@@ -479,12 +479,16 @@ class TestWhatIsNotJudged:
         assert (line["apiVersion"], line["kind"], line["decision"]) == (
             "apps.nvidia.com/v1alpha1",
             "NIMService",
-            "not-judged",
+            "not-evaluated",
         )
-        assert line["notJudged"].startswith(
+        assert line["notEvaluated"].startswith(
             "NIMService.apps.nvidia.com: requests nvidia.com/gpu at spec.resources.limits"
         )
-        assert (found["totals"]["notJudged"], found["totals"]["unchanged"], found["totals"]["requesting"]) == (1, 0, 0)
+        assert (found["totals"]["notEvaluated"], found["totals"]["unchanged"], found["totals"]["requesting"]) == (
+            1,
+            0,
+            0,
+        )
 
     def test_is_a_skipped_case_and_a_failed_one_when_strict(self) -> None:
         def case(*options: str) -> ET.Element:
@@ -495,20 +499,22 @@ class TestWhatIsNotJudged:
         skipped, failed = case().find("skipped"), case("--strict").find("failure")
         assert skipped is not None
         assert (skipped.get("message") or "").startswith(
-            "not judged: NIMService.apps.nvidia.com: requests nvidia.com/gpu at"
+            "not evaluated: NIMService.apps.nvidia.com: requests nvidia.com/gpu at"
         )
         assert failed is not None
-        assert (failed.get("type"), case("--strict").find("skipped")) == ("not-judged", None)
+        assert (failed.get("type"), case("--strict").find("skipped")) == ("not-evaluated", None)
 
     def test_is_a_note_of_sarif_s(self) -> None:
         (result,) = json.loads(run("check", "-", "-o", "sarif", stdin=NIM).out)["runs"][0]["results"]
-        assert (result["ruleId"], result["level"]) == ("not-judged", "note")
-        assert "NIMService default/nim is not judged: NIMService.apps.nvidia.com: requests" in result["message"]["text"]
+        assert (result["ruleId"], result["level"]) == ("not-evaluated", "note")
+        assert (
+            "NIMService default/nim is not evaluated: NIMService.apps.nvidia.com: requests" in result["message"]["text"]
+        )
 
     def test_is_told_beside_a_diff(self) -> None:
         ran = run("check", "-", "-o", "diff", stdin=NIM)
         assert ran.out == ""
-        assert "-:5: not judged: NIMService.apps.nvidia.com" in ran.err
+        assert "-:5: not evaluated: NIMService.apps.nvidia.com" in ran.err
 
     @pytest.mark.parametrize("output", ["table", "diff", "json", "junit", "sarif"])
     def test_fails_only_when_strict(self, output: str) -> None:
@@ -521,8 +527,8 @@ class TestWhatIsNotJudged:
         manifest = deployment().replace("apps/v1", version).replace("kind: Deployment", f"kind: {kind}")
         (line,) = check("-", "--policy", "shared", stdin=manifest)["objects"]
         # Volcano's Job has its pods elsewhere; the others have theirs here, or are in no row.
-        is_judged = "." in version and (version, kind) != ("batch.volcano.sh/v1alpha1", "Job")
-        assert (line["decision"], line["patch"]) == ("rewritten" if is_judged else "not-judged", [])
+        is_evaluated = "." in version and (version, kind) != ("batch.volcano.sh/v1alpha1", "Job")
+        assert (line["decision"], line["patch"]) == ("rewritten" if is_evaluated else "not-evaluated", [])
 
     @pytest.mark.parametrize("version", ["apps/v1", "apps/v1beta1", "apps/v1beta2", "extensions/v1beta1"])
     def test_are_not_the_former_versions_of_a_workload(self, version: str) -> None:
@@ -532,7 +538,7 @@ class TestWhatIsNotJudged:
     def test_is_found_in_a_list_too(self) -> None:
         items = "".join(f"- {text.replace(chr(10), chr(10) + '  ').rstrip()}\n" for text in (NIM, SERVICE))
         found = check("-", stdin=f"apiVersion: v1\nkind: List\nitems:\n{items}")
-        assert [line["decision"] for line in found["objects"]] == ["not-judged", "unchanged"]
+        assert [line["decision"] for line in found["objects"]] == ["not-evaluated", "unchanged"]
 
     def test_is_nothing_of_another_kind_in_which_there_are_no_pods(self) -> None:
         model = "apiVersion: kubeai.org/v1\nkind: Model\nmetadata: {name: m}\nspec: {resourceProfile: 'l4:1'}\n"
@@ -540,20 +546,20 @@ class TestWhatIsNotJudged:
         assert ran.code == 0
         assert "1 unchanged (1 of other kinds in which no pods were found), 0 exempt" in ran.out
         (line,) = check("-", stdin=model)["objects"]
-        assert (line["decision"], line["notJudged"], line["unknownKind"]) == ("unchanged", None, True)
+        assert (line["decision"], line["notEvaluated"], line["unknownKind"]) == ("unchanged", None, True)
         case = ET.fromstring(run("check", "-", "-o", "junit", stdin=model).out).find(".//skipped")  # noqa: S314 - our own document
         assert case is not None
 
     def test_is_no_object_of_kubernetes_own_without_pods(self) -> None:
         (line,) = check("-", stdin=SERVICE)["objects"]
-        assert (line["decision"], line["notJudged"], line["unknownKind"]) == ("unchanged", None, False)
+        assert (line["decision"], line["notEvaluated"], line["unknownKind"]) == ("unchanged", None, False)
         assert 'skipped="0"' in run("check", "-", "-o", "junit", stdin=SERVICE).out
 
 
 class TestOperatorsKinds:
-    def test_are_judged_with_the_place_and_the_number_of_their_pods(self) -> None:
+    def test_are_evaluated_with_the_place_and_the_number_of_their_pods(self) -> None:
         (line,) = check("-", "--policy", "shared", stdin=RAY)["objects"]
-        assert (line["decision"], line["notJudged"], line["patch"]) == ("rewritten", None, [])
+        assert (line["decision"], line["notEvaluated"], line["patch"]) == ("rewritten", None, [])
         assert line["requests"] == ["spec.workerGroupSpecs[0].template (6 pods): worker: nvidia.com/gpu: 1"]
         out = " ".join(run("check", "-", "--policy", "shared", stdin=RAY).out.split())
         assert 'spec.workerGroupSpecs[0].template (6 pods): container "worker": nvidia.com/gpu: 1 becomes' in out
@@ -572,27 +578,29 @@ class TestOperatorsKinds:
         out = " ".join(run("check", "-", "--policy", "shared", stdin=f"{RAY}  suspend: true\n").out.split())
         assert "suspended by spec.suspend: no pod is created until that is false" in out
 
-    def test_in_no_row_are_judged_by_their_shape(self) -> None:
+    def test_in_no_row_are_evaluated_by_their_shape(self) -> None:
         manifest = RAY.replace("ray.io/v1", "example.com/v1").replace("RayCluster", "Fleet")
         (line,) = check("-", "--policy", "shared", stdin=manifest)["objects"]
         assert line["requests"] == ["spec.workerGroupSpecs[0].template (by its shape): worker: nvidia.com/gpu: 1"]
-        assert (line["decision"], line["notJudged"]) == ("rewritten", None)
+        assert (line["decision"], line["notEvaluated"]) == ("rewritten", None)
 
     def test_without_gpus_are_without_a_request(self) -> None:
         totals = check("-", stdin=RAY.replace("nvidia.com/gpu", "cpu"))["totals"]
         assert (totals["unchanged"], totals["withoutRequest"], totals["unknownKind"]) == (1, 1, 0)
 
     @pytest.mark.parametrize("amount", ["{{inputs.parameters.gpus}}", "$(params.gpus)", "${GPUS}"])
-    def test_with_a_count_that_is_yet_to_be_filled_in_are_not_judged(self, amount: str) -> None:
+    def test_with_a_count_that_is_yet_to_be_filled_in_are_not_evaluated(self, amount: str) -> None:
         (line,) = check("-", "--policy", "shared", stdin=RAY.replace("gpu: 1", f"gpu: '{amount}'"))["objects"]
-        assert (line["decision"], line["findings"]) == ("not-judged", [])
-        assert "spec.workerGroupSpecs[0].template.spec.containers[0].resources.limits" in line["notJudged"]
+        assert (line["decision"], line["findings"]) == ("not-evaluated", [])
+        assert "spec.workerGroupSpecs[0].template.spec.containers[0].resources.limits" in line["notEvaluated"]
 
     def test_say_what_becomes_of_requests_outside_of_templates(self) -> None:
         (one,) = check("-", "--policy", "shared", stdin=NIM)["objects"]
-        assert "judged when its pods are created: a pod that requests this would be rewritten" in one["notJudged"]
+        assert "evaluated when its pods are created: a pod that requests this would be rewritten" in one["notEvaluated"]
         (two,) = check("-", "--policy", "shared", stdin=NIM.replace("gpu: 1", "gpu: 2"))["objects"]
-        assert "would be denied (shared-request-above-one); note: The operator adds nvidia.com/gpu" in two["notJudged"]
+        assert (
+            "would be denied (shared-request-above-one); note: The operator adds nvidia.com/gpu" in two["notEvaluated"]
+        )
 
     def test_are_exempt_as_their_namespace_is(self) -> None:
         (line,) = check("-", "--policy", "shared", "-n", "kube-system", stdin=RAY.replace("gpu: 1", "gpu: 2"))[

@@ -57,7 +57,7 @@ def test_files_that_are_no_manifests_are_skipped_and_named(repository: Path) -> 
     assert run("check", ".", "--policy", "exclusive").code == 0
 
 
-def test_strictly_nothing_judged_is_no_success(repository: Path) -> None:
+def test_strictly_nothing_evaluated_is_no_success(repository: Path) -> None:
     assert run("check", str(repository), "--strict").code == 1
 
 
@@ -188,14 +188,14 @@ def test_what_can_not_be_read_has_its_place(repository: Path, text: str, place: 
         pytest.param("v1, kind: pod", "{containers: []}", "3:1", id="a wrong kind"),
     ],
 )  # fmt: skip
-def test_what_is_not_judged_has_its_place(repository: Path, head: str, spec: str, place: str) -> None:
+def test_what_is_not_evaluated_has_its_place(repository: Path, head: str, spec: str, place: str) -> None:
     api_version, _, kind = head.partition(", ")
     text = f"---\napiVersion: {api_version}\n{kind}\nmetadata: {{name: a}}\nspec: {spec}\n"
     (repository / "a.yaml").write_text(text)
     out = run("check", "a.yaml", "-o", "concise").out
-    assert f"a.yaml:{place}: not-judged: " in out
+    assert f"a.yaml:{place}: not-evaluated: " in out
     [line] = json.loads(run("check", "a.yaml", "-o", "json").out)["objects"]
-    assert f"{line['notJudgedLine']}:{line['notJudgedColumn']}" == place
+    assert f"{line['notEvaluatedLine']}:{line['notEvaluatedColumn']}" == place
     [result] = json.loads(run("check", "a.yaml", "-o", "sarif").out)["runs"][0]["results"]
     region = result["locations"][0]["physicalLocation"]["region"]
     assert f"{region['startLine']}:{region['startColumn']}" == place

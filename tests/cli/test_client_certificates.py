@@ -78,7 +78,7 @@ def test_another_name_is_told_that_it_may_not_call(server: Served) -> None:
     assert (status["kind"], status["reason"]) == ("Status", "Forbidden")
     assert 'common name is "someone", which is not allowed' in status["message"]
     assert refused(server, "common-name") == before + 1
-    line = server.wait_for("refused", reason="common-name")
+    line = server.wait_for("rejected", reason="common-name")
     assert line["client"] == "127.0.0.1"
     assert "someone" in line["detail"]
 
@@ -93,7 +93,7 @@ def test_without_a_certificate_of_the_authority_the_handshake_fails(
     assert cut_off(server, certificate(authority, API_SERVER) if authority else None, version)
 
     wait_until_refused(server, "certificate", before)
-    server.wait_for("refused", reason="certificate", port="admission")
+    server.wait_for("rejected", reason="certificate", port="admission")
 
 
 def test_a_connection_is_asked_once_for_all_its_requests(server: Served) -> None:
@@ -116,7 +116,7 @@ def test_strangers_leave_few_lines(server: Served) -> None:
     for _ in range(50):
         assert cut_off(server, None)
     wait_until_refused(server, "certificate", before + 49)
-    assert len([line for line in server.log[since:] if line["event"] == "refused"]) <= 2
+    assert len([line for line in server.log[since:] if line["event"] == "rejected"]) <= 2
 
 
 def test_other_authorities_are_taken_up_and_a_bad_file_changes_nothing(server: Served, authorities: Path) -> None:
@@ -129,7 +129,7 @@ def test_other_authorities_are_taken_up_and_a_bad_file_changes_nothing(server: S
 
         since = len(server.log)
         replace_file(authorities, "-----BEGIN CERTIFICATE-----\nhalf")
-        told = server.wait_for("file not reloaded, the old content stays", since, file="client-ca")
+        told = server.wait_for("file not reloaded, the last valid content stays in use", since, file="client-ca")
         assert "give PEM certificates" in told["reason"]
         assert [ask(server, shown).code for shown in (ours, theirs)] == [200, 200]
         assert cut_off(server, None)

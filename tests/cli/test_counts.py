@@ -33,15 +33,15 @@ DOCUMENTS: dict[str, str | None] = {
     POD.replace("LIMITS", "{nvidia.com/gpu: 1}").replace(
         "name: c,", "name: 1, env: [{name: A, value: 1}],"
     ): "not-read",
-    POD.replace("LIMITS", "{}").replace("kind: Pod", "kind: pod"): "not-judged",
+    POD.replace("LIMITS", "{}").replace("kind: Pod", "kind: pod"): "not-evaluated",
     POD.replace("LIMITS", "{}"): "unchanged",
     POD.replace("LIMITS", "{}").replace("namespace: team-a", "labels: {gpuwarden.io/enforce: mps}"): "unchanged",
     POD.replace("LIMITS", "{nvidia.com/gpu: 1}").replace(
         "namespace: team-a", "labels: {gpuwarden.io/warn: mps}"
     ): "rewritten",
-    CLAIMING.replace("LIMITS", "{}"): "not-judged",
+    CLAIMING.replace("LIMITS", "{}"): "not-evaluated",
     CLAIMING.replace("LIMITS", "{nvidia.com/gpu: 1}"): "rewritten",
-    NIM: "not-judged",
+    NIM: "not-evaluated",
     SERVICE: "unchanged",
     "apiVersion: example.com/v1\nkind: Widget\nmetadata: {name: w}\n": "unchanged",
     namespace("team-x", enforce="shred"): "denied",
@@ -51,7 +51,7 @@ DOCUMENTS: dict[str, str | None] = {
     "# nothing\n": None,
 }
 INPUTS = st.lists(st.sampled_from(sorted(DOCUMENTS)), min_size=1, max_size=8)
-DECISIONS = ("denied", "rewritten", "unchanged", "exempt", "notJudged", "notRead")
+DECISIONS = ("denied", "rewritten", "unchanged", "exempt", "notEvaluated", "notRead")
 GENERATED = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -61,8 +61,8 @@ def decisions(totals: Any) -> dict[str, int]:
 
 def in_words(summary: str) -> dict[str, int]:
     """The decisions of a summary, by their names in JSON."""
-    words = {"not judged": "notJudged", "not read": "notRead"}
-    counted = re.findall(r"(\d+) (denied|rewritten|unchanged|exempt|not judged|not read)\b", summary)
+    words = {"not evaluated": "notEvaluated", "not read": "notRead"}
+    counted = re.findall(r"(\d+) (denied|rewritten|unchanged|exempt|not evaluated|not read)\b", summary)
     return {words.get(word, word): int(number) for number, word in counted}
 
 
@@ -115,14 +115,14 @@ def test_of_an_audit_add_up_in_every_format(given_documents: list[str]) -> None:
     totals, workloads, others = report["totals"], report["objects"], report["others"]
     assert sum(totals["workloads"].values()) == len(workloads)
     assert Counter(line["decision"] for line in workloads) == +Counter(
-        {name.replace("notJudged", "not-judged"): number for name, number in totals["workloads"].items()}
+        {name.replace("notEvaluated", "not-evaluated"): number for name, number in totals["workloads"].items()}
     )
     assert sum(totals["others"].values()) == len(others)
     places = [(line["source"], line["line"], line["kind"]) for line in (*workloads, *others)]
     assert len(set(places)) == len(places), "an object is a workload or another object, never both"
     objects = sum(DOCUMENTS[document] is not None for document in given_documents)
     assert sum(totals["seen"].values()) + totals["others"]["notRead"] == objects
-    assert totals["notJudged"] == totals["workloads"]["notJudged"] + totals["others"]["notJudged"]
+    assert totals["notEvaluated"] == totals["workloads"]["notEvaluated"] + totals["others"]["notEvaluated"]
 
     summary = " ".join(ran["table"].split())
     head = re.search(r"(\d+) workloads? requests? GPUs.*?: ([^;]*)", summary)
@@ -154,6 +154,6 @@ def test_an_object_with_many_wrong_fields_is_one(output: str) -> None:
         assert error is not None
         assert "env[0].value: must be text, not the number 1; quote it" in (error.get("message") or "")
     elif output == "table":
-        assert "1 object: 0 denied, 0 rewritten, 0 unchanged, 0 exempt, 0 not judged, 1 not read" in out
+        assert "1 object: 0 denied, 0 rewritten, 0 unchanged, 0 exempt, 0 not evaluated, 1 not read" in out
     else:
         assert json.loads(out)["runs"][0]["properties"] == {"objects": 1, "decisions": {"not-read": 1}}

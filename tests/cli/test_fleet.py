@@ -23,8 +23,8 @@ GPU, SHARED = "nvidia.com/gpu", "nvidia.com/gpu.shared"
 
 
 UNDECIDED = (
-    "whether the API server or the webhooks decide is not known: the file has no webhooks and admission policies; save it with "
-    "gpuwarden fleet -o json"
+    "it is not known whether the API server or the webhooks decide: the file has no webhooks and admission policies; save it "
+    "with gpuwarden fleet -o json"
 )
 
 
@@ -378,7 +378,7 @@ class TestOfACluster:
         cluster.forbidden.add("/apis/resource.k8s.io/v1/resourceclaims")
         notes = json.loads(run("fleet", "-o", "json").out)["notes"]
         assert any(
-            one.startswith("which devices are in use is not known: ResourceClaims can't be listed: ") for one in notes
+            one.startswith("the devices in use are not known: ResourceClaims can't be listed: ") for one in notes
         )
 
     def test_everything_is_listed_and_can_be_saved(self, cluster: Cluster, tmp_path: Path) -> None:
@@ -410,7 +410,7 @@ class TestOfACluster:
         ("path", "note"),
         [
             (PODS, "GPUs in use and waiting pods are not known: pods can't be listed: "),
-            (NAMESPACES, "the policies of namespaces are not known: they can't be listed: "),
+            (NAMESPACES, "the policies of namespaces are not known: namespaces can't be listed: "),
         ],
     )
     def test_what_may_not_be_listed_is_noted(self, cluster: Cluster, path: str, note: str) -> None:
@@ -468,7 +468,7 @@ class TestOfACluster:
         (note,) = found["notes"]
         assert found["deciders"] is None
         assert note.startswith(
-            "whether the API server or the webhooks decide is not known: admission policies and webhooks can't be listed: "
+            "it is not known whether the API server or the webhooks decide: admission policies and webhooks can't be listed: "
         )
         assert plural in note
         assert "common case" not in run("fleet").out

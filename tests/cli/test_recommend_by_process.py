@@ -93,8 +93,8 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Json:
 
 def verdict(found: Json, name: str) -> tuple[str, str, str]:
     (line,) = (one for one in found["workloads"] if one["name"] == name)
-    judged = line["verdict"]
-    return judged["kind"], judged.get("form", ""), " / ".join(judged["reasons"])
+    evaluated = line["verdict"]
+    return evaluated["kind"], evaluated.get("form", ""), " / ".join(evaluated["reasons"])
 
 
 @pytest.mark.parametrize("name", ["large", "little", "asleep", "plain", "beside"])

@@ -63,7 +63,7 @@ def test_the_policies_of_the_configuration_count(saved: Path, tmp_path: Path) ->
         assert f"policy {policy}: 2 of 3 workloads fit" in out
         assert ("the default of the configuration already names it" in out) is is_set
         assert ("kubectl label" in out) is not is_set
-        # The audit must judge by the same policies and names.
+        # The audit must evaluate by the same policies and names.
         previews = run("recommend", "--usage", saved, "--config", file, "-o", "markdown").out
         assert (f"gpuwarden audit -n a --assume a={policy} --config {file}\n" in previews) is not is_set
 
@@ -244,7 +244,7 @@ def test_nodes_that_may_not_be_listed_are_a_note(cluster: Cluster, tmp_path: Pat
     with serving(succeeds([])) as server:
         ran = found(cluster, server, tmp_path)
     assert ran.code == 0
-    assert any("which forms nodes offer is not known" in note for note in json.loads(ran.out)["notes"])
+    assert any("the forms that nodes offer are not known" in note for note in json.loads(ran.out)["notes"])
 
 
 def test_namespaces_with_a_label_are_trusted_and_saved_as_such(cluster: Cluster, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Resource claims (DRA) in ``check``, ``audit`` and ``rewrite``: judged by the objects among the input, or said not to be."""
+"""Resource claims (DRA) in ``check``, ``audit`` and ``rewrite``: evaluated by the objects among the input, or said not to be."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from tests.cli.commands import SERVICE, run
 
 CHECKED = ("table", "diff", "json", "junit", "sarif")
 AUDITED = ("table", "json", "junit", "sarif", "csv", "html")
-NOT_JUDGED = 'claim gpu not judged; ResourceClaimTemplate "one-gpu" of namespace default was not found'
+NOT_EVALUATED = 'claim gpu not evaluated; ResourceClaimTemplate "one-gpu" of namespace default was not found'
 CLAIMS: Json = {"resourceClaims": [{"name": "gpu", "resourceClaimTemplateName": "one-gpu"}]}
 CLAIMING = a_container("train", resources={"claims": [{"name": "gpu"}]})
 
@@ -73,9 +73,9 @@ def said(command: str, output: str, *options: str, stdin: str) -> str:
 @pytest.mark.parametrize(
     "pod", [a_pod(CLAIMING), a_pod(CLAIMING, resourceClaims=[]), a_pod(CLAIMING, resourceClaims=None)]
 )
-def test_a_pod_without_claims_is_judged(pod: dict[str, Any]) -> None:
+def test_a_pod_without_claims_is_evaluated(pod: dict[str, Any]) -> None:
     (line,) = document("check", "--strict", stdin=manifest(**pod))["objects"]
-    assert (line["decision"], line["notJudged"], line["claims"]) == ("unchanged", None, [])
+    assert (line["decision"], line["notEvaluated"], line["claims"]) == ("unchanged", None, [])
 
 
 CLASS = """\
@@ -132,13 +132,13 @@ def test_a_device_class_among_the_input_says_its_form(command: str, device_class
 
 
 @pytest.mark.parametrize(("version", "kind", "steps"), TEMPLATES)
-def test_a_pod_with_claims_is_not_judged(version: str, kind: str, steps: tuple[str, ...]) -> None:
+def test_a_pod_with_claims_is_not_evaluated(version: str, kind: str, steps: tuple[str, ...]) -> None:
     found = document("check", stdin=manifest(version, kind, steps))
     (line,) = found["objects"]
     field = ".".join((*steps, "spec.resourceClaims[0]"))
-    assert (line["decision"], line["claims"], line["requests"]) == ("not-judged", ["gpu"], [])
-    assert line["notJudged"].startswith(f"{field}: {NOT_JUDGED}")
-    assert (found["totals"]["notJudged"], found["totals"]["unchanged"], found["totals"]["requesting"]) == (1, 0, 0)
+    assert (line["decision"], line["claims"], line["requests"]) == ("not-evaluated", ["gpu"], [])
+    assert line["notEvaluated"].startswith(f"{field}: {NOT_EVALUATED}")
+    assert (found["totals"]["notEvaluated"], found["totals"]["unchanged"], found["totals"]["requesting"]) == (1, 0, 0)
 
 
 @pytest.mark.parametrize("output", CHECKED)
@@ -165,38 +165,38 @@ def test_the_summary_never_counts_it_among_those_without_a_request() -> None:
     items = ",".join(manifest(*each) for each in TEMPLATES)
     stdin = f'{{"apiVersion": "v1", "kind": "List", "items": [{items}]}}\n---\n{SERVICE}---\n{UNREADABLE}'
     out = said("check", "table", stdin=stdin)
-    assert "0 rewritten, 1 unchanged (1 without a GPU request), 0 exempt, 5 not judged, 0 not read" in out
+    assert "0 rewritten, 1 unchanged (1 without a GPU request), 0 exempt, 5 not evaluated, 0 not read" in out
 
 
-def test_what_else_the_pod_requests_is_judged_and_told() -> None:
+def test_what_else_the_pod_requests_is_evaluated_and_told() -> None:
     both = manifest(**a_pod(gpu(1), **CLAIMS))
     (rewritten,) = document("check", "--policy", "shared", stdin=both)["objects"]
     (denied,) = document("check", "--policy", "none", stdin=both, code=1)["objects"]
     (unchanged,) = document("check", "--policy", "exclusive", stdin=both)["objects"]
     decisions = [line["decision"] for line in (rewritten, denied, unchanged)]
-    assert decisions == ["rewritten", "denied", "not-judged"]
-    assert all(NOT_JUDGED in line["notJudged"] for line in (rewritten, denied, unchanged))
+    assert decisions == ["rewritten", "denied", "not-evaluated"]
+    assert all(NOT_EVALUATED in line["notEvaluated"] for line in (rewritten, denied, unchanged))
     assert all(line["requests"] == [f"train: {GPU}: 1"] for line in (rewritten, denied, unchanged))
     assert rewritten["patch"]
     assert [finding["rule"] for finding in denied["findings"]] == ["gpu-not-permitted"]
     for output in CHECKED:
         for policy in ("shared", "none", "exclusive"):
             out = said("check", output, "--policy", policy, stdin=both)
-            assert words_in("claim gpu not judged; ResourceClaimTemplate was not found", out), (output, policy)
+            assert words_in("claim gpu not evaluated; ResourceClaimTemplate was not found", out), (output, policy)
 
 
 def test_each_object_counts_once() -> None:
     both = manifest(**a_pod(gpu(1), **CLAIMS))
     out = said("check", "table", "--policy", "none", stdin=f"{both}\n---\n{manifest()}")
-    assert "2 objects: 1 denied, 0 rewritten, 0 unchanged, 0 exempt, 1 not judged" in out
+    assert "2 objects: 1 denied, 0 rewritten, 0 unchanged, 0 exempt, 1 not evaluated" in out
     out = said("check", "table", "--policy", "exclusive", stdin=f"{both}\n---\n{manifest(**a_pod(gpu(1)))}")
-    assert "2 objects: 0 denied, 0 rewritten, 1 unchanged, 0 exempt, 1 not judged, 0 not read" in out
+    assert "2 objects: 0 denied, 0 rewritten, 1 unchanged, 0 exempt, 1 not evaluated, 0 not read" in out
 
 
 def test_an_exempt_pod_is_left_alone_and_not_counted_as_without_a_request() -> None:
     exempt = manifest(**a_pod(CLAIMING, schedulerName="kai-scheduler", **CLAIMS))
     (line,) = document("check", "--strict", stdin=exempt)["objects"]
-    assert (line["exempt"], line["decision"], line["notJudged"], line["claims"]) == (
+    assert (line["exempt"], line["decision"], line["notEvaluated"], line["claims"]) == (
         "scheduler",
         "exempt",
         None,
@@ -204,7 +204,7 @@ def test_an_exempt_pod_is_left_alone_and_not_counted_as_without_a_request() -> N
     )
     out = said("check", "table", stdin=exempt)
     assert "exempt skipped: its scheduler is exempt" in out
-    assert "0 unchanged, 1 exempt, 0 not judged" in out
+    assert "0 unchanged, 1 exempt, 0 not evaluated" in out
 
 
 def test_a_junit_case_is_skipped_unless_strict() -> None:
@@ -215,39 +215,39 @@ def test_a_junit_case_is_skipped_unless_strict() -> None:
 
     skipped, failed = case().find("skipped"), case("--strict").find("failure")
     assert skipped is not None
-    assert NOT_JUDGED in (skipped.get("message") or "")
+    assert NOT_EVALUATED in (skipped.get("message") or "")
     assert failed is not None
-    assert failed.get("type") == "not-judged"
+    assert failed.get("type") == "not-evaluated"
 
 
 def test_an_audit_counts_it_apart() -> None:
     both = manifest("apps/v1", "Deployment", ("spec", "template"), **a_pod(gpu(1), **CLAIMS))
     found = document("audit", stdin=f"{manifest()}\n---\n{both}\n---\n{UNREADABLE}")
     assert {line["kind"]: line["decision"] for line in found["objects"]} == {
-        "Pod": "not-judged",
-        "Deployment": "not-judged",
+        "Pod": "not-evaluated",
+        "Deployment": "not-evaluated",
     }
     assert [line["kind"] for line in found["others"]] == ["ResourceClaim"]
     none = {"unchanged": 0, "rewritten": 0, "denied": 0, "exempt": 0}
-    assert found["totals"]["workloads"] == {**none, "notJudged": 2}
-    assert found["totals"]["notJudged"] == 3
-    assert [flow["outcome"] for flow in found["totals"]["forms"]] == ["not-judged"]
+    assert found["totals"]["workloads"] == {**none, "notEvaluated": 2}
+    assert found["totals"]["notEvaluated"] == 3
+    assert [flow["outcome"] for flow in found["totals"]["forms"]] == ["not-evaluated"]
     out = said("audit", "table", stdin=manifest())
     assert "1 workload requests GPUs, or has resource claims, with 0 pods: " in out
-    assert "0 unchanged, 0 exempt, 1 not judged" in out
+    assert "0 unchanged, 0 exempt, 1 not evaluated" in out
 
 
 def test_rewrite_says_it_and_writes(tmp_path: Path) -> None:
     (tmp_path / "p.json").write_text(manifest(**a_pod(gpu(1), **CLAIMS)))
     ran = run("rewrite", tmp_path / "p.json", "--policy", "shared")
     assert ran.code == 0
-    assert f"not judged: spec.resourceClaims[0]: {NOT_JUDGED}" in ran.err
+    assert f"not evaluated: spec.resourceClaims[0]: {NOT_EVALUATED}" in ran.err
     assert "nvidia.com/gpu.shared" in ran.out
 
 
 @pytest.mark.parametrize("command", ["check", "audit"])
 @pytest.mark.parametrize(("version", "kind", "steps"), TEMPLATES)
-def test_a_claim_is_judged_by_its_template_among_the_input(
+def test_a_claim_is_evaluated_by_its_template_among_the_input(
     command: str, version: str, kind: str, steps: tuple[str, ...]
 ) -> None:
     namespace = "apiVersion: v1\nkind: Namespace\nmetadata: {name: default, labels: {gpuwarden.io/enforce: POLICY}}\n"
@@ -257,13 +257,13 @@ def test_a_claim_is_judged_by_its_template_among_the_input(
         for line in document(command, stdin=stdin.replace("POLICY", "none"), code=1)["objects"]
         if line["kind"] == kind
     ]
-    assert (denied["decision"], denied["notJudged"]) == ("denied", None)
+    assert (denied["decision"], denied["notEvaluated"]) == ("denied", None)
     (finding,) = denied["findings"]
     assert (finding["rule"], finding["path"]) == ("gpu-not-permitted", ".".join((*steps, "spec.resourceClaims[0]")))
     assert (denied["claims"], denied["requests"]) == (["gpu"], ["claim gpu: gpu.nvidia.com: 1"])
     permitted = document(command, "--strict", stdin=stdin.replace("POLICY", "exclusive"))
     (line,) = [line for line in permitted["objects"] if line["kind"] == kind]
-    assert (line["decision"], line["notJudged"]) == ("unchanged", None)
+    assert (line["decision"], line["notEvaluated"]) == ("unchanged", None)
 
 
 def test_a_claim_by_name_is_one_that_pods_share() -> None:
@@ -282,7 +282,7 @@ def test_a_claim_by_name_is_one_that_pods_share() -> None:
         (False, "none", ["gpu-not-permitted"]),
     ],
 )
-def test_claims_and_templates_are_judged_themselves(template: bool, policy: str, rules: list[str]) -> None:  # noqa: FBT001 - a column
+def test_claims_and_templates_are_evaluated_themselves(template: bool, policy: str, rules: list[str]) -> None:  # noqa: FBT001 - a column
     found = document("check", "--policy", policy, stdin=beside(TEMPLATE if template else CLAIM), code=len(rules))
     [line] = found["objects"]
     assert [finding["rule"] for finding in line["findings"]] == rules
@@ -290,7 +290,7 @@ def test_claims_and_templates_are_judged_themselves(template: bool, policy: str,
     assert line["requests"] == [f"{line['kind']} {line['name']}: gpu.nvidia.com: 1"]
 
 
-def test_a_claim_of_the_cluster_that_belongs_to_a_pod_is_judged_as_its_template() -> None:
+def test_a_claim_of_the_cluster_that_belongs_to_a_pod_is_evaluated_as_its_template() -> None:
     metadata = (
         "{name: one, annotations: {resource.kubernetes.io/pod-claim-name: gpu}, "
         "ownerReferences: [{kind: Pod, uid: '1', controller: true}]}"
@@ -310,7 +310,7 @@ def test_a_claim_of_the_cluster_that_belongs_to_a_pod_is_judged_as_its_template(
 def test_a_template_of_another_namespace_is_not_the_pods() -> None:
     elsewhere = TEMPLATE.replace("one-gpu}", "one-gpu, namespace: other}")
     found = document("check", "--policy", "none", stdin=beside(elsewhere, manifest()), code=1)
-    assert [line["decision"] for line in found["objects"]] == ["denied", "not-judged"]
+    assert [line["decision"] for line in found["objects"]] == ["denied", "not-evaluated"]
     found = document("check", "--policy", "none", "-n", "other", stdin=beside(elsewhere, manifest()), code=1)
     assert [line["decision"] for line in found["objects"]] == ["denied", "denied"]
     found = document("audit", "-n", "other", "--assume", "other=none", stdin=beside(elsewhere, manifest()), code=1)
@@ -350,7 +350,7 @@ def test_an_audit_lists_the_claims_and_templates_that_would_be_denied(
     assert "label that names no policy" not in out
 
 
-def test_an_audit_judges_pods_that_are_alike_by_the_templates_of_their_namespaces() -> None:
+def test_an_audit_evaluates_pods_that_are_alike_by_the_templates_of_their_namespaces() -> None:
     pods = [json.loads(manifest()) for _ in range(2)]
     for pod, namespace in zip(pods, ("a", "b"), strict=True):
         pod["metadata"]["namespace"] = namespace
@@ -361,18 +361,19 @@ def test_an_audit_judges_pods_that_are_alike_by_the_templates_of_their_namespace
     assert {line["namespace"]: line["decision"] for line in found["objects"]} == {"a": "denied", "b": "unchanged"}
 
 
-def test_what_is_known_is_judged_and_what_is_not_is_said_beside_it() -> None:
+def test_what_is_known_is_evaluated_and_what_is_not_is_said_beside_it() -> None:
     claims = [
         {"name": "gpu", "resourceClaimTemplateName": "one-gpu"},
         {"name": "x", "resourceClaimTemplateName": "x"},
         {"name": "y", "resourceClaimName": "y"},
     ]
     stdin = beside(manifest(**a_pod(CLAIMING, resourceClaims=claims)), TEMPLATE)
-    said = 'spec.resourceClaims[1]: claim x and 1 more not judged; ResourceClaimTemplate "x" of namespace default was not found'
-    for policy, decision in (("exclusive", "not-judged"), ("shared", "denied")):
+    claim = "spec.resourceClaims[1]: claim x and 1 more not evaluated"
+    said = f'{claim}; ResourceClaimTemplate "x" of namespace default was not found'
+    for policy, decision in (("exclusive", "not-evaluated"), ("shared", "denied")):
         (line, _) = document("check", "--policy", policy, stdin=stdin, code=int(decision == "denied"))["objects"]
         assert line["decision"] == decision
-        assert line["notJudged"].startswith(said)
+        assert line["notEvaluated"].startswith(said)
 
 
 def test_a_class_of_the_configuration_has_its_form(tmp_path: Path) -> None:
@@ -404,7 +405,7 @@ def test_an_implicit_resource_is_told_once() -> None:
     )
 
 
-def test_the_claims_of_an_operators_pods_are_judged_too() -> None:
+def test_the_claims_of_an_operators_pods_are_evaluated_too() -> None:
     job = {
         "apiVersion": "kubeflow.org/v1",
         "kind": "PyTorchJob",
@@ -413,10 +414,10 @@ def test_the_claims_of_an_operators_pods_are_judged_too() -> None:
     }
     path = "spec.pytorchReplicaSpecs.Worker.template.spec.resourceClaims[0]"
     (line,) = document("check", "--policy", "none", stdin=json.dumps(job))["objects"]
-    assert (line["decision"], line["claims"]) == ("not-judged", ["gpu"])
-    assert line["notJudged"].startswith(f"{path}: {NOT_JUDGED}")
+    assert (line["decision"], line["claims"]) == ("not-evaluated", ["gpu"])
+    assert line["notEvaluated"].startswith(f"{path}: {NOT_EVALUATED}")
     (line, _) = document("check", "--policy", "none", stdin=beside(json.dumps(job), TEMPLATE), code=1)["objects"]
-    assert (line["decision"], line["notJudged"]) == ("denied", None)
+    assert (line["decision"], line["notEvaluated"]) == ("denied", None)
     assert [(finding["rule"], finding["path"]) for finding in line["findings"]] == [("gpu-not-permitted", path)]
     (line, _) = document("check", "--policy", "exclusive", "--strict", stdin=beside(json.dumps(job), TEMPLATE))[
         "objects"
@@ -440,11 +441,11 @@ def test_a_request_becomes_a_claim_by_the_template_among_the_input_or_it_is_said
     pod = manifest(**a_pod(gpu(2)))
     two = "{name: gpu, exactly: {deviceClassName: gpu.nvidia.com, count: 2}}"
     found = document("check", *options, stdin=beside(pod, TEMPLATE, request=two))["objects"][0]
-    assert (found["decision"], found["notJudged"]) == ("rewritten", None)
+    assert (found["decision"], found["notEvaluated"]) == ("rewritten", None)
     found = document("check", *options, stdin=beside(pod, TEMPLATE), code=1)["objects"][0]
     assert [one["rule"] for one in found["findings"]] == ["claim-not-possible"]
     [found] = document("check", *options, stdin=pod)["objects"]
-    assert found["notJudged"] == (
+    assert found["notEvaluated"] == (
         'spec.containers[0]: nvidia.com/gpu becomes a claim, but ResourceClaimTemplate "one-gpu" of namespace default, which '
         "says for how many GPUs, was not found; check both together"
     )

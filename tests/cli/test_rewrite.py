@@ -121,13 +121,13 @@ def test_the_policy_is_that_of_the_namespace() -> None:
     assert "nvidia.com/mig-1g.5gb: 1 # please" in run("rewrite", "-", stdin=manifests).out
 
 
-def test_what_is_not_judged_and_labels_without_effect_are_told_and_written_as_they_are() -> None:
+def test_what_is_not_evaluated_and_labels_without_effect_are_told_and_written_as_they_are() -> None:
     mistyped = namespace("team-a", enfroce="shared")
     ran = run("rewrite", "-", "--policy", "shared", stdin=NIM + "---\n" + mistyped)
     assert (ran.code, ran.out) == (0, NIM + "---\n" + mistyped)
-    not_judged, label = ran.err.splitlines()
-    assert not_judged.startswith(
-        "-:5: not judged: NIMService.apps.nvidia.com: requests nvidia.com/gpu at spec.resources.limits"
+    not_evaluated, label = ran.err.splitlines()
+    assert not_evaluated.startswith(
+        "-:5: not evaluated: NIMService.apps.nvidia.com: requests nvidia.com/gpu at spec.resources.limits"
     )
     assert label.startswith("-:12: metadata.labels[gpuwarden.io/enfroce]: gpuwarden does not read this label")
 
@@ -179,7 +179,7 @@ def test_a_template_that_is_a_spec_alone_is_written_and_what_is_in_none_is_not()
     assert predictor["tolerations"] == [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
     assert predictor["model"]["resources"]["limits"] == {"nvidia.com/gpu": 1}
     assert "# a spec of pods without metadata" in ran.out
-    assert "not judged: InferenceService.serving.kserve.io" in ran.err
+    assert "not evaluated: InferenceService.serving.kserve.io" in ran.err
 
 
 def test_a_kind_of_the_configuration_is_written_too(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import trustme
 import yaml
 
 from testing.reviews import UID, Answered, Json, a_gpu_container, a_pod, a_review, encode, read_answer
-from tests.adapters.test_yaml_guard import NESTED_ALIASES
+from tests.adapters.test_yaml_loader import NESTED_ALIASES
 from tests.cli.serving import Served, pair_options, replace_file, write_pair
 from tests.wire import Wire, request
 
@@ -103,7 +103,7 @@ def test_what_is_on_one_port_is_not_on_the_other(server: Served) -> None:
         assert wire.reply().code == 404
 
 
-def test_labels_of_namespaces_are_judged_without_a_cluster_too_and_nobody_looks_at_workloads(server: Served) -> None:
+def test_labels_of_namespaces_are_evaluated_without_a_cluster_too_and_nobody_looks_at_workloads(server: Served) -> None:
     def relabelled(value: str) -> Answered:
         new, old = ({"metadata": {"name": "team", "labels": {"gpuwarden.io/enforce": one}}} for one in (value, "mps"))
         kind = {"group": "", "version": "v1", "kind": "Namespace"}
@@ -165,7 +165,7 @@ def test_a_configuration_is_read_again_and_a_bad_one_keeps_the_old_until_it_is_m
 
         since = len(server.log)
         replace_file(files.configuration, CONFIGURATION % "tame-slicing")
-        told = server.wait_for("file not reloaded, the old content stays", since, file="configuration")
+        told = server.wait_for("file not reloaded, the last valid content stays in use", since, file="configuration")
         assert 'policies.house.forms[0]: "tame-slicing" is not a policy; did you mean "time-slicing"?' in told["reason"]
         assert selector(server) == {STRATEGY: "time-slicing"}
         assert server.metric(failing) == 1
@@ -185,7 +185,7 @@ def test_namespaces_are_read_again_and_an_empty_file_takes_no_label_away(server:
     try:
         since = len(server.log)
         replace_file(files.namespaces, "")
-        server.wait_for("file not reloaded, the old content stays", since, file="namespaces")
+        server.wait_for("file not reloaded, the last valid content stays in use", since, file="namespaces")
         assert selector(server) == {STRATEGY: "mps"}
 
         since = len(server.log)
@@ -283,7 +283,7 @@ def test_a_configuration_whose_aliases_multiply_is_refused_and_the_server_still_
     file.write_text(CONFIGURATION % "mps", encoding="utf-8")
     with Served("--tls-self-signed", "--config", file) as served:
         replace_file(file, CONFIGURATION % "mps" + NESTED_ALIASES)
-        told = served.wait_for("file not reloaded, the old content stays", file="configuration")
+        told = served.wait_for("file not reloaded, the last valid content stays in use", file="configuration")
         assert "aliases repeat more than" in told["reason"]
         assert served.metric('gpuwarden_reload_failing{file="configuration"}') == 1
         assert served.ask("/mutate", REVIEW).allowed

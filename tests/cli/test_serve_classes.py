@@ -1,4 +1,4 @@
-"""``gpuwarden serve`` and DeviceClasses: the resource names that they set are judged, and known before it is ready."""
+"""``gpuwarden serve`` and DeviceClasses: the resource names that they set are evaluated, and known before it is ready."""
 
 import time
 from collections.abc import Iterator
@@ -92,7 +92,7 @@ def test_classes_and_configuration_change_and_both_count(apiserver: StandIn, tmp
         wait_for_rules(server, [])
 
 
-def test_without_the_right_to_list_them_names_are_judged_by_the_configuration_alone_and_that_is_said_once(
+def test_without_the_right_to_list_them_names_are_evaluated_by_the_configuration_alone_and_that_is_said_once(
     apiserver: StandIn, tmp_path: Path
 ) -> None:
     apiserver.set_classes(**{"gpu.nvidia.com": ACCEL})
@@ -108,7 +108,7 @@ def test_without_the_right_to_list_them_names_are_judged_by_the_configuration_al
         assert rules(server) == []
         said = [line["event"] for line in server.log if line["logger"] == "gpuwarden.classes"]
         assert len(said) == 1
-        assert "are not judged" in said[0]
+        assert "are not evaluated" in said[0]
 
 
 def test_a_cluster_without_device_classes_is_ready(apiserver: StandIn, tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def test_where_no_node_is_selected_log_readiness_and_metrics_say_so(apiserver: S
         line = server.wait_for(seen)
         assert (line["nodes"], line["fix"]) == (
             "bare",
-            "set --node-selector (nodes.selectors in the chart) to labels that they have",
+            "set --node-selector (nodes.selectors in the chart) to labels that the nodes with GPUs have",
         )
         wait_for_metric(server, 'gpuwarden_nodes{selected="false"}', 1.0)
         ready = server.ops("/readyz")

@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperOption
 from typer.testing import CliRunner, Result
 
-from tests.adapters.test_yaml_guard import NESTED_ALIASES
+from tests.adapters.test_yaml_loader import NESTED_ALIASES
 from tests.cli.serving import write_pair
 from tests.logged import logging_put_back
 from webhook.cli import server

@@ -124,8 +124,8 @@ _CLASSES = st.one_of(
 @given(device_class=_CLASSES)
 def test_no_claim_for_a_gpu_is_left_out(sent: Sent, configured: Sent, device_class: str) -> None:
     names = GpuNames((f"{IMPLICIT}{PREFIX}*",), (f"{IMPLICIT}{FPGA}", f"{IMPLICIT}fpga-*"))
-    for judged, classes in ((sent, DeviceClasses()), (configured, DeviceClasses({SPECIAL: "exclusive"}, names))):
-        assert judged(an_object(CLAIM, exactly(device_class))) == classes.provides_gpus(device_class)
+    for evaluated, classes in ((sent, DeviceClasses()), (configured, DeviceClasses({SPECIAL: "exclusive"}, names))):
+        assert evaluated(an_object(CLAIM, exactly(device_class))) == classes.provides_gpus(device_class)
 
 
 def test_what_kubernetes_makes_for_pods_and_exempt_users_and_namespaces_are_left_out(

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from tests.builders import a_policy, view
 from tests.deploy.chart import Chart, Json, Rendered
 from webhook.engine.decision import decide
-from webhook.engine.policy import VisibleDevices
+from webhook.engine.policy import FindingAction
 from webhook.engine.rules import device_access
 from webhook.engine.spelling import DevicePlugin
 
 GUARD, VALIDATE, ADVISE = "guard.gpuwarden.io", "validate.gpuwarden.io", "advise.gpuwarden.io"
 CLASS = "our-gpus"
-POLICY = a_policy("exclusive", runtime_class_name=CLASS, visible_devices=VisibleDevices.DENY)
+POLICY = a_policy("exclusive", runtime_class_name=CLASS, visible_devices=FindingAction.DENY)
 VALUES: Json = {"config": {"policies": {"team": {"forms": ["exclusive"], "runtimeClassName": CLASS}}}}
 Asks = Callable[..., bool]
 

@@ -16,9 +16,9 @@ from webhook.application.certificates.tokens import PATHS
 from webhook.application.diagnosis.facts import Facts
 from webhook.application.diagnosis.our_webhooks import GUARDS
 from webhook.application.diagnosis.results import CheckStatus
-from webhook.application.diagnosis.webhooks import Webhook, WebhookConfiguration
-from webhook.engine.labels import NamespaceLabels
-from webhook.engine.policy import VisibleDevices
+from webhook.application.diagnosis.webhook_configurations import Webhook, WebhookConfiguration
+from webhook.engine.namespace_labels import NamespaceLabels
+from webhook.engine.policy import FindingAction
 
 ENFORCE, NAME = "gpuwarden.io/enforce", "kubernetes.io/metadata.name"
 POLICIES: Json = {
@@ -64,7 +64,7 @@ def test_each_namespace_has_one_guard_that_is_closed_where_its_policy_denies(cha
         denies = book.select(NamespaceLabels(enforce=label)).enforce
         if denies.unreadable:  # refused by /validate-namespace; see docs/reference/guard.md
             continue
-        closed = namespace == "team-a" and denies.guard is VisibleDevices.DENY
+        closed = namespace == "team-a" and denies.guard is FindingAction.DENY
         assert the_guard_of(rendered, namespace, label).failure_policy == ("Fail" if closed else "Ignore"), label
     for namespace, label in product(["kube-system", NAMESPACE, "ours"], LABELS):
         labels = {NAME: namespace} | ({} if label is None else {ENFORCE: label})

@@ -12,7 +12,7 @@ from hack import tools
 from hack.render_manifests import CHART, MANIFEST, NAMESPACE, render
 from hack.tools import ROOT
 from tests.deploy.chart import SUPPORTED, TOO_OLD, Chart, RefusedError, Rendered, is_hook
-from webhook.application.diagnosis.server import OLDEST
+from webhook.application.diagnosis.api_server import OLDEST
 
 
 def test_it_is_what_the_chart_renders(chart: Chart) -> None:

@@ -57,7 +57,7 @@ def matches_of(rendered: Rendered) -> Matches:
 
 
 def acts_on(spec: Json, names: GpuNames = BUILT_IN) -> bool:
-    """Whether the engine finds anything in a pod that it would judge."""
+    """Whether the engine finds anything in a pod that it would evaluate."""
     return bool(requests.read(msgspec.convert(spec, PodSpec), names))
 
 
@@ -260,7 +260,7 @@ CLAIMS = [{"name": "nic", "resourceClaimTemplateName": "nic"}]
         ({"containers": [a_container(limits=GPU)], "resourceClaims": CLAIMS}, "CREATE", True),
     ],
 )
-def test_a_final_pod_with_claims_is_judged_once_as_it_is_created(
+def test_a_final_pod_with_claims_is_evaluated_once_as_it_is_created(
     rendered: Rendered, spec: Json, operation: str, *, asks: bool
 ) -> None:
     (condition,) = rendered.webhooks["validate.gpuwarden.io"]["matchConditions"]

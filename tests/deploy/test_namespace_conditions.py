@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.deploy.chart import Chart, Json, Rendered
 from tests.deploy.conditions import Asks, conditions_of
 from webhook.engine.label_problems import intended
-from webhook.engine.labels import AUDIT, ENFORCE, WARN, NamespaceLabels
+from webhook.engine.namespace_labels import AUDIT, ENFORCE, WARN, NamespaceLabels
 
 NAMESPACES = "validate-namespace.gpuwarden.io"
 OURS = (ENFORCE, WARN, AUDIT)

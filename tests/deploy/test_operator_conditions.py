@@ -10,8 +10,8 @@ from tests.application.test_operator_kinds import at
 from tests.deploy.chart import Chart, Json, Rendered
 from tests.deploy.conditions import Asks, conditions_of
 from webhook.application.field_paths import MOST_STEPS
+from webhook.application.kind_lookup import ADVISED_OPERATORS
 from webhook.application.workload_kinds import BUILT_IN
-from webhook.application.workloads import ADVISED_OPERATORS
 from webhook.engine.other_gpus import GPUS, fits
 
 NAME = "advise-operators.gpuwarden.io"

@@ -89,7 +89,7 @@ def test_a_replica_runs_as_the_chart_starts_it_and_asks_for_what_it_is_granted(
     with replica(rendered, kubeconfig, files(rendered, issued), tmp_path / "container") as running:
         wait_until_ready(running)
         unknown = encode(a_review(a_pod(), namespace="brand-new"))
-        pods_are_judged = {"/mutate", "/validate"}
+        pods_are_evaluated = {"/mutate", "/validate"}
         for webhook in rendered.webhooks.values():
             trusted = trust(apiserver, webhook["name"])
             called = path_of(apiserver, webhook["name"])
@@ -101,7 +101,7 @@ def test_a_replica_runs_as_the_chart_starts_it_and_asks_for_what_it_is_granted(
             if webhook["name"] == "validate.gpuwarden.io":
                 denied = running.review(called, encode(a_review(claiming(apiserver))), trusted, SERVICE)
                 assert "form-not-permitted" in denied.text
-            if path in pods_are_judged:
+            if path in pods_are_evaluated:
                 assert running.review(called, unknown, trusted, SERVICE).status_code >= 500
             with pytest.raises(httpx.ConnectError, match="Hostname mismatch"):
                 running.review(called, unknown, trusted, "gpuwarden.elsewhere.svc")

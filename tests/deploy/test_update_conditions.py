@@ -20,7 +20,7 @@ from tests.builders import (
 )
 from tests.deploy.chart import Chart, Json, Rendered
 from tests.deploy.conditions import Asks, conditions_of
-from webhook.engine.policy import ANY_POLICY, VisibleDevices
+from webhook.engine.policy import ANY_POLICY, FindingAction
 from webhook.engine.spelling import DevicePlugin
 from webhook.engine.updates import decide_update
 
@@ -111,8 +111,8 @@ annotations = st.dictionaries(
 )
 POLICIES = [
     ANY_POLICY,
-    a_policy("exclusive", visible_devices=VisibleDevices.DENY),
-    a_policy("gke-mig-1g.5gb", visible_devices=VisibleDevices.DENY),
+    a_policy("exclusive", visible_devices=FindingAction.DENY),
+    a_policy("gke-mig-1g.5gb", visible_devices=FindingAction.DENY),
 ]
 
 
@@ -139,7 +139,7 @@ def test_it_fails_closed_unless_nothing_is_refused_anyway(chart: Chart) -> None:
     assert policy(install={"mode": "audit"}) == "Ignore"
 
 
-def test_without_the_guard_only_nodes_are_judged(chart: Chart) -> None:
+def test_without_the_guard_only_nodes_are_evaluated(chart: Chart) -> None:
     asks = conditions_of(chart.render({"webhooks": {"guard": {"enabled": False}}}).webhooks[UPDATES])
 
     assert asks(a_pod(nodeSelector={"a": "b"}), GATED)

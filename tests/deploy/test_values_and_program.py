@@ -21,12 +21,12 @@ from hack.render_manifests import CHART
 from tests.deploy.chart import Chart, Json, RefusedError
 from webhook.adapters.configuration.file import ConfigurationError, parse
 from webhook.adapters.logs import LogFormat, LogLevel
-from webhook.application.assumptions import JudgedLabel
+from webhook.application.assumptions import EvaluatedLabel
 from webhook.application.configuration import Mode
 from webhook.engine.forms import MAXIMUM_CLIENTS, MINIMUM_CLIENTS
 from webhook.engine.mig_memory import memory_range, without_suffix
-from webhook.engine.policy import Mismatch, NotOffered, Prefer, VisibleDevices, built_in
-from webhook.engine.profiles import DOCUMENTED, PROFILE
+from webhook.engine.mig_profiles import DOCUMENTED, PROFILE
+from webhook.engine.policy import FindingAction, Mismatch, Prefer, built_in
 
 
 def with_text_checks(schema: Any) -> Any:
@@ -71,10 +71,10 @@ def _validator(schema: str) -> Draft7Validator:
         (at("install", "mode"), Mode),
         (at("log", "level"), LogLevel),
         (at("log", "format"), LogFormat),
-        (at("audit", "report", "mode"), JudgedLabel),
+        (at("audit", "report", "mode"), EvaluatedLabel),
         (SCHEMA["definitions"]["policy"]["properties"]["mismatch"], Mismatch),
-        (SCHEMA["definitions"]["policy"]["properties"]["visibleDevices"], VisibleDevices),
-        (SCHEMA["definitions"]["policy"]["properties"]["notOffered"], NotOffered),
+        (SCHEMA["definitions"]["policy"]["properties"]["visibleDevices"], FindingAction),
+        (SCHEMA["definitions"]["policy"]["properties"]["notOffered"], FindingAction),
         (SCHEMA["definitions"]["policy"]["properties"]["prefer"], Prefer),
     ],
     ids=[
@@ -93,8 +93,8 @@ def test_the_words_are_the_programs(schema: Json, words: type[StrEnum]) -> None:
 
 
 def test_and_so_are_those_that_may_be_empty() -> None:
-    assert set(at("config", "visibleDevices")["enum"]) == {None, *(word.value for word in VisibleDevices)}
-    assert set(at("config", "notOffered")["enum"]) == {None, *(word.value for word in NotOffered)}
+    assert set(at("config", "visibleDevices")["enum"]) == {None, *(word.value for word in FindingAction)}
+    assert set(at("config", "notOffered")["enum"]) == {None, *(word.value for word in FindingAction)}
 
 
 # Values of policies: from the grammar, and broken in the ways in which people break them.

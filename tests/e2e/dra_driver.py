@@ -56,7 +56,7 @@ def _names_known(replica: Replica) -> int:
 
 
 def create_before(control_plane: ControlPlane, namespace: str, *manifests: Json) -> None:
-    """Create claims and templates that are not judged: they stand for those that a namespace had before its policy."""
+    """Create claims and templates that are not evaluated: they stand for those that a namespace had before its policy."""
     with control_plane.client("system:kube-controller-manager", "system:masters") as client:
         for one in manifests:
             plural = f"{one['kind'].lower()}s"

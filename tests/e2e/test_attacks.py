@@ -78,7 +78,7 @@ def test_a_namespace_that_looks_exempt_is_not(
     assert "form-not-permitted" in answer.text
 
 
-def test_a_pod_does_not_choose_the_namespace_that_it_is_judged_by(control_plane: ControlPlane, team: str) -> None:
+def test_a_pod_does_not_choose_the_namespace_that_it_is_evaluated_by(control_plane: ControlPlane, team: str) -> None:
     pod = a_pod(limits(**{SHARED: "2"}), {"namespace": "kube-system"})
 
     assert create(control_plane, team, json.dumps(pod)).status_code == httpx.codes.BAD_REQUEST
@@ -93,7 +93,7 @@ def test_a_forged_mirror_pod_is_left_alone_and_must_name_a_node_which_never_runs
     assert create(control_plane, team, json.dumps(a_pod(metadata=forged, nodeName="n"))).is_success
 
 
-def test_an_ephemeral_container_is_judged_and_what_was_there_before_is_not(
+def test_an_ephemeral_container_is_evaluated_and_what_was_there_before_is_not(
     control_plane: ControlPlane, team: str
 ) -> None:
     path = f"/api/v1/namespaces/{team}/pods"

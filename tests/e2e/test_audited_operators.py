@@ -128,7 +128,7 @@ def test_objects_are_listed_with_what_they_made_and_kinds_of_one_name_apart(
     assert {key: line["decision"] for key, line in lines.items()} == {
         ("ray.io/v1", "RayJob", "train"): "rewritten",
         ("batch.volcano.sh/v1alpha1", "Job", "train"): "rewritten",
-        ("apps.nvidia.com/v1alpha1", "NIMService", "llm"): "not-judged",
+        ("apps.nvidia.com/v1alpha1", "NIMService", "llm"): "not-evaluated",
     }
     ray = lines["ray.io/v1", "RayJob", "train"]
     assert (ray["pods"]["rewritten"], ray["suspended"]) == (2, False), "it has pods"
@@ -140,8 +140,10 @@ def test_objects_are_listed_with_what_they_made_and_kinds_of_one_name_apart(
 def test_a_kind_that_may_not_be_listed_ends_nothing(control_plane: ControlPlane, namespace: str) -> None:
     _, report = audited(control_plane, namespace, "half-auditor")
     (kind,) = report["kinds"]
-    assert kind["notJudged"].startswith("RayCluster.ray.io: its objects were not checked, and their number is unknown")
-    assert 'cannot list resource "rayclusters" in API group "ray.io"' in kind["notJudged"]
+    assert kind["notEvaluated"].startswith(
+        "RayCluster.ray.io: its objects were not checked, and their number is unknown"
+    )
+    assert 'cannot list resource "rayclusters" in API group "ray.io"' in kind["notEvaluated"]
     assert {(line["kind"], line["name"]) for line in report["objects"]} == {
         ("RayJob", "train"),
         ("RayCluster", "train-1"),

@@ -10,7 +10,7 @@ import pytest
 from testing.control_plane.cluster import ControlPlane
 from testing.control_plane.namespaces import Namespaces
 from testing.control_plane.waiting import wait_for
-from tests.builders import GKE_CLIENTS, GKE_SHARING, STRATEGY, a_pod, affinity, gpu, judge, messages
+from tests.builders import GKE_CLIENTS, GKE_SHARING, STRATEGY, a_pod, affinity, evaluate, gpu, messages
 from tests.deploy.backstop.conftest import CONFIGURED, configured
 from tests.deploy.backstop.test_verdicts import ABOVE_ONE, MIXED, UNTOUCHED
 from tests.deploy.chart import Chart
@@ -95,7 +95,7 @@ def test_what_a_hard_rule_refuses_is_refused_in_the_engines_words(
 ) -> None:
     sentence = said(create(backstop, unlabelled, pod))
     assert sentence
-    ours = messages(judge(pod, "any"))[0]
+    ours = messages(evaluate(pod, "any"))[0]
     canonical = all(text not in str(pod) for text in ("2k", "1Ki", "000000"))  # as the API server writes it, 2k is 2k
     if canonical and len(pod["spec"]["containers"][0]["resources"]["limits"]) < 3:
         assert sentence == ours
@@ -128,7 +128,7 @@ def test_the_namespaces_policy_is_heard(
         a_pod(gpu("2"), affinity=affinity([(STRATEGY, "In", "none")])),
     ]
     for pod in pods:
-        decision = judge(pod, configured(policy) if policy in CONFIGURED else policy)
+        decision = evaluate(pod, configured(policy) if policy in CONFIGURED else policy)
         if said(create(backstop, namespace, pod)):
             assert decision.denials or decision.edits, pod
         else:

@@ -202,7 +202,7 @@ def test_ephemeral_containers_use_no_claims(cluster: ControlPlane, namespace: st
     assert drivers(cluster, namespace) == set()
 
 
-def test_an_alternative_is_judged_however_far_down_it_is(cluster: ControlPlane, namespace: str) -> None:
+def test_an_alternative_is_evaluated_however_far_down_it_is(cluster: ControlPlane, namespace: str) -> None:
     first = [{"name": f"nic-{number}", "deviceClassName": NICS} for number in range(7)]
     for last in ({"deviceClassName": GPUS, "count": 4}, {"deviceClassName": GPUS, "allocationMode": "All"}):
         listed = {"name": "device", "firstAvailable": [*first, {"name": "gpu", **last}]}

@@ -1,4 +1,4 @@
-"""Scenario: a pod that waits was judged by claims and templates for network cards, which are then replaced by ones for GPUs.
+"""Scenario: a pod that waits was evaluated by claims and templates for network cards, which are then replaced by ones for GPUs.
 
 Bypasses are counted: claims for GPUs in the namespace that did not exist before its policy, or that belong to its pod.
 """
@@ -205,7 +205,7 @@ def test_an_old_claim_is_not_given_to_a_pod(cluster: ControlPlane, namespace: st
 def test_what_was_permitted_before_goes_on_and_can_be_deleted(
     cluster: ControlPlane, installation: Installation, make_namespace: Callable[..., str]
 ) -> None:
-    """Claims that Kubernetes makes for pods that were admitted are not judged, nor are status updates and deletion."""
+    """Claims that Kubernetes makes for pods that were admitted are not evaluated, nor are status updates and deletion."""
     namespaces = [make_namespace({ENFORCE: "any"}) for _ in range(3)]
     of_template, shared, by_name = namespaces
     post(cluster, shared, an_object(CLAIM)).raise_for_status()

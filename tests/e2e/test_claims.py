@@ -55,7 +55,7 @@ def wants(device_class: str = NVIDIA, *selectors: str, **fields: Any) -> Json:
 
 
 def make(cluster: ControlPlane, namespace: str, field: str, request: Json, name: str = "one") -> None:
-    """Make a ResourceClaimTemplate or a ResourceClaim as the namespace had it before its policy: pods are judged here."""
+    """Make a ResourceClaimTemplate or a ResourceClaim as the namespace had it before its policy: pods are evaluated here."""
     devices = {"devices": {"requests": [request]}}
     kind, spec = ("ResourceClaimTemplate", {"spec": devices}) if field == BY_TEMPLATE else ("ResourceClaim", devices)
     create_before(cluster, namespace, {"kind": kind, "metadata": {"name": name}, "spec": spec})
@@ -129,7 +129,7 @@ def test_what_does_not_exist_yet_is_no_way_around(claims: ControlPlane, of_polic
     assert rules(create(claims, namespace, claiming(field))) == ["gpu-not-permitted"]
 
 
-def test_a_template_that_was_replaced_is_judged_as_it_is_now(claims: ControlPlane, of_policy: Namespace) -> None:
+def test_a_template_that_was_replaced_is_evaluated_as_it_is_now(claims: ControlPlane, of_policy: Namespace) -> None:
     namespace = of_policy("none")
     path = f"{ROOT}/namespaces/{namespace}/resourceclaimtemplates/one"
     for device_class, code in ((NETWORK, httpx.codes.CREATED), (NVIDIA, httpx.codes.FORBIDDEN)) * 3:

@@ -108,7 +108,7 @@ def test_with_its_certificate_it_is_served_and_with_another_name_it_is_told_why_
         replace_replicas(installation, [asking, f"--allowed-cn={API_SERVER}"])
         assert limits_of(attempt(certified).json()) == [{SHARED: "1"}]
         (replica,) = installation.replicas
-        assert replica.metric("gpuwarden_refused_total", port="admission") == 0
+        assert replica.metric("gpuwarden_rejected_total", port="admission") == 0
 
         replace_replicas(installation, [asking, "--allowed-cn=someone-else"])
         refused = attempt(certified)
@@ -116,7 +116,7 @@ def test_with_its_certificate_it_is_served_and_with_another_name_it_is_told_why_
         assert 'failed calling webhook "validate.gpuwarden.io"' in refused.json()["message"]
         assert f'common name is "{API_SERVER}", which is not allowed' in refused.json()["message"]
         (replica,) = installation.replicas
-        assert replica.metric("gpuwarden_refused_total", port="admission", reason="common-name") > 0
+        assert replica.metric("gpuwarden_rejected_total", port="admission", reason="common-name") > 0
 
 
 def test_without_a_certificate_it_is_refused_and_the_failure_policy_acts(
@@ -131,6 +131,6 @@ def test_without_a_certificate_it_is_refused_and_the_failure_policy_acts(
             assert refused.status_code == httpx.codes.INTERNAL_SERVER_ERROR
             assert 'failed calling webhook "validate.gpuwarden.io"' in refused.json()["message"]
             (replica,) = installation.replicas
-            assert replica.metric("gpuwarden_refused_total", port="admission", reason="certificate") > 0
+            assert replica.metric("gpuwarden_rejected_total", port="admission", reason="certificate") > 0
         finally:
             control_plane.api.delete("/api/v1/namespaces/guarded")

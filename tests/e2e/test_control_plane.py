@@ -23,7 +23,7 @@ from tests.e2e.objects import (
     pod_spec,
     pods_in,
 )
-from webhook.application.diagnosis.server import OLDEST
+from webhook.application.diagnosis.api_server import OLDEST
 
 pytestmark = pytest.mark.e2e
 

@@ -51,7 +51,7 @@ def attempt(control_plane: ControlPlane, namespace: str, resource: str = GPU) ->
     return control_plane.api.post(f"/api/v1/namespaces/{namespace}/pods", params={"dryRun": "All"}, json=pod(spec))
 
 
-def test_cut_off_it_judges_by_what_it_knows_and_refuses_gpus_where_it_knows_nothing(
+def test_cut_off_it_evaluates_by_what_it_knows_and_refuses_gpus_where_it_knows_nothing(
     control_plane: ControlPlane, installation: Installation, way: Relay, make_namespace: Callable[..., str]
 ) -> None:
     (replica,) = installation.replicas

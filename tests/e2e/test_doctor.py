@@ -320,7 +320,7 @@ def test_one_replica_without_a_budget_is_warned_of(control_plane: ControlPlane, 
 
 
 def unchecked_labels(control_plane: ControlPlane) -> AbstractContextManager[None]:
-    """Nobody judges labels for the body of a ``with``: a namespace can get one that can't be read."""
+    """Nobody evaluates labels for the body of a ``with``: a namespace can get one that can't be read."""
 
     def change(configuration: Json) -> None:
         configuration["webhooks"] = [

@@ -8,7 +8,7 @@ import pytest
 from testing.control_plane.cluster import ControlPlane
 from testing.control_plane.namespaces import Namespaces
 from testing.control_plane.waiting import wait_for
-from tests.builders import Json, a_pod, gpu, judge, messages
+from tests.builders import Json, a_pod, evaluate, gpu, messages
 from tests.e2e.admission_policies import path_of
 from tests.e2e.installation import CONFIGURATION_KINDS, Installation
 from tests.e2e.objects import ENFORCE, GPU, SHARED, limits_of, replace
@@ -91,7 +91,7 @@ def test_the_common_case_goes_on_while_no_replica_answers(
         assert limits_of(create(PLAIN).json()) == [{SHARED: "1"}]
         denied = create(DENIED)
         assert denied.status_code == httpx.codes.FORBIDDEN
-        assert denied.json()["message"].endswith(messages(judge(DENIED, "shared"))[0])
+        assert denied.json()["message"].endswith(messages(evaluate(DENIED, "shared"))[0])
         other = create(OTHER)
         assert other.status_code == httpx.codes.INTERNAL_SERVER_ERROR
         assert 'failed calling webhook "shared.validate.gpuwarden.io"' in other.json()["message"]

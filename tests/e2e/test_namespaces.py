@@ -1,4 +1,4 @@
-"""Scenario 4: pods are judged by the label that their namespace has, from its first moment and through every change."""
+"""Scenario 4: pods are evaluated by the label that their namespace has, from its first moment and through every change."""
 
 import time
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from tests.e2e.telling import tell
 
 pytestmark = pytest.mark.e2e
 
-STALE_SECONDS = 1.0  # by so much may the label be older that a pod is judged by
+STALE_SECONDS = 1.0  # by so much may the label be older that a pod is evaluated by
 NEW_NAMESPACES = 20
 RELABELS, RELABEL_SECONDS = 20, 0.3
 
@@ -37,7 +37,7 @@ def create_at_once(control_plane: ControlPlane, namespaces: Namespaces, labels: 
     [({ENFORCE: "shared"}, SHARED), ({ENFORCE: "mig-1g.5gb"}, MIG), ({}, GPU), ({ENFORCE: "none"}, None)],
     ids=["shared", "mig", "no label", "none"],
 )
-def test_the_first_pod_of_a_new_namespace_is_judged_by_its_label(
+def test_the_first_pod_of_a_new_namespace_is_evaluated_by_its_label(
     control_plane: ControlPlane, installation: Installation, labels: dict[str, str], asks: str | None
 ) -> None:
     with Namespaces(control_plane) as namespaces:
@@ -83,14 +83,14 @@ def clients_of(created: dict[str, Any]) -> str:
 
 
 def staleness(attempt: Attempt, history: list[Relabelled]) -> float:
-    """By how many seconds, at least, the label was outdated that a created pod was judged by; 0 for the current one."""
+    """By how many seconds, at least, the label was outdated that a created pod was evaluated by; 0 for the current one."""
     (number,) = (number for number, change in enumerate(history) if change.clients == attempt.asks)
     assert history[number].sent <= attempt.ended
     later = history[number + 1 :]
     return max(0.0, attempt.began - later[0].acknowledged) if later else 0.0
 
 
-def test_relabelled_under_load_no_pod_is_judged_by_an_older_label_than_a_second_ago(
+def test_relabelled_under_load_no_pod_is_evaluated_by_an_older_label_than_a_second_ago(
     control_plane: ControlPlane, installation: Installation, make_namespace: Callable[..., str]
 ) -> None:
     first, *others = (str(number) for number in range(2, RELABELS + 3))

@@ -92,7 +92,7 @@ def safe(cluster: ControlPlane, make_namespace: Callable[..., str]) -> Iterator[
 
 
 def relabel(cluster: ControlPlane, namespace: str, policy: str) -> None:
-    """Set the policy, and wait until claims are judged by it."""
+    """Set the policy, and wait until claims are evaluated by it."""
     patch(cluster, f"/api/v1/namespaces/{namespace}", {"metadata": {"labels": {ENFORCE: policy}}}).raise_for_status()
     wait_for(
         "the label to hold",

@@ -1,4 +1,4 @@
-"""Custom kinds that are in no row, on a real API server: found by definition, read, and judged by their shape."""
+"""Custom kinds that are in no row, on a real API server: found by definition, read, and evaluated by their shape."""
 
 import json
 import subprocess
@@ -37,7 +37,7 @@ def audited(control_plane: ControlPlane, namespace: str) -> tuple[int, Any]:
     return done.returncode, json.loads(done.stdout)
 
 
-def test_objects_of_a_custom_kind_are_judged_by_their_shape(
+def test_objects_of_a_custom_kind_are_evaluated_by_their_shape(
     control_plane: ControlPlane, module_namespaces: Namespaces
 ) -> None:
     name = module_namespaces.make_bare()
@@ -62,6 +62,6 @@ def test_objects_of_a_custom_kind_are_judged_by_their_shape(
             control_plane.api.post(path, json=made).raise_for_status()
         code, report = audited(control_plane, name)
         found = {line["name"]: line["decision"] for line in report["objects"] if line["kind"] == "Cluster"}
-        assert (code, found, report["kinds"]) == (1, {"c1": "not-judged", "c2": "denied"}, [])
+        assert (code, found, report["kinds"]) == (1, {"c1": "not-evaluated", "c2": "denied"}, [])
     finally:
         control_plane.api.delete(f"{DEFINITIONS}/clusters.{GROUP}").raise_for_status()

@@ -300,7 +300,7 @@ def test_a_class_that_is_new_renamed_or_gone_is_known_at_once(cluster: ControlPl
     wait_for("none", lambda: not is_denied(second), 30.0)
 
 
-def test_where_the_policy_has_limits_pods_that_waited_for_a_class_are_judged_as_they_get_its_devices(
+def test_where_the_policy_has_limits_pods_that_waited_for_a_class_are_evaluated_as_they_get_its_devices(
     cluster: ControlPlane, in_policy: InPolicy
 ) -> None:
     namespace = in_policy("two")

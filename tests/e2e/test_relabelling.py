@@ -99,7 +99,7 @@ def relabelled_through(
 
 @pytest.mark.usefixtures("serving")
 @pytest.mark.parametrize("subresource", SUBRESOURCES)
-def test_a_label_can_be_written_through_a_subresource_and_is_judged_there_too(
+def test_a_label_can_be_written_through_a_subresource_and_is_evaluated_there_too(
     control_plane: ControlPlane, make_namespace: Callable[..., str], subresource: str
 ) -> None:
     namespace = make_namespace()
@@ -109,7 +109,7 @@ def test_a_label_can_be_written_through_a_subresource_and_is_judged_there_too(
     assert 'did you mean "shared"?' in refused.stderr
     assert ENFORCE not in labels_of(control_plane, namespace)
     assert relabelled_through(control_plane, namespace, subresource, **{ENFORCE: "shared"}).returncode == 0
-    assert labels_of(control_plane, namespace)[ENFORCE] == "shared", "which is why it is judged"
+    assert labels_of(control_plane, namespace)[ENFORCE] == "shared", "which is why it is evaluated"
 
 
 def test_whether_gpuwarden_is_down_or_not_a_namespace_with_any_labels_can_be_deleted(

@@ -154,7 +154,7 @@ def test_an_upgrade_that_sets_the_first_limit_adds_the_webhook_for_reservations_
     label = {"metadata": {"labels": {ENFORCE: "two"}}}
     at = f"/api/v1/namespaces/{namespace}"
     wait_for("the policy", lambda: bare.api.patch(at, headers=MERGE_PATCH, json=label).is_success)
-    wait_for("reservations to be judged", lambda: says(namespace, "which does not exist"))
+    wait_for("reservations to be evaluated", lambda: says(namespace, "which does not exist"))
 
     release.upgrade(without)
     assert rendered() == (False, False)

@@ -116,7 +116,7 @@ def test_reports_are_written_changed_and_removed_and_others_are_left_alone(
     team, mistyped, taken = (make_namespace({ENFORCE: policy}) for policy in ("shared", "sharde", "shared"))
     workloads = f"/apis/apps/v1/namespaces/{team}/deployments"
     train = deployment(pod_spec(GPU, count=2))
-    train["spec"]["replicas"] = 0  # no pods: what is judged is the template
+    train["spec"]["replicas"] = 0  # no pods: what is evaluated is the template
     control_plane.api.post(workloads, json=train).raise_for_status()
     control_plane.api.post(f"/apis/apps/v1/namespaces/{taken}/deployments", json=train).raise_for_status()
     for namespace, name in ((team, "kyverno"), (taken, "gpuwarden")):

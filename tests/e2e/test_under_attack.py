@@ -54,7 +54,7 @@ class User:
     api: httpx.Client
     path: str
     spec: Json
-    judge: Callable[[httpx.Response], str]
+    evaluate: Callable[[httpx.Response], str]
     seconds: list[float] = field(default_factory=list)
     became: Counter[str] = field(default_factory=Counter)
 
@@ -63,7 +63,7 @@ class User:
             began = time.monotonic()
             answer = self.api.post(self.path, json=pod(self.spec, f"pod-{len(self.seconds)}"))
             self.seconds.append(time.monotonic() - began)
-            self.became[self.judge(answer)] += 1
+            self.became[self.evaluate(answer)] += 1
 
     @property
     def row(self) -> str:

@@ -146,7 +146,7 @@ def test_how_much_memory_it_needs_selected_its_slice_and_changes_nothing_now(
     before = limits()
     assert before["nvidia.com/mig-2g.20gb"] == "1"
     assert patch(namespace, {"metadata": {"annotations": {MEMORY: amount}}}) == ""
-    # Together with what is judged, too.
+    # Together with what is evaluated, too.
     change = {
         "metadata": {"annotations": {MEMORY: amount}},
         "spec": {"nodeSelector": {"pool": "a"}, "schedulingGates": None},
@@ -178,7 +178,7 @@ class TestWhileNobodyAnswers:
         assert patch(slices, {"metadata": {"finalizers": ["team.example/hold"]}}) == ""
         done = control_plane.kubectl("delete", "pod", "train", "-n", slices, "--wait=false")
         assert done.returncode == 0, done.stderr
-        # Even together with what would be judged otherwise.
+        # Even together with what would be evaluated otherwise.
         assert patch(slices, {"metadata": {"finalizers": None, "annotations": CDI}}) == ""
         path = f"/api/v1/namespaces/{slices}/pods/train"
         wait_for("the pod to be gone", lambda: control_plane.api.get(path).status_code == httpx.codes.NOT_FOUND)

@@ -72,7 +72,7 @@ def test_it_is_denied_unless_a_pod_may_use_it(kind: str, policy: Policy, request
 
 
 @pytest.mark.parametrize("policy", [policy_of("exclusive"), policy_of("shared"), LISTED])
-def test_a_claim_of_one_pod_is_judged_as_a_template(policy: Policy) -> None:
+def test_a_claim_of_one_pod_is_evaluated_as_a_template(policy: Policy) -> None:
     assert rules(CLAIM, policy, wants(), of_one_pod=True) == []
     assert rules(CLAIM, policy_of("none"), wants(), of_one_pod=True) == ["gpu-not-permitted"]
     assert rules(CLAIM, policy, wants("unknown.example.com"), of_one_pod=True) == ["claim-not-permitted"]

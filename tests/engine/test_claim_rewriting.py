@@ -10,8 +10,8 @@ from webhook.engine.claim_objects import Claim, ClaimSpec, claim
 from webhook.engine.claim_rewriting import references
 from webhook.engine.claims import TEMPLATE, Reference, Resolved, read
 from webhook.engine.decision import UNTOUCHED, Decision, decide
-from webhook.engine.fleet.availability import with_fleet_findings
 from webhook.engine.fleet.fleet import Fleet
+from webhook.engine.fleet.fleet_findings import with_fleet_findings
 from webhook.engine.forms import Form
 from webhook.engine.patch import patch
 from webhook.engine.policy import ClaimForm, Policy
@@ -38,7 +38,7 @@ def a_template(*devices: Json) -> Claim:
 FOUND: Resolved = {ONE: a_template()}
 
 
-def judge(pod: Json, policy: Policy = POLICY, resolved: Resolved = FOUND) -> Decision:
+def evaluate(pod: Json, policy: Policy = POLICY, resolved: Resolved = FOUND) -> Decision:
     return decide(view(pod), policy, RENAMED, resolved=resolved)
 
 
@@ -55,7 +55,7 @@ UNCHANGED = [
 
 @pytest.mark.parametrize("pod", UNCHANGED)
 def test_what_requests_no_gpu_is_left_alone(pod: Json) -> None:
-    assert judge(pod) == UNTOUCHED
+    assert evaluate(pod) == UNTOUCHED
 
 
 def test_a_plain_request_becomes_a_claim_of_its_own_for_each_container() -> None:
@@ -66,7 +66,7 @@ def test_a_plain_request_becomes_a_claim_of_its_own_for_each_container() -> None
         initContainers=[gpu(1, name="proxy", restartPolicy="Always")],
         resourceClaims=[{"name": "gpuwarden-1", "resourceClaimName": "mine"}],
     )
-    decision = judge(pod)
+    decision = evaluate(pod)
     assert not decision.findings
     spec = applied(pod, decision)["spec"]
     assert spec["resourceClaims"] == [
@@ -86,7 +86,7 @@ def test_a_plain_request_becomes_a_claim_of_its_own_for_each_container() -> None
 
 def test_it_says_what_it_changed_and_changes_nothing_twice() -> None:
     pod = a_pod(gpu(1))
-    decision = judge(pod)
+    decision = evaluate(pod)
     final = applied(pod, decision)
     assert final["metadata"]["annotations"] == {
         "gpuwarden.io/original-request": '{"train":{"nvidia.com/gpu":"1"}}',
@@ -148,13 +148,13 @@ def test_a_claim_of_another_template_is_not_permitted() -> None:
         (a_pod(gpu("0.5")), POLICY, ["not-a-whole-number"]),
     ],
 )
-def test_a_request_that_states_a_form_is_judged_as_ever(pod: Json, policy: Policy, told: list[str]) -> None:
-    assert rules(judge(pod, policy)) == told
+def test_a_request_that_states_a_form_is_evaluated_as_ever(pod: Json, policy: Policy, told: list[str]) -> None:
+    assert rules(evaluate(pod, policy)) == told
 
 
 def test_beside_a_claim_another_form_is_spelled_as_ever() -> None:
     pod = a_pod(gpu(1), gpu(1, MIG, name="b"))
-    spec = applied(pod, judge(pod, WITH_SLICES))["spec"]
+    spec = applied(pod, evaluate(pod, WITH_SLICES))["spec"]
     assert [one["resources"] for one in spec["containers"]] == [
         {"limits": {}, "claims": [{"name": "gpuwarden-0"}]},
         {"limits": {MIG: 1}},
@@ -163,7 +163,7 @@ def test_beside_a_claim_another_form_is_spelled_as_ever() -> None:
 
 def test_where_a_form_is_listed_first_a_plain_request_becomes_that() -> None:
     pod = a_pod(gpu(1))
-    assert applied(pod, judge(pod, SLICES_FIRST))["spec"]["containers"][0]["resources"] == {"limits": {MIG: 1}}
+    assert applied(pod, evaluate(pod, SLICES_FIRST))["spec"]["containers"][0]["resources"] == {"limits": {MIG: 1}}
 
 
 BECOMES = 'container "train": nvidia.com/gpu: {} becomes a claim of ResourceClaimTemplate "one", which '
@@ -234,21 +234,21 @@ BECOMES = 'container "train": nvidia.com/gpu: {} becomes a claim of ResourceClai
     ],
 )
 def test_what_can_t_become_the_claim_is_denied(pod: Json, template: Claim | None, rule: str, message: str) -> None:
-    decision = judge(pod, resolved={ONE: template})
+    decision = evaluate(pod, resolved={ONE: template})
     assert (rules(decision), messages(decision), decision.edits) == ([rule], [message], ())
 
 
 @pytest.mark.parametrize("template", [a_template({"count": 2}), a_template({}, {})])
 def test_several_gpus_become_a_claim_where_the_template_claims_as_many(template: Claim) -> None:
-    assert len(judge(a_pod(gpu(2)), resolved={ONE: template}).edits) == 3
+    assert len(evaluate(a_pod(gpu(2)), resolved={ONE: template}).edits) == 3
 
 
 def test_an_init_container_alone_becomes_a_claim() -> None:
-    assert not judge(a_pod(a_container(), initContainers=[gpu(1, name="load")])).findings
+    assert not evaluate(a_pod(a_container(), initContainers=[gpu(1, name="load")])).findings
 
 
 def test_a_template_that_was_not_looked_up_is_taken_to_claim_what_is_requested() -> None:
-    assert not judge(a_pod(gpu(2)), resolved={}).findings
+    assert not evaluate(a_pod(gpu(2)), resolved={}).findings
 
 
 def test_the_templates_of_several_policies_are_named_once() -> None:
@@ -257,21 +257,21 @@ def test_the_templates_of_several_policies_are_named_once() -> None:
 
 def test_nodes_are_asked_for_what_stays_a_resource_and_not_for_what_becomes_a_claim() -> None:
     pod = a_pod(gpu(1), gpu(1, MIG, name="b"))
-    told = with_fleet_findings(judge(pod, WITH_SLICES), view(pod), WITH_SLICES, Fleet({}))
+    told = with_fleet_findings(evaluate(pod, WITH_SLICES), view(pod), WITH_SLICES, Fleet({}))
     assert [finding.path for finding in told.findings] == [f"spec.containers[1].resources.limits[{MIG}]"]
 
 
 def test_limits_of_the_policy_hold() -> None:
     limited = msgspec.structs.replace(POLICY, max_per_container=1)
-    assert rules(judge(a_pod(gpu(2)), limited, {ONE: a_template({"count": 2})})) == ["per-container-limit"]
+    assert rules(evaluate(a_pod(gpu(2)), limited, {ONE: a_template({"count": 2})})) == ["per-container-limit"]
     limited = msgspec.structs.replace(POLICY, max_per_pod=1)
-    assert rules(judge(a_pod(gpu(1), gpu(1, name="b")), limited)) == ["per-pod-limit"]
+    assert rules(evaluate(a_pod(gpu(1), gpu(1, name="b")), limited)) == ["per-pod-limit"]
 
 
 # --- a manifest that is applied again -----------------------------------------------------------------------------------
 
 MANIFEST = a_pod(gpu(1), a_container("web"))
-LIVE = applied(MANIFEST, judge(MANIFEST))
+LIVE = applied(MANIFEST, evaluate(MANIFEST))
 
 
 def again(*containers: Json) -> Json:
@@ -315,14 +315,14 @@ def test_a_claim_that_the_user_named_is_not_taken_for_one_that_was_made() -> Non
 
 def test_a_template_of_a_workload_is_patched_below_its_path() -> None:
     pod = a_pod(gpu(1))
-    paths = {one["path"] for one in patch(view(pod), judge(pod).edits, "/spec/template")}
+    paths = {one["path"] for one in patch(view(pod), evaluate(pod).edits, "/spec/template")}
     assert "/spec/template/spec/resourceClaims" in paths
 
 
 def test_a_name_that_another_container_already_uses_is_not_given_to_a_claim() -> None:
     """Such a pod is not valid. With that name it would be, and the other container would share the GPU."""
     pod = a_pod(gpu(1), claiming("peer"))
-    spec = applied(pod, judge(pod))["spec"]
+    spec = applied(pod, evaluate(pod))["spec"]
     assert [one["name"] for one in spec["resourceClaims"]] == ["gpuwarden-1"]
     assert spec["containers"][1]["resources"]["claims"] == [{"name": "gpuwarden-0"}]
 
@@ -335,9 +335,9 @@ def alternatives(*counts: int) -> Claim:
 
 
 def test_a_prioritized_list_has_to_claim_as_many_in_every_alternative() -> None:
-    assert not judge(a_pod(gpu(2)), resolved={ONE: alternatives(2, 2)}).findings
+    assert not evaluate(a_pod(gpu(2)), resolved={ONE: alternatives(2, 2)}).findings
     for counts in ((1, 8), (8, 1)):
-        found = judge(a_pod(gpu(1)), resolved={ONE: alternatives(*counts)})
+        found = evaluate(a_pod(gpu(1)), resolved={ONE: alternatives(*counts)})
         assert rules(found) == ["claim-not-possible"]
         assert "which claims 1 to 8; under namespace policy" in messages(found)[0]
         assert messages(found)[0].endswith("; use another namespace")

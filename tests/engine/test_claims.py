@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.builders import GPU, MIG, RENAMED, Json, a_container, a_pod, a_policy, gpu, judge, policy_of, rules, view
+from tests.builders import GPU, MIG, RENAMED, Json, a_container, a_pod, a_policy, evaluate, gpu, policy_of, rules, view
 from webhook.engine import requests
 from webhook.engine.claim_objects import (
     Claim,
@@ -22,7 +22,7 @@ from webhook.engine.decision import UNTOUCHED, Decision, decide
 from webhook.engine.device_classes import DeviceClasses, mig_profile, named_form
 from webhook.engine.findings import Finding
 from webhook.engine.forms import Form, Sharing
-from webhook.engine.labels import NamespaceLabels
+from webhook.engine.namespace_labels import NamespaceLabels
 from webhook.engine.other_gpus import GpuNames
 from webhook.engine.pods import PodSpec
 from webhook.engine.policy import Policy, PolicyBook
@@ -432,8 +432,9 @@ class TestGpuNotPermitted:
             'claim "gpu": ResourceClaimTemplate "one", request gpu: DeviceClass gpu.nvidia.com is not permitted under '
             'namespace policy "none"; remove the claim, or use a namespace whose policy permits GPUs'
         )
-        assert "is not permitted in this namespace; no GPU is, while its label gpuwarden.io/enforce can't be read" in (
-            one_finding(decided(by_name(using()), UNREADABLE)).message
+        assert (
+            "is not permitted in this namespace; no GPU is permitted while its label gpuwarden.io/enforce can't be read"
+            in (one_finding(decided(by_name(using()), UNREADABLE)).message)
         )
 
 
@@ -530,14 +531,14 @@ class TestClaimNotFound:
         assert (first.path, first.message) == (
             "spec.resourceClaims[0]",
             (
-                'claim "gpu": ResourceClaimTemplate "one" was not found; what the pod claims can\'t be judged under namespace '
+                'claim "gpu": ResourceClaimTemplate "one" was not found; what the pod claims can\'t be evaluated under namespace '
                 'policy "none"; create it, and then the pod'
             ),
         )
         assert (second.path, second.message) == (
             "spec.resourceClaims[1]",
             (
-                'claim "new": names neither a ResourceClaim nor a ResourceClaimTemplate; what the pod claims can\'t be judged '
+                'claim "new": names neither a ResourceClaim nor a ResourceClaimTemplate; what the pod claims can\'t be evaluated '
                 'under namespace policy "none"; name one of them'
             ),
         )
@@ -688,9 +689,9 @@ def test_a_mirror_pod_is_left_alone() -> None:
     assert decided(pod, "none") == UNTOUCHED
 
 
-def test_without_what_it_claims_a_pod_is_judged_by_its_resources_alone() -> None:
-    assert judge(by_template(using()), "none") == UNTOUCHED
-    assert rules(judge(by_template(gpu(1, MIG)), "none")) == ["gpu-not-permitted"]
+def test_without_what_it_claims_a_pod_is_evaluated_by_its_resources_alone() -> None:
+    assert evaluate(by_template(using()), "none") == UNTOUCHED
+    assert rules(evaluate(by_template(gpu(1, MIG)), "none")) == ["gpu-not-permitted"]
 
 
 def test_a_large_pod_takes_no_longer_than_it_is_large() -> None:

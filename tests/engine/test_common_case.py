@@ -51,10 +51,10 @@ from webhook.engine.decision import Decision, decide
 from webhook.engine.edits import AddNeed
 from webhook.engine.findings import LONGEST_WARNINGS
 from webhook.engine.hostpaths import leads_to
-from webhook.engine.nodes import Need
+from webhook.engine.node_constraints import Need
 from webhook.engine.other_gpus import BUILT_IN as GPU_NAMES
 from webhook.engine.pods import Toleration
-from webhook.engine.policy import ClaimForm, Mismatch, NotOffered, Policy, Prefer, VisibleDevices
+from webhook.engine.policy import ClaimForm, FindingAction, Mismatch, Policy, Prefer
 from webhook.engine.resources import classify
 from webhook.engine.rules.catalog import RULES
 from webhook.engine.rules.sharing import MIG_COUNT_ABOVE_ONE
@@ -76,7 +76,7 @@ POLICIES = {
         runtime_class_name="nvidia",
         env={"A": "b"},
     ),
-    "unguarded": a_policy("exclusive", visible_devices=VisibleDevices.IGNORE),
+    "unguarded": a_policy("exclusive", visible_devices=FindingAction.IGNORE),
 }
 SETTINGS = {**EVERY_SETTING, "autopilot": DevicePlugin(gke_autopilot=True)}
 
@@ -559,7 +559,7 @@ def test_what_is_denied_in_any_number_is_not_changed(policy: str, count: str, ch
         (Policy("x", unreadable="label"), "its label can't be read"),
         (a_policy("shared", claim_forms=(ClaimForm("one", "gpu"),)), "it lists claims"),
         (a_policy("shared", "mps", prefer=Prefer.OFFERED), "prefer: offered"),
-        (a_policy("shared", not_offered=NotOffered.DENY), "notOffered: deny"),
+        (a_policy("shared", not_offered=FindingAction.DENY), "notOffered: deny"),
         (
             a_policy("shared", *(f"gke-mps-{clients}" for clients in range(2, MOST_FORMS + 2))),
             "it lists 17 forms, and the size of CEL is limited; list at most 16",

@@ -13,8 +13,8 @@ from tests.builders import (
     a_container,
     a_pod,
     a_policy,
+    evaluate,
     gpu,
-    judge,
     messages,
     rules,
 )
@@ -25,7 +25,7 @@ from webhook.engine.rules.permission import PER_POD_LIMIT
 from webhook.engine.rules.sharing import MIG_COUNT_ABOVE_ONE
 
 
-def test_rules_are_told_in_the_order_in_which_they_are_judged() -> None:
+def test_rules_are_told_in_the_order_in_which_they_are_evaluated() -> None:
     """Whatever the order of the containers: here it is the other way round."""
     pod = a_pod(
         gpu(1, "NVIDIA.com/gpu", name="h"),
@@ -38,7 +38,7 @@ def test_rules_are_told_in_the_order_in_which_they_are_judged() -> None:
         gpu("0.5", name="a"),
     )
     policy = a_policy("exclusive", "mig-1g.5gb", max_per_container=4, max_per_pod=3)
-    told = rules(judge(pod, policy))
+    told = rules(evaluate(pod, policy))
 
     assert told == [
         "not-a-whole-number",
@@ -57,7 +57,7 @@ def test_rules_are_told_in_the_order_in_which_they_are_judged() -> None:
 def test_a_count_is_told_before_a_conflict() -> None:
     pod = a_pod(gpu(2, SHARED), nodeSelector={GKE_PARTITION: "1g.5gb"})
 
-    assert rules(judge(pod, "shared")) == ["shared-request-above-one", "selector-conflict"]
+    assert rules(evaluate(pod, "shared")) == ["shared-request-above-one", "selector-conflict"]
 
 
 def test_the_ids_of_the_rules_are_stable_and_in_the_order_in_which_they_are_told() -> None:
@@ -121,7 +121,7 @@ def test_a_finding_is_a_sentence_that_denies_or_warns() -> None:
     ],
 )
 def test_the_outcome_is_denied_or_rewritten_or_unchanged(pod: Json, policy: str, outcome: Outcome) -> None:
-    assert judge(pod, policy).outcome is outcome
+    assert evaluate(pod, policy).outcome is outcome
 
 
 def test_outcomes_and_severities_have_the_names_that_reports_and_metrics_use() -> None:
@@ -130,7 +130,7 @@ def test_outcomes_and_severities_have_the_names_that_reports_and_metrics_use() -
 
 
 def test_denials_and_warnings_are_told_apart() -> None:
-    decision = judge(a_pod(gpu(2, name="a"), gpu(2, MIG, name="b")), a_policy("mig-1g.5gb", max_per_pod=3))
+    decision = evaluate(a_pod(gpu(2, name="a"), gpu(2, MIG, name="b")), a_policy("mig-1g.5gb", max_per_pod=3))
 
     assert [finding.rule for finding in decision.denials] == [PER_POD_LIMIT]
     assert [finding.rule for finding in decision.warnings] == [MIG_COUNT_ABOVE_ONE] * 2
@@ -141,7 +141,7 @@ def test_a_decision_names_the_containers_that_ask() -> None:
     pod = a_pod(a_container("web"), gpu(name="a"), gpu(0, name="idle"), initContainers=[gpu("x", name="b")])
 
     for policy in ("any", "shared", "none"):
-        assert [gpu_container.container.name for gpu_container in judge(pod, policy).gpu_containers] == ["b", "a"]
+        assert [gpu_container.container.name for gpu_container in evaluate(pod, policy).gpu_containers] == ["b", "a"]
 
 
 NULLS: list[tuple[str, Any]] = [
@@ -159,13 +159,13 @@ NULLS: list[tuple[str, Any]] = [
 def test_a_field_that_is_null_means_what_a_missing_one_means(field: str, value: Any) -> None:
     policy = a_policy("gke-mps-4", runtime_class_name="nvidia", node_selector={"a": "b"}, env={"A": "1"})
 
-    assert judge(a_pod(**{field: value}), policy) == judge(a_pod(), policy)
+    assert evaluate(a_pod(**{field: value}), policy) == evaluate(a_pod(), policy)
 
 
 def test_a_pod_whose_every_field_is_null_is_nobodys_business() -> None:
     spec = {**dict(NULLS), "containers": None}
 
-    assert judge({"metadata": None, "spec": spec}, "shared").findings == ()
+    assert evaluate({"metadata": None, "spec": spec}, "shared").findings == ()
 
 
 @pytest.mark.parametrize("field", ["name", "env", "restartPolicy"])
@@ -176,7 +176,7 @@ def test_a_container_whose_fields_are_null_is_read_all_the_same(field: str) -> N
     else:
         container[field] = None
 
-    assert judge(a_pod(container), "shared").outcome is Outcome.REWRITTEN
+    assert evaluate(a_pod(container), "shared").outcome is Outcome.REWRITTEN
 
 
 @pytest.mark.parametrize(
@@ -186,23 +186,25 @@ def test_a_requirement_that_is_incomplete_is_left_to_kubernetes(term: Json) -> N
     terms = {"nodeSelectorTerms": [{"matchExpressions": [term], "matchFields": None}]}
     pod = a_pod(affinity={"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}})
 
-    assert judge(pod, "shared").outcome is Outcome.REWRITTEN
+    assert evaluate(pod, "shared").outcome is Outcome.REWRITTEN
 
 
 def test_fields_that_a_newer_kubernetes_adds_are_not_looked_at() -> None:
     pod = a_pod(gpu(1, futureField={"nvidia.com/gpu": "x"}), futureField=[1, 2, {"a": None}])
 
-    assert judge(pod, "shared") == judge(a_pod(), "shared") or judge(pod, "shared").outcome is Outcome.REWRITTEN
+    assert (
+        evaluate(pod, "shared") == evaluate(a_pod(), "shared") or evaluate(pod, "shared").outcome is Outcome.REWRITTEN
+    )
 
 
 def test_annotations_inform_and_decide_nothing() -> None:
     told = {"gpuwarden.io/policy": "any", "gpuwarden.io/original-request": '{"train":{"nvidia.com/gpu":"8"}}'}
 
-    assert messages(judge(a_pod(gpu(2), annotations=told), "shared")) == messages(judge(a_pod(gpu(2)), "shared"))
+    assert messages(evaluate(a_pod(gpu(2), annotations=told), "shared")) == messages(evaluate(a_pod(gpu(2)), "shared"))
 
 
 def test_ephemeral_containers_can_not_ask() -> None:
-    decision = judge(a_pod(a_container(), ephemeralContainers=[gpu(2)]), "shared")
+    decision = evaluate(a_pod(a_container(), ephemeralContainers=[gpu(2)]), "shared")
 
     assert rules(decision) == ["gpu-outside-containers"]
     assert decision.gpu_containers == ()

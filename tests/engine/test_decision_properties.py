@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from tests.builders import MIG_STRATEGY, PRODUCT, Json, applied, judge, view
+from tests.builders import MIG_STRATEGY, PRODUCT, Json, applied, evaluate, view
 from tests.engine.cluster import chosen, nodes, satisfiable
 from tests.engine.strategies import (
     GPU_NAMES,
@@ -43,8 +43,8 @@ ANNOTATIONS = ("gpuwarden.io/original-request", "gpuwarden.io/policy")
 @PROPERTY
 @given(pods, policies, plugins)
 def test_deciding_on_the_result_changes_nothing_more(pod: Json, policy: Policy, plugin: DevicePlugin) -> None:
-    decision = judge(pod, policy, plugin)
-    again = judge(applied(pod, decision), policy, plugin)
+    decision = evaluate(pod, policy, plugin)
+    again = evaluate(applied(pod, decision), policy, plugin)
 
     assert again.edits == ()
     assert bool(again.denials) == bool(decision.denials)
@@ -53,7 +53,7 @@ def test_deciding_on_the_result_changes_nothing_more(pod: Json, policy: Policy, 
 @PROPERTY
 @given(pods, policies, plugins)
 def test_a_refused_pod_gets_no_edits_and_a_changed_one_says_so(pod: Json, policy: Policy, plugin: DevicePlugin) -> None:
-    decision = judge(pod, policy, plugin)
+    decision = evaluate(pod, policy, plugin)
 
     assert not (decision.denials and decision.edits)
     assert (applied(pod, decision) != pod) == bool(decision.edits)
@@ -121,7 +121,7 @@ def terms_of(spec: Json) -> list[Json]:
 @PROPERTY
 @given(pods, policies, plugins)
 def test_only_the_fields_that_the_design_names_change(pod: Json, policy: Policy, plugin: DevicePlugin) -> None:
-    result = applied(pod, judge(pod, policy, plugin))
+    result = applied(pod, evaluate(pod, policy, plugin))
 
     assert without_ours(result, policy) == without_ours(pod, policy)
 
@@ -132,7 +132,7 @@ def test_no_label_toleration_variable_or_class_of_the_pods_own_is_overwritten(
     pod: Json, policy: Policy, plugin: DevicePlugin
 ) -> None:
     """But for the labels that spelled another form, which go, and the suffix of the product."""
-    before, after = pod["spec"], applied(pod, judge(pod, policy, plugin))["spec"]
+    before, after = pod["spec"], applied(pod, evaluate(pod, policy, plugin))["spec"]
     own = len(before.get("tolerations") or [])
 
     assert (after.get("tolerations") or [])[:own] == (before.get("tolerations") or [])
@@ -150,7 +150,7 @@ def test_no_label_toleration_variable_or_class_of_the_pods_own_is_overwritten(
 def test_limits_equal_requests_after_a_rewrite_and_no_count_changes(
     pod: Json, policy: Policy, plugin: DevicePlugin
 ) -> None:
-    decision = judge(pod, policy, plugin)
+    decision = evaluate(pod, policy, plugin)
     assume(not decision.denials and not any(isinstance(edit, DropResource) for edit in decision.edits))
     result = applied(pod, decision)["spec"]
     for section in ("initContainers", "containers"):
@@ -178,7 +178,7 @@ def test_a_pod_without_gpu_names_gets_an_empty_decision(pod: Json, policy: Polic
             for name in [name for name in amounts or {} if name.startswith("nvidia.com/")]:
                 del amounts[name]
 
-    assert judge(pod, policy, plugin) == Decision()
+    assert evaluate(pod, policy, plugin) == Decision()
 
 
 @PROPERTY
@@ -191,7 +191,7 @@ def test_the_order_of_containers_moves_paths_and_nothing_else(
     permuted = copy.deepcopy(pod)
     permuted["spec"]["containers"] = [pod["spec"]["containers"][place] for place in order]
     moved = {Place("containers", place): Place("containers", now) for now, place in enumerate(order)}
-    one, other = judge(pod, policy, plugin), judge(permuted, policy, plugin)
+    one, other = evaluate(pod, policy, plugin), evaluate(permuted, policy, plugin)
 
     assert {finding.rule for finding in one.findings} == {finding.rule for finding in other.findings}
     assert {described(edit, moved) for edit in one.edits} == {described(edit, {}) for edit in other.edits}
@@ -218,7 +218,7 @@ def test_nothing_that_can_be_read_as_a_pod_makes_the_engine_fail(
     list(changes(decision))
 
     assert all(finding.message for finding in decision.findings)
-    assert judge(applied(pod, decision), policy, plugin).edits == ()
+    assert evaluate(applied(pod, decision), policy, plugin).edits == ()
 
 
 # A well-formed pod in a namespace of one platform, as clusters are.
@@ -244,12 +244,12 @@ def resources_of(spec: Json) -> set[str]:
 def test_a_pod_that_passes_runs_on_nodes_of_a_permitted_form_only(
     case: tuple[Json, Policy, DevicePlugin, Platform],
 ) -> None:
-    """Judged by a scheduler and by nodes that know nothing of the engine.
+    """Evaluated by a scheduler and by nodes that know nothing of the engine.
 
     Pods that select labels which GKE does not have are passed over.
     """
     pod, policy, plugin, platform = case
-    decision = judge(pod, policy, plugin)
+    decision = evaluate(pod, policy, plugin)
     assume(not decision.denials)
     spec = applied(pod, decision)["spec"]
     assume(platform is Platform.DEVICE_PLUGIN or NVIDIA_STRATEGY not in json.dumps(spec))
@@ -267,7 +267,7 @@ def test_a_pod_that_passes_runs_on_nodes_of_a_permitted_form_only(
 def test_a_pod_that_passes_is_not_left_without_any_node(case: tuple[Json, Policy, DevicePlugin, Platform]) -> None:
     """A pod that could run somewhere before can run on some node of the policy's forms afterwards, or is refused."""
     pod, policy, plugin, platform = case
-    decision = judge(pod, policy, plugin)
+    decision = evaluate(pod, policy, plugin)
     assume(not decision.denials and satisfiable(pod["spec"]))
     spec = applied(pod, decision)["spec"]
     assume(platform is Platform.DEVICE_PLUGIN or NVIDIA_STRATEGY not in json.dumps(spec))

@@ -23,8 +23,8 @@ from tests.builders import (
     a_pod,
     a_policy,
     affinity,
+    evaluate,
     gpu,
-    judge,
     messages,
     rewritten,
     rules,
@@ -144,7 +144,7 @@ def test_a_permitted_statement_is_spelled_as_its_form_and_keeps_its_selectors(wa
 def test_a_statement_is_refused_where_another_form_is_the_only_one(way: Way, plugin: DevicePlugin) -> None:
     excludes_only = way.form == "gke-exclusive" and {key for term in way.terms for key, *_ in term} == {GKE_SHARING}
     for policy in ("gke-time-sharing-4" if excludes_only else "mig-2g.10gb", "gke-mig-2g.10gb-mps-3"):
-        decision = judge(way.pod(), policy, plugin)
+        decision = evaluate(way.pod(), policy, plugin)
 
         assert rules(decision)[0] == "form-not-permitted"
         assert f'requests form "{way.form}"' in messages(decision)[0]
@@ -153,7 +153,7 @@ def test_a_statement_is_refused_where_another_form_is_the_only_one(way: Way, plu
 
 @pytest.mark.parametrize(("way", "plugin"), EVERY_WAY)
 def test_where_any_form_is_permitted_every_statement_stays_as_it_is(way: Way, plugin: DevicePlugin) -> None:
-    decision = judge(way.pod(), "any", plugin)
+    decision = evaluate(way.pod(), "any", plugin)
 
     assert decision.edits == ()
     assert decision.denials == ()
@@ -205,7 +205,7 @@ class TestNarrowing:
         assert rewritten(pod, "gke-mig-1g.5gb")["spec"]["nodeSelector"] == {GKE_PARTITION: "1g.5gb"}
 
     def test_a_listed_form_that_fits_as_it_is_goes_before_one_that_narrows(self) -> None:
-        decision = judge(a_pod(gpu(1, SHARED)), a_policy("mps", "shared"))
+        decision = evaluate(a_pod(gpu(1, SHARED)), a_policy("mps", "shared"))
 
         assert decision.edits == ()
 
@@ -215,7 +215,7 @@ class TestNarrowing:
         assert spec["nodeSelector"] == {STRATEGY: "mps"}
 
     def test_a_more_specific_form_is_covered_by_a_wider_policy(self) -> None:
-        assert judge(a_pod(gpu(1, SHARED), nodeSelector={STRATEGY: "mps"}), "shared").edits == ()
+        assert evaluate(a_pod(gpu(1, SHARED), nodeSelector={STRATEGY: "mps"}), "shared").edits == ()
 
     @pytest.mark.parametrize("resource", [MIG, MIG_SHARED])
     def test_a_slice_by_name_may_be_shared_where_sharing_does_not_rename(self, resource: str) -> None:
@@ -235,20 +235,20 @@ class TestNarrowing:
         assert spec["affinity"] == affinity([(MIG_STRATEGY, "NotIn", "time-slicing", "mps")])
 
     def test_two_slices_by_name_are_never_two_slots(self) -> None:
-        assert rules(judge(a_pod(gpu(2, MIG)), "mig-1g.5gb-shared", NOT_RENAMED)) == ["shared-request-above-one"]
-        assert rules(judge(a_pod(gpu(2, MIG)), "any", NOT_RENAMED)) == ["mig-count-above-one"]
+        assert rules(evaluate(a_pod(gpu(2, MIG)), "mig-1g.5gb-shared", NOT_RENAMED)) == ["shared-request-above-one"]
+        assert rules(evaluate(a_pod(gpu(2, MIG)), "any", NOT_RENAMED)) == ["mig-count-above-one"]
 
     @pytest.mark.parametrize("policy", ["mig-2g.10gb-shared", "shared", "gke-mig-2g.10gb-mps-3"])
     def test_a_slice_by_name_is_still_of_its_profile(self, policy: str) -> None:
-        assert rules(judge(a_pod(gpu(1, MIG)), policy, NOT_RENAMED))[0] == "form-not-permitted"
+        assert rules(evaluate(a_pod(gpu(1, MIG)), policy, NOT_RENAMED))[0] == "form-not-permitted"
 
     def test_a_slice_by_name_is_not_shared_where_sharing_renames(self) -> None:
-        assert rules(judge(a_pod(gpu(1, MIG)), "mig-1g.5gb-shared", RENAMED)) == ["form-not-permitted"]
+        assert rules(evaluate(a_pod(gpu(1, MIG)), "mig-1g.5gb-shared", RENAMED)) == ["form-not-permitted"]
 
     def test_a_slice_that_says_it_is_not_shared_is_not(self) -> None:
         pod = a_pod(gpu(1, MIG), nodeSelector={MIG_STRATEGY: "none"})
 
-        assert rules(judge(pod, "mig-1g.5gb-shared", NOT_RENAMED)) == ["form-not-permitted"]
+        assert rules(evaluate(pod, "mig-1g.5gb-shared", NOT_RENAMED)) == ["form-not-permitted"]
 
 
 class TestTranslation:
@@ -348,7 +348,7 @@ class TestTranslation:
     def test_mps_on_a_slice_is_nowhere_but_on_gke(self) -> None:
         pod = a_pod(nodeSelector={GKE_PARTITION: "1g.5gb", GKE_SHARING: "mps", GKE_CLIENTS: "8"})
 
-        assert rules(judge(pod, "mig-1g.5gb-shared"))[0] == "form-not-permitted"
+        assert rules(evaluate(pod, "mig-1g.5gb-shared"))[0] == "form-not-permitted"
 
     def test_the_label_of_a_shared_slice_goes(self) -> None:
         pod = a_pod(gpu(1, MIG), nodeSelector={MIG_STRATEGY: "time-slicing"})
@@ -371,7 +371,7 @@ class TestTranslation:
     def test_a_whole_gpu_of_gke_is_a_whole_gpu(self) -> None:
         pod = a_pod(gpu(2), affinity=affinity([(GKE_SHARING, "DoesNotExist"), (GKE_PARTITION, "DoesNotExist")]))
 
-        assert judge(pod, "exclusive").edits == ()
+        assert evaluate(pod, "exclusive").edits == ()
 
     def test_the_client_count_is_the_listed_forms(self) -> None:
         spec = self.translated(a_pod(gpu(1, SHARED), nodeSelector={STRATEGY: "mps"}), "gke-mps-48")
@@ -391,7 +391,7 @@ class TestTranslation:
         ],
     )
     def test_another_form_is_no_translation(self, pod: Json, policy: str) -> None:
-        assert rules(judge(pod, policy))[0] == "form-not-permitted"
+        assert rules(evaluate(pod, policy))[0] == "form-not-permitted"
 
     def test_a_product_keeps_no_suffix_on_the_other_platform(self) -> None:
         pod = a_pod(nodeSelector={PRODUCT: f"{A100}-MIG-1g.5gb"})
@@ -477,7 +477,7 @@ class TestMismatch:
         assert self.rewrite(a_pod(gpu(3, MIG)), "exclusive")["containers"] == [gpu(3)]
 
     def test_two_slices_never_become_two_slots(self) -> None:
-        assert rules(judge(a_pod(gpu(2, MIG)), a_policy("shared", mismatch=Mismatch.REWRITE))) == [
+        assert rules(evaluate(a_pod(gpu(2, MIG)), a_policy("shared", mismatch=Mismatch.REWRITE))) == [
             "shared-request-above-one"
         ]
 
@@ -529,7 +529,7 @@ class TestSeveralContainers:
         assert spec["nodeSelector"] == {}
 
     def test_a_refused_container_refuses_the_pod(self) -> None:
-        decision = judge(a_pod(gpu(name="a"), gpu(1, MIG, name="b")), "shared")
+        decision = evaluate(a_pod(gpu(name="a"), gpu(1, MIG, name="b")), "shared")
 
         assert rules(decision) == ["form-not-permitted"]
         assert decision.edits == ()

@@ -13,8 +13,8 @@ from tests.builders import (
     a_pod,
     affinity,
     applied,
+    evaluate,
     gpu,
-    judge,
     messages,
     rules,
 )
@@ -53,11 +53,11 @@ def test_the_first_form_that_fits(
     forms: tuple[str, ...], more: Json, count: int, form: str, plugin: DevicePlugin
 ) -> None:
     pod, policy = a_pod(gpu(count), **more), listing(*forms)
-    decision = judge(pod, policy, plugin)
+    decision = evaluate(pod, policy, plugin)
 
     assert decision.denials == ()
     assert str(decision.choices[GPU].form) == form
-    assert judge(applied(pod, decision), policy, plugin).edits == ()
+    assert evaluate(applied(pod, decision), policy, plugin).edits == ()
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_the_first_form_that_fits(
     ],
 )
 def test_where_no_form_fits_the_pod_is_denied(forms: tuple[str, ...], more: Json, rule: str) -> None:
-    assert rules(judge(a_pod(gpu(1), **more), listing(*forms))) == [rule]
+    assert rules(evaluate(a_pod(gpu(1), **more), listing(*forms))) == [rule]
 
 
 @pytest.mark.parametrize(
@@ -85,12 +85,12 @@ def test_where_no_form_fits_the_pod_is_denied(forms: tuple[str, ...], more: Json
     ],
 )
 def test_nodes_that_are_mps_capable_share_by_mps(value: str, count: int, policy: str, rule: list[str]) -> None:
-    assert rules(judge(a_pod(gpu(count), nodeSelector={MPS_CAPABLE: value}), policy)) == rule
+    assert rules(evaluate(a_pod(gpu(count), nodeSelector={MPS_CAPABLE: value}), policy)) == rule
 
 
 def test_terms_that_contradict_themselves_are_not_said_to_exclude_what_only_one_does() -> None:
     terms = affinity([(STRATEGY, "In", "mps"), (STRATEGY, "In", "none")], [(PRODUCT, "In", "A"), (PRODUCT, "In", "B")])
-    [message] = messages(judge(a_pod(gpu(1), affinity=terms), "exclusive"))
+    [message] = messages(evaluate(a_pod(gpu(1), affinity=terms), "exclusive"))
 
     assert message == (
         'container "train": the pod has no term of its node affinity that a node can match, and the requirements on '

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.builders import GPU, MIG, PRODUCT, SHARED, STRATEGY, Json, a_pod, gpu, judge
+from tests.builders import GPU, MIG, PRODUCT, SHARED, STRATEGY, Json, a_pod, evaluate, gpu
 from tests.engine.strategies import listed_forms, plugins, selectors_of_forms, terms_of_forms
 from webhook.engine.forms import Form, Platform
 from webhook.engine.policy import Policy
@@ -100,18 +100,18 @@ def test_every_fix_of_a_denial_that_is_the_only_one_admits_the_pod(
 ) -> None:
     pod = a_pod(gpu(count, resource), **placed)
     policy = Policy("team", tuple(forms), permits_any=not forms)
-    findings = judge(pod, policy, plugin).denials
+    findings = evaluate(pod, policy, plugin).denials
     if len(findings) != 1:
         return
     [finding] = findings
     for after, then in fixed(pod, finding.rule.id, finding.message, count, policy):
-        left = [each.message for each in judge(after, then, plugin).denials if each.rule is finding.rule]
+        left = [each.message for each in evaluate(after, then, plugin).denials if each.rule is finding.rule]
         assert left == [], (finding.message, after["spec"])
 
 
 def test_a_pod_that_selects_a_model_is_not_said_to_select_shared_nodes() -> None:
     pod = a_pod(gpu(2, SHARED), nodeSelector={PRODUCT: "NVIDIA-A100-SXM4-40GB"})
-    [finding] = judge(pod, "shared").denials
+    [finding] = evaluate(pod, "shared").denials
     assert finding.message.endswith(
         "request 1, or use a namespace whose policy permits whole GPUs, and do not select labels of shared nodes"
     )

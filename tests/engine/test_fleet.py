@@ -28,8 +28,8 @@ from tests.builders import (
     a_pod,
     a_policy,
     applied,
+    evaluate,
     gpu,
-    judge,
     policy_of,
     selecting,
     spec_of,
@@ -39,15 +39,15 @@ from tests.engine.cluster import chosen, nodes
 from tests.engine.strategies import plugins, pods, policies
 from webhook.engine.decision import Decision
 from webhook.engine.findings import Severity
-from webhook.engine.fleet.availability import plain_request_unschedulable, with_fleet_findings
 from webhook.engine.fleet.fleet import Fleet, NodeRequest
-from webhook.engine.fleet.memory import Memory
+from webhook.engine.fleet.fleet_findings import plain_request_unschedulable, with_fleet_findings
+from webhook.engine.fleet.history import Memory
+from webhook.engine.fleet.node_shapes import DAEMONS, Shape, Taint, shape_of
 from webhook.engine.fleet.reconfiguration import Reconfiguration
-from webhook.engine.fleet.shapes import DAEMONS, Shape, Taint, shape_of
 from webhook.engine.forms import Platform
-from webhook.engine.nodes import NOTHING_SAID, NodeConstraints
+from webhook.engine.node_constraints import NOTHING_SAID, NodeConstraints
 from webhook.engine.pods import Toleration
-from webhook.engine.policy import Mismatch, NotOffered, Policy, PolicyBook
+from webhook.engine.policy import FindingAction, Mismatch, Policy, PolicyBook
 from webhook.engine.rules.fleet import no_node_offers
 from webhook.engine.spelling import DevicePlugin, MigStrategy
 
@@ -74,7 +74,7 @@ def told(pod: Json, policy: str | Policy, *fleet: Shape, plugin: DevicePlugin = 
     """The decision on a pod in a cluster of these nodes."""
     counts = {shape: fleet.count(shape) for shape in fleet}
     found = policy_of(policy) if isinstance(policy, str) else policy
-    return with_fleet_findings(judge(pod, found, plugin), view(pod), found, Fleet(counts, **known))
+    return with_fleet_findings(evaluate(pod, found, plugin), view(pod), found, Fleet(counts, **known))
 
 
 def messages(decision: Decision) -> list[tuple[str, str]]:
@@ -109,7 +109,7 @@ def messages(decision: Decision) -> list[tuple[str, str]]:
     ],
 )  # fmt: skip
 def test_nothing_is_said_where_some_node_can_run_the_pod(policy: str, pod: Json, fleet: list[Shape]) -> None:
-    before = judge(pod, policy)
+    before = evaluate(pod, policy)
 
     assert told(pod, policy, *fleet) == before
 
@@ -233,8 +233,8 @@ def test_what_no_node_offers_is_named_with_what_is_nearest(
 
     rule = "count-above-any-node" if "more than any one node" in says else "form-not-offered"
     assert messages(decision) == [(rule, says)]
-    assert decision.outcome is judge(pod, policy).outcome
-    assert decision.edits == judge(pod, policy).edits
+    assert decision.outcome is evaluate(pod, policy).outcome
+    assert decision.edits == evaluate(pod, policy).edits
 
 
 def test_nodes_that_take_no_pods_now_are_told_apart_from_none() -> None:
@@ -298,7 +298,7 @@ def test_a_node_that_is_not_ready_takes_the_pods_that_tolerate_it(tolerations: l
 
 
 def test_the_tolerations_that_pods_get_when_they_are_created_count() -> None:
-    decision, pod, fleet = judge(a_pod(), "exclusive"), view(a_pod()), Fleet({a_shape({GPU: 8}, cordoned=True): 1})
+    decision, pod, fleet = evaluate(a_pod(), "exclusive"), view(a_pod()), Fleet({a_shape({GPU: 8}, cordoned=True): 1})
     found = with_fleet_findings(decision, pod, policy_of("exclusive"), fleet)
     assert [rule for rule, _ in messages(found)] == ["form-not-offered"]
     assert with_fleet_findings(decision, pod, policy_of("exclusive"), fleet, DAEMONS) == decision
@@ -376,7 +376,7 @@ def test_a_label_that_is_taken_away_no_longer_counts() -> None:
     policy = a_policy("exclusive", mismatch=Mismatch.REWRITE)
     pod = a_pod(gpu(1, SHARED), nodeSelector={STRATEGY: "mps"})
 
-    assert f"without node selector {STRATEGY}" in map(str, judge(pod, policy).edits)
+    assert f"without node selector {STRATEGY}" in map(str, evaluate(pod, policy).edits)
     assert messages(told(pod, policy, WHOLE)) == []
 
 
@@ -395,15 +395,15 @@ def test_a_policys_own_selector_counts_where_its_label_is_known() -> None:
     ("response", "certain", "fleet", "severity"),
     [
         (None, True, [], Severity.WARN),
-        (NotOffered.WARN, True, [], Severity.WARN),
-        (NotOffered.DENY, True, [], Severity.DENY),
-        (NotOffered.DENY, True, [a_shape({GPU: 1})], Severity.DENY),
-        (NotOffered.DENY, False, [], Severity.WARN),
-        (NotOffered.DENY, True, [a_shape({GPU: 2}, cordoned=True)], Severity.WARN),
+        (FindingAction.WARN, True, [], Severity.WARN),
+        (FindingAction.DENY, True, [], Severity.DENY),
+        (FindingAction.DENY, True, [a_shape({GPU: 1})], Severity.DENY),
+        (FindingAction.DENY, False, [], Severity.WARN),
+        (FindingAction.DENY, True, [a_shape({GPU: 2}, cordoned=True)], Severity.WARN),
     ],
 )
 def test_only_a_view_that_is_certain_denies_and_only_what_no_node_has(
-    response: NotOffered | None, *, certain: bool, fleet: list[Shape], severity: Severity
+    response: FindingAction | None, *, certain: bool, fleet: list[Shape], severity: Severity
 ) -> None:
     policy = a_policy("exclusive", not_offered=response, env={"A": "b"})
     decision = told(a_pod(gpu(2)), policy, *fleet, is_certain=certain)
@@ -414,17 +414,17 @@ def test_only_a_view_that_is_certain_denies_and_only_what_no_node_has(
 
 
 def test_a_policy_that_ignores_it_and_a_pod_that_is_denied_already_say_nothing() -> None:
-    assert messages(told(a_pod(), a_policy("mps", not_offered=NotOffered.IGNORE))) == []
+    assert messages(told(a_pod(), a_policy("mps", not_offered=FindingAction.IGNORE))) == []
     assert messages(told(a_pod(gpu(2)), "mps")) == []
 
 
 def test_the_books_setting_holds_where_a_policy_has_none() -> None:
-    policies = {"a": a_policy("mps", name="a"), "b": a_policy("mps", name="b", not_offered=NotOffered.IGNORE)}
-    book = PolicyBook(policies, not_offered=NotOffered.DENY)
+    policies = {"a": a_policy("mps", name="a"), "b": a_policy("mps", name="b", not_offered=FindingAction.IGNORE)}
+    book = PolicyBook(policies, not_offered=FindingAction.DENY)
 
     said = [policy.fleet_response for value in ("a", "b", "mps") if (policy := book.resolve(value))]
-    assert said == [NotOffered.DENY, NotOffered.IGNORE, NotOffered.DENY]
-    assert policy_of("mps").fleet_response is NotOffered.WARN
+    assert said == [FindingAction.DENY, FindingAction.IGNORE, FindingAction.DENY]
+    assert policy_of("mps").fleet_response is FindingAction.WARN
 
 
 @pytest.mark.parametrize(
@@ -480,7 +480,7 @@ def test_whole_gpus_beside_renamed_shared_ones_are_not_shared() -> None:
     assert forms == {GPU: a_form("exclusive"), SHARED: a_form("time-slicing")}
 
 
-def test_two_resources_of_one_pod_are_each_judged() -> None:
+def test_two_resources_of_one_pod_are_each_evaluated() -> None:
     pod = a_pod(gpu(1, MIG, name="a"), gpu(1, "nvidia.com/mig-2g.10gb", name="b"))
     said = messages(told(pod, "any", SLICES))
 
@@ -527,7 +527,7 @@ def test_two_resources_of_one_pod_need_one_node(
 
 
 def test_only_what_no_node_has_together_is_denied() -> None:
-    policy = a_policy("exclusive", "mig-1g.5gb", not_offered=NotOffered.DENY)
+    policy = a_policy("exclusive", "mig-1g.5gb", not_offered=FindingAction.DENY)
     pod = a_pod(gpu(1, name="a"), gpu(2, MIG, name="b"))
     assert [one.message for one in told(pod, policy, WHOLE, SLICES).denials] == [TOGETHER]
     assert told(pod, policy, WHOLE, SLICES, a_shape({GPU: 1, MIG: 2}, ready=False)).denials == ()
@@ -538,7 +538,7 @@ def test_the_form_of_a_request_that_is_denied_is_that_of_its_resource() -> None:
     container["resources"] = {"limits": {MIG: "1", "nvidia.com/mig-2g.10gb": "1"}}
     container["resources"]["requests"] = container["resources"]["limits"]
     pod = a_pod(container)
-    assert list(judge(pod, "any").requested(spec_of(pod))) == [(a_form("mig-1g.5gb"), 1), (a_form("mig-2g.10gb"), 1)]
+    assert list(evaluate(pod, "any").requested(spec_of(pod))) == [(a_form("mig-1g.5gb"), 1), (a_form("mig-2g.10gb"), 1)]
 
 
 @pytest.mark.no_cover  # it takes long, and other tests reach every line
@@ -550,7 +550,7 @@ def test_the_form_of_a_request_that_is_denied_is_that_of_its_resource() -> None:
 def test_an_independent_scheduler_agrees(
     pod: Json, policy: Policy, plugin: DevicePlugin, platform: Platform, drawn: list[int]
 ) -> None:
-    decision = judge(pod, policy, plugin)
+    decision = evaluate(pod, policy, plugin)
     assume(decision.gpu_containers and not decision.denials)
     final = applied(pod, decision)
     seen = NodeConstraints(spec := view(final).spec or assume(condition=False))
@@ -562,7 +562,7 @@ def test_an_independent_scheduler_agrees(
 
     names = {
         name
-        for gpu_container in judge(final, policy_of("any"), plugin).gpu_containers
+        for gpu_container in evaluate(final, policy_of("any"), plugin).gpu_containers
         for name in (a.resource.name for a in gpu_container.amounts)
     }
     lacking = {
@@ -663,7 +663,7 @@ class TestWhatAPodRequests:
 
 
 def requests_of(pod: Json, policy: str) -> list[tuple[str, int]]:
-    return [(str(form), count) for form, count in judge(pod, policy).requested(spec_of(pod))]
+    return [(str(form), count) for form, count in evaluate(pod, policy).requested(spec_of(pod))]
 
 
 A100 = "NVIDIA-A100-SXM4-40GB"

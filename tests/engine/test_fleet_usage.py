@@ -6,10 +6,10 @@ import msgspec
 import pytest
 
 from webhook.engine.fleet.fleet import Fleet, NodeRequest
-from webhook.engine.fleet.shapes import GpuNode, Taint, shape_of
+from webhook.engine.fleet.node_shapes import GpuNode, Taint, shape_of
 from webhook.engine.fleet.usage import Share, State, by_form, by_shape, requested, state, without_devices
 from webhook.engine.forms import Form
-from webhook.engine.nodes import NOTHING_SAID, NodeConstraints
+from webhook.engine.node_constraints import NOTHING_SAID, NodeConstraints
 from webhook.engine.pods import PodSpec
 
 GPU, SHARED, MIG = "nvidia.com/gpu", "nvidia.com/gpu.shared", "nvidia.com/mig-1g.5gb"

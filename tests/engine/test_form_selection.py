@@ -22,7 +22,7 @@ from tests.builders import (
     spec_of,
 )
 from webhook.engine.form_selection import Statements
-from webhook.engine.nodes import NodeConstraints
+from webhook.engine.node_constraints import NodeConstraints
 from webhook.engine.resources import GpuResource, classify
 
 

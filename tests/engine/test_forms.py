@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.builders import a_form
 from tests.engine.strategies import listed_forms
 from webhook.engine.forms import Form, Platform, Sharing, meet_sharing, parse
-from webhook.engine.profiles import DOCUMENTED, PROFILE
+from webhook.engine.mig_profiles import DOCUMENTED, PROFILE
 
 GKE, PLUGIN = Platform.GKE, Platform.DEVICE_PLUGIN
 

@@ -10,8 +10,8 @@ from tests.builders import (
     a_pod,
     a_policy,
     applied,
+    evaluate,
     gpu,
-    judge,
     messages,
     rules,
     view,
@@ -31,17 +31,17 @@ def needing(amount: str, *containers: Json) -> Json:
 
 
 def form_of(pod: Json, policy: Policy = BY_MEMORY, plugin: DevicePlugin = RENAMED) -> str | None:
-    [choice] = judge(pod, policy, plugin).choices.values()
+    [choice] = evaluate(pod, policy, plugin).choices.values()
     return str(choice.form) if choice.form else None
 
 
 @pytest.mark.parametrize("policy", ["any", "none"])
 def test_the_annotation_means_nothing_where_no_form_is_chosen(policy: str) -> None:
-    assert judge(needing("12Gi"), policy).findings == judge(a_pod(), policy).findings
+    assert evaluate(needing("12Gi"), policy).findings == evaluate(a_pod(), policy).findings
 
 
 def test_a_pod_without_a_gpu_is_untouched() -> None:
-    decision = judge(needing("12 GB", gpu(0)), BY_MEMORY)
+    decision = evaluate(needing("12 GB", gpu(0)), BY_MEMORY)
     assert (decision.edits, decision.findings) == ((), ())
 
 
@@ -92,7 +92,7 @@ def test_a_form_that_is_not_measured_is_never_given() -> None:
     policy = a_policy("mig-1g.23gb", "mig-3g.40gb", prefer=Prefer.MEMORY)
     assert lowest_of(a_form("mig-1g.23gb"), policy, RENAMED) is None
     assert form_of(needing("1Gi"), policy) == "mig-3g.40gb"
-    [finding] = judge(needing("90Gi"), policy).findings
+    [finding] = evaluate(needing("90Gi"), policy).findings
     assert "the lowest measured memory is: mig-3g.40gb 40192Mi; " in finding.message
 
 
@@ -101,15 +101,15 @@ def test_deciding_again_changes_nothing(plugin: DevicePlugin) -> None:
     policy = a_policy("mig-1g.5gb", "mig-2g.10gb", prefer=Prefer.MEMORY)
     for amount in ("4Gi", "9Gi"):
         pod = needing(amount)
-        once = applied(pod, judge(pod, policy, plugin))
+        once = applied(pod, evaluate(pod, policy, plugin))
         assert once != pod
-        again = judge(once, policy, plugin)
+        again = evaluate(once, policy, plugin)
         assert (again.edits, again.findings) == ((), ())
 
 
 def test_an_explicit_slice_is_permitted_if_it_has_enough_and_denied_if_not() -> None:
-    assert judge(needing("12Gi", gpu(1, "nvidia.com/mig-3g.40gb")), BY_MEMORY).findings == ()
-    assert messages(judge(needing("12Gi", gpu(1, "nvidia.com/mig-1g.10gb")), BY_MEMORY)) == [
+    assert evaluate(needing("12Gi", gpu(1, "nvidia.com/mig-3g.40gb")), BY_MEMORY).findings == ()
+    assert messages(evaluate(needing("12Gi", gpu(1, "nvidia.com/mig-1g.10gb")), BY_MEMORY)) == [
         (
             'container "train": nvidia.com/mig-1g.10gb: 1 requests form "mig-1g.10gb", which namespace policy "team" does '
             "not permit for a pod with its annotation gpuwarden.io/gpu-memory; it permits mig-2g.20gb, mig-3g.40gb; request "
@@ -130,7 +130,7 @@ def test_an_explicit_slice_is_permitted_if_it_has_enough_and_denied_if_not() -> 
     ],
 )
 def test_what_is_no_amount_of_memory_is_denied_by_name(amount: str, says: str) -> None:
-    decision = judge(needing(amount), BY_MEMORY)
+    decision = evaluate(needing(amount), BY_MEMORY)
     [finding] = decision.findings
     assert (finding.rule.id, finding.path) == ("gpu-memory-invalid", "metadata.annotations[gpuwarden.io/gpu-memory]")
     assert finding.message == (
@@ -141,7 +141,7 @@ def test_what_is_no_amount_of_memory_is_denied_by_name(amount: str, says: str) -
 
 
 def test_more_than_any_slice_has_is_denied_with_the_table() -> None:
-    assert messages(judge(needing("80Gi"), BY_MEMORY)) == [
+    assert messages(evaluate(needing("80Gi"), BY_MEMORY)) == [
         (
             'pod: annotation gpuwarden.io/gpu-memory: 80Gi is more than any slice of namespace policy "team" has; '
             "the lowest measured memory is: mig-1g.10gb 9728Mi, mig-2g.20gb 19968Mi, mig-3g.40gb 40192Mi; request at most "
@@ -151,7 +151,7 @@ def test_more_than_any_slice_has_is_denied_with_the_table() -> None:
 
 
 def test_other_policies_warn_that_it_has_no_effect() -> None:
-    decision = judge(needing("12Gi"), "mig-1g.10gb")
+    decision = evaluate(needing("12Gi"), "mig-1g.10gb")
     assert rules(decision) == ["gpu-memory-ignored"]
     assert decision.edits
     assert messages(decision) == [

@@ -3,7 +3,7 @@
 import pytest
 
 from webhook.engine.gpu_models import lacks, sizes_of
-from webhook.engine.profiles import DOCUMENTED, is_profile
+from webhook.engine.mig_profiles import DOCUMENTED, is_profile
 
 UNKNOWN = (
     *(

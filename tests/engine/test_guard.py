@@ -15,8 +15,8 @@ from tests.builders import (
     a_container,
     a_pod,
     a_policy,
+    evaluate,
     gpu,
-    judge,
     messages,
     rewritten,
     rules,
@@ -25,11 +25,11 @@ from tests.builders import (
 from webhook.engine import guard
 from webhook.engine.decision import Decision, decide
 from webhook.engine.findings import Severity
-from webhook.engine.policy import Policy, VisibleDevices
+from webhook.engine.policy import FindingAction, Policy
 from webhook.engine.spelling import DevicePlugin
 
 VISIBLE = "NVIDIA_VISIBLE_DEVICES"
-DENY = a_policy("exclusive", visible_devices=VisibleDevices.DENY)
+DENY = a_policy("exclusive", visible_devices=FindingAction.DENY)
 SECTIONS = ("containers", "initContainers", "ephemeralContainers")
 
 
@@ -38,7 +38,7 @@ def env(value: Any = None, name: str = VISIBLE, **more: Any) -> list[Json]:
 
 
 def found(pod: Json) -> list[str]:
-    return rules(judge(pod, DENY))
+    return rules(evaluate(pod, DENY))
 
 
 def container(section: str, **fields: Any) -> Json:
@@ -62,7 +62,7 @@ class TestEnv:
         "value", ["all", "0", "0,1", "GPU-5c1b", "MIG-1", "nvidia.com/gpu=all", "$(V)", "none,all", 0]
     )
     def test_any_device_is_one_in_every_kind_of_container(self, section: str, value: Any) -> None:
-        decision = judge(container(section, env=env(value)), DENY)
+        decision = evaluate(container(section, env=env(value)), DENY)
 
         assert rules(decision) == ["visible-devices-env"]
         assert decision.denials[0].path == f"spec.{section}[0].env[0]"
@@ -76,8 +76,8 @@ class TestEnv:
     @pytest.mark.parametrize("resource", [GPU, SHARED, MIG, MIG_SHARED])
     def test_a_request_does_not_excuse_it_because_it_wins_over_the_device_plugins(self, resource: str) -> None:
         pod = a_pod(gpu(1, resource, env=env("all")))
-        decision = judge(
-            pod, a_policy("exclusive", "shared", "mig-1g.5gb", "mig-1g.5gb-shared", visible_devices=VisibleDevices.DENY)
+        decision = evaluate(
+            pod, a_policy("exclusive", "shared", "mig-1g.5gb", "mig-1g.5gb-shared", visible_devices=FindingAction.DENY)
         )
 
         assert rules(decision) == ["visible-devices-env"]
@@ -87,13 +87,13 @@ class TestEnv:
         assert found(a_pod(a_container(env=[*env("all"), *env("void")]))) == ["visible-devices-env"]
 
     def test_what_the_policy_itself_adds_is_no_fault(self) -> None:
-        policy = a_policy("exclusive", env={VISIBLE: "0"}, visible_devices=VisibleDevices.DENY)
+        policy = a_policy("exclusive", env={VISIBLE: "0"}, visible_devices=FindingAction.DENY)
 
         assert rewritten(a_pod(), policy)["spec"]["containers"][0]["env"] == env("0")
-        assert rules(judge(a_pod(gpu(env=env("1"))), policy)) == ["visible-devices-env"]
+        assert rules(evaluate(a_pod(gpu(env=env("1"))), policy)) == ["visible-devices-env"]
 
     def test_the_sentence_says_container_and_remedy(self) -> None:
-        assert messages(judge(a_pod(a_container(env=env("0"))), DENY)) == [
+        assert messages(evaluate(a_pod(a_container(env=env("0"))), DENY)) == [
             'container "train": env NVIDIA_VISIBLE_DEVICES=0 reaches GPUs without a request; remove it, or request nvidia.com/gpu'
         ]
 
@@ -209,16 +209,16 @@ class TestRuntimeClass:
         assert found(a_pod(gpu(0), runtimeClassName=name)) == ["nvidia-runtime-class"]
 
     def test_the_policys_own_is_one_too(self) -> None:
-        policy = a_policy("exclusive", runtime_class_name="gpus", visible_devices=VisibleDevices.DENY)
+        policy = a_policy("exclusive", runtime_class_name="gpus", visible_devices=FindingAction.DENY)
 
-        assert rules(judge(a_pod(a_container(), runtimeClassName="gpus"), policy)) == ["nvidia-runtime-class"]
+        assert rules(evaluate(a_pod(a_container(), runtimeClassName="gpus"), policy)) == ["nvidia-runtime-class"]
         assert rewritten(a_pod(), policy)["spec"]["runtimeClassName"] == "gpus"
 
     @pytest.mark.parametrize("resource", [GPU, SHARED, MIG, MIG_SHARED])
     def test_with_a_request_of_any_form_it_is_none(self, resource: str) -> None:
-        policy = a_policy("exclusive", "shared", "mig-1g.5gb", "mig-1g.5gb-shared", visible_devices=VisibleDevices.DENY)
+        policy = a_policy("exclusive", "shared", "mig-1g.5gb", "mig-1g.5gb-shared", visible_devices=FindingAction.DENY)
 
-        assert rules(judge(a_pod(a_container("a"), gpu(1, resource), runtimeClassName="nvidia"), policy)) == []
+        assert rules(evaluate(a_pod(a_container("a"), gpu(1, resource), runtimeClassName="nvidia"), policy)) == []
 
 
 def mounting(path: str) -> Json:
@@ -307,7 +307,7 @@ class TestHostPath:
         ],
     )
     def test_what_leads_to_gpus_is_one_however_it_is_written(self, path: str) -> None:
-        decision = judge(mounting(path), DENY)
+        decision = evaluate(mounting(path), DENY)
 
         assert rules(decision) == ["gpu-host-path"]
         assert decision.denials[0].path == "spec.volumes[1].hostPath.path"
@@ -332,7 +332,7 @@ class TestHostPath:
         ],
     )
     def test_the_sentence_says_what_is_exposed(self, path: str, exposed: str) -> None:
-        assert messages(judge(mounting(path), DENY)) == [
+        assert messages(evaluate(mounting(path), DENY)) == [
             f"pod: hostPath {path} leads to {exposed}; mount less of it, or use an exempt namespace"
         ]
 
@@ -373,7 +373,7 @@ class TestFix:
     CDI: ClassVar[Json] = {"cdi.k8s.io/x": "nvidia.com/gpu=all"}
     REQUEST = "or request nvidia.com/gpu"
 
-    @pytest.mark.parametrize("policy", [DENY, a_policy(permits_any=True, visible_devices=VisibleDevices.DENY)])
+    @pytest.mark.parametrize("policy", [DENY, a_policy(permits_any=True, visible_devices=FindingAction.DENY)])
     @pytest.mark.parametrize(
         "pod",
         [
@@ -385,10 +385,10 @@ class TestFix:
         ],
     )
     def test_a_request(self, pod: Json, policy: Policy) -> None:
-        none = a_policy(visible_devices=VisibleDevices.DENY)
+        none = a_policy(visible_devices=FindingAction.DENY)
 
-        assert [self.REQUEST in message for message in messages(judge(pod, policy))] == [True]
-        assert [self.REQUEST in message for message in messages(judge(pod, none))] == [False]
+        assert [self.REQUEST in message for message in messages(evaluate(pod, policy))] == [True]
+        assert [self.REQUEST in message for message in messages(evaluate(pod, none))] == [False]
 
     @pytest.mark.parametrize(
         "pod",
@@ -401,16 +401,16 @@ class TestFix:
         ],
     )
     def test_no_request(self, pod: Json) -> None:
-        assert [self.REQUEST in message for message in messages(judge(pod, DENY))] == [False]
+        assert [self.REQUEST in message for message in messages(evaluate(pod, DENY))] == [False]
 
 
 class TestEffect:
     def test_where_any_form_is_permitted_nothing_is_minded(self) -> None:
-        assert judge(EVERYTHING, "any") == Decision()
+        assert evaluate(EVERYTHING, "any") == Decision()
 
     @pytest.mark.parametrize("policy", ["exclusive", "shared", "none"])
     def test_elsewhere_it_is_warned_of(self, policy: str) -> None:
-        decision = judge(EVERYTHING, policy)
+        decision = evaluate(EVERYTHING, policy)
 
         assert len(decision.warnings) == 6
         assert (decision.denials, decision.edits, decision.gpu_containers) == ((), (), ())
@@ -418,36 +418,36 @@ class TestEffect:
     @pytest.mark.parametrize(
         ("setting", "severities"),
         [
-            (VisibleDevices.IGNORE, set()),
-            (VisibleDevices.WARN, {Severity.WARN}),
-            (VisibleDevices.DENY, {Severity.DENY}),
+            (FindingAction.IGNORE, set()),
+            (FindingAction.WARN, {Severity.WARN}),
+            (FindingAction.DENY, {Severity.DENY}),
         ],
     )
     @pytest.mark.parametrize("forms", [{"permits_any": True}, {}])
-    def test_a_policy_may_say_it(self, setting: VisibleDevices, severities: set[Severity], forms: Json) -> None:
-        decision = judge(EVERYTHING, a_policy(visible_devices=setting, **forms))
+    def test_a_policy_may_say_it(self, setting: FindingAction, severities: set[Severity], forms: Json) -> None:
+        decision = evaluate(EVERYTHING, a_policy(visible_devices=setting, **forms))
 
         assert {finding.severity for finding in decision.findings} == severities
         assert all(finding.rule.access for finding in decision.findings)
 
     def test_a_warning_keeps_no_request_from_being_rewritten(self) -> None:
-        decision = judge(a_pod(gpu(env=env("all"))), "mig-1g.5gb")
+        decision = evaluate(a_pod(gpu(env=env("all"))), "mig-1g.5gb")
 
         assert decision.edits
         assert rules(decision) == ["visible-devices-env"]
 
     def test_what_is_refused_is_not_rewritten(self) -> None:
-        decision = judge(a_pod(gpu(env=env("all"))), a_policy("mig-1g.5gb", visible_devices=VisibleDevices.DENY))
+        decision = evaluate(a_pod(gpu(env=env("all"))), a_policy("mig-1g.5gb", visible_devices=FindingAction.DENY))
 
         assert decision.edits == ()
 
-    def test_it_is_not_judged_where_the_pod_is_not_final(self) -> None:
+    def test_it_is_not_evaluated_where_the_pod_is_not_final(self) -> None:
         assert decide(view(EVERYTHING), DENY, DevicePlugin(), guarded=False) == Decision()
 
     def test_a_mirror_pod_is_left_alone(self) -> None:
         mirror = {**EVERYTHING, "metadata": {"annotations": {"kubernetes.io/config.mirror": "1"}}}
 
-        assert judge(mirror, DENY) == Decision()
+        assert evaluate(mirror, DENY) == Decision()
         assert not guard.sees(view(mirror))
 
     def test_of_very_many_the_first_are_told(self) -> None:
@@ -466,7 +466,7 @@ class TestNewEphemeralContainers:
     OLD = a_container("old", securityContext={"privileged": True})
     NEW = a_container("new", env=env("all"))
 
-    def test_only_the_new_ones_are_judged(self) -> None:
+    def test_only_the_new_ones_are_evaluated(self) -> None:
         before, after = a_pod(ephemeralContainers=[self.OLD]), a_pod(ephemeralContainers=[self.OLD, self.NEW])
         told = list(guard.of_new_ephemeral_containers(view(after), view(before), DENY))
 
@@ -485,7 +485,7 @@ class TestNewEphemeralContainers:
 
         assert len(list(guard.of_new_ephemeral_containers(view(after), view(before), DENY))) == 1
 
-    def test_nothing_is_judged_where_it_is_ignored_or_there_is_no_pod(self) -> None:
+    def test_nothing_is_evaluated_where_it_is_ignored_or_there_is_no_pod(self) -> None:
         after = view(a_pod(ephemeralContainers=[self.NEW]))
 
         assert list(guard.of_new_ephemeral_containers(after, view({}), a_policy(permits_any=True))) == []
@@ -496,17 +496,17 @@ class TestOutsideContainers:
     @pytest.mark.parametrize("section", ["limits", "requests"])
     @pytest.mark.parametrize("resource", [GPU, SHARED, MIG])
     def test_a_gpu_of_the_pod_as_a_whole_is_refused(self, section: str, resource: str) -> None:
-        decision = judge(a_pod(a_container(), resources={section: {"cpu": "1", resource: "1"}}), "any")
+        decision = evaluate(a_pod(a_container(), resources={section: {"cpu": "1", resource: "1"}}), "any")
 
         assert [(finding.rule.id, finding.path) for finding in decision.denials] == [
             ("gpu-outside-containers", f"spec.resources.{section}[{resource}]")
         ]
 
     def test_so_is_that_of_an_ephemeral_container(self) -> None:
-        decision = judge(a_pod(ephemeralContainers=[a_container(), gpu()]), "any")
+        decision = evaluate(a_pod(ephemeralContainers=[a_container(), gpu()]), "any")
 
         assert decision.denials[0].path == "spec.ephemeralContainers[1].resources.limits[nvidia.com/gpu]"
 
     @pytest.mark.parametrize("resources", [None, {}, {"limits": None}, {"limits": {"cpu": "1"}}])
     def test_other_resources_of_a_pod_are_none_of_our_business(self, resources: Json | None) -> None:
-        assert judge(a_pod(a_container(), resources=resources), "any") == Decision()
+        assert evaluate(a_pod(a_container(), resources=resources), "any") == Decision()

@@ -3,7 +3,7 @@
 import pytest
 
 from webhook.engine.label_problems import ignored, intended, misplaced, of_namespace, relevant
-from webhook.engine.labels import AUDIT, ENFORCE, WARN, NamespaceLabels
+from webhook.engine.namespace_labels import AUDIT, ENFORCE, WARN, NamespaceLabels
 from webhook.engine.policy import PolicyBook
 
 BOOK = PolicyBook()
@@ -151,7 +151,7 @@ def test_an_annotation_has_no_effect(key: str) -> None:
     (problem,) = of_namespace(BOOK, None, {key: "shared"})
     assert (problem.path, problem.ignored) == (f"metadata.annotations[{key}]", True)
     assert problem.message == (
-        'gpuwarden reads labels, not annotations, so it has no effect; set the label "gpuwarden.io/enforce"'
+        'gpuwarden reads labels, not annotations, so this annotation has no effect; set the label "gpuwarden.io/enforce"'
     )
 
 

@@ -12,7 +12,7 @@ from tests.builders import (
     a_pod,
     a_policy,
     applied,
-    judge,
+    evaluate,
     messages,
     rewritten,
     rules,
@@ -60,7 +60,7 @@ REWRITTEN_AND_ADDED = {SHARED: "1", GPU: "4"}
     ids=["nothing left", "zero", "cpu", "the default is the only request"],
 )
 def test_these_stay_untouched(pod: Json) -> None:
-    decision = judge(pod, "shared")
+    decision = evaluate(pod, "shared")
     assert (decision.edits, decision.findings) == ((), ())
 
 
@@ -82,7 +82,7 @@ def test_these_stay_untouched(pod: Json) -> None:
     ],
 )
 def test_what_is_not_known_to_be_added_beside_a_request_is_refused_as_ever(annotations: Json | None) -> None:
-    decision = judge(a_pod(both(REWRITTEN_AND_ADDED), annotations=annotations), "shared")
+    decision = evaluate(a_pod(both(REWRITTEN_AND_ADDED), annotations=annotations), "shared")
     assert rules(decision) == ["mixed-gpu-resources"]
     assert decision.edits == ()
 
@@ -134,7 +134,7 @@ def test_a_min_alone_adds_a_request_without_a_limit_and_that_is_removed_too() ->
 
 
 def test_the_removal_is_told_with_what_may_follow() -> None:
-    decision = judge(again(REWRITTEN_AND_ADDED, *added()), "shared")
+    decision = evaluate(again(REWRITTEN_AND_ADDED, *added()), "shared")
     assert messages(decision) == [
         (
             'container "train": a LimitRange added nvidia.com/gpu: 4 beside nvidia.com/gpu.shared: 1, and it is removed; '
@@ -151,7 +151,7 @@ def test_the_removal_is_told_with_what_may_follow() -> None:
 
 def test_on_the_final_pod_it_is_an_edit_that_is_missing() -> None:
     """The webhook was not called again, or not at all."""
-    decision = judge(again(REWRITTEN_AND_ADDED, *added()), "shared")
+    decision = evaluate(again(REWRITTEN_AND_ADDED, *added()), "shared")
     missing = not_rewritten(decision.edits, a_policy("shared"))
     assert missing
     assert "(spec.containers[0]: without nvidia.com/gpu, which a LimitRange added)" in missing.reason
@@ -170,8 +170,8 @@ def test_on_the_final_pod_it_is_an_edit_that_is_missing() -> None:
 def test_a_forged_annotation_gains_no_more_than_not_writing_the_second_request(
     policy: str, own: Json, second: str
 ) -> None:
-    forged = judge(a_pod(both({**own, second: "1"}), annotations=set_by(*added(second))), policy)
-    honest = judge(a_pod(both(own)), policy)
+    forged = evaluate(a_pod(both({**own, second: "1"}), annotations=set_by(*added(second))), policy)
+    honest = evaluate(a_pod(both(own)), policy)
     if policy == "any":
         assert set(rules(forged)) <= {"mixed-gpu-resources", "not-a-whole-number"}
         assert forged.denials, "nothing is rewritten there"
@@ -210,7 +210,7 @@ REQUEST_ALONE = a_pod(
     ],
 )
 def test_a_denial_of_what_a_limit_range_added_names_it_and_not_the_user(pod: Json, policy: str, rule: str) -> None:
-    decision = judge(pod, policy)
+    decision = evaluate(pod, policy)
     assert rules(decision) == [rule]
     assert messages(decision)[0].endswith(
         f'. A LimitRange of the namespace, not the pod, set nvidia.com/gpu for container "proxy"; {FIX}'
@@ -225,26 +225,28 @@ def test_two_resources_may_come_from_a_limit_range_that_another_has_hidden(
     annotations: Json | None, *, told: bool
 ) -> None:
     """LimitRanger overwrites its annotation: what it set before another LimitRange changed the pod is no longer there."""
-    decision = judge(a_pod(both({GPU: "1", SHARED: "1"}), annotations=annotations), "shared")
+    decision = evaluate(a_pod(both({GPU: "1", SHARED: "1"}), annotations=annotations), "shared")
     assert rules(decision) == ["mixed-gpu-resources"]
     assert ("a LimitRange of the namespace set the other; limit GPUs by" in messages(decision)[0]) is told
 
 
 def test_a_denial_of_another_container_does_not_name_it() -> None:
     pod = a_pod(both({GPU: "1"}), both({GPU: "2"}, "greedy"), annotations=set_by(*added()))
-    assert [("LimitRange" in said) for said in messages(judge(pod, "shared"))] == [False]
+    assert [("LimitRange" in said) for said in messages(evaluate(pod, "shared"))] == [False]
 
 
 def test_warnings_do_not_name_it() -> None:
     pod = a_pod(both({MIG: "2"}), annotations=set_by(*added(MIG)))
-    decision = judge(pod, "mig-1g.5gb")
+    decision = evaluate(pod, "mig-1g.5gb")
     assert rules(decision) == ["mig-count-above-one"]
     assert "LimitRange" not in messages(decision)[0]
 
 
 @pytest.mark.parametrize("metadata", [None, {}, {"annotations": {"a": "b"}}])
 def test_without_the_annotation_nothing_was_added(metadata: Json | None) -> None:
-    assert rules(judge({**a_pod(both(REWRITTEN_AND_ADDED)), "metadata": metadata}, "shared")) == ["mixed-gpu-resources"]
+    assert rules(evaluate({**a_pod(both(REWRITTEN_AND_ADDED)), "metadata": metadata}, "shared")) == [
+        "mixed-gpu-resources"
+    ]
 
 
 def test_an_annotation_that_limit_ranger_did_not_write_adds_nothing() -> None:
@@ -256,7 +258,7 @@ def test_a_huge_annotation_and_a_thousand_containers_take_no_more_than_they_are_
     names = [f"c{number}" for number in range(1000)]
     entries = [entry for name in names for entry in added(name=name)]
     pod = a_pod(*(both(REWRITTEN_AND_ADDED, name) for name in names), annotations=set_by(*entries, "x " * 50_000))
-    decision = judge(pod, "shared")
+    decision = evaluate(pod, "shared")
     assert len(decision.warnings) == len(names)
     result = applied(pod, decision)
     assert {str(one["resources"]["limits"]) for one in result["spec"]["containers"]} == {str({SHARED: "1"})}

@@ -15,8 +15,8 @@ from tests.builders import (
     a_pod,
     a_policy,
     affinity,
+    evaluate,
     gpu,
-    judge,
     messages,
     rewritten,
     rules,
@@ -52,7 +52,7 @@ def test_the_form_of_a_pod_that_selects_configurations(
 ) -> None:
     pod, policy = a_pod(gpu(1, resource), **more), a_policy(*forms)
 
-    assert [str(choice.form) for choice in judge(pod, policy, plugin).choices.values()] == [form]
+    assert [str(choice.form) for choice in evaluate(pod, policy, plugin).choices.values()] == [form]
     rewritten(pod, policy, plugin)
 
 
@@ -72,12 +72,12 @@ def test_the_form_of_a_pod_that_selects_configurations(
 def test_a_pod_that_selects_nodes_of_another_form_is_denied(
     more: Json, form: str, resource: str, plugin: DevicePlugin, rule: str
 ) -> None:
-    assert rules(judge(a_pod(gpu(1, resource), **more), form, plugin)) == [rule]
+    assert rules(evaluate(a_pod(gpu(1, resource), **more), form, plugin)) == [rule]
 
 
 def test_the_message_names_the_configurations_that_the_pod_selects_and_not_all_that_there_are() -> None:
     terms = affinity([(CONFIG, "In", "all-disabled", "all-enabled")])
-    [message] = messages(judge(a_pod(affinity=terms), "mig-1g.5gb"))
+    [message] = messages(evaluate(a_pod(affinity=terms), "mig-1g.5gb"))
 
     assert message == (
         f'container "train": form "mig-1g.5gb" is not on nodes with {CONFIG}: all-disabled or all-enabled, which the pod '

@@ -4,7 +4,7 @@ import pytest
 
 from webhook.engine.gpu_models import lacks
 from webhook.engine.mig_memory import MEASURED, lowest_memory, measured_memory, memory_range
-from webhook.engine.profiles import DOCUMENTED, read_profile
+from webhook.engine.mig_profiles import DOCUMENTED, read_profile
 
 A_MODEL_OF = {
     "A30": "NVIDIA-A30",

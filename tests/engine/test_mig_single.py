@@ -28,8 +28,8 @@ from tests.builders import (
     a_pod,
     a_policy,
     affinity,
+    evaluate,
     gpu,
-    judge,
     messages,
     rewritten,
     rules,
@@ -39,9 +39,9 @@ from tests.builders import (
 from tests.engine.spelled import IS_SHARED, NOT_SHARED, SLICE, WHOLE
 from webhook.engine.form_selection import Statements
 from webhook.engine.forms import Form
-from webhook.engine.nodes import Need, NodeConstraints, possible
+from webhook.engine.mig_profiles import DOCUMENTED, memory_bounds, read_profile
+from webhook.engine.node_constraints import Need, NodeConstraints, possible
 from webhook.engine.policy import Mismatch, PolicyBook
-from webhook.engine.profiles import DOCUMENTED, memory_bounds, read_profile
 from webhook.engine.resources import GpuResource, classify
 from webhook.engine.spelling import DevicePlugin, slice_labels, spell
 
@@ -50,10 +50,10 @@ SLICE_2G = [(GPU_SLICES, "In", "2"), (COMPUTE_SLICES, "In", "2"), (MEMORY, "Lt",
 
 
 def spec_after(pod: Json, policy: Any, plugin: DevicePlugin = SINGLE) -> Json:
-    """The spec of a pod once it is rewritten; it is judged again, and must be as it should be."""
+    """The spec of a pod once it is rewritten; it is evaluated again, and must be as it should be."""
     result = rewritten(pod, policy, plugin)
-    assert judge(result, policy, plugin).edits == ()
-    assert judge(result, policy, plugin).denials == ()
+    assert evaluate(result, policy, plugin).edits == ()
+    assert evaluate(result, policy, plugin).denials == ()
     spec: Json = result["spec"]
     return spec
 
@@ -78,17 +78,17 @@ class TestUntouched:
         ],
     )
     def test_a_pod_for_slices(self, pod: Json) -> None:
-        assert judge(pod, "mig-1g.5gb", SINGLE) == judge(pod, "mig-1g.5gb", SINGLE)
-        assert judge(pod, "mig-1g.5gb", SINGLE).edits == ()
-        assert judge(pod, "mig-1g.5gb", SINGLE).findings == ()
+        assert evaluate(pod, "mig-1g.5gb", SINGLE) == evaluate(pod, "mig-1g.5gb", SINGLE)
+        assert evaluate(pod, "mig-1g.5gb", SINGLE).edits == ()
+        assert evaluate(pod, "mig-1g.5gb", SINGLE).findings == ()
 
     def test_a_pod_for_whole_gpus(self) -> None:
-        assert judge(selecting(WHOLE), "exclusive", SINGLE).edits == ()
-        assert judge(a_pod(nodeSelector={PRODUCT: A100}), "exclusive", SINGLE).edits == ()
+        assert evaluate(selecting(WHOLE), "exclusive", SINGLE).edits == ()
+        assert evaluate(a_pod(nodeSelector={PRODUCT: A100}), "exclusive", SINGLE).edits == ()
 
     def test_nothing_is_rewritten_where_every_form_is_permitted(self) -> None:
         for pod in (a_pod(), a_pod(gpu(1, SHARED)), selecting(*SLICE), a_pod(nodeSelector={GPU_SLICES: "1"})):
-            assert judge(pod, "any", SINGLE).edits == ()
+            assert evaluate(pod, "any", SINGLE).edits == ()
 
 
 class TestPlain:
@@ -122,13 +122,13 @@ class TestPlain:
         assert spec["affinity"] == affinity([(PRODUCT, "NotIn", f"{A100}-MIG-1g.5gb"), *SLICE])
 
     def test_several_slices_are_one_too_many_for_cuda(self) -> None:
-        decision = judge(a_pod(gpu(2)), "mig-1g.5gb", SINGLE)
+        decision = evaluate(a_pod(gpu(2)), "mig-1g.5gb", SINGLE)
 
         assert rules(decision) == ["mig-count-above-one"]
         assert decision.edits
 
     def test_two_slots_of_a_slice_are_refused(self) -> None:
-        assert rules(judge(a_pod(gpu(2)), "mig-1g.5gb-shared", SINGLE)) == ["shared-request-above-one"]
+        assert rules(evaluate(a_pod(gpu(2)), "mig-1g.5gb-shared", SINGLE)) == ["shared-request-above-one"]
 
     def test_the_policys_own_product_gets_the_suffix(self) -> None:
         policy = a_policy("mig-1g.5gb", node_selector={PRODUCT: A100})
@@ -155,20 +155,20 @@ class TestStatements:
 
     def test_labels_of_slices(self) -> None:
         for pod in (selecting(*SLICE_2G), a_pod(nodeSelector={GPU_SLICES: "2", COMPUTE_SLICES: "2"})):
-            assert judge(pod, self.POLICY, SINGLE).denials == ()
+            assert evaluate(pod, self.POLICY, SINGLE).denials == ()
             assert spec_after(pod, self.POLICY)["containers"] == [gpu()]
 
-        assert judge(selecting(*SLICE_2G), self.POLICY, SINGLE).edits == ()
+        assert evaluate(selecting(*SLICE_2G), self.POLICY, SINGLE).edits == ()
 
     def test_the_label_that_only_slices_have(self) -> None:
-        assert judge(selecting(WHOLE), self.POLICY, SINGLE).edits == ()
-        assert rules(judge(selecting(WHOLE), "mig-1g.5gb", SINGLE)) == ["form-not-permitted"]
+        assert evaluate(selecting(WHOLE), self.POLICY, SINGLE).edits == ()
+        assert rules(evaluate(selecting(WHOLE), "mig-1g.5gb", SINGLE)) == ["form-not-permitted"]
 
     def test_products(self) -> None:
         pod = a_pod(nodeSelector={PRODUCT: f"{A100}-MIG-2g.10gb"})
 
-        assert judge(pod, self.POLICY, SINGLE).edits == ()
-        assert rules(judge(pod, "mig-1g.5gb", SINGLE)) == ["form-not-permitted"]
+        assert evaluate(pod, self.POLICY, SINGLE).edits == ()
+        assert rules(evaluate(pod, "mig-1g.5gb", SINGLE)) == ["form-not-permitted"]
 
     @pytest.mark.parametrize("forms", [("mig-1g.5gb-shared",), ("mig-2g.10gb", "mig-1g.5gb-shared")])
     def test_a_slot_that_does_not_say_of_what_becomes_one_that_is_permitted(self, forms: tuple[str, ...]) -> None:
@@ -185,27 +185,27 @@ class TestStatements:
     def test_no_slice_is_shared_by_mps(self) -> None:
         pod = a_pod(gpu(1, SHARED), nodeSelector={STRATEGY: "mps"})
 
-        assert rules(judge(pod, "mig-1g.5gb-shared", SINGLE)) == ["form-not-permitted"]
-        assert rules(judge(a_pod(gpu(1, MIG_SHARED), nodeSelector={STRATEGY: "mps"}), "mig-1g.5gb-shared", SINGLE)) == [
-            "selector-conflict"
-        ]
+        assert rules(evaluate(pod, "mig-1g.5gb-shared", SINGLE)) == ["form-not-permitted"]
+        assert rules(
+            evaluate(a_pod(gpu(1, MIG_SHARED), nodeSelector={STRATEGY: "mps"}), "mig-1g.5gb-shared", SINGLE)
+        ) == ["selector-conflict"]
 
     def test_labels_of_slices_leave_open_whether_those_are_shared_where_sharing_does_not_rename(self) -> None:
         spec = spec_after(selecting(*SLICE), "mig-1g.5gb-shared", SINGLE_NOT_RENAMED)
 
         assert spec["affinity"] == affinity([*SLICE, IS_SHARED])
-        assert rules(judge(selecting(*SLICE, NOT_SHARED), "mig-1g.5gb-shared", SINGLE_NOT_RENAMED)) == [
+        assert rules(evaluate(selecting(*SLICE, NOT_SHARED), "mig-1g.5gb-shared", SINGLE_NOT_RENAMED)) == [
             "form-not-permitted"
         ]
 
     def test_a_product_of_slices_that_are_not_shared_says_so(self) -> None:
         pod = a_pod(nodeSelector={PRODUCT: f"{A100}-MIG-1g.5gb"})
 
-        assert rules(judge(pod, "mig-1g.5gb-shared", SINGLE_NOT_RENAMED)) == ["form-not-permitted"]
+        assert rules(evaluate(pod, "mig-1g.5gb-shared", SINGLE_NOT_RENAMED)) == ["form-not-permitted"]
 
     def test_a_slice_of_no_known_size_is_no_statement(self) -> None:
         for labels in ({GPU_SLICES: "6"}, {GPU_SLICES: "x"}):
-            [finding] = judge(a_pod(nodeSelector=labels), "mig-1g.5gb", SINGLE).findings
+            [finding] = evaluate(a_pod(nodeSelector=labels), "mig-1g.5gb", SINGLE).findings
 
             assert finding.rule.id == "selector-conflict"
             assert finding.path == f"spec.nodeSelector[{GPU_SLICES}]"
@@ -214,7 +214,7 @@ class TestStatements:
         pod = selecting((MEMORY, "Gt", "40000"))
 
         assert spec_after(pod, self.SHARED_FIRST)["affinity"] == affinity([(MEMORY, "Gt", "40000"), WHOLE])
-        assert rules(judge(pod, "mig-1g.5gb", SINGLE)) == ["selector-conflict"]
+        assert rules(evaluate(pod, "mig-1g.5gb", SINGLE)) == ["selector-conflict"]
 
     SHARED_FIRST = a_policy("shared", "mig-1g.5gb")
 
@@ -229,7 +229,7 @@ class TestStatements:
         nodes = NodeConstraints(spec_of(selecting(*SLICE)))
 
         assert Statements(nodes, RENAMED, (Form("1g.5gb"),)).of(resource) == ()
-        assert rules(judge(selecting(*SLICE), "exclusive", RENAMED)) == ["selector-conflict"]
+        assert rules(evaluate(selecting(*SLICE), "exclusive", RENAMED)) == ["selector-conflict"]
 
 
 class TestOtherForms:
@@ -403,7 +403,7 @@ class TestNumbers:
 
 
 def test_a_conflict_names_the_label_as_it_is_written() -> None:
-    [message] = messages(judge(selecting((MEMORY, "Gt", "9000")), "mig-1g.5gb", SINGLE))
+    [message] = messages(evaluate(selecting((MEMORY, "Gt", "9000")), "mig-1g.5gb", SINGLE))
 
     assert message == (
         'container "train": form "mig-1g.5gb" is on nodes with nvidia.com/gpu.memory Lt [5350], and the pod excludes that in '

@@ -49,7 +49,7 @@ NOT_OTHER_GPUS = [
     "deviceclass.resource.kubernetes.io/dra.cpu",
     "deviceclass.resource.kubernetes.io/dranet-ib",
     "deviceclass.resource.kubernetes.io/compute-domain-default-channel.nvidia.com",
-    # Forms are judged as such.
+    # Forms are evaluated as such.
     "nvidia.com/gpu",
     "nvidia.com/gpu.shared",
     "nvidia.com/mig-1g.5gb",
@@ -235,7 +235,7 @@ def test_names_longer_than_kubernetes_takes_cost_nothing() -> None:
             "github.com/fuse",
             "devices.kubevirt.io/kvm",
         ),
-        # Judged.
+        # Evaluated.
         *("nvidia.com/gpu", "nvidia.com/gpus", "nvida.com/gpu", "nvidia.com/vgpu", "volcano.sh/vgpu-number"),
         # Known to be something else.
         *("nvidia.com/hostdev", "nvidia.com/hostdev_gpu", "deviceclass.resource.kubernetes.io/rdma-gpu"),

@@ -22,8 +22,8 @@ from tests.builders import (
     a_policy,
     affinity,
     applied,
+    evaluate,
     gpu,
-    judge,
     view,
 )
 from webhook.engine.patch import escape, keys_of, patch
@@ -35,7 +35,7 @@ TERMS = "/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecut
 
 
 def operations(pod: Json, policy: str | Policy = "shared", plugin: DevicePlugin = RENAMED) -> list[Json]:
-    decision = judge(pod, policy, plugin)
+    decision = evaluate(pod, policy, plugin)
     return [op for op in patch(view(pod), decision.edits) if "annotations" not in op["path"]]
 
 
@@ -119,7 +119,7 @@ def test_a_product_is_replaced_where_it_is_asked_for() -> None:
 
 def test_the_annotations_are_added_each() -> None:
     pod = a_pod(annotations={"gpuwarden.io/policy": "old"})
-    decision = judge(pod, "shared")
+    decision = evaluate(pod, "shared")
 
     assert patch(view(pod), decision.edits)[-2:] == [
         {
@@ -134,7 +134,7 @@ def test_the_annotations_are_added_each() -> None:
 def test_a_prefix_stands_before_every_path() -> None:
     pod = a_pod(gpu(env=[]), nodeSelector={GKE_PARTITION: "1g.5gb"})
     policy = a_policy("mig-1g.5gb", env={"A": "1"}, runtime_class_name="nvidia", tolerations=(Toleration("x"),))
-    decision = judge(pod, policy)
+    decision = evaluate(pod, policy)
     plain, prefixed = patch(view(pod), decision.edits), patch(view(pod), decision.edits, "/spec/template")
 
     assert len(plain) == 6
@@ -180,11 +180,11 @@ def test_no_edits_are_no_operations(pod: Json) -> None:
 def test_edits_without_annotations_add_none() -> None:
     pod = view(a_pod())
 
-    assert [op["op"] for op in patch(pod, judge(a_pod(), "shared").edits[:-2])] == ["move", "add"]
+    assert [op["op"] for op in patch(pod, evaluate(a_pod(), "shared").edits[:-2])] == ["move", "add"]
 
 
 def test_a_pod_without_a_spec_has_nothing_to_patch() -> None:
-    edits = judge(a_pod(), "shared").edits
+    edits = evaluate(a_pod(), "shared").edits
 
     assert patch(view({"metadata": {}}), edits) == []
 
@@ -202,7 +202,7 @@ def test_both_special_characters_are_escaped_in_their_order() -> None:
 
 def test_a_product_in_a_term_is_replaced_there_and_the_other_selectors_stay() -> None:
     pod = a_pod(gpu(1), nodeSelector={"pool": "a"}, affinity=affinity([(PRODUCT, "In", "A100-MIG-1g.5gb")]))
-    decision = judge(pod, a_policy("exclusive", mismatch=Mismatch.REWRITE), NOT_RENAMED)
+    decision = evaluate(pod, a_policy("exclusive", mismatch=Mismatch.REWRITE), NOT_RENAMED)
 
     spec = applied(pod, decision)["spec"]
     assert spec["nodeSelector"] == {"pool": "a"}

@@ -19,9 +19,9 @@ from tests.builders import (
     a_policy,
     affinity,
     applied,
+    evaluate,
     expression,
     gpu,
-    judge,
     policy_of,
     rewritten,
     rules,
@@ -60,7 +60,7 @@ def test_so_many_whole_gpus_become_so_many_of_a_form_that_is_not_shared(form: st
 @pytest.mark.parametrize("plugin", BOTH_SETTINGS)
 @pytest.mark.parametrize("form", SHARED_FORMS)
 def test_two_whole_gpus_never_become_two_slots(form: str, plugin: DevicePlugin) -> None:
-    decision = judge(a_pod(gpu(2)), form, plugin)
+    decision = evaluate(a_pod(gpu(2)), form, plugin)
 
     assert rules(decision)[0] == "shared-request-above-one"
     assert decision.outcome is Outcome.DENIED
@@ -87,7 +87,7 @@ EVERY_POLICY = [*TABLE, "any", "none"]
 def test_a_pod_that_asks_for_no_gpu_gets_an_empty_decision(pod: Json) -> None:
     busy = a_policy("shared", env={"A": "1"}, node_selector={"a": "b"}, max_per_pod=1)
     for policy in (busy, *map(policy_of, EVERY_POLICY)):
-        decision = judge(pod, policy)
+        decision = evaluate(pod, policy)
 
         assert (decision.edits, decision.findings, decision.gpu_containers) == ((), (), ())
         assert decision.outcome is Outcome.UNCHANGED
@@ -96,13 +96,13 @@ def test_a_pod_that_asks_for_no_gpu_gets_an_empty_decision(pod: Json) -> None:
 @pytest.mark.parametrize("plugin", BOTH_SETTINGS)
 @pytest.mark.parametrize("count", [1, 8])
 def test_where_any_form_is_permitted_a_plain_request_stays(count: int, plugin: DevicePlugin) -> None:
-    decision = judge(a_pod(gpu(count)), "any", plugin)
+    decision = evaluate(a_pod(gpu(count)), "any", plugin)
 
     assert (decision.edits, decision.findings) == ((), ())
 
 
 def test_a_plain_request_is_already_right_where_whole_gpus_are_permitted() -> None:
-    assert judge(a_pod(gpu(2)), "exclusive").outcome is Outcome.UNCHANGED
+    assert evaluate(a_pod(gpu(2)), "exclusive").outcome is Outcome.UNCHANGED
 
 
 def test_the_first_form_that_a_policy_lists_is_what_a_plain_request_becomes() -> None:
@@ -367,11 +367,11 @@ class TestAnnotations:
         assert result["metadata"]["annotations"] == {"gpuwarden.io/policy": "team"}
 
     def test_no_annotation_alone(self) -> None:
-        assert judge(a_pod(gpu(1, SHARED)), "shared").edits == ()
+        assert evaluate(a_pod(gpu(1, SHARED)), "shared").edits == ()
 
     def test_names_that_no_encoding_knows_are_told_all_the_same(self) -> None:
         pod = a_pod(gpu(name="\ud800"))
-        told = applied(pod, judge(pod, "shared"))["metadata"]["annotations"]["gpuwarden.io/original-request"]
+        told = applied(pod, evaluate(pod, "shared"))["metadata"]["annotations"]["gpuwarden.io/original-request"]
 
         assert json.loads(told) == {"\ud800": {GPU: "1"}}
         told.encode()

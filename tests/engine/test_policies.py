@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.builders import NOT_RENAMED, RENAMED, SHARED, a_form, a_pod, a_policy, gpu, judge
+from tests.builders import NOT_RENAMED, RENAMED, SHARED, a_form, a_pod, a_policy, evaluate, gpu
 from tests.engine.spelled import TABLE
 from tests.engine.strategies import listed_forms
 from webhook.engine.forms import Form
-from webhook.engine.labels import UNLABELLED, NamespaceLabels
+from webhook.engine.namespace_labels import UNLABELLED, NamespaceLabels
 from webhook.engine.policy import (
     ANY_POLICY,
     NO_ADDITIONS,
@@ -120,7 +120,7 @@ class TestSelection:
         )
         assert selected.enforce == selected.advise
         for resource in ("nvidia.com/gpu", SHARED):
-            assert judge(a_pod(gpu(1, resource)), selected.enforce).denials != ()
+            assert evaluate(a_pod(gpu(1, resource)), selected.enforce).denials != ()
 
     @pytest.mark.parametrize("value", UNREADABLE)
     def test_a_warn_or_audit_label_that_cannot_be_read_counts_as_any(self, value: str) -> None:
@@ -158,12 +158,12 @@ class TestSelection:
         selected, standing = book.select(NamespaceLabels(value, value, value)), book.select(UNLABELLED)
         for resource in ("nvidia.com/gpu", SHARED, "nvidia.com/mig-1g.5gb"):
             pod = a_pod(gpu(count, resource))
-            refused = judge(pod, selected.enforce)
+            refused = evaluate(pod, selected.enforce)
 
             assert refused.denials != ()
             assert refused.edits == ()
-            assert judge(pod, standing.enforce).denials == () or refused.denials != ()
-        assert judge(a_pod(gpu(0)), selected.enforce).findings == ()
+            assert evaluate(pod, standing.enforce).denials == () or refused.denials != ()
+        assert evaluate(a_pod(gpu(0)), selected.enforce).findings == ()
 
 
 NEAREST = [
@@ -241,6 +241,6 @@ class TestSlots:
 def test_a_plain_request_never_comes_out_under_another_form(form: Form) -> None:
     """What the policy that a form's value names makes of a plain request states that form, or nothing against it."""
     for plugin in (RENAMED, NOT_RENAMED):
-        decision = judge(a_pod(), str(form), plugin)
+        decision = evaluate(a_pod(), str(form), plugin)
 
         assert decision.denials == ()

@@ -21,8 +21,8 @@ from tests.builders import (
     a_pod,
     a_policy,
     affinity,
+    evaluate,
     gpu,
-    judge,
     rewritten,
 )
 from webhook.engine.pods import Toleration
@@ -73,7 +73,7 @@ class TestEnv:
         assert spec["initContainers"][0]["env"] == list(self.OURS)
 
     def test_a_request_that_is_already_right_gets_them_too(self) -> None:
-        decision = judge(a_pod(gpu(1, MIG)), a_policy("mig-1g.5gb", env={"A": "1"}))
+        decision = evaluate(a_pod(gpu(1, MIG)), a_policy("mig-1g.5gb", env={"A": "1"}))
 
         assert [str(edit) for edit in decision.edits] == [
             'spec.containers[0]: env A="1"',
@@ -92,7 +92,7 @@ class TestRuntimeClass:
 
     @pytest.mark.parametrize("own", ["kata", "nvidia"])
     def test_a_pods_own_is_never_overwritten(self, own: str) -> None:
-        assert judge(a_pod(runtimeClassName=own), self.POLICY).edits == ()
+        assert evaluate(a_pod(runtimeClassName=own), self.POLICY).edits == ()
 
 
 class TestTolerations:
@@ -241,7 +241,7 @@ class TestNodeSelector:
         assert (selector or {}).get(STRATEGY) != "mps"
 
     def test_a_label_that_the_form_brings_is_added_once(self) -> None:
-        decision = judge(a_pod(), a_policy("mps", node_selector={STRATEGY: "mps"}))
+        decision = evaluate(a_pod(), a_policy("mps", node_selector={STRATEGY: "mps"}))
 
         assert [str(edit) for edit in decision.edits].count(f"node selector {STRATEGY}: mps") == 1
 
@@ -301,12 +301,12 @@ EVERYTHING = a_policy(
 
 @pytest.mark.parametrize("pod", [a_pod(a_container()), a_pod(gpu(0)), a_pod(gpu(1, "nvidia.com/gpu-shared"))])
 def test_a_pod_that_asks_for_no_gpu_gets_nothing(pod: Json) -> None:
-    assert judge(pod, EVERYTHING).edits == ()
+    assert evaluate(pod, EVERYTHING).edits == ()
 
 
 @pytest.mark.parametrize("pod", [a_pod(gpu(2)), a_pod(gpu("x")), a_pod(gpu(1, MIG))])
 def test_a_pod_that_is_refused_gets_nothing(pod: Json) -> None:
-    assert judge(pod, EVERYTHING).edits == ()
+    assert evaluate(pod, EVERYTHING).edits == ()
 
 
 def test_all_of_it_goes_into_a_pod_that_is_respelled() -> None:
@@ -327,7 +327,7 @@ def test_the_edits_stand_in_one_order() -> None:
         env={"A": "1"},
     )
 
-    assert [str(edit) for edit in judge(a_pod(), policy).edits] == [
+    assert [str(edit) for edit in evaluate(a_pod(), policy).edits] == [
         "spec.containers[0]: nvidia.com/gpu becomes nvidia.com/gpu.shared",
         "node selector nvidia.com/gpu.sharing-strategy: mps",
         "toleration nvidia.com/gpu NoSchedule",
@@ -350,4 +350,4 @@ def test_a_pod_whose_containers_name_no_gpu_gets_nothing() -> None:
     )
 
     for resource in ("nvidia/gpuu", "nvidia.com/rdma"):
-        assert judge(a_pod(gpu(1, resource)), everything).edits == ()
+        assert evaluate(a_pod(gpu(1, resource)), everything).edits == ()

@@ -15,16 +15,16 @@ from tests.builders import (
     a_pod,
     a_policy,
     applied,
+    evaluate,
     gpu,
-    judge,
     rules,
     view,
 )
 from tests.engine.cluster import nodes
 from tests.engine.strategies import plugins, pods, policies, sound_pods
-from webhook.engine.fleet.availability import preferring, settled
 from webhook.engine.fleet.fleet import Fleet
-from webhook.engine.fleet.shapes import Shape, shape_of
+from webhook.engine.fleet.node_shapes import Shape, shape_of
+from webhook.engine.fleet.prefer_offered import preferring, settled
 from webhook.engine.forms import Platform
 from webhook.engine.policy import Policy, Prefer
 from webhook.engine.reapplied import restored
@@ -61,9 +61,9 @@ def test_a_plain_request_gets_the_first_listed_form_that_nodes_offer(policy: Pol
 
 
 def test_any_listed_form_is_permitted_whatever_nodes_offer() -> None:
-    given_slots = applied(a_pod(), judge(a_pod(), preferring(OFFERED, RENAMED, a_fleet(SLOTS))))
+    given_slots = applied(a_pod(), evaluate(a_pod(), preferring(OFFERED, RENAMED, a_fleet(SLOTS))))
     assert given_slots["spec"]["containers"][0]["resources"]["limits"] == {SHARED: 1}
-    assert judge(given_slots, settled(view(given_slots), OFFERED, RENAMED)).edits == ()
+    assert evaluate(given_slots, settled(view(given_slots), OFFERED, RENAMED)).edits == ()
 
 
 def test_a_policy_that_prefers_the_first_form_is_its_own() -> None:
@@ -74,12 +74,12 @@ def test_a_policy_that_prefers_the_first_form_is_its_own() -> None:
 def test_what_is_not_permitted_is_denied_as_ever() -> None:
     pod = a_pod(gpu(1, "nvidia.com/mig-7g.40gb"))
     assert settled(view(pod), OFFERED, RENAMED) == OFFERED
-    assert rules(judge(pod, settled(view(pod), OFFERED, RENAMED))) == ["form-not-permitted"]
+    assert rules(evaluate(pod, settled(view(pod), OFFERED, RENAMED))) == ["form-not-permitted"]
 
 
 @pytest.mark.parametrize("given_by", [SLICES, MPS, SLOTS])
 def test_a_manifest_applied_again_gets_the_form_back_that_the_pod_has(given_by: Shape) -> None:
-    before = applied(a_pod(), judge(a_pod(), preferring(OFFERED, RENAMED, a_fleet(given_by))))
+    before = applied(a_pod(), evaluate(a_pod(), preferring(OFFERED, RENAMED, a_fleet(given_by))))
     after: Json = {**before, "spec": {**before["spec"], "containers": [gpu()]}}
     assert any(restored(view(after), view(before), order, RENAMED) for order in OFFERED.orders)
 
@@ -110,13 +110,13 @@ def test_a_fleet_that_changes_between_the_calls_refuses_nothing(  # noqa: PLR091
 ) -> None:
     policy = msgspec.structs.replace(policy, prefer=Prefer.OFFERED)
     fleets = [_fleet(drawn, platform, plugin) for drawn in (first, second, third)]
-    decision = judge(pod, preferring(policy, plugin, fleets[0]), plugin)
+    decision = evaluate(pod, preferring(policy, plugin, fleets[0]), plugin)
     assume(decision.gpu_containers and not decision.denials)
     once = applied(pod, decision)
     # Another webhook changed something, so that the first is called again.
-    twice = applied(once, judge(once, preferring(policy, plugin, fleets[1]), plugin))
+    twice = applied(once, evaluate(once, preferring(policy, plugin, fleets[1]), plugin))
     for final in (once, twice):
-        at_validate = judge(final, settled(view(final), policy, plugin), plugin)
+        at_validate = evaluate(final, settled(view(final), policy, plugin), plugin)
         assert not at_validate.denials, [finding.message for finding in at_validate.denials]
         assert at_validate.edits == ()
-    assert judge(twice, preferring(policy, plugin, fleets[2]), plugin).denials == ()
+    assert evaluate(twice, preferring(policy, plugin, fleets[2]), plugin).denials == ()

@@ -23,9 +23,9 @@ from tests.builders import (
     additions,
     affinity,
     applied,
+    evaluate,
     expression,
     gpu,
-    judge,
     messages,
     rewritten,
     rules,
@@ -96,7 +96,7 @@ class TestUntouched:
         ],
     )
     def test_slices(self, pod: Json, plugin: DevicePlugin) -> None:
-        decision = judge(pod, "mig-1g.5gb", plugin)
+        decision = evaluate(pod, "mig-1g.5gb", plugin)
 
         assert (decision.edits, decision.findings) == ((), ())
 
@@ -109,7 +109,7 @@ class TestUntouched:
         assert result["spec"]["nodeSelector"] == {PRODUCT: product}
 
     def test_any_form(self) -> None:
-        assert judge(a_pod(nodeSelector={PRODUCT: INVALID}), "any", SINGLE).edits == ()
+        assert evaluate(a_pod(nodeSelector={PRODUCT: INVALID}), "any", SINGLE).edits == ()
 
 
 class TestConflicts:
@@ -118,7 +118,7 @@ class TestConflicts:
     @pytest.mark.parametrize("plugin", [RENAMED, NOT_RENAMED, SINGLE, SINGLE_BY_PRODUCT, SINGLE_BY_PRODUCT_NOT_RENAMED])
     @pytest.mark.parametrize("form", ["exclusive", "shared", "mig-1g.5gb", "mig-1g.5gb-shared", "gke-mig-1g.5gb"])
     def test_nodes_with_an_invalid_mig_configuration_offer_no_gpu(self, form: str, plugin: DevicePlugin) -> None:
-        decision = judge(a_pod(nodeSelector={PRODUCT: INVALID}), form, plugin)
+        decision = evaluate(a_pod(nodeSelector={PRODUCT: INVALID}), form, plugin)
 
         [finding] = decision.findings
         assert finding.reason == (
@@ -141,7 +141,7 @@ class TestConflicts:
         ],
     )
     def test_a_model_that_is_not_listed_has_no_known_slices(self, pod: Json, path: str, plugin: DevicePlugin) -> None:
-        [finding] = judge(pod, "mig-1g.5gb", plugin).findings
+        [finding] = evaluate(pod, "mig-1g.5gb", plugin).findings
 
         assert finding.message == (
             f'container "train": form "mig-1g.5gb" is not on nodes with {PRODUCT}: {UNLISTED}, which the pod selects; '
@@ -159,7 +159,7 @@ class TestConflicts:
         assert spec["nodeSelector"] == {PRODUCT: f"{UNLISTED}-MIG-1g.5gb"}
 
     def test_a_listed_model_in_another_case(self) -> None:
-        [message] = messages(judge(a_pod(nodeSelector={PRODUCT: A100.lower()}), "mig-1g.5gb", SINGLE_BY_PRODUCT))
+        [message] = messages(evaluate(a_pod(nodeSelector={PRODUCT: A100.lower()}), "mig-1g.5gb", SINGLE_BY_PRODUCT))
 
         assert f"lists {A100}, and label values are case-sensitive; select {A100}, or remove" in message
 
@@ -176,7 +176,7 @@ class TestConflicts:
     def test_a_suffix_that_feature_discovery_does_not_write_gets_no_other(
         self, product: str, form: str, plugin: DevicePlugin
     ) -> None:
-        decision = judge(a_pod(nodeSelector={PRODUCT: product}), a_policy(form, mismatch=Mismatch.REWRITE), plugin)
+        decision = evaluate(a_pod(nodeSelector={PRODUCT: product}), a_policy(form, mismatch=Mismatch.REWRITE), plugin)
 
         assert rules(decision) == ["selector-conflict"]
         assert "no other suffix; select the model alone, or remove" in messages(decision)[0]
@@ -184,7 +184,7 @@ class TestConflicts:
     @pytest.mark.parametrize("plugin", [RENAMED, NOT_RENAMED, SINGLE, SINGLE_BY_PRODUCT])
     @pytest.mark.parametrize("form", ["exclusive", "shared"])
     def test_no_node_has_an_empty_product(self, form: str, plugin: DevicePlugin) -> None:
-        [finding] = judge(a_pod(nodeSelector={PRODUCT: ""}), form, plugin).denials
+        [finding] = evaluate(a_pod(nodeSelector={PRODUCT: ""}), form, plugin).denials
 
         assert finding.reason == (
             f'container "train": form "{form}" is not on nodes with {PRODUCT}: "", which the pod selects'
@@ -207,7 +207,7 @@ class TestConflicts:
     def test_no_label_value_has_more_than_63_characters(
         self, model: str, form: str, plugin: DevicePlugin, suffix: str
     ) -> None:
-        [message] = messages(judge(a_pod(nodeSelector={PRODUCT: model}), form, plugin))
+        [message] = messages(evaluate(a_pod(nodeSelector={PRODUCT: model}), form, plugin))
 
         assert (
             f"the label of such nodes would be {model}{suffix}, and a label value has at most 63 characters; select another "
@@ -216,7 +216,7 @@ class TestConflicts:
 
     def test_a_product_that_its_new_name_contradicts(self) -> None:
         pod = selecting((PRODUCT, "In", f"{A100}-SHARED"), (PRODUCT, "NotIn", A100))
-        [message] = messages(judge(pod, a_policy("exclusive", mismatch=Mismatch.REWRITE), NOT_RENAMED))
+        [message] = messages(evaluate(pod, a_policy("exclusive", mismatch=Mismatch.REWRITE), NOT_RENAMED))
 
         assert f"is on nodes with {PRODUCT}: {A100}, and the pod excludes that in its node affinity" in message
 
@@ -249,7 +249,7 @@ class TestSeveral:
     def test_slices_and_nodes_without_gpus_state_slices(self) -> None:
         pod = selecting((PRODUCT, "In", INVALID, SLICES))
 
-        assert rules(judge(pod, "exclusive", SINGLE)) == ["form-not-permitted"]
+        assert rules(evaluate(pod, "exclusive", SINGLE)) == ["form-not-permitted"]
 
     def test_a_model_of_which_another_form_is_selected_stays_the_pods_choice(self) -> None:
         pod = selecting((PRODUCT, "In", f"{T4}-MIG-1g.5gb", SLICES))
@@ -269,8 +269,8 @@ class TestOfOtherForms:
     @pytest.mark.parametrize("plugin", [RENAMED, NOT_RENAMED, SINGLE, SINGLE_BY_PRODUCT])
     def test_where_every_form_is_permitted_nothing_changes(self, plugin: DevicePlugin) -> None:
         for pod in (self.MIXED, self.ALTERNATIVES, selecting((PRODUCT, "In", f"{A100}-SHARED", T4))):
-            assert judge(pod, "any", plugin).edits == ()
-            assert judge(pod, "any", plugin).findings == ()
+            assert evaluate(pod, "any", plugin).edits == ()
+            assert evaluate(pod, "any", plugin).findings == ()
 
     @pytest.mark.parametrize("plugin", [SINGLE, SINGLE_BY_PRODUCT])
     def test_slices_of_the_policy_are_kept(self, plugin: DevicePlugin) -> None:
@@ -293,7 +293,7 @@ class TestOfOtherForms:
     @pytest.mark.parametrize("pod", [MIXED, ALTERNATIVES])
     def test_neither_slices_nor_a_model_of_the_policy_are_not_permitted(self, pod: Json, plugin: DevicePlugin) -> None:
         for form in ("mig-1g.5gb", "mig-1g.5gb-shared", "mig-3g.20gb"):
-            decision = judge(pod, form, plugin)
+            decision = evaluate(pod, form, plugin)
 
             assert rules(decision) == ["form-not-permitted"]
             assert 'requests form "mig-2g.10gb"' in messages(decision)[0]
@@ -346,7 +346,7 @@ class TestOfOtherForms:
     )
     def test_a_name_and_a_product_that_contradict_each_other(self, plugin: DevicePlugin, fix: str) -> None:
         pod = a_pod(gpu(1, "nvidia.com/mig-1g.5gb"), nodeSelector={PRODUCT: self.SLICES_2G})
-        [finding] = judge(pod, "mig-1g.5gb", plugin).findings
+        [finding] = evaluate(pod, "mig-1g.5gb", plugin).findings
 
         assert (finding.rule.id, finding.path) == ("selector-conflict", f"spec.nodeSelector[{PRODUCT}]")
         assert f"it is the label of nodes with another form{fix}" in finding.message
@@ -392,7 +392,7 @@ class TestProfilesOfModels:
     @pytest.mark.parametrize("plugin", [RENAMED, NOT_RENAMED, SINGLE, BOTH])
     @pytest.mark.parametrize("suffix", ["", "-MIG-1g.5gb"])
     def test_a_pod_that_selects_one_that_lacks_the_profile(self, suffix: str, plugin: DevicePlugin) -> None:
-        [finding] = judge(a_pod(nodeSelector={PRODUCT: self.H100 + suffix}), "mig-1g.5gb", plugin).findings
+        [finding] = evaluate(a_pod(nodeSelector={PRODUCT: self.H100 + suffix}), "mig-1g.5gb", plugin).findings
 
         assert finding.rule.id == "selector-conflict"
         assert (
@@ -407,7 +407,7 @@ class TestProfilesOfModels:
 
     @pytest.mark.parametrize("plugin", [RENAMED, SINGLE])
     def test_a_model_without_mig(self, plugin: DevicePlugin) -> None:
-        [message] = messages(judge(a_pod(nodeSelector={PRODUCT: T4}), "mig-1g.5gb", plugin))
+        [message] = messages(evaluate(a_pod(nodeSelector={PRODUCT: T4}), "mig-1g.5gb", plugin))
 
         assert f"{T4} has no MIG profile 1g.5gb (it has no MIG); select another product{OR_REMOVE}" in message
 
@@ -438,8 +438,8 @@ class TestExcluded:
     ) -> None:
         pod = selecting((PRODUCT, "In", SLICES), (PRODUCT, "NotIn", A100))
 
-        assert judge(pod, "mig-1g.5gb", plugin).edits == ()
-        assert judge(pod, "mig-1g.5gb", plugin).findings == ()
+        assert evaluate(pod, "mig-1g.5gb", plugin).edits == ()
+        assert evaluate(pod, "mig-1g.5gb", plugin).findings == ()
 
     def test_a_suffix_stays(self) -> None:
         pod = selecting((PRODUCT, "NotIn", f"{A100}-SHARED", SLICES))
@@ -448,7 +448,7 @@ class TestExcluded:
         assert spec["affinity"] == affinity([(PRODUCT, "NotIn", f"{A100}-SHARED", SLICES), WHOLE])
 
     def test_every_listed_model_is_a_conflict(self) -> None:
-        [message] = messages(judge(selecting((PRODUCT, "NotIn", *MODELS)), "mig-1g.5gb", SINGLE_BY_PRODUCT))
+        [message] = messages(evaluate(selecting((PRODUCT, "NotIn", *MODELS)), "mig-1g.5gb", SINGLE_BY_PRODUCT))
 
         assert f"{A100}-MIG-1g.5gb" in message
         assert f"the pod excludes that in its node affinity on {PRODUCT}" in message
@@ -541,7 +541,7 @@ def test_every_product_that_is_written_is_one_that_nodes_can_have(
     pod: Json, policy: Policy, plugin: DevicePlugin
 ) -> None:
     """Of a listed model with a suffix of slices, or of any model as whole GPUs have it, in at most 63 characters."""
-    written = values_of(applied(pod, judge(pod, policy, plugin))) - values_of(pod)
+    written = values_of(applied(pod, evaluate(pod, policy, plugin))) - values_of(pod)
     sliced = {f"-MIG-{profile}{shared}" for profile in PROFILES for shared in ("", "-SHARED")}
     of_slices = {model + suffix for model in plugin.products for suffix in sliced} if plugin.single else set()
     own = {dict(policy.additions.node_selector).get(PRODUCT, "")}
@@ -555,8 +555,8 @@ def test_every_product_that_is_written_is_one_that_nodes_can_have(
 @PROPERTY
 @given(_PODS, _POLICIES, _PLUGINS)
 def test_a_pod_that_was_rewritten_is_as_it_should_be(pod: Json, policy: Policy, plugin: DevicePlugin) -> None:
-    decision = judge(pod, policy, plugin)
-    again = judge(applied(pod, decision), policy, plugin)
+    decision = evaluate(pod, policy, plugin)
+    again = evaluate(applied(pod, decision), policy, plugin)
 
     assert again.edits == ()
     assert bool(again.denials) == bool(decision.denials)

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.builders import Json, a_pod, affinity, applied, judge
+from tests.builders import Json, a_pod, affinity, applied, evaluate
 from tests.engine.cluster import PRODUCTS, chosen, nodes
 from tests.engine.strategies import listed_forms
 from tests.engine.test_decision_properties import PROPERTY
@@ -47,7 +47,7 @@ def _selected(pod: Json, label: str | None, renamed: bool) -> bool:  # noqa: FBT
 def test_a_pod_gets_a_permitted_form_on_a_node_that_it_selected(
     pod: Json, policy: Policy, plugin: DevicePlugin
 ) -> None:
-    decision = judge(pod, policy, plugin)
+    decision = evaluate(pod, policy, plugin)
     if decision.denials:
         return
     spec = applied(pod, decision)["spec"]

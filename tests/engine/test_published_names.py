@@ -1,4 +1,4 @@
-"""Resource names that DeviceClasses publish (KEP-5004): which of them are GPUs, judged as claims of the class."""
+"""Resource names that DeviceClasses publish (KEP-5004): which of them are GPUs, evaluated as claims of the class."""
 
 import msgspec
 import pytest
@@ -94,7 +94,7 @@ def test_some_names_are_known_to_be_something_else(name: str, *, otherwise: bool
     assert BUILT_IN.is_something_else(name) is otherwise
 
 
-def judged(policy: Policy, names: dict[str, str], *containers: Json) -> Decision:
+def evaluated(policy: Policy, names: dict[str, str], *containers: Json) -> Decision:
     """What becomes of a pod where DeviceClasses have these names."""
     pod = view(a_pod(*containers))
     assert pod.spec
@@ -125,23 +125,25 @@ def asking(count: int | str = 1, name: str = ACCEL, container: str = "train") ->
         ("none", {}, []),
     ],
 )
-def test_a_name_is_judged_as_the_classes_that_publish_it(policy: str, names: dict[str, str], rules: list[str]) -> None:
-    decision = judged(policy_of(policy), names, asking())
+def test_a_name_is_evaluated_as_the_classes_that_publish_it(
+    policy: str, names: dict[str, str], rules: list[str]
+) -> None:
+    decision = evaluated(policy_of(policy), names, asking())
     assert [finding.rule.id for finding in decision.findings] == rules
     assert decision.edits == ()
 
 
 def test_limits_hold_for_it() -> None:
     policy = msgspec.structs.replace(policy_of("exclusive"), max_per_container=2, max_per_pod=3)
-    assert judged(policy, {GPU: ACCEL}, asking(2)).findings == ()
-    assert [one.rule.id for one in judged(policy, {GPU: ACCEL}, asking(3)).findings] == ["per-container-limit"]
-    two = judged(policy, {GPU: ACCEL}, asking(2), asking(2, container="other"))
+    assert evaluated(policy, {GPU: ACCEL}, asking(2)).findings == ()
+    assert [one.rule.id for one in evaluated(policy, {GPU: ACCEL}, asking(3)).findings] == ["per-container-limit"]
+    two = evaluated(policy, {GPU: ACCEL}, asking(2), asking(2, container="other"))
     assert [one.rule.id for one in two.findings] == ["per-pod-limit"]
 
 
 def test_with_a_gpu_resource_in_one_container_it_is_mixed() -> None:
     container = a_container("train", {ACCEL: 1, "nvidia.com/gpu": 1})
-    assert [one.rule.id for one in judged(policy_of("any"), {GPU: ACCEL}, container).findings] == [
+    assert [one.rule.id for one in evaluated(policy_of("any"), {GPU: ACCEL}, container).findings] == [
         "mixed-gpu-resources"
     ]
 
@@ -150,5 +152,5 @@ def test_a_name_that_looks_misspelt_is_not_where_a_class_publishes_it() -> None:
     spec = PodSpec()
     assert requests.read(spec) == []
     misspelt = asking(name="nvidia.com/gpus")
-    assert [one.rule.id for one in judged(policy_of("exclusive"), {}, misspelt).findings] == ["unknown-gpu-resource"]
-    assert judged(policy_of("exclusive"), {GPU: "nvidia.com/gpus"}, misspelt).findings == ()
+    assert [one.rule.id for one in evaluated(policy_of("exclusive"), {}, misspelt).findings] == ["unknown-gpu-resource"]
+    assert evaluated(policy_of("exclusive"), {GPU: "nvidia.com/gpus"}, misspelt).findings == ()

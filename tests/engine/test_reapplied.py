@@ -28,7 +28,7 @@ from tests.builders import (
     a_policy,
     affinity,
     applied,
-    judge,
+    evaluate,
     policy_of,
     rewritten,
     spec_of,
@@ -255,7 +255,7 @@ def counts(pod: Json) -> list[Any]:
 @settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 @given(pods, policies, plugins)
 def test_whatever_is_restored_requests_what_it_requested(pod: Json, policy: Policy, plugin: DevicePlugin) -> None:
-    live = applied(pod, judge(pod, policy, plugin))
+    live = applied(pod, evaluate(pod, policy, plugin))
     assert restored(view(live), view(live), policy, plugin) == []
     again = {**live, "spec": merged(pod["spec"], live["spec"])}
     if operations := restored(view(again), view(live), policy, plugin):

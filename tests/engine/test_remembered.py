@@ -12,7 +12,7 @@ from tests.engine.test_decision_properties import PROPERTY
 from webhook.engine import decision
 from webhook.engine.decision import Decision, decide
 from webhook.engine.forms import Form, Platform, Sharing
-from webhook.engine.nodes import NOTHING_SAID, NodeConstraints, constraints
+from webhook.engine.node_constraints import NOTHING_SAID, NodeConstraints, constraints
 from webhook.engine.policy import Policy
 from webhook.engine.requests import read
 from webhook.engine.rewriting import Respelling, respelling

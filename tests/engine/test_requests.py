@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.builders import GPU, MIG, SHARED, Json, a_container, a_pod, a_policy, gpu, judge, messages, spec_of
+from tests.builders import GPU, MIG, SHARED, Json, a_container, a_pod, a_policy, evaluate, gpu, messages, spec_of
 from webhook.engine.other_gpus import GpuNames
 from webhook.engine.pods import Place
 from webhook.engine.requests import OtherAmount, pod_count, read
@@ -159,13 +159,13 @@ def test_a_pod_needs_what_runs_at_once(init: list[tuple[int, bool]], containers:
 def test_a_restart_policy_other_than_always_makes_no_sidecar() -> None:
     pod = a_pod(gpu(1), initContainers=[gpu(1, restartPolicy="Never")])
 
-    assert judge(pod, a_policy("exclusive", max_per_pod=1)).findings == ()
+    assert evaluate(pod, a_policy("exclusive", max_per_pod=1)).findings == ()
 
 
 def test_counts_of_different_forms_add_up() -> None:
     pod = a_pod(gpu(2, MIG), gpu(1, "nvidia.com/mig-2g.10gb"))
 
-    assert messages(judge(pod, a_policy("mig-1g.5gb", "mig-2g.10gb", max_per_pod=2)))[0] == (
+    assert messages(evaluate(pod, a_policy("mig-1g.5gb", "mig-2g.10gb", max_per_pod=2)))[0] == (
         'pod: its containers request 3 GPUs at once; namespace policy "team" permits 2 per pod; request at most 2'
     )
 

@@ -67,7 +67,7 @@ def test_so_does_that_a_container_has_one_kind_of_request() -> None:
     assert found(Policy("p", max_per_pod=9), "a", amount="1") == ["mixed-gpu-resources"]
 
 
-def test_forms_were_judged_before() -> None:
+def test_forms_were_evaluated_before() -> None:
     assert found(NONE_POLICY, "a", "b") == []
 
 

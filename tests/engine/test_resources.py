@@ -6,7 +6,7 @@ from difflib import get_close_matches
 
 import pytest
 
-from webhook.engine.profiles import DOCUMENTED
+from webhook.engine.mig_profiles import DOCUMENTED
 from webhook.engine.resources import KNOWN, GpuResource, Unknown, classify, resource_name
 
 OURS = [

@@ -1,4 +1,4 @@
-"""What /mutate writes is what /validate admits: node constraints are judged again with the edits made."""
+"""What /mutate writes is what /validate admits: node constraints are evaluated again with the edits made."""
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
@@ -19,8 +19,8 @@ from tests.builders import (
     a_policy,
     affinity,
     applied,
+    evaluate,
     gpu,
-    judge,
     messages,
     rewritten,
     rules,
@@ -53,9 +53,9 @@ def test_what_is_written_into_several_terms_is_admitted(  # noqa: PLR0913, PLR09
     required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
     pod = a_pod(gpu(count, resource), affinity={"nodeAffinity": required})
     policy = Policy("team", tuple(forms), mismatch=mismatch)
-    decision = judge(pod, policy, plugin)
+    decision = evaluate(pod, policy, plugin)
     assume(not decision.denials)
-    again = judge(applied(pod, decision), policy, plugin)
+    again = evaluate(applied(pod, decision), policy, plugin)
 
     assert (again.edits, messages(again)) == ((), [finding.message for finding in again.warnings])
 
@@ -77,7 +77,7 @@ def test_terms_that_leave_the_form_its_nodes_pass(forms: list[str], more: Json, 
 
 def test_a_request_that_leaves_the_form_to_the_policy_gets_another_of_its_forms() -> None:
     """With the labels of MPS, the first term would be impossible, and the second select a slice."""
-    decision = judge(a_pod(affinity=BY_SLICES), a_policy("mps", "mig-1g.5gb"), SINGLE)
+    decision = evaluate(a_pod(affinity=BY_SLICES), a_policy("mps", "mig-1g.5gb"), SINGLE)
 
     assert str(decision.choices[GPU].form) == "mig-1g.5gb"
     rewritten(a_pod(affinity=BY_SLICES), a_policy("mps", "mig-1g.5gb"), SINGLE)
@@ -86,7 +86,7 @@ def test_a_request_that_leaves_the_form_to_the_policy_gets_another_of_its_forms(
 @pytest.mark.parametrize("forms", [["mps"], ["mps", "exclusive"], ["time-slicing", "shared"]])
 def test_where_no_form_has_nodes_the_pod_is_denied_at_once_and_the_fix_admits_it(forms: list[str]) -> None:
     policy = a_policy(*forms)
-    [finding] = judge(a_pod(affinity=BY_SLICES), policy, SINGLE).findings
+    [finding] = evaluate(a_pod(affinity=BY_SLICES), policy, SINGLE).findings
 
     assert (finding.rule.id, finding.path) == ("selector-conflict", "spec.affinity.nodeAffinity")
     assert finding.message == (
@@ -98,7 +98,7 @@ def test_where_no_form_has_nodes_the_pod_is_denied_at_once_and_the_fix_admits_it
 
 def test_the_path_is_the_nodeselectors_where_that_has_the_label() -> None:
     more = {"nodeSelector": {"zone": "a", GPU_SLICES: "1"}, "affinity": affinity([(PRODUCT, "In", SLICES)])}
-    findings = judge(a_pod(gpu(1, MIG), **more), a_policy("mig-1g.5gb", mismatch=Mismatch.REWRITE), SINGLE).findings
+    findings = evaluate(a_pod(gpu(1, MIG), **more), a_policy("mig-1g.5gb", mismatch=Mismatch.REWRITE), SINGLE).findings
 
     assert {finding.path for finding in findings} <= {f"spec.nodeSelector[{GPU_SLICES}]"}
 
@@ -142,7 +142,7 @@ class TestThePolicysOwnLabels:
 def test_a_pod_that_other_labels_leave_no_node_is_not_said_to_contradict_a_gpu_label() -> None:
     terms = affinity([("zone", "In", "b")], [("zone", "In", "b"), (PRODUCT, "In", "A"), (PRODUCT, "In", "B")])
 
-    assert rules(judge(a_pod(nodeSelector={"zone": "a"}, affinity=terms), "exclusive")) == []
+    assert rules(evaluate(a_pod(nodeSelector={"zone": "a"}, affinity=terms), "exclusive")) == []
 
 
 def test_a_plain_request_is_respelled_without_a_pod_as_in_a_plain_pod() -> None:

@@ -14,8 +14,8 @@ from tests.builders import (
     a_container,
     a_pod,
     a_policy,
+    evaluate,
     gpu,
-    judge,
     messages,
     policy_of,
     rules,
@@ -36,25 +36,25 @@ class TestNotAWholeNumber:
 
     @pytest.mark.parametrize("count", [1, "1", "1000m", "1e0", 1.0, "+1", "0.5Ki", "2k", "1Ki"])
     def test_a_whole_number_passes(self, count: Any) -> None:
-        assert judge(a_pod(gpu(count)), "exclusive").findings == ()
+        assert evaluate(a_pod(gpu(count)), "exclusive").findings == ()
 
     @pytest.mark.parametrize("count", [0, "0", "0m", "-0", None, 0.0, "0.000"])
     def test_nothing_passes_even_where_no_gpu_may_be_requested(self, count: Any) -> None:
-        assert judge(a_pod(gpu(count)), "none").findings == ()
+        assert evaluate(a_pod(gpu(count)), "none").findings == ()
 
     REFUSED = ("0.5", "1500m", "-1", -1, 0.5, "1n", "one", "", "\u0661", "1e999999999", "1" * 65, 1.5)
 
     @pytest.mark.parametrize("policy", EVERY_POLICY)
     @pytest.mark.parametrize("count", REFUSED)
     def test_anything_else_is_refused(self, count: Any, policy: str) -> None:
-        decision = judge(a_pod(gpu(count)), policy)
+        decision = evaluate(a_pod(gpu(count)), policy)
 
         assert rules(decision) == ["not-a-whole-number"]
         assert decision.findings[0].severity is Severity.DENY
         assert decision.edits == ()
 
     def test_the_message_names_the_field_the_value_and_the_remedy(self) -> None:
-        [finding] = judge(a_pod(gpu("0.5")), "shared").findings
+        [finding] = evaluate(a_pod(gpu("0.5")), "shared").findings
 
         assert finding.path == "spec.containers[0].resources.limits[nvidia.com/gpu]"
         assert finding.message == (
@@ -63,18 +63,18 @@ class TestNotAWholeNumber:
         )
 
     def test_a_broken_request_is_named_as_one(self) -> None:
-        [finding] = judge(a_pod(a_container(limits={GPU: 1}, requests={GPU: "1500m"})), "any").findings
+        [finding] = evaluate(a_pod(a_container(limits={GPU: 1}, requests={GPU: "1500m"})), "any").findings
 
         assert finding.path == "spec.containers[0].resources.requests[nvidia.com/gpu]"
         assert "nvidia.com/gpu: 1500m is not" in finding.message
 
     def test_a_quantity_of_a_megabyte_is_not_repeated(self) -> None:
-        [finding] = judge(a_pod(gpu("9" * 1_000_000)), "any").findings
+        [finding] = evaluate(a_pod(gpu("9" * 1_000_000)), "any").findings
 
         assert len(finding.message) < 250
 
     def test_the_first_broken_resource_is_named(self) -> None:
-        [finding] = judge(a_pod(a_container(limits={SHARED: "y", GPU: 1, MIG: "z"})), "any").findings
+        [finding] = evaluate(a_pod(a_container(limits={SHARED: "y", GPU: 1, MIG: "z"})), "any").findings
 
         assert "nvidia.com/gpu.shared: y is not" in finding.message
 
@@ -96,7 +96,7 @@ class TestLimitsRequestsDiffer:
         ],
     )
     def test_the_same_number_passes(self, container: Json) -> None:
-        assert judge(a_pod(container), "exclusive").findings == ()
+        assert evaluate(a_pod(container), "exclusive").findings == ()
 
     REFUSED = (
         pytest.param({GPU: 1}, {GPU: 2}, id="more requested"),
@@ -112,13 +112,13 @@ class TestLimitsRequestsDiffer:
     @pytest.mark.parametrize("policy", [policy for policy in EVERY_POLICY if policy != "none"])
     @pytest.mark.parametrize(("limits", "requests"), REFUSED)
     def test_any_other_is_refused(self, limits: Json | None, requests: Json, policy: str) -> None:
-        decision = judge(a_pod(a_container(limits=limits, requests=requests)), policy)
+        decision = evaluate(a_pod(a_container(limits=limits, requests=requests)), policy)
 
         assert rules(decision) == ["limits-requests-differ"]
         assert decision.edits == ()
 
     def test_the_message_of_two_numbers(self) -> None:
-        [finding] = judge(a_pod(a_container(limits={GPU: 1}, requests={GPU: None})), "any").findings
+        [finding] = evaluate(a_pod(a_container(limits={GPU: 1}, requests={GPU: None})), "any").findings
 
         assert finding.path == "spec.containers[0].resources.limits[nvidia.com/gpu]"
         assert finding.message == (
@@ -128,7 +128,7 @@ class TestLimitsRequestsDiffer:
 
     def test_the_message_of_requests_alone(self) -> None:
         pod = a_pod(initContainers=[a_container("load", requests={MIG: 2})])
-        [finding] = judge(pod, "mig-1g.5gb").findings
+        [finding] = evaluate(pod, "mig-1g.5gb").findings
 
         assert finding.path == "spec.initContainers[0].resources.requests[nvidia.com/mig-1g.5gb]"
         assert finding.message == (
@@ -150,7 +150,7 @@ class TestMixedGpuResources:
         ],
     )
     def test_one_resource_a_container_passes(self, containers: list[Json]) -> None:
-        assert judge(a_pod(*containers), "any").findings == ()
+        assert evaluate(a_pod(*containers), "any").findings == ()
 
     @pytest.mark.parametrize("policy", [policy for policy in EVERY_POLICY if policy != "none"])
     @pytest.mark.parametrize(
@@ -158,13 +158,13 @@ class TestMixedGpuResources:
         [{GPU: 1, SHARED: 1}, {GPU: 1, MIG: 2}, {MIG: 1, "nvidia.com/mig-2g.10gb": 1}, {GPU: 1, SHARED: 1, MIG: 1}],
     )
     def test_two_are_refused(self, limits: Json, policy: str) -> None:
-        decision = judge(a_pod(a_container(limits=limits)), policy)
+        decision = evaluate(a_pod(a_container(limits=limits)), policy)
 
         assert rules(decision) == ["mixed-gpu-resources"]
         assert decision.edits == ()
 
     def test_the_message_names_them(self) -> None:
-        [finding] = judge(a_pod(a_container(limits={SHARED: 1, GPU: 1})), "any").findings
+        [finding] = evaluate(a_pod(a_container(limits={SHARED: 1, GPU: 1})), "any").findings
 
         assert finding.path == "spec.containers[0].resources.limits[nvidia.com/gpu.shared]"
         assert finding.message == (
@@ -200,10 +200,10 @@ class TestUnknownGpuResource:
         ],
     )
     def test_names_of_other_projects_raise_no_alarm_where_every_form_is_permitted(self, resource: str) -> None:
-        assert judge(a_pod(gpu(1, resource)), "any").findings == ()
+        assert evaluate(a_pod(gpu(1, resource)), "any").findings == ()
 
     def test_none_of_a_misspelt_resource_raises_no_alarm(self) -> None:
-        assert judge(a_pod(gpu(0, "nvidia.com/gpu-shared")), "any").findings == ()
+        assert evaluate(a_pod(gpu(0, "nvidia.com/gpu-shared")), "any").findings == ()
 
     @pytest.mark.parametrize("names", [GpuNames(gpus=("nvidia.com/gpus",)), GpuNames(not_gpus=("nvidia.com/gpu*",))])
     def test_a_name_that_the_configuration_has_is_not_misspelt(self, names: GpuNames) -> None:
@@ -211,7 +211,7 @@ class TestUnknownGpuResource:
 
     @pytest.mark.parametrize("resource", MISSPELT)
     def test_a_misspelt_name_warns_where_every_form_is_permitted(self, resource: str) -> None:
-        decision = judge(a_pod(gpu(1, resource)), "any")
+        decision = evaluate(a_pod(gpu(1, resource)), "any")
 
         assert rules(decision) == ["unknown-gpu-resource"]
         assert decision.denials == ()
@@ -221,8 +221,8 @@ class TestUnknownGpuResource:
     @pytest.mark.parametrize("policy", [policy for policy in EVERY_POLICY if policy != "any"])
     @pytest.mark.parametrize("resource", MISSPELT)
     def test_it_is_denied_under_every_other_policy(self, resource: str, policy: str) -> None:
-        decision = judge(a_pod(gpu(1, resource)), policy)
-        [under_any] = judge(a_pod(gpu(1, resource)), "any").findings
+        decision = evaluate(a_pod(gpu(1, resource)), policy)
+        [under_any] = evaluate(a_pod(gpu(1, resource)), "any").findings
 
         [finding] = decision.findings
         assert (finding.rule, finding.path, finding.reason) == (under_any.rule, under_any.path, under_any.reason)
@@ -233,26 +233,26 @@ class TestUnknownGpuResource:
     @pytest.mark.parametrize("policy", ["any", "none", "mps"])
     @pytest.mark.parametrize("resource", ["NVIDIA.com/gpu", "nvidia.com/gpu\u200b", "nvida.com/gpu", "gpu"])
     def test_a_name_that_no_gpu_can_have_warns_under_every_policy(self, resource: str, policy: str) -> None:
-        decision = judge(a_pod(gpu(1, resource)), policy)
+        decision = evaluate(a_pod(gpu(1, resource)), policy)
 
         assert rules(decision) == ["unknown-gpu-resource"]
         assert decision.denials == ()
 
     def test_what_denies_comes_before_the_ten_that_are_reported(self) -> None:
         many = [gpu(1, f"nvidia{number}.com/gpu", name=f"c{number}") for number in range(10)]
-        decision = judge(a_pod(*many, gpu(1, "nvidia.com/gpus")), "mps")
+        decision = evaluate(a_pod(*many, gpu(1, "nvidia.com/gpus")), "mps")
 
         assert rules(decision) == ["unknown-gpu-resource"] * 10
         assert [finding.denies for finding in decision.findings] == [True] + [False] * 9
 
     def test_beside_a_gpu_by_another_name_each_has_its_own_finding(self) -> None:
-        decision = judge(a_pod(a_container(limits={"nvidia.com/gpus": 1, "nvidia.com/vgpu": 1})), "mps")
+        decision = evaluate(a_pod(a_container(limits={"nvidia.com/gpus": 1, "nvidia.com/vgpu": 1})), "mps")
 
         assert rules(decision) == ["other-gpu-resource", "unknown-gpu-resource"]
         assert "nvidia.com/vgpu: 1 counts as a GPU;" in decision.denials[0].message
 
     def test_the_message_names_the_nearest_real_one(self) -> None:
-        [finding] = judge(a_pod(gpu(1, "nvidia.com/mig1g.5gb")), "any").findings
+        [finding] = evaluate(a_pod(gpu(1, "nvidia.com/mig1g.5gb")), "any").findings
 
         assert finding.severity is Severity.WARN
         assert finding.path == "spec.containers[0].resources.limits[nvidia.com/mig1g.5gb]"
@@ -264,10 +264,10 @@ class TestUnknownGpuResource:
     def test_a_pod_without_a_real_gpu_gets_none_of_the_policys_settings(self) -> None:
         policy = a_policy("shared", runtime_class_name="nvidia", node_selector={"a": "b"}, env={"A": "1"})
 
-        assert judge(a_pod(gpu(1, "nvidia.com/gpu-shared")), policy).edits == ()
+        assert evaluate(a_pod(gpu(1, "nvidia.com/gpu-shared")), policy).edits == ()
 
     def test_beside_a_permitted_request_it_is_denied_all_the_same(self) -> None:
-        decision = judge(a_pod(a_container(limits={GPU: 1, "nvidia.com/gpu-shared": 1})), "shared")
+        decision = evaluate(a_pod(a_container(limits={GPU: 1, "nvidia.com/gpu-shared": 1})), "shared")
 
         assert rules(decision) == ["unknown-gpu-resource"]
         assert decision.denials != ()
@@ -280,7 +280,7 @@ class TestUnknownGpuResource:
         assert rules(decision) == ["unknown-gpu-resource"]
 
     def test_the_denial_names_the_nearest_real_one(self) -> None:
-        [finding] = judge(a_pod(gpu(1, "nvidia.com/gpu-shared")), "mps").findings
+        [finding] = evaluate(a_pod(gpu(1, "nvidia.com/gpu-shared")), "mps").findings
 
         assert finding.path == "spec.containers[0].resources.limits[nvidia.com/gpu-shared]"
         assert finding.message == (
@@ -291,7 +291,7 @@ class TestUnknownGpuResource:
     def test_the_first_ten_of_a_pod_are_enough(self) -> None:
         many = [gpu(1, f"nvidia.com/mig{number}gb", name=f"c{number}") for number in range(8)]
         more = a_container(limits={f"nvidia.com/mig1g{number}": 1 for number in range(8)})
-        decision = judge(a_pod(*many, more), "any")
+        decision = evaluate(a_pod(*many, more), "any")
 
         assert rules(decision) == ["unknown-gpu-resource"] * 10
         assert messages(decision)[0].startswith('container "c0"')
@@ -312,7 +312,7 @@ class TestAbsentGpuResource:
         [(MIXED, GPU), (MIXED, SHARED), (MIXED, MIG), (MIXED, MIG_SHARED), (SINGLE, GPU), (SINGLE, SHARED)],
     )
     def test_what_nodes_may_offer_raises_no_alarm(self, plugin: DevicePlugin, resource: str) -> None:
-        assert judge(a_pod(gpu(1, resource)), "any", plugin).findings == ()
+        assert evaluate(a_pod(gpu(1, resource)), "any", plugin).findings == ()
 
     @pytest.mark.parametrize(
         ("plugin", "resource", "setting", "instead"),
@@ -326,7 +326,7 @@ class TestAbsentGpuResource:
     def test_the_warning_names_the_setting_and_what_nodes_offer(
         self, plugin: DevicePlugin, resource: str, setting: str, instead: str
     ) -> None:
-        decision = judge(a_pod(gpu(1, resource)), "any", plugin)
+        decision = evaluate(a_pod(gpu(1, resource)), "any", plugin)
 
         [finding] = decision.findings
         assert (finding.rule, finding.denies) == (UNKNOWN_GPU_RESOURCE, False)
@@ -337,7 +337,7 @@ class TestAbsentGpuResource:
         assert finding.message.endswith(f"; request {instead}")
 
     def test_a_policy_that_rewrites_it_needs_no_warning(self) -> None:
-        decision = judge(a_pod(gpu(1, MIG)), "mig-1g.5gb", SINGLE)
+        decision = evaluate(a_pod(gpu(1, MIG)), "mig-1g.5gb", SINGLE)
 
         assert decision.findings == ()
         assert decision.edits != ()
@@ -347,13 +347,13 @@ def test_a_container_breaks_one_of_these_rules_at_a_time() -> None:
     """The first thing that keeps a request from being understood is the one to mend first."""
     container = a_container(limits={GPU: "0.5", SHARED: 1}, requests={GPU: 1})
 
-    assert rules(judge(a_pod(container), "none")) == ["not-a-whole-number"]
+    assert rules(evaluate(a_pod(container), "none")) == ["not-a-whole-number"]
 
 
-def test_every_container_is_judged() -> None:
+def test_every_container_is_evaluated() -> None:
     pod = a_pod(gpu("x", name="a"), a_container("b", requests={GPU: 1}), initContainers=[gpu("y", name="c")])
 
-    assert [finding.reason for finding in judge(pod, "any").findings] == [
+    assert [finding.reason for finding in evaluate(pod, "any").findings] == [
         'container "c": nvidia.com/gpu: y is not a whole number',
         'container "a": nvidia.com/gpu: x is not a whole number',
         'container "b": nvidia.com/gpu: 1 is set only in requests',

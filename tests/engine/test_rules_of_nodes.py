@@ -23,8 +23,8 @@ from tests.builders import (
     a_pod,
     a_policy,
     affinity,
+    evaluate,
     gpu,
-    judge,
     messages,
     rules,
     selecting,
@@ -66,7 +66,7 @@ class TestSelectorConflict:
 
     @pytest.mark.parametrize(("pod", "policy"), PASSES)
     def test_a_pod_that_leaves_the_form_a_node_passes(self, pod: Json, policy: str) -> None:
-        assert judge(pod, policy).denials == ()
+        assert evaluate(pod, policy).denials == ()
 
     REFUSED = (
         pytest.param(
@@ -122,7 +122,7 @@ class TestSelectorConflict:
     @pytest.mark.parametrize("plugin", BOTH_SETTINGS)
     @pytest.mark.parametrize(("pod", "policy", "key"), REFUSED)
     def test_a_pod_that_leaves_it_none_is_refused(self, pod: Json, policy: str, key: str, plugin: DevicePlugin) -> None:
-        decision = judge(pod, policy, plugin)
+        decision = evaluate(pod, policy, plugin)
         if policy == "mig-1g.5gb-shared" and plugin is RENAMED:
             assert rules(decision) == ["form-not-permitted"]
             return
@@ -135,11 +135,11 @@ class TestSelectorConflict:
         """Each label by itself could be had, but never both on one node: the pod would be pending for ever."""
         pod = a_pod(affinity=affinity([(GKE_SHARING, "In", "mps")], [(STRATEGY, "In", "time-slicing")]))
 
-        assert rules(judge(pod, "mps")) == ["selector-conflict"]
-        assert judge(pod, "time-slicing").denials == ()
+        assert rules(evaluate(pod, "mps")) == ["selector-conflict"]
+        assert evaluate(pod, "time-slicing").denials == ()
 
     def test_the_message_of_a_selector(self) -> None:
-        [finding] = judge(a_pod(gpu(1, SHARED), nodeSelector={STRATEGY: "none"}), "time-slicing").findings
+        [finding] = evaluate(a_pod(gpu(1, SHARED), nodeSelector={STRATEGY: "none"}), "time-slicing").findings
 
         assert finding.severity is Severity.DENY
         assert finding.path == "spec.nodeSelector[nvidia.com/gpu.sharing-strategy]"
@@ -151,7 +151,7 @@ class TestSelectorConflict:
 
     def test_the_message_of_an_affinity(self) -> None:
         pod = a_pod(affinity=affinity([(GKE_PARTITION, "Exists")]))
-        [finding] = judge(pod, "exclusive").findings
+        [finding] = evaluate(pod, "exclusive").findings
 
         assert finding.path == "spec.affinity.nodeAffinity"
         assert finding.message == (
@@ -162,7 +162,7 @@ class TestSelectorConflict:
 
     def test_a_selector_that_is_right_is_not_blamed_for_the_affinity(self) -> None:
         pod = a_pod(nodeSelector={GKE_SHARING: "mps"}, affinity=affinity([(GKE_SHARING, "NotIn", "mps")]))
-        [finding, *_] = judge(pod, "gke-mps-48").findings
+        [finding, *_] = evaluate(pod, "gke-mps-48").findings
 
         assert finding.path == "spec.affinity.nodeAffinity"
         assert "excludes that in its node affinity" in finding.message
@@ -174,14 +174,14 @@ class TestSelectorConflict:
             nodeSelector={MIG_STRATEGY: "x"},
             affinity=affinity([(MIG_STRATEGY, "In", "mps")]),
         )
-        decision = judge(pod, a_policy("exclusive", "mig-1g.5gb"))
+        decision = evaluate(pod, a_policy("exclusive", "mig-1g.5gb"))
 
         assert messages(decision)[0].startswith('container "b"')
 
     def test_one_conflict_a_pod_is_told(self) -> None:
         pod = a_pod(nodeSelector={GKE_PARTITION: "x", GKE_CLIENTS: "4"}, affinity=affinity([(STRATEGY, "Exists")]))
 
-        assert rules(judge(pod, a_policy("gke-exclusive", "exclusive"))).count("selector-conflict") <= 1
+        assert rules(evaluate(pod, a_policy("gke-exclusive", "exclusive"))).count("selector-conflict") <= 1
 
 
 class TestUnknownStrategy:
@@ -199,7 +199,7 @@ class TestUnknownStrategy:
         ],
     )
     def test_what_nodes_can_have_passes(self, more: Json, policy: str) -> None:
-        assert rules(judge(a_pod(**more), policy)) == []
+        assert rules(evaluate(a_pod(**more), policy)) == []
 
     @pytest.mark.parametrize(
         ("pod", "policy", "where", "known"),
@@ -227,7 +227,7 @@ class TestUnknownStrategy:
         ],
     )
     def test_a_value_that_no_node_has_is_a_warning(self, pod: Json, policy: str, where: str, known: str) -> None:
-        decision = judge(pod, policy)
+        decision = evaluate(pod, policy)
 
         assert [finding.rule.id for finding in decision.warnings if known in finding.message] == ["selector-conflict"]
         assert decision.warnings[0].path.startswith(where)
@@ -236,7 +236,7 @@ class TestUnknownStrategy:
     @pytest.mark.parametrize("resources", [(GPU, SHARED), (SHARED, GPU)])
     def test_it_is_one_beside_a_denied_request_in_either_order(self, resources: tuple[str, str]) -> None:
         containers = [gpu(1, resource, name=resource[-3:]) for resource in resources]
-        decision = judge(a_pod(*containers, nodeSelector={MIG_STRATEGY: "other"}), "exclusive")
+        decision = evaluate(a_pod(*containers, nodeSelector={MIG_STRATEGY: "other"}), "exclusive")
 
         assert rules(decision) == ["form-not-permitted", "selector-conflict"]
         assert 'container "gpu": the pod selects' in decision.warnings[0].message
@@ -263,7 +263,7 @@ class TestContradictions:
         ],
     )
     def test_what_some_node_can_match_and_what_is_not_about_gpus_passes(self, pod: Json, policy: str) -> None:
-        assert "selector-conflict" not in rules(judge(pod, policy))
+        assert "selector-conflict" not in rules(evaluate(pod, policy))
 
     @pytest.mark.parametrize("plugin", [RENAMED, SINGLE])
     @pytest.mark.parametrize("policy", EVERY_POLICY)
@@ -281,14 +281,14 @@ class TestContradictions:
     def test_what_no_node_can_match_is_told_under_every_policy_and_denied_but_under_any(
         self, selector: dict[str, str], terms: list[list[tuple[str, ...]]], policy: str, plugin: DevicePlugin
     ) -> None:
-        decision = judge(a_pod(nodeSelector=selector, affinity=affinity(*terms)), policy, plugin)
+        decision = evaluate(a_pod(nodeSelector=selector, affinity=affinity(*terms)), policy, plugin)
 
         assert rules(decision) == ["selector-conflict"]
         assert bool(decision.denials) is (policy != "any")
 
     def test_the_message_names_both(self) -> None:
         pod = a_pod(nodeSelector={PRODUCT: "A"}, affinity=affinity([(PRODUCT, "In", "B")]))
-        [finding] = judge(pod, "exclusive").findings
+        [finding] = evaluate(pod, "exclusive").findings
 
         assert finding.path == "spec.affinity.nodeAffinity"
         assert finding.message == (
@@ -297,15 +297,15 @@ class TestContradictions:
         )
 
     def test_the_message_of_an_affinity_alone(self) -> None:
-        [message] = messages(judge(selecting((PRODUCT, "In", "A"), (PRODUCT, "In", "B")), "any"))
+        [message] = messages(evaluate(selecting((PRODUCT, "In", "A"), (PRODUCT, "In", "B")), "any"))
 
         assert f"the pod has a node affinity whose requirements on {PRODUCT} exclude each other; no node" in message
 
     def test_a_label_that_a_rewrite_drops_contradicts_nothing(self) -> None:
         pod = a_pod(gpu(1, MIG), nodeSelector={STRATEGY: "mps"}, affinity=affinity([(STRATEGY, "In", "time-slicing")]))
 
-        assert rules(judge(pod, "mig-1g.5gb")) == ["selector-conflict"]
-        assert rules(judge(pod, "gke-mig-1g.5gb")) == []
+        assert rules(evaluate(pod, "mig-1g.5gb")) == ["selector-conflict"]
+        assert rules(evaluate(pod, "gke-mig-1g.5gb")) == []
 
 
 class TestMigLabels:
@@ -326,7 +326,7 @@ class TestMigLabels:
     def test_labels_that_nodes_of_the_form_have_pass(
         self, resource: str, form: str, plugin: DevicePlugin, labels: dict[str, str]
     ) -> None:
-        assert rules(judge(a_pod(gpu(1, resource), nodeSelector=labels), form, plugin)) == ([])
+        assert rules(evaluate(a_pod(gpu(1, resource), nodeSelector=labels), form, plugin)) == ([])
 
     @pytest.mark.parametrize(
         ("resource", "form", "plugin", "key", "value"),
@@ -354,7 +354,7 @@ class TestMigLabels:
             (a_pod(gpu(1, resource), nodeSelector={key: value}), f"spec.nodeSelector[{key}]"),
             (a_pod(gpu(1, resource), affinity=affinity([(key, "In", value)])), "spec.affinity.nodeAffinity"),
         ):
-            [finding] = judge(pod, form, plugin).findings
+            [finding] = evaluate(pod, form, plugin).findings
 
             assert (finding.rule.id, finding.path) == ("selector-conflict", path)
             assert f"is on nodes with {key}" in finding.message
@@ -404,11 +404,11 @@ class TestFormsApart:
 
     def test_a_whole_gpu_and_a_slice_are_never_on_one_node_under_mig_strategy_single(self) -> None:
         pod = a_pod(gpu(name="a"), gpu(1, MIG, name="b"), nodeSelector={GPU_SLICES: "1"})
-        [finding] = judge(
+        [finding] = evaluate(
             a_pod(gpu(1, SHARED, name="a"), gpu(1, MIG, name="b")), a_policy("shared", "mig-1g.5gb"), SINGLE
         ).findings
 
-        assert judge(pod, a_policy("shared", "mig-1g.5gb"), SINGLE).denials == ()
+        assert evaluate(pod, a_policy("shared", "mig-1g.5gb"), SINGLE).denials == ()
         assert finding.message.startswith(
             'container "b": form "mig-1g.5gb" is never on the same node as form "shared" of container "a"'
         )
@@ -416,18 +416,18 @@ class TestFormsApart:
     def test_forms_of_one_node_pass(self) -> None:
         pod = a_pod(gpu(name="a"), gpu(1, MIG, name="b"))
 
-        assert judge(pod, a_policy("exclusive", "mig-1g.5gb")).findings == ()
+        assert evaluate(pod, a_policy("exclusive", "mig-1g.5gb")).findings == ()
 
     def test_a_plain_request_takes_the_form_of_an_explicit_one_where_no_other_is_on_its_node(self) -> None:
         pod = a_pod(gpu(name="a"), gpu(1, MIG, name="b"))
-        decision = judge(pod, a_policy("mig-1g.5gb-shared", "gke-exclusive", "mig-1g.5gb"))
+        decision = evaluate(pod, a_policy("mig-1g.5gb-shared", "gke-exclusive", "mig-1g.5gb"))
 
         assert decision.denials == ()
         assert str(decision.edits[0]) == f"spec.containers[0]: {GPU} becomes {MIG}"
 
     def test_a_plain_request_beside_two_that_are_apart_does_not_mend_it(self) -> None:
         pod = a_pod(gpu(name="a"), gpu(1, MIG, name="b"), gpu(1, MIG_SHARED, name="c"))
-        decision = judge(pod, a_policy("mig-1g.5gb-shared", "mig-1g.5gb"))
+        decision = evaluate(pod, a_policy("mig-1g.5gb-shared", "mig-1g.5gb"))
 
         assert set(rules(decision)) == {"selector-conflict"}
         assert decision.edits == ()
@@ -436,7 +436,7 @@ class TestFormsApart:
 
     def test_two_explicit_forms_of_two_nodes_are_refused(self) -> None:
         pod = a_pod(gpu(1, MIG, name="b"), gpu(1, MIG_SHARED, name="c"))
-        [finding] = judge(pod, self.SLICES).findings
+        [finding] = evaluate(pod, self.SLICES).findings
 
         assert finding.severity is Severity.DENY
         assert finding.path == "spec.containers[1]"
@@ -448,23 +448,25 @@ class TestFormsApart:
     def test_two_that_are_apart_are_found_behind_a_first_that_fits_both(self) -> None:
         pod = a_pod(gpu(1, SHARED, name="a"), gpu(1, MIG, name="b"), gpu(1, MIG_SHARED, name="c"))
 
-        assert messages(judge(pod, self.SLICES)) == messages(judge(a_pod(*pod["spec"]["containers"][1:]), self.SLICES))
+        assert messages(evaluate(pod, self.SLICES)) == messages(
+            evaluate(a_pod(*pod["spec"]["containers"][1:]), self.SLICES)
+        )
 
     def test_every_container_that_is_apart_from_one_before_it_is_told_once(self) -> None:
         pod = a_pod(
             gpu(1, SHARED, name="a"),
             *(gpu(1, resource, name=name) for resource, name in ((MIG, "b"), (MIG_SHARED, "c"), (MIG, "d"))),
         )
-        told = messages(judge(pod, self.SLICES))
+        told = messages(evaluate(pod, self.SLICES))
 
         assert [message.split(":")[0] for message in told] == ['container "c"', 'container "d"']
 
     def test_where_every_form_is_permitted_it_is_not_looked_at(self) -> None:
-        assert judge(a_pod(gpu(name="a"), gpu(1, SHARED, name="b")), "any").findings == ()
+        assert evaluate(a_pod(gpu(name="a"), gpu(1, SHARED, name="b")), "any").findings == ()
 
     def test_a_plain_request_beside_a_form_of_the_other_platform(self) -> None:
         pod = a_pod(gpu(name="a"), gpu(1, SHARED, name="b"), nodeSelector={GKE_PARTITION: "1g.5gb"})
-        decision = judge(pod, a_policy("gke-mig-1g.5gb", "shared"))
+        decision = evaluate(pod, a_policy("gke-mig-1g.5gb", "shared"))
 
         assert rules(decision) == ["selector-conflict"]
         assert messages(decision)[0].startswith(
@@ -496,7 +498,7 @@ class TestGkeSelectorsIncomplete:
 
     @pytest.mark.parametrize(("pod", "policy"), PASSES)
     def test_both_or_neither_pass(self, pod: Json, policy: str) -> None:
-        assert judge(pod, policy).findings == ()
+        assert evaluate(pod, policy).findings == ()
 
     WARNED = (
         pytest.param(a_pod(nodeSelector={GKE_SHARING: "time-sharing"}), id="a strategy"),
@@ -511,13 +513,13 @@ class TestGkeSelectorsIncomplete:
 
     @pytest.mark.parametrize("pod", WARNED)
     def test_one_alone_warns(self, pod: Json) -> None:
-        decision = judge(pod, "any")
+        decision = evaluate(pod, "any")
 
         assert rules(decision) == ["gke-selectors-incomplete"]
         assert decision.denials == ()
 
     def test_the_message_without_a_count(self) -> None:
-        [finding] = judge(a_pod(nodeSelector={GKE_SHARING: "time-sharing"}), "any").findings
+        [finding] = evaluate(a_pod(nodeSelector={GKE_SHARING: "time-sharing"}), "any").findings
 
         assert finding.severity is Severity.WARN
         assert finding.path == "spec.nodeSelector"
@@ -527,7 +529,7 @@ class TestGkeSelectorsIncomplete:
         )
 
     def test_the_message_without_a_strategy(self) -> None:
-        [finding] = judge(a_pod(nodeSelector={GKE_CLIENTS: "4"}), "any").findings
+        [finding] = evaluate(a_pod(nodeSelector={GKE_CLIENTS: "4"}), "any").findings
 
         assert finding.message == (
             "pod: node selector gke-max-shared-clients-per-gpu without gke-gpu-sharing-strategy; "
@@ -535,17 +537,19 @@ class TestGkeSelectorsIncomplete:
         )
 
     def test_a_pod_without_a_request_is_not_warned(self) -> None:
-        assert judge(a_pod(gpu(1, "nvidia.com/gpu-shared"), nodeSelector={GKE_CLIENTS: "4"}), "any").findings[1:] == ()
+        assert (
+            evaluate(a_pod(gpu(1, "nvidia.com/gpu-shared"), nodeSelector={GKE_CLIENTS: "4"}), "any").findings[1:] == ()
+        )
 
     def test_a_pod_that_is_refused_for_its_form_is_not_warned(self) -> None:
-        decision = judge(a_pod(gpu("x"), nodeSelector={GKE_CLIENTS: "4"}), "any")
+        decision = evaluate(a_pod(gpu("x"), nodeSelector={GKE_CLIENTS: "4"}), "any")
 
         assert rules(decision) == ["not-a-whole-number"]
 
     def test_the_kind_of_container_makes_no_difference(self) -> None:
         pod = a_pod(gpu(0), initContainers=[gpu(1, GPU)], nodeSelector={GKE_CLIENTS: "4"})
 
-        assert rules(judge(pod, "any")) == ["gke-selectors-incomplete"]
+        assert rules(evaluate(pod, "any")) == ["gke-selectors-incomplete"]
 
 
 @pytest.mark.parametrize("plugin", [DevicePlugin(), DevicePlugin(rename_by_default=False)])
@@ -553,5 +557,5 @@ class TestGkeSelectorsIncomplete:
 def test_a_pod_whose_affinity_matches_no_node_is_not_spelled_again(policy: str, plugin: DevicePlugin) -> None:
     required: Json = {"nodeSelectorTerms": [{}, {"matchExpressions": []}]}
     affinity = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
-    decision = judge(a_pod(affinity=affinity), policy, plugin)
+    decision = evaluate(a_pod(affinity=affinity), policy, plugin)
     assert (decision.edits, decision.findings) == ((), ())

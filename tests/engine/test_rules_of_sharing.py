@@ -19,8 +19,8 @@ from tests.builders import (
     a_pod,
     a_policy,
     affinity,
+    evaluate,
     gpu,
-    judge,
     messages,
     rules,
 )
@@ -50,31 +50,31 @@ class TestSharedRequestAboveOne:
 
     @pytest.mark.parametrize("resource", [SHARED, MIG_SHARED])
     def test_one_slot_passes(self, resource: str) -> None:
-        assert judge(a_pod(gpu(1, resource)), "any").findings == ()
+        assert evaluate(a_pod(gpu(1, resource)), "any").findings == ()
 
     def test_a_slot_each_passes(self) -> None:
-        assert judge(a_pod(gpu(1, SHARED, name="a"), gpu(1, SHARED, name="b")), "shared").findings == ()
+        assert evaluate(a_pod(gpu(1, SHARED, name="a"), gpu(1, SHARED, name="b")), "shared").findings == ()
 
     @pytest.mark.parametrize("resource", [GPU, MIG])
     def test_whole_ones_pass(self, resource: str) -> None:
-        assert judge(a_pod(gpu(8, resource)), "any").denials == ()
+        assert evaluate(a_pod(gpu(8, resource)), "any").denials == ()
 
     def test_products_of_which_some_are_whole_pass(self) -> None:
         pod = a_pod(gpu(2), affinity=affinity([(PRODUCT, "In", "A100-SHARED", "A100")]))
 
-        assert judge(pod, "any").findings == ()
+        assert evaluate(pod, "any").findings == ()
 
     def test_one_of_two_alternatives_that_is_shared_is_enough_to_refuse(self) -> None:
         pod = a_pod(gpu(2), affinity=affinity([(PRODUCT, "In", "A100-MIG-1g.5gb", "A100-SHARED")]))
 
-        assert rules(judge(pod, "any")) == ["shared-request-above-one"]
+        assert rules(evaluate(pod, "any")) == ["shared-request-above-one"]
 
     @pytest.mark.parametrize("plugin", BOTH_SETTINGS)
     @pytest.mark.parametrize(("container", "selector"), SLOTS)
     def test_two_slots_are_refused_in_every_namespace(
         self, container: Json, selector: Json, plugin: DevicePlugin
     ) -> None:
-        decision = judge(a_pod(container, nodeSelector=selector), "any", plugin)
+        decision = evaluate(a_pod(container, nodeSelector=selector), "any", plugin)
 
         assert "shared-request-above-one" in rules(decision)
         assert decision.edits == ()
@@ -82,12 +82,12 @@ class TestSharedRequestAboveOne:
     def test_an_init_container_is_no_exception(self) -> None:
         pod = a_pod(gpu(1, SHARED), initContainers=[gpu(2, SHARED, name="load")])
 
-        assert messages(judge(pod, "any"))[0].startswith(
+        assert messages(evaluate(pod, "any"))[0].startswith(
             'container "load": nvidia.com/gpu.shared: 2 is more than one slot'
         )
 
     def test_the_message_names_the_container_the_count_and_the_remedy(self) -> None:
-        [finding] = judge(a_pod(gpu(2)), "shared").findings
+        [finding] = evaluate(a_pod(gpu(2)), "shared").findings
 
         assert finding.path == "spec.containers[0].resources.limits[nvidia.com/gpu]"
         assert finding.message == (
@@ -97,7 +97,7 @@ class TestSharedRequestAboveOne:
         )
 
     def test_the_message_where_every_form_is_permitted(self) -> None:
-        [finding] = judge(a_pod(gpu("3", SHARED)), "any").findings
+        [finding] = evaluate(a_pod(gpu("3", SHARED)), "any").findings
 
         assert finding.message == (
             'container "train": nvidia.com/gpu.shared: 3 is more than one slot of a shared GPU; a shared GPU is access, '
@@ -107,27 +107,27 @@ class TestSharedRequestAboveOne:
 
     def test_the_message_where_the_policy_permits_whole_gpus_too(self) -> None:
         policy = a_policy("shared", "exclusive")
-        [finding] = judge(a_pod(gpu(2)), policy).findings
+        [finding] = evaluate(a_pod(gpu(2)), policy).findings
 
         fix = f"select nodes with whole GPUs, which the policy permits too (nodeSelector {STRATEGY}: none)"
         assert finding.message.endswith(f"; request 1, or {fix}")
-        assert judge(a_pod(gpu(2), nodeSelector={STRATEGY: "none"}), policy).findings == ()
+        assert evaluate(a_pod(gpu(2), nodeSelector={STRATEGY: "none"}), policy).findings == ()
 
     def test_the_fix_for_a_request_that_names_shared_gpus(self) -> None:
         policy = a_policy("shared", "exclusive")
-        [finding] = judge(a_pod(gpu(2, SHARED)), policy).findings
+        [finding] = evaluate(a_pod(gpu(2, SHARED)), policy).findings
 
         fix = f"request {GPU}: 2 and select nodes with whole GPUs, which the policy permits too (nodeSelector {STRATEGY}: none)"
         assert finding.message.endswith(f"; request 1, or {fix}")
 
     def test_the_fix_where_the_policy_permits_whole_gpus_of_gke_too(self) -> None:
-        [finding] = judge(a_pod(gpu(2)), a_policy("gke-time-sharing-4", "gke-exclusive")).findings
+        [finding] = evaluate(a_pod(gpu(2)), a_policy("gke-time-sharing-4", "gke-exclusive")).findings
 
         assert finding.message.endswith("; request 1, or use a namespace whose policy lists gke-exclusive first")
-        assert judge(a_pod(gpu(2)), a_policy("gke-exclusive", "gke-time-sharing-4")).findings == ()
+        assert evaluate(a_pod(gpu(2)), a_policy("gke-exclusive", "gke-time-sharing-4")).findings == ()
 
     def test_the_kubelets_text_counts_what_was_written_otherwise(self) -> None:
-        assert "found 2000" in messages(judge(a_pod(gpu("2k", SHARED)), "shared"))[0]
+        assert "found 2000" in messages(evaluate(a_pod(gpu("2k", SHARED)), "shared"))[0]
 
     @pytest.mark.parametrize(
         ("policy", "text"),
@@ -138,7 +138,8 @@ class TestSharedRequestAboveOne:
     )
     def test_gkes_text_is_quoted_on_gke(self, policy: str, text: str) -> None:
         assert (
-            f'would reject it ("invalid request for sharing GPU {text}");' in messages(judge(a_pod(gpu(2)), policy))[0]
+            f'would reject it ("invalid request for sharing GPU {text}");'
+            in messages(evaluate(a_pod(gpu(2)), policy))[0]
         )
 
 
@@ -149,42 +150,42 @@ class TestRaisedSlots:
     def test_a_policy_of_shared_forms_raises_it(self, form: str) -> None:
         policy = a_policy(form, max_per_container=3)
 
-        assert judge(a_pod(gpu(3)), policy).denials == ()
-        assert rules(judge(a_pod(gpu(4)), policy))[0] == "per-container-limit"
+        assert evaluate(a_pod(gpu(3)), policy).denials == ()
+        assert rules(evaluate(a_pod(gpu(4)), policy))[0] == "per-container-limit"
 
     def test_as_many_slots_are_spelled(self) -> None:
-        decision = judge(a_pod(gpu(3)), a_policy("mps", max_per_container=3))
+        decision = evaluate(a_pod(gpu(3)), a_policy("mps", max_per_container=3))
 
         assert str(decision.edits[0]) == "spec.containers[0]: nvidia.com/gpu becomes nvidia.com/gpu.shared"
 
     def test_an_explicit_request_too(self) -> None:
-        assert judge(a_pod(gpu(3, SHARED)), a_policy("shared", "mps", max_per_container=3)).findings == ()
+        assert evaluate(a_pod(gpu(3, SHARED)), a_policy("shared", "mps", max_per_container=3)).findings == ()
 
     @pytest.mark.parametrize("form", ["gke-time-sharing-4", "gke-mig-1g.5gb-time-sharing-2"])
     def test_gkes_time_sharing_takes_one_whatever_a_policy_says(self, form: str) -> None:
-        assert rules(judge(a_pod(gpu(2)), a_policy(form, max_per_container=3))) == ["shared-request-above-one"]
+        assert rules(evaluate(a_pod(gpu(2)), a_policy(form, max_per_container=3))) == ["shared-request-above-one"]
 
     def test_gkes_time_sharing_beside_gkes_mps_takes_one(self) -> None:
         policy = a_policy("gke-mps-4", "gke-time-sharing-4", max_per_container=3)
         time_shared = a_pod(gpu(2), nodeSelector={GKE_SHARING: "time-sharing", GKE_CLIENTS: "4"})
 
-        assert judge(a_pod(gpu(2)), policy).denials == ()
-        assert rules(judge(time_shared, policy)) == ["shared-request-above-one"]
+        assert evaluate(a_pod(gpu(2)), policy).denials == ()
+        assert rules(evaluate(time_shared, policy)) == ["shared-request-above-one"]
 
     def test_a_policy_that_lists_a_whole_form_too_means_whole_ones(self) -> None:
         policy = a_policy("exclusive", "shared", max_per_container=8)
 
-        assert judge(a_pod(gpu(8)), policy).findings == ()
-        assert rules(judge(a_pod(gpu(2, SHARED)), policy)) == ["shared-request-above-one"]
+        assert evaluate(a_pod(gpu(8)), policy).findings == ()
+        assert rules(evaluate(a_pod(gpu(2, SHARED)), policy)) == ["shared-request-above-one"]
 
     @pytest.mark.parametrize("limit", [None, 1])
     def test_without_a_higher_limit_it_stays_one(self, limit: int | None) -> None:
-        assert rules(judge(a_pod(gpu(2)), a_policy("mps", max_per_container=limit))) == ["shared-request-above-one"]
+        assert rules(evaluate(a_pod(gpu(2)), a_policy("mps", max_per_container=limit))) == ["shared-request-above-one"]
 
     def test_where_every_form_is_permitted_a_limit_raises_nothing(self) -> None:
         policy = a_policy(permits_any=True, max_per_container=8)
 
-        assert rules(judge(a_pod(gpu(2, SHARED)), policy)) == ["shared-request-above-one"]
+        assert rules(evaluate(a_pod(gpu(2, SHARED)), policy)) == ["shared-request-above-one"]
 
 
 class TestMigCountAboveOne:
@@ -194,23 +195,23 @@ class TestMigCountAboveOne:
         "containers", [[gpu(1, MIG)], [gpu(1, MIG, name="a"), gpu(1, MIG, name="b")], [gpu(4)], [gpu(1, MIG_SHARED)]]
     )
     def test_one_slice_a_container_passes(self, containers: list[Json]) -> None:
-        assert judge(a_pod(*containers), "any").findings == ()
+        assert evaluate(a_pod(*containers), "any").findings == ()
 
     @pytest.mark.parametrize("policy", ["any", "mig-1g.5gb", "gke-mig-1g.5gb"])
     def test_more_warn(self, policy: str) -> None:
-        decision = judge(a_pod(gpu(2, MIG)), policy)
+        decision = evaluate(a_pod(gpu(2, MIG)), policy)
 
         assert rules(decision) == ["mig-count-above-one"]
         assert decision.denials == ()
 
     def test_a_plain_request_that_becomes_slices_warns(self) -> None:
-        decision = judge(a_pod(gpu(2)), "gke-mig-1g.5gb")
+        decision = evaluate(a_pod(gpu(2)), "gke-mig-1g.5gb")
 
         assert rules(decision) == ["mig-count-above-one"]
         assert decision.edits != ()
 
     def test_the_message(self) -> None:
-        [finding] = judge(a_pod(gpu(3, MIG)), "any").findings
+        [finding] = evaluate(a_pod(gpu(3, MIG)), "any").findings
 
         assert finding.severity is Severity.WARN
         assert finding.path == "spec.containers[0].resources.limits[nvidia.com/mig-1g.5gb]"
@@ -219,7 +220,7 @@ class TestMigCountAboveOne:
         )
 
     def test_more_slots_of_a_slice_are_another_matter(self) -> None:
-        assert rules(judge(a_pod(gpu(2, MIG_SHARED)), "any")) == ["shared-request-above-one"]
+        assert rules(evaluate(a_pod(gpu(2, MIG_SHARED)), "any")) == ["shared-request-above-one"]
 
 
 class TestGkeMpsNeedsHostIpc:
@@ -240,24 +241,24 @@ class TestGkeMpsNeedsHostIpc:
         ],
     )
     def test_with_it_or_without_gkes_mps_nothing_is_said(self, pod: Json, policy: str) -> None:
-        assert judge(pod, policy).findings == ()
+        assert evaluate(pod, policy).findings == ()
 
     @pytest.mark.parametrize("host_ipc", [None, False])
     @pytest.mark.parametrize("policy", ["gke-mps-48", "gke-mig-2g.10gb-mps-3"])
     def test_without_it_gkes_mps_warns(self, policy: str, *, host_ipc: bool | None) -> None:
-        decision = judge(a_pod(hostIPC=host_ipc), policy)
+        decision = evaluate(a_pod(hostIPC=host_ipc), policy)
 
         assert rules(decision) == ["gke-mps-needs-host-ipc"]
         assert not [edit for edit in decision.edits if "hostIPC" in str(edit)]
 
     def test_it_warns_where_every_form_is_permitted(self) -> None:
-        assert rules(judge(self.ON_GKE, "any")) == ["gke-mps-needs-host-ipc"]
+        assert rules(evaluate(self.ON_GKE, "any")) == ["gke-mps-needs-host-ipc"]
 
     def test_it_warns_once_a_pod(self) -> None:
-        assert rules(judge(a_pod(gpu(name="a"), gpu(name="b")), "gke-mps-48")) == ["gke-mps-needs-host-ipc"]
+        assert rules(evaluate(a_pod(gpu(name="a"), gpu(name="b")), "gke-mps-48")) == ["gke-mps-needs-host-ipc"]
 
     def test_the_message(self) -> None:
-        [finding] = judge(a_pod(), "gke-mps-48").findings
+        [finding] = evaluate(a_pod(), "gke-mps-48").findings
 
         assert finding.severity is Severity.WARN
         assert finding.path == "spec.hostIPC"
@@ -293,12 +294,12 @@ class TestMpsShmMount:
     def test_without_mps_of_the_device_plugin_or_another_path_nothing_is_said(
         self, policy: str, mounts: list[Json] | None
     ) -> None:
-        assert "mps-shm-mount" not in rules(judge(a_pod(gpu(1, volumeMounts=mounts)), policy))
+        assert "mps-shm-mount" not in rules(evaluate(a_pod(gpu(1, volumeMounts=mounts)), policy))
 
     @pytest.mark.parametrize("path", [PATH, f"{PATH}/", f"/{PATH}", "/dev/./shm", "/dev/x/../shm"])
     @pytest.mark.parametrize("plugin", BOTH_SETTINGS)
     def test_it_warns_and_the_pod_is_rewritten_all_the_same(self, path: str, plugin: DevicePlugin) -> None:
-        decision = judge(a_pod(gpu(1, volumeMounts=[{"name": "shm", "mountPath": path}])), "mps", plugin)
+        decision = evaluate(a_pod(gpu(1, volumeMounts=[{"name": "shm", "mountPath": path}])), "mps", plugin)
 
         assert rules(decision) == ["mps-shm-mount"]
         assert decision.denials == ()
@@ -307,17 +308,17 @@ class TestMpsShmMount:
     def test_a_pod_that_states_mps_is_warned_where_every_form_is_permitted(self) -> None:
         slot = gpu(1, SHARED, volumeMounts=self.SHM)
 
-        assert rules(judge(a_pod(slot, nodeSelector={STRATEGY: "mps"}), "any")) == ["mps-shm-mount"]
-        assert rules(judge(a_pod(slot), "any")) == []
+        assert rules(evaluate(a_pod(slot, nodeSelector={STRATEGY: "mps"}), "any")) == ["mps-shm-mount"]
+        assert rules(evaluate(a_pod(slot), "any")) == []
 
     def test_only_the_container_with_the_gpu_counts(self) -> None:
         web = a_container("web", volumeMounts=self.SHM)
 
-        assert judge(a_pod(gpu(1), web), "mps").findings == ()
+        assert evaluate(a_pod(gpu(1), web), "mps").findings == ()
 
     def test_the_message(self) -> None:
         init = gpu(1, name="load", volumeMounts=[{"name": "a", "mountPath": "/a"}, *self.SHM])
-        [finding] = judge(a_pod(gpu(1), initContainers=[init]), "mps").findings
+        [finding] = evaluate(a_pod(gpu(1), initContainers=[init]), "mps").findings
 
         assert finding.path == "spec.initContainers[0].volumeMounts[1].mountPath"
         assert finding.message == (

@@ -24,7 +24,7 @@ from tests.builders import (
     spec_of,
 )
 from tests.engine.spelled import EVERY_FORM, SHARED_BY, SLICE, TABLE, Requirement, spelled
-from webhook.engine.nodes import ABSENT, OTHER, Need, NodeConstraints, possible
+from webhook.engine.node_constraints import ABSENT, OTHER, Need, NodeConstraints, possible
 from webhook.engine.pods import Expression
 from webhook.engine.spelling import MIG_CONFIG, DevicePlugin, spell, strategy_label
 

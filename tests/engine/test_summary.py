@@ -17,8 +17,8 @@ from tests.builders import (
     a_container,
     a_pod,
     a_policy,
+    evaluate,
     gpu,
-    judge,
     policy_of,
     rewritten,
 )
@@ -31,7 +31,7 @@ from webhook.engine.summary import changes, requests
 
 
 def told(pod: Json, policy: str | Policy, plugin: DevicePlugin = RENAMED, *, would: bool = False) -> list[str]:
-    return list(changes(judge(pod, policy, plugin), would=would))
+    return list(changes(evaluate(pod, policy, plugin), would=would))
 
 
 def test_what_is_asked_is_told_container_by_container() -> None:
@@ -39,7 +39,7 @@ def test_what_is_asked_is_told_container_by_container() -> None:
         a_container("web"), a_container("a", limits={SHARED: 1, GPU: "2"}), initContainers=[gpu("1000m", MIG, name="b")]
     )
 
-    assert requests(judge(pod, "any")) == [
+    assert requests(evaluate(pod, "any")) == [
         "b: nvidia.com/mig-1g.5gb: 1000m",
         "a: nvidia.com/gpu: 2 + nvidia.com/gpu.shared: 1",
     ]
@@ -149,8 +149,8 @@ def test_what_would_change_is_told_in_the_conditional() -> None:
 
 def test_gpus_by_other_names_are_told_and_what_changes_is_not_about_them() -> None:
     vgpu = a_container("vm", {"nvidia.com/vgpu": 1})
-    decision = judge(a_pod(gpu(1), vgpu), "any")
-    changed = judge(a_pod(gpu(1)), "mps")
+    decision = evaluate(a_pod(gpu(1), vgpu), "any")
+    changed = evaluate(a_pod(gpu(1)), "mps")
 
     assert requests(decision) == ["train: nvidia.com/gpu: 1", "vm: nvidia.com/vgpu: 1"]
     both = msgspec.structs.replace(changed, gpu_containers=(*changed.gpu_containers, decision.gpu_containers[1]))
@@ -167,20 +167,20 @@ class TestNotRewritten:
     """The mutating webhook was skipped, or another one undid its work."""
 
     def test_a_pod_that_is_rewritten_passes(self) -> None:
-        assert not_rewritten(judge(rewritten(a_pod(), "mps"), "mps").edits, policy_of("mps")) is None
+        assert not_rewritten(evaluate(rewritten(a_pod(), "mps"), "mps").edits, policy_of("mps")) is None
 
     def test_a_pod_whose_annotations_are_lost_passes(self) -> None:
         final = {**rewritten(a_pod(), "mps"), "metadata": {}}
 
-        assert not_rewritten(judge(final, "mps").edits, policy_of("mps")) is None
+        assert not_rewritten(evaluate(final, "mps").edits, policy_of("mps")) is None
 
     def test_annotations_alone_are_nothing_outstanding(self) -> None:
-        annotations = judge(a_pod(), "shared").edits[-2:]
+        annotations = evaluate(a_pod(), "shared").edits[-2:]
 
         assert not_rewritten(annotations, policy_of("shared")) is None
 
     def test_a_pod_that_is_not_is_refused_with_what_is_missing(self) -> None:
-        finding = not_rewritten(judge(a_pod(), "shared").edits, policy_of("shared"))
+        finding = not_rewritten(evaluate(a_pod(), "shared").edits, policy_of("shared"))
 
         assert finding is not None
         assert finding.denies
@@ -193,22 +193,22 @@ class TestNotRewritten:
 
     def test_a_selector_that_should_have_gone_is_told(self) -> None:
         pod = a_pod(nodeSelector={GKE_PARTITION: "1g.5gb"})
-        finding = not_rewritten(judge(pod, "mig-1g.5gb").edits, policy_of("mig-1g.5gb"))
+        finding = not_rewritten(evaluate(pod, "mig-1g.5gb").edits, policy_of("mig-1g.5gb"))
 
         assert finding
         assert f"without node selector {GKE_PARTITION}" in finding.reason
 
     def test_a_product_that_should_have_its_suffix_is_told(self) -> None:
         pod = a_pod(nodeSelector={PRODUCT: "Tesla-T4"})
-        finding = not_rewritten(judge(pod, "shared", NOT_RENAMED).edits, policy_of("shared"))
+        finding = not_rewritten(evaluate(pod, "shared", NOT_RENAMED).edits, policy_of("shared"))
 
         assert finding
         assert 'product "Tesla-T4" becomes "Tesla-T4-SHARED"' in finding.reason
 
     def test_three_edits_are_shown_and_the_rest_counted(self) -> None:
         pod = a_pod(gpu(name="a"), gpu(name="b"), gpu(name="c"))
-        three = not_rewritten(judge(a_pod(gpu(name="a"), gpu(name="b")), "shared").edits, policy_of("shared"))
-        four = not_rewritten(judge(pod, "shared").edits, policy_of("shared"))
+        three = not_rewritten(evaluate(a_pod(gpu(name="a"), gpu(name="b")), "shared").edits, policy_of("shared"))
+        four = not_rewritten(evaluate(pod, "shared").edits, policy_of("shared"))
 
         assert three is not None
         assert four is not None

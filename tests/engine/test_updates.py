@@ -28,13 +28,13 @@ from tests.builders import (
 )
 from tests.engine.strategies import plugins, pods, policies, sound_pods
 from webhook.engine.decision import Decision
-from webhook.engine.policy import Mismatch, Policy, Prefer, VisibleDevices
+from webhook.engine.policy import FindingAction, Mismatch, Policy, Prefer
 from webhook.engine.spelling import DevicePlugin
 from webhook.engine.updates import decide_update, matters
 
 MEMORY = "gpuwarden.io/gpu-memory"
 CDI, OTHER_CDI = "cdi.k8s.io/a", "nvidia.cdi.k8s.io/container.train"
-DENY = a_policy("exclusive", visible_devices=VisibleDevices.DENY)
+DENY = a_policy("exclusive", visible_devices=FindingAction.DENY)
 
 
 def changed(pod: Json, annotations: Json | None = None, **spec: Any) -> Json:
@@ -99,7 +99,7 @@ class TestWhatBlocksNothing:
         assert worse(mirror, changed(mirror, {"kubernetes.io/config.mirror": "x", CDI: "nvidia.com/gpu=0"}), DENY) == []
 
     def test_how_much_memory_it_needs_is_read_when_a_pod_is_created(self) -> None:
-        """Added, raised, lowered, unreadable or removed, alone or with what is judged: the slice stays what it is."""
+        """Added, raised, lowered, unreadable or removed, alone or with what is evaluated: the slice stays what it is."""
         policy = a_policy("mig-1g.10gb", "mig-2g.20gb", prefer=Prefer.MEMORY)
         plain = rewritten({**GATED, "metadata": {"annotations": {MEMORY: "12Gi"}}}, policy)
         for amount in ("1Gi", "15Gi", "30Gi", "300Gi", "twelve", None):
@@ -110,7 +110,7 @@ class TestWhatBlocksNothing:
                 assert worse(before, after, policy) == []
                 assert worse(before, after, "mig-2g.20gb") == []
         # What else the update makes worse is denied all the same.
-        denying = replace(policy, visible_devices=VisibleDevices.DENY)
+        denying = replace(policy, visible_devices=FindingAction.DENY)
         assert worse(plain, changed(plain, {MEMORY: "1Gi", CDI: "nvidia.com/gpu=0"}), denying) == ["cdi-annotation"]
 
 
@@ -201,7 +201,7 @@ class TestMatters:
             },
         ],
     )
-    def test_nothing_else_is_judged(self, after: Json) -> None:
+    def test_nothing_else_is_evaluated(self, after: Json) -> None:
         assert not matters(view(after), view(GATED))
 
     @pytest.mark.parametrize(

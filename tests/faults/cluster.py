@@ -21,7 +21,7 @@ CONFIGURATIONS = {
     kind: f"/apis/admissionregistration.k8s.io/v1/{kind.lower()}s/gpuwarden"
     for kind in ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
 }
-_UNRELATED = trustme.CA()  # `Served` wants an authority; what is served here is judged by the bundles alone
+_UNRELATED = trustme.CA()  # `Served` wants an authority; what is served here is evaluated by the bundles alone
 
 
 def register(apiserver: StandIn) -> None:

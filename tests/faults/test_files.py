@@ -111,7 +111,7 @@ def test_the_last_good_configuration_decides_and_the_operator_is_told(
 ) -> None:
     since = len(server.log)
     damage(folder)
-    told = server.wait_for("file not reloaded, the old content stays", since, file="configuration")
+    told = server.wait_for("file not reloaded, the last valid content stays in use", since, file="configuration")
     assert DAMAGES[damage] in told["reason"]
     assert server.metric(FAILING) == 1
     part = parts(server)["configuration"]
@@ -130,7 +130,7 @@ def test_the_last_good_configuration_decides_and_the_operator_is_told(
 def test_the_same_file_back_where_it_was_is_taken_as_mended(server: Served, folder: Path) -> None:
     file, since = folder / "..data" / "config.yaml", len(server.log)
     file.rename(folder / "aside")
-    server.wait_for("file not reloaded, the old content stays", since)
+    server.wait_for("file not reloaded, the last valid content stays in use", since)
     (folder / "aside").rename(file)
     within(PATIENCE, lambda: server.metric(FAILING) == 0, "mended")
     assert server.ask("/validate", REVIEW).rules == ["gpu-not-permitted"]

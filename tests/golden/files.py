@@ -25,7 +25,7 @@ from webhook.application.admission import Admission
 from webhook.application.configuration import Configuration
 from webhook.engine.claim_objects import ClaimSpec, claim
 from webhook.engine.claims import TEMPLATE, Reference, Resolved
-from webhook.engine.labels import NamespaceLabels
+from webhook.engine.namespace_labels import NamespaceLabels
 
 FOLDER = Path(__file__).parent
 _AREAS = {

@@ -30,7 +30,7 @@ def tls(server: Served) -> socket.socket:
 
 def refused(server: Served, reason: str, port: str = "admission") -> int:
     """How many were turned away for a reason, by the server's own count."""
-    sample = f'gpuwarden_refused_total{{port="{port}",reason="{reason}"}} '
+    sample = f'gpuwarden_rejected_total{{port="{port}",reason="{reason}"}} '
     lines = server.ops("/metrics").body.decode().splitlines()
     return int(sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(sample)))
 

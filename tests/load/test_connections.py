@@ -105,7 +105,7 @@ def test_a_flood_of_noise_is_counted_in_full_and_logged_in_a_line(server: Served
             connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
             connection.recv(1)
     wait_until_refused(server, "handshake", before + 299)
-    assert len([line for line in server.log[since:] if line["event"] == "refused"]) <= 10
+    assert len([line for line in server.log[since:] if line["event"] == "rejected"]) <= 10
     assert not [line for line in server.log if line.get("raw") or line["level"] == "error"]
 
 

@@ -37,11 +37,11 @@ HOLDING_ON = ("unread patches", "half bodies", "refused heads", "slow readers", 
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_an_attack_is_withstood(attack: str) -> None:
-    judge(attack, [attack])
+    evaluate(attack, [attack])
 
 
 def test_all_attacks_together_are_withstood() -> None:
-    judge("together", TOGETHER, 2 * SECONDS)
+    evaluate("together", TOGETHER, 2 * SECONDS)
 
 
 def test_the_kernel_holds_little_for_a_client_that_does_not_read(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def memory_limit(server: Served) -> float:
     return math.inf
 
 
-def judge(name: str, attacks: Sequence[str], seconds: float = SECONDS) -> None:
+def evaluate(name: str, attacks: Sequence[str], seconds: float = SECONDS) -> None:
     """Attack; once more where something was amiss, for the machine may have been busy with something else. Never a third time."""
     measured = withstand(name, attacks, seconds)
     print(f"\n{HEADINGS}\n{measured.row()}")  # noqa: T201 - the numbers, for whoever compares

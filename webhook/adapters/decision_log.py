@@ -67,7 +67,7 @@ class DecisionLog:
 
     def decided(self, recorded: RecordedDecision) -> None:
         """Add a decision's line to those that are written soon."""
-        event = _event(recorded.judged)
+        event = _event(recorded.evaluated)
         if not event:
             return
         if not self._waiting:
@@ -84,28 +84,28 @@ class DecisionLog:
 
 
 @lru_cache(maxsize=1024)
-def _event(judged: DecisionSummary) -> str:
+def _event(evaluated: DecisionSummary) -> str:
     """The event of a decision's line; empty if it has none, or if the other of ``/mutate`` and ``/validate`` logs it."""
-    if judged.outcome is UNCHANGED:
+    if evaluated.outcome is UNCHANGED:
         return ""
     # Only ``/validate`` checks access to GPUs without a request.
-    if judged.path == "validate" and not judged.acted and not judged.denies_access:
+    if evaluated.path == "validate" and not evaluated.acted and not evaluated.denies_access:
         return ""
-    if judged.path == "mutate" and judged.acted and judged.outcome is DENIED:
+    if evaluated.path == "mutate" and evaluated.acted and evaluated.outcome is DENIED:
         return ""
-    verb = "rewritten" if judged.outcome is REWRITTEN else "denied"
-    return verb if judged.acted else f"would be {verb}"
+    verb = "rewritten" if evaluated.outcome is REWRITTEN else "denied"
+    return verb if evaluated.acted else f"would be {verb}"
 
 
 def _line(recorded: RecordedDecision, event: str) -> _Line:
     """Copy the fields, so that a waiting line does not keep the request's body in memory."""
-    judged, request, metadata = recorded.judged, recorded.request, recorded.metadata
+    evaluated, request, metadata = recorded.evaluated, recorded.request, recorded.metadata
     texts = (
         request.namespace or (metadata and metadata.namespace) or "",
         request.kind.kind if request.kind else "Pod",
         request.name or (metadata and (metadata.name or metadata.generate_name)) or "",
         request.user_info.username,
-        judged.policy,
+        evaluated.policy,
     )
     namespace, kind, name, user, policy = (
         texts if max(map(len, texts)) <= _LONGEST else [cut(text, _LONGEST) for text in texts]
@@ -113,15 +113,15 @@ def _line(recorded: RecordedDecision, event: str) -> _Line:
     return _Line(
         event,
         request.uid,
-        judged.operation,
+        evaluated.operation,
         namespace,
         kind,
         name,
         user,
-        judged.mode,
+        evaluated.mode,
         policy,
-        judged.path,
-        judged.rules,
+        evaluated.path,
+        evaluated.rules,
         bool(request.dry_run),
         datetime.now(UTC),
     )

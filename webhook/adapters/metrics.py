@@ -58,8 +58,8 @@ class Metrics:
             buckets=_SECONDS,
             registry=registry,
         )
-        self._refused = counter(
-            "gpuwarden_refused_total",
+        self._rejected = counter(
+            "gpuwarden_rejected_total",
             "Connections and requests rejected by a limit or a client check, by port and reason.",
             ["port", "reason"],
         )
@@ -155,23 +155,25 @@ class Metrics:
 
     def decided(self, recorded: RecordedDecision) -> None:
         """Count a decision, its findings, and what the pod requests."""
-        for child, number in self._children(recorded.judged):
+        for child, number in self._children(recorded.evaluated):
             child.inc(number)
 
-    def _counted_by(self, judged: DecisionSummary) -> list[tuple[Counter, int]]:
+    def _counted_by(self, evaluated: DecisionSummary) -> list[tuple[Counter, int]]:
         """The counters of a decision, and what to add to each."""
-        policy = _UNREADABLE if judged.unreadable else self._policies.name(judged.policy)
-        acted = "true" if judged.acted else "false"
+        policy = _UNREADABLE if evaluated.unreadable else self._policies.name(evaluated.policy)
+        acted = "true" if evaluated.acted else "false"
         # Any client that reaches the port can write anything there.
-        operation = judged.operation if judged.operation in _OPERATIONS else OTHER
-        decision = self._decisions.labels(judged.mode, policy, str(judged.outcome), judged.path, operation, acted)
+        operation = evaluated.operation if evaluated.operation in _OPERATIONS else OTHER
+        decision = self._decisions.labels(
+            evaluated.mode, policy, str(evaluated.outcome), evaluated.path, operation, acted
+        )
         findings = [
-            (self._findings.labels(rule, severity, judged.mode, judged.path, acted), number)
-            for rule, severity, number in judged.findings
+            (self._findings.labels(rule, severity, evaluated.mode, evaluated.path, acted), number)
+            for rule, severity, number in evaluated.findings
         ]
         forms = [
             (self._requested.labels(self._forms.name(str(form) if form else OTHER)), number)
-            for form, number in judged.requested
+            for form, number in evaluated.requested
         ]
         return [(decision, 1), *findings, *forms]
 
@@ -179,9 +181,9 @@ class Metrics:
         """Observe an answer."""
         self._request(path, str(code)).observe(seconds)
 
-    def refused(self, port: str, reason: str) -> None:
+    def rejected(self, port: str, reason: str) -> None:
         """Count a rejected connection or request; both arguments have few values."""
-        self._refused.labels(port, reason).inc()
+        self._rejected.labels(port, reason).inc()
 
     def reloaded(self, file: str, *, good: bool) -> None:
         """Count a reload; ``file`` is the kind of file, not its path."""

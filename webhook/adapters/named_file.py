@@ -38,7 +38,7 @@ def content(path: str | Path, *, named: bool = True) -> tuple[bytes, bool]:
             chunks.append(chunk)
             room -= len(chunk)
         if stat.S_ISFIFO(mode) and not chunks:
-            raise OSError(errno.EPIPE, "it is a pipe that nothing writes to; pipe into gpuwarden, and name -")
+            raise OSError(errno.EPIPE, "it is a pipe that nothing writes to; use - and pipe the data into gpuwarden")
         return b"".join(chunks), regular
 
 

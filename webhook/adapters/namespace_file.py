@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..engine.labels import NAMES, UNLABELLED, NamespaceLabels
-from . import yaml_guard
+from ..engine.namespace_labels import NAMES, UNLABELLED, NamespaceLabels
+from . import yaml_loader
 from .shown import shown
 
 
@@ -35,7 +35,7 @@ def parse(text: str) -> dict[str, NamespaceLabels]:
             because kubectl may be writing it, and no namespace would have labels.
     """
     try:
-        documents = [one for one in yaml_guard.load_all(text) if one is not None]
+        documents = [one for one in yaml_loader.load_all(text) if one is not None]
     except ValueError as error:
         raise NamespaceFileError(str(error)) from error
     if not documents:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from ..application.plugin_configuration import PluginFile, is_plugin_configuration
-from . import yaml_guard
+from . import yaml_loader
 
 # A configuration has one of these words; other ConfigMaps may hold megabytes, which take long to parse.
 _WORDS = ("timeSlicing", "mps", "renameByDefault", "failRequestsGreaterThanOne", "flags")
@@ -19,7 +19,7 @@ def of_config_map(data: Mapping[str, object], where: str) -> Iterator[PluginFile
             continue
         name = f"{where}, key {key}"
         try:
-            found = yaml_guard.load(text)
+            found = yaml_loader.load(text)
         except ValueError as error:
             if "sharing:" in text and ("timeSlicing:" in text or "mps:" in text):
                 yield PluginFile(name, unreadable=str(error))

@@ -6,7 +6,7 @@ import msgspec
 
 from ..application.recommendation.usage import Usage
 from ..application.recommendation.workloads import Workload
-from ..engine.labels import NamespaceLabels
+from ..engine.namespace_labels import NamespaceLabels
 
 
 class UsageFileError(Exception):

@@ -7,17 +7,18 @@ from functools import partial
 
 from ..engine import guard, requests, updates
 from ..engine.decision import DENIED, UNCHANGED, Decision
-from ..engine.fleet.availability import with_fleet_findings
-from ..engine.labels import NamespaceLabels
+from ..engine.fleet.fleet_findings import with_fleet_findings
+from ..engine.namespace_labels import NamespaceLabels
 from ..engine.patch import patch
 from ..engine.pods import Pod
-from ..engine.policy import ANY_POLICY, WITHOUT_PARAMETERS, NotOffered
+from ..engine.policy import ANY_POLICY, WITHOUT_PARAMETERS, FindingAction
 from ..engine.reapplied import restored
 from ..engine.rewriting import plain_respelling
 from ..engine.rules.not_rewritten import not_rewritten
 from . import pod_review, response_messages, review
 from .claims import ClaimSource, NoClaims
 from .configuration import Configuration, Mode
+from .decision_cache import NOTHING_SAID, AdmissionResult, DecisionCache, key_of
 from .fleet import FleetSource, NoFleet
 from .lookups import NOTHING, Labels, LookupRequest, LookupResults, fetched
 from .namespaces import Namespaces
@@ -25,7 +26,6 @@ from .pod_case import PodCase
 from .pod_review import MOST_GPU_CONTAINERS
 from .recorder import RecordedDecision, Recorder
 from .review import Answering, Envelope, ReviewError
-from .verdicts import NOTHING_SAID, Verdict, Verdicts, key_of
 
 
 class Admission:
@@ -33,7 +33,7 @@ class Admission:
 
     Every method raises ``ReviewError`` for a review that can't be read, ``NamespaceUnavailable`` or
     ``NamespaceNotFound`` where the namespace's labels are not available, and ``ClaimUnavailable`` for claims. The HTTP side
-    answers these with HTTP errors, so that the webhook's failurePolicy decides; a verdict is always a review.
+    answers these with HTTP errors, so that the webhook's failurePolicy decides; a result is always a review.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Admission:
         self._recorder = recorder
         self._claims = claims
         self._nodes = nodes
-        self._verdicts = Verdicts(nodes)
+        self._decision_cache = DecisionCache(nodes)
 
     def use(self, configuration: Configuration) -> None:
         """Decide by a configuration from now on.
@@ -66,7 +66,7 @@ class Admission:
         self.configuration = configuration
 
     def mutate(self, body: bytes) -> Answering:
-        """The patch of the enforce policy, and what the warn and audit policies find in the pod as it arrives.
+        """Answer with the patch of the enforce policy, and with what the warn and audit policies find in the pod as it arrives.
 
         Never denies: ``validate`` does, after all webhooks have changed the pod. An update of a pod gets a
         patch only to restore its requests.
@@ -74,7 +74,7 @@ class Admission:
         return self._answer(body, final=False)
 
     def validate(self, body: bytes) -> Answering:
-        """Denies what the enforce policy denies or would still rewrite; for an update, only what the update makes worse."""
+        """Deny a pod that the enforce policy denies or would still rewrite; an update only for findings that are new."""
         return self._answer(body, final=True)
 
     def _answer(self, body: bytes, *, final: bool) -> Answering:
@@ -90,7 +90,7 @@ class Admission:
     ) -> bytes | LookupRequest:
         """The answer from the look-ups given and the cached labels, or the next look-up that it needs."""
         request = pod_review.decoded(body, final=final)
-        if not pod_review.is_judged(request, final=final):
+        if not pod_review.is_evaluated(request, final=final):
             return review.allowed(request)
         # Before the pod is read: where everything is exempt, not even a pod that can't be read is denied.
         if exempt := configuration.exemptions.of_request(request.namespace, request.user_info.username):
@@ -100,22 +100,22 @@ class Admission:
         pod = pod_review.pod_of(request, body)
         namespace = request.namespace or (pod.metadata and pod.metadata.namespace) or ""
         labels = given.labels or self._namespaces.cached(namespace)
-        key = verdict = None
+        key = result = None
         # A namespace that only the pod names may be exempt.
         if request.operation == "CREATE" and request.namespace and isinstance(labels, NamespaceLabels):
             key = key_of(pod, labels, final=final)
-            verdict = self._verdicts.find(key, configuration) if key else None
-        if verdict is None:
+            result = self._decision_cache.find(key, configuration) if key else None
+        if result is None:
             made = self._verdict(request, pod, configuration, given, namespace=namespace, labels=labels, final=final)
             if isinstance(made, LookupRequest):
                 return made
             # The look-up may have another result for the next pod.
             if key and given.claims is None:
-                self._verdicts.keep(key, configuration, made)
-            verdict = made
-        for judged in verdict.judged:
-            self._recorder.decided(RecordedDecision(judged, request, pod.metadata))
-        return review.answer(request, verdict.response)
+                self._decision_cache.keep(key, configuration, made)
+            result = made
+        for evaluated in result.evaluated:
+            self._recorder.decided(RecordedDecision(evaluated, request, pod.metadata))
+        return review.answer(request, result.response)
 
     def _verdict(  # noqa: PLR0913 - everything that decides
         self,
@@ -127,8 +127,8 @@ class Admission:
         namespace: str,
         labels: Labels | None,
         final: bool,
-    ) -> Verdict | LookupRequest:
-        """The verdict on a pod that is not in the cache, or the look-ups that it needs."""
+    ) -> AdmissionResult | LookupRequest:
+        """The result on a pod that is not in the cache, or the look-ups that it needs."""
         pod_review.read_environments(pod, "request.object")
         pod_review.sized(pod, "request.object")
         before = pod_review.before_update(request, pod) if request.operation == "UPDATE" else None
@@ -148,17 +148,19 @@ class Admission:
             )
         exemptions = configuration.exemptions
         if exempt := exemptions.of_request(namespace, request.user_info.username) or exemptions.of_pod(pod):
-            return Verdict(review.allowance(annotations={"exempt": exempt}))
+            return AdmissionResult(review.allowance(annotations={"exempt": exempt}))
         case = PodCase(
             request, pod, gpu_containers, configuration, self._nodes, final, before, names_claims=names_claims
         )
-        return LookupRequest(namespace) if labels is None else self._judge(case, namespace, labels, given)
+        return LookupRequest(namespace) if labels is None else self._evaluate(case, namespace, labels, given)
 
-    def _judge(self, case: PodCase, namespace: str, labels: Labels, given: LookupResults) -> Verdict | LookupRequest:
+    def _evaluate(
+        self, case: PodCase, namespace: str, labels: Labels, given: LookupResults
+    ) -> AdmissionResult | LookupRequest:
         if not isinstance(labels, NamespaceLabels):
             if case.needs_labels():
                 raise labels
-            return Verdict(review.allowance(annotations={"error": str(labels)}))
+            return AdmissionResult(review.allowance(annotations={"error": str(labels)}))
         case.policies = case.configuration.policies.select(labels)
         if wanted := case.wanted():
             if given.claims is None:
@@ -169,7 +171,7 @@ class Admission:
             response = self._validate(case)
         else:
             response = self._mutate(case) if case.before is None else self._restore(case, case.before)
-        return Verdict(response, tuple(case.judged))
+        return AdmissionResult(response, tuple(case.evaluated))
 
     def _restore(self, case: PodCase, before: Pod) -> bytes:
         """The patch that keeps a rewritten pod as it is when its manifest is applied again."""
@@ -237,7 +239,7 @@ class Admission:
         # In audit mode nothing is rewritten, so an outstanding rewrite is not an error.
         if acts and (outstanding := not_rewritten(decision.edits, policy)):
             decision = Decision((), (outstanding, *decision.findings), decision.gpu_containers)
-        elif acts and case.before is None and policy.fleet_response is NotOffered.DENY:
+        elif acts and case.before is None and policy.fleet_response is FindingAction.DENY:
             # ``mutate`` has reported what only warns.
             fleet = self._nodes.fleet
             on_nodes = with_fleet_findings(decision, case.pod, policy, fleet) if fleet else decision

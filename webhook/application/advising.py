@@ -8,15 +8,17 @@ import msgspec
 
 from ..engine import guard, requests
 from ..engine.decision import UNTOUCHED, Decision, Outcome
-from ..engine.fleet.availability import preferring, with_fleet_findings
-from ..engine.labels import NamespaceLabels
+from ..engine.fleet.fleet_findings import with_fleet_findings
+from ..engine.fleet.prefer_offered import preferring
+from ..engine.namespace_labels import NamespaceLabels
 from ..engine.patch import patch
 from ..engine.pods import Metadata, Pod
 from ..engine.policy import ANY_POLICY, Policy, Prefer
 from . import pod_review, response_messages, review
 from .claims import decide_by_names
 from .configuration import Configuration, Mode
-from .judgement import JudgedPod
+from .evaluation import EvaluatedPod
+from .kind_lookup import workload_of
 from .lookups import Labels, LookupRequest, LookupResults
 from .manifest_labels import gives_pods_no_annotations, labels_and_annotations, unread_memory
 from .namespaced_reviews import NamespacedReviews
@@ -27,7 +29,6 @@ from .recorder import DecisionSummary, RecordedDecision
 from .review import AdmissionRequest, Answering
 from .workload_kinds import WorkloadKind, WorkloadPod
 from .workload_views import pods, view
-from .workloads import workload_of
 
 
 class _Case(msgspec.Struct):
@@ -35,7 +36,7 @@ class _Case(msgspec.Struct):
 
     request: AdmissionRequest
     workload: WorkloadKind
-    pods: list[JudgedPod]  # not judged yet
+    pods: list[EvaluatedPod]  # not evaluated yet
     data: Mapping[str, Any]
     configuration: Configuration
 
@@ -44,11 +45,11 @@ class Advising(NamespacedReviews):
     """The answers to admission reviews of workloads that hold the template of pods.
 
     Raises ``ReviewError`` for a review that can't be read. Where the namespace's labels are not available the workload passes,
-    with an audit annotation that records it: its pods will be judged when they are created.
+    with an audit annotation that records it: its pods will be evaluated when they are created.
     """
 
     def advise(self, body: bytes) -> Answering:
-        """Warnings by the policy that advises, audit annotations by the audit policy."""
+        """Answer with warnings by the policy that advises, and audit annotations by the audit policy."""
         return self._answered(body)
 
     def _answer(self, body: bytes, configuration: Configuration, given: LookupResults) -> bytes | LookupRequest:
@@ -91,18 +92,18 @@ class Advising(NamespacedReviews):
         dry_run = case.configuration.mode is Mode.AUDIT
         policy = policies.enforce if dry_run and policies.advise is ANY_POLICY else policies.advise
         warnings: list[str] = []
-        judged = self._judged(case, "warn", policy)
-        for one in judged:
+        evaluated = self._evaluated(case, "warn", policy)
+        for one in evaluated:
             if one.decision.outcome is Outcome.REWRITTEN and policy is policies.enforce and not dry_run:
                 # Rewriting is what an enforced policy is for; only problems are reported at every apply.
                 sentences = response_messages.advice(one.decision)
             else:
                 sentences = response_messages.would_be(one.decision, policy)
             warnings += [f"{one.title}{sentence}" for sentence in sentences]
-        applied = OperatorObject(case.data, judged, lambda pod: self._decision(case, pod, policy))
+        applied = OperatorObject(case.data, evaluated, lambda pod: self._decision(case, pod, policy))
         warnings += [trap.message for trap in traps(case.workload, applied)]
         if policies.audit is not ANY_POLICY:
-            audited = self._judged(case, "audit", policies.audit)
+            audited = self._evaluated(case, "audit", policies.audit)
             edits = tuple(edit for one in audited for edit in one.decision.edits)
             findings = tuple(finding for one in audited for finding in one.decision.findings)
             response_messages.annotate(annotations, "audit", policies.audit, Decision(edits, findings))
@@ -110,7 +111,7 @@ class Advising(NamespacedReviews):
                 first = audited[0]
                 operations = patch(first.pod, first.decision.edits, first.where.pointer)
                 response_messages.annotate_patch(annotations, "audit", operations)
-        for one in judged:
+        for one in evaluated:
             response_messages.annotate_claims(annotations, one.pod)
         if policy.prefer is Prefer.MEMORY and gives_pods_no_annotations(case.workload):
             _, annotations_of_object = labels_and_annotations(case.data)
@@ -118,17 +119,17 @@ class Advising(NamespacedReviews):
         warnings += [f"namespace {problem.path}: {problem.message}" for problem in policies.problems]
         return review.allowed(case.request, warnings=response_messages.within_budget(warnings), annotations=annotations)
 
-    def _judged(self, case: _Case, mode: str, policy: Policy) -> list[JudgedPod]:
+    def _evaluated(self, case: _Case, mode: str, policy: Policy) -> list[EvaluatedPod]:
         """The pods with the decisions of a mode's policy, which are recorded."""
-        judged = []
+        evaluated = []
         for one in case.pods:
             decision, pod = self._decision(case, one.pod, policy), one.pod
             made = DecisionSummary.of(
                 "advise", mode, policy, decision, operation=case.request.operation, spec=pod.spec, acted=False
             )
             self._recorder.decided(RecordedDecision(made, case.request, pod.metadata))
-            judged.append(msgspec.structs.replace(one, decision=decision))
-        return judged
+            evaluated.append(msgspec.structs.replace(one, decision=decision))
+        return evaluated
 
     def _decision(self, case: _Case, pod: Pod, policy: Policy) -> Decision:
         plugin, fleet = case.configuration.plugin, self._nodes.fleet
@@ -137,26 +138,26 @@ class Advising(NamespacedReviews):
         return with_fleet_findings(decision, pod, policy, fleet, case.workload.tolerations) if fleet else decision
 
 
-def _of_built_in(workload: WorkloadKind, request: AdmissionRequest) -> tuple[Mapping[str, Any], list[JudgedPod]]:
+def _of_built_in(workload: WorkloadKind, request: AdmissionRequest) -> tuple[Mapping[str, Any], list[EvaluatedPod]]:
     """The labels and annotations of an object of a built-in kind, and the pod that it describes."""
     read = review.decode_json(_decoder(workload), request.object, _ROOT)
     metadata = read.metadata or _Metadata()
     _name(request, metadata.generate_name or "")
-    found = [JudgedPod(where, _sized(pod, where), UNTOUCHED) for where, pod in pods(workload, read)]
+    found = [EvaluatedPod(where, _sized(pod, where), UNTOUCHED) for where, pod in pods(workload, read)]
     return {"metadata": {"labels": metadata.labels, "annotations": metadata.annotations}}, found
 
 
-def _of_operator(workload: WorkloadKind, request: AdmissionRequest) -> tuple[Mapping[str, Any], list[JudgedPod]]:
+def _of_operator(workload: WorkloadKind, request: AdmissionRequest) -> tuple[Mapping[str, Any], list[EvaluatedPod]]:
     """An object of an operator's kind; the pods that it describes, and what it requests outside of pod templates."""
     read = review.decode_json(_OBJECT, request.object, _ROOT)
     metadata = read.get("metadata")
     _name(request, str(metadata.get("generateName") or "") if isinstance(metadata, dict) else "")
     found = [
-        JudgedPod(where, _sized(pod, where), UNTOUCHED, title(workload, where, pod_count(workload, read, where)))
+        EvaluatedPod(where, _sized(pod, where), UNTOUCHED, title(workload, where, pod_count(workload, read, where)))
         for where, pod in pods_in(workload, read)
     ]
     outside = requesting(workload, read)
-    return read, [*found, JudgedPod(WorkloadPod(()), outside, UNTOUCHED, _OUTSIDE)]
+    return read, [*found, EvaluatedPod(WorkloadPod(()), outside, UNTOUCHED, _OUTSIDE)]
 
 
 def _sized(pod: Pod, where: WorkloadPod) -> Pod:

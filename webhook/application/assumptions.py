@@ -1,4 +1,4 @@
-"""Assumptions: "what if this namespace had that policy", and which label's policy an audit judges by."""
+"""Assumptions: "what if this namespace had that policy", and which label's policy an audit applies."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -7,14 +7,14 @@ from enum import StrEnum
 
 import msgspec
 
-from ..engine.labels import NamespaceLabels
+from ..engine.namespace_labels import NamespaceLabels
 from ..engine.policy import ANY, PolicyBook
 
 # A namespace's name (RFC 1123 label), with * for any part of it.
 _PATTERN = re.compile(r"[a-z0-9*](?:[-a-z0-9*]{0,61}[a-z0-9*])?")
 
 
-class JudgedLabel(StrEnum):
+class EvaluatedLabel(StrEnum):
     """The namespace label whose policy an audit applies."""
 
     ENFORCE = "enforce"
@@ -69,7 +69,7 @@ def parse(texts: Iterable[str], policies: PolicyBook) -> tuple[Assumption, ...]:
                 f'"{text}" is not a valid assumption; write NAMESPACE=POLICY, such as team-a=mig-1g.5gb or *=shared'
             )
         elif not _PATTERN.fullmatch(pattern):
-            problems.append(f'"{text}": "{pattern}" is neither a namespace\'s name nor a pattern of one, as team-*')
+            problems.append(f'"{text}": "{pattern}" is neither a namespace\'s name nor a pattern such as team-*')
         elif policies.resolve(value) is None:
             problems.append(f'"{text}": {policies.nearest(value)}')
         elif parsed.setdefault(pattern, Assumption(pattern, value)).policy != value:
@@ -92,14 +92,14 @@ def unknown_names(assumptions: Iterable[Assumption], namespaces: Iterable[str]) 
 
 
 class AssumedLabels(Mapping[str, NamespaceLabels]):
-    """The labels of namespaces as an audit judges by them, with the policy in question as their ``enforce``.
+    """The labels of namespaces as an audit applies them, with the policy in question as their ``enforce``.
 
     Args:
         known: the namespaces' own labels; a namespace that is not among them has none.
         policies: determines the policy of a namespace without the label.
         assumptions: used in place of labels. The most specific one that matches a namespace counts, and the last of equally
             specific ones.
-        judged: the label whose policy is applied.
+        evaluated: the label whose policy is applied.
     """
 
     def __init__(
@@ -107,21 +107,21 @@ class AssumedLabels(Mapping[str, NamespaceLabels]):
         known: Mapping[str, NamespaceLabels],
         policies: PolicyBook,
         assumptions: Iterable[Assumption] = (),
-        judged: JudgedLabel = JudgedLabel.ENFORCE,
+        evaluated: EvaluatedLabel = EvaluatedLabel.ENFORCE,
     ) -> None:
         self._known = known
         self._policies = policies
         self._assumptions = sorted(assumptions, key=lambda one: one.specific)
-        self._judged = judged
+        self._evaluated = evaluated
 
     def __getitem__(self, namespace: str) -> NamespaceLabels:
         for assumption in reversed(self._assumptions):
             if assumption.fits(namespace):
                 return NamespaceLabels(assumption.policy)
         labels = self._known.get(namespace, NamespaceLabels())
-        if self._judged is JudgedLabel.ENFORCE:
+        if self._evaluated is EvaluatedLabel.ENFORCE:
             return labels
-        value = getattr(labels, self._judged) or getattr(self._policies.defaults, self._judged)
+        value = getattr(labels, self._evaluated) or getattr(self._policies.defaults, self._evaluated)
         # A label of these that can't be read counts as "any" (PolicyBook.select), where a bad enforce label denies.
         return NamespaceLabels(value if value and self._policies.resolve(value) else ANY)
 

@@ -5,9 +5,9 @@ from collections.abc import Collection, Iterable, Mapping
 import msgspec
 
 from .auditing import AuditEntry, Owner, PodVerdict, WorkloadObject
+from .kind_lookup import workload_of
 from .pod_counts import PlannedPods
-from .rule_texts import NOT_JUDGED
-from .workloads import workload_of
+from .rule_texts import NOT_EVALUATED
 
 
 class Row(msgspec.Struct):
@@ -62,12 +62,12 @@ def rows(found: Iterable[AuditEntry]) -> list[Row]:
     there = {(one.workload.namespace, *one.workload.key) for one in everything}
     made: list[Row] = []
     named: dict[tuple[str, str, str], Row] = {}
-    judged = [
+    evaluated = [
         (one.workload, one.verdict, _top(one.workload, links, there)) for one in everything if one.verdict is not None
     ]
     # Controllers first, so that the pods of each have a row to be counted in.
-    judged.sort(key=lambda one: one[0].key != one[2].key)
-    for workload, verdict, top in judged:
+    evaluated.sort(key=lambda one: one[0].key != one[2].key)
+    for workload, verdict, top in evaluated:
         key = (workload.namespace, *top.key)
         row = named.get(key)
         # An object that appears twice in files is two, such as a base and its overlay.
@@ -77,8 +77,8 @@ def rows(found: Iterable[AuditEntry]) -> list[Row]:
             named.setdefault(key, row)
         if workload.running:
             row.pods[verdict] = row.pods.get(verdict, 0) + 1
-        elif row.template is None or row.template.decision == NOT_JUDGED or verdict.rank > row.template.rank:
-            # Where an object could not be judged, what was made from it can.
+        elif row.template is None or row.template.decision == NOT_EVALUATED or verdict.rank > row.template.rank:
+            # Where an object could not be evaluated, what was made from it can.
             row.template = verdict
             row.count = workload.count
         if workload.key == top.key or key not in there:

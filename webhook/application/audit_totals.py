@@ -21,7 +21,7 @@ class Tally(msgspec.Struct):
     rewritten: int = 0
     denied: int = 0
     exempt: int = 0
-    not_judged: int = 0
+    not_evaluated: int = 0
 
     def add(self, verdict: PodVerdict, number: int = 1) -> None:
         """Count a number of objects with a verdict."""
@@ -31,15 +31,15 @@ class Tally(msgspec.Struct):
             self.denied += number
         elif verdict.outcome is Outcome.REWRITTEN:
             self.rewritten += number
-        elif verdict.not_judged:
-            self.not_judged += number
+        elif verdict.not_evaluated:
+            self.not_evaluated += number
         else:
             self.unchanged += number
 
     @property
     def sum(self) -> int:
         """All of them."""
-        return self.unchanged + self.rewritten + self.denied + self.exempt + self.not_judged
+        return self.unchanged + self.rewritten + self.denied + self.exempt + self.not_evaluated
 
 
 class Flow(msgspec.Struct):

@@ -10,29 +10,29 @@ from ..engine import guard, requests
 from ..engine.decision import Outcome
 from ..engine.findings import Finding
 from ..engine.fleet.fleet import Fleet
-from ..engine.labels import DOMAIN, NamespaceLabels
+from ..engine.namespace_labels import DOMAIN, NamespaceLabels
 from ..engine.patch import Operation
 from ..engine.pods import Pod
 from ..engine.spelling import DevicePlugin
-from . import unjudged_requests
+from . import unevaluated_requests
 from .checking import Checker, is_of_one_pod
 from .claims import GROUP, PLURALS, KnownClaims
 from .configuration import Configuration
+from .evaluation import Evaluation
 from .gpu_forms import GpuForm, gpu_forms
-from .judgement import Judgement
+from .kind_lookup import Kinds, group_of, identity, is_between, is_workload, workload_of
 from .operator_objects import QUEUE
 from .pod_counts import Autoscalers, PlannedPods
-from .rule_texts import NOT_JUDGED
+from .rule_texts import NOT_EVALUATED
 from .type_mismatches import TypeMismatch
 from .workload_kinds import WorkloadKind, WorkloadPod
-from .workloads import Kinds, group_of, identity, is_between, is_workload, workload_of
 
-_WORST = {Outcome.DENIED.value: 3, Outcome.REWRITTEN.value: 2, NOT_JUDGED: 1, Outcome.UNCHANGED.value: 0}
+_WORST = {Outcome.DENIED.value: 3, Outcome.REWRITTEN.value: 2, NOT_EVALUATED: 1, Outcome.UNCHANGED.value: 0}
 
 
-def decided(outcome: Outcome, not_judged: str | None) -> str:
-    """The decision in reports: the outcome, or ``not-judged`` if that is "unchanged" but not everything was judged."""
-    return NOT_JUDGED if not_judged and outcome is Outcome.UNCHANGED else outcome.value
+def decided(outcome: Outcome, not_evaluated: str | None) -> str:
+    """The decision in reports: the outcome, or ``not-evaluated`` if that is "unchanged" but not everything was evaluated."""
+    return NOT_EVALUATED if not_evaluated and outcome is Outcome.UNCHANGED else outcome.value
 
 
 BARE_POD = "only if it is created again"
@@ -115,7 +115,7 @@ class PodVerdict(msgspec.Struct, frozen=True, eq=False):
         forms: each form that is requested, with the one that results, and the GPUs of it.
         uncounted: why the object of an operator's kind may have more or fewer pods; empty where their number is known.
         claims: the pod's names for its resource claims.
-        not_judged: why these claims are not judged.
+        not_evaluated: why these claims are not evaluated.
     """
 
     policy: str
@@ -127,13 +127,13 @@ class PodVerdict(msgspec.Struct, frozen=True, eq=False):
     findings: tuple[Finding, ...]
     operations: tuple[Operation, ...]
     claims: tuple[str, ...] = ()
-    not_judged: str | None = None
+    not_evaluated: str | None = None
     uncounted: str = ""
 
     @property
     def decision(self) -> str:
         """The outcome for the pod, as reports write it."""
-        return decided(self.outcome, self.not_judged)
+        return decided(self.outcome, self.not_evaluated)
 
     @property
     def rank(self) -> tuple[bool, int, int]:
@@ -148,14 +148,14 @@ class AuditEntry(msgspec.Struct, frozen=True):
     verdict: PodVerdict | None
 
 
-def is_denied_claim(known: Judgement) -> bool:
+def is_denied_claim(known: Evaluation) -> bool:
     """Whether an object is a ResourceClaim or ResourceClaimTemplate that would be denied if it were created now."""
     is_claim = known.kind in PLURALS and group_of(known.api_version) == GROUP
     return is_claim and known.outcome is Outcome.DENIED
 
 
 class Auditor:
-    """Judges objects one by one, remembering little of each."""
+    """Evaluates objects one by one, remembering little of each."""
 
     def __init__(
         self,
@@ -182,29 +182,29 @@ class Auditor:
         """The workload kinds of the configuration."""
         return self._configuration.kinds
 
-    def identify(self, manifest: Mapping[str, Any]) -> Judgement:
-        """Return whether an object's kind is judged, and label problems; for an operator's kind, the whole judgement."""
+    def identify(self, manifest: Mapping[str, Any]) -> Evaluation:
+        """Return whether an object's kind is evaluated, and label problems; for an operator's kind, the whole evaluation."""
         kind = workload_of(manifest.get("apiVersion"), manifest.get("kind"), self._configuration.kinds)
         is_built_in = kind is not None and kind.is_built_in
-        known = self._checker.identify(manifest) if is_built_in else self._checker.judge(manifest)
+        known = self._checker.identify(manifest) if is_built_in else self._checker.evaluate(manifest)
         return msgspec.structs.replace(known, findings=()) if is_of_one_pod(manifest) else known
 
-    def denied_claims(self, claims: KnownClaims) -> Iterator[Judgement]:
-        """Yield the judgements of the ResourceClaims and ResourceClaimTemplates that would be denied if they were created now.
+    def denied_claims(self, claims: KnownClaims) -> Iterator[Evaluation]:
+        """Yield the evaluations of the ResourceClaims and ResourceClaimTemplates that would be denied if they were created now.
 
         ``claims`` does not include those of single pods: Kubernetes creates these, and they are never denied.
         """
         for (namespace, name), kept in claims.items():
-            known = self._checker.judge_claim(namespace, name, kept)
+            known = self._checker.evaluate_claim(namespace, name, kept)
             if is_denied_claim(known):
                 yield known
 
-    def found(self, workload: WorkloadObject, judgement: Judgement) -> AuditEntry:
+    def found(self, workload: WorkloadObject, evaluation: Evaluation) -> AuditEntry:
         """An object of an operator's kind with what becomes of it."""
-        return AuditEntry(workload, _verdict(judgement, self._configuration.plugin))
+        return AuditEntry(workload, _verdict(evaluation, self._configuration.plugin))
 
-    def unreadable(self, manifest: Mapping[str, Any], mismatches: Sequence[TypeMismatch]) -> Judgement:
-        """Return the judgement of an object with fields of the wrong type."""
+    def unreadable(self, manifest: Mapping[str, Any], mismatches: Sequence[TypeMismatch]) -> Evaluation:
+        """Return the evaluation of an object with fields of the wrong type."""
         return self._checker.unreadable(manifest, mismatches)
 
     def keep(self, workload: WorkloadObject) -> AuditEntry | None:
@@ -240,15 +240,15 @@ class Auditor:
         if workload.running:
             pod.spec.node_name = None  # where its scheduler has placed it
         names = self._configuration.names
-        shares = unjudged_requests.shares(pod, {})
+        shares = unevaluated_requests.shares(pod, {})
         annotations = pod.metadata.annotations if pod.metadata else None
-        noted = list(unjudged_requests.in_metadata(WorkloadPod(()), annotations or {}, {}, names))
+        noted = list(unevaluated_requests.in_metadata(WorkloadPod(()), annotations or {}, {}, names))
         gpu_containers = bool(
             requests.read(pod.spec, names)
             or pod.spec.resource_claims
             or shares
             or noted
-            or unjudged_requests.other_vendors(pod, names)
+            or unevaluated_requests.other_vendors(pod, names)
         )
         if not gpu_containers and not guard.sees(pod):
             return None
@@ -262,8 +262,8 @@ class Auditor:
         key = self._digest((workload.kind, workload.queue, policy.name, exempt, ours, shares, noted, within, pod.spec))
         known = self._by_pod.get(key)
         if known is None:
-            judgement = self._checker.judge(_manifest(kind, workload, pod))
-            made = _verdict(_of_one_pod(judgement), self._configuration.plugin)
+            evaluation = self._checker.evaluate(_manifest(kind, workload, pod))
+            made = _verdict(_of_one_pod(evaluation), self._configuration.plugin)
             # The pods of a DaemonSet each name their node; the outcome is the same.
             known = self._by_pod[key] = self._by_content.setdefault(self._digest(made), made)
         return known if gpu_containers or known.findings else None
@@ -286,23 +286,23 @@ def _manifest(kind: WorkloadKind, workload: WorkloadObject, pod: Pod) -> dict[st
     return {"kind": workload.kind, "metadata": metadata, **inner}
 
 
-def _of_one_pod(judgement: Judgement) -> Judgement:
-    """The judgement for one pod, because objects with the same template differ in their number of pods."""
-    pods = tuple(msgspec.structs.replace(one, count=PlannedPods()) for one in judgement.pods)
-    return msgspec.structs.replace(judgement, pods=pods)
+def _of_one_pod(evaluation: Evaluation) -> Evaluation:
+    """The evaluation for one pod, because objects with the same template differ in their number of pods."""
+    pods = tuple(msgspec.structs.replace(one, count=PlannedPods()) for one in evaluation.pods)
+    return msgspec.structs.replace(evaluation, pods=pods)
 
 
-def _verdict(judgement: Judgement, plugin: DevicePlugin) -> PodVerdict:
+def _verdict(evaluation: Evaluation, plugin: DevicePlugin) -> PodVerdict:
     return PodVerdict(
-        policy=judgement.policy.name,
-        outcome=judgement.outcome,
-        exempt=judgement.exempt,
-        requests=judgement.requests,
-        becomes=judgement.changes(would=True),
-        forms=gpu_forms(judgement, plugin),
-        findings=judgement.findings,
-        operations=judgement.operations,
-        claims=judgement.claims,
-        not_judged=judgement.not_judged,
-        uncounted=judgement.uncounted,
+        policy=evaluation.policy.name,
+        outcome=evaluation.outcome,
+        exempt=evaluation.exempt,
+        requests=evaluation.requests,
+        becomes=evaluation.changes(would=True),
+        forms=gpu_forms(evaluation, plugin),
+        findings=evaluation.findings,
+        operations=evaluation.operations,
+        claims=evaluation.claims,
+        not_evaluated=evaluation.not_evaluated,
+        uncounted=evaluation.uncounted,
     )

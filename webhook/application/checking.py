@@ -11,15 +11,15 @@ from ..engine.claims import CLAIM, NO_CLAIMS, Claims, Reference, Resolved, of_ob
 from ..engine.claims import read as read_claims
 from ..engine.decision import Decision, decide
 from ..engine.findings import Finding
-from ..engine.fleet.availability import preferring, with_fleet_findings
 from ..engine.fleet.fleet import Fleet
-from ..engine.labels import NamespaceLabels
+from ..engine.fleet.fleet_findings import with_fleet_findings
+from ..engine.fleet.prefer_offered import preferring
+from ..engine.namespace_labels import NamespaceLabels
 from ..engine.patch import patch
 from ..engine.pods import Pod
 from ..engine.policy import Policy
 from ..engine.rules import claim_objects
-from . import field_paths, operator_objects, unjudged_requests
-from .asides import Aside
+from . import field_paths, operator_objects, unevaluated_requests
 from .claim_admission import ClaimMetadata
 from .claims import (
     GROUP,
@@ -31,16 +31,17 @@ from .claims import (
     template_not_looked_up,
 )
 from .configuration import Configuration
+from .evaluation import EvaluatedPod, Evaluation
 from .field_paths import mapping
-from .judgement import JudgedPod, Judgement
+from .kind_lookup import identity, not_served, workload_of
 from .manifest_labels import is_namespace, label_problems, labels_and_annotations
 from .operator_traps import OperatorObject, traps
 from .pod_counts import Autoscalers, PlannedPods, pod_count
 from .type_mismatches import TypeMismatch, TypeMismatchError, convert
-from .unjudged import Unjudged, unjudged
+from .unevaluated import Unevaluated, unevaluated
+from .unevaluated_parts import UnevaluatedPart
 from .workload_kinds import WorkloadKind, WorkloadPod
 from .workload_pods import pods_of
-from .workloads import identity, not_served, workload_of
 
 
 def is_of_one_pod(manifest: Mapping[str, Any]) -> bool:
@@ -52,7 +53,7 @@ def is_of_one_pod(manifest: Mapping[str, Any]) -> bool:
 
 
 class Checker:
-    """Judges objects by the policies of their namespaces, as the webhook would."""
+    """Evaluates objects by the policies of their namespaces, as the webhook would."""
 
     def __init__(  # noqa: PLR0913 - everything that decides
         self,
@@ -69,7 +70,7 @@ class Checker:
 
         ``namespaces`` are the labels of those that are known; others have none. ``namespace`` is that of objects that name none,
         as with kubectl's ``--namespace``. ``policy`` is one for every object, instead of its namespace's. Claims that are not
-        among ``claims`` are not judged. ``autoscalers`` count the pods.
+        among ``claims`` are not evaluated. ``autoscalers`` count the pods.
         """
         self._configuration = configuration
         self._namespaces = namespaces
@@ -79,8 +80,8 @@ class Checker:
         self._fleet = fleet
         self._autoscalers = autoscalers or {}
 
-    def judge(self, manifest: Mapping[str, Any]) -> Judgement:
-        """Judge an object.
+    def evaluate(self, manifest: Mapping[str, Any]) -> Evaluation:
+        """Evaluate an object.
 
         Raises:
             UnreadablePodError: the object is a workload whose pod can't be read.
@@ -101,23 +102,23 @@ class Checker:
         known = self._with_beside(known, where, pod, next(field_paths.find(manifest, where.place))[1])
         known, decision, exempt = self._decided(known, workload, where, pod)
         count = self._count(known, workload, manifest, where)
-        judged = JudgedPod(where, pod, decision, is_exempt=bool(exempt), count=count)
-        known = msgspec.structs.replace(known, pods=(judged,), exempt=exempt)
+        evaluated = EvaluatedPod(where, pod, decision, is_exempt=bool(exempt), count=count)
+        known = msgspec.structs.replace(known, pods=(evaluated,), exempt=exempt)
         if exempt:
             return known
         findings = tuple(msgspec.structs.replace(f, path=where.field(f.path)) for f in decision.findings)
         operations = tuple(patch(pod, decision.edits, where.pointer))
-        findings += self._traps(workload, manifest, known.policy, [judged])
+        findings += self._traps(workload, manifest, known.policy, [evaluated])
         notes = tuple(not_served(workload, manifest.get("apiVersion"))) if decision.gpu_containers else ()
         return msgspec.structs.replace(known, operations=operations, findings=findings, notes=notes)
 
-    def judge_claim(self, namespace: str, name: Reference, kept: Claim) -> Judgement:
-        """Judge a ResourceClaim that is not of one pod, or a ResourceClaimTemplate, from the fields that are kept."""
+    def evaluate_claim(self, namespace: str, name: Reference, kept: Claim) -> Evaluation:
+        """Evaluate a ResourceClaim that is not of one pod, or a ResourceClaimTemplate, from the fields that are kept."""
         metadata = {"name": name.name, "namespace": namespace}
         known = self.identify({"apiVersion": f"{GROUP}/v1", "kind": name.kind, "metadata": metadata})
         return self._of_claim(known, kept, of_one_pod=False)
 
-    def _of_claim(self, known: Judgement, kept: Claim, *, of_one_pod: bool) -> Judgement:
+    def _of_claim(self, known: Evaluation, kept: Claim, *, of_one_pod: bool) -> Evaluation:
         name = Reference(known.kind, known.name)
         configuration = self._configuration
         requested = tuple(described(Claims(of_object(name, kept, configuration.classes, shared=False))))
@@ -126,13 +127,13 @@ class Checker:
         exempt = configuration.exemptions.of_request(known.namespace, "")
         found = claim_objects.findings(name, kept, known.policy, configuration.classes, of_one_pod=of_one_pod)
         return msgspec.structs.replace(
-            known, unjudged=None, other_requests=requested, exempt=exempt, findings=() if exempt else tuple(found)
+            known, unevaluated=None, other_requests=requested, exempt=exempt, findings=() if exempt else tuple(found)
         )
 
     def _decided(
-        self, known: Judgement, workload: WorkloadKind | None, where: WorkloadPod, pod: Pod
-    ) -> tuple[Judgement, Decision, str | None]:
-        """Return the judgement with a pod's claims, the decision (for an exempt pod, only its requests), and why it is exempt."""
+        self, known: Evaluation, workload: WorkloadKind | None, where: WorkloadPod, pod: Pod
+    ) -> tuple[Evaluation, Decision, str | None]:
+        """Return the evaluation with a pod's claims, the decision (if exempt, only its requests), and why it is exempt."""
         configuration = self._configuration
         gpu_containers = requests.read(pod.spec, configuration.names) if pod.spec else []
         resolved = self._resolved(known, pod)
@@ -162,27 +163,27 @@ class Checker:
             decision = with_fleet_findings(decision, pod, known.policy, self._fleet, tolerations)
         return known, decision, None
 
-    def _resolved(self, known: Judgement, pod: Pod) -> Resolved:
+    def _resolved(self, known: Evaluation, pod: Pod) -> Resolved:
         """Return what a pod's claims name, and the template that its requests become claims of, if they are among the objects."""
         named = claim_rewriting.references([known.policy])
         named += references(pod.spec) if pod.spec else []
         keys = {one: (known.namespace, one) for one in named}
         return {one: self._claims[key] for one, key in keys.items() if key in self._claims}
 
-    def _of_operator(self, known: Judgement, workload: WorkloadKind | None, manifest: Mapping[str, Any]) -> Judgement:
-        """Judge the pods of an operator's kind: each template as the pods created from it will be."""
-        pods: list[JudgedPod] = []
+    def _of_operator(self, known: Evaluation, workload: WorkloadKind | None, manifest: Mapping[str, Any]) -> Evaluation:
+        """Evaluate the pods of an operator's kind: each template as the pods created from it will be."""
+        pods: list[EvaluatedPod] = []
         findings: list[Finding] = []
-        vendors: list[Aside] = []
+        vendors: list[UnevaluatedPart] = []
         exempt = None
         for where, pod in operator_objects.pods_in(workload, manifest):
             known, decision, why = self._decided(known, workload, where, pod)
             exempt = exempt or why
             count = self._count(known, workload, manifest, where)
             title = operator_objects.title(workload, where, count)
-            pods.append(JudgedPod(where, pod, decision, title, is_exempt=bool(why), count=count))
-            vendors += unjudged_requests.sentences(
-                where, unjudged_requests.other_vendors(pod, self._configuration.names), ()
+            pods.append(EvaluatedPod(where, pod, decision, title, is_exempt=bool(why), count=count))
+            vendors += unevaluated_requests.sentences(
+                where, unevaluated_requests.other_vendors(pod, self._configuration.names), ()
             )
             findings += (
                 msgspec.structs.replace(f, path=where.field(f.path), reason=f"{where.field('')}: {f.reason}")
@@ -205,19 +206,19 @@ class Checker:
         )
 
     def _count(
-        self, known: Judgement, workload: WorkloadKind | None, manifest: Mapping[str, Any], where: WorkloadPod
+        self, known: Evaluation, workload: WorkloadKind | None, manifest: Mapping[str, Any], where: WorkloadPod
     ) -> PlannedPods:
         name = known.namespace, identity(known.api_version, known.kind), known.name
         return pod_count(workload, manifest, where, self._autoscalers.get(name))
 
     def _left(
         self, workload: WorkloadKind | None, manifest: Mapping[str, Any], policy: Policy
-    ) -> tuple[Unjudged | None, tuple[Finding, ...]]:
-        """What is known about an object of another kind besides the pods in it, which are judged separately; and its traps."""
+    ) -> tuple[Unevaluated | None, tuple[Finding, ...]]:
+        """What is known about an object of another kind besides the pods in it, which are evaluated separately; and its traps."""
         # The claims of these pods are reported with them.
         pods = operator_objects.pods_in(workload, manifest)
         names = self._configuration.names
-        left = unjudged(operator_objects.without(manifest, [where for where, _ in pods]), names)
+        left = unevaluated(operator_objects.without(manifest, [where for where, _ in pods]), names)
         if workload is None:
             return (left if left or not pods else None), ()
         pod = operator_objects.requesting(workload, manifest)
@@ -231,64 +232,64 @@ class Checker:
         decision = decide_by_names(pod, policy, self._configuration)
         if not left:
             return None, ()
-        found = self._traps(workload, manifest, policy, [JudgedPod(WorkloadPod(()), pod, decision)])
+        found = self._traps(workload, manifest, policy, [EvaluatedPod(WorkloadPod(()), pod, decision)])
         notes = tuple(operator_objects.notes(workload, manifest, trapped=bool(found)))
         return msgspec.structs.replace(left, decision=decision, notes=notes), found
 
     def _traps(
-        self, workload: WorkloadKind, manifest: Mapping[str, Any], policy: Policy, pods: Sequence[JudgedPod]
+        self, workload: WorkloadKind, manifest: Mapping[str, Any], policy: Policy, pods: Sequence[EvaluatedPod]
     ) -> tuple[Finding, ...]:
         configuration = self._configuration
         applied = OperatorObject(manifest, pods, lambda pod: decide_by_names(pod, policy, configuration))
         return tuple(traps(workload, applied))
 
-    def unreadable(self, manifest: Mapping[str, Any], mismatches: Sequence[TypeMismatch]) -> Judgement:
-        """The judgement of an object with fields of the wrong type: only its name is known."""
+    def unreadable(self, manifest: Mapping[str, Any], mismatches: Sequence[TypeMismatch]) -> Evaluation:
+        """The evaluation of an object with fields of the wrong type: only its name is known."""
         known = self.identify(manifest)
         return msgspec.structs.replace(
-            known, unjudged=None, findings=(), label_problems=(), mismatches=tuple(mismatches)
+            known, unevaluated=None, findings=(), label_problems=(), mismatches=tuple(mismatches)
         )
 
-    def _with_beside(self, known: Judgement, where: WorkloadPod, pod: Pod, template: Mapping[str, Any]) -> Judgement:
+    def _with_beside(self, known: Evaluation, where: WorkloadPod, pod: Pod, template: Mapping[str, Any]) -> Evaluation:
         labels, _ = labels_and_annotations(template)
         names = self._configuration.names
-        shares = unjudged_requests.shares(pod, labels)
+        shares = unevaluated_requests.shares(pod, labels)
         annotations = (pod.metadata and pod.metadata.annotations) or {}
         beside = (
-            *unjudged_requests.sentences(where, unjudged_requests.other_vendors(pod, names), shares),
-            *unjudged_requests.in_metadata(where, annotations, labels, names),
+            *unevaluated_requests.sentences(where, unevaluated_requests.other_vendors(pod, names), shares),
+            *unevaluated_requests.in_metadata(where, annotations, labels, names),
             *known.beside,
         )
         of_kai = (f"{section.removesuffix('s')} {key}: {value}" for section, key, value in shares)
         return msgspec.structs.replace(
-            known, beside=beside, other_requests=(*of_kai, *unjudged_requests.misspelt(pod, names))
+            known, beside=beside, other_requests=(*of_kai, *unevaluated_requests.misspelt(pod, names))
         )
 
-    def identify(self, manifest: Mapping[str, Any]) -> Judgement:
-        """Return the judgement of an object without its pod: whether it is judged, and what is wrong with its labels."""
+    def identify(self, manifest: Mapping[str, Any]) -> Evaluation:
+        """Return the evaluation of an object without its pod: whether it is evaluated, and what is wrong with its labels."""
         metadata = mapping(manifest.get("metadata"))
         api_version, kind = str(manifest.get("apiVersion") or ""), str(manifest.get("kind", ""))
         name = str(metadata.get("name") or metadata.get("generateName") or "")
         namespace = name if is_namespace(manifest) else str(metadata.get("namespace") or self._namespace)
         workload = workload_of(manifest.get("apiVersion"), manifest.get("kind"), self._configuration.kinds)
         is_built_in = workload is not None and workload.is_built_in
-        elsewhere: list[Aside] = []
+        elsewhere: list[UnevaluatedPart] = []
         if workload and is_built_in:
             names = self._configuration.names
-            elsewhere += unjudged_requests.misplaced(workload, manifest, names)
+            elsewhere += unevaluated_requests.misplaced(workload, manifest, names)
             if not workload.is_pod:
                 labels, annotations = labels_and_annotations(manifest)
-                elsewhere += unjudged_requests.in_metadata(WorkloadPod(()), annotations, labels, names)
+                elsewhere += unevaluated_requests.in_metadata(WorkloadPod(()), annotations, labels, names)
         policy = self._policy_of(namespace)
         left, found = (None, ()) if is_built_in else self._left(workload, manifest, policy)
-        return Judgement(
+        return Evaluation(
             api_version,
             kind,
             namespace,
             name,
             policy,
             findings=found,
-            unjudged=left,
+            unevaluated=left,
             beside=tuple(elsewhere),
             label_problems=tuple(label_problems(manifest, self._configuration)),
         )

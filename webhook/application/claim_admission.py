@@ -1,8 +1,8 @@
 """Admission of ResourceClaims and ResourceClaimTemplates (DRA): one for GPUs that no pod of its namespace may use is denied.
 
-A pod is judged when it is created, by what its claims are then. Claims that may replace them later are judged here. Specs can't
-change (ValidateResourceClaimUpdate), so an update matters only where it gives an existing claim to a pod: by its metadata, or,
-where the policy has limits, by its status (``reservation_admission``).
+A pod is evaluated when it is created, with the claims that exist then. Claims that replace them later are evaluated here. Specs
+can't change (ValidateResourceClaimUpdate), so an update matters only where it gives an existing claim to a pod: by its metadata,
+or, where the policy has limits, by its status (``reservation_admission``).
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ import msgspec
 from ..engine.claim_objects import Claim, ClaimObject, ClaimTemplateObject, claim
 from ..engine.claims import CLAIM, TEMPLATE, Reference, of_object
 from ..engine.decision import Decision
-from ..engine.labels import NamespaceLabels
+from ..engine.namespace_labels import NamespaceLabels
 from ..engine.pods import Metadata
 from ..engine.policy import ANY_POLICY, Policy
 from ..engine.rules import claim_objects
@@ -30,10 +30,10 @@ CONTROLLERS = (
     "system:kube-scheduler",
     "system:serviceaccount:kube-system:resource-claim-controller",
 )
-"""The users that create claims for pods, which were judged: from templates (kube-controller-manager, with its own account or with
-one for each controller), and for extended resources (the scheduler). These claims are never denied, whatever the policy is by
-then. Claims that they create for a PodGroup (``DRAWorkloadResourceClaims``) are judged: nothing has judged the group, and its
-pods name the template, not the claim."""
+"""The users that create claims for pods, which were evaluated: from templates (kube-controller-manager, with its own account or
+with one for each controller), and for extended resources (the scheduler). These claims are never denied, even if the policy has
+changed. Claims that they create for a PodGroup (``DRAWorkloadResourceClaims``) are evaluated: the group was not, and its pods
+name the template, not the claim."""
 
 OF_PODS = ("resource.kubernetes.io/pod-claim-name", OF_RESOURCES)
 """Annotations by which a claim that a pod owns is taken as the pod's (resourceclaim/controller.go ``findPodResourceClaim``,
@@ -138,7 +138,7 @@ class ClaimAdmission(NamespacedReviews):
         if case is None:
             return review.allowed(request)
         labels = given.labels or self._namespaces.cached(request.namespace)
-        return LookupRequest(request.namespace) if labels is None else self._judge(case, labels)
+        return LookupRequest(request.namespace) if labels is None else self._evaluate(case, labels)
 
     def _reserved(
         self, request: AdmissionRequest, body: bytes, configuration: Configuration, given: LookupResults
@@ -152,7 +152,7 @@ class ClaimAdmission(NamespacedReviews):
         labels = given.labels or self._namespaces.cached(request.namespace)
         return LookupRequest(request.namespace) if labels is None else found.answer(labels, given.pods, self._recorder)
 
-    def _judge(self, case: _Case, labels: Labels) -> bytes:
+    def _evaluate(self, case: _Case, labels: Labels) -> bytes:
         """The answer for an object that claims GPUs.
 
         Raises:
@@ -222,7 +222,7 @@ def _read(request: AdmissionRequest, configuration: Configuration) -> _Case | No
         return None
     kept = claim(read.claimed)
     if kept is None:
-        raise ReviewError("request.object.spec", f"is not of {GROUP}/v1alpha3 to v1; other versions can't be judged")
+        raise ReviewError("request.object.spec", f"is not of {GROUP}/v1alpha3 to v1; other versions can't be evaluated")
     request.name = request.name or metadata.name or metadata.generate_name or ""
     name = Reference(kind.kind, request.name)
     if not of_object(name, kept, configuration.classes, shared=False):

@@ -11,10 +11,10 @@ from ..engine.edits import ClaimInstead
 from ..engine.pods import Pod
 from ..engine.policy import Policy
 from ..engine.text import cut
-from .asides import Aside
 from .configuration import Configuration
+from .kind_lookup import group_of
 from .type_mismatches import TypeMismatchError, convert
-from .workloads import group_of
+from .unevaluated_parts import UnevaluatedPart
 
 GROUP = "resource.k8s.io"
 PLURALS = {CLAIM: "resourceclaims", TEMPLATE: "resourceclaimtemplates"}
@@ -27,7 +27,7 @@ KnownClaims = Mapping[tuple[str, Reference], Claim]
 
 
 class ClaimUnavailable(Exception):  # noqa: N818 - named after what happened, as the HTTP status is
-    """The API server could not resolve a reference; that is never treated as "there is none"."""
+    """A reference could not be resolved. This is never treated as if the object did not exist."""
 
     def __init__(self, reference: Reference, reason: str) -> None:
         self.reason = cut(reason, _LONGEST_REASON)
@@ -49,7 +49,7 @@ class ClaimSource(Protocol):
 
 
 class NoClaims:
-    """No source of claims: what a pod claims is not judged."""
+    """No source of claims: what a pod claims is not evaluated."""
 
     async def fetch(self, _namespace: str, _references: Sequence[Reference]) -> Resolved:
         """Return nothing."""
@@ -57,7 +57,7 @@ class NoClaims:
 
 
 def decide_by_names(pod: Pod, policy: Policy, configuration: Configuration) -> Decision:
-    """Judge a pod, or the template of one, by the resources that it requests: claims that it names are not looked up."""
+    """Evaluate a pod, or the template of one, by the resources that it requests: claims that it names are not looked up."""
     if pod.spec is None:
         return UNTOUCHED
     found = requests.read(pod.spec, configuration.names)
@@ -109,8 +109,10 @@ def claim_in(manifest: Mapping[str, Any]) -> Claim | None:
         return None
 
 
-def not_looked_up(entries: Iterable[ClaimEntry], field: Callable[[str], str], namespace: str) -> Iterator[Aside]:
-    """Yield sentences that claims of a pod are not judged; none if it has no such claims.
+def not_looked_up(
+    entries: Iterable[ClaimEntry], field: Callable[[str], str], namespace: str
+) -> Iterator[UnevaluatedPart]:
+    """Yield sentences that claims of a pod are not evaluated; none if it has no such claims.
 
     ``field`` gives the path in the object of a path in the pod.
     """
@@ -119,16 +121,16 @@ def not_looked_up(entries: Iterable[ClaimEntry], field: Callable[[str], str], na
         return
     first, others = listed[0], f" and {len(listed) - 1} more" if len(listed) > 1 else ""
     path = field(first.field)
-    yield Aside(
+    yield UnevaluatedPart(
         path,
-        f"{path}: claim {first.name}{others} not judged; {first.reference} of namespace {namespace} was not found and may be for "
-        "GPUs (DRA); check it together with what uses it",
+        f"{path}: claim {first.name}{others} not evaluated; {first.reference} of namespace {namespace} was not found and may be "
+        "for GPUs (DRA); check it together with what uses it",
     )
 
 
 def template_not_looked_up(
     decision: Decision, policy: Policy, resolved: Resolved, field: Callable[[str], str], namespace: str
-) -> Iterator[Aside]:
+) -> Iterator[UnevaluatedPart]:
     """Yield sentences that requests become claims of a template that was not looked up; none if there are no such requests.
 
     ``field`` gives the path in the object of a path in the pod.
@@ -137,7 +139,7 @@ def template_not_looked_up(
     unknown = [one for one in claim_rewriting.references([policy]) if one not in resolved]
     if made and unknown:
         path = field(made[0].place.field)
-        yield Aside(
+        yield UnevaluatedPart(
             path,
             f"{path}: {made[0].resource} becomes a claim, but {unknown[0]} of namespace {namespace}, which "
             "says for how many GPUs, was not found; check both together",

@@ -44,11 +44,11 @@ class WitnessedClock:
         return own - off if abs(off) > self._tolerance else own
 
     def offset(self) -> timedelta:
-        """The least by which this machine's clock is ahead of the API server's; negative if it is behind."""
+        """The minimum by which this machine's clock is ahead of the API server's; negative if it is behind."""
         return self._off(self._own())
 
     def doubt(self) -> str:
-        """Return why nothing that is shared with other replicas may be written by this clock; empty if it may."""
+        """Return why this clock is too uncertain for writing state that replicas share; empty if it is not."""
         off = self.offset()
         if abs(off) <= self._tolerance:
             return ""

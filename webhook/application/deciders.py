@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from ..engine.labels import AUDIT, ENFORCE, UNLABELLED, WARN, NamespaceLabels
+from ..engine.namespace_labels import AUDIT, ENFORCE, UNLABELLED, WARN, NamespaceLabels
 from .configuration import Configuration
 from .diagnosis.selectors import Selector
 from .in_tree_compiler import ANNOTATION, NAMESPACE_NAME, OTHERS, WARNS, compiled
@@ -29,7 +29,7 @@ class Decider(StrEnum):
 
     @classmethod
     def of(cls, *, api_server: bool, webhooks: bool) -> "Decider":
-        """The decider, by whether the API server and the webhooks decide."""
+        """The decider, given whether the API server and the webhooks decide."""
         if api_server:
             return cls.BOTH if webhooks else cls.API_SERVER
         return cls.WEBHOOKS if webhooks else cls.NOBODY

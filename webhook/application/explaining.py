@@ -7,8 +7,8 @@ import msgspec
 from ..engine.form_guide import GUIDES, PLATFORM_TRAPS, FormGuide, FormKind, guide_to
 from ..engine.forms import Form, parse
 from ..engine.mig_memory import MEASURED, memory_range, without_suffix
+from ..engine.mig_profiles import DOCUMENTED, SUFFIXES, read_profile
 from ..engine.policy import EXAMPLES, Mismatch, Policy, Prefer, alike
-from ..engine.profiles import DOCUMENTED, SUFFIXES, read_profile
 from ..engine.rules.catalog import BY_ID
 from ..engine.rules.gpu_memory import ANNOTATION
 from ..engine.spelling import ambiguous, spell

@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 from typing import Protocol
 
-from ..engine.fleet.availability import plain_request_unschedulable, preferring
 from ..engine.fleet.fleet import Fleet
+from ..engine.fleet.fleet_findings import plain_request_unschedulable
+from ..engine.fleet.prefer_offered import preferring
 from ..engine.forms import Form
-from ..engine.labels import NamespaceLabels
+from ..engine.namespace_labels import NamespaceLabels
 from ..engine.policy import Policy
 from .configuration import Configuration
 

@@ -8,13 +8,13 @@ from msgspec.structs import replace
 
 from ..engine.decision import Decision, Outcome, decide
 from ..engine.findings import Finding
-from ..engine.fleet.availability import node_requests, not_together
 from ..engine.fleet.devices import Devices
 from ..engine.fleet.fleet import Fleet, NodeRequest
-from ..engine.fleet.shapes import GpuNode
+from ..engine.fleet.fleet_findings import node_requests, not_together
+from ..engine.fleet.node_shapes import GpuNode
 from ..engine.fleet.usage import FormUse, ShapeUse, Share, by_form, by_shape, merged, requested, without_devices
 from ..engine.forms import Form
-from ..engine.labels import NamespaceLabels
+from ..engine.namespace_labels import NamespaceLabels
 from ..engine.pods import Pod, PodSpec
 from ..engine.policy import ANY_POLICY, Policy
 from ..engine.rules.fleet import not_offered
@@ -193,7 +193,7 @@ def _waits(  # noqa: PLR0913, PLR0917 - the request, and the fleet
 
 
 def _as_it_is(pod: GpuPod, policy: Policy, configuration: Configuration) -> Decision:
-    """A decision without edits that has the form of each request, by the policy or as the pod states it."""
+    """A decision without edits, with the form of each request: the policy's, or the one that the pod states."""
     decision = decide(Pod(spec=pod.spec), policy, configuration.plugin)
     if decision.outcome is not Outcome.UNCHANGED:
         decision = decide(Pod(spec=pod.spec), ANY_POLICY, configuration.plugin)
@@ -212,7 +212,7 @@ def _why(  # noqa: PLR0913, PLR0917 - the request, and the fleet
 ) -> tuple[str, str]:
     """The rule that explains why a pod waits, if there is one, and the reason for people.
 
-    ``apart`` is the finding that no node has all that it requests.
+    ``apart`` is the finding that nodes offer each of its requests, and no node offers all of them.
     """
     unschedulable = fleet.unschedulable(node_request)
     if unschedulable is not None and fleet.expects(form):

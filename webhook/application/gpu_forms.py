@@ -5,13 +5,13 @@ from collections.abc import Iterator
 import msgspec
 
 from ..engine import requests
+from ..engine.form_names import named, written
 from ..engine.form_selection import Statements
-from ..engine.nodes import NodeConstraints
+from ..engine.node_constraints import NodeConstraints
 from ..engine.pods import Place, PodSpec
 from ..engine.policy import Policy
 from ..engine.spelling import DevicePlugin
-from ..engine.stated import named, written
-from .judgement import JudgedPod, Judgement
+from .evaluation import EvaluatedPod, Evaluation
 
 PLAIN = "plain"
 """The form of a request that names none: "a GPU, you choose"."""
@@ -33,19 +33,21 @@ class GpuForm(msgspec.Struct, frozen=True):
     planned: int
 
 
-def gpu_forms(judgement: Judgement, plugin: DevicePlugin) -> tuple[GpuForm, ...]:
+def gpu_forms(evaluation: Evaluation, plugin: DevicePlugin) -> tuple[GpuForm, ...]:
     """Return each pair of forms once, the GPUs of all templates together."""
     gpus: dict[tuple[str, str], tuple[int, int]] = {}
-    for one in judgement.pods:
-        for before, after, number in _of_pod(one, one.pod.spec, judgement.policy, plugin) if one.pod.spec else ():
+    for one in evaluation.pods:
+        for before, after, number in _of_pod(one, one.pod.spec, evaluation.policy, plugin) if one.pod.spec else ():
             each, planned = gpus.get((before, after), (0, 0))
             gpus[before, after] = each + number, planned + number * one.count.number
     return tuple(GpuForm(*pair, *numbers) for pair, numbers in gpus.items())
 
 
-def _of_pod(judged: JudgedPod, spec: PodSpec, policy: Policy, plugin: DevicePlugin) -> Iterator[tuple[str, str, int]]:
+def _of_pod(
+    evaluated: EvaluatedPod, spec: PodSpec, policy: Policy, plugin: DevicePlugin
+) -> Iterator[tuple[str, str, int]]:
     """Each form that the pod's containers request, with the one that they get, and how many the pod needs at once."""
-    decision = judged.decision
+    decision = evaluated.decision
     if not decision.gpu_containers:
         return
     nodes = NodeConstraints(spec)
@@ -58,7 +60,7 @@ def _of_pod(judged: JudgedPod, spec: PodSpec, policy: Policy, plugin: DevicePlug
             before = after = (named(stated, nodes) if stated else None) or written(stated, nodes) or PLAIN
             if decision.denials:
                 after = DENIED
-            elif not (judged.is_exempt or policy.permits_any or policy.unreadable):
+            elif not (evaluated.is_exempt or policy.permits_any or policy.unreadable):
                 chosen = decision.choices.get(resource.name)
                 after = str(chosen.form if chosen else policy.plain_claim)
             counts.setdefault((before, after), {})[gpu_container.place] = gpu_container.amounts[0].count

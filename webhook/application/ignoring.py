@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from ..engine.rules.catalog import RULES
-from .judgement import Judgement
+from .evaluation import Evaluation
 from .manifest_labels import labels_and_annotations
 from .operator_traps import OPERATOR_TRAP
 
@@ -52,14 +52,14 @@ def annotated(manifest: Mapping[str, Any]) -> dict[str, str]:
     return rules_of([name.strip() for name in names.split(",")], reason.strip())
 
 
-def without(judgement: Judgement, reasons: Mapping[str, str]) -> Judgement:
-    """Return a judgement without the findings of these rules; an object that nothing else denies is then left alone."""
-    ignored = [finding for finding in judgement.findings if finding.rule.id in reasons]
+def without(evaluation: Evaluation, reasons: Mapping[str, str]) -> Evaluation:
+    """Return an evaluation without the findings of these rules; an object that nothing else denies is then left alone."""
+    ignored = [finding for finding in evaluation.findings if finding.rule.id in reasons]
     if not ignored:
-        return judgement
-    kept = tuple(finding for finding in judgement.findings if finding.rule.id not in reasons)
+        return evaluation
+    kept = tuple(finding for finding in evaluation.findings if finding.rule.id not in reasons)
     ignored_rules = tuple(dict.fromkeys(f"{each.rule.id} ({reasons[each.rule.id]})" for each in ignored))
-    judgement = msgspec.structs.replace(judgement, findings=kept, ignored=ignored_rules)
+    evaluation = msgspec.structs.replace(evaluation, findings=kept, ignored=ignored_rules)
     if any(each.denies for each in ignored) and not any(each.denies for each in kept):
-        return msgspec.structs.replace(judgement, exempt=f"ignored: {', '.join(ignored_rules)}", operations=())
-    return judgement
+        return msgspec.structs.replace(evaluation, exempt=f"ignored: {', '.join(ignored_rules)}", operations=())
+    return evaluation

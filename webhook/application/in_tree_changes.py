@@ -11,7 +11,7 @@ from ..engine.common_case_nodes import HAS_REQUIRED, REQUIRED
 from ..engine.common_case_requests import SECTIONS
 from ..engine.decision import ORIGINAL_REQUEST, POLICY
 from ..engine.edits import AddEnv, AddNeed, AddToleration, RenameResource, SetRuntimeClass
-from ..engine.nodes import Need
+from ..engine.node_constraints import Need
 from ..engine.pods import Place, Toleration
 from ..engine.policy import Policy
 from ..engine.spelling import GPU_TOLERATION
@@ -97,7 +97,7 @@ _PLACE = Place("containers", 0)
 
 
 def outstanding(case: CommonCase) -> Iterator[tuple[str, str]]:
-    """The edits that are outstanding, as texts and in the order of the engine's: what ``not_rewritten`` says."""
+    """The edits that are still missing, as text, in the engine's order; the rule ``not_rewritten`` reports them."""
     plain, policy = case.patterns[0], case.policy
     is_plain = _is_plain(case)
     texts = []
@@ -133,7 +133,7 @@ _NO_RUNTIME_CLASS = "!has(object.spec.runtimeClassName) || object.spec.runtimeCl
 
 
 def json_patch(case: CommonCase) -> str:
-    """The JSON Patch that makes all that is outstanding, as CEL; empty where a policy changes nothing."""
+    """The JSON Patch with all missing edits, as CEL; empty where a policy changes nothing."""
     plain, policy = case.patterns[0], case.policy
     is_plain = _is_plain(case)
     added = [name for name, _ in additions(case)]
@@ -171,7 +171,7 @@ def json_patch(case: CommonCase) -> str:
 
 
 def _tolerations(lacking: Sequence[tuple[Toleration, str]]) -> Iterator[str]:
-    """What adds tolerations, given each with the CEL of whether the pod lacks it."""
+    """The operations that add tolerations, given each with the CEL of whether the pod lacks it."""
     if len(lacking) == 1:
         [(one, lacks)] = lacking
         added = _toleration(one)
@@ -189,7 +189,7 @@ _HAS_TOLERATIONS = "has(object.spec.tolerations)"
 
 
 def _annotations(case: CommonCase) -> Iterator[str]:
-    """What adds the annotations of a changed pod."""
+    """The operations that add the annotations of a changed pod."""
     is_plain, respells = _is_plain(case), case.patterns[0].respells
     policy = (POLICY, cel.quoted(case.policy.name))
     always = [policy]
@@ -203,7 +203,7 @@ def _annotations(case: CommonCase) -> Iterator[str]:
 
 
 def _original(case: CommonCase) -> str:
-    """As policy_additions writes it: names of containers and resources have nothing that JSON escapes."""
+    """The annotation as ``policy_additions`` writes it. Names of containers and resources need no escapes in JSON."""
     plain = case.patterns[0]
 
     def entry(container: str, _: str) -> str:
@@ -253,7 +253,7 @@ def _moves(pattern: RequestPattern, _: str, index: str) -> str:
 
 
 def _affinity(needs: Iterable[Need]) -> str:
-    """In each term of a required node affinity what the form needs, or the first term, with the parents that are missing."""
+    """The operations that add the form's requirements to each term of the required node affinity; without terms, to a new one."""
     expressions = [
         f"{{'key': dyn({cel.quoted(need.key)}), 'operator': dyn({cel.quoted(need.operator)})"
         + (f", 'values': dyn({cel.listed(need.values)})" if need.values else "")

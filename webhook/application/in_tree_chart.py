@@ -23,7 +23,7 @@ def for_chart(configuration: Configuration, values: tuple[str, ...], digest: str
     Args:
         configuration: the configuration; its mode and its exemptions are left to Helm.
         values: built-in policy values that namespaces are labelled with.
-        digest: what the chart recognises the configuration by (`DIGEST`).
+        digest: the digest by which the chart recognises the configuration (`DIGEST`).
     """
     plain = msgspec.structs.replace(configuration, mode=Mode.ENFORCE, exemptions=Exemptions())
     made = compiled(plain, values, deny_others=True)

@@ -17,7 +17,7 @@ from ..engine.common_case import BETWEEN, CommonCase, NotCommonError, common_cas
 from ..engine.common_case_pods import condition
 from ..engine.common_case_requests import ORDINARY_BEGINNINGS
 from ..engine.edits import SetRuntimeClass
-from ..engine.labels import AUDIT, DOMAIN, ENFORCE, WARN
+from ..engine.namespace_labels import AUDIT, DOMAIN, ENFORCE, WARN
 from ..engine.pods import MIRROR_ANNOTATION
 from ..engine.policy import ANY, Policy
 from ..engine.resources import GPU, PREFIX
@@ -158,10 +158,10 @@ def _objects(case: CommonCase, exemptions: Exemptions, *, is_default: bool, alon
             bound = {"policyName": name, "matchResources": {"namespaceSelector": selector}}
             yield _object("MutatingAdmissionPolicyBinding", f"{name}{suffix}", case, bound)
     if validations := [*_validations(case)]:
-        judged = f"({may_be_denied(case)}) &&\n{condition(case)}"
+        evaluated = f"({may_be_denied(case)}) &&\n{condition(case)}"
         spec = {
             **shared,
-            "matchConditions": _conditions(exemptions, {"common-case": judged}),
+            "matchConditions": _conditions(exemptions, {"common-case": evaluated}),
             "variables": _variables([*facts(case), *additions(case), *outstanding(case)]),
             "validations": validations,
             "auditAnnotations": _annotations(case),
@@ -200,7 +200,7 @@ def _conditions(exemptions: Exemptions, conditions: dict[str, str]) -> list[Json
 
 
 def _others(case: CommonCase, exemptions: Exemptions, *, is_default: bool) -> Iterator[Json]:
-    """What denies the pods that request NVIDIA's resources and are not the common case."""
+    """The policy that denies pods that request NVIDIA's resources and are not the common case."""
     name = f"{object_name(case.policy.name)}{OTHERS}"
     conditions = _conditions(exemptions, {"not-a-mirror-pod": _NO_MIRROR_POD, "requests-nvidia-resources": _REQUESTS})
     validation = {

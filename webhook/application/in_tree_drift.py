@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from ..engine.labels import AUDIT, WARN
+from ..engine.namespace_labels import AUDIT, WARN
 from .configuration import Configuration
 from .in_tree_compiler import ANNOTATION, NAMESPACE_NAME, OTHERS, WARNS, compiled
 

@@ -1,4 +1,4 @@
-"""What CEL has to know of a pod of the common case: how it requests GPUs, and which rules deny it or warn about it.
+"""Facts about a pod of the common case, as CEL: how it requests GPUs, and which rules deny it or warn about it.
 
 A variable of an admission policy costs an evaluation of its own, so what is the same for every pod of a policy is not a variable.
 """
@@ -39,7 +39,7 @@ def facts(case: CommonCase) -> Iterator[tuple[str, str]]:
 
 
 def of_each(pattern: RequestPattern, entry: Callable[[str, str], str], combined: str) -> str:
-    """CEL for what the entries of all containers that request a pattern's resource are combined into.
+    """CEL that combines the entries of all containers that request a pattern's resource.
 
     Most pods have one container. Its entry has a constant index, and nothing is iterated or combined.
 
@@ -54,7 +54,7 @@ def of_each(pattern: RequestPattern, entry: Callable[[str, str], str], combined:
 
 
 def resource(case: CommonCase) -> str:
-    """What the pod's containers request, as CEL."""
+    """The requests of the pod's containers, as CEL."""
     return cel.quoted(case.patterns[0].resource) if _one_name(case) else "variables.resource"
 
 

@@ -7,7 +7,7 @@ then applies the policy that changed the pod again, but does not call a webhook 
 from ..engine import cel
 from ..engine.decision import POLICY
 from ..engine.limit_range_defaults import ANNOTATION
-from ..engine.profiles import PROFILE
+from ..engine.mig_profiles import PROFILE
 from ..engine.resources import GPU, PREFIX
 from .in_tree_facts import CONTAINER
 

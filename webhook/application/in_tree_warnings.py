@@ -1,4 +1,4 @@
-"""What users are warned of in the common case, as CEL: of the pod as it is in the end, with the sentences of the webhooks."""
+"""The warnings about pods of the common case, as CEL: about the final pod, in the same words as the webhooks'."""
 
 from collections.abc import Iterator
 
@@ -38,7 +38,7 @@ def may_be_warned(case: CommonCase) -> str:
 
 
 def warnings(case: CommonCase) -> Iterator[tuple[str, str, str]]:
-    """What users are warned of, in the order of the rules: a name, the sentences, and the rule's id, as CEL."""
+    """The warnings, in the order of the rules: a name, the sentences, and the rule's id, as CEL."""
     for circumstance in Circumstance:
         sentences = [each.warnings.get(circumstance) for each in _warned(case)]
         rules = [cel.quoted(each.rule) for each in sentences if each]

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..engine.common_case_pods import condition
-from ..engine.labels import AUDIT, ENFORCE, WARN
+from ..engine.namespace_labels import AUDIT, ENFORCE, WARN
 from .in_tree_compiler import CompiledPolicies, object_name
 
 Json = dict[str, Any]

@@ -10,7 +10,7 @@ from typing import TypeVar
 import msgspec
 
 from ..engine.claims import Reference, Resolved
-from ..engine.labels import NamespaceLabels
+from ..engine.namespace_labels import NamespaceLabels
 from .claims import ClaimSource, ClaimUnavailable
 from .namespaces import NamespaceNotFound, Namespaces, NamespaceUnavailable
 from .reservations import ClaimHolders, NoPods, PodReference, PodSource, PodUnavailable

@@ -8,8 +8,8 @@ from ..engine.policy import LabelProblem
 from ..engine.rules.gpu_memory import ANNOTATION
 from .configuration import Configuration
 from .field_paths import mapping
+from .kind_lookup import workload_of
 from .workload_kinds import WorkloadKind, places
-from .workloads import workload_of
 
 
 def label_problems(manifest: Mapping[str, Any], configuration: Configuration) -> Iterator[LabelProblem]:

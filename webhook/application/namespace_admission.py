@@ -5,11 +5,12 @@ from typing import Protocol
 
 import msgspec
 
-from ..engine.fleet.availability import plain_request_unschedulable, preferring
+from ..engine.fleet.fleet_findings import plain_request_unschedulable
+from ..engine.fleet.prefer_offered import preferring
 from ..engine.label_problems import ignored
-from ..engine.labels import NamespaceLabels
+from ..engine.namespace_labels import NamespaceLabels
 from ..engine.pods import Metadata
-from ..engine.policy import NotOffered, Policy
+from ..engine.policy import FindingAction, Policy
 from ..engine.rules.fleet import no_node_offers
 from . import response_messages, review
 from .configuration import Configuration
@@ -54,7 +55,7 @@ class NamespaceAdmission:
         preview: Preview | None,
         nodes: FleetSource = NoFleet(),  # noqa: B008 - it has no state
     ) -> None:
-        """Judge by the current configuration; ``preview`` is ``None`` where there is no cluster to read."""
+        """Use the current configuration; ``preview`` is ``None`` where there is no cluster to read."""
         self._nodes = nodes
         self._configuration = configuration
         self._preview = preview
@@ -67,9 +68,9 @@ class NamespaceAdmission:
         ``seconds`` is how long the API server will still wait for the answer.
         """
         change = _read(body)
-        return change if isinstance(change, bytes) else self._judge(change, seconds)
+        return change if isinstance(change, bytes) else self._evaluate(change, seconds)
 
-    def _judge(self, change: "_Change", seconds: float) -> Answering:
+    def _evaluate(self, change: "_Change", seconds: float) -> Answering:
         configuration = self._configuration()
         request, name, warnings = change.request, change.name, change.warnings
         policies, before = configuration.policies.select(change.new), configuration.policies.select(change.old)
@@ -93,7 +94,7 @@ class NamespaceAdmission:
     def _on_nodes(self, policy: Policy, configuration: Configuration) -> list[str]:
         """A warning where no node offers what plain requests become from now on."""
         fleet = self._nodes.fleet
-        if fleet is None or not policy.forms or policy.fleet_response is NotOffered.IGNORE:
+        if fleet is None or not policy.forms or policy.fleet_response is FindingAction.IGNORE:
             return []
         lacking = plain_request_unschedulable(
             preferring(policy, configuration.plugin, fleet), configuration.plugin, fleet
@@ -119,7 +120,7 @@ class _Change(msgspec.Struct, gc=False):
 
 
 def _read(body: bytes) -> bytes | _Change:
-    """The change in a review, or the answer if there is nothing to judge."""
+    """The change in a review, or the answer if there is nothing to evaluate."""
     request = review.decode(body)
     if request.operation not in ("CREATE", "UPDATE") or request.sub_resource not in _SUB_RESOURCES:
         return review.allowed(request)

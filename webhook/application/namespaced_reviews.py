@@ -1,4 +1,4 @@
-"""Reviews of objects that are judged by the labels of their namespace, and never need to look up claims by reference."""
+"""Reviews of objects that are decided by the labels of their namespace, and never need to look up claims by reference."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable

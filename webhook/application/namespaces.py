@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from ..engine.labels import NamespaceLabels
+from ..engine.namespace_labels import NamespaceLabels
 from ..engine.text import cut
 
 _LONGEST_REASON = 1024
@@ -17,7 +17,7 @@ class NamespaceNotFound(Exception):  # noqa: N818 - named after what happened, a
 
 
 class NamespaceUnavailable(Exception):  # noqa: N818 - named after what happened, as the HTTP status is
-    """The namespace's labels could not be read; that is never treated as "it has none".
+    """The namespace's labels could not be read. This is never treated as if it had none.
 
     ``reason`` is for the person who reads the answer: what was tried, what came back.
     """

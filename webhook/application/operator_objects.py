@@ -8,15 +8,15 @@ from typing import Any
 
 from ..engine.pods import Container, Pod, PodSpec, Resources, containers
 from . import field_paths
+from .kind_lookup import correction, group_of, qualified
 from .pod_counts import PlannedPods
 from .structural_search import pod_specs
 from .type_mismatches import TypeMismatchError, convert, replaced
-from .unjudged import quotes
+from .unevaluated import quotes
 from .workload_kinds import WorkloadKind, WorkloadPod, is_suspended, places
-from .workloads import correction, group_of, qualified
 
 _SPEC = "spec"
-_JUDGED = ("containers", "initContainers", "resourceClaims")
+_EVALUATED = ("containers", "initContainers", "resourceClaims")
 QUEUE = "kueue.x-k8s.io/queue-name"
 """The label that puts an object into a queue of Kueue."""
 _PARAMETERS = ("{{", "$(", "${")  # Argo; Tekton; envsubst and OpenShift
@@ -27,11 +27,11 @@ IMPLICIT = Pod(None, PodSpec(containers=[Container("pods", resources=Resources(l
 
 
 def pods_in(workload: WorkloadKind | None, manifest: Mapping[str, Any]) -> list[tuple[WorkloadPod, Pod]]:
-    """Return the pods and templates in an object that can be judged.
+    """Return the pods and templates in an object that can be evaluated.
 
     Those with a GPU count that a template engine has yet to fill in are left out, and so is anything that only resembles a pod.
 
-    What a row's paths lead to must fit the type of a pod (``workload_pods.pods_of``).
+    The objects at a row's paths must fit the type of a pod (``workload_pods.pods_of``).
     """
     if workload is None and not _may_describe_pods(manifest):
         return []
@@ -71,13 +71,13 @@ def _has_parameters(pod: Pod) -> bool:
     return any(isinstance(amount, str) and mark in amount for amount in amounts for mark in _PARAMETERS)
 
 
-def without(manifest: Mapping[str, Any], judged: Iterable[WorkloadPod]) -> dict[str, Any]:
+def without(manifest: Mapping[str, Any], evaluated: Iterable[WorkloadPod]) -> dict[str, Any]:
     """Return a copy of an object without the containers and claims of these pods; everything off the way to them is shared."""
     left: Any = dict(manifest)
-    for where in judged:
+    for where in evaluated:
         for place, spec in field_paths.find(left, (*where.place, _SPEC) if where.is_whole else where.place):
             if isinstance(spec, dict):
-                left = replaced(left, place, {key: value for key, value in spec.items() if key not in _JUDGED})
+                left = replaced(left, place, {key: value for key, value in spec.items() if key not in _EVALUATED})
     return dict(left)
 
 

@@ -18,8 +18,8 @@ from ..engine.pods import Container, Pod, PodSpec, Resources
 from ..engine.requests import GpuContainer
 from ..engine.resources import GPU
 from . import field_paths
+from .evaluation import EvaluatedPod
 from .field_paths import Place
-from .judgement import JudgedPod
 from .operator_objects import QUEUE
 from .workload_kinds import WorkloadKind
 
@@ -51,7 +51,7 @@ class OperatorObject(msgspec.Struct, frozen=True):
     """
 
     data: Mapping[str, Any]
-    pods: Sequence[JudgedPod]
+    pods: Sequence[EvaluatedPod]
     decide: Callable[[Pod], Decision]
 
 

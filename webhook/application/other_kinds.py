@@ -7,8 +7,8 @@ import msgspec
 
 from .field_paths import mapping
 from .gpu_fields import counts_gpus
+from .kind_lookup import qualified
 from .structural_search import CLAIM_KEYS, POD_KEYS
-from .workloads import qualified
 
 _OPAQUE = "x-kubernetes-preserve-unknown-fields"
 # Texts that hold manifests, values or patches.
@@ -67,7 +67,7 @@ class OtherKind(msgspec.Struct, frozen=True):
 def unknown_kinds(detail: str) -> str:
     """A sentence that it is not known which custom resources there are."""
     return (
-        f"custom resources: which of them may lead to pods is not known, and not all could be read ({detail}); grant list on "
+        f"custom resources: it is not known which of them may lead to pods, and not all could be read ({detail}); grant list on "
         "customresourcedefinitions.apiextensions.k8s.io and on these kinds, or check their manifests with gpuwarden check"
     )
 

@@ -175,7 +175,7 @@ def _of_resource(path: str, one: Mapping[str, Any], *, renames: bool) -> Iterato
             f"{path}.replicas",
             f"is {count}",
             "number of replicas must be >= 2",
-            "set it to 2 or more, or remove the entry: what is not listed is not shared",
+            "set it to 2 or more, or remove the entry: a resource that is not listed is not shared",
         )
     if (rename := one.get("rename")) and not (renames and rename == f"{full}.shared"):
         yield PluginFault(

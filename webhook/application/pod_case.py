@@ -1,4 +1,4 @@
-"""One pod that is judged: the look-ups that it needs, and the decisions on it as it arrives and as it finally is."""
+"""One pod that is evaluated: the look-ups that it needs, and the decisions on it as it arrives and as it finally is."""
 
 import msgspec
 
@@ -6,7 +6,8 @@ from ..engine import claim_rewriting, guard, updates
 from ..engine.claims import NO_CLAIMS, Claims, Reference, Resolved, references
 from ..engine.claims import read as read_claims
 from ..engine.decision import Decision, decide
-from ..engine.fleet.availability import preferring, settled, with_fleet_findings
+from ..engine.fleet.fleet_findings import with_fleet_findings
+from ..engine.fleet.prefer_offered import preferring, settled
 from ..engine.pods import Pod
 from ..engine.policy import ANY_POLICY, NamespacePolicies, Policy
 from ..engine.requests import GpuContainer
@@ -35,12 +36,12 @@ class PodCase(msgspec.Struct, gc=False):
     policies: NamespacePolicies = _NOT_YET
     """The policies of its namespace, once they are known."""
     names_claims: bool = False
-    """Whether it is a pod that is created, and names claims, which are judged when it is final."""
+    """Whether it is a pod that is created, and names claims, which are evaluated when it is final."""
     claims: Claims = NO_CLAIMS
     """What the pod claims, as far as it was looked up."""
     resolved: Resolved = {}
     """What its claims name, and the templates that its requests become claims of, as far as they were looked up."""
-    judged: list[DecisionSummary] = []
+    evaluated: list[DecisionSummary] = []
     """What is recorded of it."""
 
     @property
@@ -68,14 +69,14 @@ class PodCase(msgspec.Struct, gc=False):
         looks = self.names_claims or self.policies.plain_claims
         if not looks or self.pod.spec is None or self.before is not None:
             return ()
-        policies = self._judging
+        policies = self._evaluating
         found = tuple(claim_rewriting.references(policies)) if self.gpu_containers else ()
-        if self.names_claims and (self.gpu_containers or any(policy.judges_claims for policy in policies)):
+        if self.names_claims and (self.gpu_containers or any(policy.evaluates_claims for policy in policies)):
             found = (*references(self.pod.spec), *found)
         if len(found) > MOST_CLAIMS:
             raise ReviewError(
                 "request.object.spec.resourceClaims",
-                f"name {len(found)} claims and templates; more than {MOST_CLAIMS} are not judged",
+                f"name {len(found)} claims and templates; more than {MOST_CLAIMS} are not evaluated",
             )
         return found
 
@@ -87,8 +88,8 @@ class PodCase(msgspec.Struct, gc=False):
         """
         if not isinstance(found, ClaimUnavailable):
             # A cluster that does not serve claims has no templates either.
-            self.resolved = {**dict.fromkeys(claim_rewriting.references(self._judging)), **found}
-        elif self.policies.enforce.judges_claims and (self.names_claims or self.policies.enforce.plain_claim):
+            self.resolved = {**dict.fromkeys(claim_rewriting.references(self._evaluating)), **found}
+        elif self.policies.enforce.evaluates_claims and (self.names_claims or self.policies.enforce.plain_claim):
             raise found
 
     def read_claims(self) -> None:
@@ -100,7 +101,7 @@ class PodCase(msgspec.Struct, gc=False):
             self.claims = read_claims(spec, self.gpu_containers, self.resolved, self.configuration.classes)
 
     @property
-    def _judging(self) -> tuple[Policy, Policy, Policy]:
+    def _evaluating(self) -> tuple[Policy, Policy, Policy]:
         return self.policies.enforce, self.policies.warn, self.policies.audit
 
     def decide(self, policy: Policy) -> tuple[Decision, Decision]:
@@ -113,7 +114,7 @@ class PodCase(msgspec.Struct, gc=False):
         return decision, with_fleet_findings(decision, self.pod, policy, fleet)
 
     def _decide(self, policy: Policy) -> Decision:
-        """The decision on the pod as it arrives, which others may still change: how it reaches GPUs is judged later."""
+        """The decision on the pod as it arrives, which others may still change: its access to GPUs is evaluated later."""
         return decide(
             self.pod,
             policy,
@@ -146,7 +147,7 @@ class PodCase(msgspec.Struct, gc=False):
 
     def record(self, path: str, mode: str, policy: Policy, decision: Decision, *, acted: bool) -> None:
         """Record a decision."""
-        self.judged.append(
+        self.evaluated.append(
             DecisionSummary.of(
                 path, mode, policy, decision, operation=self.request.operation, spec=self.pod.spec, acted=acted
             )

@@ -1,4 +1,4 @@
-"""How many pods an object will have: the product of its counts, by the table of workload kinds, and why that may not be known."""
+"""The number of pods that an object will have, by the counts in the table of workload kinds, or why it is not known."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -7,8 +7,8 @@ import msgspec
 
 from . import field_paths
 from .field_paths import mapping
+from .kind_lookup import group_of, identity
 from .workload_kinds import WorkloadKind, WorkloadPod
-from .workloads import group_of, identity
 
 _SCALED = "spec.replicas"
 """The count that an autoscaler sets: the one behind the ``scale`` subresource."""

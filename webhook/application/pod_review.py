@@ -1,4 +1,4 @@
-"""Reviews of pods: which of them are judged, and the new and the old pod of each, within limits.
+"""Reviews of pods: which of them are evaluated, and the new and the old pod of each, within limits.
 
 A very large pod would delay all other reviews. No real pod comes near the limits.
 """
@@ -83,7 +83,7 @@ _ENVIRONMENT = msgspec.json.Decoder(list[EnvVar] | None)
 _POD_REVIEW = msgspec.json.Decoder(Review[PodRequest])
 
 
-def is_judged(request: Envelope, *, final: bool) -> bool:
+def is_evaluated(request: Envelope, *, final: bool) -> bool:
     """Whether a request creates a pod or changes one; new ephemeral containers only matter for the final pod."""
     if request.operation == "CREATE":
         return not request.sub_resource
@@ -190,7 +190,7 @@ def pod_of(request: AdmissionRequest | PodRequest, body: bytes) -> Pod:
 
 
 def sized(pod: Pod, root: str) -> Pod:
-    """The pod at the path ``root``, if it is not too large to be judged.
+    """The pod at the path ``root``, if it is not too large to be evaluated.
 
     Raises:
         ReviewError: naming what it has too much of.

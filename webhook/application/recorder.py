@@ -87,7 +87,7 @@ def _by_form(requests: Iterable[tuple[Form, int]]) -> tuple[tuple[Form | None, i
 class RecordedDecision(msgspec.Struct, frozen=True, gc=False):
     """A decision that was made, the request that it answers, and the object's metadata where they were read."""
 
-    judged: DecisionSummary
+    evaluated: DecisionSummary
     request: Envelope
     metadata: Metadata | None = None
 

@@ -16,7 +16,7 @@ class ReportOwner(msgspec.Struct, frozen=True):
     """The command that some of our reports are from: it never changes the reports of other commands.
 
     Attributes:
-        name: of its reports.
+        name: the name of its reports.
         label: the value of ``LABEL`` on them.
     """
 

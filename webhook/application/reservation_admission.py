@@ -1,6 +1,6 @@
 """Admission of reservations (DRA): the status of a ResourceClaim gives it to a pod, where the policy of the namespace has limits.
 
-Claims that are replaced while their pod waits are judged one by one when they are created. Here the limits hold for all claims
+Claims that are replaced while their pod waits are evaluated one by one when they are created. Here the limits hold for all claims
 that the pod has by then. The last claim is given when all others are in their final state: a claim that is reserved has a
 finalizer, and its spec can't change. If two are given at once, each review was sent before its own write and reads the other
 claim afterwards, so at least one of the reads sees the other write.
@@ -16,7 +16,7 @@ from ..engine.claims import CLAIM, Reference, of_object, references
 from ..engine.claims import read as read_claims
 from ..engine.decision import Decision
 from ..engine.findings import Finding
-from ..engine.labels import NamespaceLabels
+from ..engine.namespace_labels import NamespaceLabels
 from ..engine.pods import Metadata, PodResourceClaim
 from ..engine.policy import Policy
 from ..engine.rules import claims as rules
@@ -30,7 +30,7 @@ from .recorder import DecisionSummary, RecordedDecision, Recorder
 from .reservations import ClaimHolder, ClaimHolders, PodReference, PodUnavailable
 from .review import AdmissionRequest, ReviewError
 
-_NOT_JUDGED = {"not-judged": "status.reservedFor"}
+_NOT_EVALUATED = {"not-evaluated": "status.reservedFor"}
 
 
 class _Consumer(msgspec.Struct, rename="camel"):
@@ -98,7 +98,7 @@ class Reservation(msgspec.Struct, gc=False):
 
         Raises:
             NamespaceUnavailable, NamespaceNotFound: there are no labels.
-            PodUnavailable: a pod can't be judged.
+            PodUnavailable: a pod can't be evaluated.
             ReviewError: a pod does not exist, or a consumer is not a pod.
         """
         if not isinstance(labels, NamespaceLabels):
@@ -111,16 +111,16 @@ class Reservation(msgspec.Struct, gc=False):
             return LookupRequest(self.request.namespace, pods=tuple(pods.values()))
         if isinstance(holders, PodUnavailable):
             raise holders
-        return self._judge(policy, pods, holders, recorder)
+        return self._evaluate(policy, pods, holders, recorder)
 
-    def _judge(
+    def _evaluate(
         self, policy: Policy, pods: Mapping[int, PodReference], holders: ClaimHolders, recorder: Recorder
     ) -> bytes:
         known = {place: one for place, one in pods.items() if one in holders}
         found = tuple(
             finding for place, one in known.items() for finding in self._findings(place, one, holders[one], policy)
         )
-        annotations = {} if len(known) == len(pods) else dict(_NOT_JUDGED)
+        annotations = {} if len(known) == len(pods) else dict(_NOT_EVALUATED)
         if not known:
             return review.allowed(self.request, annotations=annotations)
         decision, acts = Decision((), found), self.configuration.mode is Mode.ENFORCE
@@ -158,7 +158,7 @@ class Reservation(msgspec.Struct, gc=False):
 
 
 def read(request: AdmissionRequest, configuration: Configuration) -> Reservation | bytes:
-    """Return the reservation that a write of a claim's status makes, or the answer where there is none to judge.
+    """Return the reservation that a write of a claim's status makes, or the answer where there is none to evaluate.
 
     The writer, usually the scheduler, did not create the pod: users are not exempt here.
 
@@ -183,11 +183,11 @@ def read(request: AdmissionRequest, configuration: Configuration) -> Reservation
     if len(added) > MOST_HOLDERS:
         raise ReviewError(
             "request.object.status.reservedFor",
-            f"gives the claim to {len(added)} consumers at once; more than {MOST_HOLDERS} are not judged",
+            f"gives the claim to {len(added)} consumers at once; more than {MOST_HOLDERS} are not evaluated",
         )
     kept = claim(new.claimed)
     if kept is None:
-        raise ReviewError("request.object.spec", f"is not of {GROUP}/v1alpha3 to v1; other versions can't be judged")
+        raise ReviewError("request.object.spec", f"is not of {GROUP}/v1alpha3 to v1; other versions can't be evaluated")
     if not of_object(Reference(CLAIM, request.name), kept, configuration.classes, shared=False):
         return review.allowed(request)
     of_resources = OF_RESOURCES in (new.metadata.annotations or ())

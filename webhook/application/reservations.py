@@ -39,7 +39,7 @@ ClaimHolders = Mapping[PodReference, ClaimHolder | None]
 
 
 class PodUnavailable(Exception):  # noqa: N818 - named after what happened, as the HTTP status is
-    """A pod or one of its claims could not be read; that is never treated as "there is none"."""
+    """A pod or one of its claims could not be read. This is never treated as if it did not exist."""
 
     def __init__(self, reference: PodReference, reason: str) -> None:
         super().__init__(f"{reference} and its claims could not be read: {cut(reason, _LONGEST_REASON)}")

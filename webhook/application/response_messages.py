@@ -48,9 +48,9 @@ def annotate(annotations: dict[str, str], mode: str, policy: Policy, decision: D
 
 
 def annotate_claims(annotations: dict[str, str], pod: Pod, claims: Claims = NO_CLAIMS) -> None:
-    """Add to a decision's annotations that some of the pod's resource claims (DRA) were not judged."""
+    """Add to a decision's annotations that some of the pod's resource claims (DRA) were not evaluated."""
     if annotations and pod.spec is not None and pod.spec.resource_claims and (claims.unknown or claims is NO_CLAIMS):
-        annotations["not-judged"] = "spec.resourceClaims"
+        annotations["not-evaluated"] = "spec.resourceClaims"
 
 
 def annotate_patch(annotations: dict[str, str], mode: str, operations: list[Operation]) -> None:

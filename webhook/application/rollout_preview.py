@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from heapq import nsmallest
 
 from ..engine.decision import Outcome
-from ..engine.labels import NamespaceLabels
+from ..engine.namespace_labels import NamespaceLabels
 from ..engine.policy import Policy
 from . import limit_ranges, quotas
 from .auditing import BARE_POD, Auditor, Owner, PodVerdict, WorkloadObject
@@ -16,13 +16,13 @@ _NAMED = 3  # workloads a warning names; the audit that it points to lists them 
 
 
 class RolloutPreview:
-    """The workloads of one namespace under a policy, judged one by one.
+    """The workloads of one namespace under a policy, evaluated one by one.
 
-    One thread judges them while another may read the warnings. No pod is remembered.
+    One thread evaluates them while another may read the warnings. No pod is remembered.
     """
 
     def __init__(self, configuration: Configuration, namespace: str, policy: Policy) -> None:
-        """Judge by ``policy``, whatever the namespace's labels are now."""
+        """Evaluate under ``policy``, whatever the namespace's labels are now."""
         self._namespace = namespace
         self._policy = policy
         self._plugin = configuration.plugin
@@ -32,7 +32,7 @@ class RolloutPreview:
         self._claiming: set[tuple[str, str]] = set()  # workloads with resource claims
 
     def look(self, workload: WorkloadObject) -> None:
-        """Judge an object, unless another object is judged for it, or it will create no pods.
+        """Evaluate an object, unless another object is evaluated for it, or it will create no pods.
 
         A controller's template represents its pods, because new pods are made from it. So a pod counts only if it has no
         controller, or if its controller's template is not known (such as a RayCluster's). All pods of such a controller count
@@ -54,7 +54,7 @@ class RolloutPreview:
             self._verdicts[key] = verdict
 
     def warnings(self, missing: str = "") -> list[str]:
-        """The warnings about a change of the policy: none where nothing would change and everything is judged.
+        """The warnings about a change of the policy: none where nothing would change and everything is evaluated.
 
         ``missing`` is why not everything was checked, if so.
         """
@@ -81,7 +81,7 @@ class RolloutPreview:
             names = [f'{kind} "{name}"' for kind, name in nsmallest(_NAMED, self._claiming)]
             has = "1 workload has" if count == 1 else f"{count} workloads have"
             yield (
-                f"{self._subject}: {has} resource claims (DRA), which are judged when their pods are next created: "
+                f"{self._subject}: {has} resource claims (DRA), which are evaluated when their pods are next created: "
                 f"{_some(names, count)}"
             )
 

@@ -13,8 +13,8 @@ UNREADABLE_LABEL = "unreadable-label"
 """Id in reports of a namespace whose label names no policy."""
 INEFFECTIVE_LABEL = "ineffective-label"
 """Id in reports of a label that looks like one of gpuwarden's and has no effect."""
-NOT_JUDGED = "not-judged"
-"""Decision and id in reports of objects that may request GPUs and are not judged: other kinds that lead to pods, and claims."""
+NOT_EVALUATED = "not-evaluated"
+"""Decision and id in reports of objects that may request GPUs and are not evaluated: kinds that lead to pods, and claims."""
 EXEMPT = "exempt"
 """Decision in reports on exempt objects."""
 NOT_READ = "not-read"
@@ -67,10 +67,10 @@ _OF_REPORTS = (
         "Set the label that the message names, on the namespace. gpuwarden.io/gpu-memory is an annotation of pods.",
     ),
     RuleText(
-        NOT_JUDGED,
+        NOT_EVALUATED,
         None,
-        "Something that may request GPUs and is not judged",
-        "An object of another kind requests GPUs or holds containers, and its pods are judged when they are created: check "
+        "Something that may request GPUs and is not evaluated",
+        "An object of another kind requests GPUs or holds containers, and its pods are evaluated when they are created: check "
         "those pods, or run gpuwarden audit in their cluster. A resource claim (DRA) names an object that was not found, "
         "and may be for GPUs: check both together. A pod requests another vendor's device, "
         "or sets GPUs where Kubernetes does not read them: the message has the fix.",

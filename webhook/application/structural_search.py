@@ -199,7 +199,7 @@ def gpu_maps(manifest: Mapping[str, Any], gpu_names: GpuNames) -> Iterator[tuple
 
 
 def _searched(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """An object with as much of its metadata as may request anything."""
+    """An object, with only those metadata that may request GPUs."""
     metadata = manifest.get("metadata")
     kept = {
         key: texts
@@ -347,7 +347,7 @@ def _is_template(value: Any, path: _Path) -> bool:
 
 
 def _claimed(value: Any, path: _Path) -> Iterator[_Path]:
-    """Where a map or list has resource claims, without the maps in it: a list of them is one place."""
+    """The places where a map or list itself has resource claims; a list of claims is one place."""
     if isinstance(value, list):
         if value and _last(path) in _CLAIM_LISTS:
             yield path

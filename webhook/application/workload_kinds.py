@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from ..engine.fleet.shapes import DAEMONS
+from ..engine.fleet.node_shapes import DAEMONS
 from ..engine.patch import escape
 from ..engine.pods import Toleration
 from . import field_paths
@@ -223,7 +223,7 @@ BUILT_IN = (
 """Kubernetes' own kinds, in the order in which a cluster is read."""
 
 PREVIEWED = tuple(row for row in reversed(BUILT_IN) if not row.passive)
-"""What a change of a namespace's label is previewed on. Templates first: each is what all pods of a controller are made from."""
+"""The kinds for which a changed namespace label is previewed. Templates come first: each stands for all its pods."""
 
 ADVISED = (*(row for row in PREVIEWED if not row.is_pod), *(row for row in BUILT_IN if row.passive))
-"""What ``/advise`` is sent: every template."""
+"""The kinds that are sent to ``/advise``: all with a template."""

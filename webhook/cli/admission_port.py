@@ -43,17 +43,17 @@ def admission_limiter(options: Options, metrics: Metrics) -> ConnectionLimiter:
         head_seconds=options.head_timeout,
         request_seconds=options.request_timeout,
     )
-    return ConnectionLimiter(limits, Rejections("admission", metrics.refused))
+    return ConnectionLimiter(limits, Rejections("admission", metrics.rejected))
 
 
 def operations_limiter(metrics: Metrics) -> ConnectionLimiter:
     """The connections of the plain port, which are separate so that the health of a server that is under attack can be seen."""
     limits = Limits(connections=_OPERATIONS_CONNECTIONS, memory=MIB)
-    return ConnectionLimiter(limits, Rejections("operations", metrics.refused))
+    return ConnectionLimiter(limits, Rejections("operations", metrics.rejected))
 
 
 def _affordable() -> int:
-    """Return the number of connections that there are descriptors for.
+    """Return the number of connections for which the process has file descriptors.
 
     Raises:
         StartError: too few.

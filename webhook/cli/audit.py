@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ..adapters.kubernetes import in_tree_objects
-from ..adapters.kubernetes.cluster_reader import ClusterReader
+from ..adapters.kubernetes.audit_reader import AuditReader
 from ..adapters.kubernetes.errors import ApiError
 from ..adapters.kubernetes.lists import Lister
 from ..adapters.kubernetes.policyreports import ReportStore
@@ -20,7 +20,7 @@ from ..adapters.reports.audit_csv import csv
 from ..adapters.reports.fleet_report import fleet_part
 from ..adapters.reports.progress import ProgressBar
 from ..application import assumptions
-from ..application.assumptions import AssumedLabels, Assumption, AssumptionError, JudgedLabel
+from ..application.assumptions import AssumedLabels, Assumption, AssumptionError, EvaluatedLabel
 from ..application.auditing import Auditor
 from ..application.claims import KnownClaims
 from ..application.configuration import Configuration
@@ -78,8 +78,8 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         ),
     ] = None,
     mode: Annotated[
-        JudgedLabel, typer.Option("--mode", help="The namespaces' label whose policy applies.")
-    ] = JudgedLabel.ENFORCE,
+        EvaluatedLabel, typer.Option("--mode", help="The namespace label whose policy applies.")
+    ] = EvaluatedLabel.ENFORCE,
     config: ConfigOption = None,
     fleet: FleetOption = None,
     namespaces: Annotated[
@@ -111,16 +111,17 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
 ) -> None:
     """Report what would happen to the workloads that request GPUs: unchanged, rewritten or denied, and why.
 
-    Reads a live cluster (nothing is changed there), or files. Running pods and the templates of their controllers are judged
-    by their namespaces' policies, or by those that --assume names. A controller is one line: what becomes of its next pod,
-    and how many of its pods would be rewritten or denied (pods that have ended are left out). Objects of other kinds in
-    files that request GPUs or hold containers are reported as not judged, and so are resource claims (DRA) whose
+    Reads a live cluster (nothing is changed there), or files. Running pods and the templates of their controllers are evaluated
+    under their namespaces' policies, or under those that --assume names. A controller is one line: what becomes of its next
+    pod, and how many of its pods would be rewritten or denied (pods that have ended are left out). Objects of other kinds in
+    files that request GPUs or hold containers are reported as not evaluated, and so are resource claims (DRA) whose
     ResourceClaim or ResourceClaimTemplate was not found. Claims and templates that would be denied if they were created now
     are listed too. In a cluster, objects of operators' kinds (RayJob, PyTorchJob, and others of the table) are read too, and
     the objects that they made count as theirs. Objects of other custom kinds are read if their schema allows pods or GPU
-    requests, and searched by their shape. What can't be read, or is too much, is reported as not judged.
+    requests, and searched by their shape. Objects that can't be read, or that are too many, are
+    reported as not evaluated.
 
-    Exit codes: 0 nothing denied; 1 something denied (with --strict: or rewritten, not judged, or a label without effect);
+    Exit codes: 0 nothing denied; 1 something denied (with --strict: or rewritten, not evaluated, or a label without effect);
     2 wrong usage, a cluster or input that can't be read, files without any object, or output that can't be written. With
     --write-reports the reports list what is denied: 0 they are written; 2 not.
     """
@@ -149,7 +150,7 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     else:
         api = reached(kubeconfig, context, instead="name files to audit")
         with ProgressBar(terminal.console(stderr=True)) as progress:
-            reader = ClusterReader(api, progress, configured=configuration.kinds)
+            reader = AuditReader(api, progress, configured=configuration.kinds)
             gathered = from_cluster(reader, api.host, names, auditor)
             if write:
                 write_reports(ReportStore(api, progress), gathered, _mislabelled(gathered), names, now)
@@ -161,7 +162,7 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     report = audit_report(
         gathered,
         now=now,
-        judged_by=mode.value,
+        evaluated_by=mode.value,
         assumptions=map(str, assumed),
         fleet=of_fleet,
         earlier=earlier,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from ..adapters.kubernetes.cluster_reader import ClusterReader, UnreadList
+from ..adapters.kubernetes.audit_reader import AuditReader, UnreadList
 from ..adapters.kubernetes.discovery import UnknownKindsError
 from ..adapters.kubernetes.errors import ApiError, Fault
 from ..adapters.manifests.items import ManifestObject, ManifestProblem
@@ -13,30 +13,30 @@ from ..adapters.reports.audit import FILES, AuditInput
 from ..application.audit_rows import rows
 from ..application.auditing import AuditEntry, Auditor, Owner, WorkloadObject, is_denied_claim
 from ..application.claims import KnownClaims, known_claims, resource_names
+from ..application.evaluation import Evaluation
 from ..application.field_paths import mapping
-from ..application.field_types import wrong_types
-from ..application.judgement import Judgement
+from ..application.kind_lookup import Kinds, qualified, workload_of
 from ..application.operator_objects import QUEUE
 from ..application.other_kinds import OtherKind
 from ..application.pod_counts import Autoscalers, autoscalers, pod_count
+from ..application.text_fields import wrong_types
 from ..application.type_mismatches import TypeMismatch
 from ..application.workload_kinds import WorkloadPod, is_idle, is_suspended
 from ..application.workload_pods import pods_of
-from ..application.workloads import Kinds, qualified, workload_of
-from ..engine.labels import NamespaceLabels
+from ..engine.namespace_labels import NamespaceLabels
 from .cluster_options import unreadable
 from .manifest_input import KnownNamespaces, mismatch_problems, read_paths, say_skipped
 from .messages import usage_error
 
 Labels = Mapping[str, NamespaceLabels]
 _ENDS = frozenset({"Complete", "Completed", "Succeeded", "Failed", "Error", "Stopped", "Terminated", "Aborted"})
-_OfOperator = tuple[AuditEntry, Judgement | None]
+_OfOperator = tuple[AuditEntry, Evaluation | None]
 NewAuditor = Callable[[Labels, KnownClaims, Mapping[str, str], Autoscalers], Auditor]
 """Makes an auditor from the namespaces' labels, the claims, the resource names of DeviceClasses, and the autoscalers."""
 
 
-def from_cluster(reader: ClusterReader, host: str, names: Sequence[str], auditor_of: NewAuditor) -> AuditInput:
-    """Judge the objects of a cluster, called ``host``, in the namespaces of these names or (if none is named) in all.
+def from_cluster(reader: AuditReader, host: str, names: Sequence[str], auditor_of: NewAuditor) -> AuditInput:
+    """Evaluate the objects of a cluster, called ``host``, in the namespaces of these names or (if none is named) in all.
 
     Raises:
         typer.Exit: 2, after printing why, where the cluster can't be read.
@@ -66,7 +66,7 @@ def from_cluster(reader: ClusterReader, host: str, names: Sequence[str], auditor
 
 
 def _of_operator(auditor: Auditor, manifest: dict[str, Any]) -> _OfOperator:
-    """The entry of an object of a custom kind, and its judgement if it can't be read or is mislabelled.
+    """The entry of an object of a custom kind, and its evaluation if it can't be read or is mislabelled.
 
     An object without GPUs has an entry too, so that a Deployment that it owns counts as part of it.
     """
@@ -75,7 +75,9 @@ def _of_operator(auditor: Auditor, manifest: dict[str, Any]) -> _OfOperator:
     if mismatches:
         return AuditEntry(workload, None), auditor.unreadable(manifest, mismatches)
     known = auditor.identify(manifest)
-    counts = not workload.over and not (workload.idle and workload.is_between) and (_is_row(known) or known.not_judged)
+    counts = (
+        not workload.over and not (workload.idle and workload.is_between) and (_is_row(known) or known.not_evaluated)
+    )
     if not workload.namespace:
         return AuditEntry(workload, None), known.of_the_cluster if counts else None
     mislabelled = known.label_problems and not workload.owner
@@ -83,7 +85,7 @@ def _of_operator(auditor: Auditor, manifest: dict[str, Any]) -> _OfOperator:
 
 
 def _custom(objects: Iterator[_OfOperator | OtherKind], into: AuditInput) -> Iterator[AuditEntry]:
-    """Yield the entries of objects of custom kinds; add their judgements and the unread kinds to the results."""
+    """Yield the entries of objects of custom kinds; add their evaluations and the unread kinds to the results."""
     try:
         for kept in objects:
             if isinstance(kept, OtherKind):
@@ -112,7 +114,7 @@ def _unreadable(error: ApiError, names: Sequence[str]) -> str:
 def from_files(
     paths: Sequence[str], known: KnownNamespaces, names: Sequence[str], auditor_of: NewAuditor
 ) -> AuditInput:
-    """Judge all objects in files.
+    """Evaluate all objects in files.
 
     An object that names no namespace counts as being in the one of ``names``, as in ``kubectl apply``.
 
@@ -143,7 +145,7 @@ def from_files(
             gathered.places[place] = None if place in gathered.places else lines.of(item)
             mismatches = wrong_types(item.object, auditor.kinds)
             gathered.problems += mismatch_problems(item, lines, mismatches)
-            judged = _note(item, auditor, default, mismatches, gathered)
+            evaluated = _note(item, auditor, default, mismatches, gathered)
             if mismatches:
                 continue
             kind = qualified(item.object.get("apiVersion"), item.object["kind"])
@@ -154,9 +156,11 @@ def from_files(
                 where = next((where for where, _ in pods_of(workload, item.object)), WorkloadPod(()))
                 one.count = pod_count(workload, item.object, where, scaled.get((one.namespace, *one.key)))
                 objects.append(one)
-            elif _is_row(judged):
+            elif _is_row(evaluated):
                 operators.append(
-                    auditor.found(_workload_object(item.object, default, auditor.kinds, item.source, item.line), judged)
+                    auditor.found(
+                        _workload_object(item.object, default, auditor.kinds, item.source, item.line), evaluated
+                    )
                 )
     # A file may hold objects in any order. Pods come first, so that their links to controllers are known.
     objects.sort(key=lambda one: one.kind != "Pod")
@@ -170,20 +174,20 @@ def _note(
     default: str,
     mismatches: Sequence[TypeMismatch],
     into: AuditInput,
-) -> Judgement:
-    """Judge an object, and add it to ``into.others`` if it is not judged, can't be read, or has wrong labels."""
+) -> Evaluation:
+    """Evaluate an object, and add it to ``into.others`` if it is not evaluated, can't be read, or has wrong labels."""
     metadata = mapping(item.object.get("metadata"))
     placed = {**item.object, "metadata": {**metadata, "namespace": metadata.get("namespace") or default}}
     known = auditor.unreadable(placed, mismatches) if mismatches else auditor.identify(placed)
     # Objects made by a controller have the labels of its template, and are counted with the controller.
     mislabelled = known.label_problems and not _owner(metadata)
-    if (known.not_judged and not _is_row(known)) or mislabelled or mismatches or is_denied_claim(known):
+    if (known.not_evaluated and not _is_row(known)) or mislabelled or mismatches or is_denied_claim(known):
         into.others.append((item.source, item.line, known))
     return known
 
 
-def _is_row(known: Judgement) -> bool:
-    """Whether an object of an operator's kind gets a row, which then also reports what is not judged in it."""
+def _is_row(known: Evaluation) -> bool:
+    """Whether an object of an operator's kind gets a row, which then also reports what is not evaluated in it."""
     return bool(known.pods and (known.requests or known.findings))
 
 

@@ -35,9 +35,9 @@ def write_reports(
     api, written = store_reports(store, lambda api: _documents(api, gathered, {} if names else mislabelled, now), names)
     # Reports are about workloads, so kinds that were not checked can't be in them.
     for kind in gathered.kinds:
-        say(f"not judged: {kind.message}")
+        say(f"not evaluated: {kind.message}")
     if gathered.kinds_unknown:
-        say(f"not judged: {unknown_kinds(gathered.kinds_unknown)}")
+        say(f"not evaluated: {unknown_kinds(gathered.kinds_unknown)}")
     say(f"{api.plural} and {api.cluster_plural} of {api.group}: {written}")
 
 

@@ -148,8 +148,8 @@ class TrustedSource:
         """The certificate, and whether every webhook configuration trusts it."""
         report = self._report
         trouble = "; ".join((*report.failures, *report.waiting)) or "not checked yet"
-        message = "every webhook configuration trusts what is served" if report.trusted else trouble
-        # Ready in either case: the certificate is then judged by the API server's time, so it stays valid.
+        message = "every webhook configuration trusts the serving certificate" if report.trusted else trouble
+        # Ready in either case: the certificate is then checked by the API server's time, so it stays valid.
         clock = ReadinessPart(name="clock", ready=True, message=self._clock.doubt() or "agrees with the API server's")
         return [*self._inner.parts(), ReadinessPart(name="trust", ready=report.trusted, message=message), clock]
 

@@ -17,15 +17,15 @@ from .configuration_input import ConfigOption
 from .exit_codes import EXIT_DENIED, EXIT_USAGE
 from .fleet_input import LIVE, FleetOption, read_fleet
 from .manifest_input import (
+    EvaluatedInput,
+    EvaluatedObject,
     ExcludeOption,
-    JudgedInput,
-    JudgedObject,
     NamespaceOption,
     NamespacesOption,
     Paths,
     PolicyOption,
     StrictOption,
-    judge_paths,
+    evaluate_paths,
     say_skipped,
     without_collector,
 )
@@ -75,20 +75,20 @@ def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     ] = None,
     strict: StrictOption = False,  # noqa: FBT002 - typer's way to declare a flag
 ) -> None:
-    """Report what would happen to each object: unchanged, rewritten, denied or not judged, and why.
+    """Report what would happen to each object: unchanged, rewritten, denied or not evaluated, and why.
 
     The policy is --policy, or that of the object's namespace: from Namespace objects among the input, from --namespaces,
-    or the configuration's default. Templates of workloads, operators' kinds among them, are judged as the pods created from
-    them will be. GPU requests outside of pod templates are reported as not judged, and so are resource claims (DRA) whose
+    or the configuration's default. Templates of workloads, operators' kinds among them, are evaluated as the pods created from
+    them will be. GPU requests outside of pod templates are reported as not evaluated, and so are resource claims (DRA) whose
     ResourceClaim or ResourceClaimTemplate is not among the input. A namespace label that names no policy is denied.
-    Configuration files of the NVIDIA device plugin, in ConfigMaps too, are judged as the plugin reads them; with --config,
+    Configuration files of the NVIDIA device plugin, in ConfigMaps too, are checked as the plugin reads them; with --config,
     renameByDefault is compared with it.
     With --fleet, a form that no node offers and a count above any node's are reported too.
     Files of a folder that hold no Kubernetes object are skipped. The annotation gpuwarden.io/ignore: "RULE: REASON" on an object
     does as --ignore does. Admission does not read it.
 
     Exit codes: 0 nothing denied; 1 something denied, or a configuration with which the device plugin does not start (with
-    --strict: or rewritten, not judged, a label without effect, no object at all, or anything wrong with such a configuration);
+    --strict: or rewritten, not evaluated, a label without effect, no object at all, or anything wrong with such a configuration);
     2 wrong usage, input that can't be read or holds no object at all, or output that can't be written.
     """
     _reject_unused_cluster_options(ctx, fleet)
@@ -96,7 +96,7 @@ def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         ignored = rules_of(ignore or (), "--ignore")
     except IgnoreError as error:
         raise usage_error(f"--ignore: {error}") from error
-    judged = judge_paths(
+    evaluated = evaluate_paths(
         paths,
         policy,
         namespace,
@@ -106,33 +106,33 @@ def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         exclude=exclude or (),
         ignore=ignored,
     )
-    judged.problems += judged.nothing_found()
+    evaluated.problems += evaluated.nothing_found()
     # The table shows the lines of findings only; those of changes would require parsing each document again.
     places = output is not CheckOutput.TABLE
-    rows = [_row(found, places=places) for found in (*judged.mislabelled, *judged.objects)]
-    decisions = zip(rows[len(judged.mislabelled) :], judged.objects, strict=True)
+    rows = [_row(found, places=places) for found in (*evaluated.mislabelled, *evaluated.objects)]
+    decisions = zip(rows[len(evaluated.mislabelled) :], evaluated.objects, strict=True)
     forms = check_report.form_totals(
-        (row.line.decision, gpu_forms(one.judgement, judged.expected)) for row, one in decisions
+        (row.line.decision, gpu_forms(one.evaluation, evaluated.expected)) for row, one in decisions
     )
-    report = check_report.report([row.line for row in rows], judged.problems, judged.skipped, forms)
-    _show(output, judged, rows, report, strict=strict)
-    say_skipped(judged.skipped)
+    report = check_report.report([row.line for row in rows], evaluated.problems, evaluated.skipped, forms)
+    _show(output, evaluated, rows, report, strict=strict)
+    say_skipped(evaluated.skipped)
     if config is None and any(row.line.kind == "Namespace" and row.line.decision == DENIED for row in rows):
         say("note: a namespace label may name a policy of the configuration file; give the file with --config")
-    if judged.plugin.files:
-        say(f"note: {judged.plugin}")
+    if evaluated.plugin.files:
+        say(f"note: {evaluated.plugin}")
     totals = report.totals
-    if any(problem.fatal for problem in judged.problems):
+    if any(problem.fatal for problem in evaluated.problems):
         raise typer.Exit(EXIT_USAGE)
-    plugin = judged.plugin.faults if strict else judged.plugin.rejected
-    nothing = not (totals.objects or judged.plugin.files)
+    plugin = evaluated.plugin.faults if strict else evaluated.plugin.rejected
+    nothing = not (totals.objects or evaluated.plugin.files)
     if totals.denied or plugin or (strict and (nothing or not totals.strictly_fine)):
         raise typer.Exit(EXIT_DENIED)
 
 
 def _show(
     output: CheckOutput,
-    judged: JudgedInput,
+    evaluated: EvaluatedInput,
     rows: list[check_table.CheckedRow],
     report: check_report.Report,
     *,
@@ -150,7 +150,7 @@ def _show(
         case CheckOutput.GITHUB:
             typer.echo(one_line.github(report.objects, report.problems), nl=False)
         case CheckOutput.DIFF:
-            _show_diffs(judged, rows)
+            _show_diffs(evaluated, rows)
         case CheckOutput.TABLE:
             check_table.show(terminal.console(), rows, report)
 
@@ -159,23 +159,23 @@ def _reject_unused_cluster_options(ctx: typer.Context, fleet: str | None) -> Non
     beside = cluster_options.given(ctx)
     if beside and fleet != LIVE:
         raise usage_error(
-            f"{' and '.join(beside)} can be used only with --fleet live, because no cluster is read; leave it out"
+            f"{' and '.join(beside)} can be used only with --fleet live, because otherwise no cluster is read; leave it out"
         )
 
 
-def _row(found: JudgedObject, *, places: bool) -> check_table.CheckedRow:
-    judgement = found.judgement
-    where = found.lines if places or judgement.findings or judgement.label_problems else None
-    line = check_report.object_line(found.item.source, found.item.line, judgement, where)
-    return check_table.CheckedRow(line, list(judgement.changes()))
+def _row(found: EvaluatedObject, *, places: bool) -> check_table.CheckedRow:
+    evaluation = found.evaluation
+    where = found.lines if places or evaluation.findings or evaluation.label_problems else None
+    line = check_report.object_line(found.item.source, found.item.line, evaluation, where)
+    return check_table.CheckedRow(line, list(evaluation.changes()))
 
 
-def _show_diffs(judged: JudgedInput, rows: Iterable[check_table.CheckedRow]) -> None:
+def _show_diffs(evaluated: EvaluatedInput, rows: Iterable[check_table.CheckedRow]) -> None:
     """Print the diffs on standard output and everything else on standard error, so that the output is a valid patch."""
     from ..adapters.manifests.editing import edit_text  # noqa: PLC0415 - start-up time: it loads a YAML writer
 
     target = terminal.console()
-    for source in judged.judged_sources:
+    for source in evaluated.evaluated_sources:
         edits = source.edits()
         if edits:
             try:
@@ -184,13 +184,15 @@ def _show_diffs(judged: JudgedInput, rows: Iterable[check_table.CheckedRow]) -> 
                     message = (
                         "the diff shows unsafe characters as escapes, so it can't be applied; use gpuwarden rewrite"
                     )
-                    judged.problems.append(ManifestProblem(source.source.name, None, message, fatal=False))
+                    evaluated.problems.append(ManifestProblem(source.source.name, None, message, fatal=False))
             except EditError as error:
-                judged.problems.append(ManifestProblem(source.source.name, None, str(error)))
+                evaluated.problems.append(ManifestProblem(source.source.name, None, str(error)))
     for row in rows:
         for finding in row.line.findings:
             say(f"{row.line.source}:{finding.line or row.line.line}: {finding.severity}: {finding.message}")
-        if row.line.not_judged:
-            say(f"{row.line.source}:{row.line.not_judged_line or row.line.line}: not judged: {row.line.not_judged}")
-    for problem in judged.problems:
+        if row.line.not_evaluated:
+            say(
+                f"{row.line.source}:{row.line.not_evaluated_line or row.line.line}: not evaluated: {row.line.not_evaluated}"
+            )
+    for problem in evaluated.problems:
         say(str(problem))

@@ -10,7 +10,9 @@ from ..adapters.kubernetes.errors import Fault
 from ..adapters.kubernetes.watched_classes import Names, WatchedClasses
 
 _log = structlog.get_logger("gpuwarden.classes")
-_UNKNOWN = "the resource names that DeviceClasses set are not known, so pods that request GPUs by them are not judged"
+_UNKNOWN = (
+    "the resource names that DeviceClasses set are not known, so pods that request GPUs by them are not evaluated"
+)
 
 
 class ClassSource:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 import yaml
 
-from ..adapters import named_file, yaml_guard
+from ..adapters import named_file, yaml_loader
 from ..adapters.configuration import file as configuration_file
 from ..adapters.file_errors import why
 from ..application.configuration import Configuration
@@ -140,7 +140,7 @@ def _documents(option: str, path: str) -> list[Any]:
     """The documents of a file of an option, or of standard input."""
     try:
         text = sys.stdin.read() if path == "-" else named_file.text(Path(path))
-        return [*filter(None, yaml_guard.load_all(text))]
+        return [*filter(None, yaml_loader.load_all(text))]
     except (OSError, UnicodeDecodeError) as error:
         raise usage_error(f"{option} {path}: {why(path, error)}") from error
     except ValueError as error:

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
+from ..adapters.kubernetes.diagnosis_facts import FactReader
 from ..adapters.kubernetes.errors import ApiError
-from ..adapters.kubernetes.facts import FactReader
 from ..adapters.kubernetes.neighbours import NeighbourReader
 from ..adapters.reports import doctor as report
 from ..adapters.reports import terminal
@@ -51,7 +51,7 @@ def doctor(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         ),
     ] = None,
     config: Annotated[
-        # Not from the environment, as elsewhere: an installation is judged by its own configuration.
+        # Not from the environment, as elsewhere: an installation is checked with its own configuration.
         Path | None,
         typer.Option(help="Configuration file to use instead of the one in the installed ConfigMap."),
     ] = None,

@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 from ..adapters.configuration import file as configuration_file
-from ..adapters.kubernetes.facts import FactReader
+from ..adapters.kubernetes.diagnosis_facts import FactReader
+from ..adapters.kubernetes.gpu_node_selectors import SELECTORS
 from ..adapters.kubernetes.neighbours import NeighbourReader
-from ..adapters.kubernetes.selectors import SELECTORS
 from ..adapters.tls.dial import dial
 from ..application.configuration import Configuration
 from ..application.diagnosis import probe
@@ -33,7 +33,7 @@ from ..application.diagnosis.our_webhooks import (
     services,
     targets,
 )
-from ..application.diagnosis.rights import account, needed
+from ..application.diagnosis.rbac import account, needed
 from ..application.diagnosis.waiting_pods import names_to_look_for
 
 DIAL_SECONDS = 3.0

@@ -9,4 +9,4 @@ EXIT_USAGE = 2
 EXIT_UNWRITTEN = 2
 """Standard output can't be written."""
 EXIT_PIPE = 128 + 13
-"""What a shell reports of a program that SIGPIPE ended (``cat file | head -1``); no command here uses it for anything else."""
+"""The code that a shell reports for a program that SIGPIPE ended (``cat file | head -1``); used for nothing else."""

@@ -8,15 +8,15 @@ from ..adapters.asgi.application import ReadinessPart
 from ..adapters.kubernetes.client import ApiServer
 from ..adapters.kubernetes.errors import ApiError, Fault
 from ..adapters.kubernetes.fleet_watch import FleetWatch
+from ..adapters.kubernetes.gpu_node_selectors import SELECTORS
 from ..adapters.kubernetes.gpu_pod_count import PodCounts
-from ..adapters.kubernetes.selectors import SELECTORS
 from ..adapters.metrics import Metrics
 from ..application.configuration import Configuration
 from ..application.diagnosis.results import listed
 from ..application.fleet import plain_forms_offered
 from ..application.fleet_view import view
 from ..engine.fleet.fleet import Fleet
-from ..engine.labels import NamespaceLabels
+from ..engine.namespace_labels import NamespaceLabels
 
 _log = structlog.get_logger("gpuwarden.nodes")
 
@@ -77,7 +77,7 @@ class WatchedFleet:
         elif view.unselected:
             names = listed([node.name for node in view.unselected])
             seen = "no node selector selects the nodes with GPUs, so all nodes are read every 5 minutes instead"
-            fix = "set --node-selector (nodes.selectors in the chart) to labels that they have"
+            fix = "set --node-selector (nodes.selectors in the chart) to labels that the nodes with GPUs have"
             self._part = f"{seen}; {fix}"  # no names: the port is unauthenticated
             if seen != self._seen:
                 _log.warning(seen, nodes=names, fix=fix)
@@ -90,7 +90,7 @@ class WatchedFleet:
         self._seen = seen
 
     def count_pods(self) -> None:
-        """Set the gauges of what pods hold and wait for, if a count is due."""
+        """Set the gauges of the GPUs that pods hold and wait for, if a count is due."""
         fleet = self._view.fleet
         if fleet is None:
             self._metrics.pods_counted({}, {})

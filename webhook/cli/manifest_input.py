@@ -1,4 +1,4 @@
-"""The input of ``check`` and ``rewrite``: from paths and options to judged objects, by source."""
+"""The input of ``check`` and ``rewrite``: from paths and options to evaluated objects, by source."""
 
 import gc
 import re
@@ -21,14 +21,14 @@ from ..adapters.namespace_file import NamespaceFileError
 from ..application.checking import Checker
 from ..application.claims import known_claims, resource_names
 from ..application.configuration import Configuration
-from ..application.field_types import wrong_types
+from ..application.evaluation import Evaluation
 from ..application.ignoring import ANNOTATION, IgnoreError, annotated, without
-from ..application.judgement import Judgement
 from ..application.manifest_labels import is_namespace
 from ..application.pod_counts import autoscalers
+from ..application.text_fields import wrong_types
 from ..application.type_mismatches import TypeMismatch
 from ..engine.fleet.fleet import Fleet
-from ..engine.labels import NamespaceLabels
+from ..engine.namespace_labels import NamespaceLabels
 from ..engine.policy import Policy
 from ..engine.spelling import DevicePlugin
 from ..engine.text import first_of
@@ -78,42 +78,43 @@ NamespacesOption = Annotated[
 StrictOption = Annotated[
     bool,
     typer.Option(
-        "--strict", help="Exit 1 also for what would be rewritten, what is not judged, and labels without effect."
+        "--strict",
+        help="Exit 1 also for objects that would be rewritten or are not evaluated, and for labels without effect.",
     ),
 ]
 
 
 @dataclass(frozen=True, slots=True)
-class JudgedObject:
-    """One object and its judgement; ``lines`` has the places of its fields, unless it is from ``--namespaces``."""
+class EvaluatedObject:
+    """One object and its evaluation; ``lines`` has the places of its fields, unless it is from ``--namespaces``."""
 
     item: ManifestObject
-    judgement: Judgement
+    evaluation: Evaluation
     lines: ObjectLines | None = None
 
 
 @dataclass(slots=True)
-class JudgedSource:
+class EvaluatedSource:
     """One source with its objects, in order."""
 
     source: Source
-    objects: list[JudgedObject] = field(default_factory=list)
+    objects: list[EvaluatedObject] = field(default_factory=list)
 
     def edits(self) -> dict[tuple[int, str], Sequence[dict[str, Any]]]:
         """The operations of every object that is rewritten, by its place in the source."""
         return {
-            (judged.item.document, judged.item.pointer): judged.judgement.operations
-            for judged in self.objects
-            if judged.judgement.operations
+            (evaluated.item.document, evaluated.item.pointer): evaluated.evaluation.operations
+            for evaluated in self.objects
+            if evaluated.evaluation.operations
         }
 
 
 @dataclass(slots=True)
 class GivenInput:
-    """Everything that the paths named, unjudged: each source with its objects, and what could not be read.
+    """Everything that the paths named, unevaluated: each source with its objects, and what could not be read.
 
     Attributes:
-        plugin: the configurations of the NVIDIA device plugin, which are judged already; what is wrong with them is among the
+        plugin: the configurations of the NVIDIA device plugin, which are evaluated already; what is wrong with them is among the
             problems.
         skipped: the files of searched folders that hold no Kubernetes object.
     """
@@ -143,30 +144,31 @@ class GivenInput:
             ManifestProblem(
                 source.name,
                 None,
-                f"no Kubernetes object was found, so nothing was judged; {_FIXES.get(source.name, 'name files with manifests')}",
+                "no Kubernetes object was found, so nothing was evaluated; "
+                f"{_FIXES.get(source.name, 'name files with manifests')}",
             )
             for source, _ in self.sources
         ]
 
 
 @dataclass(slots=True)
-class JudgedInput(GivenInput):
-    """All input of a command, judged.
+class EvaluatedInput(GivenInput):
+    """All input of a command, evaluated.
 
     Attributes:
-        judged_sources: the sources again, with what becomes of their objects.
+        evaluated_sources: the sources again, with what becomes of their objects.
         mislabelled: the namespaces of ``--namespaces`` with a label that can't be read or has no effect.
         expected: how the device plugin is expected to be set.
     """
 
-    judged_sources: list[JudgedSource] = field(default_factory=list)
-    mislabelled: list[JudgedObject] = field(default_factory=list)
+    evaluated_sources: list[EvaluatedSource] = field(default_factory=list)
+    mislabelled: list[EvaluatedObject] = field(default_factory=list)
     expected: DevicePlugin = field(default_factory=DevicePlugin)
 
     @property
-    def objects(self) -> Iterator[JudgedObject]:
+    def objects(self) -> Iterator[EvaluatedObject]:
         """The objects of all sources, in order."""
-        return (one for source in self.judged_sources for one in source.objects)
+        return (one for source in self.evaluated_sources for one in source.objects)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +194,7 @@ def without_collector() -> Iterator[None]:
             gc.enable()
 
 
-def judge_paths(  # noqa: PLR0913, PLR0917 - each is an option of the commands
+def evaluate_paths(  # noqa: PLR0913, PLR0917 - each is an option of the commands
     paths: Sequence[str],
     policy: str | None,
     namespace: str | None,
@@ -202,8 +204,8 @@ def judge_paths(  # noqa: PLR0913, PLR0917 - each is an option of the commands
     *,
     exclude: Sequence[str] = (),
     ignore: Mapping[str, str] | None = None,
-) -> JudgedInput:
-    """Read all input, then judge it, because a Namespace may come after the objects in it.
+) -> EvaluatedInput:
+    """Read all input, then evaluate it, because a Namespace may come after the objects in it.
 
     ``fleet_of`` returns the nodes, where they are known; ``ignore`` has the rules whose findings are ignored, with the reason, or
     is ``None`` where annotations don't count either.
@@ -231,33 +233,33 @@ def judge_paths(  # noqa: PLR0913, PLR0917 - each is an option of the commands
         fleet=fleet,
         autoscalers=autoscalers(given.manifests, namespace or "default"),
     )
-    named = (JudgedObject(item, checker.identify(item.object)) for item in known.objects)
-    judged = JudgedInput(
+    named = (EvaluatedObject(item, checker.identify(item.object)) for item in known.objects)
+    evaluated = EvaluatedInput(
         given.sources,
         given.problems,
         given.plugin,
         given.skipped,
-        mislabelled=[one for one in named if one.judgement.label_problems],
+        mislabelled=[one for one in named if one.evaluation.label_problems],
         expected=configuration.plugin,
     )
     for source, items in given.sources:
-        into, lines = JudgedSource(source), Lines(source.text)
-        judged.judged_sources.append(into)
+        into, lines = EvaluatedSource(source), Lines(source.text)
+        evaluated.evaluated_sources.append(into)
         for item in items:
             mismatches = wrong_types(item.object, configuration.kinds)
-            judgement = checker.unreadable(item.object, mismatches) if mismatches else checker.judge(item.object)
+            evaluation = checker.unreadable(item.object, mismatches) if mismatches else checker.evaluate(item.object)
             if ignore is not None:
-                judgement, problems = _ignoring(judgement, item, ignore, lines)
-                judged.problems += problems
-            into.objects.append(JudgedObject(item, judgement, lines.of(item)))
-            judged.problems += mismatch_problems(item, lines, mismatches)
-    found = [one.judgement for one in judged.objects]
+                evaluation, problems = _ignoring(evaluation, item, ignore, lines)
+                evaluated.problems += problems
+            into.objects.append(EvaluatedObject(item, evaluation, lines.of(item)))
+            evaluated.problems += mismatch_problems(item, lines, mismatches)
+    found = [one.evaluation for one in evaluated.objects]
     if not (policy or config or labels) and any(one.requests and not one.exempt for one in found):
         say(
-            'note: no policy is given, so everything is judged under "any", which permits every GPU; '
+            'note: no policy is given, so everything is evaluated under "any", which permits every GPU; '
             "use --policy, or --namespaces with a file of labelled namespaces"
         )
-    return judged
+    return evaluated
 
 
 def check_name(namespace: str) -> None:
@@ -274,17 +276,17 @@ def check_name(namespace: str) -> None:
 
 
 def _ignoring(
-    judgement: Judgement, item: ManifestObject, ignore: Mapping[str, str], lines: Lines
-) -> tuple[Judgement, list[ManifestProblem]]:
-    """A judgement without the findings that ``--ignore`` or the annotation names, and the problem with the annotation."""
+    evaluation: Evaluation, item: ManifestObject, ignore: Mapping[str, str], lines: Lines
+) -> tuple[Evaluation, list[ManifestProblem]]:
+    """An evaluation without the findings that ``--ignore`` or the annotation names, and the problem with the annotation."""
     try:
-        return without(judgement, {**ignore, **annotated(item.object)}), []
+        return without(evaluation, {**ignore, **annotated(item.object)}), []
     except IgnoreError as error:
         path = f"metadata.annotations[{ANNOTATION}]"
         line, column = lines.of(item).of_field(path)
         message = f"{path}: {error}; nothing is ignored"
         problem = ManifestProblem(item.source, line, message, fatal=False, of_object=True, column=column)
-        return without(judgement, ignore), [problem]
+        return without(evaluation, ignore), [problem]
 
 
 def mismatch_problems(item: ManifestObject, lines: Lines, mismatches: Iterable[TypeMismatch]) -> list[ManifestProblem]:

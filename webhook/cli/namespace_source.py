@@ -17,7 +17,7 @@ from ..adapters.namespace_file import FileNamespaces
 from ..application.claims import NoClaims
 from ..application.configuration import Configuration
 from ..application.reservations import NoPods
-from ..engine.labels import NamespaceLabels
+from ..engine.namespace_labels import NamespaceLabels
 from .options import Options
 from .reloading import Reload
 

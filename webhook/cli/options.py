@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ..adapters.http.limits import MAX_LAG_SECONDS, MIB, Limits
-from ..adapters.kubernetes.selectors import SELECTORS
+from ..adapters.kubernetes.gpu_node_selectors import SELECTORS
 from ..adapters.logs import LogFormat, LogLevel
 from ..application.certificates.settings import RotationSettings
 from .cluster_options import NAMESPACE

@@ -25,12 +25,12 @@ class PluginInput:
     def look(
         self, item: ManifestObject | PluginDocument | ManifestProblem, lines: Lines, plugin: DevicePlugin | None
     ) -> Iterator[ManifestProblem]:
-        """Judge an item of the input if it is such a file, or a ConfigMap that contains such files.
+        """Evaluate an item of the input if it is such a file, or a ConfigMap that contains such files.
 
         ``plugin`` are the settings to compare with, if they are known.
         """
         if isinstance(item, PluginDocument):
-            yield from self._judge(item.item, PluginFile("", item.item.object), "", lines, plugin)
+            yield from self._evaluate(item.item, PluginFile("", item.item.object), "", lines, plugin)
         elif isinstance(item, ManifestObject) and (item.object.get("kind"), item.object.get("apiVersion")) == (
             "ConfigMap",
             "v1",
@@ -38,13 +38,13 @@ class PluginInput:
             data = item.object.get("data")
             for key, text in data.items() if isinstance(data, Mapping) else ():
                 for one in plugin_files.of_config_map({key: text}, ""):
-                    yield from self._judge(item, one, f"data[{key}]", lines, plugin)
+                    yield from self._evaluate(item, one, f"data[{key}]", lines, plugin)
 
     def __str__(self) -> str:
         many = "1 device plugin configuration" if self.files == 1 else f"{self.files} device plugin configurations"
         return f"{many} checked, {self.faults or 'no'} fault{'' if self.faults == 1 else 's'}"
 
-    def _judge(
+    def _evaluate(
         self, item: ManifestObject, one: PluginFile, field: str, lines: Lines, plugin: DevicePlugin | None
     ) -> Iterator[ManifestProblem]:
         self.files += 1

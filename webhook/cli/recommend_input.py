@@ -16,8 +16,8 @@ from ..adapters import usage_file
 from ..adapters.file_errors import why
 from ..adapters.kubernetes import fleets
 from ..adapters.kubernetes.api_request import path_of
+from ..adapters.kubernetes.audit_reader import AuditReader
 from ..adapters.kubernetes.backoff import Backoff
-from ..adapters.kubernetes.cluster_reader import ClusterReader
 from ..adapters.kubernetes.connect import Cluster
 from ..adapters.kubernetes.errors import ApiError, Fault, KubeconfigError
 from ..adapters.kubernetes.fleets import ClusterObjects
@@ -36,13 +36,13 @@ from ..adapters.usage_file import SavedUsage, UsageFileError
 from ..application.configuration import Configuration
 from ..application.recommendation.placement import NamedNode
 from ..application.recommendation.usage import Usage
-from ..engine.fleet.shapes import Shape
+from ..engine.fleet.node_shapes import Shape
 from .cluster_options import reached, unreadable
 from .messages import say, usage_error
 from .prometheus_options import PrometheusOptions
 
 SAVED = "read a saved file with --usage"
-"""What to do where there is no cluster."""
+"""The fix to suggest if there is no cluster."""
 
 
 class UsageScope(msgspec.Struct, frozen=True):
@@ -123,7 +123,7 @@ def from_cluster(  # noqa: PLR0913, PLR0917 - which cluster, how Prometheus is r
         server = Prometheus(
             _connection(lister, options, kubeconfig, context), lambda: Backoff(random.random, first=1.0)
         )
-        reader = ClusterReader(api, progress, configured=configuration.kinds)
+        reader = AuditReader(api, progress, configured=configuration.kinds)
         notes: list[str] = []
         others = configuration.policies.node_labels
         objects = _nodes(lister, configuration, now, notes)
@@ -212,7 +212,7 @@ def _nodes(lister: Lister, configuration: Configuration, now: datetime, notes: l
     except ApiError as error:
         if error.fault is not Fault.FORBIDDEN:
             raise
-        notes.append(f"which forms nodes offer is not known: nodes can't be listed: {error.detail}")
+        notes.append(f"the forms that nodes offer are not known: nodes can't be listed: {error.detail}")
         return None
 
 

@@ -78,7 +78,7 @@ class Reload(Generic[_T]):
     def _failed(self, reason: str) -> None:
         self._failure = reason
         self._metrics.reloaded(self._name, good=False)
-        _log.error("file not reloaded, the old content stays", file=self._name, reason=reason)
+        _log.error("file not reloaded, the last valid content stays in use", file=self._name, reason=reason)
 
     def part(self) -> ReadinessPart:
         """Always ready: the last valid content is in use."""

@@ -13,21 +13,21 @@ from ..adapters.file_errors import why
 from ..adapters.manifests.editing import edit_text
 from ..adapters.manifests.items import EditError
 from ..adapters.manifests.writing import write_in_place
+from ..application.kind_lookup import KINDS, Kinds, group_of
 from ..application.workload_kinds import BUILT_IN, WorkloadKind
-from ..application.workloads import KINDS, Kinds, group_of
 from ..engine.decision import Outcome
 from .configuration_input import ConfigOption, load_configuration
 from .exit_codes import EXIT_DENIED, EXIT_USAGE
 from .manifest_input import (
+    EvaluatedInput,
+    EvaluatedObject,
+    EvaluatedSource,
     ExcludeOption,
-    JudgedInput,
-    JudgedObject,
-    JudgedSource,
     NamespaceOption,
     NamespacesOption,
     Paths,
     PolicyOption,
-    judge_paths,
+    evaluate_paths,
     say_skipped,
     without_collector,
 )
@@ -64,16 +64,16 @@ def rewrite(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     Exit codes: 0 written; 1 something is denied; 2 wrong usage, unreadable input, or output that can't be written.
     """
     named = _named(kinds or (), load_configuration(config).kinds)
-    judged = judge_paths(paths, policy, namespace, namespaces, config, exclude=exclude or ())
-    say_skipped(judged.skipped)
-    for source in judged.judged_sources:
+    evaluated = evaluate_paths(paths, policy, namespace, namespaces, config, exclude=exclude or ())
+    say_skipped(evaluated.skipped)
+    for source in evaluated.evaluated_sources:
         source.objects = [_with_templates(found, named) for found in source.objects]
-    _stop_on_trouble(judged)
+    _stop_on_trouble(evaluated)
     # Not an error, because a chart may render nothing.
-    for problem in judged.nothing_found():
+    for problem in evaluated.nothing_found():
         say(str(problem))
     try:
-        texts = [(source, _rewritten(source)) for source in judged.judged_sources]
+        texts = [(source, _rewritten(source)) for source in evaluated.evaluated_sources]
     except EditError as error:
         raise usage_error(f"{error}; nothing was written") from error
     if in_place:
@@ -104,42 +104,42 @@ def _named(options: Sequence[str], configured: Kinds) -> dict[tuple[str, str], W
     return found
 
 
-def _with_templates(found: JudgedObject, named: Mapping[tuple[str, str], WorkloadKind]) -> JudgedObject:
+def _with_templates(found: EvaluatedObject, named: Mapping[tuple[str, str], WorkloadKind]) -> EvaluatedObject:
     """An object with the patch of its templates, if its kind is named; prints what is special about the kind."""
-    judgement = found.judgement
-    row = named.get((group_of(judgement.api_version), judgement.kind))
-    if row is None or not (operations := judgement.of_templates):
+    evaluation = found.evaluation
+    row = named.get((group_of(evaluation.api_version), evaluation.kind))
+    if row is None or not (operations := evaluation.of_templates):
         return found
     say(
-        f"{found.item.source}:{found.item.line}: {judgement.kind}/{judgement.name}: its templates are rewritten"
+        f"{found.item.source}:{found.item.line}: {evaluation.kind}/{evaluation.name}: its templates are rewritten"
         f"{f'; {row.note}' if row.note else ''}"
     )
-    return replace(found, judgement=msgspec.structs.replace(judgement, operations=operations))
+    return replace(found, evaluation=msgspec.structs.replace(evaluation, operations=operations))
 
 
-def _stop_on_trouble(judged: JudgedInput) -> None:
+def _stop_on_trouble(evaluated: EvaluatedInput) -> None:
     """Print what is denied or can't be read, and exit before anything is written."""
-    for problem in judged.problems:
+    for problem in evaluated.problems:
         say(str(problem))
     denied = 0
-    for found in (*judged.mislabelled, *judged.objects):
-        denials = [finding for finding in found.judgement.findings if finding.denies]
+    for found in (*evaluated.mislabelled, *evaluated.objects):
+        denials = [finding for finding in found.evaluation.findings if finding.denies]
         denied += bool(denials)
-        for label in found.judgement.label_problems:
+        for label in found.evaluation.label_problems:
             _say_at(found, label.path, f"{label.path}: {label.message}")
-        if found.judgement.not_judged:
-            _say_at(found, found.judgement.not_judged_path, f"not judged: {found.judgement.not_judged}")
-        if found.judgement.outcome is Outcome.REWRITTEN and not found.judgement.operations:
+        if found.evaluation.not_evaluated:
+            _say_at(found, found.evaluation.not_evaluated_path, f"not evaluated: {found.evaluation.not_evaluated}")
+        if found.evaluation.outcome is Outcome.REWRITTEN and not found.evaluation.operations:
             _say_at(
                 found,
                 "",
-                f"unchanged: {found.judgement.kind} is an operator's kind, and its pods are rewritten on admission; "
-                f"--kinds {found.judgement.kind}.{group_of(found.judgement.api_version)} rewrites its templates here",
+                f"unchanged: {found.evaluation.kind} is an operator's kind, and its pods are rewritten on admission; "
+                f"--kinds {found.evaluation.kind}.{group_of(found.evaluation.api_version)} rewrites its templates here",
             )
         for finding in denials:
-            what = f"{found.judgement.kind}/{found.judgement.name}"
+            what = f"{found.evaluation.kind}/{found.evaluation.name}"
             _say_at(found, finding.path, f"{what} is denied: {finding.message}")
-    if any(problem.fatal for problem in judged.problems):
+    if any(problem.fatal for problem in evaluated.problems):
         say("nothing was written: some of the input can't be read")
         raise typer.Exit(EXIT_USAGE)
     if denied:
@@ -147,18 +147,18 @@ def _stop_on_trouble(judged: JudgedInput) -> None:
         raise typer.Exit(EXIT_DENIED)
 
 
-def _say_at(found: JudgedObject, path: str, message: str) -> None:
+def _say_at(found: EvaluatedObject, path: str, message: str) -> None:
     """Print a message about a field of an object, or (if the path is empty) about the object."""
     line = found.lines.of_field(path).line if found.lines else found.item.line
     say(f"{found.item.source}:{line}: {message}")
 
 
-def _rewritten(source: JudgedSource) -> str:
+def _rewritten(source: EvaluatedSource) -> str:
     edits = source.edits()
     return edit_text(source.source.text, edits) if edits else source.source.text
 
 
-def _write(texts: list[tuple[JudgedSource, str]]) -> None:
+def _write(texts: list[tuple[EvaluatedSource, str]]) -> None:
     streams = [source.source.name for source, _ in texts if source.source.path is None]
     if streams:
         raise usage_error(f"{streams[0]} can't be edited in place; leave out -i to print it; nothing was written")

@@ -26,7 +26,7 @@ from ..adapters.deferred_recording import DeferredRecording
 from ..adapters.http.connection import Port
 from ..adapters.http.endpoint import AdmissionEndpoint
 from ..adapters.http.listeners import AdmissionListener
-from ..adapters.http.turns import Turns
+from ..adapters.http.request_queue import RequestQueue
 from ..adapters.kubernetes.client import ApiServer
 from ..adapters.kubernetes.connect import connect
 from ..adapters.kubernetes.errors import KubeconfigError
@@ -141,7 +141,7 @@ class Server:
         self._port = Port(
             lambda path: by_path.get(self._paths.admits(path) or ""),
             limiter,
-            Turns(options.max_lag),
+            RequestQueue(options.max_lag),
             frozenset(options.allowed_cn or ()),
         )
         operations = application(self.readiness, self._exposition)

@@ -12,7 +12,7 @@ from .claims import TEMPLATE, Reference, Resolved
 from .edits import ClaimInstead
 from .findings import Finding
 from .form_selection import Statements
-from .nodes import NodeConstraints
+from .node_constraints import NodeConstraints
 from .pods import PodSpec, containers
 from .policy import ClaimForm, Policy
 from .requests import GpuContainer

@@ -26,7 +26,7 @@ class Reference(msgspec.Struct, frozen=True):
 
 
 Resolved = Mapping[Reference, Claim | None]
-"""What references lead to; ``None`` where there is no such object, or it can't be read. One that is not in it is unknown."""
+"""The objects of references; ``None`` for one that does not exist or can't be read. Others were not looked up."""
 
 
 def reference(entry: PodResourceClaim) -> Reference | None:
@@ -97,7 +97,7 @@ class Claims(msgspec.Struct, frozen=True):
 
     Attributes:
         gpus: its requests for GPUs.
-        missing: entries without an object that can be judged.
+        missing: entries without an object that can be evaluated.
         unknown: entries whose objects were not looked up.
     """
 
@@ -113,7 +113,7 @@ class Claims(msgspec.Struct, frozen=True):
 
     @property
     def by_resource(self) -> frozenset[str]:
-        """The paths of resources whose forms are judged here."""
+        """The paths of resources whose forms are evaluated here."""
         return frozenset(one.field for one in self.gpus if one.by_name and not one.is_other)
 
 

@@ -25,9 +25,9 @@ from .edits import (
 )
 from .findings import LONGEST_WARNINGS, Finding
 from .forms import Form
-from .nodes import Need
+from .node_constraints import Need
 from .pods import Pod
-from .policy import NO_ADDITIONS, NotOffered, Policy, Prefer, VisibleDevices
+from .policy import NO_ADDITIONS, FindingAction, Policy, Prefer
 from .products import PRODUCT
 from .resources import GPU, resource_name
 from .rules import device_access
@@ -83,7 +83,7 @@ class Sentence(msgspec.Struct, frozen=True):
 
 
 class Circumstance(Enum):
-    """What pods of the common case are warned of, in the order of the rules.
+    """The reasons for warnings about pods of the common case, in the order of the rules.
 
     ``SEVERAL``: each container that requests more than one. ``NO_HOST_IPC``: the first container, in a pod without ``hostIPC``.
     ``SHM``: each container that mounts a volume at ``/dev/shm``.
@@ -203,7 +203,7 @@ class CommonCase(msgspec.Struct, frozen=True):
     @property
     def guarded(self) -> bool:
         """Whether pods that may reach GPUs without a request are excluded, because the policy checks them."""
-        return not self.only_requests and self.policy.guard is not VisibleDevices.IGNORE
+        return not self.only_requests and self.policy.guard is not FindingAction.IGNORE
 
     @property
     def changed(self) -> "CommonCase":
@@ -223,7 +223,7 @@ class CommonCase(msgspec.Struct, frozen=True):
 
 
 def _longest_of(pattern: RequestPattern) -> Iterator[int]:
-    """The most characters of each sentence that a container may be warned with, and of what is between two."""
+    """The maximum length of each warning about a container, in characters, including the separator."""
     return (sentence.longest + len(BETWEEN) for sentence in pattern.warnings.values())
 
 
@@ -267,7 +267,7 @@ def _undecidable(policy: Policy) -> str:
         "its label can't be read": policy.unreadable,
         "it lists claims, and CEL can't read ResourceClaimTemplates": policy.claim_forms,
         "prefer: offered depends on what nodes offer": policy.prefer is Prefer.OFFERED,
-        "notOffered: deny depends on what nodes offer": policy.not_offered is NotOffered.DENY,
+        "notOffered: deny depends on what nodes offer": policy.not_offered is FindingAction.DENY,
         f"its env sets {', '.join(sorted(watched))}, which no other pod may set": watched,
         f"it lists {len(policy.forms)} forms, and the size of CEL is limited; list at most {MOST_FORMS}": len(
             policy.forms
@@ -312,13 +312,13 @@ def _sampled(
         NotCommonError: a pattern can't express the decision.
     """
 
-    def judged(count: str = "1", **more: Any) -> Decision:
+    def evaluated(count: str = "1", **more: Any) -> Decision:
         return decide(_sample(resource, selector, terms, count, **more), policy, plugin, guarded=False)
 
-    most = next((count - 1 for count in _counts(policy) if judged(str(count)).denials), None)
-    denial = None if most is None else _sentence(judged(_MANY).denials, _MANY, _MANY_READ)
-    decision = judged()
-    if judged(ipc=True).warnings or not all(isinstance(edit, _EXPRESSIBLE) for edit in decision.edits):
+    most = next((count - 1 for count in _counts(policy) if evaluated(str(count)).denials), None)
+    denial = None if most is None else _sentence(evaluated(_MANY).denials, _MANY, _MANY_READ)
+    decision = evaluated()
+    if evaluated(ipc=True).warnings or not all(isinstance(edit, _EXPRESSIBLE) for edit in decision.edits):
         raise NotCommonError(f"what becomes of {resource} can't be stated in CEL")
     model = _takes_models(policy, plugin, resource, selector, terms, decision)
     with_model = None
@@ -335,17 +335,17 @@ def _sampled(
         most=most,
         denial=denial,
         denial_with_model=with_model if with_model != denial else None,
-        warnings=_warnings(judged),
+        warnings=_warnings(evaluated),
     )
     return pattern, {edit.key: edit.value for edit in decision.edits if isinstance(edit, AddNodeSelector)}
 
 
-def _warnings(judged: Callable[..., Decision]) -> dict[Circumstance, Sentence]:
+def _warnings(evaluated: Callable[..., Decision]) -> dict[Circumstance, Sentence]:
     """The warning about samples in each circumstance, for circumstances that cause one."""
     warned = {
-        Circumstance.SEVERAL: judged(_MANY, ipc=True),
-        Circumstance.NO_HOST_IPC: judged(),
-        Circumstance.SHM: judged(ipc=True, shm=True),
+        Circumstance.SEVERAL: evaluated(_MANY, ipc=True),
+        Circumstance.NO_HOST_IPC: evaluated(),
+        Circumstance.SHM: evaluated(ipc=True, shm=True),
     }
     return {
         circumstance: _sentence(decision.warnings, _MANY, _MANY_READ)
@@ -372,11 +372,11 @@ def _slices(policy: Policy, plugin: DevicePlugin) -> Slices | None:
     """The decision about MIG slices that a policy does not list, if all are denied or all are permitted."""
     listed = {form.partition for form in policy.forms if form.partition}
 
-    def judged(profile: str, count: str) -> Decision:
+    def evaluated(profile: str, count: str) -> Decision:
         return decide(_sample(resource_name(profile, shared=False), {}, (), count), policy, plugin, guarded=False)
 
     counts = {count: f"{count}000m" for count in _counts(policy)}
-    decisions = [judged(_PROFILE, text) for text in counts.values()]
+    decisions = [evaluated(_PROFILE, text) for text in counts.values()]
     one = decisions[0]
     if not any(decision.denials for decision in decisions):
         as_it_is = not one.edits and not one.warnings
@@ -391,7 +391,7 @@ def _slices(policy: Policy, plugin: DevicePlugin) -> Slices | None:
 
     def is_denied_alike(profile: str) -> bool:
         return all(
-            [finding.message for finding in judged(profile, counts[count]).findings]
+            [finding.message for finding in evaluated(profile, counts[count]).findings]
             == [sentence.filled(name=_NAME, count=counts[count], profile=profile)]
             for count, sentence in said.items()
         )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from . import cel
 from .cel import every
 from .common_case import FEW, RequestPattern
-from .nodes import Need
+from .node_constraints import Need
 from .pods import Expression, PodSpec, Term
 from .products import PRODUCT
 from .spelling import GKE_KEYS, LABELS_OF_FORMS

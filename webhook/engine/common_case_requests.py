@@ -7,8 +7,8 @@ from . import cel
 from .cel import every
 from .common_case import FEW, Circumstance, CommonCase, RequestPattern, Slices
 from .common_case_nodes import requires, requires_only, selects, selects_only
+from .mig_profiles import PROFILE
 from .pods import Container, PodSpec
-from .profiles import PROFILE
 from .quantity import Quantity
 from .resources import PREFIX
 

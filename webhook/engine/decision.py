@@ -13,12 +13,13 @@ from . import claim_rewriting, guard
 from .claims import NO_CLAIMS, Claims, Resolved
 from .edits import Annotate, ClaimInstead, Edit, RenameResource
 from .findings import Finding
+from .form_names import written
 from .form_selection import Choice, GpuRequest
 from .forms import Form, Sharing
-from .labels import DOMAIN
 from .limit_range_defaults import ANNOTATION as LIMIT_RANGER
 from .limit_range_defaults import Additions, LimitRangeDefault, additions_in, without_defaults
-from .nodes import NOTHING_SAID, NodeConstraints, constraints
+from .namespace_labels import DOMAIN
+from .node_constraints import NOTHING_SAID, NodeConstraints, constraints
 from .other_gpus import BUILT_IN, GpuNames
 from .pods import Pod, PodSpec
 from .policy import NO_ADDITIONS, Policy
@@ -30,7 +31,6 @@ from .rules import claims as claiming
 from .rules import container, gpu_memory, limit_ranges, outside_containers, permission, placement, sharing
 from .rules.catalog import RULES
 from .spelling import LABELS_OF_FORMS, DevicePlugin
-from .stated import written
 
 ORIGINAL_REQUEST = f"{DOMAIN}/original-request"
 POLICY = f"{DOMAIN}/policy"
@@ -99,7 +99,7 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
         return found
 
     def form(self, amount: Amount) -> Form:
-        """The form that a request gets; of one that is denied, the form that its resource names."""
+        """The form that a request gets. For a denied request, the form that its resource names."""
         choice, resource = self.choices.get(amount.resource.name), amount.resource
         named = Form(resource.partition, Sharing.ANY if resource.shared else Sharing.NONE)
         return (choice and choice.form) or named
@@ -170,7 +170,7 @@ def decide(  # noqa: PLR0913 - everything that decides
         edits += claimed.edits
         asked = [*claimed.others]
     spelled = respelling([gpu_container.amounts[0].resource for gpu_container in asked], policy, nodes, plugin)
-    findings += _judged(asked, spelled, spec, policy, nodes)
+    findings += _evaluated(asked, spelled, spec, policy, nodes)
     if added.entries:
         findings = limit_ranges.naming_limit_ranges(findings, gpu_containers, added)
         findings += [limit_ranges.limit_range_default(one) for one in dropped]
@@ -262,7 +262,7 @@ def _wellformed(gpu_containers: Iterable[GpuContainer], policy: Policy) -> tuple
     return kept, findings
 
 
-def _judged(
+def _evaluated(
     gpu_containers: Sequence[GpuContainer],
     respelling: Respelling,
     spec: PodSpec,

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from .forms import Form, Sharing, parse
+from .mig_profiles import PROFILE
 from .other_gpus import BUILT_IN, NEVER_SENT, GpuNames, fits
-from .profiles import PROFILE
 from .resources import GpuResource, classify
 
 IMPLICIT = "deviceclass.resource.kubernetes.io/"

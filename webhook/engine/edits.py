@@ -5,7 +5,7 @@ As text, resources and labels are written as in a manifest (``nvidia.com/gpu: 1`
 
 import msgspec
 
-from .nodes import Need
+from .node_constraints import Need
 from .pods import Place, Toleration
 from .text import cut
 

@@ -11,10 +11,10 @@ import msgspec
 from msgspec.structs import replace
 
 from .forms import Form, Platform, Sharing, meet_sharing
-from .nodes import ABSENT, OTHER, Need, NodeConstraints, fits
+from .mig_profiles import DOCUMENTED, PROFILE
+from .node_constraints import ABSENT, OTHER, Need, NodeConstraints, fits
 from .policy import Mismatch, Policy
 from .products import PRODUCT, read_product
-from .profiles import DOCUMENTED, PROFILE
 from .requests import Amount, GpuContainer
 from .resources import GPU, GpuResource
 from .rules.placement import incompatible

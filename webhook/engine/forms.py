@@ -5,7 +5,7 @@ from enum import StrEnum
 
 import msgspec
 
-from .profiles import PROFILE
+from .mig_profiles import PROFILE
 
 
 class Sharing(StrEnum):

@@ -3,7 +3,7 @@
 import re
 from functools import lru_cache
 
-from .profiles import read_profile
+from .mig_profiles import read_profile
 
 # By the names of models as a regular expression: profiles without the suffixes of their engines. Models whose boards have
 # different memory have the profiles of all boards. hack/chart_tables.py writes this table into the chart.

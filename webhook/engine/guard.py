@@ -5,13 +5,13 @@ from itertools import islice
 
 from .findings import Finding, Severity
 from .pods import Container, Place, Pod, PodSpec, containers
-from .policy import Policy, VisibleDevices
+from .policy import FindingAction, Policy
 from .requests import GpuContainer
 from .rules import device_access, outside_containers
 
 _VARIABLES = frozenset({device_access.VISIBLE_DEVICES, device_access.CUDA_VERSION})
 # No severity: the policy ignores findings.
-_SEVERITIES = {VisibleDevices.WARN: Severity.WARN, VisibleDevices.DENY: Severity.DENY}
+_SEVERITIES = {FindingAction.WARN: Severity.WARN, FindingAction.DENY: Severity.DENY}
 # All have the same severity, and more are not useful.
 _MOST = 100
 

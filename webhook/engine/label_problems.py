@@ -6,7 +6,7 @@ from difflib import SequenceMatcher, get_close_matches
 from functools import lru_cache
 from itertools import islice
 
-from .labels import AUDIT, DOMAIN, ENFORCE, WARN, NamespaceLabels
+from .namespace_labels import AUDIT, DOMAIN, ENFORCE, WARN, NamespaceLabels
 from .policy import LabelProblem, PolicyBook
 from .text import LONGEST_NAME
 
@@ -93,7 +93,9 @@ def ignored(labels: Strings, annotations: Strings) -> Iterator[LabelProblem]:
             yield LabelProblem(f"metadata.labels[{key}]", value, message, ignored=True)
     for key, value in islice((annotations or {}).items(), _MOST):
         if meant := intended(key):
-            message = f'gpuwarden reads labels, not annotations, so it has no effect; set the label "{meant}"'
+            message = (
+                f'gpuwarden reads labels, not annotations, so this annotation has no effect; set the label "{meant}"'
+            )
             yield LabelProblem(f"metadata.annotations[{key}]", value, message, ignored=True)
 
 

@@ -8,7 +8,7 @@ from .resources import PREFIX, GpuResource, classify
 from .text import LONGEST_NAME
 
 ANY_SUFFIX = "*"
-_JUDGED = (PREFIX, "deviceclass.resource.kubernetes.io/")
+_EVALUATED = (PREFIX, "deviceclass.resource.kubernetes.io/")
 
 GPUS = (
     # Every name of NVIDIA's that is not known to be something else. KubeVirt's device plugin takes names from the PCI database
@@ -166,7 +166,7 @@ def _of_another_vendor(names: GpuNames, name: str) -> bool:
     if classify(name) is not None or names.is_gpu(name) or names.configured(name):
         return False
     # NOT_GPUS lists exceptions with this prefix.
-    named = "gpu" in name.partition("/")[2].lower() and not name.startswith(_JUDGED)
+    named = "gpu" in name.partition("/")[2].lower() and not name.startswith(_EVALUATED)
     return named or any(fits(pattern, name) for pattern in OTHER_VENDORS)
 
 

@@ -9,9 +9,9 @@ from functools import lru_cache
 import msgspec
 
 from .forms import MAXIMUM_CLIENTS, MINIMUM_CLIENTS, Form, Platform, Sharing, parse
-from .labels import AUDIT, ENFORCE, WARN, NamespaceLabels
+from .mig_profiles import DOCUMENTED
+from .namespace_labels import AUDIT, ENFORCE, WARN, NamespaceLabels
 from .pods import Toleration
-from .profiles import DOCUMENTED
 from .spelling import DevicePlugin, ambiguous
 
 ANY = "any"
@@ -28,16 +28,8 @@ class Mismatch(StrEnum):
     REWRITE = "rewrite"
 
 
-class VisibleDevices(StrEnum):
-    """The outcome for a pod that reaches GPUs without a request, or more than it requests."""
-
-    IGNORE = "ignore"
-    WARN = "warn"
-    DENY = "deny"
-
-
-class NotOffered(StrEnum):
-    """The outcome for a pod that no node can run, if the nodes are known."""
+class FindingAction(StrEnum):
+    """What a policy does with findings of one kind (``visibleDevices``, ``notOffered``)."""
 
     IGNORE = "ignore"
     WARN = "warn"
@@ -104,9 +96,9 @@ class Policy(msgspec.Struct, frozen=True, cache_hash=True):
     max_per_container: int | None = None
     max_per_pod: int | None = None
     additions: PolicyAdditions = NO_ADDITIONS
-    visible_devices: VisibleDevices | None = None
+    visible_devices: FindingAction | None = None
     admin_access: bool = False
-    not_offered: NotOffered | None = None
+    not_offered: FindingAction | None = None
     prefer: Prefer = Prefer.FIRST
     for_memory: bool = False
     unreadable: str | None = None
@@ -117,7 +109,7 @@ class Policy(msgspec.Struct, frozen=True, cache_hash=True):
         return (*self.claim_forms, *self.forms) if self.plain_claim else (*self.forms, *self.claim_forms)
 
     @property
-    def judges_claims(self) -> bool:
+    def evaluates_claims(self) -> bool:
         """Whether claims (DRA) are checked: not if any form and any number is permitted."""
         return not self.permits_any or self.has_limits
 
@@ -127,18 +119,18 @@ class Policy(msgspec.Struct, frozen=True, cache_hash=True):
         return self.max_per_container is not None or self.max_per_pod is not None
 
     @property
-    def guard(self) -> VisibleDevices:
+    def guard(self) -> FindingAction:
         """The effective ``visible_devices``."""
-        return self.visible_devices or (VisibleDevices.IGNORE if self.permits_any else VisibleDevices.WARN)
+        return self.visible_devices or (FindingAction.IGNORE if self.permits_any else FindingAction.WARN)
 
     @property
-    def fleet_response(self) -> NotOffered:
+    def fleet_response(self) -> FindingAction:
         """The effective ``not_offered``."""
-        return self.not_offered or NotOffered.WARN
+        return self.not_offered or FindingAction.WARN
 
     @property
     def orders(self) -> "tuple[Policy, ...]":
-        """The policy, and under ``prefer: offered`` also with other orders of forms, with which a pod may have been rewritten."""
+        """The policy with every order of forms by which it may have rewritten a pod: one, except under ``prefer: offered``."""
         if self.prefer is not Prefer.OFFERED:
             return (self,)
         return tuple(
@@ -203,9 +195,9 @@ class PolicyBook:
         self,
         configured: Mapping[str, Policy] | None = None,
         defaults: NamespaceLabels | None = None,
-        visible_devices: VisibleDevices | None = None,
+        visible_devices: FindingAction | None = None,
         plugin: DevicePlugin | None = None,
-        not_offered: NotOffered | None = None,
+        not_offered: FindingAction | None = None,
     ) -> None:
         """Take what is configured.
 
@@ -300,11 +292,11 @@ class PolicyBook:
     def denies_reaching(self) -> bool:
         """Whether any policy denies pods that reach GPUs without requesting them."""
         said = (self._visible_devices, *(policy.visible_devices for policy in self.configured.values()))
-        return VisibleDevices.DENY in said
+        return FindingAction.DENY in said
 
     def _denying(self, value: str, why: str) -> Policy:
         """Return the policy that replaces an invalid one: no GPU, and no access without a request if any policy denies this."""
-        strictest = VisibleDevices.DENY if self.denies_reaching else self._visible_devices
+        strictest = FindingAction.DENY if self.denies_reaching else self._visible_devices
         return Policy(value, visible_devices=strictest, unreadable=why)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from .edits import AddEnv, AddNodeSelector, AddToleration, Edit, SetRuntimeClass
-from .nodes import Need, NodeConstraints, possible
+from .node_constraints import Need, NodeConstraints, possible
 from .pods import PodSpec
 from .policy import Policy
 from .products import PRODUCT

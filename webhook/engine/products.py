@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import msgspec
 
 from .gpu_models import lacks, sizes_of
-from .profiles import PROFILE
+from .mig_profiles import PROFILE
 
 # NVIDIA GPU feature discovery, docs/gpu-feature-discovery/README.md
 PRODUCT = "nvidia.com/gpu.product"
@@ -67,7 +67,7 @@ class ProductNames(msgspec.Struct, frozen=True, cache_hash=True):
         models: their models; ``None`` if nodes of any model can have the form.
         partition: the form's MIG profile.
         shared: whether the form is shared.
-        replaces: whether a product that names another form is replaced, because the request for that form is.
+        replaces: whether a product that names another form is replaced, because the request for that form is rewritten.
     """
 
     suffix: str = ""

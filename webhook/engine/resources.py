@@ -7,7 +7,7 @@ from typing import final
 
 import msgspec
 
-from .profiles import DOCUMENTED, PROFILE
+from .mig_profiles import DOCUMENTED, PROFILE
 
 GPU = "nvidia.com/gpu"
 PREFIX = "nvidia.com/"

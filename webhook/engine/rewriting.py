@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from .edits import AddNeed, AddToleration, DropKey, Edit, RenameResource, ReplaceProduct
 from .form_selection import Choice, How, choose
 from .forms import Form, Sharing
-from .nodes import NOTHING_SAID, Need, NodeConstraints, possible
+from .node_constraints import NOTHING_SAID, Need, NodeConstraints, possible
 from .pods import PodSpec
 from .policy import Policy
 from .products import PRODUCT, ProductNames, replaced
@@ -54,7 +54,7 @@ class Conflict(msgspec.Struct, frozen=True):
 
 
 class ProductConflict(msgspec.Struct, frozen=True):
-    """A product that the pod selects, if no node with the form is known to have it, or any other product that it selects."""
+    """The first product that the pod selects, where no node with the form is known to have any of the selected products."""
 
     choice: Choice
     form: Form
@@ -176,7 +176,7 @@ def _selected(
     *,
     is_final: bool = False,
 ) -> tuple[Sequence[Choice], Respelling]:
-    """The forms of requests, and what spells them; ``is_final`` where the pod has them already, if it ever will."""
+    """The forms of requests and their respelling. ``is_final``: the pod is not rewritten any more, so no edits are simulated."""
     choices = choose(resources, policy, nodes, plugin)
     if policy.permits_any:
         return choices, Respelling()
@@ -317,7 +317,7 @@ def _names(spellings: Iterable[Spelling]) -> ProductNames:
 def _products(chosen: list[_Chosen], nodes: NodeConstraints) -> dict[str, str] | ProductConflict:
     """The products that the pod selects or excludes and that have another name on nodes of the forms, with that name.
 
-    A product that no such node is known to have stays as it is beside others: the needs of the forms exclude it.
+    A product that no such node is known to have is kept if the pod selects others too: the forms' own labels exclude it.
     """
     if not nodes.mentions(PRODUCT):
         return {}
@@ -334,7 +334,7 @@ def _products(chosen: list[_Chosen], nodes: NodeConstraints) -> dict[str, str] |
 
 
 def _excluded_product(chosen: list[_Chosen], before: NodeConstraints, after: NodeConstraints) -> Conflict | None:
-    """The product that the pod selects, if the pod excludes that product's name on nodes of the forms."""
+    """A product that the pod selects although it excludes the name that the product has on nodes of the forms."""
     selected = before.values(PRODUCT) if before is not after and selects_products(before) else []
     if not selected or after.values(PRODUCT):
         return None

@@ -8,10 +8,10 @@ from msgspec.structs import replace
 
 from .forms import Form, Platform, Sharing
 from .gpu_models import lacks
-from .nodes import ABSENT, OTHER, Need, NodeConstraints
+from .mig_profiles import DOCUMENTED, memory_bounds, read_profile
+from .node_constraints import ABSENT, OTHER, Need, NodeConstraints
 from .pods import Toleration
 from .products import LONGEST_VALUE, PRODUCT, SHARED_SUFFIX, ProductNames, lacking, read_product
-from .profiles import DOCUMENTED, memory_bounds, read_profile
 from .resources import GPU, PREFIX, resource_name
 
 # NVIDIA GPU feature discovery, docs/gpu-feature-discovery/README.md

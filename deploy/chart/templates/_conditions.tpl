@@ -76,7 +76,7 @@ matchConditions:
 
 {{/*
 Only objects of operators' kinds that name what may be a GPU, in a field that is new or changes. Names that only DeviceClasses (DRA) make
-GPUs' are not looked for, because the keys of labels look like them; the pods are judged. Each kind has its own paths, so
+GPUs' are not looked for, because the keys of labels look like them; the pods are evaluated. Each kind has its own paths, so
 every map is looked at, sixteen levels deep (webhook/application/field_paths.py: as the longest path and a container's resources): its keys, and its `name`,
 where the Spark operator has the resource. CEL has no recursion, so there is a line for each level: from what is at this level to
 what is below it, and from a map that names a GPU to b'', which JSON does not have, down to the last. Of a container only its

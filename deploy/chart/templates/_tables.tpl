@@ -1,6 +1,6 @@
 {{/*
-Written by `make manifests` from values.schema.json, webhook/engine (gpu_models.py, mig_memory.py, other_gpus.py, profiles.py) and
-the command line; edit those and hack/chart_tables.py, not this.
+Written by `make manifests` from values.schema.json, webhook/engine (gpu_models.py, mig_memory.py, other_gpus.py,
+mig_profiles.py) and the command line; edit those and hack/chart_tables.py, not this.
 */}}
 
 {{/* MIG profiles by the names of GPU models, which are a regular expression. */}}

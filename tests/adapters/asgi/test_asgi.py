@@ -23,7 +23,7 @@ from webhook.adapters.http.limits import MAXIMUM_BODY
 from webhook.application.admission import Admission
 from webhook.application.configuration import Configuration
 from webhook.application.namespaces import NamespaceUnavailable
-from webhook.engine.labels import NamespaceLabels
+from webhook.engine.namespace_labels import NamespaceLabels
 
 
 def whole_app(counted: Counted) -> FastAPI:

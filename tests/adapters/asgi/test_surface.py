@@ -16,7 +16,7 @@ from webhook.adapters.asgi.application import ReadinessPart, application
 from webhook.adapters.http.endpoint import AdmissionEndpoint
 from webhook.application.admission import Admission
 from webhook.application.configuration import Configuration
-from webhook.engine.labels import NamespaceLabels
+from webhook.engine.namespace_labels import NamespaceLabels
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "GRILL")
 PARTS = st.lists(

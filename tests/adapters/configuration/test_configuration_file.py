@@ -9,7 +9,7 @@ from tests.builders import additions
 from webhook.adapters.configuration.file import parse
 from webhook.application.configuration import DEFAULT_EXEMPTIONS, Configuration, Exemptions, Mode
 from webhook.engine.forms import Form, Platform, Sharing
-from webhook.engine.labels import NamespaceLabels
+from webhook.engine.namespace_labels import NamespaceLabels
 from webhook.engine.other_gpus import BUILT_IN, GpuNames
 from webhook.engine.pods import Toleration
 from webhook.engine.policy import Mismatch, Policy

@@ -11,8 +11,8 @@ import yaml
 from pydantic_core import ErrorDetails
 from pydantic_core.core_schema import ErrorType
 
+from webhook.adapters.configuration.error_messages import problem as sentence
 from webhook.adapters.configuration.file import ConfigurationError, parse
-from webhook.adapters.configuration.sentences import problem as sentence
 
 HEAD = "apiVersion: gpuwarden.io/v1\nkind: Configuration\n"
 
@@ -687,11 +687,11 @@ def test_a_file_that_is_no_mapping_says_what_it_is(text: str, what: str) -> None
         ("mode: \x00", "line 3: "),
         (
             "---\nmode: audit",
-            "line 3: a second document begins here; keep one, and remove the line --- (the first document that begins on line 1)",
+            "line 3: a second document begins here; keep one, and remove the line ---",
         ),
         (
             "policies:\n  a: 1\n  ? [b]\n  : 2",
-            "line 5: a key is not text; write text as the key (the map that begins on line 4)",
+            "line 5: a key is not text in the map that begins on line 4; write text as the key",
         ),
         ("mode: !!python/name:os.system x", "line 3: the tag is not known; remove it"),
         ("mode: 2026-13-01", "a value can't be read: "),

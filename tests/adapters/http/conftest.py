@@ -11,7 +11,7 @@ from webhook.application.admission import Admission
 from webhook.application.configuration import Configuration
 from webhook.application.namespaces import NamespaceUnavailable
 from webhook.application.review import Answering
-from webhook.engine.labels import NamespaceLabels
+from webhook.engine.namespace_labels import NamespaceLabels
 
 
 @pytest.fixture(scope="session")

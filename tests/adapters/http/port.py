@@ -12,7 +12,7 @@ from webhook.adapters.http import connection
 from webhook.adapters.http.connection_limiter import ConnectionLimiter, Rejections
 from webhook.adapters.http.endpoint import AdmissionEndpoint
 from webhook.adapters.http.limits import Limits
-from webhook.adapters.http.turns import Turns
+from webhook.adapters.http.request_queue import RequestQueue
 from webhook.application.review import Answering
 
 
@@ -72,7 +72,7 @@ class Port:
         self,
         answer: Callable[[bytes], Answering] = lambda body: body,
         limits: Limits | None = None,
-        turns: Turns | None = None,
+        turns: RequestQueue | None = None,
         *,
         suffix: str = "",
         names: frozenset[str] = frozenset(),
@@ -85,7 +85,7 @@ class Port:
         self.counted = Counted()
         endpoint = AdmissionEndpoint("/mutate", answer, self.counted.answered)
         paths = {"/mutate": endpoint, f"/mutate{suffix}": endpoint}
-        self.shared = connection.Port(paths.get, self.limiter, turns or Turns(), names)
+        self.shared = connection.Port(paths.get, self.limiter, turns or RequestQueue(), names)
         self.client = Client(certificate=certificate)
         self.connection = connection.Connection(self.shared)
         self.connection.connection_made(self.client)  # type: ignore[arg-type]  # as much of one as is needed

@@ -20,7 +20,7 @@ from webhook.adapters.http.connection_limiter import ConnectionLimiter, Rejectio
 from webhook.adapters.http.endpoint import AdmissionEndpoint
 from webhook.adapters.http.limits import Limits
 from webhook.adapters.http.listeners import AdmissionListener
-from webhook.adapters.http.turns import Turns
+from webhook.adapters.http.request_queue import RequestQueue
 from webhook.adapters.tls.serving import ServingCertificate
 from webhook.application.certificates.pem import CertificatePair
 from webhook.application.review import Answering
@@ -116,7 +116,7 @@ def running(
     answers = Answers()
     endpoints = {path: AdmissionEndpoint(path, answer, answers.answered) for path, answer in answers_of_paths.items()}
     shared = Port(
-        endpoints.get, ConnectionLimiter(Limits(), Rejections("admission", lambda _port, _reason: None)), Turns()
+        endpoints.get, ConnectionLimiter(Limits(), Rejections("admission", lambda _port, _reason: None)), RequestQueue()
     )
     listener = AdmissionListener(shared, "127.0.0.1", 0, _certificate(authority).context if authority else None)
     failed: list[BaseException] = []

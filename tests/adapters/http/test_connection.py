@@ -17,7 +17,7 @@ from tests.wire import request
 from webhook.adapters.http import connection
 from webhook.adapters.http.answers import failure
 from webhook.adapters.http.limits import MAXIMUM_BODY, Limits
-from webhook.adapters.http.turns import Asker, Turns
+from webhook.adapters.http.request_queue import Asker, RequestQueue
 from webhook.application.review import Answering
 
 CHUNKED = b"POST %b HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -163,7 +163,7 @@ async def test_who_stops_reading_in_the_middle_of_an_answer_gets_the_rest_later(
 
 async def test_who_is_late_is_told_so_unread() -> None:
     clock = iter(range(1000))
-    port = Port(never, turns=Turns(0.5, lambda: float(next(clock))))
+    port = Port(never, turns=RequestQueue(0.5, lambda: float(next(clock))))
     port.busy()
     port.sends(request("/mutate", b"one"))
     await turn()
@@ -174,7 +174,7 @@ async def test_who_is_late_is_told_so_unread() -> None:
 async def test_its_turn_comes_by_the_weight_of_its_body() -> None:
     weights = []
 
-    class Weighing(Turns):
+    class Weighing(RequestQueue):
         def add(self, asker: Asker, weight: Callable[[], int]) -> None:
             weights.append(weight())
             super().add(asker, weight)

@@ -18,7 +18,7 @@ from webhook.adapters.http.connection import Port
 from webhook.adapters.http.connection_limiter import ConnectionLimiter, Rejections
 from webhook.adapters.http.limits import Limits
 from webhook.adapters.http.listeners import GRACE_SECONDS, AdmissionListener
-from webhook.adapters.http.turns import Turns
+from webhook.adapters.http.request_queue import RequestQueue
 
 Listener = AdmissionListener | OperationsListener
 
@@ -32,7 +32,7 @@ def limiter(connections: int = 3) -> ConnectionLimiter:
 
 
 def admission(host: str, port: int) -> Listener:
-    return AdmissionListener(Port(lambda _path: None, limiter(), Turns()), host, port)
+    return AdmissionListener(Port(lambda _path: None, limiter(), RequestQueue()), host, port)
 
 
 def operations(host: str, port: int) -> Listener:
@@ -205,7 +205,7 @@ async def test_on_the_operations_port_each_answer_ends_its_connection_and_bodies
 async def test_a_handshake_that_fails_while_it_is_dropped_is_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
     noted: list[str] = []
     connections = ConnectionLimiter(Limits(), Rejections("test", lambda _port, reason: noted.append(reason)))
-    listener = AdmissionListener(Port(lambda _path: None, connections, Turns()), "127.0.0.1", 0)
+    listener = AdmissionListener(Port(lambda _path: None, connections, RequestQueue()), "127.0.0.1", 0)
 
     async def fail(protocol_of: Callable[[], Any], *_: object, **_options: object) -> None:
         connections.drop(protocol_of(), "connections")

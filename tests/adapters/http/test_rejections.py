@@ -30,7 +30,7 @@ def test_a_flood_is_one_line_now_and_one_later_with_what_came_between(hand: Hand
     rejections.note("malformed", ("10.0.0.7", 1))
 
     assert counted == [("admission", "malformed")] * 1001
-    lines = [line for line in logged() if line["event"] == "refused"]
+    lines = [line for line in logged() if line["event"] == "rejected"]
     assert [(line["count"], line["client"]) for line in lines] == [(1, "10.0.0.0"), (1000, "10.0.0.7")]
     assert lines[0]["level"] == "warning"
     assert lines[0]["detail"] == "no HTTP"
@@ -42,4 +42,4 @@ def test_each_reason_has_lines_of_its_own(hand: Hand, logged: Logged) -> None:
     for reason in ("malformed", "certificate", "malformed"):
         rejections.note(reason)
 
-    assert [line["reason"] for line in logged() if line["event"] == "refused"] == ["malformed", "certificate"]
+    assert [line["reason"] for line in logged() if line["event"] == "rejected"] == ["malformed", "certificate"]

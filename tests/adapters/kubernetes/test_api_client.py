@@ -47,14 +47,14 @@ def test_a_request_arrives_as_it_was_made(apiserver: StandIn, api: ApiServer) ->
 @pytest.mark.parametrize(
     ("status", "fault"),
     [
-        (301, Fault.REFUSED),
-        (400, Fault.REFUSED),
+        (301, Fault.REJECTED),
+        (400, Fault.REJECTED),
         (401, Fault.UNAUTHORIZED),
         (403, Fault.FORBIDDEN),
         (404, Fault.NOT_FOUND),
         (409, Fault.CONFLICT),
         (410, Fault.EXPIRED),
-        (422, Fault.REFUSED),
+        (422, Fault.REJECTED),
         (429, Fault.THROTTLED),
         (500, Fault.SERVER_ERROR),
         (503, Fault.SERVER_ERROR),
@@ -90,7 +90,7 @@ def test_a_refusal_that_is_no_status_is_quoted(apiserver: StandIn, api: ApiServe
 def test_a_redirect_is_not_followed(apiserver: StandIn, api: ApiServer) -> None:
     with StandIn() as elsewhere:
         apiserver.script("object", lambda handler: handler.say(302, b"", {"Location": f"{elsewhere.url}/api/v1/x"}))
-        assert fault_of_call(api).fault is Fault.REFUSED
+        assert fault_of_call(api).fault is Fault.REJECTED
         assert elsewhere.requests == []
 
 

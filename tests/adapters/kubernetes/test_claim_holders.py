@@ -89,7 +89,7 @@ def test_a_pod_has_its_claims_and_those_that_were_made_from_templates_by_their_n
 
 
 @pytest.mark.parametrize("entry", [by_template("b"), {"name": "b", "ofAnotherSource": "x"}])
-def test_a_pod_that_is_still_to_get_a_claim_is_not_judged_yet(entry: Json) -> None:
+def test_a_pod_that_is_still_to_get_a_claim_is_not_evaluated_yet(entry: Json) -> None:
     """kube-controller-manager writes the names anew when it makes a claim again; no scheduler gives any before all are known."""
     api = Cluster()
     api.pod(by_name("a", "one"), entry)

@@ -9,8 +9,8 @@ import pytest
 from tests.adapters.kubernetes.support import reached
 from tests.adapters.kubernetes.workload_server import WorkloadServer
 from tests.builders import Json
+from webhook.adapters.kubernetes.audit_reader import AuditReader
 from webhook.adapters.kubernetes.client import ApiServer
-from webhook.adapters.kubernetes.cluster_reader import ClusterReader
 from webhook.adapters.kubernetes.errors import ApiError, Fault
 from webhook.engine.claim_objects import Claim, DeviceRequest, RequestedDevice
 from webhook.engine.claims import CLAIM, TEMPLATE, Reference
@@ -27,9 +27,9 @@ def cluster() -> Iterator[WorkloadServer]:
 
 
 @pytest.fixture
-def reader(cluster: WorkloadServer, tmp_path: Path) -> Iterator[ClusterReader]:
+def reader(cluster: WorkloadServer, tmp_path: Path) -> Iterator[AuditReader]:
     with reached(cluster.url, tmp_path) as server:
-        yield ClusterReader(Patient(server), Silent())
+        yield AuditReader(Patient(server), Silent())
 
 
 class Patient:
@@ -59,9 +59,7 @@ def an_object(name: str, spec: Json) -> Json:
 
 
 @pytest.mark.parametrize("version", ["v1", "v1beta2", "v1beta1", "v1alpha3"])
-def test_both_kinds_are_read_in_the_servers_version(
-    cluster: WorkloadServer, reader: ClusterReader, version: str
-) -> None:
+def test_both_kinds_are_read_in_the_servers_version(cluster: WorkloadServer, reader: AuditReader, version: str) -> None:
     spec = {"devices": {"requests": [REQUEST]}}
     serve(
         cluster,
@@ -74,7 +72,7 @@ def test_both_kinds_are_read_in_the_servers_version(
     assert found.notes == []
 
 
-def test_the_claims_that_kubernetes_made_for_pods_are_known(cluster: WorkloadServer, reader: ClusterReader) -> None:
+def test_the_claims_that_kubernetes_made_for_pods_are_known(cluster: WorkloadServer, reader: AuditReader) -> None:
     made, of_group = (an_object(name, {"devices": {"requests": [REQUEST]}}) for name in ("made", "of-group"))
     for one, kind in ((made, "Pod"), (of_group, "PodGroup")):
         one["metadata"]["annotations"] = {"resource.kubernetes.io/pod-claim-name": "gpu"}
@@ -96,7 +94,7 @@ def claimed(cluster: WorkloadServer) -> WorkloadServer:
 
 @pytest.mark.parametrize("claims", [True, False])
 def test_device_classes_with_a_name_are_read(
-    cluster: WorkloadServer, claimed: WorkloadServer, reader: ClusterReader, *, claims: bool
+    cluster: WorkloadServer, claimed: WorkloadServer, reader: AuditReader, *, claims: bool
 ) -> None:
     if not claims:
         serve(cluster, "v1")
@@ -112,7 +110,7 @@ def test_device_classes_with_a_name_are_read(
     )
 
 
-def test_device_classes_that_may_not_be_listed_are_noted(claimed: WorkloadServer, reader: ClusterReader) -> None:
+def test_device_classes_that_may_not_be_listed_are_noted(claimed: WorkloadServer, reader: AuditReader) -> None:
     claimed.refused[CLASSES] = 403
     found = reader.claims()
     assert len(found.known) == 1
@@ -121,13 +119,13 @@ def test_device_classes_that_may_not_be_listed_are_noted(claimed: WorkloadServer
     )
 
 
-def test_another_failure_with_device_classes_is_the_clusters(claimed: WorkloadServer, reader: ClusterReader) -> None:
+def test_another_failure_with_device_classes_is_the_clusters(claimed: WorkloadServer, reader: AuditReader) -> None:
     claimed.refused[CLASSES] = 401
     with pytest.raises(ApiError):
         reader.claims()
 
 
-def test_in_the_namespaces_that_are_named(cluster: WorkloadServer, reader: ClusterReader) -> None:
+def test_in_the_namespaces_that_are_named(cluster: WorkloadServer, reader: AuditReader) -> None:
     serve(
         cluster,
         "v1",
@@ -137,26 +135,26 @@ def test_in_the_namespaces_that_are_named(cluster: WorkloadServer, reader: Clust
     assert reader.claims(["team"]).known == {("team", Reference(TEMPLATE, "one")): GPUS}
 
 
-def test_a_cluster_without_the_api_has_none(reader: ClusterReader) -> None:
+def test_a_cluster_without_the_api_has_none(reader: AuditReader) -> None:
     found = reader.claims()
     assert (found.known, found.notes) == ({}, [])
 
 
-def test_a_cluster_with_a_version_that_is_not_read_has_none(cluster: WorkloadServer, reader: ClusterReader) -> None:
+def test_a_cluster_with_a_version_that_is_not_read_has_none(cluster: WorkloadServer, reader: AuditReader) -> None:
     serve(cluster, "v1alpha2", resourceclaims=[an_object("one", {"devices": {"requests": [REQUEST]}})])
     found = reader.claims()
     assert (found.known, found.notes) == ({}, [])
 
 
-def test_what_may_not_be_listed_is_noted(cluster: WorkloadServer, reader: ClusterReader) -> None:
+def test_what_may_not_be_listed_is_noted(cluster: WorkloadServer, reader: AuditReader) -> None:
     serve(cluster, "v1")
     cluster.refused[f"{GROUP}/v1/resourceclaimtemplates"] = 403
     found = reader.claims()
     assert found.known == {}
-    assert found.notes[0].startswith("resource claims: pods with claims (DRA) are not judged (")
+    assert found.notes[0].startswith("resource claims: pods with claims (DRA) are not evaluated (")
 
 
-def test_another_failure_is_the_clusters(cluster: WorkloadServer, reader: ClusterReader) -> None:
+def test_another_failure_is_the_clusters(cluster: WorkloadServer, reader: AuditReader) -> None:
     cluster.refused[GROUP] = 401
     with pytest.raises(ApiError) as failed:
         reader.claims()

@@ -14,11 +14,11 @@ from webhook.adapters.kubernetes.backoff import Backoff
 from webhook.adapters.kubernetes.client import ApiServer
 from webhook.adapters.kubernetes.errors import Fault
 from webhook.adapters.kubernetes.fleet_watch import ALL_NODES_INTERVAL, CLASSES_INTERVAL, FRESHNESS_BOUND, FleetWatch
-from webhook.adapters.kubernetes.selectors import SELECTORS
+from webhook.adapters.kubernetes.gpu_node_selectors import SELECTORS
 from webhook.application.configuration import Configuration
 from webhook.engine.fleet.fleet import Fleet, NodeRequest, Unschedulable, UnschedulableReason
 from webhook.engine.forms import Form
-from webhook.engine.nodes import NOTHING_SAID
+from webhook.engine.node_constraints import NOTHING_SAID
 from webhook.engine.policy import Policy, PolicyBook
 
 GPU, MIG, SHARED = "nvidia.com/gpu", "nvidia.com/mig-1g.10gb", "nvidia.com/gpu.shared"

@@ -10,7 +10,7 @@ from tests.adapters.kubernetes.support import reached
 from tests.adapters.kubernetes.test_cluster_claims import Patient, Silent, serve
 from tests.adapters.kubernetes.workload_server import WorkloadServer
 from tests.builders import Json
-from webhook.adapters.kubernetes.cluster_reader import ClusterReader
+from webhook.adapters.kubernetes.audit_reader import AuditReader
 from webhook.adapters.kubernetes.gpu_workloads import GpuWorkloads
 from webhook.adapters.kubernetes.lists import Lister
 from webhook.application.configuration import Configuration
@@ -29,7 +29,7 @@ def cluster() -> Iterator[WorkloadServer]:
 def reader(cluster: WorkloadServer, tmp_path: Path) -> Iterator[GpuWorkloads]:
     with reached(cluster.url, tmp_path) as server:
         api = Patient(server)
-        yield GpuWorkloads(api, Lister(api, Silent()), ClusterReader(api, Silent()), Configuration(), [])
+        yield GpuWorkloads(api, Lister(api, Silent()), AuditReader(api, Silent()), Configuration(), [])
 
 
 def owned(name: str, owner: str = "") -> Json:
@@ -295,13 +295,13 @@ def test_claims_are_requests_too(cluster: WorkloadServer, reader: GpuWorkloads) 
         "both": (3, "exclusive", ("nvidia.com/gpu: 1", "claim gpu: gpu.nvidia.com: 2")),
     }
     assert all(one.claimed for one in workloads.values())
-    assert {name: one.not_judged for name, one in workloads.items() if one.not_judged} == {
-        "any-slice": 'requested by a claim: claim "gpu": which form the DeviceClass mig.nvidia.com hands out is not known',
+    assert {name: one.not_evaluated for name, one in workloads.items() if one.not_evaluated} == {
+        "any-slice": 'requested by a claim: claim "gpu": the form that DeviceClass mig.nvidia.com hands out is not known',
         "all": 'requested by a claim: claim "gpu" requests all devices of a node, or an unknown number',
         "either": 'requested by a claim: claim "gpu" may be satisfied in 2 ways, and gpuwarden does not read which one it got',
     }
     (note,) = reader.notes
-    assert note.endswith("may be for GPUs, are not judged: gpu of Pod team/not-there")
+    assert note.endswith("may be for GPUs, are not evaluated: gpu of Pod team/not-there")
 
 
 def test_claims_that_may_not_be_read_are_said(cluster: WorkloadServer, reader: GpuWorkloads) -> None:
@@ -312,8 +312,8 @@ def test_claims_that_may_not_be_read_are_said(cluster: WorkloadServer, reader: G
     assert reader.notes == []
     cluster.add(claiming("one", "two"))
     assert [one.name for one in reader.read(())] == ["plain"]
-    assert reader.notes[0].startswith("resource claims: pods with claims (DRA) are not judged (")
-    assert reader.notes[1].endswith("not judged: gpu of Pod team/one")
+    assert reader.notes[0].startswith("resource claims: pods with claims (DRA) are not evaluated (")
+    assert reader.notes[1].endswith("not evaluated: gpu of Pod team/one")
 
 
 def test_servers_of_one_model_with_the_same_arguments_but_for_addresses_are_known_as_such(

@@ -216,7 +216,7 @@ class TestProblems:
             ),
             pytest.param(
                 b"a: [",
-                "line 1: expected a value, found the end of the document",
+                "line 1: expected a value, found the end of the document; write one, or quote the text",
                 id="no YAML",
             ),
             pytest.param(

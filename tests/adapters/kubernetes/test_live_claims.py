@@ -131,7 +131,7 @@ def test_a_cluster_without_the_api_is_told_of_once_and_nothing_is_known() -> Non
     assert told == [
         (
             "the API server does not serve resource.k8s.io in a version of v1, v1beta2, v1beta1, v1alpha3: the claims (DRA) of "
-            "pods are not judged"
+            "pods are not evaluated"
         )
     ]
 
@@ -228,7 +228,7 @@ def test_api_servers_without_any_common_version_are_a_failure_and_no_endless_sea
 
 
 def test_an_api_that_was_served_and_is_not_any_more_is_a_failure() -> None:
-    """One of several API servers may be older than any that has it; the claims of pods must be judged nevertheless."""
+    """One of several API servers may be older than any that has it; the claims of pods must be evaluated nevertheless."""
     api = Api()
     api.template()
 

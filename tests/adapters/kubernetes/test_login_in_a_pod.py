@@ -22,7 +22,7 @@ from webhook.adapters.kubernetes.client import ApiServer
 from webhook.adapters.kubernetes.connect import Cluster
 from webhook.adapters.kubernetes.errors import ApiError, Fault, KubeconfigError
 from webhook.adapters.kubernetes.watched_namespaces import WatchedNamespaces
-from webhook.engine.labels import NamespaceLabels
+from webhook.engine.namespace_labels import NamespaceLabels
 
 ASK = ApiRequest("GET", "/api/v1/namespaces/a")
 

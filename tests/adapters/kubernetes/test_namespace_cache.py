@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from webhook.adapters.kubernetes.documents import Labels, Metadata, Namespace, decode
 from webhook.adapters.kubernetes.namespace_cache import FETCHED_LIFE, NamespaceCache
-from webhook.engine.labels import AUDIT, ENFORCE, UNLABELLED, WARN, NamespaceLabels
+from webhook.engine.namespace_labels import AUDIT, ENFORCE, UNLABELLED, WARN, NamespaceLabels
 
 OLD = NamespaceLabels(enforce="any")
 MIDDLE = NamespaceLabels(enforce="shared")

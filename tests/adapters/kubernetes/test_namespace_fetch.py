@@ -15,7 +15,7 @@ from tests.adapters.kubernetes.support import Clock, Noted, eventually
 from webhook.adapters.kubernetes.client import ApiServer
 from webhook.adapters.kubernetes.watched_namespaces import WatchedNamespaces
 from webhook.application.namespaces import NamespaceNotFound, NamespaceUnavailable
-from webhook.engine.labels import NamespaceLabels
+from webhook.engine.namespace_labels import NamespaceLabels
 
 MPS = NamespaceLabels(enforce="mps")
 

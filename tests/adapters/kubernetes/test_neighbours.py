@@ -142,7 +142,7 @@ def test_kueues_configuration_is_read_where_it_is(cluster: StandIn, read: Any) -
     assert isinstance(read().kueue, Unread)
 
 
-def test_pools_overlays_classes_and_slices_are_reduced_to_what_is_judged(cluster: StandIn, read: Any) -> None:
+def test_pools_overlays_classes_and_slices_are_reduced_to_what_is_evaluated(cluster: StandIn, read: Any) -> None:
     lists(
         cluster, "/apis/karpenter.sh/v1/nodepools", {"metadata": {"name": "gpus"}, "spec": {"template": {"spec": {}}}}
     )

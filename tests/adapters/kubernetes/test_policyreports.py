@@ -9,7 +9,7 @@ import pytest
 
 from tests.adapters.kubernetes.faults import refusal
 from tests.adapters.kubernetes.support import reached
-from tests.adapters.kubernetes.test_cluster_reader import Told
+from tests.adapters.kubernetes.test_audit_reader import Told
 from tests.adapters.kubernetes.workload_server import WorkloadServer
 from tests.builders import Json
 from webhook.adapters.kubernetes.backoff import Backoff

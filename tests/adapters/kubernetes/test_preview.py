@@ -311,7 +311,7 @@ async def test_a_bug_is_logged_and_told_and_blocks_nothing(
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(module, "ClusterReader", broken)
+    monkeypatch.setattr(module, "AuditReader", broken)
     (told,) = await preview.preview("team-a", SHARED, LONG)
     assert "an internal error in gpuwarden" in told
 

@@ -15,7 +15,7 @@ from webhook.adapters.kubernetes.backoff import Backoff
 from webhook.adapters.kubernetes.client import ApiServer
 from webhook.adapters.kubernetes.errors import Fault
 from webhook.adapters.kubernetes.watched_namespaces import WatchedNamespaces
-from webhook.engine.labels import UNLABELLED, NamespaceLabels
+from webhook.engine.namespace_labels import UNLABELLED, NamespaceLabels
 
 MPS = NamespaceLabels(enforce="mps")
 MIG = NamespaceLabels(enforce="mig-1g.5gb")
@@ -245,7 +245,7 @@ class TestWatching:
             pytest.param(b'{"type": "BOOKMARK", "object": {"metadata": {}}}\n', Fault.GARBAGE, id="empty bookmark"),
             pytest.param(event("ERROR", status(500, "internal")), Fault.SERVER_ERROR, id="error event 500"),
             pytest.param(event("ERROR", status(504, "Too large resource version")), Fault.SERVER_ERROR, id="504"),
-            pytest.param(b'{"type": "ERROR", "object": {}}\n', Fault.REFUSED, id="error event without a code"),
+            pytest.param(b'{"type": "ERROR", "object": {}}\n', Fault.REJECTED, id="error event without a code"),
         ],
     )
     def test_a_line_that_makes_no_sense_is_survived_by_listing_anew(

@@ -276,7 +276,7 @@ def test_a_pipe_that_nothing_writes_to_is_told_and_not_waited_for(tmp_path: Path
     os.mkfifo(pipe)
 
     assert message(pipe) == (
-        "the file cannot be read: it is a pipe that nothing writes to; pipe into gpuwarden, and name -"
+        "the file cannot be read: it is a pipe that nothing writes to; use - and pipe the data into gpuwarden"
     )
     assert message(tmp_path) == "the file cannot be read: it is not a regular file; name one"
 

@@ -1,4 +1,4 @@
-"""Fleets that were judged: rows as an audit makes them, from pods as people write them, and the report of them."""
+"""Fleets that were evaluated: rows as an audit makes them, from pods as people write them, and the report of them."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping
@@ -10,7 +10,7 @@ from webhook.adapters.reports.audit import AuditInput, AuditReport, audit_report
 from webhook.application.audit_rows import Row, rows
 from webhook.application.auditing import Auditor, Owner, WorkloadObject
 from webhook.application.configuration import Configuration
-from webhook.engine.labels import NamespaceLabels
+from webhook.engine.namespace_labels import NamespaceLabels
 
 NOW = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
 
@@ -61,7 +61,7 @@ def owned(by: str, name: str, version: str = "apps/v1") -> Owner:
     return Owner(version, by, name, f"uid-of-{name}")
 
 
-def judged(
+def evaluated(
     objects: Iterable[WorkloadObject],
     labels: Mapping[str, NamespaceLabels],
     configuration: Configuration | None = None,
@@ -73,7 +73,7 @@ def judged(
 
 def reported(made: list[Row], **fields: Any) -> AuditReport:
     """The report of rows; ``fields`` are those of the input or arguments of ``audit_report``."""
-    defaults: dict[str, Any] = {"now": NOW, "judged_by": "enforce"}
+    defaults: dict[str, Any] = {"now": NOW, "evaluated_by": "enforce"}
     given = AuditInput("https://10.0.0.1:6443", {}, made, {"pods": 9})
     for name in fields.keys() & {one.name for one in dataclasses.fields(AuditInput)}:
         setattr(given, name, fields.pop(name))
@@ -91,7 +91,7 @@ def three() -> list[Row]:
         seen(a_pod(gpu(1, name="vllm")), name="llm-0", **pod),
         seen(a_pod(gpu(1, name="vllm")), name="llm-1", **pod),
     ]
-    return judged(objects, labels)
+    return evaluated(objects, labels)
 
 
 def many(count: int, namespaces: int = 200) -> list[Row]:
@@ -107,4 +107,4 @@ def many(count: int, namespaces: int = 200) -> list[Row]:
             seen(pod, namespace=namespace, kind="Pod", name=f"{name}-{replica}", owner=owned(kind, name))
             for replica in range(number % 4)
         ]
-    return judged(objects, labels)
+    return evaluated(objects, labels)

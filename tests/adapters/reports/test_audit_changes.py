@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.adapters.reports.fleets import judged, labelled, reported, seen, three
+from tests.adapters.reports.fleets import evaluated, labelled, reported, seen, three
 from tests.builders import a_pod, gpu
 from webhook.adapters.reports.audit import AuditReport
 from webhook.adapters.reports.audit_changes import EarlierError, changes, read_earlier
@@ -18,7 +18,7 @@ def earlier(report: AuditReport) -> bytes:
 
 def team(*names: str, policy: str = "shared", count: int = 1) -> AuditReport:
     """Workloads of one namespace."""
-    return reported(judged([seen(a_pod(gpu(count)), name=name) for name in names], labelled(team_a=policy)))
+    return reported(evaluated([seen(a_pod(gpu(count)), name=name) for name in names], labelled(team_a=policy)))
 
 
 @pytest.mark.parametrize(
@@ -54,14 +54,14 @@ def test_another_version_of_the_same_kind_is_the_same_workload() -> None:
 
 
 def test_a_file_that_was_moved_is_no_change() -> None:
-    before = reported(judged([seen(name="a", source="old/a.yaml", line=1)], labelled(team_a="shared")))
+    before = reported(evaluated([seen(name="a", source="old/a.yaml", line=1)], labelled(team_a="shared")))
     moved = before.objects[0].model_copy(update={"source": "new/a.yaml"})
     assert changes(read_earlier(earlier(before)), [moved]).workloads == []
 
 
 def test_a_name_that_several_files_have_is_compared_file_by_file() -> None:
     both = [seen(name="a", source=f"{folder}/a.yaml", line=1) for folder in ("base", "overlay")]
-    before = reported(judged(both, labelled(team_a="shared")))
+    before = reported(evaluated(both, labelled(team_a="shared")))
     base, overlay = before.objects
     assert changes(read_earlier(earlier(before)), [base, overlay]).workloads == []
     [line] = changes(read_earlier(earlier(before)), [base]).workloads

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.adapters.reports.fleets import judged, labelled, many, reported, seen, three
+from tests.adapters.reports.fleets import evaluated, labelled, many, reported, seen, three
 from tests.builders import a_pod, gpu
 from webhook.adapters.reports.audit_csv import COLUMNS, csv
 
@@ -24,13 +24,13 @@ def test_a_workload_is_a_line_with_everything_that_counts() -> None:
         "name": "llm",
         "policy": "mig-1g.5gb",
         "outcome": "rewritten",
-        "judged": "template",
+        "evaluated": "template",
         "pods": "2",
         "pods_unchanged": "0",
         "pods_rewritten": "2",
         "pods_denied": "0",
         "pods_exempt": "0",
-        "pods_not_judged": "0",
+        "pods_not_evaluated": "0",
         "requests": "vllm: nvidia.com/gpu: 1",
         "form_before": "plain",
         "form_after": "mig-1g.5gb",
@@ -45,7 +45,7 @@ def test_a_workload_is_a_line_with_everything_that_counts() -> None:
 
 
 def test_several_things_in_one_cell_are_set_apart() -> None:
-    made = judged([seen(a_pod(gpu(2), gpu(3, name="other")))], labelled(team_a="shared"))
+    made = evaluated([seen(a_pod(gpu(2), gpu(3, name="other")))], labelled(team_a="shared"))
     (line,) = table(reported(made))
     assert line["requests"] == "train: nvidia.com/gpu: 2; other: nvidia.com/gpu: 3"
     assert line["rules"] == "shared-request-above-one", "a rule once"
@@ -64,14 +64,16 @@ def test_lines_end_as_the_rfc_has_it() -> None:
 
 @pytest.mark.parametrize("formula", ["=HYPERLINK(1)", "+1", "-1", "@x", "\t=1", "\r=1"])
 def test_a_formula_is_text(formula: str) -> None:
-    made = judged([seen(a_pod(gpu(1, name=formula)), name=formula, source=formula, line=1)], labelled(team_a="shared"))
+    made = evaluated(
+        [seen(a_pod(gpu(1, name=formula)), name=formula, source=formula, line=1)], labelled(team_a="shared")
+    )
     (line,) = table(reported(made))
     for column in ("name", "requests", "source"):
         assert line[column].startswith("'"), column
 
 
 def test_separators_and_quotes_in_text_stay_in_their_cell_and_line_ends_are_escaped() -> None:
-    made = judged([seen(a_pod(gpu(1)), name='a,"b"\nc')], labelled(team_a="shared"))
+    made = evaluated([seen(a_pod(gpu(1)), name='a,"b"\nc')], labelled(team_a="shared"))
     (line,) = table(reported(made))
     assert line["name"] == 'a,"b"\\nc'
     assert line["policy"] == "shared"

@@ -5,7 +5,7 @@ import json
 import pytest
 from pydantic_core import to_json
 
-from tests.adapters.reports.fleets import judged, labelled, many, reported, seen, three
+from tests.adapters.reports.fleets import evaluated, labelled, many, reported, seen, three
 from tests.builders import a_pod, gpu
 from webhook.adapters.reports.audit import AuditReport
 from webhook.adapters.reports.audit_json import pieces
@@ -20,7 +20,7 @@ HOSTILE = '"objects": []\n  ]\\'
         reported(three()),
         reported(many(200, 20)),
         reported(
-            judged([seen(a_pod(gpu(2, name=HOSTILE)), name=HOSTILE)], labelled(team_a="shared")),
+            evaluated([seen(a_pod(gpu(2, name=HOSTILE)), name=HOSTILE)], labelled(team_a="shared")),
             notes=[HOSTILE],
             origin=HOSTILE,
         ),
@@ -38,7 +38,9 @@ def test_the_document_reads_back_as_the_report() -> None:
 
 def test_names_are_in_camel_case_as_in_kubernetes() -> None:
     document = json.loads(b"".join(pieces(reported(three()))))
-    assert {"apiVersion", "kind", "generatedAt", "judgedBy", "totals", "objects", "problems", "notes"} <= set(document)
+    assert {"apiVersion", "kind", "generatedAt", "evaluatedBy", "totals", "objects", "problems", "notes"} <= set(
+        document
+    )
     assert document["apiVersion"] == "gpuwarden.io/v1"
     assert document["kind"] == "AuditReport"
     assert document["generatedAt"] == "2026-03-01T12:30:00Z"
@@ -50,7 +52,7 @@ def test_names_are_in_camel_case_as_in_kubernetes() -> None:
         "uid",
         "policy",
         "decision",
-        "judged",
+        "evaluated",
         "pods",
         "forms",
         "patch",

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.console import Console
 
-from tests.adapters.reports.fleets import judged, labelled, many, reported, seen, three
+from tests.adapters.reports.fleets import evaluated, labelled, many, reported, seen, three
 from tests.builders import SHARED, a_pod, gpu
 from webhook.adapters.manifests.items import ManifestProblem
 from webhook.adapters.reports import audit_table
@@ -36,7 +36,7 @@ def test_what_changes_has_a_line_with_its_reason_and_its_pods() -> None:
 
 def test_workloads_that_only_reach_gpus_are_not_said_to_ask_for_them() -> None:
     pod = a_pod({"name": "agent", "securityContext": {"privileged": True}})
-    made = judged([seen(pod, kind="DaemonSet", name="agent")], labelled(team_a="shared"))
+    made = evaluated([seen(pod, kind="DaemonSet", name="agent")], labelled(team_a="shared"))
 
     told = squeezed(shown(reported(made)))
     assert "1 workload requests GPUs, or reaches them otherwise, with 0 pods" in told
@@ -65,7 +65,7 @@ def test_totals_are_by_namespace_policy_form_and_rule() -> None:
 
 
 def test_one_is_one() -> None:
-    text = shown(reported(judged([seen()], labelled(team_a="shared")), seen={"deployments": 1}))
+    text = shown(reported(evaluated([seen()], labelled(team_a="shared")), seen={"deployments": 1}))
     assert "1 workload requests GPUs, with 0 pods: 0 denied, 1 rewritten" in text
     assert "1 object checked" in text
 
@@ -98,7 +98,7 @@ def test_nothing_in_a_file_can_command_the_terminal() -> None:
     place: dict[str, Any] = {"namespace": hostile, "source": hostile, "line": 1}
     refused = seen(a_pod(gpu(2, name=hostile), gpu(1, SHARED, name="x")), name=hostile, **place)
     rewritten = seen(a_pod(gpu(1, name=hostile)), name=f"{hostile}2", **place)
-    made = judged([refused, rewritten], {hostile: labelled(a="shared")["a"]})
+    made = evaluated([refused, rewritten], {hostile: labelled(a="shared")["a"]})
     assert [row.verdict.outcome.value for row in made] == ["denied", "rewritten"]
     text = shown(reported(made, notes=[hostile]))
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f]", text)
@@ -106,7 +106,9 @@ def test_nothing_in_a_file_can_command_the_terminal() -> None:
 
 
 def test_markup_in_names_is_text() -> None:
-    made = judged([seen(a_pod(gpu(2, name="[red]x[/red]")), name="[link=http://x]y[/link]")], labelled(team_a="shared"))
+    made = evaluated(
+        [seen(a_pod(gpu(2, name="[red]x[/red]")), name="[link=http://x]y[/link]")], labelled(team_a="shared")
+    )
     text = squeezed(shown(reported(made), width=400))
     assert "[red]x[/red]: nvidia.com/gpu: 2" in text
     assert "[link=http://x]y[/link]" in text
@@ -115,6 +117,6 @@ def test_markup_in_names_is_text() -> None:
 def test_a_table_of_totals_has_only_the_columns_that_count_something() -> None:
     heads = [line.split() for line in shown(reported(three())).splitlines() if "unchanged" in line.split()]
     assert ["namespace", "policy", "unchanged", "rewritten", "denied"] in heads
-    exempt = judged([seen(namespace="kube-system")], labelled(kube_system="shared"))
+    exempt = evaluated([seen(namespace="kube-system")], labelled(kube_system="shared"))
     heads = [line.split() for line in shown(reported([*three(), *exempt])).splitlines() if "unchanged" in line.split()]
     assert ["namespace", "policy", "unchanged", "rewritten", "denied", "exempt"] in heads

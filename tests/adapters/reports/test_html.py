@@ -9,12 +9,12 @@ from html.parser import HTMLParser
 
 import pytest
 
-from tests.adapters.reports.fleets import judged, labelled, many, owned, reported, seen, three
+from tests.adapters.reports.fleets import evaluated, labelled, many, owned, reported, seen, three
 from tests.builders import SHARED, a_pod, gpu
 from webhook.adapters.manifests.items import ManifestProblem
 from webhook.adapters.reports import html as module
 from webhook.adapters.reports.html import html
-from webhook.engine.labels import NamespaceLabels
+from webhook.engine.namespace_labels import NamespaceLabels
 
 HOSTILE = "\"'><script>window.pwned=1</script><img src=x onerror=window.pwned=1></style></title>{{7*7}}</textarea>"
 _EMPTY = {"meta", "link", "input", "rect"}
@@ -113,9 +113,9 @@ def test_shows_hostile_text_as_text_wherever_it_stands() -> None:
         seen(a_pod(gpu(1, name=HOSTILE)), name=f"{HOSTILE}2", namespace="good"),
         seen(kind="Pod", name="p", namespace="good", owner=owned(HOSTILE, HOSTILE)),
     ]
-    made = judged(objects, {HOSTILE: NamespaceLabels(HOSTILE), "good": NamespaceLabels("shared")})
+    made = evaluated(objects, {HOSTILE: NamespaceLabels(HOSTILE), "good": NamespaceLabels("shared")})
     problem = ManifestProblem(source=HOSTILE, line=None, message=HOSTILE)
-    plain = Read(html(reported(judged([seen()], labelled(team_a="shared")))))
+    plain = Read(html(reported(evaluated([seen()], labelled(team_a="shared")))))
 
     read = Read(
         html(
@@ -133,7 +133,7 @@ def test_shows_hostile_text_as_text_wherever_it_stands() -> None:
 
 
 def test_shows_no_character_that_turns_the_reading_order() -> None:
-    made = judged([seen(name="\u202egnp.exe", source="\x1b[2J\u2066", line=1)], labelled(team_a="shared"))
+    made = evaluated([seen(name="\u202egnp.exe", source="\x1b[2J\u2066", line=1)], labelled(team_a="shared"))
     page = html(reported(made))
     assert not re.search("[\x1b\u202e\u2066]", page)
     assert r"\u202egnp.exe" in page
@@ -185,7 +185,7 @@ def unpacked(page: str, name: str) -> str:
 
 
 def test_packs_the_rows_of_many_workloads_as_they_would_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    report = reported(judged([seen(name=HOSTILE), *(seen(name=f"w{number}") for number in range(5))], {}))
+    report = reported(evaluated([seen(name=HOSTILE), *(seen(name=f"w{number}") for number in range(5))], {}))
     plain = html(report)
     monkeypatch.setattr(module, "PLAIN_ROWS", 2)
     packed = html(report)

@@ -13,7 +13,7 @@ import pytest
 
 from tests.adapters.reports import in_page
 from tests.adapters.reports.chromium import Chromium, find
-from tests.adapters.reports.fleets import judged, labelled, many, reported, seen, three
+from tests.adapters.reports.fleets import evaluated, labelled, many, reported, seen, three
 from tests.adapters.reports.test_html import HOSTILE
 from tests.application.recommendation.cases import series, workload
 from tests.application.recommendation.test_recommend import recommended
@@ -164,7 +164,7 @@ def test_the_page_of_a_recommendation_fits(browser: Chromium, tmp_path: Path, wi
     long_name = "inference-of-the-largest-model-that-there-is-" + "x" * 40
     workloads = [
         workload("w", requests=("nvidia.com/mig-3g.40gb: 1",)),
-        workload(long_name, claimed=True, form="claim", not_judged="requested by a claim: it may be met in 2 ways"),
+        workload(long_name, claimed=True, form="claim", not_evaluated="requested by a claim: it may be met in 2 ways"),
         workload("unknown", requests=(f"claim {long_name}: {long_name}.example.com: 1",)),
     ]
     page = tmp_path / "recommend.html"
@@ -214,7 +214,7 @@ def test_dark_is_dark_and_light_is_light(browser: Chromium, small: Path) -> None
 
 def test_hostile_names_are_names(browser: Chromium, tmp_path: Path) -> None:
     page = tmp_path / "hostile.html"
-    made = judged([seen(a_template(gpu(2, name=HOSTILE)), name=HOSTILE, namespace="a")], labelled(a="shared"))
+    made = evaluated([seen(a_template(gpu(2, name=HOSTILE)), name=HOSTILE, namespace="a")], labelled(a="shared"))
     page.write_text(html(reported(made, notes=[HOSTILE])), encoding="utf-8")
 
     browser.open(page)

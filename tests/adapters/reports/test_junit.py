@@ -5,7 +5,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from tests.adapters.reports.fleets import judged, labelled, many, reported, seen, three
+from tests.adapters.reports.fleets import evaluated, labelled, many, reported, seen, three
 from tests.builders import MIG, a_pod, gpu
 from webhook.adapters.manifests.items import ManifestProblem
 from webhook.adapters.reports.audit import WorkloadLine
@@ -20,7 +20,7 @@ def parsed(objects: list[WorkloadLine], *problems: ManifestProblem, strict: bool
 
 def lines(*pods: Any, **fields: Any) -> list[WorkloadLine]:
     objects = [seen(pod, name=f"w{number}", **fields) for number, pod in enumerate(pods)]
-    return reported(judged(objects, SHARED_TEAM)).objects
+    return reported(evaluated(objects, SHARED_TEAM)).objects
 
 
 def a_case(objects: list[WorkloadLine], *, strict: bool = False) -> ET.Element:
@@ -70,7 +70,7 @@ def test_what_is_exempt_is_skipped() -> None:
 
 
 def test_a_warning_is_output_of_a_case_that_has_passed() -> None:
-    made = judged([seen(a_pod(gpu(3, MIG)))], labelled(team_a="mig-1g.5gb"))
+    made = evaluated([seen(a_pod(gpu(3, MIG)))], labelled(team_a="mig-1g.5gb"))
     case = a_case(reported(made).objects)
     assert case.find("failure") is None
     assert "mig-count-above-one" in (case.findtext("system-out") or "")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.adapters.reports.fleets import judged, labelled, many, owned, seen, three
+from tests.adapters.reports.fleets import evaluated, labelled, many, owned, seen, three
 from tests.builders import MIG, SHARED, a_container, a_pod, gpu
 from webhook.adapters.reports import policyreport
 from webhook.adapters.reports.policyreport import cluster_reports, namespace_reports
@@ -26,7 +26,7 @@ def reports(made: list[Row], api: Any = WGPOLICY, now: datetime = NOW) -> list[J
 
 
 def results(*objects: Any, policy: str = "shared") -> list[Json]:
-    return [result for report in reports(judged(objects, labelled(team_a=policy))) for result in report["results"]]
+    return [result for report in reports(evaluated(objects, labelled(team_a=policy))) for result in report["results"]]
 
 
 def told(*objects: Any, policy: str = "shared") -> list[tuple[str, str]]:
@@ -68,9 +68,9 @@ class TestResult:
     def test_of_what_is_as_it_should_be_is_pass(self) -> None:
         assert told(seen(a_pod(gpu(1, SHARED)))) == [("pass", "unchanged")]
 
-    def test_of_resource_claims_is_skip_beside_what_was_judged(self) -> None:
+    def test_of_resource_claims_is_skip_beside_what_was_evaluated(self) -> None:
         claims: Json = {"resourceClaims": [{"name": "gpu", "resourceClaimTemplateName": "one"}]}
-        skipped = ("skip", "not-judged")
+        skipped = ("skip", "not-evaluated")
         assert told(seen(a_pod({"name": "c"}, **claims))) == [skipped]
         assert told(seen(a_pod(gpu(1), **claims))) == [skipped, ("pass", "rewritten")]
         assert told(seen(a_pod(gpu(1), **claims)), policy="exclusive") == [skipped]
@@ -191,7 +191,7 @@ class TestSize:
         kept = json.loads(properties["patch"])
         assert len(properties["patch"].encode()) <= policyreport.LARGEST_PATCH
         assert kept
-        whole = judged([seen(a_pod(*containers))], SHARED_TEAM)[0].verdict.operations
+        whole = evaluated([seen(a_pod(*containers))], SHARED_TEAM)[0].verdict.operations
         assert kept == list(whole[: len(kept)])
         assert properties["patchOmitted"] == str(len(whole) - len(kept))
 
@@ -205,7 +205,7 @@ class TestSize:
 
     def test_a_namespace_with_more_than_one_report_takes_has_several(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(policyreport, "LARGEST", 20_000)
-        made = judged([seen(name=f"w{number}") for number in range(50)], SHARED_TEAM)
+        made = evaluated([seen(name=f"w{number}") for number in range(50)], SHARED_TEAM)
 
         parts = reports(made)
 
@@ -226,7 +226,7 @@ class TestSize:
         objects = [seen(name=f"w{number}") for number in range(50)]
         objects += [seen(a_pod(gpu(2)), name=f"bad{number}") for number in range(3)]
 
-        parts = reports(judged(objects, SHARED_TEAM))
+        parts = reports(evaluated(objects, SHARED_TEAM))
 
         assert len(parts) == 2
         assert sum(part["summary"]["fail"] for part in parts) == 3
@@ -234,7 +234,7 @@ class TestSize:
         assert parts[0]["metadata"]["annotations"][OMITTED] == str(53 - written)
 
     def test_5_000_workloads_of_one_namespace_fit(self) -> None:
-        made = judged([seen(a_pod(gpu(2)), name=f"w{number:05}") for number in range(5_000)], SHARED_TEAM)
+        made = evaluated([seen(a_pod(gpu(2)), name=f"w{number:05}") for number in range(5_000)], SHARED_TEAM)
         parts = reports(made)
         assert sum(part["summary"]["fail"] for part in parts) == 5_000
         assert all(len(json.dumps(part)) < 1_000_000 for part in parts), "etcd takes 1.5 MiB"

@@ -7,7 +7,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from tests.adapters.reports.fleets import judged, labelled, many, reported, seen, three
+from tests.adapters.reports.fleets import evaluated, labelled, many, reported, seen, three
 from tests.builders import MIG, a_pod, gpu
 from webhook.adapters.manifests.items import ManifestProblem
 from webhook.adapters.reports.check_report import ObjectLine
@@ -37,7 +37,7 @@ def run_of(objects: list[ObjectLine], *problems: ManifestProblem, in_files: bool
 
 
 def in_a_file(pod: Json, source: str = "deploy/web.yaml", line: int = 7, **fields: Any) -> list[ObjectLine]:
-    return list(reported(judged([seen(pod, source=source, line=line, **fields)], labelled(team_a="shared"))).objects)
+    return list(reported(evaluated([seen(pod, source=source, line=line, **fields)], labelled(team_a="shared"))).objects)
 
 
 PROBLEMS = (
@@ -114,14 +114,16 @@ def test_a_rewrite_is_a_note_with_its_patch() -> None:
 
 
 def test_what_stays_as_it_is_or_is_exempt_is_no_result() -> None:
-    made = judged(
+    made = evaluated(
         [seen(a_pod(gpu(4)), namespace="training"), seen(namespace="kube-system")], labelled(training="exclusive")
     )
     assert run_of(list(reported(made).objects))["results"] == []
 
 
 def test_an_object_of_a_cluster_has_a_logical_place_and_no_file() -> None:
-    (result,) = run_of(list(reported(judged([seen(a_pod(gpu(1, MIG)))], labelled(team_a="shared"))).objects))["results"]
+    (result,) = run_of(list(reported(evaluated([seen(a_pod(gpu(1, MIG)))], labelled(team_a="shared"))).objects))[
+        "results"
+    ]
     (location,) = result["locations"]
     assert "physicalLocation" not in location
     (logical,) = location["logicalLocations"]

@@ -1,4 +1,4 @@
-"""Reconciler and serving certificate together, judged by OpenSSL: a client that trusts the caBundle is served throughout."""
+"""Reconciler and serving certificate together, evaluated by OpenSSL: a client that trusts the caBundle is served throughout."""
 
 import contextlib
 import ssl

@@ -22,7 +22,7 @@ from webhook.adapters.http.connection_limiter import ConnectionLimiter, Rejectio
 from webhook.adapters.http.endpoint import AdmissionEndpoint
 from webhook.adapters.http.limits import Limits
 from webhook.adapters.http.listeners import AdmissionListener
-from webhook.adapters.http.turns import Turns
+from webhook.adapters.http.request_queue import RequestQueue
 from webhook.adapters.tls import serving as module
 from webhook.adapters.tls.context import probe, server_context
 from webhook.adapters.tls.serving import ServingCertificate
@@ -108,7 +108,7 @@ class Server:
 async def served(certificate: ServingCertificate) -> AsyncIterator[Server]:
     endpoint = AdmissionEndpoint("/", lambda _body: b"pong", Counted().answered)
     limiter = ConnectionLimiter(Limits(), Rejections("test", lambda _port, _reason: None))
-    port = Port(lambda _path: endpoint, limiter, Turns())
+    port = Port(lambda _path: endpoint, limiter, RequestQueue())
     listener = AdmissionListener(port, "127.0.0.1", 0, certificate.context, certificate.note_distrust)
     task = asyncio.ensure_future(listener.serve())
     try:

@@ -80,7 +80,7 @@ def test_without_a_bundle_of_ours_nothing_is_written_and_distrust_is_told() -> N
     report = reconciler(store, bundle=None).reconcile()
     assert store.writes == 0
     assert not report.trusted
-    assert "does not trust what is served" in report.waiting[0]
+    assert "does not trust the serving certificate" in report.waiting[0]
 
 
 def test_without_a_bundle_of_ours_the_right_one_is_trusted() -> None:
@@ -137,7 +137,7 @@ def test_no_configurations_is_no_trust() -> None:
     store.bundles = {}
     report = reconciler(store).reconcile()
     assert not report.trusted
-    assert report.waiting == ("no webhook configuration is there yet",)
+    assert report.waiting == ("no webhook configuration exists yet",)
 
 
 def test_nothing_served_is_no_trust() -> None:

@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 from webhook.application.certificates.issue import ServingNames, issue_ca, issue_leaf, new_key
 from webhook.application.certificates.observation import Observation, ServedLeaf
 from webhook.application.certificates.pem import CertificatePair, bundle_pem, fingerprint, read_bundle
-from webhook.application.certificates.plan import Phase, Plan, SetBundle, SignLeaf, Wait, WriteSecret, plan
+from webhook.application.certificates.plan import (
+    Phase,
+    Plan,
+    SetBundle,
+    SignLeaf,
+    Wait,
+    WriteSecret,
+    needs_renewal,
+    plan,
+)
 from webhook.application.certificates.secret import Authorities, signing_key, write_authorities
 from webhook.application.certificates.settings import RotationSettings
 from webhook.application.certificates.store import RegisteredWebhooks, StoredSecret
@@ -411,3 +420,15 @@ def test_a_bundle_that_the_plan_sets_always_trusts_what_is_served_and_every_ca_t
         result = sets(found).get(name, certificates(*carried))
         assert result >= required
         assert not required or result
+
+
+def test_renewal_is_due_at_two_thirds_of_life() -> None:
+    start = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
+    certificate = issue_ca(key=new_key(), at=start, lifetime=9 * DAY, backdate=timedelta()).certificate
+    due = start + 6 * DAY
+
+    assert needs_renewal(certificate, start) is None
+    assert needs_renewal(certificate, due - timedelta(seconds=1)) is None
+    assert "due for renewal since 2026-03-10T05:06:07Z, two thirds" in (needs_renewal(certificate, due) or "")
+    assert "expired" in (needs_renewal(certificate, start + 10 * DAY) or "")
+    assert "not valid before" in (needs_renewal(certificate, start - DAY) or "")

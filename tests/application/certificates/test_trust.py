@@ -14,7 +14,6 @@ from webhook.application.certificates.trust import (
     covers,
     is_authority,
     issued_by,
-    needs_renewal,
     why_invalid,
     why_not_a_server,
     why_untrusted,
@@ -50,16 +49,6 @@ def test_a_certificate_is_valid_from_its_first_second_to_its_last() -> None:
     assert why_invalid(certificate, NOW + 9 * DAY) is None
     assert "is not valid before 2026-03-04T05:06:07Z" in (why_invalid(certificate, NOW - SECOND) or "")
     assert "expired at 2026-03-13T05:06:07Z" in (why_invalid(certificate, NOW + 9 * DAY + SECOND) or "")
-
-
-def test_renewal_is_due_at_two_thirds_of_life() -> None:
-    certificate = a_ca().certificate
-
-    assert needs_renewal(certificate, NOW) is None
-    assert needs_renewal(certificate, NOW + 6 * DAY - SECOND) is None
-    assert "due for renewal since 2026-03-10T05:06:07Z, two thirds" in (needs_renewal(certificate, NOW + 6 * DAY) or "")
-    assert "expired" in (needs_renewal(certificate, NOW + 10 * DAY) or "")
-    assert "not valid before" in (needs_renewal(certificate, NOW - DAY) or "")
 
 
 @pytest.mark.parametrize(

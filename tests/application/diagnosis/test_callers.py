@@ -25,7 +25,7 @@ from webhook.application.diagnosis.diagnose import diagnose
 from webhook.application.diagnosis.documents import Deployment
 from webhook.application.diagnosis.facts import Attempt, Contact, Facts, Probe
 from webhook.application.diagnosis.results import CheckStatus
-from webhook.application.diagnosis.webhooks import Webhook, WebhookConfiguration
+from webhook.application.diagnosis.webhook_configurations import Webhook, WebhookConfiguration
 
 OTHER = "fedcba9876543210" * 2
 TOKENS, STRANGERS = "path-tokens", "callers"

@@ -90,7 +90,7 @@ def configured_by(text: str, device_class: DeviceClass) -> Facts:
     ("name", "resource"),
     [*((CLASS, pattern.replace("*", "gpu")) for pattern in NEVER_SENT), ("gpu.amd.com", "amd.com/gpu")],
 )
-def test_a_class_for_gpus_whose_resource_name_no_policy_judges(name: str, resource: str) -> None:
+def test_a_class_for_gpus_whose_resource_name_no_policy_evaluates(name: str, resource: str) -> None:
     (result,) = found("device-classes", named(a_class(name, resource)))
     assert result.status is CheckStatus.WARN
     assert result.observed == f"DeviceClass {name} counts as a GPU, and its extendedResourceName {resource} does not"

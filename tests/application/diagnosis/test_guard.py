@@ -20,7 +20,7 @@ from tests.application.diagnosis.world import (
 )
 from webhook.application.diagnosis.facts import Facts, Unread
 from webhook.application.diagnosis.results import CheckStatus
-from webhook.application.diagnosis.webhooks import Webhook
+from webhook.application.diagnosis.webhook_configurations import Webhook
 
 FILE = "apiVersion: gpuwarden.io/v1\nkind: Configuration\nmode: enforce\n"
 TEAM = configured(f"{FILE}policies:\n  team: {{forms: [exclusive], visibleDevices: deny}}\n")

@@ -11,7 +11,7 @@ from tests.application.diagnosis.world import Json, configured, healthy, namespa
 from webhook.application.diagnosis.diagnose import diagnose
 from webhook.application.diagnosis.facts import Facts
 from webhook.application.diagnosis.results import CheckStatus
-from webhook.application.diagnosis.webhooks import WebhookConfiguration
+from webhook.application.diagnosis.webhook_configurations import WebhookConfiguration
 from webhook.application.in_tree_compiler import ANNOTATION, compiled
 from webhook.application.in_tree_drift import InTreeObject
 from webhook.application.in_tree_webhooks import beside

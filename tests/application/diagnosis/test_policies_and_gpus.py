@@ -25,7 +25,7 @@ from tests.application.diagnosis.world import (
 from tests.builders import additions
 from webhook.application.diagnosis.facts import BadConfiguration, NamespaceFacts
 from webhook.application.diagnosis.results import CheckStatus
-from webhook.engine.fleet.shapes import GpuNode
+from webhook.engine.fleet.node_shapes import GpuNode
 from webhook.engine.forms import parse
 from webhook.engine.policy import Policy
 
@@ -381,7 +381,7 @@ def test_two_quotas_of_a_namespace_count_together_and_those_of_exempt_ones_not()
     assert the_result(facts, "quotas").status is CheckStatus.OK
 
 
-def test_the_default_policys_quotas_are_judged_in_namespaces_without_a_label() -> None:
+def test_the_default_policys_quotas_are_evaluated_in_namespaces_without_a_label() -> None:
     configuration = configured(HEADER + "defaults: {enforce: shared}\n")
     facts = healthy(configuration=configuration, nodes=[SHARING], quotas=[a_quota("plain", **{f"requests.{GPU}": "1"})])
     assert the_result(facts, "quotas").status is CheckStatus.WARN

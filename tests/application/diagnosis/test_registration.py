@@ -24,7 +24,7 @@ from webhook.application.diagnosis.documents import Deployment, Metadata
 from webhook.application.diagnosis.facts import Facts, Unread, known
 from webhook.application.diagnosis.our_webhooks import mutating_name
 from webhook.application.diagnosis.results import CheckStatus
-from webhook.application.diagnosis.webhooks import WebhookConfiguration
+from webhook.application.diagnosis.webhook_configurations import WebhookConfiguration
 from webhook.application.workload_kinds import WorkloadKind, table
 from webhook.engine.policy import Policy
 
@@ -345,7 +345,7 @@ def test_gpus_that_only_the_configuration_has_are_never_sent() -> None:
             CheckStatus.WARN,
             (
                 f"the matchConditions of {webhook}.gpuwarden.io leave out amd.com/gpu, rdma/gpu, vke.volcengine.com/*, "
-                "vpc.amazonaws.com/*, and resources in the configuration does not"
+                "vpc.amazonaws.com/*, but resources in the configuration does not"
             ),
         )
         for webhook in OF_PODS
@@ -364,7 +364,7 @@ def test_what_only_the_conditions_leave_out_is_never_sent() -> None:
     )
     assert result.status is CheckStatus.WARN
     assert result.observed.endswith(
-        "validate.gpuwarden.io leave out a.com/b, and resources in the configuration does not"
+        "validate.gpuwarden.io leave out a.com/b, but resources in the configuration does not"
     )
 
 

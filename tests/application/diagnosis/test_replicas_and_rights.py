@@ -18,8 +18,8 @@ from tests.application.diagnosis.world import (
 )
 from webhook.application.diagnosis.documents import Budget, Deployment, Pod
 from webhook.application.diagnosis.facts import Permission, Unread
+from webhook.application.diagnosis.rbac import account, needed
 from webhook.application.diagnosis.results import CheckStatus
-from webhook.application.diagnosis.rights import account, needed
 
 ENDING = {**msgspec.to_builtins(a_pod("b").metadata), "deletionTimestamp": "2026-06-01T00:00:00Z"}
 OF_OTHERS = msgspec.convert({"metadata": {"name": "x"}, "spec": {"selector": {"matchLabels": {"a": "b"}}}}, Budget)

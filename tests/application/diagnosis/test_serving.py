@@ -32,7 +32,7 @@ from webhook.application.diagnosis.documents import Service
 from webhook.application.diagnosis.facts import Contact, Facts, Unread
 from webhook.application.diagnosis.our_webhooks import targets
 from webhook.application.diagnosis.results import CheckStatus
-from webhook.application.diagnosis.webhooks import Webhook
+from webhook.application.diagnosis.webhook_configurations import Webhook
 
 FOREIGN = self_signed_pair([HOST], [], NOW - timedelta(hours=1), timedelta(days=30))
 CA = certificates().ca
@@ -128,7 +128,7 @@ def test_a_bundle_of_expired_authorities_fails_and_one_that_is_valid_is_enough()
     assert the_result(bundled(healthy(), both), "ca-bundles").status is CheckStatus.OK
 
 
-def test_a_url_without_a_bundle_is_for_the_api_servers_machine_to_judge() -> None:
+def test_a_url_without_a_bundle_is_for_the_api_servers_machine_to_evaluate() -> None:
     result = the_result(validating(healthy(), clientConfig=URL), "ca-bundles")
     assert result.status is CheckStatus.UNKNOWN
 

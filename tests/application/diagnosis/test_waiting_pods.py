@@ -45,7 +45,7 @@ def facts(*pods: GpuPod, classes: Sequence[DeviceClass] = (a_class(CLASS, ACCEL)
         facts(),
         facts(waiting("whole", "a"), waiting("unlabelled", "a"), waiting("exempt", "a")),
         facts(waiting("team", "a", schedulerName="exempt")),
-        facts(waiting("limited", "a", count=2)),  # judged again when it gets the devices
+        facts(waiting("limited", "a", count=2)),  # evaluated again when it gets the devices
         facts(waiting("team", "a"), configuration=audit_mode()),
         facts(waiting("team", "a", "example.com/other")),
         facts(waiting("team", "a"), classes=[]),

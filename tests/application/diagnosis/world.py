@@ -17,13 +17,13 @@ from webhook.application.configuration import Configuration
 from webhook.application.diagnosis.diagnose import diagnose
 from webhook.application.diagnosis.documents import Budget, Deployment, EndpointSlice, Pod, Service
 from webhook.application.diagnosis.facts import Contact, Facts, NamespaceFacts, Target
+from webhook.application.diagnosis.rbac import needed
 from webhook.application.diagnosis.results import CheckOutcome, CheckStatus
-from webhook.application.diagnosis.rights import needed
-from webhook.application.diagnosis.webhooks import Webhook, WebhookConfiguration
+from webhook.application.diagnosis.webhook_configurations import Webhook, WebhookConfiguration
 from webhook.application.limit_ranges import LimitRange
 from webhook.application.quotas import Quota
-from webhook.engine.fleet.shapes import GpuNode, Shape, shape_of
-from webhook.engine.labels import DOMAIN
+from webhook.engine.fleet.node_shapes import GpuNode, Shape, shape_of
+from webhook.engine.namespace_labels import DOMAIN
 from webhook.engine.policy import Policy, PolicyBook
 from webhook.engine.spelling import DevicePlugin
 

@@ -10,7 +10,7 @@ from webhook.application.recommendation.thresholds import Thresholds
 from webhook.application.recommendation.usage import Metric, Series
 from webhook.application.recommendation.workload_verdicts import VerdictInput
 from webhook.application.recommendation.workloads import LivePod, Workload
-from webhook.engine.fleet.shapes import Shape, shape_of
+from webhook.engine.fleet.node_shapes import Shape, shape_of
 from webhook.engine.forms import Form, parse
 
 DAY = 86400.0

@@ -8,9 +8,9 @@ from tests.application.recommendation.cases import A100, SHARED, SLICES, form, o
 from webhook.application.recommendation.namespace_advice import HarmedWorkload, NamespaceAdvice
 from webhook.application.recommendation.namespace_advice import advise as advised
 from webhook.application.recommendation.offers import Offers, Slice
-from webhook.application.recommendation.policy_effects import JudgedWorkload, PolicyEffect
+from webhook.application.recommendation.policy_effects import EvaluatedWorkload, PolicyEffect
 from webhook.application.recommendation.workload_verdicts import VerdictKind, WorkloadVerdict
-from webhook.engine.labels import NamespaceLabels
+from webhook.engine.namespace_labels import NamespaceLabels
 from webhook.engine.policy import Mismatch, Policy, PolicyBook, Prefer
 
 SMALL = WorkloadVerdict(VerdictKind.SLICE, "mig-1g.10gb")
@@ -28,7 +28,7 @@ BUILT_IN = PolicyBook()
 
 def advise(  # noqa: PLR0913 - as the function itself
     name: str,
-    judged: Sequence[JudgedWorkload],
+    evaluated: Sequence[EvaluatedWorkload],
     found: Offers,
     labels: NamespaceLabels,
     *,
@@ -36,12 +36,12 @@ def advise(  # noqa: PLR0913 - as the function itself
     policies: PolicyBook = BUILT_IN,
 ) -> NamespaceAdvice:
     """The advice under the policy that the labels select."""
-    return advised(name, judged, found, labels, trusted=trusted, now=PolicyEffect(policies.select(labels).enforce))
+    return advised(name, evaluated, found, labels, trusted=trusted, now=PolicyEffect(policies.select(labels).enforce))
 
 
 def advice(*verdicts: WorkloadVerdict, labelled: str | None = None, stated: str = "") -> NamespaceAdvice:
-    judged = [JudgedWorkload(f"w{number}", stated, verdict) for number, verdict in enumerate(verdicts)]
-    return advise("team", judged, offered(shared=SHARED), NamespaceLabels(labelled), trusted=True)
+    evaluated = [EvaluatedWorkload(f"w{number}", stated, verdict) for number, verdict in enumerate(verdicts)]
+    return advise("team", evaluated, offered(shared=SHARED), NamespaceLabels(labelled), trusted=True)
 
 
 def test_nothing_is_advised_where_nothing_is_known() -> None:
@@ -72,7 +72,9 @@ def test_whole_gpus_are_for_namespaces_where_most_need_them() -> None:
 
 
 def test_no_policy_of_sharing_where_the_namespace_is_not_trusted_though_it_shares() -> None:
-    shares = JudgedWorkload("w", "time-slicing", WorkloadVerdict(VerdictKind.AS_IT_IS, "time-slicing"), "time-slicing")
+    shares = EvaluatedWorkload(
+        "w", "time-slicing", WorkloadVerdict(VerdictKind.AS_IT_IS, "time-slicing"), "time-slicing"
+    )
     found = advise("team", [shares], offered(shared=SHARED), NamespaceLabels(), trusted=False)
     assert (found.policy, found.label, found.preview) == ("", "", "")
     assert found.why_none.startswith("time-slicing fits 1 of 1 workload; sharing isolates neither memory nor faults")
@@ -84,7 +86,7 @@ def test_a_policy_does_not_select_the_gpu_model() -> None:
     slices = (Slice(form("mig-1g.10gb"), 1 / 7, 9728, both), *SLICES[1:])
 
     def select(verdict: WorkloadVerdict, labelled: str | None = None, *off: tuple[str, str]) -> str:
-        workload = JudgedWorkload("w", "", verdict, unreachable=off)
+        workload = EvaluatedWorkload("w", "", verdict, unreachable=off)
         return advise("team", [workload], offered(slices), NamespaceLabels(labelled), trusted=True).select
 
     assert select(SMALL).startswith(
@@ -102,27 +104,27 @@ def test_a_policy_does_not_select_the_gpu_model() -> None:
 
 def test_whole_gpus_are_not_for_those_that_have_enough_with_less() -> None:
     kept = WorkloadVerdict(VerdictKind.AS_IT_IS, "mig-1g.10gb")
-    judged = [JudgedWorkload(f"w{n}", "", kept, "mig-1g.10gb") for n in range(2)]
-    judged += [JudgedWorkload(f"w{n}", "", WHOLE, "time-slicing") for n in range(2, 5)]
-    found = advise("team", judged, offered(), NamespaceLabels(), trusted=True)
+    evaluated = [EvaluatedWorkload(f"w{n}", "", kept, "mig-1g.10gb") for n in range(2)]
+    evaluated += [EvaluatedWorkload(f"w{n}", "", WHOLE, "time-slicing") for n in range(2, 5)]
+    found = advise("team", evaluated, offered(), NamespaceLabels(), trusted=True)
     assert (found.policy, found.hurts[0]) == (
         "exclusive",
         HarmedWorkload("w0", "has mig-1g.10gb, and would get a whole GPU"),
     )
-    assert advise("team", judged[:-1], offered(), NamespaceLabels(), trusted=True).policy == ""
+    assert advise("team", evaluated[:-1], offered(), NamespaceLabels(), trusted=True).policy == ""
 
 
 def test_whole_gpus_keep_a_smaller_form_from_those_for_which_it_is_enough() -> None:
-    judged = [JudgedWorkload(f"w{n}", "", WHOLE, "exclusive") for n in range(4)] + [
-        JudgedWorkload("small", "", SMALL, "exclusive")
+    evaluated = [EvaluatedWorkload(f"w{n}", "", WHOLE, "exclusive") for n in range(4)] + [
+        EvaluatedWorkload("small", "", SMALL, "exclusive")
     ]
-    found = advise("team", judged, offered(), NamespaceLabels(), trusted=False)
+    found = advise("team", evaluated, offered(), NamespaceLabels(), trusted=False)
     assert (found.policy, found.label) == ("", "")
     assert (
         found.why_none
         == "exclusive fits 4 of 5 workloads, but would help 0 and hurt 1: small; mig-1g.10gb fits 1, and is or may be wrong for 4"
     )
-    found = advise("team", judged, offered(), NamespaceLabels("exclusive"), trusted=False)
+    found = advise("team", evaluated, offered(), NamespaceLabels("exclusive"), trusted=False)
     assert (found.policy, found.hurts) == ("exclusive", (HarmedWorkload("small", "mig-1g.10gb is enough"),))
 
 
@@ -172,17 +174,21 @@ def test_a_label_that_is_set_is_replaced_or_left() -> None:
 
 
 def test_a_workload_that_would_be_denied_does_not_get_the_policy() -> None:
-    judged = [JudgedWorkload("w0", "", WHOLE), JudgedWorkload("w1", "", WHOLE), JudgedWorkload("w2", "mps", UNKNOWN)]
-    found = advise("team", judged, offered(shared=SHARED), NamespaceLabels(), trusted=True)
+    evaluated = [
+        EvaluatedWorkload("w0", "", WHOLE),
+        EvaluatedWorkload("w1", "", WHOLE),
+        EvaluatedWorkload("w2", "mps", UNKNOWN),
+    ]
+    found = advise("team", evaluated, offered(shared=SHARED), NamespaceLabels(), trusted=True)
     assert (found.policy, found.stating, found.undecided) == ("exclusive", ("w2",), ())
 
 
 def test_no_policy_that_would_hurt_as_many_as_it_would_help() -> None:
     has, whole = (
-        JudgedWorkload("has", "mig-1g.10gb", SMALL, "mig-1g.10gb"),
-        JudgedWorkload("whole", "", WHOLE, "exclusive"),
+        EvaluatedWorkload("has", "mig-1g.10gb", SMALL, "mig-1g.10gb"),
+        EvaluatedWorkload("whole", "", WHOLE, "exclusive"),
     )
-    denied = JudgedWorkload("denied", "mig-2g.20gb", SMALL, "mig-2g.20gb")
+    denied = EvaluatedWorkload("denied", "mig-2g.20gb", SMALL, "mig-2g.20gb")
     found = advise("team", [has, denied, whole], offered(), NamespaceLabels(), trusted=False)
     assert (found.policy, found.label, found.preview) == ("", "", "")
     assert (
@@ -194,14 +200,14 @@ def test_no_policy_that_would_hurt_as_many_as_it_would_help() -> None:
         advise("team", [has, has, whole], offered(), NamespaceLabels("mig-1g.10gb"), trusted=False).policy
         == "mig-1g.10gb"
     )
-    helped = [JudgedWorkload(f"helped{number}", "", SMALL, "exclusive") for number in range(2)]
+    helped = [EvaluatedWorkload(f"helped{number}", "", SMALL, "exclusive") for number in range(2)]
     assert advise("team", [has, whole, helped[0]], offered(), NamespaceLabels(), trusted=False).policy == ""
     assert advise("team", [has, whole, *helped], offered(), NamespaceLabels(), trusted=False).policy == "mig-1g.10gb"
 
 
 def test_requests_that_name_another_form_are_named() -> None:
-    plain = [JudgedWorkload(f"plain{number}", "", SMALL, "exclusive") for number in range(2)]
-    named = [JudgedWorkload(f"named{number}", "mig-3g.40gb", SMALL, "mig-3g.40gb") for number in range(3)]
+    plain = [EvaluatedWorkload(f"plain{number}", "", SMALL, "exclusive") for number in range(2)]
+    named = [EvaluatedWorkload(f"named{number}", "mig-3g.40gb", SMALL, "mig-3g.40gb") for number in range(3)]
     found = advise("team", [*plain, named[0]], offered(), NamespaceLabels(), trusted=False)
     assert (found.policy, found.stating) == ("mig-1g.10gb", ("named0",))
     # No label that would deny all of the namespace.
@@ -216,8 +222,8 @@ def test_requests_that_name_another_form_are_named() -> None:
 
 
 def test_a_larger_slice_hurts_those_that_have_enough_with_a_smaller_one() -> None:
-    has = JudgedWorkload("has", "", WorkloadVerdict(VerdictKind.AS_IT_IS, "mig-1g.10gb"), "mig-1g.10gb")
-    middle = [JudgedWorkload(f"middle{number}", "", MIDDLE, "exclusive") for number in range(2)]
+    has = EvaluatedWorkload("has", "", WorkloadVerdict(VerdictKind.AS_IT_IS, "mig-1g.10gb"), "mig-1g.10gb")
+    middle = [EvaluatedWorkload(f"middle{number}", "", MIDDLE, "exclusive") for number in range(2)]
     found = advise("team", [has, *middle], offered(), NamespaceLabels(), trusted=False)
     assert (found.policy, found.hurts) == (
         "mig-2g.20gb",
@@ -238,15 +244,17 @@ SEVERAL = PolicyBook(
 
 
 def test_a_policy_in_force_that_gives_the_form_stays() -> None:
-    plain = JudgedWorkload("plain", "", WorkloadVerdict(VerdictKind.AS_IT_IS, "mig-1g.10gb"), "mig-1g.10gb")
-    named = JudgedWorkload("named", "mig-2g.20gb", WorkloadVerdict(VerdictKind.AS_IT_IS, "mig-2g.20gb"), "mig-2g.20gb")
+    plain = EvaluatedWorkload("plain", "", WorkloadVerdict(VerdictKind.AS_IT_IS, "mig-1g.10gb"), "mig-1g.10gb")
+    named = EvaluatedWorkload(
+        "named", "mig-2g.20gb", WorkloadVerdict(VerdictKind.AS_IT_IS, "mig-2g.20gb"), "mig-2g.20gb"
+    )
     labelled = NamespaceLabels("inference")
     found = advise("team", [plain, named, named], offered(), labelled, trusted=False, policies=SEVERAL)
     assert (found.policy, found.fits, found.hurts, found.stating) == ("inference", 3, (), ())
     assert (found.label, found.preview) == ("", "")
     found = advise("team", [plain], offered(), NamespaceLabels(), trusted=False, policies=SEVERAL)
     assert (found.policy, found.label, found.preview) == ("mig-1g.10gb", "", "")
-    small = JudgedWorkload("small", "", SMALL, "exclusive")
+    small = EvaluatedWorkload("small", "", SMALL, "exclusive")
     found = advise("team", [small], offered(), NamespaceLabels("any"), trusted=False, policies=SEVERAL)
     assert found.label.endswith("gpuwarden.io/enforce=mig-1g.10gb --overwrite")
     depends = Policy("depends", (form("mig-1g.10gb"),), prefer=Prefer.OFFERED)
@@ -259,32 +267,33 @@ def test_a_policy_in_force_that_gives_the_form_stays() -> None:
     found = advise("team", [whole], offered(), NamespaceLabels("depends"), trusted=False, policies=book)
     assert found.policy == "exclusive"
     assert (
-        advise("team", [JudgedWorkload("w", "", UNUSED)], offered(), NamespaceLabels("none"), trusted=False).label == ""
+        advise("team", [EvaluatedWorkload("w", "", UNUSED)], offered(), NamespaceLabels("none"), trusted=False).label
+        == ""
     )
 
 
 def test_a_policy_helps_those_that_the_one_in_force_would_squeeze() -> None:
-    whole = [JudgedWorkload(f"whole{number}", "", WHOLE, "exclusive") for number in range(2)]
-    small = JudgedWorkload("small", "", SMALL, "exclusive")
+    whole = [EvaluatedWorkload(f"whole{number}", "", WHOLE, "exclusive") for number in range(2)]
+    small = EvaluatedWorkload("small", "", SMALL, "exclusive")
     found = advise("team", [*whole, small], offered(), NamespaceLabels(), trusted=False, policies=SEVERAL)
     assert (found.policy, found.hurts) == ("exclusive", (HarmedWorkload("small", "mig-1g.10gb is enough"),))
     assert advise("team", [*whole, small], offered(), NamespaceLabels(), trusted=False).policy == ""
 
 
-def test_a_policy_in_force_is_judged_by_what_it_gives_each_workload() -> None:
+def test_a_policy_in_force_is_evaluated_by_what_it_gives_each_workload() -> None:
     kept = WorkloadVerdict(VerdictKind.AS_IT_IS, "mig-1g.10gb")
-    named = [JudgedWorkload(f"w{number}", "mig-1g.10gb", kept, "mig-1g.10gb") for number in range(2)]
+    named = [EvaluatedWorkload(f"w{number}", "mig-1g.10gb", kept, "mig-1g.10gb") for number in range(2)]
     whole_first = Policy("whole-first", (form("exclusive"), form("mig-1g.10gb")))
     rewrites = Policy("rewrites", (form("mig-2g.20gb"),), mismatch=Mismatch.REWRITE)
     by_memory = Policy("by-memory", (form("mig-1g.10gb"), form("mig-2g.20gb")), prefer=Prefer.MEMORY)
     book = PolicyBook({one.name: one for one in (whole_first, rewrites, by_memory)})
 
-    def under(label: str, judged: Sequence[JudgedWorkload]) -> NamespaceAdvice:
-        return advise("team", judged, offered(), NamespaceLabels(label), trusted=False, policies=book)
+    def under(label: str, evaluated: Sequence[EvaluatedWorkload]) -> NamespaceAdvice:
+        return advise("team", evaluated, offered(), NamespaceLabels(label), trusted=False, policies=book)
 
     found = under("whole-first", named)
     assert (found.policy, found.fits, found.label, found.stating) == ("whole-first", 2, "", ())
-    plain = [JudgedWorkload(f"w{number}", "", SMALL, "exclusive") for number in range(2)]
+    plain = [EvaluatedWorkload(f"w{number}", "", SMALL, "exclusive") for number in range(2)]
     assert under("whole-first", plain).label.endswith("enforce=mig-1g.10gb --overwrite")
 
     enlarged = [structs.replace(one, verdict=SMALL, form="mig-2g.20gb") for one in named]
@@ -294,7 +303,7 @@ def test_a_policy_in_force_is_judged_by_what_it_gives_each_workload() -> None:
     found = under("rewrites", [structs.replace(one, verdict=needed) for one in enlarged])
     assert (found.policy, found.fits, found.stating) == ("rewrites", 2, ())
 
-    asks = JudgedWorkload("asks", "", MIDDLE, "exclusive", memory=16_384)
+    asks = EvaluatedWorkload("asks", "", MIDDLE, "exclusive", memory=16_384)
     found = under("by-memory", [*plain, asks])
     assert (found.policy, found.fits, found.hurts, found.larger) == ("by-memory", 3, (), ())
     found = under("by-memory", [*plain, structs.replace(asks, verdict=WHOLE, memory=60_000, stated="mig-3g.40gb")])
@@ -302,10 +311,10 @@ def test_a_policy_in_force_is_judged_by_what_it_gives_each_workload() -> None:
 
 
 def test_a_policy_in_force_that_fits_nobody_does_not_stay() -> None:
-    one = JudgedWorkload("one", "mig-1g.10gb", WorkloadVerdict(VerdictKind.AS_IT_IS, "mig-1g.10gb"), "mig-1g.10gb")
-    two = JudgedWorkload("two", "mig-2g.20gb", WorkloadVerdict(VerdictKind.AS_IT_IS, "mig-2g.20gb"), "mig-2g.20gb")
+    one = EvaluatedWorkload("one", "mig-1g.10gb", WorkloadVerdict(VerdictKind.AS_IT_IS, "mig-1g.10gb"), "mig-1g.10gb")
+    two = EvaluatedWorkload("two", "mig-2g.20gb", WorkloadVerdict(VerdictKind.AS_IT_IS, "mig-2g.20gb"), "mig-2g.20gb")
     assert advise("team", [one, two], offered(), NamespaceLabels("mig-3g.40gb"), trusted=False).policy == ""
-    slot = JudgedWorkload("slot", "", OTHER_SLOT, "exclusive")
+    slot = EvaluatedWorkload("slot", "", OTHER_SLOT, "exclusive")
     found = advise("team", [slot], offered(shared=SHARED), NamespaceLabels("mps"), trusted=True)
     assert found.policy == "time-slicing"
 
@@ -313,12 +322,14 @@ def test_a_policy_in_force_that_fits_nobody_does_not_stay() -> None:
 def test_a_policy_in_force_that_permits_sharing_stays_where_plain_requests_are_not_shared() -> None:
     policy = Policy("either", (form("exclusive"), form("time-slicing")))
     book = PolicyBook({"either": policy, "turned": structs.replace(policy, name="turned", forms=policy.forms[::-1])})
-    whole = [JudgedWorkload(f"whole{number}", "", WHOLE, "exclusive") for number in range(2)]
-    shares = JudgedWorkload("shares", "shared", WorkloadVerdict(VerdictKind.AS_IT_IS, "time-slicing"), "time-slicing")
+    whole = [EvaluatedWorkload(f"whole{number}", "", WHOLE, "exclusive") for number in range(2)]
+    shares = EvaluatedWorkload(
+        "shares", "shared", WorkloadVerdict(VerdictKind.AS_IT_IS, "time-slicing"), "time-slicing"
+    )
 
-    def under(label: str, *judged: JudgedWorkload, trusted: bool = False) -> str:
+    def under(label: str, *evaluated: EvaluatedWorkload, trusted: bool = False) -> str:
         found = offered(shared=SHARED)
-        return advise("team", judged, found, NamespaceLabels(label), trusted=trusted, policies=book).policy
+        return advise("team", evaluated, found, NamespaceLabels(label), trusted=trusted, policies=book).policy
 
     assert under("either", *whole, shares) == "either"
     assert under("turned", shares) == ""
@@ -327,8 +338,8 @@ def test_a_policy_in_force_that_permits_sharing_stays_where_plain_requests_are_n
 
 def test_a_policy_helps_those_that_the_one_in_force_denies() -> None:
     kept = WorkloadVerdict(VerdictKind.AS_IT_IS, "mig-1g.10gb")
-    named = [JudgedWorkload(f"w{number}", "mig-1g.10gb", kept, "mig-1g.10gb") for number in range(2)]
-    whole = JudgedWorkload("whole", "", WHOLE, "exclusive")
+    named = [EvaluatedWorkload(f"w{number}", "mig-1g.10gb", kept, "mig-1g.10gb") for number in range(2)]
+    whole = EvaluatedWorkload("whole", "", WHOLE, "exclusive")
     found = advise("team", [*named, whole], offered(), NamespaceLabels(), trusted=False)
     assert (
         found.why_none

@@ -14,7 +14,7 @@ from webhook.application.recommendation.offers import (
     slices_of,
     without,
 )
-from webhook.engine.fleet.shapes import Shape, shape_of
+from webhook.engine.fleet.node_shapes import Shape, shape_of
 from webhook.engine.spelling import DevicePlugin, MigStrategy
 
 PLUGIN = DevicePlugin()

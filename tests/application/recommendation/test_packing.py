@@ -4,7 +4,7 @@ import pytest
 
 from tests.application.recommendation.cases import A100, form, node
 from webhook.application.recommendation.packing import Demand, gpus_of, pack
-from webhook.engine.fleet.shapes import Shape, shape_of
+from webhook.engine.fleet.node_shapes import Shape, shape_of
 
 
 def demand(name: str, pods: int, gpus: int = 1, model: str = A100, clients: int = 4) -> Demand:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.application.recommendation.cases import A100
 from webhook.application.recommendation.placement import NamedNode, Placement
-from webhook.engine.fleet.shapes import Taint, shape_of
+from webhook.engine.fleet.node_shapes import Taint, shape_of
 from webhook.engine.pods import PodSpec
 
 TEAM = Taint("team", "vision", "NoSchedule")

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.application.recommendation.cases import form
-from webhook.application.recommendation.policy_effects import JudgedWorkload, PolicyEffect
+from webhook.application.recommendation.policy_effects import EvaluatedWorkload, PolicyEffect
 from webhook.application.recommendation.workload_verdicts import VerdictKind, WorkloadVerdict
 from webhook.engine.device_classes import DeviceClasses
 from webhook.engine.policy import ANY_POLICY, NONE_POLICY, ClaimForm, Mismatch, Policy, Prefer
@@ -13,34 +13,34 @@ CLAIM = ClaimForm("one-slice", "slices.example.com")
 CLASSES = DeviceClasses({"slices.example.com": "mig-1g.10gb"})
 
 
-def judged(stated: str = "", *, now: str = "exclusive", memory: int = 0, claimed: bool = False) -> JudgedWorkload:
-    return JudgedWorkload("w", stated, WorkloadVerdict(VerdictKind.UNKNOWN), now, memory, claimed)
+def evaluated(stated: str = "", *, now: str = "exclusive", memory: int = 0, claimed: bool = False) -> EvaluatedWorkload:
+    return EvaluatedWorkload("w", stated, WorkloadVerdict(VerdictKind.UNKNOWN), now, memory, claimed)
 
 
 @pytest.mark.parametrize(
     ("policy", "workload", "given", "denied"),
     [
-        (ANY_POLICY, judged("mig-2g.20gb", now="mig-2g.20gb"), "mig-2g.20gb", False),
-        (NONE_POLICY, judged(), "", True),
-        (Policy("p", unreadable="why"), judged(), "", True),
-        (Policy("p", (ONE, TWO)), judged(now="mig-2g.20gb"), "mig-1g.10gb", False),
-        (Policy("p", (ONE, TWO)), judged("mig-2g.20gb"), "mig-2g.20gb", False),
-        (Policy("p", (ONE, TWO)), judged("exclusive"), "mig-1g.10gb", True),
-        (Policy("p", (ONE, TWO)), judged("not a form"), "mig-1g.10gb", True),
-        (Policy("p", (ONE,), mismatch=Mismatch.REWRITE), judged("mig-2g.20gb"), "mig-1g.10gb", False),
-        (Policy("p", (ONE,), mismatch=Mismatch.REWRITE), judged("mig-2g.20gb", claimed=True), "mig-1g.10gb", True),
-        (Policy("p", (form("mps"),)), judged("shared"), "mps", False),
-        (Policy("p", (form("mig-1g.5gb"),)), judged("gke-mig-1g.5gb"), "gke-mig-1g.5gb", False),
-        (Policy("p", (ONE, TWO), prefer=Prefer.MEMORY), judged(), "mig-1g.10gb", False),
-        (Policy("p", (ONE, TWO), prefer=Prefer.MEMORY), judged(memory=16_384), "mig-2g.20gb", False),
-        (Policy("p", (ONE, TWO), prefer=Prefer.MEMORY), judged("mig-1g.10gb", memory=16_384), "mig-1g.10gb", True),
-        (Policy("p", (ONE, TWO), prefer=Prefer.MEMORY), judged(memory=60_000), "mig-1g.10gb", True),
-        (Policy("p", (ONE, TWO)), judged(memory=16_384), "mig-1g.10gb", False),
-        (Policy("p", (LARGE,), claim_forms=(CLAIM,), plain_claim=CLAIM), judged(), "mig-1g.10gb", False),
-        (Policy("p", (LARGE,), claim_forms=(CLAIM,)), judged("mig-1g.10gb", claimed=True), "mig-1g.10gb", False),
+        (ANY_POLICY, evaluated("mig-2g.20gb", now="mig-2g.20gb"), "mig-2g.20gb", False),
+        (NONE_POLICY, evaluated(), "", True),
+        (Policy("p", unreadable="why"), evaluated(), "", True),
+        (Policy("p", (ONE, TWO)), evaluated(now="mig-2g.20gb"), "mig-1g.10gb", False),
+        (Policy("p", (ONE, TWO)), evaluated("mig-2g.20gb"), "mig-2g.20gb", False),
+        (Policy("p", (ONE, TWO)), evaluated("exclusive"), "mig-1g.10gb", True),
+        (Policy("p", (ONE, TWO)), evaluated("not a form"), "mig-1g.10gb", True),
+        (Policy("p", (ONE,), mismatch=Mismatch.REWRITE), evaluated("mig-2g.20gb"), "mig-1g.10gb", False),
+        (Policy("p", (ONE,), mismatch=Mismatch.REWRITE), evaluated("mig-2g.20gb", claimed=True), "mig-1g.10gb", True),
+        (Policy("p", (form("mps"),)), evaluated("shared"), "mps", False),
+        (Policy("p", (form("mig-1g.5gb"),)), evaluated("gke-mig-1g.5gb"), "gke-mig-1g.5gb", False),
+        (Policy("p", (ONE, TWO), prefer=Prefer.MEMORY), evaluated(), "mig-1g.10gb", False),
+        (Policy("p", (ONE, TWO), prefer=Prefer.MEMORY), evaluated(memory=16_384), "mig-2g.20gb", False),
+        (Policy("p", (ONE, TWO), prefer=Prefer.MEMORY), evaluated("mig-1g.10gb", memory=16_384), "mig-1g.10gb", True),
+        (Policy("p", (ONE, TWO), prefer=Prefer.MEMORY), evaluated(memory=60_000), "mig-1g.10gb", True),
+        (Policy("p", (ONE, TWO)), evaluated(memory=16_384), "mig-1g.10gb", False),
+        (Policy("p", (LARGE,), claim_forms=(CLAIM,), plain_claim=CLAIM), evaluated(), "mig-1g.10gb", False),
+        (Policy("p", (LARGE,), claim_forms=(CLAIM,)), evaluated("mig-1g.10gb", claimed=True), "mig-1g.10gb", False),
     ],
 )
-def test_the_form_of_the_next_pods(policy: Policy, workload: JudgedWorkload, given: str, denied: bool) -> None:  # noqa: FBT001
+def test_the_form_of_the_next_pods(policy: Policy, workload: EvaluatedWorkload, given: str, denied: bool) -> None:  # noqa: FBT001
     effect = PolicyEffect(policy, classes=CLASSES)
     assert (effect.given(workload), effect.denies(workload)) == (given, denied)
 

@@ -14,8 +14,8 @@ from webhook.application.recommendation.usage import Metric, Series, Usage
 from webhook.application.recommendation.workload_verdicts import VerdictKind
 from webhook.application.recommendation.workloads import LivePod, Workload
 from webhook.engine.device_classes import DeviceClasses
-from webhook.engine.fleet.shapes import Shape, shape_of
-from webhook.engine.labels import NamespaceLabels
+from webhook.engine.fleet.node_shapes import Shape, shape_of
+from webhook.engine.namespace_labels import NamespaceLabels
 from webhook.engine.policy import ClaimForm, Policy, PolicyBook, Prefer
 from webhook.engine.spelling import DevicePlugin, MigStrategy
 
@@ -173,11 +173,11 @@ def test_what_fits_a_claim_is_said_with_how_to_get_it() -> None:
 
 def test_a_claim_of_which_it_is_not_known_what_it_gets_has_no_verdict_and_counts() -> None:
     one = workload(
-        claimed=True, form="claim", not_judged="requested by a claim: it may be met in 2 ways", requests=("claim",)
+        claimed=True, form="claim", not_evaluated="requested by a claim: it may be met in 2 ways", requests=("claim",)
     )
     found = recommended([one], [series(p95=0.0, most=0.0)])
     (line,) = found.workloads
-    assert (line.verdict.kind, line.verdict.reasons, one.stated) == (VerdictKind.UNKNOWN, (one.not_judged,), "")
+    assert (line.verdict.kind, line.verdict.reasons, one.stated) == (VerdictKind.UNKNOWN, (one.not_evaluated,), "")
     assert line.used
     assert [(each.form, each.before, each.after) for each in found.cluster.forms] == [("claim", 1, 1)]
     assert found.namespaces[0].undecided == ("Deployment w",)

@@ -10,7 +10,7 @@ from webhook.application.recommendation.offers import Offers, SharedForm, Slice
 from webhook.application.recommendation.servers import recognise
 from webhook.application.recommendation.thresholds import parse
 from webhook.application.recommendation.usage import Metric
-from webhook.application.recommendation.workload_verdicts import VerdictKind, judge
+from webhook.application.recommendation.workload_verdicts import VerdictKind, evaluate
 from webhook.application.recommendation.workloads import LivePod
 
 VLLM = recognise("vllm/vllm-openai:v1", ["--model", "llama"], {})
@@ -89,7 +89,7 @@ MIG: dict[str, Any] = {"form": "mig-3g.40gb", "requests": ("nvidia.com/mig-3g.40
     ],
 )
 def test_unknown_where_it_must_be(given: dict[str, Any], why: str) -> None:
-    verdict = judge(case(trusted=True, offers=offered(shared=SHARED), **given))
+    verdict = evaluate(case(trusted=True, offers=offered(shared=SHARED), **given))
     assert (verdict.kind, verdict.form) == (VerdictKind.UNKNOWN, "")
     assert why in verdict.reasons[0]
 
@@ -109,7 +109,7 @@ def test_what_needs_no_comparison_is_known_in_spite_of_other_doubts(
 ) -> None:
     """The order of the table in docs/how-to/recommend.md."""
     doubts = {"sizes_differ": True, "by_time": 0.09, "memory": None}
-    assert judge(case(used={**doubts, **used}, exempt="scheduler", **fields)).kind is kind
+    assert evaluate(case(used={**doubts, **used}, exempt="scheduler", **fields)).kind is kind
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_what_needs_no_comparison_is_known_in_spite_of_other_doubts(
     ],
 )
 def test_the_smallest_slice_that_fits(given: dict[str, Any], form: str, why: str) -> None:
-    verdict = judge(case(**given))
+    verdict = evaluate(case(**given))
     assert (verdict.kind, verdict.form) == (VerdictKind.SLICE, form)
     assert why in " / ".join(verdict.reasons)
 
@@ -181,8 +181,8 @@ def test_use_of_a_slice_is_a_share_of_the_multiprocessors_that_its_nodes_state()
     small, middle, large = SLICES
     stated = structs.replace(large, shares={A100: 28 / 108})
     used: dict[str, Any] = {"p95": 0.9, "profile": "3g.40gb"}
-    assert judge(case(used=used, offers=offered((small, middle, large)), **MIG)).form == "mig-3g.40gb"
-    assert judge(case(used=used, offers=offered((small, middle, stated)), **MIG)).form == "mig-2g.20gb"
+    assert evaluate(case(used=used, offers=offered((small, middle, large)), **MIG)).form == "mig-3g.40gb"
+    assert evaluate(case(used=used, offers=offered((small, middle, stated)), **MIG)).form == "mig-2g.20gb"
 
 
 def test_use_of_a_slice_with_more_multiprocessors_than_its_part_is_not_taken_for_less_than_it_is() -> None:
@@ -196,8 +196,8 @@ def test_use_of_a_slice_with_more_multiprocessors_than_its_part_is_not_taken_for
     }
     # 90 % of 26 multiprocessors are more than the 16 of 1g.10gb; 50 % are not.
     busy, half = ({"p95": p95, "model": model, "profile": "1g.20gb"} for p95 in (0.9, 0.5))
-    assert judge(case(**given, used=busy)).form == "mig-1g.20gb"
-    assert judge(case(**given, used=half)).form == "mig-1g.10gb"
+    assert evaluate(case(**given, used=busy)).form == "mig-1g.20gb"
+    assert evaluate(case(**given, used=half)).form == "mig-1g.10gb"
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,10 @@ def test_use_of_a_slice_with_more_multiprocessors_than_its_part_is_not_taken_for
             "its GPU model is not known (label modelName)",
         ),
         ({"offers": offered(())}, "no node offers MIG slices"),
-        ({"offers": Offers()}, "which forms nodes offer is not known; name those that count as offered with --offer"),
+        (
+            {"offers": Offers()},
+            "the forms that nodes offer are not known; name those that count as offered with --offer",
+        ),
         ({"offers": offered((), SHARED)}, "it would fit mps; sharing isolates neither memory nor faults"),
         ({"trusted": True, "offers": offered((), SHARED), "used": {"p95": 0.26}}, "no node offers MIG slices"),
         ({"trusted": True, "offers": offered((), SHARED), "used": {"memory": 18 * GIB}}, "no node offers MIG slices"),
@@ -274,7 +277,7 @@ def test_use_of_a_slice_with_more_multiprocessors_than_its_part_is_not_taken_for
     ],
 )
 def test_a_whole_gpu(given: dict[str, Any], why: str) -> None:
-    verdict = judge(case(**given))
+    verdict = evaluate(case(**given))
     assert (verdict.kind, verdict.form) == (VerdictKind.EXCLUSIVE, "exclusive")
     assert why in " / ".join(verdict.reasons)
     assert verdict.gpus == given.get("gpus", 1)
@@ -288,43 +291,43 @@ def test_a_whole_gpu(given: dict[str, Any], why: str) -> None:
     ],
 )
 def test_sharing_where_the_namespace_is_trusted(used: dict[str, Any], form: str, why: str) -> None:
-    verdict = judge(case(used=used, offers=offered((), SHARED), trusted=True))
+    verdict = evaluate(case(used=used, offers=offered((), SHARED), trusted=True))
     assert (verdict.kind, verdict.form) == (VerdictKind.SHARED, form)
     assert verdict.reasons[-2:] == ("4 such pods fit a GPU", why)
 
 
 def test_samples_a_little_sparser_say_enough() -> None:
-    assert judge(case(used={"mean": 0.05, "by_time": 0.08})).kind is VerdictKind.SLICE
+    assert evaluate(case(used={"mean": 0.05, "by_time": 0.08})).kind is VerdictKind.SLICE
 
 
 def test_forms_of_nodes_that_keep_its_pods_off_are_not_recommended() -> None:
     kept_off = (("mig-1g.10gb", A100),)
-    assert judge(case(unreachable=kept_off)).form == "mig-2g.20gb"
-    assert judge(case(unreachable=(("mig-1g.10gb", "L4"),))).form == "mig-1g.10gb"
+    assert evaluate(case(unreachable=kept_off)).form == "mig-2g.20gb"
+    assert evaluate(case(unreachable=(("mig-1g.10gb", "L4"),))).form == "mig-1g.10gb"
     every = tuple((str(one.form), A100) for one in SLICES)
-    verdict = judge(case(unreachable=every))
+    verdict = evaluate(case(unreachable=every))
     assert (verdict.kind, verdict.form) == (VerdictKind.EXCLUSIVE, "exclusive")
     assert verdict.reasons[-2:] == (
         "node selectors, affinity or taints keep its pods off all nodes that offer mig-1g.10gb, mig-2g.20gb, mig-3g.40gb",
         "no node that its pods may run on offers MIG slices",
     )
     shared = offered((), (SharedForm(form("time-slicing"), 4, None, frozenset({A100})),))
-    assert judge(case(offers=shared, trusted=True)).form == "time-slicing"
-    verdict = judge(case(offers=shared, trusted=True, unreachable=(("time-slicing", A100),)))
+    assert evaluate(case(offers=shared, trusted=True)).form == "time-slicing"
+    verdict = evaluate(case(offers=shared, trusted=True, unreachable=(("time-slicing", A100),)))
     assert (verdict.form, "keep its pods off all nodes that offer time-slicing" in " ".join(verdict.reasons)) == (
         "exclusive",
         True,
     )
     # Compute fits no less than a whole GPU where the smaller forms are out of reach.
-    verdict = judge(case(program=VLLM, unreachable=every, used={"p95": 0.3, "most": 0.4}))
+    verdict = evaluate(case(program=VLLM, unreachable=every, used={"p95": 0.3, "most": 0.4}))
     assert (verdict.kind, verdict.form) == (VerdictKind.EXCLUSIVE, "exclusive")
 
 
 def test_what_draws_is_never_told_to_share_by_mps() -> None:
     draws = recognise("", [], {"NVIDIA_DRIVER_CAPABILITIES": "all"})
-    verdict = judge(case(program=draws, offers=offered((), SHARED), trusted=True))
+    verdict = evaluate(case(program=draws, offers=offered((), SHARED), trusted=True))
     assert (verdict.form, verdict.reasons[-1]) == ("time-slicing", "time-slicing suits it: MPS is for CUDA only")
-    assert judge(case(program=draws, offers=offered((), SHARED[:1]), trusted=True)).form == "exclusive"
+    assert evaluate(case(program=draws, offers=offered((), SHARED[:1]), trusted=True)).form == "exclusive"
 
 
 @pytest.mark.parametrize(
@@ -341,7 +344,7 @@ def test_what_draws_is_never_told_to_share_by_mps() -> None:
 )
 def test_a_slice_that_compute_needs_stays_though_its_memory_is_full(profile: str, p95: float, why: str) -> None:
     used = {"p95": p95, "profile": profile, "memory": 9 * GIB, "capacity": 10 * GIB, "flat": True}
-    verdict = judge(case(used=used, form=f"mig-{profile}"))
+    verdict = evaluate(case(used=used, form=f"mig-{profile}"))
     assert (verdict.kind, verdict.form) == (VerdictKind.AS_IT_IS, f"mig-{profile}")
     assert why in " / ".join(verdict.reasons)
     assert "memory unknown: 90 % of the slice's memory is in use all the time" in verdict.reasons[-1]
@@ -349,15 +352,15 @@ def test_a_slice_that_compute_needs_stays_though_its_memory_is_full(profile: str
 
 def test_a_full_slice_is_unknown_where_less_would_do_for_compute() -> None:
     full = {"memory": 9 * GIB, "capacity": 10 * GIB, "flat": True}
-    small = judge(case(used={**full, "p95": 0.3, "profile": "2g.20gb"}, form="mig-2g.20gb"))
+    small = evaluate(case(used={**full, "p95": 0.3, "profile": "2g.20gb"}, form="mig-2g.20gb"))
     assert small.kind is VerdictKind.UNKNOWN
     assert "compute alone would fit mig-1g.10gb" in small.reasons[1]
     shared: dict[str, Any] = {"form": "mig-1g.10gb", "offers": offered(shared=SHARED), "trusted": True}
-    assert judge(case(used={**full, "profile": "1g.10gb"}, **shared)).kind is VerdictKind.AS_IT_IS
+    assert evaluate(case(used={**full, "profile": "1g.10gb"}, **shared)).kind is VerdictKind.AS_IT_IS
 
 
 def test_compute_fits_nothing_less_where_nothing_less_is_offered() -> None:
-    verdict = judge(case(program=VLLM, offers=offered(())))
+    verdict = evaluate(case(program=VLLM, offers=offered(())))
     assert verdict.reasons[1] == "95 % of the time at most 10 % of the GPU"
 
 
@@ -378,7 +381,7 @@ def test_compute_fits_nothing_less_where_nothing_less_is_offered() -> None:
     ],
 )
 def test_a_whole_gpu_by_compute_names_the_largest_smaller_form(offers: Offers, trusted: bool, why: str) -> None:  # noqa: FBT001
-    verdict = judge(case(program=VLLM, used={"p95": 0.9, "most": 0.4}, offers=offers, trusted=trusted))
+    verdict = evaluate(case(program=VLLM, used={"p95": 0.9, "most": 0.4}, offers=offers, trusted=trusted))
     assert (verdict.kind, verdict.form) == (VerdictKind.EXCLUSIVE, "exclusive")
     assert why in verdict.reasons[0]
     assert verdict.reasons[1].startswith("memory unknown: vLLM reserves")
@@ -401,22 +404,22 @@ def test_a_whole_gpu_by_compute_names_the_largest_smaller_form(offers: Offers, t
 )
 def test_what_the_offered_slices_have_is_said_where_it_is_too_little(used: dict[str, Any], why: str) -> None:
     large = Slice(form("mig-1g.40gb"), 1 / 7, 40_192, frozenset({A100}))
-    assert judge(case(used=used, offers=offered((SLICES[1], large)))).reasons[-1] == why
+    assert evaluate(case(used=used, offers=offered((SLICES[1], large)))).reasons[-1] == why
 
 
 def test_numbers_that_say_nothing_new_are_left_out() -> None:
-    same = judge(case(used={"p95": 0.9, "recent": 0.904, "most": 0.95}))
+    same = evaluate(case(used={"p95": 0.9, "recent": 0.904, "most": 0.95}))
     assert same.reasons[0] == "95 % of the time at most 90 % of the GPU"
     wide: dict[str, Any] = {"bandwidth": 0.2}
     bandwidth = "20 % of the GPU's memory bandwidth; a slice with as much has about 16.0 GiB of memory"
-    assert f"while it is active, it uses {bandwidth}" in judge(case(used=wide)).reasons
+    assert f"while it is active, it uses {bandwidth}" in evaluate(case(used=wide)).reasons
     for other in (case(used=wide, offers=offered(())), case(used={**wide, "engines": 0.4})):
-        assert not any("bandwidth" in one for one in judge(other).reasons)
+        assert not any("bandwidth" in one for one in evaluate(other).reasons)
 
 
 def test_video_engines_say_how_much_and_do_not_hide_that_nothing_is_shared() -> None:
     other = SharedForm(form("mps"), 4, models=frozenset({"L4"}))
-    reasons = judge(case(used={"engines": 0.4}, offers=offered(shared=(other,)), trusted=True)).reasons
+    reasons = evaluate(case(used={"engines": 0.4}, offers=offered(shared=(other,)), trusted=True)).reasons
     assert reasons[-2:] == (
         "it uses the video encoder or decoder (up to 40 %), of which MIG slices have few or none",
         f"no node shares GPUs of {A100}",
@@ -434,16 +437,16 @@ def test_video_engines_say_how_much_and_do_not_hide_that_nothing_is_shared() -> 
 )
 def test_how_an_unused_gpu_is_released(kind: str, running: bool, why: str) -> None:  # noqa: FBT001 - a state
     pods = [LivePod("w-1", 1.0)] if running else []
-    verdict = judge(case(used={"flat": True, "p95": 0.0, "most": 0.0}, kind=kind, pods=pods))
+    verdict = evaluate(case(used={"flat": True, "p95": 0.0, "most": 0.0}, kind=kind, pods=pods))
     assert verdict.kind is VerdictKind.UNUSED
     assert verdict.reasons[-1].startswith(why)
     assert verdict.reasons[1] == f"{'it still holds' if running else 'its pods held up to'} 5.0 GiB of GPU memory"
 
 
 def test_earlier_pods_that_are_not_counted_are_said() -> None:
-    reasons = judge(case(gpus=2, used={"used": 2, "left_out": 1})).reasons
+    reasons = evaluate(case(gpus=2, used={"used": 2, "left_out": 1})).reasons
     assert reasons[-1] == "1 earlier pod is not counted: fewer than 2 GPUs of a pod have series"
-    young = judge(case(gpus=2, used={"used": 2, "left_out": 2, "days": 1.0})).reasons
+    young = evaluate(case(gpus=2, used={"used": 2, "left_out": 2, "days": 1.0})).reasons
     assert young == (
         "too little data: 1.0 days; 3 are needed",
         "2 earlier pods are not counted: fewer than 2 GPUs of a pod have series",
@@ -451,34 +454,34 @@ def test_earlier_pods_that_are_not_counted_are_said() -> None:
 
 
 def test_samples_that_another_pod_got_are_not_just_missing() -> None:
-    verdict = judge(case(used={"points": 9_999, "expected": 20_000, "sharing_unknown": True}))
+    verdict = evaluate(case(used={"points": 9_999, "expected": 20_000, "sharing_unknown": True}))
     assert "(49 %); 50 % are needed; without KUBERNETES_VIRTUAL_GPUS=true" in verdict.reasons[0]
 
 
 def test_a_gpu_that_was_not_used() -> None:
-    assert judge(case(used={"most": 0.009, "p95": 0.009})).kind is VerdictKind.SLICE  # little, and always
-    assert judge(case(used={"most": 0.003, "p95": 0.0})).kind is VerdictKind.SLICE  # a short request now and then
+    assert evaluate(case(used={"most": 0.009, "p95": 0.009})).kind is VerdictKind.SLICE  # little, and always
+    assert evaluate(case(used={"most": 0.003, "p95": 0.0})).kind is VerdictKind.SLICE  # a short request now and then
     held: dict[str, Any] = {"flat": True, "p95": 0.0, "most": 0.0}
-    verdict = judge(case(used={**held, "most": 0.0009}))
+    verdict = evaluate(case(used={**held, "most": 0.0009}))
     assert (verdict.kind, verdict.form, verdict.gpus) == (VerdictKind.UNUSED, "none", 0)
     assert verdict.reasons[:2] == (
         "at most 0.1 % of the GPU in 14 days",
         "it still holds 5.0 GiB of GPU memory",
     )
-    sampled = judge(case(used={**held, "metrics": (Metric.GPU_UTIL,), "shared_by": 3}))
+    sampled = evaluate(case(used={**held, "metrics": (Metric.GPU_UTIL,), "shared_by": 3}))
     assert "device total over 3 pods: none of them used it" in sampled.reasons
     assert any("DCGM_FI_DEV_ENC_UTIL" in one for one in sampled.reasons)
-    assert not any("DCGM_FI_DEV_ENC_UTIL" in one for one in judge(case(used={**held, "engines": 0.0})).reasons)
+    assert not any("DCGM_FI_DEV_ENC_UTIL" in one for one in evaluate(case(used={**held, "engines": 0.0})).reasons)
     assert "by DCGM_FI_DEV_GPU_UTIL, which is sampled: very short bursts may be missed" in sampled.reasons
 
 
 def test_gpus_of_a_pod_that_were_not_used() -> None:
-    verdict = judge(case(gpus=4, used={"used": 1}))
+    verdict = evaluate(case(gpus=4, used={"used": 1}))
     assert (verdict.kind, verdict.form, verdict.gpus) == (VerdictKind.FEWER, "exclusive", 1)
     assert verdict.reasons == ("3 of 4 GPUs of a pod were never used; request 1",)
-    held = judge(case(gpus=2, used={"used": 1, "held": 60 * GIB}))
+    held = evaluate(case(gpus=2, used={"used": 1, "held": 60 * GIB}))
     assert held.reasons[1] == "60.0 GiB of GPU memory is held there; check first that no data is kept there"
-    slices = judge(case(gpus=2, used={"used": 1}, form="mig-1g.10gb"))
+    slices = evaluate(case(gpus=2, used={"used": 1}, form="mig-1g.10gb"))
     assert (slices.kind, slices.form) == (VerdictKind.FEWER, "mig-1g.10gb")
 
 
@@ -490,71 +493,72 @@ def test_gpus_of_a_pod_that_were_not_used() -> None:
     ],
 )
 def test_what_is_shared_and_can_not_be_told_apart_stays(used: dict[str, Any], why: str) -> None:
-    verdict = judge(case(used=used, form="time-slicing", trusted=True))
+    verdict = evaluate(case(used=used, form="time-slicing", trusted=True))
     assert (verdict.kind, verdict.form) == (VerdictKind.AS_IT_IS, "time-slicing")
     assert why in verdict.reasons[0]
 
 
 def test_a_slice_that_nothing_smaller_can_replace_stays() -> None:
-    verdict = judge(case(used={"p95": 0.9, "profile": "3g.40gb"}, offers=offered(()), **MIG))
+    verdict = evaluate(case(used={"p95": 0.9, "profile": "3g.40gb"}, offers=offered(()), **MIG))
     assert (verdict.kind, verdict.form) == (VerdictKind.AS_IT_IS, "mig-3g.40gb")
     assert verdict.reasons[-1] == "no other form that is offered fits better"
 
 
 def test_forms_stay_on_their_platform() -> None:
-    assert judge(case(used={"p95": 0.9}, form="gke-exclusive")).form == "gke-exclusive"
+    assert evaluate(case(used={"p95": 0.9}, form="gke-exclusive")).form == "gke-exclusive"
 
 
 def test_thresholds_decide() -> None:
-    assert judge(case(used={"days": 1}, thresholds=parse(["minimum-days=0.5"]))).kind is VerdictKind.SLICE
+    assert evaluate(case(used={"days": 1}, thresholds=parse(["minimum-days=0.5"]))).kind is VerdictKind.SLICE
     assert (
-        judge(case(used={"most": 0.04, "p95": 0}, thresholds=parse(["unused-below=0.05"]))).kind is VerdictKind.UNUSED
+        evaluate(case(used={"most": 0.04, "p95": 0}, thresholds=parse(["unused-below=0.05"]))).kind
+        is VerdictKind.UNUSED
     )
-    assert judge(case(used={"memory": 8.3 * GIB}, thresholds=parse(["memory-headroom=0"]))).form == "mig-1g.10gb"
+    assert evaluate(case(used={"memory": 8.3 * GIB}, thresholds=parse(["memory-headroom=0"]))).form == "mig-1g.10gb"
 
 
 def test_a_form_that_other_models_have_too_is_selected_by_model() -> None:
     also = frozenset({A100, "Tesla-T4"})
     unlabelled = tuple(structs.replace(one, models=frozenset({A100, ""})) for one in SLICES)
-    assert "measured on" not in " / ".join(judge(case(offers=offered(unlabelled))).reasons)
+    assert "measured on" not in " / ".join(evaluate(case(offers=offered(unlabelled))).reasons)
     says = "measured on A100-SXM4-80GB; Tesla-T4 has {} too: select the model by the label nvidia.com/gpu.product"
     shares = (SharedForm(form("mps"), 4, 15_360, also),)
-    sharing = judge(case(used={"memory": 3 * GIB}, offers=offered((), shares), trusted=True))
+    sharing = evaluate(case(used={"memory": 3 * GIB}, offers=offered((), shares), trusted=True))
     assert sharing.reasons[-1] == says.format("mps")
-    too_large = judge(case(offers=offered((), shares), trusted=True))
+    too_large = evaluate(case(offers=offered((), shares), trusted=True))
     least = "that share (3.8 GiB, the least of A100-SXM4-80GB, Tesla-T4) has too little memory for it"
     assert any(least in one for one in too_large.reasons)
     slices = (structs.replace(SLICES[0], models=also),)
-    assert says.format("mig-1g.10gb") in judge(case(offers=offered(slices))).reasons
+    assert says.format("mig-1g.10gb") in evaluate(case(offers=offered(slices))).reasons
 
 
 def test_a_pod_must_fit_the_smallest_gpu_that_is_shared() -> None:
     small = SharedForm(form("time-slicing"), 4, 15_360, frozenset({A100}))
-    assert judge(case(used={"most": 0.9}, offers=offered((), (small,)), trusted=True)).kind is VerdictKind.EXCLUSIVE
-    fits = judge(case(used={"memory": 3 * GIB}, offers=offered((), (small,)), trusted=True))
+    assert evaluate(case(used={"most": 0.9}, offers=offered((), (small,)), trusted=True)).kind is VerdictKind.EXCLUSIVE
+    fits = evaluate(case(used={"memory": 3 * GIB}, offers=offered((), (small,)), trusted=True))
     assert (fits.kind, fits.form) == (VerdictKind.SHARED, "time-slicing")
     assert fits.reasons[-1] == (
         "steady use: MPS suits it better, which no node of its model offers; time-slicing fits too"
     )
     of_others = SharedForm(form("time-slicing"), 4, 81_920, frozenset({"H200"}))
-    assert judge(case(offers=offered((), (of_others,)), trusted=True)).kind is VerdictKind.EXCLUSIVE
+    assert evaluate(case(offers=offered((), (of_others,)), trusted=True)).kind is VerdictKind.EXCLUSIVE
 
 
 def test_a_slice_that_was_selected_for_its_engines_is_kept() -> None:
     media = Slice(form("mig-1g.10gb.me"), 1 / 7, 9728, frozenset({A100}))
     offers = offered((*SLICES, media))
     for profile in ("1g.10gb+me", ""):
-        verdict = judge(case(used={"profile": profile}, form="mig-1g.10gb.me", offers=offers))
+        verdict = evaluate(case(used={"profile": profile}, form="mig-1g.10gb.me", offers=offers))
         assert (verdict.kind, verdict.form) == (VerdictKind.SLICE, "mig-1g.10gb.me")
-    assert judge(case(form="mig-1g.10gb.me")).kind is VerdictKind.AS_IT_IS
-    assert judge(case(offers=offers)).form == "mig-1g.10gb"
+    assert evaluate(case(form="mig-1g.10gb.me")).kind is VerdictKind.AS_IT_IS
+    assert evaluate(case(offers=offers)).form == "mig-1g.10gb"
 
 
 def test_nothing_is_gained_by_a_slice_that_is_the_whole_gpu() -> None:
     whole = Slice(form("mig-7g.80gb"), 1.0, 80_896, frozenset({A100}))
     busy = {"p95": 0.9, "most": 1.0}
-    assert judge(case(used=busy, offers=offered((*SLICES, whole)))).form == "exclusive"
-    slices = judge(case(used={**busy, "profile": "7g.80gb"}, form="mig-7g.80gb", offers=offered((*SLICES, whole))))
+    assert evaluate(case(used=busy, offers=offered((*SLICES, whole)))).form == "exclusive"
+    slices = evaluate(case(used={**busy, "profile": "7g.80gb"}, form="mig-7g.80gb", offers=offered((*SLICES, whole))))
     assert slices.form == "mig-7g.80gb"
 
 
@@ -562,7 +566,7 @@ def test_nothing_is_gained_by_a_slice_that_is_the_whole_gpu() -> None:
 def test_pods_of_one_workload_may_be_busy_at_the_same_time(pods: int, kind: VerdictKind) -> None:
     bursts = {"p95": 0.0, "working": 0.9, "most": 0.9, "mean": 0.03}
     running = [*(LivePod(f"w-{number}", 1.0) for number in range(pods)), LivePod("ended", 1.0, over=True)]
-    verdict = judge(case(used=bursts, pods=running, trusted=True, offers=offered((), SHARED)))
+    verdict = evaluate(case(used=bursts, pods=running, trusted=True, offers=offered((), SHARED)))
     assert verdict.kind is kind
     together = "its 2 pods may work at the same time, at 90 % of a GPU each, and 4 pods share a GPU by time-slicing"
     assert (together in verdict.reasons) is (kind is VerdictKind.EXCLUSIVE)

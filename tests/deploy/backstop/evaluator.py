@@ -60,7 +60,7 @@ class Backstop:
         self._environment = cel.NewEnv(variables=VARIABLES, functions=FUNCTIONS)
         self._compiled = cache(self._environment.compile)
 
-    def judge(
+    def evaluate(
         self,
         pod: Json,
         labels: Mapping[str, str] | None = None,

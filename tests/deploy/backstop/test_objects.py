@@ -55,7 +55,7 @@ def test_whoever_is_exempt_from_gpuwarden_is_exempt_here(chart: Chart) -> None:
     backstop = Backstop(chart.render({**ON, "config": {"exemptions": exemptions}}))
 
     def asked(pod: Json = TWO_SLOTS, *, namespace: str = "team", user: str = "someone") -> bool:
-        return backstop.judge(pod, namespace=namespace, user=user).asked
+        return backstop.evaluate(pod, namespace=namespace, user=user).asked
 
     def with_spec(**fields: str) -> Json:
         return {**TWO_SLOTS, "spec": {**TWO_SLOTS["spec"], **fields}}
@@ -98,7 +98,7 @@ def test_pods_that_are_left_to_hami_are_exempt_as_they_are_to_gpuwarden(
         a_pod(gpu(2, "nvidia.com/gpu.shared"), initContainers=[a_container("load", limits={resource: amount})], **spec),
     ):
         taken = stored(pod) or {}
-        assert backstop.judge(taken).asked is (exemptions.of_pod(view(taken)) is None)
+        assert backstop.evaluate(taken).asked is (exemptions.of_pod(view(taken)) is None)
 
 
 @cache
@@ -109,20 +109,20 @@ def with_schedulers(chart: Chart, *schedulers: str) -> Backstop:
 def test_no_exemptions_are_none(chart: Chart) -> None:
     nobody: Json = {name: [] for name in ("namespaces", "usernames", "runtimeClasses", "schedulers")}
     backstop = Backstop(chart.render({**ON, "config": {"exemptions": nobody}}))
-    assert backstop.judge(TWO_SLOTS, namespace="gpu-operator").messages
+    assert backstop.evaluate(TWO_SLOTS, namespace="gpu-operator").messages
 
 
 def test_a_pod_without_gpus_is_never_asked_about(chart: Chart) -> None:
     backstop = Backstop(chart.render(ON))
-    assert not backstop.judge({"metadata": {}, "spec": {"containers": [{"name": "web", "image": "i"}]}}).asked
-    assert backstop.judge(TWO_SLOTS).messages
+    assert not backstop.evaluate({"metadata": {}, "spec": {"containers": [{"name": "web", "image": "i"}]}}).asked
+    assert backstop.evaluate(TWO_SLOTS).messages
 
 
 def test_the_configurations_default_policy_holds_where_there_is_no_label(chart: Chart) -> None:
     backstop = Backstop(chart.render({**ON, "config": {"defaults": {"enforce": "shared"}}}))
     two = stored(a_pod(gpu(2))) or {}
-    assert backstop.judge(two).messages
-    assert not backstop.judge(two, {"gpuwarden.io/enforce": "exclusive"}).messages
+    assert backstop.evaluate(two).messages
+    assert not backstop.evaluate(two, {"gpuwarden.io/enforce": "exclusive"}).messages
 
 
 def test_the_chart_has_what_the_rules_say_now() -> None:

@@ -9,7 +9,7 @@ from tests.builders import GKE_CLIENTS, GKE_PARTITION, GKE_SHARING, SHARED, STRA
 from tests.deploy.backstop.evaluator import Backstop, Verdict
 from tests.deploy.backstop.stored import stored
 from tests.engine.strategies import sound_pods
-from webhook.engine.labels import ENFORCE
+from webhook.engine.namespace_labels import ENFORCE
 from webhook.engine.spelling import DevicePlugin
 from webhook.engine.updates import decide_update
 
@@ -31,7 +31,7 @@ def moved(backstop: Backstop, old: Json, selector: Json, labels: Json | None = N
     """The verdict on an update that adds to the pod's nodeSelector and removes its gates."""
     spec = {key: value for key, value in old["spec"].items() if key != "schedulingGates"}
     spec["nodeSelector"] = {**spec.get("nodeSelector", {}), **selector}
-    return backstop.judge({"metadata": {**old["metadata"], **metadata}, "spec": spec}, labels, before=old)
+    return backstop.evaluate({"metadata": {**old["metadata"], **metadata}, "spec": spec}, labels, before=old)
 
 
 TWO = gated(gpu(2), nodeSelector={GKE_PARTITION: "1g.5gb"})
@@ -84,5 +84,5 @@ def test_nothing_is_ever_refused_that_the_engine_lets_through(backstop: Backstop
     chosen = {key: nodes["spec"][key] for key in ("nodeSelector", "affinity") if key in nodes["spec"]}
     kept = {key: value for key, value in before["spec"].items() if key not in ("nodeSelector", "affinity")}
     after = {**before, "spec": {**kept, **chosen}}
-    if backstop.judge(after, before=before).messages:
+    if backstop.evaluate(after, before=before).messages:
         assert decide_update(view(after), view(before), policy_of("any"), DevicePlugin(), rewrites=True).denials

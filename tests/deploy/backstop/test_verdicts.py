@@ -18,8 +18,8 @@ from tests.builders import (
     a_container,
     a_pod,
     affinity,
+    evaluate,
     gpu,
-    judge,
     messages,
     policy_of,
     rules,
@@ -32,7 +32,7 @@ from tests.deploy.chart import Chart
 from tests.engine.strategies import plugins, pods, sound_pods
 from tests.engine.test_rules_of_sharing import SLOTS
 from webhook.application.configuration import DEFAULT_EXEMPTIONS
-from webhook.engine.labels import ENFORCE
+from webhook.engine.namespace_labels import ENFORCE
 from webhook.engine.policy import Policy
 from webhook.engine.rules.container import MIXED_GPU_RESOURCES
 from webhook.engine.rules.sharing import SHARED_REQUEST_ABOVE_ONE
@@ -47,7 +47,7 @@ BUILT_IN = (
 
 
 def hard_rules(pod: Json, policy: str | Policy, plugin: DevicePlugin = RENAMED) -> list[str]:
-    return list(dict.fromkeys(rule for rule in rules(judge(pod, policy, plugin)) if rule in HARD))
+    return list(dict.fromkeys(rule for rule in rules(evaluate(pod, policy, plugin)) if rule in HARD))
 
 
 def as_stored(pod: Json) -> Json:
@@ -65,8 +65,8 @@ def test_a_plain_request_that_becomes_a_claim_is_left_alone(chart: Chart) -> Non
     claims = {"claims": {"forms": forms, "maxPerContainer": 4}, "only": {"forms": forms[:1]}}
     backstop = Backstop(chart.render({"backstop": {"enabled": True}, "config": {"policies": claims}}))
     for policy in claims:
-        assert backstop.judge(as_stored(a_pod(gpu(2))), {ENFORCE: policy}).messages == ()
-        assert backstop.judge(as_stored(a_pod(gpu(2, SHARED))), {ENFORCE: policy}).messages
+        assert backstop.evaluate(as_stored(a_pod(gpu(2))), {ENFORCE: policy}).messages == ()
+        assert backstop.evaluate(as_stored(a_pod(gpu(2, SHARED))), {ENFORCE: policy}).messages
 
 
 # --- tables: first what must stay untouched ----------------------------------------------------------------------------
@@ -119,16 +119,16 @@ ABOVE_ONE = [
 def test_what_no_hard_rule_speaks_of_is_left_alone(backstop: Backstop, pod: Json) -> None:
     pod = as_stored(pod)
     assert hard_rules(pod, "any") == []
-    assert backstop.judge(pod).messages == ()
+    assert backstop.evaluate(pod).messages == ()
 
 
 @pytest.mark.parametrize("pod", [*MIXED, *ABOVE_ONE])
 def test_what_a_hard_rule_refuses_is_refused_by_the_same_rule_in_the_same_words(backstop: Backstop, pod: Json) -> None:
     pod = as_stored(pod)
-    verdict = backstop.judge(pod)
+    verdict = backstop.evaluate(pod)
     assert list(verdict.rules) == hard_rules(pod, "any") != []
     if len(pod["spec"]["containers"][0]["resources"]["limits"]) < 3:  # of three names, it says the first and the last
-        assert verdict.messages[0] == messages(judge(pod, "any"))[0]
+        assert verdict.messages[0] == messages(evaluate(pod, "any"))[0]
 
 
 @pytest.mark.parametrize(
@@ -137,9 +137,11 @@ def test_what_a_hard_rule_refuses_is_refused_by_the_same_rule_in_the_same_words(
 def test_two_plain_gpus_are_refused_where_only_shared_ones_are_had(backstop: Backstop, policy: str) -> None:
     """The design's own example, in the words of the engine."""
     labels = {ENFORCE: policy}
-    assert backstop.judge(as_stored(a_pod(gpu(1))), labels).messages == ()
+    assert backstop.evaluate(as_stored(a_pod(gpu(1))), labels).messages == ()
     pod = as_stored(a_pod(gpu("2")))
-    assert backstop.judge(pod, labels).messages == tuple(finding.message for finding in judge(pod, policy).denials)
+    assert backstop.evaluate(pod, labels).messages == tuple(
+        finding.message for finding in evaluate(pod, policy).denials
+    )
 
 
 @pytest.mark.parametrize(
@@ -166,7 +168,7 @@ def test_two_plain_gpus_are_refused_where_only_shared_ones_are_had(backstop: Bac
 def test_a_policy_of_the_configuration_lifts_the_rule_or_narrows_it(
     backstop: Backstop, policy: str, pod: Json, *, refused: bool
 ) -> None:
-    assert bool(backstop.judge(as_stored(pod), {ENFORCE: policy}).messages) is refused
+    assert bool(backstop.evaluate(as_stored(pod), {ENFORCE: policy}).messages) is refused
 
 
 # --- generated pods ---------------------------------------------------------------------------------------------------
@@ -199,9 +201,9 @@ def test_where_every_form_is_permitted_the_verdict_is_the_engines(
     taken = stored(pod)
     if taken is None or DEFAULT_EXEMPTIONS.of_pod(view(taken)):
         return
-    decision = judge(taken, "any", plugin)
+    decision = evaluate(taken, "any", plugin)
     hard = hard_rules(taken, "any", plugin)
-    verdict = backstop.judge(taken)
+    verdict = backstop.evaluate(taken)
     if is_read_exactly(taken):
         assert list(verdict.rules) == hard
         assert bool(verdict.messages) is bool(decision.denials)
@@ -218,8 +220,8 @@ def test_nothing_is_ever_refused_that_the_engine_lets_through(
     taken = stored(pod)
     if taken is None:
         return
-    decision = judge(taken, a_policy_named(name), plugin)
-    if backstop.judge(taken, {ENFORCE: name}).messages:
+    decision = evaluate(taken, a_policy_named(name), plugin)
+    if backstop.evaluate(taken, {ENFORCE: name}).messages:
         assert decision.denials or decision.edits  # an edit that is outstanding refuses too: not-rewritten
 
 
@@ -231,7 +233,7 @@ def test_the_strategies_reach_what_is_compared(backstop: Backstop) -> None:
     @given(pod=pods | sound_pods)
     def count(pod: Json) -> None:
         if taken := stored(pod):
-            key = bool(backstop.judge(taken).messages), is_read_exactly(taken)
+            key = bool(backstop.evaluate(taken).messages), is_read_exactly(taken)
             seen[key] = seen.get(key, 0) + 1
 
     count()

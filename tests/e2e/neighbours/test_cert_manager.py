@@ -112,7 +112,7 @@ def test_without_cainjector_the_replicas_are_not_ready_and_say_why_and_pods_with
     for replica in installation.replicas:
         (reason,) = wait_for("replicas to notice", lambda replica=replica: set(replica.readiness().values()))  # type: ignore[misc]  # mypy can't infer a lambda's default
         tell(reason)
-        assert "does not trust what is served" in reason
+        assert "does not trust the serving certificate" in reason
     assert control_plane.api.post(path, json=without).is_success, "a pod without a GPU is nobody's business"
 
     cert_manager.start(CAINJECTOR)

@@ -93,7 +93,7 @@ def _names(rules: Table) -> None:
     )
     rules.validate(
         f"{rule}.fires.beside-a-real-one",
-        "The real one is judged as ever.",
+        "The real one is evaluated as ever.",
         a_pod(a_container("train", {SHARED: "1", "nvidia.com/GPU": "1"})),
     )
     rules.mutate(

@@ -11,16 +11,16 @@ from ...application.operator_kinds import OPERATORS
 from ...application.workload_kinds import table
 from ...engine.forms import Form
 from ...engine.forms import parse as parse_form
-from ...engine.labels import NamespaceLabels
+from ...engine.namespace_labels import NamespaceLabels
 from ...engine.other_gpus import GpuNames
 from ...engine.policy import ANY_POLICY, PolicyBook, Prefer, built_in
 from ...engine.products import PRODUCT, read_product
 from ...engine.rules.gpu_memory import lowest_of
 from ...engine.spelling import Spelling, ambiguous, spell
-from .. import yaml_guard
+from .. import yaml_loader
 from ..shown import shown
+from .error_messages import problem
 from .model import ConfigurationFile
-from .sentences import problem
 
 
 class ConfigurationError(Exception):
@@ -78,7 +78,7 @@ def _configuration(file: ConfigurationFile) -> Configuration:
 def _load(text: str) -> tuple[dict[str, Any], list[str]]:
     """The document as plain data, and the keys that are defined twice, which the data no longer shows."""
     try:
-        raw = yaml_guard.load(text)
+        raw = yaml_loader.load(text)
     except ValueError as error:
         raise ConfigurationError([str(error)]) from error
     if not isinstance(raw, dict):

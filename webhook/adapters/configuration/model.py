@@ -25,19 +25,18 @@ from ...engine.policy import (
     ANY,
     NONE,
     ClaimForm,
+    FindingAction,
     Mismatch,
-    NotOffered,
     Policy,
     PolicyAdditions,
     PolicyBook,
     Prefer,
-    VisibleDevices,
     built_in,
     rejects_more_than_one,
 )
 from ...engine.spelling import DevicePlugin, MigStrategy, shares
 from ..shown import shown
-from .names import (
+from .kubernetes_names import (
     ClaimTemplateName,
     DeviceClassName,
     EnvName,
@@ -80,8 +79,7 @@ def _expected_form(value: object) -> str:
 
 _FormName = Annotated[str, BeforeValidator(_listed_form)]
 
-_VisibleDevices = Annotated[VisibleDevices, Field(strict=False)]
-_NotOffered = Annotated[NotOffered, Field(strict=False)]
+_FindingAction = Annotated[FindingAction, Field(strict=False)]
 
 
 class _Section(BaseModel):
@@ -160,11 +158,11 @@ class PolicySection(_Section):
     tolerations: list[TolerationSection] = Field([], description="Tolerations that pods with GPUs get.")
     runtime_class_name: RuntimeClass | None = Field(None, description="The runtime class that pods with GPUs get.")
     env: dict[EnvName, str] = Field({}, description="Environment variables that containers with GPUs get.")
-    visible_devices: _VisibleDevices | None = Field(
+    visible_devices: _FindingAction | None = Field(
         None, description="Overrides the file's visibleDevices for this policy."
     )
     admin_access: bool = Field(default=False, description="Whether claims (DRA) may have adminAccess.")
-    not_offered: _NotOffered | None = Field(None, description="Overrides the file's notOffered for this policy.")
+    not_offered: _FindingAction | None = Field(None, description="Overrides the file's notOffered for this policy.")
     prefer: Annotated[Prefer, Field(strict=False)] = Field(
         Prefer.FIRST,
         description="What a plain request becomes: the first form, or the first form that nodes offer (offered).",
@@ -402,11 +400,11 @@ class ConfigurationFile(_Section):
     mode: Annotated[Mode, Field(strict=False)] = Field(
         Mode.ENFORCE, description="enforce, or audit: a dry run of the whole cluster."
     )
-    visible_devices: _VisibleDevices | None = Field(
+    visible_devices: _FindingAction | None = Field(
         None,
         description="Pods that reach GPUs without a request: ignore, warn or deny. Not set: warn, under any: ignore.",
     )
-    not_offered: _NotOffered | None = Field(
+    not_offered: _FindingAction | None = Field(
         None, description="Pods that no node can run: ignore, warn or deny. Not set: warn."
     )
     fleet: FleetSection = Field(FleetSection(), description="Facts about nodes.")

@@ -1,6 +1,6 @@
-"""Answers, for our own HTTP server and for ASGI: reviews, and what is answered to a request that is rejected.
+"""Answers, for our own HTTP server and for ASGI: reviews, and errors for requests that are rejected.
 
-The latter is a ``metav1.Status`` that names the field, so that the API server's failurePolicy decides.
+An error is a ``metav1.Status`` that names the field, so that the API server's failurePolicy decides.
 """
 
 from functools import partial

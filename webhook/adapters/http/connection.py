@@ -18,7 +18,7 @@ from .answers import Answer
 from .connection_limiter import Client, ConnectionLimiter, TrackedConnection
 from .endpoint import AdmissionEndpoint
 from .messages import CONTINUE, NEEDED, IncomingRequest, as_bytes
-from .turns import Turns
+from .request_queue import RequestQueue
 
 _READ_AT_ONCE = 64 * 1024  # bytes, before the next connection is read
 _PARSED_AT_ONCE = 16 * 1024  # bytes, which is also the precision of the limit on heads
@@ -50,7 +50,7 @@ class Port:
 
     find: Callable[[str], AdmissionEndpoint | None]  # the endpoint of a path
     limiter: ConnectionLimiter
-    turns: Turns
+    turns: RequestQueue
     names: frozenset[str] = frozenset()  # the permitted common names of client certificates; empty if TLS alone decides
     date: bytes = b""  # the Date header of answers, which the listener sets about every second
     started: bool = False  # whether connections are accepted

@@ -36,7 +36,7 @@ class Rejections:
             return
         self._due[reason] = now + _SECONDS_BETWEEN_LINES
         count, address = self._unlogged.pop(reason), client[0] if client else ""
-        _log.warning("refused", port=self._port, reason=reason, count=count, client=address, detail=detail)
+        _log.warning("rejected", port=self._port, reason=reason, count=count, client=address, detail=detail)
 
 
 class TrackedConnection:

@@ -1,4 +1,4 @@
-"""What one port accepts before it rejects: connections, seconds, bytes."""
+"""The limits of a port, beyond which it rejects: connections, seconds, bytes."""
 
 from dataclasses import dataclass
 

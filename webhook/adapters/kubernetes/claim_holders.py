@@ -17,9 +17,7 @@ from .claim_reader import NAME, ClaimReader, NotServedError
 from .client import ApiServer
 from .documents import decode
 from .errors import ApiError, Fault
-from .live_reads import LiveReads
-
-FETCH_TIMEOUT = 1.0  # seconds for a pod and its claims
+from .live_reads import FETCH_TIMEOUT, LiveReads
 
 
 class _Key(msgspec.Struct, frozen=True):
@@ -68,11 +66,11 @@ class LiveClaimHolders:
         if holder is None:
             return None
         if lacking := not_made_yet(holder):
-            raise ApiError(Fault.REFUSED, f"{', '.join(lacking)} of spec.resourceClaims: the claim is not created yet")
+            raise ApiError(Fault.REJECTED, f"{', '.join(lacking)} of spec.resourceClaims: the claim is not created yet")
         spec = with_its_claims(holder)
         named = references(spec)
         if len(named) > MOST_CLAIMS:
-            raise ApiError(Fault.REFUSED, f"it has {len(named)} claims; more than {MOST_CLAIMS} are not checked")
+            raise ApiError(Fault.REJECTED, f"it has {len(named)} claims; more than {MOST_CLAIMS} are not checked")
         try:
             claims = {one: self._claims.get(key.namespace, one, timeout=self._left(until)) for one in named}
         except NotServedError as error:

@@ -1,11 +1,11 @@
 """The API server as one object: a request with a deadline, or a stream, and a new login when the old one is rejected.
 
-Why not the official client's typed calls, its ``Watch`` or its informer (read in version 37.0.2):
-its models cost 30 MiB for 4,000 namespaces and 0.6 s of start-up; ``Watch`` hangs forever on a half-open connection
-unless both time limits are set, yields ``None`` for a line that is not JSON, raises ``KeyError`` on a 410 when models are
-off, and then doesn't advance the resource version either; the informer sets no time limit, lists without pages, retries
-errors without a pause and can't say whether it has synced or how old it is. So the official client does what it does well
-(logins with a kubeconfig: see ``kubeconfig_login.py``), and the few calls are made here on urllib3's connections.
+The official client's typed calls, its ``Watch`` and its informer (version 37.0.2) are not used: its models cost 30 MiB for
+4,000 namespaces and 0.6 s of start-up; ``Watch`` hangs forever on a half-open connection unless both time limits are set,
+yields ``None`` for a line that is not JSON, raises ``KeyError`` on a 410 when models are off, and then doesn't advance the
+resource version either; the informer sets no time limit, lists without pages, retries errors without a pause and can't say
+whether it has synced or how old it is. So the official client does what it does well (logins with a kubeconfig: see
+``kubeconfig_login.py``), and the few calls are made here on urllib3's connections.
 """
 
 from __future__ import annotations

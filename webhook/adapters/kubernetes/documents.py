@@ -7,13 +7,16 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from ...engine import labels
+from ...engine.namespace_labels import AUDIT, ENFORCE, WARN
 from .errors import ApiError, Fault
 
 T = TypeVar("T")
 
 
-class Labels(msgspec.Struct, rename={"enforce": labels.ENFORCE, "warn": labels.WARN, "audit": labels.AUDIT}):
+class Labels(
+    msgspec.Struct,
+    rename={"enforce": ENFORCE, "warn": WARN, "audit": AUDIT},
+):
     """Our three labels; a namespace's other labels never become objects."""
 
     enforce: str | None = None
@@ -22,7 +25,11 @@ class Labels(msgspec.Struct, rename={"enforce": labels.ENFORCE, "warn": labels.W
 
     def items(self) -> tuple[tuple[str, str | None], ...]:
         """The labels by their keys; ``None`` for one that is missing."""
-        return (labels.ENFORCE, self.enforce), (labels.WARN, self.warn), (labels.AUDIT, self.audit)
+        return (
+            (ENFORCE, self.enforce),
+            (WARN, self.warn),
+            (AUDIT, self.audit),
+        )
 
 
 class Metadata(msgspec.Struct, rename="camel"):

@@ -15,7 +15,7 @@ class Fault(StrEnum):
     CONFLICT = "conflict"  # 409: someone else wrote first
     EXPIRED = "expired"  # 410: a resource version or continue token is too old
     THROTTLED = "throttled"  # 429
-    REFUSED = "refused"  # any other 3xx or 4xx
+    REJECTED = "rejected"  # any other 3xx or 4xx
     SERVER_ERROR = "server-error"  # 5xx
     GARBAGE = "garbage"  # an answer that is not what the API promises
     SHORT = "short"  # a watch that ended as soon as it began
@@ -24,7 +24,7 @@ class Fault(StrEnum):
 
 
 OF_ONE_KIND = frozenset(
-    {Fault.FORBIDDEN, Fault.NOT_FOUND, Fault.EXPIRED, Fault.REFUSED, Fault.SERVER_ERROR, Fault.GARBAGE}
+    {Fault.FORBIDDEN, Fault.NOT_FOUND, Fault.EXPIRED, Fault.REJECTED, Fault.SERVER_ERROR, Fault.GARBAGE}
 )
 """The faults of a list of one custom kind while others can be read, for instance because a conversion webhook is down."""
 
@@ -41,7 +41,7 @@ _FIRST_SERVER_ERROR = 500
 
 def fault_of(status: int) -> Fault:
     """Name the fault of an HTTP status that is not a success."""
-    return _BY_STATUS.get(status, Fault.SERVER_ERROR if status >= _FIRST_SERVER_ERROR else Fault.REFUSED)
+    return _BY_STATUS.get(status, Fault.SERVER_ERROR if status >= _FIRST_SERVER_ERROR else Fault.REJECTED)
 
 
 class ApiError(Exception):

@@ -8,17 +8,17 @@ from functools import lru_cache
 
 from ...application.configuration import Configuration
 from ...engine.fleet.fleet import Fleet
-from ...engine.fleet.memory import DAY, Memory
-from ...engine.fleet.shapes import GpuNode, Shape
+from ...engine.fleet.history import DAY, Memory
+from ...engine.fleet.node_shapes import GpuNode, Shape
 from .api_request import path_of
 from .backoff import Backoff
 from .client import ApiServer
 from .documents import ObjectList
 from .errors import ApiError
+from .gpu_node_selectors import SELECTORS
 from .lists import Deadline, Lister
 from .nodes import NodeItem, class_items, nodes, offered
 from .object_store import Store
-from .selectors import SELECTORS
 from .watch import Objects, Watch, WatchObserver
 
 # Seconds without data from the API server after which the view is stale: see watched_namespaces.FRESHNESS_BOUND.

@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from ...engine.fleet.devices import Devices
-from ...engine.fleet.shapes import GpuNode
-from ...engine.labels import DOMAIN, NamespaceLabels
+from ...engine.fleet.node_shapes import GpuNode
+from ...engine.namespace_labels import DOMAIN, NamespaceLabels
 from . import in_tree_objects, nodes
 from .api_request import path_of
 from .devices import AllocatedClaim, SliceItem, devices_of
@@ -125,7 +125,7 @@ def _read_claims(lister: Lister, objects: ClusterObjects) -> None:
             "resourceclaims", path, Page[AllocatedClaim], lambda item: item if item.holds else None
         )
     except ApiError as error:
-        objects.notes.append(f"which devices are in use is not known: ResourceClaims can't be listed: {error.detail}")
+        objects.notes.append(f"the devices in use are not known: ResourceClaims can't be listed: {error.detail}")
 
 
 def _read_admission(lister: Lister, objects: ClusterObjects) -> None:
@@ -151,7 +151,7 @@ def _read_pods(lister: Lister, objects: ClusterObjects) -> None:
             "namespaces", path, Page[NamespaceItem], lambda item: item if item.metadata.name in with_gpus else None
         )
     except ApiError as error:
-        objects.notes.append(f"the policies of namespaces are not known: they can't be listed: {error.detail}")
+        objects.notes.append(f"the policies of namespaces are not known: namespaces can't be listed: {error.detail}")
 
 
 def read_saved(text: bytes, others: Collection[str]) -> ClusterObjects:

@@ -24,7 +24,7 @@ from ...engine.requests import GpuContainer, read
 from ...engine.rules.gpu_memory import ANNOTATION
 from ...engine.text import first_of
 from .api_request import path_of
-from .cluster_reader import ClusterReader, FoundClaims, UnreadList
+from .audit_reader import AuditReader, FoundClaims, UnreadList
 from .lists import Api, Lister, Page
 from .owner_chains import ControlledMetadata, Links, OwnerChains, chain
 
@@ -119,7 +119,7 @@ class GpuWorkloads:
     """
 
     def __init__(
-        self, api: Api, lister: Lister, reader: ClusterReader, configuration: Configuration, nodes: Sequence[NamedNode]
+        self, api: Api, lister: Lister, reader: AuditReader, configuration: Configuration, nodes: Sequence[NamedNode]
     ) -> None:
         self._lister, self._reader = lister, reader
         self._shapes = {node.name: node.shape for node in nodes}
@@ -172,7 +172,7 @@ class GpuWorkloads:
             self.notes += self._claims.notes
         if self._unknown:
             self.notes.append(
-                f"claims (DRA) that are not known, and may be for GPUs, are not judged: {first_of([*self._unknown], _SHOWN)}"
+                f"claims (DRA) that are not known, and may be for GPUs, are not evaluated: {first_of([*self._unknown], _SHOWN)}"
             )
         found = _by_top((*pods, *templates), links)
         _use_templates(found, self._templates, links)
@@ -311,7 +311,7 @@ def _set_requests(workload: Workload, requested: _Requested) -> None:
     workload.exempt = requested.exempt
     workload.named = requested.named
     workload.claimed = requested.claimed is not None
-    workload.not_judged = requested.claimed.not_judged if requested.claimed else ""
+    workload.not_evaluated = requested.claimed.not_evaluated if requested.claimed else ""
 
 
 def _add(workload: Workload, one: _Kept) -> None:

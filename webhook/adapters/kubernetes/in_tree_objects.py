@@ -21,7 +21,7 @@ _GROUP, _, _VERSION = API_VERSION.partition("/")
 CONFIGURATIONS = {kind: f"{kind.lower()}s" for kind in WEBHOOK_KINDS}
 """The kinds that webhooks are registered in, with their plurals."""
 
-UNDECIDED = "whether the API server or the webhooks decide is not known"
+UNDECIDED = "it is not known whether the API server or the webhooks decide"
 """The beginning of a note if the objects are not known."""
 
 

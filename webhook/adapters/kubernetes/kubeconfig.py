@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .. import yaml_guard
+from .. import yaml_loader
 from ..file_errors import why
 from .errors import KubeconfigError
 from .kubeconfig_fields import check_cluster, check_types, check_user
@@ -128,7 +128,7 @@ def _entries(configs: list[dict[str, Any]], kind: str) -> dict[str, dict[str, An
 
 def _read(file: Path) -> Any:
     try:
-        return yaml_guard.load(file.read_text(encoding="utf-8"))
+        return yaml_loader.load(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise KubeconfigError(f"{file}: can't be read: {why(file, error)}") from error
     except ValueError as error:

@@ -9,9 +9,7 @@ from ...engine.claims import Reference
 from .claim_documents import VERSIONS
 from .claim_reader import ClaimReader, NotServedError
 from .client import ApiServer
-from .live_reads import LiveReads
-
-FETCH_TIMEOUT = 1.0  # seconds for all the claims of a pod
+from .live_reads import FETCH_TIMEOUT, LiveReads
 
 
 class LiveClaims:
@@ -54,5 +52,5 @@ class LiveClaims:
             self._told = True
             self._not_served(
                 f"the API server does not serve {GROUP} in a version of {', '.join(VERSIONS)}: the claims (DRA) of pods are not "
-                "judged"
+                "evaluated"
             )

@@ -10,6 +10,9 @@ from .errors import ApiError
 # Concurrent reads. A frozen API server blocks all of them for a second each; callers that wait still get an answer in time.
 _THREADS = 4
 
+FETCH_TIMEOUT = 1.0
+"""Seconds for each live read: of a namespace that is not cached; of all the claims of a pod; of a pod that gets a claim."""
+
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 

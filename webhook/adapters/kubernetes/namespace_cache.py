@@ -4,12 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from ...engine.labels import UNLABELLED, NamespaceLabels
+from ...engine.namespace_labels import UNLABELLED, NamespaceLabels
 from .documents import Namespace
 from .object_store import Store, order_of
 
 # Seconds for which the result of a live read is used while the watch has not delivered the namespace: the API server then gets
-# one read per second instead of one per pod, and pods are judged by labels that are at most this old.
+# one read per second instead of one per pod, and pods are decided by labels that are at most this old.
 FETCHED_LIFE = 1.0
 _DISTINCT_LABELS = 1024
 

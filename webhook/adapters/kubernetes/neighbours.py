@@ -24,11 +24,11 @@ from ...application.diagnosis.neighbours import (
 from ...application.plugin_configuration import PluginFile
 from ...engine.claim_objects import claim
 from ...engine.claims import TEMPLATE
-from .. import plugin_files, yaml_guard
+from .. import plugin_files, yaml_loader
 from .api_request import object_path
 from .claim_documents import VERSIONS, ClaimTemplateItem
+from .diagnosis_facts import FactReader, unread
 from .errors import ApiError, Fault
-from .facts import FactReader, unread
 from .lists import Lister, Page, Progress
 from .retrying import RetryingApi
 
@@ -131,7 +131,7 @@ class NeighbourReader:
         if isinstance(data, Unread) or data is None or key not in data:
             return data if isinstance(data, Unread) else None
         try:
-            return msgspec.convert(yaml_guard.load(data[key]) or {}, KueueConfiguration, strict=False)
+            return msgspec.convert(yaml_loader.load(data[key]) or {}, KueueConfiguration, strict=False)
         except ValueError as error:  # msgspec.ValidationError is one
             return Unread("", f"ConfigMap {namespace}/{name}: {error}", forbidden=False)
 

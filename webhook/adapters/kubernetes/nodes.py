@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import msgspec
 
-from ...engine.fleet.shapes import GpuNode, Taint, shape_of
+from ...engine.fleet.node_shapes import GpuNode, Taint, shape_of
 from .api_request import path_of
 from .errors import ApiError, Fault
 from .lists import Lister, Page

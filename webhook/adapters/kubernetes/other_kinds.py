@@ -5,9 +5,9 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from ...application.kind_lookup import KINDS, NO_KINDS, Kinds
 from ...application.other_kinds import MOST_BYTES, MOST_OBJECTS, OtherKind, leads_to_pods
-from ...application.unjudged import is_of_kubernetes, quotes
-from ...application.workloads import KINDS, NO_KINDS, Kinds
+from ...application.unevaluated import is_of_kubernetes, quotes
 from ...engine.text import first_of
 from .api_request import object_path
 from .discovery import Discovery, UnknownKindsError

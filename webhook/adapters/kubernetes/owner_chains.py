@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 
 from ...application.auditing import Owner
+from ...application.kind_lookup import Kinds, group_of, workload_of
 from ...application.operator_objects import pods_in
 from ...application.workload_kinds import WorkloadKind
-from ...application.workloads import Kinds, group_of, workload_of
 from ...engine.pods import Pod
 from .api_request import ApiRequest, object_path
 from .documents import OwnerReference, controller_of, decode

@@ -20,8 +20,8 @@ from ...application.rollout_preview import RolloutPreview
 from ...application.workload_kinds import PREVIEWED, WorkloadKind
 from ...engine.policy import Policy
 from .api_request import path_of
+from .audit_reader import AuditReader
 from .client import ApiServer
-from .cluster_reader import ClusterReader
 from .errors import ApiError, Fault
 from .lists import Deadline, Lister, Page
 
@@ -118,7 +118,7 @@ class _Look:
         """Check LimitRanges, ResourceQuotas and every kind, within the time and size limits, and return the warnings."""
         self.begun = True
         hurried = Deadline(api, lambda: self._until - self._monotonic())
-        reader = ClusterReader(hurried, limit=PAGE)
+        reader = AuditReader(hurried, limit=PAGE)
         try:
             self._look_at_limits(Lister(hurried, limit=PAGE))
             for kind in PREVIEWED:
@@ -140,12 +140,12 @@ class _Look:
         self._look_at_limit(lister, "ResourceQuota", Page[Quota], self._restarts.quotas)
 
     def _look_at_limit(
-        self, lister: Lister, kind: str, page: type[Page[T]], judge: Callable[[list[T]], list[str]]
+        self, lister: Lister, kind: str, page: type[Page[T]], evaluate: Callable[[list[T]], list[str]]
     ) -> None:
         plural = f"{kind.lower()}s"
         path = path_of("api", "v1", "namespaces", self._namespace, plural)
         try:
-            self.limits += judge(lister.all(plural, path, page, lambda one: one))
+            self.limits += evaluate(lister.all(plural, path, page, lambda one: one))
         except ApiError as error:
             if error.fault is Fault.NOT_FOUND:
                 return
@@ -153,7 +153,7 @@ class _Look:
                 raise
             self.limits += self._restarts.unseen_limits(kind, f"gpuwarden may not list {plural}")
 
-    def _list(self, reader: ClusterReader, kind: WorkloadKind) -> None:
+    def _list(self, reader: AuditReader, kind: WorkloadKind) -> None:
         self._count = 0
         self._burst = self._monotonic()
         try:

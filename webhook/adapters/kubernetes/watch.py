@@ -31,7 +31,7 @@ _STOP_TIMEOUT = 2.0
 _BELIEVED = 3
 
 # After these, it is not certain what the watch has missed, and only a new list shows the state.
-_RELIST = frozenset({Fault.EXPIRED, Fault.GARBAGE, Fault.SERVER_ERROR, Fault.REFUSED, Fault.STALE, Fault.BUG})
+_RELIST = frozenset({Fault.EXPIRED, Fault.GARBAGE, Fault.SERVER_ERROR, Fault.REJECTED, Fault.STALE, Fault.BUG})
 # After these, other kept-alive connections have probably failed too.
 _DEAD = frozenset({Fault.SILENT, Fault.CUT, Fault.UNREACHABLE})
 
@@ -158,7 +158,7 @@ class Watch(Generic[O, K]):
             query = {**first, "continue": page.metadata.next_page}
         revision = page.metadata.resource_version
         _require(revision, "a list without a resource version")
-        self._judge_age(revision)
+        self._evaluate_age(revision)
         self._store.replace(kept, revision)
         self._store.alive()
         self._must_list = self._followed = False
@@ -182,11 +182,11 @@ class Watch(Generic[O, K]):
                 Fault.STALE, f"the API server is at {revision}, before what was seen at {self._store.revision}"
             )
 
-    def _judge_age(self, revision: str) -> None:
+    def _evaluate_age(self, revision: str) -> None:
         """Reject a list that is older than known data, unless the server repeats it.
 
-        The list is a read of etcd's majority, so this is either a proxy that answers from memory or an etcd that was
-        restored from a backup; the latter is recognised because it repeats the same answer.
+        The list is read from etcd's majority. So an older one comes either from a proxy that answers from memory, or from an
+        etcd that was restored from a backup, which repeats the same answer.
         """
         if not self._store.older(revision):
             self._rewound = 0

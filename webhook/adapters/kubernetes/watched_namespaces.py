@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from ...application.namespaces import NamespaceNotFound, NamespaceUnavailable
-from ...engine.labels import NamespaceLabels
+from ...engine.namespace_labels import NamespaceLabels
 from .api_request import ApiRequest, path_of
 from .backoff import Backoff
 from .client import ApiServer
 from .documents import Namespace, ObjectList, decode
 from .errors import ApiError, Fault
-from .live_reads import LiveReads
+from .live_reads import FETCH_TIMEOUT, LiveReads
 from .namespace_cache import NamespaceCache
 from .watch import GRACE, WATCH_SECONDS, Objects, Watch, WatchObserver
 
@@ -21,7 +21,6 @@ from .watch import GRACE, WATCH_SECONDS, Objects, Watch, WatchObserver
 # bookmark, or the next watch, see watch.WATCH_SECONDS). The limit allows for one minute without data, 10 s until that is noticed,
 # and half a minute of attempts to reconnect.
 FRESHNESS_BOUND = 150.0
-FETCH_TIMEOUT = 1.0  # seconds for the live read of a namespace that is not cached
 _NAME = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")  # RFC 1123 label: what a namespace's name is
 _NAMESPACES = Objects("namespace", "/api/v1/namespaces", Namespace, ObjectList[Namespace], {})
 

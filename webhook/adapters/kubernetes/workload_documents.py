@@ -10,7 +10,7 @@ from ...application.pod_counts import PlannedPods, pod_count
 from ...application.workload_kinds import WorkloadKind, is_idle, is_suspended
 from ...application.workload_views import pods, view
 from ...engine.label_problems import relevant
-from ...engine.labels import NamespaceLabels
+from ...engine.namespace_labels import NamespaceLabels
 from ...engine.pods import Metadata as PodMetadata
 from .api_request import object_path
 from .documents import Labels, OwnerReference, controller_of

@@ -1,4 +1,4 @@
-"""Prometheus' HTTP API as far as it is used: instant queries and lists of series, by POST, with limits of time and size.
+"""The part of Prometheus' HTTP API that is used: instant queries and lists of series, by POST, with limits of time and size.
 
 Source: https://prometheus.io/docs/prometheus/latest/querying/api/. The server's warnings (``warnings`` and ``infos``, such as
 Thanos' partial answers) are kept verbatim.
@@ -195,7 +195,7 @@ class Prometheus:
             raise QueryError(f"{self.url}: {_said(answer.error_type, answer.error)}", too_much=True)
         said_why = _said(answer.error_type, answer.error) if answer.error else _said("", answer.message)
         said_why = f"{said_why or f'{status} without a reason'}{fix}"
-        raise ApiError(fault_of(status) if status >= _REDIRECT else Fault.REFUSED, said_why, retry_after=retry_after)
+        raise ApiError(fault_of(status) if status >= _REDIRECT else Fault.REJECTED, said_why, retry_after=retry_after)
 
 
 def _said(kind: str, text: str) -> str:

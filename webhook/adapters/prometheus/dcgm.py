@@ -17,12 +17,12 @@ BANDWIDTH = "DCGM_FI_PROF_DRAM_ACTIVE"
 ENCODER = "DCGM_FI_DEV_ENC_UTIL"
 DECODER = "DCGM_FI_DEV_DEC_UTIL"
 NO_BANDWIDTH = (
-    "DCGM_FI_PROF_DRAM_ACTIVE is missing, so use of memory bandwidth is not known: what uses little compute and much bandwidth "
-    "would be slower on a smaller form"
+    "DCGM_FI_PROF_DRAM_ACTIVE is missing, so use of memory bandwidth is not known: a workload with little compute and "
+    "much bandwidth would be slower on a smaller form"
 )
 _NO_SERIES = (
-    "there are no series of dcgm-exporter (DCGM_FI_*) within the window; is it installed (those before 2.0 have other metrics, "
-    "dcgm_*, which are not read), and does Prometheus scrape it?"
+    "there are no series of dcgm-exporter (DCGM_FI_*) within the window; is it installed (versions before 2.0 have other "
+    "metrics, dcgm_*, which are not read), and does Prometheus scrape it?"
 )
 _NO_PODS = (
     "there are series of GPUs, but none names a pod: set DCGM_EXPORTER_KUBERNETES=true for the exporter; where the device plugin "

@@ -11,7 +11,7 @@ STAT = "gpuwarden_stat"
 STEP = 300
 """The step that finds which pods share a device: the time for which a sample stays valid (--query.lookback-delta)."""
 _IDLE_STEP = 613
-"""Not a divisor of an hour: otherwise every evaluation could hit work that starts on the hour, and overestimate it."""
+"""Not a divisor of an hour: otherwise every evaluation could hit work that starts on the hour, which would be overestimated."""
 _HOUR = 3600
 _DAY = 86400
 _COMPUTE_STATS = frozenset({"p95", "max", "mean", "by_time", "deviation", "recent_mean", "recent_deviation"})

@@ -178,7 +178,7 @@ class Gatherer:
             raise QueryError(f"{error.detail}; {fix}", too_much=True) from error
 
     def _at_once(self, found: Mapping[Key, _Found], devices: Collection[MeasuredDevice]) -> set[MeasuredDevice]:
-        """Return the devices that several pods may have used at once, according to a cheap query for the hours of each pod."""
+        """Return the devices that several pods may have used at once, by a cheap query for the hours in which each pod ran."""
         metric = dcgm.USED if self._any_memory else _metrics(found)[0]
         hours: dict[MeasuredDevice, dict[tuple[str, str], list[float]]] = {device: {} for device in devices}
 
@@ -237,7 +237,7 @@ class Gatherer:
                 yield family, MeasuredDevice(sample.metric.get("UUID", ""), sample.metric.get("GPU_I_ID", "")), sample
 
     def _compute(self, found: Mapping[Key, _Found], chosen: dict[Key, Metric | None]) -> _Numbers:
-        """The numbers of the chosen metrics. One that is always 0 where the next one is not has failed: that one is chosen."""
+        """The numbers of the chosen metrics. One that is always 0 while the next best is not is replaced by it."""
         result: _Numbers = {}
         failed: dict[Key, Metric] = {}
         for metric in Metric:
@@ -370,7 +370,7 @@ def _count_once(series: list[dict[str, float]]) -> None:
 
 
 def _usable(key: Key, one: _Found) -> list[Metric]:
-    """The metrics that a device has and that mean anything for it, the best first."""
+    """The metrics that a device has and that are meaningful for it, the best first."""
     is_slice = key.device.slice or one.profile
     return [metric for metric in Metric if metric in one.metrics and not (is_slice and metric is Metric.GPU_UTIL)]
 

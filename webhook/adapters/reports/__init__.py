@@ -1,1 +1,1 @@
-"""Reports: what was judged, for people and for programs."""
+"""Reports: the results of commands, for people and for programs."""

@@ -14,13 +14,13 @@ from ...application.audit_totals import Tally, totals
 from ...application.auditing import BARE_POD, PodVerdict
 from ...application.claims import PLURALS
 from ...application.deciders import DecidedPolicy
-from ...application.judgement import Judgement
+from ...application.evaluation import Evaluation
+from ...application.kind_lookup import qualified
 from ...application.other_kinds import OtherKind, unknown_kinds
-from ...application.rule_texts import EXEMPT, INEFFECTIVE_LABEL, NOT_JUDGED, NOT_READ
+from ...application.rule_texts import EXEMPT, INEFFECTIVE_LABEL, NOT_EVALUATED, NOT_READ
 from ...application.workload_kinds import BUILT_IN
-from ...application.workloads import qualified
 from ...engine.decision import Outcome
-from ...engine.labels import NamespaceLabels
+from ...engine.namespace_labels import NamespaceLabels
 from ..manifests.items import ManifestProblem
 from .audit_changes import Changes, EarlierAudit, changes
 from .check_report import (
@@ -36,7 +36,7 @@ from .check_report import (
 from .deciders import DeciderLine, decider_lines
 from .fleet_report import FleetPart
 
-OUTCOMES = ("denied", "rewritten", NOT_JUDGED, "unchanged", "exempt")
+OUTCOMES = ("denied", "rewritten", NOT_EVALUATED, "unchanged", "exempt")
 """Decisions on workloads, the most severe first."""
 ALL = "*"
 """The name of a line that is about all objects of a kind."""
@@ -53,7 +53,7 @@ class AuditInput:
         labels: the namespaces' own labels, of those that were checked.
         seen: how many objects of each kind were checked.
         places: the lines of the objects of files, by source and first line.
-        others: objects that are not judged, and those with a label that names no policy or has no effect; with their places.
+        others: objects that are not evaluated, and those with a label that names no policy or has no effect; with their places.
         kinds_unknown: why there may be more kinds; empty if all are known.
         deciders: who decides new pods of a cluster; ``None`` where that is not known.
     """
@@ -62,7 +62,7 @@ class AuditInput:
     labels: Mapping[str, NamespaceLabels]
     rows: list[Row]
     seen: dict[str, int]
-    others: list[tuple[str | None, int | None, Judgement]] = field(default_factory=list)
+    others: list[tuple[str | None, int | None, Evaluation]] = field(default_factory=list)
     problems: list[ManifestProblem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     kinds: list[OtherKind] = field(default_factory=list)
@@ -83,12 +83,12 @@ class Outcomes(Part):
     rewritten: int
     denied: int
     exempt: int
-    not_judged: int
+    not_evaluated: int
 
     @property
     def sum(self) -> int:
         """All of them."""
-        return self.unchanged + self.rewritten + self.denied + self.exempt + self.not_judged
+        return self.unchanged + self.rewritten + self.denied + self.exempt + self.not_evaluated
 
     def number(self, outcome: str) -> int:
         """Return the number with an outcome, by the word for it in ``ObjectLine.decision``."""
@@ -107,7 +107,7 @@ class WorkloadLine(ObjectLine):
 
     api_version: str
     uid: str
-    judged: str  # "template" or "pods"
+    evaluated: str  # "template" or "pods"
     suspended: bool
     becomes: list[str]
     forms: list[FormChange]
@@ -148,7 +148,7 @@ class OtherTotals(Part):
 
     unchanged: int
     denied: int
-    not_judged: int
+    not_evaluated: int
     not_read: int
 
 
@@ -157,9 +157,9 @@ class AuditTotals(Part):
 
     ``workloads`` and ``others`` count the report's workloads and other objects by decision. ``suspended`` is how many workloads
     are suspended. ``kinds`` are the kinds that were not checked. ``pods`` counts the workloads' pods that have not ended, by
-    what would become of each. ``seen`` is how many objects of each kind were checked. ``not_judged`` is the sum of workloads,
-    other objects and kinds that were not judged. ``unread_parts`` are the lists, files and documents that could not be read, so
-    that their objects are not known.
+    what would become of each. ``seen`` is how many objects of each kind were checked. ``not_evaluated`` is the sum of workloads,
+    other objects and kinds that were not evaluated. ``unread_parts`` are the lists, files and documents that could not be read,
+    so that their objects are not known.
     """
 
     workloads: Outcomes
@@ -173,7 +173,7 @@ class AuditTotals(Part):
     policies: list[PolicyLine]
     rules: dict[str, int]
     forms: list[FlowLine]
-    not_judged: int
+    not_evaluated: int
 
 
 class AuditReport(Part):
@@ -181,7 +181,7 @@ class AuditReport(Part):
 
     Attributes:
         origin: the API server, or ``files``.
-        judged_by: the label whose policy judged: ``enforce``, ``warn`` or ``audit``.
+        evaluated_by: the label whose policy was applied: ``enforce``, ``warn`` or ``audit``.
         assumptions: the policies that were assumed in place of labels.
         problems: what is wrong with the input; if one is fatal, something is missing from the report.
         scope: which kinds were checked in a cluster, and what that leaves out.
@@ -194,12 +194,12 @@ class AuditReport(Part):
     kind: str = "AuditReport"
     generated_at: datetime
     origin: str
-    judged_by: str
+    evaluated_by: str
     assumptions: list[str]
     totals: AuditTotals
     objects: list[WorkloadLine] = Field(description="One per workload, in the order of namespace, kind and name.")
     others: list[ObjectLine] = Field(
-        description="Objects without pods of their own that are not judged or can't be read, or with a label that names no "
+        description="Objects without pods of their own that are not evaluated or can't be read, or with a label that names no "
         "policy or has no effect; and ResourceClaims and ResourceClaimTemplates that would be denied if they were created now."
     )
     kinds: list[ObjectLine] = Field(
@@ -223,10 +223,10 @@ class AuditReport(Part):
 
     @property
     def strictly_fine(self) -> bool:
-        """Whether everything was judged and nothing would be changed, as ``--strict`` requires."""
+        """Whether everything was evaluated and nothing would be changed, as ``--strict`` requires."""
         mislabelled = any(finding.rule == INEFFECTIVE_LABEL for line in self.objects for finding in line.findings)
         return not (
-            self.denies or self.totals.workloads.rewritten or self.totals.not_judged or self.others or mislabelled
+            self.denies or self.totals.workloads.rewritten or self.totals.not_evaluated or self.others or mislabelled
         )
 
     @property
@@ -255,7 +255,7 @@ def audit_report(  # noqa: PLR0913 - the parts of one document
     gathered: AuditInput,
     *,
     now: datetime,
-    judged_by: str,
+    evaluated_by: str,
     assumptions: Iterable[str] = (),
     fleet: FleetPart | None = None,
     earlier: EarlierAudit | None = None,
@@ -274,8 +274,8 @@ def audit_report(  # noqa: PLR0913 - the parts of one document
     ]
     shared: dict[PodVerdict, dict[str, Any]] = {}
     others = [
-        object_line(source, line, judgement, gathered.places.get((source, line)))
-        for source, line, judgement in gathered.others
+        object_line(source, line, evaluation, gathered.places.get((source, line)))
+        for source, line, evaluation in gathered.others
     ]
     objects, apart = _once([_line(row, shared, gathered.places.get((row.source, row.line))) for row in rows], others)
     decisions = Counter(line.decision for line in apart)
@@ -285,7 +285,7 @@ def audit_report(  # noqa: PLR0913 - the parts of one document
     return AuditReport(
         generated_at=now.astimezone(UTC).replace(microsecond=0),
         origin=gathered.origin,
-        judged_by=judged_by,
+        evaluated_by=evaluated_by,
         assumptions=list(assumptions),
         totals=AuditTotals(
             workloads=_outcomes(counted.workloads),
@@ -293,7 +293,7 @@ def audit_report(  # noqa: PLR0913 - the parts of one document
             others=OtherTotals(
                 unchanged=decisions[Outcome.UNCHANGED.value],
                 denied=decisions[Outcome.DENIED.value],
-                not_judged=decisions[NOT_JUDGED],
+                not_evaluated=decisions[NOT_EVALUATED],
                 not_read=decisions[NOT_READ],
             ),
             kinds=len(unseen),
@@ -304,7 +304,7 @@ def audit_report(  # noqa: PLR0913 - the parts of one document
             policies=[PolicyLine(name=name, workloads=_outcomes(tally)) for name, tally in counted.policies.items()],
             rules=counted.rules,
             forms=flows,
-            not_judged=counted.workloads.not_judged + decisions[NOT_JUDGED] + len(unseen),
+            not_evaluated=counted.workloads.not_evaluated + decisions[NOT_EVALUATED] + len(unseen),
         ),
         objects=objects,
         others=apart,
@@ -351,11 +351,11 @@ def _kind_line(api_version: str, kind: str, message: str) -> ObjectLine:
         name=ALL,
         policy="",
         requests=[],
-        decision=NOT_JUDGED,
+        decision=NOT_EVALUATED,
         exempt=None,
         patch=[],
         findings=[],
-        not_judged=message,
+        not_evaluated=message,
     )
 
 
@@ -394,7 +394,7 @@ def _line(row: Row, shared: dict[PodVerdict, dict[str, Any]], lines: FieldPlaces
             "forms": [FormChange(before=form.before, after=form.after) for form in verdict.forms],
             "patch": list(verdict.operations),
             "findings": finding_lines(verdict.findings),
-            "not_judged": verdict.not_judged,
+            "not_evaluated": verdict.not_evaluated,
             "claims": list(verdict.claims),
         }
     return WorkloadLine.model_construct(
@@ -405,7 +405,7 @@ def _line(row: Row, shared: dict[PodVerdict, dict[str, Any]], lines: FieldPlaces
         namespace=row.namespace,
         name=row.name,
         uid=row.uid,
-        judged="template" if row.template else "pods",
+        evaluated="template" if row.template else "pods",
         suspended=row.suspended,
         uncounted=row.uncounted,
         pods=Outcomes(
@@ -413,14 +413,14 @@ def _line(row: Row, shared: dict[PodVerdict, dict[str, Any]], lines: FieldPlaces
             rewritten=row.running(Outcome.REWRITTEN),
             denied=row.running(Outcome.DENIED),
             exempt=sum(number for of_pods, number in row.pods.items() if of_pods.exempt),
-            not_judged=row.running(NOT_JUDGED),
+            not_evaluated=row.running(NOT_EVALUATED),
         ),
         **shared[verdict] | _if_bare(row) | _placed(verdict, lines),
     )
 
 
 def _if_bare(row: Row) -> dict[str, Any]:
-    """Return an addition for an existing pod without a controller that would change: nothing recreates it."""
+    """Return the note on an existing pod that would change and has no controller: nothing recreates it."""
     verdict = row.verdict
     if row.kind != "Pod" or not row.pods or verdict.exempt or verdict.outcome is Outcome.UNCHANGED:
         return {}

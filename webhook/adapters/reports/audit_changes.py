@@ -1,4 +1,4 @@
-"""What changed since an earlier audit: workloads that are new, gone, or get another outcome."""
+"""The changes since an earlier audit: workloads that are new, gone, or have another outcome."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ...application.rule_texts import NOT_JUDGED
+from ...application.rule_texts import NOT_EVALUATED
 from ...engine.decision import Outcome
 from .audit import ALL, OUTCOMES, AuditReport, FlowLine, Outcomes, WorkloadLine
 from .check_report import ObjectLine
@@ -18,9 +18,9 @@ from .terminal import STYLES
 from .text import printable
 
 _AS_IT_IS = ("unchanged", "exempt")
-_COLUMNS = ("unchanged", "rewritten", "denied", "exempt", NOT_JUDGED)
+_COLUMNS = ("unchanged", "rewritten", "denied", "exempt", NOT_EVALUATED)
 _ALWAYS = _COLUMNS[:3]  # other columns are shown only if they count something, so that tables fit a terminal
-_COUNTED = ("denied", "rewritten", "unchanged", "exempt", NOT_JUDGED)
+_COUNTED = ("denied", "rewritten", "unchanged", "exempt", NOT_EVALUATED)
 _MOST = 500  # workloads; nobody reads more of them in a terminal
 _LONGEST = 40  # lines of a table of totals; longer ones are for spreadsheets
 
@@ -46,10 +46,12 @@ def show(target: Console, report: AuditReport, *, everything: bool = False) -> N
         target.print(decider_grid(report.deciders), crop=False)
     if report.totals.rules:
         target.print(_rules(report.totals.rules))
-    for line in [line for line in (*report.others, *report.kinds) if line.not_judged][:_MOST]:
+    for line in [line for line in (*report.others, *report.kinds) if line.not_evaluated][:_MOST]:
         target.print(
             Text.assemble(
-                (f"{printable(place(line))}: ", "bold"), ("not judged: ", "magenta"), printable(line.not_judged or "")
+                (f"{printable(place(line))}: ", "bold"),
+                ("not evaluated: ", "magenta"),
+                printable(line.not_evaluated or ""),
             )
         )
     show_problems(target, report.problems)
@@ -156,8 +158,12 @@ def _summary(report: AuditReport) -> Text:
     claims = others.denied - labels
     part = "list" if report.scope else "file or document"
     for number, words, style in (
-        (others.not_judged, f"{_counted(others.not_judged, 'other object')} not judged", STYLES[NOT_JUDGED]),
-        (totals.kinds, f"{_counted(totals.kinds, 'kind')} of objects not judged", STYLES[NOT_JUDGED]),
+        (
+            others.not_evaluated,
+            f"{_counted(others.not_evaluated, 'other object')} not evaluated",
+            STYLES[NOT_EVALUATED],
+        ),
+        (totals.kinds, f"{_counted(totals.kinds, 'kind')} of objects not evaluated", STYLES[NOT_EVALUATED]),
         (labels, f"{_counted(labels, 'namespace')} with a label that names no policy", STYLES["denied"]),
         (claims, f"{_counted(claims, 'claim or template')} denied", STYLES["denied"]),
         (others.unchanged, f"{_counted(others.unchanged, 'other object')} with a label without effect", "yellow"),

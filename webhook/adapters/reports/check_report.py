@@ -8,12 +8,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from ...application.auditing import decided
+from ...application.evaluation import Evaluation
 from ...application.gpu_forms import GpuForm
-from ...application.judgement import Judgement
 from ...application.rule_texts import (
     EXEMPT,
     INEFFECTIVE_LABEL,
-    NOT_JUDGED,
+    NOT_EVALUATED,
     NOT_READ,
     REWRITTEN,
     UNREADABLE_LABEL,
@@ -57,8 +57,8 @@ class FindingLine(Part):
 class ObjectLine(Part):
     """One object, with its place (null in a cluster), its identity, and the decision on it.
 
-    ``decision`` is exactly one of ``unchanged``, ``rewritten``, ``denied``, ``exempt``, ``not-judged`` and ``not-read``.
-    ``not_judged`` says what was not judged and why: the whole object, or a part such as its pod's resource claims, which a
+    ``decision`` is exactly one of ``unchanged``, ``rewritten``, ``denied``, ``exempt``, ``not-evaluated`` and ``not-read``.
+    ``not_evaluated`` says what was not evaluated and why: the whole object, or a part such as its pod's resource claims, which a
     rewritten or denied object may have too. ``not_read`` says which fields keep it from being read. ``unknown_kind`` is whether
     nothing is known about the kind and nothing in the object leads to pods.
     """
@@ -77,9 +77,11 @@ class ObjectLine(Part):
     findings: list[FindingLine]
     patch_line: int | None = Field(default=None, description="The line of the first field that is rewritten.")
     patch_column: int | None = None
-    not_judged: str | None = None
-    not_judged_line: int | None = Field(default=None, description="The line of the first field that is not judged.")
-    not_judged_column: int | None = None
+    not_evaluated: str | None = None
+    not_evaluated_line: int | None = Field(
+        default=None, description="The line of the first field that is not evaluated."
+    )
+    not_evaluated_column: int | None = None
     not_read: str | None = None
     claims: list[str] = Field(default=[], description="The pod's names for its resource claims.")
     ignored: list[str] = Field(default=[], description="Rules whose findings are ignored, with the reasons.")
@@ -94,14 +96,16 @@ class ObjectLine(Part):
         return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
 
     def reported(self) -> Iterator[FindingLine]:
-        """The findings, and notes on a rewrite and on what is not judged; each with its place."""
+        """The findings, and notes on a rewrite and on what is not evaluated; each with its place."""
         for finding in self.findings:
             yield finding.model_copy(update={"line": finding.line or self.line})
         if self.decision == REWRITTEN:
             message = f'{"; ".join(self.requests)}: would be rewritten by policy "{self.policy}"'
             yield _note(REWRITTEN, message, self.patch_line or self.line, self.patch_column)
-        if self.not_judged:
-            yield _note(NOT_JUDGED, self.not_judged, self.not_judged_line or self.line, self.not_judged_column)
+        if self.not_evaluated:
+            yield _note(
+                NOT_EVALUATED, self.not_evaluated, self.not_evaluated_line or self.line, self.not_evaluated_column
+            )
 
 
 def _note(rule: str, message: str, line: int | None, column: int | None) -> FindingLine:
@@ -136,7 +140,7 @@ class CheckTotals(Part):
     rewritten: int
     denied: int
     exempt: int
-    not_judged: int
+    not_evaluated: int
     not_read: int
     requesting: int
     without_request: int
@@ -152,8 +156,8 @@ class CheckTotals(Part):
 
     @property
     def strictly_fine(self) -> bool:
-        """Whether everything was judged and nothing would be changed, as ``--strict`` requires."""
-        return not (self.denied or self.rewritten or self.not_judged or INEFFECTIVE_LABEL in self.rules)
+        """Whether everything was evaluated and nothing would be changed, as ``--strict`` requires."""
+        return not (self.denied or self.rewritten or self.not_evaluated or INEFFECTIVE_LABEL in self.rules)
 
 
 class Report(Part):
@@ -171,46 +175,46 @@ NOWHERE = (None, None)
 
 
 def object_line(
-    source: str | None, line: int | None, judgement: Judgement, lines: FieldPlaces | None = None
+    source: str | None, line: int | None, evaluation: Evaluation, lines: FieldPlaces | None = None
 ) -> ObjectLine:
     """One object's line."""
-    is_rewritten = _decision(judgement) == Outcome.REWRITTEN
+    is_rewritten = _decision(evaluation) == Outcome.REWRITTEN
     # Only the pods of an operator's object are rewritten.
-    first, column = patch_place(judgement.operations or (judgement.of_templates if is_rewritten else ()), lines)
-    unjudged = judgement.unjudged
-    not_judged_at = lines.of_field(judgement.not_judged_path) if lines and judgement.not_judged else NOWHERE
+    first, column = patch_place(evaluation.operations or (evaluation.of_templates if is_rewritten else ()), lines)
+    unevaluated = evaluation.unevaluated
+    not_evaluated_at = lines.of_field(evaluation.not_evaluated_path) if lines and evaluation.not_evaluated else NOWHERE
     return ObjectLine(
         source=source,
         line=line,
-        api_version=judgement.api_version,
-        kind=judgement.kind,
-        namespace=judgement.namespace,
-        name=judgement.name,
-        policy=judgement.policy.name,
-        requests=list(judgement.requests),
-        decision=_decision(judgement),
-        exempt=judgement.exempt,
-        patch=list(judgement.operations),
-        findings=[*finding_lines(judgement.findings, lines), *label_lines(judgement.label_problems, lines)],
+        api_version=evaluation.api_version,
+        kind=evaluation.kind,
+        namespace=evaluation.namespace,
+        name=evaluation.name,
+        policy=evaluation.policy.name,
+        requests=list(evaluation.requests),
+        decision=_decision(evaluation),
+        exempt=evaluation.exempt,
+        patch=list(evaluation.operations),
+        findings=[*finding_lines(evaluation.findings, lines), *label_lines(evaluation.label_problems, lines)],
         patch_line=first,
         patch_column=column,
-        not_judged=judgement.not_judged,
-        not_judged_line=not_judged_at[0],
-        not_judged_column=not_judged_at[1],
-        not_read=str(TypeMismatchError(judgement.mismatches)) if judgement.mismatches else None,
-        claims=list(judgement.claims),
-        ignored=list(judgement.ignored),
-        unknown_kind=unjudged is not None and not unjudged.built_in and not unjudged,
-        uncounted=judgement.uncounted,
+        not_evaluated=evaluation.not_evaluated,
+        not_evaluated_line=not_evaluated_at[0],
+        not_evaluated_column=not_evaluated_at[1],
+        not_read=str(TypeMismatchError(evaluation.mismatches)) if evaluation.mismatches else None,
+        claims=list(evaluation.claims),
+        ignored=list(evaluation.ignored),
+        unknown_kind=unevaluated is not None and not unevaluated.built_in and not unevaluated,
+        uncounted=evaluation.uncounted,
     )
 
 
-def _decision(judgement: Judgement) -> str:
-    if judgement.mismatches:
+def _decision(evaluation: Evaluation) -> str:
+    if evaluation.mismatches:
         return NOT_READ
-    if not all(problem.ignored for problem in judgement.label_problems):
+    if not all(problem.ignored for problem in evaluation.label_problems):
         return Outcome.DENIED.value  # as the webhook denies a namespace whose label names no policy
-    return EXEMPT if judgement.exempt else decided(judgement.outcome, judgement.not_judged)
+    return EXEMPT if evaluation.exempt else decided(evaluation.outcome, evaluation.not_evaluated)
 
 
 def finding_lines(findings: Iterable[Finding], lines: FieldPlaces | None = None) -> list[FindingLine]:
@@ -285,7 +289,7 @@ def report(
         rewritten=decisions[Outcome.REWRITTEN.value],
         denied=decisions[Outcome.DENIED.value],
         exempt=decisions[EXEMPT],
-        not_judged=decisions[NOT_JUDGED],
+        not_evaluated=decisions[NOT_EVALUATED],
         not_read=decisions[NOT_READ],
         requesting=sum(bool(line.requests) or line.decision == Outcome.DENIED.value for line in objects),
         without_request=sum(not (line.requests or line.claims or line.unknown_kind) for line in unchanged),

@@ -6,7 +6,7 @@ import msgspec
 from rich.console import Console
 from rich.text import Text
 
-from ...application.rule_texts import EXEMPT, NOT_JUDGED, NOT_READ, left_alone
+from ...application.rule_texts import EXEMPT, NOT_EVALUATED, NOT_READ, left_alone
 from ..manifests.items import ManifestProblem
 from .check_report import FormTotal, ObjectLine, Report, counts_note
 from .grid import Grid
@@ -22,8 +22,8 @@ class CheckedRow(msgspec.Struct, frozen=True):
 
 
 def show(target: Console, rows: Sequence[CheckedRow], report: Report) -> None:
-    """Print the objects that request GPUs, have findings or are not judged, the problems, and the totals."""
-    shown = [row for row in rows if row.line.requests or row.line.findings or row.line.not_judged or row.line.claims]
+    """Print the objects that request GPUs, have findings or are not evaluated, the problems, and the totals."""
+    shown = [row for row in rows if row.line.requests or row.line.findings or row.line.not_evaluated or row.line.claims]
     if shown:
         target.print(_grid(shown), crop=False)
     show_problems(target, report.problems)
@@ -62,7 +62,7 @@ def reasons(line: ObjectLine, becomes: Sequence[str]) -> list[Text]:
     """Return the outcome for an object and its reasons, a text for each; at least one."""
     if line.exempt:
         return [Text(left_alone(line.exempt), style="dim")]
-    sentences = (*([line.not_judged] if line.not_judged else ()), *becomes)
+    sentences = (*([line.not_evaluated] if line.not_evaluated else ()), *becomes)
     told = [Text(printable(sentence)) for sentence in sentences]
     told += [
         Text.assemble(
@@ -87,7 +87,7 @@ def _summary(report: Report) -> Text:
         (f"{totals.rewritten} rewritten", STYLES["rewritten"] if totals.rewritten else "dim"),
         (f"{totals.unchanged} unchanged" + (f" ({', '.join(among)})" if among else ""), "green"),
         (f"{totals.exempt} exempt", "dim"),
-        (f"{totals.not_judged} not judged", STYLES[NOT_JUDGED] if totals.not_judged else "dim"),
+        (f"{totals.not_evaluated} not evaluated", STYLES[NOT_EVALUATED] if totals.not_evaluated else "dim"),
         (f"{totals.not_read} not read", STYLES[NOT_READ] if totals.not_read else "dim"),
     ]
     objects = "object" if totals.objects == 1 else "objects"

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from ...application.deciders import DecidedPolicy
 from ...application.fleet_view import FleetView
-from ...engine.fleet.shapes import GKE_ACCELERATOR, Shape
+from ...engine.fleet.node_shapes import GKE_ACCELERATOR, Shape
 from ...engine.fleet.usage import Share, State, state
 from ...engine.products import PRODUCT
 from ..kubernetes.fleets import ClusterObjects

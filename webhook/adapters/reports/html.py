@@ -64,9 +64,9 @@ def html(report: AuditReport) -> str:
             *(f"{problem.where}: {problem.message}" for problem in report.problems),
             *report.notes,
             *(
-                f"{place(line)}: not judged: {line.not_judged}"
+                f"{place(line)}: not evaluated: {line.not_evaluated}"
                 for line in (*report.others, *report.kinds)
-                if line.not_judged
+                if line.not_evaluated
             ),
         ],
         heat=findings_by_namespace(report.objects),

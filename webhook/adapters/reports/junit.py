@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from ...application.rule_texts import INEFFECTIVE_LABEL, NOT_JUDGED, NOT_READ, REWRITTEN, left_alone
+from ...application.rule_texts import INEFFECTIVE_LABEL, NOT_EVALUATED, NOT_READ, REWRITTEN, left_alone
 from ...engine.decision import Outcome
 from ..manifests.items import ManifestProblem
 from .check_report import FindingLine, ObjectLine
@@ -20,10 +20,10 @@ def junit(objects: Iterable[ObjectLine], problems: Sequence[ManifestProblem], *,
     """The document.
 
     Args:
-        objects: what was judged. Each is one test case; the properties of its suite count the decisions.
+        objects: what was evaluated. Each is one test case; the properties of its suite count the decisions.
         problems: what is wrong with the input; a file or document that could not be read is a test case with an error, in a
             suite of its own.
-        strict: whether rewrites and objects that are not judged are failures too, as with ``--strict``.
+        strict: whether rewrites and objects that are not evaluated are failures too, as with ``--strict``.
     """
     root = Element("testsuites", name="gpuwarden")
     names = _Names()
@@ -105,16 +105,16 @@ def _failure(line: ObjectLine, *, strict: bool) -> FindingLine | None:
     reported = list(line.reported())
     if line.decision == Outcome.DENIED:
         return next(one for one in reported if one.severity == "deny")
-    failing = (REWRITTEN, NOT_JUDGED, INEFFECTIVE_LABEL) if strict and not line.exempt else ()
+    failing = (REWRITTEN, NOT_EVALUATED, INEFFECTIVE_LABEL) if strict and not line.exempt else ()
     return next((one for rule in failing for one in reported if one.rule == rule), None)
 
 
 def _skipped(line: ObjectLine) -> str | None:
-    """Return why a case is skipped, because its object was not judged; ``None`` if it was."""
+    """Return why a case is skipped, because its object was not evaluated; ``None`` if it was."""
     if line.exempt:
         return left_alone(line.exempt)
-    if line.not_judged:
-        return f"not judged: {line.not_judged}"
+    if line.not_evaluated:
+        return f"not evaluated: {line.not_evaluated}"
     return "of a kind that gpuwarden does not know, and no pods were found in it" if line.unknown_kind else None
 
 

@@ -12,7 +12,7 @@ _COMMANDS = {Severity.DENY.value: "error", Severity.WARN.value: "warning"}
 
 
 def concise(objects: Iterable[ObjectLine], problems: Sequence[ManifestProblem]) -> str:
-    """Return ``file:line:column: rule: message`` for each finding, rewrite, part that is not judged, and problem.
+    """Return ``file:line:column: rule: message`` for each finding, rewrite, part that is not evaluated, and problem.
 
     Nothing is wrapped or coloured. Unchanged objects have no line.
     """

@@ -1,7 +1,8 @@
 """Reports for the cluster itself (PolicyReport and its successor Report), as dashboards for Kyverno's read them.
 
-There is one report per namespace, and one result per workload and rule. A denial is ``fail``; a warning, or pods that do not
-comply with the policy, ``warn``; what complies, or is rewritten at admission, ``pass``; what is exempt or not judged, ``skip``.
+There is one report per namespace, and one result per workload and rule. The result is ``fail`` for a denial; ``warn`` for a
+warning, or pods that do not comply with the policy; ``pass`` for workloads that comply, or are rewritten at admission; ``skip``
+for those that are exempt or not evaluated.
 """
 
 import hashlib
@@ -15,7 +16,7 @@ import msgspec
 from ...application.audit_rows import Row
 from ...application.auditing import PodVerdict
 from ...application.report_api import CONTENT, LABEL, NAME, OF_AUDIT, OMITTED, ReportApi, ReportOwner
-from ...application.rule_texts import INEFFECTIVE_LABEL, NOT_JUDGED, REWRITTEN, UNREADABLE_LABEL, left_alone
+from ...application.rule_texts import INEFFECTIVE_LABEL, NOT_EVALUATED, REWRITTEN, UNREADABLE_LABEL, left_alone
 from ...engine.decision import Outcome
 from ...engine.findings import Finding
 from ...engine.policy import LabelProblem
@@ -75,8 +76,8 @@ def _results(row: Row) -> Iterator[Json]:
     if verdict.exempt:
         yield result_of("skip", "exempt", left_alone(verdict.exempt), subject, about)
         return
-    if verdict.not_judged:
-        yield result_of("skip", NOT_JUDGED, verdict.not_judged, subject, about)
+    if verdict.not_evaluated:
+        yield result_of("skip", NOT_EVALUATED, verdict.not_evaluated, subject, about)
     for finding in verdict.findings:
         yield _of_finding(finding, subject, about)
     if verdict.decision == Outcome.UNCHANGED and not verdict.findings:

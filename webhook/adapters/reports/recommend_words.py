@@ -1,4 +1,4 @@
-"""Words that every output of ``gpuwarden recommend`` has for people."""
+"""Texts that all outputs of ``gpuwarden recommend`` for people share."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
@@ -19,7 +19,7 @@ def by_namespace(
 
 
 def used(measures: Measures | None) -> list[str]:
-    """What a workload used, one phrase for each number that is known."""
+    """The usage of a workload, one phrase for each number that is known."""
     if measures is None:
         return []
     phrases = [
@@ -56,7 +56,7 @@ def verdict(found: WorkloadVerdict) -> str:
 
 
 def changes(found: Sequence[FormCriterion]) -> Iterator[str]:
-    """What the recommended form keeps of the current form, and what it changes."""
+    """The properties of the current form that the recommended form keeps, and those that it changes."""
     kept = [one.criterion.lower() for one in found if one.value == one.now]
     changed = [f"{one.criterion.lower()} {one.now} → {one.value}" for one in found if one.value != one.now]
     if changed:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import msgspec
 
 from ... import __version__
-from ...application.rule_texts import NOT_JUDGED, REWRITTEN, RULE_TEXTS, RuleText
+from ...application.rule_texts import NOT_EVALUATED, REWRITTEN, RULE_TEXTS, RuleText
 from ...engine.findings import Severity
 from ..manifests.items import ManifestProblem
 from .check_report import FindingLine, ObjectLine
@@ -26,12 +26,12 @@ _INDEX = {text.id: number for number, text in enumerate(_RULES)}
 
 
 def sarif(objects: Iterable[ObjectLine], problems: Sequence[ManifestProblem], *, files: bool = True) -> str:
-    """A log of one run: a result for each finding, and a note for each object that would be rewritten or is not judged.
+    """A log of one run: a result for each finding, and a note for each object that would be rewritten or is not evaluated.
 
     The run's properties count the objects and their decisions.
 
     Args:
-        objects: what was judged; an object of a cluster has a logical location (``team-a/Deployment/trainer``), one in a
+        objects: what was evaluated; an object of a cluster has a logical location (``team-a/Deployment/trainer``), one in a
             file its line too.
         problems: what is wrong with the input: notifications of the run.
         files: whether problems concern files, and so have a place.
@@ -85,7 +85,7 @@ def _distinguished(results: Iterable[Json]) -> list[Json]:
 
 def _results(line: ObjectLine) -> Iterator[Json]:
     for one in line.reported():
-        about = f"{line.kind} {line.namespace}/{line.name}" + (" is not judged" if one.rule == NOT_JUDGED else "")
+        about = f"{line.kind} {line.namespace}/{line.name}" + (" is not evaluated" if one.rule == NOT_EVALUATED else "")
         details = {"patch": line.patch} if one.rule == REWRITTEN else {"field": printable(one.path)}
         yield {
             "ruleId": one.rule,

@@ -2,14 +2,14 @@
 
 from rich.console import Console
 
-from ...application.rule_texts import EXEMPT, NOT_JUDGED, NOT_READ
+from ...application.rule_texts import EXEMPT, NOT_EVALUATED, NOT_READ
 
 STYLES = {
     "unchanged": "green",
     "rewritten": "yellow",
     "denied": "bold red",
     EXEMPT: "dim",
-    NOT_JUDGED: "magenta",
+    NOT_EVALUATED: "magenta",
     NOT_READ: "red",
 }
 # Nothing is wrapped in a file or a pipe, because programs search it line by line.

@@ -1,4 +1,4 @@
-"""The serving certificate, replaceable while connections are open and handshakes under way.
+"""The serving certificate, which can be replaced while connections are open and handshakes are in progress.
 
 ``SSLContext.load_cert_chain`` must not be called on a context in use: if the pair does not match, it raises and leaves a context
 with which every handshake fails. So a replacement is a new context, which is tested before one assignment makes it the current

@@ -10,7 +10,7 @@ from .trust import why_untrusted
 
 
 class BundleReconciler:
-    """Compares at every pass, not only when something changed, and reports whether what is served is trusted.
+    """Compares at every pass, not only when something changed, and reports whether the served certificate is trusted.
 
     Args:
         bundle: The PEM that every ``caBundle`` should be; ``None`` if another program writes them (cert-manager).
@@ -46,7 +46,7 @@ class BundleReconciler:
             return ReconcileReport(trusted=self._trusted, failures=(*failures, str(error)), done=tuple(done))
         waiting = [reason for c in configurations if (reason := self._why_untrusted(c))]
         if not configurations:
-            waiting = ["no webhook configuration is there yet"]
+            waiting = ["no webhook configuration exists yet"]
         self._trusted = not waiting
         return ReconcileReport(
             trusted=self._trusted, done=tuple(done), waiting=tuple(waiting), failures=tuple(failures)
@@ -83,5 +83,5 @@ class BundleReconciler:
         for name, bundle in configuration.bundles.items():
             reason = why_untrusted(pair.certificate, read_bundle(bundle).certificates, self._clock(), pair.chain)
             if reason:
-                return f"{configuration}, webhook {name}, does not trust what is served: {reason}"
+                return f"{configuration}, webhook {name}, does not trust the serving certificate: {reason}"
         return None

@@ -23,7 +23,7 @@ from .pem import CertificateError, CertificatePair, PrivateKey, describe, show
 from .trust import is_authority, issued_by
 
 BACKDATE = timedelta(minutes=10)
-"""How far before its issue a certificate becomes valid: a client whose clock is behind ours must accept it at once."""
+"""How long before it is issued a certificate becomes valid: a client whose clock is behind ours must accept it at once."""
 
 _ORGANIZATION = "gpuwarden"
 _MAX_DNS_NAME = 253  # RFC 1035, 2.3.4, without the dots of the wire form
@@ -142,7 +142,7 @@ def self_signed_pair(names: Iterable[str], ips: Iterable[str], now: datetime, li
 
 
 def is_ours(certificate: x509.Certificate) -> bool:
-    """Whether the certificate is a CA as `issue_ca` makes them: our organization, self-signed, undamaged.
+    """Whether the certificate looks like a CA that `issue_ca` made: our organization, self-signed, undamaged.
 
     Anyone can make such a certificate, so this grants nothing by itself; it separates what rotation left in a bundle
     from what someone else put there.

@@ -63,7 +63,7 @@ def carried(configurations: Iterable[RegisteredWebhooks]) -> tuple[frozenset[x50
 
 
 class RotationFacts:
-    """The conclusions from one observation.
+    """An observation, and the conclusions from it.
 
     Attributes:
         stored: What the CA Secret holds.
@@ -97,9 +97,9 @@ class RotationFacts:
 
     @cached_property
     def unknown(self) -> tuple[x509.Certificate, ...]:
-        """CAs that the Secret does not hold and that must not be dropped, for some replica may need them.
+        """CAs that are not in the Secret and must not be dropped, because a replica may need them.
 
-        The issuer of what this replica serves; and what bundles trust and looks like ours, for the other replicas.
+        These are the issuer of this replica's certificate and, for the other replicas, CAs in bundles that look like ours.
         """
         ours = sorted(filter(is_ours, self.carried_anywhere.difference(self.stored.certificates)), key=describe)
         own = [self.live.issuer] if self.live and self.live.issuer not in self.stored.certificates else []
@@ -135,10 +135,10 @@ class RotationFacts:
 
     @property
     def is_trusted(self) -> bool:
-        """Whether every API server trusts what is served.
+        """Whether every API server trusts the served certificate.
 
-        Every bundle carries its CA, and one of these holds: they have carried it for the propagation time, they did so before, or
-        there is no other CA that an API server could still use.
+        Every bundle carries its CA, and one of these is true: they have carried it for the propagation time, they did so before,
+        or there is no other CA that an API server could still use.
         """
         if self.live is None or not self.is_carried(self.live.issuer):
             return False

@@ -13,18 +13,18 @@ on it.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TypeAlias
 
 from cryptography import x509
 
 from .observation import Observation, RotationFacts, ServedLeaf
-from .pem import Bundle, CertificatePair, bundle_pem, describe, read_bundle
+from .pem import Bundle, CertificatePair, bundle_pem, describe, read_bundle, show
 from .secret import Authorities
 from .settings import RotationSettings
 from .store import RegisteredWebhooks
-from .trust import needs_renewal, why_invalid
+from .trust import why_invalid
 
 
 class Phase(StrEnum):
@@ -158,7 +158,7 @@ def _leaf_actions(facts: RotationFacts) -> list[Action]:
 
 
 def _first_leaf(facts: RotationFacts) -> list[Action]:
-    """Nothing valid is served, so nothing can be lost: a CA that only some bundles carry is enough."""
+    """While no valid certificate is served, one whose CA only some bundles carry is an improvement."""
     if not facts.usable:
         return [Wait("there is no CA to sign a serving certificate yet")]
     best = max(facts.usable, key=lambda ca: facts.count(ca.certificate))  # the first of equal ones: the current
@@ -176,8 +176,22 @@ def _renewed_leaf(facts: RotationFacts, leaf: ServedLeaf, ca: CertificatePair) -
     return [SignLeaf(ca, reason)] if reason and gained >= timedelta(seconds=1) else []
 
 
+def needs_renewal(certificate: x509.Certificate, at: datetime) -> str | None:
+    """Return why the certificate should be replaced, or ``None``: it is not valid now, or two thirds of its life are over.
+
+    The rule is cert-manager's own (``authority.go: caRequiresRegeneration``): it needs no setting besides the lifetime.
+    """
+    if reason := why_invalid(certificate, at):
+        return reason
+    start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    due = start + (end - start) * 2 / 3
+    if at >= due:
+        return f"{describe(certificate)} has been due for renewal since {show(due)}, two thirds of its life"
+    return None
+
+
 def _secret_actions(facts: RotationFacts) -> list[Action]:
-    """At most one write that brings the Secret from what it holds to what it should hold."""
+    """At most one write, which gives the Secret the content that it should have."""
     secret = facts.observation.secret
     reasons = [] if secret else ["the CA Secret does not exist"]
     reasons += [f"the CA Secret is damaged: {damage}" for damage in facts.stored.damage]

@@ -57,9 +57,9 @@ class CertificateReconciler:
     `StoreError` or `CertificateError` is a bug: it ends the pass, and the next one starts from what it then finds.
 
     Args:
-        clock: What time it is. API servers judge certificates by their clocks, see `WitnessedClock`.
-        doubt: Why the clock is in doubt, or empty. While it is in doubt, this replica only signs what it serves, and leaves the
-            Secret and the bundles, on which others rely, to other replicas.
+        clock: The current time. API servers check certificates by their own clocks, see `WitnessedClock`.
+        doubt: Why the clock is in doubt, or empty. Until it is resolved, this replica only signs its own serving certificate,
+            and leaves the shared Secret and bundles to others.
         paths: The paths that requests may use.
     """
 
@@ -174,7 +174,7 @@ class CertificateReconciler:
             self._leaf = replace(self._leaf, was_trusted=True)
 
     def _still_trusted(self) -> bool:
-        """Whether what is served is valid, and was trusted in the last successful observation.
+        """Whether the served certificate is valid, and was trusted in the last successful observation.
 
         A failed read is no evidence of lost trust. Otherwise one hiccup of an API server would make every replica unready at
         once.
@@ -182,7 +182,7 @@ class CertificateReconciler:
         return self._trusted and self._leaf is not None and not why_invalid(self._leaf.pair.certificate, self._clock())
 
     def _apply(self, action: SetBundle | SignLeaf | WriteSecret, now: datetime) -> None:
-        """Do it as of the observation's time, see `Observation.now`."""
+        """Carry out an action as of the time of the observation, see `Observation.now`."""
         match action:
             case SetBundle(configuration, bundle, targets=targets):
                 self._store.write_bundle(configuration, bundle, targets)

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 @dataclass(frozen=True, slots=True)
 class RotationSettings:
-    """The lifetimes of certificates, and the differences of clocks and copies that are allowed for.
+    """The lifetimes of certificates, and the clock differences and propagation delays that are allowed for.
 
     Attributes:
         ca_lifetime: Of a CA; its successor is published at two thirds of it.
@@ -41,8 +41,5 @@ class RotationSettings:
 
     @property
     def retention(self) -> timedelta:
-        """How long a CA stays trusted after it signed last: a leaf's lifetime, plus the permitted clock differences.
-
-        A leaf ends by its signer's clock, which may be ahead; its clients' may be behind. Hence twice.
-        """
+        """How long a CA stays trusted after its last signature: a leaf's lifetime, plus twice the clock skew."""
         return self.leaf_lifetime + 2 * self.clock_skew

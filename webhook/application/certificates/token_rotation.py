@@ -30,7 +30,7 @@ def carried_tokens(configurations: Iterable[RegisteredWebhooks]) -> list[str]:
 
 
 def signs(configurations: Iterable[RegisteredWebhooks], accepted: Iterable[str]) -> Iterator[str]:
-    """Yield the facts that hold of the paths now; `Observation.trusted_for` has for how long they have held."""
+    """Yield the facts that are true of the paths now; `Observation.trusted_for` has how long each has been true."""
     carried = carried_tokens(configurations)
     if all(carried):
         yield _EVERYWHERE
@@ -42,7 +42,7 @@ def _nowhere(token: str) -> str:
 
 
 class TokenFacts:
-    """One observation, as far as it concerns tokens."""
+    """The part of an observation that concerns tokens."""
 
     def __init__(self, observation: Observation, stored: Authorities, settings: RotationSettings) -> None:
         self._observation = observation

@@ -1,4 +1,4 @@
-"""How clients judge a certificate: whether it is valid now, due for renewal, covers a name, was issued by a CA, and is trusted.
+"""The checks that clients make on a certificate: whether it is valid now, covers a name, was issued by a CA, and is trusted.
 
 Pure: every question that depends on the time takes it as ``at``, an aware datetime. The answers to "why not" are
 sentences for the log, or ``None``.
@@ -43,20 +43,6 @@ def why_invalid(certificate: x509.Certificate, at: datetime) -> str | None:
         return f"{describe(certificate)} is not valid before {show(start)}"
     if at > end:
         return f"{describe(certificate)} expired at {show(end)}"
-    return None
-
-
-def needs_renewal(certificate: x509.Certificate, at: datetime) -> str | None:
-    """Return why the certificate should be replaced, or ``None``: it is not valid now, or two thirds of its life are over.
-
-    The rule is cert-manager's own (``authority.go: caRequiresRegeneration``): it needs no setting besides the lifetime.
-    """
-    if reason := why_invalid(certificate, at):
-        return reason
-    start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    due = start + (end - start) * 2 / 3
-    if at >= due:
-        return f"{describe(certificate)} has been due for renewal since {show(due)}, two thirds of its life"
     return None
 
 

@@ -1,6 +1,6 @@
 """The check of Cluster Autoscaler: whether it takes nodes for unready, because their GPUs have other names."""
 
-from ...engine.fleet.shapes import GKE_ACCELERATOR
+from ...engine.fleet.node_shapes import GKE_ACCELERATOR
 from ...engine.resources import GPU
 from .facts import Facts, known
 from .results import Findings, listed, warn

@@ -53,7 +53,7 @@ def _expected(facts: Facts) -> list[OurWebhook]:
 
 
 def strangers(facts: Facts) -> Findings:
-    """Client certificates or tokens keep strangers out; NetworkPolicies can't be judged."""
+    """Client certificates or tokens keep strangers out; NetworkPolicies can't be evaluated."""
     deployment = known(facts.deployment)
     if deployment is not None and deployment.option("--client-ca-file") is not None:
         return "the port is closed to strangers by client certificates (--client-ca-file)"

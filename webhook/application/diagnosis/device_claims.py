@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from ...engine.device_classes import IMPLICIT
-from ...engine.fleet.shapes import GpuNode
+from ...engine.fleet.node_shapes import GpuNode
 from ...engine.policy import ClaimForm, Policy
 from ...engine.quantity import exact
 from ...engine.resources import GpuResource, classify
@@ -61,7 +61,7 @@ def _unnoticed(facts: Facts, classes: Iterable[DeviceClass]) -> Iterator[CheckOu
 
 
 def _unknown(configuration: Configuration, classes: Sequence[DeviceClass]) -> Iterator[CheckOutcome]:
-    """Classes for GPUs whose resource names are not judged, or denied because their form is not known."""
+    """Classes for GPUs whose resource names are not evaluated, or denied because their form is not known."""
     configuration = configuration.with_classes({one.metadata.name: _of_name(one) for one in classes})
     gpus, names = configuration.classes, configuration.names
     for one in classes:
@@ -156,7 +156,7 @@ def _without_template(facts: Facts, used: Iterable[tuple[Policy, list[str]]]) ->
     for policy, namespaces in used:
         form = policy.plain_claim
         if form is None:
-            continue  # nothing becomes a claim: pods that name a template are judged by it
+            continue  # nothing becomes a claim: pods that name a template are decided by it
         absent = [name for name in namespaces if (name, form.template) not in found]
         impact = "pods that request nvidia.com/gpu there are denied"
         if absent:

@@ -6,17 +6,17 @@ from functools import partial
 
 from ..certificates.tokens import masked
 from . import (
+    api_server,
     autoscaler,
     callers,
+    dcgm_exporter,
     device_claims,
     device_plugin_config,
-    exporters,
     failure_policies,
     guard,
     in_tree,
     karpenter,
     kueue,
-    limits,
     mig,
     namespace_restrictions,
     node_selectors,
@@ -24,11 +24,11 @@ from . import (
     other_webhooks,
     policies,
     probe,
+    quotas_and_limit_ranges,
+    rbac,
     registration,
     replicas,
-    rights,
     runtime_classes,
-    server,
     serving,
     shared_devices,
     waiting_pods,
@@ -39,21 +39,21 @@ from .results import CheckOutcome, CheckStatus, Findings, skipped, unknown
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A check: its id, the fact that holds where all is well, and how it judges the facts.
+    """A check: its id, the fact that holds where all is well, and how it evaluates the facts.
 
     ``in_tree``: whether it is made where the API server decides alone, without webhooks and replicas.
     """
 
     id: str
     about: str
-    judge: Callable[[Facts], Findings]
+    evaluate: Callable[[Facts], Findings]
     in_tree: bool = True
 
 
 _webhook_check = partial(Check, in_tree=False)
 
 CHECKS = (
-    Check("kubernetes", "the API server has all features that gpuwarden uses", server.version),
+    Check("kubernetes", "the API server has all features that gpuwarden uses", api_server.version),
     _webhook_check("webhooks", "the API server calls gpuwarden for pods", registration.present),
     _webhook_check(
         "rules", "new pods are sent to gpuwarden, and objects that it must not change are not", registration.rules
@@ -96,7 +96,7 @@ CHECKS = (
     _webhook_check("replicas", "a replica answers while another one restarts", replicas.deployed),
     _webhook_check("spread", "gpuwarden keeps answering when one node fails", replicas.spread),
     _webhook_check("disruption-budget", "gpuwarden keeps answering while nodes are drained", replicas.budget),
-    _webhook_check("rights", "gpuwarden's ServiceAccount has the permissions that it needs", rights.granted),
+    _webhook_check("rights", "gpuwarden's ServiceAccount has the permissions that it needs", rbac.granted),
     Check("configuration", "the configuration is valid", policies.configuration),
     Check("labels", "every policy label names a policy, and none is mistyped", policies.labels),
     Check("label-effects", "every policy label has an effect", policies.effects),
@@ -118,7 +118,7 @@ CHECKS = (
     ),
     _webhook_check(
         "waiting-pods",
-        "no pod waits for a GPU by a resource name that became a GPU's after the pod was created, and that its policy denies",
+        "no waiting pod requests a resource name that has become a GPU's since it was created and that its policy denies",
         waiting_pods.waiting_pods,
     ),
     Check("claim-templates", "the claim templates that policies use exist and are valid", device_claims.templates),
@@ -126,15 +126,19 @@ CHECKS = (
     Check("cluster-autoscaler", "Cluster Autoscaler counts nodes with GPUs as ready", autoscaler.cluster_autoscaler),
     Check("karpenter", "Karpenter adds nodes for rewritten pods", karpenter.karpenter),
     Check("kueue", "Kueue has quota for rewritten pods", kueue.kueue),
-    Check("dcgm-exporter", "GPU metrics include the pods that gpuwarden rewrites", exporters.exporters),
-    Check("quotas", "ResourceQuotas on GPUs count rewritten pods", limits.quotas),
-    Check("limitranges", "LimitRanges admit rewritten pods, and add no GPU to other pods", limits.limit_ranges),
+    Check("dcgm-exporter", "GPU metrics include the pods that gpuwarden rewrites", dcgm_exporter.exporters),
+    Check("quotas", "ResourceQuotas on GPUs count rewritten pods", quotas_and_limit_ranges.quotas),
+    Check(
+        "limitranges",
+        "LimitRanges admit rewritten pods, and add no GPU to other pods",
+        quotas_and_limit_ranges.limit_ranges,
+    ),
     Check(
         "namespace-restrictions",
         "namespace annotations permit what gpuwarden adds to pods",
         namespace_restrictions.restrictions,
     ),
-    Check("probe", "a new pod is handled as its namespace's policy requires", probe.judge),
+    Check("probe", "a new pod is handled as its namespace's policy requires", probe.evaluate),
 )
 
 
@@ -152,7 +156,7 @@ def _reported(check: Check, outcome: CheckOutcome) -> CheckOutcome:
 def _outcomes(check: Check, facts: Facts) -> list[CheckOutcome]:
     if not check.in_tree and in_tree.decides_alone(facts):
         return [in_tree.not_of_webhooks()]
-    findings = check.judge(facts)
+    findings = check.evaluate(facts)
     found = []
     try:
         while True:

@@ -8,8 +8,8 @@ from typing import TypeAlias, TypeVar
 from cryptography import x509
 
 from ...engine.claim_objects import Claim
-from ...engine.fleet.shapes import GpuNode
-from ...engine.labels import UNLABELLED, NamespaceLabels
+from ...engine.fleet.node_shapes import GpuNode
+from ...engine.namespace_labels import UNLABELLED, NamespaceLabels
 from ..configuration import Configuration
 from ..fleet_view import GpuPod
 from ..in_tree_drift import InTreeObject
@@ -18,7 +18,7 @@ from ..plugin_configuration import PluginFile
 from ..quotas import Quota
 from .documents import Budget, Deployment, EndpointSlice, Pod, Probed, Service
 from .neighbours import ClusterQueue, DeviceClass, KueueConfiguration, LocalQueue, NodePool, Program
-from .webhooks import WebhookConfiguration
+from .webhook_configurations import WebhookConfiguration
 
 T = TypeVar("T")
 
@@ -75,7 +75,7 @@ class BadConfiguration:
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """A right that gpuwarden's ServiceAccount needs; no namespace: cluster-wide; no name: any object."""
+    """A permission that gpuwarden's ServiceAccount needs: without a namespace, in all; without a name, for any object."""
 
     verb: str
     resource: str

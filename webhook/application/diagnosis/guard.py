@@ -3,15 +3,15 @@
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from ...engine.labels import ENFORCE, UNLABELLED, NamespaceLabels
-from ...engine.policy import ANY, VisibleDevices, built_in
+from ...engine.namespace_labels import ENFORCE, UNLABELLED, NamespaceLabels
+from ...engine.policy import ANY, FindingAction, built_in
 from ..certificates.tokens import VALIDATE
 from ..configuration import Configuration, Mode
 from .facts import KUBE_SYSTEM, NAME_LABEL, Facts, Unread
 from .our_webhooks import UPDATES, OurWebhook, our_webhooks
 from .results import CheckOutcome, Findings, fail, listed, warn
 
-_DENY = VisibleDevices.DENY
+_DENY = FindingAction.DENY
 _BUILT_IN = NamespaceLabels(enforce=ANY)
 _UPGRADE = "run helm upgrade with the policies in the chart's values (config)"
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from ...engine.labels import ENFORCE
+from ...engine.namespace_labels import ENFORCE
 from ..deciders import Decider, Installed, PodWebhook
 from ..in_tree_drift import Drift, differences, policies_of
 from .facts import Facts, Unread, known
@@ -14,7 +14,7 @@ from .results import CheckOutcome, Findings, fail, listed, skipped, warn
 _FIX = "compile the policies again and apply them (docs/how-to/in-tree.md)"
 _DIFFERENT = "the API server decides pods differently from the configuration"
 _UNDECIDED = (
-    "nobody decides: the webhooks leave the common case to the API server, so pods with GPUs are created as they are"
+    "nobody decides: the webhooks leave the common case to the API server, so pods with GPUs are created unchanged"
 )
 
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 
 from ...engine.forms import Platform
-from ...engine.nodes import Need
+from ...engine.node_constraints import Need
 from ...engine.policy import Policy
 from ...engine.resources import GPU, PREFIX
 from ...engine.spelling import Spelling, spell

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from ...engine.fleet.shapes import GpuNode, Shape
+from ...engine.fleet.node_shapes import GpuNode, Shape
 from ...engine.forms import Platform
 from ...engine.products import PRODUCT, Product, read_product
 from ...engine.spelling import GPU_SLICES, MIG_STRATEGY, DevicePlugin, MigStrategy

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from ...engine.nodes import Need
+from ...engine.node_constraints import Need
 from ...engine.pods import Toleration
 from ...engine.policy import Policy
 from ...engine.resources import GPU

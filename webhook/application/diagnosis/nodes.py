@@ -2,9 +2,10 @@
 
 from collections import Counter
 
-from ...engine.fleet.availability import plain_request_unschedulable, preferring
 from ...engine.fleet.fleet import Fleet
-from ...engine.fleet.shapes import Shape
+from ...engine.fleet.fleet_findings import plain_request_unschedulable
+from ...engine.fleet.node_shapes import Shape
+from ...engine.fleet.prefer_offered import preferring
 from ...engine.forms import Platform
 from ...engine.rules.fleet import policy_not_offered
 from .facts import Facts, known

@@ -3,7 +3,7 @@
 from .facts import Facts, known
 from .our_webhooks import MUTATING, name_of, our_webhooks
 from .results import Findings, listed, warn
-from .webhooks import WebhookConfiguration
+from .webhook_configurations import WebhookConfiguration
 
 # Webhooks that add GPUs, or change how GPUs are scheduled, by a part of the name of one of their webhooks.
 _ADD_GPUS = {

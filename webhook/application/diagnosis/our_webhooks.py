@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from ..certificates.tokens import path_of, token_of, without_token
 from .documents import Deployment
 from .facts import Facts, Maybe, Target, Unread, known
-from .webhooks import ServiceReference, Webhook, WebhookConfiguration
+from .webhook_configurations import ServiceReference, Webhook, WebhookConfiguration
 
 MUTATING, VALIDATING = "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"
 GUARDS = re.compile(r"guard(-[a-z]+)?\.gpuwarden\.io")

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 from ...engine.forms import Form
 from ...engine.label_problems import of_namespace
-from ...engine.labels import ENFORCE, UNLABELLED, NamespaceLabels
+from ...engine.namespace_labels import ENFORCE, UNLABELLED, NamespaceLabels
 from ...engine.policy import Policy
 from ..configuration import Configuration
 from ..deciders import Decider, Installed
+from ..kind_lookup import KINDS
 from ..workload_kinds import WorkloadKind
-from ..workloads import KINDS
 from . import in_tree
 from .facts import BadConfiguration, Facts, NamespaceFacts, known
 from .our_webhooks import OurWebhook, readable_webhooks

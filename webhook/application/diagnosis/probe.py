@@ -4,11 +4,11 @@ import re
 from typing import Any
 
 from ...engine.decision import POLICY, Outcome
-from ...engine.labels import NamespaceLabels
+from ...engine.namespace_labels import NamespaceLabels
 from ...engine.resources import GPU, resource_name
 from ..checking import Checker
 from ..configuration import Mode
-from ..judgement import Judgement
+from ..evaluation import Evaluation
 from .facts import Attempt, Facts, known
 from .our_webhooks import our_webhooks
 from .results import CheckOutcome, Findings, fail, ok, unknown
@@ -40,7 +40,7 @@ PLAIN = ("plain", GPU, 1)
 TWO_SHARED = ("two-shared", resource_name(None, shared=True), 2)
 
 
-def judge(facts: Facts) -> Findings:
+def evaluate(facts: Facts) -> Findings:
     """The dry runs have the outcomes that the namespace's policy requires; nothing is reported if there were none."""
     probe = facts.probe
     if probe is None:
@@ -66,18 +66,18 @@ def judge(facts: Facts) -> Findings:
         for attempt, asks in ((probe.plain, PLAIN), (probe.two_shared, TWO_SHARED)):
             _, resource, count = asks
             what = f"a pod with {resource}: {count} in {probe.namespace}"
-            yield _compared(facts, what, attempt, checker.judge(pod(*asks)))
+            yield _compared(facts, what, attempt, checker.evaluate(pod(*asks)))
     return ""
 
 
-def _compared(facts: Facts, what: str, attempt: Attempt, judgement: Judgement) -> CheckOutcome:
+def _compared(facts: Facts, what: str, attempt: Attempt, evaluation: Evaluation) -> CheckOutcome:
     fix = f"see checks trust, endpoints and replicas, and kubectl -n {facts.namespace} logs deploy/{facts.name}"
     if attempt.refusal:
-        return _refused({one.name for one in our_webhooks(facts)}, what, attempt.refusal, judgement, fix)
-    return _created(what, attempt, judgement, fix)
+        return _refused({one.name for one in our_webhooks(facts)}, what, attempt.refusal, evaluation, fix)
+    return _created(what, attempt, evaluation, fix)
 
 
-def _refused(ours: set[str], what: str, refusal: str, judgement: Judgement, fix: str) -> CheckOutcome:
+def _refused(ours: set[str], what: str, refusal: str, evaluation: Evaluation, fix: str) -> CheckOutcome:
     observed = f"{what}: {refusal}"
     if unanswered := _UNANSWERED.search(refusal):
         impact = f"the API server got no usable answer from {unanswered['webhook']}"
@@ -91,14 +91,14 @@ def _refused(ours: set[str], what: str, refusal: str, judgement: Judgement, fix:
             "something else denies the pod before gpuwarden's answer can be seen",
             "name another namespace with --probe-namespace, or run doctor as a user who may create pods there",
         )
-    expected = judgement.decision.outcome
+    expected = evaluation.decision.outcome
     if expected is Outcome.DENIED:
         return ok(f"{what} is denied by {denied['webhook']}, as its policy requires")
-    return fail(observed, f'under policy "{judgement.policy.name}" it should be {expected}', fix)
+    return fail(observed, f'under policy "{evaluation.policy.name}" it should be {expected}', fix)
 
 
-def _created(what: str, attempt: Attempt, judgement: Judgement, fix: str) -> CheckOutcome:
-    policy, expected = judgement.policy.name, judgement.decision.outcome
+def _created(what: str, attempt: Attempt, evaluation: Evaluation, fix: str) -> CheckOutcome:
+    policy, expected = evaluation.policy.name, evaluation.decision.outcome
     acted = ((attempt.pod.metadata.annotations if attempt.pod else None) or {}).get(POLICY)
     if expected is Outcome.DENIED:
         observed = f'{what} is created, although policy "{policy}" denies it'

@@ -7,8 +7,8 @@ from ...engine.other_gpus import ANY_SUFFIX, NEVER_SENT, GpuNames, fits
 from ..certificates.tokens import ADVISE, MUTATE, VALIDATE, VALIDATE_CLAIM, VALIDATE_NAMESPACE
 from ..claims import GROUP, PLURALS
 from ..configuration import Configuration
+from ..kind_lookup import ADVISED_OPERATORS
 from ..workload_kinds import ADVISED
-from ..workloads import ADVISED_OPERATORS
 from .facts import Facts, known
 from .our_webhooks import (
     MUTATING,
@@ -120,7 +120,7 @@ def _has_limits(facts: Facts) -> bool:
 def rules(facts: Facts) -> Findings:
     """CREATE of pods is sent to both, and UPDATE only to the webhook that restores rewritten pods."""
     webhooks = our_webhooks(facts)
-    yield from _updates_not_judged(webhooks)
+    yield from _updates_not_evaluated(webhooks)
     for one in webhooks:
         yield from _wrong_rules(facts, one)
     return "CREATE of pods is sent to gpuwarden, and updates are not mutated"
@@ -130,7 +130,7 @@ def _wrong_rules(facts: Facts, one: OurWebhook) -> Iterator[CheckOutcome]:
     webhook = one.webhook
     if one.name == RESTORE:
         if not webhook.covers("UPDATE", "pods"):
-            impact = "kubectl apply of a bare pod's manifest is denied once the pod was rewritten"
+            impact = "kubectl apply of a bare pod's manifest is denied once the pod has been rewritten"
             yield warn(f"the rules of {one} do not cover UPDATE of pods (v1)", impact, _REINSTALL)
     elif one.path in _EXPECTED and one.name != UPDATES and not webhook.covers("CREATE", "pods"):
         yield fail(
@@ -157,7 +157,7 @@ def _wrong_rules(facts: Facts, one: OurWebhook) -> Iterator[CheckOutcome]:
         )
 
 
-def _updates_not_judged(webhooks: list[OurWebhook]) -> Iterator[CheckOutcome]:
+def _updates_not_evaluated(webhooks: list[OurWebhook]) -> Iterator[CheckOutcome]:
     """Updates of pods are sent too, as far as they may change a decision."""
     validating = [one.webhook for one in webhooks if one.path == VALIDATE]
     if validating and not any(webhook.covers("UPDATE", "pods") for webhook in validating):
@@ -187,7 +187,7 @@ def _operators_not_sent(facts: Facts, one: OurWebhook) -> Iterator[CheckOutcome]
 
 
 def _not_covered(one: OurWebhook) -> list[str]:
-    """The requests that a webhook which only reports should get, but does not get."""
+    """The requests that a report-only webhook should receive but does not."""
     sent = _RESERVED if one.name == RESERVATIONS else _REPORTING[one.path][0]
     return [
         f"{operation} of {resource}"
@@ -271,7 +271,7 @@ def _left_out(facts: Facts, webhooks: list[OurWebhook]) -> Iterator[CheckOutcome
             )
         elif names := _unknown_to(said, facts.configuration.names):
             yield warn(
-                f"the matchConditions of {one} leave out {listed(names)}, and resources in the configuration does not",
+                f"the matchConditions of {one} leave out {listed(names)}, but resources in the configuration does not",
                 _NEVER_SENT,
                 "set config.resources in the chart's values and run helm upgrade, so that both say the same",
             )

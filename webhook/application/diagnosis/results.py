@@ -37,7 +37,7 @@ class CheckOutcome(msgspec.Struct, frozen=True):
 
 
 Findings: TypeAlias = Generator[CheckOutcome, None, str]
-"""What a check finds: it yields problems, and returns what it observed, which is reported only if it yielded nothing.
+"""The result of a check: it yields problems, and returns its observation, which is reported only if there is no problem.
 
 A check that returns an empty string has nothing to report.
 """

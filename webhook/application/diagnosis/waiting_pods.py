@@ -1,6 +1,6 @@
 """The check of pods that wait for a GPU by a resource name that became one's after they were created.
 
-A pod is judged when it is created. A DeviceClass that gets its name later makes the scheduler give such a pod a GPU.
+A pod is evaluated when it is created. A DeviceClass that gets its name later makes the scheduler give such a pod a GPU.
 """
 
 from collections.abc import Iterable, Iterator
@@ -19,7 +19,7 @@ from .policies import policy_of
 from .results import Findings, listed, warn
 
 _PERMISSION = {GPU_NOT_PERMITTED, FORM_NOT_PERMITTED, OTHER_GPU_RESOURCE, CLAIM_NOT_PERMITTED}
-"""The rules that nothing applies again once a pod exists. Limits are, when it gets its claims (``reservation_admission``)."""
+"""The rules that are not applied again to an existing pod. Limits are, when it gets its claims (``reservation_admission``)."""
 _SHOWN = 10
 
 
@@ -47,9 +47,9 @@ def waiting_pods(facts: Facts) -> Findings:
         yield warn(
             f"pods {listed(waiting, _SHOWN)} of namespace {namespace} wait for {resource}, which DeviceClass "
             f'{listed(classes[resource])} provides; policy "{policy}" does not permit it ({rule})',
-            "they were created before the name or the policy was set, and are not judged again: the scheduler gives them GPUs",
-            f"kubectl delete pod -n {namespace} {' '.join(waiting[:_SHOWN])} (pods that a controller creates instead are judged)"
-            f"{more}",
+            "they were created before the name or the policy was set, and are not evaluated again: the scheduler will start them",
+            f"kubectl delete pod -n {namespace} {' '.join(waiting[:_SHOWN])} "
+            f"(pods that a controller creates instead are evaluated){more}",
         )
     return f"no pod that waits for {listed(classes)} is in a namespace whose policy denies it"
 

@@ -35,7 +35,7 @@ def batched(
         number = sum(max(1, one.running) for one in group)
         if number < 2 or len(known) < len(group):  # noqa: PLR2004 - a single server can't be batched
             continue
-        if any(not _is_judged(verdicts[one.key]) for one in group):
+        if any(not _is_evaluated(verdicts[one.key]) for one in group):
             continue
         if len({measured.model for _, measured in known}) > 1 or any(measured.models_differ for _, measured in known):
             continue  # shares of different GPU models can't be added
@@ -54,7 +54,7 @@ def batched(
     return found
 
 
-def _is_judged(verdict: WorkloadVerdict) -> bool:
+def _is_evaluated(verdict: WorkloadVerdict) -> bool:
     return verdict.kind in {VerdictKind.EXCLUSIVE, VerdictKind.SLICE, VerdictKind.SHARED} or verdict.is_memory_unknown
 
 

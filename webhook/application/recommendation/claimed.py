@@ -16,13 +16,13 @@ class ClaimedGpus(msgspec.Struct, frozen=True):
         words: the requests, for people.
         gpus: how many GPUs or slices, as far as is known.
         form: of which form; ``CLAIM`` where that is not known.
-        not_judged: why usage can't be compared with the request; empty where it can.
+        not_evaluated: why usage can't be compared with the request; empty where it can.
     """
 
     words: tuple[str, ...]
     gpus: int
     form: str
-    not_judged: str = ""
+    not_evaluated: str = ""
 
 
 def gpus_claimed(claims: Claims) -> ClaimedGpus | None:
@@ -32,14 +32,14 @@ def gpus_claimed(claims: Claims) -> ClaimedGpus | None:
         return None
     words = (*described(Claims(tuple(asked))), *(one.source for one in asked if one.by_name))
     forms = {str(each.form) if each.form else CLAIM for one in asked for each in one.alternatives}
-    why = next(filter(None, map(_not_judged, asked)), "")
+    why = next(filter(None, map(_not_evaluated, asked)), "")
     if not why and len(forms) > 1:
         why = f"its claims request GPUs of several forms ({', '.join(sorted(forms))})"
     form = CLAIM if why else forms.pop()
     return ClaimedGpus(words, sum(one.count or 0 for one in asked) or 1, form, why and f"requested by a claim: {why}")
 
 
-def _not_judged(claimed: Claimed) -> str:
+def _not_evaluated(claimed: Claimed) -> str:
     if claimed.count is None:
         return f"{claimed.subject} requests all devices of a node, or an unknown number"
     if len(claimed.alternatives) > 1:
@@ -47,5 +47,5 @@ def _not_judged(claimed: Claimed) -> str:
         return f"{claimed.subject} may be satisfied in {ways} ways, and gpuwarden does not read which one it got"
     way = claimed.alternatives[0]
     if way.form is None:
-        return f"{claimed.subject}: which form the DeviceClass {way.device.device_class} hands out is not known"
+        return f"{claimed.subject}: the form that DeviceClass {way.device.device_class} hands out is not known"
     return ""

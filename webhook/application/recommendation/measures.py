@@ -14,35 +14,41 @@ _HOUR = 3600.0
 
 
 class Measures(msgspec.Struct, rename="camel", omit_defaults=True):
-    """What a workload used.
+    """The usage of a workload, from all its series together.
+
+    Shares are from 0 to 1 of a device. A number that is the highest of the workload's devices is marked (highest).
 
     Attributes:
-        metrics: the metrics of the shares.
-        days: from the first to the last sample.
-        points, expected: how many samples there are, and should be.
-        unbroken: how many there would be from each pod's first to its last sample without gaps.
-        p95, most: the highest of its devices.
-        mean, idle: of all samples.
-        by_time: the mean if any ten minutes count as much as others, however many samples are in them.
-        working: the average share at which its work was done.
-        recent, recent_working: the highest mean and working of its devices in the last day.
-        memory_earlier: the most memory in use on one device in the first half of the window; ``None`` where unknown.
-        engines: the most that video encoders or decoders were in use; ``None`` where that is unknown.
-        bandwidth, bandwidth_working: the highest of its devices; ``None`` where the first is unknown.
-        memory, capacity: the most memory in use on one device, and the device's, in MiB; ``None`` where unknown.
-        without_memory: how many containers on devices have too few samples of memory, or only zeros.
-        flat: memory was the same nearly all the time.
-        used: how many devices of a pod were in use at once, at most; ``None`` where not all have series.
-        incomplete: how many of its pods have series of fewer devices than they request.
-        left_out: how many earlier pods had series of fewer devices than a pod requests now, and are not counted.
-        unseen: how many of its pods run for more than an hour and have no sample of the last day.
-        held: the most memory in use on a device that was never used, in MiB.
-        model, profile: of the devices; empty where they differ or are unknown.
+        metrics: the metrics that the shares are from.
+        days: the time from the first to the last sample.
+        points, expected: the number of samples that exist, and that should exist.
+        unbroken: the number of samples that should exist from each pod's first to its last sample.
+        p95, most: the share in use 95 % of the time at most, and the maximum (highest).
+        mean: the average share over all samples.
+        by_time: the average share over time: every ten minutes count alike, however many samples they contain.
+        working: the average share while it works: each sample is weighted by its value.
+        recent, recent_working: ``mean`` and ``working`` of the last day (highest).
+        idle: the share of the time in which less than the idle threshold was in use.
+        engines: the maximum use of video encoders or decoders; ``None`` where unknown.
+        bandwidth, bandwidth_working: memory bandwidth, as ``p95`` and ``working`` (highest); the first is ``None`` where
+            unknown.
+        memory: the maximum memory in use on one device, in MiB; ``None`` where unknown.
+        memory_earlier: the same in the first half of the window.
+        without_memory: the number of containers on devices with too few samples of memory, or with zeros only.
+        capacity: the memory of the device, in MiB; ``None`` where unknown.
+        flat: the memory in use was nearly constant.
+        used: the maximum number of devices of a pod that were in use at once; ``None`` where not all have series.
+        incomplete: the number of its pods with series of fewer devices than they request.
+        left_out: the number of earlier pods with series of fewer devices than a pod requests now, which are not counted.
+        unseen: the number of pods that have run for more than an hour and have no sample in the last day.
+        held: the maximum memory in use on a device that was never used, in MiB.
+        model, profile: the GPU model and the MIG profile; empty where they differ or are unknown.
         models_differ: the devices are of several models.
-        sizes_differ: they are whole GPUs and MIG slices, or slices of several profiles.
-        shared_by: how many pods' numbers these are together; 1 if they are the workload's own.
-        pods_at_once: how many of its pods had samples at the same time, at most.
-        sharing_unknown: its GPUs are shared, and the numbers may be of other pods too.
+        sizes_differ: the devices are whole GPUs and MIG slices, or slices of several profiles.
+        shared_by: the number of pods whose total these numbers are; 1 if they are the workload's own.
+        pods_at_once: the maximum number of its pods that had samples at the same time.
+        sharing_unknown: its GPUs are shared, and the numbers may include other pods.
+        memory_shared: the memory is the total of a device that several pods use.
     """
 
     metrics: tuple[Metric, ...] = ()

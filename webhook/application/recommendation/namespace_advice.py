@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from ...engine.forms import Form, parse
-from ...engine.labels import ENFORCE, NamespaceLabels
+from ...engine.namespace_labels import ENFORCE, NamespaceLabels
 from ...engine.policy import ANY_POLICY, NONE, Policy
 from .offers import Offers, SharedForm, Slice
-from .policy_effects import JudgedWorkload, PolicyEffect
+from .policy_effects import EvaluatedWorkload, PolicyEffect
 from .workload_verdicts import VerdictKind
 
 NO_POLICY = PolicyEffect(ANY_POLICY)
@@ -30,20 +30,21 @@ class HarmedWorkload(msgspec.Struct, frozen=True):
 
 
 class NamespaceAdvice(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """What fits a namespace.
+    """The advice for one namespace.
 
     Attributes:
         labelled: the policy of its current label; empty without one.
-        policy: the one that fits most, or the one in force if that gives the same form; empty where nothing says which.
+        policy: the recommended policy: the one that fits most workloads, or the one in force if it gives the same form; empty
+            if none is.
         workloads, fits: how many workloads request GPUs, and how many have the policy as their verdict.
         hurts: those that it would hurt.
         stating: those that name another form in their requests, which the policy would deny.
         larger: those that would get a larger slice than they need, in place of a whole GPU.
-        undecided: those without a verdict that names a form; they would get it, too.
+        undecided: workloads without a verdict that names a form; they would get the policy's form, too.
         unused: those that do not use their GPUs.
         select: what to do where several GPU models have the form, before the label is set if it is not.
         why_none: why no policy is advised though some fit, the one that fits most first.
-        label, preview: the command that sets the label, and the one that shows first what it does.
+        label, preview: the command that sets the label, and the one that previews its effect.
     """
 
     namespace: str
@@ -65,7 +66,7 @@ class NamespaceAdvice(msgspec.Struct, frozen=True, rename="camel", omit_defaults
 
 def advise(  # noqa: PLR0913 - a namespace, and all that the choice depends on
     namespace: str,
-    judged: Sequence[JudgedWorkload],
+    evaluated: Sequence[EvaluatedWorkload],
     offered: Offers,
     labels: NamespaceLabels,
     *,
@@ -82,10 +83,12 @@ def advise(  # noqa: PLR0913 - a namespace, and all that the choice depends on
     namespace is trusted, even if its workloads share already. The policy in force, ``now`` (by the label or by default), stays
     unless another one is better: what it gives each workload counts.
     """
-    voting = [one for one in judged if one.verdict.kind in _VOTING]
-    unused = tuple(one.name for one in judged if one.verdict.kind is VerdictKind.UNUSED)
-    undecided = tuple(one.name for one in judged if one.verdict.kind in {VerdictKind.UNKNOWN, VerdictKind.BATCH})
-    advice = NamespaceAdvice(namespace, labels.enforce or "", trusted, len(judged), unused=unused, undecided=undecided)
+    voting = [one for one in evaluated if one.verdict.kind in _VOTING]
+    unused = tuple(one.name for one in evaluated if one.verdict.kind is VerdictKind.UNUSED)
+    undecided = tuple(one.name for one in evaluated if one.verdict.kind in {VerdictKind.UNKNOWN, VerdictKind.BATCH})
+    advice = NamespaceAdvice(
+        namespace, labels.enforce or "", trusted, len(evaluated), unused=unused, undecided=undecided
+    )
     if not voting:
         is_set = now.policy.name == NONE
         return _with(advice, NONE, len(unused), (), is_set=is_set) if unused and not undecided else advice
@@ -98,16 +101,16 @@ def advise(  # noqa: PLR0913 - a namespace, and all that the choice depends on
     form = forms[0]
     stays = _fits(now, voting) > 0 and _score(now, voting, slices) >= _score(_of(form), voting, slices)
     best = now if stays else _of(form)
-    given = {one: best.given(one) for one in judged}
-    fits, hurts, wrong = _effects(best, judged, voting, slices)
+    given = {one: best.given(one) for one in evaluated}
+    fits, hurts, wrong = _effects(best, evaluated, voting, slices)
     others = [one for one in forms if one != (best.first if stays else form)][:_NAMED]
-    worse = "".join(_worse(one, judged, voting, slices) for one in others)
-    fitting = f"{best.policy.name} fits {fits} of {len(judged)} {'workload' if len(judged) == 1 else 'workloads'}"
+    worse = "".join(_worse(one, evaluated, voting, slices) for one in others)
+    fitting = f"{best.policy.name} fits {fits} of {len(evaluated)} {'workload' if len(evaluated) == 1 else 'workloads'}"
     if not trusted and any((parse(one) or Form()).shared for one in (form, best.first)):
         return msgspec.structs.replace(advice, why_none=f"{fitting}; {_UNTRUSTED}{worse}")
     if offered.lacks(form):
         return msgspec.structs.replace(advice, why_none=f"{fitting}; {_MISMATCHED}{worse}")
-    stating = tuple(one.name for one in judged if one.stated and best.denies(one))
+    stating = tuple(one.name for one in evaluated if one.stated and best.denies(one))
     helped = sum(
         one.verdict.form == given[one] and (now.denies(one) or given[one] != now.given(one)) and not best.denies(one)
         for one in voting
@@ -137,8 +140,8 @@ def _of(form: str) -> PolicyEffect:
 
 def _effects(
     policy: PolicyEffect,
-    judged: Sequence[JudgedWorkload],
-    voting: Sequence[JudgedWorkload],
+    evaluated: Sequence[EvaluatedWorkload],
+    voting: Sequence[EvaluatedWorkload],
     slices: Mapping[str, Slice],
 ) -> tuple[int, tuple[HarmedWorkload, ...], dict[str, None]]:
     """Return how many workloads a policy fits, those that it would hurt, and all for which it is or may be wrong."""
@@ -147,15 +150,17 @@ def _effects(
         for one in voting
         if (why := _hurt(policy.given(one), one, slices) or _wasted(policy.given(one), one))
     )
-    doubtful = (one.name for one in judged if _is_doubtful(one) or (one.stated and policy.denies(one) and _uses(one)))
+    doubtful = (
+        one.name for one in evaluated if _is_doubtful(one) or (one.stated and policy.denies(one) and _uses(one))
+    )
     return _fits(policy, voting), hurts, dict.fromkeys((*doubtful, *(one.workload for one in hurts)))
 
 
 def _worse(
-    form: str, judged: Sequence[JudgedWorkload], voting: Sequence[JudgedWorkload], slices: Mapping[str, Slice]
+    form: str, evaluated: Sequence[EvaluatedWorkload], voting: Sequence[EvaluatedWorkload], slices: Mapping[str, Slice]
 ) -> str:
     """What to add about the policy of a form that is worse than the one that is not advised."""
-    fits, _, wrong = _effects(_of(form), judged, voting, slices)
+    fits, _, wrong = _effects(_of(form), evaluated, voting, slices)
     whole = sum(_is_whole(one.verdict.form) for one in voting)
     # A slice or share is not chosen for few more workloads than need whole GPUs (docs/how-to/recommend.md).
     rule = (
@@ -177,7 +182,7 @@ def _small(offered: Offers) -> tuple[Slice | SharedForm, ...]:
     return (*offered.slices, *offered.shared)
 
 
-def _select(policy: str, offered: Offers, voting: Iterable[JudgedWorkload], *, is_set: bool) -> str:
+def _select(policy: str, offered: Offers, voting: Iterable[EvaluatedWorkload], *, is_set: bool) -> str:
     """Return what to do about a policy whose form pods can get on several GPU models; empty for other policies."""
     models = {model for one in _small(offered) if str(one.form) == policy for model in one.models - {""}}
     having = {model for one in voting if len(there := _reached(policy, models, one)) > 1 for model in there}
@@ -190,15 +195,15 @@ def _select(policy: str, offered: Offers, voting: Iterable[JudgedWorkload], *, i
     )
 
 
-def _reached(policy: str, models: Iterable[str], judged: JudgedWorkload) -> set[str]:
+def _reached(policy: str, models: Iterable[str], evaluated: EvaluatedWorkload) -> set[str]:
     """The models, of those that have a policy's form, on which a workload's pods may run."""
-    return {model for model in models if (policy, model) not in judged.unreachable}
+    return {model for model in models if (policy, model) not in evaluated.unreachable}
 
 
-def _wasted(policy: str, judged: JudgedWorkload) -> str:
+def _wasted(policy: str, evaluated: EvaluatedWorkload) -> str:
     """Return which smaller form a policy of whole GPUs would keep from a workload; empty if none."""
-    less = judged.verdict.kind in {VerdictKind.SLICE, VerdictKind.SHARED}
-    return f"{judged.verdict.form} is enough" if less and _is_whole(policy) else ""
+    less = evaluated.verdict.kind in {VerdictKind.SLICE, VerdictKind.SHARED}
+    return f"{evaluated.verdict.form} is enough" if less and _is_whole(policy) else ""
 
 
 def _is_whole(policy: str) -> bool:
@@ -206,13 +211,13 @@ def _is_whole(policy: str) -> bool:
     return not (form.partition or form.shared)
 
 
-def _is_doubtful(judged: JudgedWorkload) -> bool:
+def _is_doubtful(evaluated: EvaluatedWorkload) -> bool:
     """Whether a workload may need any form: it uses its GPUs, and has no verdict that names one."""
-    return _uses(judged) and judged.verdict.kind not in _VOTING
+    return _uses(evaluated) and evaluated.verdict.kind not in _VOTING
 
 
-def _uses(judged: JudgedWorkload) -> bool:
-    return judged.verdict.kind is not VerdictKind.UNUSED
+def _uses(evaluated: EvaluatedWorkload) -> bool:
+    return evaluated.verdict.kind is not VerdictKind.UNUSED
 
 
 def _with(
@@ -230,28 +235,28 @@ def _with(
     )
 
 
-def _fits(policy: PolicyEffect, voting: Sequence[JudgedWorkload]) -> int:
+def _fits(policy: PolicyEffect, voting: Sequence[EvaluatedWorkload]) -> int:
     """How many workloads a policy of certain forms gives what fits them; ``any`` gives nothing."""
     return sum(one.verdict.form == policy.given(one) for one in voting) if policy.first else 0
 
 
 def _score(
-    policy: PolicyEffect, voting: Sequence[JudgedWorkload], slices: Mapping[str, Slice]
+    policy: PolicyEffect, voting: Sequence[EvaluatedWorkload], slices: Mapping[str, Slice]
 ) -> tuple[int, int, bool]:
     hurt = sum(bool(_hurt(policy.given(one), one, slices)) for one in voting)
     return _fits(policy, voting) - hurt, -hurt, not (parse(policy.first) or Form()).shared
 
 
-def _hurt(policy: str, judged: JudgedWorkload, slices: Mapping[str, Slice]) -> str:
+def _hurt(policy: str, evaluated: EvaluatedWorkload, slices: Mapping[str, Slice]) -> str:
     """Return why a policy would hurt a workload, or the cluster by it; empty if it would not."""
-    verdict = judged.verdict
-    given, needed, now = (parse(one) or Form() for one in (policy, verdict.form, judged.form))
+    verdict = evaluated.verdict
+    given, needed, now = (parse(one) or Form() for one in (policy, verdict.form, evaluated.form))
     why = f"needs {verdict.form}"
     if policy == verdict.form:
         why = ""
     elif not (given.partition or given.shared):
         has_enough = (needed.partition or needed.shared) and (now.partition or now.shared)
-        why = f"has {judged.form}, and would get a whole GPU" if has_enough else ""
+        why = f"has {evaluated.form}, and would get a whole GPU" if has_enough else ""
     elif verdict.gpus > 1:
         why = f"needs {verdict.gpus} GPUs"
     elif not (needed.partition or needed.shared):
@@ -260,14 +265,14 @@ def _hurt(policy: str, judged: JudgedWorkload, slices: Mapping[str, Slice]) -> s
         why = "" if needed.shared else f"needs memory of its own ({verdict.form})"
     elif _covers(policy, verdict.form, slices):
         # Pods that name their form are denied, or keep it.
-        enlarged = _covers(judged.form, verdict.form, slices) and not _covers(judged.form, policy, slices)
-        why = f"has {judged.form}, and would get {policy}" if enlarged and not judged.stated else ""
+        enlarged = _covers(evaluated.form, verdict.form, slices) and not _covers(evaluated.form, policy, slices)
+        why = f"has {evaluated.form}, and would get {policy}" if enlarged and not evaluated.stated else ""
     return why
 
 
-def _is_larger(given: str, judged: JudgedWorkload) -> bool:
+def _is_larger(given: str, evaluated: EvaluatedWorkload) -> bool:
     """Whether a policy that hurts a workload in no way gives it a larger slice than is enough."""
-    return judged.verdict.kind is VerdictKind.SLICE and given != judged.verdict.form
+    return evaluated.verdict.kind is VerdictKind.SLICE and given != evaluated.verdict.form
 
 
 def _covers(slice_: str, other: str, slices: Mapping[str, Slice]) -> bool:

@@ -7,15 +7,15 @@ from typing import TypeVar
 
 import msgspec
 
-from ...engine.fleet.availability import plain_request_unschedulable
 from ...engine.fleet.fleet import Fleet, UnschedulableReason
-from ...engine.fleet.shapes import GKE_ACCELERATOR, Shape
+from ...engine.fleet.fleet_findings import plain_request_unschedulable
+from ...engine.fleet.node_shapes import GKE_ACCELERATOR, Shape
 from ...engine.forms import Form, Platform, Sharing
 from ...engine.gpu_models import sizes_of
 from ...engine.mig_memory import lowest_memory, without_suffix
+from ...engine.mig_profiles import read_profile
 from ...engine.policy import Policy
 from ...engine.products import PRODUCT, read_product
-from ...engine.profiles import read_profile
 from ...engine.quantity import whole
 from ...engine.resources import PREFIX
 from ...engine.spelling import MEMORY, DevicePlugin, replicas_label
@@ -67,9 +67,9 @@ def slices_of(model: str) -> int:
 
 @lru_cache(maxsize=1024)
 def share_of(profile: str, model: str) -> float:
-    """The share of a GPU's compute that a MIG profile has: of its multiprocessors where they are known, else of its slices.
+    """The share of a GPU's compute that a MIG profile has: by multiprocessors where they are known, else by slices.
 
-    A model of seven slices that is not known has the least share that known ones have, because none of them has sevenths.
+    For an unknown model with seven slices, it is the smallest share of any known model: no model has exact sevenths.
     """
     slices, every = read_profile(profile).slices, slices_of(model)
     has_memory_of_two = slices == 1 and without_suffix(f"2{profile[1:]}") in (sizes_of(model) or ())
@@ -97,9 +97,9 @@ class Slice(msgspec.Struct, frozen=True):
     """A MIG form that is offered.
 
     Attributes:
-        share: of a GPU's compute; the least of the models that offer it.
+        share: its share of a GPU's compute; the smallest of the models that offer it.
         shares: by model, the least that the labels of its nodes say.
-        memory: in MiB; the least that any node reports, or that was measured; ``None`` where neither is known.
+        memory: its memory in MiB: the lowest value that nodes report or that was measured; ``None`` without either.
         models: the models that offer it, "" among them where a node does not report its own; none for one that is only expected.
     """
 
@@ -129,12 +129,12 @@ T = TypeVar("T", Slice, SharedForm)
 
 
 class Offers(msgspec.Struct, frozen=True):
-    """What nodes offer below a whole GPU.
+    """The forms below a whole GPU that nodes offer.
 
     Attributes:
         slices: MIG forms, the smallest first.
         shared: forms of sharing of whole GPUs.
-        memory: of a whole GPU in MiB, by model.
+        memory: the memory of a whole GPU in MiB, by model.
         is_known: whether the nodes are known at all.
         mismatched: forms that nodes have, but under other names or labels than those that policies request, because the
             configuration states other settings of the device plugin.
@@ -277,9 +277,9 @@ def without(offered: Offers, unreachable: Collection[tuple[str, str]]) -> Offers
 
 
 def of_model(offered: Offers, model: str, forms: Iterable[T]) -> Iterator[T]:
-    """Yield the forms that a GPU model can be compared with: those of the model, and those that are only expected.
+    """Yield the forms to compare with measurements on a GPU model: those of the model, and those that are only expected.
 
-    Where a model is not known (empty), the workload's or a node's, they are comparable if no two are known.
+    Models that are not known (empty) count as the same model if at most one is known.
     """
     models = frozenset({model, *offered.memory, *offered.used_models}).union(
         *(each.models for each in offered.slices), *(each.models for each in offered.shared)

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from ...engine.fleet.shapes import Shape
+from ...engine.fleet.node_shapes import Shape
 from ...engine.forms import Form
 from ...engine.gpu_models import sizes_of
+from ...engine.mig_profiles import read_profile
 from ...engine.products import PRODUCT, read_product
-from ...engine.profiles import read_profile
 from ...engine.quantity import whole
 from ...engine.spelling import replicas_label
 from .offers import model_of_shape, slices_of

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from ...engine.fleet.shapes import Shape
-from ...engine.nodes import Label, NodeConstraints
+from ...engine.fleet.node_shapes import Shape
+from ...engine.node_constraints import Label, NodeConstraints
 from ...engine.pods import PodSpec
 from ...engine.products import PRODUCT, read_product
 from ...engine.spelling import GKE_KEYS, GPU_TOLERATION, MIG_STRATEGY, SLICE_LABELS, STRATEGY, replicas_label

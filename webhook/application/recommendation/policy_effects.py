@@ -10,7 +10,7 @@ from ...engine.spelling import DevicePlugin
 from .workload_verdicts import WorkloadVerdict
 
 
-class JudgedWorkload(msgspec.Struct, frozen=True):
+class EvaluatedWorkload(msgspec.Struct, frozen=True):
     """A workload of a namespace.
 
     Attributes:
@@ -58,31 +58,31 @@ class PolicyEffect(msgspec.Struct, frozen=True):
         ]
         return tuple(one for one in found if one) if found and found[0] else ()
 
-    def _permitted(self, judged: JudgedWorkload) -> tuple[Form, ...]:
+    def _permitted(self, evaluated: EvaluatedWorkload) -> tuple[Form, ...]:
         """The forms that it permits for a workload: under ``prefer: memory``, those with the memory that it requests."""
-        if self.policy.prefer is not Prefer.MEMORY or not judged.memory:
+        if self.policy.prefer is not Prefer.MEMORY or not evaluated.memory:
             return self._every
-        policy, problems = by_memory(f"{judged.memory}Mi", self.policy, self.plugin)
+        policy, problems = by_memory(f"{evaluated.memory}Mi", self.policy, self.plugin)
         return () if problems else policy.forms
 
-    def denies(self, judged: JudgedWorkload) -> bool:
+    def denies(self, evaluated: EvaluatedWorkload) -> bool:
         """Whether it denies the workload's next pods."""
-        return not self.policy.permits_any and not self._given(judged)
+        return not self.policy.permits_any and not self._given(evaluated)
 
-    def given(self, judged: JudgedWorkload) -> str:
+    def given(self, evaluated: EvaluatedWorkload) -> str:
         """Return the form of the workload's next pods; where it denies them, the one that plain requests get."""
         if self.policy.permits_any:
-            return judged.form
-        return self._given(judged) or self.first
+            return evaluated.form
+        return self._given(evaluated) or self.first
 
-    def _given(self, judged: JudgedWorkload) -> str:
+    def _given(self, evaluated: EvaluatedWorkload) -> str:
         """The form of the workload's next pods; empty if it denies them."""
-        forms = self._permitted(judged)
-        if judged.stated:
-            named = parse(judged.stated)
+        forms = self._permitted(evaluated)
+        if evaluated.stated:
+            named = parse(evaluated.stated)
             meeting = (one.meet(named, across_platforms=True) for one in forms if named)
             if same := next(filter(None, meeting), None):
                 return str(same)
-            if judged.claimed or self.policy.mismatch is Mismatch.REJECT:
+            if evaluated.claimed or self.policy.mismatch is Mismatch.REJECT:
                 return ""
         return next(map(str, forms), "")

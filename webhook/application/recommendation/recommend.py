@@ -6,12 +6,12 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 import msgspec
 
 from ...engine.device_classes import NVIDIA_CLASSES, DeviceClasses
-from ...engine.fleet.availability import preferring
 from ...engine.fleet.fleet import Fleet
-from ...engine.fleet.shapes import Shape
+from ...engine.fleet.node_shapes import Shape
+from ...engine.fleet.prefer_offered import preferring
 from ...engine.form_guide import CRITERIA, guide_to
 from ...engine.forms import Form, parse
-from ...engine.labels import NamespaceLabels
+from ...engine.namespace_labels import NamespaceLabels
 from ...engine.policy import PolicyBook
 from ...engine.spelling import DevicePlugin
 from .batching import batched
@@ -19,10 +19,10 @@ from .measures import Measures, measure
 from .namespace_advice import NamespaceAdvice, advise
 from .offers import Offers, model_of, offers
 from .packing import Demand, PackingResult, gpus_of, pack
-from .policy_effects import JudgedWorkload, PolicyEffect
+from .policy_effects import EvaluatedWorkload, PolicyEffect
 from .thresholds import Thresholds
 from .usage import Series, Usage
-from .workload_verdicts import VerdictInput, VerdictKind, WorkloadVerdict, judge
+from .workload_verdicts import VerdictInput, VerdictKind, WorkloadVerdict, evaluate
 from .workloads import Workload, attribute
 
 SUPPORTED_GPUS = dict(CRITERIA)["supported_gpus"]
@@ -129,11 +129,11 @@ def recommend(  # noqa: PLR0913 - what is known, and what is wanted
     measures = {one.key: measure(one, attributed.of.get(one.key, []), usage, thresholds) for one in workloads}
     verdicts = {}
     for one in workloads:
-        if one.not_judged:
-            verdicts[one.key] = WorkloadVerdict(VerdictKind.UNKNOWN, reasons=(one.not_judged,))
+        if one.not_evaluated:
+            verdicts[one.key] = WorkloadVerdict(VerdictKind.UNKNOWN, reasons=(one.not_evaluated,))
         elif measured := measures[one.key]:
             verdicts[one.key] = _of_claims(
-                one, judge(VerdictInput(one, measured, offered, thresholds, trusted(one.namespace)))
+                one, evaluate(VerdictInput(one, measured, offered, thresholds, trusted(one.namespace)))
             )
         else:
             why = _why_no_data(one, attributed.of.get(one.key, ()), usage)
@@ -150,18 +150,18 @@ def recommend(  # noqa: PLR0913 - what is known, and what is wanted
     ]
     fleet = None if shapes is None else Fleet(shapes, labels=policies.node_labels, expected=expected)
 
-    def advice_for(name: str, judged: list[JudgedWorkload]) -> NamespaceAdvice:
-        if name in exempt or not judged:
+    def advice_for(name: str, evaluated: list[EvaluatedWorkload]) -> NamespaceAdvice:
+        if name in exempt or not evaluated:
             why = _EXEMPT if name in exempt else _PODS_EXEMPT
-            return NamespaceAdvice(name, "", trusted(name), len(judged), why_none=why)
+            return NamespaceAdvice(name, "", trusted(name), len(evaluated), why_none=why)
         given = labels.get(name) or NamespaceLabels()
         policy = policies.select(given).enforce
         policy = preferring(policy, plugin, fleet) if fleet else policy
         policy = msgspec.structs.replace(policy, forms=tuple(map(offered.settled, policy.forms)))
         now = PolicyEffect(policy, plugin, classes)
-        return advise(name, judged, offered, given, trusted=trusted(name), now=now)
+        return advise(name, evaluated, offered, given, trusted=trusted(name), now=now)
 
-    advice = [advice_for(name, judged) for name, judged in _by_namespace(workloads, verdicts).items()]
+    advice = [advice_for(name, evaluated) for name, evaluated in _by_namespace(workloads, verdicts).items()]
     notes = [*usage.missing, *(f"Prometheus: {one}" for one in usage.warnings)]
     if offered.mismatched:
         notes.append(
@@ -187,14 +187,14 @@ def recommend(  # noqa: PLR0913 - what is known, and what is wanted
 
 def _by_namespace(
     workloads: Iterable[Workload], verdicts: Mapping[tuple[str, str, str], WorkloadVerdict]
-) -> dict[str, list[JudgedWorkload]]:
+) -> dict[str, list[EvaluatedWorkload]]:
     """The workloads of each namespace. Those whose pods the configuration exempts have no part in it: no policy changes them."""
-    found: dict[str, list[JudgedWorkload]] = {}
+    found: dict[str, list[EvaluatedWorkload]] = {}
     for one in sorted(workloads, key=lambda one: one.key):
-        judged = found.setdefault(one.namespace, [])
+        evaluated = found.setdefault(one.namespace, [])
         if not one.exempt:
             named = f"{one.kind} {one.name}", one.stated, verdicts[one.key], one.form
-            judged.append(JudgedWorkload(*named, one.memory, one.claimed, one.unreachable))
+            evaluated.append(EvaluatedWorkload(*named, one.memory, one.claimed, one.unreachable))
     return found
 
 

@@ -116,10 +116,10 @@ _TOGETHER = frozenset(
 
 
 class ServerProgram(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is known about a container's program.
+    """The known facts about a container's program.
 
     Attributes:
-        name: empty if it is none of the known ones.
+        name: the program; empty if it is not a known one.
         model: the model that it serves; empty where nothing names it (a path does not).
         arguments: a number that identifies its arguments. Containers that serve one model with different arguments may
             serve it for different purposes (embeddings, adapters, prefill), which one process can't do.

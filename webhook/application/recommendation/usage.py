@@ -29,22 +29,21 @@ class Series(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
         interval: seconds between two samples, where they were densest.
         first, last: the times of the first and the last sample, rounded up to a full hour, in seconds since 1970; 0 for a pod
             that came and went since the last full hour.
-        p95, most, mean: of the share of the device in use.
-        by_time: the average of the ten-minute averages, which count alike however many samples they contain; ``None`` in older
+        p95, most, mean: the share in use 95 % of the time at most, its maximum and its average over all samples.
+        by_time: the average share over time: every ten minutes count alike, however many samples they contain; ``None`` in older
             files.
-        working: the average share at which its work was done: that of the samples, each weighted by its value.
-        recent, recent_working: mean and working of the last day of the window; 0 without samples in it.
+        working: the average share while it works: each sample is weighted by its value.
+        recent, recent_working: ``mean`` and ``working`` of the last day of the window; 0 without samples in it.
         idle: the share of the time in which less than the idle threshold was in use.
-        engines: the most that its video encoder or decoder was in use, if that is known.
-        bandwidth: the share of the memory bandwidth in use 95 % of the time at most; ``None`` where unknown, as on a device that
-            several pods share.
-        bandwidth_working: the average of that share, each sample weighted by its value.
-        memory, memory_low: the most memory in use, and the amount that was exceeded 95 % of the time.
-        memory_earlier: the most memory in use in the first half of the window.
+        engines: the maximum use of its video encoder or decoder; ``None`` where unknown.
+        bandwidth, bandwidth_working: memory bandwidth, as ``p95`` and ``working``; the first is ``None`` where unknown, as on a
+            device that several pods share.
+        memory, memory_low: the maximum memory in use, and the amount that was exceeded 95 % of the time.
+        memory_earlier: the maximum memory in use in the first half of the window.
         memory_points: how many samples of memory there are; ``None`` in older files.
         capacity: the device's memory.
-        pods: how many pods had series of this device at the same time, at most.
-        compute_of_device, memory_of_device: the values of all pods were always equal, so they are the device's.
+        pods: the maximum number of pods with series of this device at the same time.
+        compute_of_device, memory_of_device: all pods always had equal values, which are therefore the total of the device.
     """
 
     namespace: str

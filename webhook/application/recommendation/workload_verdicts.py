@@ -7,7 +7,7 @@ import msgspec
 
 from ...engine.forms import Form, Platform, Sharing, parse
 from ...engine.mig_memory import without_suffix
-from ...engine.profiles import is_profile
+from ...engine.mig_profiles import is_profile
 from ...engine.quantity import shown
 from ...engine.rules.gpu_memory import ANNOTATION
 from .measures import Measures, is_used
@@ -32,7 +32,7 @@ _FILLED = 0.95
 _LEAST_MEMORY = 1024  # MiB; every GPU and every slice has more
 _CONTEXT = 512  # MiB; what a process has on a GPU before it does anything (its CUDA context) is less
 _UNEVEN = 1.5
-"""So many times the average of the samples is that of the time at most: what ran for a part of ten minutes counts as all."""
+"""Above this ratio of the average over time to that of the samples, samples are uneven: partly used ten minutes count whole."""
 _SCALED = frozenset({"Deployment", "StatefulSet", "ReplicaSet", "ReplicationController"})
 _FULL_AT_TIMES = "the slice is full at times, so it may need a larger one"
 _ONE_POD_HAS_ALL = "without KUBERNETES_VIRTUAL_GPUS=true the exporter gives a shared GPU's series to one of its pods"
@@ -69,7 +69,7 @@ class WorkloadVerdict(msgspec.Struct, frozen=True, rename="camel", omit_defaults
 
 
 class VerdictInput(msgspec.Struct, frozen=True):
-    """A workload that is judged.
+    """A workload that is evaluated.
 
     Attributes:
         workload: what it requests.
@@ -102,7 +102,7 @@ class VerdictInput(msgspec.Struct, frozen=True):
 
     @property
     def unit(self) -> float:
-        """The share of a GPU that its numbers are shares of: what was measured on a slice is a share of the slice."""
+        """The share of a GPU that the measured device is: 1, or that of the slice."""
         profile = self.measures.profile or self.form.partition
         return self.offered.share_of(profile, self.model) if profile else 1.0
 
@@ -198,7 +198,7 @@ class VerdictInput(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(found, clients=found.clients or usual) if found else None
 
 
-def judge(case: VerdictInput) -> WorkloadVerdict:
+def evaluate(case: VerdictInput) -> WorkloadVerdict:
     """Return the verdict on a workload.
 
     The rules in order: too little data; not used; GPUs of a pod that are not used; GPUs that work together; what is shared
@@ -280,7 +280,7 @@ def _unused(case: VerdictInput) -> WorkloadVerdict | None:
         reasons.append("by DCGM_FI_DEV_GPU_UTIL, which is sampled: very short bursts may be missed")
     if measures.engines is None:
         reasons.append(
-            "whether it uses the video encoder or decoder is not known: there is no series of DCGM_FI_DEV_ENC_UTIL"
+            "it is not known whether it uses the video encoder or decoder: there is no series of DCGM_FI_DEV_ENC_UTIL"
         )
     reasons.append(f"{_freed(case.workload)}, or give its namespace the policy none once nothing in it needs a GPU")
     return WorkloadVerdict(VerdictKind.UNUSED, "none", 0, tuple(reasons))
@@ -296,7 +296,7 @@ def _freed(workload: Workload) -> str:
 
 
 def _unsure(case: VerdictInput, seen: str) -> WorkloadVerdict | None:
-    """Return the verdict if GPUs seem to be unused, but may be used at times without samples."""
+    """Return the verdict if GPUs seem to be unused, but may have been used at times without samples."""
     measures, needed = case.measures, case.thresholds.unused_coverage
     if measures.unseen:
         gap = _unseen(case)
@@ -325,7 +325,7 @@ def _stale(case: VerdictInput) -> WorkloadVerdict | None:
 
 
 def _uneven(case: VerdictInput) -> WorkloadVerdict | None:
-    """Return the verdict where samples are sparser while more is used, so that what most samples say is not said of most time."""
+    """Return the verdict where samples are sparser while more is used: most samples then do not represent most of the time."""
     measures = case.measures
     if measures.by_time <= _UNEVEN * measures.mean + case.thresholds.idle_below:
         return None
@@ -402,7 +402,7 @@ def _of_unknown_size(case: VerdictInput) -> WorkloadVerdict | None:
     profile = case.measures.profile.replace("+", ".")
     if not profile or is_profile(profile):
         return None
-    why = f"its series are of {shown(profile)}, which is not a MIG profile: what share of a GPU it has is not known"
+    why = f"its series are of {shown(profile)}, which is not a MIG profile, so its share of a GPU is not known"
     return WorkloadVerdict(VerdictKind.UNKNOWN, reasons=(why,))
 
 
@@ -446,7 +446,7 @@ def _of_one(case: VerdictInput) -> WorkloadVerdict:
 
 
 def _needs(case: VerdictInput) -> Iterator[str]:
-    """What the workload needs in addition to its usual use, for people."""
+    """The needs of the workload besides its usual use, for people."""
     if percent(case.working) != percent(case.usual):
         yield f"while it was active in the last day, it used {percent(case.working)} of a GPU on average"
     elif percent(case.working) != percent(case.share):
@@ -479,7 +479,7 @@ def _no_slice(case: VerdictInput) -> str:
 
 
 def _elsewhere(case: VerdictInput, offer: Slice | SharedForm) -> Iterator[str]:
-    """What to do if other GPU models, on which the numbers would differ, have the form too."""
+    """The advice if GPU models on which the numbers would differ have the form too."""
     if others := sorted(offer.models - {case.model, ""}):
         yield (
             f"measured on {case.model}; {', '.join(others)} {'has' if len(others) == 1 else 'have'} {offer.form} too: select the "
@@ -600,9 +600,9 @@ def _why_not_smaller(case: VerdictInput, sharing: SharedForm | None, *, no_slice
         yield "it ran on several GPU models, so its numbers can't be compared with what a smaller form has"
         return
     if not offered.is_known and not offered.slices:
-        yield "which forms nodes offer is not known; name those that count as offered with --offer"
+        yield "the forms that nodes offer are not known; name those that count as offered with --offer"
     elif comparable and all(one.memory is None for one in comparable):
-        yield "how much memory the MIG slices that are offered have is not known: neither nodes nor measurements say it"
+        yield "the memory of the MIG slices that are offered is not known, neither from nodes nor from measurements"
     elif comparable:
         yield f"no MIG slice that is offered has enough {_too_little_of(case, comparable)}"
     elif offered.slices and not model:

@@ -47,21 +47,21 @@ class LivePod(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Workload(msgspec.Struct, rename="camel", omit_defaults=True):
-    """What a person wrote, and the pods that it has.
+    """A workload that a user created, and its pods.
 
     Attributes:
-        requests: what a pod requests, for people: ``nvidia.com/gpu: 1``.
+        requests: the requests of a pod, for people: ``nvidia.com/gpu: 1``.
         gpus: how many GPUs, slots or slices a pod needs at once.
         form: the form that its pods request, as a policy names it; ``exclusive`` for a plain request that nothing rewrites.
-        programs: what runs in the containers that request GPUs.
+        programs: the programs in the containers that request GPUs.
         between: the kinds of its objects between it and its pods, such as the RayCluster of a RayJob.
-        memory: in MiB, what the annotation gpuwarden.io/gpu-memory of a pod requests, at most; 0 without it.
+        memory: the memory in MiB that the annotation gpuwarden.io/gpu-memory of a pod requests, at most; 0 without it.
         rewritten: its template requests a GPU of whatever form, so if its pods name a form, a policy wrote it.
         named: the form that its template (or, without one, a pod) names, by resource or node labels; empty for any other.
         claimed: it requests GPUs by claims (DRA).
         exempt: why policies skip its pods; empty if they do not.
-        unreachable: forms, each with a GPU model, that only nodes offer on which its pods may not run.
-        not_judged: why its usage can't be compared with its claims; empty where it can.
+        unreachable: forms, each with a GPU model, that are offered only by nodes on which its pods may not run.
+        not_evaluated: why its usage can't be compared with its claims; empty where it can.
     """
 
     namespace: str
@@ -79,7 +79,7 @@ class Workload(msgspec.Struct, rename="camel", omit_defaults=True):
     claimed: bool = False
     exempt: str = ""
     unreachable: tuple[tuple[str, str], ...] = ()
-    not_judged: str = ""
+    not_evaluated: str = ""
 
     @property
     def key(self) -> tuple[str, str, str]:

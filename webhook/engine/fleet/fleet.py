@@ -8,11 +8,11 @@ from functools import cached_property, lru_cache, partial
 import msgspec
 
 from ..forms import Form
-from ..nodes import Need, NodeConstraints
+from ..node_constraints import Need, NodeConstraints
 from ..pods import Toleration
 from ..spelling import LABELS_OF_FORMS
+from .node_shapes import CORDONED, NOT_READY, Shape, Taint, keeps
 from .reconfiguration import Reconfiguration
-from .shapes import CORDONED, NOT_READY, Shape, Taint, keeps
 
 # Results are cached by request; a request with more tolerations is not cached.
 _WISHES = 512
@@ -109,7 +109,7 @@ class Fleet:
         self._find_once = lru_cache(maxsize=_WISHES)(self._find)
 
     def alone(self, shape: Shape) -> "Fleet":
-        """The fleet if all nodes had one shape. It is enough for a pod that such a node can run."""
+        """A fleet with nodes of one shape only. It is enough for deciding about a pod that such a node can run."""
         return Fleet({shape: 1}, labels=self._labels)
 
     def expects(self, form: Form) -> bool:
@@ -147,7 +147,7 @@ class Fleet:
 
     @cached_property
     def at_present(self) -> "Fleet":
-        """The same without history: what nodes offer now."""
+        """This fleet without its history: what nodes offer now."""
         return Fleet(self.shapes, labels=self._labels, classes=self.classes, expected=self._expected)
 
     def nearest(self, form: Form) -> tuple[Form, int] | None:
@@ -196,7 +196,7 @@ class Fleet:
         return Unschedulable(UnschedulableReason.RESOURCE)
 
     def not_together(self, node_requests: Sequence[NodeRequest]) -> Unschedulable | None:
-        """Return what is missing for all that a pod requests of its node, where nodes offer each of them; ``None`` likewise."""
+        """Return what is missing for requests of one pod that nodes can meet one by one; ``None`` as in ``unschedulable``."""
         counts = {one.resource: one.count for one in node_requests if one.resource not in self.classes}
         if len(counts) <= 1:
             return None

@@ -4,8 +4,8 @@ import re
 from collections.abc import Callable, Iterable
 
 from ..gpu_models import lacks
+from ..mig_profiles import PROFILE, read_profile
 from ..products import PRODUCT, SHARED_SUFFIX, read_product
-from ..profiles import PROFILE, read_profile
 from ..resources import PREFIX, GpuResource, classify
 from ..spelling import (
     GPU_SLICES,
@@ -19,7 +19,7 @@ from ..spelling import (
     configuration_of,
     strategy_label,
 )
-from .shapes import Shape
+from .node_shapes import Shape
 
 # The MIG manager's label on the node: the name of a configuration. Names with one profile, and with none, have a fixed meaning
 # (NVIDIA/mig-parted, deployments/gpu-operator config-default.yaml). Any other name may mean anything.

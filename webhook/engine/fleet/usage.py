@@ -10,7 +10,7 @@ from ..forms import Form
 from ..pods import Place, PodSpec, Toleration
 from ..requests import pod_count, read
 from ..resources import GPU
-from .shapes import GpuNode, Shape
+from .node_shapes import GpuNode, Shape
 
 # Operators and GKE set the taint on GPU nodes, and every pod with a GPU is expected to tolerate it.
 _USUAL = (Toleration(GPU, "Exists"),)

@@ -28,7 +28,7 @@ def findings(
     A template, and a claim of one pod, may be used by one container or by several, and are permitted if either is. Any pod can
     use another ResourceClaim, so it is shared.
     """
-    if not policy.judges_claims:
+    if not policy.evaluates_claims:
         return
     shared = of_object(name, found, classes, shared=True)
     alone = of_object(name, found, classes, shared=False) if of_one_pod or name.kind == TEMPLATE else shared

@@ -42,13 +42,13 @@ def findings(
 ) -> Iterator[Finding]:
     """Return the findings about a pod's claims."""
     yield from _mixed(claims.gpus, gpu_containers)
-    if not policy.judges_claims:
+    if not policy.evaluates_claims:
         return
     yield from (_not_found(one, policy) for one in claims.missing)
     gpus = claims.gpus if policy.permits_any else [one for one in claims.gpus if not one.is_other]
-    judged = [(claimed, None if policy.permits_any else not_permitted(claimed, policy)) for claimed in gpus]
-    yield from (finding for _, finding in judged if finding)
-    permitted = [claimed for claimed, finding in judged if not finding]
+    evaluated = [(claimed, None if policy.permits_any else not_permitted(claimed, policy)) for claimed in gpus]
+    yield from (finding for _, finding in evaluated if finding)
+    permitted = [claimed for claimed, finding in evaluated if not finding]
     yield from _per_container(spec, permitted, policy)
     yield from _per_pod(spec, permitted, gpu_containers, policy)
 
@@ -90,7 +90,7 @@ def _not_found(missing: ClaimEntry, policy: Policy) -> Finding:
     return CLAIM_NOT_FOUND.found(
         missing.field,
         f'claim "{missing.name}": {fact}',
-        f'what the pod claims can\'t be judged under namespace policy "{policy.name}"; {fix}',
+        f'what the pod claims can\'t be evaluated under namespace policy "{policy.name}"; {fix}',
     )
 
 
@@ -110,7 +110,7 @@ def _alternative(claimed: Claimed, one: Alternative, policy: Policy) -> Finding 
         detail = "it gives access to GPUs that others use; remove it, or use a policy with adminAccess: true"
     elif policy.unreadable:
         rule, reason = GPU_NOT_PERMITTED, f"{what} is not permitted in this namespace"
-        detail = f"no GPU is, while its {policy.unreadable}; ask the namespace's owner to correct it"
+        detail = f"no GPU is permitted while its {policy.unreadable}; ask the namespace's owner to correct it"
     elif not policy.permitted:
         rule, reason = GPU_NOT_PERMITTED, f"{what} is not permitted under {under}"
         asked = "request" if claimed.by_name else "claim"

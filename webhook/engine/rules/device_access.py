@@ -114,7 +114,7 @@ def visible_devices_env(
             continue
         elif gpu_container:
             fact = f"env {VISIBLE_DEVICES}={shown(value)} overrides what {gpu_container.requested[0]} is given"
-            detail = "remove it, the device plugin sets it"
+            detail = "remove it, because the device plugin sets it"
         else:
             fact = f"env {VISIBLE_DEVICES}={shown(value)} reaches GPUs without a request"
             detail = f"remove it{_or_request(policy, place)}"

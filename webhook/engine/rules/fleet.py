@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from ..findings import Finding, Rule, Severity
 from ..fleet.fleet import Fleet, NodeRequest, Unschedulable, UnschedulableReason, selected
 from ..forms import Form
-from ..policy import NotOffered, Policy
+from ..policy import FindingAction, Policy
 from ..resources import GPU
 from ..spelling import LABELS_OF_FORMS
 from ..text import all_of, first_of
@@ -82,7 +82,7 @@ def not_offered_together(  # noqa: PLR0913, PLR0917 - as for one of them
 
 def _severity(unschedulable: Unschedulable, fleet: Fleet, policy: Policy) -> Severity:
     denies = (
-        policy.fleet_response is NotOffered.DENY
+        policy.fleet_response is FindingAction.DENY
         and fleet.is_certain
         and unschedulable.reason is not UnschedulableReason.UNAVAILABLE
     )

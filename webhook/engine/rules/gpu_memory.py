@@ -7,8 +7,8 @@ from msgspec.structs import replace
 from ..findings import Finding, Rule, Severity
 from ..forms import Form
 from ..gpu_models import lacks
-from ..labels import DOMAIN
 from ..mig_memory import lowest_memory
+from ..namespace_labels import DOMAIN
 from ..policy import Policy, Prefer
 from ..products import PRODUCT, read_product
 from ..quantity import exact, shown

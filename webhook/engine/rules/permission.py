@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Sequence
 
 from ..findings import Finding, Rule, Severity
+from ..form_names import named, written
 from ..forms import Form
-from ..nodes import NodeConstraints
+from ..node_constraints import NodeConstraints
 from ..pods import PodSpec
 from ..policy import Policy
 from ..requests import Amount, GpuContainer, pod_count
 from ..resources import GPU
-from ..stated import named, written
 from .gpu_memory import ANNOTATION as GPU_MEMORY
 
 GPU_NOT_PERMITTED = Rule(
@@ -59,7 +59,7 @@ def gpu_not_permitted(gpu_container: GpuContainer, policy: Policy) -> Finding:
     path = gpu_container.field(amount)
     reason = f"{gpu_container.name}: {amount} is not permitted"
     if policy.unreadable:
-        detail = f"no GPU is, while its {policy.unreadable}; ask the namespace's owner to correct it"
+        detail = f"no GPU is permitted while its {policy.unreadable}; ask the namespace's owner to correct it"
         return GPU_NOT_PERMITTED.found(path, f"{reason} in this namespace", detail)
     detail = "remove the request, or use a namespace whose policy permits GPUs"
     return GPU_NOT_PERMITTED.found(path, f'{reason} under namespace policy "{policy.name}"', detail)
@@ -71,7 +71,7 @@ def other_gpu_resources(
     """GPUs by names of no form: one finding per container, unless the policy permits all.
 
     Misspelt names have a rule of their own (``container.unknown_gpu_resources``), and DeviceClasses ``with_a_form``, by their
-    paths, are judged as claims.
+    paths, are evaluated as claims.
     """
     if policy.permits_any:
         return

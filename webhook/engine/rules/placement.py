@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from ..findings import Finding, Rule, Severity
 from ..forms import Form, Platform
-from ..nodes import ABSENT, MOST_SHOWN, Need, NodeConstraints
+from ..node_constraints import ABSENT, MOST_SHOWN, Need, NodeConstraints
 from ..policy import Policy
 from ..products import PRODUCT
 from ..requests import GpuContainer

@@ -17,17 +17,17 @@ _WORDS = {
     "mapping values are not allowed in this context": 'unexpected ": "; quote the text, or check the indentation',
     "did not find expected key": f"expected a key; {_INDENTATION}",
     "did not find expected '-' indicator": f'expected "- "; {_INDENTATION}',
-    _NO_COLON: 'expected ":" after the key',
-    "did not find expected ',' or ']'": 'expected "," or "]"',
-    "did not find expected ',' or '}'": 'expected "," or "}"',
-    _NO_VALUE: "expected a value",
+    _NO_COLON: 'expected ":" after the key; add it, or indent the line if it continues the value above',
+    "did not find expected ',' or ']'": 'expected "," or "]"; add it, or quote the text',
+    "did not find expected ',' or '}'": 'expected "," or "}"; add it, or quote the text',
+    _NO_VALUE: "expected a value; write one, or quote the text",
     "block sequence entries are not allowed in this context": 'unexpected "- "; begin the list on a line of its own',
-    "found unexpected end of stream": "the closing quote is missing",
+    "found unexpected end of stream": "the closing quote is missing; add it",
     "did not find expected <document start>": 'a second document begins here; put a line "---" before it',
     "did not find expected alphabetic or numeric character": 'expected a name after "*" or "&"; quote the text if it is one',
     "found undefined tag handle": "the tag's prefix is not defined; remove the tag, or quote the text",
     "found unknown escape character": r"unknown escape sequence in double quotes; write \\ for a backslash, or use single quotes",
-    "did not find expected comment or line break": 'expected the end of the line after "|" or ">"',
+    "did not find expected comment or line break": 'expected the end of the line after "|" or ">"; put the text on the next line',
     "but found another document": "a second document begins here; keep one, and remove the line ---",
     "found undefined alias": "the anchor is not defined; define it, or quote the text",
     "found unhashable key": "a key is not text; write text as the key",
@@ -42,7 +42,6 @@ _CONTEXTS = {
     "while parsing a block collection": "the list",
     "while scanning a quoted scalar": "the quoted text",
     "while constructing a mapping": "the map",
-    "expected a single document in the stream": "the first document",
 }
 
 
@@ -171,10 +170,11 @@ def explained(text: str, error: yaml.YAMLError | UnicodeEncodeError, first_line:
         words = f'a value can\'t begin with "{here[column]}"; quote it'
     else:
         words = _WORDS.get(problem, problem)
-        if at_end:
-            words += ", found the end of the document"
-        elif problem == _NO_VALUE and column < len(here):
-            words += f', found "{here[column]}"'
-    if begun and error.context and begun.line < line:
-        words += f" ({_CONTEXTS.get(error.context, error.context)} that begins on line {begun.line + first_line})"
-    return UnreadableError(line + first_line, words, None if at_end else column + 1)
+    fact, separator, fix = words.partition("; ")
+    if begun and error.context in _CONTEXTS and begun.line < line:
+        fact += f" in {_CONTEXTS[error.context]} that begins on line {begun.line + first_line}"
+    if problem in _WORDS and at_end:
+        fact += ", found the end of the document"
+    elif problem == _NO_VALUE and column < len(here):
+        fact += f', found "{here[column]}"'
+    return UnreadableError(line + first_line, f"{fact}{separator}{fix}", None if at_end else column + 1)

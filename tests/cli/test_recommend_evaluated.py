@@ -213,7 +213,7 @@ WHOLE, SMALL, MIDDLE, UNKNOWN = (
     ("unknown", ""),
 )
 # What is said, and the words that say why.
-JUDGED = {
+EVALUATED = {
     "train": (WHOLE, "no MIG slice that is offered has enough compute"),
     "ocr": (SMALL, "mig-1g.10gb has 9.5 GiB"),
     "asr": (MIDDLE, "mig-3g.40gb has 39.2 GiB"),
@@ -280,9 +280,9 @@ def test_verdicts_are_those_of_a_person(scene: tuple[str, Cast], cluster: Cluste
         for line in found["workloads"]
     }
     assert {name: verdict for name, (verdict, _) in said.items()} == {
-        name: verdict for name, (verdict, _) in JUDGED.items()
+        name: verdict for name, (verdict, _) in EVALUATED.items()
     }
-    for name, (_, why) in JUDGED.items():
+    for name, (_, why) in EVALUATED.items():
         assert why in said[name][1], name
     by_name = {line["name"]: line for line in found["workloads"]}
     assert (by_name["tune"]["kind"], by_name["claims-gpu"]["requests"]) == ("RayJob", ["claim gpu: gpu.nvidia.com: 1"])

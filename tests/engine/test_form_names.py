@@ -19,17 +19,17 @@ from tests.builders import (
     Json,
     a_pod,
     affinity,
+    evaluate,
     gpu,
-    judge,
     messages,
     spec_of,
 )
+from webhook.engine.form_names import named, written
 from webhook.engine.form_selection import Statements
 from webhook.engine.forms import Form, parse
-from webhook.engine.nodes import NodeConstraints
+from webhook.engine.node_constraints import NodeConstraints
 from webhook.engine.resources import GpuResource, classify
 from webhook.engine.spelling import DevicePlugin
-from webhook.engine.stated import named, written
 
 
 def read(
@@ -92,7 +92,7 @@ def test_what_is_not_is_told_as_it_is_written(pod: Json, plugin: DevicePlugin, s
     assert stated
     assert named(stated, nodes) is None
     assert written(stated, nodes) == says
-    (denied,) = (text for text in messages(judge(pod, "mig-1g.5gb", plugin)) if "requests a form" in text)
+    (denied,) = (text for text in messages(evaluate(pod, "mig-1g.5gb", plugin)) if "requests a form" in text)
     assert denied.startswith(
         f'container "train": {GPU}: 1 with {says} requests a form that namespace policy "mig-1g.5gb" does not permit; '
     )

@@ -9,14 +9,14 @@ from typing import Any
 
 import msgspec
 
-from ..engine.labels import NAMES
+from ..engine.namespace_labels import NAMES
 from . import field_paths
 from .field_paths import Path, Place
+from .kind_lookup import NO_KINDS, Kinds, workload_of
 from .manifest_labels import is_namespace
 from .type_mismatches import TypeMismatch, TypeMismatchError, convert
 from .workload_kinds import WorkloadKind
 from .workload_pods import UnreadablePodError, pods_of
-from .workloads import NO_KINDS, Kinds, workload_of
 
 _Text = str | None
 _Texts = list[_Text] | None

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.builders import a_pod, affinity, expression, spec_of
 from tests.engine.cluster import chosen
-from webhook.engine.nodes import ABSENT, OTHER, Label, NodeConstraints
+from webhook.engine.node_constraints import ABSENT, OTHER, Label, NodeConstraints
 from webhook.engine.pods import Expression
 
 ZONE = "topology.kubernetes.io/zone"

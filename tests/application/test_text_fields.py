@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from webhook.application.field_types import wrong_types
+from webhook.application.text_fields import wrong_types
 
 QUOTE_IT = "must be text, not the number 1; quote it"
 BOOLEAN = "must be text, not the boolean false; quote it (yes, no, on, off, true and false are booleans unless they are quoted)"

@@ -1,4 +1,4 @@
-"""Objects that gpuwarden does not judge, and the parts of them that lead to pods."""
+"""Objects that gpuwarden does not evaluate, and the parts of them that lead to pods."""
 
 import re
 from base64 import b64decode
@@ -15,8 +15,8 @@ from ..engine.resources import GpuResource, classify
 from ..engine.text import LONGEST_NAME, all_of, cut
 from .claims import GROUP, claim_in
 from .field_paths import mapping
+from .kind_lookup import correction, group_of, qualified
 from .structural_search import Traces, search
-from .workloads import correction, group_of, qualified
 
 # Their objects quote pods and templates, as a pattern, a record or a schema, or describe nodes: they make no pods.
 _QUOTING_GROUPS = (
@@ -37,8 +37,8 @@ _CLASS = f"DeviceClass.{GROUP}"
 _PATHS_SHOWN = 2
 
 
-class Unjudged(msgspec.Struct, frozen=True):
-    """An object of a kind that gpuwarden does not judge.
+class Unevaluated(msgspec.Struct, frozen=True):
+    """An object of a kind that gpuwarden does not evaluate.
 
     Attributes:
         kind: the kind with its group, as in ``RayCluster.ray.io``.
@@ -66,7 +66,7 @@ class Unjudged(msgspec.Struct, frozen=True):
 
     @property
     def message(self) -> str:
-        """Why it is not judged, for people."""
+        """Why it is not evaluated, for people."""
         if self.correction:
             return self.correction
         if _CLAIMS.fullmatch(self.kind):
@@ -94,7 +94,7 @@ class Unjudged(msgspec.Struct, frozen=True):
             )
         rules = ", ".join(dict.fromkeys(finding.rule.id for finding in self.decision.denials))
         becomes = f"{self.decision.outcome}{f' ({rules})' if rules else ''}"
-        verdict = f"judged when its pods are created: a pod that requests this would be {becomes}"
+        verdict = f"evaluated when its pods are created: a pod that requests this would be {becomes}"
         return "; ".join([fact, verdict, *self.notes])
 
     @property
@@ -123,7 +123,7 @@ class Unjudged(msgspec.Struct, frozen=True):
             yield "is too large to be searched for pods"
 
 
-def unjudged(manifest: Mapping[str, Any], gpu_names: GpuNames = BUILT_IN) -> Unjudged:
+def unevaluated(manifest: Mapping[str, Any], gpu_names: GpuNames = BUILT_IN) -> Unevaluated:
     """Return what is known about an object whose kind ``workload_of`` does not find; ``gpu_names`` are other names for GPUs."""
     api_version, kind = manifest.get("apiVersion"), str(manifest.get("kind") or "")
     group = group_of(api_version)
@@ -135,7 +135,7 @@ def unjudged(manifest: Mapping[str, Any], gpu_names: GpuNames = BUILT_IN) -> Unj
     offers = _offered(manifest, gpu_names) if name == _CLASS else ""
     if offers:
         traces = Traces(claims=("spec.extendedResourceName",), counts=(0, 0, 1))
-    return Unjudged(name, traces, group != GROUP and is_of_kubernetes(group), correction(api_version, kind), offers)
+    return Unevaluated(name, traces, group != GROUP and is_of_kubernetes(group), correction(api_version, kind), offers)
 
 
 def _texts(manifest: Mapping[str, Any]) -> dict[str, Any]:

@@ -70,8 +70,8 @@ def needed(deployment: Deployment, namespace: str, *, limits: bool) -> list[Perm
 _VITAL = {
     "namespaces": "gpuwarden can't read the labels of namespaces: it never becomes ready, or applies outdated labels",
     "resourceclaims": "gpuwarden can't read what pods claim (DRA): those that name a ResourceClaim are denied where policies act",
-    "deviceclasses": "gpuwarden can't read by which resource names DeviceClasses hand out GPUs (DRA): pods that request GPUs by "
-    "them get them under every policy",
+    "deviceclasses": "gpuwarden can't read the resource names of DeviceClasses (DRA): pods that request GPUs by these names get "
+    "them under every policy",
     "resourceclaimtemplates": "gpuwarden can't read what pods claim (DRA): those with a template are denied where policies act",
     "mutatingwebhookconfigurations": "gpuwarden can't read or update the caBundle: it does not become ready",
     "validatingwebhookconfigurations": "gpuwarden can't read or update the caBundle: it does not become ready",
@@ -85,7 +85,7 @@ _OPTIONAL: tuple[tuple[Collection[Permission], str], ...] = (
     (_NODES, "pods that no node can run are not reported, and prefer: offered gives the first form"),
     (
         (_SLICES,),
-        "what DeviceClasses offer is not known: pods that use it may be reported, and notOffered: deny only warns",
+        "the resources of DeviceClasses are not known: pods that request them may be reported, and notOffered: deny only warns",
     ),
     (_IN_TREE, "admission policies that differ from the configuration are not reported (gpuwarden_in_tree_outdated)"),
 )

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from webhook.application.kind_lookup import not_served, workload_of
 from webhook.application.workload_kinds import places
-from webhook.application.workloads import not_served, workload_of
 
 PLACES = {
     ("v1", "Pod"): "",

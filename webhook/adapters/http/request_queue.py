@@ -29,7 +29,7 @@ class Asker(Protocol):
         """Send it."""
 
 
-class Turns:
+class RequestQueue:
     """The requests that wait for the event loop, in a fair order: weighted fair queueing (Demers, Keshav and Shenker 1989).
 
     Each connection has at most one request here. They are answered in the order in which they would finish if all were

@@ -1,4 +1,4 @@
-"""Reads a cluster's namespaces, pods and templates for an audit. Never writes."""
+"""Reads a cluster's namespaces, pods and templates for an audit. Previews and recommendations use it too. Never writes."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
@@ -7,12 +7,12 @@ import msgspec
 
 from ...application.auditing import WorkloadObject
 from ...application.claims import GROUP, PLURALS
+from ...application.kind_lookup import NO_KINDS, Kinds
 from ...application.operator_kinds import audited
 from ...application.workload_kinds import BUILT_IN, WorkloadKind
-from ...application.workloads import NO_KINDS, Kinds
 from ...engine.claim_objects import Claim
 from ...engine.claims import Reference
-from ...engine.labels import NamespaceLabels
+from ...engine.namespace_labels import NamespaceLabels
 from . import claim_documents
 from .api_request import ApiRequest, object_path, path_of
 from .discovery import Discovery
@@ -55,7 +55,7 @@ class FoundClaims(msgspec.Struct):
     """The resource names of DeviceClasses, by class."""
 
 
-class ClusterReader:
+class AuditReader:
     """Reads a cluster.
 
     Args:
@@ -110,7 +110,7 @@ class ClusterReader:
         """Return the resource claims and their templates in these namespaces, or (if none is named) in all.
 
         Without the API there are no claims. If they can't be listed, a note states this, and pods that name them are not
-        judged.
+        evaluated.
 
         Raises:
             ApiError: the server did not answer.
@@ -130,7 +130,7 @@ class ClusterReader:
             if error.fault not in {Fault.FORBIDDEN, Fault.NOT_FOUND}:
                 raise
             if error.fault is Fault.FORBIDDEN:
-                found.notes.append(f"resource claims: pods with claims (DRA) are not judged ({error.detail})")
+                found.notes.append(f"resource claims: pods with claims (DRA) are not evaluated ({error.detail})")
         self._name_classes(found)
         return found
 

@@ -23,12 +23,12 @@ from ...application.diagnosis.documents import (
 from ...application.diagnosis.facts import Attempt, Maybe, NamespaceFacts, Permission, Unread
 from ...application.diagnosis.namespace_restrictions import ANNOTATIONS
 from ...application.diagnosis.our_webhooks import MUTATING, VALIDATING
-from ...application.diagnosis.webhooks import WebhookConfiguration
+from ...application.diagnosis.webhook_configurations import WebhookConfiguration
 from ...application.fleet_view import GpuPod
 from ...application.in_tree_drift import KINDS, InTreeObject
 from ...application.limit_ranges import LimitRange
 from ...application.quotas import Quota
-from ...engine.fleet.shapes import GpuNode
+from ...engine.fleet.node_shapes import GpuNode
 from ...engine.label_problems import relevant
 from . import nodes
 from .api_request import ApiRequest, object_path, path_of

@@ -1,4 +1,4 @@
-"""Loads YAML; rejects what would exhaust the loader, before anything is built, and explains what is not valid."""
+"""Loads YAML. Input that would exhaust the loader is rejected before anything is built; errors name the line and the fix."""
 
 from collections.abc import Callable
 from typing import Any

@@ -7,7 +7,7 @@ removes all nodes of a pool.
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
-from .shapes import Shape
+from .node_shapes import Shape
 
 DAY = 86400.0
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from .forms import Form, Platform, parse
-from .nodes import ABSENT, NodeConstraints
+from .node_constraints import ABSENT, NodeConstraints
 from .products import PRODUCT
 from .spelling import (
     COMPUTE_SLICES,
@@ -21,7 +21,7 @@ _MOST_NAMED = 2
 
 
 def named(stated: Sequence[Form], nodes: NodeConstraints) -> str | None:
-    """The policy values that name what is stated, as in ``mig-1g.5gb`` or ``mig-1g.5gb or mig-2g.10gb``.
+    """The policy values that name the stated forms, as in ``mig-1g.5gb`` or ``mig-1g.5gb or mig-2g.10gb``.
 
     Returns:
         ``None`` if labels do not identify one form: a client count without a strategy, a number of slices that many

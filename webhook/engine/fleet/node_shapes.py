@@ -63,9 +63,9 @@ class Taint(msgspec.Struct, frozen=True):
 
 
 CORDONED = Taint("node.kubernetes.io/unschedulable", None, "NoSchedule")
-"""The taint that pods tolerate which run on cordoned nodes, such as those of a DaemonSet (scheduler plugin NodeUnschedulable)."""
+"""The taint of cordoned nodes, which pods of DaemonSets tolerate (scheduler plugin NodeUnschedulable)."""
 NOT_READY = tuple(Taint(f"{_OF_THE_NODE}{name}", None, "NoSchedule") for name in ("not-ready", "unreachable"))
-"""The taints that pods tolerate which run on nodes that are not ready, for whatever reason (pkg/controller/nodelifecycle)."""
+"""The taints of nodes that are not ready, which pods of DaemonSets tolerate (pkg/controller/nodelifecycle)."""
 DAEMONS = (Toleration(CORDONED.key, "Exists", effect="NoSchedule"),)
 """The tolerations for the taints above that the DaemonSet controller adds to those of the template
 (pkg/controller/daemon/util AddOrUpdateDaemonPodTolerations)."""

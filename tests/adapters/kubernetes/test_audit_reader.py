@@ -17,14 +17,14 @@ from tests.adapters.kubernetes.support import reached
 from tests.adapters.kubernetes.workload_server import WorkloadServer
 from tests.builders import Json, a_pod
 from webhook.adapters.kubernetes import lists
+from webhook.adapters.kubernetes.audit_reader import AuditReader, UnreadList
 from webhook.adapters.kubernetes.backoff import Backoff
 from webhook.adapters.kubernetes.client import ApiServer
-from webhook.adapters.kubernetes.cluster_reader import ClusterReader, UnreadList
 from webhook.adapters.kubernetes.connect import connect
 from webhook.adapters.kubernetes.errors import ApiError, Fault
 from webhook.adapters.kubernetes.retrying import ATTEMPTS, RetryingApi
 from webhook.application.auditing import Owner, WorkloadObject
-from webhook.engine.labels import NamespaceLabels
+from webhook.engine.namespace_labels import NamespaceLabels
 
 TEMPLATE = {"template": a_pod()}
 PATHS = [
@@ -74,11 +74,11 @@ def waits() -> list[float]:
 
 
 @pytest.fixture
-def reader(api: ApiServer, told: Told, waits: list[float]) -> ClusterReader:
-    return ClusterReader(RetryingApi(api, Backoff(lambda: 0.0), wait=waits.append), told)
+def reader(api: ApiServer, told: Told, waits: list[float]) -> AuditReader:
+    return AuditReader(RetryingApi(api, Backoff(lambda: 0.0), wait=waits.append), told)
 
 
-def found(reader: ClusterReader, *namespaces: str) -> list[WorkloadObject]:
+def found(reader: AuditReader, *namespaces: str) -> list[WorkloadObject]:
     seen = [one for one in reader.workloads(namespaces, lambda one: one) if isinstance(one, WorkloadObject)]
     assert all(isinstance(one, WorkloadObject) for one in seen)
     return seen
@@ -98,17 +98,17 @@ def a_job(status: Json) -> Json:
 
 
 class TestNamespaces:
-    def test_come_with_our_labels(self, cluster: WorkloadServer, reader: ClusterReader) -> None:
+    def test_come_with_our_labels(self, cluster: WorkloadServer, reader: AuditReader) -> None:
         cluster.set_namespace("team-a", enforce="mps", audit="shared")
         cluster.set_namespace("team-b")
         assert reader.namespaces() == {"team-a": NamespaceLabels("mps", None, "shared"), "team-b": NamespaceLabels()}
 
-    def test_come_page_by_page(self, cluster: WorkloadServer, reader: ClusterReader) -> None:
+    def test_come_page_by_page(self, cluster: WorkloadServer, reader: AuditReader) -> None:
         cluster.fill(1_201, enforce="mps")
         assert len(reader.namespaces()) == 1_201
         assert [seen.query["limit"] for seen in cluster.seen("list")] == ["500"] * 3
 
-    def test_that_are_being_deleted_do_not_count(self, cluster: WorkloadServer, reader: ClusterReader) -> None:
+    def test_that_are_being_deleted_do_not_count(self, cluster: WorkloadServer, reader: AuditReader) -> None:
         cluster.set_namespace("team-a")
         cluster.set_namespace("team-b")
         gone = cluster.find("team-b")
@@ -117,21 +117,21 @@ class TestNamespaces:
         assert list(reader.namespaces()) == ["team-a"]
 
     def test_that_are_named_are_read_one_by_one_so_that_nobody_needs_to_list_them(
-        self, cluster: WorkloadServer, reader: ClusterReader
+        self, cluster: WorkloadServer, reader: AuditReader
     ) -> None:
         cluster.set_namespace("team-a", enforce="mps")
         cluster.set_namespace("team-b")
         assert reader.namespaces(["team-a"]) == {"team-a": NamespaceLabels("mps")}
         assert cluster.count("list") == 0
 
-    def test_that_is_not_there_is_said(self, reader: ClusterReader) -> None:
+    def test_that_is_not_there_is_said(self, reader: AuditReader) -> None:
         with pytest.raises(ApiError, match='namespaces "nowhere" not found') as failed:
             reader.namespaces(["nowhere"])
         assert failed.value.fault is Fault.NOT_FOUND
 
 
 class TestWorkloads:
-    def test_of_every_kind_come_with_their_pod(self, cluster: WorkloadServer, reader: ClusterReader) -> None:
+    def test_of_every_kind_come_with_their_pod(self, cluster: WorkloadServer, reader: AuditReader) -> None:
         cluster.add(
             a_running_pod(),
             *(document(kind, spec=TEMPLATE) for kind in ("ReplicaSet", "Deployment", "StatefulSet", "DaemonSet")),
@@ -154,9 +154,7 @@ class TestWorkloads:
         assert [one.running for one in seen] == [True, *[False] * 8]
         assert {(one.namespace, one.name, one.uid) for one in seen[1:]} == {("team-a", "x", "uid-of-x")}
 
-    def test_come_with_their_controller_and_no_other_owner(
-        self, cluster: WorkloadServer, reader: ClusterReader
-    ) -> None:
+    def test_come_with_their_controller_and_no_other_owner(self, cluster: WorkloadServer, reader: AuditReader) -> None:
         references = [
             {"apiVersion": "v1", "kind": "ConfigMap", "name": "c", "uid": "1"},
             {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "r", "uid": "2", "controller": True},
@@ -185,7 +183,7 @@ class TestWorkloads:
     def test_that_have_ended_are_known(
         self,
         cluster: WorkloadServer,
-        reader: ClusterReader,
+        reader: AuditReader,
         made: Json,
         over: bool,  # noqa: FBT001 - a parameter of the test
     ) -> None:
@@ -196,14 +194,14 @@ class TestWorkloads:
     def test_that_are_scaled_to_nothing_are_known(
         self,
         cluster: WorkloadServer,
-        reader: ClusterReader,
+        reader: AuditReader,
         replicas: int | None,
         idle: bool,  # noqa: FBT001 - a parameter of the test
     ) -> None:
         cluster.add(document("ReplicaSet", spec={**TEMPLATE, "replicas": replicas}))
         assert [one.idle for one in found(reader)] == [idle]
 
-    def test_with_fields_left_out_or_null_are_read(self, cluster: WorkloadServer, reader: ClusterReader) -> None:
+    def test_with_fields_left_out_or_null_are_read(self, cluster: WorkloadServer, reader: AuditReader) -> None:
         cluster.add(
             document("Pod", version="v1"),
             document("Deployment", spec=None, status=None),
@@ -212,13 +210,13 @@ class TestWorkloads:
         )
         assert len(found(reader)) == 4
 
-    def test_are_only_read(self, cluster: WorkloadServer, reader: ClusterReader) -> None:
+    def test_are_only_read(self, cluster: WorkloadServer, reader: AuditReader) -> None:
         cluster.set_namespace("team-a")
         reader.namespaces()
         found(reader)
         assert {seen.method for seen in cluster.requests} == {"GET"}
 
-    def test_of_a_namespace_are_asked_for_there_only(self, cluster: WorkloadServer, reader: ClusterReader) -> None:
+    def test_of_a_namespace_are_asked_for_there_only(self, cluster: WorkloadServer, reader: AuditReader) -> None:
         cluster.add(
             a_running_pod("here"), document("Pod", "there", "team-b", "v1"), document("Pod", "c", "team-c", "v1")
         )
@@ -227,7 +225,7 @@ class TestWorkloads:
         assert len(asked) == 18
         assert all("/namespaces/team-a/" in path or "/namespaces/team-c/" in path for path in asked)
 
-    def test_that_are_not_kept_are_not_given(self, cluster: WorkloadServer, reader: ClusterReader) -> None:
+    def test_that_are_not_kept_are_not_given(self, cluster: WorkloadServer, reader: AuditReader) -> None:
         cluster.add(*(a_running_pod(f"p{number}") for number in range(5)))
         kept = list(reader.workloads((), lambda one: one.name if one.name == "p3" else None))
         assert kept == ["p3"]
@@ -235,7 +233,7 @@ class TestWorkloads:
 
 
 class TestPages:
-    def test_are_of_500_and_of_no_resource_version(self, cluster: WorkloadServer, reader: ClusterReader) -> None:
+    def test_are_of_500_and_of_no_resource_version(self, cluster: WorkloadServer, reader: AuditReader) -> None:
         cluster.add(*(a_running_pod(f"p{number:04}") for number in range(1_201)))
         assert len({one.name for one in found(reader)}) == 1_201
         pages = [seen.query for seen in cluster.requests if seen.path == "/api/v1/pods"]
@@ -246,13 +244,13 @@ class TestPages:
             (True, False),
         ]
 
-    def test_tell_how_far_the_list_is(self, cluster: WorkloadServer, reader: ClusterReader, told: Told) -> None:
+    def test_tell_how_far_the_list_is(self, cluster: WorkloadServer, reader: AuditReader, told: Told) -> None:
         cluster.add(*(a_running_pod(f"p{number:04}") for number in range(1_201)))
         found(reader)
         assert told.steps[:3] == [("pods", 500, 1_201), ("pods", 1_000, 1_201), ("pods", 1_201, 1_201)]
 
     def test_tell_how_far_it_is_where_the_server_does_not_say_of_how_much(
-        self, cluster: WorkloadServer, reader: ClusterReader, told: Told
+        self, cluster: WorkloadServer, reader: AuditReader, told: Told
     ) -> None:
         cluster.tells_remaining = False
         cluster.add(*(a_running_pod(f"p{number:04}") for number in range(700)))
@@ -260,7 +258,7 @@ class TestPages:
         assert told.steps[:2] == [("pods", 500, None), ("pods", 700, 700)]
 
     def test_begin_again_when_the_token_is_too_old_and_every_object_counts_once(
-        self, cluster: WorkloadServer, reader: ClusterReader
+        self, cluster: WorkloadServer, reader: AuditReader
     ) -> None:
         cluster.add(*(a_running_pod(f"p{number:04}") for number in range(1_201)))
         looked_at = []
@@ -277,7 +275,7 @@ class TestPages:
         assert len(looked_at) == 2_201
         assert reader.counts["pods"] == 1_201
 
-    def test_that_are_always_too_late_are_given_up(self, cluster: WorkloadServer, reader: ClusterReader) -> None:
+    def test_that_are_always_too_late_are_given_up(self, cluster: WorkloadServer, reader: AuditReader) -> None:
         cluster.add(*(a_running_pod(f"p{number:04}") for number in range(1_201)))
         with pytest.raises(ApiError) as failed:
             list(reader.workloads((), lambda _: cluster.compact()))
@@ -287,7 +285,7 @@ class TestPages:
 
 class TestPatience:
     def test_waits_as_long_as_the_server_says_and_asks_again(
-        self, cluster: WorkloadServer, reader: ClusterReader, waits: list[float]
+        self, cluster: WorkloadServer, reader: AuditReader, waits: list[float]
     ) -> None:
         cluster.set_namespace("team-a")
         cluster.script("list", refusal(429, retry_after="7"), refusal(503))
@@ -295,7 +293,7 @@ class TestPatience:
         assert waits == [7.2, 0.4], "what was asked for and the first pause; then the second, which is longer"
 
     def test_begins_with_short_pauses_again_once_something_worked(
-        self, cluster: WorkloadServer, reader: ClusterReader, waits: list[float]
+        self, cluster: WorkloadServer, reader: AuditReader, waits: list[float]
     ) -> None:
         cluster.script("list", refusal(500))
         reader.namespaces()
@@ -303,7 +301,7 @@ class TestPatience:
         reader.namespaces()
         assert waits == [0.2, 0.2]
 
-    def test_ends(self, cluster: WorkloadServer, reader: ClusterReader, waits: list[float]) -> None:
+    def test_ends(self, cluster: WorkloadServer, reader: AuditReader, waits: list[float]) -> None:
         cluster.always("list", refusal(429))
         with pytest.raises(ApiError) as failed:
             reader.namespaces()
@@ -311,7 +309,7 @@ class TestPatience:
         assert (cluster.count("list"), len(waits)) == (ATTEMPTS, ATTEMPTS - 1)
 
     def test_outlasts_a_connection_that_breaks_half_way(
-        self, cluster: WorkloadServer, reader: ClusterReader, waits: list[float]
+        self, cluster: WorkloadServer, reader: AuditReader, waits: list[float]
     ) -> None:
         cluster.set_namespace("team-a")
         reader.namespaces()
@@ -324,15 +322,15 @@ class TestPatience:
     ) -> None:
         nobody = connect(write_kubeconfig(tmp_path / "kubeconfig", "http://127.0.0.1:1"), None, {})
         with pytest.raises(ApiError) as failed:
-            ClusterReader(RetryingApi(nobody, Backoff(lambda: 0.0), wait=waits.append), told).namespaces()
+            AuditReader(RetryingApi(nobody, Backoff(lambda: 0.0), wait=waits.append), told).namespaces()
         assert failed.value.fault is Fault.UNREACHABLE
         assert waits == []
 
     @pytest.mark.parametrize(
-        ("code", "fault"), [(401, Fault.UNAUTHORIZED), (403, Fault.FORBIDDEN), (400, Fault.REFUSED)]
+        ("code", "fault"), [(401, Fault.UNAUTHORIZED), (403, Fault.FORBIDDEN), (400, Fault.REJECTED)]
     )
     def test_is_not_wasted_on_a_no(
-        self, cluster: WorkloadServer, reader: ClusterReader, waits: list[float], code: int, fault: Fault
+        self, cluster: WorkloadServer, reader: AuditReader, waits: list[float], code: int, fault: Fault
     ) -> None:
         cluster.always("list", refusal(code))
         with pytest.raises(ApiError) as failed:
@@ -342,7 +340,7 @@ class TestPatience:
 
 class TestUnread:
     def test_is_told_in_place_of_a_list_that_is_forbidden_and_the_others_are_read(
-        self, cluster: WorkloadServer, reader: ClusterReader
+        self, cluster: WorkloadServer, reader: AuditReader
     ) -> None:
         cluster.add(a_running_pod(), document("DaemonSet", spec=TEMPLATE))
         cluster.script("object", *[_pass] * PATHS.index("/apis/batch/v1/jobs"), refusal(403, "jobs is forbidden"))
@@ -353,21 +351,19 @@ class TestUnread:
         assert "403 jobs is forbidden" in unread[0].detail
 
     def test_is_told_of_a_kind_that_the_server_does_not_have(
-        self, cluster: WorkloadServer, reader: ClusterReader
+        self, cluster: WorkloadServer, reader: AuditReader
     ) -> None:
         del cluster.lists["/apis/batch/v1/jobs"]
         unread = [one for one in reader.workloads((), lambda one: one) if isinstance(one, UnreadList)]
         assert [(one.what, one.served) for one in unread] == [("jobs", False)]
 
-    def test_names_the_namespace(self, cluster: WorkloadServer, reader: ClusterReader) -> None:
+    def test_names_the_namespace(self, cluster: WorkloadServer, reader: AuditReader) -> None:
         cluster.script("object", refusal(403))
         unread = next(iter(reader.workloads(["team-a"], lambda one: one)))
         assert isinstance(unread, UnreadList)
         assert unread.what == "pods in team-a"
 
-    def test_is_nothing_else_a_page_that_is_no_list_ends_it(
-        self, cluster: WorkloadServer, reader: ClusterReader
-    ) -> None:
+    def test_is_nothing_else_a_page_that_is_no_list_ends_it(self, cluster: WorkloadServer, reader: AuditReader) -> None:
         cluster.script("object", answer(b"<html>"))
         with pytest.raises(ApiError, match="the list of pods is not what the API promises"):
             list(reader.workloads((), lambda one: one))
@@ -417,7 +413,7 @@ def test_a_large_cluster_costs_little_memory_and_little_time(
         "rewritten": cluster.deployments,
         "denied": 0,
         "exempt": 0,
-        "notJudged": 0,
+        "notEvaluated": 0,
     }
     asking = sum(workload["pods"]["rewritten"] for workload in report["objects"])
     assert asking == sum(1 for number in range(pods) if (number // 10) % 3)

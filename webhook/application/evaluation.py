@@ -1,4 +1,4 @@
-"""The judgement of one object in manifests: its pods, what becomes of them, and what is not judged."""
+"""The evaluation of one object in manifests: its pods, what becomes of them, and what is not evaluated."""
 
 import msgspec
 
@@ -9,16 +9,16 @@ from ..engine.findings import Finding
 from ..engine.patch import Operation, patch
 from ..engine.pods import Pod
 from ..engine.policy import LabelProblem, Policy
-from .asides import Aside
 from .pod_counts import PlannedPods
 from .type_mismatches import TypeMismatch
-from .unjudged import Unjudged
+from .unevaluated import Unevaluated
+from .unevaluated_parts import UnevaluatedPart
 from .workload_kinds import WorkloadPod
 
 _WORST = {Outcome.DENIED: 2, Outcome.REWRITTEN: 1, Outcome.UNCHANGED: 0}
 
 
-class JudgedPod(msgspec.Struct, frozen=True):
+class EvaluatedPod(msgspec.Struct, frozen=True):
     """A pod or template of an object, and what becomes of the pods.
 
     Attributes:
@@ -36,18 +36,18 @@ class JudgedPod(msgspec.Struct, frozen=True):
     count: PlannedPods = PlannedPods()
 
 
-class Judgement(msgspec.Struct, frozen=True):
-    """The judgement of one object: the outcome for its pods.
+class Evaluation(msgspec.Struct, frozen=True):
+    """The evaluation of one object: the outcome for its pods.
 
     Attributes:
         kind, namespace, name: the object; ``namespace`` is the one whose policy counts.
         pods: its pods and templates, and what becomes of each.
         operations: the JSON Patch of the object; empty for an operator's kind, of which only the pods are rewritten.
         exempt: why the object is exempt, if it is.
-        unjudged: what is known about an object of a kind that is not judged; the decision is then not about its pods.
+        unevaluated: what is known about an object of a kind that is not evaluated; the decision is then not about its pods.
         claims: its pod's names for their resource claims.
-        claims_unknown: the claims that are not judged, and why.
-        beside: other parts of its pod that are not judged.
+        claims_unknown: the claims that are not evaluated, and why.
+        beside: other parts of its pod that are not evaluated.
         other_requests: what its pod requests besides the decision's requests: KAI's shares, and names that are misspelt.
         label_problems: what is wrong with its labels and annotations.
         notes: what is special about its kind, and whether it is suspended, for people.
@@ -60,14 +60,14 @@ class Judgement(msgspec.Struct, frozen=True):
     namespace: str
     name: str
     policy: Policy
-    pods: tuple[JudgedPod, ...] = ()
+    pods: tuple[EvaluatedPod, ...] = ()
     operations: tuple[Operation, ...] = ()
     findings: tuple[Finding, ...] = ()
     exempt: str | None = None
-    unjudged: Unjudged | None = None
+    unevaluated: Unevaluated | None = None
     claims: tuple[str, ...] = ()
-    claims_unknown: tuple[Aside, ...] = ()
-    beside: tuple[Aside, ...] = ()
+    claims_unknown: tuple[UnevaluatedPart, ...] = ()
+    beside: tuple[UnevaluatedPart, ...] = ()
     other_requests: tuple[str, ...] = ()
     label_problems: tuple[LabelProblem, ...] = ()
     mismatches: tuple[TypeMismatch, ...] = ()
@@ -104,12 +104,10 @@ class Judgement(msgspec.Struct, frozen=True):
         return (*found, *self.notes)
 
     @property
-    def of_the_cluster(self) -> "Judgement":
-        """The judgement of an object that is in no namespace: no policy is known to apply to its pods."""
-        found = "; ".join(filter(None, (*self.requests, self.not_judged)))
-        beside = (
-            f"{found}; it is in no namespace, so no policy is known to apply; its pods are judged when they are created"
-        )
+    def of_the_cluster(self) -> "Evaluation":
+        """The evaluation of an object that is in no namespace: no policy is known to apply to its pods."""
+        found = "; ".join(filter(None, (*self.requests, self.not_evaluated)))
+        beside = f"{found}; it is in no namespace, so no policy is known to apply; its pods are evaluated when they are created"
         return msgspec.structs.replace(
             self,
             namespace="",
@@ -119,7 +117,7 @@ class Judgement(msgspec.Struct, frozen=True):
             exempt=None,
             claims_unknown=(),
             notes=(),
-            beside=(Aside("", beside),),
+            beside=(UnevaluatedPart("", beside),),
         )
 
     @property
@@ -131,23 +129,23 @@ class Judgement(msgspec.Struct, frozen=True):
         return tuple(operation for one in self.pods for operation in _of_template(one))
 
     @property
-    def not_judged(self) -> str | None:
-        """The reason why not everything that may request GPUs was judged; ``None`` where it was, or the object is exempt."""
+    def not_evaluated(self) -> str | None:
+        """The reason why not everything that may request GPUs was evaluated; ``None`` where it was, or the object is exempt."""
         if self.exempt:
             return None
-        if asides := (*self.claims_unknown, *self.beside):
-            return "; ".join(one.text for one in asides)
-        return self.unjudged.message if self.unjudged else None
+        if parts := (*self.claims_unknown, *self.beside):
+            return "; ".join(one.text for one in parts)
+        return self.unevaluated.message if self.unevaluated else None
 
     @property
-    def not_judged_path(self) -> str:
-        """The first field that ``not_judged`` is about; empty where it is the whole object."""
-        if asides := (*self.claims_unknown, *self.beside):
-            return asides[0].path
-        return self.unjudged.path if self.unjudged else ""
+    def not_evaluated_path(self) -> str:
+        """The first field that ``not_evaluated`` is about; empty where it is the whole object."""
+        if parts := (*self.claims_unknown, *self.beside):
+            return parts[0].path
+        return self.unevaluated.path if self.unevaluated else ""
 
 
-def _of_template(one: JudgedPod) -> list[Operation]:
+def _of_template(one: EvaluatedPod) -> list[Operation]:
     edits = [edit for edit in one.decision.edits if not isinstance(edit, Annotate)]
     if one.where.is_whole:
         return patch(one.pod, edits, one.where.pointer)

@@ -1,7 +1,6 @@
-"""Evaluation against the fleet: whether any node can run the rewritten pod."""
+"""Findings about the fleet: whether any node can run the pod that a decision results in."""
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 
 from msgspec.structs import replace
 
@@ -9,9 +8,9 @@ from ..decision import Decision, decide, in_order
 from ..edits import AddNeed, AddNodeSelector, AddToleration, DropKey, ReplaceProduct
 from ..findings import Finding
 from ..forms import Form
-from ..nodes import Need, NodeConstraints, constraints
+from ..node_constraints import Need, NodeConstraints, constraints
 from ..pods import Container, Pod, PodSpec, Resources, Toleration
-from ..policy import NotOffered, Policy, Prefer
+from ..policy import FindingAction, Policy
 from ..requests import Amount, GpuContainer, pod_count
 from ..resources import GPU
 from ..rewriting import with_products
@@ -33,7 +32,7 @@ def with_fleet_findings(
     ``tolerations`` are those that the pods of a template get when they are created.
     """
     spec = pod.spec
-    if spec is None or spec.node_name or decision.denials or policy.fleet_response is NotOffered.IGNORE:
+    if spec is None or spec.node_name or decision.denials or policy.fleet_response is FindingAction.IGNORE:
         return decision
     found = list(_findings(decision, spec, policy, fleet, tolerations))
     if not found:
@@ -116,30 +115,3 @@ def plain_request_unschedulable(
         if not fleet.expects(form) and (unschedulable := fleet.unschedulable(untainted)):
             return untainted, unschedulable
     return None
-
-
-def preferring(policy: Policy, plugin: DevicePlugin, fleet: Fleet) -> Policy:
-    """The policy as it rewrites pods now: under ``prefer: offered``, the first form that nodes offer is listed first."""
-    return policy if policy.prefer is not Prefer.OFFERED else _reordered(policy, plugin, fleet)
-
-
-@lru_cache(maxsize=32)
-def _reordered(policy: Policy, plugin: DevicePlugin, fleet: Fleet) -> Policy:
-    return next((order for order in policy.orders if plain_request_unschedulable(order, plugin, fleet) is None), policy)
-
-
-def settled(pod: Pod, policy: Policy, plugin: DevicePlugin, fleet: Fleet | None = None) -> Policy:
-    """The policy as it may have rewritten a pod: with the order of forms that needs no further edits, or the present order.
-
-    Nodes may have changed since then, so ``prefer: offered`` might give the pod another form now.
-    A pod that the present order denies was not rewritten; with another order it would seem that the rewrite was forgotten.
-    """
-    orders = policy.orders
-    if len(orders) == 1:
-        return policy
-
-    def rests(order: Policy) -> bool:
-        decision = decide(pod, order, plugin, guarded=False)
-        return not decision.edits and not decision.denials
-
-    return next(filter(rests, orders), preferring(policy, plugin, fleet) if fleet else policy)

@@ -1,21 +1,21 @@
-"""Turns: small requests before large ones, nobody kept out by a flood, and those that are too late shed."""
+"""The request queue: small requests before large ones, nobody kept out by a flood, and those that are too late shed."""
 
 import asyncio
 from dataclasses import dataclass, field
 
-from webhook.adapters.http.turns import Turns
+from webhook.adapters.http.request_queue import RequestQueue
 
 
 @dataclass
 class House:
-    """Turns with a clock of their own, in which an answer takes no time unless a test says so."""
+    """A queue with a clock of their own, in which an answer takes no time unless a test says so."""
 
     most: float = float("inf")
     said: list[str] = field(default_factory=list)
     now: float = 0.0
 
     def __post_init__(self) -> None:
-        self.turns = Turns(self.most, lambda: self.now)
+        self.turns = RequestQueue(self.most, lambda: self.now)
         self.turns.add(Asker(self, "first", 0.0), int)  # who has its turn at once, so that all others wait for theirs
         self.said.clear()
 

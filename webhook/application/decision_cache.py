@@ -1,9 +1,9 @@
-"""Verdicts: the result of a decision without its request, and a cache, so that equal pods are decided only once.
+"""The cache of decisions: equal pods are decided only once.
 
 The pods of a ReplicaSet or a Job differ in their names, in the generated name of their token's volume, and in much that is
 never read. So the key of the cache is everything that is read of a pod (``webhook.engine.pods``) except these names.
 Environments are part of it as they are written, so the key is a digest, because they hold secrets. With it go the namespace's
-labels and the endpoint. Verdicts are forgotten when anything else changes that decides: the configuration, with what
+labels and the endpoint. Results are forgotten when anything else changes that decides: the configuration, with what
 DeviceClasses add to it, or what the nodes offer. An update has no key, for it depends on two pods, and what is looked up for
 one review (claims) is never kept.
 """
@@ -15,8 +15,8 @@ from collections.abc import Mapping
 import msgspec
 
 from ..engine.decision import ORIGINAL_REQUEST, POLICY
-from ..engine.labels import NamespaceLabels
 from ..engine.limit_range_defaults import ANNOTATION as LIMIT_RANGER
+from ..engine.namespace_labels import NamespaceLabels
 from ..engine.pods import MIRROR_ANNOTATION, Pod
 from ..engine.rules.device_access import DEVICE_ANNOTATIONS
 from .configuration import Configuration
@@ -27,7 +27,7 @@ from .review import ALLOWED
 # Larger responses are not kept, so that hostile pods take little memory. All responses together are limited too.
 _LONGEST = 16 << 10
 _MOST = 4 << 20
-# The memory of a verdict besides its response: its key, its summary, and each form and finding in the summary.
+# The memory of a result besides its response: its key, its summary, and each form and finding in the summary.
 _BESIDES = 1 << 10
 _EACH_RECORDED = 1 << 8
 # Hashing more bytes would delay other reviews; pods with 20 containers have a sixth of this.
@@ -38,33 +38,33 @@ Key = tuple[bytes, NamespaceLabels, bool]
 """The digest of a pod, the labels of its namespace, and whether it is final."""
 
 
-class Verdict(msgspec.Struct, frozen=True, gc=False):
+class AdmissionResult(msgspec.Struct, frozen=True, gc=False):
     """A response without the request's uid (``review.answer`` adds it), and what is recorded."""
 
     response: bytes
-    judged: tuple[DecisionSummary, ...] = ()
+    evaluated: tuple[DecisionSummary, ...] = ()
 
     @property
     def size(self) -> int:
         """About how many bytes it takes in memory, its key included."""
-        recorded = sum(len(judged.requested) + len(judged.findings) for judged in self.judged)
+        recorded = sum(len(evaluated.requested) + len(evaluated.findings) for evaluated in self.evaluated)
         return len(self.response) + _BESIDES + _EACH_RECORDED * recorded
 
 
-NOTHING_SAID = Verdict(ALLOWED)
+NOTHING_SAID = AdmissionResult(ALLOWED)
 
 
-class Verdicts:
-    """The memo. It has a limit in bytes; the least recently used entry is dropped first."""
+class DecisionCache:
+    """The cache. Its size in bytes is limited; the least recently used entry is dropped first."""
 
     def __init__(self, nodes: FleetSource) -> None:
         self._nodes = nodes
         self._around: tuple[object, ...] = ()
-        self._kept: OrderedDict[Key, Verdict] = OrderedDict()
+        self._kept: OrderedDict[Key, AdmissionResult] = OrderedDict()
         self._size = 0
 
-    def find(self, key: Key, configuration: Configuration) -> Verdict | None:
-        """The verdict on a pod like this one, under the current configuration and nodes."""
+    def find(self, key: Key, configuration: Configuration) -> AdmissionResult | None:
+        """The result on a pod like this one, under the current configuration and nodes."""
         if not self._is_around(configuration):
             self._around = configuration, self._nodes.fleet
             self._kept.clear()
@@ -74,12 +74,12 @@ class Verdicts:
             self._kept.move_to_end(key)
         return found
 
-    def keep(self, key: Key, configuration: Configuration, verdict: Verdict) -> None:
-        """Keep a verdict that was made since ``find``, unless the nodes have changed meanwhile."""
-        if len(verdict.response) > _LONGEST or not self._is_around(configuration) or key in self._kept:
+    def keep(self, key: Key, configuration: Configuration, result: AdmissionResult) -> None:
+        """Keep a result that was made since ``find``, unless the nodes have changed meanwhile."""
+        if len(result.response) > _LONGEST or not self._is_around(configuration) or key in self._kept:
             return
-        self._kept[key] = verdict
-        self._size += verdict.size
+        self._kept[key] = result
+        self._size += result.size
         while self._size > _MOST:
             _, oldest = self._kept.popitem(last=False)
             self._size -= oldest.size
@@ -96,7 +96,7 @@ def key_of(pod: Pod, labels: NamespaceLabels, *, final: bool) -> Key | None:
     """The key of a pod that is created; ``None`` for a very large one, or one with a number of more than 64 bits."""
     metadata = pod.metadata
     annotations = metadata.annotations if metadata is not None else None
-    # Environments are in the key as JSON. Verdicts are kept only if environments are lists, so it is certain where each one ends.
+    # Environments are in the key as JSON. Results are kept only if environments are lists, so it is certain where each one ends.
     try:
         read = _encode((metadata is None, annotations and _read(annotations), pod.spec))
     except (OverflowError, RecursionError):

@@ -238,7 +238,7 @@ def test_a_default_of_the_policys_own_name_is_told_where_another_limit_range_hid
         assert "write all defaults of the namespace into one LimitRange" in result.fix
 
 
-def test_namespaces_are_judged_apart_and_exempt_ones_not_at_all() -> None:
+def test_namespaces_are_evaluated_apart_and_exempt_ones_not_at_all() -> None:
     ranges = [a_limit_range(name, container(max={GPU: "4"})) for name in ("team-b", "team-a", "plain", "gpu-operator")]
     facts = healthy(
         namespaces=namespaces(team_a="shared", team_b="exclusive", gpu_operator="shared"), limit_ranges=ranges

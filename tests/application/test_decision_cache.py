@@ -1,4 +1,4 @@
-"""The memo of verdicts: pods that are alike are decided once, and whatever differs in what decides is another pod."""
+"""The cache of decisions: equal pods are decided once; a difference in any field that matters makes another pod."""
 
 import asyncio
 import copy
@@ -26,16 +26,16 @@ from testing.reviews import (
 )
 from tests.application.test_admission_properties import PODS, POLICIES
 from tests.application.test_nodes import ONLY_SLICES, ONLY_SLOTS, Nodes
-from webhook.application import pod_review, verdicts
+from webhook.application import decision_cache, pod_review
 from webhook.application.admission import Admission
 from webhook.application.claims import NoClaims
 from webhook.application.configuration import Configuration, Exemptions, Mode
+from webhook.application.decision_cache import AdmissionResult, DecisionCache, key_of
 from webhook.application.review import Answering, ReviewError
-from webhook.application.verdicts import Verdict, Verdicts, key_of
 from webhook.engine.claims import Reference, Resolved
-from webhook.engine.labels import UNLABELLED, NamespaceLabels
+from webhook.engine.namespace_labels import UNLABELLED, NamespaceLabels
 from webhook.engine.pods import Pod
-from webhook.engine.policy import NotOffered, PolicyBook, Prefer, VisibleDevices
+from webhook.engine.policy import FindingAction, PolicyBook, Prefer
 
 ADDED = "LimitRanger plugin set: nvidia.com/gpu request for container train; nvidia.com/gpu limit for container train"
 
@@ -126,8 +126,8 @@ CONFIGURATIONS = st.builds(
     ),
     POLICIES,
     st.sampled_from(Prefer),
-    st.sampled_from(NotOffered),
-    st.sampled_from([None, *VisibleDevices]),
+    st.sampled_from(FindingAction),
+    st.sampled_from([None, *FindingAction]),
     st.sampled_from(Mode),
 )
 LABELS = st.builds(NamespaceLabels, *[st.sampled_from(["house", *FORMS])] * 3)
@@ -172,7 +172,7 @@ def test_an_answer_with_the_memo_is_the_answer_without_it(data: st.DataObject) -
             notes.clear()
 
             assert answered(getattr(remembering, path)(review)) == answered(getattr(forgetful, path)(review))
-            assert [note.judged for note in notes] == [note.judged for note in anew]
+            assert [note.evaluated for note in notes] == [note.evaluated for note in anew]
             assert [note.metadata for note in notes] == [note.metadata for note in anew]
 
 
@@ -207,7 +207,7 @@ def test_what_differs_between_the_pods_of_one_workload_is_not(twist: Callable[[J
     "container",
     [
         a_container(limits={GPU: "1", "cpu": 2**70}),
-        a_gpu_container(env=[{"name": "A", "value": "x" * verdicts._MOST_READ}]),
+        a_gpu_container(env=[{"name": "A", "value": "x" * decision_cache._MOST_READ}]),
     ],
     ids=["a number of more than 64 bits", "a long text"],
 )
@@ -231,13 +231,13 @@ def test_a_pod_that_cannot_be_read_is_never_like_one_that_was(made: list[Pod]) -
 
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> list[Pod]:
-    """The pods that a verdict was made for."""
+    """The pods that a result was made for."""
     pods: list[Pod] = []
-    verdict = Admission._verdict
+    result = Admission._verdict
 
     def noted(self: Admission, request: Any, pod: Pod, *more: Any, **named: Any) -> Any:
         pods.append(pod)
-        return verdict(self, request, pod, *more, **named)
+        return result(self, request, pod, *more, **named)
 
     monkeypatch.setattr(Admission, "_verdict", noted)
     return pods
@@ -303,23 +303,23 @@ KEY = key_of(Pod(), UNLABELLED, final=False)
 CONFIGURATION = Configuration()
 
 
-def kept(memo: Verdicts, count: int) -> int:
-    """The number of verdicts that are left of so many."""
+def kept(cache: DecisionCache, count: int) -> int:
+    """The number of results that are left of so many."""
     keys = [(number.to_bytes(32), UNLABELLED, False) for number in range(count)]
-    return sum(memo.find(key, CONFIGURATION) is not None for key in keys)
+    return sum(cache.find(key, CONFIGURATION) is not None for key in keys)
 
 
-def filled(response: bytes, count: int) -> Verdicts:
-    memo = Verdicts(Nodes(None))
+def filled(response: bytes, count: int) -> DecisionCache:
+    cache = DecisionCache(Nodes(None))
     for number in range(count):
         key = number.to_bytes(32), UNLABELLED, False
-        assert memo.find(key, CONFIGURATION) is None
-        memo.keep(key, CONFIGURATION, Verdict(response))
-    return memo
+        assert cache.find(key, CONFIGURATION) is None
+        cache.keep(key, CONFIGURATION, AdmissionResult(response))
+    return cache
 
 
 def test_what_is_kept_has_a_bound() -> None:
-    assert kept(filled(b"x" * 1024, 3000), 3000) == verdicts._MOST // 2048
+    assert kept(filled(b"x" * 1024, 3000), 3000) == decision_cache._MOST // 2048
 
 
 def test_what_is_recorded_counts_as_well() -> None:
@@ -327,53 +327,53 @@ def test_what_is_recorded_counts_as_well() -> None:
     webhook = Webhook("any")
     webhook.mutate(a_pod(*(a_container(f"c{n}", {f"nvidia.com/mig-1g.{n}gb": "1"}) for n in range(1, 17))))
     (note,) = webhook.notes
-    verdict = Verdict(b"{}", (note.judged,))
+    result = AdmissionResult(b"{}", (note.evaluated,))
 
-    assert verdict.size >= sys.getsizeof(verdict) + sum(
-        sys.getsizeof(pair) + sys.getsizeof(pair[0]) for pair in note.judged.requested
+    assert result.size >= sys.getsizeof(result) + sum(
+        sys.getsizeof(pair) + sys.getsizeof(pair[0]) for pair in note.evaluated.requested
     )
 
 
 def test_long_answers_are_not_kept() -> None:
-    assert kept(filled(b"x" * (verdicts._LONGEST + 1), 3), 3) == 0
+    assert kept(filled(b"x" * (decision_cache._LONGEST + 1), 3), 3) == 0
 
 
 def test_what_was_used_last_is_kept_longest() -> None:
-    most = verdicts._MOST // 2048
-    memo = filled(b"x" * 1024, most)
+    most = decision_cache._MOST // 2048
+    cache = filled(b"x" * 1024, most)
     first, second = ((number.to_bytes(32), UNLABELLED, False) for number in range(2))
-    memo.find(first, CONFIGURATION)
-    memo.keep((most.to_bytes(32), UNLABELLED, False), CONFIGURATION, Verdict(b"x" * 1024))
+    cache.find(first, CONFIGURATION)
+    cache.keep((most.to_bytes(32), UNLABELLED, False), CONFIGURATION, AdmissionResult(b"x" * 1024))
 
-    assert memo.find(first, CONFIGURATION)
-    assert memo.find(second, CONFIGURATION) is None
+    assert cache.find(first, CONFIGURATION)
+    assert cache.find(second, CONFIGURATION) is None
 
 
 def test_a_verdict_on_nodes_that_changed_meanwhile_is_not_kept() -> None:
     nodes = Nodes(ONLY_SLOTS)
-    memo = Verdicts(nodes)
+    cache = DecisionCache(nodes)
     assert KEY
-    assert memo.find(KEY, CONFIGURATION) is None
+    assert cache.find(KEY, CONFIGURATION) is None
     nodes.fleet = ONLY_SLICES
-    memo.keep(KEY, CONFIGURATION, Verdict(b"{}"))
+    cache.keep(KEY, CONFIGURATION, AdmissionResult(b"{}"))
 
-    assert memo.find(KEY, CONFIGURATION) is None
+    assert cache.find(KEY, CONFIGURATION) is None
 
 
 @pytest.mark.parametrize("change", ["fleet", "configuration"])
 def test_whatever_decides_changes_and_all_is_forgotten(change: str) -> None:
     nodes, configuration = Nodes(ONLY_SLOTS), CONFIGURATION
-    memo = Verdicts(nodes)
+    cache = DecisionCache(nodes)
     assert KEY
-    assert memo.find(KEY, configuration) is None
-    memo.keep(KEY, configuration, Verdict(b"{}"))
-    assert memo.find(KEY, configuration)
+    assert cache.find(KEY, configuration) is None
+    cache.keep(KEY, configuration, AdmissionResult(b"{}"))
+    assert cache.find(KEY, configuration)
     if change == "configuration":
         configuration = Configuration()
     else:
         nodes.fleet = ONLY_SLICES
 
-    assert memo.find(KEY, configuration) is None
+    assert cache.find(KEY, configuration) is None
 
 
 def test_what_is_recorded_of_a_pod_with_very_many_forms_is_small() -> None:
@@ -381,5 +381,5 @@ def test_what_is_recorded_of_a_pod_with_very_many_forms_is_small() -> None:
     webhook.mutate(a_pod(*(a_container(f"c{n}", {f"nvidia.com/mig-1g.{n}gb": "1"}) for n in range(1, 100))))
     (note,) = webhook.notes
 
-    assert len(note.judged.requested) == 17
-    assert note.judged.requested[-1] == (None, 83)
+    assert len(note.evaluated.requested) == 17
+    assert note.evaluated.requested[-1] == (None, 83)

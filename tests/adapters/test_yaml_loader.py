@@ -2,8 +2,8 @@
 
 import pytest
 
-from webhook.adapters import yaml_guard
-from webhook.adapters.yaml_guard import YamlBombError
+from webhook.adapters import yaml_loader
+from webhook.adapters.yaml_loader import YamlBombError
 
 _LINES = "\n".join(f"a{n + 1}: &a{n + 1} [{', '.join([f'*a{n}'] * 9)}]" for n in range(12))
 NESTED_ALIASES = f"a0: &a0 [x]\n{_LINES}\n"
@@ -23,7 +23,7 @@ NESTED_ALIASES = f"a0: &a0 [x]\n{_LINES}\n"
     ],
 )
 def test_what_people_write_passes(text: str) -> None:
-    yaml_guard.check(text)
+    yaml_loader.check(text)
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_what_people_write_passes(text: str) -> None:
 )
 def test_what_multiplies_is_refused(text: str, says: str) -> None:
     with pytest.raises(YamlBombError) as caught:
-        yaml_guard.check(text)
+        yaml_loader.check(text)
 
     assert says in str(caught.value)
 
@@ -48,5 +48,5 @@ def test_an_anchor_that_is_set_again_stands_for_its_last_value() -> None:
     """Else a large one could hide behind a small one of its name."""
     large = f"&x [{', '.join(['1'] * 999)}]"
     with pytest.raises(YamlBombError):
-        yaml_guard.check(f"- &x 1\n- {large}\n- [{', '.join(['*x'] * 11)}]")
-    yaml_guard.check(f"- {large}\n- &x 1\n- [{', '.join(['*x'] * 11)}]")
+        yaml_loader.check(f"- &x 1\n- {large}\n- [{', '.join(['*x'] * 11)}]")
+    yaml_loader.check(f"- {large}\n- &x 1\n- [{', '.join(['*x'] * 11)}]")

@@ -1,4 +1,4 @@
-"""Checks of what limits GPUs by name: ResourceQuotas and LimitRanges, against the names that pods have after gpuwarden."""
+"""Checks of ResourceQuotas and LimitRanges, which limit GPUs by name, against the names that rewritten pods request."""
 
 from collections.abc import Iterable, Iterator
 from itertools import groupby
