@@ -103,15 +103,12 @@ def advise(  # noqa: PLR0913 - a namespace, and all that the choice depends on
     hurts = tuple(
         HarmedWorkload(one.name, why)
         for one in voting
-        if (why := _hurt(given[one], one, slices) or _wasted(given[one], one))
+        if (why := best.exceeded(one) or _hurt(given[one], one, slices) or _wasted(given[one], one))
     )
     stating = tuple(one.name for one in judged if one.stated and best.denies(one))
     doubtful = (one.name for one in judged if _is_doubtful(one) or (one.name in stating and one.name not in unused))
     wrong = dict.fromkeys((*doubtful, *(one.workload for one in hurts)))
-    helped = sum(
-        one.verdict.form == given[one] and (now.denies(one) or given[one] != now.given(one)) and not best.denies(one)
-        for one in voting
-    )
+    helped = sum(one.verdict.form == given[one] != now.given(one) and not best.denies(one) for one in voting)
     if hurts and len(hurts) >= helped and not stays:
         whom = _named(one.workload for one in hurts)
         why = f"{fitting}, but would help {helped} and hurt {len(hurts)}: {whom}"

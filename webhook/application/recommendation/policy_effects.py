@@ -19,6 +19,7 @@ class JudgedWorkload(msgspec.Struct, frozen=True):
         form: the form that it has.
         memory: in MiB, what the annotation gpuwarden.io/gpu-memory requests; 0 without it.
         claimed: it requests GPUs by claims (DRA), which no policy rewrites.
+        gpus: how many GPUs, slots or slices a pod requests.
     """
 
     name: str
@@ -27,6 +28,7 @@ class JudgedWorkload(msgspec.Struct, frozen=True):
     form: str = ""
     memory: int = 0
     claimed: bool = False
+    gpus: int = 1
 
 
 class PolicyEffect(msgspec.Struct, frozen=True):
@@ -66,6 +68,11 @@ class PolicyEffect(msgspec.Struct, frozen=True):
     def denies(self, judged: JudgedWorkload) -> bool:
         """Whether it denies the workload's next pods."""
         return not self.policy.permits_any and not self._given(judged)
+
+    def exceeded(self, judged: JudgedWorkload) -> str:
+        """Return which limit of the policy a pod of the workload exceeds; empty if none."""
+        most = self.policy.max_per_pod
+        return f"requests {judged.gpus} GPUs, and maxPerPod is {most}" if most and judged.gpus > most else ""
 
     def given(self, judged: JudgedWorkload) -> str:
         """Return the form of the workload's next pods; where it denies them, the one that plain requests get."""

@@ -195,7 +195,9 @@ def _by_namespace(
         if not one.exempt:
             verdict = verdicts[one.key]
             judged.append(
-                JudgedWorkload(f"{one.kind} {one.name}", one.stated, verdict, one.form, one.memory, one.claimed)
+                JudgedWorkload(
+                    *(f"{one.kind} {one.name}", one.stated, verdict, one.form, one.memory, one.claimed, one.gpus)
+                )
             )
     return found
 
