@@ -30,6 +30,7 @@ def judged(stated: str = "", *, now: str = "exclusive", memory: int = 0, claimed
         (Policy("p", (ONE,), mismatch=Mismatch.REWRITE), judged("mig-2g.20gb"), "mig-1g.10gb", False),
         (Policy("p", (ONE,), mismatch=Mismatch.REWRITE), judged("mig-2g.20gb", claimed=True), "mig-1g.10gb", True),
         (Policy("p", (form("mps"),)), judged("shared"), "mps", False),
+        (Policy("p", (form("mps"), form("shared"))), judged("shared"), "shared", False),
         (Policy("p", (form("mig-1g.5gb"),)), judged("gke-mig-1g.5gb"), "gke-mig-1g.5gb", False),
         (Policy("p", (ONE, TWO), prefer=Prefer.MEMORY), judged(), "mig-1g.10gb", False),
         (Policy("p", (ONE, TWO), prefer=Prefer.MEMORY), judged(memory=16_384), "mig-2g.20gb", False),

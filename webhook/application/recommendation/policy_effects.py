@@ -85,7 +85,8 @@ class PolicyEffect(msgspec.Struct, frozen=True):
         forms = self._permitted(judged)
         if judged.stated:
             named = parse(judged.stated)
-            meeting = (one.meet(named, across_platforms=True) for one in forms if named)
+            alike = sorted(forms, key=lambda one: one != named)  # the form itself before one that only permits it
+            meeting = (one.meet(named, across_platforms=True) for one in alike if named)
             if same := next(filter(None, meeting), None):
                 return str(same)
             if judged.claimed or self.policy.mismatch is Mismatch.REJECT:
