@@ -229,7 +229,7 @@ JUDGED = {
     "forgotten": (("not used", "none"), "it still holds 19.5 GiB of GPU memory"),
     "transcoder": (WHOLE, "video encoder"),
     "llm": (UNKNOWN, "vLLM reserves a share"),
-    "looks-full": (UNKNOWN, "76 % of the device's memory is in use all the time"),
+    "looks-full": (UNKNOWN, "76 % of the GPU's memory is in use all the time"),
     "jax": (SMALL, "mig-1g.10gb has 9.5 GiB"),
     "prefill": (UNKNOWN, "vLLM reserves a share"),
     "decode": (UNKNOWN, "vLLM reserves a share"),

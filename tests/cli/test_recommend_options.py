@@ -93,6 +93,26 @@ def test_markdown_and_html_take_text_as_text(saved: Path) -> None:
     assert ".fits, .fits tbody, .fits tr" in html
 
 
+def test_what_nodes_state_of_their_slices_is_saved_and_counts(saved: Path, cluster: Cluster, tmp_path: Path) -> None:
+    node = a_node(
+        labels={
+            "nvidia.com/gpu.product": "NVIDIA-A100-SXM4-80GB",
+            "nvidia.com/mig-1g.10gb.memory": "9856",
+            "nvidia.com/mig-1g.10gb.multiprocessors": "8",
+        }
+    )
+    for part in ("capacity", "allocatable"):
+        node["status"][part] |= {"nvidia.com/mig-1g.10gb": "7"}
+    cluster.lists(NODES, node)
+    with serving(succeeds([])) as server:
+        found(cluster, server, tmp_path, "--save", str(tmp_path / "read.json"))
+    content = json.loads(saved.read_bytes())
+    content["nodes"] = json.loads((tmp_path / "read.json").read_text())["nodes"]
+    saved.write_text(json.dumps(content))
+    reasons = json.loads(run("recommend", "--usage", saved, "-o", "json").out)["workloads"][1]["verdict"]["reasons"]
+    assert reasons[-1].endswith("has enough compute for it: mig-1g.10gb has 7.4 % of a GPU's")
+
+
 def test_other_thresholds_and_offers_change_the_answer(saved: Path) -> None:
     def kind(*options: str) -> str:
         found = json.loads(run("recommend", "--usage", saved, "-o", "json", *options).out)

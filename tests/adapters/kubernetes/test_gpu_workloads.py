@@ -155,6 +155,13 @@ def test_variables_count_where_their_value_is_not_known_and_servers_with_others_
     assert programs["Pod lora"].arguments != programs["Pod plain"].arguments
 
 
+def test_each_pod_has_the_number_of_gpus_that_it_requests(cluster: WorkloadServer, reader: GpuWorkloads) -> None:
+    cluster.add(*(pod(f"w-{gpus}", "ray.io/v1 RayCluster tune", gpus) for gpus in (1, 2)))
+    custom(cluster, "ray.io/v1", "rayclusters", ("tune", ""))
+    tune = found(reader)["RayCluster tune"]
+    assert (tune.gpus, {one.name: one.gpus for one in tune.pods}) == (2, {"w-1": 1, "w-2": 2})
+
+
 def claimed(name: str, *requests: Json) -> Json:
     """A template of claims."""
     return {"metadata": {"name": name, "namespace": "team"}, "spec": {"spec": {"devices": {"requests": [*requests]}}}}
@@ -193,6 +200,40 @@ def test_a_template_tells_what_a_policy_rewrote(cluster: WorkloadServer, reader:
         "ReplicaSet plain": "",
         "ReplicaSet named": "mig-1g.10gb",
         "Pod bare": "mig-1g.10gb",
+    }
+
+
+def test_templates_of_operators_tell_what_a_policy_rewrote(cluster: WorkloadServer, reader: GpuWorkloads) -> None:
+    sliced = {"limits": {"nvidia.com/mig-1g.10gb": "1"}}
+
+    def spec(resources: Json) -> Json:
+        return {"spec": {"containers": [{"name": "main", "resources": resources}]}}
+
+    def torch(name: str, *resources: Json) -> Json:
+        replicas = {f"R{number}": {"template": spec(one)} for number, one in enumerate(resources)}
+        return {"metadata": owned(name), "spec": {"pytorchReplicaSpecs": replicas}}
+
+    plain: Json = {"limits": {"nvidia.com/gpu": "1"}}
+    for name in ("plain", "named", "both", "cpu"):
+        one = pod(f"{name}-0", f"kubeflow.org/v1 PyTorchJob {name}")
+        one["spec"]["containers"][0]["resources"] = sliced
+        cluster.add(one)
+    jobs = torch("plain", plain, {}), torch("named", sliced), torch("both", sliced, plain), torch("cpu", {})
+    ended = torch("ended", plain)
+    cluster.serve("kubeflow.org/v1", "pytorchjobs", *jobs, ended)
+    # A built-in kind that an operator controls has the requests that its pods are made from.
+    served = pod("served", "apps/v1 Deployment served")
+    served["spec"]["containers"][0]["resources"] = sliced
+    cluster.add(
+        served, controller("apps/v1", "Deployment", "served", "serving.kserve.io/v1beta1 InferenceService chat")
+    )
+    custom(cluster, "serving.kserve.io/v1beta1", "inferenceservices", ("chat", ""))
+    assert {name: one.stated for name, one in found(reader).items()} == {
+        "PyTorchJob plain": "",
+        "PyTorchJob named": "mig-1g.10gb",
+        "PyTorchJob both": "mig-1g.10gb",
+        "PyTorchJob cpu": "mig-1g.10gb",
+        "InferenceService chat": "",
     }
 
 

@@ -1,5 +1,7 @@
 """Measures: series of a workload together, and how much of what should be there is there."""
 
+from typing import Any
+
 import pytest
 
 from tests.application.recommendation.cases import DAY, END, GIB, series, workload
@@ -104,6 +106,36 @@ def test_devices_in_use_are_counted_by_node() -> None:
     assert measured(two, *on("a", 0.5)).used is None
     # Created again on the same node, it may have had others: not more than it asks for.
     assert measured(two, *on("a", 0.5, 0.5, 0.5)).used == 2
+
+
+def test_pods_from_before_a_request_grew_are_not_counted() -> None:
+    change = END - 4 * DAY
+
+    def of(pod: str, *uuids: str, **fields: Any) -> list[Series]:
+        return [series(pod, uuid=uuid, **fields) for uuid in uuids]
+
+    now = workload(gpus=2, pods=[LivePod("w-2", change, gpus=2)])
+    old, new = of("w-1", "a", last=change, memory=50 * GIB), of("w-2", "b", "c", first=change, points=5760)
+    grown = measured(now, *old, *new)
+    assert (grown.used, grown.left_out, grown.incomplete, grown.days, grown.points) == (2, 1, 0, 4, 11_520)
+    assert (grown.memory, grown.coverage) == (5 * GIB, 1.0)
+    # Pods of both templates ran for a while, or the old one on another node under the same name.
+    assert measured(now, *of("w-1", "a", last=change + 3600), *new).left_out == 1
+    again = measured(now, *of("w-2", "a", last=change, node="m"), *new)
+    assert (again.used, again.left_out, again.days) == (2, 0, 4)
+    # One GPU of an earlier pod that ran beside the others has no series, or all have fewer.
+    for other in (of("w-1", "a"), of("w-1", "a", first=0, last=0)):
+        beside = measured(now, *other, *new)
+        assert (beside.used, beside.left_out, beside.incomplete) == (None, 0, 1)
+    assert measured(now, *old).incomplete == 1
+
+
+def test_pods_of_one_workload_may_request_different_numbers() -> None:
+    ray = workload(gpus=2, pods=[LivePod("head", END - 7 * DAY, gpus=1), LivePod("w", END - 7 * DAY, gpus=2)])
+    week: dict[str, Any] = {"first": END - 7 * DAY, "points": 10_080}
+    found = measured(ray, series("head", **week), series("w", uuid="a", **week), series("w", uuid="b", **week))
+    assert (found.used, found.incomplete, found.expected) == (2, 0, 3 * 10_080)
+    assert measured(ray, series("head", **week), series("w", uuid="a", **week)).used is None
 
 
 def test_memory_that_is_held_on_a_device_that_is_not_used() -> None:

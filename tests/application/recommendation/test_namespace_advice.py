@@ -75,7 +75,7 @@ def test_no_policy_of_sharing_where_the_namespace_is_not_trusted_though_it_share
     shares = JudgedWorkload("w", "time-slicing", WorkloadVerdict(VerdictKind.AS_IT_IS, "time-slicing"), "time-slicing")
     found = advise("team", [shares], offered(shared=SHARED), NamespaceLabels(), trusted=False)
     assert (found.policy, found.label, found.preview) == ("", "", "")
-    assert found.why_none.startswith("time-slicing fits 1 of 1 workloads; sharing isolates neither memory nor faults")
+    assert found.why_none.startswith("time-slicing fits 1 of 1 workload; sharing isolates neither memory nor faults")
     assert advise("team", [shares], offered(shared=SHARED), NamespaceLabels(), trusted=True).policy == "time-slicing"
 
 
@@ -83,16 +83,19 @@ def test_a_policy_does_not_select_the_gpu_model() -> None:
     both = frozenset({A100, "H100-80GB-HBM3"})
     slices = (Slice(form("mig-1g.10gb"), 1 / 7, 9728, both), *SLICES[1:])
 
-    def select(verdict: WorkloadVerdict, labelled: str | None = None) -> str:
-        return advise(
-            "team", [JudgedWorkload("w", "", verdict)], offered(slices), NamespaceLabels(labelled), trusted=True
-        ).select
+    def select(verdict: WorkloadVerdict, labelled: str | None = None, *off: tuple[str, str]) -> str:
+        workload = JudgedWorkload("w", "", verdict, unreachable=off)
+        return advise("team", [workload], offered(slices), NamespaceLabels(labelled), trusted=True).select
 
     assert select(SMALL).startswith(
         "several GPU models have mig-1g.10gb (A100-SXM4-80GB, H100-80GB-HBM3), and the policy does not select one"
     )
     assert select(MIDDLE) == select(WHOLE) == select(UNKNOWN) == ""
-    assert select(SMALL, "mig-1g.10gb") == ""  # no label to set
+    assert ": before you set the label, have each pod" in select(SMALL)
+    assert "does not select one: have each pod select the model" in select(SMALL, "mig-1g.10gb")
+    # Its pods may run on one of them only: they select it, or are kept off the other.
+    assert select(SMALL, None, ("mig-1g.10gb", A100)) == select(SMALL, "mig-1g.10gb", ("mig-1g.10gb", A100)) == ""
+    assert select(SMALL, None, ("mig-2g.20gb", A100)) == select(SMALL)
     slices = (Slice(form("mig-1g.10gb"), 1 / 7, 9728, frozenset({A100, ""})),)
     assert select(SMALL) == ""
 
@@ -115,7 +118,10 @@ def test_whole_gpus_keep_a_smaller_form_from_those_for_which_it_is_enough() -> N
     ]
     found = advise("team", judged, offered(), NamespaceLabels(), trusted=False)
     assert (found.policy, found.label) == ("", "")
-    assert found.why_none == "exclusive fits 4 of 5 workloads, but would help 0 and hurt 1: small"
+    assert (
+        found.why_none
+        == "exclusive fits 4 of 5 workloads, but would help 0 and hurt 1: small; mig-1g.10gb fits 1, and is or may be wrong for 4"
+    )
     found = advise("team", judged, offered(), NamespaceLabels("exclusive"), trusted=False)
     assert (found.policy, found.hurts) == ("exclusive", (HarmedWorkload("small", "mig-1g.10gb is enough"),))
 
@@ -137,7 +143,16 @@ def test_no_policy_that_may_be_wrong_for_as_many_as_it_fits() -> None:
     assert (found.policy, found.label, found.preview) == ("", "", "")
     assert found.why_none == "mig-1g.10gb fits 1 of 3 workloads, and is or may be wrong for 1: w1"
     hurts_too = advice(*[SMALL] * 4, LARGE, WHOLE, UNKNOWN, UNKNOWN)
-    assert hurts_too.why_none.endswith("wrong for 4: w6, w7, w4, w5")
+    assert hurts_too.why_none.endswith(
+        "wrong for 4: w6, w7, w4, w5; exclusive fits 1, and is or may be wrong for 7; "
+        "mig-3g.40gb fits 1, and is or may be wrong for 3"
+    )
+    assert advice(SMALL, SMALL, WHOLE).why_none.endswith(
+        "mig-1g.10gb fits 2, and is or may be wrong for 1; to be chosen, it must fit more than twice as many as need whole GPUs"
+    )
+    fewer = WorkloadVerdict(VerdictKind.FEWER, "exclusive")
+    unsure = advice(SMALL, SMALL, SMALL, WHOLE, WHOLE, fewer, fewer, *[UNKNOWN] * 4)
+    assert unsure.why_none.endswith("; mig-1g.10gb fits 3, and is or may be wrong for 8")
     assert advice(WHOLE, *[UNKNOWN] * 7).why_none.endswith("wrong for 7: w1, w2, w3, w4, w5 and 2 more")
     assert advice(SMALL, SMALL, UNKNOWN).policy == "mig-1g.10gb"
     assert advice(WHOLE, UNKNOWN).policy == ""
@@ -170,7 +185,10 @@ def test_no_policy_that_would_hurt_as_many_as_it_would_help() -> None:
     denied = JudgedWorkload("denied", "mig-2g.20gb", SMALL, "mig-2g.20gb")
     found = advise("team", [has, denied, whole], offered(), NamespaceLabels(), trusted=False)
     assert (found.policy, found.label, found.preview) == ("", "", "")
-    assert found.why_none == "mig-1g.10gb fits 2 of 3 workloads, but would help 0 and hurt 1: whole"
+    assert (
+        found.why_none
+        == "mig-1g.10gb fits 2 of 3 workloads, but would help 0 and hurt 1: whole; exclusive fits 1, and is or may be wrong for 2"
+    )
     assert advise("team", [has, denied], offered(), NamespaceLabels(), trusted=False).policy == "mig-1g.10gb"
     assert (
         advise("team", [has, has, whole], offered(), NamespaceLabels("mig-1g.10gb"), trusted=False).policy
@@ -289,7 +307,7 @@ def test_a_policy_in_force_that_fits_nobody_does_not_stay() -> None:
     assert advise("team", [one, two], offered(), NamespaceLabels("mig-3g.40gb"), trusted=False).policy == ""
     apart = [JudgedWorkload("slot", "", SLOT, "exclusive"), JudgedWorkload("slice", "", SMALL, "exclusive")]
     found = advise("team", apart, offered(shared=SHARED), NamespaceLabels("exclusive"), trusted=True)
-    assert found.why_none == "mig-1g.10gb fits 1 of 2 workloads, but would help 1 and hurt 1: slot"
+    assert found.why_none.startswith("mig-1g.10gb fits 1 of 2 workloads, but would help 1 and hurt 1: slot")
     slot = JudgedWorkload("slot", "", OTHER_SLOT, "exclusive")
     found = advise("team", [slot], offered(shared=SHARED), NamespaceLabels("mps"), trusted=True)
     assert found.policy == "time-slicing"
@@ -301,7 +319,7 @@ def test_the_limit_of_a_policy_in_force_hurts() -> None:
     found = advise("team", judged, offered(), NamespaceLabels("limited"), trusted=False, policies=limited)
     assert (found.policy, found.hurts) == ("limited", (HarmedWorkload("w4", "requests 4 GPUs, and maxPerPod is 2"),))
     found = advise("team", judged[2:], offered(), NamespaceLabels("limited"), trusted=False, policies=limited)
-    assert (found.policy, found.why_none) == ("", "limited fits 1 of 1 workloads, and is or may be wrong for 1: w4")
+    assert (found.policy, found.why_none) == ("", "limited fits 1 of 1 workload, and is or may be wrong for 1: w4")
 
 
 def test_a_policy_in_force_that_permits_sharing_stays_where_plain_requests_are_not_shared() -> None:
@@ -330,6 +348,9 @@ def test_a_policy_helps_those_that_the_one_in_force_denies() -> None:
     named = [JudgedWorkload(f"w{number}", "mig-1g.10gb", kept, "mig-1g.10gb") for number in range(2)]
     whole = JudgedWorkload("whole", "", WHOLE, "exclusive")
     found = advise("team", [*named, whole], offered(), NamespaceLabels(), trusted=False)
-    assert found.why_none == "mig-1g.10gb fits 2 of 3 workloads, but would help 0 and hurt 1: whole"
+    assert (
+        found.why_none
+        == "mig-1g.10gb fits 2 of 3 workloads, but would help 0 and hurt 1: whole; exclusive fits 1, and is or may be wrong for 2"
+    )
     found = advise("team", [*named, named[0], whole], offered(), NamespaceLabels("gone"), trusted=False)
     assert (found.policy, found.hurts) == ("mig-1g.10gb", (HarmedWorkload("whole", "needs a whole GPU"),))

@@ -7,13 +7,14 @@ from webhook.application.recommendation.offers import (
     Slice,
     fitting,
     model_of,
+    of_a_model,
     offers,
     share_of,
     shared_form,
     slices_of,
     without,
 )
-from webhook.engine.fleet.shapes import shape_of
+from webhook.engine.fleet.shapes import Shape, shape_of
 from webhook.engine.spelling import DevicePlugin, MigStrategy
 
 PLUGIN = DevicePlugin()
@@ -126,6 +127,57 @@ def test_one_name_on_two_models_has_the_least_of_both() -> None:
 )
 def test_a_slice_has_the_multiprocessors_of_its_model(model: str, profile: str, share: float) -> None:
     assert share_of(profile, model) == share
+
+
+def sliced(model: str, profile: str, multiprocessors: str, resource: str = "") -> Shape:
+    """A node with slices; with a ``resource``, they are under strategy single."""
+    product, stated = (f"{model}-MIG-{profile}", "gpu") if resource else (model, f"mig-{profile}")
+    labels = {"nvidia.com/gpu.product": product, f"nvidia.com/{stated}.multiprocessors": multiprocessors}
+    amounts = {resource or f"nvidia.com/mig-{profile}": "7"}
+    shape = shape_of(labels, amounts, amounts)
+    assert shape
+    return shape
+
+
+@pytest.mark.parametrize(
+    ("model", "profile", "multiprocessors", "share"),
+    [
+        ("NVIDIA-H100-80GB-HBM3", "1g.10gb", "18", 18 / 132),  # not the 16 of the table
+        ("NVIDIA-H100-80GB-HBM3", "1g.10gb.me", "18", 18 / 132),
+        ("NVIDIA-B200", "3g.90gb", "70", 70 / 148),
+        ("NVIDIA-A30", "1g.6gb", "13", 13 / 56),
+        # What can't be, or can't be compared with the whole GPU.
+        ("NVIDIA-H100-80GB-HBM3", "1g.10gb", "0", 16 / 132),
+        ("NVIDIA-H100-80GB-HBM3", "1g.10gb", "many", 16 / 132),
+        ("NVIDIA-H100-80GB-HBM3", "1g.10gb", "1800", 16 / 132),
+        ("NVIDIA-X1000", "1g.10gb", "18", 16 / 132),
+        # A slice that is a whole GPU has fewer multiprocessors, and is one all the same.
+        (f"NVIDIA-{A100}", "7g.80gb", "98", 1.0),
+    ],
+)
+def test_the_multiprocessors_that_nodes_state_win_over_the_table(
+    model: str, profile: str, multiprocessors: str, share: float
+) -> None:
+    single = DevicePlugin(mig_strategy=MigStrategy.SINGLE, products=(model,))
+    for shape, plugin in (
+        (sliced(model, profile, multiprocessors), PLUGIN),
+        (sliced(model, profile, multiprocessors, "nvidia.com/gpu"), single),
+    ):
+        found = offers({shape: 1}, (), plugin)
+        assert found.slices[0].share == found.share_of(profile, model_of(model)) == share
+        assert of_a_model(found.slices[0], model_of(model)).share == share
+        assert found.share_of(profile.replace(".me", "+me"), model_of(model)) == share
+
+
+def test_the_least_that_nodes_of_a_model_state_counts_and_only_for_that_model() -> None:
+    h100, a100 = "NVIDIA-H100-80GB-HBM3", f"NVIDIA-{A100}"
+    shapes = (sliced(h100, "1g.10gb", "18"), sliced(h100, "1g.10gb", "17"), sliced(a100, "1g.10gb", ""))
+    for order in (shapes, shapes[::-1]):
+        found = offers(dict.fromkeys(order, 1), (), PLUGIN)
+        (one,) = found.slices
+        assert (one.share, of_a_model(one, "H100-80GB-HBM3").share) == (17 / 132, 17 / 132)
+        assert of_a_model(one, A100).share == found.share_of("1g.10gb", A100) == 14 / 108
+        assert of_a_model(one, "") is one
 
 
 def test_the_smallest_that_is_large_enough_comes_first_and_of_the_same_model() -> None:

@@ -51,8 +51,13 @@ def affinity(*terms: dict[str, Any], when: str = "required") -> dict[str, Any]:
         ({"nodeSelector": {"zone": "a"}, **TOLERATES}, [SLICE, HALF]),
         ({"nodeSelector": {"pool": "mig"}, **TOLERATES}, [HALF]),
         ({"nodeSelector": {"nvidia.com/mig.config": "all-3g.40gb"}, **TOLERATES}, [SLICE]),
-        # What distinguishes forms is what a policy replaces.
+        # What distinguishes forms is what a policy replaces; the model stays.
         ({"nodeSelector": {"nvidia.com/gpu.product": f"NVIDIA-{A100}-SHARED"}, **TOLERATES}, []),
+        ({"nodeSelector": {"nvidia.com/gpu.product": f"NVIDIA-{A100}-MIG-2g.20gb"}, **TOLERATES}, []),
+        ({"nodeSelector": {"nvidia.com/gpu.product": "NVIDIA-H100-PCIe-SHARED"}, **TOLERATES}, [SLICE, HALF]),
+        ({**affinity(term("nvidia.com/gpu.product", "NotIn", f"NVIDIA-{A100}")), **TOLERATES}, [SLICE, HALF]),
+        ({**affinity(term("nvidia.com/gpu.product", "NotIn", "NVIDIA-H100-PCIe")), **TOLERATES}, []),
+        ({"nodeSelector": {"nvidia.com/gpu.sharing-strategy": "mps"}, **TOLERATES}, []),
         ({**affinity(term("zone", "In", "a")), **TOLERATES}, [SLICE, HALF]),
         ({**affinity(term("zone", "In", "a"), term("pool", "Exists")), **TOLERATES}, [HALF]),
         ({**affinity(term("pool", "DoesNotExist")), **TOLERATES}, [SLICE]),
@@ -70,6 +75,14 @@ def test_forms_that_only_nodes_offer_where_a_pod_may_not_run(
     placement = Placement(NODES)
     read = msgspec.convert(spec, PodSpec)
     assert placement.unreachable(read) == placement.unreachable(read) == tuple(unreachable)
+
+
+def test_nodes_of_unknown_models_are_out_of_reach_of_pods_that_select_one() -> None:
+    unlabelled = shape_of({}, {"nvidia.com/mig-1g.10gb": 2}, {"nvidia.com/mig-1g.10gb": 2})
+    assert unlabelled
+    placement = Placement([NamedNode("n", {}, unlabelled)])
+    assert placement.unreachable(PodSpec(node_selector={"nvidia.com/gpu.product": "x"})) == (("mig-1g.10gb", ""),)
+    assert placement.unreachable(PodSpec()) == ()
 
 
 def test_without_nodes_nothing_is_out_of_reach() -> None:

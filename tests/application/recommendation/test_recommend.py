@@ -275,7 +275,7 @@ def test_forms_of_nodes_that_do_not_match_the_configuration_are_not_recommended(
     )
     assert found.workloads[1].verdict.kind is VerdictKind.AS_IT_IS
     assert [one.policy for one in found.namespaces] == ["exclusive", ""]
-    assert found.namespaces[1].why_none.startswith("mig-1g.10gb fits 1 of 1 workloads; nodes have it under other names")
+    assert found.namespaces[1].why_none.startswith("mig-1g.10gb fits 1 of 1 workload; nodes have it under other names")
     assert [one.partition(" under ")[0] for one in found.notes] == ["some nodes have mig-1g.10gb"]
     assert [one.verdict.form for one in fits.workloads] == ["mig-1g.10gb", "mig-1g.10gb"]
     assert [one.policy for one in fits.namespaces] == ["mig-1g.10gb", "mig-1g.10gb"]

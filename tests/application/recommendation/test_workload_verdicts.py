@@ -27,7 +27,10 @@ MIG: dict[str, Any] = {"form": "mig-3g.40gb", "requests": ("nvidia.com/mig-3g.40
             {"used": {"expected": 50_000, "most": 0.0, "p95": 0.0}},
             "20160 of about 50000 samples (40 %); 50 % are needed",
         ),
-        ({"gpus": 2, "used": {"used": None, "points": 1}}, "a pod requests 2 GPUs, and not all of them have series"),
+        (
+            {"gpus": 2, "used": {"used": None, "incomplete": 3, "points": 1}},
+            "a pod requests 2 GPUs, and 3 of its pods have series of fewer: whether all are used is unknown",
+        ),
         # A pod that runs and is not seen may use its GPUs.
         (
             {"used": {"most": 0.0, "p95": 0.0, "unseen": 1}},
@@ -74,11 +77,14 @@ MIG: dict[str, Any] = {"form": "mig-3g.40gb", "requests": ("nvidia.com/mig-3g.40
         # What its pods do now is not known; where some are seen, they speak for all.
         ({"used": {"unseen": 1}}, "running pods without a sample in the last day: 1 of 1; is the exporter on"),
         ({"used": {"capacity": None}}, "memory unknown: there is no series of DCGM_FI_DEV_FB_FREE"),
-        ({"used": {"memory_shared": True}}, "memory unknown: DCGM_FI_DEV_FB_USED is the device's total"),
+        (
+            {"used": {"memory_shared": True}},
+            "memory unknown: DCGM_FI_DEV_FB_USED is the total of all pods on the device",
+        ),
         ({"program": VLLM}, "memory unknown: vLLM reserves a share of the GPU"),
         (
             {"used": {"memory": 60 * GIB, "flat": True}},
-            "memory unknown: 75 % of the device's memory is in use all the time",
+            "memory unknown: 75 % of the GPU's memory is in use all the time",
         ),
     ],
 )
@@ -171,6 +177,14 @@ def test_the_smallest_slice_that_fits(given: dict[str, Any], form: str, why: str
     assert why in " / ".join(verdict.reasons)
 
 
+def test_use_of_a_slice_is_a_share_of_the_multiprocessors_that_its_nodes_state() -> None:
+    small, middle, large = SLICES
+    stated = structs.replace(large, shares={A100: 28 / 108})
+    used: dict[str, Any] = {"p95": 0.9, "profile": "3g.40gb"}
+    assert judge(case(used=used, offers=offered((small, middle, large)), **MIG)).form == "mig-3g.40gb"
+    assert judge(case(used=used, offers=offered((small, middle, stated)), **MIG)).form == "mig-2g.20gb"
+
+
 def test_use_of_a_slice_with_more_multiprocessors_than_its_part_is_not_taken_for_less_than_it_is() -> None:
     model = "H100-80GB-HBM3"
     sizes = {"mig-1g.10gb": 9984, "mig-1g.20gb": 20_096}
@@ -231,7 +245,7 @@ def test_use_of_a_slice_with_more_multiprocessors_than_its_part_is_not_taken_for
         ),
         (
             {"trusted": True, "offers": offered((), SHARED), "used": {"p95": 0.26}},
-            "4 pods share a GPU by mps, and that share has too little compute for it",
+            "4 pods share a GPU by mps, and that share (25 % of a GPU) has too little compute for it",
         ),
         (
             {"trusted": True, "offers": offered((), SHARED), "used": {"memory": 18 * GIB, "most": 0.9}},
@@ -316,9 +330,13 @@ def test_what_draws_is_never_told_to_share_by_mps() -> None:
 @pytest.mark.parametrize(
     ("profile", "p95", "why"),
     [
-        ("1g.10gb", 0.5, "50 % of the slice; no smaller slice is offered"),
+        ("1g.10gb", 0.5, "50 % of the slice (6.5 % of a GPU); no smaller slice is offered"),
         ("1g.10gb", 0.98, "the slice is full at times, so it may need a larger one"),
-        ("2g.20gb", 0.7, "70 % of the slice: more than any smaller slice that is offered has"),
+        (
+            "2g.20gb",
+            0.7,
+            "70 % of the slice (18 % of a GPU): more than any smaller slice that is offered has (mig-1g.10gb: 13 % of a GPU)",
+        ),
     ],
 )
 def test_a_slice_that_compute_needs_stays_though_its_memory_is_full(profile: str, p95: float, why: str) -> None:
@@ -326,14 +344,14 @@ def test_a_slice_that_compute_needs_stays_though_its_memory_is_full(profile: str
     verdict = judge(case(used=used, form=f"mig-{profile}"))
     assert (verdict.kind, verdict.form) == (VerdictKind.AS_IT_IS, f"mig-{profile}")
     assert why in " / ".join(verdict.reasons)
-    assert "90 % of the device's memory is in use all the time" in verdict.reasons[-1]
+    assert "memory unknown: 90 % of the slice's memory is in use all the time" in verdict.reasons[-1]
 
 
 def test_a_full_slice_is_unknown_where_less_would_do_for_compute() -> None:
     full = {"memory": 9 * GIB, "capacity": 10 * GIB, "flat": True}
     small = judge(case(used={**full, "p95": 0.3, "profile": "2g.20gb"}, form="mig-2g.20gb"))
     assert small.kind is VerdictKind.UNKNOWN
-    assert "compute alone would fit less" in small.reasons[1]
+    assert "compute alone would fit mig-1g.10gb" in small.reasons[1]
     shared: dict[str, Any] = {"form": "mig-1g.10gb", "offers": offered(shared=SHARED), "trusted": True}
     assert judge(case(used={**full, "profile": "1g.10gb"}, **shared)).kind is VerdictKind.AS_IT_IS
 
@@ -341,6 +359,95 @@ def test_a_full_slice_is_unknown_where_less_would_do_for_compute() -> None:
 def test_compute_fits_nothing_less_where_nothing_less_is_offered() -> None:
     verdict = judge(case(program=VLLM, offers=offered(())))
     assert verdict.reasons[1] == "95 % of the time at most 10 % of the GPU"
+
+
+@pytest.mark.parametrize(
+    ("offers", "trusted", "why"),
+    [
+        (
+            offered(),
+            False,
+            "90 % of the GPU: more than any smaller form that is offered has (mig-3g.40gb: 39 % of a GPU)",
+        ),
+        (
+            offered((), SHARED),
+            True,
+            "90 % of the GPU: more than any smaller form that is offered has (mps: 25 % of a GPU)",
+        ),
+        (offered(()), False, "90 % of the GPU; no smaller form of its GPU model is offered"),
+    ],
+)
+def test_a_whole_gpu_by_compute_names_the_largest_smaller_form(offers: Offers, trusted: bool, why: str) -> None:  # noqa: FBT001
+    verdict = judge(case(program=VLLM, used={"p95": 0.9, "most": 0.4}, offers=offers, trusted=trusted))
+    assert (verdict.kind, verdict.form) == (VerdictKind.EXCLUSIVE, "exclusive")
+    assert why in verdict.reasons[0]
+    assert verdict.reasons[1].startswith("memory unknown: vLLM reserves")
+
+
+@pytest.mark.parametrize(
+    ("used", "why"),
+    [
+        ({"p95": 0.6}, "no MIG slice that is offered has enough compute for it: mig-2g.20gb has 26 % of a GPU's"),
+        (
+            {"memory": 40 * GIB},
+            "no MIG slice that is offered has enough memory for it: mig-1g.40gb has 39.2 GiB of memory",
+        ),
+        (
+            {"bandwidth": 0.6},
+            "no MIG slice that is offered has enough memory bandwidth for it: mig-1g.40gb has 39.2 GiB of memory",
+        ),
+        ({"p95": 0.2, "memory": 30 * GIB}, "no MIG slice that is offered has enough of both compute and memory for it"),
+    ],
+)
+def test_what_the_offered_slices_have_is_said_where_it_is_too_little(used: dict[str, Any], why: str) -> None:
+    large = Slice(form("mig-1g.40gb"), 1 / 7, 40_192, frozenset({A100}))
+    assert judge(case(used=used, offers=offered((SLICES[1], large)))).reasons[-1] == why
+
+
+def test_numbers_that_say_nothing_new_are_left_out() -> None:
+    same = judge(case(used={"p95": 0.9, "recent": 0.904, "most": 0.95}))
+    assert same.reasons[0] == "95 % of the time at most 90 % of the GPU"
+    wide: dict[str, Any] = {"bandwidth": 0.2}
+    bandwidth = "20 % of the GPU's memory bandwidth; a slice with as much has about 16.0 GiB of memory"
+    assert f"while it is active, it uses {bandwidth}" in judge(case(used=wide)).reasons
+    for other in (case(used=wide, offers=offered(())), case(used={**wide, "engines": 0.4})):
+        assert not any("bandwidth" in one for one in judge(other).reasons)
+
+
+def test_video_engines_say_how_much_and_do_not_hide_that_nothing_is_shared() -> None:
+    other = SharedForm(form("mps"), 4, models=frozenset({"L4"}))
+    reasons = judge(case(used={"engines": 0.4}, offers=offered(shared=(other,)), trusted=True)).reasons
+    assert reasons[-2:] == (
+        "it uses the video encoder or decoder (up to 40 %), of which MIG slices have few or none",
+        f"no node shares GPUs of {A100}",
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "running", "why"),
+    [
+        ("StatefulSet", True, "scale it to 0, or give"),
+        ("StatefulSet", False, "request no GPU in its template, or give"),
+        ("CronJob", True, "request no GPU in its template, or give"),
+        ("Pod", True, "delete it, or give"),
+    ],
+)
+def test_how_an_unused_gpu_is_released(kind: str, running: bool, why: str) -> None:  # noqa: FBT001 - a state
+    pods = [LivePod("w-1", 1.0)] if running else []
+    verdict = judge(case(used={"flat": True, "p95": 0.0, "most": 0.0}, kind=kind, pods=pods))
+    assert verdict.kind is VerdictKind.UNUSED
+    assert verdict.reasons[-1].startswith(why)
+    assert verdict.reasons[1] == f"{'it still holds' if running else 'its pods held up to'} 5.0 GiB of GPU memory"
+
+
+def test_earlier_pods_that_are_not_counted_are_said() -> None:
+    reasons = judge(case(gpus=2, used={"used": 2, "left_out": 1})).reasons
+    assert reasons[-1] == "1 earlier pod is not counted: fewer than 2 GPUs of a pod have series"
+    young = judge(case(gpus=2, used={"used": 2, "left_out": 2, "days": 1.0})).reasons
+    assert young == (
+        "too little data: 1.0 days; 3 are needed",
+        "2 earlier pods are not counted: fewer than 2 GPUs of a pod have series",
+    )
 
 
 def test_samples_that_another_pod_got_are_not_just_missing() -> None:

@@ -72,11 +72,10 @@ class _PodItem(msgspec.Struct):
     spec: _Spec
     status: _Status = msgspec.field(default_factory=_Status)
 
-    @property
-    def live(self) -> LivePod:
+    def live(self, gpus: int) -> LivePod:
         started = self.status.start_time
         seconds = datetime.fromisoformat(started).timestamp() if started else 0
-        return LivePod(self.metadata.name, seconds, self.status.phase in _ENDED)
+        return LivePod(self.metadata.name, seconds, self.status.phase in _ENDED, gpus)
 
 
 class _Requested(msgspec.Struct, frozen=True):
@@ -126,7 +125,9 @@ class GpuWorkloads:
         self._shapes = {node.name: node.shape for node in nodes}
         self._placement = Placement(nodes)
         self._configuration = configuration
-        self._chains = OwnerChains(api, lister, configuration.kinds)
+        self._chains = OwnerChains(api, lister, configuration.kinds, self._keep_template)
+        self._templates: list[_Kept] = []
+        """Templates of objects of operators' kinds, and of built-in ones that they control."""
         self._claims = FoundClaims({}, [])
         self._unknown: dict[str, None] = {}
         self._arguments: dict[tuple[str, ...], int] = {}
@@ -146,10 +147,14 @@ class GpuWorkloads:
         links: Links = {}
         pods = [kept for namespace in namespaces or (None,) for kept in self._pods(namespace, links)]
         templates: list[_Kept] = []
+        self._templates = []
 
         def keep(workload: WorkloadObject) -> WorkloadObject | None:
             if workload.owner:
                 links[workload.namespace, *workload.key] = workload.owner
+                if workload.pod and not workload.owner.is_workload:
+                    owner = Owner(workload.api_version, workload.kind, workload.name)
+                    self._keep_template(workload.namespace, owner, workload.pod)
             elif not workload.over and workload.pod and workload.pod.spec:
                 owner = Owner(workload.api_version, workload.kind, workload.name)
                 if requested := self._requested(workload.pod, workload.namespace, owner):
@@ -170,8 +175,13 @@ class GpuWorkloads:
                 f"claims (DRA) that are not known, and may be for GPUs, are not judged: {first_of([*self._unknown], _SHOWN)}"
             )
         found = _by_top((*pods, *templates), links)
+        _use_templates(found, self._templates, links)
         self.tops = _tops(links, found)
         return list(found.values())
+
+    def _keep_template(self, namespace: str, owner: Owner, pod: Pod) -> None:
+        if pod.spec and (requested := self._requested(pod, namespace, owner)):
+            self._templates.append(_Kept(namespace, owner, requested, None))
 
     def _pods(self, namespace: str | None, links: Links) -> list[_Kept]:
         within = ("namespaces", namespace) if namespace else ()
@@ -186,7 +196,7 @@ class GpuWorkloads:
                 return None
             if metadata.owner:
                 links[metadata.namespace, *itself.key] = owner  # a leader controls the StatefulSet of its workers
-            return _Kept(metadata.namespace, owner, requested, item.live)
+            return _Kept(metadata.namespace, owner, requested, item.live(requested.gpus))
 
         return self._lister.all("pods", path_of("api", "v1", *within, "pods"), Page[_PodItem], keep)
 
@@ -274,6 +284,20 @@ def _by_top(kept: Iterable[_Kept], links: Links) -> dict[tuple[str, str, str], W
             workload.named = one.requested.named
             workload.rewritten = not workload.named
     return found
+
+
+def _use_templates(found: Mapping[tuple[str, str, str], Workload], templates: Iterable[_Kept], links: Links) -> None:
+    """Set which form the templates of an operator name.
+
+    Objects that have no pods are not workloads here: most of them have ended.
+    """
+    named: dict[tuple[str, str, str], str] = {}
+    for one in templates:
+        key = one.namespace, *chain(one.owner, one.namespace, links)[-1].key
+        named[key] = named.get(key) or one.requested.named
+    for key in named.keys() & found.keys():
+        found[key].named = named[key]
+        found[key].rewritten = not named[key]
 
 
 def _set_requests(workload: Workload, requested: _Requested) -> None:

@@ -1,12 +1,15 @@
 """Finds the controllers of controllers that operators create: a RayCluster's RayJob, a JobSet's TrainJob, a worker's leader."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any
 
 import msgspec
 
 from ...application.auditing import Owner
+from ...application.operator_objects import pods_in
 from ...application.workload_kinds import WorkloadKind
 from ...application.workloads import Kinds, group_of, workload_of
+from ...engine.pods import Pod
 from .api_request import ApiRequest, object_path
 from .documents import OwnerReference, controller_of, decode
 from .errors import ApiError, Fault
@@ -33,6 +36,7 @@ class ControlledMetadata(msgspec.Struct, rename="camel"):
 
 class _Item(msgspec.Struct):
     metadata: ControlledMetadata
+    spec: Any = None
 
 
 def chain(owner: Owner, namespace: str, links: Links) -> list[Owner]:
@@ -53,10 +57,13 @@ class OwnerChains:
         api: the API server.
         lister: reads lists from it.
         configured: the rows of the configuration.
+        template: receives the pod templates of the objects that are read, each with the namespace and the object.
     """
 
-    def __init__(self, api: Api, lister: Lister, configured: Kinds) -> None:
-        self._api, self._lister, self._configured = api, lister, configured
+    def __init__(
+        self, api: Api, lister: Lister, configured: Kinds, template: Callable[[str, Owner, Pod], None]
+    ) -> None:
+        self._api, self._lister, self._configured, self._template = api, lister, configured, template
         self.notes: list[str] = []
         """What could not be read, and the consequence."""
 
@@ -93,7 +100,10 @@ class OwnerChains:
 
     def _kind(self, api_version: str, row: WorkloadKind, namespaces: Collection[str], links: Links) -> None:
         def keep(item: _Item) -> None:
-            self._add(Owner(api_version, row.kind, item.metadata.name), item.metadata, links)
+            owner = Owner(api_version, row.kind, item.metadata.name)
+            self._add(owner, item.metadata, links)
+            for _, pod in pods_in(row, {"apiVersion": api_version, "kind": row.kind, "spec": item.spec}):
+                self._template(item.metadata.namespace, owner, pod)
 
         what = f"{row.plural}.{row.group}"
         version = api_version.rpartition("/")[2]

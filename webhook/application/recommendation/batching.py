@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from .measures import Measures
-from .offers import model_of, share_of
+from .offers import Offers, model_of
 from .servers import SERVERS
 from .thresholds import Thresholds
 from .workload_verdicts import VerdictKind, WorkloadVerdict, percent
@@ -17,6 +17,7 @@ def batched(
     measures: Mapping[Key, Measures | None],
     verdicts: Mapping[Key, WorkloadVerdict],
     thresholds: Thresholds,
+    offered: Offers,
 ) -> dict[Key, WorkloadVerdict]:
     """Return the verdicts on workloads that serve one model with the same arguments in one namespace and use little of a GPU.
 
@@ -39,7 +40,7 @@ def batched(
         if len({measured.model for _, measured in known}) > 1 or any(measured.models_differ for _, measured in known):
             continue  # shares of different GPU models can't be added
         # An autoscaled one had more pods at its busiest than run now.
-        used = sum(_share(measured) * max(1, one.running, measured.pods_at_once) for one, measured in known)
+        used = sum(_share(measured, offered) * max(1, one.running, measured.pods_at_once) for one, measured in known)
         if used >= thresholds.batch_together:
             continue
         reason = (
@@ -57,7 +58,6 @@ def _is_judged(verdict: WorkloadVerdict) -> bool:
     return verdict.kind in {VerdictKind.EXCLUSIVE, VerdictKind.SLICE, VerdictKind.SHARED} or verdict.is_memory_unknown
 
 
-def _share(measures: Measures) -> float:
-    return max(measures.p95, measures.recent) * (
-        share_of(measures.profile, model_of(measures.model)) if measures.profile else 1
-    )
+def _share(measures: Measures, offered: Offers) -> float:
+    unit = offered.share_of(measures.profile, model_of(measures.model)) if measures.profile else 1
+    return max(measures.p95, measures.recent) * unit

@@ -33,6 +33,8 @@ class Measures(msgspec.Struct, rename="camel", omit_defaults=True):
         without_memory: how many containers on devices have too few samples of memory, or only zeros.
         flat: memory was the same nearly all the time.
         used: how many devices of a pod were in use at once, at most; ``None`` where not all have series.
+        incomplete: how many of its pods have series of fewer devices than they request.
+        left_out: how many earlier pods had series of fewer devices than a pod requests now, and are not counted.
         unseen: how many of its pods run for more than an hour and have no sample of the last day.
         held: the most memory in use on a device that was never used, in MiB.
         model, profile: of the devices; empty where they differ or are unknown.
@@ -65,6 +67,8 @@ class Measures(msgspec.Struct, rename="camel", omit_defaults=True):
     capacity: float | None = None
     flat: bool = False
     used: int | None = None
+    incomplete: int = 0
+    left_out: int = 0
     unseen: int = 0
     held: float = 0
     model: str = ""
@@ -84,9 +88,13 @@ class Measures(msgspec.Struct, rename="camel", omit_defaults=True):
 
 def measure(workload: Workload, series: Sequence[Series], usage: Usage, thresholds: Thresholds) -> Measures | None:
     """Return what a workload used; ``None`` without a series that says how much of a device was in use."""
-    known = [one for one in series if one.metric and one.points]
-    if not known:
+    usable = [one for one in series if one.metric and one.points]
+    if not usable:
         return None
+    known = _since_it_grew(workload, usable)
+    left_out = {one.pod for one in usable} - {one.pod for one in known}
+    series = [one for one in series if one.pod not in left_out]
+    incomplete = {pod for pod, _ in _incomplete(workload, known)}
     points = sum(one.points for one in known)
     work = sum(one.mean * one.points for one in known)
     memory = max((one for one in series if one.memory is not None), key=lambda one: one.memory or 0, default=None)
@@ -116,7 +124,9 @@ def measure(workload: Workload, series: Sequence[Series], usage: Usage, threshol
         without_memory=sum(_lacks_memory(one, thresholds) for one in known),
         capacity=memory.capacity if memory else None,
         flat=memory is not None and (memory.memory_low or 0) >= thresholds.flat_memory * (memory.memory or 0) > 0,
-        used=_used(workload, known, thresholds),
+        used=None if incomplete else _used(workload, known, thresholds),
+        incomplete=len(incomplete),
+        left_out=len(left_out),
         unseen=_unseen(workload, known, usage),
         held=max((one.memory or 0 for one in known if not is_used(one, thresholds)), default=0),
         model=_same(one.model for one in known),
@@ -134,12 +144,13 @@ def measure(workload: Workload, series: Sequence[Series], usage: Usage, threshol
 def _expected(workload: Workload, series: Sequence[Series], usage: Usage) -> int:
     """Samples that should be there: while each pod that runs has run, and of deleted pods from first to last."""
     interval = {one.pod: one.interval for one in series if one.interval > 0}
-    started = {pod.name: pod.started for pod in workload.pods if pod.started and not pod.over}
+    running = {pod.name: pod for pod in workload.pods if pod.started and not pod.over}
+    started = {name: pod.started for name, pod in running.items()}
     expected = 0.0
-    for name, start in started.items():
-        seconds = min(usage.window, max(0.0, usage.end - start))
+    for name, pod in running.items():
+        seconds = min(usage.window, max(0.0, usage.end - pod.started))
         usual = interval.get(name) or min(interval.values(), default=0)
-        expected += workload.gpus * seconds / usual if usual else 0
+        expected += (pod.gpus or workload.gpus) * seconds / usual if usual else 0
     # A StatefulSet's pod that was created again has the name of the previous one, and often its series.
     before = (msgspec.structs.replace(one, last=min(one.last, started.get(one.pod, one.last))) for one in series)
     return round(expected) + _spanned(workload, before, started)
@@ -197,19 +208,42 @@ def _days(series: Sequence[Series]) -> float:
     return (max(one.last for one in timed) - min(one.first for one in timed)) / _DAY if timed else 0
 
 
-def _used(workload: Workload, series: Sequence[Series], thresholds: Thresholds) -> int | None:
-    """How many devices one pod had in use.
-
-    A pod that was created again under its name may have had other devices, so devices are counted by node, and the highest
-    count is used.
-    """
-    by_place: dict[tuple[str, str], list[Series]] = {}
+def _places(series: Iterable[Series]) -> dict[tuple[str, str], list[Series]]:
+    """Series by pod and node: a pod that was created again under its name may have had other devices."""
+    found: dict[tuple[str, str], list[Series]] = {}
     for one in series:
-        by_place.setdefault((one.pod, one.node), []).append(one)
-    devices = {place: {(one.uuid, one.slice): one for one in found} for place, found in by_place.items()}
-    if any(len(found) < workload.gpus for found in devices.values()):
-        return None
-    used = max(sum(is_used(one, thresholds) for one in found.values()) for found in devices.values())
+        found.setdefault((one.pod, one.node), []).append(one)
+    return found
+
+
+def _devices(series: Iterable[Series]) -> dict[tuple[str, str], Series]:
+    return {(one.uuid, one.slice): one for one in series}
+
+
+def _incomplete(workload: Workload, series: Iterable[Series]) -> dict[tuple[str, str], list[Series]]:
+    """The series, as above, of pods of which there are fewer devices than they request, or than the workload where unknown."""
+    requested = {pod.name: pod.gpus for pod in workload.pods}
+    return {
+        (pod, node): found
+        for (pod, node), found in _places(series).items()
+        if len(_devices(found)) < (requested.get(pod) or workload.gpus)
+    }
+
+
+def _since_it_grew(workload: Workload, series: list[Series]) -> list[Series]:
+    """Leave out pods with fewer devices than a pod requests now, if all of them ended before the others began."""
+    fewer = _incomplete(workload, series)
+    later = [one for one in series if (one.pod, one.node) not in fewer]
+    begin = min((one.first for one in later), default=0)
+    # Pods of two templates run side by side for a while.
+    ended = all(0 < one.last <= begin + _HOUR for found in fewer.values() for one in found)
+    return later if begin and ended else series
+
+
+def _used(workload: Workload, series: Sequence[Series], thresholds: Thresholds) -> int:
+    """How many devices one pod had in use, at most."""
+    places = _places(series).values()
+    used = max(sum(is_used(one, thresholds) for one in _devices(found).values()) for found in places)
     return min(workload.gpus, used)
 
 

@@ -41,8 +41,8 @@ class NamespaceAdvice(msgspec.Struct, frozen=True, rename="camel", omit_defaults
         larger: those that would get a larger slice than they need, in place of a whole GPU.
         undecided: those without a verdict that names a form; they would get it, too.
         unused: those that do not use their GPUs.
-        select: what to do before the label is set, where several GPU models have the form.
-        why_none: why no policy is advised though one fits some.
+        select: what to do where several GPU models have the form, before the label is set if it is not.
+        why_none: why no policy is advised though some fit, the one that fits most first.
         label, preview: the command that sets the label, and the one that shows first what it does.
     """
 
@@ -90,46 +90,77 @@ def advise(  # noqa: PLR0913 - a namespace, and all that the choice depends on
         is_set = now.policy.name == NONE
         return _with(advice, NONE, len(unused), (), is_set=is_set) if unused and not undecided else advice
     slices = {str(one.form): one for one in offered.slices}
-    form = max(dict.fromkeys(one.verdict.form for one in voting), key=lambda one: _score(_of(one), voting, slices))
+    forms = sorted(
+        dict.fromkeys(one.verdict.form for one in voting),
+        key=lambda one: _score(_of(one), voting, slices),
+        reverse=True,
+    )
+    form = forms[0]
     stays = _fits(now, voting) > 0 and _score(now, voting, slices) >= _score(_of(form), voting, slices)
     best = now if stays else _of(form)
     given = {one: best.given(one) for one in judged}
-    fits = _fits(best, voting)
-    fitting = f"{best.policy.name} fits {fits} of {len(judged)} workloads"
+    fits, hurts, wrong = _effects(best, judged, voting, slices)
+    others = [one for one in forms if one != (best.first if stays else form)][:_NAMED]
+    worse = "".join(_worse(one, judged, voting, slices) for one in others)
+    fitting = f"{best.policy.name} fits {fits} of {len(judged)} {'workload' if len(judged) == 1 else 'workloads'}"
     if not trusted and any((parse(one) or Form()).shared for one in (form, best.first)):
-        return msgspec.structs.replace(advice, why_none=f"{fitting}; {_UNTRUSTED}")
+        return msgspec.structs.replace(advice, why_none=f"{fitting}; {_UNTRUSTED}{worse}")
     if offered.lacks(form):
-        return msgspec.structs.replace(advice, why_none=f"{fitting}; {_MISMATCHED}")
-    hurts = tuple(
-        HarmedWorkload(one.name, why)
-        for one in voting
-        if (why := best.exceeded(one) or _hurt(given[one], one, slices) or _wasted(given[one], one))
-    )
+        return msgspec.structs.replace(advice, why_none=f"{fitting}; {_MISMATCHED}{worse}")
     stating = tuple(one.name for one in judged if one.stated and best.denies(one))
-    doubtful = (one.name for one in judged if _is_doubtful(one) or (one.name in stating and one.name not in unused))
-    wrong = dict.fromkeys((*doubtful, *(one.workload for one in hurts)))
     helped = sum(one.verdict.form == given[one] != now.given(one) and not best.denies(one) for one in voting)
     if hurts and len(hurts) >= helped and not stays:
         whom = _named(one.workload for one in hurts)
-        why = f"{fitting}, but would help {helped} and hurt {len(hurts)}: {whom}"
+        why = f"{fitting}, but would help {helped} and hurt {len(hurts)}: {whom}{worse}"
         return msgspec.structs.replace(advice, why_none=why)
     if wrong and len(wrong) >= fits:
         denied = sum(one in wrong for one in stating)
         aside = f" (it would deny {denied}, since they name another form)" if denied else ""
-        why = f"{fitting}, and is or may be wrong for {len(wrong)}{aside}: {_named(wrong)}"
+        why = f"{fitting}, and is or may be wrong for {len(wrong)}{aside}: {_named(wrong)}{worse}"
         return msgspec.structs.replace(advice, why_none=why)
     return msgspec.structs.replace(
         _with(advice, best.policy.name, fits, hurts, is_set=stays),
         stating=stating,
         larger=tuple(one.name for one in voting if one.name not in {*stating, *wrong} and _is_larger(given[one], one)),
         undecided=tuple(one for one in undecided if one not in stating),
-        select="" if stays else _select(form, offered),
+        select=_select(best.first if stays else form, offered, voting, is_set=stays),
     )
 
 
 def _of(form: str) -> PolicyEffect:
     """The built-in policy of a form."""
     return PolicyEffect(Policy(form, (parse(form) or Form(),)))
+
+
+def _effects(
+    policy: PolicyEffect,
+    judged: Sequence[JudgedWorkload],
+    voting: Sequence[JudgedWorkload],
+    slices: Mapping[str, Slice],
+) -> tuple[int, tuple[HarmedWorkload, ...], dict[str, None]]:
+    """Return how many workloads a policy fits, those that it would hurt, and all for which it is or may be wrong."""
+    hurts = tuple(
+        HarmedWorkload(one.name, why)
+        for one in voting
+        if (why := policy.exceeded(one) or _hurt(policy.given(one), one, slices) or _wasted(policy.given(one), one))
+    )
+    doubtful = (one.name for one in judged if _is_doubtful(one) or (one.stated and policy.denies(one) and _uses(one)))
+    return _fits(policy, voting), hurts, dict.fromkeys((*doubtful, *(one.workload for one in hurts)))
+
+
+def _worse(
+    form: str, judged: Sequence[JudgedWorkload], voting: Sequence[JudgedWorkload], slices: Mapping[str, Slice]
+) -> str:
+    """What to add about the policy of a form that is worse than the one that is not advised."""
+    fits, _, wrong = _effects(_of(form), judged, voting, slices)
+    whole = sum(_is_whole(one.verdict.form) for one in voting)
+    # A slice or share is not chosen for few more workloads than need whole GPUs (docs/how-to/recommend.md).
+    rule = (
+        "; to be chosen, it must fit more than twice as many as need whole GPUs"
+        if 0 < whole < fits <= 2 * whole
+        else ""
+    )
+    return f"; {form} fits {fits}" + (f", and is or may be wrong for {len(wrong)}" if wrong else "") + rule
 
 
 def _named(workloads: Iterable[str]) -> str:
@@ -143,27 +174,42 @@ def _small(offered: Offers) -> tuple[Slice | SharedForm, ...]:
     return (*offered.slices, *offered.shared)
 
 
-def _select(policy: str, offered: Offers) -> str:
-    """Return what to do before setting a policy whose form several GPU models have; empty for other policies."""
-    having = {model for one in _small(offered) if str(one.form) == policy for model in one.models - {""}}
-    if len(having) <= 1:
+def _select(policy: str, offered: Offers, voting: Iterable[JudgedWorkload], *, is_set: bool) -> str:
+    """Return what to do about a policy whose form pods can get on several GPU models; empty for other policies."""
+    models = {model for one in _small(offered) if str(one.form) == policy for model in one.models - {""}}
+    having = {model for one in voting if len(there := _reached(policy, models, one)) > 1 for model in there}
+    if not having:
         return ""
+    before = "" if is_set else "before you set the label, "
     return (
-        f"several GPU models have {policy} ({', '.join(sorted(having))}), and the policy does not select one: before you set the "
-        "label, have each pod select the model that it was measured on, by the label nvidia.com/gpu.product"
+        f"several GPU models have {policy} ({', '.join(sorted(having))}), and the policy does not select one: {before}have each "
+        "pod select the model that it was measured on, by the label nvidia.com/gpu.product"
     )
+
+
+def _reached(policy: str, models: Iterable[str], judged: JudgedWorkload) -> set[str]:
+    """The models, of those that have a policy's form, on which a workload's pods may run."""
+    return {model for model in models if (policy, model) not in judged.unreachable}
 
 
 def _wasted(policy: str, judged: JudgedWorkload) -> str:
     """Return which smaller form a policy of whole GPUs would keep from a workload; empty if none."""
-    form = parse(policy) or Form()
     less = judged.verdict.kind in {VerdictKind.SLICE, VerdictKind.SHARED}
-    return f"{judged.verdict.form} is enough" if less and not (form.partition or form.shared) else ""
+    return f"{judged.verdict.form} is enough" if less and _is_whole(policy) else ""
+
+
+def _is_whole(policy: str) -> bool:
+    form = parse(policy) or Form()
+    return not (form.partition or form.shared)
 
 
 def _is_doubtful(judged: JudgedWorkload) -> bool:
     """Whether a workload may need any form: it uses its GPUs, and has no verdict that names one."""
-    return judged.verdict.kind is not VerdictKind.UNUSED and judged.verdict.kind not in _VOTING
+    return _uses(judged) and judged.verdict.kind not in _VOTING
+
+
+def _uses(judged: JudgedWorkload) -> bool:
+    return judged.verdict.kind is not VerdictKind.UNUSED
 
 
 def _with(

@@ -17,6 +17,7 @@ from ...engine.policy import Policy
 from ...engine.products import PRODUCT, read_product
 from ...engine.profiles import read_profile
 from ...engine.quantity import whole
+from ...engine.resources import PREFIX
 from ...engine.spelling import MEMORY, DevicePlugin, replicas_label
 
 # https://cloud.google.com/kubernetes-engine/docs/how-to/gpus: values of the label, with the models as drivers call them.
@@ -34,12 +35,14 @@ _GKE_MODELS = {
 # Streaming multiprocessors (SMs) of models, of their slices of one to four parts (less than their part of the GPU, or more), and
 # of those of one part with the memory of two (1g.20gb), which on an H100 other than PCIe have more SMs than one part.
 # NVIDIA MIG user guide, tables of profiles ("SM" of nvidia-smi mig -lgip), and the same listing of H100 PCIe, H100 NVL and GH200
-# nodes. H200: as the H100 and GH200, which are the same chip. Labels nvidia.com/mig-<profile>.multiprocessors.
+# nodes. H200: as the H100 and GH200, which are the same chip.
 _MULTIPROCESSORS = (
     ("A[18]00-.*|A100X", 108, (14, 28, 42, 56), 14),
     ("H[18]00-(.*HBM3|NVL)|G?H200(-.*)?", 132, (16, 32, 60, 64), 26),
     ("H[18]00-PCIe", 114, (14, 30, 46, 62), 14),
 )
+# Those of further models, of whose slices only nodes say how many they have: multiProcessorCount of CUDA's device properties.
+_MULTIPROCESSORS_OF_GPUS = (("A30", 56), ("B200", 148), ("RTX-PRO-6000-Blackwell-.*", 188))
 _ANY_SHARING = Form(sharing=Sharing.ANY)
 _USUAL_SLICES = 7  # compute slices of a GPU; a profile of the whole GPU has as many
 
@@ -79,11 +82,23 @@ def share_of(profile: str, model: str) -> float:
     return min(shares, default=slices / every)
 
 
+def _stated_share(form: Form, model: str, shape: Shape) -> float | None:
+    """The share of a GPU's compute that a MIG form has by the labels of a node; ``None`` where it does not follow from them."""
+    known = (*((names, whole_gpu) for names, whole_gpu, _, _ in _MULTIPROCESSORS), *_MULTIPROCESSORS_OF_GPUS)
+    whole_gpu = next((number for names, number in known if re.fullmatch(names, model)), None)
+    number = _labelled(form, shape, "multiprocessors")
+    if not (form.partition and whole_gpu and number) or number > whole_gpu:
+        return None
+    # The slice that is a whole GPU has fewer on an A100: 98.
+    return number / whole_gpu if read_profile(form.partition).slices < slices_of(model) else None
+
+
 class Slice(msgspec.Struct, frozen=True):
     """A MIG form that is offered.
 
     Attributes:
         share: of a GPU's compute; the least of the models that offer it.
+        shares: by model, the least that the labels of its nodes say.
         memory: in MiB; the least that any node reports, or that was measured; ``None`` where neither is known.
         models: the models that offer it, "" among them where a node does not report its own; none for one that is only expected.
     """
@@ -92,6 +107,7 @@ class Slice(msgspec.Struct, frozen=True):
     share: float
     memory: int | None
     models: frozenset[str] = frozenset()
+    shares: Mapping[str, float] = {}
 
 
 class SharedForm(msgspec.Struct, frozen=True):
@@ -131,6 +147,11 @@ class Offers(msgspec.Struct, frozen=True):
     is_known: bool = False
     mismatched: frozenset[str] = frozenset()
     used_models: frozenset[str] = frozenset()
+
+    def share_of(self, profile: str, model: str) -> float:
+        """The share of a GPU's compute that a MIG profile has on a model: by the nodes' labels, else as ``share_of``."""
+        slices = (one for one in self.slices if one.form.partition == profile.replace("+", "."))
+        return next((one.shares[model] for one in slices if model in one.shares), None) or share_of(profile, model)
 
     def lacks(self, form: str) -> bool:
         """Whether nodes have a form, and none of them runs the pods that a policy gives it."""
@@ -191,7 +212,8 @@ def _runs_on(form: Form, shape: Shape, plugin: DevicePlugin) -> bool:
 def of_a_model(one: Slice, model: str) -> Slice:
     """A slice with the share of compute that it has on a model; unchanged where the model is not known."""
     assert one.form.partition  # noqa: S101 - what has one is a slice
-    return msgspec.structs.replace(one, share=share_of(one.form.partition, model)) if model else one
+    share = one.shares.get(model) or share_of(one.form.partition, model)
+    return msgspec.structs.replace(one, share=share) if model else one
 
 
 def _shared(form: Form, model: str, shape: Shape) -> SharedForm:
@@ -207,20 +229,34 @@ def _both(one: SharedForm, other: SharedForm) -> SharedForm:
 
 def _slice(form: Form, model: str, shape: Shape | None) -> Slice:
     assert form.partition  # noqa: S101 - every slice has a profile
-    says = None
-    if shape is not None:
-        # Under MIG strategy mixed each profile has its labels; under single, the GPU's labels are the slice's.
-        single = read_product(shape.labels.get(PRODUCT, "")).partition
-        says = whole(shape.labels.get(MEMORY if single else f"nvidia.com/mig-{form.partition}.memory"))
-    memory = says or lowest_memory(form.partition, [model] if model else ())
-    models = frozenset({model} if shape else ())
-    return Slice(form, share_of(form.partition, model), memory, models)
+    memory = (shape and _labelled(form, shape, "memory")) or lowest_memory(form.partition, [model] if model else ())
+    share = shape and _stated_share(form, model, shape)
+    return Slice(
+        form,
+        share or share_of(form.partition, model),
+        memory,
+        frozenset({model} if shape else ()),
+        {model: share} if share else {},
+    )
+
+
+def _labelled(form: Form, shape: Shape, what: str) -> int | None:
+    """What the labels of a node say of a slice: its ``memory`` in MiB, or its ``multiprocessors``.
+
+    Under MIG strategy mixed each profile has its labels; under single, the GPU's labels are the slice's.
+    """
+    single = read_product(shape.labels.get(PRODUCT, "")).partition
+    return whole(shape.labels.get(f"{PREFIX}{'gpu' if single else f'mig-{form.partition}'}.{what}"))
 
 
 def _least(one: Slice, other: Slice) -> Slice:
     both = one.memory is not None and other.memory is not None
     memory = min(one.memory or 0, other.memory or 0) if both else None
-    return Slice(one.form, min(one.share, other.share), memory, one.models | other.models)
+    shares = {
+        model: min(each.shares[model] for each in (one, other) if model in each.shares)
+        for model in {*one.shares, *other.shares}
+    }
+    return Slice(one.form, min(one.share, other.share), memory, one.models | other.models, shares)
 
 
 def without(offered: Offers, unreachable: Collection[tuple[str, str]]) -> Offers:

@@ -5,14 +5,15 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from ...engine.fleet.shapes import Shape
-from ...engine.nodes import NodeConstraints
+from ...engine.nodes import Label, NodeConstraints
 from ...engine.pods import PodSpec
-from ...engine.products import PRODUCT
+from ...engine.products import PRODUCT, read_product
 from ...engine.spelling import GKE_KEYS, GPU_TOLERATION, MIG_STRATEGY, SLICE_LABELS, STRATEGY, replicas_label
 from .offers import model_of_shape
 
-_OF_FORMS = (PRODUCT, STRATEGY, MIG_STRATEGY, *SLICE_LABELS, replicas_label(None), *GKE_KEYS)
-"""Labels that differ between the forms of one model: a policy replaces or denies what a pod says of them."""
+_OF_FORMS = (STRATEGY, MIG_STRATEGY, *SLICE_LABELS, replicas_label(None), *GKE_KEYS)
+"""Labels that differ between the forms of one model: a policy replaces or denies what a pod says of them. The label of the
+product is not among them, because policies replace its suffix and keep its model."""
 _NAME = "metadata.name"
 
 
@@ -59,9 +60,18 @@ class Placement:
 def _permits(constraints: NodeConstraints, node: NamedNode) -> bool:
     keys = constraints.mentioned
     return not constraints.nowhere and any(
-        all(label.admits(node.labels.get(key)) for key, label in zip(keys, labels, strict=True))
+        all(_admits(label, key, node) for key, label in zip(keys, labels, strict=True))
         for labels in constraints.alternatives(keys)
     )
+
+
+def _admits(label: Label, key: str, node: NamedNode) -> bool:
+    own = node.labels.get(key)
+    if key != PRODUCT or own is None:
+        return label.admits(own)
+    model = read_product(own).model
+    of_other_forms = (one for one in label.listed or () if read_product(one).model == model)
+    return any(map(label.admits, (own, model, *of_other_forms)))
 
 
 def _names(spec: PodSpec) -> set[str] | None:

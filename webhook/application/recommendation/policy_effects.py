@@ -19,6 +19,7 @@ class JudgedWorkload(msgspec.Struct, frozen=True):
         form: the form that it has.
         memory: in MiB, what the annotation gpuwarden.io/gpu-memory requests; 0 without it.
         claimed: it requests GPUs by claims (DRA), which no policy rewrites.
+        unreachable: forms, each with a GPU model, that only nodes offer on which its pods may not run.
         gpus: how many GPUs, slots or slices a pod requests.
     """
 
@@ -28,6 +29,7 @@ class JudgedWorkload(msgspec.Struct, frozen=True):
     form: str = ""
     memory: int = 0
     claimed: bool = False
+    unreachable: tuple[tuple[str, str], ...] = ()
     gpus: int = 1
 
 

@@ -138,7 +138,7 @@ def recommend(  # noqa: PLR0913 - what is known, and what is wanted
         else:
             why = _why_no_data(one, attributed.of.get(one.key, ()), usage)
             verdicts[one.key] = WorkloadVerdict(VerdictKind.UNKNOWN, reasons=(f"no usage data: {why}",))
-    verdicts |= batched(workloads, measures, verdicts, thresholds)
+    verdicts |= batched(workloads, measures, verdicts, thresholds, offered)
     lines = [
         WorkloadRecommendation(
             *(one.namespace, one.kind, one.name, one.requests, one.form, one.gpus, one.running),
@@ -193,12 +193,8 @@ def _by_namespace(
     for one in sorted(workloads, key=lambda one: one.key):
         judged = found.setdefault(one.namespace, [])
         if not one.exempt:
-            verdict = verdicts[one.key]
-            judged.append(
-                JudgedWorkload(
-                    *(f"{one.kind} {one.name}", one.stated, verdict, one.form, one.memory, one.claimed, one.gpus)
-                )
-            )
+            named = f"{one.kind} {one.name}", one.stated, verdicts[one.key], one.form
+            judged.append(JudgedWorkload(*named, one.memory, one.claimed, one.unreachable, one.gpus))
     return found
 
 

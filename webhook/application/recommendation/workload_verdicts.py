@@ -1,6 +1,6 @@
 """Verdicts: which form fits a workload, from what it used; never one from too little data."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 
 import msgspec
@@ -19,7 +19,6 @@ from .offers import (
     model_of,
     of_a_model,
     of_model,
-    share_of,
     shared_form,
     without,
 )
@@ -34,6 +33,7 @@ _LEAST_MEMORY = 1024  # MiB; every GPU and every slice has more
 _CONTEXT = 512  # MiB; what a process has on a GPU before it does anything (its CUDA context) is less
 _UNEVEN = 1.5
 """So many times the average of the samples is that of the time at most: what ran for a part of ten minutes counts as all."""
+_SCALED = frozenset({"Deployment", "StatefulSet", "ReplicaSet", "ReplicationController"})
 _FULL_AT_TIMES = "the slice is full at times, so it may need a larger one"
 _ONE_POD_HAS_ALL = "without KUBERNETES_VIRTUAL_GPUS=true the exporter gives a shared GPU's series to one of its pods"
 
@@ -104,7 +104,7 @@ class VerdictInput(msgspec.Struct, frozen=True):
     def unit(self) -> float:
         """The share of a GPU that its numbers are shares of: what was measured on a slice is a share of the slice."""
         profile = self.measures.profile or self.form.partition
-        return share_of(profile, self.model) if profile else 1.0
+        return self.offered.share_of(profile, self.model) if profile else 1.0
 
     @property
     def share(self) -> float:
@@ -166,6 +166,12 @@ class VerdictInput(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(there, slices=tuple(of_a_model(one, self.model) for one in slices))
 
     @property
+    def slices(self) -> Iterator[Slice]:
+        """Those of its GPU model."""
+        there = self.comparable
+        return of_model(there, self.model, there.slices)
+
+    @property
     def is_bursty(self) -> bool:
         """Whether it uses much of a GPU at times."""
         return self.measures.most * self.unit >= self.thresholds.burst
@@ -200,9 +206,9 @@ def judge(case: VerdictInput) -> WorkloadVerdict:
     while more is used; pods that policies skip; memory that is unknown; the smallest MIG slice that is offered and large
     enough; sharing, where the namespace is trusted; a whole GPU.
     """
-    return (
+    found = (
         _incomplete(case)
-        or too_little(case)
+        or _too_little(case)
         or _unused(case)
         or _of_several(case)
         or _together(case)
@@ -214,18 +220,28 @@ def judge(case: VerdictInput) -> WorkloadVerdict:
         or _exempt(case)
         or _of_one(case)
     )
+    return msgspec.structs.replace(found, reasons=(*found.reasons, *_left_out(case)))
+
+
+def _left_out(case: VerdictInput) -> Iterator[str]:
+    if number := case.measures.left_out:
+        pods = "pod is" if number == 1 else "pods are"
+        yield f"{number} earlier {pods} not counted: fewer than {case.workload.gpus} {_device(case)}s of a pod have series"
 
 
 def _incomplete(case: VerdictInput) -> WorkloadVerdict | None:
     gpus = case.workload.gpus
     if gpus <= 1 or case.measures.used is not None:
         return None
-    why = f"a pod requests {gpus} GPUs, and not all of them have series: whether all are used is unknown"
+    device, number = _device(case), case.measures.incomplete
+    why = (
+        f"a pod requests {gpus} {device}s, and {number} of its pods {'has' if number == 1 else 'have'} series of fewer: whether "
+        f"all are used is unknown; either the exporter lacks {device}s, or the pods requested fewer before"
+    )
     return WorkloadVerdict(VerdictKind.UNKNOWN, reasons=(why,))
 
 
-def too_little(case: VerdictInput) -> WorkloadVerdict | None:
-    """Return the verdict on a workload with too little data; ``None`` for any other."""
+def _too_little(case: VerdictInput) -> WorkloadVerdict | None:
     measures, thresholds = case.measures, case.thresholds
     why = ""
     if measures.points < thresholds.minimum_points:
@@ -258,15 +274,25 @@ def _unused(case: VerdictInput) -> WorkloadVerdict | None:
     if measures.shared_by > 1:
         reasons.append(f"device total over {measures.shared_by} pods: none of them used it")
     elif measures.memory:
-        reasons.append(f"it still holds {_gib(measures.memory)} of GPU memory")
+        holds = "it still holds" if case.workload.running else "its pods held up to"
+        reasons.append(f"{holds} {_gib(measures.memory)} of GPU memory")
     if measures.metrics == (Metric.GPU_UTIL,):
         reasons.append("by DCGM_FI_DEV_GPU_UTIL, which is sampled: very short bursts may be missed")
     if measures.engines is None:
         reasons.append(
             "whether it uses the video encoder or decoder is not known: there is no series of DCGM_FI_DEV_ENC_UTIL"
         )
-    reasons.append("scale it to 0, or give its namespace the policy none once nothing in it needs a GPU")
+    reasons.append(f"{_freed(case.workload)}, or give its namespace the policy none once nothing in it needs a GPU")
     return WorkloadVerdict(VerdictKind.UNUSED, "none", 0, tuple(reasons))
+
+
+def _freed(workload: Workload) -> str:
+    """How to release the GPUs that a workload does not use."""
+    if workload.kind == "Pod":
+        return "delete it"
+    if workload.kind in _SCALED and workload.running:
+        return "scale it to 0"
+    return "request no GPU in its template"
 
 
 def _unsure(case: VerdictInput, seen: str) -> WorkloadVerdict | None:
@@ -435,10 +461,10 @@ def _needs(case: VerdictInput) -> Iterator[str]:
         yield f"{memory}, but its annotation {ANNOTATION} requests {_gib(case.need)}; lower it if that is too much"
     else:
         yield f"{memory}, {_gib(case.need)} with {percent(case.thresholds.memory_headroom)} headroom"
-    if case.bandwidth_memory > case.need:
+    if case.bandwidth_memory > case.need and any(case.slices) and not _no_slice(case):
         yield (
-            f"while it is active, it uses {percent(case.bandwidth)} of the {_device(case)}'s memory bandwidth, of which a slice "
-            "has about the same share as of memory"
+            f"while it is active, it uses {percent(case.bandwidth)} of the {_device(case)}'s memory bandwidth; a slice with as "
+            f"much has about {_gib(case.bandwidth_memory)} of memory"
         )
 
 
@@ -447,7 +473,8 @@ def _no_slice(case: VerdictInput) -> str:
     if case.graphics and not case.form.partition:
         return f"{case.graphics}, which MIG slices do not have unless their profile is made for it"
     if (case.measures.engines or 0) >= case.thresholds.unused_below:
-        return "it uses the video encoder or decoder, of which MIG slices have few or none"
+        engines = percent(case.measures.engines or 0)
+        return f"it uses the video encoder or decoder (up to {engines}), of which MIG slices have few or none"
     return ""
 
 
@@ -473,8 +500,9 @@ def _suits(case: VerdictInput, sharing: SharedForm) -> str:
 def _lacks(case: VerdictInput, sharing: SharedForm) -> str:
     """Which resource a share of a GPU has too little of for the workload."""
     engines = case.measures.engines or 0
+    size = ""
     if case.share >= 1 / sharing.clients:
-        lacks = "compute"
+        lacks, size = "compute", f" ({percent(1 / sharing.clients)} of a GPU)"
     elif engines >= 1 / sharing.clients:
         lacks = f"of the video engines ({percent(engines)} used at most)"
     elif (bandwidth := (case.measures.bandwidth or 0) * case.unit) >= 1 / sharing.clients:
@@ -486,32 +514,31 @@ def _lacks(case: VerdictInput, sharing: SharedForm) -> str:
         )
     else:
         lacks = "memory"
-    models = sorted(sharing.models - {""})
-    there = f", the least of {', '.join(models)}" if len(models) > 1 else ""
-    size = f" ({_gib(sharing.memory / sharing.clients)}{there})" if lacks == "memory" and sharing.memory else ""
+        models = sorted(sharing.models - {""})
+        there = f", the least of {', '.join(models)}" if len(models) > 1 else ""
+        size = f" ({_gib(sharing.memory / sharing.clients)}{there})" if sharing.memory else ""
     return f"{sharing.clients} pods share a GPU by {sharing.form}, and that share{size} has too little {lacks} for it"
 
 
 def _by_compute(case: VerdictInput, used: str, why_unknown: str, clients: int) -> WorkloadVerdict:
     """The verdict if the needed memory is unknown: compute use may show that no smaller form is enough."""
-    alike = of_model(case.comparable, case.model, case.comparable.slices)
-    smaller = max((one.share for one in alike if one.share < min(case.unit, _FULL)), default=0.0)
-    if case.form.partition and case.share > smaller:
-        why = (
-            f"{used}: more than any smaller slice that is offered has"
-            if smaller
-            else f"{used}; no smaller slice is offered"
-        )
+    smaller = sorted((one for one in case.slices if one.share < min(case.unit, _FULL)), key=lambda one: one.share)
+    enough = next((one for one in smaller if one.share >= case.share), None)
+    largest = f" ({smaller[-1].form}: {percent(smaller[-1].share)} of a GPU)" if smaller else ""
+    unknown = f"memory unknown: {why_unknown}"
+    if case.form.partition and not enough:
+        why = f"{used}: more than any smaller slice that is offered has{largest}"
         full = (_FULL_AT_TIMES,) if case.measures.p95 >= _FILLED else ()
-        reasons = why, *full, why_unknown
+        reasons = why if smaller else f"{used}; no smaller slice is offered", *full, unknown
         return WorkloadVerdict(VerdictKind.AS_IT_IS, case.workload.form, 1, reasons, is_memory_unknown=True)
-    if case.share > smaller and case.share >= 1 / clients:
-        reasons = f"{used}: more than any smaller form that is offered has", why_unknown
+    if not enough and case.share >= 1 / clients:
+        share = f" ({case.sharing.form}: {percent(1 / clients)} of a GPU)" if case.sharing else ""
+        why = f"{used}: more than any smaller form that is offered has{largest or share}"
+        reasons = why if smaller or share else f"{used}; no smaller form of its GPU model is offered", unknown
         return WorkloadVerdict(VerdictKind.EXCLUSIVE, case.whole, 1, reasons)
-    less = "; compute alone would fit less" if case.share <= smaller or case.sharing else ""
-    return WorkloadVerdict(
-        VerdictKind.UNKNOWN, reasons=(f"memory unknown: {why_unknown}", used + less), is_memory_unknown=True
-    )
+    fits = enough or case.sharing
+    less = f"; compute alone would fit {fits.form}" if fits else ""
+    return WorkloadVerdict(VerdictKind.UNKNOWN, reasons=(unknown, used + less), is_memory_unknown=True)
 
 
 def _device(case: VerdictInput) -> str:
@@ -521,10 +548,12 @@ def _device(case: VerdictInput) -> str:
 def _used(case: VerdictInput) -> str:
     """How much compute was used nearly all the time, for people."""
     measures = case.measures
-    used = f"95 % of the time at most {percent(measures.p95)} of the {_device(case)}"
+    of_gpu = f" ({percent(measures.p95 * case.unit)} of a GPU)" if measures.p95 and case.unit < _FULL else ""
+    used = f"95 % of the time at most {percent(measures.p95)} of the {_device(case)}{of_gpu}"
     only_util = measures.metrics == (Metric.GPU_UTIL,)
     how = " (by DCGM_FI_DEV_GPU_UTIL: the time in which anything ran, however little of the GPU it used)"
-    recent = f", in the last day {percent(measures.recent)} on average" if measures.recent > measures.p95 else ""
+    more = measures.recent > measures.p95 and percent(measures.recent) != percent(measures.p95)
+    recent = f", in the last day {percent(measures.recent)} on average" if more else ""
     return used + (how if only_util else "") + recent
 
 
@@ -540,7 +569,7 @@ def _memory_unknown(case: VerdictInput) -> str:
             f"{percent(thresholds.minimum_coverage)} as many samples as the metric of compute"
         )
     elif measures.memory_shared:
-        why = "DCGM_FI_DEV_FB_USED is the device's total"
+        why = "DCGM_FI_DEV_FB_USED is the total of all pods on the device"
     elif reserves := next((one.reserves for one in case.workload.programs if one.reserves), ""):
         why = reserves
     elif measures.capacity is None:
@@ -549,7 +578,7 @@ def _memory_unknown(case: VerdictInput) -> str:
         why = "DCGM_FI_DEV_FB_USED and DCGM_FI_DEV_FB_FREE are less than 1 GiB together, so they are not in MiB"
     elif measures.flat and measures.memory >= thresholds.preallocated_memory * measures.capacity:
         part = percent(measures.memory / measures.capacity)
-        why = f"{part} of the device's memory is in use all the time, so the process seems to reserve it in advance"
+        why = f"{part} of the {_device(case)}'s memory is in use all the time, so the process seems to reserve it in advance"
     return why
 
 
@@ -562,11 +591,11 @@ def _why_not_smaller(case: VerdictInput, sharing: SharedForm | None, *, no_slice
             f"it would fit {sharing.form}; sharing isolates neither memory nor faults, so it is recommended only in "
             "namespaces declared trusted (--trusted)"
         )
-    comparable = list(of_model(offered, model, offered.slices))
-    if no_slice:
-        return
+    comparable = list(case.slices)
     if case.trusted and model and (offered.shared or shares) and not any(of_model(offered, model, offered.shared)):
         yield f"no {node} shares GPUs of {model}{shares}"
+    if no_slice:
+        return
     if case.measures.models_differ:
         yield "it ran on several GPU models, so its numbers can't be compared with what a smaller form has"
         return
@@ -575,15 +604,25 @@ def _why_not_smaller(case: VerdictInput, sharing: SharedForm | None, *, no_slice
     elif comparable and all(one.memory is None for one in comparable):
         yield "how much memory the MIG slices that are offered have is not known: neither nodes nor measurements say it"
     elif comparable:
-        memory = "memory bandwidth" if case.bandwidth_memory > case.need else "memory"
-        enough = any(one.share >= case.working for one in comparable)
-        yield f"no MIG slice that is offered has enough {memory if enough else 'compute'} for it"
+        yield f"no MIG slice that is offered has enough {_too_little_of(case, comparable)}"
     elif offered.slices and not model:
         yield "its GPU model is not known (label modelName), so compute can't be compared with that of MIG slices"
     elif offered.slices:
         yield f"no {node} offers MIG slices of {model}{slices}, and compute can't be compared with that of other GPU models"
     else:
         yield f"no {node} offers MIG slices{slices}"
+
+
+def _too_little_of(case: VerdictInput, slices: Sequence[Slice]) -> str:
+    """Which resource these slices have too little of, and how much they have."""
+    compute = max(slices, key=lambda one: one.share)
+    memory = max(slices, key=lambda one: one.memory or 0)
+    if compute.share < case.working:
+        return f"compute for it: {compute.form} has {percent(compute.share)} of a GPU's"
+    if (memory.memory or 0) < max(case.need, case.bandwidth_memory):
+        lacks = "memory bandwidth" if case.bandwidth_memory > case.need else "memory"
+        return f"{lacks} for it: {memory.form} has {_gib(memory.memory or 0)} of memory"
+    return "of both compute and memory for it"
 
 
 def _as_configured(offered: Offers, *, partition: bool) -> str:

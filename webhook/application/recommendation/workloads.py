@@ -37,11 +37,13 @@ class LivePod(msgspec.Struct, frozen=True, omit_defaults=True):
     Attributes:
         started: when it started, in seconds since 1970; 0 while it waits.
         over: it has ended.
+        gpus: how many it requests; 0 in older files.
     """
 
     name: str
     started: float = 0
     over: bool = False
+    gpus: int = 0
 
 
 class Workload(msgspec.Struct, rename="camel", omit_defaults=True):
