@@ -14,7 +14,10 @@ from webhook.adapters.kubernetes.audit_reader import AuditReader
 from webhook.adapters.kubernetes.gpu_workloads import GpuWorkloads
 from webhook.adapters.kubernetes.lists import Lister
 from webhook.application.configuration import Configuration
+from webhook.application.recommendation.placement import NamedNode
 from webhook.application.recommendation.workloads import Workload
+from webhook.engine.fleet.node_shapes import shape_of
+from webhook.engine.spelling import DevicePlugin, MigStrategy
 
 NONE: Mapping[str, str] = {}
 
@@ -259,6 +262,28 @@ def test_a_template_names_a_form_by_its_resource_or_by_node_labels(
         "ReplicaSet selecting": "gke-mig-1g.5gb",
         "ReplicaSet plain": "",
         "Pod bare": "gke-mig-1g.5gb",
+    }
+
+
+def test_a_template_whose_node_selectors_a_policy_can_not_replace(cluster: WorkloadServer, tmp_path: Path) -> None:
+    labels = {
+        "nvidia.com/gpu.product": "NVIDIA-A30-MIG-1g.6gb", "nvidia.com/mig.strategy": "single",
+        "nvidia.com/gpu.slices.gi": "1", "nvidia.com/gpu.slices.ci": "1", "nvidia.com/gpu.memory": "5836",
+    }  # fmt: skip
+    amounts = {"nvidia.com/gpu": "4"}
+    shape = shape_of(labels, amounts, amounts)
+    assert shape
+    by_size = Configuration(plugin=DevicePlugin(mig_strategy=MigStrategy.SINGLE))
+    template = controller("apps/v1", "ReplicaSet", "selects")
+    template["spec"]["template"]["spec"]["nodeSelector"] = {"nvidia.com/gpu.product": "NVIDIA-A30"}
+    cluster.add(template, controller("apps/v1", "ReplicaSet", "plain"))
+    with reached(cluster.url, tmp_path) as server:
+        api = Patient(server)
+        nodes = [NamedNode("n", labels, shape)]
+        read = found(GpuWorkloads(api, Lister(api, Silent()), AuditReader(api, Silent()), by_size, nodes))
+    assert {name: one.unreachable for name, one in read.items()} == {
+        "ReplicaSet selects": (("mig-1g.6gb", "A30"),),
+        "ReplicaSet plain": (),
     }
 
 

@@ -314,14 +314,28 @@ def test_a_policy_in_force_that_fits_nobody_does_not_stay() -> None:
     one = EvaluatedWorkload("one", "mig-1g.10gb", WorkloadVerdict(VerdictKind.AS_IT_IS, "mig-1g.10gb"), "mig-1g.10gb")
     two = EvaluatedWorkload("two", "mig-2g.20gb", WorkloadVerdict(VerdictKind.AS_IT_IS, "mig-2g.20gb"), "mig-2g.20gb")
     assert advise("team", [one, two], offered(), NamespaceLabels("mig-3g.40gb"), trusted=False).policy == ""
+    apart = [EvaluatedWorkload("slot", "", SLOT, "exclusive"), EvaluatedWorkload("slice", "", SMALL, "exclusive")]
+    found = advise("team", apart, offered(shared=SHARED), NamespaceLabels("exclusive"), trusted=True)
+    assert found.why_none.startswith("mig-1g.10gb fits 1 of 2 workloads, but would help 1 and hurt 1: slot")
     slot = EvaluatedWorkload("slot", "", OTHER_SLOT, "exclusive")
     found = advise("team", [slot], offered(shared=SHARED), NamespaceLabels("mps"), trusted=True)
     assert found.policy == "time-slicing"
 
 
+def test_the_limit_of_a_policy_in_force_hurts() -> None:
+    limited = PolicyBook({"limited": Policy("limited", (form("exclusive"),), max_per_pod=2)})
+    evaluated = [EvaluatedWorkload(f"w{gpus}", "", FOUR, "exclusive", gpus=gpus) for gpus in (1, 2, 4)]
+    found = advise("team", evaluated, offered(), NamespaceLabels("limited"), trusted=False, policies=limited)
+    assert (found.policy, found.hurts) == ("limited", (HarmedWorkload("w4", "requests 4 GPUs, and maxPerPod is 2"),))
+    found = advise("team", evaluated[2:], offered(), NamespaceLabels("limited"), trusted=False, policies=limited)
+    assert (found.policy, found.why_none) == ("", "limited fits 1 of 1 workload, and is or may be wrong for 1: w4")
+
+
 def test_a_policy_in_force_that_permits_sharing_stays_where_plain_requests_are_not_shared() -> None:
     policy = Policy("either", (form("exclusive"), form("time-slicing")))
-    book = PolicyBook({"either": policy, "turned": structs.replace(policy, name="turned", forms=policy.forms[::-1])})
+    turned = Policy("turned", policy.forms[::-1])
+    shares_first = Policy("shares-first", (form("time-slicing"), form("mig-1g.10gb")))
+    book = PolicyBook({one.name: one for one in (policy, turned, shares_first)})
     whole = [EvaluatedWorkload(f"whole{number}", "", WHOLE, "exclusive") for number in range(2)]
     shares = EvaluatedWorkload(
         "shares", "shared", WorkloadVerdict(VerdictKind.AS_IT_IS, "time-slicing"), "time-slicing"
@@ -333,6 +347,10 @@ def test_a_policy_in_force_that_permits_sharing_stays_where_plain_requests_are_n
 
     assert under("either", *whole, shares) == "either"
     assert under("turned", shares) == ""
+    sliced = EvaluatedWorkload("w", "mig-1g.10gb", WorkloadVerdict(VerdictKind.AS_IT_IS, "mig-1g.10gb"), "mig-1g.10gb")
+    assert under("shares-first", sliced, shares) == ""
+    assert under("shares-first", sliced, shares, trusted=True) == "shares-first"
+    assert under("shares-first", sliced) == "mig-1g.10gb"
     assert under("turned", shares, trusted=True) == "turned"
 
 

@@ -30,6 +30,7 @@ def evaluated(stated: str = "", *, now: str = "exclusive", memory: int = 0, clai
         (Policy("p", (ONE,), mismatch=Mismatch.REWRITE), evaluated("mig-2g.20gb"), "mig-1g.10gb", False),
         (Policy("p", (ONE,), mismatch=Mismatch.REWRITE), evaluated("mig-2g.20gb", claimed=True), "mig-1g.10gb", True),
         (Policy("p", (form("mps"),)), evaluated("shared"), "mps", False),
+        (Policy("p", (form("mps"), form("shared"))), evaluated("shared"), "shared", False),
         (Policy("p", (form("mig-1g.5gb"),)), evaluated("gke-mig-1g.5gb"), "gke-mig-1g.5gb", False),
         (Policy("p", (ONE, TWO), prefer=Prefer.MEMORY), evaluated(), "mig-1g.10gb", False),
         (Policy("p", (ONE, TWO), prefer=Prefer.MEMORY), evaluated(memory=16_384), "mig-2g.20gb", False),

@@ -16,7 +16,7 @@ from webhook.application.recommendation.workloads import LivePod, Workload
 from webhook.engine.device_classes import DeviceClasses
 from webhook.engine.fleet.node_shapes import Shape, shape_of
 from webhook.engine.namespace_labels import NamespaceLabels
-from webhook.engine.policy import ClaimForm, Policy, PolicyBook, Prefer
+from webhook.engine.policy import ClaimForm, Mismatch, Policy, PolicyBook, Prefer
 from webhook.engine.spelling import DevicePlugin, MigStrategy
 
 SERVER = recognise("vllm/vllm-openai:1", ["--model", "llama"], {})
@@ -204,6 +204,9 @@ def test_the_policy_in_force_gives_what_nodes_offer() -> None:
     one, whole = form("mig-1g.10gb"), form("exclusive")
     falls = Policy("falls", (form("mig-1g.20gb"), one, whole), prefer=Prefer.OFFERED)
     claim = ClaimForm("slice", "slices.example.com")
+    rewrites = Policy("rewrites", (one,), mismatch=Mismatch.REWRITE)
+    by_memory = Policy("by-memory", (one, form("mig-2g.20gb")), prefer=Prefer.MEMORY)
+    limited = Policy("limited", (whole,), max_per_pod=1)
     claims = Policy("claims", claim_forms=(claim,), plain_claim=claim)
     shares = shape_of(
         {"nvidia.com/gpu.sharing-strategy": "time-slicing"},
@@ -211,31 +214,39 @@ def test_the_policy_in_force_gives_what_nodes_offer() -> None:
         {"nvidia.com/gpu.shared": "4"},
     )
     assert shares
-    shapes = {node(more={"nvidia.com/mig-1g.10gb": "7"}): 1, shares: 1}
+    shapes = {node(more={"nvidia.com/mig-1g.10gb": "7", "nvidia.com/mig-2g.20gb": "3"}): 1, shares: 1}
     slots = workload("slots", namespace="b", form="time-slicing", rewritten=True)
-    given = [workload(), slots]
+    given = [workload(), slots, workload("two", namespace="c", gpus=2)]
     usage = Usage(
         END,
         14 * DAY,
         series=[
             series(uuid="1", p95=0.05),
             structs.replace(series("slots-1", uuid="2", pods=4), namespace="b", p95=0.5),
+            *(series("two-1", namespace="c", uuid=f"two{number}", p95=0.9) for number in range(2)),
         ],
     )
 
+    namespaces = {"b": NamespaceLabels("shared"), "c": NamespaceLabels("limited")}
+
     def policy(label: str, nodes: dict[Shape, int] | None) -> dict[str, tuple[str, str]]:
         found = recommend(
-            *(given, usage, nodes, {"a": NamespaceLabels(label), "b": NamespaceLabels("shared")}, Thresholds()),
+            *(given, usage, nodes, namespaces | {"a": NamespaceLabels(label)}, Thresholds()),
             trusted=lambda _: True,
             plugin=DevicePlugin(),
             expected=() if nodes else (one,),
-            policies=PolicyBook({"falls": falls, "claims": claims}),
+            policies=PolicyBook({one.name: one for one in (falls, claims, limited, by_memory, rewrites)}),
             classes=DeviceClasses({"slices.example.com": "mig-1g.10gb"}),
         )
         return {advice.namespace: (advice.policy, advice.label) for advice in found.namespaces}
 
-    assert policy("falls", shapes) == {"a": ("falls", ""), "b": ("shared", "")}
+    assert policy("falls", shapes) == {"a": ("falls", ""), "b": ("shared", ""), "c": ("", "")}
     assert policy("claims", shapes)["a"] == ("claims", "")
+    given[0] = workload(memory=16_384)
+    assert policy("by-memory", shapes)["a"] == ("by-memory", "")
+    given[0] = workload(claimed=True, requests=("claim gpu: gpu.nvidia.com: 1",))
+    assert policy("rewrites", shapes)["a"] == ("", "")  # no claim is rewritten
+    given[0] = workload()
     # Without nodes, it is not known that the first form is not offered.
     assert policy("falls", None)["a"][0] == "mig-1g.10gb"
 

@@ -1,6 +1,6 @@
 """The workloads of a cluster that request GPUs, for recommendations: pods and their programs, by top-level controller."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from math import ceil
 
@@ -157,8 +157,7 @@ class GpuWorkloads:
                     self._keep_template(workload.namespace, owner, workload.pod)
             elif not workload.over and workload.pod and workload.pod.spec:
                 owner = Owner(workload.api_version, workload.kind, workload.name)
-                if requested := self._requested(workload.pod, workload.namespace, owner):
-                    templates.append(_Kept(workload.namespace, owner, requested, None))
+                templates.extend(self._template(workload.namespace, owner, workload.pod))
             return None
 
         for unread in self._reader.workloads(namespaces, keep, _CONTROLLERS):
@@ -180,8 +179,13 @@ class GpuWorkloads:
         return list(found.values())
 
     def _keep_template(self, namespace: str, owner: Owner, pod: Pod) -> None:
+        self._templates.extend(self._template(namespace, owner, pod))
+
+    def _template(self, namespace: str, owner: Owner, pod: Pod) -> Iterator[_Kept]:
         if pod.spec and (requested := self._requested(pod, namespace, owner)):
-            self._templates.append(_Kept(namespace, owner, requested, None))
+            refused = self._placement.refused(pod.spec, self._configuration.plugin)
+            unreachable = (*requested.unreachable, *refused)
+            yield _Kept(namespace, owner, msgspec.structs.replace(requested, unreachable=unreachable), None)
 
     def _pods(self, namespace: str | None, links: Links) -> list[_Kept]:
         within = ("namespaces", namespace) if namespace else ()

@@ -111,10 +111,7 @@ def advise(  # noqa: PLR0913 - a namespace, and all that the choice depends on
     if offered.lacks(form):
         return msgspec.structs.replace(advice, why_none=f"{fitting}; {_MISMATCHED}{worse}")
     stating = tuple(one.name for one in evaluated if one.stated and best.denies(one))
-    helped = sum(
-        one.verdict.form == given[one] and (now.denies(one) or given[one] != now.given(one)) and not best.denies(one)
-        for one in voting
-    )
+    helped = sum(one.verdict.form == given[one] != now.given(one) and not best.denies(one) for one in voting)
     if hurts and len(hurts) >= helped and not stays:
         whom = _named(one.workload for one in hurts)
         why = f"{fitting}, but would help {helped} and hurt {len(hurts)}: {whom}{worse}"
@@ -148,7 +145,7 @@ def _effects(
     hurts = tuple(
         HarmedWorkload(one.name, why)
         for one in voting
-        if (why := _hurt(policy.given(one), one, slices) or _wasted(policy.given(one), one))
+        if (why := policy.exceeded(one) or _hurt(policy.given(one), one, slices) or _wasted(policy.given(one), one))
     )
     doubtful = (
         one.name for one in evaluated if _is_doubtful(one) or (one.stated and policy.denies(one) and _uses(one))

@@ -4,11 +4,22 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from ...engine.decision import UNTOUCHED, decide
 from ...engine.fleet.node_shapes import Shape
 from ...engine.node_constraints import Label, NodeConstraints
-from ...engine.pods import PodSpec
+from ...engine.pods import Pod, PodSpec
+from ...engine.policy import built_in
 from ...engine.products import PRODUCT, read_product
-from ...engine.spelling import GKE_KEYS, GPU_TOLERATION, MIG_STRATEGY, SLICE_LABELS, STRATEGY, replicas_label
+from ...engine.rules.placement import SELECTOR_CONFLICT
+from ...engine.spelling import (
+    GKE_KEYS,
+    GPU_TOLERATION,
+    MIG_STRATEGY,
+    SLICE_LABELS,
+    STRATEGY,
+    DevicePlugin,
+    replicas_label,
+)
 from .offers import model_of_shape
 
 _OF_FORMS = (STRATEGY, MIG_STRATEGY, *SLICE_LABELS, replicas_label(None), *GKE_KEYS)
@@ -55,6 +66,21 @@ class Placement:
             )
             known = self._known[key] = tuple(sorted(every.difference(*reached)))
         return known
+
+    def refused(self, template: PodSpec, plugin: DevicePlugin) -> tuple[tuple[str, str], ...]:
+        """Return the forms, each with a GPU model, whose policies deny a template because of its node selectors."""
+        key = b"template" + msgspec.json.encode((template.node_selector, template.terms))
+        if (known := self._known.get(key)) is None:
+            every = frozenset[tuple[str, str]]().union(*(offers for _, offers in self._nodes))
+            denied = {form for form, _ in every if _conflicts(template, form, plugin)}
+            known = self._known[key] = tuple(sorted(one for one in every if one[0] in denied))
+        return known
+
+
+def _conflicts(template: PodSpec, form: str, plugin: DevicePlugin) -> bool:
+    policy = built_in(form)
+    decision = decide(Pod(spec=template), policy, plugin) if policy else UNTOUCHED
+    return any(one.rule is SELECTOR_CONFLICT for one in decision.denials)
 
 
 def _permits(constraints: NodeConstraints, node: NamedNode) -> bool:

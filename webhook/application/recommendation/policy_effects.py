@@ -20,6 +20,7 @@ class EvaluatedWorkload(msgspec.Struct, frozen=True):
         memory: in MiB, what the annotation gpuwarden.io/gpu-memory requests; 0 without it.
         claimed: it requests GPUs by claims (DRA), which no policy rewrites.
         unreachable: forms, each with a GPU model, that only nodes offer on which its pods may not run.
+        gpus: how many GPUs, slots or slices a pod requests.
     """
 
     name: str
@@ -29,6 +30,7 @@ class EvaluatedWorkload(msgspec.Struct, frozen=True):
     memory: int = 0
     claimed: bool = False
     unreachable: tuple[tuple[str, str], ...] = ()
+    gpus: int = 1
 
 
 class PolicyEffect(msgspec.Struct, frozen=True):
@@ -69,6 +71,11 @@ class PolicyEffect(msgspec.Struct, frozen=True):
         """Whether it denies the workload's next pods."""
         return not self.policy.permits_any and not self._given(evaluated)
 
+    def exceeded(self, evaluated: EvaluatedWorkload) -> str:
+        """Return which limit of the policy a pod of the workload exceeds; empty if none."""
+        most = self.policy.max_per_pod
+        return f"requests {evaluated.gpus} GPUs, and maxPerPod is {most}" if most and evaluated.gpus > most else ""
+
     def given(self, evaluated: EvaluatedWorkload) -> str:
         """Return the form of the workload's next pods; where it denies them, the one that plain requests get."""
         if self.policy.permits_any:
@@ -80,7 +87,8 @@ class PolicyEffect(msgspec.Struct, frozen=True):
         forms = self._permitted(evaluated)
         if evaluated.stated:
             named = parse(evaluated.stated)
-            meeting = (one.meet(named, across_platforms=True) for one in forms if named)
+            alike = sorted(forms, key=lambda one: one != named)  # the form itself before one that only permits it
+            meeting = (one.meet(named, across_platforms=True) for one in alike if named)
             if same := next(filter(None, meeting), None):
                 return str(same)
             if evaluated.claimed or self.policy.mismatch is Mismatch.REJECT:
