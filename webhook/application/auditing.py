@@ -22,7 +22,7 @@ from .gpu_forms import GpuForm, gpu_forms
 from .judgement import Judgement
 from .operator_objects import QUEUE
 from .pod_counts import Autoscalers, PlannedPods
-from .rule_texts import NOT_JUDGED
+from .rule_texts import EXEMPT, NOT_JUDGED
 from .type_mismatches import TypeMismatch
 from .workload_kinds import WorkloadKind, WorkloadPod
 from .workloads import Kinds, group_of, identity, is_between, is_workload, workload_of
@@ -134,6 +134,11 @@ class PodVerdict(msgspec.Struct, frozen=True, eq=False):
     def decision(self) -> str:
         """The outcome for the pod, as reports write it."""
         return decided(self.outcome, self.not_judged)
+
+    @property
+    def outcome_or_exempt(self) -> str:
+        """The outcome as totals count it: an exempt pod only as exempt."""
+        return EXEMPT if self.exempt else self.decision
 
     @property
     def rank(self) -> tuple[bool, int, int]:
