@@ -409,7 +409,7 @@ class TestTotals:
         counted = totals(made)
         assert counted.workloads.total() == len(made) == 400
         assert sum(tally.total() for tally in counted.namespaces.values()) == 400
-        assert sum(tally.denied for tally in counted.policies.values()) == counted.workloads.denied
+        assert sum(tally["denied"] for tally in counted.policies.values()) == counted.workloads["denied"]
         assert sum(flow.workloads for flow in counted.flows.values()) == 400
 
     def test_of_nothing_are_nothing(self) -> None:
