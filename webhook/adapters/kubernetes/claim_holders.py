@@ -1,6 +1,5 @@
 """The pods for which a ResourceClaim (DRA) is reserved, with all their claims, read live from the API server."""
 
-import asyncio
 import itertools
 import time
 from collections.abc import Callable, Sequence
@@ -51,12 +50,8 @@ class LiveClaimHolders:
 
     async def fetch(self, namespace: str, pods: Sequence[PodReference]) -> dict[PodReference, ClaimHolder | None]:
         """Read pods; see ``PodSource``."""
-        keys = [_Key(next(self._numbers), namespace, one) for one in pods]
-        found = await asyncio.gather(*(self._reads.read(key) for key in keys), return_exceptions=True)
-        for one in found:
-            if isinstance(one, BaseException):
-                raise one
-        return dict(zip(pods, (one for one in found if not isinstance(one, BaseException)), strict=True))
+        found = await self._reads.read_all(_Key(next(self._numbers), namespace, one) for one in pods)
+        return dict(zip(pods, found, strict=True))
 
     def close(self) -> None:
         """Start no more reads."""
