@@ -9,10 +9,11 @@ import msgspec
 from ...application.pod_review import MOST_CLAIMS
 from ...application.reservations import ClaimHolder, PodReference, PodUnavailable
 from ...engine.claims import references
+from ...engine.object_names import VALID_NAME
 from ...engine.pods import Pod
 from ...engine.reservations import Holder, not_made_yet, with_its_claims
 from .api_request import ApiRequest, object_path
-from .claim_reader import NAME, ClaimReader, NotServedError
+from .claim_reader import ClaimReader, NotServedError
 from .client import ApiServer
 from .documents import decode
 from .errors import ApiError, Fault
@@ -76,7 +77,7 @@ class LiveClaimHolders:
 
     def _pod(self, key: _Key, until: float) -> Holder | None:
         """The pod; ``None`` where no pod has that name and uid."""
-        if not NAME.fullmatch(key.pod.name):
+        if not VALID_NAME.fullmatch(key.pod.name):
             return None  # no object can have this name
         request = ApiRequest("GET", object_path("", "v1", "pods", key.namespace, key.pod.name))
         try:

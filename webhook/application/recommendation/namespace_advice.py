@@ -1,12 +1,13 @@
 """Advice for a namespace: the policy that fits most of its workloads, and those that it would hurt."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from ...engine.forms import Form, parse
 from ...engine.labels import ENFORCE, NamespaceLabels
 from ...engine.policy import Policy, PolicyBook, Prefer
+from ...engine.text import first_of
 from .offers import Offers, SharedForm, Slice
 from .workload_verdicts import VerdictKind, WorkloadVerdict
 
@@ -155,13 +156,14 @@ def advise(  # noqa: PLR0913 - a namespace, and all that the choice depends on
     stating = tuple(one.name for one in judged if one.stated and not _permits(now.given(best, one), one.stated))
     helped = sum(one.verdict.form == best != now.now(one) and one.name not in stating for one in voting)
     if hurts and len(hurts) >= helped and best != now.first:
-        whom = _named(one.workload for one in hurts)
+        whom = first_of([one.workload for one in hurts], _NAMED)
         why = f"{best} fits {fits} of {len(judged)} workloads, but would help {helped} and hurt {len(hurts)}: {whom}"
         return msgspec.structs.replace(advice, why_none=why)
     if wrong and len(wrong) >= fits:
         denied = sum(one in wrong for one in stating)
         aside = f" (it would deny {denied}, since they name another form)" if denied else ""
-        why = f"{best} fits {fits} of {len(judged)} workloads, and is or may be wrong for {len(wrong)}{aside}: {_named(wrong)}"
+        whom = first_of([*wrong], _NAMED)
+        why = f"{best} fits {fits} of {len(judged)} workloads, and is or may be wrong for {len(wrong)}{aside}: {whom}"
         return msgspec.structs.replace(advice, why_none=why)
     found = _with(advice, now.name if best == now.first else best, fits, hurts, is_set=best == now.first)
     return msgspec.structs.replace(
@@ -171,12 +173,6 @@ def advise(  # noqa: PLR0913 - a namespace, and all that the choice depends on
         undecided=tuple(one for one in undecided if one not in stating),
         select=_select(best, offered) if found.label else "",
     )
-
-
-def _named(workloads: Iterable[str]) -> str:
-    """The first names, and how many more there are."""
-    names = [*workloads]
-    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
 
 
 def _small(offered: Offers) -> tuple[Slice | SharedForm, ...]:
