@@ -10,7 +10,7 @@ from ..engine.decision import UNTOUCHED, Decision, decide
 from ..engine.edits import ClaimInstead
 from ..engine.pods import Pod
 from ..engine.policy import Policy
-from ..engine.text import cut
+from ..engine.text import cut, first_of
 from .asides import Aside
 from .configuration import Configuration
 from .type_mismatches import TypeMismatchError, convert
@@ -117,11 +117,11 @@ def not_looked_up(entries: Iterable[ClaimEntry], field: Callable[[str], str], na
     listed = [*entries]
     if not listed:
         return
-    first, others = listed[0], f" and {len(listed) - 1} more" if len(listed) > 1 else ""
+    first, names = listed[0], first_of([one.name for one in listed], 1)
     path = field(first.field)
     yield Aside(
         path,
-        f"{path}: claim {first.name}{others} not judged; {first.reference} of namespace {namespace} was not found and may be for "
+        f"{path}: claim {names} not judged; {first.reference} of namespace {namespace} was not found and may be for "
         "GPUs (DRA); check it together with what uses it",
     )
 
