@@ -17,7 +17,6 @@ from ..engine.common_case_pods import condition
 from ..engine.common_case_requests import ORDINARY_BEGINNINGS
 from ..engine.edits import SetRuntimeClass
 from ..engine.labels import AUDIT, DOMAIN, ENFORCE, WARN
-from ..engine.object_names import VALID_NAME
 from ..engine.pods import MIRROR_ANNOTATION
 from ..engine.policy import ANY, Policy
 from ..engine.resources import GPU, PREFIX
@@ -28,6 +27,7 @@ from .configuration import Configuration, Exemptions, Mode
 from .in_tree_changes import additions, json_patch, outstanding
 from .in_tree_facts import IS_DENIED, denials, facts, may_be_denied
 from .in_tree_warnings import may_be_warned, warnings
+from .object_names import VALID_NAME
 
 Json = dict[str, Any]
 

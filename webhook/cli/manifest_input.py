@@ -24,11 +24,11 @@ from ..application.field_types import wrong_types
 from ..application.ignoring import ANNOTATION, IgnoreError, annotated, without
 from ..application.judgement import Judgement
 from ..application.manifest_labels import is_namespace
+from ..application.object_names import VALID_NAMESPACE
 from ..application.pod_counts import autoscalers
 from ..application.type_mismatches import TypeMismatch
 from ..engine.fleet.fleet import Fleet
 from ..engine.labels import NamespaceLabels
-from ..engine.object_names import VALID_NAMESPACE
 from ..engine.policy import Policy
 from ..engine.spelling import DevicePlugin
 from ..engine.text import first_of

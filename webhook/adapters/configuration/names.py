@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from ...application import field_paths
-from ...engine.object_names import SUBDOMAIN, VALID_NAME, VALID_NAMESPACE
+from ...application.object_names import SUBDOMAIN, VALID_NAME, VALID_NAMESPACE
 from ...engine.policy import built_in
 from ...engine.products import LONGEST_VALUE, read_product
 from ...engine.resources import GpuResource, classify

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from ...application.object_names import VALID_NAME
 from ...application.pod_review import MOST_CLAIMS
 from ...application.reservations import ClaimHolder, PodReference, PodUnavailable
 from ...engine.claims import references
-from ...engine.object_names import VALID_NAME
 from ...engine.pods import Pod
 from ...engine.reservations import Holder, not_made_yet, with_its_claims
 from .api_request import ApiRequest, object_path

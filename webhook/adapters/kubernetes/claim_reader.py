@@ -1,9 +1,9 @@
 """Reads one claim or template (DRA) from the API server, in the best version that it currently serves."""
 
 from ...application.claims import GROUP, PLURALS
+from ...application.object_names import VALID_NAME
 from ...engine.claim_objects import Claim, claim
 from ...engine.claims import Reference
-from ...engine.object_names import VALID_NAME
 from .api_request import ApiRequest, object_path
 from .claim_documents import ITEMS, SERVED, VERSIONS, Item, readable_versions
 from .client import ApiServer

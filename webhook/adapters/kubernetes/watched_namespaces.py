@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from ...application.namespaces import NamespaceNotFound, NamespaceUnavailable
+from ...application.object_names import VALID_NAMESPACE
 from ...engine.labels import NamespaceLabels
-from ...engine.object_names import VALID_NAMESPACE
 from .api_request import ApiRequest, path_of
 from .backoff import Backoff
 from .client import ApiServer
