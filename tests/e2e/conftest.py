@@ -11,9 +11,10 @@ from hack.render_manifests import NAMESPACE
 from testing.control_plane.cluster import ControlPlane
 from testing.control_plane.namespaces import Namespaces
 from testing.control_plane.programs import NoControlPlaneError, Programs, find
-from tests.deploy.chart import Chart
+from tests.deploy.chart import Chart, Json
 from tests.e2e.fleet import Fleet
 from tests.e2e.installation import Installation, render
+from tests.e2e.objects import ENFORCE
 from tests.e2e.release import Release
 from tests.e2e.running import Running, prepare_probe
 
@@ -61,11 +62,17 @@ def chart(tmp_path_factory: pytest.TempPathFactory) -> Chart:
 
 
 @pytest.fixture(scope="module")
+def values() -> Json:
+    """The chart's values, which a file of tests replaces by its own."""
+    return {}
+
+
+@pytest.fixture(scope="module")
 def installation(
-    control_plane: ControlPlane, chart: Chart, tmp_path_factory: pytest.TempPathFactory
+    control_plane: ControlPlane, chart: Chart, values: Json, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Installation]:
-    """Gpuwarden with the chart's defaults, one replica, for the tests of a file."""
-    with Installation(control_plane, chart, tmp_path_factory.mktemp("gpuwarden")) as running:
+    """Gpuwarden with ``values``, one replica, for the tests of a file."""
+    with Installation(control_plane, chart, tmp_path_factory.mktemp("gpuwarden"), values=values) as running:
         yield running
 
 
@@ -84,6 +91,12 @@ def make_namespace(control_plane: ControlPlane) -> Iterator[Callable[..., str]]:
     """
     with Namespaces(control_plane) as namespaces:
         yield namespaces.make
+
+
+@pytest.fixture
+def in_policy(make_namespace: Callable[..., str]) -> Callable[[str], str]:
+    """Make a namespace with a policy."""
+    return lambda policy: make_namespace({ENFORCE: policy})
 
 
 @pytest.fixture

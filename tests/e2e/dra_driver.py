@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import httpx
+import pytest
 
 from testing.control_plane.cluster import ControlPlane
 from testing.control_plane.waiting import wait_for
@@ -19,13 +20,22 @@ GPUS, NICS = "gpu.nvidia.com", "dranet.example.com"  # each a driver, and a Devi
 DEVICES = 8
 
 
+def skip_before_1_36(control_plane: ControlPlane) -> None:
+    """Skip tests of what is on by default from Kubernetes 1.36 on."""
+    if control_plane.version < (1, 36):
+        pytest.skip("DeviceClasses with an extendedResourceName are on by default from Kubernetes 1.36 on")
+
+
 @contextmanager
-def devices(control_plane: ControlPlane, installation: Running, classes: Mapping[str, Json]) -> Iterator[ControlPlane]:
+def devices(control_plane: ControlPlane, installation: Running, named: Mapping[str, str]) -> Iterator[ControlPlane]:
     """A node with GPUs and network cards, and DeviceClasses of which the installation's replicas know the resource names.
 
-    ``classes`` are other DeviceClasses: those with a GPU in their name are for GPUs.
+    ``named`` are other DeviceClasses, and their resource names: those with a GPU in their name are for GPUs.
     """
-    others = {name: (GPUS if "gpu" in name else NICS, more) for name, more in classes.items()}
+    skip_before_1_36(control_plane)
+    others = {
+        name: (GPUS if "gpu" in name else NICS, {"extendedResourceName": resource}) for name, resource in named.items()
+    }
     every: dict[str, tuple[str, Json]] = {GPUS: (GPUS, {}), NICS: (NICS, {}), **others}
     api = control_plane.api
     with Fleet(control_plane, (Node(NODE),)):
@@ -38,9 +48,9 @@ def devices(control_plane: ControlPlane, installation: Running, classes: Mapping
             pool = {"name": driver, "generation": 1, "resourceSliceCount": 1}
             spec = {"driver": driver, "nodeName": NODE, "pool": pool, "devices": listed}
             api.post(f"{ROOT}/resourceslices", json={"metadata": {"name": driver}, "spec": spec}).raise_for_status()
-        named = len({more["extendedResourceName"] for more in classes.values() if "extendedResourceName" in more})
+        names = len({*named.values()})
         for replica in installation.replicas:
-            wait_for("a replica to know the names", lambda replica=replica: _names_known(replica) == named)  # type: ignore[misc]  # mypy can't infer a lambda's default
+            wait_for("a replica to know the names", lambda replica=replica: _names_known(replica) == names)  # type: ignore[misc]  # mypy can't infer a lambda's default
         yield control_plane
         for driver in (GPUS, NICS):
             api.delete(f"{ROOT}/resourceslices/{driver}").raise_for_status()

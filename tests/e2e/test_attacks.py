@@ -1,7 +1,7 @@
 """Users can't talk their way out of a policy: each attack at a real API server, by what it has stored in the end."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -10,22 +10,17 @@ import pytest
 from testing.control_plane.cluster import ControlPlane
 from testing.control_plane.namespaces import Namespaces
 from tests.attacks.pods import ATTACKS, CONFIGURATION, MIG, POLICY, SHARED, Attack, Verdict, a_pod, limits
-from tests.deploy.chart import Chart
 from tests.e2e.installation import Installation
-from tests.e2e.objects import ENFORCE
+from tests.e2e.objects import ENFORCE, Json
 
 pytestmark = pytest.mark.e2e
 JSON = {"Content-Type": "application/json"}
 
 
 @pytest.fixture(scope="module")
-def installation(
-    control_plane: ControlPlane, chart: Chart, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Installation]:
-    """Install gpuwarden so that it refuses GPUs which are reached without asking."""
-    directory = tmp_path_factory.mktemp("gpuwarden")
-    with Installation(control_plane, chart, directory, values={"config": CONFIGURATION}) as running:
-        yield running
+def values() -> Json:
+    """Gpuwarden refuses GPUs which are reached without asking."""
+    return {"config": CONFIGURATION}
 
 
 @pytest.fixture(scope="module")

@@ -1,26 +1,21 @@
 """Audit mode on a cluster: what would be done is said, nothing is done, and nobody depends on gpuwarden."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
 
 from testing.control_plane.cluster import ControlPlane
-from tests.deploy.chart import Chart
 from tests.e2e.installation import Installation
-from tests.e2e.objects import ENFORCE, GPU, limits_of, pod, pod_spec
+from tests.e2e.objects import ENFORCE, GPU, Json, limits_of, pod, pod_spec
 
 pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture(scope="module")
-def installation(
-    control_plane: ControlPlane, chart: Chart, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Installation]:
-    values = {"install": {"mode": "audit"}}
-    with Installation(control_plane, chart, tmp_path_factory.mktemp("gpuwarden"), values=values) as running:
-        yield running
+def values() -> Json:
+    return {"install": {"mode": "audit"}}
 
 
 def attempt(control_plane: ControlPlane, namespace: str, count: int) -> httpx.Response:

@@ -4,21 +4,19 @@ Bypasses are counted: claims for GPUs in the namespace, and pods that were alloc
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import httpx
 import pytest
 
 from testing.control_plane.cluster import ControlPlane
 from testing.control_plane.waiting import wait_for
-from tests.e2e.dra_driver import GPUS, NICS, NODE, create_before, devices
-from tests.e2e.installation import Installation
-from tests.e2e.objects import ENFORCE, GPU, container, node_of, pod, pod_spec, pods_in, stateful_set
-from tests.e2e.test_claim_swaps import (
+from tests.e2e.claims import (
+    APPLY,
     CLAIM,
     NAMED_GPUS,
-    OF_VERSION_1_36,
+    STRATEGIC,
     TEMPLATE,
+    Json,
     a_waiting_pod,
     an_object,
     claiming,
@@ -31,22 +29,19 @@ from tests.e2e.test_claim_swaps import (
     post,
     ungate,
 )
+from tests.e2e.dra_driver import GPUS, NICS, NODE, create_before, devices
+from tests.e2e.installation import Installation
+from tests.e2e.objects import ENFORCE, GPU, container, node_of, pod, pod_spec, pods_in, stateful_set
 
 pytestmark = pytest.mark.e2e
 
-Json = dict[str, Any]
 IMPLICIT = f"deviceclass.resource.kubernetes.io/{GPUS}"
-APPLY = {"content-type": "application/apply-patch+yaml"}
-STRATEGIC = {"content-type": "application/strategic-merge-patch+json"}
 
 
 @pytest.fixture(scope="module")
 def cluster(control_plane: ControlPlane, installation: Installation) -> Iterator[ControlPlane]:
     """A cluster whose devices a driver hands out, some of them by resource names, and gpuwarden."""
-    assert installation.replicas
-    if control_plane.version < OF_VERSION_1_36:
-        pytest.skip("DeviceClasses with an extendedResourceName are on by default from Kubernetes 1.36 on")
-    with devices(control_plane, installation, {NAMED_GPUS: {"extendedResourceName": GPU}}) as ready:
+    with devices(control_plane, installation, {NAMED_GPUS: GPU}) as ready:
         yield ready
 
 

@@ -11,13 +11,10 @@ import httpx
 import pytest
 
 from testing.control_plane.cluster import ControlPlane
-from testing.control_plane.namespaces import Namespaces
 from testing.control_plane.waiting import wait_for
-from tests.deploy.chart import Chart
 from tests.e2e.dra_driver import GPUS, ROOT, create_before, devices
 from tests.e2e.installation import Installation
 from tests.e2e.objects import (
-    ENFORCE,
     GPU,
     container,
     create,
@@ -36,33 +33,18 @@ pytestmark = pytest.mark.e2e
 Json = dict[str, Any]
 BY_CLAIM, BY_NAME = GPUS, "named.gpu.example.com"
 POLICIES: Json = {"claims": {"forms": [{"claimTemplate": "one-gpu", "deviceClass": BY_CLAIM}], "maxPerPod": 2}}
-OF_VERSION_1_36 = (1, 36)
 
 
 @pytest.fixture(scope="module")
-def installation(
-    control_plane: ControlPlane, chart: Chart, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Installation]:
-    values = {"config": {"policies": POLICIES}}
-    with Installation(control_plane, chart, tmp_path_factory.mktemp("gpuwarden"), values=values) as running:
-        yield running
+def values() -> Json:
+    return {"config": {"policies": POLICIES}}
 
 
 @pytest.fixture(scope="module")
 def driver(control_plane: ControlPlane, installation: Installation) -> Iterator[ControlPlane]:
     """A node whose GPUs a DRA driver hands out, and its DeviceClasses: one for claims, one that has a resource name."""
-    assert installation.replicas
-    if control_plane.version < OF_VERSION_1_36:
-        pytest.skip("DeviceClasses with an extendedResourceName are on by default from Kubernetes 1.36 on")
-    with devices(control_plane, installation, {BY_NAME: {"extendedResourceName": GPU}}) as ready:
+    with devices(control_plane, installation, {BY_NAME: GPU}) as ready:
         yield ready
-
-
-@pytest.fixture
-def in_policy(driver: ControlPlane) -> Iterator[Callable[[str], str]]:
-    """Make a namespace with a policy."""
-    with Namespaces(driver) as namespaces:
-        yield lambda policy: namespaces.make({ENFORCE: policy})
 
 
 def a_template(count: int = 1, device_class: str = BY_CLAIM) -> Json:

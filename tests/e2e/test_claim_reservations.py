@@ -12,17 +12,12 @@ import pytest
 
 from testing.control_plane.cluster import ControlPlane
 from testing.control_plane.waiting import wait_for
-from tests.deploy.chart import Chart
-from tests.e2e.dra_driver import GPUS, NICS, NODE, devices
-from tests.e2e.installation import Installation
-from tests.e2e.objects import ENFORCE, GPU, container, event_messages, node_of, pod, pod_spec, pods_in
-from tests.e2e.telling import tell
-from tests.e2e.test_claim_swaps import (
+from tests.e2e.claims import (
     CLAIM,
     FIELDS,
     NAMED_GPUS,
-    OF_VERSION_1_36,
     TEMPLATE,
+    Json,
     a_waiting_pod,
     an_object,
     claims_in,
@@ -31,10 +26,13 @@ from tests.e2e.test_claim_swaps import (
     path,
     post,
 )
+from tests.e2e.dra_driver import GPUS, NICS, NODE, devices
+from tests.e2e.installation import Installation
+from tests.e2e.objects import ENFORCE, GPU, container, event_messages, node_of, pod, pod_spec, pods_in
+from tests.e2e.telling import tell
 
 pytestmark = pytest.mark.e2e
 
-Json = dict[str, Any]
 POLICIES: Json = {
     "two": {"forms": ["any"], "maxPerPod": 2},
     "one-each": {"forms": ["any"], "maxPerContainer": 1},
@@ -44,29 +42,15 @@ NIC = exactly(NICS)
 
 
 @pytest.fixture(scope="module")
-def installation(
-    control_plane: ControlPlane, chart: Chart, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Installation]:
-    values = {"config": {"policies": POLICIES}}
-    with Installation(control_plane, chart, tmp_path_factory.mktemp("gpuwarden"), values=values) as running:
-        yield running
+def values() -> Json:
+    return {"config": {"policies": POLICIES}}
 
 
 @pytest.fixture(scope="module")
 def cluster(control_plane: ControlPlane, installation: Installation) -> Iterator[ControlPlane]:
     """A cluster whose devices a driver hands out, and gpuwarden with policies that have limits."""
-    assert installation.replicas
-    if control_plane.version < OF_VERSION_1_36:
-        pytest.skip("DeviceClasses with an extendedResourceName are on by default from Kubernetes 1.36 on")
-    with devices(control_plane, installation, {NAMED_GPUS: {"extendedResourceName": GPU}}) as ready:
+    with devices(control_plane, installation, {NAMED_GPUS: GPU}) as ready:
         yield ready
-
-
-@pytest.fixture
-def in_policy(cluster: ControlPlane, make_namespace: Callable[..., str]) -> Callable[[str], str]:
-    """Make a namespace with a policy."""
-    assert cluster.version
-    return lambda policy: make_namespace({ENFORCE: policy})
 
 
 def using(*claims: str, name: str = "train", **fields: Any) -> Json:

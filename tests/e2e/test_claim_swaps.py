@@ -4,38 +4,48 @@ Bypasses are counted: claims for GPUs in the namespace that did not exist before
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import httpx
 import pytest
 
 from testing.control_plane.cluster import ControlPlane
 from testing.control_plane.waiting import wait_for
-from tests.e2e.dra_driver import GPUS, NICS, NODE, create_before, devices
-from tests.e2e.fleet import MERGE_PATCH
+from tests.e2e.claims import (
+    CLAIM,
+    NAMED_GPUS,
+    NAMED_NICS,
+    NIC,
+    OF_RESOURCES,
+    OF_TEMPLATE,
+    TEMPLATE,
+    Json,
+    a_waiting_pod,
+    an_object,
+    claiming,
+    claims_in,
+    denied,
+    drivers,
+    exactly,
+    of_pod,
+    patch,
+    path,
+    post,
+    ungate,
+)
+from tests.e2e.dra_driver import GPUS, NICS, create_before, devices
 from tests.e2e.installation import Installation
-from tests.e2e.objects import ENFORCE, GPU, container, node_of, pod, pod_spec, pods_in
+from tests.e2e.objects import ENFORCE, GPU, container
 from tests.e2e.telling import tell
 
 pytestmark = pytest.mark.e2e
 
-Json = dict[str, Any]
-CLAIM, TEMPLATE = "ResourceClaim", "ResourceClaimTemplate"
-FIELDS = {CLAIM: "resourceClaimName", TEMPLATE: "resourceClaimTemplateName"}
-OF_TEMPLATE, OF_RESOURCES = "resource.kubernetes.io/pod-claim-name", "resource.kubernetes.io/extended-resource-claim"
-NAMED_GPUS, NAMED_NICS, NIC = "named.gpu.example.com", "dranet.named.example.com", "example.com/nic"
-OF_VERSION_1_36 = (1, 36)
 PROFILE = "device.attributes['gpu.nvidia.com'].profile == '1g.5gb'"
 
 
 @pytest.fixture(scope="module")
 def cluster(control_plane: ControlPlane, installation: Installation) -> Iterator[ControlPlane]:
     """A cluster whose devices a driver hands out, some of them by resource names, and gpuwarden."""
-    assert installation.replicas
-    if control_plane.version < OF_VERSION_1_36:
-        pytest.skip("DeviceClasses with an extendedResourceName are on by default from Kubernetes 1.36 on")
-    named = {NAMED_GPUS: {"extendedResourceName": GPU}, NAMED_NICS: {"extendedResourceName": NIC}}
-    with devices(control_plane, installation, named) as ready:
+    with devices(control_plane, installation, {NAMED_GPUS: GPU, NAMED_NICS: NIC}) as ready:
         yield ready
 
 
@@ -44,81 +54,6 @@ def namespace(cluster: ControlPlane, make_namespace: Callable[..., str]) -> str:
     """A namespace without GPUs."""
     assert cluster.version
     return make_namespace({ENFORCE: "none"})
-
-
-def exactly(device_class: str = GPUS, **fields: Any) -> Json:
-    return {"name": "device", "exactly": {"deviceClassName": device_class, **fields}}
-
-
-def an_object(kind: str, *requests: Json, **metadata: Any) -> Json:
-    """A claim or template of these requests."""
-    spec: Json = {"devices": {"requests": list(requests) or [exactly()]}}
-    spec = {"spec": spec} if kind == TEMPLATE else spec
-    return {
-        "apiVersion": "resource.k8s.io/v1",
-        "kind": kind,
-        "metadata": metadata or {"name": "one"},
-        "spec": spec,
-    }
-
-
-def path(kind: str, namespace: str, name: str = "", version: str = "v1") -> str:
-    return f"/apis/resource.k8s.io/{version}/namespaces/{namespace}/{kind.lower()}s/{name}".rstrip("/")
-
-
-def post(cluster: ControlPlane, namespace: str, made: Json, **params: str) -> httpx.Response:
-    return cluster.api.post(path(made["kind"], namespace), params=params, json=made)
-
-
-def patch(cluster: ControlPlane, at: str, content: Json) -> httpx.Response:
-    return cluster.api.patch(at, headers=MERGE_PATCH, json=content)
-
-
-def denied(answer: httpx.Response, *rules: str) -> str:
-    assert answer.status_code == httpx.codes.FORBIDDEN, answer.text
-    assert tuple(cause["reason"] for cause in answer.json()["details"]["causes"]) == (rules or ("gpu-not-permitted",))
-    message: str = answer.json()["message"]
-    return message
-
-
-def claims_in(cluster: ControlPlane, namespace: str) -> list[Json]:
-    items: list[Json] = cluster.get(path(CLAIM, namespace))["items"]
-    return items
-
-
-def a_waiting_pod(cluster: ControlPlane, namespace: str, **spec: Any) -> Json:
-    """A pod with a scheduling gate."""
-    whole = {**pod_spec(GPU, tolerated=True, selector={"kubernetes.io/hostname": NODE}), **spec}
-    whole["schedulingGates"] = [{"name": "example.com/wait"}]
-    answer = cluster.api.post(f"/api/v1/namespaces/{namespace}/pods", json=pod(whole))
-    answer.raise_for_status()
-    made: Json = answer.json()
-    return made
-
-
-def claiming(kind: str, name: str = "one") -> Json:
-    using = {"name": "train", "image": "example.test/train", "resources": {"claims": [{"name": "device"}]}}
-    return {"containers": [using], "resourceClaims": [{"name": "device", FIELDS[kind]: name}]}
-
-
-def of_pod(waiting: Json, mark: str) -> Json:
-    """Metadata by which Kubernetes takes a claim as the pod's."""
-    owner = {"apiVersion": "v1", "kind": "Pod", "name": waiting["metadata"]["name"], "uid": waiting["metadata"]["uid"]}
-    value = "device" if mark == OF_TEMPLATE else "true"
-    return {"annotations": {mark: value}, "ownerReferences": [{**owner, "controller": True}]}
-
-
-def ungate(cluster: ControlPlane, namespace: str, *, starts: bool = True) -> None:
-    """Let the pod be scheduled, and wait for its node if it starts."""
-    patch(cluster, f"/api/v1/namespaces/{namespace}/pods/train", {"spec": {"schedulingGates": None}}).raise_for_status()
-    if starts:
-        wait_for("the pod to have a node", lambda: node_of(pods_in(cluster, namespace)[0]) == NODE)
-
-
-def drivers(cluster: ControlPlane, namespace: str) -> set[str]:
-    """The drivers whose devices the pods of a namespace were allocated."""
-    allocated = [one["status"].get("allocation", {}) for one in claims_in(cluster, namespace) if "status" in one]
-    return {each["driver"] for one in allocated for each in one.get("devices", {}).get("results", [])}
 
 
 @pytest.mark.parametrize("kind", [CLAIM, TEMPLATE])

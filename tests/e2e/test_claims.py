@@ -10,7 +10,7 @@ from testing.control_plane.cluster import ControlPlane
 from testing.control_plane.waiting import wait_for
 from tests.e2e.dra_driver import create_before
 from tests.e2e.installation import Installation
-from tests.e2e.objects import ENFORCE, GPU, container, deployment, pod, pod_spec
+from tests.e2e.objects import GPU, container, deployment, pod, pod_spec
 from tests.e2e.telling import tell
 
 pytestmark = pytest.mark.e2e
@@ -38,13 +38,6 @@ def claims(control_plane: ControlPlane, installation: Installation) -> Iterator[
     yield control_plane
     for name in classes:
         control_plane.api.delete(f"{ROOT}/deviceclasses/{name}").raise_for_status()
-
-
-@pytest.fixture
-def of_policy(claims: ControlPlane, make_namespace: Callable[..., str]) -> Namespace:
-    """Make a namespace with a policy."""
-    assert claims.version
-    return lambda policy: make_namespace({ENFORCE: policy})
 
 
 def wants(device_class: str = NVIDIA, *selectors: str, **fields: Any) -> Json:
@@ -95,9 +88,9 @@ def rules(answer: httpx.Response) -> list[str]:
     ],
 )
 def test_under_none_a_pod_with_a_claim_for_a_gpu_is_denied(
-    claims: ControlPlane, of_policy: Namespace, field: str, request_: Json
+    claims: ControlPlane, in_policy: Namespace, field: str, request_: Json
 ) -> None:
-    namespace = of_policy("none")
+    namespace = in_policy("none")
     make(claims, namespace, field, request_)
     answer = create(claims, namespace, claiming(field))
     assert rules(answer) == ["gpu-not-permitted"]
@@ -105,32 +98,32 @@ def test_under_none_a_pod_with_a_claim_for_a_gpu_is_denied(
     assert 'is not permitted under namespace policy "none"' in answer.json()["message"]
 
 
-def test_under_none_the_implicit_name_is_denied(claims: ControlPlane, of_policy: Namespace) -> None:
-    answer = create(claims, of_policy("none"), {**pod_spec(GPU), "containers": [container(f"{IMPLICIT}{NVIDIA}")]})
+def test_under_none_the_implicit_name_is_denied(claims: ControlPlane, in_policy: Namespace) -> None:
+    answer = create(claims, in_policy("none"), {**pod_spec(GPU), "containers": [container(f"{IMPLICIT}{NVIDIA}")]})
     assert rules(answer) == ["gpu-not-permitted"]
 
 
 @pytest.mark.parametrize("field", [BY_TEMPLATE, BY_NAME])
 @pytest.mark.parametrize("policy", ["none", "exclusive", "any"])
 def test_a_claim_for_another_device_is_created(
-    claims: ControlPlane, of_policy: Namespace, field: str, policy: str
+    claims: ControlPlane, in_policy: Namespace, field: str, policy: str
 ) -> None:
-    namespace = of_policy(policy)
+    namespace = in_policy(policy)
     make(claims, namespace, field, wants(NETWORK))
     assert create(claims, namespace, claiming(field)).status_code == httpx.codes.CREATED
 
 
 @pytest.mark.parametrize("field", [BY_TEMPLATE, BY_NAME])
-def test_what_does_not_exist_yet_is_no_way_around(claims: ControlPlane, of_policy: Namespace, field: str) -> None:
-    namespace, other = of_policy("none"), of_policy("none")
+def test_what_does_not_exist_yet_is_no_way_around(claims: ControlPlane, in_policy: Namespace, field: str) -> None:
+    namespace, other = in_policy("none"), in_policy("none")
     make(claims, other, field, wants(NETWORK))  # in another namespace
     assert rules(create(claims, namespace, claiming(field))) == ["claim-not-found"]
     make(claims, namespace, field, wants())  # late
     assert rules(create(claims, namespace, claiming(field))) == ["gpu-not-permitted"]
 
 
-def test_a_template_that_was_replaced_is_evaluated_as_it_is_now(claims: ControlPlane, of_policy: Namespace) -> None:
-    namespace = of_policy("none")
+def test_a_template_that_was_replaced_is_evaluated_as_it_is_now(claims: ControlPlane, in_policy: Namespace) -> None:
+    namespace = in_policy("none")
     path = f"{ROOT}/namespaces/{namespace}/resourceclaimtemplates/one"
     for device_class, code in ((NETWORK, httpx.codes.CREATED), (NVIDIA, httpx.codes.FORBIDDEN)) * 3:
         make(claims, namespace, BY_TEMPLATE, wants(device_class))
@@ -153,9 +146,9 @@ def test_a_template_that_was_replaced_is_evaluated_as_it_is_now(claims: ControlP
     ],
 )
 def test_forms_hold_for_claims_as_for_resources(  # noqa: PLR0913, PLR0917 - the columns of a table
-    claims: ControlPlane, of_policy: Namespace, policy: str, field: str, request_: Json, denied: list[str]
+    claims: ControlPlane, in_policy: Namespace, policy: str, field: str, request_: Json, denied: list[str]
 ) -> None:
-    namespace = of_policy(policy)
+    namespace = in_policy(policy)
     make(claims, namespace, field, request_)
     answer = create(claims, namespace, claiming(field))
     if denied:
@@ -165,16 +158,16 @@ def test_forms_hold_for_claims_as_for_resources(  # noqa: PLR0913, PLR0917 - the
 
 
 def test_a_container_with_a_claim_and_a_resource_is_denied_under_any(
-    claims: ControlPlane, of_policy: Namespace
+    claims: ControlPlane, in_policy: Namespace
 ) -> None:
-    namespace = of_policy("any")
+    namespace = in_policy("any")
     make(claims, namespace, BY_TEMPLATE, wants())
     both = {**container(GPU), "resources": {"limits": {GPU: "1"}, "claims": [{"name": "gpu"}]}}
     assert rules(create(claims, namespace, claiming(BY_TEMPLATE, "one", both))) == ["mixed-gpu-resources"]
 
 
-def test_the_pods_of_a_deployment_are_denied_and_it_says_why(claims: ControlPlane, of_policy: Namespace) -> None:
-    namespace = of_policy("none")
+def test_the_pods_of_a_deployment_are_denied_and_it_says_why(claims: ControlPlane, in_policy: Namespace) -> None:
+    namespace = in_policy("none")
     make(claims, namespace, BY_TEMPLATE, wants())
     path = f"/apis/apps/v1/namespaces/{namespace}/deployments"
     claims.api.post(path, json=deployment(claiming())).raise_for_status()

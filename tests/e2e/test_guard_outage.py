@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from hack.render_manifests import NAMESPACE
 from testing.control_plane.cluster import ControlPlane
 from testing.control_plane.waiting import wait_for
-from tests.deploy.chart import Chart, Json
+from tests.deploy.chart import Json
 from tests.e2e.installation import Installation
 from tests.e2e.objects import ENFORCE, create, pod
 from webhook.cli.main import app
@@ -34,14 +34,6 @@ UNANSWERED = 'failed calling webhook "guard'
 def values(request: pytest.FixtureRequest) -> Json:
     found: Json = request.param
     return found
-
-
-@pytest.fixture(scope="module")
-def installation(
-    control_plane: ControlPlane, chart: Chart, values: Json, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Installation]:
-    with Installation(control_plane, chart, tmp_path_factory.mktemp("gpuwarden"), values=values) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,9 @@ import pytest
 from typer.testing import CliRunner
 
 from testing.control_plane.cluster import ControlPlane
-from tests.deploy.chart import Chart
 from tests.e2e.fleet import Fleet, Node
 from tests.e2e.installation import Installation
-from tests.e2e.objects import ENFORCE, GPU, MIG, create, node_of_the_only_pod, pod, pod_spec
+from tests.e2e.objects import ENFORCE, GPU, MIG, Json, create, node_of_the_only_pod, pod, pod_spec
 from webhook.cli.main import app
 
 pytestmark = pytest.mark.e2e
@@ -73,13 +72,9 @@ def nodes(control_plane: ControlPlane) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module", params=["by size", "by product"])
-def installation(
-    control_plane: ControlPlane, chart: Chart, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
-) -> Iterator[Installation]:
+def values(request: pytest.FixtureRequest) -> Json:
     products = [MODEL] if request.param == "by product" else []
-    values = {"config": {"devicePlugin": {"migStrategy": "single", "products": products}}}
-    with Installation(control_plane, chart, tmp_path_factory.mktemp("gpuwarden"), values=values) as running:
-        yield running
+    return {"config": {"devicePlugin": {"migStrategy": "single", "products": products}}}
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,31 @@ import pytest
 
 from testing.control_plane.cluster import ControlPlane
 from testing.control_plane.waiting import wait_for
-from tests.deploy.chart import Chart
+from tests.e2e.claims import (
+    APPLY,
+    CLAIM,
+    FIELDS,
+    OF_TEMPLATE,
+    PLAIN,
+    STRATEGIC,
+    TEMPLATE,
+    Json,
+    a_waiting_pod,
+    an_object,
+    claiming,
+    claims_in,
+    denied,
+    drivers,
+    exactly,
+    of_pod,
+    patch,
+    path,
+    post,
+    ungate,
+    without_gpus,
+)
 from tests.e2e.dra_driver import GPUS, NICS, NODE, create_before, devices
+from tests.e2e.fleet import MERGE_PATCH
 from tests.e2e.installation import Installation
 from tests.e2e.objects import (
     ENFORCE,
@@ -30,67 +53,35 @@ from tests.e2e.objects import (
     pod_spec,
     pods_in,
 )
-from tests.e2e.test_claim_attacks import APPLY, STRATEGIC
-from tests.e2e.test_claim_swaps import (
-    CLAIM,
-    FIELDS,
-    OF_TEMPLATE,
-    OF_VERSION_1_36,
-    TEMPLATE,
-    a_waiting_pod,
-    an_object,
-    claiming,
-    claims_in,
-    denied,
-    drivers,
-    exactly,
-    of_pod,
-    patch,
-    path,
-    post,
-    ungate,
-)
 
 pytestmark = pytest.mark.e2e
 
-Json = dict[str, Any]
 ACCEL, NAMED = "example.com/accel", "named.gpu.example.com"
 CARDS, CARD_CLASS = "example.com/cards", "sriov.example.com"
-PLAIN: Json = {"name": "train", "image": "example.test/train"}
-MERGE = {"content-type": "application/merge-patch+json"}
 
 
 @pytest.fixture(scope="module")
-def cluster(
-    control_plane: ControlPlane, chart: Chart, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[ControlPlane]:
+def values() -> Json:
+    return {"config": {"claims": {"deviceClasses": {NAMED: "exclusive"}}}}
+
+
+@pytest.fixture(scope="module")
+def cluster(control_plane: ControlPlane, installation: Installation) -> Iterator[ControlPlane]:
     """A cluster whose devices a driver hands out, GPUs also by a name of their own, and gpuwarden."""
-    if control_plane.version < OF_VERSION_1_36:
-        pytest.skip("DeviceClasses with an extendedResourceName are on by default from Kubernetes 1.36 on")
-    values = {"config": {"claims": {"deviceClasses": {NAMED: "exclusive"}}}}
-    with (
-        Installation(control_plane, chart, tmp_path_factory.mktemp("gpuwarden"), values=values) as installation,
-        devices(
-            control_plane,
-            installation,
-            {NAMED: {"extendedResourceName": ACCEL}, CARD_CLASS: {"extendedResourceName": CARDS}},
-        ),
-    ):
-        yield control_plane
+    with devices(control_plane, installation, {NAMED: ACCEL, CARD_CLASS: CARDS}) as ready:
+        yield ready
 
 
 @pytest.fixture
 def safe(cluster: ControlPlane, make_namespace: Callable[..., str]) -> Iterator[Callable[..., str]]:
     """Make namespaces without GPUs; at the end, no GPU has been allocated there."""
-    made: list[str] = []
+    with without_gpus(cluster) as made:
 
-    def make(policy: str = "none", **labels: str) -> str:
-        made.append(make_namespace({ENFORCE: policy, **labels}))
-        return made[-1]
+        def make(policy: str = "none", **labels: str) -> str:
+            made.append(make_namespace({ENFORCE: policy, **labels}))
+            return made[-1]
 
-    yield make
-    assert made
-    assert {name: GPUS in drivers(cluster, name) for name in made} == dict.fromkeys(made, False)
+        yield make
 
 
 def create(cluster: ControlPlane, namespace: str, spec: Json, name: str = "train", **metadata: Any) -> httpx.Response:
@@ -372,7 +363,7 @@ def test_a_label_that_names_no_policy_is_as_strict(
 ) -> None:
     namespace = safe("none")
     labels = {"metadata": {"labels": {ENFORCE: policy}}}
-    cluster.api.patch(f"/api/v1/namespaces/{namespace}", headers=MERGE, json=labels)  # denied or not
+    cluster.api.patch(f"/api/v1/namespaces/{namespace}", headers=MERGE_PATCH, json=labels)  # denied or not
     create_before(cluster, namespace, an_object(CLAIM, name="old"))
     for answer in (
         post(cluster, namespace, an_object(CLAIM)),
@@ -462,15 +453,17 @@ def test_the_administrator_of_a_namespace_has_no_right_that_gives_gpus(
     with cluster.client("carol") as carol:
         wait_for("her rights", lambda: carol.get(pods).is_success)
         for answer in (
-            carol.patch(f"{claims}/old/status", headers=MERGE, json={"status": allocation}),
+            carol.patch(f"{claims}/old/status", headers=MERGE_PATCH, json={"status": allocation}),
             carol.patch(
-                f"{claims}/old/status", headers=MERGE, json={"status": {"reservedFor": [{"name": "a", "uid": "b"}]}}
+                f"{claims}/old/status",
+                headers=MERGE_PATCH,
+                json={"status": {"reservedFor": [{"name": "a", "uid": "b"}]}},
             ),
-            carol.patch(f"{claims}/old/binding", headers=MERGE, json={"status": allocation}),
-            carol.patch(f"{pods}/train/status", headers=MERGE, json={"status": {"resourceClaimStatuses": []}}),
+            carol.patch(f"{claims}/old/binding", headers=MERGE_PATCH, json={"status": allocation}),
+            carol.patch(f"{pods}/train/status", headers=MERGE_PATCH, json={"status": {"resourceClaimStatuses": []}}),
             carol.post(f"{pods}/train/binding", json=binding),
             carol.patch(
-                f"/api/v1/namespaces/{namespace}", headers=MERGE, json={"metadata": {"labels": {ENFORCE: "any"}}}
+                f"/api/v1/namespaces/{namespace}", headers=MERGE_PATCH, json={"metadata": {"labels": {ENFORCE: "any"}}}
             ),
             carol.post("/apis/resource.k8s.io/v1/deviceclasses", json=device_class),
             carol.post(path(TEMPLATE, other), json=an_object(TEMPLATE)),

@@ -13,7 +13,31 @@ import pytest
 
 from testing.control_plane.cluster import ControlPlane
 from testing.control_plane.waiting import wait_for
-from tests.deploy.chart import Chart
+from tests.e2e.claims import (
+    APPLY,
+    CLAIM,
+    FIELDS,
+    NAMED_NICS,
+    NIC,
+    OF_RESOURCES,
+    OF_TEMPLATE,
+    PLAIN,
+    TEMPLATE,
+    Json,
+    a_waiting_pod,
+    an_object,
+    claiming,
+    claims_in,
+    denied,
+    drivers,
+    exactly,
+    of_pod,
+    patch,
+    path,
+    post,
+    ungate,
+    without_gpus,
+)
 from tests.e2e.dra_driver import GPUS, NICS, NODE, create_before, devices
 from tests.e2e.installation import Installation
 from tests.e2e.objects import (
@@ -29,66 +53,32 @@ from tests.e2e.objects import (
     pods_in,
     stateful_set,
 )
-from tests.e2e.test_claim_attacks import APPLY
-from tests.e2e.test_claim_swaps import (
-    CLAIM,
-    FIELDS,
-    OF_RESOURCES,
-    OF_TEMPLATE,
-    OF_VERSION_1_36,
-    TEMPLATE,
-    a_waiting_pod,
-    an_object,
-    claiming,
-    claims_in,
-    denied,
-    drivers,
-    exactly,
-    of_pod,
-    patch,
-    path,
-    post,
-    ungate,
-)
 
 pytestmark = pytest.mark.e2e
 
-Json = dict[str, Any]
-NIC = "example.com/nic"
 GPUMEM = "nvidia.com/gpumem"
 IMPLICIT = "deviceclass.resource.kubernetes.io/"
-PLAIN: Json = {"name": "train", "image": "example.test/train"}
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 
 
 @pytest.fixture(scope="module")
-def cluster(
-    control_plane: ControlPlane, chart: Chart, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[ControlPlane]:
+def cluster(control_plane: ControlPlane, installation: Installation) -> Iterator[ControlPlane]:
     """A cluster whose devices a driver hands out, network cards also by a name, and gpuwarden."""
-    if control_plane.version < OF_VERSION_1_36:
-        pytest.skip("DeviceClasses with an extendedResourceName are on by default from Kubernetes 1.36 on")
-    named = {"dranet.named.example.com": {"extendedResourceName": NIC}}
-    with (
-        Installation(control_plane, chart, tmp_path_factory.mktemp("gpuwarden")) as installation,
-        devices(control_plane, installation, named),
-    ):
-        yield control_plane
+    with devices(control_plane, installation, {NAMED_NICS: NIC}) as ready:
+        yield ready
 
 
 @pytest.fixture
 def safe(cluster: ControlPlane, make_namespace: Callable[..., str]) -> Iterator[Callable[[], str]]:
     """Make namespaces without GPUs; at the end, no GPU is allocated there."""
-    made: list[str] = []
+    with without_gpus(cluster) as made:
 
-    def make() -> str:
-        made.append(make_namespace({ENFORCE: "none"}))
-        create_before(cluster, made[-1], an_object(CLAIM, name="old"), an_object(TEMPLATE, name="old"))
-        return made[-1]
+        def make() -> str:
+            made.append(make_namespace({ENFORCE: "none"}))
+            create_before(cluster, made[-1], an_object(CLAIM, name="old"), an_object(TEMPLATE, name="old"))
+            return made[-1]
 
-    yield make
-    assert made
-    assert {name: GPUS in drivers(cluster, name) for name in made} == dict.fromkeys(made, False)
+        yield make
 
 
 def relabel(cluster: ControlPlane, namespace: str, policy: str) -> None:

@@ -8,7 +8,6 @@ import pytest
 
 from testing.control_plane.cluster import ControlPlane
 from testing.control_plane.waiting import wait_for
-from tests.deploy.chart import Chart
 from tests.e2e.fleet import MERGE_PATCH
 from tests.e2e.installation import Installation
 from tests.e2e.objects import ENFORCE, GPU, SHARED, Json, as_list, container
@@ -26,13 +25,9 @@ TEMPLATES = {"templates": [{"path": "spec.workers[*].template.spec", "replicas":
 
 
 @pytest.fixture(scope="module")
-def installation(
-    control_plane: ControlPlane, chart: Chart, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Installation]:
-    """Gpuwarden, with a kind in its configuration."""
-    values = {"config": {"workloadKinds": [{**OWN, **TEMPLATES}]}}
-    with Installation(control_plane, chart, tmp_path_factory.mktemp("gpuwarden"), values=values) as running:
-        yield running
+def values() -> Json:
+    """A kind is in the configuration."""
+    return {"config": {"workloadKinds": [{**OWN, **TEMPLATES}]}}
 
 
 @pytest.fixture(scope="module")

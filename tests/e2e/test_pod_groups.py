@@ -13,14 +13,11 @@ from testing.control_plane.namespaces import Namespaces
 from testing.control_plane.programs import Programs
 from testing.control_plane.waiting import wait_for
 from tests.deploy.chart import Chart
-from tests.e2e.dra_driver import GPUS, NICS, NODE, create_before, devices
-from tests.e2e.installation import Installation
-from tests.e2e.objects import ENFORCE, GPU, node_of, pod, pod_spec, pods_in
-from tests.e2e.test_claim_swaps import (
+from tests.e2e.claims import (
     CLAIM,
     OF_TEMPLATE,
-    OF_VERSION_1_36,
     TEMPLATE,
+    Json,
     an_object,
     claiming,
     claims_in,
@@ -31,10 +28,12 @@ from tests.e2e.test_claim_swaps import (
     path,
     post,
 )
+from tests.e2e.dra_driver import GPUS, NICS, NODE, create_before, devices, skip_before_1_36
+from tests.e2e.installation import Installation
+from tests.e2e.objects import ENFORCE, GPU, node_of, pod, pod_spec, pods_in
 
 pytestmark = pytest.mark.e2e
 
-Json = dict[str, Any]
 API = "scheduling.k8s.io/v1alpha2"
 FEATURES = ("GenericWorkload", "GangScheduling", "DRAWorkloadResourceClaims")
 
@@ -44,8 +43,7 @@ def cluster(
     programs: Programs, chart: Chart, control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ControlPlane]:
     """A control plane with the feature, devices that a driver hands out, and gpuwarden."""
-    if control_plane.version < OF_VERSION_1_36:
-        pytest.skip("PodGroups with claims are of Kubernetes 1.36")
+    skip_before_1_36(control_plane)
     folder = tmp_path_factory.mktemp("pod-groups")
     served = [f"--runtime-config={API}=true"]
     with (

@@ -15,21 +15,11 @@ import pytest
 
 from testing.control_plane.cluster import ControlPlane
 from testing.control_plane.waiting import wait_for
-from tests.deploy.chart import Chart
-from tests.e2e.dra_driver import GPUS, NODE, ROOT, devices
-from tests.e2e.dra_driver import NICS as NETWORK
-from tests.e2e.fleet import MERGE_PATCH
-from tests.e2e.gpuwarden import PROGRAM
-from tests.e2e.installation import Installation
-from tests.e2e.objects import ENFORCE, GPU, container, deployment, node_of, pod, pod_spec, pods_in
-from tests.e2e.telling import tell
-from tests.e2e.test_claim_reservations import denied as reservation_denied
-from tests.e2e.test_claim_reservations import gpus, of, replace, using
-from tests.e2e.test_claim_swaps import (
+from tests.e2e.claims import (
     CLAIM,
     OF_RESOURCES,
     OF_TEMPLATE,
-    OF_VERSION_1_36,
+    Json,
     a_waiting_pod,
     an_object,
     claims_in,
@@ -41,11 +31,19 @@ from tests.e2e.test_claim_swaps import (
     post,
     ungate,
 )
+from tests.e2e.dra_driver import GPUS, NODE, ROOT, devices
+from tests.e2e.dra_driver import NICS as NETWORK
+from tests.e2e.fleet import MERGE_PATCH
+from tests.e2e.gpuwarden import PROGRAM
+from tests.e2e.installation import Installation
+from tests.e2e.objects import ENFORCE, GPU, container, deployment, node_of, pod, pod_spec, pods_in
+from tests.e2e.telling import tell
+from tests.e2e.test_claim_reservations import denied as reservation_denied
+from tests.e2e.test_claim_reservations import gpus, of, replace, using
 from webhook.engine.other_gpus import NEVER_SENT
 
 pytestmark = pytest.mark.e2e
 
-Json = dict[str, Any]
 InPolicy = Callable[[str], str]
 WHOLE, UNKNOWN, LATE = (f"{name}.gpu.example.com" for name in ("whole", "unknown", "late"))
 ACCEL, STRANGE = "example.com/accel", "example.com/strange"
@@ -58,25 +56,15 @@ POLICIES: Json = {
 
 
 @pytest.fixture(scope="module")
-def installation(
-    control_plane: ControlPlane, chart: Chart, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Installation]:
-    forms = dict.fromkeys((WHOLE, LATE), "exclusive")
-    values = {"config": {"policies": POLICIES, "claims": {"deviceClasses": forms}}}
-    with Installation(control_plane, chart, tmp_path_factory.mktemp("gpuwarden"), values=values) as running:
-        yield running
+def values() -> Json:
+    return {"config": {"policies": POLICIES, "claims": {"deviceClasses": dict.fromkeys((WHOLE, LATE), "exclusive")}}}
 
 
 @pytest.fixture(scope="module")
 def cluster(control_plane: ControlPlane, installation: Installation) -> Iterator[ControlPlane]:
     """A cluster whose DeviceClasses have resource names: of two for GPUs one has a form, and another is for network cards."""
-    assert installation.replicas
-    if control_plane.version < OF_VERSION_1_36:
-        pytest.skip("DeviceClasses with an extendedResourceName are on by default from Kubernetes 1.36 on")
     classes = {WHOLE: ACCEL, UNKNOWN: STRANGE, "sriov.example.com": CARDS}
-    with devices(
-        control_plane, installation, {name: {"extendedResourceName": its} for name, its in classes.items()}
-    ) as ready:
+    with devices(control_plane, installation, classes) as ready:
         known = pod({**pod_spec(GPU), "containers": [container(STRANGE)]})
         at = "/api/v1/namespaces/default/pods"
         label(ready, "default", "none")
@@ -91,13 +79,6 @@ def label(cluster: ControlPlane, namespace: str, policy: str | None) -> None:
     at = f"/api/v1/namespaces/{namespace}"
     labels = {"metadata": {"labels": {ENFORCE: policy}}}
     cluster.api.patch(at, headers=MERGE_PATCH, json=labels).raise_for_status()
-
-
-@pytest.fixture
-def in_policy(cluster: ControlPlane, make_namespace: Callable[..., str]) -> InPolicy:
-    """Make a namespace with a policy."""
-    assert cluster.version
-    return lambda policy: make_namespace({ENFORCE: policy})
 
 
 def spec_of(*containers: Json, **fields: Any) -> Json:

@@ -5,14 +5,13 @@ one goes all have to be made anew, which is when admissions are lost if they eve
 """
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
 from testing.control_plane.cluster import ControlPlane
-from tests.deploy.chart import Chart
 from tests.e2e.installation import Installation
-from tests.e2e.objects import ENFORCE, SHARED
+from tests.e2e.objects import ENFORCE, SHARED, Json
 from tests.e2e.stream import PodStream
 from tests.e2e.telling import tell
 
@@ -23,12 +22,8 @@ ENDING_SECONDS = 60.0
 
 
 @pytest.fixture(scope="module")
-def installation(
-    control_plane: ControlPlane, chart: Chart, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Installation]:
-    values = {"shutdownDelaySeconds": 2}
-    with Installation(control_plane, chart, tmp_path_factory.mktemp("gpuwarden"), values=values) as running:
-        yield running
+def values() -> Json:
+    return {"shutdownDelaySeconds": 2}
 
 
 def stream_to(control_plane: ControlPlane, namespace: str) -> PodStream:

@@ -5,7 +5,7 @@ import pytest
 
 from tests.builders import Json, a_pod, view
 from webhook.engine.limit_range_defaults import additions_in
-from webhook.engine.text import LONGEST_NAME, all_of, cut, first_of
+from webhook.engine.text import LONGEST_NAME, all_of, cut, first_of, plural
 
 
 @pytest.mark.parametrize("field", [{"nodeName": "x"}, {"nodeSelector": {"k": "x"}}, {"runtimeClassName": "x"}])
@@ -41,3 +41,10 @@ def test_all_names_of_a_list_are_in_a_sentence(names: str, sentence: str) -> Non
 def test_of_a_long_list_the_first_names_are_in_a_sentence(names: str, sentence: str) -> None:
     assert first_of(list(names), 2) == sentence
     assert first_of(list("abc"), 2, " or ") == "a or b and 1 more"
+
+
+@pytest.mark.parametrize(
+    ("number", "many", "sentence"), [(0, "", "0 pods"), (1, "", "1 pod"), (2, "pods have", "2 pods have")]
+)
+def test_a_number_of_things_is_written_with_their_plural(number: int, many: str, sentence: str) -> None:
+    assert plural(number, "pod", many) == sentence

@@ -1,5 +1,6 @@
 """The rows of an audit: objects grouped by their controllers, so that a Deployment of 300 replicas is one row."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
@@ -48,9 +49,13 @@ class Row(msgspec.Struct):
         """Why the number of GPUs is not known; empty if its pods or its counts show it."""
         return "" if self.pods or not self.verdict.forms else self.count.unknown or self.verdict.uncounted
 
-    def running(self, decision: str) -> int:
-        """How many pods would get this decision if they were created now; exempt pods are not counted."""
-        return sum(n for verdict, n in self.pods.items() if verdict.decision == decision and not verdict.exempt)
+    @property
+    def outcomes(self) -> Counter[str]:
+        """How many of its pods would get each outcome if they were created now; an exempt one counts only as exempt."""
+        found: Counter[str] = Counter()
+        for verdict, number in self.pods.items():
+            found[verdict.outcome_or_exempt] += number
+        return found
 
 
 def rows(found: Iterable[AuditEntry]) -> list[Row]:

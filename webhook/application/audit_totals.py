@@ -6,40 +6,9 @@ from typing import TypeVar
 
 import msgspec
 
-from ..engine.decision import Outcome
 from .audit_rows import Row
-from .auditing import PodVerdict
-from .rule_texts import EXEMPT
 
 _K = TypeVar("_K")
-
-
-class Tally(msgspec.Struct):
-    """Numbers by outcome. Each counts once: an exempt object only as exempt."""
-
-    unchanged: int = 0
-    rewritten: int = 0
-    denied: int = 0
-    exempt: int = 0
-    not_evaluated: int = 0
-
-    def add(self, verdict: PodVerdict, number: int = 1) -> None:
-        """Count a number of objects with a verdict."""
-        if verdict.exempt:
-            self.exempt += number
-        elif verdict.outcome is Outcome.DENIED:
-            self.denied += number
-        elif verdict.outcome is Outcome.REWRITTEN:
-            self.rewritten += number
-        elif verdict.not_evaluated:
-            self.not_evaluated += number
-        else:
-            self.unchanged += number
-
-    @property
-    def sum(self) -> int:
-        """All of them."""
-        return self.unchanged + self.rewritten + self.denied + self.exempt + self.not_evaluated
 
 
 class Flow(msgspec.Struct):
@@ -63,11 +32,11 @@ class Totals(msgspec.Struct):
             is known), by requested form, resulting form and outcome. A workload that requests several forms counts for each.
     """
 
-    workloads: Tally = msgspec.field(default_factory=Tally)
+    workloads: Counter[str] = msgspec.field(default_factory=Counter)
     suspended: int = 0
-    pods: Tally = msgspec.field(default_factory=Tally)
-    namespaces: dict[str, Tally] = msgspec.field(default_factory=dict)
-    policies: dict[str, Tally] = msgspec.field(default_factory=dict)
+    pods: Counter[str] = msgspec.field(default_factory=Counter)
+    namespaces: dict[str, Counter[str]] = msgspec.field(default_factory=dict)
+    policies: dict[str, Counter[str]] = msgspec.field(default_factory=dict)
     rules: dict[str, int] = msgspec.field(default_factory=dict)
     flows: dict[tuple[str, str, str], Flow] = msgspec.field(default_factory=dict)
 
@@ -78,17 +47,15 @@ def totals(rows: Iterable[Row]) -> Totals:
     rules: Counter[str] = Counter()
     for row in rows:
         verdict = row.verdict
-        made.workloads.add(verdict)
+        made.workloads[verdict.outcome_or_exempt] += 1
         made.suspended += row.suspended
-        for of_pods, number in row.pods.items():
-            made.pods.add(of_pods, number)
-        made.namespaces.setdefault(row.namespace, Tally()).add(verdict)
-        made.policies.setdefault(verdict.policy, Tally()).add(verdict)
+        made.pods.update(row.outcomes)
+        made.namespaces.setdefault(row.namespace, Counter())[verdict.outcome_or_exempt] += 1
+        made.policies.setdefault(verdict.policy, Counter())[verdict.outcome_or_exempt] += 1
         rules.update({finding.rule.id for finding in verdict.findings})
         running = sum(row.pods.values())
         for form in verdict.forms:
-            outcome = EXEMPT if verdict.exempt else verdict.decision
-            flow = made.flows.setdefault((form.before, form.after, outcome), Flow())
+            flow = made.flows.setdefault((form.before, form.after, verdict.outcome_or_exempt), Flow())
             flow.workloads += 1
             flow.pods += running
             flow.gpus += form.gpus * running if running else form.planned * row.count.number

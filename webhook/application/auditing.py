@@ -23,7 +23,7 @@ from .gpu_forms import GpuForm, gpu_forms
 from .kind_lookup import Kinds, group_of, identity, is_between, is_workload, workload_of
 from .operator_objects import QUEUE
 from .pod_counts import Autoscalers, PlannedPods
-from .rule_texts import NOT_EVALUATED
+from .rule_texts import EXEMPT, NOT_EVALUATED
 from .type_mismatches import TypeMismatch
 from .workload_kinds import WorkloadKind, WorkloadPod
 
@@ -134,6 +134,11 @@ class PodVerdict(msgspec.Struct, frozen=True, eq=False):
     def decision(self) -> str:
         """The outcome for the pod, as reports write it."""
         return decided(self.outcome, self.not_evaluated)
+
+    @property
+    def outcome_or_exempt(self) -> str:
+        """The outcome as totals count it: an exempt pod only as exempt."""
+        return EXEMPT if self.exempt else self.decision
 
     @property
     def rank(self) -> tuple[bool, int, int]:

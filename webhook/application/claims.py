@@ -10,7 +10,7 @@ from ..engine.decision import UNTOUCHED, Decision, decide
 from ..engine.edits import ClaimInstead
 from ..engine.pods import Pod
 from ..engine.policy import Policy
-from ..engine.text import cut
+from ..engine.text import cut, first_of
 from .configuration import Configuration
 from .kind_lookup import group_of
 from .type_mismatches import TypeMismatchError, convert
@@ -119,12 +119,12 @@ def not_looked_up(
     listed = [*entries]
     if not listed:
         return
-    first, others = listed[0], f" and {len(listed) - 1} more" if len(listed) > 1 else ""
+    first, names = listed[0], first_of([one.name for one in listed], 1)
     path = field(first.field)
     yield UnevaluatedPart(
         path,
-        f"{path}: claim {first.name}{others} not evaluated; {first.reference} of namespace {namespace} was not found and may be "
-        "for GPUs (DRA); check it together with what uses it",
+        f"{path}: claim {names} not evaluated; {first.reference} of namespace {namespace} was not found and may be for "
+        "GPUs (DRA); check it together with what uses it",
     )
 
 

@@ -18,6 +18,7 @@ from ..engine.namespace_labels import NamespaceLabels
 from ..engine.pods import Pod, PodSpec
 from ..engine.policy import ANY_POLICY, Policy
 from ..engine.rules.fleet import not_offered
+from ..engine.text import first_of
 from .configuration import Configuration
 
 
@@ -168,9 +169,7 @@ def view(  # noqa: PLR0913, PLR0917 - what was read of a cluster
 
 
 def _lost(name: str, on: Mapping[str, int]) -> str:
-    first, *others = on
-    more = f" and {len(others)} more" if others else ""
-    return f"{name}: pods hold {sum(on.values())} on nodes that no longer have it ({first}{more})"
+    return f"{name}: pods hold {sum(on.values())} on nodes that no longer have it ({first_of([*on], 1)})"
 
 
 def _waits(  # noqa: PLR0913, PLR0917 - the request, and the fleet

@@ -5,7 +5,6 @@ engine's own sentences, and a second one, which warns with them. All are bound t
 common case is left to the webhooks.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from typing import Any
@@ -28,6 +27,7 @@ from .configuration import Configuration, Exemptions, Mode
 from .in_tree_changes import additions, json_patch, outstanding
 from .in_tree_facts import IS_DENIED, denials, facts, may_be_denied
 from .in_tree_warnings import may_be_warned, warnings
+from .object_names import VALID_NAME
 
 Json = dict[str, Any]
 
@@ -36,9 +36,17 @@ ANNOTATION = f"{DOMAIN}/enforces"
 """On every object: the policy that it is made from."""
 BUILT_IN = ("exclusive", "shared", "time-slicing", "mps", "none", ANY)
 """The built-in values that are compiled besides configured policies and the defaults."""
-_POD_RULES = [
-    {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"], "scope": "Namespaced"}
-]
+_POD_RULE = {
+    "apiGroups": [""],
+    "apiVersions": ["v1"],
+    "operations": ["CREATE"],
+    "resources": ["pods"],
+    "scope": "Namespaced",
+}
+_FOR_PODS = {
+    "failurePolicy": "Fail",
+    "matchConstraints": {"resourceRules": [_POD_RULE], "matchPolicy": "Equivalent"},
+}
 NAMESPACE_NAME = "kubernetes.io/metadata.name"
 
 
@@ -122,21 +130,18 @@ def _is_ordinary(pattern: str) -> bool:
     return any(name.startswith(one) or (name != pattern and one.startswith(name)) for one in ORDINARY_BEGINNINGS)
 
 
-_OBJECT_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 OTHERS, WARNS, _UNLABELLED = ".others", ".warns", "-unlabelled"
 """Suffixes of names: of what denies pods that are not the common case, of what warns, and of bindings without a label."""
 
 
 def object_name(policy: str) -> str:
     """The name of a policy's objects: its own where an object can have it, and otherwise a digest of it."""
-    own = _OBJECT_NAME.fullmatch(policy) and not policy.endswith((OTHERS, WARNS, _UNLABELLED))
+    own = VALID_NAME.fullmatch(policy) and not policy.endswith((OTHERS, WARNS, _UNLABELLED))
     return f"gpuwarden-{policy if own else sha256(policy.encode()).hexdigest()[:16]}"
 
 
 def _objects(case: CommonCase, exemptions: Exemptions, *, is_default: bool, alone: bool) -> Iterator[Json]:
     name = object_name(case.policy.name)
-    constraints = {"resourceRules": _POD_RULES, "matchPolicy": "Equivalent"}
-    shared = {"failurePolicy": "Fail", "matchConstraints": constraints}
     selectors = namespace_selectors(case.policy.name, exemptions, is_default=is_default, alone=alone)
     if patch := json_patch(case.changed):
         variables = _used_by(patch, [*facts(case.changed), *additions(case.changed)])
@@ -147,7 +152,7 @@ def _objects(case: CommonCase, exemptions: Exemptions, *, is_default: bool, alon
             changing = f"({changing}) ||\n({in_tree_limit_ranges.IS_ASKED_AGAIN})"
         mutations = [{"patchType": "JSONPatch", "jsonPatch": {"expression": patch}}]
         spec = {
-            **shared,
+            **_FOR_PODS,
             "matchConditions": _conditions(exemptions, {"common-case": changing}),
             "reinvocationPolicy": "IfNeeded",
             "variables": variables,
@@ -160,7 +165,7 @@ def _objects(case: CommonCase, exemptions: Exemptions, *, is_default: bool, alon
     if validations := [*_validations(case)]:
         evaluated = f"({may_be_denied(case)}) &&\n{condition(case)}"
         spec = {
-            **shared,
+            **_FOR_PODS,
             "matchConditions": _conditions(exemptions, {"common-case": evaluated}),
             "variables": _variables([*facts(case), *additions(case), *outstanding(case)]),
             "validations": validations,
@@ -169,7 +174,7 @@ def _objects(case: CommonCase, exemptions: Exemptions, *, is_default: bool, alon
         yield from _validating(name, case, spec, "Deny", selectors)
     if case.warns:
         spec = {
-            **shared,
+            **_FOR_PODS,
             "matchConditions": _conditions(
                 exemptions, {"common-case": f"({may_be_warned(case)}) &&\n{condition(case)}"}
             ),
@@ -209,8 +214,7 @@ def _others(case: CommonCase, exemptions: Exemptions, *, is_default: bool) -> It
         "message": _denial_of_others(case.policy),
     }
     spec = {
-        "failurePolicy": "Fail",
-        "matchConstraints": {"resourceRules": _POD_RULES, "matchPolicy": "Equivalent"},
+        **_FOR_PODS,
         "matchConditions": conditions,
         "validations": [validation],
     }

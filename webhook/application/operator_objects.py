@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ..engine.pods import Container, Pod, PodSpec, Resources, containers
+from ..engine.text import plural
 from . import field_paths
 from .kind_lookup import correction, group_of, qualified
 from .pod_counts import PlannedPods
@@ -85,8 +86,8 @@ def title(workload: WorkloadKind | None, where: WorkloadPod, count: PlannedPods)
     """Return the prefix of sentences about a template: its place, how it was found, and how many pods it has."""
     if workload is None or workload.by_shape:
         return f"{where.field('')} (by its shape): "
-    counted = "" if count.unknown else f" ({count.number} {'pod' if count.number == 1 else 'pods'})"
-    return f"{where.field('') or _SPEC}{counted}: "
+    pods = "" if count.unknown else f" ({plural(count.number, 'pod')})"
+    return f"{where.field('') or _SPEC}{pods}: "
 
 
 def notes(workload: WorkloadKind, manifest: Mapping[str, Any], *, trapped: bool) -> Iterator[str]:

@@ -6,6 +6,7 @@ from heapq import nsmallest
 from ..engine.decision import Outcome
 from ..engine.namespace_labels import NamespaceLabels
 from ..engine.policy import Policy
+from ..engine.text import plural
 from . import limit_ranges, quotas
 from .auditing import BARE_POD, Auditor, Owner, PodVerdict, WorkloadObject
 from .configuration import Configuration, Mode
@@ -79,7 +80,7 @@ class RolloutPreview:
         count = len(self._claiming)
         if count and not self._policy.permits_any:
             names = [f'{kind} "{name}"' for kind, name in nsmallest(_NAMED, self._claiming)]
-            has = "1 workload has" if count == 1 else f"{count} workloads have"
+            has = plural(count, "workload has", "workloads have")
             yield (
                 f"{self._subject}: {has} resource claims (DRA), which are evaluated when their pods are next created: "
                 f"{_some(names, count)}"

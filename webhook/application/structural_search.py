@@ -16,6 +16,7 @@ from ..engine.other_gpus import BUILT_IN, GpuNames
 from ..engine.quantity import whole
 from ..engine.resources import PREFIX, classify
 from ..engine.schedulers import KAI_KEYS
+from ..engine.text import cut
 from .field_paths import written
 from .gpu_fields import counts_gpus, gpu_fields, is_number
 from .gpu_text import BARE, counts_in_text, decoded, gpus_in_text, is_gpu_key, parsed
@@ -368,5 +369,4 @@ def _last(path: _Path) -> str | int | None:
 
 def _written(path: _Path) -> str:
     """A path as Kubernetes writes it, cut where it is very long."""
-    text = written(_steps(path))
-    return text if len(text) <= _LONGEST_PLACE else f"{text[:_LONGEST_PLACE]}…"
+    return cut(written(_steps(path)), _LONGEST_PLACE)

@@ -2,9 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -36,16 +35,8 @@ from .fleet_input import LIVE, FleetOption, deciders_of, read_fleet, view_of
 from .manifest_input import StrictOption, check_name, load_namespaces
 from .messages import usage_error
 
-
-class AuditOutput(StrEnum):
-    """The output formats of ``audit``."""
-
-    TABLE = "table"
-    JSON = "json"
-    JUNIT = "junit"
-    SARIF = "sarif"
-    CSV = "csv"
-    HTML = "html"
+AuditOutput = Literal["table", "json", "junit", "sarif", "csv", "html"]
+"""The output formats of ``audit``."""
 
 
 def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
@@ -134,7 +125,7 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     _reject_conflicting_options(ctx, files=bool(paths), namespaces=namespaces, write=write, assumed=bool(assumed))
     earlier = _earlier(since, output) if since else None
     # Only these two show which pods hold GPUs.
-    with_pods = output in {AuditOutput.HTML, AuditOutput.JSON}
+    with_pods = output in {"html", "json"}
     read = read_fleet(fleet, configuration, kubeconfig, context, with_pods=with_pods) if fleet else None
     nodes = read.fleet if read else None
     shown = bool(output) or not write
@@ -168,7 +159,7 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         earlier=earlier,
     )
     if shown:
-        _show(report, output or AuditOutput.TABLE, strict=strict, everything=everything)
+        _show(report, output or "table", strict=strict, everything=everything)
     if not gathered.complete:
         raise typer.Exit(EXIT_USAGE)
     if not write and (report.denies or (strict and not report.strictly_fine)):
@@ -209,7 +200,7 @@ def _names_exist(assumed: Iterable[Assumption], labels: Labels, names: list[str]
 
 
 def _earlier(path: Path, output: AuditOutput | None) -> EarlierAudit:
-    if output not in {AuditOutput.HTML, AuditOutput.JSON}:
+    if output not in {"html", "json"}:
         raise usage_error("--since can be used only with -o html or -o json; add one of them")
     try:
         return read_earlier(path.read_bytes())
@@ -242,18 +233,18 @@ def _deciders(lister: Lister, gathered: AuditInput, configuration: Configuration
 
 def _show(report: AuditReport, output: AuditOutput, *, strict: bool, everything: bool) -> None:
     match output:
-        case AuditOutput.TABLE:
+        case "table":
             audit_table.show(terminal.console(), report, everything=everything)
-        case AuditOutput.JSON:
+        case "json":
             typer.get_binary_stream("stdout").writelines(audit_json.pieces(report))
-        case AuditOutput.JUNIT:
+        case "junit":
             typer.echo(junit.junit(report.everything, report.problems, strict=strict), nl=False)
-        case AuditOutput.SARIF:
+        case "sarif":
             files = report.origin == FILES
             typer.echo(sarif.sarif(report.everything, report.problems, files=files))
-        case AuditOutput.CSV:
+        case "csv":
             typer.echo(csv(report.objects, [*report.others, *report.kinds]), nl=False)
-        case AuditOutput.HTML:
+        case "html":
             from ..adapters.reports.html import html  # noqa: PLC0415 - the template engine, for those who want a page
 
             typer.echo(html(report), nl=False)

@@ -14,6 +14,7 @@ import typer
 from ..adapters.file_errors import why
 from ..application.certificates.issue import self_signed_pair
 from ..application.certificates.pem import CertificateError
+from ..engine.text import plural
 from .cluster_options import NAMESPACE
 from .messages import usage_error
 
@@ -78,7 +79,7 @@ def self_signed(  # noqa: PLR0913, PLR0917 -- each is an option of the command l
     typer.echo(base64.b64encode(made.ca.certificate_pem).decode())
     written = ", ".join(file.path.name for file in files if file.content is not None)
     typer.echo(
-        f"wrote {written} to {out}, for {', '.join((*dns, *ip))}, valid for {days} {'day' if days == 1 else 'days'}\n"
+        f"wrote {written} to {out}, for {', '.join((*dns, *ip))}, valid for {plural(days, 'day')}\n"
         f"serve it: gpuwarden serve --tls-cert-file {out / 'tls.crt'} --tls-private-key-file {out / 'tls.key'}\n"
         "the line on standard output is the caBundle of the webhook configuration",
         err=True,

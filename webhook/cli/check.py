@@ -1,8 +1,7 @@
 """``gpuwarden check``: what would become of the objects in manifests, without a cluster."""
 
 from collections.abc import Iterable
-from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -31,17 +30,8 @@ from .manifest_input import (
 )
 from .messages import say, usage_error
 
-
-class CheckOutput(StrEnum):
-    """The output formats of ``check``."""
-
-    TABLE = "table"
-    CONCISE = "concise"
-    GITHUB = "github"
-    DIFF = "diff"
-    JSON = "json"
-    SARIF = "sarif"
-    JUNIT = "junit"
+CheckOutput = Literal["table", "concise", "github", "diff", "json", "sarif", "junit"]
+"""The output formats of ``check``."""
 
 
 @without_collector()
@@ -63,7 +53,7 @@ def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
             help="table: for people; concise: file:line:column: rule: message; github: annotations of GitHub Actions; "
             "diff: unified; the others for programs.",
         ),
-    ] = CheckOutput.TABLE,
+    ] = "table",
     exclude: ExcludeOption = None,
     ignore: Annotated[
         list[str] | None,
@@ -108,7 +98,7 @@ def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     )
     evaluated.problems += evaluated.nothing_found()
     # The table shows the lines of findings only; those of changes would require parsing each document again.
-    places = output is not CheckOutput.TABLE
+    places = output != "table"
     rows = [_row(found, places=places) for found in (*evaluated.mislabelled, *evaluated.objects)]
     decisions = zip(rows[len(evaluated.mislabelled) :], evaluated.objects, strict=True)
     forms = check_report.form_totals(
@@ -139,19 +129,19 @@ def _show(
     strict: bool,
 ) -> None:
     match output:
-        case CheckOutput.JSON:
+        case "json":
             typer.echo(report.model_dump_json(by_alias=True, indent=2))
-        case CheckOutput.SARIF:
+        case "sarif":
             typer.echo(sarif.sarif(report.objects, report.problems))
-        case CheckOutput.JUNIT:
+        case "junit":
             typer.echo(junit.junit(report.objects, report.problems, strict=strict), nl=False)
-        case CheckOutput.CONCISE:
+        case "concise":
             typer.echo(one_line.concise(report.objects, report.problems), nl=False)
-        case CheckOutput.GITHUB:
+        case "github":
             typer.echo(one_line.github(report.objects, report.problems), nl=False)
-        case CheckOutput.DIFF:
+        case "diff":
             _show_diffs(evaluated, rows)
-        case CheckOutput.TABLE:
+        case "table":
             check_table.show(terminal.console(), rows, report)
 
 

@@ -1,18 +1,12 @@
 """``gpuwarden completion``: the script that completes commands, options, policies, contexts and namespaces in a shell."""
 
 import os
-from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-
-class Shell(StrEnum):
-    """The shells that typer writes scripts for."""
-
-    BASH = "bash"
-    ZSH = "zsh"
-    FISH = "fish"
+Shell = Literal["bash", "zsh", "fish"]
+"""The shells that typer writes scripts for."""
 
 
 def completion(

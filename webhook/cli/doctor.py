@@ -1,8 +1,7 @@
 """``gpuwarden doctor``: checks an installation, and reports each problem with its impact and fix."""
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -21,12 +20,8 @@ from .doctor_facts import gather
 from .exit_codes import EXIT_FAILED_CHECK
 from .messages import usage_error
 
-
-class DoctorOutput(StrEnum):
-    """The output formats of ``doctor``."""
-
-    TABLE = "table"
-    JSON = "json"
+DoctorOutput = Literal["table", "json"]
+"""The output formats of ``doctor``."""
 
 
 def doctor(  # noqa: PLR0913, PLR0917 - each is an option of the command line
@@ -59,7 +54,7 @@ def doctor(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     context: ContextOption = None,
     output: Annotated[
         DoctorOutput, typer.Option("--output", "-o", help="table: for people; json: for programs.")
-    ] = DoctorOutput.TABLE,
+    ] = "table",
     strict: Annotated[  # noqa: FBT002 - typer's way to declare a flag
         bool, typer.Option("--strict", help="Exit 1 also where there are warnings, or checks whose result is unknown.")
     ] = False,
@@ -96,7 +91,7 @@ def doctor(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         raise usage_error(unreadable(error)) from error
     outcomes = diagnose(facts)
     written = report.doctor_report(outcomes, cluster=api.host, namespace=namespace, name=name)
-    if output is DoctorOutput.JSON:
+    if output == "json":
         typer.echo(written.model_dump_json(by_alias=True, indent=2))
     else:
         report.show(terminal.console(), written)

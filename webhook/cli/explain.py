@@ -2,8 +2,7 @@
 
 import shutil
 import sys
-from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 import typer
@@ -25,11 +24,8 @@ _WIDEST = 100  # characters of a line that is easy to read
 _KINDS = {FormExplanation: "Form", PolicyExplanation: "Policy", RuleExplanation: "Rule"}
 
 
-class ExplainOutput(StrEnum):
-    """The output formats of ``explain``."""
-
-    TEXT = "text"
-    JSON = "json"
+ExplainOutput = Literal["text", "json"]
+"""The output formats of ``explain``."""
 
 
 def explain(
@@ -45,7 +41,7 @@ def explain(
     config: ConfigOption = None,
     output: Annotated[
         ExplainOutput, typer.Option("--output", "-o", help="text: for people; json: for programs.")
-    ] = ExplainOutput.TEXT,
+    ] = "text",
 ) -> None:
     """Explain a form, a policy or a rule.
 
@@ -59,7 +55,7 @@ def explain(
         found = explained(name, configuration)
     except UnknownNameError as error:
         raise usage_error(str(error)) from error
-    if output is ExplainOutput.JSON:
+    if output == "json":
         document = {"apiVersion": "gpuwarden.io/v1", "kind": _KINDS[type(found)], **msgspec.to_builtins(found)}
         typer.echo(msgspec.json.format(msgspec.json.encode(document), indent=1).decode())
     else:

@@ -1,8 +1,7 @@
 """``gpuwarden fleet``: what the nodes offer, what is in use and free, and which pods wait for what."""
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -15,13 +14,8 @@ from .exit_codes import EXIT_DENIED
 from .fleet_input import LIVE, deciders_of, read_fleet, view_of
 from .messages import usage_error
 
-
-class FleetOutput(StrEnum):
-    """The output formats of ``fleet``."""
-
-    TABLE = "table"
-    JSON = "json"
-    HTML = "html"
+FleetOutput = Literal["table", "json", "html"]
+"""The output formats of ``fleet``."""
 
 
 def fleet(  # noqa: PLR0913, PLR0917 - each is an option of the command line
@@ -45,7 +39,7 @@ def fleet(  # noqa: PLR0913, PLR0917 - each is an option of the command line
             "-o",
             help="table: for people; html: a page to read; json: for programs, -f, and --fleet of audit.",
         ),
-    ] = FleetOutput.TABLE,
+    ] = "table",
     strict: Annotated[  # noqa: FBT002 - typer's way to declare a flag
         bool, typer.Option("--strict", help="Exit 1 where a pod waits for what no node offers.")
     ] = False,
@@ -76,11 +70,11 @@ def fleet(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     found = view_of(read, configuration)
     report = fleet_report(found, read.objects, deciders_of(read, configuration))
     match output:
-        case FleetOutput.TABLE:
+        case "table":
             fleet_table.show(terminal.console(), report)
-        case FleetOutput.JSON:
+        case "json":
             typer.echo(report.model_dump_json(by_alias=True, indent=1))
-        case FleetOutput.HTML:
+        case "html":
             from ..adapters.reports.html import fleet_html  # noqa: PLC0415 - the template engine: only for a page
 
             typer.echo(fleet_html(report), nl=False)

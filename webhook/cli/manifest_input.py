@@ -1,7 +1,6 @@
 """The input of ``check`` and ``rewrite``: from paths and options to evaluated objects, by source."""
 
 import gc
-import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from ..application.configuration import Configuration
 from ..application.evaluation import Evaluation
 from ..application.ignoring import ANNOTATION, IgnoreError, annotated, without
 from ..application.manifest_labels import is_namespace
+from ..application.object_names import VALID_NAMESPACE
 from ..application.pod_counts import autoscalers
 from ..application.text_fields import wrong_types
 from ..application.type_mismatches import TypeMismatch
@@ -36,8 +36,6 @@ from . import completers
 from .configuration_input import load_configuration
 from .messages import say, usage_error
 from .plugin_input import PluginInput
-
-_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")  # apimachinery pkg/util/validation IsDNS1123Label
 
 Paths = Annotated[
     list[str], typer.Argument(metavar="PATH", help="Files, folders (searched recursively), or - for standard input.")
@@ -268,7 +266,7 @@ def check_name(namespace: str) -> None:
     Raises:
         typer.Exit: 2, after printing the reason.
     """
-    if not _NAMESPACE.fullmatch(namespace):
+    if not VALID_NAMESPACE.fullmatch(namespace):
         raise usage_error(
             f'--namespace: "{namespace}" is not the name of a namespace; use at most 63 lowercase letters, digits and "-", '
             "beginning and ending with a letter or digit"

@@ -8,6 +8,7 @@ from ..adapters.manifests.items import ManifestObject, ManifestProblem, PluginDo
 from ..adapters.manifests.lines import Lines
 from ..application.plugin_configuration import PluginFile, faults
 from ..engine.spelling import DevicePlugin
+from ..engine.text import plural
 
 
 @dataclass(slots=True)
@@ -41,8 +42,8 @@ class PluginInput:
                     yield from self._evaluate(item, one, f"data[{key}]", lines, plugin)
 
     def __str__(self) -> str:
-        many = "1 device plugin configuration" if self.files == 1 else f"{self.files} device plugin configurations"
-        return f"{many} checked, {self.faults or 'no'} fault{'' if self.faults == 1 else 's'}"
+        faults = plural(self.faults, "fault") if self.faults else "no faults"
+        return f"{plural(self.files, 'device plugin configuration')} checked, {faults}"
 
     def _evaluate(
         self, item: ManifestObject, one: PluginFile, field: str, lines: Lines, plugin: DevicePlugin | None

@@ -1,10 +1,9 @@
 """``gpuwarden recommend``: which form fits each workload and namespace, from what the workloads used."""
 
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from shlex import quote
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 import typer
@@ -43,15 +42,8 @@ from .prometheus_options import (
 from .recommend_input import SAVED, UsageScope, from_cluster, from_saved, shapes_of, trusts, within
 from .report_writing import store_reports
 
-
-class RecommendOutput(StrEnum):
-    """The output formats of ``recommend``."""
-
-    TABLE = "table"
-    JSON = "json"
-    CSV = "csv"
-    HTML = "html"
-    MARKDOWN = "markdown"
+RecommendOutput = Literal["table", "json", "csv", "html", "markdown"]
+"""The output formats of ``recommend``."""
 
 
 def recommend(  # noqa: PLR0913, PLR0917 - each is an option of the command line
@@ -101,7 +93,7 @@ def recommend(  # noqa: PLR0913, PLR0917 - each is an option of the command line
             "--output",
             "-o",
             help="table, html and markdown: for people; json and csv: for programs.",
-            show_default=RecommendOutput.TABLE.value,
+            show_default="table",
         ),
     ] = None,
 ) -> None:
@@ -154,7 +146,7 @@ def recommend(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     if write_reports:
         _write_reports(found, kubeconfig, context, names)
     if output or not write_reports:
-        _show(found, output or RecommendOutput.TABLE)
+        _show(found, output or "table")
 
 
 def _with_option(advice: NamespaceAdvice, option: str) -> NamespaceAdvice:
@@ -224,15 +216,15 @@ def _forms(texts: list[str]) -> list[Form]:
 
 def _show(found: Recommendation, output: RecommendOutput) -> None:
     match output:
-        case RecommendOutput.TABLE:
+        case "table":
             recommend_table.show(terminal.console(), found)
-        case RecommendOutput.JSON:
+        case "json":
             typer.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
-        case RecommendOutput.CSV:
+        case "csv":
             typer.echo(recommend_csv.csv(found), nl=False)
-        case RecommendOutput.MARKDOWN:
+        case "markdown":
             typer.echo(recommend_markdown.markdown(found), nl=False)
-        case RecommendOutput.HTML:
+        case "html":
             from ..adapters.reports.recommend_html import html  # noqa: PLC0415 - the template engine: only for a page
 
             typer.echo(html(found), nl=False)

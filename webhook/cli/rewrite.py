@@ -16,6 +16,7 @@ from ..adapters.manifests.writing import write_in_place
 from ..application.kind_lookup import KINDS, Kinds, group_of
 from ..application.workload_kinds import BUILT_IN, WorkloadKind
 from ..engine.decision import Outcome
+from ..engine.text import plural
 from .configuration_input import ConfigOption, load_configuration
 from .exit_codes import EXIT_DENIED, EXIT_USAGE
 from .manifest_input import (
@@ -143,7 +144,7 @@ def _stop_on_trouble(evaluated: EvaluatedInput) -> None:
         say("nothing was written: some of the input can't be read")
         raise typer.Exit(EXIT_USAGE)
     if denied:
-        say(f"nothing was written: {denied} {'object is' if denied == 1 else 'objects are'} denied")
+        say(f"nothing was written: {plural(denied, 'object is', 'objects are')} denied")
         raise typer.Exit(EXIT_DENIED)
 
 

@@ -19,6 +19,11 @@ def cut(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[:most]}…"
 
 
+def plural(number: int, one: str, many: str = "") -> str:
+    """``1 pod``, ``2 pods``; ``many`` is the plural where it is not ``one`` with an s."""
+    return f"{number} {one if number == 1 else many or f'{one}s'}"
+
+
 def all_of(names: Sequence[str]) -> str:
     """All names, of which there is at least one: ``a``, ``a and b``, ``a, b and c``."""
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))

@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from ...application import field_paths
+from ...application.object_names import SUBDOMAIN, VALID_NAME, VALID_NAMESPACE
 from ...engine.policy import built_in
 from ...engine.products import LONGEST_VALUE, read_product
 from ...engine.resources import GpuResource, classify
@@ -44,14 +45,11 @@ def _matching(pattern: str, what: str, fix: str, *, fault: str = "is not") -> Af
     return AfterValidator(check)
 
 
-# As k8s.io/apimachinery pkg/util/validation.
-_SUBDOMAIN = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*"
-_LONG_SUBDOMAIN = rf"(?=.{{1,253}}\Z){_SUBDOMAIN}"
 _LABEL_WORDS = 'at most 63 letters, digits, ".", "_" and "-", beginning and ending with a letter or digit'
 LabelKey = Annotated[
     str,
     _matching(
-        rf"((?=[^/]{{1,253}}/){_SUBDOMAIN}/)?{_NAME_PART}",
+        rf"((?=[^/]{{1,253}}/){SUBDOMAIN}/)?{_NAME_PART}",
         "a key of labels",
         f"write <name> or <domain>/<name>, such as example.com/team; the name has {_LABEL_WORDS}",
     ),
@@ -63,7 +61,7 @@ EnvName = Annotated[
 RuntimeClass = Annotated[
     str,
     _matching(
-        _LONG_SUBDOMAIN,
+        VALID_NAME.pattern,
         "the name of a RuntimeClass",
         'use at most 253 lower-case letters, digits, "-" and ".", such as nvidia',
     ),
@@ -86,7 +84,7 @@ def _exact_name(value: str) -> str:
 def _user_name(value: str) -> str:
     account = value.removeprefix(_SERVICE_ACCOUNT)
     namespace, colon, name = account.partition(":")
-    is_account = colon and _LABEL.fullmatch(namespace) and re.fullmatch(_SUBDOMAIN, name)
+    is_account = colon and VALID_NAMESPACE.fullmatch(namespace) and re.fullmatch(SUBDOMAIN, name)
     if account != value and not is_account:
         raise ValueError(
             f'"{value}" can\'t be a service account, and names are matched exactly; write {_SERVICE_ACCOUNT}<namespace>:<name>'
@@ -94,14 +92,13 @@ def _user_name(value: str) -> str:
     return _exact_name(value)
 
 
-# k8s.io/apimachinery pkg/util/validation IsDNS1123Label; k8s.io/apiserver pkg/authentication/serviceaccount MakeUsername.
-_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+# k8s.io/apiserver pkg/authentication/serviceaccount MakeUsername.
 _SERVICE_ACCOUNT = "system:serviceaccount:"
 _NonEmpty = Annotated[str, Field(min_length=1)]
 NamespaceName = Annotated[
     _NonEmpty,
     _exactly(
-        _LABEL.pattern,
+        VALID_NAMESPACE.pattern,
         "the name of a namespace",
         'use at most 63 lowercase letters, digits and "-", beginning and ending with a letter or digit',
     ),
@@ -109,18 +106,20 @@ NamespaceName = Annotated[
 RuntimeClassName = Annotated[
     _NonEmpty,
     _exactly(
-        _LONG_SUBDOMAIN,
+        VALID_NAME.pattern,
         "the name of a runtime class",
         'use at most 253 lowercase letters, digits, "-" and ".", each part beginning and ending with a letter or digit',
     ),
 ]
 DeviceClassName = Annotated[
-    str, _exactly(_LONG_SUBDOMAIN, "the name of a DeviceClass", "write one such as gpu.nvidia.com")
+    str, _exactly(VALID_NAME.pattern, "the name of a DeviceClass", "write one such as gpu.nvidia.com")
 ]
 ClaimTemplateName = Annotated[
     str,
     _matching(
-        _LONG_SUBDOMAIN, "the name of a ResourceClaimTemplate", 'use at most 253 lowercase letters, digits, "-" and "."'
+        VALID_NAME.pattern,
+        "the name of a ResourceClaimTemplate",
+        'use at most 253 lowercase letters, digits, "-" and "."',
     ),
 ]
 UserName = Annotated[_NonEmpty, AfterValidator(_user_name)]
@@ -142,7 +141,7 @@ def _resource_name(value: str) -> str:
 
 
 # A name, or the beginning of one with * at the end (k8s.io/apimachinery pkg/util/validation IsQualifiedName).
-_RESOURCE = re.compile(rf"(?=[^/]{{1,253}}/){_SUBDOMAIN}/({_NAME_PART}|([A-Za-z0-9][A-Za-z0-9._-]{{0,62}})?\*)")
+_RESOURCE = re.compile(rf"(?=[^/]{{1,253}}/){SUBDOMAIN}/({_NAME_PART}|([A-Za-z0-9][A-Za-z0-9._-]{{0,62}})?\*)")
 ResourceName = Annotated[str, AfterValidator(_resource_name)]
 
 
@@ -175,7 +174,7 @@ FieldPath = Annotated[str, AfterValidator(_field_path)]
 Group = Annotated[
     str,
     _matching(
-        rf"(?=.{{1,253}}\Z)(?=.*\.){_SUBDOMAIN}",
+        rf"(?=.{{1,253}}\Z)(?=.*\.){SUBDOMAIN}",
         "an API group of custom resources",
         "write one such as example.com; gpuwarden knows Kubernetes' own kinds",
     ),

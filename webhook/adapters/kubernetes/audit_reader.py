@@ -14,11 +14,10 @@ from ...engine.claim_objects import Claim
 from ...engine.claims import Reference
 from ...engine.namespace_labels import NamespaceLabels
 from . import claim_documents
-from .api_request import ApiRequest, object_path, path_of
+from .api_request import object_path, path_of
 from .discovery import Discovery
-from .documents import decode
 from .errors import ApiError, Fault
-from .lists import PAGE, Api, Lister, Page, Progress
+from .lists import PAGE, Api, Lister, Page, Progress, get
 from .nodes import named_classes
 from .operator_kinds import OperatorReader
 from .other_kinds import OtherReader
@@ -97,8 +96,7 @@ class AuditReader:
             ApiError: ``not-found`` for a name that does not exist; otherwise as for any list that is not available.
         """
         if names:
-            requests = [ApiRequest("GET", path_of("api", "v1", "namespaces", name)) for name in names]
-            items = (decode(self._api.call(request), NamespaceItem, str(request)) for request in requests)
+            items = (get(self._api, path_of("api", "v1", "namespaces", name), NamespaceItem) for name in names)
             found = [one for item in items if (one := _kept(item))]
         else:
             path = path_of("api", "v1", "namespaces")

@@ -1,19 +1,19 @@
 """The pods for which a ResourceClaim (DRA) is reserved, with all their claims, read live from the API server."""
 
-import asyncio
 import itertools
 import time
 from collections.abc import Callable, Sequence
 
 import msgspec
 
+from ...application.object_names import VALID_NAME
 from ...application.pod_review import MOST_CLAIMS
 from ...application.reservations import ClaimHolder, PodReference, PodUnavailable
 from ...engine.claims import references
 from ...engine.pods import Pod
 from ...engine.reservations import Holder, not_made_yet, with_its_claims
 from .api_request import ApiRequest, object_path
-from .claim_reader import NAME, ClaimReader, NotServedError
+from .claim_reader import ClaimReader, NotServedError
 from .client import ApiServer
 from .documents import decode
 from .errors import ApiError, Fault
@@ -49,12 +49,8 @@ class LiveClaimHolders:
 
     async def fetch(self, namespace: str, pods: Sequence[PodReference]) -> dict[PodReference, ClaimHolder | None]:
         """Read pods; see ``PodSource``."""
-        keys = [_Key(next(self._numbers), namespace, one) for one in pods]
-        found = await asyncio.gather(*(self._reads.read(key) for key in keys), return_exceptions=True)
-        for one in found:
-            if isinstance(one, BaseException):
-                raise one
-        return dict(zip(pods, (one for one in found if not isinstance(one, BaseException)), strict=True))
+        found = await self._reads.read_all(_Key(next(self._numbers), namespace, one) for one in pods)
+        return dict(zip(pods, found, strict=True))
 
     def close(self) -> None:
         """Start no more reads."""
@@ -79,7 +75,7 @@ class LiveClaimHolders:
 
     def _pod(self, key: _Key, until: float) -> Holder | None:
         """The pod; ``None`` where no pod has that name and uid."""
-        if not NAME.fullmatch(key.pod.name):
+        if not VALID_NAME.fullmatch(key.pod.name):
             return None  # no object can have this name
         request = ApiRequest("GET", object_path("", "v1", "pods", key.namespace, key.pod.name))
         try:

@@ -1,8 +1,7 @@
 """Reads one claim or template (DRA) from the API server, in the best version that it currently serves."""
 
-import re
-
 from ...application.claims import GROUP, PLURALS
+from ...application.object_names import VALID_NAME
 from ...engine.claim_objects import Claim, claim
 from ...engine.claims import Reference
 from .api_request import ApiRequest, object_path
@@ -10,10 +9,6 @@ from .claim_documents import ITEMS, SERVED, VERSIONS, Item, readable_versions
 from .client import ApiServer
 from .documents import decode
 from .errors import ApiError, Fault
-
-NAME = re.compile(
-    r"(?=.{1,253}\Z)[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*"
-)  # RFC 1123 subdomain
 
 
 class NotServedError(Exception):
@@ -47,7 +42,7 @@ class ClaimReader:
             ApiError: it could not be read, or the API servers do not agree on the versions that they serve.
             NotServedError: none of the versions is served, and none ever was.
         """
-        if not NAME.fullmatch(reference.name):
+        if not VALID_NAME.fullmatch(reference.name):
             return None  # no object can have this name
         version, tried = self._version, set[str]()
         for _ in VERSIONS:

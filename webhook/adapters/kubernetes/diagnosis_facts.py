@@ -36,7 +36,7 @@ from .documents import decode
 from .errors import ApiError, Fault
 from .gpu_pods import PodItem
 from .in_tree_objects import objects_of
-from .lists import Lister, Page, Progress
+from .lists import Lister, Page, Progress, get
 from .nodes import NodeItem
 from .retrying import RetryingApi
 
@@ -80,9 +80,8 @@ class FactReader:
         Raises:
             ApiError: the server does not answer, or rejects us.
         """
-        request = ApiRequest("GET", path_of("version"))
         try:
-            said = decode(self._api.call(request), _Version, str(request)).git_version
+            said = get(self._api, path_of("version"), _Version).git_version
         except ApiError as error:
             if error.fault is not Fault.FORBIDDEN:
                 raise
@@ -250,9 +249,8 @@ class FactReader:
         return decode(self._api.call(request), _Review, str(request)).status.allowed
 
     def _get(self, kind: type[T], group: str, plural: str, name: str, namespace: str = "") -> Maybe[T | None]:
-        request = ApiRequest("GET", object_path(group, "v1", plural, namespace, name))
         try:
-            return decode(self._api.call(request), kind, str(request))
+            return get(self._api, object_path(group, "v1", plural, namespace, name), kind)
         except ApiError as error:
             if error.fault is Fault.NOT_FOUND:
                 return None

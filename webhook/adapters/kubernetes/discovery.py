@@ -4,10 +4,9 @@ from functools import cached_property
 
 import msgspec
 
-from .api_request import ApiRequest, path_of
-from .documents import decode
+from .api_request import path_of
 from .errors import ApiError, Fault
-from .lists import Api
+from .lists import Api, get
 
 _ABSENT = (Fault.FORBIDDEN, Fault.NOT_FOUND)
 
@@ -60,9 +59,8 @@ class Discovery:
             UnknownKindsError: the API server does not list its groups.
             ApiError: the server did not answer.
         """
-        request = ApiRequest("GET", path_of("apis"))
         try:
-            groups = decode(self._api.call(request), _Groups, str(request)).groups
+            groups = get(self._api, path_of("apis"), _Groups).groups
         except ApiError as error:
             if error.fault is Fault.NOT_FOUND:
                 return {}
@@ -83,9 +81,8 @@ class Discovery:
             ApiError: the server did not answer, or the server of an aggregated API is down (``Fault.SERVER_ERROR``).
         """
         if (group, version) not in self._resources:
-            request = ApiRequest("GET", path_of("apis", group, version))
             try:
-                found = decode(self._api.call(request), ServedResources, str(request)).resources
+                found = get(self._api, path_of("apis", group, version), ServedResources).resources
             except ApiError as error:
                 if error.fault not in _ABSENT:
                     raise

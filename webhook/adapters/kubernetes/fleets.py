@@ -1,6 +1,7 @@
 """A fleet with its pods: nodes, pods with GPUs, namespaces and DeviceClasses, live or from a file, in one format."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -96,8 +97,10 @@ def read_cluster(lister: Lister, others: Collection[str], now: datetime, *, with
     objects.nodes = lister.all("nodes", path, Page[NodeItem], lambda item: _kept(item, objects.slices, others))
     if with_pods:
         _read_pods(lister, objects)
-        _read_claims(lister, objects)
-        _read_admission(lister, objects)
+        if objects.slices:
+            _read_claims(lister, objects)
+        with _noted(objects, f"{in_tree_objects.UNDECIDED}: admission policies and webhooks can't be listed"):
+            objects.admission = in_tree_objects.live(lister)
     return objects
 
 
@@ -117,41 +120,31 @@ def _read_devices(lister: Lister, objects: ClusterObjects) -> None:
 
 
 def _read_claims(lister: Lister, objects: ClusterObjects) -> None:
-    if not objects.slices:
-        return
     path = path_of("apis", "resource.k8s.io", "v1", "resourceclaims")
-    try:
+    with _noted(objects, "the devices in use are not known: ResourceClaims can't be listed"):
         objects.claims = lister.all(
             "resourceclaims", path, Page[AllocatedClaim], lambda item: item if item.holds else None
-        )
-    except ApiError as error:
-        objects.notes.append(f"the devices in use are not known: ResourceClaims can't be listed: {error.detail}")
-
-
-def _read_admission(lister: Lister, objects: ClusterObjects) -> None:
-    try:
-        objects.admission = in_tree_objects.live(lister)
-    except ApiError as error:
-        objects.notes.append(
-            f"{in_tree_objects.UNDECIDED}: admission policies and webhooks can't be listed: {error.detail}"
         )
 
 
 def _read_pods(lister: Lister, objects: ClusterObjects) -> None:
-    try:
-        pods = lister.all("pods", path_of("api", "v1", "pods"), Page[PodItem], PodItem.trimmed)
-    except ApiError as error:
-        objects.notes.append(f"GPUs in use and waiting pods are not known: pods can't be listed: {error.detail}")
-        return
-    objects.pods = pods
-    with_gpus = {pod.metadata.namespace for pod in pods}
-    try:
+    with _noted(objects, "GPUs in use and waiting pods are not known: pods can't be listed"):
+        objects.pods = lister.all("pods", path_of("api", "v1", "pods"), Page[PodItem], PodItem.trimmed)
+        with_gpus = {pod.metadata.namespace for pod in objects.pods}
         path = path_of("api", "v1", "namespaces")
-        objects.namespaces = lister.all(
-            "namespaces", path, Page[NamespaceItem], lambda item: item if item.metadata.name in with_gpus else None
-        )
+        with _noted(objects, "the policies of namespaces are not known: namespaces can't be listed"):
+            objects.namespaces = lister.all(
+                "namespaces", path, Page[NamespaceItem], lambda item: item if item.metadata.name in with_gpus else None
+            )
+
+
+@contextmanager
+def _noted(objects: ClusterObjects, why: str) -> Iterator[None]:
+    """Leave out what can't be read, with a note."""
+    try:
+        yield
     except ApiError as error:
-        objects.notes.append(f"the policies of namespaces are not known: namespaces can't be listed: {error.detail}")
+        objects.notes.append(f"{why}: {error.detail}")
 
 
 def read_saved(text: bytes, others: Collection[str]) -> ClusterObjects:

@@ -9,10 +9,9 @@ from ...application.deciders import Installed, PodWebhook
 from ...application.in_tree_compiler import ANNOTATION, API_VERSION
 from ...application.in_tree_drift import KINDS, InTreeObject
 from ...application.in_tree_webhooks import WEBHOOK_KINDS
-from .api_request import ApiRequest, object_path
-from .documents import decode
+from .api_request import object_path
 from .errors import ApiError, Fault
-from .lists import Api, Lister, Page
+from .lists import Api, Lister, Page, get
 from .nodes import FleetFileError, SavedObjects
 
 T = TypeVar("T")
@@ -143,9 +142,9 @@ def webhooks_named(api: Api, names: Mapping[str, str]) -> Iterator[PodWebhook]:
         ApiError: one can't be read.
     """
     for kind, name in names.items():
-        request = ApiRequest("GET", object_path(_GROUP, _VERSION, CONFIGURATIONS[kind], name=name))
         try:
-            found = decode(api.call(request), WebhooksItem, str(request)).trimmed()
+            path = object_path(_GROUP, _VERSION, CONFIGURATIONS[kind], name=name)
+            found = get(api, path, WebhooksItem).trimmed()
         except ApiError as error:
             if error.fault is not Fault.NOT_FOUND:
                 raise

@@ -59,6 +59,16 @@ class Deadline:
         return self._api.call(request, timeout=left)
 
 
+def get(api: Api, path: str, kind: type[T]) -> T:
+    """Read one object.
+
+    Raises:
+        ApiError: it can't be read.
+    """
+    request = ApiRequest("GET", path)
+    return decode(api.call(request), kind, str(request))
+
+
 class Progress(Protocol):
     """Receives the progress of a list."""
 

@@ -1,6 +1,5 @@
 """The claims (DRA) of pods, read from the API server for each review, without a cache that could be out of date."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 
 from ...application.claims import GROUP, ClaimUnavailable
@@ -32,16 +31,12 @@ class LiveClaims:
 
     async def fetch(self, namespace: str, references: Sequence[Reference]) -> dict[Reference, Claim | None]:
         """Read the objects of references; see ``ClaimSource``."""
-        read = await asyncio.gather(*(self._reads.read((namespace, one)) for one in references), return_exceptions=True)
-        found: dict[Reference, Claim | None] = {}
-        for reference, one in zip(references, read, strict=True):
-            if isinstance(one, NotServedError):
-                self._tell_once()
-                return {}
-            if isinstance(one, BaseException):
-                raise one
-            found[reference] = one
-        return found
+        try:
+            found = await self._reads.read_all((namespace, one) for one in references)
+        except NotServedError:
+            self._tell_once()
+            return {}
+        return dict(zip(references, found, strict=True))
 
     def close(self) -> None:
         """Start no more reads."""

@@ -1,7 +1,7 @@
 """Live reads of single objects: in a thread, with a timeout, and shared by concurrent callers."""
 
 import asyncio
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, TypeVar
 
@@ -45,6 +45,20 @@ class LiveReads(Generic[K, V]):
             task.add_done_callback(lambda done: self._finished(key, done))
         # Shielded: a caller that stops waiting must not cancel the read for others.
         return await asyncio.shield(task)
+
+    async def read_all(self, keys: Iterable[K]) -> list[V]:
+        """Read several objects at once. If any can't be read, all reads end first.
+
+        Raises:
+            Exception: as ``read``, for the first of the keys that could not be read.
+        """
+        results = await asyncio.gather(*map(self.read, keys), return_exceptions=True)
+        found: list[V] = []
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+            found.append(result)
+        return found
 
     def close(self) -> None:
         """Start no more reads; those in progress end within their timeout."""

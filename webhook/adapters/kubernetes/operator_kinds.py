@@ -6,10 +6,9 @@ from typing import Any, TypeVar
 from ...application.operator_kinds import AUDITED
 from ...application.other_kinds import OtherKind
 from ...application.workload_kinds import WorkloadKind
-from .api_request import object_path
 from .discovery import Discovery
-from .errors import OF_ONE_KIND, ApiError, Fault
-from .lists import PAGE, Api, Lister, Page, Progress
+from .lists import PAGE, Api, Lister, Progress
+from .other_kinds import CustomKind
 
 T = TypeVar("T")
 
@@ -77,17 +76,4 @@ class OperatorReader:
             ApiError: the request to the API server failed.
         """
         for row, version in self.kinds():
-            api_version = f"{row.group}/{version}"
-
-            def look(item: dict[str, Any], api_version: str = api_version, kind: str = row.kind) -> T | None:
-                return keep({**item, "apiVersion": api_version, "kind": kind})
-
-            try:
-                for namespace in namespaces or (None,):
-                    path = object_path(row.group, version, row.plural, namespace)
-                    yield from self._lister.all(f"{row.plural}.{row.group}", path, Page[dict[str, Any]], look)
-            except ApiError as error:
-                if error.fault not in OF_ONE_KIND:
-                    raise
-                forbidden = error.fault is Fault.FORBIDDEN
-                yield OtherKind(api_version, row.kind, row.plural, detail=error.detail, forbidden=forbidden)
+            yield from CustomKind(row.group, version, row.kind, row.plural).objects(self._lister, namespaces, keep)

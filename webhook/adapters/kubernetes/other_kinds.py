@@ -45,22 +45,50 @@ class _Definition(msgspec.Struct):
     spec: _Spec
 
 
-class _Kind(msgspec.Struct, frozen=True):
+class CustomKind(msgspec.Struct, frozen=True):
+    """A custom kind, in one of its versions."""
+
     group: str
     version: str
     kind: str
     plural: str
-    namespaced: bool
+    namespaced: bool = True
+
+    @property
+    def api_version(self) -> str:
+        """As objects write it."""
+        return f"{self.group}/{self.version}"
 
     def unread(self, error: ApiError) -> OtherKind:
         """The kind, and why its objects were not read."""
         return OtherKind(
-            f"{self.group}/{self.version}",
+            self.api_version,
             self.kind,
             self.plural,
             detail=error.detail,
             forbidden=error.fault is Fault.FORBIDDEN,
         )
+
+    def objects(
+        self, lister: Lister, namespaces: Sequence[str], keep: Callable[[dict[str, Any]], T | None]
+    ) -> Iterator[T | OtherKind]:
+        """Yield the results of ``keep`` for its objects, and an entry for the kind itself if they can't be listed.
+
+        Raises:
+            ApiError: the API server can't be read at all.
+        """
+
+        def look(item: dict[str, Any]) -> T | None:
+            return keep({**item, "apiVersion": self.api_version, "kind": self.kind})
+
+        try:
+            for namespace in namespaces or (None,):
+                path = object_path(self.group, self.version, self.plural, namespace)
+                yield from lister.all(f"{self.plural}.{self.group}", path, Page[dict[str, Any]], look)
+        except ApiError as error:
+            if error.fault not in OF_ONE_KIND:
+                raise
+            yield self.unread(error)
 
 
 class OtherReader:
@@ -123,43 +151,31 @@ class OtherReader:
             raise UnknownKindsError(f"{unknown}; listing {first_of(forbidden, _SHOWN)} is forbidden too")
 
     def _of_kind(
-        self, kind: _Kind, namespaces: Sequence[str], keep: Callable[[dict[str, Any]], T | None]
+        self, kind: CustomKind, namespaces: Sequence[str], keep: Callable[[dict[str, Any]], T | None]
     ) -> Iterator[T | OtherKind]:
+        yield from kind.objects(self._lister, namespaces, keep)
         what = f"{kind.plural}.{kind.group}"
-        api_version = f"{kind.group}/{kind.version}"
-
-        def look(item: dict[str, Any]) -> T | None:
-            return keep({**item, "apiVersion": api_version, "kind": kind.kind})
-
-        try:
-            for namespace in namespaces or (None,):
-                path = object_path(kind.group, kind.version, kind.plural, namespace)
-                yield from self._lister.all(what, path, Page[dict[str, Any]], look)
-        except ApiError as error:
-            if error.fault not in OF_ONE_KIND:
-                raise
-            yield kind.unread(error)
         if what in self._lister.cut:
             left = self._lister.cut[what]
-            yield OtherKind(api_version, kind.kind, kind.plural, left, checked=self._lister.counts[what])
+            yield OtherKind(kind.api_version, kind.kind, kind.plural, left, checked=self._lister.counts[what])
 
-    def _kinds(self, without_pods: set[tuple[str, str]]) -> Iterator[_Kind | OtherKind]:
+    def _kinds(self, without_pods: set[tuple[str, str]]) -> Iterator[CustomKind | OtherKind]:
         """The custom kinds of the cluster that can be listed and may lead to pods, each in its preferred version."""
         for group, versions in sorted(self._discovery.groups.items()):
             if is_of_kubernetes(group):
                 continue
-            found: dict[str, _Kind] = {}
+            found: dict[str, CustomKind] = {}
             for version in versions:
                 try:
                     resources = self._discovery.resources(group, version)
                 except ApiError as error:
                     if error.fault is not Fault.SERVER_ERROR:
                         raise
-                    yield _Kind(group, version, "*", "*", namespaced=True).unread(error)
+                    yield CustomKind(group, version, "*", "*", namespaced=True).unread(error)
                     continue
                 for one in resources:
                     if "list" in one.verbs and one.kind and "/" not in one.name:
-                        found.setdefault(one.name, _Kind(group, version, one.kind, one.name, one.namespaced))
+                        found.setdefault(one.name, CustomKind(group, version, one.kind, one.name, one.namespaced))
             for kind in found.values():
                 # Objects of the table's kinds in namespaces are read: ``operator_kinds``.
                 is_read = kind.namespaced and (group, kind.kind) in self._known

@@ -10,10 +10,10 @@ from ...application.kind_lookup import Kinds, group_of, workload_of
 from ...application.operator_objects import pods_in
 from ...application.workload_kinds import WorkloadKind
 from ...engine.pods import Pod
-from .api_request import ApiRequest, object_path
-from .documents import OwnerReference, controller_of, decode
+from .api_request import object_path
+from .documents import OwnerReference, controller_of
 from .errors import ApiError, Fault
-from .lists import Api, Lister, Page
+from .lists import Api, Lister, Page, get
 
 Links = dict[tuple[str, str, str], Owner]
 """The controllers of objects, by namespace, kind and name."""
@@ -116,9 +116,8 @@ class OwnerChains:
             self.notes.append(f"the controllers of {what} are not known, so each counts by itself: {error.detail}")
 
     def _pod(self, namespace: str, pod: Owner, links: Links) -> None:
-        request = ApiRequest("GET", object_path("", "v1", "pods", namespace, pod.name))
         try:
-            item = decode(self._api.call(request), _Item, str(request))
+            item = get(self._api, object_path("", "v1", "pods", namespace, pod.name), _Item)
         except ApiError as error:
             if error.fault not in _UNREAD:
                 raise

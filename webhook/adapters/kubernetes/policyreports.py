@@ -12,9 +12,8 @@ import msgspec
 from ...application.report_api import CONTENT, LABEL, OF_AUDIT, REPORT_APIS, ReportApi, ReportOwner
 from .api_request import ApiRequest, object_path, path_of
 from .discovery import ServedResources
-from .documents import decode
 from .errors import ApiError, Fault
-from .lists import Lister, Page, Progress
+from .lists import Lister, Page, Progress, get
 from .retrying import RetryingApi
 
 Json = dict[str, Any]
@@ -73,9 +72,8 @@ class ReportStore:
             ApiError: the server did not answer.
         """
         for api in REPORT_APIS:
-            request = ApiRequest("GET", path_of("apis", api.group, api.version))
             try:
-                served = decode(self._api.call(request), ServedResources, str(request))
+                served = get(self._api, path_of("apis", api.group, api.version), ServedResources)
             except ApiError as error:
                 if error.fault is not Fault.NOT_FOUND:
                     raise

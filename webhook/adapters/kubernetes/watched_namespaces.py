@@ -1,12 +1,12 @@
 """The watched labels of namespaces, for admission and readiness (``webhook.application.namespaces``)."""
 
 import random
-import re
 import time
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from ...application.namespaces import NamespaceNotFound, NamespaceUnavailable
+from ...application.object_names import VALID_NAMESPACE
 from ...engine.namespace_labels import NamespaceLabels
 from .api_request import ApiRequest, path_of
 from .backoff import Backoff
@@ -21,7 +21,6 @@ from .watch import GRACE, WATCH_SECONDS, Objects, Watch, WatchObserver
 # bookmark, or the next watch, see watch.WATCH_SECONDS). The limit allows for one minute without data, 10 s until that is noticed,
 # and half a minute of attempts to reconnect.
 FRESHNESS_BOUND = 150.0
-_NAME = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")  # RFC 1123 label: what a namespace's name is
 _NAMESPACES = Objects("namespace", "/api/v1/namespaces", Namespace, ObjectList[Namespace], {})
 
 
@@ -103,7 +102,7 @@ class WatchedNamespaces:
         return self._cache.remember(namespace)
 
     def _get(self, name: str) -> Namespace:
-        if not _NAME.fullmatch(name):
+        if not VALID_NAMESPACE.fullmatch(name):
             raise NamespaceNotFound(name)  # no namespace can have this name
         request = ApiRequest("GET", path_of("api", "v1", "namespaces", name))
         try:

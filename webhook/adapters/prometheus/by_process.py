@@ -7,6 +7,7 @@ processes only with ``hostPID: true``, and without it writes 0 for all pods.
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from ...application.recommendation.usage import Metric
+from ...engine.text import plural
 from .dcgm import Key, MeasuredDevice
 
 Numbers = Mapping[Key, Mapping[str, Sequence[float]]]
@@ -48,9 +49,8 @@ def said(keys: Collection[Key]) -> list[str]:
     pods = sorted({f"{key.namespace}/{key.pod}" for key in keys})
     if not pods:
         return []
-    number = f"{len(pods)} {'pod' if len(pods) == 1 else 'pods'}"
     note = (
         f"DCGM_FI_DEV_GPU_UTIL and DCGM_FI_DEV_FB_USED of {pods[0]} are 0, although its GPU was in use: the exporter does not "
-        f"see the processes of pods; set hostPID: true for it ({number})"
+        f"see the processes of pods; set hostPID: true for it ({plural(len(pods), 'pod')})"
     )
     return [note]

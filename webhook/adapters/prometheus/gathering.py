@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from ...application.recommendation.usage import Metric, Series, Usage
-from ...engine.text import first_of
+from ...engine.text import first_of, plural
 from ..kubernetes.lists import Progress
 from . import by_process, dcgm, expressions
 from .client import QueryError, Sample
@@ -257,7 +257,7 @@ class Gatherer:
         for key, metric in list(failed.items())[:1]:
             self._unread.append(
                 f"the profiling metrics of {key.namespace}/{key.pod} are always 0, although {metric} is not, so {metric} counts; "
-                f"does another program use the GPU's profiler? ({len(failed)} {'pod' if len(failed) == 1 else 'pods'})"
+                f"does another program use the GPU's profiler? ({plural(len(failed), 'pod')})"
             )
         return result
 
@@ -293,7 +293,7 @@ class Gatherer:
         for key, value in sorted(wrong.items(), key=str)[:1]:
             self._unread.append(
                 f"{what} of {key.namespace}/{key.pod} has the value {value:g}, which no GPU can have; usage with such values is "
-                f"not counted ({len(wrong)} {'pod' if len(wrong) == 1 else 'pods'})"
+                f"not counted ({plural(len(wrong), 'pod')})"
             )
         result: _Numbers = {}
         for key in rows.keys() - wrong.keys():

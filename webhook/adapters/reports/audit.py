@@ -6,18 +6,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
 from pydantic import Field
 
 from ...application.audit_rows import Row
-from ...application.audit_totals import Tally, totals
+from ...application.audit_totals import totals
 from ...application.auditing import BARE_POD, PodVerdict
 from ...application.claims import PLURALS
 from ...application.deciders import DecidedPolicy
 from ...application.evaluation import Evaluation
 from ...application.kind_lookup import qualified
 from ...application.other_kinds import OtherKind, unknown_kinds
-from ...application.rule_texts import EXEMPT, INEFFECTIVE_LABEL, NOT_EVALUATED, NOT_READ
+from ...application.rule_texts import INEFFECTIVE_LABEL, NOT_EVALUATED, NOT_READ
 from ...application.workload_kinds import BUILT_IN
 from ...engine.decision import Outcome
 from ...engine.namespace_labels import NamespaceLabels
@@ -84,6 +83,11 @@ class Outcomes(Part):
     denied: int
     exempt: int
     not_evaluated: int
+
+    @classmethod
+    def of(cls, counted: Mapping[str, int]) -> "Outcomes":
+        """The numbers, by the words of ``OUTCOMES``."""
+        return cls(**{outcome.replace("-", "_"): counted.get(outcome, 0) for outcome in OUTCOMES})
 
     @property
     def sum(self) -> int:
@@ -265,7 +269,7 @@ def audit_report(  # noqa: PLR0913 - the parts of one document
     counted = totals(rows)
     policies = {row.namespace: row.verdict.policy for row in rows}
     namespaces = [
-        NamespaceLine(name=name, policy=policies[name], workloads=_outcomes(tally))
+        NamespaceLine(name=name, policy=policies[name], workloads=Outcomes.of(tally))
         for name, tally in counted.namespaces.items()
     ]
     flows = [
@@ -288,7 +292,7 @@ def audit_report(  # noqa: PLR0913 - the parts of one document
         evaluated_by=evaluated_by,
         assumptions=list(assumptions),
         totals=AuditTotals(
-            workloads=_outcomes(counted.workloads),
+            workloads=Outcomes.of(counted.workloads),
             suspended=counted.suspended,
             others=OtherTotals(
                 unchanged=decisions[Outcome.UNCHANGED.value],
@@ -298,13 +302,13 @@ def audit_report(  # noqa: PLR0913 - the parts of one document
             ),
             kinds=len(unseen),
             unread_parts=sum(problem.is_unread_part for problem in gathered.problems),
-            pods=_outcomes(counted.pods),
+            pods=Outcomes.of(counted.pods),
             seen=gathered.seen,
             namespaces=namespaces,
-            policies=[PolicyLine(name=name, workloads=_outcomes(tally)) for name, tally in counted.policies.items()],
+            policies=[PolicyLine(name=name, workloads=Outcomes.of(tally)) for name, tally in counted.policies.items()],
             rules=counted.rules,
             forms=flows,
-            not_evaluated=counted.workloads.not_evaluated + decisions[NOT_EVALUATED] + len(unseen),
+            not_evaluated=counted.workloads[NOT_EVALUATED] + decisions[NOT_EVALUATED] + len(unseen),
         ),
         objects=objects,
         others=apart,
@@ -388,7 +392,7 @@ def _line(row: Row, shared: dict[PodVerdict, dict[str, Any]], lines: FieldPlaces
         shared[verdict] = {
             "policy": verdict.policy,
             "requests": list(verdict.requests),
-            "decision": EXEMPT if verdict.exempt else verdict.decision,
+            "decision": verdict.outcome_or_exempt,
             "exempt": verdict.exempt,
             "becomes": list(verdict.becomes),
             "forms": [FormChange(before=form.before, after=form.after) for form in verdict.forms],
@@ -408,13 +412,7 @@ def _line(row: Row, shared: dict[PodVerdict, dict[str, Any]], lines: FieldPlaces
         evaluated="template" if row.template else "pods",
         suspended=row.suspended,
         uncounted=row.uncounted,
-        pods=Outcomes(
-            unchanged=row.running(Outcome.UNCHANGED),
-            rewritten=row.running(Outcome.REWRITTEN),
-            denied=row.running(Outcome.DENIED),
-            exempt=sum(number for of_pods, number in row.pods.items() if of_pods.exempt),
-            not_evaluated=row.running(NOT_EVALUATED),
-        ),
+        pods=Outcomes.of(row.outcomes),
         **shared[verdict] | _if_bare(row) | _placed(verdict, lines),
     )
 
@@ -434,7 +432,3 @@ def _placed(verdict: PodVerdict, lines: FieldPlaces | None) -> dict[str, Any]:
         "findings": finding_lines(verdict.findings, lines),
         "patch_line": patch_place(verdict.operations, lines)[0],
     }
-
-
-def _outcomes(tally: Tally) -> Outcomes:
-    return Outcomes(**msgspec.structs.asdict(tally))

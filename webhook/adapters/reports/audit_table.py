@@ -9,6 +9,7 @@ from rich.text import Text
 
 from ...application.rule_texts import NOT_EVALUATED
 from ...engine.decision import Outcome
+from ...engine.text import plural
 from .audit import ALL, OUTCOMES, AuditReport, FlowLine, Outcomes, WorkloadLine
 from .check_report import ObjectLine
 from .check_table import reasons, show_problems
@@ -145,8 +146,8 @@ def _summary(report: AuditReport) -> Text:
     """The workloads by decision, then everything else that was checked or not read."""
     totals = report.totals
     tally = totals.workloads
-    workloads = "workload requests" if tally.sum == 1 else "workloads request"
-    summary = Text(f"{tally.sum} {workloads} GPUs{report.otherwise}, with {_counted(totals.pods.sum, 'pod')}: ")
+    workloads = plural(tally.sum, "workload requests", "workloads request")
+    summary = Text(f"{workloads} GPUs{report.otherwise}, with {plural(totals.pods.sum, 'pod')}: ")
     parts = [
         (f"{tally.number(name)} {_word(name)}", STYLES[name] if tally.number(name) else "dim") for name in _COUNTED
     ]
@@ -156,26 +157,16 @@ def _summary(report: AuditReport) -> Text:
     others = totals.others
     labels = sum(line.kind == "Namespace" for line in report.others if line.decision == Outcome.DENIED)
     claims = others.denied - labels
-    part = "list" if report.scope else "file or document"
+    part = ("list",) if report.scope else ("file or document", "files or documents")
     for number, words, style in (
-        (
-            others.not_evaluated,
-            f"{_counted(others.not_evaluated, 'other object')} not evaluated",
-            STYLES[NOT_EVALUATED],
-        ),
-        (totals.kinds, f"{_counted(totals.kinds, 'kind')} of objects not evaluated", STYLES[NOT_EVALUATED]),
-        (labels, f"{_counted(labels, 'namespace')} with a label that names no policy", STYLES["denied"]),
-        (claims, f"{_counted(claims, 'claim or template')} denied", STYLES["denied"]),
-        (others.unchanged, f"{_counted(others.unchanged, 'other object')} with a label without effect", "yellow"),
-        (others.not_read, f"{_counted(others.not_read, 'object')} not read", "red"),
-        (totals.unread_parts, f"{_counted(totals.unread_parts, part)} not read", "red"),
+        (others.not_evaluated, f"{plural(others.not_evaluated, 'other object')} not evaluated", STYLES[NOT_EVALUATED]),
+        (totals.kinds, f"{plural(totals.kinds, 'kind')} of objects not evaluated", STYLES[NOT_EVALUATED]),
+        (labels, f"{plural(labels, 'namespace')} with a label that names no policy", STYLES["denied"]),
+        (claims, f"{plural(claims, 'claim or template', 'claims or templates')} denied", STYLES["denied"]),
+        (others.unchanged, f"{plural(others.unchanged, 'other object')} with a label without effect", "yellow"),
+        (others.not_read, f"{plural(others.not_read, 'object')} not read", "red"),
+        (totals.unread_parts, f"{plural(totals.unread_parts, *part)} not read", "red"),
     ):
         if number:
             summary.append("; ").append(words, style=style)
-    return summary.append(f"; {_counted(sum(totals.seen.values()), 'object')} checked", style="dim")
-
-
-def _counted(number: int, word: str) -> str:
-    if number == 1:
-        return f"1 {word}"
-    return f"{number} {' or '.join(f'{one}s' for one in word.split(' or '))}"
+    return summary.append(f"; {plural(sum(totals.seen.values()), 'object')} checked", style="dim")

@@ -23,7 +23,7 @@ from ...engine.decision import Outcome
 from ...engine.findings import Finding, Severity
 from ...engine.patch import Operation
 from ...engine.policy import LabelProblem
-from ...engine.text import first_of
+from ...engine.text import first_of, plural
 from ..manifests.items import ManifestProblem
 
 
@@ -255,7 +255,7 @@ def counts_note(lines: Sequence[ObjectLine], most: int = 5) -> str:
     if not uncounted:
         return ""
     named = first_of([f"{line.kind} {line.name}: {line.uncounted}" for line in uncounted], most, "; ")
-    objects = "1 object" if len(uncounted) == 1 else f"{len(uncounted)} objects"
+    objects = plural(len(uncounted), "object")
     return f"the number of pods of {objects} is not known, so only what is certain is counted ({named})"
 
 

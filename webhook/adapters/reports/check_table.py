@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ...application.rule_texts import EXEMPT, NOT_EVALUATED, NOT_READ, left_alone
+from ...engine.text import plural
 from ..manifests.items import ManifestProblem
 from .check_report import FormTotal, ObjectLine, Report, counts_note
 from .grid import Grid
@@ -90,13 +91,12 @@ def _summary(report: Report) -> Text:
         (f"{totals.not_evaluated} not evaluated", STYLES[NOT_EVALUATED] if totals.not_evaluated else "dim"),
         (f"{totals.not_read} not read", STYLES[NOT_READ] if totals.not_read else "dim"),
     ]
-    objects = "object" if totals.objects == 1 else "objects"
-    summary = Text(f"{totals.objects} {objects}: ")
+    summary = Text(f"{plural(totals.objects, 'object')}: ")
     for number, (words, style) in enumerate(parts):
         summary.append(", " if number else "").append(words, style=style)
     if totals.unread_parts:
-        parts_of = "file or document" if totals.unread_parts == 1 else "files or documents"
-        summary.append(f"; also, {totals.unread_parts} {parts_of} not read", style="red")
+        parts_of = plural(totals.unread_parts, "file or document", "files or documents")
+        summary.append(f"; also, {parts_of} not read", style="red")
     return summary
 
 

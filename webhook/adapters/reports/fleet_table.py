@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ...engine.fleet.usage import State
+from ...engine.text import plural
 from .deciders import decider_grid
 from .fleet_report import FleetReport, FormLine, ShapeLine, WaitingLine
 from .grid import Grid
@@ -83,9 +84,9 @@ def _summary(report: FleetReport) -> Text:
     nodes, shapes = report.nodes, len(report.shapes)
     if not nodes and not any(line.offered for line in report.forms):
         return Text("no node has GPUs; is the NVIDIA device plugin (or GKE's) running?")
-    text = f"{nodes} {'node' if nodes == 1 else 'nodes'} with GPUs in {shapes} {'shape' if shapes == 1 else 'shapes'}"
+    text = f"{plural(nodes, 'node')} with GPUs in {plural(shapes, 'shape')}"
     if report.pods_known:
         waiting, in_vain = report.pods_waiting, report.pods_in_vain
-        text += f"; {waiting} {'pod waits' if waiting == 1 else 'pods wait'}"
+        text += f"; {plural(waiting, 'pod waits', 'pods wait')}"
         text += f", {in_vain} for what no node offers" if in_vain else ""
     return Text(text)

@@ -21,7 +21,7 @@ from ...engine.decision import Outcome
 from ...engine.findings import Finding
 from ...engine.policy import LabelProblem
 from ...engine.rules.not_rewritten import NOT_REWRITTEN
-from ...engine.text import cut
+from ...engine.text import cut, plural
 
 Json = dict[str, Any]
 
@@ -93,7 +93,7 @@ def _of_pods(row: Row, subject: Json, about: Mapping[str, str]) -> Iterator[Json
     for verdict, number in row.pods.items():
         if verdict.exempt:
             continue
-        pods = f"{number} {'pod is' if number == 1 else 'pods are'}"
+        pods = plural(number, "pod is", "pods are")
         if verdict.outcome is Outcome.REWRITTEN:
             message = f"{pods} not compliant with the policy: {_becomes(verdict)}"
             yield result_of("warn", NOT_REWRITTEN.id, message, subject, {**about, **_patch(verdict)})

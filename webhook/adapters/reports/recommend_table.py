@@ -8,6 +8,7 @@ from rich.text import Text
 from ...application.recommendation.namespace_advice import NamespaceAdvice
 from ...application.recommendation.recommend import Recommendation, WorkloadRecommendation
 from ...application.recommendation.workload_verdicts import VerdictKind
+from ...engine.text import plural
 from .recommend_words import advice_lines, by_namespace, changes, cluster_lines, used, verdict
 from .text import printable
 
@@ -45,7 +46,7 @@ def _workload(line: WorkloadRecommendation, width: int) -> Text:
     text = Text.assemble(
         (printable(line.named), "bold"), ": ", (printable(verdict(line.verdict)), _STYLES[line.verdict.kind])
     )
-    pods = f"{line.running} {'pod runs' if line.running == 1 else 'pods run'}"
+    pods = plural(line.running, "pod runs", "pods run")
     facts = [("asks", f"{', '.join(line.requests)}; {pods}")]
     if phrases := used(line.used):
         facts.append(("used", "; ".join(phrases)))

@@ -7,6 +7,7 @@ from ...application.recommendation.measures import Measures
 from ...application.recommendation.namespace_advice import NamespaceAdvice
 from ...application.recommendation.recommend import ClusterSum, FormCriterion, Recommendation, WorkloadRecommendation
 from ...application.recommendation.workload_verdicts import VerdictKind, WorkloadVerdict, percent
+from ...engine.text import plural
 
 
 def by_namespace(
@@ -76,7 +77,7 @@ def criteria(found: Iterable[FormCriterion]) -> str:
 def advice_lines(advice: NamespaceAdvice) -> Iterator[str]:
     """The advice for a namespace in sentences, without the commands."""
     if advice.policy:
-        fits = f"{advice.fits} of {advice.workloads} {'workload' if advice.workloads == 1 else 'workloads'}"
+        fits = f"{advice.fits} of {plural(advice.workloads, 'workload')}"
         yield f"policy {advice.policy}: {fits} {'fits' if advice.fits == 1 else 'fit'}"
     else:
         yield "no policy can be recommended yet" + (f": {advice.why_none}" if advice.why_none else "")

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from ...engine.text import plural
 from .documents import Deployment, Pod
 from .facts import Facts, known
 from .results import Findings, fail, listed, warn
@@ -57,7 +58,7 @@ def spread(facts: Facts) -> Findings:
     ready = [pod for pod in _pods_of(known(facts.pods), deployment) if pod.ready]
     nodes = {pod.spec.node_name for pod in ready}
     if len(ready) < ENOUGH:
-        return f"{len(ready)} replica{'' if len(ready) == 1 else 's'} ready: nothing to spread"
+        return f"{plural(len(ready), 'replica')} ready: nothing to spread"
     if len(nodes) == 1:
         yield warn(
             f"all {len(ready)} ready replicas are on node {listed(nodes)}",

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from cryptography import x509
 
+from ...engine.text import plural
 from ..certificates.pem import describe, read_bundle, show
 from ..certificates.trust import covers, why_invalid, why_untrusted
 from .facts import Contact, Facts, known
@@ -32,7 +33,7 @@ def service(facts: Facts) -> Findings:
             fix = f"see check replicas, and kubectl -n {reference.namespace} get pods,endpointslices"
             yield fail(f"{where} has no ready endpoint", impact, fix)
         else:
-            yield ok(f"{where}: {len(ready)} ready endpoint{'s' if len(ready) > 1 else ''}")
+            yield ok(f"{where}: {plural(len(ready), 'ready endpoint')}")
     urls = {one.webhook.client_config.url or "" for one in webhooks}
     return (
         f"the webhooks are called by URL: {listed(urls)}"

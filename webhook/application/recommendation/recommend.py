@@ -14,6 +14,7 @@ from ...engine.forms import Form, parse
 from ...engine.namespace_labels import NamespaceLabels
 from ...engine.policy import PolicyBook
 from ...engine.spelling import DevicePlugin
+from ...engine.text import plural
 from .batching import batched
 from .measures import Measures, measure
 from .namespace_advice import NamespaceAdvice, advise
@@ -170,14 +171,12 @@ def recommend(  # noqa: PLR0913 - what is known, and what is wanted
             "there, and these nodes do not count as offering it: gpuwarden doctor says what to set"
         )
     if attributed.gone:
-        counted = (
-            "pod is counted with its workload" if attributed.gone == 1 else "pods are counted with their workloads"
-        )
-        notes.append(f"{attributed.gone} deleted {counted}, by owner or name")
+        pods = "deleted pod is counted with its workload", "deleted pods are counted with their workloads"
+        notes.append(f"{plural(attributed.gone, *pods)}, by owner or name")
     if unknown := {name: pods for name, pods in attributed.unknown.items() if pods}:
         number = sum(map(len, unknown.values()))
         notes.append(
-            f"{number} {'pod has' if number == 1 else 'pods have'} usage but no existing workload, in "
+            f"{plural(number, 'pod has', 'pods have')} usage but no existing workload, in "
             f"{', '.join(sorted(unknown)[:5])}{' and more' if len(unknown) > 5 else ''}: not counted"  # noqa: PLR2004
         )
     return Recommendation(

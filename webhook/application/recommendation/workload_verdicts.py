@@ -213,11 +213,7 @@ def evaluate(case: VerdictInput) -> WorkloadVerdict:
         or _of_several(case)
         or _together(case)
         or _of_a_device(case)
-        or _of_several_sizes(case)
-        or _of_unknown_size(case)
-        or _stale(case)
-        or _uneven(case)
-        or _exempt(case)
+        or _unknown(next(_why_unknown(case), ""))
         or _of_one(case)
     )
     return msgspec.structs.replace(found, reasons=(*found.reasons, *_left_out(case)))
@@ -227,6 +223,33 @@ def _left_out(case: VerdictInput) -> Iterator[str]:
     if number := case.measures.left_out:
         pods = "pod is" if number == 1 else "pods are"
         yield f"{number} earlier {pods} not counted: fewer than {case.workload.gpus} {_device(case)}s of a pod have series"
+
+
+def _unknown(why: str) -> WorkloadVerdict | None:
+    return WorkloadVerdict(VerdictKind.UNKNOWN, reasons=(why,)) if why else None
+
+
+def _why_unknown(case: VerdictInput) -> Iterator[str]:
+    """Why no form can be recommended for a workload that uses one device of its own, although there are enough samples."""
+    measures, workload = case.measures, case.workload
+    if measures.sizes_differ:
+        yield (
+            "it ran on whole GPUs and MIG slices, or on slices of several sizes, so its numbers can't be added up; where that "
+            "has changed, set --window to the time since then"
+        )
+    profile = measures.profile.replace("+", ".")
+    if profile and not is_profile(profile):
+        yield f"its series are of {shown(profile)}, which is not a MIG profile, so its share of a GPU is not known"
+    if 0 < workload.running <= measures.unseen:  # what it uses may have changed since then
+        yield _unseen(case)
+    # Where samples are sparser while more is used, what most samples say is not said of most of the time.
+    if measures.by_time > _UNEVEN * measures.mean + case.thresholds.idle_below:
+        yield (
+            f"its samples are sparser at times of more use: the average of the samples is {percent(measures.mean)}, that of the "
+            f"time {percent(measures.by_time)}; if the scrape interval has changed, set --window to the time since then"
+        )
+    if workload.exempt:  # its scheduler may share GPUs by itself
+        yield f"the configuration exempts its pods ({workload.exempt}), so no policy gives them another form"
 
 
 def _incomplete(case: VerdictInput) -> WorkloadVerdict | None:
@@ -255,7 +278,7 @@ def _too_little(case: VerdictInput) -> WorkloadVerdict | None:
         )
         if measures.sharing_unknown:
             why += f"; {_ONE_POD_HAS_ALL}"
-    return WorkloadVerdict(VerdictKind.UNKNOWN, reasons=(f"too little data: {why}",)) if why else None
+    return _unknown(why and f"too little data: {why}")
 
 
 def _unused(case: VerdictInput) -> WorkloadVerdict | None:
@@ -265,11 +288,10 @@ def _unused(case: VerdictInput) -> WorkloadVerdict | None:
     if unsure := _unsure(case, "not used"):
         return unsure
     if not measures.most and (memory := measures.memory or 0) >= _CONTEXT and not measures.flat:
-        why = (
+        return _unknown(
             f"{', '.join(measures.metrics)} {'is' if len(measures.metrics) == 1 else 'are'} always 0, but the memory in use "
             f"changed, up to {_gib(memory)}: processes come and go; does the exporter's profiling work?"
         )
-        return WorkloadVerdict(VerdictKind.UNKNOWN, reasons=(why,))
     reasons = [f"at most {percent(measures.most)} of the {_device(case)} in {measures.days:.0f} days"]
     if measures.shared_by > 1:
         reasons.append(f"device total over {measures.shared_by} pods: none of them used it")
@@ -307,7 +329,7 @@ def _unsure(case: VerdictInput, seen: str) -> WorkloadVerdict | None:
         )
     else:
         return None
-    return WorkloadVerdict(VerdictKind.UNKNOWN, reasons=(f"{seen} as far as is known; {gap}",))
+    return _unknown(f"{seen} as far as is known; {gap}")
 
 
 def _unseen(case: VerdictInput) -> str:
@@ -315,33 +337,6 @@ def _unseen(case: VerdictInput) -> str:
         f"running pods without a sample in the last day: {case.measures.unseen} of {case.workload.running}; is the exporter on "
         "their nodes, and scraped?"
     )
-
-
-def _stale(case: VerdictInput) -> WorkloadVerdict | None:
-    """Return the verdict if none of its running pods has a sample of the last day: use may have changed since then."""
-    if not 0 < case.workload.running <= case.measures.unseen:
-        return None
-    return WorkloadVerdict(VerdictKind.UNKNOWN, reasons=(_unseen(case),))
-
-
-def _uneven(case: VerdictInput) -> WorkloadVerdict | None:
-    """Return the verdict where samples are sparser while more is used: most samples then do not represent most of the time."""
-    measures = case.measures
-    if measures.by_time <= _UNEVEN * measures.mean + case.thresholds.idle_below:
-        return None
-    why = (
-        f"its samples are sparser at times of more use: the average of the samples is {percent(measures.mean)}, that of the "
-        f"time {percent(measures.by_time)}; if the scrape interval has changed, set --window to the time since then"
-    )
-    return WorkloadVerdict(VerdictKind.UNKNOWN, reasons=(why,))
-
-
-def _exempt(case: VerdictInput) -> WorkloadVerdict | None:
-    """Return the verdict where policies skip its pods, whose scheduler may share GPUs by itself."""
-    if not (exempt := case.workload.exempt):
-        return None
-    why = f"the configuration exempts its pods ({exempt}), so no policy gives them another form"
-    return WorkloadVerdict(VerdictKind.UNKNOWN, reasons=(why,))
 
 
 def _of_several(case: VerdictInput) -> WorkloadVerdict | None:
@@ -386,24 +381,6 @@ def _of_a_device(case: VerdictInput) -> WorkloadVerdict | None:
     else:
         return None
     return WorkloadVerdict(VerdictKind.AS_IT_IS, case.workload.form, 1, (why,))
-
-
-def _of_several_sizes(case: VerdictInput) -> WorkloadVerdict | None:
-    if not case.measures.sizes_differ:
-        return None
-    why = (
-        "it ran on whole GPUs and MIG slices, or on slices of several sizes, so its numbers can't be added up; where that has "
-        "changed, set --window to the time since then"
-    )
-    return WorkloadVerdict(VerdictKind.UNKNOWN, reasons=(why,))
-
-
-def _of_unknown_size(case: VerdictInput) -> WorkloadVerdict | None:
-    profile = case.measures.profile.replace("+", ".")
-    if not profile or is_profile(profile):
-        return None
-    why = f"its series are of {shown(profile)}, which is not a MIG profile, so its share of a GPU is not known"
-    return WorkloadVerdict(VerdictKind.UNKNOWN, reasons=(why,))
 
 
 def _of_one(case: VerdictInput) -> WorkloadVerdict:

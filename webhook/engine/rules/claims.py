@@ -8,6 +8,7 @@ from ..findings import Finding, Rule, Severity
 from ..pods import Place, PodSpec, containers
 from ..policy import ClaimForm, Policy
 from ..requests import GpuContainer, pod_count
+from ..text import plural
 from .container import MIXED_GPU_RESOURCES
 from .permission import (
     FORM_NOT_PERMITTED,
@@ -201,4 +202,4 @@ def counted(count: int | None) -> str:
     """Return a number of GPUs for messages."""
     if count is None:
         return "every GPU of a class (allocationMode: All)"
-    return f"{count} {'GPU' if count == 1 else 'GPUs'}"
+    return plural(count, "GPU")

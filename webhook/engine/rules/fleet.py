@@ -8,7 +8,7 @@ from ..forms import Form
 from ..policy import FindingAction, Policy
 from ..resources import GPU
 from ..spelling import LABELS_OF_FORMS
-from ..text import all_of, first_of
+from ..text import all_of, first_of, plural
 
 FORM_NOT_OFFERED = Rule(
     "form-not-offered",
@@ -123,7 +123,7 @@ def missing(unschedulable: Unschedulable, node_request: NodeRequest) -> str:
 
 
 def _nodes(number: int) -> str:
-    return "1 node has" if number == 1 else f"{number} nodes have"
+    return plural(number, "node has", "nodes have")
 
 
 def _labels(unschedulable: Unschedulable) -> str:
@@ -140,9 +140,9 @@ def _labels(unschedulable: Unschedulable) -> str:
 def _unavailable(unschedulable: Unschedulable) -> Iterator[str]:
     for number, state in ((unschedulable.cordoned, "cordoned"), (unschedulable.not_ready, "not ready")):
         if number:
-            yield f"{number} {'is' if number == 1 else 'are'} {state}"
+            yield f"{plural(number, 'is', 'are')} {state}"
     for taint, number in unschedulable.taints.items():
-        yield f"{number} {'has' if number == 1 else 'have'} taint {taint}, which the pod does not tolerate"
+        yield f"{plural(number, 'has', 'have')} taint {taint}, which the pod does not tolerate"
 
 
 def _remedy(form: Form, unschedulable: Unschedulable, fleet: Fleet) -> str:
@@ -151,7 +151,7 @@ def _remedy(form: Form, unschedulable: Unschedulable, fleet: Fleet) -> str:
         return f"the pod stays Pending meanwhile; {tolerate}ask an administrator{_as_of(fleet.age)}"
     failed = fleet.failed_mig
     if form.partition and failed:
-        nodes = "1 node" if failed == 1 else f"{failed} nodes"
+        nodes = plural(failed, "node")
         return f"the MIG configuration of {nodes} failed (nvidia.com/mig.config.state: failed){_as_of(fleet.age)}"
     nearest = fleet.nearest(form)
     if nearest is None:

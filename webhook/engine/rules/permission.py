@@ -10,6 +10,7 @@ from ..pods import PodSpec
 from ..policy import Policy
 from ..requests import Amount, GpuContainer, pod_count
 from ..resources import GPU
+from ..text import plural
 from .gpu_memory import ANNOTATION as GPU_MEMORY
 
 GPU_NOT_PERMITTED = Rule(
@@ -134,7 +135,7 @@ def per_pod_limit(
     if count > limit:
         yield PER_POD_LIMIT.found(
             "spec",
-            f"pod: its containers request {count} {'GPU' if count == 1 else 'GPUs'} at once",
+            f"pod: its containers request {plural(count, 'GPU')} at once",
             f'namespace policy "{policy.name}" permits {limit} per pod; request {at_most(limit)}',
         )
 
