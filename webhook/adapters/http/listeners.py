@@ -84,7 +84,7 @@ class AdmissionListener:
             self._accept_from_now_on()
             self._shared.started = True
             await self._tick_until(self._stopping)
-            self._loop.remove_reader(self._socket)
+            self._listen_no_more()  # or new clients would wait in the kernel's queue until the end
             self._shared.draining = True
             self._limiter.limits = replace(self._limiter.limits, idle_seconds=_READING_SECONDS)
             await self._tick_until(self._limiter.gone, GRACE_SECONDS)
@@ -92,6 +92,10 @@ class AdmissionListener:
                 connection.drop()
         finally:
             self._stopping.set()
+            self._listen_no_more()
+
+    def _listen_no_more(self) -> None:
+        if self._socket.fileno() >= 0:
             self._loop.remove_reader(self._socket)
             self._socket.close()
 
