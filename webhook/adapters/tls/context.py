@@ -22,8 +22,8 @@ CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """For TLS 1.2: forward secrecy and authenticated encryption only. TLS 1.3 has no others and ignores this list."""
 
 MAXIMUM_HANDSHAKE = 16 * 1024
-"""Bytes after which a client's side of a handshake must be complete. A certificate with its CA has two to five KiB, and 100 KiB of
-small certificates, which OpenSSL accepts, take 25 ms to reject."""
+"""Bytes from a client after which its handshake must be complete. A certificate with its CA has two to five KiB. OpenSSL accepts
+100 KiB, and rejecting as many small certificates takes 25 ms."""
 _ROUNDS = 8  # a TLS 1.2 handshake takes two round trips, TLS 1.3 one; if more are needed, it has failed
 _MFD_NOEXEC_SEAL = 0x0008  # linux/memfd.h, since 6.3; kernels with vm.memfd_noexec=2 insist on it
 
