@@ -11,7 +11,7 @@ from .limits import Limits
 
 _SECONDS_BETWEEN_LINES = 30.0
 _SPARE_DESCRIPTORS = 8
-_SCARCE_SECONDS = 60.0  # how long fewer connections are accepted after descriptors ran out, as they may for a moment on a node
+_SCARCE_SECONDS = 60.0  # how long fewer connections are accepted after descriptors ran out, which may last a moment
 _RESERVED = 1 / 8  # of the memory, divided among the connections: 16 KiB each by default
 
 Client = tuple[str, int] | None
