@@ -21,14 +21,22 @@ def certificate(authority: trustme.CA, name: str) -> trustme.LeafCert:
     return authority.issue_cert("client.invalid", common_name=name)
 
 
-def ask(server: Served, shown: trustme.LeafCert | None, version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> Reply:
-    """One request of a client that shows a certificate, or none."""
+def ask(
+    server: Served,
+    shown: trustme.LeafCert | None,
+    version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3,
+    others: int = 0,
+) -> Reply:
+    """One request of a client that shows a certificate and so many ``others``, or none."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     context.minimum_version = context.maximum_version = version
     if shown:
-        shown.configure_cert(context)
+        with shown.private_key_and_cert_chain_pem.tempfile() as path:
+            with Path(path).open("ab") as chain:
+                chain.write(THEIRS.cert_pem.bytes() * others)
+            context.load_cert_chain(path)
     with Wire(server.said["port"], context) as wire:
         wire.send(GOOD)
         reply = wire.reply()
@@ -37,10 +45,15 @@ def ask(server: Served, shown: trustme.LeafCert | None, version: ssl.TLSVersion 
         return reply
 
 
-def cut_off(server: Served, shown: trustme.LeafCert | None, version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> bool:
+def cut_off(
+    server: Served,
+    shown: trustme.LeafCert | None,
+    version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3,
+    others: int = 0,
+) -> bool:
     """Whether the handshake fails, which TLS 1.3 tells the client only when it reads."""
     try:
-        ask(server, shown, version)
+        ask(server, shown, version, others)
     except (OSError, EOFError):
         return True
     return False
@@ -94,6 +107,18 @@ def test_without_a_certificate_of_the_authority_the_handshake_fails(
 
     wait_until_refused(server, "certificate", before)
     server.wait_for("rejected", reason="certificate", port="admission")
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_certificate_may_bring_its_chain_but_not_a_hundred_others(server: Served, version: ssl.TLSVersion) -> None:
+    """Whoever issued them: a stranger's take long to reject, and an authority's much memory as long as the connection."""
+    before = refused(server, "handshake")
+
+    assert ask(server, certificate(OURS, API_SERVER), version, others=10).code == 200
+    assert cut_off(server, certificate(OURS, API_SERVER), version, others=100)
+
+    wait_until_refused(server, "handshake", before)
+    assert ask(server, certificate(OURS, API_SERVER), version).code == 200
 
 
 def test_a_connection_is_asked_once_for_all_its_requests(server: Served) -> None:

@@ -1,6 +1,7 @@
 """More connections than there is room for: who calls in earnest gets in, and descriptors never run out for good."""
 
 import resource
+import socket
 import subprocess
 import sys
 import time
@@ -146,9 +147,28 @@ def test_where_few_files_may_be_opened_it_takes_fewer_connections() -> None:
         assert server.ops("/healthz").code == 200
 
 
+def test_connections_that_make_room_for_others_in_a_flood_take_no_descriptors_from_anything_else() -> None:
+    """They are closed a moment later. Where descriptors ran out, fewer connections would be accepted afterwards."""
+    with Served("--tls-self-signed", command=with_files(192)) as server:
+        with ExitStack() as stack:
+            for _ in range(32):
+                stack.enter_context(raw(server, "ops_port"))
+            for _ in range(20):
+                with ExitStack() as flood:
+                    for _ in range(300):
+                        one = flood.enter_context(socket.socket())
+                        one.setblocking(False)  # noqa: FBT003 - the standard library's
+                        with suppress(BlockingIOError):
+                            one.connect(("127.0.0.1", server.said["port"]))
+                    time.sleep(0.02)
+        answers(server)
+        assert refused(server, "connections") > 1000
+        assert refused(server, "descriptors") == 0
+
+
 def test_where_too_few_may_be_opened_it_says_so_and_does_not_start() -> None:
     command = [*with_files(100), "--tls-self-signed", "--port", "0", "--ops-port", "0"]
     done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=300, check=False)
 
     assert done.returncode == 2
-    assert "this process may open 100 files; allow it at least 128" in done.stderr
+    assert "this process may open 100 files; allow it at least 192" in done.stderr

@@ -4,6 +4,7 @@ import resource
 
 from ..adapters.http.connection_limiter import ConnectionLimiter, Rejections
 from ..adapters.http.limits import MIB, Limits
+from ..adapters.http.listeners import ACCEPTED_AT_ONCE
 from ..adapters.metrics import Metrics
 from ..adapters.tls.serving import ServingCertificate
 from .options import Options, StartError
@@ -11,8 +12,9 @@ from .reloading import Reload
 
 # Probes, a Prometheus or two, and a person.
 _OPERATIONS_CONNECTIONS = 32
-# For files, the API server, the log, and the event loop's own.
-_OTHER_DESCRIPTORS = 64
+# For files, the API server, the log, the event loop's own, and connections that were closed to make room for others: the event
+# loop closes their descriptors in its next iteration, while it accepts the next ones.
+_OTHER_DESCRIPTORS = 64 + 2 * ACCEPTED_AT_ONCE
 _LEAST_CONNECTIONS = 32
 
 

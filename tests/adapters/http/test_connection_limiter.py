@@ -168,17 +168,27 @@ def test_who_is_dropped_twice_is_counted_once(house: House) -> None:
     assert house.noted == ["connections"]
 
 
-def test_without_descriptors_some_go_and_fewer_are_let_in_from_then_on() -> None:
+def test_without_descriptors_some_go_and_fewer_are_let_in_for_a_minute() -> None:
     rejections = Rejections("test", lambda _port, _reason: None)
-    limiter = ConnectionLimiter(Limits(connections=100), rejections, lambda: 100.0)
+    time = [100.0]
+    limiter = ConnectionLimiter(Limits(connections=100), rejections, lambda: time[0])
     connections = [Someone(float(number)) for number in range(20)]
     for connection in connections:
         limiter.add(connection)
 
     limiter.free_descriptors()
     assert [connection.dropped for connection in connections] == [True] * 8 + [False] * 12
+    time[0] += 59.0
+    limiter.sweep()
     assert limiter.has_room()
     assert connections[8].dropped, "for one more, one goes"
+
+    time[0] += 2.0
+    limiter.sweep()
+    for _ in range(50):
+        assert limiter.has_room()
+        limiter.add(Someone())
+    assert not connections[9].dropped, "a shortage of a moment does not last"
 
     busy = ConnectionLimiter(Limits(connections=100), rejections, lambda: 100.0)
     busy.add(Someone(waits=False))

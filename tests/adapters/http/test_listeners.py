@@ -221,6 +221,19 @@ async def test_a_handshake_that_fails_while_it_is_dropped_is_counted_once(monkey
     assert noted == ["connections"]
 
 
+def test_while_the_last_answers_are_waited_for_new_clients_are_refused_at_once(authority: trustme.CA) -> None:
+    """In the kernel's queue, they would wait as long as one slow client takes, up to the end."""
+    with running(authority, {"/mutate": lambda _: b"{}"}) as server, server.connect() as idle, server.connect() as slow:
+        slow.send(request("/mutate", GOOD)[:-10])
+        server.ask(request("/mutate", GOOD))  # by now the piece has been read
+        server.stop()
+        assert idle.ended()
+        with pytest.raises(ConnectionRefusedError):
+            server.connect()
+        slow.send(request("/mutate", GOOD)[-10:])
+        assert slow.reply().code == 200
+
+
 def test_what_has_begun_to_come_is_answered_before_the_end(authority: trustme.CA) -> None:
     with (
         running(authority, {"/mutate": lambda _: b"{}"}) as server,

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from webhook.adapters.tls.context import probe, server_context
+from webhook.adapters.tls.context import MAXIMUM_HANDSHAKE, probe, server_context
 from webhook.application.certificates.issue import ServingNames, issue_ca, issue_leaf, new_key, self_signed_pair
 from webhook.application.certificates.pem import CertificateError, CertificatePair
 
@@ -120,6 +120,28 @@ def test_client_authorities_that_cannot_be_read_are_refused() -> None:
         server_context(None, "not PEM")
 
 
+def test_a_handshake_is_limited_and_what_comes_with_its_end_is_not() -> None:
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = anyones_client().wrap_bio(to_client, to_server, server_hostname="localhost")
+    server = server_context(a_pair()).wrap_bio(to_server, to_client, server_side=True)
+    for end in (client, server):
+        with pytest.raises(ssl.SSLWantReadError):
+            end.do_handshake()
+    client.do_handshake()
+    for _ in range(4):
+        client.write(b"x" * MAXIMUM_HANDSHAKE)
+    server.do_handshake()
+    assert server.read(4) == b"xxxx"
+
+    endless, nowhere = ssl.MemoryBIO(), ssl.MemoryBIO()
+    server = server_context(a_pair()).wrap_bio(endless, nowhere, server_side=True)
+    endless.write(b"\x16\x03\x01\x40\0\x01\x01\0\0" + bytes(0x4000 - 4))  # a ClientHello of 64 KiB: its first record
+    with pytest.raises(ssl.SSLWantReadError):
+        server.do_handshake()
+    with pytest.raises(ssl.SSLError, match=f"not complete after {MAXIMUM_HANDSHAKE} bytes"):
+        server.do_handshake()
+
+
 def test_the_probe_sees_that_another_certificate_is_served() -> None:
     one, other = a_pair(), a_pair()
 
@@ -203,7 +225,7 @@ def test_without_memory_files_a_private_folder_is_used_and_removed(
 def test_it_works_where_no_folder_can_be_written() -> None:
     program = (
         "import os, sys, tempfile; from datetime import *\n"
-        "from webhook.adapters.tls.context import probe, server_context\n"
+        "from webhook.adapters.tls.context import MAXIMUM_HANDSHAKE, probe, server_context\n"
         "from webhook.application.certificates.issue import self_signed_pair\n"
         "pair = self_signed_pair(['localhost'], [], datetime.now(UTC), timedelta(days=1)).leaf\n"
         "tempfile.tempdir = '/nonexistent'\n"

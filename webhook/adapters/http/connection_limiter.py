@@ -11,6 +11,7 @@ from .limits import Limits
 
 _SECONDS_BETWEEN_LINES = 30.0
 _SPARE_DESCRIPTORS = 8
+_SCARCE_SECONDS = 60.0  # how long fewer connections are accepted after descriptors ran out, which may last a moment
 _RESERVED = 1 / 8  # of the memory, divided among the connections: 16 KiB each by default
 
 Client = tuple[str, int] | None
@@ -76,6 +77,7 @@ class ConnectionLimiter:
         self.gone = asyncio.Event()  # set while there are no connections
         self.gone.set()
         self._most = limits.connections
+        self._scarce_until = 0.0
         self._reserved = limits.memory / limits.connections * _RESERVED
 
     def __iter__(self) -> Iterator[TrackedConnection]:
@@ -123,7 +125,8 @@ class ConnectionLimiter:
         return True
 
     def free_descriptors(self) -> None:
-        """Lower the limit permanently: the process can't open more files, and needs some for other purposes (probes, the log)."""
+        """Lower the limit for a while: the process can't open more files, and needs some for other purposes (probes, the log)."""
+        self._scarce_until = self.clock() + _SCARCE_SECONDS
         self._most = max(1, len(self._connections) - _SPARE_DESCRIPTORS)
         while len(self._connections) > self._most and self._make_room("descriptors", self._connections):
             pass
@@ -131,6 +134,8 @@ class ConnectionLimiter:
     def sweep(self) -> None:
         """Close connections that have waited too long. Called about every second, so requests need no timers of their own."""
         now = self.clock()
+        if now > self._scarce_until:
+            self._most = self.limits.connections
         for connection in self:
             if reason := connection.overdue(now):
                 self.drop(connection, reason)

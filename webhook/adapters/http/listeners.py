@@ -21,7 +21,7 @@ _READING_SECONDS = 1.0  # and how long a client may take to read the rest of one
 # that size. So unknown clients get little: records of a byte each take a hundred times as long as others.
 _KERNEL_BUFFERS = {socket.SO_RCVBUF: 8 * 1024, socket.SO_SNDBUF: 64 * 1024}
 _BACKLOG = 2048
-_ACCEPTED_AT_ONCE = 32  # a handshake costs about ten times as much as an answer, so others are served in between
+ACCEPTED_AT_ONCE = 32  # a handshake costs about ten times as much as an answer, so others are served in between
 # The alerts of a client that does not trust the certificate: Go's and OpenSSL's (RFC 8446, 6.2).
 _DISTRUST = ("ALERT_BAD_CERTIFICATE", "ALERT_UNKNOWN_CA")
 _GOODBYE_SECONDS = 5.0  # for a client to complete the TLS shutdown (close_notify), which also lets it read the alert
@@ -84,7 +84,7 @@ class AdmissionListener:
             self._accept_from_now_on()
             self._shared.started = True
             await self._tick_until(self._stopping)
-            self._loop.remove_reader(self._socket)
+            self._listen_no_more()  # or new clients would wait in the kernel's queue until the end
             self._shared.draining = True
             self._limiter.limits = replace(self._limiter.limits, idle_seconds=_READING_SECONDS)
             await self._tick_until(self._limiter.gone, GRACE_SECONDS)
@@ -92,6 +92,10 @@ class AdmissionListener:
                 connection.drop()
         finally:
             self._stopping.set()
+            self._listen_no_more()
+
+    def _listen_no_more(self) -> None:
+        if self._socket.fileno() >= 0:
             self._loop.remove_reader(self._socket)
             self._socket.close()
 
@@ -111,7 +115,7 @@ class AdmissionListener:
 
     def _accept(self) -> None:
         """Accept waiting clients, but not too many in one iteration of the loop."""
-        for _ in range(_ACCEPTED_AT_ONCE):
+        for _ in range(ACCEPTED_AT_ONCE):
             try:
                 accepted, client = self._socket.accept()
             except OSError as error:

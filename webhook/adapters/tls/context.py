@@ -7,7 +7,7 @@ import ssl
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from cryptography.hazmat.primitives import serialization
 
@@ -21,8 +21,33 @@ if TYPE_CHECKING:
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """For TLS 1.2: forward secrecy and authenticated encryption only. TLS 1.3 has no others and ignores this list."""
 
+MAXIMUM_HANDSHAKE = 16 * 1024
+"""Bytes from a client after which its handshake must be complete. A certificate with its CA has two to five KiB. OpenSSL accepts
+100 KiB, and rejecting as many small certificates takes 25 ms."""
 _ROUNDS = 8  # a TLS 1.2 handshake takes two round trips, TLS 1.3 one; if more are needed, it has failed
 _MFD_NOEXEC_SEAL = 0x0008  # linux/memfd.h, since 6.3; kernels with vm.memfd_noexec=2 insist on it
+
+
+class _ServerSide(ssl.SSLObject):
+    """A server's TLS connection, whose handshake is limited."""
+
+    incoming: ssl.MemoryBIO
+    _received = 0
+
+    def do_handshake(self) -> None:
+        if self._received > MAXIMUM_HANDSHAKE:
+            raise ssl.SSLError(f"the handshake is not complete after {MAXIMUM_HANDSHAKE} bytes from the client")
+        self._received += self.incoming.pending  # the last part may contain data, so it is not limited
+        super().do_handshake()
+
+
+class _ServerContext(ssl.SSLContext):
+    sslobject_class = _ServerSide
+
+    def wrap_bio(self, incoming: ssl.MemoryBIO, *arguments: Any, **options: Any) -> _ServerSide:
+        made = cast("_ServerSide", super().wrap_bio(incoming, *arguments, **options))
+        made.incoming = incoming
+        return made
 
 
 def server_context(pair: CertificatePair | None, client_ca: str | None = None) -> ssl.SSLContext:
@@ -35,7 +60,7 @@ def server_context(pair: CertificatePair | None, client_ca: str | None = None) -
         CertificateError: When OpenSSL rejects the pair or the client CAs (for instance because a key is too short); the message
             contains its reason.
     """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context = _ServerContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(CIPHERS)
     # No resumption: a resumed session would not see a replaced certificate, and kube-apiserver never resumes.
