@@ -7,6 +7,7 @@ import msgspec
 from ...engine.forms import Form, parse
 from ...engine.namespace_labels import ENFORCE, NamespaceLabels
 from ...engine.policy import ANY_POLICY, NONE, Policy
+from ...engine.text import plural
 from .offers import Offers, SharedForm, Slice
 from .policy_effects import EvaluatedWorkload, PolicyEffect
 from .workload_verdicts import VerdictKind
@@ -105,7 +106,7 @@ def advise(  # noqa: PLR0913 - a namespace, and all that the choice depends on
     fits, hurts, wrong = _effects(best, evaluated, voting, slices)
     others = [one for one in forms if one != (best.first if stays else form)][:_NAMED]
     worse = "".join(_worse(one, evaluated, voting, slices) for one in others)
-    fitting = f"{best.policy.name} fits {fits} of {len(evaluated)} {'workload' if len(evaluated) == 1 else 'workloads'}"
+    fitting = f"{best.policy.name} fits {fits} of {plural(len(evaluated), 'workload')}"
     if not trusted and any((parse(one) or Form()).shared for one in (form, best.first)):
         return msgspec.structs.replace(advice, why_none=f"{fitting}; {_UNTRUSTED}{worse}")
     if offered.lacks(form):
