@@ -97,17 +97,17 @@ def test_forms_whose_policies_deny_a_template_by_its_node_selectors() -> None:
     by_size = DevicePlugin(mig_strategy=MigStrategy.SINGLE)
     listed = DevicePlugin(mig_strategy=MigStrategy.SINGLE, products=(f"NVIDIA-{A100}",))
 
-    def denied(
-        plugin: DevicePlugin, placement: Placement | None = None, resource: str = "nvidia.com/gpu", **selector: str
-    ) -> tuple[tuple[str, str], ...]:
+    def spec(resource: str = "nvidia.com/gpu", **selector: str) -> PodSpec:
         container = {"name": "main", "resources": {"limits": {resource: "1"}}}
-        spec = msgspec.convert({"containers": [container], "nodeSelector": selector}, PodSpec)
-        return (placement or Placement(nodes)).denied(spec, plugin)
+        return msgspec.convert({"containers": [container], "nodeSelector": selector}, PodSpec)
+
+    def denied(plugin: DevicePlugin, **selector: str) -> tuple[tuple[str, str], ...]:
+        return Placement(nodes).denied(spec(**selector), plugin)
 
     model = {"nvidia.com/gpu.product": f"NVIDIA-{A100}"}
     assert denied(by_size, **model) == (SLICE,)  # its nodes have the product of slices
     assert denied(listed, **model) == denied(by_size) == ()
     assert denied(by_size, **product) == ()  # it names its form
-    both = Placement(nodes)
-    assert denied(by_size, both, "nvidia.com/gpu.shared", **model) == ()  # it names another form
-    assert denied(by_size, both, **model) == (SLICE,)
+    placement = Placement(nodes)
+    assert placement.denied(spec("nvidia.com/gpu.shared", **model), by_size) == ()  # it names another form
+    assert placement.denied(spec(**model), by_size) == (SLICE,)
