@@ -90,10 +90,7 @@ def advise(  # noqa: PLR0913 - a namespace, and all that the choice depends on
         namespace, labels.enforce or "", trusted, len(evaluated), unused=unused, undecided=undecided
     )
     if not voting:
-        if unused and not undecided:
-            return _with(advice, NONE, len(unused), (), is_set=now.policy.name == NONE)
-        why = f"{_named(undecided)} {'has' if len(undecided) == 1 else 'have'} no verdict that names a form"
-        return msgspec.structs.replace(advice, why_none=why) if undecided else advice
+        return _without_a_form(advice, now)
     slices = {str(one.form): one for one in offered.slices}
     forms = sorted(
         dict.fromkeys(one.verdict.form for one in voting),
@@ -132,6 +129,15 @@ def advise(  # noqa: PLR0913 - a namespace, and all that the choice depends on
         undecided=tuple(one for one in undecided if one not in stating),
         select=_select(best.first if stays else form, offered, voting, is_set=stays),
     )
+
+
+def _without_a_form(advice: NamespaceAdvice, now: PolicyEffect) -> NamespaceAdvice:
+    """The advice where no verdict names a form: no GPUs where none are used, else no policy."""
+    if advice.unused and not advice.undecided:
+        return _with(advice, NONE, len(advice.unused), (), is_set=now.policy.name == NONE)
+    verb = "has" if len(advice.undecided) == 1 else "have"
+    why = f"{_named(advice.undecided)} {verb} no verdict that names a form" if advice.undecided else ""
+    return msgspec.structs.replace(advice, why_none=why)
 
 
 def _of(form: str) -> PolicyEffect:
