@@ -165,6 +165,14 @@ def test_each_pod_has_the_number_of_gpus_that_it_requests(cluster: WorkloadServe
     assert (tune.gpus, {one.name: one.gpus for one in tune.pods}) == (2, {"w-1": 1, "w-2": 2})
 
 
+def test_the_most_gpus_of_one_container(cluster: WorkloadServer, reader: GpuWorkloads) -> None:
+    two = pod("two", gpus=2)
+    two["spec"]["containers"].append({"name": "second", "resources": {"limits": {"nvidia.com/gpu": "1"}}})
+    cluster.add(two)
+    one = found(reader)["Pod two"]
+    assert (one.gpus, one.in_container) == (3, 2)
+
+
 def claimed(name: str, *requests: Json) -> Json:
     """A template of claims."""
     return {"metadata": {"name": name, "namespace": "team"}, "spec": {"spec": {"devices": {"requests": [*requests]}}}}

@@ -333,7 +333,7 @@ def test_the_limit_of_a_policy_in_force_hurts() -> None:
     found = advise("team", evaluated, offered(), NamespaceLabels("limited"), trusted=False, policies=limited)
     assert (found.policy, found.hurts) == ("limited", (HarmedWorkload("w4", "requests 4 GPUs, and maxPerPod is 2"),))
     found = advise("team", evaluated[2:], offered(), NamespaceLabels("limited"), trusted=False, policies=limited)
-    why = "limited fits 1 of 1 workload, and is or may be wrong for 1 (1 above its maxPerPod): w4"
+    why = "limited fits 1 of 1 workload, and is or may be wrong for 1 (1 exceed its maxPerPod or maxPerContainer): w4"
     assert (found.policy, found.why_none) == ("", why)
 
 

@@ -90,6 +90,7 @@ class _Requested(msgspec.Struct, frozen=True):
 
     words: tuple[str, ...]
     gpus: int
+    in_container: int
     form: str
     named: str
     programs: tuple[ServerProgram, ...]
@@ -235,7 +236,8 @@ class GpuWorkloads:
         exempt = self._configuration.exemptions.of_pod(scheduled) or ""
         programs = self._programs(spec, containers if counted else None)
         unreachable = self._placement.unreachable(spec)
-        return _Requested(words, number, form, named, programs, claims, exempt, unreachable, _memory(pod))
+        in_container = max((amount.count for one in containers for amount in one.amounts), default=0)
+        return _Requested(words, number, in_container, form, named, programs, claims, exempt, unreachable, _memory(pod))
 
     def _claimed(
         self, spec: PodSpec, containers: Sequence[GpuContainer], namespace: str, owner: Owner
@@ -317,6 +319,7 @@ def _set_requests(workload: Workload, requested: _Requested) -> None:
         requested.form,
         requested.programs,
     )
+    workload.in_container = requested.in_container
     workload.exempt = requested.exempt
     workload.named = requested.named
     workload.claimed = requested.claimed is not None

@@ -119,7 +119,7 @@ def advise(  # noqa: PLR0913 - a namespace, and all that the choice depends on
         denied = sum(one in wrong for one in stating)
         exceeding = sum(bool(best.exceeded(one)) for one in voting)
         aside = f" (it would deny {denied}, since they name another form)" if denied else ""
-        aside += f" ({exceeding} above its maxPerPod)" if exceeding else ""
+        aside += f" ({exceeding} exceed its maxPerPod or maxPerContainer)" if exceeding else ""
         why = f"{fitting}, and is or may be wrong for {len(wrong)}{aside}: {_named(wrong)}{worse}"
         return msgspec.structs.replace(advice, why_none=why)
     return msgspec.structs.replace(

@@ -199,7 +199,8 @@ def _by_namespace(
         evaluated = found.setdefault(one.namespace, [])
         if not one.exempt:
             named = f"{one.kind} {one.name}", one.stated, verdicts[one.key], one.form
-            evaluated.append(EvaluatedWorkload(*named, one.memory, one.claimed, one.unreachable, one.gpus))
+            asked = one.memory, one.claimed, one.unreachable
+            evaluated.append(EvaluatedWorkload(*named, *asked, gpus=one.gpus, in_container=one.in_container))
     return found
 
 
