@@ -14,6 +14,7 @@ from webhook.application.recommendation.usage import Metric, Series, Usage
 from webhook.application.recommendation.workload_verdicts import VerdictKind
 from webhook.application.recommendation.workloads import LivePod, Workload
 from webhook.engine.device_classes import DeviceClasses
+from webhook.engine.fleet.devices import Device, Devices, NamedClass
 from webhook.engine.fleet.node_shapes import Shape, shape_of
 from webhook.engine.namespace_labels import NamespaceLabels
 from webhook.engine.policy import ClaimForm, Mismatch, Policy, PolicyBook, Prefer
@@ -252,6 +253,19 @@ def test_the_policy_in_force_gives_what_nodes_offer() -> None:
     given[0] = workload()
     # Without nodes, it is not known that the first form is not offered.
     assert policy("falls", None)["a"][0] == "mig-1g.10gb"
+
+
+def test_a_policy_that_prefers_what_is_offered_gives_what_device_classes_offer() -> None:
+    falls = Policy("falls", (form("mig-1g.20gb"), form("mig-1g.10gb")), prefer=Prefer.OFFERED)
+    device = Device(("gpu.nvidia.com", "n", "0"), {"gpu.nvidia.com/productName": f"NVIDIA {A100}"})
+    found = recommend(
+        *([workload()], Usage(END, 14 * DAY, series=[series()]), {}, {"a": NamespaceLabels("falls")}, Thresholds()),
+        trusted=lambda _: False,
+        plugin=DevicePlugin(),
+        policies=PolicyBook({"falls": falls}),
+        devices=Devices([NamedClass("slices", "nvidia.com/mig-1g.10gb")], [device]),
+    )
+    assert [(one.policy, one.label) for one in found.namespaces] == [("falls", "")]
 
 
 def test_forms_of_nodes_that_do_not_match_the_configuration_are_not_recommended() -> None:
