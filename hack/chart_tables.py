@@ -20,8 +20,8 @@ from hack import generated
 from hack.chart_defaults import CHART, Json, resolved
 from webhook.cli.main import app
 from webhook.engine.device_classes import IMPLICIT
-from webhook.engine.gpu_models import PROFILES_OF_MODELS
 from webhook.engine.forms import MAXIMUM_CLIENTS, MINIMUM_CLIENTS
+from webhook.engine.gpu_models import PROFILES_OF_MODELS
 from webhook.engine.mig_memory import MEASURED
 from webhook.engine.mig_profiles import DOCUMENTED, PROFILE
 from webhook.engine.other_gpus import ANY_SUFFIX, GPUS, NEVER_SENT, NOT_GPUS

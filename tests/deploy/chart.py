@@ -134,7 +134,15 @@ class Chart:
     def notes(self, values: Json, *, release: str = "gpuwarden", namespace: str = NAMESPACE) -> str:
         """What ``helm install`` says at its end, with single blanks."""
         said = self.helm(
-            "install", release, str(self._folder), "--namespace", namespace, "--dry-run=client", "--values", "-", values=values
+            "install",
+            release,
+            str(self._folder),
+            "--namespace",
+            namespace,
+            "--dry-run=client",
+            "--values",
+            "-",
+            values=values,
         )
         return " ".join(said.partition("NOTES:")[2].split())
 
