@@ -52,10 +52,6 @@ def test_states_are_told_apart(one: GpuNode, expected: State) -> None:
     assert one.shape.state is expected
 
 
-def test_only_ready_tainted_and_failed_nodes_take_pods() -> None:
-    assert {one for one in State if one.takes_pods} == {State.READY, State.TAINTED, State.MIG_FAILED}
-
-
 def test_nothing_is_held_where_no_pod_is() -> None:
     assert share(node("a"), node("b")) == Share(16, 0, 16, 0, 8)
 

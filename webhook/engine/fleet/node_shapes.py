@@ -87,11 +87,6 @@ class State(StrEnum):
     CORDONED = "cordoned"
     NOT_READY = "not ready"
 
-    @property
-    def takes_pods(self) -> bool:
-        """Whether pods can use what is free on such nodes."""
-        return self in {State.READY, State.TAINTED, State.MIG_FAILED}
-
 
 @dataclass(frozen=True)
 class Shape:

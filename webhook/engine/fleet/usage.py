@@ -74,12 +74,11 @@ def by_shape(nodes: Iterable[GpuNode], held: Mapping[str, Mapping[str, int]]) ->
         use = found.setdefault(node.shape, ShapeUse(node.shape))
         use.nodes += 1
         holds = held.get(node.name, {})
-        takes_pods = node.shape.state.takes_pods
         for name, _, allocatable in node.shape.amounts:
             offered, used = node.shape.offers[name], holds.get(name, 0)
             left = max(offered - used, 0)
             # The device plugin may offer one of several resources and not the others.
-            free = left if takes_pods and allocatable else 0
+            free = left if node.shape.takes_pods and allocatable else 0
             use.shares[name] = use.shares.get(name, Share()) + Share(offered, used, free, left - free, free)
     return list(found.values())
 
