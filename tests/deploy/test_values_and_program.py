@@ -304,15 +304,14 @@ def test_a_new_mig_suffix_is_one_change_of_the_tables(chart: Chart, tmp_path: Pa
     newer = Chart(chart.program, tmp_path, folder)
     form, resource = "mig-1g.5gb.new", "nvidia.com/mig-1g.5gb.new"
     product = {**_single("A"), **_of_product("A-MIG-1g.5gb.new", form)}
-    other = {**MIXED, "policies": {"t": {"forms": [form], "nodeSelector": {f"{GKE}gpu-partition-size": "1g.5gb.new"}}}}
-    for config in ({"policies": {"t": {"forms": [form, f"gke-{form}"], "prefer": "memory"}}}, product):
+    on_gke = {"policies": {"t": {"forms": [f"gke-{form}"], "nodeSelector": {f"{GKE}gpu-partition-size": "1g.5gb.new"}}}}
+    for config in ({"policies": {"t": {"forms": [form, f"gke-{form}"], "prefer": "memory"}}}, product, on_gke):
         assert newer.render({"config": config}).objects
         with pytest.raises(RefusedError, match="is not a form"):
             chart.render({"config": config})
     for config, said in (
         ({"resources": {"gpus": [resource]}}, "is a form"),
         ({**_single(), "policies": {"t": {"forms": [form]}}}, r"needs config\.devicePlugin\.products"),
-        (other, r'is not on nodes with form "mig-1g\.5gb\.new"'),
     ):
         with pytest.raises(RefusedError, match=said):
             newer.render({"config": config})
