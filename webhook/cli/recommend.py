@@ -42,7 +42,7 @@ from .prometheus_options import (
     labels_of,
 )
 from .recommend_input import SAVED, UsageScope, from_cluster, from_saved, objects_of, trusts, within
-from .report_writing import store_reports
+from .report_objects import store_reports
 
 RecommendOutput = Literal["table", "json", "csv", "html", "markdown"]
 """The output formats of ``recommend``."""
