@@ -48,10 +48,6 @@ template of objects calls it first; it prints nothing.
 {{- end -}}
 {{- end -}}
 
-{{- define "gpuwarden.policyValue" -}}
-%s
-{{- end -}}
-
 {{/* Objects of Kubernetes' own whose defaults matter: all of it, or what the user left of it. */}}
 {{- define "gpuwarden.wholeDefaults" -}}
 %s
@@ -111,7 +107,7 @@ def text() -> str:
     values = yaml.safe_load((CHART / "values.yaml").read_text())
     parts = (whole(values, root), fillable(values, root, root))
     written = (yaml.safe_dump(part, sort_keys=False, width=120).rstrip() for part in parts)
-    return PAGE % (root["definitions"]["policyValue"]["pattern"], *written)
+    return PAGE % (*written,)
 
 
 if __name__ == "__main__":

@@ -20,18 +20,30 @@ from hack import generated
 from hack.chart_defaults import CHART, Json, resolved
 from webhook.cli.main import app
 from webhook.engine.device_classes import IMPLICIT
+from webhook.engine.forms import MAXIMUM_CLIENTS, MINIMUM_CLIENTS
 from webhook.engine.gpu_models import PROFILES_OF_MODELS
 from webhook.engine.mig_memory import MEASURED
-from webhook.engine.mig_profiles import DOCUMENTED
+from webhook.engine.mig_profiles import DOCUMENTED, PROFILE
 from webhook.engine.other_gpus import ANY_SUFFIX, GPUS, NEVER_SENT, NOT_GPUS
+from webhook.engine.policy import ANY, NONE, WITHOUT_PARAMETERS
 from webhook.engine.resources import PREFIX
 
 TEMPLATE = CHART / "templates/_tables.tpl"
 PAGE = """\
 {{/*
 Written by `make manifests` from values.schema.json, webhook/engine (gpu_models.py, mig_memory.py, other_gpus.py,
-mig_profiles.py) and the command line; edit those and hack/chart_tables.py, not this.
+mig_profiles.py, forms.py) and the command line; edit those and hack/chart_tables.py, not this.
 */}}
+
+{{/* The pattern of MIG profiles, with their suffixes. */}}
+{{- define "gpuwarden.profilePattern" -}}
+%s
+{{- end -}}
+
+{{/* The pattern of the policy values that are built in. */}}
+{{- define "gpuwarden.policyValue" -}}
+%s
+{{- end -}}
 
 {{/* MIG profiles by the names of GPU models, which are a regular expression. */}}
 {{- define "gpuwarden.profilesOfModels" -}}
@@ -105,6 +117,14 @@ def gpu_prefixes() -> list[str]:
     return [PREFIX, *(name.removesuffix(ANY_SUFFIX) for name in GPUS if not name.startswith(PREFIX))]
 
 
+def policy_value() -> str:
+    """The pattern of the policy values that webhook/engine/forms.py parses, and of ``any`` and ``none``."""
+    named = "|".join((ANY, NONE, *WITHOUT_PARAMETERS))
+    clients = "|".join(map(str, range(MINIMUM_CLIENTS, MAXIMUM_CLIENTS + 1)))
+    gke = f"gke-mig-{PROFILE}|gke(-mig-{PROFILE})?-(time-sharing|mps)-({clients})"
+    return f"^({named}|mig-{PROFILE}(-shared)?|{gke})$"
+
+
 def text() -> str:
     """What the template should be."""
     root: Json = json.loads((CHART / "values.schema.json").read_text())
@@ -116,7 +136,7 @@ def text() -> str:
     measured = dict.fromkeys(profile for row in MEASURED for profile in row.profiles)
     classes = [name.removeprefix(IMPLICIT) for name in NOT_GPUS if name.startswith(IMPLICIT)]
     lists: tuple[Iterable[str], ...] = (DOCUMENTED, measured, gpu_prefixes(), NEVER_SENT, classes, serve_options())
-    return PAGE % (models, *map(" ".join, lists), texts)
+    return PAGE % (PROFILE, policy_value(), models, *map(" ".join, lists), texts)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from testing.stand_in.http_side import Seen
 from testing.stand_in.kubeconfig import write_kubeconfig
 from tests.adapters.prometheus.test_client import VECTOR, Liar, fails, serving, succeeds
 from tests.application.recommendation.cases import DAY, END, series, workload
+from tests.builders import Json
 from tests.cli.commands import run
 from tests.cli.test_doctor import Cluster, ClusterHandler
 from tests.cli.test_fleet_option import NODES, a_node
@@ -66,6 +67,37 @@ def test_the_policies_of_the_configuration_count(saved: Path, tmp_path: Path) ->
         # The audit must evaluate by the same policies and names.
         previews = run("recommend", "--usage", saved, "--config", file, "-o", "markdown").out
         assert (f"gpuwarden audit -n a --assume a={policy} --config {file}\n" in previews) is not is_set
+
+
+def test_device_classes_with_a_resource_name_offer_forms_and_give_those_of_claim_templates(
+    saved: Path, tmp_path: Path
+) -> None:
+    def device_class(name: str, resource: str, attribute: str, value: str) -> Json:
+        equal = f"device.driver == 'gpu.nvidia.com' && device.attributes['gpu.nvidia.com'].{attribute} == '{value}'"
+        spec = {"extendedResourceName": resource, "selectors": [{"cel": {"expression": equal}}]}
+        return {"apiVersion": "resource.k8s.io/v1", "kind": "DeviceClass", "metadata": {"name": name}, "spec": spec}
+
+    attributes = {"type": "mig", "profile": "1g.10gb", "productName": "NVIDIA A100-SXM4-80GB"}
+    device = {"name": "gpu-0-mig-0", "attributes": {name: {"string": text} for name, text in attributes.items()}}
+    spec = {"driver": "gpu.nvidia.com", "nodeName": "node-a", "pool": {"name": "node-a"}, "devices": [device]}
+    content = json.loads(saved.read_bytes())
+    content["nodes"] = [
+        {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "node-a"}},
+        device_class("small.example.com", "nvidia.com/mig-1g.10gb", "profile", "1g.10gb"),
+        {"apiVersion": "resource.k8s.io/v1", "kind": "ResourceSlice", "spec": spec},
+    ]
+    saved.write_text(json.dumps(content))
+    assert "policy mig-1g.10gb: 2 of 3 workloads fit" in run("recommend", "--usage", saved).out
+    file = tmp_path / "configuration.yaml"
+    file.write_text(
+        "apiVersion: gpuwarden.io/v1\nkind: Configuration\ndefaults: {enforce: small}\n"
+        "policies: {small: {forms: [{claimTemplate: one, deviceClass: small.example.com}]}}"
+    )
+    assert "policy small: 2 of 3 workloads fit" in run("recommend", "--usage", saved, "--config", file).out
+    # No device is a slice of that class.
+    content["nodes"][1] = device_class("small.example.com", "nvidia.com/mig-1g.10gb", "profile", "1g.20gb")
+    saved.write_text(json.dumps(content))
+    assert "no node offers MIG slices" in " ".join(run("recommend", "--usage", saved).out.split())
 
 
 def test_csv_has_a_line_for_each_workload_and_computes_nothing(saved: Path) -> None:

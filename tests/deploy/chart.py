@@ -89,8 +89,9 @@ def is_hook(document: Json) -> bool:
 class Chart:
     """The chart, and the helm that renders it."""
 
-    def __init__(self, helm: Path, home: Path) -> None:
+    def __init__(self, helm: Path, home: Path, folder: Path = CHART) -> None:
         self._helm = helm
+        self._folder = folder
         # A helm that knows nothing but the chart: no plugins, no repositories, no cluster of whoever runs the tests.
         self._environment = {"PATH": os.defpath, "HOME": str(home), "KUBECONFIG": os.devnull}
 
@@ -125,7 +126,7 @@ class Chart:
     ) -> Rendered:
         """Render the chart as ``helm template`` does."""
         text = self.helm(
-            "template", release, str(CHART), "--namespace", namespace, "--kube-version", kubernetes,
+            "template", release, str(self._folder), "--namespace", namespace, "--kube-version", kubernetes,
             "--values", "-", *more, values=values,
         )  # fmt: skip
         return Rendered.of(text)
@@ -133,7 +134,15 @@ class Chart:
     def notes(self, values: Json, *, release: str = "gpuwarden", namespace: str = NAMESPACE) -> str:
         """What ``helm install`` says at its end, with single blanks."""
         said = self.helm(
-            "install", release, str(CHART), "--namespace", namespace, "--dry-run=client", "--values", "-", values=values
+            "install",
+            release,
+            str(self._folder),
+            "--namespace",
+            namespace,
+            "--dry-run=client",
+            "--values",
+            "-",
+            values=values,
         )
         return " ".join(said.partition("NOTES:")[2].split())
 

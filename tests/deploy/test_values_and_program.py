@@ -5,8 +5,10 @@ A value that the schema lets through and the program does not is a replica that 
 
 import json
 import re
+import shutil
 from enum import StrEnum
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +18,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 from kubernetes.utils.quantity import parse_quantity
 
-from hack.chart_tables import TEMPLATE, text
+from hack.chart_tables import TEMPLATE, policy_value, text
 from hack.render_manifests import CHART
 from tests.deploy.chart import Chart, Json, RefusedError
 from webhook.adapters.configuration.file import ConfigurationError, parse
@@ -24,7 +26,6 @@ from webhook.adapters.logs import LogFormat, LogLevel
 from webhook.application.assumptions import EvaluatedLabel
 from webhook.application.configuration import Mode
 from webhook.engine.forms import MAXIMUM_CLIENTS, MINIMUM_CLIENTS
-from webhook.engine.mig_memory import memory_range, without_suffix
 from webhook.engine.mig_profiles import DOCUMENTED, PROFILE
 from webhook.engine.policy import FindingAction, Mismatch, Prefer, built_in
 
@@ -120,13 +121,13 @@ POLICY_VALUES = st.one_of(
 @settings(max_examples=500, deadline=None)
 @given(POLICY_VALUES)
 def test_a_form_is_one_to_both(value: str) -> None:
-    assert takes(SCHEMA["definitions"]["policyValue"], value) is (built_in(value) is not None)
+    assert bool(re.fullmatch(policy_value(), value)) is (built_in(value) is not None)
 
 
 def test_every_client_count_is_one_to_both() -> None:
     for clients in range(130):
         for value in (f"gke-mps-{clients}", f"gke-mig-1g.5gb-time-sharing-{clients}"):
-            assert takes(SCHEMA["definitions"]["policyValue"], value) is (MINIMUM_CLIENTS <= clients <= MAXIMUM_CLIENTS)
+            assert bool(re.fullmatch(policy_value(), value)) is (MINIMUM_CLIENTS <= clients <= MAXIMUM_CLIENTS)
 
 
 # Parts of a configuration: each as the program takes it, or not.
@@ -229,28 +230,15 @@ def program_takes(configuration: Json) -> bool:
     return True
 
 
-def chart_takes(configuration: Json) -> bool:
-    """The schema, and what templates/_checks.tpl does beyond it."""
-    policies = configuration.get("policies", {})
-    named = configuration.get("defaults", {}).values()
-    forms = [policy.get("forms", []) for policy in policies.values()]
-    return (
-        takes(at("config"), configuration)
-        and all(value in policies or takes(SCHEMA["definitions"]["policyValue"], value) for value in named)
-        and not any(takes(SCHEMA["definitions"]["policyValue"], name) for name in policies)
-        and all(takes(SCHEMA["definitions"]["policyValue"], form) for several in forms for form in several)
-        and not any(len(several) > 1 and {"any", "none"} & {*several} for several in forms)
-        and not any(
-            policy.get("maxPerContainer", 0) > 1 and all("time-sharing" in form for form in policy["forms"])
-            for policy in policies.values()
-        )
-        and all(
-            re.fullmatch(rf"(gke-)?mig-{PROFILE}", form) and memory_range(without_suffix(form.partition("mig-")[2]))
-            for policy in policies.values()
-            for form in policy["forms"]
-            if policy.get("prefer") == "memory"
-        )
-    )
+def chart_takes(chart: Chart, configuration: Json) -> bool:
+    """Whether the schema takes it (asked here first, as it is quicker), and then helm, with templates/_checks.tpl."""
+    if not takes(at("config"), configuration):
+        return False
+    try:
+        chart.render({"config": configuration}, more=("--show-only", "templates/configmap.yaml"))
+    except RefusedError:
+        return False
+    return True
 
 
 def _single(*products: str) -> Json:
@@ -308,10 +296,31 @@ def test_the_charts_tables_are_what_the_schema_and_the_engine_say() -> None:
     assert TEMPLATE.read_text() == text(), "run `make manifests`"
 
 
+def test_a_new_mig_suffix_is_one_change_of_the_tables(chart: Chart, tmp_path: Path) -> None:
+    """The program's pattern reaches the chart in _tables.tpl alone: with a suffix there, all templates know the suffix."""
+    folder = shutil.copytree(CHART, tmp_path / "chart")
+    tables = folder / "templates/_tables.tpl"
+    tables.write_text(tables.read_text().replace("-me)", r"-me|\.new)"))
+    newer = Chart(chart.program, tmp_path, folder)
+    form, resource = "mig-1g.5gb.new", "nvidia.com/mig-1g.5gb.new"
+    product = {**_single("A"), **_of_product("A-MIG-1g.5gb.new", form)}
+    on_gke = {"policies": {"t": {"forms": [f"gke-{form}"], "nodeSelector": {f"{GKE}gpu-partition-size": "1g.5gb.new"}}}}
+    for config in ({"policies": {"t": {"forms": [form, f"gke-{form}"], "prefer": "memory"}}}, product, on_gke):
+        assert newer.render({"config": config}).objects
+        with pytest.raises(RefusedError, match="is not a form"):
+            chart.render({"config": config})
+    for config, said in (
+        ({"resources": {"gpus": [resource]}}, "is a form"),
+        ({**_single(), "policies": {"t": {"forms": [form]}}}, r"needs config\.devicePlugin\.products"),
+    ):
+        with pytest.raises(RefusedError, match=said):
+            newer.render({"config": config})
+
+
 @settings(max_examples=200, deadline=None)
 @given(CONFIGURATIONS)
-def test_a_configuration_is_one_to_both(configuration: Json) -> None:
-    assert chart_takes(configuration) is program_takes(configuration), configuration
+def test_a_configuration_is_one_to_both(chart: Chart, configuration: Json) -> None:
+    assert chart_takes(chart, configuration) is program_takes(configuration), configuration
 
 
 @pytest.mark.parametrize(
@@ -571,9 +580,3 @@ def test_what_kubernetes_takes_is_taken(chart: Chart, values: Json) -> None:
     rendered = chart.render(values)
     for job in rendered.all("CronJob"):
         assert isinstance(job["spec"]["jobTemplate"]["spec"]["activeDeadlineSeconds"], int)
-
-
-def test_the_check_of_defaults_reads_the_same_pattern() -> None:
-    template = (CHART / "templates/_defaults.tpl").read_text()
-    schema: Any = json.loads((CHART / "values.schema.json").read_text())
-    assert schema["definitions"]["policyValue"]["pattern"] in template

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from webhook.engine.fleet.fleet import Fleet, NodeRequest
-from webhook.engine.fleet.node_shapes import GpuNode, Taint, shape_of
-from webhook.engine.fleet.usage import Share, State, by_form, by_shape, requested, state, without_devices
+from webhook.engine.fleet.node_shapes import GpuNode, State, Taint, shape_of
+from webhook.engine.fleet.usage import Share, by_form, by_shape, requested, without_devices
 from webhook.engine.forms import Form
 from webhook.engine.node_constraints import NOTHING_SAID, NodeConstraints
 from webhook.engine.pods import PodSpec
@@ -49,11 +49,7 @@ def share(*nodes: GpuNode, held: dict[str, dict[str, int]] | None = None) -> Sha
     ],
 )
 def test_states_are_told_apart(one: GpuNode, expected: State) -> None:
-    assert state(one.shape) is expected
-
-
-def test_only_ready_tainted_and_failed_nodes_take_pods() -> None:
-    assert {one for one in State if one.takes_pods} == {State.READY, State.TAINTED, State.MIG_FAILED}
+    assert one.shape.state is expected
 
 
 def test_nothing_is_held_where_no_pod_is() -> None:

@@ -89,3 +89,26 @@ def test_every_page_that_code_or_the_chart_names_exists() -> None:
         if page not in NOT_OURS and (not (ROOT / page).is_file() or (anchor and anchor not in anchors(ROOT / page)))
     ]
     assert broken == []
+
+
+WHERE = (ROOT / "CONTRIBUTING.md").read_text().partition("What is harder to find")[2].partition("\nA check of")[0]
+OUTSIDE_PACKAGE = ("hack/", "tests/", "deploy/")
+
+
+@pytest.mark.parametrize("cell", re.findall(r"(?m)^\| .* \| (.*`.*) \|$", WHERE))
+def test_what_contributing_says_is_somewhere_is_there(cell: str) -> None:
+    """Each path of a row is a module, a folder or a file, and one of them has each name in the row."""
+    words = re.findall(r"`([^`]+)`", cell)
+    paths = [
+        ROOT / word if word.startswith(OUTSIDE_PACKAGE) else ROOT / "webhook" / word for word in words if "/" in word
+    ]
+    assert paths
+    found = [path if path.exists() else path.with_name(f"{path.name}.py") for path in paths]
+    assert [path for path in found if not path.exists()] == []
+    text = "".join(path.read_text() for path in found if path.is_file())
+    names = [word.rpartition(".")[2] for word in words if "/" not in word and not word.startswith("make ")]
+    assert [name for name in names if not re.search(rf"(def|class) {name}\b|\b{name}\b.* = ", text)] == []
+
+
+def test_contributing_has_rows_to_check() -> None:
+    assert WHERE.count("\n| ") > 40

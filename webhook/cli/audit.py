@@ -27,7 +27,7 @@ from ..application.deciders import DecidedPolicy
 from ..application.pod_counts import Autoscalers
 from . import cluster_options, completers
 from .audit_input import Labels, from_cluster, from_files
-from .audit_writing import Mislabelled, write_reports
+from .audit_report_objects import Mislabelled, write_reports
 from .cluster_options import ContextOption, KubeconfigOption, WriteReportsOption, reached
 from .configuration_input import ConfigOption, load_configuration
 from .exit_codes import EXIT_DENIED, EXIT_USAGE

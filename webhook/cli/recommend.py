@@ -1,5 +1,6 @@
 """``gpuwarden recommend``: which form fits each workload and namespace, from what the workloads used."""
 
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from shlex import quote
@@ -20,6 +21,7 @@ from ..application.recommendation.recommend import Recommendation
 from ..application.recommendation.recommend import recommend as recommended
 from ..application.report_api import OF_RECOMMEND
 from ..engine import forms
+from ..engine.fleet.devices import Devices
 from ..engine.forms import Form
 from . import cluster_options
 from .cluster_options import ContextOption, KubeconfigOption, NamespacesOption, WriteReportsOption, reached
@@ -39,8 +41,8 @@ from .prometheus_options import (
     UserOption,
     labels_of,
 )
-from .recommend_input import SAVED, UsageScope, from_cluster, from_saved, shapes_of, trusts, within
-from .report_writing import store_reports
+from .recommend_input import SAVED, UsageScope, from_cluster, from_saved, objects_of, trusts, within
+from .report_objects import store_reports
 
 RecommendOutput = Literal["table", "json", "csv", "html", "markdown"]
 """The output formats of ``recommend``."""
@@ -120,7 +122,7 @@ def recommend(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     names = list(dict.fromkeys(namespace or []))
     if usage:
         _reject_options_of_a_cluster(ctx, options, trusted or [], save)
-        given, shapes = from_saved(usage, configuration)
+        given, objects = from_saved(usage, configuration)
     else:
         labels = labels_of(prometheus_label or [])
         wanted = UsageScope(names, trusted or [], _seconds(window), values.idle_below, labels)
@@ -128,8 +130,11 @@ def recommend(  # noqa: PLR0913, PLR0917 - each is an option of the command line
             given = from_cluster(kubeconfig, context, configuration, options, wanted, progress)
         if save:
             _write(save, written(given))
-        shapes = shapes_of(given, configuration)
+        objects = objects_of(given, configuration)
     given = within(given, names)
+    others = configuration.policies.node_labels
+    shapes = Counter(node.shape for node in objects.gpu_nodes(others)) if objects else None
+    configuration = configuration.with_classes(objects.resource_names if objects else {})
     found = recommended(
         *(given.workloads, given.usage, shapes, given.labels, values),
         trusted=trusts(trusted or [], given.trusted),
@@ -138,6 +143,7 @@ def recommend(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         exempt=configuration.exemptions.namespaces,
         policies=configuration.policies,
         classes=configuration.classes,
+        devices=objects.devices if objects else Devices(),
     )
     found.notes += given.notes
     if cluster_options.is_given(ctx, "config") and not write_reports:

@@ -4,7 +4,6 @@ import json
 import os
 import random
 import re
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -36,7 +35,6 @@ from ..adapters.usage_file import SavedUsage, UsageFileError
 from ..application.configuration import Configuration
 from ..application.recommendation.placement import NamedNode
 from ..application.recommendation.usage import Usage
-from ..engine.fleet.node_shapes import Shape
 from .cluster_options import reached, unreadable
 from .messages import say, usage_error
 from .prometheus_options import PrometheusOptions
@@ -63,23 +61,23 @@ class UsageScope(msgspec.Struct, frozen=True):
     labels: Mapping[str, Sequence[str]]
 
 
-def from_saved(path: Path, configuration: Configuration) -> tuple[SavedUsage, Counter[Shape] | None]:
-    """Read a file that ``--save`` wrote; return its content, and the nodes in it.
+def from_saved(path: Path, configuration: Configuration) -> tuple[SavedUsage, ClusterObjects | None]:
+    """Read a file that ``--save`` wrote; return its content, and the nodes and DeviceClasses in it.
 
     Raises:
         typer.Exit: 2, after printing why, where it can't be read.
     """
     try:
         saved = usage_file.parsed(path.read_bytes())
-        return saved, shapes_of(saved, configuration)
+        return saved, objects_of(saved, configuration)
     except (UsageFileError, FleetFileError) as error:
         raise usage_error(f"--usage {path}: {error}") from error
     except OSError as error:
         raise usage_error(f"--usage {path}: {why(path, error)}") from error
 
 
-def shapes_of(saved: SavedUsage, configuration: Configuration) -> Counter[Shape] | None:
-    """Return the nodes, by shape; ``None`` where they were not read.
+def objects_of(saved: SavedUsage, configuration: Configuration) -> ClusterObjects | None:
+    """Return the nodes, and DeviceClasses with a resource name; ``None`` where nodes were not read.
 
     Raises:
         FleetFileError: they are not valid.
@@ -87,10 +85,9 @@ def shapes_of(saved: SavedUsage, configuration: Configuration) -> Counter[Shape]
     if saved.nodes is None:
         return None
     if not any(one.get("kind") == "Node" for one in saved.nodes):
-        return Counter()
+        return ClusterObjects([])
     listed = json.dumps({"apiVersion": "v1", "kind": "List", "items": saved.nodes}).encode()
-    others = configuration.policies.node_labels
-    return Counter(node.shape for node in fleets.read_saved(listed, others).gpu_nodes(others))
+    return fleets.read_saved(listed, configuration.policies.node_labels)
 
 
 def within(saved: SavedUsage, namespaces: Sequence[str]) -> SavedUsage:

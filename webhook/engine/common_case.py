@@ -25,6 +25,7 @@ from .edits import (
 )
 from .findings import LONGEST_WARNINGS, Finding
 from .forms import Form
+from .mig_profiles import SUFFIXES
 from .node_constraints import Need
 from .pods import Pod
 from .policy import NO_ADDITIONS, FindingAction, Policy, Prefer
@@ -40,7 +41,7 @@ MOST_COUNT = 999_999_999
 """A count of the common case has at most nine digits."""
 
 # A profile that no GPU has, and the longest possible one.
-_PROFILE, _LONGEST_PROFILE = "98g.7654gb", "99g.9999gb.me.all"
+_PROFILE, _LONGEST_PROFILE = "98g.7654gb", f"99g.9999gb{max(SUFFIXES, key=len)}"
 # Nodes of any model can have a form without a partition, so these represent all models without a suffix.
 _MODELS = ("NVIDIA-A100-SXM4-40GB", "Tesla-T4")
 _EXPRESSIBLE = RenameResource | AddNeed | AddNodeSelector | AddToleration | SetRuntimeClass | AddEnv | Annotate

@@ -7,8 +7,19 @@ import msgspec
 
 from .mig_memory import memory_range
 
-# go-nvlib mig_profile.go as the device plugin spells it in resource names: "+me" becomes ".me", "-me" stays.
-PROFILE = r"[1-9][0-9]?g\.[1-9][0-9]{0,3}gb(?:\.me\.all|\.me|\.gfx|-me)?"
+# NVIDIA MIG user guide, "Profile References" and the tables of profiles.
+SUFFIXES = {
+    ".me": "with video engines that most slices lack (NVDEC, JPEG, OFA). One slice of a GPU can have them.",
+    ".me.all": "with all video engines of the GPU. One slice of a GPU can have them.",
+    ".gfx": "with graphics (OpenGL, Vulkan).",
+    "-me": "without video engines.",
+}
+"""What the suffix of a profile changes."""
+
+# go-nvlib mig_profile.go as the device plugin spells it in resource names: "+me" becomes ".me", "-me" stays. In reverse order,
+# a longer suffix comes before one that it begins with.
+_SUFFIX = "|".join(sorted(SUFFIXES, reverse=True)).replace(".", r"\.")
+PROFILE = rf"[1-9][0-9]?g\.[1-9][0-9]{{0,3}}gb(?:{_SUFFIX})?"
 _PARTS = re.compile(r"(?P<slices>[0-9]+)g\.(?P<gigabytes>[0-9]+)gb(?P<suffix>.*)")
 
 # NVIDIA MIG user guide, "Supported MIG Profiles", and mig-parted config-default.yaml. A profile missing here is still
@@ -27,15 +38,6 @@ DOCUMENTED = (
     "7g.40gb", "7g.80gb", "7g.94gb", "7g.96gb", "7g.141gb", "7g.144gb", "7g.180gb", "7g.186gb", "7g.189gb",
     "7g.269gb", "7g.278gb",
 )  # fmt: skip
-
-# NVIDIA MIG user guide, "Profile References" and the tables of profiles.
-SUFFIXES = {
-    ".me": "with video engines that most slices lack (NVDEC, JPEG, OFA). One slice of a GPU can have them.",
-    ".me.all": "with all video engines of the GPU. One slice of a GPU can have them.",
-    ".gfx": "with graphics (OpenGL, Vulkan).",
-    "-me": "without video engines.",
-}
-"""What the suffix of a profile changes."""
 
 # Used without measurements: the share of the nominal size that all measured slices have, with some tolerance.
 _LEAST_SHARE, _LARGEST_SHARE = 0.885, 0.985

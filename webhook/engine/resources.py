@@ -7,7 +7,7 @@ from typing import final
 
 import msgspec
 
-from .mig_profiles import DOCUMENTED, PROFILE
+from .mig_profiles import DOCUMENTED, PROFILE, SUFFIXES
 
 GPU = "nvidia.com/gpu"
 PREFIX = "nvidia.com/"
@@ -18,7 +18,8 @@ _DOMAIN_ALIKE = 0.75
 _FORMER = "alpha.kubernetes.io"  # alpha.kubernetes.io/nvidia-gpu, until Kubernetes 1.10
 _OURS = frozenset({_DOMAIN, _FORMER, ""})
 # mig1g.5gb, mig, mig-g.5gb, mgi-1g.5gb, 1g.5gb; not KubeVirt's NVIDIA_A100-1-5C, nor nos' gpu-10gb.
-_PROFILE_ALIKE = re.compile(r"mig(?:$|.*[0-9])|[a-z]{0,5}[0-9]{1,2}g[0-9]{1,4}g?b?(?:me|all|gfx|shared)*$")
+_ENDINGS = "|".join(sorted({*re.findall("[a-z]+", "".join(SUFFIXES)), "shared"}))
+_PROFILE_ALIKE = re.compile(rf"mig(?:$|.*[0-9])|[a-z]{{0,5}}[0-9]{{1,2}}g[0-9]{{1,4}}g?b?(?:{_ENDINGS})*$")
 MOST_NEAREST = 10
 """The most misspelt names of a pod for which a similar name is looked up, because each lookup is expensive."""
 # The name of a label has at most 63 characters, and so has that of a resource; the API server rejects longer ones.

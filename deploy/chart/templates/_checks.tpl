@@ -59,6 +59,7 @@ prints nothing.
 {{- end -}}
 {{- $policies := .Values.config.policies -}}
 {{- $builtIn := include "gpuwarden.policyValue" . -}}
+{{- $profilePattern := include "gpuwarden.profilePattern" . -}}
 {{- range $name := keys $policies | sortAlpha -}}
 {{- if regexMatch $builtIn $name -}}
 {{- fail (printf "config.policies.%s: %q is a built-in value; choose another name" $name $name) -}}
@@ -80,7 +81,7 @@ prints nothing.
 {{- end -}}
 {{- if eq $policy.prefer "memory" -}}
 {{- range $i, $form := $policy.forms -}}
-{{- if not (and (kindIs "string" $form) (regexMatch "^(gke-)?mig-[0-9]+g[.][0-9]+gb([.]me|[.]me[.]all|[.]gfx|-me)?$" $form)) -}}
+{{- if not (and (kindIs "string" $form) (regexMatch (printf "^(gke-)?mig-%s$" $profilePattern) $form)) -}}
 {{- fail (printf "config.policies.%s.prefer: memory selects MIG slices by their memory, and forms[%d] is not one; list only forms such as mig-1g.10gb, or remove prefer" $name $i) -}}
 {{- end -}}
 {{- if not (has (regexFind "[0-9]+g[.][0-9]+gb" $form) (include "gpuwarden.measuredProfiles" $ | splitList " ")) -}}
@@ -154,7 +155,7 @@ prints nothing.
 {{- if and $profile $plugin.products (empty $having) -}}
 {{- fail (printf "config.%s: %q has no nodes with migStrategy: single: no model in config.devicePlugin.products has MIG profile %s; use a profile of a listed model, or add the model that has it" $where $form $profile) -}}
 {{- end -}}
-{{- if and (not $plugin.products) (regexMatch "^mig-.*gb(-me|[.])" $form) $profile -}}
+{{- if and (not $plugin.products) $profile (ne (regexFind (printf "^mig-%s" $profilePattern) $form) (printf "mig-%s" $profile)) -}}
 {{- fail (printf "config.%s: %q needs config.devicePlugin.products with migStrategy: single; only product names distinguish these slices from others of their size" $where $form) -}}
 {{- end -}}
 {{- end -}}
@@ -174,9 +175,9 @@ prints nothing.
 {{- /* As Names.why_not in webhook/engine/products.py: no node of the form is known to have the product. */ -}}
 {{- range $name, $policy := $policies -}}
 {{- $product := get ($policy.nodeSelector | default dict) "nvidia.com/gpu.product" -}}
-{{- $model := regexReplaceAll "(-MIG-([1-9][0-9]?g[.][1-9][0-9]{0,3}gb([.]me[.]all|[.]me|[.]gfx|-me)?|INVALID))?(-SHARED)?$" $product "" -}}
+{{- $model := regexReplaceAll (printf "(-MIG-(%s|INVALID))?(-SHARED)?$" $profilePattern) $product "" -}}
 {{- range $form := without (empty $product | ternary (list) (include "gpuwarden.formsByName" $policy | fromJsonArray)) "any" "none" -}}
-{{- $profile := regexFind "mig-[1-9][0-9]?g[.][1-9][0-9]{0,3}gb([.]me[.]all|[.]me|[.]gfx|-me)?" $form | trimPrefix "mig-" -}}
+{{- $profile := regexFind (printf "mig-%s" $profilePattern) $form | trimPrefix "mig-" -}}
 {{- $of := and $single (hasPrefix "mig-" $form) -}}
 {{- $isShared := regexMatch "(shared|time-slicing|mps|time-sharing-[0-9]+|mps-[0-9]+)$" $form -}}
 {{- $suffix := trimPrefix $model $product -}}
@@ -207,7 +208,7 @@ prints nothing.
 {{- $resources := .Values.config.resources -}}
 {{- range $list := list "gpus" "notGPUs" -}}
 {{- range $i, $name := get $resources $list -}}
-{{- if regexMatch "^nvidia[.]com/(gpu|mig-[1-9][0-9]?g[.][1-9][0-9]{0,3}gb([.]me[.]all|[.]me|[.]gfx|-me)?)([.]shared)?$" $name -}}
+{{- if regexMatch (printf "^nvidia[.]com/(gpu|mig-%s)([.]shared)?$" $profilePattern) $name -}}
 {{- fail (printf "config.resources.%s[%d]: %q is a form, which policies permit or not; remove it" $list $i $name) -}}
 {{- end -}}
 {{- if and (eq $list "gpus") (has $name (get $resources "notGPUs")) -}}

@@ -18,7 +18,7 @@ The node labels of a form, each with the values that it may have ("in"; none if 
 {{- define "gpuwarden.labelsOfForm" -}}
 {{- $form := index . 0 -}}
 {{- $single := eq (index . 1).migStrategy "single" -}}
-{{- $profile := regexFind "mig-[1-9][0-9]?g[.][1-9][0-9]{0,3}gb([.]me[.]all|[.]me|[.]gfx|-me)?" $form | trimPrefix "mig-" -}}
+{{- $profile := regexFind (printf "mig-%s" (include "gpuwarden.profilePattern" .)) $form | trimPrefix "mig-" -}}
 {{- $absent := dict "in" list -}}
 {{- $sharing := "cloud.google.com/gke-gpu-sharing-strategy" -}}
 {{- $clients := "cloud.google.com/gke-max-shared-clients-per-gpu" -}}

@@ -1,7 +1,17 @@
 {{/*
 Written by `make manifests` from values.schema.json, webhook/engine (gpu_models.py, mig_memory.py, other_gpus.py,
-mig_profiles.py) and the command line; edit those and hack/chart_tables.py, not this.
+mig_profiles.py, forms.py) and the command line; edit those and hack/chart_tables.py, not this.
 */}}
+
+{{/* The pattern of MIG profiles, with their suffixes. */}}
+{{- define "gpuwarden.profilePattern" -}}
+[1-9][0-9]?g\.[1-9][0-9]{0,3}gb(?:\.me\.all|\.me|\.gfx|-me)?
+{{- end -}}
+
+{{/* The pattern of the policy values that are built in. */}}
+{{- define "gpuwarden.policyValue" -}}
+^(any|none|exclusive|shared|time-slicing|mps|gke-exclusive|mig-[1-9][0-9]?g\.[1-9][0-9]{0,3}gb(?:\.me\.all|\.me|\.gfx|-me)?(-shared)?|gke-mig-[1-9][0-9]?g\.[1-9][0-9]{0,3}gb(?:\.me\.all|\.me|\.gfx|-me)?|gke(-mig-[1-9][0-9]?g\.[1-9][0-9]{0,3}gb(?:\.me\.all|\.me|\.gfx|-me)?)?-(time-sharing|mps)-(2|3|4|5|6|7|8|9|10|11|12|13|14|15|16|17|18|19|20|21|22|23|24|25|26|27|28|29|30|31|32|33|34|35|36|37|38|39|40|41|42|43|44|45|46|47|48))$
+{{- end -}}
 
 {{/* MIG profiles by the names of GPU models, which are a regular expression. */}}
 {{- define "gpuwarden.profilesOfModels" -}}

@@ -13,8 +13,9 @@ from tests.builders import additions
 from webhook.adapters.kubernetes.backoff import Backoff
 from webhook.adapters.kubernetes.client import ApiServer
 from webhook.adapters.kubernetes.errors import Fault
-from webhook.adapters.kubernetes.fleet_watch import ALL_NODES_INTERVAL, CLASSES_INTERVAL, FRESHNESS_BOUND, FleetWatch
+from webhook.adapters.kubernetes.fleet_watch import ALL_NODES_INTERVAL, CLASSES_INTERVAL, FleetWatch
 from webhook.adapters.kubernetes.gpu_node_selectors import SELECTORS
+from webhook.adapters.kubernetes.watched_namespaces import FRESHNESS_BOUND
 from webhook.application.configuration import Configuration
 from webhook.engine.fleet.fleet import Fleet, NodeRequest, Unschedulable, UnschedulableReason
 from webhook.engine.forms import Form

@@ -165,6 +165,14 @@ def test_each_pod_has_the_number_of_gpus_that_it_requests(cluster: WorkloadServe
     assert (tune.gpus, {one.name: one.gpus for one in tune.pods}) == (2, {"w-1": 1, "w-2": 2})
 
 
+def test_the_most_gpus_of_one_container(cluster: WorkloadServer, reader: GpuWorkloads) -> None:
+    two = pod("two", gpus=2)
+    two["spec"]["containers"].append({"name": "second", "resources": {"limits": {"nvidia.com/gpu": "1"}}})
+    cluster.add(two)
+    one = found(reader)["Pod two"]
+    assert (one.gpus, one.in_container) == (3, 2)
+
+
 def claimed(name: str, *requests: Json) -> Json:
     """A template of claims."""
     return {"metadata": {"name": name, "namespace": "team"}, "spec": {"spec": {"devices": {"requests": [*requests]}}}}
@@ -285,6 +293,26 @@ def test_a_template_whose_node_selectors_a_policy_can_not_replace(cluster: Workl
         "ReplicaSet selects": (("mig-1g.6gb", "A30"),),
         "ReplicaSet plain": (),
     }
+
+
+def test_a_template_without_pods_requests_a_whole_gpu_of_the_only_platform(
+    cluster: WorkloadServer, tmp_path: Path
+) -> None:
+    amounts = {"nvidia.com/gpu": "4"}
+    accelerator = {"cloud.google.com/gke-accelerator": "nvidia-l4"}
+    of_gke, other = shape_of(accelerator, amounts, amounts), shape_of({}, amounts, amounts)
+    assert of_gke
+    assert other
+    small = controller("apps/v1", "ReplicaSet", "small")
+    small["spec"]["template"]["spec"]["nodeSelector"] = {"cloud.google.com/gke-gpu-partition-size": "1g.5gb"}
+    cluster.add(controller("apps/v1", "ReplicaSet", "none"), small)
+    for shapes, form in (((of_gke,), "gke-exclusive"), ((other,), "exclusive"), ((of_gke, other), "exclusive")):
+        nodes = [NamedNode(f"n{number}", accelerator, shape) for number, shape in enumerate(shapes)]
+        with reached(cluster.url, tmp_path) as server:
+            api = Patient(server)
+            read = found(GpuWorkloads(api, Lister(api, Silent()), AuditReader(api, Silent()), Configuration(), nodes))
+        assert (read["ReplicaSet none"].form, read["ReplicaSet none"].named) == (form, "")
+        assert read["ReplicaSet small"].form == "gke-mig-1g.5gb"
 
 
 def test_claims_are_requests_too(cluster: WorkloadServer, reader: GpuWorkloads) -> None:

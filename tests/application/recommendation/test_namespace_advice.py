@@ -45,9 +45,14 @@ def advice(*verdicts: WorkloadVerdict, labelled: str | None = None, stated: str 
 
 
 def test_nothing_is_advised_where_nothing_is_known() -> None:
-    for verdicts in ((), (UNKNOWN,), (UNKNOWN, UNUSED), (BATCH, BATCH)):
+    for verdicts, why in (
+        ((), ""),
+        ((UNKNOWN,), "w0 has no verdict that names a form"),
+        ((UNKNOWN, UNUSED), "w0 has no verdict that names a form"),
+        ((BATCH, BATCH), "w0, w1 have no verdict that names a form"),
+    ):
         found = advice(*verdicts)
-        assert (found.policy, found.label, found.preview) == ("", "", "")
+        assert (found.policy, found.label, found.preview, found.why_none) == ("", "", "", why)
 
 
 def test_the_policy_that_fits_most_and_whom_it_would_hurt() -> None:
@@ -328,7 +333,8 @@ def test_the_limit_of_a_policy_in_force_hurts() -> None:
     found = advise("team", evaluated, offered(), NamespaceLabels("limited"), trusted=False, policies=limited)
     assert (found.policy, found.hurts) == ("limited", (HarmedWorkload("w4", "requests 4 GPUs, and maxPerPod is 2"),))
     found = advise("team", evaluated[2:], offered(), NamespaceLabels("limited"), trusted=False, policies=limited)
-    assert (found.policy, found.why_none) == ("", "limited fits 1 of 1 workload, and is or may be wrong for 1: w4")
+    why = "limited fits 1 of 1 workload, and is or may be wrong for 1 (1 exceed its maxPerPod or maxPerContainer): w4"
+    assert (found.policy, found.why_none) == ("", why)
 
 
 def test_a_policy_in_force_that_permits_sharing_stays_where_plain_requests_are_not_shared() -> None:

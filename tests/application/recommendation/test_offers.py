@@ -4,16 +4,19 @@ import pytest
 
 from tests.application.recommendation.cases import A100, form, node
 from webhook.application.recommendation.offers import (
+    SharedForm,
     Slice,
     fitting,
     model_of,
     of_a_model,
+    offered_by_classes,
     offers,
     share_of,
     shared_form,
     slices_of,
     without,
 )
+from webhook.engine.fleet.devices import Device, Devices, NamedClass
 from webhook.engine.fleet.node_shapes import Shape, shape_of
 from webhook.engine.spelling import DevicePlugin, MigStrategy
 
@@ -49,6 +52,36 @@ def test_under_strategy_single_the_gpus_memory_is_the_slices() -> None:
     (one,) = found.slices
     assert (str(one.form), one.memory) == ("mig-1g.10gb", 9856)
     assert (found.memory, found.mismatched) == ({}, frozenset())
+
+
+def test_forms_of_device_classes_are_offered_with_the_models_of_their_devices() -> None:
+    def device(number: int, model: str, kind: str) -> Device:
+        names = {"gpu.nvidia.com/productName": model, "gpu.nvidia.com/type": kind}
+        return Device(("gpu.nvidia.com", "node", f"gpu-{number}"), names)
+
+    def selects(kind: str) -> tuple[str]:
+        return (f"device.attributes['gpu.nvidia.com'].type == '{kind}'",)
+
+    devices = Devices(
+        [
+            NamedClass("small", "nvidia.com/mig-1g.10gb", selects("mig")),
+            NamedClass("shared", "nvidia.com/gpu.shared", selects("gpu")),
+            NamedClass("middle", "nvidia.com/mig-2g.20gb", ("device.attributes['gpu.nvidia.com'].memory > 1",)),
+            NamedClass("other", "example.com/accelerator"),
+        ],
+        [device(0, "NVIDIA A100-SXM4-80GB", "mig"), device(1, "NVIDIA L4", "gpu")],
+    )
+    of_classes = offered_by_classes(devices, PLUGIN)
+    assert of_classes == {(form("mig-1g.10gb"), A100), (form("shared"), "L4")}
+    found = offers({}, [form("mig-1g.10gb")], PLUGIN, (), of_classes)
+    assert found.slices == (Slice(form("mig-1g.10gb"), 14 / 108, 9728, frozenset({A100})),)
+    assert found.shared == (SharedForm(form("shared"), 0, 0, frozenset({"L4"})),)
+    shape = shape_of({"nvidia.com/gpu.product": "NVIDIA-H100-80GB-HBM3"}, {"nvidia.com/mig-1g.10gb": "7"}, {})
+    assert shape
+    (both,) = offers({shape: 1}, (), PLUGIN, (), of_classes).slices
+    assert (both.share, both.models) == (16 / 132, frozenset({A100, "H100-80GB-HBM3"}))
+    # Under strategy single, policies select slices by node labels.
+    assert offered_by_classes(devices, SINGLE) == {(form("shared"), "L4")}
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """What policies make of workloads' next pods."""
 
+import msgspec
 import pytest
 
 from tests.application.recommendation.cases import form
@@ -44,6 +45,21 @@ def evaluated(stated: str = "", *, now: str = "exclusive", memory: int = 0, clai
 def test_the_form_of_the_next_pods(policy: Policy, workload: EvaluatedWorkload, given: str, denied: bool) -> None:  # noqa: FBT001
     effect = PolicyEffect(policy, classes=CLASSES)
     assert (effect.given(workload), effect.denies(workload)) == (given, denied)
+
+
+@pytest.mark.parametrize(
+    ("gpus", "in_container", "exceeded"),
+    [
+        (4, 2, ""),
+        (5, 2, "requests 5 GPUs, and maxPerPod is 4"),
+        (3, 3, "requests 3 GPUs in a container, and maxPerContainer is 2"),
+    ],
+)
+def test_the_limits_that_a_pod_exceeds(gpus: int, in_container: int, exceeded: str) -> None:
+    workload = msgspec.structs.replace(evaluated(), gpus=gpus, in_container=in_container)
+    limited = Policy("p", (form("exclusive"),), max_per_pod=4, max_per_container=2)
+    assert PolicyEffect(limited).exceeded(workload) == exceeded
+    assert PolicyEffect(Policy("p", (form("exclusive"),))).exceeded(workload) == ""
 
 
 def test_the_form_of_plain_requests() -> None:

@@ -14,6 +14,7 @@ from webhook.application.recommendation.usage import Metric, Series, Usage
 from webhook.application.recommendation.workload_verdicts import VerdictKind
 from webhook.application.recommendation.workloads import LivePod, Workload
 from webhook.engine.device_classes import DeviceClasses
+from webhook.engine.fleet.devices import Device, Devices, NamedClass
 from webhook.engine.fleet.node_shapes import Shape, shape_of
 from webhook.engine.namespace_labels import NamespaceLabels
 from webhook.engine.policy import ClaimForm, Mismatch, Policy, PolicyBook, Prefer
@@ -207,6 +208,7 @@ def test_the_policy_in_force_gives_what_nodes_offer() -> None:
     rewrites = Policy("rewrites", (one,), mismatch=Mismatch.REWRITE)
     by_memory = Policy("by-memory", (one, form("mig-2g.20gb")), prefer=Prefer.MEMORY)
     limited = Policy("limited", (whole,), max_per_pod=1)
+    by_container = Policy("by-container", (whole,), max_per_container=1)
     claims = Policy("claims", claim_forms=(claim,), plain_claim=claim)
     shares = shape_of(
         {"nvidia.com/gpu.sharing-strategy": "time-slicing"},
@@ -217,6 +219,7 @@ def test_the_policy_in_force_gives_what_nodes_offer() -> None:
     shapes = {node(more={"nvidia.com/mig-1g.10gb": "7", "nvidia.com/mig-2g.20gb": "3"}): 1, shares: 1}
     slots = workload("slots", namespace="b", form="time-slicing", rewritten=True)
     given = [workload(), slots, workload("two", namespace="c", gpus=2)]
+    given.append(workload("pair", namespace="d", gpus=2, in_container=2))
     usage = Usage(
         END,
         14 * DAY,
@@ -224,10 +227,11 @@ def test_the_policy_in_force_gives_what_nodes_offer() -> None:
             series(uuid="1", p95=0.05),
             structs.replace(series("slots-1", uuid="2", pods=4), namespace="b", p95=0.5),
             *(series("two-1", namespace="c", uuid=f"two{number}", p95=0.9) for number in range(2)),
+            *(series("pair-1", namespace="d", uuid=f"pair{number}", p95=0.9) for number in range(2)),
         ],
     )
 
-    namespaces = {"b": NamespaceLabels("shared"), "c": NamespaceLabels("limited")}
+    namespaces = {"b": NamespaceLabels("shared"), "c": NamespaceLabels("limited"), "d": NamespaceLabels("by-container")}
 
     def policy(label: str, nodes: dict[Shape, int] | None) -> dict[str, tuple[str, str]]:
         found = recommend(
@@ -235,12 +239,12 @@ def test_the_policy_in_force_gives_what_nodes_offer() -> None:
             trusted=lambda _: True,
             plugin=DevicePlugin(),
             expected=() if nodes else (one,),
-            policies=PolicyBook({one.name: one for one in (falls, claims, limited, by_memory, rewrites)}),
+            policies=PolicyBook({one.name: one for one in (falls, claims, limited, by_container, by_memory, rewrites)}),
             classes=DeviceClasses({"slices.example.com": "mig-1g.10gb"}),
         )
         return {advice.namespace: (advice.policy, advice.label) for advice in found.namespaces}
 
-    assert policy("falls", shapes) == {"a": ("falls", ""), "b": ("shared", ""), "c": ("", "")}
+    assert policy("falls", shapes) == {"a": ("falls", ""), "b": ("shared", ""), "c": ("", ""), "d": ("", "")}
     assert policy("claims", shapes)["a"] == ("claims", "")
     given[0] = workload(memory=16_384)
     assert policy("by-memory", shapes)["a"] == ("by-memory", "")
@@ -249,6 +253,19 @@ def test_the_policy_in_force_gives_what_nodes_offer() -> None:
     given[0] = workload()
     # Without nodes, it is not known that the first form is not offered.
     assert policy("falls", None)["a"][0] == "mig-1g.10gb"
+
+
+def test_a_policy_that_prefers_what_is_offered_gives_what_device_classes_offer() -> None:
+    falls = Policy("falls", (form("mig-1g.20gb"), form("mig-1g.10gb")), prefer=Prefer.OFFERED)
+    device = Device(("gpu.nvidia.com", "n", "0"), {"gpu.nvidia.com/productName": f"NVIDIA {A100}"})
+    found = recommend(
+        *([workload()], Usage(END, 14 * DAY, series=[series()]), {}, {"a": NamespaceLabels("falls")}, Thresholds()),
+        trusted=lambda _: False,
+        plugin=DevicePlugin(),
+        policies=PolicyBook({"falls": falls}),
+        devices=Devices([NamedClass("slices", "nvidia.com/mig-1g.10gb")], [device]),
+    )
+    assert [(one.policy, one.label) for one in found.namespaces] == [("falls", "")]
 
 
 def test_forms_of_nodes_that_do_not_match_the_configuration_are_not_recommended() -> None:

@@ -10,7 +10,7 @@ MIB = 1024 * 1024
 # A review carries at most two objects, each at most etcd's and the API server's 3 MiB, and 1 MiB of envelope
 # (controller-runtime pkg/webhook/admission/http.go derives the same).
 MAXIMUM_BODY = 7 * MIB
-MAX_LAG_SECONDS = 0.5  # how long a request may wait for its turn before it is shed (see ``turns``)
+MAX_LAG_SECONDS = 0.5  # how long a request may wait for its turn before it is shed (see request_queue.py)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,9 +20,8 @@ from .lists import Deadline, Lister
 from .nodes import NodeItem, class_items, nodes, offered
 from .object_store import Store
 from .watch import Objects, Watch, WatchObserver
+from .watched_namespaces import FRESHNESS_BOUND
 
-# Seconds without data from the API server after which the view is stale: see watched_namespaces.FRESHNESS_BOUND.
-FRESHNESS_BOUND = 150.0
 # No review waits for the nodes. Without permission to list them, listing is retried forever.
 _LONGEST_BACKOFF = 60.0
 # Nodes per page: a node has about 20 KiB, and a whole page is in memory.

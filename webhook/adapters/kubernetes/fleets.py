@@ -59,6 +59,11 @@ class ClusterObjects(msgspec.Struct):
         return nodes.offered(self.classes, {one.spec.driver for one in self.slices})
 
     @property
+    def resource_names(self) -> dict[str, str]:
+        """The resource name of each DeviceClass that has one."""
+        return {one.metadata.name: one.spec.extended_resource_name or "" for one in self.classes}
+
+    @property
     def devices(self) -> Devices:
         """The devices of ResourceSlices."""
         away = {node.metadata.name for node in self.nodes if not node.takes_pods}

@@ -16,6 +16,7 @@ from ...application.workload_kinds import BUILT_IN
 from ...engine.claims import read as read_claims
 from ...engine.claims import references
 from ...engine.decision import decide
+from ...engine.forms import Form
 from ...engine.pods import Container, Metadata, Pod, PodSpec
 from ...engine.pods import containers as all_containers
 from ...engine.policy import ANY_POLICY
@@ -89,6 +90,7 @@ class _Requested(msgspec.Struct, frozen=True):
 
     words: tuple[str, ...]
     gpus: int
+    in_container: int
     form: str
     named: str
     programs: tuple[ServerProgram, ...]
@@ -124,6 +126,9 @@ class GpuWorkloads:
         self._lister, self._reader = lister, reader
         self._shapes = {node.name: node.shape for node in nodes}
         self._placement = Placement(nodes)
+        platforms = {form.platform for node in nodes for form in node.shape.forms.values()}
+        self._whole = Form(platform=platforms.pop()) if len(platforms) == 1 else Form()
+        """The form of a plain request before it has a node."""
         self._configuration = configuration
         self._chains = OwnerChains(api, lister, configuration.kinds, self._keep_template)
         self._templates: list[_Kept] = []
@@ -221,7 +226,8 @@ class GpuWorkloads:
         if counted:
             shape = self._shapes.get(spec.node_name or "")
             own_form = counted[0][0]
-            form = str(shape.forms.get(containers[0].amounts[0].resource.name, own_form) if shape else own_form)
+            without_node = self._whole if own_form == Form() else own_form
+            form = str(shape.forms.get(containers[0].amounts[0].resource.name, own_form) if shape else without_node)
             words = (*dict.fromkeys(str(amount) for one in containers for amount in one.amounts), *words)
             number += sum(count for _, count in counted)
             named = "" if plain(words) and not (own_form.partition or own_form.shared) else str(own_form)
@@ -230,7 +236,8 @@ class GpuWorkloads:
         exempt = self._configuration.exemptions.of_pod(scheduled) or ""
         programs = self._programs(spec, containers if counted else None)
         unreachable = self._placement.unreachable(spec)
-        return _Requested(words, number, form, named, programs, claims, exempt, unreachable, _memory(pod))
+        in_container = max((amount.count for one in containers for amount in one.amounts), default=0)
+        return _Requested(words, number, in_container, form, named, programs, claims, exempt, unreachable, _memory(pod))
 
     def _claimed(
         self, spec: PodSpec, containers: Sequence[GpuContainer], namespace: str, owner: Owner
@@ -312,6 +319,7 @@ def _set_requests(workload: Workload, requested: _Requested) -> None:
         requested.form,
         requested.programs,
     )
+    workload.in_container = requested.in_container
     workload.exempt = requested.exempt
     workload.named = requested.named
     workload.claimed = requested.claimed is not None

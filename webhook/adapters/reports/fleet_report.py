@@ -9,8 +9,8 @@ from pydantic import Field
 
 from ...application.deciders import DecidedPolicy
 from ...application.fleet_view import FleetView
-from ...engine.fleet.node_shapes import GKE_ACCELERATOR, Shape
-from ...engine.fleet.usage import Share, State, state
+from ...engine.fleet.node_shapes import GKE_ACCELERATOR, Shape, State
+from ...engine.fleet.usage import Share
 from ...engine.products import PRODUCT
 from ..kubernetes.fleets import ClusterObjects
 from .check_report import Part
@@ -138,8 +138,8 @@ def fleet_part(view: FleetView, notes: list[str], deciders: list[DecidedPolicy] 
             ShapeLine(
                 nodes=use.nodes,
                 product=_product(use.shape),
-                state=state(use.shape).value,
-                taints=list(map(str, use.shape.taints)) if state(use.shape) is State.TAINTED else [],
+                state=use.shape.state.value,
+                taints=list(map(str, use.shape.taints)) if use.shape.state is State.TAINTED else [],
                 labels=use.shape.labels,
                 resources=[
                     ResourceLine(resource=name, form=str(use.shape.forms[name]), **_share(share, view.pods_known))

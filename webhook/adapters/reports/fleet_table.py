@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from rich.console import Console
 from rich.text import Text
 
-from ...engine.fleet.usage import State
+from ...engine.fleet.node_shapes import State
 from ...engine.text import plural
 from .deciders import decider_grid
 from .fleet_report import FleetReport, FormLine, ShapeLine, WaitingLine

@@ -103,7 +103,7 @@ CHECKS = (
     Check("nodes", "nodes offer what rewritten pods request", nodes.offered),
     Check("runtime-classes", "the runtime classes that policies add to pods exist", runtime_classes.there),
     _webhook_check("node-selectors", "gpuwarden sees every node with GPUs", node_selectors.selected),
-    Check("rename-by-default", "renameByDefault matches the nodes", nodes.renaming),
+    Check("rename-by-default", "renameByDefault matches the nodes", device_plugin_config.renaming),
     Check("mig-strategy", "migStrategy matches the nodes", mig.strategy),
     Check(
         "device-plugin-config",

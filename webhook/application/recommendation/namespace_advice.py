@@ -44,7 +44,7 @@ class NamespaceAdvice(msgspec.Struct, frozen=True, rename="camel", omit_defaults
         undecided: workloads without a verdict that names a form; they would get the policy's form, too.
         unused: those that do not use their GPUs.
         select: what to do where several GPU models have the form, before the label is set if it is not.
-        why_none: why no policy is advised though some fit, the one that fits most first.
+        why_none: why no policy is advised; if some fit, the one that fits most first.
         label, preview: the command that sets the label, and the one that previews its effect.
     """
 
@@ -91,8 +91,7 @@ def advise(  # noqa: PLR0913 - a namespace, and all that the choice depends on
         namespace, labels.enforce or "", trusted, len(evaluated), unused=unused, undecided=undecided
     )
     if not voting:
-        is_set = now.policy.name == NONE
-        return _with(advice, NONE, len(unused), (), is_set=is_set) if unused and not undecided else advice
+        return _without_a_form(advice, now)
     slices = {str(one.form): one for one in offered.slices}
     forms = sorted(
         dict.fromkeys(one.verdict.form for one in voting),
@@ -119,7 +118,9 @@ def advise(  # noqa: PLR0913 - a namespace, and all that the choice depends on
         return msgspec.structs.replace(advice, why_none=why)
     if wrong and len(wrong) >= fits:
         denied = sum(one in wrong for one in stating)
+        exceeding = sum(bool(best.exceeded(one)) for one in voting)
         aside = f" (it would deny {denied}, since they name another form)" if denied else ""
+        aside += f" ({exceeding} exceed its maxPerPod or maxPerContainer)" if exceeding else ""
         why = f"{fitting}, and is or may be wrong for {len(wrong)}{aside}: {_named(wrong)}{worse}"
         return msgspec.structs.replace(advice, why_none=why)
     return msgspec.structs.replace(
@@ -129,6 +130,15 @@ def advise(  # noqa: PLR0913 - a namespace, and all that the choice depends on
         undecided=tuple(one for one in undecided if one not in stating),
         select=_select(best.first if stays else form, offered, voting, is_set=stays),
     )
+
+
+def _without_a_form(advice: NamespaceAdvice, now: PolicyEffect) -> NamespaceAdvice:
+    """The advice where no verdict names a form: no GPUs where none are used, else no policy."""
+    if advice.unused and not advice.undecided:
+        return _with(advice, NONE, len(advice.unused), (), is_set=now.policy.name == NONE)
+    verb = "has" if len(advice.undecided) == 1 else "have"
+    why = f"{_named(advice.undecided)} {verb} no verdict that names a form" if advice.undecided else ""
+    return msgspec.structs.replace(advice, why_none=why)
 
 
 def _of(form: str) -> PolicyEffect:

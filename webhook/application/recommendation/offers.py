@@ -7,10 +7,12 @@ from typing import TypeVar
 
 import msgspec
 
+from ...engine.device_classes import admits, named_form
+from ...engine.fleet.devices import Devices
 from ...engine.fleet.fleet import Fleet, UnschedulableReason
 from ...engine.fleet.fleet_findings import plain_request_unschedulable
 from ...engine.fleet.node_shapes import GKE_ACCELERATOR, Shape
-from ...engine.forms import Form, Platform, Sharing
+from ...engine.forms import Form, Platform, Sharing, parse
 from ...engine.gpu_models import sizes_of
 from ...engine.mig_memory import lowest_memory, without_suffix
 from ...engine.mig_profiles import read_profile
@@ -43,6 +45,7 @@ _MULTIPROCESSORS = (
 )
 # Those of further models, of whose slices only nodes say how many they have: multiProcessorCount of CUDA's device properties.
 _MULTIPROCESSORS_OF_GPUS = (("A30", 56), ("B200", 148), ("RTX-PRO-6000-Blackwell-.*", 188))
+_PRODUCT = "gpu.nvidia.com/productName"  # of a device of NVIDIA's DRA driver
 _ANY_SHARING = Form(sharing=Sharing.ANY)
 _USUAL_SLICES = 7  # compute slices of a GPU; a profile of the whole GPU has as many
 
@@ -165,7 +168,11 @@ class Offers(msgspec.Struct, frozen=True):
 
 
 def offers(
-    shapes: Mapping[Shape, int] | None, expected: Iterable[Form], plugin: DevicePlugin, used: Iterable[str] = ()
+    shapes: Mapping[Shape, int] | None,
+    expected: Iterable[Form],
+    plugin: DevicePlugin,
+    used: Iterable[str] = (),
+    of_classes: Iterable[tuple[Form, str]] = (),
 ) -> Offers:
     """Return what nodes offer.
 
@@ -174,33 +181,62 @@ def offers(
         expected: further forms that count as offered.
         plugin: the settings of the device plugin that the configuration states.
         used: the models that were used.
+        of_classes: forms of DeviceClasses, as of ``offered_by_classes``.
     """
     mismatched: set[str] = set()
+    found: list[tuple[Form, str, Shape | None]] = []
     slices: dict[Form, Slice] = {}
     shared: dict[Form, SharedForm] = {}
-    memory: dict[str, int] = {}
     for shape in shapes or ():
         model = model_of_shape(shape)
         for form in shape.forms.values():
             if (form.partition or form.shared) and not _runs_on(form, shape, plugin):
                 mismatched.add(str(form))
-            elif form.partition and not form.shared:
-                one = _slice(form, model, shape)
-                slices[form] = _least(slices[form], one) if form in slices else one
-            elif form.shared and not form.partition:
-                shares = _shared(form, model, shape)
-                shared[form] = _both(shared[form], shares) if form in shared else shares
-            if not form.partition and (amount := whole(shape.labels.get(MEMORY))):
-                memory[model] = min(memory.get(model, amount), amount)
+            else:
+                found.append((form, model, shape))
+    found += ((form, model, None) for form, model in of_classes)
+    for form, model, of_shape in found:
+        if form.partition and not form.shared:
+            one = _slice(form, model, of_shape)
+            slices[form] = _least(slices[form], one) if form in slices else one
+        elif form.shared and not form.partition:
+            shares = _shared(form, model, of_shape)
+            shared[form] = _both(shared[form], shares) if form in shared else shares
     for form in expected:
         if form.partition and not form.shared:
-            slices.setdefault(form, _slice(form, "", None))
+            slices.setdefault(form, msgspec.structs.replace(_slice(form, "", None), models=frozenset()))
         elif form.shared and not form.partition:
             shared.setdefault(form, SharedForm(form, form.clients or 0))
     ordered = sorted(slices.values(), key=lambda one: (one.share, one.memory or 0, str(one.form)))
     every = sorted(shared.values(), key=lambda one: str(one.form))
     known = shapes is not None
-    return Offers(tuple(ordered), tuple(every), memory, known, frozenset(mismatched), frozenset(used))
+    return Offers(tuple(ordered), tuple(every), _memory(shapes or ()), known, frozenset(mismatched), frozenset(used))
+
+
+def _memory(shapes: Iterable[Shape]) -> dict[str, int]:
+    """The least memory that nodes with whole GPUs, shared or not, report of each model, in MiB."""
+    found: dict[str, int] = {}
+    for shape in shapes:
+        amount = whole(shape.labels.get(MEMORY))
+        if amount and not all(form.partition for form in shape.forms.values()):
+            model = model_of_shape(shape)
+            found[model] = min(found.get(model, amount), amount)
+    return found
+
+
+def offered_by_classes(devices: Devices, plugin: DevicePlugin) -> frozenset[tuple[Form, str]]:
+    """The forms that pods get by the resource names of DeviceClasses, each with a GPU model of its devices.
+
+    A form that policies select by node labels is not among them, nor one of a class whose selectors can't be read.
+    """
+    found = set[tuple[Form, str]]()
+    for one in devices.classes:
+        form = parse(named_form(one.resource) or "")
+        fleet = Fleet({}, classes=(one.resource,))
+        if form and plain_request_unschedulable(Policy(str(form), (form,)), plugin, fleet) is None:
+            own = (device.attributes for device in devices.devices if admits(one.selectors, device.attributes))
+            found.update((form, model_of(str(each.get(_PRODUCT, "")))) for each in own)
+    return frozenset(found)
 
 
 def _runs_on(form: Form, shape: Shape, plugin: DevicePlugin) -> bool:
@@ -216,9 +252,10 @@ def of_a_model(one: Slice, model: str) -> Slice:
     return msgspec.structs.replace(one, share=share) if model else one
 
 
-def _shared(form: Form, model: str, shape: Shape) -> SharedForm:
-    clients = form.clients or whole(shape.labels.get(replicas_label(None))) or 0
-    return SharedForm(form, clients, whole(shape.labels.get(MEMORY)), frozenset({model}))
+def _shared(form: Form, model: str, shape: Shape | None) -> SharedForm:
+    labels = shape.labels if shape else {}
+    clients = form.clients or whole(labels.get(replicas_label(None))) or 0
+    return SharedForm(form, clients, whole(labels.get(MEMORY)), frozenset({model}))
 
 
 def _both(one: SharedForm, other: SharedForm) -> SharedForm:
@@ -235,7 +272,7 @@ def _slice(form: Form, model: str, shape: Shape | None) -> Slice:
         form,
         share or share_of(form.partition, model),
         memory,
-        frozenset({model} if shape else ()),
+        frozenset({model}),
         {model: share} if share else {},
     )
 

@@ -21,6 +21,7 @@ class EvaluatedWorkload(msgspec.Struct, frozen=True):
         claimed: it requests GPUs by claims (DRA), which no policy rewrites.
         unreachable: forms, each with a GPU model, that only nodes offer on which its pods may not run.
         gpus: how many GPUs, slots or slices a pod requests.
+        in_container: the most that one of its containers requests, other than by claims; 0 if that is not known.
     """
 
     name: str
@@ -31,6 +32,7 @@ class EvaluatedWorkload(msgspec.Struct, frozen=True):
     claimed: bool = False
     unreachable: tuple[tuple[str, str], ...] = ()
     gpus: int = 1
+    in_container: int = 0
 
 
 class PolicyEffect(msgspec.Struct, frozen=True):
@@ -73,8 +75,12 @@ class PolicyEffect(msgspec.Struct, frozen=True):
 
     def exceeded(self, evaluated: EvaluatedWorkload) -> str:
         """Return which limit of the policy a pod of the workload exceeds; empty if none."""
-        most = self.policy.max_per_pod
-        return f"requests {evaluated.gpus} GPUs, and maxPerPod is {most}" if most and evaluated.gpus > most else ""
+        most, in_container = self.policy.max_per_pod, self.policy.max_per_container
+        if most and evaluated.gpus > most:
+            return f"requests {evaluated.gpus} GPUs, and maxPerPod is {most}"
+        if in_container and evaluated.in_container > in_container:
+            return f"requests {evaluated.in_container} GPUs in a container, and maxPerContainer is {in_container}"
+        return ""
 
     def given(self, evaluated: EvaluatedWorkload) -> str:
         """Return the form of the workload's next pods; where it denies them, the one that plain requests get."""

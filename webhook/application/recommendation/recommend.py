@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 import msgspec
 
 from ...engine.device_classes import NVIDIA_CLASSES, DeviceClasses
+from ...engine.fleet.devices import Devices
 from ...engine.fleet.fleet import Fleet
 from ...engine.fleet.node_shapes import Shape
 from ...engine.fleet.prefer_offered import preferring
@@ -18,7 +19,7 @@ from ...engine.text import plural
 from .batching import batched
 from .measures import Measures, measure
 from .namespace_advice import NamespaceAdvice, advise
-from .offers import Offers, model_of, offers
+from .offers import Offers, model_of, offered_by_classes, offers
 from .packing import Demand, PackingResult, gpus_of, pack
 from .policy_effects import EvaluatedWorkload, PolicyEffect
 from .thresholds import Thresholds
@@ -108,6 +109,7 @@ def recommend(  # noqa: PLR0913 - what is known, and what is wanted
     exempt: Collection[str] = (),
     policies: PolicyBook = BUILT_IN_POLICIES,
     classes: DeviceClasses = NVIDIA_CLASSES,
+    devices: Devices = Devices(),  # noqa: B008 - it is frozen
 ) -> Recommendation:
     """Return what fits.
 
@@ -123,9 +125,11 @@ def recommend(  # noqa: PLR0913 - what is known, and what is wanted
         exempt: namespaces in which no policy has an effect.
         policies: those that labels and the configuration's defaults can name.
         classes: the forms of DeviceClasses.
+        devices: those of ResourceSlices, which pods get by the resource names of DeviceClasses.
     """
     expected = tuple(expected)
-    offered = offers(shapes, expected, plugin, (model_of(one.model) for one in usage.series))
+    of_classes = offered_by_classes(devices, plugin)
+    offered = offers(shapes, expected, plugin, (model_of(one.model) for one in usage.series), of_classes)
     attributed = attribute(usage.series, workloads, usage.owners)
     measures = {one.key: measure(one, attributed.of.get(one.key, []), usage, thresholds) for one in workloads}
     verdicts = {}
@@ -149,7 +153,8 @@ def recommend(  # noqa: PLR0913 - what is known, and what is wanted
         )
         for one in sorted(workloads, key=lambda one: one.key)
     ]
-    fleet = None if shapes is None else Fleet(shapes, labels=policies.node_labels, expected=expected)
+    also = (*expected, *(form for form, _ in of_classes))
+    fleet = None if shapes is None else Fleet(shapes, labels=policies.node_labels, expected=also)
 
     def advice_for(name: str, evaluated: list[EvaluatedWorkload]) -> NamespaceAdvice:
         if name in exempt or not evaluated:
@@ -193,7 +198,8 @@ def _by_namespace(
         evaluated = found.setdefault(one.namespace, [])
         if not one.exempt:
             named = f"{one.kind} {one.name}", one.stated, verdicts[one.key], one.form
-            evaluated.append(EvaluatedWorkload(*named, one.memory, one.claimed, one.unreachable, one.gpus))
+            asked = one.memory, one.claimed, one.unreachable
+            evaluated.append(EvaluatedWorkload(*named, *asked, gpus=one.gpus, in_container=one.in_container))
     return found
 
 

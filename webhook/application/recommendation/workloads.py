@@ -52,6 +52,7 @@ class Workload(msgspec.Struct, rename="camel", omit_defaults=True):
     Attributes:
         requests: the requests of a pod, for people: ``nvidia.com/gpu: 1``.
         gpus: how many GPUs, slots or slices a pod needs at once.
+        in_container: the most that one container of a pod requests, other than by claims; 0 in older files.
         form: the form that its pods request, as a policy names it; ``exclusive`` for a plain request that nothing rewrites.
         programs: the programs in the containers that request GPUs.
         between: the kinds of its objects between it and its pods, such as the RayCluster of a RayJob.
@@ -69,6 +70,7 @@ class Workload(msgspec.Struct, rename="camel", omit_defaults=True):
     name: str
     requests: tuple[str, ...] = ()
     gpus: int = 1
+    in_container: int = 0
     form: str = "exclusive"
     programs: tuple[ServerProgram, ...] = ()
     pods: list[LivePod] = []

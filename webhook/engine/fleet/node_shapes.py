@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from functools import cached_property
 
 import msgspec
@@ -10,7 +11,7 @@ from ..forms import Form, Platform, Sharing
 from ..pods import Toleration
 from ..products import PRODUCT, read_product
 from ..quantity import Quantity, whole
-from ..resources import PREFIX, GpuResource, classify
+from ..resources import GPU, PREFIX, GpuResource, classify
 from ..spelling import (
     GKE_CLIENTS,
     GKE_KEYS,
@@ -34,6 +35,8 @@ _OF_THE_NODE = "node.kubernetes.io/"
 _OF_EKS = "-eks-"
 _OF_AKS = "kubernetes.azure.com/cluster"
 _KEEPS_PODS_OUT = frozenset({"NoSchedule", "NoExecute"})
+# Operators and GKE set the taint on GPU nodes, and every pod with a GPU is expected to tolerate it.
+_USUAL = (Toleration(GPU, "Exists"),)
 _NEW_STRATEGIES = {name: sharing for sharing, name in GKE_STRATEGIES.items()}
 
 
@@ -69,6 +72,20 @@ NOT_READY = tuple(Taint(f"{_OF_THE_NODE}{name}", None, "NoSchedule") for name in
 DAEMONS = (Toleration(CORDONED.key, "Exists", effect="NoSchedule"),)
 """The tolerations for the taints above that the DaemonSet controller adds to those of the template
 (pkg/controller/daemon/util AddOrUpdateDaemonPodTolerations)."""
+
+
+class State(StrEnum):
+    """Whether nodes accept pods with GPUs now, or the reason why not."""
+
+    READY = "ready"
+    TAINTED = "tainted"
+    """Only pods with an additional toleration run there."""
+    MIG_FAILED = "MIG failed"
+    NO_DEVICES = "no devices"
+    """Allocatable is 0: the device plugin is restarting, or its devices are unhealthy."""
+    RECONFIGURING = "MIG pending"
+    CORDONED = "cordoned"
+    NOT_READY = "not ready"
 
 
 @dataclass(frozen=True)
@@ -122,6 +139,21 @@ class Shape:
     def takes_pods(self) -> bool:
         """Whether such a node accepts new pods, apart from taints."""
         return self.ready and not self.cordoned and not self.is_reconfiguring
+
+    @property
+    def state(self) -> State:
+        """The state of such nodes: the first one in this order that is true."""
+        if not self.ready:
+            return State.NOT_READY
+        if self.cordoned:
+            return State.CORDONED
+        if self.is_reconfiguring:
+            return State.RECONFIGURING
+        if self.amounts and not any(allocatable for _, _, allocatable in self.amounts):
+            return State.NO_DEVICES
+        if self.failed_mig:
+            return State.MIG_FAILED
+        return State.TAINTED if self.untolerated(_USUAL) else State.READY
 
     @property
     def failed_mig(self) -> bool:

@@ -2,37 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from enum import StrEnum
 
 import msgspec
 
 from ..forms import Form
-from ..pods import Place, PodSpec, Toleration
+from ..pods import Place, PodSpec
 from ..requests import pod_count, read
-from ..resources import GPU
 from .node_shapes import GpuNode, Shape
-
-# Operators and GKE set the taint on GPU nodes, and every pod with a GPU is expected to tolerate it.
-_USUAL = (Toleration(GPU, "Exists"),)
-
-
-class State(StrEnum):
-    """Whether nodes accept pods with GPUs now, or the reason why not."""
-
-    READY = "ready"
-    TAINTED = "tainted"
-    """Only pods with an additional toleration run there."""
-    MIG_FAILED = "MIG failed"
-    NO_DEVICES = "no devices"
-    """Allocatable is 0: the device plugin is restarting, or its devices are unhealthy."""
-    RECONFIGURING = "MIG pending"
-    CORDONED = "cordoned"
-    NOT_READY = "not ready"
-
-    @property
-    def takes_pods(self) -> bool:
-        """Whether pods can use what is free on such nodes."""
-        return self in {State.READY, State.TAINTED, State.MIG_FAILED}
 
 
 class Share(msgspec.Struct, frozen=True):
@@ -79,21 +55,6 @@ class FormUse(msgspec.Struct):
     share: Share = Share()
 
 
-def state(shape: Shape) -> State:
-    """The state of nodes of a shape: the first one in this order that is true."""
-    if not shape.ready:
-        return State.NOT_READY
-    if shape.cordoned:
-        return State.CORDONED
-    if shape.is_reconfiguring:
-        return State.RECONFIGURING
-    if shape.amounts and not any(allocatable for _, _, allocatable in shape.amounts):
-        return State.NO_DEVICES
-    if shape.failed_mig:
-        return State.MIG_FAILED
-    return State.TAINTED if shape.untolerated(_USUAL) else State.READY
-
-
 def requested(spec: PodSpec) -> dict[str, int]:
     """How many of each GPU resource the scheduler reserves for a pod, init containers and sidecars included."""
     counts: dict[str, dict[Place, int]] = {}
@@ -113,12 +74,11 @@ def by_shape(nodes: Iterable[GpuNode], held: Mapping[str, Mapping[str, int]]) ->
         use = found.setdefault(node.shape, ShapeUse(node.shape))
         use.nodes += 1
         holds = held.get(node.name, {})
-        takes_pods = state(node.shape).takes_pods
         for name, _, allocatable in node.shape.amounts:
             offered, used = node.shape.offers[name], holds.get(name, 0)
             left = max(offered - used, 0)
             # The device plugin may offer one of several resources and not the others.
-            free = left if takes_pods and allocatable else 0
+            free = left if node.shape.takes_pods and allocatable else 0
             use.shares[name] = use.shares.get(name, Share()) + Share(offered, used, free, left - free, free)
     return list(found.values())
 

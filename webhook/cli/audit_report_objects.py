@@ -12,7 +12,7 @@ from ..application.other_kinds import unknown_kinds
 from ..application.report_api import ReportApi
 from ..engine.policy import LabelProblem
 from .messages import say, usage_error
-from .report_writing import store_reports
+from .report_objects import store_reports
 
 Mislabelled = Mapping[str, Sequence[LabelProblem]]
 """The labels that name no policy or have no effect, by namespace."""
