@@ -98,7 +98,7 @@ def _admits(label: Label, key: str, node: NamedNode) -> bool:
         return label.admits(own)
     model = read_product(own).model
     of_other_forms = (one for one in label.listed or () if read_product(one).model == model)
-    return any(map(label.admits, (own, model, *of_other_forms)))
+    return any(map(label.admits, (own, *of_other_forms)))
 
 
 def _names(spec: PodSpec) -> set[str] | None:
