@@ -52,7 +52,7 @@ template of objects calls it first; it prints nothing.
 %s
 {{- end -}}
 
-{{/* Objects of Kubernetes' own whose defaults matter: all of it, or what the user left of it. */}}
+{{/* Kubernetes' own objects whose defaults matter: all of one, or the part that the user kept. */}}
 {{- define "gpuwarden.wholeDefaults" -}}
 %s
 {{- end -}}

@@ -378,7 +378,7 @@ def test_a_configuration_is_one_to_both(configuration: Json) -> None:
                     {**_KIND, "templates": [{"path": "spec.a[*].spec", "replicas": ["spec.b[*].replicas"]}]}
                 ]
             },
-            r'config\.workloadKinds\[0\]\.templates\[0\]\.replicas\[0\]: "spec\.b\[\*\]\.replicas" counts no pods of',
+            r'config\.workloadKinds\[0\]\.templates\[0\]\.replicas\[0\]: "spec\.b\[\*\]\.replicas" does not count the pods of',
         ),
         (
             {"devicePlugin": {"products": ["A100"]}},

@@ -14,7 +14,7 @@ class Row(msgspec.Struct):
     """A controller, a pod without one, or an object in a file.
 
     Attributes:
-        template: what becomes of pods created from its template (or of the pod, for one in a manifest); ``None`` where it has
+        template: what becomes of pods created from its template (or of the pod, for one in a manifest); ``None`` if it has
             none, or one that neither requests GPUs nor has resource claims.
         pods: its running and pending pods that request GPUs or have claims, counted by verdict.
         suspended: whether it has no pods until it is resumed.

@@ -36,7 +36,7 @@ class Decider(StrEnum):
 
 
 class Deciders(NamedTuple):
-    """Who decides the common case, and who decides all other pods with GPUs. The API server can only deny those."""
+    """Who decides the common case, and who decides all other pods with GPUs. If the API server decides those, it denies them."""
 
     common_case: Decider
     other_pods: Decider

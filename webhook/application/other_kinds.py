@@ -29,7 +29,7 @@ class OtherKind(msgspec.Struct, frozen=True):
 
     Attributes:
         plural: its name in URLs.
-        objects: how many they are; ``None`` where that is not known.
+        objects: how many they are; ``None`` if that is not known.
         detail: why they could not be listed, if they could not.
         forbidden: whether RBAC is why.
         checked: how many others were read.

@@ -67,7 +67,7 @@ def from_saved(path: Path, configuration: Configuration) -> tuple[SavedUsage, Co
     """Read a file that ``--save`` wrote; return its content, and the nodes in it.
 
     Raises:
-        typer.Exit: 2, after printing why, where it can't be read.
+        typer.Exit: 2, after printing why, if it can't be read.
     """
     try:
         saved = usage_file.parsed(path.read_bytes())
@@ -79,7 +79,7 @@ def from_saved(path: Path, configuration: Configuration) -> tuple[SavedUsage, Co
 
 
 def shapes_of(saved: SavedUsage, configuration: Configuration) -> Counter[Shape] | None:
-    """Return the nodes, by shape; ``None`` where they were not read.
+    """Return the nodes, by shape; ``None`` if they were not read.
 
     Raises:
         FleetFileError: they are not valid.
@@ -114,7 +114,7 @@ def from_cluster(  # noqa: PLR0913, PLR0917 - which cluster, how Prometheus is r
     """Read a cluster and its monitoring.
 
     Raises:
-        typer.Exit: 2, after printing why, where they can't be read.
+        typer.Exit: 2, after printing why, if they can't be read.
     """
     now = datetime.now(UTC).replace(microsecond=0)
     api = reached(kubeconfig, context, instead=SAVED)

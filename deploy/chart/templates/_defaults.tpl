@@ -30,7 +30,7 @@ template of objects calls it first; it prints nothing.
 ^(any|none|exclusive|shared|time-slicing|mps|mig-[1-9][0-9]?g\.[1-9][0-9]{0,3}gb(\.me\.all|\.me|\.gfx|-me)?(-shared)?|gke-exclusive|gke-mig-[1-9][0-9]?g\.[1-9][0-9]{0,3}gb(\.me\.all|\.me|\.gfx|-me)?|gke(-mig-[1-9][0-9]?g\.[1-9][0-9]{0,3}gb(\.me\.all|\.me|\.gfx|-me)?)?-(time-sharing|mps)-([2-9]|[1-3][0-9]|4[0-8]))$
 {{- end -}}
 
-{{/* Objects of Kubernetes' own whose defaults matter: all of it, or what the user left of it. */}}
+{{/* Kubernetes' own objects whose defaults matter: all of one, or the part that the user kept. */}}
 {{- define "gpuwarden.wholeDefaults" -}}
 podSecurityContext:
   runAsNonRoot: true

@@ -16,7 +16,7 @@ left to the webhooks. What a policy becomes in CEL is in the compiled value, nev
 {{- and (or .Values.inTree.enabled .Values.inTree.only) (ne .Values.install.mode "audit") -}}
 {{- end -}}
 
-{{/* The compiled policies, as JSON; none where they are not enabled. */}}
+{{/* The compiled policies, as JSON; none if they are not enabled. */}}
 {{- define "gpuwarden.inTree" -}}
 {{- $made := dict "policies" list -}}
 {{- if eq (include "gpuwarden.inTreeEnabled" .) "true" -}}

@@ -80,7 +80,7 @@ def token_of(webhook: str, target: str) -> str:
     ``target`` is ``clientConfig.url`` or ``clientConfig.service.path``.
 
     Returns:
-        The token; empty where there is none, or the rest is not the path of this webhook.
+        The token; empty if there is none, or the rest is not the path of this webhook.
     """
     found = _WITH_TOKEN.fullmatch(_path(target))
     if found is None or (found[1] and not _is_url(target)) or found[2] != (path_of(webhook) or found[2]):
@@ -146,7 +146,7 @@ class PathTokens:
         self._admitted = _Admitted(tuple(token.encode() for token in tokens), plain)
 
     def admits(self, path: str) -> str | None:
-        """The plain path of the endpoint that a request's path leads to; ``None`` where it is not admitted.
+        """The plain path of the endpoint that a request's path leads to; ``None`` if it is not admitted.
 
         The time that this takes reveals nothing about a token.
         """

@@ -95,7 +95,7 @@ def state(shape: Shape) -> State:
 
 
 def requested(spec: PodSpec) -> dict[str, int]:
-    """How many of each GPU resource the scheduler reserves for a pod, init containers and sidecars included."""
+    """The number of GPUs that the scheduler reserves for a pod with its init containers and sidecars, by resource."""
     counts: dict[str, dict[Place, int]] = {}
     for gpu_container in read(spec):
         for amount in gpu_container.amounts:
