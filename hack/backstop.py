@@ -145,7 +145,9 @@ def shared_sentence() -> str:
             shared_request_above_one(gpu_container, amount, form, policy, selects=selects) for selects in (False, True)
         )
         if finding is None or selecting is None or not selecting.message.startswith(finding.message):
-            raise SystemExit(f"{SHARED_REQUEST_ABOVE_ONE.id}: what is said about the pod's labels is no longer at the end")
+            raise SystemExit(
+                f"{SHARED_REQUEST_ABOVE_ONE.id}: what is said about the pod's labels is no longer at the end"
+            )
         labels = quoted(selecting.message.removeprefix(finding.message))
         return f"{sentence(finding, {**values, **of_platform, **more})} + (variables.selects ? {labels} : '')"
 

@@ -152,7 +152,9 @@ class PolicySection(_Section):
         Mismatch.REJECT,
         description="An explicit request for another form is denied (reject), or becomes the first form (rewrite).",
     )
-    max_per_container: PositiveInt | None = Field(None, description="The maximum number of GPUs that a container may request.")
+    max_per_container: PositiveInt | None = Field(
+        None, description="The maximum number of GPUs that a container may request."
+    )
     max_per_pod: PositiveInt | None = Field(None, description="The maximum number of GPUs that a pod may request.")
     node_selector: dict[LabelKey, LabelValue] = Field({}, description="Node selectors added to pods with GPUs.")
     tolerations: list[TolerationSection] = Field([], description="Tolerations added to pods with GPUs.")

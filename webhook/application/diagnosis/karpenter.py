@@ -45,9 +45,7 @@ def _hindered(
 ) -> Iterator[CheckOutcome]:
     own = [Need(key, "In", (value,)) for key, value in policy.additions.node_selector]
     needs = [*spelling.needs, *own]
-    impact = (
-        f'Karpenter adds no node for pods of policy "{policy.name}"; they run only if there already are such nodes'
-    )
+    impact = f'Karpenter adds no node for pods of policy "{policy.name}"; they run only if there already are such nodes'
     if not any(all(_admits(pool, need) for need in needs) for pool in pools):
         closest = max(pools, key=lambda pool: sum(_admits(pool, need) for need in needs))
         lacking = [need for need in needs if not _admits(closest, need)]

@@ -42,9 +42,7 @@ _REPORTING: dict[str, tuple[list[tuple[str, str]], str]] = {
     ),
 }
 _RESERVED = [(GROUP, "resourceclaims/status")]
-_UNLIMITED = (
-    "the claims (DRA) of a waiting pod can be replaced by claims that together exceed the limits of its policy"
-)
+_UNLIMITED = "the claims (DRA) of a waiting pod can be replaced by claims that together exceed the limits of its policy"
 _PATHS = {*_EXPECTED, *_REPORTING}
 _REINSTALL = "reinstall (helm upgrade, or kubectl apply -f deploy/gpuwarden.yaml)"
 _SLOW = 10  # seconds; several webhooks that take so long exceed the 34 s that a request may take

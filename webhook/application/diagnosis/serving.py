@@ -121,7 +121,9 @@ def _distrusted(facts: Facts, contact: Contact, leaf: x509.Certificate) -> Check
     reason = why_untrusted(leaf, trusted, facts.now) or contact.refusal
     if not covers(leaf, target.name):
         reason = f"{describe(leaf)} is not for {target.name}"
-    impact = "the API server's calls fail (x509): GPU pods are denied, or admitted unchecked if the failurePolicy is Ignore"
+    impact = (
+        "the API server's calls fail (x509): GPU pods are denied, or admitted unchecked if the failurePolicy is Ignore"
+    )
     fix = (
         f"self-managed certificates recover within 30 s; if not, see {_logs(facts)}; otherwise issue the certificate for "
         f"{target.name} and put its CA into the caBundle (docs/how-to/certificates.md)"
