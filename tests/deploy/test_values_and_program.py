@@ -321,7 +321,7 @@ def test_a_configuration_is_one_to_both(configuration: Json) -> None:
         ({"defaults": {"audit": "a b"}}, r'config\.defaults\.audit: "a b" is not a policy'),
         (
             {"policies": {"t": {"forms": ["mpss"]}}},
-            r'config\.policies\.t\.forms\[0\]: "mpss" is not a form; write one of',
+            r'config\.policies\.t\.forms\[0\]: "mpss" is not a form; write one from',
         ),
         (
             {"policies": {"t": {"forms": ["gke-mps-49"]}}},
