@@ -48,9 +48,9 @@ from webhook.engine.spelling import (
 
 TEMPLATE = ROOT / "deploy/chart/templates/_backstop.tpl"
 HEAD = "{{/* Written by `make manifests` from the engine's rules; edit hack/backstop.py, not this. */}}\n"
-# What stands for a count while a sentence is taken apart: no sentence has it in its own words. As it is written, and read.
+# Placeholders for a count while a sentence is split, as it is written and read: no sentence contains them otherwise.
 _WRITTEN, _COUNT = "987654321000m", "987654321"
-# What else tells that nodes lack a form, so that a plain request gets another of the policy.
+# Other signs that nodes lack a form, so that a plain request gets another form of the policy.
 _CAPABILITIES = (MPS_CAPABLE, MIG_CAPABLE, MIG_STRATEGY, MIG_CONFIG, replicas_label(None))
 _NAMES = ("nvidia.com/mig-8g.8888gb", "nvidia.com/mig-9g.9999gb")
 _SHARED, _STRATEGY, _REPLICAS = ".shared", ".sharing-strategy", ".replicas"
@@ -237,7 +237,7 @@ def variables() -> Iterator[tuple[str, str, str]]:
         "Whether the message is that of a GKE node.",
         "variables.saysGke || variables.policy.startsWith('gke-')",
     )
-    # Where every form is permitted, slices among them are no way out: the pod may still land on a shared GPU.
+    # If every form is permitted, slices among them are no alternative: the pod may still land on a shared GPU.
     slice_of = f"(variables.policy == {quoted(ANY)} && v.matches(r'.-MIG-{PROFILE}$'))"
     shared_product = (
         f"a.exists(r, r.key == {product} && r.operator == 'In' &&\n"

@@ -26,7 +26,7 @@ from webhook.engine.resources import PREFIX
 
 
 class Counted(msgspec.Struct):
-    """Pods that request GPUs: where they are, with what is said of those that are not the common case."""
+    """Pods that request GPUs, by file, with the findings on those that are not the common case."""
 
     pods: int = 0
     common: int = 0

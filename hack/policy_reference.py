@@ -184,7 +184,7 @@ policies:
     prefer: memory
 ```
 
-A pod says how much memory each of its GPUs needs, and gets the first listed slice that has as much:
+A pod states how much memory each of its GPUs needs, and gets the first listed slice that has as much:
 
 ```yaml
 metadata:

@@ -78,7 +78,7 @@ def rows(found: Iterable[AuditEntry]) -> list[Row]:
         if workload.running:
             row.pods[verdict] = row.pods.get(verdict, 0) + 1
         elif row.template is None or row.template.decision == NOT_EVALUATED or verdict.rank > row.template.rank:
-            # Where an object could not be evaluated, what was made from it can.
+            # If an object could not be evaluated, the objects made from it can.
             row.template = verdict
             row.count = workload.count
         if workload.key == top.key or key not in there:

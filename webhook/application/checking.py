@@ -1,4 +1,4 @@
-"""Checking: what admission would make of objects in manifests, where there is neither a cluster nor a review."""
+"""Checking: what admission would make of objects in manifests, without a cluster or a review."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

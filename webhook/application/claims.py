@@ -142,7 +142,7 @@ def template_not_looked_up(
         yield UnevaluatedPart(
             path,
             f"{path}: {made[0].resource} becomes a claim, but {unknown[0]} of namespace {namespace}, which "
-            "says for how many GPUs, was not found; check both together",
+            "sets the number of GPUs, was not found; check both together",
         )
 
 

@@ -80,7 +80,7 @@ class _Resources(msgspec.Struct, rename="camel"):
 
 
 class _Binding(msgspec.Struct, rename="camel"):
-    """The spec of a binding: which policy is for which namespaces."""
+    """The spec of a binding: which policy applies to which namespaces."""
 
     policy_name: str = ""
     match_resources: _Resources | None = None

@@ -85,7 +85,7 @@ def effects(ranges: Sequence[LimitRange], policy: Policy, plugin: DevicePlugin) 
     if policy.permits_any:
         return []
     given = {spell(form, plugin).resource for form in policy.forms}
-    # Where a container's default is 0, no container lacks the name.
+    # If a container's default is 0, no container lacks the name.
     named = {name for one in ranges for item in one.items for name, count in item.adds.items() if whole(count) == 0}
     most = {name: _most(policy, plugin, name) for name in given}
     found: list[LimitRangeEffect] = []

@@ -116,7 +116,7 @@ class GivenInput:
     Attributes:
         plugin: the configurations of the NVIDIA device plugin, which are evaluated already; what is wrong with them is among the
             problems.
-        skipped: the files of searched folders that hold no Kubernetes object.
+        skipped: the files in searched folders that contain no Kubernetes object.
     """
 
     sources: list[tuple[Source, list[ManifestObject]]] = field(default_factory=list)

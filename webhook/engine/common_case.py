@@ -209,7 +209,7 @@ class CommonCase(msgspec.Struct, frozen=True):
     def changed(self) -> "CommonCase":
         """The pods that the policy may change: no other slices; only plain requests, if it adds nothing of its own.
 
-        Where a container may have one GPU, these are requests for one. Pods that may reach GPUs without a request are included:
+        If a container may have one GPU, these are requests for one. Pods that may reach GPUs without a request are included:
         that does not depend on how their requests are spelled, and rules about it are applied to the final pod.
         """
         patterns = self.patterns[:1] if self.policy.additions == NO_ADDITIONS else self.patterns

@@ -137,8 +137,8 @@ compiled policies).
 
 {{/*
 The policies whose common case the webhooks leave out, as a JSON list. With inTree.webhooks auto: those whose objects are in the
-cluster as they are rendered now, so the API server acts by them, where the parts of the webhooks are trusted already, or no
-webhook is there yet. Helm writes webhook configurations before admission policies, and the API server reads policies again every
+cluster as they are rendered now, so the API server applies them, if the parts of the webhooks are trusted already, or no
+webhook exists yet. Helm writes webhook configurations before admission policies, and the API server reads policies again every
 second: in one step, pods would be decided by neither.
 */}}
 {{- define "gpuwarden.inTreeLeftOut" -}}

@@ -20,8 +20,8 @@ from .deciders import DeciderLine, decider_lines
 class ShareLine(Part):
     """GPUs, or slots of shared ones: ``offered`` is ``in_use`` + ``free`` + ``blocked``, unless pods hold more than there are.
 
-    ``blocked`` are on nodes that accept no pods now; ``most_free`` is the most on one node. Where the pods were not read,
-    ``in_use`` is null, and ``free`` says what there would be without them.
+    ``blocked`` are on nodes that accept no pods now; ``most_free`` is the most on one node. If the pods were not read,
+    ``in_use`` is null, and ``free`` is what would be free without them.
     """
 
     offered: int

@@ -1,6 +1,6 @@
 """Tokens in the paths of webhooks: which path belongs to which webhook, what a token is, and which paths are admitted.
 
-Where gpuwarden keeps the certificates, it also sets the path of each webhook, and ends it in a token that only the API
+If gpuwarden manages the certificates, it also sets the path of each webhook, and ends it in a token that only the API
 server and the replicas know: ``/mutate/0123…``. Someone who can reach the port and does not know the token gets 404. It is
 derived from the private key of the CA, so every replica that can read the CA Secret knows it, and a new CA brings a new one.
 """

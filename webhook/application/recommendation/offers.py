@@ -41,7 +41,7 @@ _MULTIPROCESSORS = (
     ("H[18]00-(.*HBM3|NVL)|G?H200(-.*)?", 132, (16, 32, 60, 64), 26),
     ("H[18]00-PCIe", 114, (14, 30, 46, 62), 14),
 )
-# Those of further models, of whose slices only nodes say how many they have: multiProcessorCount of CUDA's device properties.
+# Those of further models, whose slices are known only from nodes: multiProcessorCount of CUDA's device properties.
 _MULTIPROCESSORS_OF_GPUS = (("A30", 56), ("B200", 148), ("RTX-PRO-6000-Blackwell-.*", 188))
 _ANY_SHARING = Form(sharing=Sharing.ANY)
 _USUAL_SLICES = 7  # compute slices of a GPU; a profile of the whole GPU has as many
