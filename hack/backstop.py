@@ -2,7 +2,8 @@
 
 The names of resources and labels, the values that mean sharing, and the sentences all come from the code that decides, so
 that the policy and the code can't drift apart. `make manifests` writes it; with `--check` nothing is written, and it is an
-error when the file is not what would be written. tests/deploy/backstop/ evaluates the CEL on pods, beside the engine.
+error when the file is not what would be written. tests/deploy/backstop/ evaluates the CEL on pods, and compares it with the
+engine.
 
 What the chart's values decide (which policies share, who is exempt) is not here but in validatingadmissionpolicy.yaml.
 """
@@ -47,9 +48,9 @@ from webhook.engine.spelling import (
 
 TEMPLATE = ROOT / "deploy/chart/templates/_backstop.tpl"
 HEAD = "{{/* Written by `make manifests` from the engine's rules; edit hack/backstop.py, not this. */}}\n"
-# What stands for a count while a sentence is taken apart: no sentence has it in its own words. As it is written, and read.
+# Placeholders for a count while a sentence is split, as it is written and read: no sentence contains them otherwise.
 _WRITTEN, _COUNT = "987654321000m", "987654321"
-# What else tells that nodes lack a form, so that a plain request gets another of the policy.
+# Other signs that nodes lack a form, so that a plain request gets another form of the policy.
 _CAPABILITIES = (MPS_CAPABLE, MIG_CAPABLE, MIG_STRATEGY, MIG_CONFIG, replicas_label(None))
 _NAMES = ("nvidia.com/mig-8g.8888gb", "nvidia.com/mig-9g.9999gb")
 _SHARED, _STRATEGY, _REPLICAS = ".shared", ".sharing-strategy", ".replicas"
@@ -59,7 +60,7 @@ _REQUIRED = "object.spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDu
 
 
 def resource_pattern() -> str:
-    """What the engine takes for a GPU resource, as a regular expression that Go, C++ and Python read alike."""
+    """What the engine treats as a GPU resource, as a regular expression that Go, C++ and Python read in the same way."""
     pattern = f"^{re.escape(PREFIX)}(gpu|mig-{PROFILE})({re.escape(_SHARED)})?$"
     names = (
         resource_name(profile, shared=shared)
@@ -122,7 +123,7 @@ def _gpu_container(*names: str) -> GpuContainer:
 
 
 def mixed_sentence() -> str:
-    """What is said of a container that asks for two GPU resources: the first and the last of them by name."""
+    """The message about a container that requests two GPU resources: it names the first and the last of them."""
     first = "variables.mixed[0].gpus.filter(n, variables.mixed[0].gpus.all(m, n <= m))[0]"
     last = "variables.mixed[0].gpus.filter(n, variables.mixed[0].gpus.all(m, n >= m))[0]"
     finding = mixed_gpu_resources(_gpu_container(*_NAMES))
@@ -130,7 +131,7 @@ def mixed_sentence() -> str:
 
 
 def shared_sentence() -> str:
-    """What is said of more than one slot, by the kubelet's words on the platform, and by the policy where there is one."""
+    """The message about more than one slot, in the kubelet's words on the platform, and with the policy if there is one."""
     gpu_container = _gpu_container(_NAMES[0])
     found = "variables.aboveOne[0]"
     written = f"string({found}.limits[{found}.gpus[0]])"
@@ -144,7 +145,9 @@ def shared_sentence() -> str:
             shared_request_above_one(gpu_container, amount, form, policy, selects=selects) for selects in (False, True)
         )
         if finding is None or selecting is None or not selecting.message.startswith(finding.message):
-            raise SystemExit(f"{SHARED_REQUEST_ABOVE_ONE.id}: what is said of the pod's labels is no longer at the end")
+            raise SystemExit(
+                f"{SHARED_REQUEST_ABOVE_ONE.id}: what is said about the pod's labels is no longer at the end"
+            )
         labels = quoted(selecting.message.removeprefix(finding.message))
         return f"{sentence(finding, {**values, **of_platform, **more})} + (variables.selects ? {labels} : '')"
 
@@ -234,7 +237,7 @@ def variables() -> Iterator[tuple[str, str, str]]:
         "Whether the message is that of a GKE node.",
         "variables.saysGke || variables.policy.startsWith('gke-')",
     )
-    # Where every form is permitted, slices among them are no way out: the pod may still land on a shared GPU.
+    # If every form is permitted, slices among them are no alternative: the pod may still land on a shared GPU.
     slice_of = f"(variables.policy == {quoted(ANY)} && v.matches(r'.-MIG-{PROFILE}$'))"
     shared_product = (
         f"a.exists(r, r.key == {product} && r.operator == 'In' &&\n"
@@ -282,7 +285,7 @@ def variables() -> Iterator[tuple[str, str, str]]:
 
 
 def _may_be_shared(resource: str) -> str:
-    """Whether what a pod says of a resource's sharing strategy leaves it open that the resource is shared."""
+    """Whether a resource may be shared, according to the sharing strategy that the pod selects for it."""
     key = f"{resource} + {quoted(_STRATEGY)}"
     shared = " ||\n".join(admits("a", key, quoted(value)) for value in SHARED_STRATEGIES)
     return f"{shared} ||\n!({admits_none('a', key)} || {admits('a', key, quoted(Sharing.NONE.value))})"
@@ -299,7 +302,7 @@ _BEFORE = "before"
 
 
 def of_updates() -> Iterator[tuple[str, str, str]]:
-    """The variables that see what an update makes worse: those of the pod as it is, and what was not wrong with that."""
+    """The variables that detect what an update makes worse: those of the existing pod, and the findings that it did not have."""
     yield _BEFORE, "The existing pod.", "oldObject == null ? object : oldObject"
     of_a_pod = list(variables())
     names = "|".join(name for name, _, _ in of_a_pod)
@@ -318,7 +321,7 @@ variables.slots.filter(ask, !variables.{_of_before("slots")}.exists(had, had.nam
 
 
 def _of_before(name: str) -> str:
-    """What a variable is called that says of the pod as it is what the named one says of the pod as it is to be."""
+    """The name of the variable about the existing pod that corresponds to this one about the final pod."""
     return f"{_BEFORE}{name[0].upper()}{name[1:]}"
 
 

@@ -48,7 +48,7 @@ template of objects calls it first; it prints nothing.
 {{- end -}}
 {{- end -}}
 
-{{/* Objects of Kubernetes' own whose defaults matter: all of it, or what the user left of it. */}}
+{{/* Kubernetes' own objects whose defaults matter: all of one, or the part that the user kept. */}}
 {{- define "gpuwarden.wholeDefaults" -}}
 %s
 {{- end -}}

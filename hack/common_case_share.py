@@ -26,7 +26,7 @@ from webhook.engine.resources import PREFIX
 
 
 class Counted(msgspec.Struct):
-    """Pods that request GPUs: where they are, with what is said of those that are not the common case."""
+    """Pods that request GPUs, by file, with the findings on those that are not the common case."""
 
     pods: int = 0
     common: int = 0
@@ -100,11 +100,11 @@ def _plainly(name: str, count: Quantity) -> Quantity:
 
 
 def _why(pod: Pod, case: CommonCase, configuration: Configuration) -> str:
-    """What the engine says of a pod that is not the common case, as ids of rules, or that it uses claims."""
+    """What the engine says about a pod that is not the common case, as ids of rules, or that it uses claims."""
     if pod.spec and pod.spec.resource_claims:
         return "resource claims"
     found = decide(pod, case.policy, configuration.plugin).findings
-    return ", ".join(dict.fromkeys(finding.rule.id for finding in found)) or "nothing is said of it"
+    return ", ".join(dict.fromkeys(finding.rule.id for finding in found)) or "nothing is said about it"
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ def page() -> Iterator[str]:
         yield f"{guide.description}\n"
         yield from (f"- **{title}**: {criterion.value}. {criterion.detail}" for title, criterion in guide.criteria)
         yield from listed("Suits", guide.suits)
-        yield from listed("Traps", guide.traps)
+        yield from listed("Pitfalls", guide.traps)
         yield from listed("Sources", tuple(f"<{source}>" for source in guide.sources))
     yield "\n## GKE\n"
     yield from (f"- {trap}" for trap in PLATFORM_TRAPS[Platform.GKE])

@@ -1,6 +1,6 @@
 """Builds the image with the first engine that works (docker, podman, buildah), and unpacks it for its tests.
 
-buildah needs no engine and no rights over cgroups, only root: it builds in a chroot, on plain folders. Where no registry can be
+buildah needs no engine and no rights over cgroups, only root: it builds in a chroot, on plain folders. If no registry can be
 reached, the base is Debian 13 made by debootstrap (hack/trixie.py). What was done and why is printed. Only the standard
 library is needed.
 """
@@ -25,7 +25,7 @@ from hack import trixie
 ROOT = trixie.ROOT
 NAME = "localhost/gpuwarden:dev"
 DEBIAN = "localhost/gpuwarden-base:trixie"
-# How pip and uv are told where packages come from; a folder of this machine means nothing in the build.
+# The variables that configure where pip and uv get packages; a folder of this machine does not exist in the build.
 INDEX_VARIABLES = (
     "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOST", "PIP_DEFAULT_TIMEOUT",
     "UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_INSECURE_HOST", "UV_HTTP_TIMEOUT",
@@ -206,7 +206,7 @@ def build(wanted: str | None, environment: Mapping[str, str]) -> None:
         engine.unpack(image, cache / name)
     if engine.name == "buildah":
         engine.run("rmi", "--prune")  # earlier builds: each is a whole copy in this project's own storage
-    # Written last: where it is, the rest is whole.
+    # Written last: if it exists, the rest is complete.
     (cache / "config.json").write_text(json.dumps(engine.configuration(NAME) | {"base": python}, indent=1) + "\n")
     [settings] = (cache / "rootfs/opt/gpuwarden").glob("pyvenv.cfg")
     version = re.findall(r"(?m)^version_info = (\S+)$", settings.read_text())

@@ -89,7 +89,7 @@ def bill(root: Path, locked: Json) -> Json:
 
 
 def main() -> int:
-    """Write it where an image was built; where none was, say so."""
+    """Write it if an image was built; otherwise print that there is none."""
     built = folder(os.environ)
     if not (built / "config.json").exists():
         print("sbom: no image was built, so there is none of the image: run `make image` first")  # noqa: T201 - a script speaks

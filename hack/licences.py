@@ -72,7 +72,7 @@ def installed(name: str = "gpuwarden") -> dict[str, Distribution]:
 
 
 def licence(package: Distribution) -> str:
-    """The licence of a package as an expression of SPDX identifiers; what can't be told is a question mark."""
+    """The licence of a package as an expression of SPDX identifiers; a question mark if it is not known."""
     expressions, classifiers, named = (
         package.metadata.get_all(field) or [] for field in ("License-Expression", "Classifier", "License")
     )

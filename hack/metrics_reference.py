@@ -84,7 +84,7 @@ TEXTS: Mapping[tuple[str, str], str] = {
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric of ours; ``name`` is without the ``_total`` that counters have."""
+    """One of gpuwarden's metrics; ``name`` is without the ``_total`` that counters have."""
 
     name: str
     kind: str
@@ -102,7 +102,7 @@ class Metric:
 
 
 def metrics() -> list[Metric]:
-    """Every metric of ours, in the order in which they are made."""
+    """All of gpuwarden's metrics, in the order in which they are made."""
     made = [one for one in vars(Metrics()).values() if isinstance(one, MetricWrapperBase)]
     return [Metric(one._name, str(one._type), tuple(one._labelnames), one._documentation) for one in made]  # noqa: SLF001 - the library shows labels on samples only, and there are none yet
 

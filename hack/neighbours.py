@@ -1,4 +1,4 @@
-"""Builds what runs beside gpuwarden in the end-to-end tests, from the Go modules that ``hack/neighbours`` pins.
+"""Builds the programs that run with gpuwarden in the end-to-end tests, from the Go modules that ``hack/neighbours`` pins.
 
 cert-manager's controller and cainjector, JobSet's and Kueue's managers, and the manifests that the tests install with them:
 CRDs, roles and webhook configurations, copied from the same modules. They go to ``.cache/neighbours``, into a directory named

@@ -158,7 +158,7 @@ others. [GPUs without a request](guard.md) lists what is detected, and what can'
 
 `notOffered` decides about pods that no node can run (`form-not-offered`, `count-above-any-node`): `ignore`, `warn` (the default)
 or `deny`, at the top level of the configuration file for all policies, or in one policy. Both rules check the rewritten pod. The
-webhook reports them where it [watches nodes](nodes.md), `check` and `audit` with [`--fleet`](cli.md#nodes). In a policy of
+webhook reports them if it [watches nodes](nodes.md), and `check` and `audit` with [`--fleet`](cli.md#nodes). In a policy of
 several forms, `prefer: offered` gives a plain request [the first one that nodes offer](nodes.md#prefer-offered).
 
 - A node offers what its status has as allocatable, or as capacity while allocatable is 0, as it is when a device plugin restarts.
@@ -184,7 +184,7 @@ policies:
     prefer: memory
 ```
 
-A pod says how much memory each of its GPUs needs, and gets the first listed slice that has as much:
+A pod states how much memory each of its GPUs needs, and gets the first listed slice that has as much:
 
 ```yaml
 metadata:

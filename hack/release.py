@@ -33,7 +33,7 @@ def project_version() -> str:
 
 
 def notes(version: str, changelog: str) -> str:
-    """Return what the changelog says of a version.
+    """Return what the changelog says about a version.
 
     Raises:
         NotReadyError: it has no section for the version, or an empty one.

@@ -50,15 +50,15 @@ listed. What an object has made is counted with it.
 - Resource claims are evaluated with the pods, and so are pods that may reach GPUs without a request.
 - `webhooks.advise.operators: false` in the chart turns these warnings off.
 
-The warnings, and `check` and `audit` in every format (`operator-trap`, a finding that denies nothing), also report what an
-operator or a queue would do with the object:
+An operator or a queue may not handle the object as you expect. The warnings at `kubectl apply` report this, and so do `check` and
+`audit` in every format (`operator-trap`, which never denies):
 
 - Ray: the first container requests only names that Ray does not count (`nvidia.com/gpu.shared`, `nvidia.com/mig-….me`), so Ray
   starts with `num-gpus` 0.
-- NVIDIA NIM: the operator adds `nvidia.com/gpu` beside another name, and such pods are denied (`mixed-gpu-resources`).
+- NVIDIA NIM: the operator adds `nvidia.com/gpu` alongside another name, and such pods are denied (`mixed-gpu-resources`).
 - KServe with `workerSpec`: KServe denies a name that it does not know and that `serving.kserve.io/gpu-resource-types` does not
   list.
-- Volcano, and Kueue where the object has the label `kueue.x-k8s.io/queue-name`: the queue counts the name in the template, but
+- Volcano, and Kueue if the object has the label `kueue.x-k8s.io/queue-name`: the queue counts the name in the template, but
   the pods are rewritten to another one.
 
 Kinds with the same name differ in their group.

@@ -21,12 +21,12 @@ TEMPLATE = ROOT / "deploy/chart/templates/_workloads.tpl"
 PAGE = """\
 {{/* Written by `make manifests` from webhook/application/workload_kinds.py; edit that and hack/workload_rules.py, not this. */}}
 
-{{/* The rules of what /advise is sent. */}}
+{{/* The rules of the webhook for /advise. */}}
 {{- define "gpuwarden.advisedRules" -}}
 %s
 {{- end -}}
 
-{{/* The rules of what /advise is sent of operators' kinds. */}}
+{{/* The rules of the webhook for /advise, for operators' kinds. */}}
 {{- define "gpuwarden.advisedOperatorRules" -}}
 %s
 {{- end -}}

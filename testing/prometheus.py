@@ -22,7 +22,7 @@ class Device:
     """What a pod's container does on a device: labels, and a function of time for each metric.
 
     Attributes:
-        values: of each metric, by seconds since the window began; ``None`` where there is no sample.
+        values: of each metric, by seconds since the window began; ``None`` if there is no sample.
         days: from which day to which.
     """
 
@@ -33,7 +33,7 @@ class Device:
 
 
 def programs() -> tuple[str, str] | None:
-    """The programs ``prometheus`` and ``promtool``; ``None`` where one is not installed."""
+    """The programs ``prometheus`` and ``promtool``; ``None`` if one is not installed."""
     found = [os.environ.get(f"GPUWARDEN_{name.upper()}") or shutil.which(name) for name in ("prometheus", "promtool")]
     return (found[0], found[1]) if found[0] and found[1] else None
 

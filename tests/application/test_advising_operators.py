@@ -290,8 +290,8 @@ def test_an_object_that_no_operator_spoils_passes_without_a_word(
             NIM,
             {"spec": {"resources": {"limits": {SHARED: 1}}}},
             {},
-            (f"spec.resources: the NIM operator adds {GPU} beside {SHARED}, and such pods would be denied (mixed-gpu-resources); "
-            f"request {GPU} and let gpuwarden rewrite the pods"),
+            (f"spec.resources: the NIM operator adds {GPU} alongside {SHARED}, and such pods would be denied "
+            f"(mixed-gpu-resources); request {GPU} and let gpuwarden rewrite the pods"),
         ),
         (
             ISVC,

@@ -184,7 +184,9 @@ def test_the_same_of_a_request_outside_of_templates() -> None:
     found = evaluated(nim, {"spec": {"resources": {"limits": {"nvidia.com/gpu.shared": 1}}}})
     (trap,) = found.findings
     assert (trap.rule, trap.path) == (OPERATOR_TRAP, "spec.resources")
-    assert trap.message.startswith("spec.resources: the NIM operator adds nvidia.com/gpu beside nvidia.com/gpu.shared")
+    assert trap.message.startswith(
+        "spec.resources: the NIM operator adds nvidia.com/gpu alongside nvidia.com/gpu.shared"
+    )
     assert "note: " not in (found.not_evaluated or "")
 
 

@@ -315,7 +315,7 @@ class TestWhatCannotBeEvaluated:
         """Kubernetes compares uids alone: it may have the uid of a pod."""
         source = holding(TWO_CLAIMS, two=gpus(1))
         for consumers in ((consumer(**fields),), (consumer("other", "2"), consumer(**fields))):
-            with pytest.raises(ReviewError, match=f"names {re.escape(named)}; where the policy has limits") as raised:
+            with pytest.raises(ReviewError, match=f"names {re.escape(named)}; if the policy has limits") as raised:
                 Reserving("two", source).ask(1, *consumers)
             assert raised.value.field == f"request.object.status.reservedFor[{len(consumers) - 1}]"
         assert source.asked == []

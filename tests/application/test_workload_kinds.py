@@ -50,7 +50,7 @@ def test_a_row_of_the_table_is_right(kind: WorkloadKind) -> None:
         (a_row(versions=()), "Job.x.example.com: a row needs"),
         (
             a_row(templates=(Template("spec.a[*].spec", ("spec.b[*].replicas",)),)),
-            r"Job.x.example.com: spec.b\[\*\].replicas counts no pods of spec.a\[\*\].spec",
+            r"Job.x.example.com: spec.b\[\*\].replicas does not count the pods of spec.a\[\*\].spec",
         ),
     ],
 )

@@ -447,5 +447,5 @@ def test_a_request_becomes_a_claim_by_the_template_among_the_input_or_it_is_said
     [found] = document("check", *options, stdin=pod)["objects"]
     assert found["notEvaluated"] == (
         'spec.containers[0]: nvidia.com/gpu becomes a claim, but ResourceClaimTemplate "one-gpu" of namespace default, which '
-        "says for how many GPUs, was not found; check both together"
+        "sets the number of GPUs, was not found; check both together"
     )

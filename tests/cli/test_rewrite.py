@@ -211,7 +211,7 @@ def test_a_kind_of_the_configuration_is_written_too(tmp_path: Path) -> None:
             "did you mean SparkApplication.sparkoperator.k8s.io or SparkApplication.spark.apache.org?",
         ),
         ("RayClustr.ray.io", "did you mean RayCluster.ray.io?"),
-        ("", "write one of docs/reference/workload-kinds.md"),
+        ("", "write a kind from docs/reference/workload-kinds.md"),
     ],
 )
 def test_a_kind_that_is_not_one_is_named_with_the_fix(kinds: str, fix: str) -> None:

@@ -330,7 +330,7 @@ def test_a_configuration_is_one_to_both(chart: Chart, configuration: Json) -> No
         ({"defaults": {"audit": "a b"}}, r'config\.defaults\.audit: "a b" is not a policy'),
         (
             {"policies": {"t": {"forms": ["mpss"]}}},
-            r'config\.policies\.t\.forms\[0\]: "mpss" is not a form; write one of',
+            r'config\.policies\.t\.forms\[0\]: "mpss" is not a form; write one from',
         ),
         (
             {"policies": {"t": {"forms": ["gke-mps-49"]}}},
@@ -387,7 +387,7 @@ def test_a_configuration_is_one_to_both(chart: Chart, configuration: Json) -> No
                     {**_KIND, "templates": [{"path": "spec.a[*].spec", "replicas": ["spec.b[*].replicas"]}]}
                 ]
             },
-            r'config\.workloadKinds\[0\]\.templates\[0\]\.replicas\[0\]: "spec\.b\[\*\]\.replicas" counts no pods of',
+            r'config\.workloadKinds\[0\]\.templates\[0\]\.replicas\[0\]: "spec\.b\[\*\]\.replicas" does not count the pods of',
         ),
         (
             {"devicePlugin": {"products": ["A100"]}},

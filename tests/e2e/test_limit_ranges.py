@@ -87,7 +87,7 @@ def test_a_pod_that_asks_for_one_gpu_has_the_policys_form_and_no_other(
 def test_the_removal_is_told(control_plane: ControlPlane, team: Make) -> None:
     said = warnings(create(control_plane, team("shared", {"default": {GPU: "4"}}), container(GPU)))
     tell(said)
-    assert "a LimitRange added nvidia.com/gpu: 4 beside nvidia.com/gpu.shared: 1, and it is removed" in said
+    assert "a LimitRange added nvidia.com/gpu: 4 alongside nvidia.com/gpu.shared: 1, and it is removed" in said
 
 
 def test_a_container_that_asks_for_nothing_gets_the_default_in_the_policys_form(

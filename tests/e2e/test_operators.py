@@ -170,7 +170,9 @@ def test_what_an_operator_or_a_queue_would_make_of_it_is_said(control_plane: Con
         "spec.workerGroupSpecs[0].template: Ray would start with num-gpus 0, because it does not count"
     )
     (nim,) = apply(control_plane, shared, by_kind["NIMService"])
-    assert nim.startswith(f"spec.resources: the NIM operator adds {GPU} beside {SHARED}, and such pods would be denied")
+    assert nim.startswith(
+        f"spec.resources: the NIM operator adds {GPU} alongside {SHARED}, and such pods would be denied"
+    )
     several = {"predictor": {"model": {"resources": amounts(SHARED, 1)}, "workerSpec": template(GPU, 1)["spec"]}}
     (kserve,) = apply(control_plane, shared, an("serving.kserve.io/v1beta1", "InferenceService", several))
     assert kserve.startswith(f"spec.predictor.workerSpec: KServe would deny {SHARED}, because")

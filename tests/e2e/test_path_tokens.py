@@ -72,7 +72,7 @@ def test_the_api_server_is_answered_and_strangers_are_not(
     _, found = doctor(bare)
     assert [line["status"] for line in found["path-tokens"]] == ["ok"]
     assert [line["seen"] for line in found["callers"]] == [
-        "the port is closed to strangers by the token in the paths; NetworkPolicies are not checked"
+        "other clients are kept out by the token in the paths; NetworkPolicies are not checked"
     ]
     for replica in relayed.replicas:
         operations = f"http://127.0.0.1:{replica.ops_port}"

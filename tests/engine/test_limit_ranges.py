@@ -137,7 +137,7 @@ def test_the_removal_is_told_with_what_may_follow() -> None:
     decision = evaluate(again(REWRITTEN_AND_ADDED, *added()), "shared")
     assert messages(decision) == [
         (
-            'container "train": a LimitRange added nvidia.com/gpu: 4 beside nvidia.com/gpu.shared: 1, and it is removed; '
+            'container "train": a LimitRange added nvidia.com/gpu: 4 alongside nvidia.com/gpu.shared: 1, and it is removed; '
             f"if the LimitRange has a max or min for nvidia.com/gpu, it then denies the pod; {FIX}"
         )
     ]

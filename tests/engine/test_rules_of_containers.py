@@ -332,7 +332,7 @@ class TestAbsentGpuResource:
         assert (finding.rule, finding.denies) == (UNKNOWN_GPU_RESOURCE, False)
         assert finding.path == f"spec.containers[0].resources.limits[{resource}]"
         assert finding.message.startswith(
-            f'container "train": no node offers {resource}; gpuwarden\'s configuration has devicePlugin.{setting}, which '
+            f'container "train": no node offers {resource}; gpuwarden\'s configuration has devicePlugin.{setting}, so '
         )
         assert finding.message.endswith(f"; request {instead}")
 

@@ -31,7 +31,7 @@ def test_pods_with_gpus_are_counted_and_the_others_named(tmp_path: Path) -> None
     )
     found = counted("shared", paths)
     assert (found.pods, found.common, found.exempt) == (6, 3, 1)
-    assert [why for _, why in found.others] == ["privileged-container", "resource claims", "nothing is said of it"]
+    assert [why for _, why in found.others] == ["privileged-container", "resource claims", "nothing is said about it"]
     # A count that is written otherwise is the same at admission.
     assert sorted(found.specs.values()) == [False, False, False, True, True]
     assert str(found).startswith(

@@ -19,7 +19,7 @@ with absent("rich"):  # which it would use for tracebacks that are not written h
     import structlog
 
 
-# The most characters of a text, and the most items of a list, in a log line. Our longest lines name every problem of a
+# The maximum length of a text, and of a list, in a log line. Our longest lines name every problem of a
 # configuration.
 _LONGEST = 4096
 _MOST = 250

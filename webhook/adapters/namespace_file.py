@@ -1,4 +1,4 @@
-"""Namespaces from a file, where there is no cluster: what ``kubectl get namespaces -o yaml`` prints."""
+"""Namespaces from a file, if there is no cluster: what ``kubectl get namespaces -o yaml`` prints."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

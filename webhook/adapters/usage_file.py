@@ -18,10 +18,10 @@ class SavedUsage(msgspec.Struct, rename="camel", kw_only=True):
 
     Attributes:
         at: when it was read (RFC 3339).
-        nodes: nodes as objects of Kubernetes; ``None`` where they were not read.
+        nodes: nodes as objects of Kubernetes; ``None`` if they were not read.
         labels: the labels of the namespaces.
         trusted: the namespaces that had the labels of ``--trusted``.
-        notes: what could not be read of the cluster.
+        notes: what could not be read from the cluster.
     """
 
     api_version: Literal["gpuwarden.io/v1"] = "gpuwarden.io/v1"

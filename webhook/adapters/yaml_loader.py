@@ -67,7 +67,7 @@ def check(text: str) -> None:
                     raise YamlBombError(
                         f"line {_line(event)}: *{event.anchor} contains itself; write out its values instead"
                     )
-                size = sizes.get(event.anchor, 0)  # none where it is not defined, which the loader reports better
+                size = sizes.get(event.anchor, 0)  # none if it is not defined, which the loader reports better
                 values += size
                 repeated += size
             case yaml.ScalarEvent():

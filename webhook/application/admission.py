@@ -32,7 +32,7 @@ class Admission:
     """The answers to admission reviews of pods.
 
     Every method raises ``ReviewError`` for a review that can't be read, ``NamespaceUnavailable`` or
-    ``NamespaceNotFound`` where the namespace's labels are not available, and ``ClaimUnavailable`` for claims. The HTTP side
+    ``NamespaceNotFound`` if the namespace's labels are not available, and ``ClaimUnavailable`` for claims. The HTTP side
     answers these with HTTP errors, so that the webhook's failurePolicy decides; a result is always a review.
     """
 
@@ -202,7 +202,7 @@ class Admission:
             response_messages.annotate_patch(annotations, "enforce", patch(case.pod, decided.edits))
             warnings += response_messages.would_be(decision, policies.enforce)
         elif outcome is not DENIED:
-            # ``validate`` reports the others, or an admission policy where the pod is the common case in the end.
+            # ``validate`` reports the others, or an admission policy, if the pod is the common case in the end.
             warnings += [one.message for one in decision.warnings if not one.rule.final]
         case.record("mutate", "enforce", policies.enforce, decision, acted=acts)
         warnings += self._warn(case)

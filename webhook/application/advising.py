@@ -44,7 +44,7 @@ class _Case(msgspec.Struct):
 class Advising(NamespacedReviews):
     """The answers to admission reviews of workloads that hold the template of pods.
 
-    Raises ``ReviewError`` for a review that can't be read. Where the namespace's labels are not available the workload passes,
+    Raises ``ReviewError`` for a review that can't be read. If the namespace's labels are not available, the workload passes,
     with an audit annotation that records it: its pods will be evaluated when they are created.
     """
 

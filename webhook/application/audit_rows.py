@@ -15,7 +15,7 @@ class Row(msgspec.Struct):
     """A controller, a pod without one, or an object in a file.
 
     Attributes:
-        template: what becomes of pods created from its template (or of the pod, for one in a manifest); ``None`` where it has
+        template: what becomes of pods created from its template (or of the pod, for one in a manifest); ``None`` if it has
             none, or one that neither requests GPUs nor has resource claims.
         pods: its running and pending pods that request GPUs or have claims, counted by verdict.
         suspended: whether it has no pods until it is resumed.
@@ -83,7 +83,7 @@ def rows(found: Iterable[AuditEntry]) -> list[Row]:
         if workload.running:
             row.pods[verdict] = row.pods.get(verdict, 0) + 1
         elif row.template is None or row.template.decision == NOT_EVALUATED or verdict.rank > row.template.rank:
-            # Where an object could not be evaluated, what was made from it can.
+            # If an object could not be evaluated, the objects made from it can.
             row.template = verdict
             row.count = workload.count
         if workload.key == top.key or key not in there:

@@ -113,7 +113,7 @@ class PodVerdict(msgspec.Struct, frozen=True, eq=False):
     Attributes:
         exempt: why it is exempt, if it is.
         forms: each form that is requested, with the one that results, and the GPUs of it.
-        uncounted: why the object of an operator's kind may have more or fewer pods; empty where their number is known.
+        uncounted: why the object of an operator's kind may have more or fewer pods; empty if their number is known.
         claims: the pod's names for its resource claims.
         not_evaluated: why these claims are not evaluated.
     """
@@ -260,7 +260,7 @@ class Auditor:
         policy = self._configuration.policies.select(
             self._namespaces.get(workload.namespace) or NamespaceLabels(),
         ).enforce
-        # What the patch depends on: whether there are annotations, and which of ours.
+        # What the patch depends on: whether there are annotations, and which of gpuwarden's.
         ours = None if annotations is None else sorted(key for key in annotations if key.startswith(DOMAIN))
         exempt = workload.namespace in self._configuration.exemptions.namespaces
         within = workload.namespace if pod.spec.resource_claims else ""  # where the objects are that its claims name

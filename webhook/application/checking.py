@@ -1,4 +1,4 @@
-"""Checking: what admission would make of objects in manifests, where there is neither a cluster nor a review."""
+"""Checking: what admission would make of objects in manifests, without a cluster or a review."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -214,7 +214,11 @@ class Checker:
     def _left(
         self, workload: WorkloadKind | None, manifest: Mapping[str, Any], policy: Policy
     ) -> tuple[Unevaluated | None, tuple[Finding, ...]]:
-        """What is known about an object of another kind besides the pods in it, which are evaluated separately; and its traps."""
+        """Evaluate an object of another kind without the pods in it, which are evaluated separately.
+
+        Returns:
+            Its requests outside of those pods, if there are any, and the findings of the rule ``operator-trap``.
+        """
         # The claims of these pods are reported with them.
         pods = operator_objects.pods_in(workload, manifest)
         names = self._configuration.names

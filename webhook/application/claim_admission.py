@@ -1,8 +1,8 @@
 """Admission of ResourceClaims and ResourceClaimTemplates (DRA): one for GPUs that no pod of its namespace may use is denied.
 
 A pod is evaluated when it is created, with the claims that exist then. Claims that replace them later are evaluated here. Specs
-can't change (ValidateResourceClaimUpdate), so an update matters only where it gives an existing claim to a pod: by its metadata,
-or, where the policy has limits, by its status (``reservation_admission``).
+can't change (ValidateResourceClaimUpdate), so an update matters only if it gives an existing claim to a pod: by its metadata,
+or, if the policy has limits, by its status (``reservation_admission``).
 """
 
 from typing import Any

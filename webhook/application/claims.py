@@ -41,7 +41,7 @@ class ClaimSource(Protocol):
         """Look references up, as they are now.
 
         Returns:
-            What they refer to; empty where the cluster does not serve claims.
+            What they refer to; empty if the cluster does not serve claims.
 
         Raises:
             ClaimUnavailable: one of them could not be read in time.
@@ -94,7 +94,7 @@ def known_claims(manifests: Iterable[Mapping[str, Any]], namespace: str) -> dict
 
 
 def claim_in(manifest: Mapping[str, Any]) -> Claim | None:
-    """Return what is kept of a claim or template; ``None`` for any other object, or where it can't be read."""
+    """Return the parts of a claim or template that are kept; ``None`` for any other object, or if it can't be read."""
     if group_of(manifest.get("apiVersion")) != GROUP:
         return None
     try:
@@ -142,7 +142,7 @@ def template_not_looked_up(
         yield UnevaluatedPart(
             path,
             f"{path}: {made[0].resource} becomes a claim, but {unknown[0]} of namespace {namespace}, which "
-            "says for how many GPUs, was not found; check both together",
+            "sets the number of GPUs, was not found; check both together",
         )
 
 

@@ -15,7 +15,7 @@ class _ServerTime:
 
 
 class WitnessedClock:
-    """This machine's clock, or the API server's where its time contradicts it.
+    """This machine's clock, or the API server's if the two contradict each other.
 
     API servers check the certificates that replicas serve by their own clocks. So a replica whose clock differs by more than
     the settings allow uses the last ``Date`` of an answer, plus the seconds since then by the monotonic clock, which does not

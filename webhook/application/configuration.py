@@ -56,7 +56,7 @@ class Exemptions(msgspec.Struct, frozen=True):
 
 DEFAULT_EXEMPTIONS = Exemptions(
     namespaces=frozenset({"kube-system", "gpu-operator"}),
-    # These interpret GPU requests themselves; where they don't run, a pod that names them never starts.
+    # These interpret GPU requests themselves; in a cluster without them, a pod that names them never starts.
     schedulers=frozenset({"kai-scheduler", "hami-scheduler"}),
 )
 

@@ -36,7 +36,7 @@ class Decider(StrEnum):
 
 
 class Deciders(NamedTuple):
-    """Who decides the common case, and who decides all other pods with GPUs. The API server can only deny those."""
+    """Who decides the common case, and who decides all other pods with GPUs. If the API server decides those, it denies them."""
 
     common_case: Decider
     other_pods: Decider
@@ -80,7 +80,7 @@ class _Resources(msgspec.Struct, rename="camel"):
 
 
 class _Binding(msgspec.Struct, rename="camel"):
-    """The spec of a binding: which policy is for which namespaces."""
+    """The spec of a binding: which policy applies to which namespaces."""
 
     policy_name: str = ""
     match_resources: _Resources | None = None

@@ -1,7 +1,7 @@
 """The cache of decisions: equal pods are decided only once.
 
 The pods of a ReplicaSet or a Job differ in their names, in the generated name of their token's volume, and in much that is
-never read. So the key of the cache is everything that is read of a pod (``webhook.engine.pods``) except these names.
+never read. So the key of the cache is everything that is read from a pod (``webhook.engine.pods``) except these names.
 Environments are part of it as they are written, so the key is a digest, because they hold secrets. With it go the namespace's
 labels and the endpoint. Results are forgotten when anything else changes that decides: the configuration, with what
 DeviceClasses add to it, or what the nodes offer. An update has no key, for it depends on two pods, and what is looked up for

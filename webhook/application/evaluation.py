@@ -51,7 +51,7 @@ class Evaluation(msgspec.Struct, frozen=True):
         other_requests: what its pod requests besides the decision's requests: KAI's shares, and names that are misspelt.
         label_problems: what is wrong with its labels and annotations.
         notes: what is special about its kind, and whether it is suspended, for people.
-        mismatches: fields of the wrong type; where there are any, nothing else is known about the object.
+        mismatches: fields of the wrong type; if there are any, nothing else is known about the object.
         ignored: the rules whose findings are ignored, each with the reason.
     """
 
@@ -94,12 +94,12 @@ class Evaluation(msgspec.Struct, frozen=True):
 
     @property
     def uncounted(self) -> str:
-        """Why there may be more or fewer of its pods with GPUs than were counted; empty where their number is known."""
+        """Why there may be more or fewer of its pods with GPUs than were counted; empty if their number is known."""
         reasons = (one.count.unknown for one in self.pods if one.decision.gpu_containers)
         return "; ".join(dict.fromkeys(filter(None, reasons)))
 
     def changes(self, *, would: bool = False) -> tuple[str, ...]:
-        """Return the changes of its pods, as sentences without their end; ``would`` where nothing is done."""
+        """Return the changes of its pods, as sentences without their end; ``would`` if nothing is done."""
         found = (f"{one.title}{change}" for one in self.pods for change in summary.changes(one.decision, would=would))
         return (*found, *self.notes)
 
@@ -122,15 +122,15 @@ class Evaluation(msgspec.Struct, frozen=True):
 
     @property
     def of_templates(self) -> tuple[Operation, ...]:
-        """The JSON Patch that rewrites the templates of an operator's object, where that is wanted.
+        """The JSON Patch that rewrites the templates of an operator's object, if that is wanted.
 
-        Annotations are left out: not every kind has metadata beside the spec of its pods.
+        Annotations are left out: not every kind has metadata next to the spec of its pods.
         """
         return tuple(operation for one in self.pods for operation in _of_template(one))
 
     @property
     def not_evaluated(self) -> str | None:
-        """The reason why not everything that may request GPUs was evaluated; ``None`` where it was, or the object is exempt."""
+        """The reason why not everything that may request GPUs was evaluated; ``None`` if it was, or the object is exempt."""
         if self.exempt:
             return None
         if parts := (*self.claims_unknown, *self.beside):
@@ -139,7 +139,7 @@ class Evaluation(msgspec.Struct, frozen=True):
 
     @property
     def not_evaluated_path(self) -> str:
-        """The first field that ``not_evaluated`` is about; empty where it is the whole object."""
+        """The first field that ``not_evaluated`` is about; empty if it is the whole object."""
         if parts := (*self.claims_unknown, *self.beside):
             return parts[0].path
         return self.unevaluated.path if self.unevaluated else ""

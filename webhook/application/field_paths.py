@@ -15,7 +15,7 @@ ITEMS, VALUES = "[*]", "{*}"
 """The steps that lead to every item of a list and to every value of a map."""
 
 MOST_STEPS = 12
-"""The maximum for a path. The chart's matchConditions search objects of operators' kinds for GPUs four steps deeper."""
+"""The maximum for a path. In objects of operators' kinds, the chart's matchConditions search four steps deeper for GPUs."""
 
 Path = tuple[str, ...]
 Place = tuple[str | int, ...]
@@ -84,7 +84,7 @@ def find(data: Any, path: Place, place: Place = ()) -> Iterator[tuple[Place, Any
 
 
 def mismatches(data: Any, path: Path, place: Place = ()) -> Iterator[TypeMismatch]:
-    """Return the values that block a path through plain data, such as text where the next step is a field."""
+    """Return the values that block a path through plain data, such as text if the next step is a field."""
     if data is None or not path:
         return
     step, rest = path[0], path[1:]

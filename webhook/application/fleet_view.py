@@ -72,7 +72,7 @@ class Waiting(msgspec.Struct, frozen=True):
     """Equal pods that wait for GPUs.
 
     Attributes:
-        policy: their namespace's, by name; empty where the namespace is not known.
+        policy: their namespace's, by name; empty if the namespace is not known.
         count: what each requests at once.
         rule: the rule that explains it, if no node can ever run them as the fleet is; otherwise empty.
         reason: why they wait, for people.
@@ -111,7 +111,7 @@ class FleetView(msgspec.Struct):
 
     @property
     def allocated(self) -> dict[Form, int]:
-        """How many GPUs of each form pods hold on nodes that take new pods: the part of ``Fleet.offered`` that is in use."""
+        """The number of GPUs that pods hold on nodes that accept new pods, by form: the part of ``Fleet.offered`` in use."""
         found: Counter[Form] = Counter()
         for use in self.shapes:
             if use.shape.takes_pods:
@@ -121,14 +121,14 @@ class FleetView(msgspec.Struct):
 
     @property
     def pending(self) -> dict[str, int]:
-        """How many GPUs of each form waiting pods request; 0 for forms that nodes have and no pod waits for."""
+        """The number of GPUs that waiting pods request, by form; 0 for a form that nodes have and no pod waits for."""
         found = Counter({str(row.form): 0 for row in self.forms})
         for one, pods in self.waiting.items():
             found[one.form] += one.count * pods
         return found
 
 
-def view(  # noqa: PLR0913, PLR0917 - what was read of a cluster
+def view(  # noqa: PLR0913, PLR0917 - what was read from a cluster
     configuration: Configuration,
     fleet: Fleet,
     nodes: Sequence[GpuNode],
@@ -139,7 +139,7 @@ def view(  # noqa: PLR0913, PLR0917 - what was read of a cluster
     """The fleet, and the pods that wait for it.
 
     ``fleet`` has the nodes as rules see them, ``nodes`` the same by name. ``pods`` and the labels of ``namespaces`` are ``None``
-    where they are not known. ``devices`` are those of ResourceSlices that resource names request.
+    if they are not known. ``devices`` are those of ResourceSlices that resource names request.
     """
     held = pods.held if pods else {}
     shapes = by_shape(nodes, held)

@@ -133,7 +133,7 @@ _NO_RUNTIME_CLASS = "!has(object.spec.runtimeClassName) || object.spec.runtimeCl
 
 
 def json_patch(case: CommonCase) -> str:
-    """The JSON Patch with all missing edits, as CEL; empty where a policy changes nothing."""
+    """The JSON Patch with all missing edits, as CEL; empty if a policy changes nothing."""
     plain, policy = case.patterns[0], case.policy
     is_plain = _is_plain(case)
     added = [name for name, _ in additions(case)]

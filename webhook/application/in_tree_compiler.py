@@ -257,8 +257,8 @@ def _object(kind: str, name: str, case: CommonCase, spec: Json) -> Json:
 def namespace_selectors(policy: str, exemptions: Exemptions, *, is_default: bool, alone: bool) -> dict[str, Json]:
     """The selectors of the namespaces that a policy decides, by a suffix for the binding's name.
 
-    Namespaces with a ``warn`` or an ``audit`` label are left to the webhooks, which can say what a policy would do, unless the
-    policy is ``alone``, without webhooks.
+    Namespaces with a ``warn`` or an ``audit`` label are left to the webhooks, which can report what a policy would do. If
+    ``alone``, there are no webhooks, and the policy decides these namespaces too.
     """
     others: list[Json] = [] if alone else [{"key": key, "operator": "DoesNotExist"} for key in (WARN, AUDIT)]
     if exemptions.namespaces:

@@ -63,7 +63,7 @@ def _one_name(case: CommonCase) -> bool:
 
 
 def count(case: CommonCase) -> str:
-    """How many of the resource the container ``i`` requests, as CEL."""
+    """The number that container ``i`` requests of the resource, as CEL."""
     return f"{CONTAINER}.resources.limits[{resource(case)}]"
 
 

@@ -41,7 +41,7 @@ has({_REQUESTS}) && {cel.quoted(GPU)} in {_LIMITS} && {cel.quoted(GPU)} in {_REQ
 {_LIMITS}.exists(name, name != {cel.quoted(GPU)} && name.matches({cel.quoted(_NAMES)}) && !{_added("limit")}))""",
     ),
 )
-"""The entries of LimitRanger's annotation, and the containers, as indexes, that lose what it added beside their own request."""
+"""The entries of LimitRanger's annotation, and the containers, as indexes, that lose what it added to their own request."""
 
 _PATH = "'/spec/containers/' + string(i) + '/resources/%s/" + GPU.replace("/", "~1") + "'"
 DROPS = f"""variables.dropped.map(i, [JSONPatch{{op: 'remove', path: {_PATH % "limits"}}},

@@ -1,4 +1,4 @@
-"""The webhooks beside the admission policies: entries that leave out the common case, and no other pod."""
+"""The webhooks in addition to the admission policies: entries that leave out the common case, and no other pod."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

@@ -10,7 +10,7 @@ KINDS = table((*BUILT_IN, *OPERATORS))
 """Every row, by group and kind."""
 
 ADVISED_OPERATORS = tuple(row for row in OPERATORS if not (row.cluster_scoped or (row.intermediate and row.passive)))
-"""Operators' kinds that ``/advise`` is sent. Cluster-scoped objects have no policy, and users never write copies."""
+"""Operators' kinds whose objects are sent to ``/advise``. Cluster-scoped objects have no policy, and users never write copies."""
 
 Kinds = Mapping[tuple[str, str], WorkloadKind]
 NO_KINDS: Kinds = {}

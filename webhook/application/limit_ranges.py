@@ -17,7 +17,7 @@ from ..engine.spelling import DevicePlugin, spell
 _Amounts = dict[str, Quantity] | None
 _SHOWN = 3
 _UNRECORDED = (
-    f"a container that requests {GPU} gets {{}} beside it, and its pod is denied (mixed-gpu-resources) where another LimitRange "
+    f"a container that requests {GPU} gets {{}} in addition, and its pod is denied (mixed-gpu-resources) if another LimitRange "
     "of the namespace changes it too, because Kubernetes records only the last one"
 )
 _FIX_UNRECORDED = "write all defaults of the namespace into one LimitRange, or limit GPUs by a ResourceQuota"
@@ -85,7 +85,7 @@ def effects(ranges: Sequence[LimitRange], policy: Policy, plugin: DevicePlugin) 
     if policy.permits_any:
         return []
     given = {spell(form, plugin).resource for form in policy.forms}
-    # Where a container's default is 0, no container lacks the name.
+    # If a container's default is 0, no container lacks the name.
     named = {name for one in ranges for item in one.items for name, count in item.adds.items() if whole(count) == 0}
     most = {name: _most(policy, plugin, name) for name in given}
     found: list[LimitRangeEffect] = []
@@ -121,7 +121,7 @@ def _names(item: LimitRangeItem) -> list[str]:
 
 
 def _most(policy: Policy, plugin: DevicePlugin, name: str) -> dict[str, int | None]:
-    """The most that a container, and a pod with one such container, may have of a resource; ``None`` where there is no limit."""
+    """The maximum of a resource for a container, and for a pod with one such container; ``None`` if there is no limit."""
     shared = all(form.shared for form in policy.forms if spell(form, plugin).resource == name)
     of_container = policy.max_per_container or (1 if shared else None)
     return {"Container": of_container, "Pod": policy.max_per_pod or of_container}

@@ -28,7 +28,7 @@ class LookupRequest(msgspec.Struct, gc=False):
 
 
 class LookupResults(msgspec.Struct, frozen=True, gc=False):
-    """The things that were looked up; ``None`` where they were not."""
+    """The things that were looked up; ``None`` if they were not."""
 
     labels: Labels | None = None
     claims: Resolved | ClaimUnavailable | None = None

@@ -57,7 +57,7 @@ def is_namespace(manifest: Mapping[str, Any]) -> bool:
 
 
 def labels_and_annotations(manifest: object) -> tuple[dict[str, str], dict[str, str]]:
-    """The labels and annotations of an object or a pod template; none where there is no metadata to read."""
+    """The labels and annotations of an object or a pod template; none if there is no metadata to read."""
     metadata = mapping(mapping(manifest).get("metadata"))
     return _strings(metadata.get("labels")), _strings(metadata.get("annotations"))
 

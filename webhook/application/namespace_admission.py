@@ -55,7 +55,7 @@ class NamespaceAdmission:
         preview: Preview | None,
         nodes: FleetSource = NoFleet(),  # noqa: B008 - it has no state
     ) -> None:
-        """Use the current configuration; ``preview`` is ``None`` where there is no cluster to read."""
+        """Use the current configuration; ``preview`` is ``None`` if there is no cluster to read."""
         self._nodes = nodes
         self._configuration = configuration
         self._preview = preview
@@ -92,7 +92,7 @@ class NamespaceAdmission:
         return review.allowed(request, warnings=response_messages.within_budget(warnings))
 
     def _on_nodes(self, policy: Policy, configuration: Configuration) -> list[str]:
-        """A warning where no node offers what plain requests become from now on."""
+        """A warning if no node offers what plain requests become from now on."""
         fleet = self._nodes.fleet
         if fleet is None or not policy.forms or policy.fleet_response is FindingAction.IGNORE:
             return []
@@ -103,7 +103,7 @@ class NamespaceAdmission:
 
 
 class _Change(msgspec.Struct, gc=False):
-    """The change of a namespace: all that is kept of a review while its workloads are checked.
+    """The change of a namespace: the only part of a review that is kept while its workloads are checked.
 
     Attributes:
         request: its uid alone.

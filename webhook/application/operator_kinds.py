@@ -12,8 +12,8 @@ _RAY = "Ray takes num-gpus from the template's limits, and ignores names that en
 _QUEUED = (
     "The queue counts what the template names, before any pod exists: a name that no node offers is never admitted."
 )
-_SPARK = "The operator adds the GPUs of driver.gpu and executor.gpu to the pods by a webhook of its own."
-_NIM = "The operator adds nvidia.com/gpu where another name requests the GPU, so such pods are denied with mixed-gpu-resources."
+_SPARK = "The operator adds the GPUs of driver.gpu and executor.gpu to the pods, with its own webhook."
+_NIM = "The operator adds nvidia.com/gpu if another name requests the GPU, so such pods are denied with mixed-gpu-resources."
 _KSERVE = "With workerSpec, KServe denies names of GPUs that its annotation serving.kserve.io/gpu-resource-types does not list."
 _VIRTUAL = "Its pod requests the device's own resource name, such as nvidia.com/GA102GL_A10."
 _SHARED_PLURAL = "Write plural.group with kubectl: the plural is that of a built-in kind too."

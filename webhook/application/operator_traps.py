@@ -92,7 +92,7 @@ def _ray(applied: OperatorObject) -> Iterator[Finding]:
 
 
 def _nim(applied: OperatorObject) -> Iterator[Finding]:
-    """The NIM operator adds ``nvidia.com/gpu`` where that very name is not requested (internal/controller/platform)."""
+    """The NIM operator adds ``nvidia.com/gpu`` if that very name is not requested (internal/controller/platform)."""
     for one in applied.pods:
         for gpu_container in one.decision.gpu_containers:
             names = _names([gpu_container])
@@ -105,7 +105,7 @@ def _nim(applied: OperatorObject) -> Iterator[Finding]:
             if rules:
                 yield _trap(
                     gpu_container.container.name or "",
-                    f"the NIM operator adds {GPU} beside {names[0]}, and such pods would be denied ({', '.join(rules)})",
+                    f"the NIM operator adds {GPU} alongside {names[0]}, and such pods would be denied ({', '.join(rules)})",
                     f"request {GPU} and let gpuwarden rewrite the pods",
                 )
 
@@ -128,7 +128,7 @@ def _kserve(applied: OperatorObject) -> Iterator[Finding]:
 
 
 def _text_at(data: Mapping[str, Any], path: Place) -> str:
-    """The text at a path; empty where there is none."""
+    """The text at a path; empty if there is none."""
     return str(next((value for _, value in field_paths.find(data, path)), ""))
 
 

@@ -29,7 +29,7 @@ class OtherKind(msgspec.Struct, frozen=True):
 
     Attributes:
         plural: its name in URLs.
-        objects: how many they are; ``None`` where that is not known.
+        objects: how many they are; ``None`` if that is not known.
         detail: why they could not be listed, if they could not.
         forbidden: whether RBAC is why.
         checked: how many others were read.
@@ -76,7 +76,7 @@ def leads_to_pods(schema: Mapping[str, Any] | None) -> bool:
     """Whether objects of a custom kind may lead to pods, or claim devices.
 
     Args:
-        schema: the kind's OpenAPI schema, if it has one: where it leaves a field open, anything may be.
+        schema: the kind's OpenAPI schema, if it has one. A field that it leaves open may contain anything.
     """
     if not isinstance(schema, Mapping) or schema.get(_OPAQUE):
         return True

@@ -87,7 +87,7 @@ def _of_file(data: Mapping[str, Any]) -> Iterator[PluginFault]:
 
 
 def _misplaced(data: Mapping[str, Any]) -> Iterator[PluginFault]:
-    """Settings of a sharing strategy that are set elsewhere, where no field has their name."""
+    """Settings of a sharing strategy that are set elsewhere, in a place that has no such field."""
     flags, sharing = mapping(data.get("flags")), mapping(data.get("sharing"))
     places = {
         "": data,

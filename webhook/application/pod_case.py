@@ -42,7 +42,7 @@ class PodCase(msgspec.Struct, gc=False):
     resolved: Resolved = {}
     """What its claims name, and the templates that its requests become claims of, as far as they were looked up."""
     evaluated: list[DecisionSummary] = []
-    """What is recorded of it."""
+    """Its decisions, as they are recorded."""
 
     @property
     def debugs(self) -> bool:
@@ -61,7 +61,7 @@ class PodCase(msgspec.Struct, gc=False):
     def wanted(self) -> tuple[Reference, ...]:
         """The objects to look up: those that a new pod's claims name, and the templates that its requests become claims of.
 
-        Under ``any``, claims matter only beside a request by resource name.
+        Under ``any``, claims matter only in addition to a request by resource name.
 
         Raises:
             ReviewError: there are too many.

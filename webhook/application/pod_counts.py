@@ -24,7 +24,7 @@ class PlannedPods(msgspec.Struct, frozen=True):
 
     Attributes:
         number: what is known to be created; one of each template whose count is not known.
-        unknown: why there may be more or fewer; empty where the number is known.
+        unknown: why there may be more or fewer; empty if the number is known.
     """
 
     number: int = 1

@@ -128,7 +128,7 @@ def before_update(request: Envelope, pod: Pod) -> Pod:
 
 
 def decoded(body: bytes, *, final: bool) -> AdmissionRequest | PodRequest | GpulessRequest:
-    """The request, with its pod where that can be read: reading a review in one pass takes two thirds of the time.
+    """The request, with its pod if that can be read: reading a review in one pass takes two thirds of the time.
 
     Otherwise the caller decides by the envelope whether that matters: the pod of an exempt namespace may be anything.
     If a pod is not ``final``, only its GPU requests matter; without any, nothing else is read.
@@ -172,7 +172,7 @@ def pod_of(request: AdmissionRequest | PodRequest, body: bytes) -> Pod:
     """The pod that is made or changed.
 
     Raises:
-        ReviewError: where there is none, or it can't be read as one.
+        ReviewError: there is none, or it can't be read as one.
     """
     if request.kind and (request.kind.kind != "Pod" or request.kind.group):
         raise ReviewError("request.kind", f'must be a core "Pod", not "{request.kind.group}/{request.kind.kind}"')

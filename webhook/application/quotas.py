@@ -59,7 +59,7 @@ def is_gpu(name: str) -> bool:
 
 
 def gap(quotas: Iterable[Quota], policy: Policy, plugin: DevicePlugin) -> Gap | None:
-    """Return what the quotas of one namespace leave unlimited under its policy; ``None`` where they limit no GPU, or all."""
+    """Return what the quotas of one namespace leave unlimited under its policy; ``None`` if they limit no GPU, or all."""
     limited = {name for one in quotas for name in one.limited}
     requested = {spell(form, plugin).resource for form in policy.forms}
     lacking = requested - limited

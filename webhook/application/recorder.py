@@ -18,7 +18,7 @@ _MOST_FORMS = 16
 
 
 class DecisionSummary(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
-    """What is recorded of a decision, without its request: small, and the same for equal pods.
+    """What is recorded about a decision, without its request: small, and the same for equal pods.
 
     Attributes:
         path: the endpoint: ``mutate``, ``validate``, ``advise`` or ``validate-claim``.
@@ -85,7 +85,7 @@ def _by_form(requests: Iterable[tuple[Form, int]]) -> tuple[tuple[Form | None, i
 
 
 class RecordedDecision(msgspec.Struct, frozen=True, gc=False):
-    """A decision that was made, the request that it answers, and the object's metadata where they were read."""
+    """A decision that was made, the request that it answers, and the object's metadata if it was read."""
 
     evaluated: DecisionSummary
     request: Envelope

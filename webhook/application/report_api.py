@@ -3,7 +3,7 @@
 import msgspec
 
 LABEL = "gpuwarden.io/report"
-"""The label of our reports; a report without it, or with another value, is not ours."""
+"""The label of gpuwarden's reports; a report without it, or with another value, is somebody else's."""
 LABEL_VALUE = "audit"
 CONTENT = "gpuwarden.io/content"
 """The annotation with the digest of a report's content, so that an unchanged report is not written again."""

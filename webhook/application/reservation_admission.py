@@ -1,4 +1,4 @@
-"""Admission of reservations (DRA): the status of a ResourceClaim gives it to a pod, where the policy of the namespace has limits.
+"""Admission of reservations (DRA): the status of a ResourceClaim gives it to a pod. Checked if the namespace's policy has limits.
 
 Claims that are replaced while their pod waits are evaluated one by one when they are created. Here the limits hold for all claims
 that the pod has by then. The last claim is given when all others are in their final state: a claim that is reserved has a
@@ -87,7 +87,7 @@ class Reservation(msgspec.Struct, gc=False):
                 what = f'{one.resource}.{one.api_group} "{one.name}"'
                 raise ReviewError(
                     f"request.object.status.reservedFor[{place}]",
-                    f"names {what}; where the policy has limits, only pods get claims for GPUs",
+                    f"names {what}; if the policy has limits, only pods get claims for GPUs",
                 )
         return {place: PodReference(one.name, one.uid) for place, one in self.consumers.items()}
 
@@ -136,7 +136,7 @@ class Reservation(msgspec.Struct, gc=False):
         return review.allowed(self.request, annotations=annotations)
 
     def _findings(self, place: int, pod: PodReference, holder: ClaimHolder | None, policy: Policy) -> list[Finding]:
-        """What denies the claim to one pod."""
+        """Return why one pod may not get the claim."""
         field = f"status.reservedFor[{place}]"
         if holder is None:
             raise ReviewError(f"request.object.{field}", f'names {pod} with uid "{pod.uid}", which does not exist')
@@ -158,7 +158,7 @@ class Reservation(msgspec.Struct, gc=False):
 
 
 def read(request: AdmissionRequest, configuration: Configuration) -> Reservation | bytes:
-    """Return the reservation that a write of a claim's status makes, or the answer where there is none to evaluate.
+    """Return the reservation that a write of a claim's status makes, or the answer if there is none to evaluate.
 
     The writer, usually the scheduler, did not create the pod: users are not exempt here.
 

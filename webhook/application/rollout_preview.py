@@ -55,7 +55,7 @@ class RolloutPreview:
             self._verdicts[key] = verdict
 
     def warnings(self, missing: str = "") -> list[str]:
-        """The warnings about a change of the policy: none where nothing would change and everything is evaluated.
+        """The warnings about a change of the policy: none if nothing would change and everything is evaluated.
 
         ``missing`` is why not everything was checked, if so.
         """
@@ -87,7 +87,7 @@ class RolloutPreview:
             )
 
     def unseen(self, why: str) -> list[str]:
-        """The warnings where nothing was checked."""
+        """The warnings if nothing was checked."""
         return [f"{self._subject}: its workloads were not checked ({why}); {self._audit} reports what would change"]
 
     @property

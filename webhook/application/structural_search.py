@@ -63,7 +63,7 @@ _RECORDS = re.compile(
     r"last-applied|last-handled|alm-examples|applied-configuration|objectset\.rio|kapp\.k14s\.io/original|argoproj\.io/tracking|gpuwarden\.io/"
 )
 
-_MOST_PLACES = 10  # that are kept of one object
+_MOST_PLACES = 10  # that are kept for one object
 _LONGEST_PLACE = 300  # characters
 
 _Path = tuple[Any, str | int] | None  # what is above, and the last step
@@ -368,5 +368,5 @@ def _last(path: _Path) -> str | int | None:
 
 
 def _written(path: _Path) -> str:
-    """A path as Kubernetes writes it, cut where it is very long."""
+    """A path as Kubernetes writes it, cut if it is very long."""
     return cut(written(_steps(path)), _LONGEST_PLACE)

@@ -99,7 +99,7 @@ class Unevaluated(msgspec.Struct, frozen=True):
 
     @property
     def path(self) -> str:
-        """The field that the message is about, or the first of several; empty where it is the whole object."""
+        """The field that the message is about, or the first of several; empty if it is the whole object."""
         if self.correction:
             return "kind"
         if self.offers:
@@ -152,7 +152,7 @@ def _texts(manifest: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _decoded(value: Any) -> str:
-    """The text that is in base64; empty where there is none."""
+    """The text that is in base64; empty if there is none."""
     try:
         return b64decode(value).decode()
     except (TypeError, ValueError):

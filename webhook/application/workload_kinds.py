@@ -27,7 +27,7 @@ class Template(msgspec.Struct, frozen=True):
         path: the path to the spec of the pods, as ``field_paths.parse`` reads it.
         replicas: paths to counts; there are as many pods as their product. A count that is not set is 1. The part of a path
             before its wildcards is a prefix of ``path``.
-        with_leader: the one of these counts that counts a leader too, which ``leader`` describes where that is set.
+        with_leader: the one of these counts that counts a leader too, which ``leader`` describes if it is set.
         leader: the path to that template.
     """
 
@@ -172,7 +172,7 @@ def _faults(row: WorkloadKind) -> Iterator[str]:
                 fixed = field_paths.parse(count)
                 last = max((number for number, step in enumerate(fixed) if step in {ITEMS, VALUES}), default=-1)
                 if fixed[: last + 1] != steps[: last + 1]:
-                    yield f"{count} counts no pods of {template.path}: up to its last wildcard both must be the same"
+                    yield f"{count} does not count the pods of {template.path}: up to the last wildcard, both must be the same"
         for path in filter(None, (*row.resources, row.suspend)):
             field_paths.parse(path)
     except ValueError as error:

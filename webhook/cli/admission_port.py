@@ -19,7 +19,7 @@ _LEAST_CONNECTIONS = 32
 
 
 def client_authorities(options: Options, serving: ServingCertificate, metrics: Metrics) -> Reload[str] | None:
-    """The file of client CAs, read for the first time; ``None`` where every client may call.
+    """The file of client CAs, read for the first time; ``None`` if every client may call.
 
     Raises:
         StartError: it can't be used, or common names are given without a CA.

@@ -64,7 +64,7 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         typer.Option(
             "--assume",
             metavar="NAMESPACE=POLICY",
-            help="What if: this policy in place of the namespace's label; * stands for any part of the name, and the most "
+            help="Evaluate with this policy instead of the namespace's label; * stands for any part of the name, and the most "
             "specific counts. Repeatable.",
         ),
     ] = None,

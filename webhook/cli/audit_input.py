@@ -39,7 +39,7 @@ def from_cluster(reader: AuditReader, host: str, names: Sequence[str], auditor_o
     """Evaluate the objects of a cluster, called ``host``, in the namespaces of these names or (if none is named) in all.
 
     Raises:
-        typer.Exit: 2, after printing why, where the cluster can't be read.
+        typer.Exit: 2, after printing why, if the cluster can't be read.
     """
     try:
         labels = reader.namespaces(names)

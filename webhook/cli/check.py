@@ -74,8 +74,8 @@ def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     Configuration files of the NVIDIA device plugin, in ConfigMaps too, are checked as the plugin reads them; with --config,
     renameByDefault is compared with it.
     With --fleet, a form that no node offers and a count above any node's are reported too.
-    Files of a folder that hold no Kubernetes object are skipped. The annotation gpuwarden.io/ignore: "RULE: REASON" on an object
-    does as --ignore does. Admission does not read it.
+    Files in a folder that contain no Kubernetes object are skipped. The annotation gpuwarden.io/ignore: "RULE: REASON" on an
+    object has the same effect as --ignore. Admission does not read it.
 
     Exit codes: 0 nothing denied; 1 something denied, or a configuration with which the device plugin does not start (with
     --strict: or rewritten, not evaluated, a label without effect, no object at all, or anything wrong with such a configuration);

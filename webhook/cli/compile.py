@@ -130,7 +130,7 @@ def _in_chart(path: str) -> tuple[Configuration, str]:
 
 
 def _field(document: Any, *keys: str) -> Any:
-    """A field of a document that may have any shape; ``None`` where it is absent."""
+    """A field of a document that may have any shape; ``None`` if it is absent."""
     for key in keys:
         document = document.get(key) if isinstance(document, dict) else None
     return document

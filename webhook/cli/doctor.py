@@ -56,7 +56,7 @@ def doctor(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         DoctorOutput, typer.Option("--output", "-o", help="table: for people; json: for programs.")
     ] = "table",
     strict: Annotated[  # noqa: FBT002 - typer's way to declare a flag
-        bool, typer.Option("--strict", help="Exit 1 also where there are warnings, or checks whose result is unknown.")
+        bool, typer.Option("--strict", help="Exit 1 also if there are warnings, or checks whose result is unknown.")
     ] = False,
 ) -> None:
     """Check an installation in a cluster, and report what is wrong, what that means and how to fix it.

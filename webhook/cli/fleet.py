@@ -41,7 +41,7 @@ def fleet(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         ),
     ] = "table",
     strict: Annotated[  # noqa: FBT002 - typer's way to declare a flag
-        bool, typer.Option("--strict", help="Exit 1 where a pod waits for what no node offers.")
+        bool, typer.Option("--strict", help="Exit 1 if a pod waits for what no node offers.")
     ] = False,
 ) -> None:
     """Show what GPU nodes offer, what is in use and free, which pods wait for what, and who decides new ones.

@@ -59,7 +59,7 @@ def read_fleet(  # noqa: PLR0913 - where it is, and how to call that
     ``value`` is a file's name or ``live``; ``called`` is its name in messages, by default the option ``--fleet``.
 
     Raises:
-        typer.Exit: 2, after printing why, where it can't be read.
+        typer.Exit: 2, after printing why, if it can't be read.
     """
     labels = configuration.policies.node_labels
     if value == LIVE:
@@ -88,7 +88,7 @@ def view_of(read: FleetInput, configuration: Configuration) -> FleetView:
 
 
 def deciders_of(read: FleetInput, configuration: Configuration) -> list[DecidedPolicy] | None:
-    """Return who decides by which policy; ``None`` where that is not known."""
+    """Return who decides by which policy; ``None`` if that is not known."""
     admission = read.objects.admission
     return admission.installed.policies(configuration, read.objects.labels or {}) if admission else None
 

@@ -114,7 +114,7 @@ class GivenInput:
     Attributes:
         plugin: the configurations of the NVIDIA device plugin, which are evaluated already; what is wrong with them is among the
             problems.
-        skipped: the files of searched folders that hold no Kubernetes object.
+        skipped: the files in searched folders that contain no Kubernetes object.
     """
 
     sources: list[tuple[Source, list[ManifestObject]]] = field(default_factory=list)
@@ -205,8 +205,8 @@ def evaluate_paths(  # noqa: PLR0913, PLR0917 - each is an option of the command
 ) -> EvaluatedInput:
     """Read all input, then evaluate it, because a Namespace may come after the objects in it.
 
-    ``fleet_of`` returns the nodes, where they are known; ``ignore`` has the rules whose findings are ignored, with the reason, or
-    is ``None`` where annotations don't count either.
+    ``fleet_of`` returns the nodes, if they are known; ``ignore`` has the rules whose findings are ignored, with the reason, or
+    is ``None`` if annotations don't count either.
 
     Raises:
         typer.Exit: 2, after printing why, where an option's value can't be used.

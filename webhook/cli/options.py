@@ -14,7 +14,7 @@ from ..application.certificates.settings import RotationSettings
 from .cluster_options import NAMESPACE
 
 # For clusters whose clocks differ more or whose API servers take longer, and for trials of a rotation.
-_ROTATION = "Rotation of managed certificates (all replicas alike)"
+_ROTATION = "Rotation of managed certificates (use the same values for all replicas)"
 _DEFAULTS = RotationSettings()
 _LIMITS = "Limits (docs/reference/limits.md has the answer beyond each)"
 _MOST = Limits()

@@ -18,12 +18,12 @@ UrlOption = Annotated[
         "--prometheus",
         metavar="URL",
         envvar="GPUWARDEN_PROMETHEUS",
-        help="Prometheus, Thanos, Mimir or VictoriaMetrics: what comes before /api/v1. Without it, the cluster's is found by "
+        help="Prometheus, Thanos, Mimir or VictoriaMetrics: the URL up to /api/v1. Without it, the cluster's is found by "
         "its Service's labels and reached through the API server.",
     ),
 ]
 CaOption = Annotated[
-    Path | None, typer.Option("--prometheus-ca-file", help="Authorities to trust in place of the system's.")
+    Path | None, typer.Option("--prometheus-ca-file", help="CA certificates (PEM) to trust instead of the system's.")
 ]
 CertificateOption = Annotated[Path | None, typer.Option("--prometheus-client-cert", help="Client certificate.")]
 KeyOption = Annotated[Path | None, typer.Option("--prometheus-client-key", help="Its private key.")]
@@ -41,7 +41,7 @@ LabelOption = Annotated[
     typer.Option(
         "--prometheus-label",
         metavar="LABEL=VALUE",
-        help="Only series with this label, such as cluster=a, where one Prometheus holds several clusters; repeatable.",
+        help="Only series with this label, such as cluster=a, if one Prometheus holds several clusters; repeatable.",
     ),
 ]
 KubernetesTokenOption = Annotated[

@@ -104,7 +104,7 @@ def recommend(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     Reads the workloads and nodes of a live cluster (nothing is changed there without --write-reports) and the metrics of
     dcgm-exporter in its Prometheus, or a file that --save wrote. Says for each workload what it used, which form fits and why,
     and what that form gives up; for each namespace the policy that fits most of its workloads, those that it would hurt, and
-    the commands that preview and set it; and for the cluster how many GPUs would be free. Where data is missing or too little,
+    the commands that preview and set it; and for the cluster how many GPUs would be free. If data is missing or too little,
     it says so and recommends nothing.
 
     Exit codes: 0 it is shown; 2 wrong usage, a cluster, Prometheus or file that can't be read, or output that can't be written.

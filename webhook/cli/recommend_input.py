@@ -65,7 +65,7 @@ def from_saved(path: Path, configuration: Configuration) -> tuple[SavedUsage, Cl
     """Read a file that ``--save`` wrote; return its content, and the nodes and DeviceClasses in it.
 
     Raises:
-        typer.Exit: 2, after printing why, where it can't be read.
+        typer.Exit: 2, after printing why, if it can't be read.
     """
     try:
         saved = usage_file.parsed(path.read_bytes())
@@ -77,7 +77,7 @@ def from_saved(path: Path, configuration: Configuration) -> tuple[SavedUsage, Cl
 
 
 def objects_of(saved: SavedUsage, configuration: Configuration) -> ClusterObjects | None:
-    """Return the nodes, and DeviceClasses with a resource name; ``None`` where nodes were not read.
+    """Return the nodes, and DeviceClasses with a resource name; ``None`` if nodes were not read.
 
     Raises:
         FleetFileError: they are not valid.
@@ -111,7 +111,7 @@ def from_cluster(  # noqa: PLR0913, PLR0917 - which cluster, how Prometheus is r
     """Read a cluster and its monitoring.
 
     Raises:
-        typer.Exit: 2, after printing why, where they can't be read.
+        typer.Exit: 2, after printing why, if they can't be read.
     """
     now = datetime.now(UTC).replace(microsecond=0)
     api = reached(kubeconfig, context, instead=SAVED)

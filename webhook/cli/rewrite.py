@@ -99,7 +99,9 @@ def _named(options: Sequence[str], configured: Kinds) -> dict[tuple[str, str], W
                 raise usage_error(
                     f'--kinds: "{name}" is one of Kubernetes\' own kinds, which are rewritten anyway; remove it'
                 )
-            fix = f"did you mean {' or '.join(close)}?" if close else "write one of docs/reference/workload-kinds.md"
+            fix = (
+                f"did you mean {' or '.join(close)}?" if close else "write a kind from docs/reference/workload-kinds.md"
+            )
             raise usage_error(f'--kinds: "{name}" is not an operator\'s kind that gpuwarden knows; {fix}')
         found[row.group, row.kind] = row
     return found

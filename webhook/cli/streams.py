@@ -32,7 +32,7 @@ def guarded(command: Callable[[], None]) -> None:
     """Run a command that ends by ``SystemExit``, and flush its output.
 
     Standard output that is closed, full or broken ends the command with a line on standard error and code 2, whatever its own
-    code was: the report is not complete. Where the reader of a pipe has closed it (``| head``), nothing is printed, and the code
+    code was: the report is not complete. If the reader of a pipe has closed it (``| head``), nothing is printed, and the code
     is 141, as for any program that SIGPIPE ends. What can't be written to standard error is lost, and the code stays.
 
     Raises:

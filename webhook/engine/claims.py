@@ -74,7 +74,7 @@ class Claimed(msgspec.Struct, frozen=True):
 
     @property
     def count(self) -> int | None:
-        """The most GPUs that it may get; ``None`` for no limit."""
+        """The maximum number of GPUs that it may get; ``None`` for no limit."""
         counts = [one.device.count for one in self.alternatives if not one.device.admin_access]
         return None if None in counts else max((count for count in counts if count), default=0)
 

@@ -46,11 +46,11 @@ _PROFILE, _LONGEST_PROFILE = "98g.7654gb", f"99g.9999gb{max(SUFFIXES, key=len)}"
 _MODELS = ("NVIDIA-A100-SXM4-40GB", "Tesla-T4")
 _EXPRESSIBLE = RenameResource | AddNeed | AddNodeSelector | AddToleration | SetRuntimeClass | AddEnv | Annotate
 FEW = 16
-"""The most containers, init containers, resources of a container, and terms or requirements of node affinity."""
+"""The maximum number of containers, init containers, resources of a container, and terms or requirements of node affinity."""
 MOST_FORMS = 16
-"""The most forms that a policy may list: the API server rejects expressions of more than 100,000 characters."""
+"""The maximum number of forms in a policy: the API server rejects expressions of more than 100,000 characters."""
 MOST_ADDED = 32
-"""The most variables, tolerations and nodeSelectors that a policy adds."""
+"""The maximum number of variables, tolerations or nodeSelectors that a policy adds."""
 LONGEST_CEL_MESSAGE = 5 * 1024
 """A longer message of an admission policy is not shown (k8s.io/apiserver pkg/apis/cel MaxEvaluatedMessageExpressionSizeBytes)."""
 BETWEEN = "; and "
@@ -74,7 +74,7 @@ class Sentence(msgspec.Struct, frozen=True):
 
     @property
     def longest(self) -> int:
-        """The most bytes that it has, with a name and counts."""
+        """Its maximum length in bytes, with a name and counts."""
         values = {"name": "x" * _LONGEST_NAME, "count": str(MOST_COUNT), "profile": _LONGEST_PROFILE}
         return len(self.filled(**values).encode())
 
@@ -106,7 +106,7 @@ class RequestPattern(msgspec.Struct, frozen=True):
         model: whether nodeSelector may also name a GPU model.
         most: the highest permitted count of a container; ``None`` for no limit.
         denial: the message for a container with more.
-        denial_with_model: that message if nodeSelector names a GPU model, where it differs.
+        denial_with_model: that message if nodeSelector names a GPU model and the message differs.
         only_one: pods with a higher count do not match this pattern.
         warnings: the messages about pods that are not denied, by circumstance, in the order of the rules.
     """
@@ -208,9 +208,9 @@ class CommonCase(msgspec.Struct, frozen=True):
 
     @property
     def changed(self) -> "CommonCase":
-        """The pods that the policy may change: no other slices; where it adds nothing of its own, plain requests alone.
+        """The pods that the policy may change: no other slices; only plain requests, if it adds nothing of its own.
 
-        Where a container may have one GPU, these are requests for one. Pods that may reach GPUs without a request are included:
+        If a container may have one GPU, these are requests for one. Pods that may reach GPUs without a request are included:
         that does not depend on how their requests are spelled, and rules about it are applied to the final pod.
         """
         patterns = self.patterns[:1] if self.policy.additions == NO_ADDITIONS else self.patterns

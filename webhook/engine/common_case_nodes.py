@@ -86,7 +86,7 @@ def _compared(expression: Expression) -> tuple[str, str, list[str]]:
 
 
 def _most(pattern: RequestPattern) -> int:
-    """The most requirements that a term may have, because the form adds its own."""
+    """The maximum number of requirements in a term, because the form adds its own."""
     return FEW - len(pattern.requirements)
 
 

@@ -33,7 +33,7 @@ from .rules.gpu_memory import ANNOTATION as GPU_MEMORY
 
 # The API server limits what the evaluation of CEL may cost (1,000,000 for one expression), so the pod's lists are limited too.
 MANY = 128
-"""The most annotations, nodeSelectors, tolerations and volumes of a pod, and variables and mounts of a container."""
+"""The maximum number of annotations, nodeSelectors, tolerations or volumes of a pod, and variables or mounts of a container."""
 LONGEST_PATH = 256
 """The longest host path that is accepted."""
 

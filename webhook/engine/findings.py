@@ -5,8 +5,8 @@ from enum import StrEnum
 import msgspec
 
 LONGEST_WARNINGS = 3072
-"""The most characters of all warnings about a pod: the API server shortens those of a response beyond 4096, and other webhooks
-need some."""
+"""The maximum length of all warnings about a pod together, in characters. The API server truncates the warnings of a response
+to 4096 characters, and other webhooks need some of these."""
 
 
 class Severity(StrEnum):

@@ -79,7 +79,7 @@ class Statements:
         return tuple(form for form in agreed if form) or by_name
 
     def in_part(self, resource: GpuResource) -> tuple[Form, ...]:
-        """The forms that some of the pod's products name, where it permits models as well (``In [A100-MIG-2g.10gb, Tesla-T4]``).
+        """The forms that some of the pod's products name, if it permits models as well (``In [A100-MIG-2g.10gb, Tesla-T4]``).
 
         Such a request is for one of these forms, or for any form of one of the ``models``. Called if it names nothing else.
         """

@@ -13,7 +13,7 @@ from .text import LONGEST_NAME
 Strings = Mapping[str, str] | None
 
 _OURS = {"enforce": ENFORCE, "warn": WARN, "audit": AUDIT}
-# The most labels and annotations that are compared with ours. Each takes about 50 microseconds.
+# The maximum number of labels and annotations that are compared with gpuwarden's. Each takes about 50 microseconds.
 _MOST = 500
 # On the scale of difflib. Ours with one letter wrong is 0.91 like ours; garden.io and warden.io 0.84, kubewarden.io 0.78.
 _DOMAIN_ALIKE = 0.85
@@ -32,7 +32,7 @@ def intended(key: str) -> str | None:
 
     Returns:
         One of our three labels; an empty string for a key of our domain that resembles none of them; ``None`` for other keys.
-        ``pod-security.kubernetes.io/enforce`` and ``kubewarden.io/enforce`` are not ours.
+        ``pod-security.kubernetes.io/enforce`` and ``kubewarden.io/enforce`` are not gpuwarden's.
     """
     return _intended(key) if len(key) <= LONGEST_NAME else None
 
@@ -79,7 +79,7 @@ def of_namespace(book: PolicyBook, labels: Strings, annotations: Strings = None)
 
 
 def relevant(entries: Strings) -> dict[str, str]:
-    """The labels or annotations that are ours, or look like ours."""
+    """The labels or annotations that are gpuwarden's, or look like them."""
     return {key: value for key, value in (entries or {}).items() if intended(key) is not None}
 
 

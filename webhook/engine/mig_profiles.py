@@ -58,7 +58,7 @@ class Profile(msgspec.Struct, frozen=True):
 
     @property
     def memory(self) -> tuple[int, int]:
-        """The least and the most memory in MiB that a slice of this profile has: measured, or estimated."""
+        """The minimum and maximum memory of a slice of this profile in MiB: measured, or estimated."""
         nominal = self.gigabytes * 1024
         estimate = int(nominal * _LEAST_SHARE), int(nominal * _LARGEST_SHARE)
         return memory_range(f"{self.slices}g.{self.gigabytes}gb") or estimate

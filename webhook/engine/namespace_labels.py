@@ -17,7 +17,7 @@ _LONGEST = 63  # apimachinery pkg/util/validation LabelValueMaxLength
 
 
 class NamespaceLabels(msgspec.Struct, frozen=True, cache_hash=True):
-    """The values of a namespace's labels, unparsed; ``None`` where a label is missing."""
+    """The values of a namespace's labels, unparsed; ``None`` if a label is missing."""
 
     enforce: str | None = None
     warn: str | None = None

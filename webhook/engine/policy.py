@@ -76,7 +76,7 @@ class Policy(msgspec.Struct, frozen=True, cache_hash=True):
         plain_claim: the claim that a plain request becomes, if it is listed before all forms.
         permits_any: every form is permitted and nothing is rewritten.
         mismatch: the outcome for explicit requests for other forms.
-        max_per_container, max_per_pod: the most GPUs that one may request.
+        max_per_container, max_per_pod: the maximum number of GPUs that one may request.
         additions: what it adds to pods that request GPUs.
         visible_devices: the outcome for pods that reach GPUs without a request; ``None`` is ``warn``, and ``ignore`` if any
             form is permitted.

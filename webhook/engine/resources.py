@@ -21,7 +21,7 @@ _OURS = frozenset({_DOMAIN, _FORMER, ""})
 _ENDINGS = "|".join(sorted({*re.findall("[a-z]+", "".join(SUFFIXES)), "shared"}))
 _PROFILE_ALIKE = re.compile(rf"mig(?:$|.*[0-9])|[a-z]{{0,5}}[0-9]{{1,2}}g[0-9]{{1,4}}g?b?(?:{_ENDINGS})*$")
 MOST_NEAREST = 10
-"""The most misspelt names of a pod for which a similar name is looked up, because each lookup is expensive."""
+"""The maximum number of misspelt names of a pod for which a similar name is looked up: each lookup is expensive."""
 # The name of a label has at most 63 characters, and so has that of a resource; the API server rejects longer ones.
 _LONGEST = len(PREFIX) + 63
 _NAME = re.compile(rf"nvidia\.com/(?:gpu|mig-(?P<profile>{PROFILE}))(?P<shared>\.shared)?")

@@ -54,7 +54,7 @@ class Conflict(msgspec.Struct, frozen=True):
 
 
 class ProductConflict(msgspec.Struct, frozen=True):
-    """The first product that the pod selects, where no node with the form is known to have any of the selected products."""
+    """The first product that the pod selects, if no node with the form is known to have any of the selected products."""
 
     choice: Choice
     form: Form
@@ -309,7 +309,7 @@ def _together(chosen: Iterable[_Chosen]) -> Respelling:
 
 def _names(spellings: Iterable[Spelling]) -> ProductNames:
     """The products of nodes that have all of these forms."""
-    # Slices have no suffix beside whole GPUs (MIG strategy mixed), and no two others are on one node.
+    # Slices have no suffix on nodes that also have whole GPUs (MIG strategy mixed), and no two others are on one node.
     names = [spelling.products for spelling in spellings]
     return next((each for each in names if each.suffix), names[0])
 
@@ -357,7 +357,7 @@ def _no_longer_said(
     chosen: list[_Chosen], needs: list[Need], nodes: NodeConstraints, plugin: DevicePlugin
 ) -> list[str]:
     """The labels of an old form that exclude the new form's nodes or do not apply to them."""
-    # Slices that were requested by name have a label by that name only where the name is advertised.
+    # Slices that were requested by name have a label by that name only if the name is advertised.
     by_name = [choice.resource.partition for choice, _, _ in chosen if plugin.single and choice.resource.partition]
     replaced = [choice for choice, _, _ in chosen if choice.replaces_spelling]
     if not replaced and not by_name:

@@ -48,7 +48,7 @@ class MigStrategy(StrEnum):
     """How the NVIDIA device plugin advertises MIG slices.
 
     ``MIXED``: each profile under its own name, ``nvidia.com/mig-<profile>``. ``SINGLE``: under ``nvidia.com/gpu``, where all
-    GPUs of a node are cut alike; node labels distinguish the slices.
+    GPUs of a node are partitioned in the same way; node labels distinguish the slices.
     """
 
     MIXED = "mixed"
@@ -219,8 +219,8 @@ def _capabilities(form: Form, plugin: DevicePlugin) -> list[Need]:
 def _configurations(form: Form, plugin: DevicePlugin) -> Need:
     """The MIG configurations of the GPU operator that nodes of a form don't have.
 
-    ``all-<profile>`` cuts all GPUs of a node alike, ``all-balanced`` into several profiles, which strategy *single* does not
-    advertise, ``all-enabled`` leaves them uncut and unusable (mig-parted deployments/gpu-operator/config-default.yaml).
+    ``all-<profile>`` partitions all GPUs of a node equally, ``all-balanced`` into several profiles, which strategy *single* does
+    not advertise, ``all-enabled`` leaves them uncut and unusable (mig-parted deployments/gpu-operator/config-default.yaml).
     Administrators may add others with any name.
     """
     others = [configuration_of(profile) for profile in DOCUMENTED if profile != form.partition]

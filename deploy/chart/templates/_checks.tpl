@@ -73,7 +73,7 @@ prints nothing.
 {{- end -}}
 {{- end -}}
 {{- else if not (regexMatch $builtIn $form) -}}
-{{- fail (printf "config.policies.%s.forms[%d]: %q is not a form; write one of docs/reference/policies.md, such as exclusive, mps or mig-1g.5gb" $name $i $form) -}}
+{{- fail (printf "config.policies.%s.forms[%d]: %q is not a form; write one from docs/reference/policies.md, such as exclusive, mps or mig-1g.5gb" $name $i $form) -}}
 {{- end -}}
 {{- if and (kindIs "string" $form) (has $form (list "any" "none")) (gt (len $policy.forms) 1) -}}
 {{- fail (printf "config.policies.%s.forms[%d]: %q can't be combined with other forms; remove it, or the others" $name $i $form) -}}
@@ -90,7 +90,7 @@ prints nothing.
 {{- end -}}
 {{- end -}}
 {{- if and (kindIs "map" (first $policy.forms)) (eq $policy.mismatch "rewrite") -}}
-{{- fail (printf "config.policies.%s.mismatch: \"rewrite\" gives other requests the first form, and a claim can't replace them; list a form by name first, or remove mismatch" $name) -}}
+{{- fail (printf "config.policies.%s.mismatch: \"rewrite\" changes other requests to the first form, which can't be a claim; list a form by name first, or remove mismatch" $name) -}}
 {{- end -}}
 {{- if and (gt (int $policy.maxPerContainer) 1) (regexMatch "^(,gke-([a-z0-9.-]+-)?time-sharing-[0-9]+)+$" (printf ",%s" (join "," $policy.forms))) -}}
 {{- fail (printf "config.policies.%s.maxPerContainer: GKE denies more than 1 GPU per container for time-sharing, and it is %d; remove it" $name (int $policy.maxPerContainer)) -}}
@@ -117,7 +117,7 @@ prints nothing.
 {{- range $j, $template := $row.templates -}}
 {{- range $k, $count := $template.replicas -}}
 {{- if not (hasPrefix (regexFind "^.*[]}]" $count) $template.path) -}}
-{{- fail (printf "config.workloadKinds[%d].templates[%d].replicas[%d]: %q counts no pods of %q: up to its last wildcard both must be the same" $i $j $k $count $template.path) -}}
+{{- fail (printf "config.workloadKinds[%d].templates[%d].replicas[%d]: %q does not count the pods of %q: up to the last wildcard, both must be the same" $i $j $k $count $template.path) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -114,8 +114,8 @@ oldObject.metadata.{{ . }}[key] == object.metadata.{{ . }}[key])))
 {{- end -}}
 
 {{/*
-Only namespaces whose labels of ours change, by presence or by value, or that get a key that looks like ours; a new one, only
-where it has one. Every other change of a namespace never waits for gpuwarden nor depends on it, and neither does its deletion.
+Only namespaces whose gpuwarden labels change, by presence or by value, or that get a key that looks like one; a new
+namespace, only if it has such a label. Every other change of a namespace never waits for gpuwarden nor depends on it, and neither does its deletion.
 */}}
 {{- define "gpuwarden.onlyOurLabels" -}}
 matchConditions:

@@ -1,7 +1,7 @@
 {{/*
 CEL: whether an annotation's key, of which this takes the expression, may name devices to a container runtime. The table is
-DEVICE_ANNOTATIONS of webhook/engine/rules/device_access.py (tests/deploy/test_guard_conditions.py holds both together). Where a pod
-has very many annotations it is sent without looking at each, so that no number of them exceeds what a condition may cost.
+DEVICE_ANNOTATIONS of webhook/engine/rules/device_access.py (tests/deploy/test_guard_conditions.py compares them). If a pod has
+very many annotations, it is sent without checking each, so that no number of them exceeds what a condition may cost.
 */}}
 {{- define "gpuwarden.namesDevices" -}}
 ['cdi.k8s.io', 'nri.io', 'noderesource.dev', 'devices.crio.io', 'io.kubernetes.cri-o.Devices'].exists(domain, {{ . }}.contains(domain))

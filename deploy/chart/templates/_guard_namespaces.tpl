@@ -1,5 +1,5 @@
 {{/*
-JSON: where the configuration denies pods that reach GPUs without a request, as Policy.guard of webhook/engine/policy.py has it.
+JSON: the namespaces in which the configuration denies pods that reach GPUs without a request, as Policy.guard of webhook/engine/policy.py has it.
 `rest`: whether built-in policies deny. `unlabelled`: whether namespaces without the label deny. `except`: the configured policies
 that differ from `rest`. `any`: whether anything denies.
 */}}
@@ -72,7 +72,7 @@ WARNING: the policies deny pods that reach GPUs without requesting them (visible
 Ignore: while no replica answers, or replicas shed load, privileged pods and the like are created. Set webhooks.guard.failurePolicy="".
 {{- else }}
 
-Where the policy denies pods that reach GPUs without requesting them (visibleDevices: deny), pods that might do so (privileged, with a
+If the policy denies pods that reach GPUs without requesting them (visibleDevices: deny), pods that might do so (privileged, with a
 hostPath, …) are denied too while no replica answers. Never in exempt namespaces and in webhooks.guard.openNamespaces: add those of
 your own network and storage drivers.
 {{- end }}

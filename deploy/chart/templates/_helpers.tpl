@@ -38,7 +38,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") 
 {{- end -}}
 
 {{/*
-The annotations of an object after a line break: its own, then commonAnnotations. Takes (dict "root" $), and "own" where it has some.
+The annotations of an object after a line break: its own, then commonAnnotations. Takes (dict "root" $), and "own" if it has some.
 */}}
 {{- define "gpuwarden.annotations" -}}
 {{- with merge (dict) (.own | default dict) .root.Values.commonAnnotations }}

@@ -16,7 +16,7 @@ left to the webhooks. What a policy becomes in CEL is in the compiled value, nev
 {{- and (or .Values.inTree.enabled .Values.inTree.only) (ne .Values.install.mode "audit") -}}
 {{- end -}}
 
-{{/* The compiled policies, as JSON; none where they are not enabled. */}}
+{{/* The compiled policies, as JSON; none if they are not enabled. */}}
 {{- define "gpuwarden.inTree" -}}
 {{- $made := dict "policies" list -}}
 {{- if eq (include "gpuwarden.inTreeEnabled" .) "true" -}}
@@ -137,8 +137,8 @@ compiled policies).
 
 {{/*
 The policies whose common case the webhooks leave out, as a JSON list. With inTree.webhooks auto: those whose objects are in the
-cluster as they are rendered now, so the API server acts by them, where the parts of the webhooks are trusted already, or no
-webhook is there yet. Helm writes webhook configurations before admission policies, and the API server reads policies again every
+cluster as they are rendered now, so the API server applies them, if the parts of the webhooks are trusted already, or no
+webhook exists yet. Helm writes webhook configurations before admission policies, and the API server reads policies again every
 second: in one step, pods would be decided by neither.
 */}}
 {{- define "gpuwarden.inTreeLeftOut" -}}

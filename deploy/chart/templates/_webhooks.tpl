@@ -14,7 +14,7 @@ namespaceSelector:
 What every webhook has in common. `caBundle` is not here and must never be: what writes it at run time (gpuwarden, or
 cert-manager) is its only owner, and a rendered value would be put back at every upgrade and by every GitOps tool. The same
 holds of the path where gpuwarden writes it, with its token; webhook/application/certificates/tokens.py has the same paths by name.
-Takes (dict "root" $ "path" "/mutate"), and "namespaces" where further requirements select them.
+Takes (dict "root" $ "path" "/mutate"), and "namespaces" if further requirements select them.
 */}}
 {{- define "gpuwarden.webhook" -}}
 admissionReviewVersions: [v1]

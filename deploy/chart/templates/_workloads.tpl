@@ -1,6 +1,6 @@
 {{/* Written by `make manifests` from webhook/application/workload_kinds.py; edit that and hack/workload_rules.py, not this. */}}
 
-{{/* The rules of what /advise is sent. */}}
+{{/* The rules of the webhook for /advise. */}}
 {{- define "gpuwarden.advisedRules" -}}
 - apiGroups: [apps]
   apiVersions: [v1]
@@ -19,7 +19,7 @@
   scope: Namespaced
 {{- end -}}
 
-{{/* The rules of what /advise is sent of operators' kinds. */}}
+{{/* The rules of the webhook for /advise, for operators' kinds. */}}
 {{- define "gpuwarden.advisedOperatorRules" -}}
 - apiGroups: [ray.io]
   apiVersions: [v1, v1alpha1]

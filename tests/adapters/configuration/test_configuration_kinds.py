@@ -102,8 +102,8 @@ def test_rows_that_do_not_clash(rows: list[object]) -> None:
         (
             [{**ROW, "templates": [{"path": PATH, "replicas": ["spec.jobs[*].replicas"]}]}],
             (
-                f"workloadKinds[0]: Training.example.com: spec.jobs[*].replicas counts no pods of {PATH}: up to its last "
-                "wildcard both must be the same"
+                f"workloadKinds[0]: Training.example.com: spec.jobs[*].replicas does not count the pods of {PATH}: up to the "
+                "last wildcard, both must be the same"
             ),
         ),
         (

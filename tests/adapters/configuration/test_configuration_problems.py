@@ -508,7 +508,7 @@ def test_a_problem_is_told_with_its_path_and_remedy(text: str, path: str, proble
             "{forms: [{claimTemplate: a, deviceClass: b}, mps], mismatch: rewrite}",
             "",
             (
-                "mismatch: rewrite gives other requests the first form, and a claim can't replace them; list a form by name "
+                "mismatch: rewrite changes other requests to the first form, which can't be a claim; list a form by name "
                 "first, or remove mismatch"
             ),
         ),

@@ -6,7 +6,7 @@ from webhook.adapters.manifests.items import ManifestObject, ManifestProblem, Pl
 from webhook.adapters.manifests.reading import read_text
 
 RENDER = (
-    "render it first, with: helm template <chart> | gpuwarden check -; where a folder is searched, leave it out with "
+    "render it first, with: helm template <chart> | gpuwarden check -; if a folder is searched, leave it out with "
     "--exclude"
 )
 

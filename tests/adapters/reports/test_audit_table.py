@@ -77,8 +77,10 @@ def test_nothing_is_said_in_one_line() -> None:
 def test_a_fleet_is_cut_where_nobody_reads_on_and_says_how_much_more_there_is() -> None:
     text = shown(reported(many(3000, 100)))
     assert len(text.splitlines()) < 5_000
-    assert re.search(r"and [0-9]+ more workloads; -o csv, json or html has all", text)
-    assert re.search(r"and 60 more; -o json, csv or html has all", text)
+    assert re.search(
+        r"and [0-9]+ more workloads; list all with -o csv, json or html, or select namespaces with -n", text
+    )
+    assert re.search(r"and 60 more; list all with -o csv, json or html", text)
 
 
 def test_problems_and_notes_are_told() -> None:

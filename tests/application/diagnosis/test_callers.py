@@ -64,7 +64,7 @@ def test_where_all_is_well_it_says_by_what() -> None:
         "the path of every webhook carries the same token; 10.0.0.1:8443 admits it"
     )
     assert the_result(facts, STRANGERS).observed == (
-        "the port is closed to strangers by the token in the paths; NetworkPolicies are not checked"
+        "other clients are kept out by the token in the paths; NetworkPolicies are not checked"
     )
     assert not troubled(facts)
 
@@ -94,7 +94,7 @@ def test_client_certificates_close_the_port_too() -> None:
     result = the_result(facts, STRANGERS)
     assert (result.status, result.observed) == (
         CheckStatus.OK,
-        "the port is closed to strangers by client certificates (--client-ca-file)",
+        "other clients are kept out by client certificates (--client-ca-file)",
     )
 
 

@@ -133,7 +133,7 @@ def test_a_label_that_cannot_be_read_denies_as_the_strictest_policy_and_is_named
 def test_deny_without_a_webhook_that_is_asked_is_a_failure() -> None:
     facts = guards(healthy(configuration=TEAM, namespaces=namespaces(vision="team")))
     assert troubles(facts) == {"guard": CheckStatus.FAIL}
-    assert "no webhook is sent these pods" in the_result(facts, "guard").observed
+    assert "no webhook receives these pods" in the_result(facts, "guard").observed
 
 
 def test_a_guard_that_fails_closed_though_nothing_is_denied_is_warned_of() -> None:
@@ -146,4 +146,4 @@ def test_an_exempt_namespace_that_depends_on_gpuwarden_is_warned_of() -> None:
     """Only the ConfigMap knows of it: the webhook was rendered before."""
     facts = guards(healthy(configuration=TEAM), *[("Fail", [by_name("NotIn", "rook-ceph")])])
     assert troubles(facts) == {"guard": CheckStatus.WARN}
-    assert the_result(facts, "guard").observed.endswith("is sent pods of exempt namespaces: gpu-operator")
+    assert the_result(facts, "guard").observed.endswith("receives pods of exempt namespaces: gpu-operator")

@@ -234,7 +234,7 @@ def test_a_default_of_the_policys_own_name_is_told_where_another_limit_range_hid
     (result,) = found(policy, a_limit_range("team-a", item), a_limit_range("team-a", other, name="others"))
     assert (result.status is not CheckStatus.OK) is told
     if told:
-        assert f"a container that requests {GPU} gets {SHARED} beside it, and its pod is denied" in str(result)
+        assert f"a container that requests {GPU} gets {SHARED} in addition, and its pod is denied" in str(result)
         assert "write all defaults of the namespace into one LimitRange" in result.fix
 
 

@@ -132,7 +132,7 @@ def without(facts: Facts, name: str) -> Facts:
     [
         (ADVISE, "kubectl apply of a workload"),
         (NAMESPACES, "a label that names no policy is accepted"),
-        (CLAIMS, "a claim (DRA) of a pod that waits can be replaced"),
+        (CLAIMS, "a claim (DRA) of a waiting pod can be replaced"),
     ],
 )
 def test_a_webhook_that_only_tells_is_missed_and_what_is_lost_is_said(name: str, means: str) -> None:
@@ -263,7 +263,7 @@ def test_updates_of_pods_are_missed() -> None:
     facts = without(healthy(), "updates")
 
     assert troubled(facts) == {"rules": CheckStatus.WARN}
-    assert "no webhook is sent updates of pods" in the_result(facts, "rules").observed
+    assert "no webhook receives updates of pods" in the_result(facts, "rules").observed
 
 
 def test_the_webhook_of_updates_fails_closed_and_only_with_match_conditions() -> None:

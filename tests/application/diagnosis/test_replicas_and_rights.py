@@ -200,7 +200,7 @@ def test_pods_are_read_only_where_policies_have_limits() -> None:
     rights = {right: right != Permission("get", "pods") for right in asked}
     (result,) = results(healthy(rights=rights), "rights")
     assert (result.status, result.observed.split(" cannot ")[1]) == (CheckStatus.FAIL, "get pods")
-    assert "where policies have limits, none of them gets a node" in result.impact
+    assert "if policies have limits, none of these pods gets a node" in result.impact
     assert complete([result])
 
 

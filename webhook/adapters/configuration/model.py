@@ -152,12 +152,14 @@ class PolicySection(_Section):
         Mismatch.REJECT,
         description="An explicit request for another form is denied (reject), or becomes the first form (rewrite).",
     )
-    max_per_container: PositiveInt | None = Field(None, description="The most GPUs that a container may request.")
-    max_per_pod: PositiveInt | None = Field(None, description="The most GPUs that a pod may request.")
-    node_selector: dict[LabelKey, LabelValue] = Field({}, description="Node labels that pods with GPUs get.")
-    tolerations: list[TolerationSection] = Field([], description="Tolerations that pods with GPUs get.")
-    runtime_class_name: RuntimeClass | None = Field(None, description="The runtime class that pods with GPUs get.")
-    env: dict[EnvName, str] = Field({}, description="Environment variables that containers with GPUs get.")
+    max_per_container: PositiveInt | None = Field(
+        None, description="The maximum number of GPUs that a container may request."
+    )
+    max_per_pod: PositiveInt | None = Field(None, description="The maximum number of GPUs that a pod may request.")
+    node_selector: dict[LabelKey, LabelValue] = Field({}, description="Node selectors added to pods with GPUs.")
+    tolerations: list[TolerationSection] = Field([], description="Tolerations added to pods with GPUs.")
+    runtime_class_name: RuntimeClass | None = Field(None, description="The runtime class set in pods with GPUs.")
+    env: dict[EnvName, str] = Field({}, description="Environment variables added to containers with GPUs.")
     visible_devices: _FindingAction | None = Field(
         None, description="Overrides the file's visibleDevices for this policy."
     )
@@ -180,8 +182,8 @@ class PolicySection(_Section):
             )
         if self.mismatch is Mismatch.REWRITE and self.plain_claim:
             raise ValueError(
-                "mismatch: rewrite gives other requests the first form, and a claim can't replace them; list a form by name "
-                "first, or remove mismatch"
+                "mismatch: rewrite changes other requests to the first form, which can't be a claim; list a form by name first, "
+                "or remove mismatch"
             )
         forms = self.parsed
         if self.prefer is Prefer.MEMORY and (
@@ -351,7 +353,7 @@ class TemplateSection(_Section):
     """The place of pods in objects of a kind."""
 
     path: FieldPath = Field(description="The path to the pod's spec or template.")
-    replicas: list[FieldPath] = Field([], description="Paths to the numbers of pods, multiplied.")
+    replicas: list[FieldPath] = Field([], description="Paths to numbers whose product is the number of pods.")
 
 
 class WorkloadKindSection(_Section):
@@ -367,7 +369,7 @@ class WorkloadKindSection(_Section):
     intermediate: bool = Field(default=False, description="Whether other kinds create these objects.")
     passive: bool = Field(default=False, description="Whether such an object creates no pods by itself.")
     cluster_scoped: bool = Field(default=False, description="Whether the objects are in no namespace.")
-    note: str = Field("", description="What the reference says of the kind.")
+    note: str = Field("", description="The note on the kind in the reference.")
 
     @model_validator(mode="after")
     def _is_a_row(self) -> "WorkloadKindSection":

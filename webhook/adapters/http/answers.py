@@ -13,7 +13,7 @@ from .limits import MAXIMUM_BODY
 # The additional header of an answer with such a code. kube-apiserver retries one with Retry-After within the webhook's
 # timeout (client-go rest/with_retry.go).
 HEADERS = {405: {"allow": "POST"}, 503: {"retry-after": "1"}}
-# The ``reason`` of a Status where it is not the code's own phrase in one word.
+# The ``reason`` of a Status, if it is not the code's own phrase in one word.
 _REASONS = {413: "RequestEntityTooLarge", 414: "RequestURITooLong", 500: "InternalError"}
 
 

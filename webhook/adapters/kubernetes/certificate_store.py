@@ -122,7 +122,7 @@ class KubernetesCertificateStore:
             secret = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "Opaque", "data": data}
             self._write(ApiRequest("POST", self._secrets, _QUERY, msgspec.json.encode(secret)), {Fault.CONFLICT})
         else:
-            # "add" replaces a value, or adds it where there is none.
+            # "add" replaces a value, or adds it if there is none.
             self._patch(self._secret, resource_version, [{"op": "add", "path": "/data", "value": data}])
 
     def _owned(self) -> Mapping[str, object]:

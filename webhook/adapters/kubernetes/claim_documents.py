@@ -39,7 +39,7 @@ class _Metadata(ClaimMetadata):
 
 
 class Listed(msgspec.Struct, frozen=True):
-    """A claim or template of a list: its namespace and name, what is kept of it, and whether it is the claim of one pod."""
+    """A claim or template of a list: its namespace and name, the parts that are kept, and whether it is the claim of one pod."""
 
     key: tuple[str, Reference]
     claim: Claim
@@ -63,7 +63,7 @@ ITEMS: dict[str, type[Item]] = {CLAIM: ClaimItem, TEMPLATE: ClaimTemplateItem}
 
 
 def listed(item: Item) -> Listed | None:
-    """Return what is kept of an object; ``None`` where it can't be read."""
+    """Return the parts of an object that are kept; ``None`` if it can't be read."""
     kept, metadata = claim(item.claimed), item.metadata
     if kept is None:
         return None

@@ -74,7 +74,7 @@ class LiveClaimHolders:
         return ClaimHolder(Pod(holder.metadata, spec), claims)
 
     def _pod(self, key: _Key, until: float) -> Holder | None:
-        """The pod; ``None`` where no pod has that name and uid."""
+        """The pod; ``None`` if no pod has that name and uid."""
         if not VALID_NAME.fullmatch(key.pod.name):
             return None  # no object can have this name
         request = ApiRequest("GET", object_path("", "v1", "pods", key.namespace, key.pod.name))

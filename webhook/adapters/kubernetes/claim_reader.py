@@ -36,7 +36,7 @@ class ClaimReader:
             timeout: seconds for each request.
 
         Returns:
-            The parts of it that are kept; ``None`` where there is no such object, or it can't be read.
+            The parts of it that are kept; ``None`` if there is no such object, or it can't be read.
 
         Raises:
             ApiError: it could not be read, or the API servers do not agree on the versions that they serve.

@@ -92,7 +92,7 @@ class FactReader:
         return int(match[1]), int(match[2])
 
     def webhook_configuration(self, kind: str, name: str) -> Maybe[WebhookConfiguration | None]:
-        """A webhook configuration of ours."""
+        """One of gpuwarden's webhook configurations."""
         return self._get(WebhookConfiguration, _REGISTRATION, _PLURALS[kind], name)
 
     def mutating_configurations(self) -> Maybe[list[WebhookConfiguration]]:
@@ -208,7 +208,7 @@ class FactReader:
         return kept if isinstance(kept, Unread) else NamespaceFacts(count, dict(kept), annotations, restricting)
 
     def namespace_labels(self, name: str) -> Maybe[Mapping[str, str]]:
-        """The labels of one namespace; none where it does not exist."""
+        """The labels of one namespace; none if it does not exist."""
         found = self._get(_Namespace, "", "namespaces", name)
         if isinstance(found, Unread):
             return found

@@ -28,11 +28,11 @@ class ClusterObjects(msgspec.Struct):
 
     Attributes:
         nodes: those with GPUs or devices of ResourceSlices.
-        pods: those with GPUs that have not ended; ``None`` where pods were not read.
-        namespaces: ``None`` where they were not read.
+        pods: those with GPUs that have not ended; ``None`` if pods were not read.
+        namespaces: ``None`` if they were not read.
         classes, slices: DeviceClasses that offer a resource name, and the ResourceSlices if there are such classes.
         claims: the ResourceClaims that hold devices, read where pods are.
-        admission: gpuwarden's admission policies and webhooks, read where pods are; ``None`` where they are not known.
+        admission: gpuwarden's admission policies and webhooks, read where pods are; ``None`` if they are not known.
         notes: what could not be read, and why.
         unread: why the DeviceClasses are not known; empty if they are known.
         at: when it was read; ``None`` if a file doesn't contain the time.

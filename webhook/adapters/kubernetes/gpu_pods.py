@@ -1,4 +1,4 @@
-"""Pods: the GPUs that they hold or wait for."""
+"""The GPUs that the pods of a cluster hold or wait for."""
 
 import msgspec
 

@@ -101,7 +101,7 @@ class _Requested(msgspec.Struct, frozen=True):
 
 
 class _Kept(msgspec.Struct, frozen=True):
-    """What is kept of a pod or template that requests GPUs."""
+    """The parts of a pod or template with GPU requests that are kept."""
 
     namespace: str
     owner: Owner

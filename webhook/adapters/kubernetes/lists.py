@@ -21,7 +21,7 @@ from .errors import ApiError, Fault
 PAGE = 500  # objects, as kubectl asks for
 STARTS = 3  # attempts per list; tokens are valid for five minutes or more, so a third expiry is not a coincidence
 
-I = TypeVar("I")  # noqa: E741 - an item; T is what is kept of it
+I = TypeVar("I")  # noqa: E741 - an item; T is the part of it that is kept
 T = TypeVar("T")
 
 

@@ -32,7 +32,7 @@ from .errors import ApiError, Fault
 from .lists import Lister, Page, Progress
 from .retrying import RetryingApi
 
-I = TypeVar("I")  # noqa: E741 - an item; T is what is kept of it
+I = TypeVar("I")  # noqa: E741 - an item; T is the part of it that is kept
 T = TypeVar("T")
 
 _KARPENTER, _KUEUE, _DRA = "karpenter.sh", "kueue.x-k8s.io", "resource.k8s.io"
@@ -164,7 +164,7 @@ class _Slice(NamedTuple):
 
     @classmethod
     def of(cls, one: ResourceSlice) -> "_Slice | None":
-        """``None`` for one without devices. The node is empty where a selector says which nodes can use them."""
+        """``None`` for one without devices. The node is empty if a selector says which nodes can use them."""
         devices = one.spec.devices or ()
         node = ALL_NODES if one.spec.all_nodes else one.spec.node_name or ""
         return cls(one.spec.driver, node, any(d.allow_multiple_allocations for d in devices)) if devices else None

@@ -151,7 +151,7 @@ SLICES_PATH = path_of("apis", _DRA, "v1", SLICES)
 
 
 def class_items(lister: Lister) -> tuple[list[ClassItem], frozenset[str]]:
-    """The DeviceClasses that offer a resource name, and the drivers with devices; none where there are no such objects.
+    """The DeviceClasses that offer a resource name, and the drivers with devices; none if there are no such objects.
 
     Raises:
         ApiError: a list is not available.

@@ -25,7 +25,7 @@ class Versioned(Protocol):
 
 
 O = TypeVar("O", bound=Versioned)  # noqa: E741 - an object
-K = TypeVar("K")  # what is kept of it
+K = TypeVar("K")  # the part of it that is kept
 
 
 def order_of(revision: str) -> int | None:

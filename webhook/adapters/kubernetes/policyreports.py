@@ -1,7 +1,7 @@
-"""Our reports in the cluster: finds their API, and creates, updates and deletes them.
+"""gpuwarden's reports in the cluster: finds their API, and creates, updates and deletes them.
 
-Ours are those with our label. Other reports are never changed, even if they have the name of one of ours: this is reported
-instead.
+They are recognized by their label. Other reports are never changed, even if they have the name of one of these: this is
+reported instead.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -117,7 +117,7 @@ class ReportStore:
         if old.annotations and old.annotations.content == metadata["annotations"][CONTENT]:
             written.unchanged += 1
             return
-        # With the resource version of the report that was read, so that only reports of ours are overwritten.
+        # With the resource version of the report that was read, so that only gpuwarden's reports are overwritten.
         body = msgspec.json.encode({**report, "metadata": {**metadata, "resourceVersion": old.resource_version}})
         if self._done(ApiRequest("PUT", f"{path}{path_of(name)}", _MANAGER, body), written):
             written.updated += 1

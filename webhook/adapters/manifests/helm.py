@@ -8,7 +8,7 @@ from .tree.nodes import BLOCK_SCALARS, Mapping, Node, Scalar, walk
 
 OPENING = "{{"
 RENDER_FIRST = (
-    "this is a Helm template ({{{{ on line {line}): render it first, with: helm template <chart> | gpuwarden check -; where a "
+    "this is a Helm template ({{{{ on line {line}): render it first, with: helm template <chart> | gpuwarden check -; if a "
     "folder is searched, leave it out with --exclude"
 )
 

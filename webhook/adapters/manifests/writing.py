@@ -40,7 +40,7 @@ def write_in_place(path: Path, text: str) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the new name survive a power failure, where the file system can."""
+    """Make the new name survive a power failure, if the file system supports it."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:

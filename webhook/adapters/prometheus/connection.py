@@ -57,7 +57,7 @@ def to_url(url: str, access: ServerAccess, workers: int) -> Login:
     if parsed.auth:
         raise ConnectionOptionError("a password in a URL is visible in process lists; use --prometheus-user")
     if parsed.query or parsed.fragment:
-        raise ConnectionOptionError(f"{shown(url)} has a query; write only what comes before /api/v1")
+        raise ConnectionOptionError(f"{shown(url)} has a query; write only the URL up to /api/v1")
     port = "" if parsed.port is None else f":{parsed.port}"
     for file in filter(None, (access.ca, access.certificate, access.key)):
         if not file.is_file():

@@ -25,7 +25,7 @@ _NO_SERIES = (
     "metrics, dcgm_*, which are not read), and does Prometheus scrape it?"
 )
 _NO_PODS = (
-    "there are series of GPUs, but none names a pod: set DCGM_EXPORTER_KUBERNETES=true for the exporter; where the device plugin "
+    "there are series of GPUs, but none names a pod: set DCGM_EXPORTER_KUBERNETES=true for the exporter; if the device plugin "
     "renames resources (nvidia.com/gpu.shared, nvidia.com/mig-…), list them in NVIDIA_RESOURCE_NAMES"
 )
 
@@ -69,7 +69,7 @@ class Key(msgspec.Struct, frozen=True):
 
 
 def family_of(labels: Mapping[str, str]) -> PodLabels | None:
-    """Return the labels that name the pod of a series, other than the exporter's own; ``None`` where none do."""
+    """Return the labels that name the pod of a series, other than the exporter's own; ``None`` if none do."""
     found = next((one for one in FAMILIES if labels.get(one.pod) and labels.get(one.namespace)), None)
     if found is FAMILIES[1] and "exporter" in labels.get("container", labels["pod"]):
         return None
@@ -108,7 +108,7 @@ def missing(present: Iterable[Metric], *, with_pods: bool, any_series: bool, mem
     if not found & {Metric.SM_ACTIVE, Metric.GR_ENGINE_ACTIVE}:
         notes.append(
             "DCGM_FI_PROF_GR_ENGINE_ACTIVE is missing too, so nothing is known about MIG slices; profiling metrics need a "
-            "data-centre GPU, and no profiler besides the exporter"
+            "data-centre GPU, and no other profiler may run"
         )
     if not memory:
         notes.append("DCGM_FI_DEV_FB_USED is missing, so memory use is not known")

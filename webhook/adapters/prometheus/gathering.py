@@ -386,7 +386,7 @@ def _choose(key: Key, one: _Found, sharing: Mapping[str, Mapping[MeasuredDevice,
     return next(apart, best)
 
 
-def _series(  # noqa: PLR0913, PLR0917 - what is known of one series
+def _series(  # noqa: PLR0913, PLR0917 - what is known about one series
     key: Key,
     one: _Found,
     metric: Metric | None,

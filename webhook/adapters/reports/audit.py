@@ -54,7 +54,7 @@ class AuditInput:
         places: the lines of the objects of files, by source and first line.
         others: objects that are not evaluated, and those with a label that names no policy or has no effect; with their places.
         kinds_unknown: why there may be more kinds; empty if all are known.
-        deciders: who decides new pods of a cluster; ``None`` where that is not known.
+        deciders: who decides new pods of a cluster; ``None`` if that is not known.
     """
 
     origin: str
@@ -104,7 +104,7 @@ class WorkloadLine(ObjectLine):
     """One workload: a controller, a pod without one, or an object in a file.
 
     ``decision``, ``requests``, ``patch``, ``claims`` and ``findings`` are those of the pods created from it from now on: of its
-    template, or of its pods where the template has neither GPU requests nor resource claims, or can't be seen.
+    template, or of its pods if the template has neither GPU requests nor resource claims, or can't be seen.
     It is ``suspended`` if it has no pods until it is resumed.
     ``pods`` is what would become of its pods, running or pending, if they were created now; those that have ended are left out.
     """
@@ -207,14 +207,14 @@ class AuditReport(Part):
         "policy or has no effect; and ResourceClaims and ResourceClaimTemplates that would be denied if they were created now."
     )
     kinds: list[ObjectLine] = Field(
-        description="Kinds of which the cluster has objects that could not be checked, as objects named *."
+        description="Kinds with objects in the cluster that could not be checked, each as an object named *."
     )
     problems: list[ManifestProblem]
     scope: str
     notes: list[str]
-    fleet: FleetPart | None = Field(description="The nodes, where ``--fleet`` named them.")
+    fleet: FleetPart | None = Field(description="The nodes, if ``--fleet`` names them.")
     deciders: list[DeciderLine] | None = Field(
-        default=None, description="For a cluster, who decides new pods now; null where that is not known, with a note."
+        default=None, description="For a cluster, who decides new pods now; null if that is not known, with a note."
     )
     changes: Changes | None = Field(
         default=None, description="The workloads that differ from the audit that ``--since`` named."

@@ -20,7 +20,7 @@ class EarlierError(Exception):
 
 
 class ChangeLine(Part):
-    """One workload that differs: its outcomes and rules before and now (``None`` where it was or is not there)."""
+    """One workload that differs: its outcomes and rules before and now (``None`` if it was or is not there)."""
 
     change: Literal["new", "gone", "changed"]
     source: str | None

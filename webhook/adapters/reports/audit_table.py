@@ -15,7 +15,7 @@ from .check_report import ObjectLine
 from .check_table import reasons, show_problems
 from .deciders import decider_grid
 from .grid import Grid
-from .terminal import STYLES
+from .terminal import MORE_WORKLOADS, STYLES
 from .text import printable
 
 _AS_IT_IS = ("unchanged", "exempt")
@@ -36,9 +36,7 @@ def show(target: Console, report: AuditReport, *, everything: bool = False) -> N
     if shown:
         target.print(_workloads(shown[:_MOST]), crop=False)
     if len(shown) > _MOST:
-        target.print(
-            Text(f"and {len(shown) - _MOST} more workloads; -o csv, json or html has all, -n narrows\n", style="yellow")
-        )
+        target.print(Text(MORE_WORKLOADS.format(len(shown) - _MOST), style="yellow"))
     if report.objects:
         target.print(_totals("namespace", [(n.name, n.policy, n.workloads) for n in report.totals.namespaces]))
         target.print(_totals("policy", [(p.name, None, p.workloads) for p in report.totals.policies]))
@@ -113,7 +111,7 @@ def _totals(name: str, rows: Sequence[tuple[str, str | None, Outcomes]]) -> Tabl
         numbers = [Text(str(n), style=STYLES[name] if n else "dim") for name in columns for n in (tally.number(name),)]
         table.add_row(Text(printable(label)), *((Text(printable(policy or "")),) if has_policy else ()), *numbers)
     if len(ordered) > _LONGEST:
-        table.add_row(Text(f"and {len(ordered) - _LONGEST} more; -o json, csv or html has all", style="dim"))
+        table.add_row(Text(f"and {len(ordered) - _LONGEST} more; list all with -o csv, json or html", style="dim"))
     return table
 
 

@@ -167,7 +167,7 @@ class Report(Part):
     kind: str = "CheckReport"
     objects: list[ObjectLine]
     problems: list[ManifestProblem]
-    skipped: list[str] = Field(default=[], description="Files of searched folders that hold no Kubernetes object.")
+    skipped: list[str] = Field(default=[], description="Files in searched folders that contain no Kubernetes object.")
     totals: CheckTotals
 
 

@@ -16,7 +16,7 @@ class DeciderLine(Part):
 
     ``common_case`` and ``other_pods`` are one of ``api-server``, ``webhooks``, ``both`` (the API server, and then the
     webhooks for its result), ``unchanged`` (neither, and the policy would change and deny nothing) and ``nobody``
-    (neither, and pods are created as they are). The API server can only deny other pods. ``namespaces`` are those with
+    (neither, and pods are created as they are). Other pods that ``api-server`` decides are denied. ``namespaces`` are those with
     GPU pods (in an audit: with workloads) to which this applies; a policy has one line for each answer.
     """
 

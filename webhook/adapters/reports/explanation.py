@@ -7,7 +7,7 @@ from ...application.explaining import Explanation, FormExplanation, PolicyExplan
 
 
 def explanation_text(explanation: Explanation, width: int) -> str:
-    """Return an explanation in lines of at most so many characters, except where a name or an address is longer."""
+    """Return an explanation in lines of at most so many characters, unless a name or an address is longer."""
     if isinstance(explanation, FormExplanation):
         lines = _form(explanation)
     elif isinstance(explanation, PolicyExplanation):
@@ -46,7 +46,7 @@ def _policy(policy: PolicyExplanation) -> Iterator[str]:
         yield f"{form.name}: {form.title}"
         yield from _spelled(form)
         if form.title in traps:
-            yield from _section("Traps", [trap for trap in form.traps if trap not in traps[form.title]])
+            yield from _section("Pitfalls", [trap for trap in form.traps if trap not in traps[form.title]])
         else:
             yield from _paragraph(form.description)
             yield from _guide(form)
@@ -78,7 +78,7 @@ def _spelled(form: FormExplanation) -> Iterator[str]:
 def _guide(form: FormExplanation) -> Iterator[str]:
     yield from _section("Criteria", [f"{one.criterion}: {one.value}. {one.detail}" for one in form.criteria])
     yield from _section("Suits", form.suits)
-    yield from _section("Traps", form.traps)
+    yield from _section("Pitfalls", form.traps)
     yield from _section("Sources", form.sources)
 
 

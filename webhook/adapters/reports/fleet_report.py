@@ -20,8 +20,8 @@ from .deciders import DeciderLine, decider_lines
 class ShareLine(Part):
     """GPUs, or slots of shared ones: ``offered`` is ``in_use`` + ``free`` + ``blocked``, unless pods hold more than there are.
 
-    ``blocked`` are on nodes that accept no pods now; ``most_free`` is the most on one node. Where the pods were not read,
-    ``in_use`` is null, and ``free`` says what there would be without them.
+    ``blocked`` are on nodes that accept no pods now; ``most_free`` is the most on one node. If the pods were not read,
+    ``in_use`` is null, and ``free`` is what would be free without them.
     """
 
     offered: int
@@ -32,7 +32,7 @@ class ShareLine(Part):
 
 
 class FormLine(ShareLine):
-    """A form by one resource. ``pending`` is what waiting pods request of it; null where the pods were not read."""
+    """A form by one resource. ``pending`` is what waiting pods request of it; null if the pods were not read."""
 
     form: str
     resource: str
@@ -59,7 +59,7 @@ class ShapeLine(Part):
 
 
 class WaitingLine(Part):
-    """Equal pods that wait: how many, what each requests, and why they wait. ``rule`` is set where no node can run them."""
+    """Equal pods that wait: how many, what each requests, and why they wait. ``rule`` is set if no node can run them."""
 
     namespace: str
     policy: str
@@ -72,7 +72,7 @@ class WaitingLine(Part):
 
 
 class FleetPart(Part):
-    """A fleet by form and by shape, the pods that wait for it, and who decides new ones; null where that is not known.
+    """A fleet by form and by shape, the pods that wait for it, and who decides new ones; null if that is not known.
 
     A pod that requests several resources is in ``waiting`` with each, and counts once in ``pods_waiting`` and ``pods_in_vain``
     (those that wait for what no node offers).

@@ -8,7 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 
 class ProgressBar:
-    """A bar for each thing that is read, gone when all is done. Use it as a context manager."""
+    """Progress bars, one for each list that is read, which are removed at the end. Use it as a context manager."""
 
     def __init__(self, target: Console) -> None:
         """Draw on a console, if it is a terminal."""

@@ -1,4 +1,4 @@
-"""Recommendations as reports in the cluster (PolicyReport, Report): one per namespace, beside those of an audit.
+"""Recommendations as reports in the cluster (PolicyReport, Report): one per namespace, in addition to those of an audit.
 
 One result for the namespace and one per workload: advice to change something ``warn``, what is as recommended ``pass``, and what
 cannot be decided ``skip``.

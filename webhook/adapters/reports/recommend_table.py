@@ -10,6 +10,7 @@ from ...application.recommendation.recommend import Recommendation, WorkloadReco
 from ...application.recommendation.workload_verdicts import VerdictKind
 from ...engine.text import plural
 from .recommend_words import advice_lines, by_namespace, changes, cluster_lines, used, verdict
+from .terminal import MORE_WORKLOADS
 from .text import printable
 
 _STYLES = {
@@ -34,8 +35,7 @@ def show(target: Console, found: Recommendation) -> None:
             target.print(_workload(line, target.width))
         target.print(_advice(advice, target.width))
     if len(found.workloads) > _MOST:
-        more = len(found.workloads) - _MOST
-        target.print(Text(f"and {more} more workloads; -o csv, json or html has all, -n narrows\n", style="yellow"))
+        target.print(Text(MORE_WORKLOADS.format(len(found.workloads) - _MOST), style="yellow"))
     for note in found.notes:
         target.print(Text(_filled("note", note, target.width, ""), style="yellow"))
     for sentence in cluster_lines(found.cluster):

@@ -67,7 +67,7 @@ def changes(found: Sequence[FormCriterion]) -> Iterator[str]:
 
 
 def criteria(found: Iterable[FormCriterion]) -> str:
-    """The rating of the recommended form by each criterion, and that of the current form where it differs."""
+    """The rating of the recommended form by each criterion, and that of the current form if it differs."""
     each = (
         f"{one.criterion.lower()}: {one.value if one.value == one.now else f'{one.now} → {one.value}'}" for one in found
     )

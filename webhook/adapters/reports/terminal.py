@@ -1,4 +1,4 @@
-"""The terminal: colours of outcomes, and a console that wraps only there."""
+"""The terminal: colours of outcomes, a console that wraps only there, and the line after a shortened list."""
 
 from rich.console import Console
 
@@ -12,6 +12,7 @@ STYLES = {
     NOT_EVALUATED: "magenta",
     NOT_READ: "red",
 }
+MORE_WORKLOADS = "and {} more workloads; list all with -o csv, json or html, or select namespaces with -n\n"
 # Nothing is wrapped in a file or a pipe, because programs search it line by line.
 _FILE_WIDTH = 1_000_000
 

@@ -11,13 +11,13 @@ _UNPRINTABLE = (
     "\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\ufffe\uffff\U000e0000-\U000e007f"
 )
-# What a CI system takes for a command when it reads a log: "::error::" (GitHub Actions, at the beginning of a line, where
+# What a CI system treats as a command when it reads a log: "::error::" (GitHub Actions, at the beginning of a line, where
 # wrapping may put any text; no IPv6 address has such a group), "##[", "##vso[" (GitHub, Azure) and "##teamcity[" anywhere.
 _COMMAND = r":(?=:[A-Za-z]*[G-Zg-z_-])|#(?=#(?i:vso|teamcity)?\[)"
 _UNSAFE = re.compile(f"[{_UNPRINTABLE}]|{_COMMAND}")
 _UNSAFE_IN_LINES = re.compile(f"(?![\t\ufeff])[{_UNPRINTABLE}]|{_COMMAND}")
 _SHORT = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
-# What spreadsheets take for the beginning of a formula (OWASP, "CSV injection").
+# What spreadsheets treat as the beginning of a formula (OWASP, "CSV injection").
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 

@@ -122,7 +122,7 @@ def _shaken(end: ssl.SSLObject) -> bool:
 def _as_file(content: bytes) -> Iterator[str]:
     """Provide the content under a path while the block runs, because ``load_cert_chain`` accepts only paths.
 
-    An anonymous file in memory where there is one (Linux): the key then never reaches a disk, and it works on a
+    An anonymous file in memory, on systems that have one (Linux): the key then never reaches a disk, and it works on a
     read-only root without ``/tmp``. Elsewhere a file in a private directory, removed afterwards.
     """
     descriptor = _memory_file()

@@ -71,7 +71,7 @@ def _as_a_client(target: Target, timeout: float) -> tuple[str, tuple[int, int]]:
 
 
 def _status(target: Target, context: ssl.SSLContext, path: str, timeout: float) -> int:
-    """The HTTP status of a GET, which gpuwarden answers with 405 where it admits the path; 0 if there is no path or answer.
+    """The HTTP status of a GET, which gpuwarden answers with 405 if it admits the path; 0 if there is no path or answer.
 
     Raises:
         OSError: there is no connection, or the server is rejected.

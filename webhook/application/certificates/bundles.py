@@ -1,4 +1,4 @@
-"""The reconciler for certificates that are not ours (cert-manager, a Secret): every ``caBundle`` trusts them."""
+"""The reconciler for certificates from cert-manager or a Secret: it makes every ``caBundle`` trust them."""
 
 from collections.abc import Callable
 from datetime import datetime

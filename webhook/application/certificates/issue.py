@@ -205,7 +205,7 @@ def _key_usage(*, certificates: bool) -> x509.KeyUsage:
 
 
 def _authority_identifier(issuer: x509.Certificate) -> x509.AuthorityKeyIdentifier:
-    """The issuer's own key identifier where it has one: a CA that we did not make may compute it differently."""
+    """The issuer's own key identifier, if it has one: another issuer's CA may compute it differently."""
     try:
         own = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     except x509.ExtensionNotFound:

@@ -11,7 +11,7 @@ class RotationSettings:
     Attributes:
         ca_lifetime: Of a CA; its successor is published at two thirds of it.
         leaf_lifetime: Of a serving certificate; it is renewed at two thirds of it.
-        clock_skew: The most by which the clocks of any two machines differ. Certificates are backdated by it, and
+        clock_skew: The maximum difference between the clocks of any two machines. Certificates are backdated by it, and
             twice as much is waited before an old CA is dropped.
         propagation: How long every bundle must have carried a CA before a replica uses it: every API
             server follows the webhook configurations by a watch, a moment behind what is stored.

@@ -25,7 +25,7 @@ _EVERYWHERE = "every path carries a token"
 
 
 def carried_tokens(configurations: Iterable[RegisteredWebhooks]) -> list[str]:
-    """The token of every webhook; empty where its path has none."""
+    """The token of every webhook; empty if its path has none."""
     return [token_of(name, target) for each in configurations for name, target in each.targets.items()]
 
 

@@ -1,6 +1,6 @@
 """Tokens in the paths of webhooks: which path belongs to which webhook, what a token is, and which paths are admitted.
 
-Where gpuwarden keeps the certificates, it also sets the path of each webhook, and ends it in a token that only the API
+If gpuwarden manages the certificates, it also sets the path of each webhook, and ends it in a token that only the API
 server and the replicas know: ``/mutate/0123…``. Someone who can reach the port and does not know the token gets 404. It is
 derived from the private key of the CA, so every replica that can read the CA Secret knows it, and a new CA brings a new one.
 """
@@ -80,7 +80,7 @@ def token_of(webhook: str, target: str) -> str:
     ``target`` is ``clientConfig.url`` or ``clientConfig.service.path``.
 
     Returns:
-        The token; empty where there is none, or the rest is not the path of this webhook.
+        The token; empty if there is none, or the rest is not the path of this webhook.
     """
     found = _WITH_TOKEN.fullmatch(_path(target))
     if found is None or (found[1] and not _is_url(target)) or found[2] != (path_of(webhook) or found[2]):
@@ -146,7 +146,7 @@ class PathTokens:
         self._admitted = _Admitted(tuple(token.encode() for token in tokens), plain)
 
     def admits(self, path: str) -> str | None:
-        """The plain path of the endpoint that a request's path leads to; ``None`` where it is not admitted.
+        """The plain path of the endpoint that a request's path leads to; ``None`` if it is not admitted.
 
         The time that this takes reveals nothing about a token.
         """

@@ -1,4 +1,4 @@
-"""The check of Cluster Autoscaler: whether it takes nodes for unready, because their GPUs have other names."""
+"""The check of Cluster Autoscaler: whether it treats nodes as unready, because their GPUs have other names."""
 
 from ...engine.fleet.node_shapes import GKE_ACCELERATOR
 from ...engine.resources import GPU

@@ -1,4 +1,4 @@
-"""Checks of who may call gpuwarden: the tokens in the paths of the webhooks, and what keeps strangers out."""
+"""Checks of who may call gpuwarden: the tokens in the paths of the webhooks, and what keeps other clients out."""
 
 from http import HTTPStatus
 
@@ -8,7 +8,7 @@ from .our_webhooks import OurWebhook, configurations, our_webhooks
 from .results import Findings, fail, listed, unknown, warn
 
 _UNANSWERED = (
-    "the API server's calls get 404 there: GPU pods are denied, or admitted unchecked where the failurePolicy is Ignore"
+    "the API server's calls get 404 there: GPU pods are denied, or admitted unchecked if the failurePolicy is Ignore"
 )
 
 
@@ -53,12 +53,12 @@ def _expected(facts: Facts) -> list[OurWebhook]:
 
 
 def strangers(facts: Facts) -> Findings:
-    """Client certificates or tokens keep strangers out; NetworkPolicies can't be evaluated."""
+    """Client certificates or tokens keep other clients out; NetworkPolicies can't be evaluated."""
     deployment = known(facts.deployment)
     if deployment is not None and deployment.option("--client-ca-file") is not None:
-        return "the port is closed to strangers by client certificates (--client-ca-file)"
+        return "other clients are kept out by client certificates (--client-ca-file)"
     webhooks = our_webhooks(facts)
-    impact = "a client that reaches the port can learn the policies of namespaces, and use up gpuwarden's time"
+    impact = "a client that reaches the port can learn the policies of namespaces, and overload gpuwarden"
     open_to = {
         contact.target.where
         for contact in facts.contacts
@@ -70,9 +70,10 @@ def strangers(facts: Facts) -> Findings:
         yield warn(f"{listed(open_to)} also answers paths without a token", impact, fix)
     elif not webhooks or not all(one.token for one in webhooks):
         yield unknown(
-            "neither client certificates nor tokens in the paths keep strangers out; NetworkPolicies can't be checked from here",
+            "neither client certificates nor tokens in the paths keep other clients out; NetworkPolicies can't be checked "
+            "from here",
             impact,
             "let gpuwarden write tokens (chart: certificates.mode self-managed and pathToken.enabled), have the API server show "
             "a certificate (clientAuth), or close the port by a NetworkPolicy: docs/reference/limits.md",
         )
-    return "the port is closed to strangers by the token in the paths; NetworkPolicies are not checked"
+    return "other clients are kept out by the token in the paths; NetworkPolicies are not checked"

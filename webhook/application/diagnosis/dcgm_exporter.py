@@ -45,7 +45,7 @@ def _blind(one: Program, names: set[str], *, shared: bool) -> Iterator[CheckOutc
         if lacking := names - has:
             yield warn(
                 f"DaemonSet {one} runs dcgm-exporter, and {_NAMES[0]} does not list {listed(lacking)}",
-                "the metrics of GPUs that pods request by these names have no labels pod, namespace and container",
+                "the metrics of GPUs that pods request by these names lack the labels pod, namespace and container",
                 f"set its environment variable {_NAMES[0]} to {','.join(sorted(names | (has - {''})))}",
             )
         if shared and not (virtual and virtual.value.lower() in _YES):

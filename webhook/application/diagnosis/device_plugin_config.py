@@ -55,6 +55,6 @@ def renaming(facts: Facts) -> Findings:
 
 
 def _renames(shape: Shape) -> bool | None:
-    """Whether the device plugin renames what a node shares; ``None`` where nothing is shared."""
+    """Whether the device plugin renames what a node shares; ``None`` if nothing is shared."""
     shared = [name for name, form in shape.forms.items() if form.shared and form.platform is Platform.DEVICE_PLUGIN]
     return any(name.endswith(".shared") for name in shared) if shared else None

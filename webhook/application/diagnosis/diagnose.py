@@ -41,7 +41,7 @@ from .results import CheckOutcome, CheckStatus, Findings, skipped, unknown
 class Check:
     """A check: its id, the fact that holds where all is well, and how it evaluates the facts.
 
-    ``in_tree``: whether it is made where the API server decides alone, without webhooks and replicas.
+    ``in_tree``: whether it is made if the API server decides alone, without webhooks and replicas.
     """
 
     id: str

@@ -91,7 +91,7 @@ class Deployment(msgspec.Struct):
     status: DeploymentStatus = msgspec.field(default_factory=DeploymentStatus)
 
     def option(self, name: str) -> str | None:
-        """The value of an option of ``gpuwarden serve``; empty for a flag, ``None`` where it isn't set."""
+        """The value of an option of ``gpuwarden serve``; empty for a flag, ``None`` if it isn't set."""
         return next(iter(self.options(name)), None)
 
     def options(self, name: str) -> list[str]:

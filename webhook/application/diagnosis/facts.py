@@ -119,7 +119,7 @@ class Contact:
         refusal: why a TLS client that trusts the bundle and expects the name rejects it; empty when it does not.
         silence: why there was no connection, or why a handshake ended early; empty if neither happened.
         connected: whether anyone took the connection.
-        status: the HTTP status of a GET of the target's path; 0 where it was not tried, or not answered.
+        status: the HTTP status of a GET of the target's path; 0 if it was not tried, or not answered.
         plain_status: the same for the path without its token.
     """
 
@@ -175,14 +175,14 @@ class NamespaceFacts:
 
 @dataclass(frozen=True, slots=True)
 class Neighbours:
-    """The programs beside gpuwarden; one that could not be read, or whose kind the API server does not have, is `Unread`.
+    """The other programs that know GPUs by name; `Unread` if one could not be read, or its kind does not exist.
 
     Attributes:
         exporters: the DaemonSets that run dcgm-exporter.
         autoscalers: where Cluster Autoscaler was found.
         overlay_resources: what nodes have according to NodeOverlays.
         cluster_queues, local_queues: Kueue's.
-        kueue: Kueue's configuration; ``None`` where it is not in its default place.
+        kueue: Kueue's configuration; ``None`` if it is not in its default place.
         shared_by: the DRA drivers that have devices which several pods may get.
         devices_on: the nodes on which each DRA driver has devices; ``ALL_NODES`` for devices that any node can use.
         claim_templates: the ResourceClaimTemplates, by namespace and name; ``None`` for one that can't be read.

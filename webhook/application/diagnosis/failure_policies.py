@@ -18,7 +18,7 @@ _CLOSED_BY_NAME = {
         f"{_WHILE} no pod can be updated: finalizers stay, and so do deleted pods",
     ),
     RESERVATIONS: (
-        f"{_WHILE} the claims (DRA) of a pod that waits can be replaced by ones that exceed its namespace's limits together",
+        f"{_WHILE} the claims (DRA) of a waiting pod can be replaced by claims that together exceed its namespace's limits",
         f"{_WHILE} no status of a claim (DRA) can be written: pods with claims do not start, and claims of deleted pods stay",
     ),
 }
@@ -28,7 +28,7 @@ _CLOSED_BY_PATH = {
         f"{_WHILE} no namespace can be created or changed, not even kube-system",
     ),
     VALIDATE_CLAIM: (
-        f"{_WHILE} a claim (DRA) of a pod that waits can be replaced by one for GPUs that its namespace's policy denies",
+        f"{_WHILE} a claim (DRA) of a waiting pod can be replaced by one for GPUs that its namespace's policy denies",
         f"{_WHILE} no claim (DRA) can be created or changed, so no pod with claims starts",
     ),
 }

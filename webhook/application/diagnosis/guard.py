@@ -39,7 +39,7 @@ def _names(groups: list[_Group]) -> str:
 
 
 def guard(facts: Facts) -> Findings:
-    """Pods that reach GPUs without a request are denied where the configuration denies them, also while no replica answers."""
+    """Pods that reach GPUs without a request are denied if the configuration denies them, also while no replica answers."""
     configuration = facts.usable_configuration()
     webhooks = [one for one in our_webhooks(facts) if _is_asked(one)]
     if configuration.mode is Mode.AUDIT:
@@ -84,7 +84,7 @@ def _open(denying: list[_Group], webhooks: list[OurWebhook]) -> Iterator[CheckOu
     unasked = [one for one in denying if not any(each.webhook.selects(one.labels) for each in webhooks)]
     if any(not one.one for one in unasked):  # a namespace that is left out by its name: check label-effects
         yield fail(
-            f"visibleDevices is deny in {_names(unasked)}, and no webhook is sent these pods",
+            f"visibleDevices is deny in {_names(unasked)}, and no webhook receives these pods",
             "privileged pods and others that reach GPUs without requesting them are created",
             "set webhooks.guard.enabled to true and run helm upgrade",
         )
@@ -97,14 +97,14 @@ def _open(denying: list[_Group], webhooks: list[OurWebhook]) -> Iterator[CheckOu
         yield warn(
             f"visibleDevices is deny in {_names(left)}, and failurePolicy of {', '.join(guards)} is Ignore",
             "while no replica answers, or replicas shed load, privileged pods and others that reach GPUs are created there",
-            f'set webhooks.guard.failurePolicy to "" and take these namespaces out of webhooks.guard.openNamespaces; {_UPGRADE}',
+            f'set webhooks.guard.failurePolicy to "" and remove these namespaces from webhooks.guard.openNamespaces; {_UPGRADE}',
         )
 
 
 def _closed(
     facts: Facts, found: Configuration, denying: list[_Group], webhooks: list[OurWebhook]
 ) -> Iterator[CheckOutcome]:
-    """Warn of pods that depend on gpuwarden and need not: of exempt namespaces, and all where nothing is denied."""
+    """Warn of pods that depend on gpuwarden and need not: of exempt namespaces, and of all if nothing is denied."""
     guards = [one for one in webhooks if one.closed and one.is_guard]
     names = ", ".join(map(str, guards))
     if guards and not denying:
@@ -121,7 +121,7 @@ def _closed(
     ]
     if exempt and denying:
         yield warn(
-            f"{names}, whose failurePolicy is Fail, is sent pods of exempt namespaces: {listed(exempt)}",
+            f"{names}, whose failurePolicy is Fail, receives pods of exempt namespaces: {listed(exempt)}",
             "while no replica answers, privileged pods and pods with a hostPath are denied there",
             f"set config.exemptions.namespaces in the chart's values, not in the ConfigMap alone; {_UPGRADE}",
         )

@@ -71,13 +71,13 @@ def _different(facts: Facts, there: Installed) -> Iterator[CheckOutcome]:
 
 
 def decides_alone(facts: Facts) -> bool:
-    """Whether admission policies of ours are all that is installed: neither webhooks nor replicas."""
+    """Whether only gpuwarden's admission policies are installed, without webhooks and replicas."""
     there = facts.mutating, facts.validating, facts.deployment
     return not isinstance(facts.in_tree, Unread) and bool(facts.in_tree) and there == (None, None, None)
 
 
 def not_of_webhooks() -> CheckOutcome:
-    """The verdict of a check of webhooks or replicas where the API server decides alone."""
+    """The verdict of a check of webhooks or replicas, if the API server decides alone."""
     return skipped(
         "not checked: the API server decides alone (see check in-tree)",
         "nothing to check, unless webhooks should be installed too (inTree.only=false)",

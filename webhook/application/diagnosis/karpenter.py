@@ -1,7 +1,7 @@
 """The check of Karpenter: whether it adds nodes for pods as gpuwarden rewrites them.
 
 Karpenter compares pods with instance types as it knows them, before there is a node: with the labels that a NodePool defines
-(kubernetes-sigs/karpenter pkg/scheduling/requirements.go Compatible) and, beside nvidia.com/gpu, with resources of NodeOverlays.
+(kubernetes-sigs/karpenter pkg/scheduling/requirements.go Compatible) and, besides nvidia.com/gpu, with resources of NodeOverlays.
 """
 
 import re
@@ -45,9 +45,7 @@ def _hindered(
 ) -> Iterator[CheckOutcome]:
     own = [Need(key, "In", (value,)) for key, value in policy.additions.node_selector]
     needs = [*spelling.needs, *own]
-    impact = (
-        f'Karpenter adds no node for pods of policy "{policy.name}"; they run only where there are such nodes already'
-    )
+    impact = f'Karpenter adds no node for pods of policy "{policy.name}"; they run only if there already are such nodes'
     if not any(all(_admits(pool, need) for need in needs) for pool in pools):
         closest = max(pools, key=lambda pool: sum(_admits(pool, need) for need in needs))
         lacking = [need for need in needs if not _admits(closest, need)]

@@ -47,12 +47,12 @@ def _problems(plugin: DevicePlugin, models: Sequence[str], nodes: Sequence[GpuNo
         yield warn(
             f"the MIG configuration of node {listed(invalid)} is invalid under single (product …-MIG-INVALID)",
             "the device plugin offers no GPU there",
-            "cut all GPUs of such a node into slices of one profile, or disable MIG on all of them",
+            "partition all GPUs of such a node into slices of one profile, or disable MIG on all of them",
         )
 
 
 def _without_products(models: Sequence[str]) -> str:
-    """Return how slices are selected where the configuration names no models."""
+    """Return how slices are selected if the configuration names no models."""
     if not models:
         return "no node has MIG enabled now"
     return (

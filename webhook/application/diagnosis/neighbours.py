@@ -1,4 +1,4 @@
-"""The programs beside gpuwarden that know GPUs by name: the fields that the checks read, by the APIs' own names."""
+"""The other programs that know GPUs by name: the fields that the checks read, by the APIs' own names."""
 
 import msgspec
 

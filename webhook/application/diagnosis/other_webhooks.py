@@ -1,4 +1,4 @@
-"""The check of other mutating webhooks: whether one that may add GPUs comes after ours, or an old one of ours is left."""
+"""The check of other mutating webhooks: whether one that may add GPUs is called after gpuwarden's, or an old one is left over."""
 
 from .facts import Facts, known
 from .our_webhooks import MUTATING, name_of, our_webhooks

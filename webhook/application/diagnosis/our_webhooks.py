@@ -16,16 +16,16 @@ GUARDS = re.compile(r"guard(-[a-z]+)?\.gpuwarden\.io")
 UPDATES = "updates.gpuwarden.io"
 """The webhook that calls the validating path for updates of pods that may change what was decided."""
 RESTORE = "restore.gpuwarden.io"
-"""The webhook that calls the mutating path where a manifest is applied again to a pod that was rewritten."""
+"""The webhook that calls the mutating path when a manifest is applied again to a pod that was rewritten."""
 OPERATORS = "advise-operators.gpuwarden.io"
 """The webhook that calls the advising path for objects of operators' kinds. It may be switched off."""
 RESERVATIONS = "validate-reservation.gpuwarden.io"
-"""The webhook for claims (DRA) that are given to a pod. It is installed where policies have limits."""
+"""The webhook for claims (DRA) that are given to a pod. It is installed if policies have limits."""
 _HTTPS = 443
 
 
 class OurWebhook(NamedTuple):
-    """A webhook of ours, and the kind of configuration that it is in."""
+    """One of gpuwarden's webhooks, and the kind of configuration that it is in."""
 
     kind: str
     webhook: Webhook
@@ -57,7 +57,7 @@ class OurWebhook(NamedTuple):
 
     @property
     def token(self) -> str:
-        """The token in the path; empty where it has none."""
+        """The token in the path; empty if it has none."""
         config = self.webhook.client_config
         return token_of(self.webhook.name, config.path if config.service else config.url or "")
 
@@ -119,7 +119,7 @@ def services(webhooks: list[OurWebhook]) -> list[ServiceReference]:
 def targets(facts: Facts) -> list[Target]:
     """The addresses to connect to, as the API server would.
 
-    Each ready endpoint of a Service (the Service itself where they can't be read), or what a URL names.
+    Each ready endpoint of a Service (the Service itself if they can't be read), or what a URL names.
     """
     return [target for one in readable_webhooks(facts) for target in _targets(facts, one.webhook)]
 

@@ -101,7 +101,7 @@ def _without_effect(
 
 
 def _undecided(found: Configuration, namespaces: NamespaceFacts, there: Installed) -> Iterator[CheckOutcome]:
-    """Where the API server decides alone: the namespaces with a policy that it does not have."""
+    """If the API server decides alone, namespaces with a policy that it does not have."""
     labelled = {name: ours for name, ours in namespaces.ours().items() if name not in found.exemptions.namespaces}
     for line in there.policies(found, labelled) if there.objects else ():
         if line.deciders.common_case is Decider.NOBODY and line.namespaces:
@@ -137,7 +137,7 @@ def forms_in_use(facts: Facts) -> set[Form]:
 
 
 def policy_of(facts: Facts, name: str) -> Policy:
-    """The enforce policy of a namespace; ``any`` where it is exempt."""
+    """The enforce policy of a namespace; ``any`` if it is exempt."""
     found, namespaces = facts.usable_configuration(), known(facts.namespaces)
     if name in found.exemptions.namespaces:
         return found.policies.select(NamespaceLabels(enforce="any")).enforce

@@ -51,7 +51,7 @@ def evaluate(facts: Facts) -> Findings:
         yield unknown(
             f"namespace {probe.namespace}, mode audit",
             "in audit mode gpuwarden changes and denies nothing, so a dry run shows nothing",
-            f"run kubectl create --dry-run=server in {probe.namespace}: a warning appears where a policy would act",
+            f"run kubectl create --dry-run=server in {probe.namespace}: a warning appears if a policy would act",
         )
     elif probe.namespace in configuration.exemptions.namespaces or not any(
         one.webhook.covers("CREATE", "pods") and one.webhook.selects(labels) for one in our_webhooks(facts)

@@ -75,8 +75,8 @@ _VITAL = {
     "resourceclaimtemplates": "gpuwarden can't read what pods claim (DRA): those with a template are denied where policies act",
     "mutatingwebhookconfigurations": "gpuwarden can't read or update the caBundle: it does not become ready",
     "validatingwebhookconfigurations": "gpuwarden can't read or update the caBundle: it does not become ready",
-    "secrets": "gpuwarden can't store its CA: it has no certificate, or none once the present one expires",
-    "pods": "gpuwarden can't read pods that are given claims (DRA): where policies have limits, none of them gets a node",
+    "secrets": "gpuwarden can't store its CA: it has no certificate, or none once the current one expires",
+    "pods": "gpuwarden can't read pods that are given claims (DRA): if policies have limits, none of these pods gets a node",
 }
 _OWNERS = "roles"
 # What is lost without rights that everything else works without.

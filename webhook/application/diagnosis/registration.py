@@ -38,13 +38,11 @@ _REPORTING: dict[str, tuple[list[tuple[str, str]], str]] = {
     ),
     VALIDATE_CLAIM: (
         [(GROUP, plural) for plural in PLURALS.values()],
-        "a claim (DRA) of a pod that waits can be replaced by one for GPUs that the policy of its namespace denies",
+        "a claim (DRA) of a waiting pod can be replaced by one for GPUs that the policy of its namespace denies",
     ),
 }
 _RESERVED = [(GROUP, "resourceclaims/status")]
-_UNLIMITED = (
-    "the claims (DRA) of a pod that waits can be replaced by ones that exceed the limits of its policy together"
-)
+_UNLIMITED = "the claims (DRA) of a waiting pod can be replaced by claims that together exceed the limits of its policy"
 _PATHS = {*_EXPECTED, *_REPORTING}
 _REINSTALL = "reinstall (helm upgrade, or kubectl apply -f deploy/gpuwarden.yaml)"
 _SLOW = 10  # seconds; several webhooks that take so long exceed the 34 s that a request may take
@@ -70,7 +68,7 @@ def present(facts: Facts) -> Findings:
     if waiting := [str(one) for one in webhooks if one.awaits_path]:
         yield fail(
             f"no path is written yet for {listed(waiting)}",
-            "the API server's calls fail: GPU pods are denied, or admitted unchecked where the failurePolicy is Ignore",
+            "the API server's calls fail: GPU pods are denied, or admitted unchecked if the failurePolicy is Ignore",
             f"a replica writes the paths once it is ready: see check replicas, and kubectl -n {facts.namespace} get pods",
         )
     yield from _uncalled(facts, webhooks)
@@ -162,7 +160,7 @@ def _updates_not_evaluated(webhooks: list[OurWebhook]) -> Iterator[CheckOutcome]
     validating = [one.webhook for one in webhooks if one.path == VALIDATE]
     if validating and not any(webhook.covers("UPDATE", "pods") for webhook in validating):
         yield warn(
-            "no webhook is sent updates of pods",
+            "no webhook receives updates of pods",
             "a pod with scheduling gates can be moved to other GPUs after it was checked, and an annotation can add devices",
             _REINSTALL,
         )

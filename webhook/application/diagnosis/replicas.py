@@ -27,7 +27,7 @@ def deployed(facts: Facts) -> Findings:
         raw = f"/api/v1/namespaces/{facts.namespace}/pods/http:POD:8080/proxy/readyz"
         yield fail(
             observed,
-            "no replica answers the API server: GPU pods are denied, or admitted unchecked where the failurePolicy is Ignore",
+            "no replica answers the API server: GPU pods are denied, or admitted unchecked if the failurePolicy is Ignore",
             f"{describe}; for a pod that runs but is not ready, kubectl get --raw {raw} shows which part is not",
         )
     elif available < wanted:
@@ -63,7 +63,7 @@ def spread(facts: Facts) -> Findings:
         yield warn(
             f"all {len(ready)} ready replicas are on node {listed(nodes)}",
             "when that node fails, nothing answers the API server",
-            "add nodes that the replicas can run on (nodeSelector, tolerations); the chart spreads them where it can",
+            "add nodes that the replicas can run on (nodeSelector, tolerations); the chart spreads them if it can",
         )
     return f"{len(ready)} ready replicas on {len(nodes)} nodes"
 

@@ -44,27 +44,27 @@ A check that returns an empty string has nothing to report.
 
 
 def ok(observed: str) -> CheckOutcome:
-    """One of several things that a check covers is fine."""
+    """Return that one of the things that a check covers is fine."""
     return CheckOutcome(CheckStatus.OK, observed)
 
 
 def warn(observed: str, impact: str, fix: str) -> CheckOutcome:
-    """A problem that will cause harm later, or that already harms some workloads."""
+    """Return a problem that will cause harm later, or that already harms some workloads."""
     return CheckOutcome(CheckStatus.WARN, observed, impact, fix)
 
 
 def fail(observed: str, impact: str, fix: str) -> CheckOutcome:
-    """Gpuwarden does not work, or endangers the cluster."""
+    """Return a problem that stops gpuwarden from working, or endangers the cluster."""
     return CheckOutcome(CheckStatus.FAIL, observed, impact, fix)
 
 
 def unknown(observed: str, impact: str, fix: str) -> CheckOutcome:
-    """The check could not be made."""
+    """Return that the check could not be made."""
     return CheckOutcome(CheckStatus.UNKNOWN, observed, impact, fix)
 
 
 def skipped(observed: str, impact: str) -> CheckOutcome:
-    """Nothing of the kind that the check is about exists."""
+    """Return that nothing exists that the check could be about."""
     return CheckOutcome(CheckStatus.SKIPPED, observed, impact)
 
 

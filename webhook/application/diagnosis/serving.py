@@ -22,7 +22,7 @@ def service(facts: Facts) -> Findings:
         where = f"Service {reference.namespace}/{reference.name}"
         there = known(facts.services[reference.namespace, reference.name])
         ports = {port.port for port in there.spec.ports or ()} if there else set()
-        impact = "no replica is reachable: GPU pods are denied, or admitted unchecked where the failurePolicy is Ignore"
+        impact = "no replica is reachable: GPU pods are denied, or admitted unchecked if the failurePolicy is Ignore"
         if there is None:
             fix = "reinstall into the namespace that the webhook configurations name (helm upgrade, or kubectl apply)"
             yield fail(f"there is no {where}, which the webhooks name", impact, fix)
@@ -43,7 +43,7 @@ def service(facts: Facts) -> Findings:
 
 
 def bundles(facts: Facts) -> Findings:
-    """Every webhook of ours carries a CA that is valid now."""
+    """Each of gpuwarden's webhooks carries a CA that is valid now."""
     webhooks = our_webhooks(facts)
     yield from _empty_bundles(facts)
     for one in webhooks:
@@ -122,7 +122,9 @@ def _distrusted(facts: Facts, contact: Contact, leaf: x509.Certificate) -> Check
     reason = why_untrusted(leaf, trusted, facts.now) or contact.refusal
     if not covers(leaf, target.name):
         reason = f"{describe(leaf)} is not for {target.name}"
-    impact = "the API server's calls fail (x509): GPU pods are denied, or admitted unchecked where the failurePolicy is Ignore"
+    impact = (
+        "the API server's calls fail (x509): GPU pods are denied, or admitted unchecked if the failurePolicy is Ignore"
+    )
     fix = (
         f"self-managed certificates recover within 30 s; if not, see {_logs(facts)}; otherwise issue the certificate for "
         f"{target.name} and put its CA into the caBundle (docs/how-to/certificates.md)"

@@ -12,7 +12,7 @@ _FIELD = "allowMultipleAllocations"
 
 
 def shared_devices(facts: Facts) -> Findings:
-    """No DeviceClass gives one device to several pods (KEP-5075) where a policy promises a GPU or slice that is not shared."""
+    """No DeviceClass gives one device to several pods (KEP-5075) if a policy promises a GPU or slice that is not shared."""
     drivers = known(facts.neighbours.shared_by)
     classes = [one for one in known(facts.neighbours.device_classes) if _may_be_shared(one, drivers)]
     if not classes:

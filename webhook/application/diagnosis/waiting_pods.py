@@ -24,7 +24,7 @@ _SHOWN = 10
 
 
 def names_to_look_for(facts: Facts) -> frozenset[str]:
-    """Return the resource names that are GPUs' only by DeviceClasses; none where these or the configuration are not known."""
+    """Return the resource names that are GPUs' only by DeviceClasses; none if these or the configuration are not known."""
     try:
         return frozenset(name for name, _ in _with_classes(facts).names.published)
     except UnreadError:

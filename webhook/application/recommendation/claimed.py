@@ -15,8 +15,8 @@ class ClaimedGpus(msgspec.Struct, frozen=True):
     Attributes:
         words: the requests, for people.
         gpus: how many GPUs or slices, as far as is known.
-        form: of which form; ``CLAIM`` where that is not known.
-        not_evaluated: why usage can't be compared with the request; empty where it can.
+        form: of which form; ``CLAIM`` if that is not known.
+        not_evaluated: why usage can't be compared with the request; empty if it can.
     """
 
     words: tuple[str, ...]
@@ -26,7 +26,7 @@ class ClaimedGpus(msgspec.Struct, frozen=True):
 
 
 def gpus_claimed(claims: Claims) -> ClaimedGpus | None:
-    """Return the GPUs of a pod's claims; ``None`` where it has none. Access for administration holds no GPU."""
+    """Return the GPUs of a pod's claims; ``None`` if it has none. Access for administration holds no GPU."""
     asked = [one for one in claims.gpus if one.count != 0]
     if not asked:
         return None

@@ -25,24 +25,24 @@ class Measures(msgspec.Struct, rename="camel", omit_defaults=True):
         unbroken: the number of samples that should exist from each pod's first to its last sample.
         p95, most: the share in use 95 % of the time at most, and the maximum (highest).
         mean: the average share over all samples.
-        by_time: the average share over time: every ten minutes count alike, however many samples they contain.
+        by_time: the average share over time: every ten minutes have the same weight, however many samples they contain.
         working: the average share while it works: each sample is weighted by its value.
         recent, recent_working: ``mean`` and ``working`` of the last day (highest).
         idle: the share of the time in which less than the idle threshold was in use.
-        engines: the maximum use of video encoders or decoders; ``None`` where unknown.
-        bandwidth, bandwidth_working: memory bandwidth, as ``p95`` and ``working`` (highest); the first is ``None`` where
+        engines: the maximum use of video encoders or decoders; ``None`` if unknown.
+        bandwidth, bandwidth_working: memory bandwidth, as ``p95`` and ``working`` (highest); the first is ``None`` if
             unknown.
-        memory: the maximum memory in use on one device, in MiB; ``None`` where unknown.
+        memory: the maximum memory in use on one device, in MiB; ``None`` if unknown.
         memory_earlier: the same in the first half of the window.
         without_memory: the number of containers on devices with too few samples of memory, or with zeros only.
-        capacity: the memory of the device, in MiB; ``None`` where unknown.
+        capacity: the memory of the device, in MiB; ``None`` if unknown.
         flat: the memory in use was nearly constant.
-        used: the maximum number of devices of a pod that were in use at once; ``None`` where not all have series.
+        used: the maximum number of devices of a pod that were in use at once; ``None`` if not all have series.
         incomplete: the number of its pods with series of fewer devices than they request.
         left_out: the number of earlier pods with series of fewer devices than a pod requests now, which are not counted.
         unseen: the number of pods that have run for more than an hour and have no sample in the last day.
         held: the maximum memory in use on a device that was never used, in MiB.
-        model, profile: the GPU model and the MIG profile; empty where they differ or are unknown.
+        model, profile: the GPU model and the MIG profile; empty if they differ or are unknown.
         models_differ: the devices are of several models.
         sizes_differ: the devices are whole GPUs and MIG slices, or slices of several profiles.
         shared_by: the number of pods whose total these numbers are; 1 if they are the workload's own.
@@ -227,7 +227,7 @@ def _devices(series: Iterable[Series]) -> dict[tuple[str, str], Series]:
 
 
 def _incomplete(workload: Workload, series: Iterable[Series]) -> dict[tuple[str, str], list[Series]]:
-    """The series, as above, of pods of which there are fewer devices than they request, or than the workload where unknown."""
+    """The series of pods with fewer devices than the pod requests (or the workload, if that is unknown), by pod and node."""
     requested = {pod.name: pod.gpus for pod in workload.pods}
     return {
         (pod, node): found

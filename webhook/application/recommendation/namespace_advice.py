@@ -80,7 +80,7 @@ def advise(  # noqa: PLR0913 - a namespace, and all that the choice depends on
     because it keeps the smaller form from them. No policy is advised that is, or may be, wrong for as many workloads as it fits:
     those that it would hurt, those without a verdict, and those that name another form, which are denied. Nor is one advised that
     is not set and would hurt as many workloads as it would help: those that have its form already, and those that it would deny,
-    are not helped. The policy ``none`` is advised only where no workload uses its GPUs, and one of sharing only where the
+    are not helped. The policy ``none`` is advised only if no workload uses its GPUs, and one of sharing only if the
     namespace is trusted, even if its workloads share already. The policy in force, ``now`` (by the label or by default), stays
     unless another one is better: what it gives each workload counts.
     """
@@ -167,7 +167,7 @@ def _effects(
 def _worse(
     form: str, evaluated: Sequence[EvaluatedWorkload], voting: Sequence[EvaluatedWorkload], slices: Mapping[str, Slice]
 ) -> str:
-    """What to add about the policy of a form that is worse than the one that is not advised."""
+    """Return a clause about the policy of a form that is worse than the one that is not advised."""
     fits, _, wrong = _effects(_of(form), evaluated, voting, slices)
     whole = sum(_is_whole(one.verdict.form) for one in voting)
     # A slice or share is not chosen for few more workloads than need whole GPUs (docs/how-to/recommend.md).
@@ -244,7 +244,7 @@ def _with(
 
 
 def _fits(policy: PolicyEffect, voting: Sequence[EvaluatedWorkload]) -> int:
-    """How many workloads a policy of certain forms gives what fits them; ``any`` gives nothing."""
+    """The number of workloads to which a policy gives the form that fits them; 0 for ``any``."""
     return sum(one.verdict.form == policy.given(one) for one in voting) if policy.first else 0
 
 

@@ -43,7 +43,7 @@ _MULTIPROCESSORS = (
     ("H[18]00-(.*HBM3|NVL)|G?H200(-.*)?", 132, (16, 32, 60, 64), 26),
     ("H[18]00-PCIe", 114, (14, 30, 46, 62), 14),
 )
-# Those of further models, of whose slices only nodes say how many they have: multiProcessorCount of CUDA's device properties.
+# Those of further models, whose slices are known only from nodes: multiProcessorCount of CUDA's device properties.
 _MULTIPROCESSORS_OF_GPUS = (("A30", 56), ("B200", 148), ("RTX-PRO-6000-Blackwell-.*", 188))
 _PRODUCT = "gpu.nvidia.com/productName"  # of a device of NVIDIA's DRA driver
 _ANY_SHARING = Form(sharing=Sharing.ANY)
@@ -56,7 +56,7 @@ def model_of(name: str) -> str:
 
 
 def model_of_shape(shape: Shape) -> str:
-    """The model of a node's GPUs; empty where no label names it."""
+    """The model of a node's GPUs; empty if no label names it."""
     if product := shape.labels.get(PRODUCT):
         return model_of(read_product(product).model)
     return _GKE_MODELS.get(shape.labels.get(GKE_ACCELERATOR, ""), "")
@@ -70,7 +70,7 @@ def slices_of(model: str) -> int:
 
 @lru_cache(maxsize=1024)
 def share_of(profile: str, model: str) -> float:
-    """The share of a GPU's compute that a MIG profile has: by multiprocessors where they are known, else by slices.
+    """The share of a GPU's compute that a MIG profile has: by multiprocessors if they are known, else by slices.
 
     For an unknown model with seven slices, it is the smallest share of any known model: no model has exact sevenths.
     """
@@ -86,7 +86,7 @@ def share_of(profile: str, model: str) -> float:
 
 
 def _stated_share(form: Form, model: str, shape: Shape) -> float | None:
-    """The share of a GPU's compute that a MIG form has by the labels of a node; ``None`` where it does not follow from them."""
+    """The share of a GPU's compute that a MIG form has by the labels of a node; ``None`` if it does not follow from them."""
     known = (*((names, whole_gpu) for names, whole_gpu, _, _ in _MULTIPROCESSORS), *_MULTIPROCESSORS_OF_GPUS)
     whole_gpu = next((number for names, number in known if re.fullmatch(names, model)), None)
     number = _labelled(form, shape, "multiprocessors")
@@ -103,7 +103,7 @@ class Slice(msgspec.Struct, frozen=True):
         share: its share of a GPU's compute; the smallest of the models that offer it.
         shares: by model, the least that the labels of its nodes say.
         memory: its memory in MiB: the lowest value that nodes report or that was measured; ``None`` without either.
-        models: the models that offer it, "" among them where a node does not report its own; none for one that is only expected.
+        models: the models that offer it, "" among them if a node does not report its own; none for one that is only expected.
     """
 
     form: Form
@@ -118,7 +118,7 @@ class SharedForm(msgspec.Struct, frozen=True):
 
     Attributes:
         clients: how many pods share a GPU at most, 0 if that is not known.
-        memory: the least memory of such a GPU in MiB; ``None`` where no node reports it.
+        memory: the minimum memory of such a GPU in MiB; ``None`` if no node reports it.
         models: the models that are shared in this form, as in ``models`` of a slice.
     """
 
@@ -177,7 +177,7 @@ def offers(
     """Return what nodes offer.
 
     Args:
-        shapes: the nodes; ``None`` where they are not known.
+        shapes: the nodes; ``None`` if they are not known.
         expected: further forms that count as offered.
         plugin: the settings of the device plugin that the configuration states.
         used: the models that were used.
@@ -246,7 +246,7 @@ def _runs_on(form: Form, shape: Shape, plugin: DevicePlugin) -> bool:
 
 
 def of_a_model(one: Slice, model: str) -> Slice:
-    """A slice with the share of compute that it has on a model; unchanged where the model is not known."""
+    """A slice with the share of compute that it has on a model; unchanged if the model is not known."""
     assert one.form.partition  # noqa: S101 - what has one is a slice
     share = one.shares.get(model) or share_of(one.form.partition, model)
     return msgspec.structs.replace(one, share=share) if model else one
@@ -259,7 +259,7 @@ def _shared(form: Form, model: str, shape: Shape | None) -> SharedForm:
 
 
 def _both(one: SharedForm, other: SharedForm) -> SharedForm:
-    """The worst case of two offers of one form: the most pods that share a GPU, and the least memory."""
+    """The worst case of two offers of one form: the larger number of pods that share a GPU, and the smaller memory."""
     known = [amount for amount in (one.memory, other.memory) if amount]
     return SharedForm(one.form, max(one.clients, other.clients), min(known, default=None), one.models | other.models)
 
@@ -278,7 +278,7 @@ def _slice(form: Form, model: str, shape: Shape | None) -> Slice:
 
 
 def _labelled(form: Form, shape: Shape, what: str) -> int | None:
-    """What the labels of a node say of a slice: its ``memory`` in MiB, or its ``multiprocessors``.
+    """What the labels of a node state about a slice: its ``memory`` in MiB, or its ``multiprocessors``.
 
     Under MIG strategy mixed each profile has its labels; under single, the GPU's labels are the slice's.
     """

@@ -154,7 +154,7 @@ def _slices(nodes: list[_Node], demand: Demand) -> int:
 
 
 def _nominal(model: str) -> int:
-    """A GPU's memory in the gigabytes of profiles' names; 0 where no profile of the model is known."""
+    """A GPU's memory in the gigabytes of profiles' names; 0 if no profile of the model is known."""
     return max((read_profile(one).gigabytes for one in sizes_of(model) or ()), default=0)
 
 

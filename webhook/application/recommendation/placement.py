@@ -23,7 +23,7 @@ from ...engine.spelling import (
 from .offers import model_of_shape
 
 _OF_FORMS = (STRATEGY, MIG_STRATEGY, *SLICE_LABELS, replicas_label(None), *GKE_KEYS)
-"""Labels that differ between the forms of one model: a policy replaces or denies what a pod says of them. The label of the
+"""Labels that differ between the forms of one model: a policy replaces or denies what a pod states about them. The label of the
 product is not among them, because policies replace its suffix and keep its model."""
 _NAME = "metadata.name"
 

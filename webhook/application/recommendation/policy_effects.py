@@ -1,4 +1,4 @@
-"""What a policy makes of a workload's next pods."""
+"""The effect of a policy on a workload's next pods."""
 
 import msgspec
 
@@ -15,7 +15,7 @@ class EvaluatedWorkload(msgspec.Struct, frozen=True):
 
     Attributes:
         name: for people.
-        stated: the form that its requests name; empty where they name none.
+        stated: the form that its requests name; empty if they name none.
         form: the form that it has.
         memory: in MiB, what the annotation gpuwarden.io/gpu-memory requests; 0 without it.
         claimed: it requests GPUs by claims (DRA), which no policy rewrites.
@@ -50,7 +50,7 @@ class PolicyEffect(msgspec.Struct, frozen=True):
 
     @property
     def first(self) -> str:
-        """The form that it gives plain requests; empty for ``any``, ``none`` and invalid labels, and where it is not known."""
+        """The form that it gives plain requests; empty for ``any``, ``none`` and invalid labels, and if it is not known."""
         return next(map(str, self._every), "")
 
     @property
@@ -83,7 +83,7 @@ class PolicyEffect(msgspec.Struct, frozen=True):
         return ""
 
     def given(self, evaluated: EvaluatedWorkload) -> str:
-        """Return the form of the workload's next pods; where it denies them, the one that plain requests get."""
+        """Return the form of the workload's next pods; if it denies them, the one that plain requests get."""
         if self.policy.permits_any:
             return evaluated.form
         return self._given(evaluated) or self.first

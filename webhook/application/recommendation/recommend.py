@@ -75,7 +75,7 @@ class ClusterSum(msgspec.Struct, rename="camel", omit_defaults=True):
 
     Attributes:
         forms: what running pods request, by form.
-        gpus: how many the nodes have; ``None`` where the nodes are not known, as are the packings.
+        gpus: how many the nodes have; ``None`` if the nodes are not known, as are the packings.
     """
 
     forms: list[FormCount]
@@ -116,7 +116,7 @@ def recommend(  # noqa: PLR0913 - what is known, and what is wanted
     Args:
         workloads: those that request GPUs.
         usage: what was used.
-        shapes: the nodes; ``None`` where they are not known.
+        shapes: the nodes; ``None`` if they are not known.
         labels: of the namespaces.
         thresholds: the values in use.
         trusted: whether a namespace is declared trusted.
@@ -204,7 +204,7 @@ def _by_namespace(
 
 
 def _of_claims(workload: Workload, verdict: WorkloadVerdict) -> WorkloadVerdict:
-    """A verdict with what to do about it, where a workload requests its GPUs by claims."""
+    """A verdict with what to do about it, if a workload requests its GPUs by claims."""
     if not workload.claimed or not verdict.form or verdict.form == workload.form:
         return verdict
     why = "requested by a claim, which no policy rewrites: change the claim (its DeviceClass, selectors or count)"

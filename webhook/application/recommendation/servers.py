@@ -30,7 +30,7 @@ SERVERS = frozenset({"vLLM", "SGLang", "Triton", "TGI", "NIM", "TensorRT-LLM", "
 _RESERVES = {
     "vLLM": "vLLM reserves a share of the GPU (--gpu-memory-utilization) whatever it needs",
     "SGLang": "SGLang reserves a share of the GPU (--mem-fraction-static) whatever it needs",
-    "Triton": "Triton's backends may reserve memory in advance, as TensorFlow's does",
+    "Triton": "Triton's backends may preallocate memory, as TensorFlow's does",
     "TGI": "text-generation-inference reserves a share of the GPU (--cuda-memory-fraction) whatever it needs",
     "TensorFlow": "TensorFlow reserves nearly all memory unless TF_FORCE_GPU_ALLOW_GROWTH=true",
     "JAX": "JAX reserves a share of the memory (XLA_PYTHON_CLIENT_MEM_FRACTION, else 75 %) unless "
@@ -78,7 +78,7 @@ _SIZES = frozenset(
         *("num-processes", "world-size", "np"),
     }
 )
-"""How many GPUs or processes work together: options and variables, which are written alike."""
+"""How many GPUs or processes work together: options and variables, which are written in the same way."""
 _MEETINGS = frozenset(
     {
         *("hostfile", "machinefile", "master-addr", "main-process-ip", "rdzv-endpoint", "dist-init-addr"),
@@ -120,7 +120,7 @@ class ServerProgram(msgspec.Struct, frozen=True, omit_defaults=True):
 
     Attributes:
         name: the program; empty if it is not a known one.
-        model: the model that it serves; empty where nothing names it (a path does not).
+        model: the model that it serves; empty if nothing names it (a path does not).
         arguments: a number that identifies its arguments. Containers that serve one model with different arguments may
             serve it for different purposes (embeddings, adapters, prefill), which one process can't do.
         reserves: why the memory that it holds does not show how much it needs; empty if there is no sign of it.
@@ -143,12 +143,12 @@ def is_read(variable: str) -> bool:
 
 
 def recognise(image: str, words: Sequence[str], variables: Mapping[str, str]) -> ServerProgram:
-    """Return what is known of a container's program.
+    """Return what is known about a container's program.
 
     Args:
         image: the image.
         words: command and arguments.
-        variables: those that ``is_read``; empty where the value is not known.
+        variables: those that ``is_read``; empty if the value is not known.
     """
     written = " ".join((image, *words))
     split = [part for word in words for part in word.split()]  # sh -c "vllm serve …" is one word
@@ -189,7 +189,7 @@ def _reserves(name: str) -> bool:
 
 
 def _reserved(words: Sequence[str], variables: Mapping[str, str]) -> str:
-    """Why a process may reserve memory in advance, whatever program it is; empty if nothing says that."""
+    """The reason why a process may preallocate memory, for any program; empty if there is none."""
     names = (*variables, *(name for word in words for name in _WORDS.findall(word)))
     setting = next(filter(_reserves, names), "")
     return f"{setting} sets how much of the GPU's memory is reserved, whatever is needed" if setting else ""

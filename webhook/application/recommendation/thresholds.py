@@ -41,7 +41,7 @@ TABLE = (
         "idle-below", 0.01, 0, 1, "a sample below this share counts as idle; it takes effect when usage is read", "ours",
     ),
     Threshold(
-        "memory-headroom", 0.15, 0, 10, "what is added to the most memory that was in use",
+        "memory-headroom", 0.15, 0, 10, "added to the maximum memory in use",
         "KRR, strategies/simple.py: memory_buffer_percentage",
     ),
     Threshold(
@@ -49,11 +49,11 @@ TABLE = (
     ),
     Threshold(
         "preallocated-memory", 0.7, 0, 1,
-        "flat memory above this share of the device counts as allocated in advance: how much is needed is unknown",
+        "flat memory above this share of the device counts as preallocated: how much of it is needed is unknown",
         "JAX preallocates 0.75, vLLM 0.9, TensorFlow nearly all",
     ),
     Threshold(
-        "clients", 4, 2, 48, "pods that share a GPU, where the nodes do not say how many", "ours",
+        "clients", 4, 2, 48, "pods that share a GPU, if the nodes do not report how many", "ours",
     ),
     Threshold(
         "burst", 0.5, 0, 1, "use that reaches this share at times is bursty: time-slicing suits it, otherwise MPS", "ours",

@@ -26,17 +26,17 @@ class Series(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
         model: the GPU model as the exporter writes it.
         metric: which metric the shares are from; ``None`` if no metric is meaningful for this device.
         points: how many samples there are.
-        interval: seconds between two samples, where they were densest.
+        interval: the shortest time between two samples, in seconds.
         first, last: the times of the first and the last sample, rounded up to a full hour, in seconds since 1970; 0 for a pod
             that came and went since the last full hour.
         p95, most, mean: the share in use 95 % of the time at most, its maximum and its average over all samples.
-        by_time: the average share over time: every ten minutes count alike, however many samples they contain; ``None`` in older
-            files.
+        by_time: the average share over time: every ten minutes have the same weight, however many samples they contain; ``None``
+            in older files.
         working: the average share while it works: each sample is weighted by its value.
         recent, recent_working: ``mean`` and ``working`` of the last day of the window; 0 without samples in it.
         idle: the share of the time in which less than the idle threshold was in use.
-        engines: the maximum use of its video encoder or decoder; ``None`` where unknown.
-        bandwidth, bandwidth_working: memory bandwidth, as ``p95`` and ``working``; the first is ``None`` where unknown, as on a
+        engines: the maximum use of its video encoder or decoder; ``None`` if unknown.
+        bandwidth, bandwidth_working: memory bandwidth, as ``p95`` and ``working``; the first is ``None`` if unknown, as on a
             device that several pods share.
         memory, memory_low: the maximum memory in use, and the amount that was exceeded 95 % of the time.
         memory_earlier: the maximum memory in use in the first half of the window.

@@ -55,7 +55,7 @@ class WorkloadVerdict(msgspec.Struct, frozen=True, rename="camel", omit_defaults
     """What fits a workload, and why.
 
     Attributes:
-        form: the form that fits; empty where the verdict names none.
+        form: the form that fits; empty if the verdict names none.
         gpus: how many a pod needs, of that form.
         reasons: sentences.
         is_memory_unknown: all that is lacking is how much memory is needed.
@@ -153,7 +153,7 @@ class VerdictInput(msgspec.Struct, frozen=True):
 
     @property
     def comparable(self) -> Offers:
-        """What nodes offer that its numbers can be compared with and its pods can get: nothing, if it ran on several models."""
+        """The offers of nodes that its pods can get and its numbers can be compared with; none if it ran on several models."""
         if self.measures.models_differ:
             return msgspec.structs.replace(self.offered, slices=(), shared=())
         there = without(self.offered, self.workload.unreachable)
@@ -204,7 +204,7 @@ def evaluate(case: VerdictInput) -> WorkloadVerdict:
     The rules in order: too little data; not used; GPUs of a pod that are not used; GPUs that work together; what is shared
     already and can't be distinguished; shares of devices of several sizes; no samples of the last day; samples that are sparser
     while more is used; pods that policies skip; memory that is unknown; the smallest MIG slice that is offered and large
-    enough; sharing, where the namespace is trusted; a whole GPU.
+    enough; sharing, if the namespace is trusted; a whole GPU.
     """
     found = (
         _incomplete(case)
@@ -234,7 +234,7 @@ def _why_unknown(case: VerdictInput) -> Iterator[str]:
     measures, workload = case.measures, case.workload
     if measures.sizes_differ:
         yield (
-            "it ran on whole GPUs and MIG slices, or on slices of several sizes, so its numbers can't be added up; where that "
+            "it ran on whole GPUs and MIG slices, or on slices of several sizes, so its numbers can't be added up; if that "
             "has changed, set --window to the time since then"
         )
     profile = measures.profile.replace("+", ".")
@@ -325,7 +325,7 @@ def _unsure(case: VerdictInput, seen: str) -> WorkloadVerdict | None:
     elif measures.points < needed * measures.unbroken:
         gap = (
             f"between the first and the last sample {measures.points} of about {measures.unbroken} are there "
-            f"({int(measures.points / measures.unbroken * 100)} %); {percent(needed)} are needed to say so"
+            f"({int(measures.points / measures.unbroken * 100)} %); {percent(needed)} are needed for a verdict"
         )
     else:
         return None
@@ -446,7 +446,7 @@ def _needs(case: VerdictInput) -> Iterator[str]:
 
 
 def _no_slice(case: VerdictInput) -> str:
-    """Return why a MIG slice lacks what it uses besides compute and memory; empty where it does not."""
+    """Return why a MIG slice lacks what it uses besides compute and memory; empty if it does not."""
     if case.graphics and not case.form.partition:
         return f"{case.graphics}, which MIG slices do not have unless their profile is made for it"
     if (case.measures.engines or 0) >= case.thresholds.unused_below:
@@ -535,7 +535,7 @@ def _used(case: VerdictInput) -> str:
 
 
 def _memory_unknown(case: VerdictInput) -> str:
-    """Return why it is unknown how much memory a workload needs; empty where it is known."""
+    """Return why it is unknown how much memory a workload needs; empty if it is known."""
     measures, thresholds = case.measures, case.thresholds
     why = ""
     if measures.memory is None:
@@ -555,7 +555,7 @@ def _memory_unknown(case: VerdictInput) -> str:
         why = "DCGM_FI_DEV_FB_USED and DCGM_FI_DEV_FB_FREE are less than 1 GiB together, so they are not in MiB"
     elif measures.flat and measures.memory >= thresholds.preallocated_memory * measures.capacity:
         part = percent(measures.memory / measures.capacity)
-        why = f"{part} of the {_device(case)}'s memory is in use all the time, so the process seems to reserve it in advance"
+        why = f"{part} of the {_device(case)}'s memory is in use all the time, so the process seems to preallocate it"
     return why
 
 

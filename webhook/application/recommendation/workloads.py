@@ -62,7 +62,7 @@ class Workload(msgspec.Struct, rename="camel", omit_defaults=True):
         claimed: it requests GPUs by claims (DRA).
         exempt: why policies skip its pods; empty if they do not.
         unreachable: forms, each with a GPU model, that are offered only by nodes on which its pods may not run.
-        not_evaluated: why its usage can't be compared with its claims; empty where it can.
+        not_evaluated: why its usage can't be compared with its claims; empty if it can.
     """
 
     namespace: str
@@ -90,7 +90,7 @@ class Workload(msgspec.Struct, rename="camel", omit_defaults=True):
 
     @property
     def stated(self) -> str:
-        """The form that its requests name; empty for requests for a GPU of whatever form, and where that is not known."""
+        """The form that its requests name; empty for requests for a GPU of any form, and if that is not known."""
         if self.rewritten or self.form == CLAIM:
             return ""
         return self.named or ("" if plain(self.requests) else self.form)

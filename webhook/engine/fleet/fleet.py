@@ -128,7 +128,7 @@ class Fleet:
 
     @cached_property
     def forms(self) -> dict[Form, int]:
-        """How many nodes that accept new pods offer each form."""
+        """The number of nodes that offer a form and accept new pods, by form."""
         found: Counter[Form] = Counter()
         for shape, number in self.shapes.items():
             if shape.takes_pods:
@@ -137,7 +137,7 @@ class Fleet:
 
     @cached_property
     def offered(self) -> dict[Form, int]:
-        """How many GPUs, shared slots or MIG slices of each form such nodes offer."""
+        """The number of GPUs, shared slots or MIG slices that such nodes offer, by form."""
         found: Counter[Form] = Counter()
         for shape, number in self.shapes.items():
             if shape.takes_pods:

@@ -116,9 +116,9 @@ class Shape:
 
     @cached_property
     def offers(self) -> dict[str, int]:
-        """How many GPUs of each resource such a node offers to all of its pods.
+        """The number of GPUs that such a node offers to all of its pods, by resource.
 
-        That is the allocatable number, or the capacity where that is 0: the kubelet sets allocatable to 0 at once when the
+        That is the allocatable number, or the capacity if that is 0: the kubelet sets allocatable to 0 at once when the
         device plugin restarts, and keeps the capacity for five minutes (pkg/kubelet/cm/devicemanager GetCapacity).
         """
         return {name: allocatable or capacity for name, capacity, allocatable in self.amounts}

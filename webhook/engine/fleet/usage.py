@@ -56,7 +56,7 @@ class FormUse(msgspec.Struct):
 
 
 def requested(spec: PodSpec) -> dict[str, int]:
-    """How many of each GPU resource the scheduler reserves for a pod, init containers and sidecars included."""
+    """The number of GPUs that the scheduler reserves for a pod with its init containers and sidecars, by resource."""
     counts: dict[str, dict[Place, int]] = {}
     for gpu_container in read(spec):
         for amount in gpu_container.amounts:

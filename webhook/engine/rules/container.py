@@ -137,7 +137,7 @@ def absent_gpu_resources(gpu_containers: Iterable[GpuContainer], plugin: DeviceP
 def _absent(resource: GpuResource, plugin: DevicePlugin) -> str:
     """The device plugin setting that prevents nodes from offering a resource; empty if they may offer it."""
     if resource.partition and plugin.single:
-        return "devicePlugin.migStrategy: single, which calls a MIG slice nvidia.com/gpu"
+        return "devicePlugin.migStrategy: single, so MIG slices are named like whole GPUs"
     if resource.shared and not plugin.rename_by_default:
-        return "devicePlugin.renameByDefault: false, which gives shared GPUs no name of their own"
+        return "devicePlugin.renameByDefault: false, so shared GPUs are not renamed"
     return ""

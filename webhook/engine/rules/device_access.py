@@ -237,7 +237,7 @@ def node_name_set(name: str, severity: Severity) -> Finding:
 
 
 def _or_request(policy: Policy, place: Place | None = None) -> str:
-    """The other fix, a request, where a policy permits one and the container can have one: ephemeral ones get no resources."""
+    """The other fix, a request, if a policy permits one and the container can have one: ephemeral ones get no resources."""
     permitted = policy.permits_any or policy.permitted
     return ", or request nvidia.com/gpu" if permitted and not (place and place.section == EPHEMERAL) else ""
 

@@ -15,7 +15,7 @@ FORM_NOT_OFFERED = Rule(
     Severity.WARN,
     "No node offers the form",
     "The pod stays Pending until a node offers the form: no node has the resource, or none with the labels of the form, or "
-    "all of them are cordoned, not ready or tainted. Checked only where the nodes are known. Request a form that is offered, "
+    "all of them are cordoned, not ready or tainted. Checked only if the nodes are known. Request a form that is offered, "
     "configure the device plugin of some nodes for this one, or list in `fleet.expected` what an autoscaler adds.",
     fleet=True,
 )
@@ -24,7 +24,7 @@ COUNT_ABOVE_ANY_NODE = Rule(
     "count-above-any-node",
     Severity.WARN,
     "More GPUs than any one node has",
-    "A pod runs on one node, and no node that offers the form has as many as the pod requests. Checked only where the nodes "
+    "A pod runs on one node, and no node that offers the form has as many as the pod requests. Checked only if the nodes "
     "are known. Request fewer, or spread the work over several pods.",
     fleet=True,
 )

@@ -47,7 +47,7 @@ def by_memory(written: str, policy: Policy, plugin: DevicePlugin) -> tuple[Polic
 
     Under ``prefer: memory``, the policy permits the forms whose lowest measured memory is enough, in its order, so that a plain
     request becomes the first of them, and a slice that is too small is denied. The nodes' state has no influence. A policy is
-    returned as it is where the annotation is denied or ignored.
+    returned as it is if the annotation is denied or ignored.
     """
     if not policy.permitted:
         return policy, []

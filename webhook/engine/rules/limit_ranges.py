@@ -34,7 +34,7 @@ def limit_range_default(dropped: LimitRangeDefault) -> Finding:
     gpu_container, name = dropped.gpu_container, dropped.amount.resource.name
     return LIMIT_RANGE_DEFAULT.found(
         gpu_container.field(dropped.amount),
-        f"{gpu_container.name}: a LimitRange added {dropped.amount} beside {gpu_container.amounts[0]}, and it is removed",
+        f"{gpu_container.name}: a LimitRange added {dropped.amount} alongside {gpu_container.amounts[0]}, and it is removed",
         f"if the LimitRange has a max or min for {name}, it then denies the pod; {_fix(name)}",
     )
 

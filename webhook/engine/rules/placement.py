@@ -26,7 +26,7 @@ GKE_SELECTORS_INCOMPLETE = Rule(
     "gke-selectors-incomplete",
     Severity.WARN,
     "Only one of GKE's two sharing selectors",
-    "GKE Autopilot rejects the sharing strategy without the client count, and the other way round. Add the other.",
+    "GKE Autopilot rejects one of these selectors without the other. Add the missing one.",
 )
 
 
@@ -136,7 +136,8 @@ def incompatible(one: Form, other: Form, plugin: DevicePlugin) -> bool:
     """Whether no node offers both forms.
 
     On GKE the node selectors, which are the whole pod's, name the form. The NVIDIA device plugin shares all devices of a
-    resource on a node alike, or none of them; under MIG strategy *single* all GPUs of a node are partitioned alike, or none.
+    resource on a node in the same way, or none of them; under MIG strategy *single* all GPUs of a node are partitioned equally,
+    or none.
     """
     if one.platform is not other.platform:
         return True

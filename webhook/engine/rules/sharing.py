@@ -39,7 +39,7 @@ GKE_MPS_NEEDS_HOST_IPC = Rule(
 MPS_SHM_MOUNT = Rule(
     "mps-shm-mount",
     Severity.WARN,
-    "A volume at /dev/shm beside MPS",
+    "A volume at /dev/shm with MPS",
     "The device plugin mounts the /dev/shm of the MPS daemon into the container, and CUDA reaches the daemon through "
     "it. A volume of the pod hides it. Remove the mount, or use a form without MPS if 64 MiB are too few.",
     final=True,

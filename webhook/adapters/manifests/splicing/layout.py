@@ -13,7 +13,7 @@ _PROPERTIES = re.compile(r"(?:[&!]\S*(?:[ \t\r\n]+|#[^\n]*)*)*")
 
 
 class Splice(NamedTuple):
-    """Replaces the text from ``start`` up to ``end``; an insertion where they are equal."""
+    """Replaces the text from ``start`` up to ``end``; an insertion if they are equal."""
 
     start: int
     end: int

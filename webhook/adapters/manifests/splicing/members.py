@@ -61,7 +61,7 @@ def in_block(layout: Layout, members: list[Member], change: Change) -> Iterator[
 def in_flow(layout: Layout, members: list[Member], change: Change, space: str) -> Iterator[Splice]:
     """The changes to a map or a list in brackets, JSON included; new members get lines of their own if others have them.
 
-    ``space`` is what is after a comma, where the members do not show it.
+    ``space`` is what is after a comma, if the members do not show it.
     """
     separator = _separator(layout, members, space)
     for before, texts in change.added.items():

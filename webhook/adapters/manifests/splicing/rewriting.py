@@ -35,7 +35,7 @@ class _Slot:
 
     Attributes:
         near: the collection that it belongs to; ``None`` for the root.
-        behind: the offset after its colon or dash, or where it begins when there is none.
+        behind: the offset after its colon or dash, or of its beginning if there is none.
     """
 
     near: Mapping | Sequence | None

@@ -30,7 +30,7 @@ class SharedValues:
         return self._held.get(id(alias.target), GONE)
 
     def inherited(self, node: Mapping) -> dict[str, Any] | None:
-        """Return the future merges of a map; ``None`` where one of their anchors is removed, or is no longer a map."""
+        """Return the future merges of a map; ``None`` if one of their anchors is removed, or is no longer a map."""
         result: dict[str, Any] = {}
         for key, value in node.entries:
             if is_merge(key):

@@ -20,7 +20,7 @@ class Style:
         offset: how many columns the dashes of a list are to the right of its key, often 0.
         dash: how many columns an item is to the right of its dash.
         quote: the quotation mark for text that needs one.
-        quote_keys: whether keys are quoted even where they need not be.
+        quote_keys: whether keys are quoted even if they need not be.
         quote_values: the same for values that are text.
     """
 
@@ -62,7 +62,7 @@ def style_of(root: Node, layout: Layout) -> Style:
 
 
 def style_near(node: Node, layout: Layout, document: Style) -> Style:
-    """The style for additions to one collection: its own, or the document's where it shows none.
+    """The style for additions to one collection: its own, or the document's if it shows none.
 
     Texts are always quoted if all their neighbours are: the values of the map, or of the maps in the list.
     """

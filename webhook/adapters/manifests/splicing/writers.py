@@ -85,7 +85,7 @@ class JsonWriter:
         return self._written(value, last.start, spread=self._layout.starts_line(last.start) and not packed)
 
     def _written(self, value: Any, start: int, *, spread: bool) -> str:
-        """A value, over several lines where its neighbours have lines of their own."""
+        """A value, over several lines if its neighbours have lines of their own."""
         step = self._step if spread else None
         separators = ("," if step is not None else "," + self.space, ":" + self.space)
         text = json.dumps(value, indent=step, ensure_ascii=False, separators=separators)
@@ -93,7 +93,7 @@ class JsonWriter:
 
 
 def _json_step(layout: Layout, root: Node) -> str | None:
-    """Return the indentation of one level; ``None`` where no level has lines of its own."""
+    """Return the indentation of one level; ``None`` if no level has lines of its own."""
     for node in walk(root):
         for member in members_of(node)[:1]:
             if layout.starts_line(member.start):
