@@ -18,7 +18,8 @@ from tests.builders import Json
 from tests.cli.commands import run
 from tests.cli.test_doctor import Cluster, ClusterHandler
 from tests.cli.test_fleet_option import NODES, a_node
-from webhook.adapters.usage_file import SavedUsage, written
+from webhook.adapters.usage_file import SavedUsage, parsed, written
+from webhook.application.recommendation.recommend import Recommendation
 from webhook.application.recommendation.usage import Usage
 
 EVIL = "=cmd|' /C calc'!A1\x1b[31m|<b>"
@@ -67,6 +68,24 @@ def test_the_policies_of_the_configuration_count(saved: Path, tmp_path: Path) ->
         # The audit must evaluate by the same policies and names.
         previews = run("recommend", "--usage", saved, "--config", file, "-o", "markdown").out
         assert (f"gpuwarden audit -n a --assume a={policy} --config {file}\n" in previews) is not is_set
+
+
+def test_the_printed_preview_names_the_configuration_and_that_of_reports_does_not(
+    saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "my configuration.yaml"
+    file.write_text("apiVersion: gpuwarden.io/v1\nkind: Configuration\n")
+    reported: list[str] = []
+
+    def write(found: Recommendation, *_: object) -> None:
+        reported.extend(one.preview for one in found.namespaces)
+
+    monkeypatch.setattr("webhook.cli.recommend.from_cluster", lambda *_: parsed(saved.read_bytes()))
+    monkeypatch.setattr("webhook.cli.recommend._write_reports", write)
+    ran = run("recommend", "--config", file, "--write-reports", "-o", "markdown")
+    preview = "gpuwarden audit -n a --assume a=mig-1g.10gb"
+    assert preview in reported
+    assert f"{preview} --config '{file}'\n" in ran.out
 
 
 def test_device_classes_with_a_resource_name_offer_forms_and_give_those_of_claim_templates(

@@ -146,11 +146,11 @@ def recommend(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         devices=objects.devices if objects else Devices(),
     )
     found.notes += given.notes
-    if cluster_options.is_given(ctx, "config") and not write_reports:
-        # The audit needs the names of policies and the spelling of forms, too. Who reads a report has no such file.
-        found.namespaces = [_with_option(one, f" --config {quote(str(config))}") for one in found.namespaces]
     if write_reports:
         _write_reports(found, kubeconfig, context, names)
+    if cluster_options.is_given(ctx, "config"):
+        # The audit needs the names of policies and the spelling of forms, too. Who reads a report has no such file.
+        found.namespaces = [_with_option(one, f" --config {quote(str(config))}") for one in found.namespaces]
     if output or not write_reports:
         _show(found, output or "table")
 

@@ -53,6 +53,15 @@ def test_another_version_of_the_same_kind_is_the_same_workload() -> None:
     assert changes(read_earlier(earlier(before)), [newer]).workloads == []
 
 
+def test_a_decision_that_was_only_renamed_is_no_change() -> None:
+    before = team("a")
+    now = before.objects[0].model_copy(update={"decision": "not-evaluated"})
+    written = earlier(before).replace(b'"decision":"rewritten"', b'"decision":"not-judged"')
+    assert changes(read_earlier(written), [now]).workloads == []
+    [line] = changes(read_earlier(written), before.objects).workloads
+    assert (line.before, line.after) == ("not-evaluated", "rewritten")
+
+
 def test_a_file_that_was_moved_is_no_change() -> None:
     before = reported(evaluated([seen(name="a", source="old/a.yaml", line=1)], labelled(team_a="shared")))
     moved = before.objects[0].model_copy(update={"source": "new/a.yaml"})

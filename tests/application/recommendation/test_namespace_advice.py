@@ -358,6 +358,42 @@ def test_a_policy_in_force_that_permits_sharing_stays_where_plain_requests_are_n
     assert under("shares-first", sliced, shares, trusted=True) == "shares-first"
     assert under("shares-first", sliced) == "mig-1g.10gb"
     assert under("turned", shares, trusted=True) == "turned"
+    assert under("either", whole[0], shares, shares) == "either"  # a policy of sharing would fit most, and less than it
+
+
+def test_a_policy_in_force_stays_although_nodes_have_another_form_of_it_under_other_names() -> None:
+    book = PolicyBook({"either": Policy("either", (form("exclusive"), form("mps")))})
+    whole = EvaluatedWorkload("whole", "", WHOLE, "exclusive")
+    shares = EvaluatedWorkload("shares", "mps", WorkloadVerdict(VerdictKind.AS_IT_IS, "mps"), "mps")
+    found = structs.replace(offered(), mismatched=frozenset({"mps"}))
+    made = advise("team", [whole, shares, shares], found, NamespaceLabels("either"), trusted=True, policies=book)
+    assert (made.policy, made.fits) == ("either", 3)
+
+
+def test_the_reason_against_the_policy_in_force_names_the_other_forms_and_not_its_own() -> None:
+    book = PolicyBook({"either": Policy("either", (form("exclusive"), form("mps")))})
+    whole = EvaluatedWorkload("whole", "", WHOLE, "exclusive")
+    shares = EvaluatedWorkload("shares", "mps", WorkloadVerdict(VerdictKind.AS_IT_IS, "mps"), "mps")
+    unknown = [EvaluatedWorkload(f"u{number}", "", WorkloadVerdict(VerdictKind.UNKNOWN)) for number in range(3)]
+    every = [whole, shares, shares, *unknown]
+    found = advise("team", every, offered(), NamespaceLabels("either"), trusted=True, policies=book)
+    assert (found.why_none or "").startswith("either fits 3 of 6 workloads, and is or may be wrong for 3: ")
+    assert "; mps fits 2" in (found.why_none or "")
+    assert "exclusive" not in (found.why_none or "")
+
+
+def test_the_reason_names_five_other_forms() -> None:
+    names = [f"mig-{name}" for name in ("1g.5gb", "1g.10gb", "2g.10gb", "3g.20gb", "4g.20gb", "7g.40gb")]
+    kept = [WorkloadVerdict(VerdictKind.AS_IT_IS, name) for name in names]
+    found = advice(WHOLE, *kept, WorkloadVerdict(VerdictKind.UNKNOWN))
+    assert (found.why_none or "").count(" fits ") == 6
+
+
+def test_a_workload_without_use_that_names_another_form_is_no_reason_against_a_policy() -> None:
+    unused = EvaluatedWorkload("idle", "mig-1g.10gb", WorkloadVerdict(VerdictKind.UNUSED, "none"), "mig-1g.10gb")
+    whole = EvaluatedWorkload("whole", "", WHOLE, "exclusive")
+    found = advise("team", [whole, unused], offered(), NamespaceLabels(), trusted=False)
+    assert (found.policy, found.stating) == ("exclusive", ("idle",))
 
 
 def test_a_policy_helps_those_that_the_one_in_force_denies() -> None:

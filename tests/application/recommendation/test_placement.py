@@ -78,6 +78,19 @@ def test_forms_that_only_nodes_offer_where_a_pod_may_not_run(
     assert placement.unreachable(read) == placement.unreachable(read) == tuple(unreachable)
 
 
+def test_nodes_whose_own_product_a_pod_excludes_are_out_of_reach() -> None:
+    own = f"NVIDIA-{A100}-SHARED"
+    placement = Placement([named("shared", "nvidia.com/gpu.shared", **{"nvidia.com/gpu.product": own})])
+
+    def unreachable(operator: str, value: str) -> bool:
+        spec = msgspec.convert(affinity(term("nvidia.com/gpu.product", operator, value)), PodSpec)
+        return bool(placement.unreachable(spec))
+
+    assert not unreachable("In", f"NVIDIA-{A100}")  # a policy gives it the suffix
+    assert not unreachable("NotIn", f"NVIDIA-{A100}")
+    assert unreachable("NotIn", own)
+
+
 def test_nodes_of_unknown_models_are_out_of_reach_of_pods_that_select_one() -> None:
     unlabelled = shape_of({}, {"nvidia.com/mig-1g.10gb": 2}, {"nvidia.com/mig-1g.10gb": 2})
     assert unlabelled
@@ -97,12 +110,20 @@ def test_forms_whose_policies_deny_a_template_by_its_node_selectors() -> None:
     by_size = DevicePlugin(mig_strategy=MigStrategy.SINGLE)
     listed = DevicePlugin(mig_strategy=MigStrategy.SINGLE, products=(f"NVIDIA-{A100}",))
 
-    def refused(plugin: DevicePlugin, **selector: str) -> tuple[tuple[str, str], ...]:
-        container = {"name": "main", "resources": {"limits": {"nvidia.com/gpu": "1"}}}
-        spec = msgspec.convert({"containers": [container], "nodeSelector": selector}, PodSpec)
-        return Placement(nodes).refused(spec, plugin)
+    def spec(resource: str = "nvidia.com/gpu", **selector: str) -> PodSpec:
+        container = {"name": "main", "resources": {"limits": {resource: "1"}}}
+        return msgspec.convert({"containers": [container], "nodeSelector": selector}, PodSpec)
+
+    def denied(plugin: DevicePlugin, **selector: str) -> tuple[tuple[str, str], ...]:
+        return Placement(nodes).denied(spec(**selector), plugin)
 
     model = {"nvidia.com/gpu.product": f"NVIDIA-{A100}"}
-    assert refused(by_size, **model) == (SLICE,)  # its nodes have the product of slices
-    assert refused(listed, **model) == refused(by_size) == ()
-    assert refused(by_size, **product) == ()  # it names its form
+    assert denied(by_size, **model) == (SLICE,)  # its nodes have the product of slices
+    assert denied(listed, **model) == denied(by_size) == ()
+    assert denied(by_size, **product) == ()  # it names its form
+    placement = Placement(nodes)
+    assert placement.denied(spec("nvidia.com/gpu.shared", **model), by_size) == ()  # it names another form
+    assert placement.denied(spec(**model), by_size) == (SLICE,)
+    assert placement.denied(spec(), by_size) == ()
+    terms = msgspec.convert(affinity(term("nvidia.com/gpu.product", "In", f"NVIDIA-{A100}")), PodSpec)
+    assert placement.denied(msgspec.structs.replace(spec(), affinity=terms.affinity), by_size) == (SLICE,)

@@ -141,6 +141,7 @@ def test_what_needs_no_comparison_is_known_in_spite_of_other_doubts(
             "at most 2.0 % of the GPU, in the last day 10 % on average / while it was active in the last day, it used 38 % of a",
         ),
         ({"used": {"unseen": 1}, "pods": [LivePod("w-1", 1.0), LivePod("w-2", 1.0)]}, "mig-1g.10gb", "13 % of a GPU's"),
+        ({"pods": []}, "mig-1g.10gb", "13 % of a GPU's"),  # none runs, so none lacks samples
         # Memory that grows may grow on; what rises by less than the headroom does not grow.
         (
             {"used": {"memory": 6 * GIB, "memory_earlier": 3 * GIB}},

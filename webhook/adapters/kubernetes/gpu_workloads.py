@@ -188,8 +188,8 @@ class GpuWorkloads:
 
     def _template(self, namespace: str, owner: Owner, pod: Pod) -> Iterator[_Kept]:
         if pod.spec and (requested := self._requested(pod, namespace, owner)):
-            refused = self._placement.refused(pod.spec, self._configuration.plugin)
-            unreachable = (*requested.unreachable, *refused)
+            denied = self._placement.denied(pod.spec, self._configuration.plugin)
+            unreachable = (*requested.unreachable, *denied)
             yield _Kept(namespace, owner, msgspec.structs.replace(requested, unreachable=unreachable), None)
 
     def _pods(self, namespace: str | None, links: Links) -> list[_Kept]:

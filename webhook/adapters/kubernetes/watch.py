@@ -158,7 +158,7 @@ class Watch(Generic[O, K]):
             query = {**first, "continue": page.metadata.next_page}
         revision = page.metadata.resource_version
         _require(revision, "a list without a resource version")
-        self._evaluate_age(revision)
+        self._check_age(revision)
         self._store.replace(kept, revision)
         self._store.alive()
         self._must_list = self._followed = False
@@ -182,7 +182,7 @@ class Watch(Generic[O, K]):
                 Fault.STALE, f"the API server is at {revision}, before what was seen at {self._store.revision}"
             )
 
-    def _evaluate_age(self, revision: str) -> None:
+    def _check_age(self, revision: str) -> None:
         """Reject a list that is older than known data, unless the server repeats it.
 
         The list is read from etcd's majority. So an older one comes either from a proxy that answers from memory, or from an

@@ -8,7 +8,11 @@ from typing import Literal
 import msgspec
 from pydantic import Field
 
+from ...application.rule_texts import NOT_EVALUATED
 from .check_report import ObjectLine, Part
+
+_FORMER_DECISIONS = {"not-judged": NOT_EVALUATED}
+"""Decisions that earlier versions wrote under another name."""
 
 
 class EarlierError(Exception):
@@ -54,6 +58,9 @@ class _Workload(msgspec.Struct, rename="camel"):
     name: str
     decision: str
     findings: list[_Rule]
+
+    def __post_init__(self) -> None:
+        self.decision = _FORMER_DECISIONS.get(self.decision, self.decision)
 
 
 class EarlierAudit(msgspec.Struct, rename="camel"):

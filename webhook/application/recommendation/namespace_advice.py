@@ -7,6 +7,7 @@ import msgspec
 from ...engine.forms import Form, parse
 from ...engine.namespace_labels import ENFORCE, NamespaceLabels
 from ...engine.policy import ANY_POLICY, NONE, Policy
+from ...engine.text import plural
 from .offers import Offers, SharedForm, Slice
 from .policy_effects import EvaluatedWorkload, PolicyEffect
 from .workload_verdicts import VerdictKind
@@ -102,12 +103,12 @@ def advise(  # noqa: PLR0913 - a namespace, and all that the choice depends on
     best = now if stays else _of(form)
     given = {one: best.given(one) for one in evaluated}
     fits, hurts, wrong = _effects(best, evaluated, voting, slices)
-    others = [one for one in forms if one != (best.first if stays else form)][:_NAMED]
+    others = [one for one in forms if one != best.first][:_NAMED]
     worse = "".join(_worse(one, evaluated, voting, slices) for one in others)
-    fitting = f"{best.policy.name} fits {fits} of {len(evaluated)} {'workload' if len(evaluated) == 1 else 'workloads'}"
-    if not trusted and any((parse(one) or Form()).shared for one in (form, best.first)):
+    fitting = f"{best.policy.name} fits {fits} of {plural(len(evaluated), 'workload')}"
+    if not trusted and (parse(best.first) or Form()).shared:
         return msgspec.structs.replace(advice, why_none=f"{fitting}; {_UNTRUSTED}{worse}")
-    if offered.lacks(form):
+    if offered.lacks(best.first):
         return msgspec.structs.replace(advice, why_none=f"{fitting}; {_MISMATCHED}{worse}")
     stating = tuple(one.name for one in evaluated if one.stated and best.denies(one))
     helped = sum(one.verdict.form == given[one] != now.given(one) and not best.denies(one) for one in voting)
@@ -127,7 +128,7 @@ def advise(  # noqa: PLR0913 - a namespace, and all that the choice depends on
         stating=stating,
         larger=tuple(one.name for one in voting if one.name not in {*stating, *wrong} and _is_larger(given[one], one)),
         undecided=tuple(one for one in undecided if one not in stating),
-        select=_select(best.first if stays else form, offered, voting, is_set=stays),
+        select=_select(best.first, offered, voting, is_set=stays),
     )
 
 

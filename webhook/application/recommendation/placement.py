@@ -7,7 +7,7 @@ import msgspec
 from ...engine.decision import UNTOUCHED, decide
 from ...engine.fleet.node_shapes import Shape
 from ...engine.node_constraints import Label, NodeConstraints
-from ...engine.pods import Pod, PodSpec
+from ...engine.pods import Pod, PodSpec, containers
 from ...engine.policy import built_in
 from ...engine.products import PRODUCT, read_product
 from ...engine.rules.placement import SELECTOR_CONFLICT
@@ -67,13 +67,14 @@ class Placement:
             known = self._known[key] = tuple(sorted(every.difference(*reached)))
         return known
 
-    def refused(self, template: PodSpec, plugin: DevicePlugin) -> tuple[tuple[str, str], ...]:
+    def denied(self, template: PodSpec, plugin: DevicePlugin) -> tuple[tuple[str, str], ...]:
         """Return the forms, each with a GPU model, whose policies deny a template because of its node selectors."""
-        key = b"template" + msgspec.json.encode((template.node_selector, template.terms))
+        requests = [one.resources for _, _, one in containers(template)]
+        key = b"template" + msgspec.json.encode((template.node_selector, template.terms, requests))
         if (known := self._known.get(key)) is None:
             every = frozenset[tuple[str, str]]().union(*(offers for _, offers in self._nodes))
-            denied = {form for form, _ in every if _conflicts(template, form, plugin)}
-            known = self._known[key] = tuple(sorted(one for one in every if one[0] in denied))
+            conflicting = {form for form, _ in every if _conflicts(template, form, plugin)}
+            known = self._known[key] = tuple(sorted(one for one in every if one[0] in conflicting))
         return known
 
 
@@ -97,7 +98,7 @@ def _admits(label: Label, key: str, node: NamedNode) -> bool:
         return label.admits(own)
     model = read_product(own).model
     of_other_forms = (one for one in label.listed or () if read_product(one).model == model)
-    return any(map(label.admits, (own, model, *of_other_forms)))
+    return any(map(label.admits, (own, *of_other_forms)))
 
 
 def _names(spec: PodSpec) -> set[str] | None:
