@@ -34,7 +34,7 @@ def test_a_pipe_that_nothing_writes_to_is_not_waited_for(tmp_path: Path) -> None
 
     with pytest.raises(OSError, match="it is a pipe that nothing writes to") as caught:
         named_file.text(tmp_path / "pipe")
-    assert why(tmp_path / "pipe", caught.value).endswith("; pipe into gpuwarden, and name -")
+    assert why(tmp_path / "pipe", caught.value).endswith("; use - and pipe the data into gpuwarden")
     with pytest.raises(OSError, match="it is not a regular file; name one"):
         named_file.content(tmp_path / "pipe", named=False)
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from webhook.application.recommendation.thresholds import TABLE
+
 ROOT = Path(__file__).parents[2]
 SKIPPED = {".venv", ".cache", ".git", "dist", "node_modules", "corpus"}
 PAGES = [page for page in sorted(ROOT.rglob("*.md")) if not SKIPPED & set(page.relative_to(ROOT).parts)]
@@ -112,3 +114,9 @@ def test_what_contributing_says_is_somewhere_is_there(cell: str) -> None:
 
 def test_contributing_has_rows_to_check() -> None:
     assert WHERE.count("\n| ") > 40
+
+
+def test_the_page_of_recommend_describes_the_thresholds_as_they_are() -> None:
+    page = (ROOT / "docs/how-to/recommend.md").read_text()
+    described = re.findall(r"^\| `([a-z-]+)` \| ([0-9.]+) \| ([^|]+) \| ([^|]+) \|$", page, re.MULTILINE)
+    assert described == [(one.name, f"{one.default:g}", one.decides, one.source) for one in TABLE]

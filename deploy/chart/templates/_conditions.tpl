@@ -43,6 +43,18 @@ gpuwarden reads, and can't change later. Takes the root.
 {{- end -}}
 
 {{/*
+Only pods in which a container requests what may be a GPU: the API server leaves all others alone, whether gpuwarden
+answers or not. It is wider than what gpuwarden acts on, never narrower (tests/deploy/test_match_conditions.py).
+Ephemeral containers can't have resources.
+*/}}
+{{- define "gpuwarden.onlyPodsWithGpus" -}}
+matchConditions:
+  - name: requests-gpu-resources
+    expression: >-
+      {{- include "gpuwarden.requestsGpus" (dict "root" . "spec" "object.spec") | nindent 6 }}
+{{- end -}}
+
+{{/*
 Only workloads whose template requests what may be a GPU, or may reach GPUs otherwise, wherever their kind has it. Objects of another
 workload (the ReplicaSet of a Deployment, the Job of a CronJob) are left out: their template is that of the other one, for which gpuwarden
 was called when a person wrote it, and a controller only logs warnings.

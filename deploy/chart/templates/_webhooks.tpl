@@ -46,18 +46,6 @@ objectSelector:
 {{- end -}}
 
 {{/*
-Only pods in which a container requests what may be a GPU: the API server leaves all others alone, whether gpuwarden
-answers or not. It is wider than what gpuwarden acts on, never narrower (tests/deploy/test_match_conditions.py).
-Ephemeral containers can't have resources.
-*/}}
-{{- define "gpuwarden.onlyPodsWithGpus" -}}
-matchConditions:
-  - name: requests-gpu-resources
-    expression: >-
-      {{- include "gpuwarden.requestsGpus" (dict "root" . "spec" "object.spec") | nindent 6 }}
-{{- end -}}
-
-{{/*
 The API server calls mutating webhooks in the order of their configurations' names: ours after those that add GPUs to pods
 (HAMi's, the Spark operator's).
 */}}

@@ -122,7 +122,7 @@ class CertificateReconciler:
                 continue  # the answers have corrected the clock: observe again, with the right time
             planned = plan(observation, self._settings)
             self._take_over(planned)  # before any action, so that this replica already accepts what it writes
-            waiting, actions = _sorted(planned, doubt)
+            waiting, actions = _split(planned, doubt)
             for action in actions:
                 yield
                 try:
@@ -214,7 +214,7 @@ class CertificateReconciler:
         return {name: pair.certificate.not_valid_after_utc for name, pair in pairs.items() if pair}
 
 
-def _sorted(planned: Plan, doubt: str) -> tuple[tuple[str, ...], list[SetBundle | SignLeaf | WriteSecret]]:
+def _split(planned: Plan, doubt: str) -> tuple[tuple[str, ...], list[SetBundle | SignLeaf | WriteSecret]]:
     """Split a plan into waits and actions. While the clock is in doubt, actions that other replicas rely on become waits."""
     waiting: list[str] = []
     actions: list[SetBundle | SignLeaf | WriteSecret] = []
