@@ -59,6 +59,10 @@ MIG: dict[str, Any] = {"form": "mig-3g.40gb", "requests": ("nvidia.com/mig-3g.40
         ({"gpus": 2, "used": {"used": 1, "unseen": 1}}, "1 of 2 GPUs of a pod was never used as far as is known"),
         # A share of a slice is none of a GPU.
         ({"used": {"sizes_differ": True}}, "it ran on whole GPUs and MIG slices, or on slices of several sizes"),
+        (
+            {"form": "mig-3g.40gb", "used": {"whole": True}},
+            "it requests mig-3g.40gb, but its series are of whole GPUs (no label GPU_I_ID)",
+        ),
         # Most samples are not most of the time.
         (
             {"used": {"mean": 0.05, "by_time": 0.09}},

@@ -240,6 +240,11 @@ def _why_unknown(case: VerdictInput) -> Iterator[str]:
     profile = measures.profile.replace("+", ".")
     if profile and not is_profile(profile):
         yield f"its series are of {shown(profile)}, which is not a MIG profile, so its share of a GPU is not known"
+    if case.form.partition and measures.whole:  # it ran on whole GPUs before, or the exporter does not know the slices
+        yield (
+            f"it requests {case.workload.form}, but its series are of whole GPUs (no label GPU_I_ID), so what it uses of a slice "
+            "is unknown"
+        )
     if 0 < workload.running <= measures.unseen:  # what it uses may have changed since then
         yield _unseen(case)
     # Where samples are sparser while more is used, what most samples say is not said of most of the time.
