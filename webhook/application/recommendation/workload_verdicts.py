@@ -379,6 +379,13 @@ def _together(case: VerdictInput) -> WorkloadVerdict | None:
 
 def _of_a_device(case: VerdictInput) -> WorkloadVerdict | None:
     number = case.measures.shared_by
+    if number > 1 and not case.form.shared and not case.workload.claimed:  # pods may share a claim
+        device = _device(case)
+        return _unknown(
+            f"it requests a {device} of its own ({case.workload.form}), but shares it: its numbers are the device total over "
+            f"{number} pods; does a scheduler or a node without the labels of sharing share it, or do pods use it without a "
+            "request?"
+        )
     if number > 1:
         why = f"shared now, and its numbers are the device total over {number} pods: no pod's share is known"
     elif case.measures.sharing_unknown:
