@@ -190,6 +190,12 @@ def test_devices_of_several_sizes() -> None:
     assert not measured(workload(), of_1g, series(slice="2", profile="1g.10gb")).sizes_differ
 
 
+def test_a_device_with_the_number_of_a_slice_is_not_a_whole_gpu() -> None:
+    assert measured(workload(), series()).whole
+    assert not measured(workload(), series(slice="1")).whole
+    assert not measured(workload(), series(), series("w-2", slice="1", profile="1g.10gb")).whole
+
+
 def test_memory_earlier_is_the_most_of_any_device() -> None:
     early, late = series(memory_earlier=3 * GIB), series("w-2", uuid="GPU-2")
     assert measured(workload(), early, late).memory_earlier == 3 * GIB

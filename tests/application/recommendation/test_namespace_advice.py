@@ -200,7 +200,8 @@ def test_no_policy_that_would_hurt_as_many_as_it_would_help() -> None:
         found.why_none
         == "mig-1g.10gb fits 2 of 3 workloads, but would help 0 and hurt 1: whole; exclusive fits 1, and is or may be wrong for 2"
     )
-    assert advise("team", [has, denied], offered(), NamespaceLabels(), trusted=False).policy == "mig-1g.10gb"
+    assert advise("team", [has, has, denied], offered(), NamespaceLabels(), trusted=False).policy == "mig-1g.10gb"
+    assert advise("team", [has, denied], offered(), NamespaceLabels(), trusted=False).policy == ""
     assert (
         advise("team", [has, has, whole], offered(), NamespaceLabels("mig-1g.10gb"), trusted=False).policy
         == "mig-1g.10gb"
@@ -222,6 +223,13 @@ def test_requests_that_name_another_form_are_named() -> None:
         "mig-1g.10gb fits 3 of 3 workloads, and is or may be wrong for 3 (it would deny 3, since they name another form): "
         "named0, named1, named2"
     )
+    # Nor one that would deny more than it fits as they are.
+    found = advise("team", [*plain, *named], offered(), NamespaceLabels(), trusted=False)
+    assert (found.policy, found.label) == ("", "")
+    assert found.why_none.startswith(
+        "mig-1g.10gb fits 5 of 5 workloads, and is or may be wrong for 3 (it would deny 3,"
+    )
+    assert advise("team", [*plain, *named[:2]], offered(), NamespaceLabels(), trusted=False).policy == ""
     assert advice(SMALL, stated="mig-1g.10gb").stating == ()
     assert advice(SLOT, stated="shared").stating == ()
 

@@ -59,6 +59,10 @@ MIG: dict[str, Any] = {"form": "mig-3g.40gb", "requests": ("nvidia.com/mig-3g.40
         ({"gpus": 2, "used": {"used": 1, "unseen": 1}}, "1 of 2 GPUs of a pod was never used as far as is known"),
         # A share of a slice is none of a GPU.
         ({"used": {"sizes_differ": True}}, "it ran on whole GPUs and MIG slices, or on slices of several sizes"),
+        (
+            {"form": "mig-3g.40gb", "used": {"whole": True}},
+            "it requests mig-3g.40gb, but its series are of whole GPUs (no label GPU_I_ID)",
+        ),
         # Most samples are not most of the time.
         (
             {"used": {"mean": 0.05, "by_time": 0.09}},
@@ -101,7 +105,7 @@ def test_unknown_where_it_must_be(given: dict[str, Any], why: str) -> None:
         ({"used": 1}, {"gpus": 2}, VerdictKind.FEWER),
         ({"used": 2}, {"gpus": 2}, VerdictKind.EXCLUSIVE),
         ({}, {"program": recognise("a", ["--hostfile", "b"], {})}, VerdictKind.EXCLUSIVE),
-        ({"shared_by": 2}, {}, VerdictKind.AS_IT_IS),
+        ({"shared_by": 2}, {"form": "mps"}, VerdictKind.AS_IT_IS),
     ],
 )
 def test_what_needs_no_comparison_is_known_in_spite_of_other_doubts(
@@ -497,6 +501,16 @@ def test_what_is_shared_and_can_not_be_told_apart_stays(used: dict[str, Any], wh
     verdict = evaluate(case(used=used, form="time-slicing", trusted=True))
     assert (verdict.kind, verdict.form) == (VerdictKind.AS_IT_IS, "time-slicing")
     assert why in verdict.reasons[0]
+
+
+def test_the_form_of_a_device_that_is_shared_without_being_requested_so_is_unknown() -> None:
+    verdict = evaluate(case(used={"shared_by": 3}, trusted=True))
+    assert (verdict.kind, verdict.form) == (VerdictKind.UNKNOWN, "")
+    assert verdict.reasons[0].startswith(
+        "it requests a GPU of its own (exclusive), but shares it: its numbers are the device"
+    )
+    assert evaluate(case(used={"shared_by": 3, "profile": "3g.40gb"}, **MIG)).kind is VerdictKind.UNKNOWN
+    assert evaluate(case(used={"shared_by": 3}, claimed=True)).kind is VerdictKind.AS_IT_IS  # a claim of several pods
 
 
 def test_a_slice_that_nothing_smaller_can_replace_stays() -> None:

@@ -45,6 +45,7 @@ class Measures(msgspec.Struct, rename="camel", omit_defaults=True):
         model, profile: the GPU model and the MIG profile; empty if they differ or are unknown.
         models_differ: the devices are of several models.
         sizes_differ: the devices are whole GPUs and MIG slices, or slices of several profiles.
+        whole: none of the devices is a MIG slice.
         shared_by: the number of pods whose total these numbers are; 1 if they are the workload's own.
         pods_at_once: the maximum number of its pods that had samples at the same time.
         sharing_unknown: its GPUs are shared, and the numbers may include other pods.
@@ -81,6 +82,7 @@ class Measures(msgspec.Struct, rename="camel", omit_defaults=True):
     profile: str = ""
     models_differ: bool = False
     sizes_differ: bool = False
+    whole: bool = False
     shared_by: int = 1
     pods_at_once: int = 1
     sharing_unknown: bool = False
@@ -139,6 +141,7 @@ def measure(workload: Workload, series: Sequence[Series], usage: Usage, threshol
         profile=_same(one.profile for one in known),
         models_differ=len({one.model for one in known} - {""}) > 1,
         sizes_differ=len({(one.is_slice, one.profile) for one in known}) > 1,
+        whole=not any(one.is_slice for one in known),
         shared_by=max((one.pods for one in of_device), default=1),
         pods_at_once=_pods_at_once(known),
         # Without KUBERNETES_VIRTUAL_GPUS, the exporter gives the series of a shared GPU to one of its pods.

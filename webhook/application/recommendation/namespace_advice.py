@@ -111,12 +111,13 @@ def advise(  # noqa: PLR0913 - a namespace, and all that the choice depends on
     if offered.lacks(best.first):
         return msgspec.structs.replace(advice, why_none=f"{fitting}; {_MISMATCHED}{worse}")
     stating = tuple(one.name for one in evaluated if one.stated and best.denies(one))
+    denied_fits = sum(one.verdict.form == given[one] and one.name in stating for one in voting)
     helped = sum(one.verdict.form == given[one] != now.given(one) and not best.denies(one) for one in voting)
     if hurts and len(hurts) >= helped and not stays:
         whom = _named(one.workload for one in hurts)
         why = f"{fitting}, but would help {helped} and hurt {len(hurts)}: {whom}{worse}"
         return msgspec.structs.replace(advice, why_none=why)
-    if wrong and len(wrong) >= fits:
+    if wrong and len(wrong) >= fits - denied_fits:  # those fit only once their requests are changed
         denied = sum(one in wrong for one in stating)
         exceeding = sum(bool(best.exceeded(one)) for one in voting)
         aside = f" (it would deny {denied}, since they name another form)" if denied else ""

@@ -240,6 +240,11 @@ def _why_unknown(case: VerdictInput) -> Iterator[str]:
     profile = measures.profile.replace("+", ".")
     if profile and not is_profile(profile):
         yield f"its series are of {shown(profile)}, which is not a MIG profile, so its share of a GPU is not known"
+    if case.form.partition and measures.whole:  # it ran on whole GPUs before, or the exporter does not know the slices
+        yield (
+            f"it requests {case.workload.form}, but its series are of whole GPUs (no label GPU_I_ID), so what it uses of a slice "
+            "is unknown"
+        )
     if 0 < workload.running <= measures.unseen:  # what it uses may have changed since then
         yield _unseen(case)
     # Where samples are sparser while more is used, what most samples say is not said of most of the time.
@@ -374,6 +379,13 @@ def _together(case: VerdictInput) -> WorkloadVerdict | None:
 
 def _of_a_device(case: VerdictInput) -> WorkloadVerdict | None:
     number = case.measures.shared_by
+    if number > 1 and not case.form.shared and not case.workload.claimed:  # pods may share a claim
+        device = _device(case)
+        return _unknown(
+            f"it requests a {device} of its own ({case.workload.form}), but shares it: its numbers are the device total over "
+            f"{number} pods; does a scheduler or a node without the labels of sharing share it, or do pods use it without a "
+            "request?"
+        )
     if number > 1:
         why = f"shared now, and its numbers are the device total over {number} pods: no pod's share is known"
     elif case.measures.sharing_unknown:
