@@ -8,7 +8,7 @@ from webhook.application.recommendation.offers import Offers, SharedForm, Slice
 from webhook.application.recommendation.servers import ServerProgram
 from webhook.application.recommendation.thresholds import Thresholds
 from webhook.application.recommendation.usage import Metric, Series
-from webhook.application.recommendation.workload_verdicts import VerdictInput
+from webhook.application.recommendation.verdict_input import VerdictInput
 from webhook.application.recommendation.workloads import LivePod, Workload
 from webhook.engine.fleet.node_shapes import Shape, shape_of
 from webhook.engine.forms import Form, parse

@@ -24,7 +24,8 @@ from .packing import Demand, PackingResult, gpus_of, pack
 from .policy_effects import EvaluatedWorkload, PolicyEffect
 from .thresholds import Thresholds
 from .usage import Series, Usage
-from .workload_verdicts import VerdictInput, VerdictKind, WorkloadVerdict, evaluate
+from .verdict_input import VerdictInput
+from .workload_verdicts import VerdictKind, WorkloadVerdict, evaluate
 from .workloads import Workload, attribute
 
 SUPPORTED_GPUS = dict(CRITERIA)["supported_gpus"]

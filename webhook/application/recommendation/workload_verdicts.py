@@ -5,29 +5,23 @@ from enum import StrEnum
 
 import msgspec
 
-from ...engine.forms import Form, Platform, Sharing, parse
-from ...engine.mig_memory import without_suffix
+from ...engine.forms import Sharing, parse
 from ...engine.mig_profiles import is_profile
 from ...engine.quantity import shown
 from ...engine.rules.gpu_memory import ANNOTATION
-from .measures import Measures, is_used
+from .measures import is_used
 from .offers import (
     Offers,
     SharedForm,
     Slice,
     fitting,
-    model_of,
-    of_a_model,
     of_model,
-    shared_form,
-    without,
 )
 from .servers import works_together
-from .thresholds import Thresholds
 from .usage import Metric
+from .verdict_input import FULL, VerdictInput
 from .workloads import Workload
 
-_FULL = 0.999  # a share that no slice but the whole GPU has
 _FILLED = 0.95
 _LEAST_MEMORY = 1024  # MiB; every GPU and every slice has more
 _CONTEXT = 512  # MiB; what a process has on a GPU before it does anything (its CUDA context) is less
@@ -66,136 +60,6 @@ class WorkloadVerdict(msgspec.Struct, frozen=True, rename="camel", omit_defaults
     gpus: int = 1
     reasons: tuple[str, ...] = ()
     is_memory_unknown: bool = False
-
-
-class VerdictInput(msgspec.Struct, frozen=True):
-    """A workload that is evaluated.
-
-    Attributes:
-        workload: what it requests.
-        measures: what it used.
-        offered: what nodes offer.
-        thresholds: the values in use.
-        trusted: whether its namespace is declared trusted.
-    """
-
-    workload: Workload
-    measures: Measures
-    offered: Offers
-    thresholds: Thresholds
-    trusted: bool
-
-    @property
-    def form(self) -> Form:
-        """The form that it requests now."""
-        return parse(self.workload.form) or Form()
-
-    @property
-    def whole(self) -> str:
-        """Whole GPUs, on the platform that it is on."""
-        return str(Form(platform=self.form.platform))
-
-    @property
-    def model(self) -> str:
-        """The GPU model."""
-        return model_of(self.measures.model)
-
-    @property
-    def unit(self) -> float:
-        """The share of a GPU that the measured device is: 1, or that of the slice."""
-        profile = self.measures.profile or self.form.partition
-        return self.offered.share_of(profile, self.model) if profile else 1.0
-
-    @property
-    def share(self) -> float:
-        """The share of a GPU that it used 95 % of the time at most, or on average in the last day if that is more."""
-        return max(self.measures.p95, self.measures.recent) * self.unit
-
-    @property
-    def usual(self) -> float:
-        """The share of a GPU that it can use while it works: its weighted average, or the 95th percentile if that is higher.
-
-        A workload that does little for most of a day has a low 95th percentile, and would work many times longer on a slice
-        that small.
-        """
-        measures = self.measures
-        busy = 1 - measures.idle
-        average = min(measures.most, measures.mean / busy) if busy > 0 else measures.most
-        return max(measures.p95, average, measures.working) * self.unit
-
-    @property
-    def working(self) -> float:
-        """The usual share, or that of the last day if it is higher, because the higher load may continue."""
-        return max(self.usual, self.measures.recent_working * self.unit)
-
-    @property
-    def need(self) -> float:
-        """The memory that it needs in MiB, headroom included, and as much more as it grew by; at least what it requests."""
-        used = (self.measures.memory or 0) + self.growth
-        return max(used * (1 + self.thresholds.memory_headroom), self.workload.memory)
-
-    @property
-    def bandwidth(self) -> float:
-        """The share of its device's memory bandwidth that it can use while it works."""
-        return max(self.measures.bandwidth or 0, self.measures.bandwidth_working)
-
-    @property
-    def bandwidth_memory(self) -> float:
-        """The memory in MiB that comes with this bandwidth: a slice has nearly the same share of both."""
-        return self.bandwidth * (self.measures.capacity or 0)
-
-    @property
-    def growth(self) -> float:
-        """The growth of its peak memory from the first half of the window to the second, in MiB; 0 within the headroom."""
-        memory, earlier = self.measures.memory or 0, self.measures.memory_earlier
-        grew = earlier is not None and memory > earlier * (1 + self.thresholds.memory_headroom)
-        return memory - (earlier or 0) if grew else 0
-
-    @property
-    def comparable(self) -> Offers:
-        """The offers of nodes that its pods can get and its numbers can be compared with; none if it ran on several models."""
-        if self.measures.models_differ:
-            return msgspec.structs.replace(self.offered, slices=(), shared=())
-        there = without(self.offered, self.workload.unreachable)
-        profile = self.measures.profile.replace("+", ".") or self.form.partition
-        if profile:  # the engines of a slice that was selected with a suffix are needed
-            suffix = profile.removeprefix(without_suffix(profile))
-            slices = (one for one in there.slices if not suffix or str(one.form.partition).endswith(suffix))
-        else:  # nothing is gained by a slice that is a whole GPU
-            slices = (one for one in there.slices if one.share < _FULL)
-        return msgspec.structs.replace(there, slices=tuple(of_a_model(one, self.model) for one in slices))
-
-    @property
-    def slices(self) -> Iterator[Slice]:
-        """Those of its GPU model."""
-        there = self.comparable
-        return of_model(there, self.model, there.slices)
-
-    @property
-    def is_bursty(self) -> bool:
-        """Whether it uses much of a GPU at times."""
-        return self.measures.most * self.unit >= self.thresholds.burst
-
-    @property
-    def pods(self) -> int:
-        """How many pods of it ran at once."""
-        return max(self.workload.running, self.measures.pods_at_once)
-
-    @property
-    def graphics(self) -> str:
-        """Why it may use graphics; empty if there is no sign of it."""
-        return next((one.graphics for one in self.workload.programs if one.graphics), "")
-
-    @property
-    def sharing(self) -> SharedForm | None:
-        """The form of sharing that suits it best, of those that are offered, with how many pods share a GPU."""
-        there = self.comparable
-        if self.graphics:  # MPS is for CUDA only
-            shared = tuple(one for one in there.shared if one.form.sharing is Sharing.TIME_SLICING)
-            there = msgspec.structs.replace(there, shared=shared)
-        found = shared_form(there, self.model, bursty=self.is_bursty, gke=self.form.platform is Platform.GKE)
-        usual = int(self.thresholds.clients)
-        return msgspec.structs.replace(found, clients=found.clients or usual) if found else None
 
 
 def evaluate(case: VerdictInput) -> WorkloadVerdict:
@@ -511,7 +375,7 @@ def _lacks(case: VerdictInput, sharing: SharedForm) -> str:
 
 def _by_compute(case: VerdictInput, used: str, why_unknown: str, clients: int) -> WorkloadVerdict:
     """The verdict if the needed memory is unknown: compute use may show that no smaller form is enough."""
-    smaller = sorted((one for one in case.slices if one.share < min(case.unit, _FULL)), key=lambda one: one.share)
+    smaller = sorted((one for one in case.slices if one.share < min(case.unit, FULL)), key=lambda one: one.share)
     enough = next((one for one in smaller if one.share >= case.share), None)
     largest = f" ({smaller[-1].form}: {percent(smaller[-1].share)} of a GPU)" if smaller else ""
     unknown = f"memory unknown: {why_unknown}"
@@ -537,7 +401,7 @@ def _device(case: VerdictInput) -> str:
 def _used(case: VerdictInput) -> str:
     """How much compute was used nearly all the time, for people."""
     measures = case.measures
-    of_gpu = f" ({percent(measures.p95 * case.unit)} of a GPU)" if measures.p95 and case.unit < _FULL else ""
+    of_gpu = f" ({percent(measures.p95 * case.unit)} of a GPU)" if measures.p95 and case.unit < FULL else ""
     used = f"95 % of the time at most {percent(measures.p95)} of the {_device(case)}{of_gpu}"
     only_util = measures.metrics == (Metric.GPU_UTIL,)
     how = " (by DCGM_FI_DEV_GPU_UTIL: the time in which anything ran, however little of the GPU it used)"
