@@ -64,7 +64,7 @@ The table shows what a container's `nvidia.com/gpu: 1` becomes. `1g.5gb` stands 
 SINGLE = """
 On GKE Autopilot (`gke.autopilot: true` in the configuration) only the node selectors are written, because Autopilot permits
 node affinity on only a few labels. A pod for slices can then also be scheduled to nodes that share slices, where the kubelet
-rejects a request above 1, and a pod for shared GPUs to nodes with shared slices.
+rejects a request above 1. A pod for shared GPUs can also be scheduled to nodes with shared slices.
 
 ### MIG strategy single
 

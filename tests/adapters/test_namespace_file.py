@@ -82,7 +82,7 @@ def test_a_list_of_nothing_is_no_namespaces() -> None:
 @pytest.mark.parametrize("text", ["", "\n", "# soon\n", "---\n---\n", "null"])
 def test_an_empty_file_is_not_the_news_that_no_namespace_has_labels(text: str) -> None:
     """``kubectl get namespaces -o yaml > file`` empties the file before it writes the first byte."""
-    with pytest.raises(NamespaceFileError, match="is empty; write what kubectl get namespaces -o yaml prints"):
+    with pytest.raises(NamespaceFileError, match="is empty; use the output of kubectl get namespaces -o yaml"):
         parse(text)
 
 

@@ -120,7 +120,7 @@ def test_a_device_class_offers_its_resource_where_its_driver_has_devices(
     [
         ("kind: List", "is not what kubectl get nodes -o json prints: JSON is malformed"),
         ('{"kind": "Node", "metadata": {"labels": {"a": 1}}}', "Expected `str`, got `int`"),
-        ('{"kind": "List", "items": [{"kind": "Pod"}]}', "holds no Node; write what kubectl get nodes -o json prints"),
+        ('{"kind": "List", "items": [{"kind": "Pod"}]}', "holds no Node; use the output of kubectl get nodes -o json"),
     ],
 )
 def test_a_file_that_is_not_nodes_is_an_error(tmp_path: Path, text: str, says: str) -> None:

@@ -39,7 +39,7 @@ def parse(text: str) -> dict[str, NamespaceLabels]:
     except ValueError as error:
         raise NamespaceFileError(str(error)) from error
     if not documents:
-        raise NamespaceFileError("is empty; write what kubectl get namespaces -o yaml prints")
+        raise NamespaceFileError("is empty; use the output of kubectl get namespaces -o yaml")
     labels: dict[str, NamespaceLabels] = {}
     for where, item in _items(documents):
         name, found = _namespace(item, where)
@@ -65,7 +65,7 @@ def _items(documents: list[Any]) -> Iterator[tuple[str, Any]]:
 
 def _namespace(item: Any, where: str) -> tuple[str, NamespaceLabels]:
     if not isinstance(item, dict) or item.get("kind", "Namespace") != "Namespace":
-        raise NamespaceFileError(f"{where}: is not a Namespace; write what kubectl get namespaces -o yaml prints")
+        raise NamespaceFileError(f"{where}: is not a Namespace; use the output of kubectl get namespaces -o yaml")
     metadata = item.get("metadata")
     name = metadata.get("name") if isinstance(metadata, dict) else None
     if not isinstance(metadata, dict) or name is None:

@@ -171,7 +171,7 @@ def json_patch(case: CommonCase) -> str:
 
 
 def _tolerations(lacking: Sequence[tuple[Toleration, str]]) -> Iterator[str]:
-    """The operations that add tolerations, given each with the CEL of whether the pod lacks it."""
+    """The operations that add tolerations; ``lacking`` has each toleration, and the CEL of whether the pod lacks it."""
     if len(lacking) == 1:
         [(one, lacks)] = lacking
         added = _toleration(one)

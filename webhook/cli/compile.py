@@ -125,7 +125,7 @@ def _in_chart(path: str) -> tuple[Configuration, str]:
             except configuration_file.ConfigurationError as error:
                 raise usage_error(*(f"--chart {path}: {problem}" for problem in error.problems)) from error
     raise usage_error(
-        f"--chart {path}: has no ConfigMap of gpuwarden's chart with the annotation {DIGEST}; write what helm template renders"
+        f"--chart {path}: has no ConfigMap of gpuwarden's chart with the annotation {DIGEST}; use the output of helm template"
     )
 
 

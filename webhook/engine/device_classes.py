@@ -72,7 +72,7 @@ def _word(word: str) -> int | bool | None:
 
 
 def named_form(resource: str | None) -> str | None:
-    """Return the form of a class with this ``extendedResourceName``; ``None`` if it is not a GPU's."""
+    """Return the form of a class with this ``extendedResourceName``; ``None`` if it is not a GPU resource."""
     found = classify(resource or "")
     if not isinstance(found, GpuResource):
         return None

@@ -102,7 +102,8 @@ OTHER_VENDORS = (
 
 NEVER_SENT = tuple(sorted((*OTHER_DEVICES, *OTHER_VENDORS)))
 """What the chart's ``matchConditions`` leave out, so that pods with these devices do not depend on gpuwarden. DeviceClasses for
-NVIDIA's GPUs do not have such names. If one does, only the configuration makes its name a GPU's, and ``doctor`` reports it."""
+NVIDIA's GPUs do not have such names. If one does, only the configuration can make the name a GPU resource, and ``doctor``
+reports this."""
 
 
 class GpuNames(msgspec.Struct, frozen=True, cache_hash=True):

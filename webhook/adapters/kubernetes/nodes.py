@@ -223,7 +223,7 @@ def load(text: bytes) -> SavedObjects:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise FleetFileError(f"is not what kubectl get nodes -o json prints: {error}") from error
     if "Node" not in found and listed.generated_at is None:
-        raise FleetFileError("holds no Node; write what kubectl get nodes -o json prints")
+        raise FleetFileError("holds no Node; use the output of kubectl get nodes -o json")
     return SavedObjects(found, listed.generated_at, "Pod" in found or listed.pods_known, listed.deciders is not None)
 
 

@@ -118,7 +118,7 @@ CHECKS = (
     ),
     _webhook_check(
         "waiting-pods",
-        "no waiting pod requests a resource name that has become a GPU's since it was created and that its policy denies",
+        "no waiting pod requests a resource that its policy denies and that became a GPU resource after the pod was created",
         waiting_pods.waiting_pods,
     ),
     Check("claim-templates", "the claim templates that policies use exist and are valid", device_claims.templates),

@@ -224,7 +224,7 @@ class Facts:
         selected_nodes: the names of the nodes that the node selectors of gpuwarden select.
         classes: the resources that DeviceClasses offer.
         neighbours: what else knows GPUs by name.
-        waiting: the pods without a node that request a resource name which only a DeviceClass makes a GPU's.
+        waiting: the pods without a node that request a resource that only a DeviceClass makes a GPU resource.
         in_tree: our admission policies and their bindings; none before Kubernetes 1.36.
     """
 

@@ -35,7 +35,10 @@ _CLOSED_BY_PATH = {
 
 
 def failure_policies(facts: Facts) -> Findings:
-    """Mutate open, validate closed; in audit mode all open."""
+    """Mutating webhooks fail open, and validating ones that can deny fail closed. In audit mode, all fail open.
+
+    In enforce mode, a guard may fail either way.
+    """
     mode = facts.usable_configuration().mode
     webhooks = our_webhooks(facts)
     for one in webhooks:

@@ -1,4 +1,4 @@
-"""The check of pods that wait for a GPU by a resource name that became one's after they were created.
+"""The check of pods that wait for a GPU by a resource name that became a GPU resource after they were created.
 
 A pod is evaluated when it is created. A DeviceClass that gets its name later makes the scheduler give such a pod a GPU.
 """
@@ -24,7 +24,7 @@ _SHOWN = 10
 
 
 def names_to_look_for(facts: Facts) -> frozenset[str]:
-    """Return the resource names that are GPUs' only by DeviceClasses; none if these or the configuration are not known."""
+    """Return the names that only DeviceClasses make GPU resources; none if these or the configuration are not known."""
     try:
         return frozenset(name for name, _ in _with_classes(facts).names.published)
     except UnreadError:
@@ -38,7 +38,7 @@ def waiting_pods(facts: Facts) -> Findings:
         return "nothing is denied in audit mode"
     pods, classes = known(facts.waiting), dict(configuration.names.published)
     if not classes:
-        return "no DeviceClass makes a resource name a GPU's"
+        return "no resource name counts as a GPU only because of a DeviceClass"
     known(facts.namespaces)
     found = sorted(_not_permitted(facts, configuration, pods))
     for (namespace, resource, policy, rule), group in groupby(found, key=lambda one: one[:-1]):
