@@ -24,6 +24,9 @@ CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 MAXIMUM_HANDSHAKE = 16 * 1024
 """Bytes from a client after which its handshake must be complete. A certificate with its CA has two to five KiB. OpenSSL accepts
 100 KiB, and rejecting as many small certificates takes 25 ms."""
+# SSL_OP_NO_RX_CERTIFICATE_COMPRESSION (openssl/ssl.h, since 3.2; older versions ignore it), which the ssl module does not name:
+# MAXIMUM_HANDSHAKE counts received bytes, and many similar certificates are few bytes when compressed (RFC 8879).
+_NO_COMPRESSED_CERTIFICATES = 1 << 33
 _ROUNDS = 8  # a TLS 1.2 handshake takes two round trips, TLS 1.3 one; if more are needed, it has failed
 _MFD_NOEXEC_SEAL = 0x0008  # linux/memfd.h, since 6.3; kernels with vm.memfd_noexec=2 insist on it
 
@@ -64,7 +67,7 @@ def server_context(pair: CertificatePair | None, client_ca: str | None = None) -
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(CIPHERS)
     # No resumption: a resumed session would not see a replaced certificate, and kube-apiserver never resumes.
-    context.options |= ssl.OP_NO_TICKET | ssl.OP_NO_RENEGOTIATION
+    context.options |= ssl.OP_NO_TICKET | ssl.OP_NO_RENEGOTIATION | _NO_COMPRESSED_CERTIFICATES
     context.num_tickets = 0
     if client_ca is not None:
         try:
