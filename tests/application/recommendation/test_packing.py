@@ -73,6 +73,16 @@ def a_shape(labels: dict[str, str], amounts: dict[str, str]) -> Shape:
         ({"nvidia.com/gpu.replicas": "4"}, {"nvidia.com/gpu.shared": "8"}, 2),
         ({}, {"nvidia.com/mig-1g.10gb": "7", "nvidia.com/mig-3g.40gb": "4"}, 3),
         ({}, {"nvidia.com/mig-1g.10gb": "3", "nvidia.com/gpu": "1"}, 2),
+        # A GPU has seven compute slices, and three of 2g, two of 3g, or (by memory) four of 1g.20gb.
+        ({"nvidia.com/gpu.product": f"NVIDIA-{A100}"}, {"nvidia.com/mig-2g.20gb": "24"}, 8),
+        ({"nvidia.com/gpu.product": f"NVIDIA-{A100}"}, {"nvidia.com/mig-3g.40gb": "16"}, 8),
+        ({"nvidia.com/gpu.product": f"NVIDIA-{A100}"}, {"nvidia.com/mig-1g.20gb": "32"}, 8),
+        (
+            {"nvidia.com/gpu.product": f"NVIDIA-{A100}"},
+            {"nvidia.com/mig-2g.20gb": "24", "nvidia.com/mig-1g.10gb": "8"},
+            8,
+        ),
+        ({"nvidia.com/gpu.product": "NVIDIA-L4"}, {"nvidia.com/mig-1g.10gb": "8"}, 2),
     ],
 )
 def test_gpus_of_a_node(labels: dict[str, str], amounts: dict[str, str], gpus: int) -> None:

@@ -536,6 +536,10 @@ def test_a_form_that_other_models_have_too_is_selected_by_model() -> None:
     also = frozenset({A100, "Tesla-T4"})
     unlabelled = tuple(structs.replace(one, models=frozenset({A100, ""})) for one in SLICES)
     assert "measured on" not in " / ".join(evaluate(case(offers=offered(unlabelled))).reasons)
+    unknown = case(
+        used={"model": ""}, offers=offered(tuple(structs.replace(one, models=frozenset({A100})) for one in SLICES))
+    )
+    assert "measured on" not in " / ".join(evaluate(unknown).reasons)
     says = "measured on A100-SXM4-80GB; Tesla-T4 has {} too: select the model by the label nvidia.com/gpu.product"
     shares = (SharedForm(form("mps"), 4, 15_360, also),)
     sharing = evaluate(case(used={"memory": 3 * GIB}, offers=offered((), shares), trusted=True))

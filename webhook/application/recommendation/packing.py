@@ -72,17 +72,26 @@ def gpus_of(shape: Shape) -> int:
         if count := whole(shape.labels.get(key)):
             return count
     found = 0
-    slices = 0
+    slices: dict[Form, int] = {}
     for name, form in shape.forms.items():
         number = shape.offers[name]
         if form.partition:
-            slices += number * read_profile(form.partition).slices
+            slices[form] = slices.get(form, 0) + number
         elif form.shared:
             clients = form.clients or whole(shape.labels.get(replicas_label(None))) or 1
             found += -(-number // clients)
         else:
             found += number
-    return found + -(-slices // slices_of(model_of_shape(shape)))
+    return found + _cut(model_of_shape(shape), slices)
+
+
+def _cut(model: str, slices: Mapping[Form, int]) -> int:
+    """How many GPUs of a model are cut into these slices: they are placed from the largest, as in ``pack``."""
+    known = model if sizes_of(model) != () else ""  # it has slices, whatever is known of it
+    node = _Node(known, [_Gpu() for _ in range(sum(slices.values()))])
+    for form in sorted(slices, key=lambda one: _order(one, 1)):
+        _slices([node], Demand(form, 1, slices[form]))
+    return sum(one.form is not None for one in node.gpus)
 
 
 def pack(shapes: Mapping[Shape, int], demands: Iterable[Demand]) -> PackingResult:

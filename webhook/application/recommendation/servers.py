@@ -11,6 +11,8 @@ _PROGRAMS = {
     "SGLang": "sglang",
     "Triton": "tritonserver",
     "TGI": "text-generation-(?:inference|launcher)",
+    "TEI": "text-embeddings-(?:inference|router)",
+    "Infinity": "michaelf34/infinity|infinity[-_]emb",
     "TensorFlow": "tensorflow",
     "JAX": "jax",
     "NIM": "(?<![^/])nim/[^/]+",
@@ -20,7 +22,7 @@ _PROGRAMS = {
 _COMPILED = {
     name: re.compile(f"(?<![a-z0-9])(?:{pattern})(?![a-z0-9])", re.IGNORECASE) for name, pattern in _PROGRAMS.items()
 }
-SERVERS = frozenset({"vLLM", "SGLang", "Triton", "TGI", "NIM", "TensorRT-LLM", "LMDeploy"})
+SERVERS = frozenset({"vLLM", "SGLang", "Triton", "TGI", "TEI", "Infinity", "NIM", "TensorRT-LLM", "LMDeploy"})
 """Programs that serve models, and process the requests of many clients in one batch."""
 
 # How each allocates memory, for people: vllm/config/cache.py gpu_memory_utilization; sglang server_args.py mem_fraction_static;
@@ -67,6 +69,9 @@ _WORDS = re.compile(r"[A-Za-z0-9_.-]+")
 _GROWS = {"TF_FORCE_GPU_ALLOW_GROWTH": ("TensorFlow", "true"), "XLA_PYTHON_CLIENT_PREALLOCATE": ("JAX", "false")}
 _MODEL_OPTIONS = ("--model", "--model-id", "--model-path", "--model-name", "--model-repository")
 _MODEL_VARIABLES = ("MODEL_ID", "MODEL_NAME", "HF_MODEL_ID", "MODEL_PATH")
+_BEFORE_MODEL = {"vLLM": ("serve",), "TensorRT-LLM": ("trtllm-serve", "serve"), "LMDeploy": ("api_server",)}
+"""Words after which the model may follow: ``vllm serve MODEL``, ``trtllm-serve [serve] MODEL``, ``lmdeploy serve api_server
+MODEL``."""
 _NO_NAMES = ("/", "./", "../", "~", "file:")
 """Prefixes of paths. A path does not identify a model, because two volumes may have different models at the same path."""
 _ADDRESS_OPTIONS = frozenset({"--host", "--port", "-p", "--served-model-name"})
@@ -221,8 +226,10 @@ def _model(name: str, words: Sequence[str], variables: Mapping[str, str]) -> str
 def _named_model(name: str, words: Sequence[str], variables: Mapping[str, str]) -> str:
     if found := _value(words, _MODEL_OPTIONS):
         return found
-    if name == "vLLM" and "serve" in words[:-1] and not (after := words[words.index("serve") + 1]).startswith("-"):
-        return after  # vllm serve MODEL
+    for word in reversed(_BEFORE_MODEL.get(name, ())):
+        if word in words[:-1]:
+            after = words[words.index(word) + 1]
+            return "" if after.startswith("-") else after
     return next((variables[one] for one in _MODEL_VARIABLES if variables.get(one)), "")
 
 

@@ -333,7 +333,8 @@ def _no_slice(case: VerdictInput) -> str:
 
 def _elsewhere(case: VerdictInput, offer: Slice | SharedForm) -> Iterator[str]:
     """The advice if GPU models on which the numbers would differ have the form too."""
-    if others := sorted(offer.models - {case.model, ""}):
+    others = sorted(offer.models - {case.model, ""})
+    if case.model and others:
         yield (
             f"measured on {case.model}; {', '.join(others)} {'has' if len(others) == 1 else 'have'} {offer.form} too: select the "
             "model by the label nvidia.com/gpu.product"
