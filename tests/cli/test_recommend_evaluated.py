@@ -63,6 +63,8 @@ def the_cast(now: int) -> Cast:  # noqa: PLR0915 - one workload after another
     # More than half of the samples are lost, evenly: those that are left say as much as those of a longer interval. (If they
     # were lost at random, how many the densest hour has would depend on the minute at which the window begins.)
     one("lossy", sm=lambda at: 0.05 if at // STEP * 7 % 20 < 9 else None, used=wave(1_000, 4_000))
+    # A profiler takes the metric away for four hours of each day.
+    one("profiled", sm=lambda at: None if at % DAY < DAY / 6 else 0.05, used=wave(1_000, 4_000))
     # The exporter stopped a week ago; the driver does not know the memory; one of two pods has no memory.
     one("stopped", sm=steady(0.05), used=wave(1_000, 4_000), days=(0, 7.5))
     one("unified", sm=steady(0.05), used=lambda _: 0.0)
@@ -223,6 +225,7 @@ EVALUATED = {
     "rescraped": (UNKNOWN, "its samples are sparser at times of more use"),
     "pinned": (WHOLE, "keep its pods off all nodes that offer mig-1g.10gb, mig-3g.40gb"),
     "lossy": (SMALL, "mig-1g.10gb has 9.5 GiB"),
+    "profiled": (UNKNOWN, "DCGM_FI_PROF_SM_ACTIVE is missing for 1"),
     "stopped": (UNKNOWN, "running pods without a sample in the last day: 1 of 1"),
     "unified": (UNKNOWN, "memory unknown: of 1 of its pods' GPUs or slices DCGM_FI_DEV_FB_USED is 0"),
     "half-known": (UNKNOWN, "memory unknown: of 1 of its pods' GPUs"),

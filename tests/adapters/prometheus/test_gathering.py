@@ -43,6 +43,7 @@ class Fake:
         self.hours: dict[str, tuple[float, ...]] = {}
         self.by_instance: dict[str, dict[str, float]] = {}
         self.most: Mapping[Metric, float] = {}
+        self.by_metric: Mapping[str, Mapping[str, float]] = {}
 
     def series(self, selectors: Sequence[str], start: float, end: float) -> list[dict[str, str]]:
         self.selectors += selectors
@@ -75,6 +76,7 @@ class Fake:
             **usual,
             **{stat: value for stat, value in self.numbers.items() if (stat in COMPUTE) is (usual is COMPUTE)},
         }
+        stats |= self.by_metric.get(metric, {})
         if metric in self.most:
             stats["max"] = self.most[Metric(metric)]
         return [
@@ -347,6 +349,24 @@ def test_a_little_above_all_of_a_device_is_all_of_it() -> None:
     server.numbers = {"p95": 1.02, "max": 1.1, "mean": 1.01, "deviation": 0.1}
     (one,) = gathered(server)
     assert (one.p95, one.most, one.mean, one.working) == (1, 1, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("with_compute", "with_memory", "gaps"),
+    [
+        (11, 11, 0),
+        (8, 11, 3 / 11),
+        (8, 8, 0),  # the exporter was away
+        (11, 20, 0),  # before the first sample of compute, or after the last
+        (12, 12, 0),  # a new series has begun in the hour in which the last one ended
+        (11, 0, 0),
+    ],
+)
+def test_gaps_of_the_metric_are_hours_with_memory_only(with_compute: float, with_memory: float, gaps: float) -> None:
+    server = Fake({SM: [labels()], USED: [labels()]})
+    server.numbers = {"first": 3_600, "last": 39_600}
+    server.by_metric = {SM: {"hours": with_compute}, USED: {"hours": with_memory}}
+    assert gathered(server)[0].gaps == pytest.approx(gaps)
 
 
 def test_looks_at_idle_time_meet_hourly_work_as_often_as_it_runs() -> None:

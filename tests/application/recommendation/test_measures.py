@@ -49,6 +49,10 @@ def test_memory_counts_where_each_device_has_enough_samples_of_it() -> None:
     assert without(series(uuid="GPU-2", memory=0.0), series(uuid="GPU-3", memory=None)) == 2
 
 
+def test_gaps_count_by_the_samples_that_exist() -> None:
+    assert measured(workload(), series(gaps=0.3), series("w-2", points=60_480)).gaps == pytest.approx(0.075)
+
+
 def test_the_last_day_is_that_of_the_device_that_did_most_in_it() -> None:
     found = measured(workload(), series(recent=0.1, recent_working=0.9), series("w-2", recent=0.2, recent_working=0.3))
     assert (found.recent, found.recent_working) == (0.2, 0.9)

@@ -63,6 +63,11 @@ MIG: dict[str, Any] = {"form": "mig-3g.40gb", "requests": ("nvidia.com/mig-3g.40
             {"form": "mig-3g.40gb", "used": {"whole": True}},
             "it requests mig-3g.40gb, but its series are of whole GPUs (no label GPU_I_ID)",
         ),
+        # What it used then is not known.
+        (
+            {"used": {"gaps": 0.06}},
+            "DCGM_FI_PROF_SM_ACTIVE is missing for 6.0 % of the hours in which memory was measured",
+        ),
         # Most samples are not most of the time.
         (
             {"used": {"mean": 0.05, "by_time": 0.09}},
@@ -299,6 +304,10 @@ def test_sharing_where_the_namespace_is_trusted(used: dict[str, Any], form: str,
     verdict = evaluate(case(used=used, offers=offered((), SHARED), trusted=True))
     assert (verdict.kind, verdict.form) == (VerdictKind.SHARED, form)
     assert verdict.reasons[-2:] == ("4 such pods fit a GPU", why)
+
+
+def test_a_metric_that_is_missing_for_a_few_hours_says_enough() -> None:
+    assert evaluate(case(used={"gaps": 0.05})).kind is VerdictKind.SLICE
 
 
 def test_samples_a_little_sparser_say_enough() -> None:

@@ -73,6 +73,7 @@ def compute(metric: Metric, which: str, window: float, idle_below: float) -> str
         first=f"min_over_time({_when(series)}{hours})",
         last=f"max_over_time({_when(series)}{hours})",
         hourly=f"max_over_time({_in_an_hour(series)}{hours})",
+        hours=f"count_over_time({_in_an_hour(series)}{hours})",
     )
 
 
@@ -94,6 +95,7 @@ def memory(which: str, window: float) -> str:
         earlier=f"max_over_time({USED}{which}[{window / 2:.0f}s] offset {window / 2:.0f}s)",
         low=f"quantile_over_time(0.05, {USED}{which}{whole})",
         counted=f"count_over_time({USED}{which}{whole})",
+        hours=f"count_over_time({_in_an_hour(USED + which)}[{window:.0f}s:{_HOUR}s])",
         free=f"min_over_time({FREE}{which}{whole})",
         reserved=f"max_over_time({RESERVED}{which}{whole})",
         bandwidth=f"quantile_over_time(0.95, {BANDWIDTH}{which}{whole})",

@@ -401,6 +401,7 @@ def _series(  # noqa: PLR0913, PLR0917 - what is known about one series
     pods_of_memory, memory_of_device = sharing.get(dcgm.USED, {}).get(key.device, (1, False))
     used, free = _most(memory.get("used")), min(memory.get("free", ()), default=None)
     hourly = _most(compute.get("hourly"))
+    first, last = min(compute.get("first", ()), default=0), _most(compute.get("last")) or 0
     engines = [*memory.get("encoder", ()), *memory.get("decoder", ())]
 
     def average(name: str, within: str = "points") -> float:
@@ -420,8 +421,9 @@ def _series(  # noqa: PLR0913, PLR0917 - what is known about one series
         metric=metric if total else None,
         points=int(total),
         interval=_HOUR / hourly if hourly else 0,
-        first=min(compute.get("first", ()), default=0),
-        last=_most(compute.get("last")) or 0,
+        first=first,
+        last=last,
+        gaps=_gaps((last - first) / _HOUR + 1, sum(compute.get("hours", ())), sum(memory.get("hours", ()))),
         p95=min(1.0, (_most(compute.get("p95")) or 0) / unit),
         most=min(1.0, (_most(compute.get("max")) or 0) / unit),
         mean=min(1.0, average("mean") / unit),
@@ -447,6 +449,11 @@ def _series(  # noqa: PLR0913, PLR0917 - what is known about one series
         compute_of_device=of_device,
         memory_of_device=memory_of_device,
     )
+
+
+def _gaps(hours: float, with_compute: float, with_memory: float) -> float:
+    """The share of these hours in which there are samples of memory, but none of compute."""
+    return max(0.0, min(hours, with_memory) - with_compute) / hours
 
 
 def _working(numbers: Mapping[str, Sequence[float]], within: str = "") -> float:

@@ -23,6 +23,7 @@ class Measures(msgspec.Struct, rename="camel", omit_defaults=True):
         days: the time from the first to the last sample.
         points, expected: the number of samples that exist, and that should exist.
         unbroken: the number of samples that should exist from each pod's first to its last sample.
+        gaps: the share of the hours in which there are samples of memory, but none of the metrics.
         p95, most: the share in use 95 % of the time at most, and the maximum (highest).
         mean: the average share over all samples.
         by_time: the average share over time: every ten minutes have the same weight, however many samples they contain.
@@ -57,6 +58,7 @@ class Measures(msgspec.Struct, rename="camel", omit_defaults=True):
     points: int = 0
     expected: int = 0
     unbroken: int = 0
+    gaps: float = 0
     p95: float = 0
     most: float = 0
     mean: float = 0
@@ -116,6 +118,7 @@ def measure(workload: Workload, series: Sequence[Series], usage: Usage, threshol
         points=points,
         expected=_expected(workload, known, usage),
         unbroken=_spanned(workload, known),
+        gaps=sum(one.gaps * one.points for one in known) / points,
         p95=max(one.p95 for one in known),
         most=max(one.most for one in known),
         mean=work / points,

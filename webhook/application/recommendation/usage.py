@@ -29,6 +29,8 @@ class Series(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
         interval: the shortest time between two samples, in seconds.
         first, last: the times of the first and the last sample, rounded up to a full hour, in seconds since 1970; 0 for a pod
             that came and went since the last full hour.
+        gaps: the share of the hours from the first to the last sample in which there are samples of memory, but none of the
+            metric.
         p95, most, mean: the share in use 95 % of the time at most, its maximum and its average over all samples.
         by_time: the average share over time: every ten minutes have the same weight, however many samples they contain; ``None``
             in older files.
@@ -59,6 +61,7 @@ class Series(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     interval: float = 0
     first: float = 0
     last: float = 0
+    gaps: float = 0
     p95: float = 0
     most: float = 0
     mean: float = 0

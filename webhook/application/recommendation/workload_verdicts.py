@@ -25,6 +25,7 @@ from .workloads import Workload
 _FILLED = 0.95
 _LEAST_MEMORY = 1024  # MiB; every GPU and every slice has more
 _CONTEXT = 512  # MiB; what a process has on a GPU before it does anything (its CUDA context) is less
+_GAPS = 0.05  # with more, nothing is known about 95 % of the time
 _UNEVEN = 1.5
 """Above this ratio of the average over time to that of the samples, samples are uneven: partly used ten minutes count whole."""
 _SCALED = frozenset({"Deployment", "StatefulSet", "ReplicaSet", "ReplicationController"})
@@ -111,6 +112,12 @@ def _why_unknown(case: VerdictInput) -> Iterator[str]:
         )
     if 0 < workload.running <= measures.unseen:  # what it uses may have changed since then
         yield _unseen(case)
+    if measures.gaps > _GAPS:
+        yield (
+            f"{', '.join(measures.metrics)} {'is' if len(measures.metrics) == 1 else 'are'} missing for "
+            f"{percent(measures.gaps)} of the hours in which memory was measured; does another program use the GPU's profiler "
+            "then?"
+        )
     # Where samples are sparser while more is used, what most samples say is not said of most of the time.
     if measures.by_time > _UNEVEN * measures.mean + case.thresholds.idle_below:
         yield (
