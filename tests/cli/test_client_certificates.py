@@ -111,7 +111,7 @@ def test_without_a_certificate_of_the_authority_the_handshake_fails(
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_a_certificate_may_bring_its_chain_but_not_a_hundred_others(server: Served, version: ssl.TLSVersion) -> None:
-    """Whoever issued them: a stranger's take long to reject, and an authority's much memory as long as the connection."""
+    """Many certificates of an unknown CA take long to reject, and those of a known one much memory."""
     before = refused(server, "handshake")
 
     assert ask(server, certificate(OURS, API_SERVER), version, others=10).code == 200
