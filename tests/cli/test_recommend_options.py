@@ -205,7 +205,28 @@ def test_other_thresholds_and_offers_change_the_answer(saved: Path) -> None:
         (["--prometheus", "http://a", "--prometheus-header", "X"], '"X" is not a header; write "NAME: VALUE"'),
         (["--prometheus", "http://a", "--prometheus-header", "X: a\nY: b"], "is not a header"),
         (["--prometheus", "http://a", "--prometheus-kubernetes-token"], "a token is not sent in the clear"),
-        (["--prometheus", "https://a", "--prometheus-ca-file", "gone"], "gone: there is no such file"),
+        (["--prometheus", "https://a", "--prometheus-kubernetes-token"], "the kubeconfig logs in without a token"),
+        (
+            ["--prometheus", "https://a", "--prometheus-ca-file", "gone"],
+            "--prometheus-ca-file gone: there is no such file",
+        ),
+        (["--prometheus", "http://[::1"], '--prometheus: "http://[::1" is not a URL'),
+        (
+            ["--prometheus", "http://a", "--prometheus-token-file", "gone"],
+            "error: --prometheus-token-file gone: there is no such file or folder",
+        ),
+        (
+            ["--prometheus", "http://a", "--prometheus-token-file", "/dev/null"],
+            "/dev/null: it is empty; write the secret",
+        ),
+        (
+            ["--prometheus", "http://a", "--prometheus-user", "me", "--prometheus-password-file", "gone"],
+            "error: --prometheus-password-file gone: there is no such file or folder",
+        ),
+        (
+            ["--prometheus", "http://a", "--prometheus-user", "a:b", "--prometheus-password-file", "x"],
+            '--prometheus-user: "a:b" contains a colon',
+        ),
         ([], "no Service of a Prometheus was found in the cluster; name it with --prometheus URL"),
     ],
 )

@@ -192,11 +192,17 @@ def _connection(lister: Lister, options: PrometheusOptions, kubeconfig: Path | N
             raise usage_error(
                 "--prometheus-kubernetes-token needs a URL with https://: a token is not sent in the clear"
             )
-        access = replace(access, authorization=_login(kubeconfig, context).authorization)
+        authorization = _login(kubeconfig, context).authorization
+        if authorization() is None:
+            raise usage_error(
+                "--prometheus-kubernetes-token: the kubeconfig logs in without a token, so there is none to send; use "
+                "--prometheus-token-file, or --prometheus-client-cert with --prometheus-client-key"
+            )
+        access = replace(access, authorization=authorization)
     try:
         return to_url(options.url, access, WORKERS)
     except ConnectionOptionError as error:
-        raise usage_error(f"--prometheus: {error}") from error
+        raise usage_error(str(error)) from error
 
 
 def _login(kubeconfig: Path | None, context: str | None) -> Login:
