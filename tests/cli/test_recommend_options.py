@@ -144,6 +144,14 @@ def test_markdown_and_html_take_text_as_text(saved: Path) -> None:
     assert ".fits, .fits tbody, .fits tr" in html
 
 
+@pytest.mark.parametrize("output", ["markdown", "html"])
+def test_the_sum_of_the_cluster_states_how_it_is_packed(saved: Path, output: str) -> None:
+    out = run("recommend", "--usage", saved, "-o", output).out
+    assert "running pods request: exclusive 2 → 0, mig-1g.10gb 0 → 2" in out
+    packed = "packed onto the 9 GPUs of the nodes (first fit decreasing; GPUs with MIG may be partitioned again): "
+    assert f"{packed}2 → 1 in use, 7 → 8 free" in out
+
+
 def test_what_nodes_state_of_their_slices_is_saved_and_counts(saved: Path, cluster: Cluster, tmp_path: Path) -> None:
     node = a_node(
         labels={
