@@ -327,6 +327,14 @@ def test_nodes_that_may_not_be_listed_are_a_note(cluster: Cluster, tmp_path: Pat
     assert any("the forms that nodes offer are not known" in note for note in json.loads(ran.out)["notes"])
 
 
+def test_services_that_may_not_be_listed_lead_to_the_url(cluster: Cluster, tmp_path: Path) -> None:
+    cluster.forbidden.add("/api/v1/services")
+    ran = found(cluster, None, tmp_path)
+    assert ran.code == 2
+    assert ran.err.startswith("error: no Prometheus can be found in the cluster: GET /api/v1/services: 403 ")
+    assert ran.err.endswith("; name it with --prometheus URL\n")
+
+
 def test_namespaces_with_a_label_are_trusted_and_saved_as_such(cluster: Cluster, tmp_path: Path) -> None:
     with serving(succeeds([])) as server:
         ran = found(

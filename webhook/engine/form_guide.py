@@ -154,8 +154,8 @@ _GUIDES = (
         Criterion("Volta or newer", "Limits per client need compute capability 7.0."),
         Criterion(
             "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE",
-            "The daemon sets 100 % divided by the number of replicas (on GKE: clients), and a memory limit in the same way. A container can set "
-            "a lower percentage for itself.",
+            "The daemon sets 100 % divided by the number of replicas (on GKE: clients), and a memory limit in the same way. A "
+            "container can set a lower percentage for itself.",
         ),
         (
             "Trusted, steady workloads that each use a small part of the GPU, such as inference servers of one team.",

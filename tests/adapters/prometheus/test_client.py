@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from webhook.adapters.kubernetes import transport
 from webhook.adapters.kubernetes.backoff import Backoff
-from webhook.adapters.prometheus.client import ATTEMPTS, MOST_SILENT, Prometheus, QueryError
+from webhook.adapters.prometheus.client import ATTEMPTS, PATIENCE, Prometheus, QueryError
 from webhook.adapters.prometheus.connection import ConnectionOptionError, ServerAccess, basic, bearer, to_url
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
@@ -226,42 +226,50 @@ def test_a_query_that_is_too_much_for_the_server_is_not_repeated_but_may_be_spli
         assert len(server.seen) == 1
 
 
-def test_a_server_that_is_silent_many_times_is_not_asked_again() -> None:
-    stop = threading.Event()
+class _Clock:
+    """Seconds that pass when a test says so."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_server_that_is_silent_for_long_is_not_asked_again() -> None:
+    stop, clock = threading.Event(), _Clock()
 
     def silent(_: BaseHTTPRequestHandler) -> None:
         stop.wait(60)
 
     with serving(silent) as server:
-        prometheus = client(server, timeout=0.05)
-        for _ in range(MOST_SILENT):
-            with pytest.raises(QueryError) as caught:
+        login = to_url(server.url, ServerAccess(), 2)
+        prometheus = Prometheus(login, lambda: Backoff(lambda: 0.0), timeout=0.1, monotonic=clock)
+        for number in range(PATIENCE):
+            clock.now = 0.1 * number
+            with pytest.raises(QueryError, match="no answer in time") as caught:
                 prometheus.query("up", 1)
             assert caught.value.too_much
-        asked = prometheus.requests
-        with pytest.raises(
-            QueryError, match=r"no answer to 12 requests in a row, 0\.05 s each; try again when it is up"
-        ) as caught:
+        clock.now = 600
+        with pytest.raises(QueryError, match="no answer to any request for 600 s; try again when it is up") as caught:
             prometheus.query("up", 1)
-        assert (caught.value.too_much, prometheus.requests) == (False, asked)
+        assert (caught.value.too_much, prometheus.requests) == (False, PATIENCE)
         stop.set()
 
 
 @pytest.mark.parametrize("between", [succeeds(VECTOR), fails(422, "execution", TOO_MUCH), says(401, b"")])
 def test_any_answer_ends_a_silence(between: Answer) -> None:
-    stop = threading.Event()
+    stop, clock = threading.Event(), _Clock()
 
     def silent(_: BaseHTTPRequestHandler) -> None:
         stop.wait(60)
 
-    with serving(*([silent] * (MOST_SILENT - 1)), between, silent) as server:
-        prometheus = client(server, timeout=0.2)
-        for number in range(MOST_SILENT + 1):
+    with serving(silent, between, silent) as server:
+        login = to_url(server.url, ServerAccess(), 2)
+        prometheus = Prometheus(login, lambda: Backoff(lambda: 0.0), timeout=1, monotonic=clock)
+        for clock.now in (0, PATIENCE - 0.5, PATIENCE + 1):
             with suppress(QueryError):
                 prometheus.query("up", 1)
-            assert prometheus.requests == number + 1
-        with pytest.raises(QueryError, match="no answer in time"):
-            prometheus.query("up", 1)
+        assert prometheus.requests == 3
         stop.set()
 
 

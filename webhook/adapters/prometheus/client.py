@@ -25,7 +25,7 @@ TIMEOUT = 150.0  # seconds for an answer; the server's own limit is 120 by defau
 _FORM = "application/x-www-form-urlencoded"
 _OK, _REDIRECT, _ERROR, _SERVER_ERROR = 200, 300, 400, 500
 _PASSING = frozenset({Fault.THROTTLED, Fault.SERVER_ERROR, Fault.CUT})
-MOST_SILENT = 12  # requests in a row without an answer in time, after which the server counts as unreachable
+PATIENCE = 4  # times the limit of an attempt: for how long a server may leave every request without an answer
 _TOO_MUCH = frozenset(
     {"timeout", "execution", "canceled", "too_large", "422"}
 )  # 422: VictoriaMetrics, for any failed query
@@ -113,8 +113,8 @@ class Prometheus:
         self._lock = threading.Lock()
         self.requests = 0
         """How many requests were sent."""
-        self._silent = 0
-        """How many of the last requests in a row got no answer in time."""
+        self._silent_since: float | None = None
+        """When the first of the requests began that got no answer in time; ``None`` if there was an answer since."""
         self.warnings: dict[str, None] = {}
         """The server's warnings, each once."""
 
@@ -177,15 +177,16 @@ class Prometheus:
         return QueryError(f"{self.url}: {error.detail}{fix}", too_much=error.fault is Fault.SILENT)
 
     def _attempt(self, request: ApiRequest) -> msgspec.Raw:
-        """Send a request once. A server that has not answered many in a row is not asked again.
+        """Send a request once, unless the server has not answered for long.
 
         A smaller query may succeed where a large one takes too long, but not at a server that is down: without this limit, each
         half of each query would be waited for.
         """
+        begun = self._monotonic()
         with self._lock:
-            silent = self._silent
-        if silent >= MOST_SILENT:
-            raise QueryError(f"{self.url}: no answer to {silent} requests in a row, {self._timeout:g} s each; {_LATER}")
+            since = self._silent_since
+        if since is not None and begun - since >= PATIENCE * self._timeout:
+            raise QueryError(f"{self.url}: no answer to any request for {begun - since:.0f} s; {_LATER}")
         is_silent = False
         try:
             return self._sent(request)
@@ -194,7 +195,10 @@ class Prometheus:
             raise
         finally:
             with self._lock:
-                self._silent = self._silent + 1 if is_silent else 0
+                if not is_silent:
+                    self._silent_since = None
+                elif self._silent_since is None:  # another thread may have got an answer meanwhile
+                    self._silent_since = begun
 
     def _sent(self, request: ApiRequest) -> msgspec.Raw:
         until = self._monotonic() + self._timeout
