@@ -18,9 +18,11 @@ from tests.builders import Json
 from tests.cli.commands import run
 from tests.cli.test_doctor import Cluster, ClusterHandler
 from tests.cli.test_fleet_option import NODES, a_node
+from webhook.adapters.kubernetes.errors import ApiError, Fault
 from webhook.adapters.usage_file import SavedUsage, parsed, written
 from webhook.application.recommendation.recommend import Recommendation
 from webhook.application.recommendation.usage import Usage
+from webhook.cli.cluster_options import unreadable
 
 EVIL = "=cmd|' /C calc'!A1\x1b[31m|<b>"
 
@@ -120,7 +122,9 @@ def test_device_classes_with_a_resource_name_offer_forms_and_give_those_of_claim
 
 
 def test_csv_has_a_line_for_each_workload_and_computes_nothing(saved: Path) -> None:
-    rows = list(csv.DictReader(io.StringIO(run("recommend", "--usage", saved, "-o", "csv").out)))
+    ran = run("recommend", "--usage", saved, "-o", "csv")
+    rows = list(csv.DictReader(io.StringIO(ran.out)))
+    assert ran.err == "note: Prometheus: partial answer\n"
     assert [row["fits"] for row in rows] == ["unknown", "mig-1g.10gb", "mig-1g.10gb"]
     assert rows[1]["compute_p95"] == "0.1"
     assert rows[1]["memory_max_mib"] == "5120"
@@ -325,6 +329,12 @@ def test_nodes_that_may_not_be_listed_are_a_note(cluster: Cluster, tmp_path: Pat
         ran = found(cluster, server, tmp_path)
     assert ran.code == 0
     assert any("the forms that nodes offer are not known" in note for note in json.loads(ran.out)["notes"])
+
+
+def test_an_object_that_does_not_exist_is_not_taken_for_another_kind_of_server() -> None:
+    missing = ApiError(Fault.NOT_FOUND, 'GET /api/v1/namespaces/a: 404 namespaces "a" not found', missing="a")
+    assert unreadable(missing).endswith("; check the name")
+    assert "is a Kubernetes API server" in unreadable(ApiError(Fault.NOT_FOUND, "GET /api/v1/namespaces: 404"))
 
 
 def test_services_that_may_not_be_listed_lead_to_the_url(cluster: Cluster, tmp_path: Path) -> None:

@@ -148,7 +148,12 @@ def test_the_printed_commands_preview_and_set_the_recommended_policy(
 
 @pytest.mark.usefixtures("prometheus")
 @pytest.mark.parametrize("label", ["=x", "a b=c"])
-def test_what_is_not_a_label_is_explained(control_plane: ControlPlane, tmp_path: Path, label: str) -> None:
+def test_what_the_api_server_rejects_names_the_option_or_the_fix(
+    control_plane: ControlPlane, tmp_path: Path, label: str
+) -> None:
+    ran = _run(control_plane, tmp_path, "recommend", "-n", "nosuch")
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr.endswith('404 namespaces "nosuch" not found; check the name\n')
     ran = _run(control_plane, tmp_path, "recommend", "--trusted", label)
     assert (ran.returncode, ran.stdout) == (2, "")
     assert ran.stderr.startswith(

@@ -151,6 +151,9 @@ def recommend(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     if cluster_options.is_given(ctx, "config"):
         # The audit needs the names of policies and the spelling of forms, too. Who reads a report has no such file.
         found.namespaces = [_with_option(one, f" --config {quote(str(config))}") for one in found.namespaces]
+    if output == "csv":  # its lines have no room for what concerns all of them
+        for note in found.notes:
+            say(f"note: {note}")
     if output or not write_reports:
         _show(found, output or "table")
 
