@@ -26,6 +26,7 @@ from ..engine.forms import Form
 from . import cluster_options
 from .cluster_options import ContextOption, KubeconfigOption, NamespacesOption, WriteReportsOption, reached
 from .configuration_input import ConfigOption, load_configuration
+from .interrupts import ended_by_interrupt
 from .messages import say, usage_error
 from .prometheus_options import (
     CaOption,
@@ -126,7 +127,7 @@ def recommend(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     else:
         labels = labels_of(prometheus_label or [])
         wanted = UsageScope(names, trusted or [], _seconds(window), values.idle_below, labels)
-        with ProgressBar(terminal.console(stderr=True)) as progress:
+        with ProgressBar(terminal.console(stderr=True)) as progress, ended_by_interrupt(progress.stop):
             given = from_cluster(kubeconfig, context, configuration, options, wanted, progress)
         if save:
             _write(save, written(given))

@@ -123,6 +123,13 @@ def test_a_query_is_posted_with_its_time_and_its_vector_returned() -> None:
     assert "Authorization" not in headers
 
 
+def test_a_proxy_of_the_environment_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(succeeds(VECTOR)) as server, serving(says(502, b"")) as proxy:
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, proxy.url)
+        assert client(server).query("up", 1)
+
+
 def test_series_are_asked_for_within_a_time() -> None:
     with serving(succeeds([{"pod": "a"}])) as server:
         assert client(server).series(["up", "down"], 1, 2) == [{"pod": "a"}]
