@@ -148,7 +148,7 @@ def faults(request: ApiRequest, host: str = "") -> Iterator[None]:
     try:
         yield
     except exceptions.ReadTimeoutError as error:
-        raise ApiError(Fault.SILENT, f"{request}: no answer in time ({error})") from error
+        raise ApiError(Fault.SILENT, f"{request}: no answer in time") from error
     except (exceptions.ConnectTimeoutError, exceptions.ProxyError, exceptions.LocationValueError) as error:
         # NewConnectionError (rejected, no route, no such host) is a ConnectTimeoutError to urllib3.
         raise ApiError(Fault.UNREACHABLE, f"{request}: no connection to {host}: {_reason(error)}") from error
@@ -181,4 +181,4 @@ def _reason(error: BaseException) -> str:
         if isinstance(behind, OSError) and behind.strerror:
             return behind.strerror.lower()
         behind = behind.__cause__ or behind.__context__
-    return str(error)
+    return str(error.args[-1] if error.args else error)

@@ -169,12 +169,13 @@ class Prometheus:
             attempt += 1
 
     def _failed(self, error: ApiError) -> QueryError:
+        if error.fault is Fault.SILENT:
+            return QueryError(f"{self.url}: {error.detail} ({self._timeout:g} s)", too_much=True)
         fix = ""
         if error.fault is Fault.UNREACHABLE:
-            fix = next(
-                (f"; {words}" for found, words in _TLS_FIXES if re.search(found, error.detail)), f"; {_UNREACHABLE}"
-            )
-        return QueryError(f"{self.url}: {error.detail}{fix}", too_much=error.fault is Fault.SILENT)
+            fixes = (words for found, words in _TLS_FIXES if re.search(found, error.detail))
+            fix = f"; {next(fixes, _UNREACHABLE)}"
+        return QueryError(f"{self.url}: {error.detail}{fix}")
 
     def _attempt(self, request: ApiRequest) -> msgspec.Raw:
         """Send a request once, unless the server has not answered for long.
