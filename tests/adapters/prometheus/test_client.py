@@ -263,6 +263,20 @@ def test_a_server_that_is_silent_for_long_is_not_asked_again() -> None:
         stop.set()
 
 
+def test_a_proxy_that_gets_no_answer_for_long_is_not_asked_again_either() -> None:
+    clock = _Clock()
+    with serving(says(504, b"")) as server:
+        login = to_url(server.url, ServerAccess(), 2)
+        prometheus = Prometheus(login, lambda: Backoff(lambda: 0.0), timeout=60, monotonic=clock)
+        for clock.now in (0, 60):
+            with pytest.raises(QueryError, match=": 504"):
+                prometheus.query("up", 1)
+        clock.now = 60 * PATIENCE
+        with pytest.raises(QueryError, match="no answer to any request for 240 s"):
+            prometheus.query("up", 1)
+        assert len(server.seen) == 2
+
+
 @pytest.mark.parametrize("between", [succeeds(VECTOR), fails(422, "execution", TOO_MUCH), says(401, b"")])
 def test_any_answer_ends_a_silence(between: Answer) -> None:
     stop, clock = threading.Event(), _Clock()

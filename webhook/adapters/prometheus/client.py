@@ -29,7 +29,7 @@ PATIENCE = 4  # times the limit of an attempt: for how long a server may leave e
 _TOO_MUCH = frozenset(
     {"timeout", "execution", "canceled", "too_large", "422"}
 )  # 422: VictoriaMetrics, for any failed query
-_TOO_MUCH_FOR_PROXY = frozenset({413, 504})  # a query that is too long, and one that takes too long
+_TOO_LONG, _TOO_SLOW = 413, 504  # a proxy's statuses for a query that is too long, and for one that takes too long
 _LONGEST = 300  # characters of a server's sentence
 _FIXES = {
     401: "it rejects requests without credentials; see --prometheus-token-file, --prometheus-user and --prometheus-client-cert",
@@ -91,6 +91,10 @@ class QueryError(Exception):
         super().__init__(detail)
         self.detail = detail
         self.too_much = too_much
+
+
+class ProxyTimeoutError(QueryError):
+    """A proxy got no answer from the server in time."""
 
 
 class Prometheus:
@@ -194,6 +198,9 @@ class Prometheus:
         except ApiError as error:
             is_silent = error.fault is Fault.SILENT
             raise
+        except ProxyTimeoutError:
+            is_silent = True
+            raise
         finally:
             with self._lock:
                 if not is_silent:
@@ -229,8 +236,9 @@ class Prometheus:
             place = response.headers.get("Location", "")[:_LONGEST] if status < _ERROR else ""
             page = body[:_LONGEST].decode(errors="replace")
             line = " ".join(" ".join((str(status), place and f"to {place}", page)).split())
-            if status in _TOO_MUCH_FOR_PROXY:
-                raise QueryError(f"{self.url}: {line}", too_much=True) from error
+            if status in {_TOO_LONG, _TOO_SLOW}:
+                kind = ProxyTimeoutError if status == _TOO_SLOW else QueryError
+                raise kind(f"{self.url}: {line}", too_much=True) from error
             raise ApiError(fault_of(status), f"{line}{fix}", retry_after=retry_after) from error
         with self._lock:
             said = (*(answer.warnings or ()), *(answer.infos or ()))
