@@ -205,6 +205,10 @@ def test_other_thresholds_and_offers_change_the_answer(saved: Path) -> None:
         (["--usage", "{saved}x"], "there is no such file"),
         (["--usage", "{kubeconfig}"], "not a file that gpuwarden recommend --save wrote"),
         (["--window", "14"], '--window: "14" is not a time from 1h to 366d'),
+        (
+            ["--prometheus", "http://127.0.0.1:9", "--save", "gone/u.json"],
+            "error: --save gone/u.json: there is no such folder; ",
+        ),
         (["--window", "30m"], "is not a time from 1h to 366d"),
         (["--prometheus", "a:1"], '--prometheus: "a:1" is not a URL'),
         (["--prometheus-user", "me", "--prometheus-password-file", "x"], "can be used only with --prometheus URL"),

@@ -125,6 +125,8 @@ def recommend(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         _reject_options_of_a_cluster(ctx, options, trusted or [], save)
         given, objects = from_saved(usage, configuration)
     else:
+        if save and not save.parent.is_dir():  # before minutes of reading
+            raise usage_error(f"--save {save}: there is no such folder; name a file in one that exists")
         labels = labels_of(prometheus_label or [])
         wanted = UsageScope(names, trusted or [], _seconds(window), values.idle_below, labels)
         with ProgressBar(terminal.console(stderr=True)) as progress, ended_by_interrupt(progress.stop):
