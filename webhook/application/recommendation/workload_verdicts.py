@@ -54,6 +54,7 @@ class WorkloadVerdict(msgspec.Struct, frozen=True, rename="camel", omit_defaults
         gpus: how many a pod needs, of that form.
         reasons: sentences.
         is_memory_unknown: all that is lacking is how much memory is needed.
+        is_share_unknown: the form is that which the workload has, because it shares it and its own use is not known.
     """
 
     kind: VerdictKind
@@ -61,6 +62,7 @@ class WorkloadVerdict(msgspec.Struct, frozen=True, rename="camel", omit_defaults
     gpus: int = 1
     reasons: tuple[str, ...] = ()
     is_memory_unknown: bool = False
+    is_share_unknown: bool = False
 
 
 def evaluate(case: VerdictInput) -> WorkloadVerdict:
@@ -263,7 +265,7 @@ def _of_a_device(case: VerdictInput) -> WorkloadVerdict | None:
         why = f"shared now, and its numbers may be the device total over other pods too: {_ONE_POD_HAS_ALL}"
     else:
         return None
-    return WorkloadVerdict(VerdictKind.AS_IT_IS, case.workload.form, 1, (why,))
+    return WorkloadVerdict(VerdictKind.AS_IT_IS, case.workload.form, 1, (why,), is_share_unknown=True)
 
 
 def _of_one(case: VerdictInput) -> WorkloadVerdict:
