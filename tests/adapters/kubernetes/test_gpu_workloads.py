@@ -337,6 +337,20 @@ def test_a_template_without_pods_requests_a_whole_gpu_of_the_only_platform(
         assert workloads["ReplicaSet small"].form == "gke-mig-1g.5gb"
 
 
+def test_shared_slices_have_a_form_that_policies_can_name(cluster: WorkloadServer, tmp_path: Path) -> None:
+    amounts = {f"{SLICE}.shared": "14"}
+    shape = shape_of({f"{SLICE}.sharing-strategy": "time-slicing"}, amounts, amounts)
+    assert shape
+    one = pod("one", nodeName="n")
+    one["spec"]["containers"][0]["resources"]["limits"] = {f"{SLICE}.shared": "1"}
+    cluster.add(one)
+    with reached(cluster.url, tmp_path) as server:
+        api = Patient(server)
+        nodes = [NamedNode("n", {}, shape)]
+        workloads = found(GpuWorkloads(api, Lister(api, Silent()), AuditReader(api, Silent()), Configuration(), nodes))
+    assert workloads["Pod one"].form == "mig-1g.10gb-shared"
+
+
 def test_claims_are_requests_too(cluster: WorkloadServer, reader: GpuWorkloads) -> None:
     def request(device_class: str, **more: object) -> Json:
         return {"name": "gpu", "exactly": {"deviceClassName": device_class, **more}}

@@ -223,7 +223,8 @@ class GpuWorkloads:
             shape = self._shapes.get(spec.node_name or "")
             own_form = counted[0][0]
             without_node = self._whole if own_form == Form() else own_form
-            form = str(shape.forms.get(containers[0].amounts[0].resource.name, own_form) if shape else without_node)
+            own = shape.forms.get(containers[0].amounts[0].resource.name, own_form) if shape else without_node
+            form = str(own.as_listed)
             words = (*dict.fromkeys(str(amount) for one in containers for amount in one.amounts), *words)
             number += sum(count for _, count in counted)
             is_whole = not (own_form.partition or own_form.shared)

@@ -84,6 +84,11 @@ class _Applied(msgspec.Struct, frozen=True):
         return self.votes and self.workload.verdict.form == self.form
 
     @property
+    def fits(self) -> bool:
+        """Whether its next pods get the form of the verdict."""
+        return self.suits and not self.denial
+
+    @property
     def harm(self) -> str:
         """Why the policy would hurt it, or keep a smaller form from it; empty if it would not."""
         return self.hurt or (_wasted(self.form, self.workload) if self.votes else "")
@@ -97,13 +102,13 @@ class _Candidate(msgspec.Struct, frozen=True):
 
     @property
     def suits(self) -> int:
-        """The number of workloads whose form it gives, if it denies none of them; 0 for ``any``."""
+        """The number of workloads whose form it gives, those that it denies included; 0 for ``any``."""
         return sum(one.suits for one in self.workloads) if self.effect.first else 0
 
     @property
     def fits(self) -> int:
         """The number of workloads that get the form that fits them; 0 for ``any``."""
-        return sum(one.suits and not one.denial for one in self.workloads) if self.effect.first else 0
+        return sum(one.fits for one in self.workloads) if self.effect.first else 0
 
     @property
     def score(self) -> tuple[int, int, bool]:
@@ -209,11 +214,8 @@ def advise(
         return msgspec.structs.replace(advice, why_none=f"{fitting}; {_UNTRUSTED}{worse}")
     if offered.lacks(first):
         return msgspec.structs.replace(advice, why_none=f"{fitting}; {_MISMATCHED}{worse}")
-    gains = [
-        one.suits and not one.denial and (before.denial or before.form != one.form)
-        for one, before in zip(best.workloads, in_force.workloads, strict=True)
-    ]
-    helped = sum(map(bool, gains))
+    both = zip(best.workloads, in_force.workloads, strict=True)
+    helped = sum(one.fits and bool(before.denial or before.form != one.form) for one, before in both)
     if hurts and len(hurts) >= helped and not stays:
         whom = _named(one.workload for one in hurts)
         why = f"{fitting}, but would help {helped} and hurt {len(hurts)}: {whom}{worse}"

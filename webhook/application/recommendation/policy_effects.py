@@ -78,7 +78,7 @@ class PolicyEffect(msgspec.Struct, frozen=True):
             guarded=False,
             claims=template.claims,
         )
-        form = next((self.offered.settled(one) for one in self._forms(decision, template) if one), None)
+        form = next((self.offered.settled(one.as_listed) for one in self._forms(decision, template) if one), None)
         return str(form or ""), next(iter(decision.denials), None)
 
     def _forms(self, decision: Decision, template: PodTemplate) -> Iterator[Form | None]:
