@@ -7,7 +7,7 @@ from ...engine.mig_profiles import is_profile
 from ...engine.quantity import shown
 from .usage import Series, Usage
 from .verdict_input import VerdictInput
-from .verdict_reasons import device_noun, percent
+from .verdict_reasons import ONE_POD_HAS_ALL, device_noun, percent
 from .verdicts import VerdictKind, WorkloadVerdict
 from .workloads import Workload
 
