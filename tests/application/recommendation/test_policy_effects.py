@@ -5,7 +5,7 @@ import pytest
 
 from tests.application.recommendation.cases import form
 from webhook.application.recommendation.policy_effects import EvaluatedWorkload, PolicyEffect
-from webhook.application.recommendation.workload_verdicts import VerdictKind, WorkloadVerdict
+from webhook.application.recommendation.verdicts import VerdictKind, WorkloadVerdict
 from webhook.engine.device_classes import DeviceClasses
 from webhook.engine.policy import ANY_POLICY, NONE_POLICY, ClaimForm, Mismatch, Policy, Prefer
 

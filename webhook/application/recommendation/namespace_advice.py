@@ -10,7 +10,7 @@ from ...engine.policy import ANY_POLICY, NONE, Policy
 from ...engine.text import plural
 from .offers import Offers, SharedForm, Slice
 from .policy_effects import EvaluatedWorkload, PolicyEffect
-from .workload_verdicts import VerdictKind
+from .verdicts import VerdictKind
 
 NO_POLICY = PolicyEffect(ANY_POLICY)
 _NAMED = 5

@@ -7,7 +7,7 @@ from ...engine.forms import Form, parse
 from ...engine.policy import Mismatch, Policy, Prefer
 from ...engine.rules.gpu_memory import by_memory
 from ...engine.spelling import DevicePlugin
-from .workload_verdicts import WorkloadVerdict
+from .verdicts import WorkloadVerdict
 
 
 class EvaluatedWorkload(msgspec.Struct, frozen=True):
