@@ -88,6 +88,20 @@ def test_the_printed_preview_names_the_configuration_and_that_of_reports_does_no
     assert f"{preview} --config '{file}'\n" in ran.out
 
 
+def test_the_printed_commands_are_for_the_cluster_that_was_read(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("webhook.cli.recommend.from_cluster", lambda *_: parsed(saved.read_bytes()))
+    label = "kubectl label namespace a gpuwarden.io/enforce=mig-1g.10gb"
+    preview = "gpuwarden audit -n a --assume a=mig-1g.10gb"
+    plain = run("recommend", "-o", "markdown").out
+    assert f"\n{preview}\n{label}\n" in plain
+    of_cluster = "--kubeconfig 'of two clusters' --context east"
+    ran = run("recommend", "-o", "markdown", "--kubeconfig", "of two clusters", "--context", "east").out
+    assert f"\n{preview} {of_cluster}\n{label} {of_cluster}\n" in ran
+    # kubectl does not read gpuwarden's variables.
+    monkeypatch.setenv("GPUWARDEN_CONTEXT", "east")
+    assert f"{label} --context east\n" in run("recommend", "-o", "markdown").out
+
+
 def test_device_classes_with_a_resource_name_offer_forms_and_give_those_of_claim_templates(
     saved: Path, tmp_path: Path
 ) -> None:

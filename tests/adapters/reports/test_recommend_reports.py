@@ -7,7 +7,7 @@ from webhook.adapters.reports.recommend_words import advice_lines
 from webhook.application.recommendation.namespace_advice import HarmedWorkload, NamespaceAdvice
 from webhook.application.recommendation.recommend import ClusterSum, Recommendation, WorkloadRecommendation
 from webhook.application.recommendation.thresholds import Thresholds
-from webhook.application.recommendation.workload_verdicts import VerdictKind, WorkloadVerdict
+from webhook.application.recommendation.verdicts import VerdictKind, WorkloadVerdict
 from webhook.application.report_api import LABEL, REPORT_APIS
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

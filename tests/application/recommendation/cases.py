@@ -12,7 +12,7 @@ from webhook.application.recommendation.templates import PodTemplate, reduced
 from webhook.application.recommendation.thresholds import Thresholds
 from webhook.application.recommendation.usage import Metric, Series
 from webhook.application.recommendation.verdict_input import VerdictInput
-from webhook.application.recommendation.workload_verdicts import WorkloadVerdict
+from webhook.application.recommendation.verdicts import WorkloadVerdict
 from webhook.application.recommendation.workloads import LivePod, Workload
 from webhook.engine.claim_objects import RequestedDevice
 from webhook.engine.claims import NO_CLAIMS, Alternative, Claimed, Claims

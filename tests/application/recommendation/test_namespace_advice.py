@@ -9,7 +9,7 @@ from webhook.application.recommendation.namespace_advice import EvaluatedWorkloa
 from webhook.application.recommendation.namespace_advice import advise as advised
 from webhook.application.recommendation.offers import Offers, Slice
 from webhook.application.recommendation.policy_effects import PolicyEffect
-from webhook.application.recommendation.workload_verdicts import VerdictKind, WorkloadVerdict
+from webhook.application.recommendation.verdicts import VerdictKind, WorkloadVerdict
 from webhook.engine.namespace_labels import NamespaceLabels
 from webhook.engine.policy import Mismatch, Policy, PolicyBook, Prefer
 from webhook.engine.spelling import DevicePlugin, MigStrategy

@@ -11,7 +11,7 @@ from webhook.application.recommendation.recommend import Recommendation, recomme
 from webhook.application.recommendation.servers import ServerProgram, recognise
 from webhook.application.recommendation.thresholds import Thresholds
 from webhook.application.recommendation.usage import Metric, Series, Usage
-from webhook.application.recommendation.workload_verdicts import VerdictKind
+from webhook.application.recommendation.verdicts import VerdictKind
 from webhook.application.recommendation.workloads import LivePod, Workload
 from webhook.engine.device_classes import DeviceClasses
 from webhook.engine.fleet.devices import Device, Devices, NamedClass

@@ -10,7 +10,8 @@ from webhook.application.recommendation.offers import Offers, SharedForm, Slice
 from webhook.application.recommendation.servers import recognise
 from webhook.application.recommendation.thresholds import parse
 from webhook.application.recommendation.usage import Metric
-from webhook.application.recommendation.workload_verdicts import VerdictKind, evaluate
+from webhook.application.recommendation.verdicts import VerdictKind
+from webhook.application.recommendation.workload_verdicts import evaluate
 from webhook.application.recommendation.workloads import LivePod
 
 VLLM = recognise("vllm/vllm-openai:v1", ["--model", "llama"], {})

@@ -10,7 +10,7 @@ from typing import Any
 
 from ...application.recommendation.namespace_advice import NamespaceAdvice
 from ...application.recommendation.recommend import Recommendation, WorkloadRecommendation
-from ...application.recommendation.workload_verdicts import VerdictKind
+from ...application.recommendation.verdicts import VerdictKind
 from ...application.report_api import OF_RECOMMEND, ReportApi
 from .policyreport import reports_of, result_of
 from .recommend_words import by_namespace

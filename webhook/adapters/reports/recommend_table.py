@@ -7,7 +7,7 @@ from rich.text import Text
 
 from ...application.recommendation.namespace_advice import NamespaceAdvice
 from ...application.recommendation.recommend import Recommendation, WorkloadRecommendation
-from ...application.recommendation.workload_verdicts import VerdictKind
+from ...application.recommendation.verdicts import VerdictKind
 from ...engine.text import plural
 from .recommend_words import advice_lines, by_namespace, changes, cluster_lines, used, verdict
 from .terminal import MORE_WORKLOADS

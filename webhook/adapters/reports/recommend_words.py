@@ -6,7 +6,8 @@ from itertools import groupby
 from ...application.recommendation.measures import Measures
 from ...application.recommendation.namespace_advice import NamespaceAdvice
 from ...application.recommendation.recommend import ClusterSum, FormCriterion, Recommendation, WorkloadRecommendation
-from ...application.recommendation.workload_verdicts import VerdictKind, WorkloadVerdict, percent
+from ...application.recommendation.verdict_reasons import percent
+from ...application.recommendation.verdicts import VerdictKind, WorkloadVerdict
 from ...engine.text import plural
 
 

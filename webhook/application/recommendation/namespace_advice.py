@@ -12,7 +12,7 @@ from ...engine.text import plural
 from .offers import Offers, Slice
 from .policy_effects import PolicyEffect
 from .templates import PodTemplate
-from .workload_verdicts import VerdictKind, WorkloadVerdict
+from .verdicts import VerdictKind, WorkloadVerdict
 
 _NAMED = 5
 _UNTRUSTED = (

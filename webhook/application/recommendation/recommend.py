@@ -24,9 +24,11 @@ from .offers import Offers, model_of, offered_by_classes, offers
 from .packing import Demand, PackingResult, gpus_of, pack
 from .policy_effects import PolicyEffect
 from .thresholds import Thresholds
-from .usage import Series, Usage
+from .unknown_verdicts import unknown_verdict, why_no_data
+from .usage import Usage
 from .verdict_input import VerdictInput
-from .workload_verdicts import VerdictKind, WorkloadVerdict, evaluate
+from .verdicts import VerdictKind, WorkloadVerdict
+from .workload_verdicts import evaluate
 from .workloads import Workload, attribute
 
 SUPPORTED_GPUS = dict(CRITERIA)["supported_gpus"]
@@ -139,14 +141,13 @@ def recommend(  # noqa: PLR0913 - what is known, and what is wanted
     verdicts = {}
     for one in workloads:
         if one.not_evaluated:
-            verdicts[one.key] = WorkloadVerdict(VerdictKind.UNKNOWN, reasons=(one.not_evaluated,))
+            verdicts[one.key] = unknown_verdict(one.not_evaluated)
         elif measured := measures[one.key]:
             verdicts[one.key] = _of_claims(
                 one, evaluate(VerdictInput(one, measured, offered, thresholds, trusted(one.namespace)))
             )
         else:
-            why = _why_no_data(one, attributed.of.get(one.key, ()), usage)
-            verdicts[one.key] = WorkloadVerdict(VerdictKind.UNKNOWN, reasons=(f"no usage data: {why}",))
+            verdicts[one.key] = unknown_verdict(why_no_data(one, attributed.of.get(one.key, ()), usage))
     verdicts |= batched(workloads, measures, verdicts, thresholds, offered)
     lines = [
         WorkloadRecommendation(
@@ -236,28 +237,6 @@ def _criteria(now: str, then: str) -> tuple[FormCriterion, ...]:
     return tuple(
         FormCriterion(title, new.value, old.value) for (title, old), (_, new) in pairs if title != SUPPORTED_GPUS
     )
-
-
-def _why_no_data(workload: Workload, series: Sequence[Series], usage: Usage) -> str:
-    form = parse(workload.form)
-    if any(one.is_slice for one in series):
-        why = (
-            "its MIG slice has no DCGM_FI_PROF_SM_ACTIVE or DCGM_FI_PROF_GR_ENGINE_ACTIVE, and DCGM_FI_DEV_GPU_UTIL says "
-            "nothing about MIG slices; enable them in the exporter's counters"
-        )
-    elif series:
-        why = "its series include no usable metric of compute"
-    elif not usage.series:
-        why = "no series of GPUs has a pod; see the notes"
-    elif workload.claimed:
-        why = "the exporter names the pods of claims (DRA) only with KUBERNETES_ENABLE_DRA=true"
-    elif form and form.shared:
-        why = "the exporter gives a shared GPU's series to one of its pods; set KUBERNETES_VIRTUAL_GPUS=true"
-    elif not workload.running:
-        why = "no pod of it ran within the window"
-    else:
-        why = "no series names its pods; is the exporter on their nodes, and scraped?"
-    return why
 
 
 def _cluster(
