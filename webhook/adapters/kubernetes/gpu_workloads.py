@@ -237,7 +237,7 @@ class GpuWorkloads:
         exempt = self._configuration.exemptions.of_pod(scheduled) or ""
         programs = self._programs(spec, containers if counted else None)
         unreachable = self._placement.unreachable(spec)
-        template = reduced(pod, every, found)
+        template = reduced(pod, found, self._configuration.names)
         template = self._known.setdefault(msgspec.json.encode(template), template)
         return _Requested(words, number, form, programs, claims, exempt, unreachable, template)
 

@@ -45,14 +45,20 @@ class EvaluatedWorkload(msgspec.Struct, frozen=True):
         """Whether it uses its GPUs, as far as is known."""
         return self.verdict.kind is not VerdictKind.UNUSED
 
-    def votes(self, now: PolicyEffect) -> bool:
-        """Whether its verdict names a form that can be a reason for another policy than the one in force.
+    @property
+    def votes(self) -> bool:
+        """Whether its verdict names a form."""
+        return self.verdict.kind in _VOTING
+
+    def under(self, now: PolicyEffect) -> "EvaluatedWorkload":
+        """The workload under the policy in force, with a verdict that can be a reason for another policy.
 
         A form that it only has, without its own use being known, is no reason against a policy that gives another one.
         """
-        if self.verdict.is_share_unknown and not now.policy.permits_any:
-            return now.on(self.templates, self.form).form == self.verdict.form
-        return self.verdict.kind in _VOTING
+        in_doubt = self.verdict.is_share_unknown and not now.policy.permits_any
+        if not in_doubt or now.on(self.templates, self.form).form == self.verdict.form:
+            return self
+        return msgspec.structs.replace(self, verdict=WorkloadVerdict(VerdictKind.UNKNOWN))
 
 
 class HarmedWorkload(msgspec.Struct, frozen=True):
@@ -68,20 +74,18 @@ class _Applied(msgspec.Struct, frozen=True):
     Attributes:
         form: the form of its next pods; if they are denied, the one that they would get.
         denial: why they are denied.
-        votes: whether its verdict counts.
         hurt: why the form would hurt it, or the cluster by it; empty if it would not.
     """
 
     workload: EvaluatedWorkload
     form: str
     denial: Finding | None
-    votes: bool
     hurt: str
 
     @property
     def suits(self) -> bool:
         """Whether the form is that of the verdict."""
-        return self.votes and self.workload.verdict.form == self.form
+        return self.workload.votes and self.workload.verdict.form == self.form
 
     @property
     def fits(self) -> bool:
@@ -91,7 +95,7 @@ class _Applied(msgspec.Struct, frozen=True):
     @property
     def harm(self) -> str:
         """Why the policy would hurt it, or keep a smaller form from it; empty if it would not."""
-        return self.hurt or (_wasted(self.form, self.workload) if self.votes else "")
+        return self.hurt or _wasted(self.form, self.workload)
 
 
 class _Candidate(msgspec.Struct, frozen=True):
@@ -130,7 +134,7 @@ class _Candidate(msgspec.Struct, frozen=True):
     def wrong(self) -> dict[str, _Applied]:
         """Those for which it is or may be wrong, by name: without a verdict that counts, denied or hurt."""
         using = [one for one in self.workloads if one.workload.uses]
-        doubtful = [one for one in using if one.denial or not one.votes]
+        doubtful = [one for one in using if one.denial or not one.workload.votes]
         return {one.workload.name: one for one in (*doubtful, *(one for one in using if one.harm))}
 
 
@@ -187,23 +191,21 @@ def advise(
     workloads share already. The policy in force, ``now`` (by the label or by default), stays unless another one is better: what
     it gives each workload counts.
     """
-    voting = frozenset(one.name for one in evaluated if one.votes(now))
+    evaluated = [one.under(now) for one in evaluated]
+    voting = [one for one in evaluated if one.votes]
     unused = tuple(one.name for one in evaluated if not one.uses)
-    undecided = tuple(one.name for one in evaluated if one.uses and one.name not in voting)
+    undecided = tuple(one.name for one in evaluated if one.uses and not one.votes)
     advice = NamespaceAdvice(
         namespace, labels.enforce or "", trusted, len(evaluated), unused=unused, undecided=undecided
     )
     if not voting:
         return _without_a_form(advice, now)
     offered = now.offered
-    slices = {str(one.form): one for one in offered.slices}
 
-    def candidate(effect: PolicyEffect) -> _Candidate:
-        return _Candidate(effect, tuple(_applied(effect, one, slices, votes=one.name in voting) for one in evaluated))
-
-    forms = dict.fromkeys(one.verdict.form for one in evaluated if one.name in voting)
-    candidates = sorted((candidate(now.of(one)) for one in forms), key=lambda one: one.score, reverse=True)
-    in_force = candidate(now)
+    forms = dict.fromkeys(one.verdict.form for one in voting)
+    candidates = [_candidate(now.of(one), evaluated, offered) for one in forms]
+    candidates.sort(key=lambda one: one.score, reverse=True)
+    in_force = _candidate(now, evaluated, offered)
     stays = in_force.suits > 0 and in_force.score >= candidates[0].score
     best = in_force if stays else candidates[0]
     first, fits, hurts, wrong = best.effect.first, best.fits, best.hurts, best.wrong
@@ -232,19 +234,22 @@ def advise(
         larger=tuple(
             one.workload.name
             for one in best.workloads
-            if one.votes and not one.denial and not one.harm and _is_larger(one.form, one.workload)
+            if not one.denial and not one.harm and _is_larger(one.form, one.workload)
         ),
         undecided=tuple(one for one in undecided if one not in denied),
-        select=_select(first, offered, (one for one in evaluated if one.name in voting), is_set=stays),
+        select=_select(first, offered, voting, is_set=stays),
     )
 
 
-def _applied(
-    effect: PolicyEffect, workload: EvaluatedWorkload, slices: Mapping[str, Slice], *, votes: bool
-) -> _Applied:
-    found = effect.on(workload.templates, workload.form)
-    hurt = _hurt(found.form, workload, slices, is_denied=bool(found.denial)) if votes else ""
-    return _Applied(workload, found.form, found.denial, votes, hurt)
+def _candidate(effect: PolicyEffect, evaluated: Iterable[EvaluatedWorkload], offered: Offers) -> _Candidate:
+    slices = {str(one.form): one for one in offered.slices}
+
+    def applied(one: EvaluatedWorkload) -> _Applied:
+        found = effect.on(one.templates, one.form)
+        hurt = _hurt(found.form, one, slices, is_denied=bool(found.denial)) if one.votes else ""
+        return _Applied(one, found.form, found.denial, hurt)
+
+    return _Candidate(effect, tuple(map(applied, evaluated)))
 
 
 def _without_a_form(advice: NamespaceAdvice, now: PolicyEffect) -> NamespaceAdvice:
@@ -258,19 +263,16 @@ def _without_a_form(advice: NamespaceAdvice, now: PolicyEffect) -> NamespaceAdvi
 
 def _worse(candidate: _Candidate) -> str:
     """Return a clause about a policy that is worse than the one that is not advised."""
-    fits, wrong = candidate.fits, len(candidate.wrong)
-    whole = sum(one.votes and _is_whole(one.workload.verdict.form) for one in candidate.workloads)
+    fits = candidate.fits
+    whole = sum(one.workload.votes and _is_whole(one.workload.verdict.form) for one in candidate.workloads)
+    wrong = f", and is or may be wrong for {len(candidate.wrong)}" if candidate.wrong else ""
     # A slice or share is not chosen for few more workloads than need whole GPUs (docs/how-to/recommend.md).
     rule = (
         "; to be chosen, it must fit more than twice as many as need whole GPUs"
         if 0 < whole < fits <= 2 * whole
         else ""
     )
-    return (
-        f"; {candidate.effect.policy.name} fits {fits}"
-        + (f", and is or may be wrong for {wrong}" if wrong else "")
-        + rule
-    )
+    return f"; {candidate.effect.policy.name} fits {fits}{wrong}{rule}"
 
 
 def _named(workloads: Iterable[str]) -> str:
