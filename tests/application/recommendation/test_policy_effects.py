@@ -2,6 +2,7 @@
 
 import json
 from itertools import product
+from typing import Any
 
 import pytest
 from hypothesis import assume, given
@@ -27,10 +28,11 @@ from webhook.application.recommendation.offers import Offers
 from webhook.application.recommendation.policy_effects import PodOutcome, PolicyEffect
 from webhook.application.recommendation.templates import PodTemplate, reduced
 from webhook.engine.claims import NO_CLAIMS
+from webhook.engine.claims import read as claims_of
 from webhook.engine.decision import decide
 from webhook.engine.device_classes import DeviceClasses
 from webhook.engine.forms import Platform
-from webhook.engine.other_gpus import BUILT_IN
+from webhook.engine.other_gpus import BUILT_IN, GpuNames
 from webhook.engine.policy import ANY_POLICY, NONE_POLICY, ClaimForm, Mismatch, Policy, Prefer
 from webhook.engine.requests import read
 from webhook.engine.spelling import DevicePlugin
@@ -107,6 +109,26 @@ def test_shared_is_the_only_kind_of_sharing_that_nodes_offer() -> None:
     shares = PolicyEffect(Policy("shared", (form("shared"),)), offered=mps)
     assert (shares.first, shares.on((template("time-slicing"),), "").form) == ("mps", "time-slicing")
     assert PolicyEffect(shares.policy, offered=Offers(shared=SHARED)).first == shares.of("shared").first == "shared"
+
+
+def test_other_names_of_gpus_are_those_of_the_configuration() -> None:
+    def under(policy: Policy, pod: Json, **more: Any) -> tuple[str, str]:
+        classes = DeviceClasses(**more)
+        seen = view(pod)
+        assert seen.spec
+        claims = claims_of(seen.spec, read(seen.spec, classes.names), {}, classes)
+        found = PolicyEffect(policy, classes=classes).on((reduced(seen, claims, classes.names),), "")
+        return found.form, found.denial.rule.id if found.denial else ""
+
+    beside = a_pod(gpu(), gpu(resource="example.com/vgpu", name="other"))
+    assert under(EITHER, beside) == ("mig-1g.10gb", "")
+    counted = GpuNames(gpus=("example.com/vgpu",))
+    assert under(EITHER, beside, names=counted) == ("mig-1g.10gb", "other-gpu-resource")
+    # A device of a class with a form is evaluated as a claim.
+    by_name = a_pod(gpu(resource=f"deviceclass.resource.kubernetes.io/{CLAIM.device_class}"))
+    assert under(Policy("p", (TWO, ONE)), by_name, forms=CLASSES.forms) == ("mig-1g.10gb", "")
+    assert under(Policy("p", (TWO,)), by_name, forms=CLASSES.forms) == ("mig-2g.20gb", "form-not-permitted")
+    assert under(EITHER, by_name) == ("mig-1g.10gb", "other-gpu-resource")
 
 
 @pytest.mark.parametrize("plugin", EVERY_SETTING.values(), ids=EVERY_SETTING)

@@ -334,6 +334,20 @@ def test_forms_whose_policies_deny_a_workload_by_its_node_selectors_are_not_reco
     assert found(listed, model)[0] == found(by_size, product)[0] == found(by_size, {"zone": "a"})[0] == "mig-1g.10gb"
 
 
+def test_a_policy_of_shared_slices_stays() -> None:
+    form = "mig-1g.10gb-shared"
+    one = workload(form=form, requests=("nvidia.com/mig-1g.10gb.shared: 1",), templates=(template(form),))
+    found = recommend(
+        *([one], Usage(END, 14 * DAY, series=[series(profile="1g.10gb", slice="1", pods=2)]), {node(): 1}),
+        *({"a": NamespaceLabels(form)}, Thresholds()),
+        trusted=lambda _: True,
+        plugin=DevicePlugin(),
+    )
+    (line,), (advice,) = found.workloads, found.namespaces
+    assert (line.verdict.kind, line.verdict.form) == (VerdictKind.AS_IT_IS, form)
+    assert (advice.policy, advice.fits, advice.label) == (form, 1, "")
+
+
 def test_slices_of_nodes_that_do_not_state_their_model_are_compared_only_if_one_model_is_used() -> None:
     amounts = {"nvidia.com/mig-1g.10gb": "7"}
     unlabelled = shape_of({}, amounts, amounts)
