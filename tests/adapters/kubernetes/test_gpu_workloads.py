@@ -343,12 +343,14 @@ def test_shared_slices_have_a_form_that_policies_can_name(cluster: WorkloadServe
     assert shape
     one = pod("one", nodeName="n")
     one["spec"]["containers"][0]["resources"]["limits"] = {f"{SLICE}.shared": "1"}
-    cluster.add(one)
+    waits = pod("waits", nodeSelector={f"{SLICE}.sharing-strategy": "time-slicing"})
+    waits["spec"]["containers"] = one["spec"]["containers"]
+    cluster.add(one, waits)
     with reached(cluster.url, tmp_path) as server:
         api = Patient(server)
         nodes = [NamedNode("n", {}, shape)]
         workloads = found(GpuWorkloads(api, Lister(api, Silent()), AuditReader(api, Silent()), Configuration(), nodes))
-    assert workloads["Pod one"].form == "mig-1g.10gb-shared"
+    assert workloads["Pod one"].form == workloads["Pod waits"].form == "mig-1g.10gb-shared"
 
 
 def test_claims_are_requests_too(cluster: WorkloadServer, reader: GpuWorkloads) -> None:

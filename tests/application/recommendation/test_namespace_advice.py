@@ -254,7 +254,7 @@ def test_a_larger_slice_hurts_those_that_have_enough_with_a_smaller_one() -> Non
     found = advise("team", [full, *middle, *middle], offered(), NamespaceLabels(), trusted=False)
     assert found.hurts == (HarmedWorkload("has", "needs mig-3g.40gb"),)
     found = advise("team", [names, *middle], offered(), NamespaceLabels(), trusted=False)
-    assert (found.policy, found.hurts, denied(found)) == ("mig-2g.20gb", (), ("has",))
+    assert (found.policy, found.hurts, denied(found), found.larger) == ("mig-2g.20gb", (), ("has",), ())
 
 
 SEVERAL = PolicyBook(

@@ -11,6 +11,8 @@ from tests.application.recommendation.cases import SHARED, form, template
 from tests.builders import (
     EVERY_SETTING,
     GPU,
+    MIG_SHARED,
+    MIG_STRATEGY,
     Json,
     a_pod,
     a_policy,
@@ -50,6 +52,9 @@ def kept(pod: Json) -> PodTemplate:
     return reduced(view(pod), NO_CLAIMS, BUILT_IN)
 
 
+CLAIMS_TOO = kept(a_pod({"name": "c", "resources": {"limits": {GPU: "1"}, "claims": [{"name": "nic"}]}}))
+
+
 @pytest.mark.parametrize(
     ("policy", "requests", "given", "rule"),
     [
@@ -73,6 +78,7 @@ def kept(pod: Json) -> PodTemplate:
         (Policy("p", (ONE, TWO), max_per_container=1), template("mig-2g.20gb"), "mig-2g.20gb", ""),
         (BY_CLAIM, template(), "mig-1g.10gb", ""),
         (BY_CLAIM, template("mig-2g.20gb"), "mig-2g.20gb", ""),
+        (BY_CLAIM, CLAIMS_TOO, "mig-1g.10gb", "claim-not-possible"),
         # Claims are not rewritten.
         (EITHER, template("mig-2g.20gb", claimed=True), "mig-2g.20gb", ""),
         (EITHER, template("exclusive", claimed=True), "mig-1g.10gb", "form-not-permitted"),
@@ -108,6 +114,10 @@ def test_shared_is_the_only_kind_of_sharing_that_nodes_offer() -> None:
     mps = Offers(shared=SHARED[:1])
     shares = PolicyEffect(Policy("shared", (form("shared"),)), offered=mps)
     assert (shares.first, shares.on((template("time-slicing"),), "").form) == ("mps", "time-slicing")
+    slots = a_pod(gpu(resource=MIG_SHARED), nodeSelector={MIG_STRATEGY: "time-slicing"})
+    # Policies do not name the kind of sharing of slices.
+    slices = Policy("mig-1g.5gb-shared", (form("mig-1g.5gb-shared"),))
+    assert PolicyEffect(slices).on((kept(slots),), "") == PodOutcome("mig-1g.5gb-shared")
     assert PolicyEffect(shares.policy, offered=Offers(shared=SHARED)).first == shares.of("shared").first == "shared"
 
 

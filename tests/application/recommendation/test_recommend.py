@@ -314,11 +314,13 @@ def test_forms_whose_policies_deny_a_workload_by_its_node_selectors_are_not_reco
     by_size = DevicePlugin(mig_strategy=MigStrategy.SINGLE)
     listed = structs.replace(by_size, products=(f"NVIDIA-{A100}",))
 
-    def found(plugin: DevicePlugin, selector: dict[str, str], how: str = "nodeSelector") -> tuple[str, str]:
+    def found(
+        plugin: DevicePlugin, selector: dict[str, str], how: str = "nodeSelector", stated: str = "", *off: str
+    ) -> tuple[str, str]:
         terms = [{"matchExpressions": [{"key": key, "operator": "In", "values": [selector[key]]} for key in selector]}]
         required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
         more = {how: selector if how == "nodeSelector" else {"nodeAffinity": required}}
-        one = workload(templates=(template(more=more),))
+        one = workload(templates=(template(stated, more=more),), unreachable=tuple((form, A100) for form in off))
         result = recommend(
             *([one], Usage(END, 14 * DAY, series=[series()]), {node(): 1, slices: 1}, {}, Thresholds()),
             trusted=lambda _: False,
@@ -331,7 +333,10 @@ def test_forms_whose_policies_deny_a_workload_by_its_node_selectors_are_not_reco
     # Its nodes have the product of slices, which a policy can only write if it knows the models.
     conflict = ("exclusive", "node selectors, affinity or taints keep its pods off all nodes that offer mig-1g.10gb")
     assert found(by_size, model) == found(by_size, model, "affinity") == conflict
-    assert found(listed, model)[0] == found(by_size, product)[0] == found(by_size, {"zone": "a"})[0] == "mig-1g.10gb"
+    assert found(listed, model)[0] == found(by_size, product)[0] == "mig-1g.10gb"
+    # A template that names another form can be changed, and what nodes keep a pod off stays out of reach.
+    assert found(by_size, {"zone": "a"}, "nodeSelector", "mps")[0] == "mig-1g.10gb"
+    assert found(by_size, {"zone": "a"}, "nodeSelector", "", "mig-1g.10gb") == conflict
 
 
 def test_a_policy_of_shared_slices_stays() -> None:

@@ -55,8 +55,7 @@ class EvaluatedWorkload(msgspec.Struct, frozen=True):
 
         A form that it only has, without its own use being known, is no reason against a policy that gives another one.
         """
-        in_doubt = self.verdict.is_share_unknown and not now.policy.permits_any
-        if not in_doubt or now.on(self.templates, self.form).form == self.verdict.form:
+        if not self.verdict.is_share_unknown or now.on(self.templates, self.form).form == self.verdict.form:
             return self
         return msgspec.structs.replace(self, verdict=WorkloadVerdict(VerdictKind.UNKNOWN))
 
@@ -217,7 +216,7 @@ def advise(
     if offered.lacks(first):
         return msgspec.structs.replace(advice, why_none=f"{fitting}; {_MISMATCHED}{worse}")
     both = zip(best.workloads, in_force.workloads, strict=True)
-    helped = sum(one.fits and bool(before.denial or before.form != one.form) for one, before in both)
+    helped = sum(one.fits and before.form != one.form for one, before in both)
     if hurts and len(hurts) >= helped and not stays:
         whom = _named(one.workload for one in hurts)
         why = f"{fitting}, but would help {helped} and hurt {len(hurts)}: {whom}{worse}"

@@ -32,8 +32,6 @@ def reduced(pod: Pod, claims: Claims, names: GpuNames) -> PodTemplate:
         containers=[_reduced(one, names) for one in spec.containers or ()],
         node_selector=spec.node_selector,
         affinity=spec.affinity,
-        resource_claims=spec.resource_claims,
-        resources=_gpus(spec.resources, names),
     )
     return PodTemplate(Pod(Metadata(annotations=kept) if kept else None, only), claims)
 
