@@ -369,13 +369,18 @@ def test_claims_are_requests_too(cluster: WorkloadServer, reader: GpuWorkloads) 
         claimed("nic", request("rdma.example.com")),
         claimed("watch", request("gpu.nvidia.com", adminAccess=True)),
     ]
-    serve(cluster, "v1", resourceclaimtemplates=templates)
+    several = claimed("several", request("mig.nvidia.com", selectors=profile))
+    several["spec"] = several["spec"]["spec"]
+    serve(cluster, "v1", resourceclaimtemplates=templates, resourceclaims=[several])
     cluster.lists["/apis/resource.k8s.io/v1/deviceclasses"] = [
         json.dumps({"metadata": {"name": "rdma.example.com"}, "spec": {}}).encode()
     ]
     for name in ("two", "slice", "any-slice", "all", "either", "nic", "watch", "not-there"):
         cluster.add(claiming(name, name))
     cluster.add(claiming("both", "two", gpus=1))
+    shared = claiming("shared", "")
+    shared["spec"]["resourceClaims"] = [{"name": "gpu", "resourceClaimName": "several"}]
+    cluster.add(shared)
     workloads = {one.name: one for one in reader.read(())}
     assert {name: (one.gpus, one.form, one.requests) for name, one in workloads.items()} == {
         "two": (2, "exclusive", ("claim gpu: gpu.nvidia.com: 2",)),
@@ -384,6 +389,7 @@ def test_claims_are_requests_too(cluster: WorkloadServer, reader: GpuWorkloads) 
         "all": (1, "claim", ("claim gpu: gpu.nvidia.com: all",)),
         "either": (1, "claim", ("claim gpu: gpu.nvidia.com: 1 or mig.nvidia.com: 1",)),
         "both": (3, "exclusive", ("nvidia.com/gpu: 1", "claim gpu: gpu.nvidia.com: 2")),
+        "shared": (1, "mig-1g.10gb-shared", ("claim gpu: mig.nvidia.com: 1",)),
     }
     assert all(one.claimed for one in workloads.values())
     # What their claims request is kept with their templates.
