@@ -360,7 +360,7 @@ def test_what_draws_is_never_told_to_share_by_mps() -> None:
 def test_a_slice_that_compute_needs_stays_though_its_memory_is_full(profile: str, p95: float, why: str) -> None:
     used = {"p95": p95, "profile": profile, "memory": 9 * GIB, "capacity": 10 * GIB, "flat": True}
     verdict = evaluate(case(used=used, form=f"mig-{profile}"))
-    assert (verdict.kind, verdict.form) == (VerdictKind.AS_IT_IS, f"mig-{profile}")
+    assert (verdict.kind, verdict.form, verdict.is_share_unknown) == (VerdictKind.AS_IT_IS, f"mig-{profile}", False)
     assert why in " / ".join(verdict.reasons)
     assert "memory unknown: 90 % of the slice's memory is in use all the time" in verdict.reasons[-1]
 
@@ -509,7 +509,7 @@ def test_gpus_of_a_pod_that_were_not_used() -> None:
 )
 def test_what_is_shared_and_can_not_be_told_apart_stays(used: dict[str, Any], why: str) -> None:
     verdict = evaluate(case(used=used, form="time-slicing", trusted=True))
-    assert (verdict.kind, verdict.form) == (VerdictKind.AS_IT_IS, "time-slicing")
+    assert (verdict.kind, verdict.form, verdict.is_share_unknown) == (VerdictKind.AS_IT_IS, "time-slicing", True)
     assert why in verdict.reasons[0]
 
 

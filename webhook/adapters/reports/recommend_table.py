@@ -70,7 +70,7 @@ def _advice(advice: NamespaceAdvice, width: int) -> Text:
     first, *more = advice_lines(advice)
     text = Text.assemble((printable(first), "bold green" if advice.policy else "magenta"))
     for line in more:
-        style = "yellow" if line.startswith("would hurt") else ""
+        style = "yellow" if line.startswith(("would hurt", "would deny")) else ""
         text.append("\n").append(
             textwrap.fill(printable(line), width, initial_indent="  ", subsequent_indent="    "), style
         )

@@ -13,15 +13,16 @@ from ...engine.fleet.prefer_offered import preferring
 from ...engine.form_guide import CRITERIA, guide_to
 from ...engine.forms import Form, parse
 from ...engine.namespace_labels import NamespaceLabels
-from ...engine.policy import PolicyBook
+from ...engine.policy import ANY_POLICY, PolicyBook
+from ...engine.rules.placement import SELECTOR_CONFLICT
 from ...engine.spelling import DevicePlugin
 from ...engine.text import plural
 from .batching import batched
 from .measures import Measures, measure
-from .namespace_advice import NamespaceAdvice, advise
+from .namespace_advice import EvaluatedWorkload, NamespaceAdvice, advise
 from .offers import Offers, model_of, offered_by_classes, offers
 from .packing import Demand, PackingResult, gpus_of, pack
-from .policy_effects import EvaluatedWorkload, PolicyEffect
+from .policy_effects import PolicyEffect
 from .thresholds import Thresholds
 from .unknown_verdicts import unknown_verdict, why_no_data
 from .usage import Usage
@@ -133,6 +134,8 @@ def recommend(  # noqa: PLR0913 - what is known, and what is wanted
     expected = tuple(expected)
     of_classes = offered_by_classes(devices, plugin)
     offered = offers(shapes, expected, plugin, (model_of(one.model) for one in usage.series), of_classes)
+    effect = PolicyEffect(ANY_POLICY, plugin, classes, offered)
+    workloads = [_without_conflicts(one, effect) for one in workloads]
     attributed = attribute(usage.series, workloads, usage.owners)
     measures = {one.key: measure(one, attributed.of.get(one.key, []), usage, thresholds) for one in workloads}
     verdicts = {}
@@ -165,9 +168,8 @@ def recommend(  # noqa: PLR0913 - what is known, and what is wanted
         given = labels.get(name) or NamespaceLabels()
         policy = policies.select(given).enforce
         policy = preferring(policy, plugin, fleet) if fleet else policy
-        policy = msgspec.structs.replace(policy, forms=tuple(map(offered.settled, policy.forms)))
-        now = PolicyEffect(policy, plugin, classes)
-        return advise(name, evaluated, offered, given, trusted=trusted(name), now=now)
+        now = msgspec.structs.replace(effect, policy=policy)
+        return advise(name, evaluated, given, now, trusted=trusted(name))
 
     advice = [advice_for(name, evaluated) for name, evaluated in _by_namespace(workloads, verdicts).items()]
     notes = [*usage.missing, *(f"Prometheus: {one}" for one in usage.warnings)]
@@ -199,10 +201,23 @@ def _by_namespace(
     for one in sorted(workloads, key=lambda one: one.key):
         evaluated = found.setdefault(one.namespace, [])
         if not one.exempt:
-            named = f"{one.kind} {one.name}", one.stated, verdicts[one.key], one.form
-            asked = one.memory, one.claimed, one.unreachable
-            evaluated.append(EvaluatedWorkload(*named, *asked, gpus=one.gpus, in_container=one.in_container))
+            named = f"{one.kind} {one.name}"
+            evaluated.append(EvaluatedWorkload(named, verdicts[one.key], one.form, one.templates, one.unreachable))
     return found
+
+
+def _without_conflicts(workload: Workload, effect: PolicyEffect) -> Workload:
+    """A workload to which forms are out of reach whose policies deny its pods because of their node selectors."""
+    if not any(spec.node_selector or spec.terms for one in workload.templates if (spec := one.pod.spec)):
+        return workload
+    denied = {
+        (form, model)
+        for one in effect.offered.every
+        if (denial := effect.of(form := str(one.form)).on(workload.templates, workload.form).denial)
+        and denial.rule is SELECTOR_CONFLICT
+        for model in one.models
+    }
+    return msgspec.structs.replace(workload, unreachable=tuple(sorted(denied.union(workload.unreachable))))
 
 
 def _of_claims(workload: Workload, verdict: WorkloadVerdict) -> WorkloadVerdict:

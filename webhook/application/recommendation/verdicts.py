@@ -26,6 +26,7 @@ class WorkloadVerdict(msgspec.Struct, frozen=True, rename="camel", omit_defaults
         gpus: how many a pod needs, of that form.
         reasons: sentences.
         is_memory_unknown: all that is lacking is how much memory is needed.
+        is_share_unknown: the form is that which the workload has, because it shares it and its own use is not known.
     """
 
     kind: VerdictKind
@@ -33,3 +34,4 @@ class WorkloadVerdict(msgspec.Struct, frozen=True, rename="camel", omit_defaults
     gpus: int = 1
     reasons: tuple[str, ...] = ()
     is_memory_unknown: bool = False
+    is_share_unknown: bool = False

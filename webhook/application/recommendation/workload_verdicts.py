@@ -139,7 +139,7 @@ def _of_a_device(case: VerdictInput) -> WorkloadVerdict | None:
         why = f"shared now, and its numbers may be the device total over other pods too: {ONE_POD_HAS_ALL}"
     else:
         return None
-    return WorkloadVerdict(VerdictKind.AS_IT_IS, case.workload.form, 1, (why,))
+    return WorkloadVerdict(VerdictKind.AS_IT_IS, case.workload.form, 1, (why,), is_share_unknown=True)
 
 
 def _of_one(case: VerdictInput) -> WorkloadVerdict:
