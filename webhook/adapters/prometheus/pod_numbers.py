@@ -16,9 +16,9 @@ Numbers = dict[Key, dict[str, list[float]]]  # those of all series of a key, by 
 
 
 def numbers(
-    batches: QueryBatches, what: str, found: PodDevices, keys: Iterable[Key], query: Callable[[str], str]
+    batches: QueryBatches, what: str, found: PodDevices, keys: Iterable[Key], query: Callable[[PodLabels, str], str]
 ) -> Numbers:
-    """Return the numbers of containers on devices, by a query for the matchers of their pods.
+    """Return the numbers of containers on devices, by a query for the labels that name their pods and the matchers of these.
 
     Raises:
         QueryError: there was no usable answer.
@@ -26,7 +26,7 @@ def numbers(
     result: Numbers = {}
     for family in dcgm.FAMILIES:
         wanted = {key for key in keys if found[key].family == family}
-        of_family = _of_family(batches, what, wanted, family, query)
+        of_family = _of_family(batches, what, wanted, family, partial(query, family))
         result |= {key: stats for key, stats in of_family.items() if key in wanted}
     return result
 

@@ -19,6 +19,7 @@ def series(  # noqa: PLR0913, PLR0917 - what is known about one container on one
     memory: Mapping[str, list[float]],
     sharing: Sharing,
     held: float,
+    gaps: float,
 ) -> Series:
     """Return the usage of a device by a container.
 
@@ -30,6 +31,7 @@ def series(  # noqa: PLR0913, PLR0917 - what is known about one container on one
         memory: those of memory, bandwidth and video engines, by the names in ``expressions.memory``.
         sharing: how devices are shared.
         held: the maximum memory in use by the series of the device itself, in MiB; 0 if unknown.
+        gaps: the share of the hours in which the metric is missing.
     """
     unit = expressions.scale(metric) if metric else 1.0
     total = sum(compute.get("points", ()))
@@ -37,7 +39,6 @@ def series(  # noqa: PLR0913, PLR0917 - what is known about one container on one
     pods_of_memory, memory_of_device = sharing.get(dcgm.USED, {}).get(key.device, (1, False))
     used, free = _most(memory.get("used")), min(memory.get("free", ()), default=None)
     hourly = _most(compute.get("hourly"))
-    first, last = min(compute.get("first", ()), default=0), _most(compute.get("last")) or 0
     engines = [*memory.get("encoder", ()), *memory.get("decoder", ())]
 
     def average(name: str, within: str = "points") -> float:
@@ -57,9 +58,9 @@ def series(  # noqa: PLR0913, PLR0917 - what is known about one container on one
         metric=metric if total else None,
         points=int(total),
         interval=_HOUR / hourly if hourly else 0,
-        first=first,
-        last=last,
-        gaps=_gaps((last - first) / _HOUR + 1, sum(compute.get("hours", ())), sum(memory.get("hours", ()))),
+        first=min(compute.get("first", ()), default=0),
+        last=_most(compute.get("last")) or 0,
+        gaps=gaps,
         p95=min(1.0, (_most(compute.get("p95")) or 0) / unit),
         most=min(1.0, (_most(compute.get("max")) or 0) / unit),
         mean=min(1.0, average("mean") / unit),
@@ -85,11 +86,6 @@ def series(  # noqa: PLR0913, PLR0917 - what is known about one container on one
         compute_of_device=of_device,
         memory_of_device=memory_of_device,
     )
-
-
-def _gaps(hours: float, with_compute: float, with_memory: float) -> float:
-    """The share of these hours in which there are samples of memory, but none of compute."""
-    return max(0.0, min(hours, with_memory) - with_compute) / hours
 
 
 def _working(numbers: Mapping[str, Sequence[float]], within: str = "") -> float:

@@ -18,17 +18,17 @@ from .offers import (
     of_model,
 )
 from .servers import works_together
-from .usage import Metric
+from .usage import MOST_GAPS, Metric
 from .verdict_input import FULL, VerdictInput
 from .workloads import Workload
 
 _FILLED = 0.95
 _LEAST_MEMORY = 1024  # MiB; every GPU and every slice has more
 _CONTEXT = 512  # MiB; what a process has on a GPU before it does anything (its CUDA context) is less
-_GAPS = 0.05  # with more, nothing is known about 95 % of the time
 _UNEVEN = 1.5
 """Above this ratio of the average over time to that of the samples, samples are uneven: partly used ten minutes count whole."""
 _SCALED = frozenset({"Deployment", "StatefulSet", "ReplicaSet", "ReplicationController"})
+_PROFILER = "; does another program use the GPU's profiler then?"
 _FULL_AT_TIMES = "the slice is full at times, so it may need a larger one"
 _ONE_POD_HAS_ALL = "without KUBERNETES_VIRTUAL_GPUS=true the exporter gives a shared GPU's series to one of its pods"
 
@@ -112,11 +112,11 @@ def _why_unknown(case: VerdictInput) -> Iterator[str]:
         )
     if 0 < workload.running <= measures.unseen:  # what it uses may have changed since then
         yield _unseen(case)
-    if measures.gaps > _GAPS:
+    if measures.gaps > MOST_GAPS:
+        profiled = measures.metrics != (Metric.GPU_UTIL,)
         yield (
             f"{', '.join(measures.metrics)} {'is' if len(measures.metrics) == 1 else 'are'} missing for "
-            f"{percent(measures.gaps)} of the hours in which memory was measured; does another program use the GPU's profiler "
-            "then?"
+            f"{percent(measures.gaps)} of the hours in which memory was measured{_PROFILER if profiled else ''}"
         )
     # Where samples are sparser while more is used, what most samples say is not said of most of the time.
     if measures.by_time > _UNEVEN * measures.mean + case.thresholds.idle_below:
@@ -411,11 +411,11 @@ def _used(case: VerdictInput) -> str:
     measures = case.measures
     of_gpu = f" ({percent(measures.p95 * case.unit)} of a GPU)" if measures.p95 and case.unit < FULL else ""
     used = f"95 % of the time at most {percent(measures.p95)} of the {_device(case)}{of_gpu}"
-    only_util = measures.metrics == (Metric.GPU_UTIL,)
-    how = " (by DCGM_FI_DEV_GPU_UTIL: the time in which anything ran, however little of the GPU it used)"
+    partly = "" if measures.metrics == (Metric.GPU_UTIL,) else "partly "  # the metrics of some pods may have failed
+    how = f" ({partly}by DCGM_FI_DEV_GPU_UTIL: the time in which anything ran, however little of the GPU it used)"
     more = measures.recent > measures.p95 and percent(measures.recent) != percent(measures.p95)
     recent = f", in the last day {percent(measures.recent)} on average" if more else ""
-    return used + (how if only_util else "") + recent
+    return used + (how if Metric.GPU_UTIL in measures.metrics else "") + recent
 
 
 def _memory_unknown(case: VerdictInput) -> str:
