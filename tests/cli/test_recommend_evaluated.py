@@ -203,6 +203,11 @@ def add_failing_metrics(cast: Cast) -> None:
         shared = device("lab", first_pod("totals-zeros", number), uuid="z", model=T4, sm=zeros, util=wave(20, 90))
         cast.devices.append(shared)
     cast.deploy("lab", "totals-zeros", pods=2, resource="nvidia.com/gpu.shared", node="node-t4")
+    # One exporter has profiling metrics only, and another all the others: nothing is missing, and zeros show all the same.
+    for name, sm in (("two-exporters", steady(0.05)), ("two-exporters-zeros", zeros)):
+        labels = {"Hostname": f"node-{name}", "instance": "10.0.0.2:9400"}
+        cast.devices.append(device("prod", first_pod(name), labels=labels, sm=sm, used=0))
+        one(name, util=wave(60, 100))
     # The metrics are always 0, and the GPU is used for four minutes of each day.
     one("zeros-always", sm=steady(0.0), gr=steady(0.0), util=during(STEP, 60.0, 0.0), used=900.0)
     # 0 is true: nothing runs at night, or at all. And nearly 0: a kernel that waits for memory; on another GPU, a few seconds.
@@ -329,6 +334,8 @@ EVALUATED = {
     "zeros-little": (SMALL, "% of the GPU (by DCGM_FI_DEV_GPU_UTIL"),
     "slice-zeros": (SMALL, "95 % of the time at most 50 % of the slice"),
     "totals-zeros": (("as it is", "time-slicing"), "the device total over 2 pods"),
+    "two-exporters": (SMALL, "95 % of the time at most 5.0 % of the GPU /"),
+    "two-exporters-zeros": (WHOLE, "% of the GPU (by DCGM_FI_DEV_GPU_UTIL"),
     "zeros-always": (WHOLE, "while it is active, it uses 60 % of a GPU"),
     "idle-at-night": (SMALL, "95 % of the time at most 5.0 % of the GPU /"),
     "slice-idle-at-night": (SMALL, "95 % of the time at most 5.0 % of the slice"),
@@ -360,7 +367,7 @@ def test_verdicts_are_those_of_a_person(scene: tuple[str, Cast], cluster: Cluste
         assert why in said[name][1], name
     assert (
         f"DCGM_FI_PROF_SM_ACTIVE of prod/{first_pod('zeros-always')} is 0 for 100 % of the hours in which its GPU was in use, "
-        "so DCGM_FI_DEV_GPU_UTIL counts; does another program use the GPU's profiler then, or does DCGM need a restart? (6 pods)"
+        "so DCGM_FI_DEV_GPU_UTIL counts; does another program use the GPU's profiler then, or does DCGM need a restart? (7 pods)"
     ) in found["notes"]
     by_name = {line["name"]: line for line in found["workloads"]}
     assert (by_name["tune"]["kind"], by_name["claims-gpu"]["requests"]) == ("RayJob", ["claim gpu: gpu.nvidia.com: 1"])

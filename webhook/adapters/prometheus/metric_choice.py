@@ -65,7 +65,7 @@ def _zeros(batches: QueryBatches, found: PodDevices, keys: Collection[Key], metr
             return expressions.zeros(metric, lesser, family, which, batches.window)
 
         compared = [key for key in keys if others[key] == lesser]
-        for key, one in numbers(batches, f"hours of {metric}", found, compared, query).items():
+        for key, one in numbers(batches, f"zeros of {metric}", found, compared, query).items():
             shares[key] = max(one.get("zeros", ()), default=0)
     return shares
 
