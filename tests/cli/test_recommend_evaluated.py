@@ -177,14 +177,17 @@ def add_failing_metrics(cast: Cast) -> None:
             cast.devices.append(device("prod", first_pod(name), labels=named, days=days, **{"used": usual, **usage}))
         cast.deploy("prod", name, **(fields or {}))
 
-    # A profiler takes the metric away for four hours of each day.
-    one("profiled", sm=during(DAY / 6, None, 0.05))
+    # A profiler takes the metric away for four hours of each day: it is all that there is, or another is left.
+    missing = during(DAY / 6, None, 0.05)
+    one("profiled", sm=missing)
+    one("profiled-little", sm=missing, gr=missing, util=wave(2, 9))
     # The metric is off for five days, until the exporter is replaced. Later, the exporter is away for a day.
     away = 9 * DAY, 10 * DAY
     one(
         "enabled-late",
         restarted=5,
         sm=lambda at: None if at < 5 * DAY or away[0] <= at < away[1] else 0.05,
+        util=steady(100),
         used=lambda at: None if away[0] <= at < away[1] else usual(at),
     )
     # Another exporter sees the GPU in the first week. Then, a profiler takes the metric away for four hours of each day.
@@ -221,6 +224,7 @@ def add_failing_metrics(cast: Cast) -> None:
         **on_slice,
     )
     one("idle", sm=steady(0.0), gr=steady(0.0), util=steady(0), used=900.0)
+    one("idle-blank", sm=steady(0.0), util=during(STEP, 9.2e18, 0.0), used=900.0)
     one("memory-bound", sm=during(DAY / 3, 0.00001, 0.05), gr=steady(0.9), util=steady(100))
 
 
@@ -328,7 +332,8 @@ EVALUATED = {
     "claims-gpu": (SMALL, "requested by a claim, which no policy rewrites"),
     "claims-either": (UNKNOWN, 'requested by a claim: claim "gpu" may be satisfied in 2 ways'),
     "profiled": (UNKNOWN, "DCGM_FI_PROF_SM_ACTIVE is missing for 1"),
-    "enabled-late": (SMALL, "mig-1g.10gb has 9.5 GiB"),
+    "profiled-little": (SMALL, "% of the GPU (by DCGM_FI_DEV_GPU_UTIL"),
+    "enabled-late": (SMALL, "95 % of the time at most 5.0 % of the GPU /"),
     "profiled-later": (UNKNOWN, "DCGM_FI_PROF_SM_ACTIVE is missing for"),
     "zeros": (WHOLE, "% of the GPU (by DCGM_FI_DEV_GPU_UTIL: the time in which anything ran"),
     "zeros-little": (SMALL, "% of the GPU (by DCGM_FI_DEV_GPU_UTIL"),
@@ -340,6 +345,7 @@ EVALUATED = {
     "idle-at-night": (SMALL, "95 % of the time at most 5.0 % of the GPU /"),
     "slice-idle-at-night": (SMALL, "95 % of the time at most 5.0 % of the slice"),
     "idle": (("not used", "none"), "at most 0 % of the GPU in 14 days"),
+    "idle-blank": (("not used", "none"), "at most 0 % of the GPU in 14 days"),
     "memory-bound": (SMALL, "95 % of the time at most 5.0 % of the GPU /"),
 }  # fmt: skip
 
@@ -367,7 +373,7 @@ def test_verdicts_are_those_of_a_person(scene: tuple[str, Cast], cluster: Cluste
         assert why in said[name][1], name
     assert (
         f"DCGM_FI_PROF_SM_ACTIVE of prod/{first_pod('zeros-always')} is 0 for 100 % of the hours in which its GPU was in use, "
-        "so DCGM_FI_DEV_GPU_UTIL counts; does another program use the GPU's profiler then, or does DCGM need a restart? (7 pods)"
+        "so DCGM_FI_DEV_GPU_UTIL counts; does another program use the GPU's profiler then, or does DCGM need a restart? (8 pods)"
     ) in found["notes"]
     by_name = {line["name"]: line for line in found["workloads"]}
     assert (by_name["tune"]["kind"], by_name["claims-gpu"]["requests"]) == ("RayJob", ["claim gpu: gpu.nvidia.com: 1"])

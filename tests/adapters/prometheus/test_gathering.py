@@ -360,16 +360,15 @@ def test_a_little_above_all_of_a_device_is_all_of_it() -> None:
     ("gaps", "since_first", "known", "asked"),
     [
         ({SM: 0}, {SM: 0.9}, 0, 1),  # without gaps, the hours before the first sample do not matter
-        ({SM: 0.3}, {SM: 0.1}, 0.1, 2),
+        ({SM: 0.3}, {SM: 0.04}, 0.04, 2),
         ({SM: 0.3}, {}, 0.3, 2),
         ({}, {}, 0, 1),
-        ({GR: 0.3}, {}, 0, 1),
     ],
 )
 def test_gaps_of_the_chosen_metric_are_read_since_its_first_sample(
     gaps: Mapping[str, float], since_first: Mapping[str, float], known: float, asked: int
 ) -> None:
-    server = Fake({SM: [labels()], GR: [labels()], USED: [labels()]})
+    server = Fake({SM: [labels()], USED: [labels()]})
     server.gaps, server.gaps_since_first = gaps, since_first
     assert gathered(server)[0].gaps == known
     assert sum('"gaps"' in query for query in server.queries) == asked
@@ -408,6 +407,40 @@ def test_a_metric_that_is_0_for_hours_in_which_a_lesser_one_is_not_is_replaced(
     percent = round(zeros.get(SM, 0) * 100)
     start, end = f"{SM} of a/p is 0 for {percent} % ", f"so {counts} counts; "
     assert [start in note and end in note for note in notes] == [True] * (counts is not SM)
+
+
+@pytest.mark.parametrize(
+    ("gaps", "zeros", "counts", "why"),
+    [
+        (
+            {SM: 0.06},
+            {},
+            GR,
+            f"{SM} of a/p is missing for 6 % of the hours in which memory was measured, so {GR} counts",
+        ),
+        ({SM: 0.06}, {SM: 0.1}, GR, f"{SM} of a/p is 0 for 10 % of the hours"),
+        (
+            {SM: 0.06},
+            {GR: 1},
+            UTIL,
+            f"{SM} of a/p is missing for 6 % of the hours in which memory was measured, so {UTIL}",
+        ),
+        ({SM: 0.05, GR: 0.9}, {}, SM, ""),
+        ({SM: 0.05, GR: 0.9}, {SM: 0.05}, SM, ""),
+        ({SM: 0.9, GR: 0.9, UTIL: 0.9}, {}, UTIL, ""),  # there is no better one
+    ],
+)
+def test_a_metric_that_is_missing_for_hours_is_replaced_if_there_is_another(
+    gaps: Mapping[str, float], zeros: Mapping[str, float], counts: Metric, why: str
+) -> None:
+    server = Fake({metric: [labels()] for metric in (*Metric, USED)})
+    server.gaps = server.gaps_since_first = gaps
+    server.zeros = zeros
+    server.by_metric = {UTIL: {"max": 60, "p95": 50}}
+    found = Gatherer(server, 1000.0, 500.0, 0.01).usage()
+    assert [(one.metric, one.gaps) for one in found.series] == [(counts, gaps.get(counts, 0))]
+    notes = [note for note in found.missing if " counts; " in note]
+    assert [why in note for note in notes] == [True] * bool(why)
 
 
 def test_a_metric_is_compared_with_all_lesser_ones_that_are_meaningful() -> None:

@@ -6,7 +6,6 @@ from functools import partial
 from ...application.recommendation.usage import Metric, Usage
 from ..kubernetes.lists import Progress
 from . import by_process, dcgm, device_sharing, expressions, metric_choice, pod_devices
-from .metric_gaps import gaps
 from .pod_numbers import numbers
 from .query_batches import PrometheusServer, QueryBatches
 from .usage_series import series
@@ -46,7 +45,6 @@ class Gatherer:
         chosen = metric_choice.choose(found, sharing)
         compute = metric_choice.compute(batches, found, chosen, self._idle)
         memory = numbers(batches, "memory", found, found, lambda _, which: expressions.memory(which, batches.window))
-        missing_hours = gaps(batches, found, chosen, compute)
         of_device_itself = partial(device_sharing.of_device_itself, batches, found)
         apart = {device for device, (_, is_device) in sharing[dcgm.USED].items() if not is_device}
         # Pods of namespaces that are not read may have memory there.
@@ -70,7 +68,6 @@ class Gatherer:
                     memory.get(key, {}),
                     sharing,
                     held.get(key.device, 0),
-                    missing_hours.get(key, 0),
                 )
                 for key, one in found.items()
             ],

@@ -1,14 +1,10 @@
-"""Chooses the compute metric of each device, and reads its numbers; one that fails is replaced by the next best.
+"""Chooses the compute metric of each device, and reads its numbers; one that fails is replaced by the next best."""
 
-Profiling metrics are 0, not missing, while another program uses the GPU's profiler, and after errors of it until DCGM is
-restarted (NVIDIA/dcgm-exporter issue 662, NVIDIA/DCGM issue 303), so a 0 counts only if no other metric says otherwise.
-"""
-
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 from ...application.recommendation.usage import MOST_GAPS, Metric
 from ...engine.text import plural
-from . import expressions
+from . import expressions, metric_failures
 from .dcgm import Key, PodLabels
 from .device_sharing import Sharing
 from .pod_devices import PodDevice, PodDevices
@@ -22,9 +18,9 @@ def choose(found: PodDevices, sharing: Sharing) -> dict[Key, Metric | None]:
 
 
 def compute(batches: QueryBatches, found: PodDevices, chosen: dict[Key, Metric | None], idle_below: float) -> Numbers:
-    """Return the numbers of the chosen metrics.
+    """Return the numbers of the chosen metrics, and the share of the hours in which they are missing (``gaps``).
 
-    A metric that is 0 for too many of the hours in which a lesser one is not is replaced by the next.
+    A metric that is missing, or 0 although a lesser one is not, for too many hours is replaced by the next, which is never lower.
 
     Args:
         batches: how to read.
@@ -36,7 +32,7 @@ def compute(batches: QueryBatches, found: PodDevices, chosen: dict[Key, Metric |
         QueryError: there was no usable answer.
     """
     result: Numbers = {}
-    failed: dict[Key, tuple[Metric, float]] = {}
+    failed: dict[Key, tuple[float, str]] = {}
     for metric in Metric:
 
         def query(_: PodLabels, which: str, metric: Metric = metric) -> str:
@@ -44,40 +40,33 @@ def compute(batches: QueryBatches, found: PodDevices, chosen: dict[Key, Metric |
 
         keys = [key for key in found if chosen[key] is metric]
         read = numbers(batches, str(metric), found, keys, query)
-        idle = [key for key, one in read.items() if any(one.get("idle", (1,))) or not idle_below]
-        for key, share in _zeros(batches, found, idle, metric).items():
-            if share > MOST_GAPS:
-                failed.setdefault(key, (metric, share))
-                chosen[key] = _lesser(key, found[key], metric)[0]
+        lesser = {key: _lesser(key, found[key], metric) for key in read}
+        idle = {key: lesser[key] for key, one in read.items() if any(one.get("idle", (1,))) or not idle_below}
+        zeros = metric_failures.zeros(batches, found, metric, idle)
+        gaps = metric_failures.gaps(batches, found, metric, read)
+        for key in list(read):
+            read[key]["gaps"] = [gaps.get(key, 0)]
+            share, how = max(
+                (gaps.get(key, 0), "is missing for {} of the hours in which memory was measured"),
+                (zeros.get(key, 0), "is 0 for {} of the hours in which its GPU was in use"),
+            )
+            if share > MOST_GAPS and lesser[key]:
+                said = f"{metric} of {key.namespace}/{key.pod} {how.format(f'{share * 100:.0f} %')}"
+                failed.setdefault(key, (share, said))
+                chosen[key] = lesser[key][0]
                 del read[key]
         result |= read
     batches.notes += _said(failed, chosen)
     return result
 
 
-def _zeros(batches: QueryBatches, found: PodDevices, keys: Collection[Key], metric: Metric) -> dict[Key, float]:
-    """Of containers that are idle at times: the share of the hours in which a lesser metric is above 0 and this one is 0."""
-    others = {key: tuple(_lesser(key, found[key], metric)) for key in keys}
-    shares: dict[Key, float] = {}
-    for lesser in sorted(set(others.values()) - {()}):
-
-        def query(family: PodLabels, which: str, lesser: Collection[Metric] = lesser) -> str:
-            return expressions.zeros(metric, lesser, family, which, batches.window)
-
-        compared = [key for key in keys if others[key] == lesser]
-        for key, one in numbers(batches, f"zeros of {metric}", found, compared, query).items():
-            shares[key] = max(one.get("zeros", ()), default=0)
-    return shares
-
-
-def _said(failed: Mapping[Key, tuple[Metric, float]], chosen: Mapping[Key, Metric | None]) -> list[str]:
-    """Return a note about the pods whose metric was replaced, if there are any; it is about the worst."""
+def _said(failed: Mapping[Key, tuple[float, str]], chosen: Mapping[Key, Metric | None]) -> list[str]:
+    """Return a note about the pods whose metric was replaced, if there are any; it names the worst."""
     if not failed:
         return []
-    key, (metric, share) = max(failed.items(), key=lambda one: (one[1][1], str(one[0])))
+    key, (_, said) = max(failed.items(), key=lambda one: one[1])
     note = (
-        f"{metric} of {key.namespace}/{key.pod} is 0 for {share * 100:.0f} % of the hours in which its GPU was in use, so "
-        f"{chosen[key]} counts; does another program use the GPU's profiler then, or does DCGM need a restart? "
+        f"{said}, so {chosen[key]} counts; does another program use the GPU's profiler then, or does DCGM need a restart? "
         f"({plural(len(failed), 'pod')})"
     )
     return [note]

@@ -19,7 +19,6 @@ def series(  # noqa: PLR0913, PLR0917 - what is known about one container on one
     memory: Mapping[str, list[float]],
     sharing: Sharing,
     held: float,
-    gaps: float,
 ) -> Series:
     """Return the usage of a device by a container.
 
@@ -27,11 +26,10 @@ def series(  # noqa: PLR0913, PLR0917 - what is known about one container on one
         key: which container and device.
         one: what the labels say about them.
         metric: the metric of ``compute``; ``None`` if it is not known.
-        compute: the numbers of that metric, by the names in ``expressions.compute``.
+        compute: the numbers of that metric, by the names in ``expressions.compute``, and its ``gaps``.
         memory: those of memory, bandwidth and video engines, by the names in ``expressions.memory``.
         sharing: how devices are shared.
         held: the maximum memory in use by the series of the device itself, in MiB; 0 if unknown.
-        gaps: the share of the hours in which the metric is missing.
     """
     unit = expressions.scale(metric) if metric else 1.0
     total = sum(compute.get("points", ()))
@@ -60,7 +58,7 @@ def series(  # noqa: PLR0913, PLR0917 - what is known about one container on one
         interval=_HOUR / hourly if hourly else 0,
         first=min(compute.get("first", ()), default=0),
         last=_most(compute.get("last")) or 0,
-        gaps=gaps,
+        gaps=_most(compute.get("gaps")) or 0,
         p95=min(1.0, (_most(compute.get("p95")) or 0) / unit),
         most=min(1.0, (_most(compute.get("max")) or 0) / unit),
         mean=min(1.0, average("mean") / unit),
