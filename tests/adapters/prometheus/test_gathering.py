@@ -427,7 +427,7 @@ def test_a_metric_that_is_0_for_hours_in_which_a_lesser_one_is_not_is_replaced(
         ),
         ({SM: 0.05, GR: 0.9}, {}, SM, ""),
         ({SM: 0.05, GR: 0.9}, {SM: 0.05}, SM, ""),
-        ({SM: 0.9, GR: 0.9, UTIL: 0.9}, {}, UTIL, ""),  # there is no better one
+        ({SM: 0.9, GR: 0.9, UTIL: 0.8}, {}, UTIL, f"so {UTIL} counts"),  # there is no better one
     ],
 )
 def test_a_metric_that_is_missing_for_hours_is_replaced_if_there_is_another(
