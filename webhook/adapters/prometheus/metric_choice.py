@@ -32,7 +32,7 @@ def compute(batches: QueryBatches, found: PodDevices, chosen: dict[Key, Metric |
         QueryError: there was no usable answer.
     """
     result: Numbers = {}
-    failed: dict[Key, tuple[float, str]] = {}
+    failed: dict[Key, tuple[float, Metric, str, str]] = {}
     for metric in Metric:
 
         def query(_: PodLabels, which: str, metric: Metric = metric) -> str:
@@ -46,13 +46,11 @@ def compute(batches: QueryBatches, found: PodDevices, chosen: dict[Key, Metric |
         gaps = metric_failures.gaps(batches, found, metric, read)
         for key in list(read):
             read[key]["gaps"] = [gaps.get(key, 0)]
-            share, how = max(
-                (gaps.get(key, 0), "is missing for {} of the hours in which memory was measured"),
-                (zeros.get(key, 0), "is 0 for {} of the hours in which its GPU was in use"),
+            share, how, hours = max(
+                (gaps.get(key, 0), "missing", "memory was measured"), (zeros.get(key, 0), "0", "its GPU was in use")
             )
             if share > MOST_GAPS and lesser[key]:
-                said = f"{metric} of {key.namespace}/{key.pod} {how.format(f'{share * 100:.0f} %')}"
-                failed.setdefault(key, (share, said))
+                failed.setdefault(key, (share, metric, how, hours))
                 chosen[key] = lesser[key][0]
                 del read[key]
         result |= read
@@ -60,14 +58,14 @@ def compute(batches: QueryBatches, found: PodDevices, chosen: dict[Key, Metric |
     return result
 
 
-def _said(failed: Mapping[Key, tuple[float, str]], chosen: Mapping[Key, Metric | None]) -> list[str]:
+def _said(failed: Mapping[Key, tuple[float, Metric, str, str]], chosen: Mapping[Key, Metric | None]) -> list[str]:
     """Return a note about the pods whose metric was replaced, if there are any; it names the worst."""
     if not failed:
         return []
-    key, (_, said) = max(failed.items(), key=lambda one: one[1])
+    key, (share, metric, how, hours) = max(failed.items(), key=lambda one: (one[1][0], str(one[0])))
     note = (
-        f"{said}, so {chosen[key]} counts; does another program use the GPU's profiler then, or does DCGM need a restart? "
-        f"({plural(len(failed), 'pod')})"
+        f"{metric} of {key.namespace}/{key.pod} is {how} for {share * 100:.0f} % of the hours in which {hours}, so {chosen[key]} "
+        f"counts; does another program use the GPU's profiler then, or does DCGM need a restart? ({plural(len(failed), 'pod')})"
     )
     return [note]
 
