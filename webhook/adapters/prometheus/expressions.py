@@ -82,7 +82,7 @@ def compute(metric: Metric, which: str, window: float, idle_below: float) -> str
 def gaps(metric: Metric, family: PodLabels, which: str, window: float, *, since_first: bool = False) -> str:
     """The share of the hours with samples of memory in which there are none of the metric, for each container on a device.
 
-    Hours before the metric's first sample count unless ``since_first``, which costs twice as much.
+    Hours before the metric's first sample count unless ``since_first``, which costs up to twice as much.
     """
     hours = f"[{window:.0f}s:{_HOUR}s]"
     by = _by_container(family)
