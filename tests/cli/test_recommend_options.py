@@ -13,7 +13,7 @@ import pytest
 from testing.stand_in.http_side import Seen
 from testing.stand_in.kubeconfig import write_kubeconfig
 from tests.adapters.prometheus.test_client import VECTOR, Liar, fails, serving, succeeds
-from tests.application.recommendation.cases import DAY, END, series, workload
+from tests.application.recommendation.cases import DAY, END, series, template, workload
 from tests.builders import Json
 from tests.cli.commands import run
 from tests.cli.test_doctor import Cluster, ClusterHandler
@@ -90,6 +90,20 @@ def test_the_printed_preview_names_the_configuration_and_that_of_reports_does_no
     assert f"{preview} --config '{file}'\n" in ran.out
 
 
+def test_the_printed_commands_are_for_the_cluster_that_was_read(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("webhook.cli.recommend.from_cluster", lambda *_: parsed(saved.read_bytes()))
+    label = "kubectl label namespace a gpuwarden.io/enforce=mig-1g.10gb"
+    preview = "gpuwarden audit -n a --assume a=mig-1g.10gb"
+    plain = run("recommend", "-o", "markdown").out
+    assert f"\n{preview}\n{label}\n" in plain
+    of_cluster = "--kubeconfig 'of two clusters' --context east"
+    ran = run("recommend", "-o", "markdown", "--kubeconfig", "of two clusters", "--context", "east").out
+    assert f"\n{preview} {of_cluster}\n{label} {of_cluster}\n" in ran
+    # kubectl does not read gpuwarden's variables.
+    monkeypatch.setenv("GPUWARDEN_CONTEXT", "east")
+    assert f"{label} --context east\n" in run("recommend", "-o", "markdown").out
+
+
 def test_device_classes_with_a_resource_name_offer_forms_and_give_those_of_claim_templates(
     saved: Path, tmp_path: Path
 ) -> None:
@@ -119,6 +133,42 @@ def test_device_classes_with_a_resource_name_offer_forms_and_give_those_of_claim
     content["nodes"][1] = device_class("small.example.com", "nvidia.com/mig-1g.10gb", "profile", "1g.20gb")
     saved.write_text(json.dumps(content))
     assert "no node offers MIG slices" in " ".join(run("recommend", "--usage", saved).out.split())
+
+
+def test_a_workload_that_the_policy_would_deny_does_not_fit_in_any_format(saved: Path) -> None:
+    content = parsed(saved.read_bytes())
+    names = workload("names", templates=(template("mig-2g.20gb"),))
+    # It claims two forms of GPUs at once, which is kept as it was read.
+    claims = workload("claims", pods=[], templates=(template("exclusive", claimed=True), template("mps", memory=9)))
+    content.workloads += [names, claims, workload("y"), workload("z")]
+    content.usage.series += [series(f"{name}-1", uuid=name) for name in ("names", "y", "z")]
+    saved.write_bytes(written(content))
+    assert parsed(saved.read_bytes()) == content
+    fits = "policy mig-1g.10gb: 4 of 7 workloads fit"
+    denied = "would deny Deployment names: container"
+    for output in ("table", "markdown", "html"):
+        out = " ".join(run("recommend", "--usage", saved, "-o", output).out.split())
+        assert fits in out
+        assert denied in out
+        assert "form-not-permitted" not in out
+    advice = json.loads(run("recommend", "--usage", saved, "-o", "json").out)["namespaces"][0]
+    assert (advice["fits"], [one["workload"] for one in advice["denies"]]) == (
+        4,
+        ["Deployment claims", "Deployment names"],
+    )
+    assert advice["denies"][1]["why"].startswith(
+        'container "train": nvidia.com/mig-2g.20gb: 1 requests form "mig-2g.20gb", which namespace policy "mig-1g.10gb"'
+    )
+
+
+def test_a_file_of_an_older_version_is_rejected(saved: Path) -> None:
+    content = json.loads(saved.read_bytes())
+    del content["workloads"][1]["templates"]
+    saved.write_text(json.dumps(content))
+    ran = run("recommend", "--usage", saved)
+    assert (ran.code, ran.out) == (2, "")
+    assert "workloads have no pod templates" in " ".join(ran.err.split())
+    assert "save it again with this version of gpuwarden" in " ".join(ran.err.split())
 
 
 def test_csv_has_a_line_for_each_workload_and_computes_nothing(saved: Path) -> None:

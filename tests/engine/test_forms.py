@@ -107,6 +107,13 @@ def test_a_form_is_shared_unless_its_sharing_is_none() -> None:
     }
 
 
+def test_policies_do_not_name_how_slices_are_shared() -> None:
+    slots = Form("1g.5gb", Sharing.TIME_SLICING)
+    assert (parse(str(slots)), str(slots.as_listed)) == (None, "mig-1g.5gb-shared")
+    for form in (Form(), Form("1g.5gb"), Form(sharing=Sharing.MPS), Form("1g.5gb", Sharing.MPS, Platform.GKE, 4)):
+        assert form.as_listed == form
+
+
 @pytest.mark.parametrize("profile", DOCUMENTED)
 def test_every_documented_profile_is_one(profile: str) -> None:
     assert re.fullmatch(PROFILE, profile)

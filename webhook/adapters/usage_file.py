@@ -44,9 +44,15 @@ def parsed(content: bytes) -> SavedUsage:
     """Read a file's content.
 
     Raises:
-        UsageFileError: it is something else.
+        UsageFileError: it is something else, or an older version wrote it.
     """
     try:
-        return msgspec.json.decode(content, type=SavedUsage)
+        saved = msgspec.json.decode(content, type=SavedUsage)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise UsageFileError(f"not a file that gpuwarden recommend --save wrote: {error}") from error
+    if any(not one.templates for one in saved.workloads):
+        raise UsageFileError(
+            "an older version wrote it: workloads have no pod templates, by which policies are applied to them; save it again "
+            "with this version of gpuwarden"
+        )
+    return saved

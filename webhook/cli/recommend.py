@@ -1,6 +1,7 @@
 """``gpuwarden recommend``: which form fits each workload and namespace, from what the workloads used."""
 
 from collections import Counter
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from shlex import quote
@@ -151,9 +152,16 @@ def recommend(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     found.notes += given.notes
     if write_reports:
         _write_reports(found, kubeconfig, context, names)
-    if cluster_options.is_given(ctx, "config"):
-        # The audit needs the names of policies and the spelling of forms, too. Who reads a report has no such file.
-        found.namespaces = [_with_option(one, f" --config {quote(str(config))}") for one in found.namespaces]
+    # Who reads a report has another kubeconfig, and no such configuration.
+    found.namespaces = [
+        _with_options(
+            one,
+            of_cluster={"--kubeconfig": kubeconfig, "--context": context},
+            # The audit needs the names of policies and the spelling of forms, too.
+            of_audit={"--config": config if cluster_options.is_given(ctx, "config") else None},
+        )
+        for one in found.namespaces
+    ]
     if output == "csv":  # its lines have no room for what concerns all of them
         for note in found.notes:
             say(f"note: {note}")
@@ -161,8 +169,21 @@ def recommend(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         _show(found, output or "table")
 
 
-def _with_option(advice: NamespaceAdvice, option: str) -> NamespaceAdvice:
-    return msgspec.structs.replace(advice, preview=advice.preview and advice.preview + option)
+def _with_options(
+    advice: NamespaceAdvice, of_cluster: Mapping[str, object], of_audit: Mapping[str, object]
+) -> NamespaceAdvice:
+    """Advice whose commands, if there are any, are for the same cluster."""
+
+    def options(every: Mapping[str, object]) -> str:
+        return "".join(f" {name} {quote(str(value))}" for name, value in every.items() if value)
+
+    if not advice.label:
+        return advice
+    return msgspec.structs.replace(
+        advice,
+        label=advice.label + options(of_cluster),
+        preview=advice.preview + options({**of_cluster, **of_audit}),
+    )
 
 
 def _write_reports(found: Recommendation, kubeconfig: Path | None, context: str | None, names: list[str]) -> None:

@@ -45,6 +45,12 @@ class Form(msgspec.Struct, frozen=True, cache_hash=True):
         """Whether several pods use the device at a time."""
         return self.sharing is not Sharing.NONE
 
+    @property
+    def as_listed(self) -> "Form":
+        """The form as policies list it: they do not name the kind of sharing of slices, of which the device plugin has one."""
+        is_shared_slice = self.partition and self.shared and self.platform is Platform.DEVICE_PLUGIN
+        return Form(self.partition, Sharing.ANY) if is_shared_slice else self
+
     def meet(self, other: "Form", *, across_platforms: bool = False) -> "Form | None":
         """The intersection of two forms: each aspect is the more specific of the two; ``None`` if they exclude each other.
 

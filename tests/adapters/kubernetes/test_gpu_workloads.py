@@ -9,15 +9,17 @@ import pytest
 from tests.adapters.kubernetes.support import reached
 from tests.adapters.kubernetes.test_cluster_claims import Patient, Silent, serve
 from tests.adapters.kubernetes.workload_server import WorkloadServer
-from tests.builders import Json
+from tests.builders import EVERY_SETTING, Json, applied, evaluate, policy_of
 from webhook.adapters.kubernetes.audit_reader import AuditReader
 from webhook.adapters.kubernetes.gpu_workloads import GpuWorkloads
 from webhook.adapters.kubernetes.lists import Lister
 from webhook.application.configuration import Configuration
 from webhook.application.recommendation.placement import NamedNode
+from webhook.application.recommendation.policy_effects import PodOutcome, PolicyEffect
 from webhook.application.recommendation.workloads import Workload
 from webhook.engine.fleet.node_shapes import shape_of
-from webhook.engine.spelling import DevicePlugin, MigStrategy
+from webhook.engine.requests import read
+from webhook.engine.spelling import DevicePlugin
 
 NONE: Mapping[str, str] = {}
 
@@ -165,14 +167,6 @@ def test_each_pod_has_the_number_of_gpus_that_it_requests(cluster: WorkloadServe
     assert (tune.gpus, {one.name: one.gpus for one in tune.pods}) == (2, {"w-1": 1, "w-2": 2})
 
 
-def test_the_most_gpus_of_one_container(cluster: WorkloadServer, reader: GpuWorkloads) -> None:
-    two = pod("two", gpus=2)
-    two["spec"]["containers"].append({"name": "second", "resources": {"limits": {"nvidia.com/gpu": "1"}}})
-    cluster.add(two)
-    one = found(reader)["Pod two"]
-    assert (one.gpus, one.in_container) == (3, 2)
-
-
 def claimed(name: str, *requests: Json) -> Json:
     """A template of claims."""
     return {"metadata": {"name": name, "namespace": "team"}, "spec": {"spec": {"devices": {"requests": [*requests]}}}}
@@ -184,16 +178,33 @@ def claiming(name: str, template: str, gpus: int = 0) -> Json:
     return one
 
 
-def test_the_memory_that_a_pod_requests_by_annotation(cluster: WorkloadServer, reader: GpuWorkloads) -> None:
-    for name, written in (("a", "4Gi"), ("b", "12.5Gi"), ("c", "much"), ("d", "1")):
-        one = pod(name, "apps/v1 ReplicaSet r" if name < "c" else "")
+def test_the_memory_that_a_template_requests_by_annotation(cluster: WorkloadServer, reader: GpuWorkloads) -> None:
+    owners = {"a": "apps/v1 ReplicaSet r", "b": "apps/v1 ReplicaSet r", "x": "apps/v1 ReplicaSet changed"}
+    for name, written in (("a", "4Gi"), ("b", "12.5Gi"), ("c", "much"), ("d", "1"), ("x", "4Gi")):
+        one = pod(name, owners.get(name, ""))
         one["metadata"]["annotations"] = {"gpuwarden.io/gpu-memory": written}
         cluster.add(one)
     scaled_down = controller("apps/v1", "ReplicaSet", "s")
     scaled_down["spec"]["template"]["metadata"] = {"annotations": {"gpuwarden.io/gpu-memory": "2Gi"}}
-    cluster.add(pod("e"), controller("apps/v1", "ReplicaSet", "r"), scaled_down)
+    cluster.add(pod("e"), controller("apps/v1", "ReplicaSet", "changed"), scaled_down)
     memory = {name: one.memory for name, one in found(reader).items()}
-    assert memory == {"ReplicaSet r": 12_800, "ReplicaSet s": 2048, "Pod c": 0, "Pod d": 1, "Pod e": 0}
+    pods = {"Pod c": 0, "Pod d": 1, "Pod e": 0}
+    # The template counts, and pods only where none is read.
+    assert memory == {"ReplicaSet r": 12_800, "ReplicaSet s": 2048, "ReplicaSet changed": 0, **pods}
+
+
+def requested(one: Workload) -> list[str]:
+    """The resources and node selectors of a workload's templates."""
+    return [
+        " ".join(
+            [*(amount.resource.name for each in read(spec) for amount in each.amounts), *(spec.node_selector or ())]
+        )
+        for template in one.templates
+        if (spec := template.pod.spec)
+    ]
+
+
+SLICE, PLAIN = "nvidia.com/mig-1g.10gb", "nvidia.com/gpu"
 
 
 def test_a_template_tells_what_a_policy_rewrote(cluster: WorkloadServer, reader: GpuWorkloads) -> None:
@@ -205,12 +216,12 @@ def test_a_template_tells_what_a_policy_rewrote(cluster: WorkloadServer, reader:
     named = controller("apps/v1", "ReplicaSet", "named")
     named["spec"]["template"]["spec"]["containers"][0]["resources"] = sliced
     cluster.add(controller("apps/v1", "ReplicaSet", "plain"), named)
-    read = found(reader)
-    assert {one.form for one in read.values()} == {"mig-1g.10gb"}
-    assert {name: one.stated for name, one in read.items()} == {
-        "ReplicaSet plain": "",
-        "ReplicaSet named": "mig-1g.10gb",
-        "Pod bare": "mig-1g.10gb",
+    workloads = found(reader)
+    assert {one.form for one in workloads.values()} == {"mig-1g.10gb"}
+    assert {name: requested(one) for name, one in workloads.items()} == {
+        "ReplicaSet plain": [PLAIN],
+        "ReplicaSet named": [SLICE],
+        "Pod bare": [SLICE],
     }
 
 
@@ -239,12 +250,12 @@ def test_templates_of_operators_tell_what_a_policy_rewrote(cluster: WorkloadServ
         served, controller("apps/v1", "Deployment", "served", "serving.kserve.io/v1beta1 InferenceService chat")
     )
     custom(cluster, "serving.kserve.io/v1beta1", "inferenceservices", ("chat", ""))
-    assert {name: one.stated for name, one in found(reader).items()} == {
-        "PyTorchJob plain": "",
-        "PyTorchJob named": "mig-1g.10gb",
-        "PyTorchJob both": "mig-1g.10gb",
-        "PyTorchJob cpu": "mig-1g.10gb",
-        "InferenceService chat": "",
+    assert {name: requested(one) for name, one in found(reader).items()} == {
+        "PyTorchJob plain": [PLAIN],
+        "PyTorchJob named": [SLICE],
+        "PyTorchJob both": [SLICE, PLAIN],
+        "PyTorchJob cpu": [SLICE],
+        "InferenceService chat": [PLAIN],
     }
 
 
@@ -263,35 +274,59 @@ def test_a_template_names_a_form_by_its_resource_or_by_node_labels(
         *(pod(name, f"apps/v1 ReplicaSet {name}", nodeSelector=gke) for name in ("selecting", "plain")),
         pod("bare", nodeSelector=gke),
     )
-    read = found(reader)
-    assert read["ReplicaSet enlarged"].form == "mig-2g.20gb"  # mismatch: rewrite
-    assert {name: one.stated for name, one in read.items()} == {
-        "ReplicaSet enlarged": "mig-1g.10gb",
-        "ReplicaSet selecting": "gke-mig-1g.5gb",
-        "ReplicaSet plain": "",
-        "Pod bare": "gke-mig-1g.5gb",
+    workloads = found(reader)
+    assert workloads["ReplicaSet enlarged"].form == "mig-2g.20gb"  # mismatch: rewrite
+    assert {name: requested(one) for name, one in workloads.items()} == {
+        "ReplicaSet enlarged": [SLICE],
+        "ReplicaSet selecting": [f"{PLAIN} cloud.google.com/gke-gpu-partition-size"],
+        "ReplicaSet plain": [PLAIN],
+        "Pod bare": [f"{PLAIN} cloud.google.com/gke-gpu-partition-size"],
     }
 
 
-def test_a_template_whose_node_selectors_a_policy_can_not_replace(cluster: WorkloadServer, tmp_path: Path) -> None:
-    labels = {
-        "nvidia.com/gpu.product": "NVIDIA-A30-MIG-1g.6gb", "nvidia.com/mig.strategy": "single",
-        "nvidia.com/gpu.slices.gi": "1", "nvidia.com/gpu.slices.ci": "1", "nvidia.com/gpu.memory": "5836",
-    }  # fmt: skip
-    amounts = {"nvidia.com/gpu": "4"}
-    shape = shape_of(labels, amounts, amounts)
-    assert shape
-    by_size = Configuration(plugin=DevicePlugin(mig_strategy=MigStrategy.SINGLE))
-    template = controller("apps/v1", "ReplicaSet", "selects")
-    template["spec"]["template"]["spec"]["nodeSelector"] = {"nvidia.com/gpu.product": "NVIDIA-A30"}
-    cluster.add(template, controller("apps/v1", "ReplicaSet", "plain"))
+def test_the_templates_of_a_workload_are_kept_once_each_with_the_most_gpus_first(
+    cluster: WorkloadServer, reader: GpuWorkloads
+) -> None:
+    cluster.add(*(pod(f"w-{number}", "ray.io/v1 RayCluster tune", gpus) for number, gpus in enumerate((1, 4, 1, 4))))
+    custom(cluster, "ray.io/v1", "rayclusters", ("tune", ""))
+    one = found(reader)["RayCluster tune"]
+    assert [read(each.pod.spec)[0].amounts[0].count for each in one.templates if each.pod.spec] == [4, 1]
+
+
+@pytest.mark.parametrize("plugin", EVERY_SETTING.values(), ids=EVERY_SETTING)
+def test_a_pod_without_a_template_is_plain_if_a_policy_of_whole_gpus_rewrote_it(
+    cluster: WorkloadServer, tmp_path: Path, plugin: DevicePlugin
+) -> None:
+    bare = pod("bare")
+    cluster.add(applied(bare, evaluate(bare, "exclusive", plugin)))
+    with reached(cluster.url, tmp_path) as server:
+        api, configuration = Patient(server), Configuration(plugin=plugin)
+        reader = GpuWorkloads(api, Lister(api, Silent()), AuditReader(api, Silent()), configuration, [])
+        (template,) = found(reader)["Pod bare"].templates
+    for policy in ("exclusive", "time-slicing", "mps"):
+        assert PolicyEffect(policy_of(policy), plugin).on((template,), "") == PodOutcome(policy)
+
+
+def test_node_selectors_that_a_policy_may_have_written_are_left_out_of_pods_without_a_template(
+    cluster: WorkloadServer, tmp_path: Path
+) -> None:
+    """With renameByDefault: false, a policy of whole GPUs writes their label into plain requests."""
+    strategy, zone = {"nvidia.com/gpu.sharing-strategy": "none"}, {"zone": "a"}
+    cluster.add(pod("bare", nodeSelector=strategy | zone))
+    selecting = controller("apps/v1", "ReplicaSet", "selecting")
+    selecting["spec"]["template"]["spec"]["nodeSelector"] = strategy
+    cluster.add(selecting, pod("s", "apps/v1 ReplicaSet selecting", nodeSelector=strategy))
+    shares = pod("shares", nodeSelector={"nvidia.com/gpu.sharing-strategy": "mps"})
+    cluster.add(shares)
+    not_renamed = Configuration(plugin=DevicePlugin(rename_by_default=False))
     with reached(cluster.url, tmp_path) as server:
         api = Patient(server)
-        nodes = [NamedNode("n", labels, shape)]
-        read = found(GpuWorkloads(api, Lister(api, Silent()), AuditReader(api, Silent()), by_size, nodes))
-    assert {name: one.unreachable for name, one in read.items()} == {
-        "ReplicaSet selects": (("mig-1g.6gb", "A30"),),
-        "ReplicaSet plain": (),
+        workloads = found(GpuWorkloads(api, Lister(api, Silent()), AuditReader(api, Silent()), not_renamed, []))
+    key = "nvidia.com/gpu.sharing-strategy"
+    assert {name: requested(one) for name, one in workloads.items()} == {
+        "Pod bare": [PLAIN],
+        "ReplicaSet selecting": [f"{PLAIN} {key}"],
+        "Pod shares": [f"{PLAIN} {key}"],
     }
 
 
@@ -310,9 +345,27 @@ def test_a_template_without_pods_requests_a_whole_gpu_of_the_only_platform(
         nodes = [NamedNode(f"n{number}", accelerator, shape) for number, shape in enumerate(shapes)]
         with reached(cluster.url, tmp_path) as server:
             api = Patient(server)
-            read = found(GpuWorkloads(api, Lister(api, Silent()), AuditReader(api, Silent()), Configuration(), nodes))
-        assert (read["ReplicaSet none"].form, read["ReplicaSet none"].named) == (form, "")
-        assert read["ReplicaSet small"].form == "gke-mig-1g.5gb"
+            workloads = found(
+                GpuWorkloads(api, Lister(api, Silent()), AuditReader(api, Silent()), Configuration(), nodes)
+            )
+        assert workloads["ReplicaSet none"].form == form
+        assert workloads["ReplicaSet small"].form == "gke-mig-1g.5gb"
+
+
+def test_shared_slices_have_a_form_that_policies_can_name(cluster: WorkloadServer, tmp_path: Path) -> None:
+    amounts = {f"{SLICE}.shared": "14"}
+    shape = shape_of({f"{SLICE}.sharing-strategy": "time-slicing"}, amounts, amounts)
+    assert shape
+    one = pod("one", nodeName="n")
+    one["spec"]["containers"][0]["resources"]["limits"] = {f"{SLICE}.shared": "1"}
+    waits = pod("waits", nodeSelector={f"{SLICE}.sharing-strategy": "time-slicing"})
+    waits["spec"]["containers"] = one["spec"]["containers"]
+    cluster.add(one, waits)
+    with reached(cluster.url, tmp_path) as server:
+        api = Patient(server)
+        nodes = [NamedNode("n", {}, shape)]
+        workloads = found(GpuWorkloads(api, Lister(api, Silent()), AuditReader(api, Silent()), Configuration(), nodes))
+    assert workloads["Pod one"].form == workloads["Pod waits"].form == "mig-1g.10gb-shared"
 
 
 def test_claims_are_requests_too(cluster: WorkloadServer, reader: GpuWorkloads) -> None:
@@ -331,13 +384,18 @@ def test_claims_are_requests_too(cluster: WorkloadServer, reader: GpuWorkloads) 
         claimed("nic", request("rdma.example.com")),
         claimed("watch", request("gpu.nvidia.com", adminAccess=True)),
     ]
-    serve(cluster, "v1", resourceclaimtemplates=templates)
+    several = claimed("several", request("mig.nvidia.com", selectors=profile))
+    several["spec"] = several["spec"]["spec"]
+    serve(cluster, "v1", resourceclaimtemplates=templates, resourceclaims=[several])
     cluster.lists["/apis/resource.k8s.io/v1/deviceclasses"] = [
         json.dumps({"metadata": {"name": "rdma.example.com"}, "spec": {}}).encode()
     ]
     for name in ("two", "slice", "any-slice", "all", "either", "nic", "watch", "not-there"):
         cluster.add(claiming(name, name))
     cluster.add(claiming("both", "two", gpus=1))
+    shared = claiming("shared", "")
+    shared["spec"]["resourceClaims"] = [{"name": "gpu", "resourceClaimName": "several"}]
+    cluster.add(shared)
     workloads = {one.name: one for one in reader.read(())}
     assert {name: (one.gpus, one.form, one.requests) for name, one in workloads.items()} == {
         "two": (2, "exclusive", ("claim gpu: gpu.nvidia.com: 2",)),
@@ -346,8 +404,13 @@ def test_claims_are_requests_too(cluster: WorkloadServer, reader: GpuWorkloads) 
         "all": (1, "claim", ("claim gpu: gpu.nvidia.com: all",)),
         "either": (1, "claim", ("claim gpu: gpu.nvidia.com: 1 or mig.nvidia.com: 1",)),
         "both": (3, "exclusive", ("nvidia.com/gpu: 1", "claim gpu: gpu.nvidia.com: 2")),
+        "shared": (1, "mig-1g.10gb-shared", ("claim gpu: mig.nvidia.com: 1",)),
     }
     assert all(one.claimed for one in workloads.values())
+    # What their claims request is kept with their templates.
+    kept = {name: [each.source for each in one.templates[0].claims.gpus] for name, one in workloads.items()}
+    assert kept["slice"] == ['ResourceClaimTemplate "slice", request gpu']
+    assert all(kept.values())
     assert {name: one.not_evaluated for name, one in workloads.items() if one.not_evaluated} == {
         "any-slice": 'requested by a claim: claim "gpu": the form that DeviceClass mig.nvidia.com hands out is not known',
         "all": 'requested by a claim: claim "gpu" requests all devices of a node, or an unknown number',

@@ -7,7 +7,7 @@ from webhook.adapters.reports.recommend_words import advice_lines
 from webhook.application.recommendation.namespace_advice import HarmedWorkload, NamespaceAdvice
 from webhook.application.recommendation.recommend import ClusterSum, Recommendation, WorkloadRecommendation
 from webhook.application.recommendation.thresholds import Thresholds
-from webhook.application.recommendation.workload_verdicts import VerdictKind, WorkloadVerdict
+from webhook.application.recommendation.verdicts import VerdictKind, WorkloadVerdict
 from webhook.application.report_api import LABEL, REPORT_APIS
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -74,6 +74,7 @@ def test_the_result_of_a_namespace_has_the_commands_and_what_would_be_hurt() -> 
         policy="shared",
         fits=1,
         hurts=(HarmedWorkload("Deployment b", "it needs 2 GPUs"),),
+        denies=(HarmedWorkload("Deployment c", "request 1"),),
         select="select a model",
         label="kubectl label …",
         preview="gpuwarden audit …",
@@ -83,10 +84,14 @@ def test_the_result_of_a_namespace_has_the_commands_and_what_would_be_hurt() -> 
     )
     [report] = recommendation_reports(REPORT_APIS[0], found, NOW)
     [result] = [one for one in report["results"] if one["rule"] == "recommended-policy"]
-    assert (
-        result["message"]
-        == "shared fits 1 of 2 workloads; it would hurt Deployment b (it needs 2 GPUs); select a model"
+    assert result["message"] == (
+        "shared fits 1 of 2 workloads; it would hurt Deployment b (it needs 2 GPUs); it would deny Deployment c (request 1); "
+        "select a model"
     )
+    assert [*advice_lines(advice)][1:3] == [
+        "would hurt Deployment b: it needs 2 GPUs",
+        "would deny Deployment c: request 1",
+    ]
     assert result["properties"] == {"policy": "shared", "label": "kubectl label …", "preview": "gpuwarden audit …"}
 
 

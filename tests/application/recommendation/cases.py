@@ -3,15 +3,24 @@
 from collections.abc import Mapping
 from typing import Any
 
+from tests.builders import a_pod, applied, evaluate, gpu, view
 from webhook.application.recommendation.measures import Measures
+from webhook.application.recommendation.namespace_advice import EvaluatedWorkload
 from webhook.application.recommendation.offers import Offers, SharedForm, Slice
 from webhook.application.recommendation.servers import ServerProgram
+from webhook.application.recommendation.templates import PodTemplate, reduced
 from webhook.application.recommendation.thresholds import Thresholds
 from webhook.application.recommendation.usage import Metric, Series
 from webhook.application.recommendation.verdict_input import VerdictInput
+from webhook.application.recommendation.verdicts import WorkloadVerdict
 from webhook.application.recommendation.workloads import LivePod, Workload
+from webhook.engine.claim_objects import RequestedDevice
+from webhook.engine.claims import NO_CLAIMS, Alternative, Claimed, Claims
 from webhook.engine.fleet.node_shapes import Shape, shape_of
 from webhook.engine.forms import Form, parse
+from webhook.engine.other_gpus import BUILT_IN
+from webhook.engine.pods import Place
+from webhook.engine.policy import Policy
 
 DAY = 86400.0
 END = 1_800_000_000.0
@@ -25,9 +34,43 @@ def form(text: str) -> Form:
     return found
 
 
+def template(
+    stated: str = "",
+    gpus: int = 1,
+    *,
+    memory: int = 0,
+    claimed: bool = False,
+    more: Mapping[str, Any] | None = None,
+) -> PodTemplate:
+    """A template with one container, which requests GPUs of a form, or (if none is named) any.
+
+    ``memory`` is in MiB, and ``more`` fields of the spec. With ``claimed``, a claim requests a GPU of the form instead.
+    """
+    written = {"gpuwarden.io/gpu-memory": f"{memory}Mi"} if memory else {}
+    pod = a_pod({"name": "main"} if claimed else gpu(gpus), annotations=written, **more or {})
+    if stated and not claimed:
+        pod = applied(pod, evaluate(pod, Policy(stated, (form(stated),))))
+    seen, claims = view(pod), NO_CLAIMS
+    if claimed:
+        alternative = Alternative(RequestedDevice("gpu.nvidia.com"), form(stated))
+        users = (Place("containers", 0),)
+        claims = Claims(
+            (Claimed('claim "gpu"', "request gpu", "spec.resourceClaims[0]", (alternative,), users, ("claims",)),)
+        )
+    return reduced(seen, claims, BUILT_IN)
+
+
+def evaluated(
+    name: str, stated: str, verdict: WorkloadVerdict, now: str = "", *off: tuple[str, str], **fields: Any
+) -> EvaluatedWorkload:
+    """A workload; ``stated`` is the form that its template names, ``off`` what its pods can't get."""
+    return EvaluatedWorkload(name, verdict, now, (template(stated, **fields),), off)
+
+
 def workload(name: str = "w", **fields: Any) -> Workload:
-    """A Deployment with a pod that runs since long ago."""
+    """A Deployment with a pod that runs since long ago; ``memory`` is what its template requests, in MiB."""
     fields.setdefault("pods", [LivePod(f"{name}-1", END - 30 * DAY)])
+    fields.setdefault("templates", (template(gpus=fields.get("gpus", 1), memory=fields.pop("memory", 0)),))
     return Workload(
         **{"namespace": "a", "kind": "Deployment", "name": name, "requests": ("nvidia.com/gpu: 1",), **fields}
     )

@@ -4,14 +4,15 @@ from collections.abc import Sequence
 
 from msgspec import structs
 
-from tests.application.recommendation.cases import A100, SHARED, SLICES, form, offered
-from webhook.application.recommendation.namespace_advice import HarmedWorkload, NamespaceAdvice
+from tests.application.recommendation.cases import A100, SHARED, SLICES, evaluated, form, offered, template
+from webhook.application.recommendation.namespace_advice import EvaluatedWorkload, HarmedWorkload, NamespaceAdvice
 from webhook.application.recommendation.namespace_advice import advise as advised
 from webhook.application.recommendation.offers import Offers, Slice
-from webhook.application.recommendation.policy_effects import EvaluatedWorkload, PolicyEffect
-from webhook.application.recommendation.workload_verdicts import VerdictKind, WorkloadVerdict
+from webhook.application.recommendation.policy_effects import PolicyEffect
+from webhook.application.recommendation.verdicts import VerdictKind, WorkloadVerdict
 from webhook.engine.namespace_labels import NamespaceLabels
 from webhook.engine.policy import Mismatch, Policy, PolicyBook, Prefer
+from webhook.engine.spelling import DevicePlugin, MigStrategy
 
 SMALL = WorkloadVerdict(VerdictKind.SLICE, "mig-1g.10gb")
 MIDDLE = WorkloadVerdict(VerdictKind.SLICE, "mig-2g.20gb")
@@ -28,20 +29,27 @@ BUILT_IN = PolicyBook()
 
 def advise(  # noqa: PLR0913 - as the function itself
     name: str,
-    evaluated: Sequence[EvaluatedWorkload],
+    workloads: Sequence[EvaluatedWorkload],
     found: Offers,
     labels: NamespaceLabels,
     *,
     trusted: bool,
     policies: PolicyBook = BUILT_IN,
+    plugin: DevicePlugin = DevicePlugin(),  # noqa: B008 - it is frozen
 ) -> NamespaceAdvice:
     """The advice under the policy that the labels select."""
-    return advised(name, evaluated, found, labels, trusted=trusted, now=PolicyEffect(policies.select(labels).enforce))
+    now = PolicyEffect(policies.select(labels).enforce, plugin, offered=found)
+    return advised(name, workloads, labels, now, trusted=trusted)
+
+
+def denied(found: NamespaceAdvice) -> tuple[str, ...]:
+    """The names of those that the policy would deny."""
+    return tuple(one.workload for one in found.denies)
 
 
 def advice(*verdicts: WorkloadVerdict, labelled: str | None = None, stated: str = "") -> NamespaceAdvice:
-    evaluated = [EvaluatedWorkload(f"w{number}", stated, verdict) for number, verdict in enumerate(verdicts)]
-    return advise("team", evaluated, offered(shared=SHARED), NamespaceLabels(labelled), trusted=True)
+    workloads = [evaluated(f"w{number}", stated, verdict) for number, verdict in enumerate(verdicts)]
+    return advise("team", workloads, offered(shared=SHARED), NamespaceLabels(labelled), trusted=True)
 
 
 def test_nothing_is_advised_where_nothing_is_known() -> None:
@@ -77,9 +85,7 @@ def test_whole_gpus_are_for_namespaces_where_most_need_them() -> None:
 
 
 def test_no_policy_of_sharing_where_the_namespace_is_not_trusted_though_it_shares() -> None:
-    shares = EvaluatedWorkload(
-        "w", "time-slicing", WorkloadVerdict(VerdictKind.AS_IT_IS, "time-slicing"), "time-slicing"
-    )
+    shares = evaluated("w", "time-slicing", WorkloadVerdict(VerdictKind.AS_IT_IS, "time-slicing"), "time-slicing")
     found = advise("team", [shares], offered(shared=SHARED), NamespaceLabels(), trusted=False)
     assert (found.policy, found.label, found.preview) == ("", "", "")
     assert found.why_none.startswith("time-slicing fits 1 of 1 workload; sharing isolates neither memory nor faults")
@@ -91,7 +97,7 @@ def test_a_policy_does_not_select_the_gpu_model() -> None:
     slices = (Slice(form("mig-1g.10gb"), 1 / 7, 9728, both), *SLICES[1:])
 
     def select(verdict: WorkloadVerdict, labelled: str | None = None, *off: tuple[str, str]) -> str:
-        workload = EvaluatedWorkload("w", "", verdict, unreachable=off)
+        workload = evaluated("w", "", verdict, "", *off)
         return advise("team", [workload], offered(slices), NamespaceLabels(labelled), trusted=True).select
 
     assert select(SMALL).startswith(
@@ -109,27 +115,27 @@ def test_a_policy_does_not_select_the_gpu_model() -> None:
 
 def test_whole_gpus_are_not_for_those_that_have_enough_with_less() -> None:
     kept = WorkloadVerdict(VerdictKind.AS_IT_IS, "mig-1g.10gb")
-    evaluated = [EvaluatedWorkload(f"w{n}", "", kept, "mig-1g.10gb") for n in range(2)]
-    evaluated += [EvaluatedWorkload(f"w{n}", "", WHOLE, "time-slicing") for n in range(2, 5)]
-    found = advise("team", evaluated, offered(), NamespaceLabels(), trusted=True)
+    workloads = [evaluated(f"w{n}", "", kept, "mig-1g.10gb") for n in range(2)]
+    workloads += [evaluated(f"w{n}", "", WHOLE, "time-slicing") for n in range(2, 5)]
+    found = advise("team", workloads, offered(), NamespaceLabels(), trusted=True)
     assert (found.policy, found.hurts[0]) == (
         "exclusive",
         HarmedWorkload("w0", "has mig-1g.10gb, and would get a whole GPU"),
     )
-    assert advise("team", evaluated[:-1], offered(), NamespaceLabels(), trusted=True).policy == ""
+    assert advise("team", workloads[:-1], offered(), NamespaceLabels(), trusted=True).policy == ""
 
 
 def test_whole_gpus_keep_a_smaller_form_from_those_for_which_it_is_enough() -> None:
-    evaluated = [EvaluatedWorkload(f"w{n}", "", WHOLE, "exclusive") for n in range(4)] + [
-        EvaluatedWorkload("small", "", SMALL, "exclusive")
+    workloads = [evaluated(f"w{n}", "", WHOLE, "exclusive") for n in range(4)] + [
+        evaluated("small", "", SMALL, "exclusive")
     ]
-    found = advise("team", evaluated, offered(), NamespaceLabels(), trusted=False)
+    found = advise("team", workloads, offered(), NamespaceLabels(), trusted=False)
     assert (found.policy, found.label) == ("", "")
     assert (
         found.why_none
         == "exclusive fits 4 of 5 workloads, but would help 0 and hurt 1: small; mig-1g.10gb fits 1, and is or may be wrong for 4"
     )
-    found = advise("team", evaluated, offered(), NamespaceLabels("exclusive"), trusted=False)
+    found = advise("team", workloads, offered(), NamespaceLabels("exclusive"), trusted=False)
     assert (found.policy, found.hurts) == ("exclusive", (HarmedWorkload("small", "mig-1g.10gb is enough"),))
 
 
@@ -179,26 +185,26 @@ def test_a_label_that_is_set_is_replaced_or_left() -> None:
 
 
 def test_a_workload_that_would_be_denied_does_not_get_the_policy() -> None:
-    evaluated = [
-        EvaluatedWorkload("w0", "", WHOLE),
-        EvaluatedWorkload("w1", "", WHOLE),
-        EvaluatedWorkload("w2", "mps", UNKNOWN),
+    workloads = [
+        evaluated("w0", "", WHOLE),
+        evaluated("w1", "", WHOLE),
+        evaluated("w2", "mps", UNKNOWN),
     ]
-    found = advise("team", evaluated, offered(shared=SHARED), NamespaceLabels(), trusted=True)
-    assert (found.policy, found.stating, found.undecided) == ("exclusive", ("w2",), ())
+    found = advise("team", workloads, offered(shared=SHARED), NamespaceLabels(), trusted=True)
+    assert (found.policy, denied(found), found.undecided) == ("exclusive", ("w2",), ())
 
 
 def test_no_policy_that_would_hurt_as_many_as_it_would_help() -> None:
     has, whole = (
-        EvaluatedWorkload("has", "mig-1g.10gb", SMALL, "mig-1g.10gb"),
-        EvaluatedWorkload("whole", "", WHOLE, "exclusive"),
+        evaluated("has", "mig-1g.10gb", SMALL, "mig-1g.10gb"),
+        evaluated("whole", "", WHOLE, "exclusive"),
     )
-    denied = EvaluatedWorkload("denied", "mig-2g.20gb", SMALL, "mig-2g.20gb")
+    denied = evaluated("denied", "mig-2g.20gb", SMALL, "mig-2g.20gb")
     found = advise("team", [has, denied, whole], offered(), NamespaceLabels(), trusted=False)
     assert (found.policy, found.label, found.preview) == ("", "", "")
     assert (
         found.why_none
-        == "mig-1g.10gb fits 2 of 3 workloads, but would help 0 and hurt 1: whole; exclusive fits 1, and is or may be wrong for 2"
+        == "mig-1g.10gb fits 1 of 3 workloads, but would help 0 and hurt 1: whole; exclusive fits 1, and is or may be wrong for 2"
     )
     assert advise("team", [has, has, denied], offered(), NamespaceLabels(), trusted=False).policy == "mig-1g.10gb"
     assert advise("team", [has, denied], offered(), NamespaceLabels(), trusted=False).policy == ""
@@ -206,37 +212,37 @@ def test_no_policy_that_would_hurt_as_many_as_it_would_help() -> None:
         advise("team", [has, has, whole], offered(), NamespaceLabels("mig-1g.10gb"), trusted=False).policy
         == "mig-1g.10gb"
     )
-    helped = [EvaluatedWorkload(f"helped{number}", "", SMALL, "exclusive") for number in range(2)]
+    helped = [evaluated(f"helped{number}", "", SMALL, "exclusive") for number in range(2)]
     assert advise("team", [has, whole, helped[0]], offered(), NamespaceLabels(), trusted=False).policy == ""
     assert advise("team", [has, whole, *helped], offered(), NamespaceLabels(), trusted=False).policy == "mig-1g.10gb"
 
 
 def test_requests_that_name_another_form_are_named() -> None:
-    plain = [EvaluatedWorkload(f"plain{number}", "", SMALL, "exclusive") for number in range(2)]
-    named = [EvaluatedWorkload(f"named{number}", "mig-3g.40gb", SMALL, "mig-3g.40gb") for number in range(3)]
+    plain = [evaluated(f"plain{number}", "", SMALL, "exclusive") for number in range(2)]
+    named = [evaluated(f"named{number}", "mig-3g.40gb", SMALL, "mig-3g.40gb") for number in range(3)]
     found = advise("team", [*plain, named[0]], offered(), NamespaceLabels(), trusted=False)
-    assert (found.policy, found.stating) == ("mig-1g.10gb", ("named0",))
+    assert (found.policy, denied(found)) == ("mig-1g.10gb", ("named0",))
     # No label that would deny all of the namespace.
     found = advise("team", named, offered(), NamespaceLabels(), trusted=False)
     assert (found.policy, found.label) == ("", "")
     assert found.why_none == (
-        "mig-1g.10gb fits 3 of 3 workloads, and is or may be wrong for 3 (it would deny 3, since they name another form): "
+        "mig-1g.10gb fits 0 of 3 workloads, and is or may be wrong for 3 (it would deny 3: form-not-permitted): "
         "named0, named1, named2"
     )
     # Nor one that would deny more than it fits as they are.
     found = advise("team", [*plain, *named], offered(), NamespaceLabels(), trusted=False)
     assert (found.policy, found.label) == ("", "")
     assert found.why_none.startswith(
-        "mig-1g.10gb fits 5 of 5 workloads, and is or may be wrong for 3 (it would deny 3,"
+        "mig-1g.10gb fits 2 of 5 workloads, and is or may be wrong for 3 (it would deny 3:"
     )
     assert advise("team", [*plain, *named[:2]], offered(), NamespaceLabels(), trusted=False).policy == ""
-    assert advice(SMALL, stated="mig-1g.10gb").stating == ()
-    assert advice(SLOT, stated="shared").stating == ()
+    assert advice(SMALL, stated="mig-1g.10gb").denies == ()
+    assert advice(SLOT, stated="shared").denies == ()
 
 
 def test_a_larger_slice_hurts_those_that_have_enough_with_a_smaller_one() -> None:
-    has = EvaluatedWorkload("has", "", WorkloadVerdict(VerdictKind.AS_IT_IS, "mig-1g.10gb"), "mig-1g.10gb")
-    middle = [EvaluatedWorkload(f"middle{number}", "", MIDDLE, "exclusive") for number in range(2)]
+    has = evaluated("has", "", WorkloadVerdict(VerdictKind.AS_IT_IS, "mig-1g.10gb"), "mig-1g.10gb")
+    middle = [evaluated(f"middle{number}", "", MIDDLE, "exclusive") for number in range(2)]
     found = advise("team", [has, *middle], offered(), NamespaceLabels(), trusted=False)
     assert (found.policy, found.hurts) == (
         "mig-2g.20gb",
@@ -244,11 +250,13 @@ def test_a_larger_slice_hurts_those_that_have_enough_with_a_smaller_one() -> Non
     )
     assert advise("team", [has, has, middle[0]], offered(), NamespaceLabels(), trusted=False).policy == ""
     full = structs.replace(has, verdict=LARGE)  # its slice is too small
-    names = structs.replace(has, stated="mig-1g.10gb")  # it would be denied
+    names = structs.replace(has, templates=(template("mig-1g.10gb"),))  # it would be denied
     found = advise("team", [full, *middle, *middle], offered(), NamespaceLabels(), trusted=False)
     assert found.hurts == (HarmedWorkload("has", "needs mig-3g.40gb"),)
-    found = advise("team", [names, *middle], offered(), NamespaceLabels(), trusted=False)
-    assert (found.policy, found.hurts, found.stating) == ("mig-2g.20gb", (), ("has",))
+    for verdict in (names.verdict, SMALL):
+        named = structs.replace(names, verdict=verdict)
+        found = advise("team", [named, *middle], offered(), NamespaceLabels(), trusted=False)
+        assert (found.policy, found.hurts, denied(found), found.larger) == ("mig-2g.20gb", (), ("has",), ())
 
 
 SEVERAL = PolicyBook(
@@ -257,17 +265,15 @@ SEVERAL = PolicyBook(
 
 
 def test_a_policy_in_force_that_gives_the_form_stays() -> None:
-    plain = EvaluatedWorkload("plain", "", WorkloadVerdict(VerdictKind.AS_IT_IS, "mig-1g.10gb"), "mig-1g.10gb")
-    named = EvaluatedWorkload(
-        "named", "mig-2g.20gb", WorkloadVerdict(VerdictKind.AS_IT_IS, "mig-2g.20gb"), "mig-2g.20gb"
-    )
+    plain = evaluated("plain", "", WorkloadVerdict(VerdictKind.AS_IT_IS, "mig-1g.10gb"), "mig-1g.10gb")
+    named = evaluated("named", "mig-2g.20gb", WorkloadVerdict(VerdictKind.AS_IT_IS, "mig-2g.20gb"), "mig-2g.20gb")
     labelled = NamespaceLabels("inference")
     found = advise("team", [plain, named, named], offered(), labelled, trusted=False, policies=SEVERAL)
-    assert (found.policy, found.fits, found.hurts, found.stating) == ("inference", 3, (), ())
+    assert (found.policy, found.fits, found.hurts, denied(found)) == ("inference", 3, (), ())
     assert (found.label, found.preview) == ("", "")
     found = advise("team", [plain], offered(), NamespaceLabels(), trusted=False, policies=SEVERAL)
     assert (found.policy, found.label, found.preview) == ("mig-1g.10gb", "", "")
-    small = EvaluatedWorkload("small", "", SMALL, "exclusive")
+    small = evaluated("small", "", SMALL, "exclusive")
     found = advise("team", [small], offered(), NamespaceLabels("any"), trusted=False, policies=SEVERAL)
     assert found.label.endswith("gpuwarden.io/enforce=mig-1g.10gb --overwrite")
     depends = Policy("depends", (form("mig-1g.10gb"),), prefer=Prefer.OFFERED)
@@ -279,15 +285,12 @@ def test_a_policy_in_force_that_gives_the_form_stays() -> None:
     book = PolicyBook({"depends": depends})
     found = advise("team", [whole], offered(), NamespaceLabels("depends"), trusted=False, policies=book)
     assert found.policy == "exclusive"
-    assert (
-        advise("team", [EvaluatedWorkload("w", "", UNUSED)], offered(), NamespaceLabels("none"), trusted=False).label
-        == ""
-    )
+    assert advise("team", [evaluated("w", "", UNUSED)], offered(), NamespaceLabels("none"), trusted=False).label == ""
 
 
 def test_a_policy_helps_those_that_the_one_in_force_would_squeeze() -> None:
-    whole = [EvaluatedWorkload(f"whole{number}", "", WHOLE, "exclusive") for number in range(2)]
-    small = EvaluatedWorkload("small", "", SMALL, "exclusive")
+    whole = [evaluated(f"whole{number}", "", WHOLE, "exclusive") for number in range(2)]
+    small = evaluated("small", "", SMALL, "exclusive")
     found = advise("team", [*whole, small], offered(), NamespaceLabels(), trusted=False, policies=SEVERAL)
     assert (found.policy, found.hurts) == ("exclusive", (HarmedWorkload("small", "mig-1g.10gb is enough"),))
     assert advise("team", [*whole, small], offered(), NamespaceLabels(), trusted=False).policy == ""
@@ -295,53 +298,58 @@ def test_a_policy_helps_those_that_the_one_in_force_would_squeeze() -> None:
 
 def test_a_policy_in_force_is_evaluated_by_what_it_gives_each_workload() -> None:
     kept = WorkloadVerdict(VerdictKind.AS_IT_IS, "mig-1g.10gb")
-    named = [EvaluatedWorkload(f"w{number}", "mig-1g.10gb", kept, "mig-1g.10gb") for number in range(2)]
+    named = [evaluated(f"w{number}", "mig-1g.10gb", kept, "mig-1g.10gb") for number in range(2)]
     whole_first = Policy("whole-first", (form("exclusive"), form("mig-1g.10gb")))
     rewrites = Policy("rewrites", (form("mig-2g.20gb"),), mismatch=Mismatch.REWRITE)
     by_memory = Policy("by-memory", (form("mig-1g.10gb"), form("mig-2g.20gb")), prefer=Prefer.MEMORY)
     book = PolicyBook({one.name: one for one in (whole_first, rewrites, by_memory)})
 
-    def under(label: str, evaluated: Sequence[EvaluatedWorkload]) -> NamespaceAdvice:
-        return advise("team", evaluated, offered(), NamespaceLabels(label), trusted=False, policies=book)
+    def under(label: str, workloads: Sequence[EvaluatedWorkload]) -> NamespaceAdvice:
+        return advise("team", workloads, offered(), NamespaceLabels(label), trusted=False, policies=book)
 
     found = under("whole-first", named)
-    assert (found.policy, found.fits, found.label, found.stating) == ("whole-first", 2, "", ())
-    plain = [EvaluatedWorkload(f"w{number}", "", SMALL, "exclusive") for number in range(2)]
+    assert (found.policy, found.fits, found.label, denied(found)) == ("whole-first", 2, "", ())
+    plain = [evaluated(f"w{number}", "", SMALL, "exclusive") for number in range(2)]
     assert under("whole-first", plain).label.endswith("enforce=mig-1g.10gb --overwrite")
 
     enlarged = [structs.replace(one, verdict=SMALL, form="mig-2g.20gb") for one in named]
     found = under("rewrites", enlarged)
-    assert (found.policy, found.fits, found.stating) == ("mig-1g.10gb", 2, ())
+    assert (found.policy, found.fits, denied(found)) == ("mig-1g.10gb", 2, ())
     needed = WorkloadVerdict(VerdictKind.AS_IT_IS, "mig-2g.20gb")
     found = under("rewrites", [structs.replace(one, verdict=needed) for one in enlarged])
-    assert (found.policy, found.fits, found.stating) == ("rewrites", 2, ())
+    assert (found.policy, found.fits, denied(found)) == ("rewrites", 2, ())
 
-    asks = EvaluatedWorkload("asks", "", MIDDLE, "exclusive", memory=16_384)
+    asks = evaluated("asks", "", MIDDLE, "exclusive", memory=16_384)
     found = under("by-memory", [*plain, asks])
     assert (found.policy, found.fits, found.hurts, found.larger) == ("by-memory", 3, (), ())
-    found = under("by-memory", [*plain, structs.replace(asks, verdict=WHOLE, memory=60_000, stated="mig-3g.40gb")])
+    found = under(
+        "by-memory", [*plain, structs.replace(asks, verdict=WHOLE, templates=(template("mig-3g.40gb", memory=60_000),))]
+    )
     assert found.policy == ""
 
 
 def test_a_policy_in_force_that_fits_nobody_does_not_stay() -> None:
-    one = EvaluatedWorkload("one", "mig-1g.10gb", WorkloadVerdict(VerdictKind.AS_IT_IS, "mig-1g.10gb"), "mig-1g.10gb")
-    two = EvaluatedWorkload("two", "mig-2g.20gb", WorkloadVerdict(VerdictKind.AS_IT_IS, "mig-2g.20gb"), "mig-2g.20gb")
+    one = evaluated("one", "mig-1g.10gb", WorkloadVerdict(VerdictKind.AS_IT_IS, "mig-1g.10gb"), "mig-1g.10gb")
+    two = evaluated("two", "mig-2g.20gb", WorkloadVerdict(VerdictKind.AS_IT_IS, "mig-2g.20gb"), "mig-2g.20gb")
     assert advise("team", [one, two], offered(), NamespaceLabels("mig-3g.40gb"), trusted=False).policy == ""
-    apart = [EvaluatedWorkload("slot", "", SLOT, "exclusive"), EvaluatedWorkload("slice", "", SMALL, "exclusive")]
+    apart = [evaluated("slot", "", SLOT, "exclusive"), evaluated("slice", "", SMALL, "exclusive")]
     found = advise("team", apart, offered(shared=SHARED), NamespaceLabels("exclusive"), trusted=True)
     assert found.why_none.startswith("mig-1g.10gb fits 1 of 2 workloads, but would help 1 and hurt 1: slot")
-    slot = EvaluatedWorkload("slot", "", OTHER_SLOT, "exclusive")
+    slot = evaluated("slot", "", OTHER_SLOT, "exclusive")
     found = advise("team", [slot], offered(shared=SHARED), NamespaceLabels("mps"), trusted=True)
     assert found.policy == "time-slicing"
 
 
-def test_the_limit_of_a_policy_in_force_hurts() -> None:
+def test_the_limit_of_a_policy_in_force_denies_and_is_no_reason_for_another_policy() -> None:
     limited = PolicyBook({"limited": Policy("limited", (form("exclusive"),), max_per_pod=2)})
-    evaluated = [EvaluatedWorkload(f"w{gpus}", "", FOUR, "exclusive", gpus=gpus) for gpus in (1, 2, 4)]
-    found = advise("team", evaluated, offered(), NamespaceLabels("limited"), trusted=False, policies=limited)
-    assert (found.policy, found.hurts) == ("limited", (HarmedWorkload("w4", "requests 4 GPUs, and maxPerPod is 2"),))
-    found = advise("team", evaluated[2:], offered(), NamespaceLabels("limited"), trusted=False, policies=limited)
-    why = "limited fits 1 of 1 workload, and is or may be wrong for 1 (1 exceed its maxPerPod or maxPerContainer): w4"
+    workloads = [evaluated(f"w{gpus}", "", FOUR, "exclusive", gpus=gpus) for gpus in (1, 2, 4)]
+    found = advise("team", workloads, offered(), NamespaceLabels("limited"), trusted=False, policies=limited)
+    assert (found.policy, found.fits, found.hurts, denied(found)) == ("limited", 2, (), ("w4",))
+    assert found.denies[0].why == (
+        'pod: its containers request 4 GPUs at once; namespace policy "limited" permits 2 per pod; request at most 2'
+    )
+    found = advise("team", workloads[1:], offered(), NamespaceLabels("limited"), trusted=False, policies=limited)
+    why = "limited fits 1 of 2 workloads, and is or may be wrong for 1 (it would deny 1: per-pod-limit): w4"
     assert (found.policy, found.why_none) == ("", why)
 
 
@@ -350,18 +358,16 @@ def test_a_policy_in_force_that_permits_sharing_stays_where_plain_requests_are_n
     turned = Policy("turned", policy.forms[::-1])
     shares_first = Policy("shares-first", (form("time-slicing"), form("mig-1g.10gb")))
     book = PolicyBook({one.name: one for one in (policy, turned, shares_first)})
-    whole = [EvaluatedWorkload(f"whole{number}", "", WHOLE, "exclusive") for number in range(2)]
-    shares = EvaluatedWorkload(
-        "shares", "shared", WorkloadVerdict(VerdictKind.AS_IT_IS, "time-slicing"), "time-slicing"
-    )
+    whole = [evaluated(f"whole{number}", "", WHOLE, "exclusive") for number in range(2)]
+    shares = evaluated("shares", "shared", WorkloadVerdict(VerdictKind.AS_IT_IS, "time-slicing"), "time-slicing")
 
-    def under(label: str, *evaluated: EvaluatedWorkload, trusted: bool = False) -> str:
+    def under(label: str, *workloads: EvaluatedWorkload, trusted: bool = False) -> str:
         found = offered(shared=SHARED)
-        return advise("team", evaluated, found, NamespaceLabels(label), trusted=trusted, policies=book).policy
+        return advise("team", workloads, found, NamespaceLabels(label), trusted=trusted, policies=book).policy
 
     assert under("either", *whole, shares) == "either"
     assert under("turned", shares) == ""
-    sliced = EvaluatedWorkload("w", "mig-1g.10gb", WorkloadVerdict(VerdictKind.AS_IT_IS, "mig-1g.10gb"), "mig-1g.10gb")
+    sliced = evaluated("w", "mig-1g.10gb", WorkloadVerdict(VerdictKind.AS_IT_IS, "mig-1g.10gb"), "mig-1g.10gb")
     assert under("shares-first", sliced, shares) == ""
     assert under("shares-first", sliced, shares, trusted=True) == "shares-first"
     assert under("shares-first", sliced) == "mig-1g.10gb"
@@ -371,8 +377,8 @@ def test_a_policy_in_force_that_permits_sharing_stays_where_plain_requests_are_n
 
 def test_a_policy_in_force_stays_although_nodes_have_another_form_of_it_under_other_names() -> None:
     book = PolicyBook({"either": Policy("either", (form("exclusive"), form("mps")))})
-    whole = EvaluatedWorkload("whole", "", WHOLE, "exclusive")
-    shares = EvaluatedWorkload("shares", "mps", WorkloadVerdict(VerdictKind.AS_IT_IS, "mps"), "mps")
+    whole = evaluated("whole", "", WHOLE, "exclusive")
+    shares = evaluated("shares", "mps", WorkloadVerdict(VerdictKind.AS_IT_IS, "mps"), "mps")
     found = structs.replace(offered(), mismatched=frozenset({"mps"}))
     made = advise("team", [whole, shares, shares], found, NamespaceLabels("either"), trusted=True, policies=book)
     assert (made.policy, made.fits) == ("either", 3)
@@ -380,9 +386,9 @@ def test_a_policy_in_force_stays_although_nodes_have_another_form_of_it_under_ot
 
 def test_the_reason_against_the_policy_in_force_names_the_other_forms_and_not_its_own() -> None:
     book = PolicyBook({"either": Policy("either", (form("exclusive"), form("mps")))})
-    whole = EvaluatedWorkload("whole", "", WHOLE, "exclusive")
-    shares = EvaluatedWorkload("shares", "mps", WorkloadVerdict(VerdictKind.AS_IT_IS, "mps"), "mps")
-    unknown = [EvaluatedWorkload(f"u{number}", "", WorkloadVerdict(VerdictKind.UNKNOWN)) for number in range(3)]
+    whole = evaluated("whole", "", WHOLE, "exclusive")
+    shares = evaluated("shares", "mps", WorkloadVerdict(VerdictKind.AS_IT_IS, "mps"), "mps")
+    unknown = [evaluated(f"u{number}", "", WorkloadVerdict(VerdictKind.UNKNOWN)) for number in range(3)]
     every = [whole, shares, shares, *unknown]
     found = advise("team", every, offered(), NamespaceLabels("either"), trusted=True, policies=book)
     assert (found.why_none or "").startswith("either fits 3 of 6 workloads, and is or may be wrong for 3: ")
@@ -398,16 +404,16 @@ def test_the_reason_names_five_other_forms() -> None:
 
 
 def test_a_workload_without_use_that_names_another_form_is_no_reason_against_a_policy() -> None:
-    unused = EvaluatedWorkload("idle", "mig-1g.10gb", WorkloadVerdict(VerdictKind.UNUSED, "none"), "mig-1g.10gb")
-    whole = EvaluatedWorkload("whole", "", WHOLE, "exclusive")
+    unused = evaluated("idle", "mig-1g.10gb", WorkloadVerdict(VerdictKind.UNUSED, "none"), "mig-1g.10gb")
+    whole = evaluated("whole", "", WHOLE, "exclusive")
     found = advise("team", [whole, unused], offered(), NamespaceLabels(), trusted=False)
-    assert (found.policy, found.stating) == ("exclusive", ("idle",))
+    assert (found.policy, denied(found)) == ("exclusive", ("idle",))
 
 
 def test_a_policy_helps_those_that_the_one_in_force_denies() -> None:
     kept = WorkloadVerdict(VerdictKind.AS_IT_IS, "mig-1g.10gb")
-    named = [EvaluatedWorkload(f"w{number}", "mig-1g.10gb", kept, "mig-1g.10gb") for number in range(2)]
-    whole = EvaluatedWorkload("whole", "", WHOLE, "exclusive")
+    named = [evaluated(f"w{number}", "mig-1g.10gb", kept, "mig-1g.10gb") for number in range(2)]
+    whole = evaluated("whole", "", WHOLE, "exclusive")
     found = advise("team", [*named, whole], offered(), NamespaceLabels(), trusted=False)
     assert (
         found.why_none
@@ -415,3 +421,48 @@ def test_a_policy_helps_those_that_the_one_in_force_denies() -> None:
     )
     found = advise("team", [*named, named[0], whole], offered(), NamespaceLabels("gone"), trusted=False)
     assert (found.policy, found.hurts) == ("mig-1g.10gb", (HarmedWorkload("whole", "needs a whole GPU"),))
+
+
+def test_a_form_that_is_shared_by_chance_is_no_reason_against_the_policy_in_force() -> None:
+    """With renameByDefault: false, older pods without node selectors run on nodes that share their GPUs."""
+    not_renamed = DevicePlugin(rename_by_default=False)
+    unknown = WorkloadVerdict(VerdictKind.AS_IT_IS, "time-slicing", is_share_unknown=True)
+    older = evaluated("older", "", unknown, "time-slicing")
+
+    def under(label: str | None, *workloads: EvaluatedWorkload) -> NamespaceAdvice:
+        labels = NamespaceLabels(label)
+        return advise("team", workloads, offered(shared=SHARED), labels, trusted=True, plugin=not_renamed)
+
+    found = under("exclusive", older)
+    assert (found.policy, found.label, found.undecided) == ("", "", ("older",))
+    assert found.why_none == "older has no verdict that names a form"
+    found = under("exclusive", older, *(evaluated(f"w{number}", "", WHOLE) for number in range(2)))
+    assert (found.policy, found.fits, found.undecided) == ("exclusive", 2, ("older",))
+    assert under("none", older).policy == ""
+    # Without a policy, or with one that gives this form, it is a reason.
+    assert under(None, older).policy == under("time-slicing", older).policy == "time-slicing"
+    # As is a share that is known to be enough.
+    known = WorkloadVerdict(VerdictKind.AS_IT_IS, "time-slicing")
+    assert under("exclusive", evaluated("w", "", known, "time-slicing")).label.endswith("=time-slicing --overwrite")
+
+
+def test_policies_are_applied_with_the_settings_of_the_device_plugin() -> None:
+    """Under MIG strategy single, slices have no name of their own, so a policy can't give this template any."""
+    single = DevicePlugin(mig_strategy=MigStrategy.SINGLE)
+    selects = template(more={"nodeSelector": {"nvidia.com/gpu.product": f"NVIDIA-{A100}"}})
+    pinned = EvaluatedWorkload("pinned", SMALL, "exclusive", (selects,))
+    workloads = [pinned, *(evaluated(f"w{number}", "", SMALL, "exclusive") for number in range(2))]
+    found = advise("team", workloads, offered(), NamespaceLabels(), trusted=False, plugin=single)
+    assert (found.policy, found.fits, denied(found)) == ("mig-1g.10gb", 2, ("pinned",))
+    found = advise("team", workloads, offered(), NamespaceLabels(), trusted=False)
+    assert (found.policy, found.fits, denied(found)) == ("mig-1g.10gb", 3, ())
+
+
+def test_a_workload_that_is_hurt_or_denied_does_not_fit() -> None:
+    slots = [evaluated(f"w{number}", "", SLOT, "exclusive") for number in range(4)]
+    several = evaluated("several", "", SLOT, "exclusive", gpus=2)
+    found = advise("team", [*slots, several], offered(shared=SHARED), NamespaceLabels(), trusted=True)
+    assert (found.policy, found.fits, found.workloads, denied(found)) == ("mps", 4, 5, ("several",))
+    assert found.denies[0].why.startswith(
+        'container "train": nvidia.com/gpu: 2 cannot be shared under namespace policy "mps"'
+    )

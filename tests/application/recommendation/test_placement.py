@@ -9,7 +9,6 @@ from tests.application.recommendation.cases import A100
 from webhook.application.recommendation.placement import NamedNode, Placement
 from webhook.engine.fleet.node_shapes import Taint, shape_of
 from webhook.engine.pods import PodSpec
-from webhook.engine.spelling import DevicePlugin, MigStrategy
 
 TEAM = Taint("team", "vision", "NoSchedule")
 GPU = Taint("nvidia.com/gpu", "present", "NoSchedule")
@@ -101,29 +100,3 @@ def test_nodes_of_unknown_models_are_out_of_reach_of_pods_that_select_one() -> N
 
 def test_without_nodes_nothing_is_out_of_reach() -> None:
     assert Placement([]).unreachable(PodSpec(node_selector={"zone": "a"})) == ()
-
-
-def test_forms_whose_policies_deny_a_template_by_its_node_selectors() -> None:
-    labels = {"nvidia.com/gpu.slices.gi": "1", "nvidia.com/gpu.slices.ci": "1", "nvidia.com/gpu.memory": "9728"}
-    product = {"nvidia.com/gpu.product": f"NVIDIA-{A100}-MIG-1g.10gb", "nvidia.com/mig.strategy": "single"}
-    nodes = [named("single", "nvidia.com/gpu", **labels, **product)]
-    by_size = DevicePlugin(mig_strategy=MigStrategy.SINGLE)
-    listed = DevicePlugin(mig_strategy=MigStrategy.SINGLE, products=(f"NVIDIA-{A100}",))
-
-    def spec(resource: str = "nvidia.com/gpu", **selector: str) -> PodSpec:
-        container = {"name": "main", "resources": {"limits": {resource: "1"}}}
-        return msgspec.convert({"containers": [container], "nodeSelector": selector}, PodSpec)
-
-    def denied(plugin: DevicePlugin, **selector: str) -> tuple[tuple[str, str], ...]:
-        return Placement(nodes).denied(spec(**selector), plugin)
-
-    model = {"nvidia.com/gpu.product": f"NVIDIA-{A100}"}
-    assert denied(by_size, **model) == (SLICE,)  # its nodes have the product of slices
-    assert denied(listed, **model) == denied(by_size) == ()
-    assert denied(by_size, **product) == ()  # it names its form
-    placement = Placement(nodes)
-    assert placement.denied(spec("nvidia.com/gpu.shared", **model), by_size) == ()  # it names another form
-    assert placement.denied(spec(**model), by_size) == (SLICE,)
-    assert placement.denied(spec(), by_size) == ()
-    terms = msgspec.convert(affinity(term("nvidia.com/gpu.product", "In", f"NVIDIA-{A100}")), PodSpec)
-    assert placement.denied(msgspec.structs.replace(spec(), affinity=terms.affinity), by_size) == (SLICE,)

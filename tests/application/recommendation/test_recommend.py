@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from tests.application.recommendation.cases import A100, DAY, END, form, node, series, workload
+from tests.application.recommendation.cases import A100, DAY, END, form, node, series, template, workload
 from webhook.application.recommendation.recommend import Recommendation, recommend
 from webhook.application.recommendation.servers import ServerProgram, recognise
 from webhook.application.recommendation.thresholds import Thresholds
 from webhook.application.recommendation.usage import Metric, Series, Usage
-from webhook.application.recommendation.workload_verdicts import VerdictKind
+from webhook.application.recommendation.verdicts import VerdictKind
 from webhook.application.recommendation.workloads import LivePod, Workload
 from webhook.engine.device_classes import DeviceClasses
 from webhook.engine.fleet.devices import Device, Devices, NamedClass
@@ -160,8 +160,12 @@ def test_criteria_say_what_a_form_gives_up() -> None:
 
 
 def test_what_fits_a_claim_is_said_with_how_to_get_it() -> None:
-    claim: dict[str, Any] = {"claimed": True, "requests": ("claim gpu: gpu.nvidia.com: 1",)}
-    assert workload(**claim).stated == "exclusive"
+    templates = (template("exclusive", claimed=True),)
+    claim: dict[str, Any] = {
+        "claimed": True,
+        "requests": ("claim gpu: gpu.nvidia.com: 1",),
+        "templates": templates,
+    }
     found = recommended([workload(**claim)], [series()])
     (line,) = found.workloads
     assert (line.verdict.kind, line.verdict.form) == (VerdictKind.SLICE, "mig-1g.10gb")
@@ -178,7 +182,7 @@ def test_a_claim_of_which_it_is_not_known_what_it_gets_has_no_verdict_and_counts
     )
     found = recommended([one], [series(p95=0.0, most=0.0)])
     (line,) = found.workloads
-    assert (line.verdict.kind, line.verdict.reasons, one.stated) == (VerdictKind.UNKNOWN, (one.not_evaluated,), "")
+    assert (line.verdict.kind, line.verdict.reasons) == (VerdictKind.UNKNOWN, (one.not_evaluated,))
     assert line.used
     assert [(each.form, each.before, each.after) for each in found.cluster.forms] == [("claim", 1, 1)]
     assert found.namespaces[0].undecided == ("Deployment w",)
@@ -217,9 +221,9 @@ def test_the_policy_in_force_gives_what_nodes_offer() -> None:
     )
     assert shares
     shapes = {node(more={"nvidia.com/mig-1g.10gb": "7", "nvidia.com/mig-2g.20gb": "3"}): 1, shares: 1}
-    slots = workload("slots", namespace="b", form="time-slicing", rewritten=True)
+    slots = workload("slots", namespace="b", form="time-slicing")
     given = [workload(), slots, workload("two", namespace="c", gpus=2)]
-    given.append(workload("pair", namespace="d", gpus=2, in_container=2))
+    given.append(workload("pair", namespace="d", gpus=2))
     usage = Usage(
         END,
         14 * DAY,
@@ -248,7 +252,9 @@ def test_the_policy_in_force_gives_what_nodes_offer() -> None:
     assert policy("claims", shapes)["a"] == ("claims", "")
     given[0] = workload(memory=16_384)
     assert policy("by-memory", shapes)["a"] == ("by-memory", "")
-    given[0] = workload(claimed=True, requests=("claim gpu: gpu.nvidia.com: 1",))
+    given[0] = workload(
+        claimed=True, requests=("claim gpu: gpu.nvidia.com: 1",), templates=(template("exclusive", claimed=True),)
+    )
     assert policy("rewrites", shapes)["a"] == ("", "")  # no claim is rewritten
     given[0] = workload()
     # Without nodes, it is not known that the first form is not offered.
@@ -297,6 +303,54 @@ def test_forms_of_nodes_that_do_not_match_the_configuration_are_not_recommended(
     assert [one.verdict.form for one in fits.workloads] == ["mig-1g.10gb", "mig-1g.10gb"]
     assert [one.policy for one in fits.namespaces] == ["mig-1g.10gb", "mig-1g.10gb"]
     assert fits.notes == []
+
+
+def test_forms_whose_policies_deny_a_workload_by_its_node_selectors_are_not_recommended() -> None:
+    product = {"nvidia.com/gpu.product": f"NVIDIA-{A100}-MIG-1g.10gb"}
+    labels = {"nvidia.com/gpu.slices.gi": "1", "nvidia.com/gpu.slices.ci": "1", "nvidia.com/gpu.memory": "9728"}
+    amounts = {"nvidia.com/gpu": "7"}
+    slices = shape_of({**product, **labels, "nvidia.com/mig.strategy": "single"}, amounts, amounts)
+    assert slices
+    by_size = DevicePlugin(mig_strategy=MigStrategy.SINGLE)
+    listed = structs.replace(by_size, products=(f"NVIDIA-{A100}",))
+
+    def found(
+        plugin: DevicePlugin, selector: dict[str, str], how: str = "nodeSelector", stated: str = "", *off: str
+    ) -> tuple[str, str]:
+        terms = [{"matchExpressions": [{"key": key, "operator": "In", "values": [selector[key]]} for key in selector]}]
+        required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
+        more = {how: selector if how == "nodeSelector" else {"nodeAffinity": required}}
+        one = workload(templates=(template(stated, more=more),), unreachable=tuple((form, A100) for form in off))
+        result = recommend(
+            *([one], Usage(END, 14 * DAY, series=[series()]), {node(): 1, slices: 1}, {}, Thresholds()),
+            trusted=lambda _: False,
+            plugin=plugin,
+        )
+        (line,) = result.workloads
+        return line.verdict.form, line.verdict.reasons[-2]
+
+    model = {"nvidia.com/gpu.product": f"NVIDIA-{A100}"}
+    # Its nodes have the product of slices, which a policy can only write if it knows the models.
+    conflict = ("exclusive", "node selectors, affinity or taints keep its pods off all nodes that offer mig-1g.10gb")
+    assert found(by_size, model) == found(by_size, model, "affinity") == conflict
+    assert found(listed, model)[0] == found(by_size, product)[0] == "mig-1g.10gb"
+    # A template that names another form can be changed, and what nodes keep a pod off stays out of reach.
+    assert found(by_size, {"zone": "a"}, "nodeSelector", "mps")[0] == "mig-1g.10gb"
+    assert found(by_size, {"zone": "a"}, "nodeSelector", "", "mig-1g.10gb") == conflict
+
+
+def test_a_policy_of_shared_slices_stays() -> None:
+    form = "mig-1g.10gb-shared"
+    one = workload(form=form, requests=("nvidia.com/mig-1g.10gb.shared: 1",), templates=(template(form),))
+    found = recommend(
+        *([one], Usage(END, 14 * DAY, series=[series(profile="1g.10gb", slice="1", pods=2)]), {node(): 1}),
+        *({"a": NamespaceLabels(form)}, Thresholds()),
+        trusted=lambda _: True,
+        plugin=DevicePlugin(),
+    )
+    (line,), (advice,) = found.workloads, found.namespaces
+    assert (line.verdict.kind, line.verdict.form) == (VerdictKind.AS_IT_IS, form)
+    assert (advice.policy, advice.fits, advice.label) == (form, 1, "")
 
 
 def test_slices_of_nodes_that_do_not_state_their_model_are_compared_only_if_one_model_is_used() -> None:

@@ -10,7 +10,8 @@ from webhook.application.recommendation.offers import Offers, SharedForm, Slice
 from webhook.application.recommendation.servers import recognise
 from webhook.application.recommendation.thresholds import parse
 from webhook.application.recommendation.usage import Metric
-from webhook.application.recommendation.workload_verdicts import VerdictKind, evaluate
+from webhook.application.recommendation.verdicts import VerdictKind
+from webhook.application.recommendation.workload_verdicts import evaluate
 from webhook.application.recommendation.workloads import LivePod
 
 VLLM = recognise("vllm/vllm-openai:v1", ["--model", "llama"], {})
@@ -310,6 +311,28 @@ def test_a_metric_that_is_missing_for_a_few_hours_says_enough() -> None:
     assert evaluate(case(used={"gaps": 0.05})).kind is VerdictKind.SLICE
 
 
+@pytest.mark.parametrize(("metrics", "asked"), [((Metric.GPU_UTIL,), False), (tuple(Metric), True)])
+def test_profilers_are_asked_about_where_they_can_take_a_metric_away(
+    metrics: tuple[Metric, ...], *, asked: bool
+) -> None:
+    (why,) = evaluate(case(used={"gaps": 0.06, "metrics": metrics})).reasons
+    assert ("does another program use the GPU's profiler" in why) is asked
+
+
+@pytest.mark.parametrize(
+    ("metrics", "how"),
+    [
+        ((Metric.SM_ACTIVE, Metric.GR_ENGINE_ACTIVE), ""),
+        ((Metric.SM_ACTIVE, Metric.GPU_UTIL), "(partly by DCGM_FI_DEV_GPU_UTIL: the time in which anything ran"),
+        ((Metric.GPU_UTIL,), "(by DCGM_FI_DEV_GPU_UTIL: the time in which anything ran"),
+    ],
+)
+def test_utilisation_is_named_as_the_metric_of_some_or_all_pods(metrics: tuple[Metric, ...], how: str) -> None:
+    used = evaluate(case(used={"metrics": metrics})).reasons[0]
+    assert how in used
+    assert ("DCGM_FI_DEV_GPU_UTIL" in used) is bool(how)
+
+
 def test_samples_a_little_sparser_say_enough() -> None:
     assert evaluate(case(used={"mean": 0.05, "by_time": 0.08})).kind is VerdictKind.SLICE
 
@@ -359,7 +382,7 @@ def test_what_draws_is_never_told_to_share_by_mps() -> None:
 def test_a_slice_that_compute_needs_stays_though_its_memory_is_full(profile: str, p95: float, why: str) -> None:
     used = {"p95": p95, "profile": profile, "memory": 9 * GIB, "capacity": 10 * GIB, "flat": True}
     verdict = evaluate(case(used=used, form=f"mig-{profile}"))
-    assert (verdict.kind, verdict.form) == (VerdictKind.AS_IT_IS, f"mig-{profile}")
+    assert (verdict.kind, verdict.form, verdict.is_share_unknown) == (VerdictKind.AS_IT_IS, f"mig-{profile}", False)
     assert why in " / ".join(verdict.reasons)
     assert "memory unknown: 90 % of the slice's memory is in use all the time" in verdict.reasons[-1]
 
@@ -508,7 +531,7 @@ def test_gpus_of_a_pod_that_were_not_used() -> None:
 )
 def test_what_is_shared_and_can_not_be_told_apart_stays(used: dict[str, Any], why: str) -> None:
     verdict = evaluate(case(used=used, form="time-slicing", trusted=True))
-    assert (verdict.kind, verdict.form) == (VerdictKind.AS_IT_IS, "time-slicing")
+    assert (verdict.kind, verdict.form, verdict.is_share_unknown) == (VerdictKind.AS_IT_IS, "time-slicing", True)
     assert why in verdict.reasons[0]
 
 

@@ -2,27 +2,26 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from math import ceil
 
 import msgspec
 
 from ...application.auditing import Owner, WorkloadObject
 from ...application.configuration import Configuration
-from ...application.recommendation.claimed import CLAIM, ClaimedGpus, gpus_claimed
+from ...application.recommendation.claimed import ClaimedGpus, gpus_claimed
 from ...application.recommendation.placement import NamedNode, Placement
 from ...application.recommendation.servers import ServerProgram, is_read, recognise, without_address
-from ...application.recommendation.workloads import LivePod, Workload, plain
+from ...application.recommendation.templates import PodTemplate, reduced
+from ...application.recommendation.workloads import LivePod, Workload
 from ...application.workload_kinds import BUILT_IN
+from ...engine.claims import Claims, references
 from ...engine.claims import read as read_claims
-from ...engine.claims import references
 from ...engine.decision import decide
 from ...engine.forms import Form
 from ...engine.pods import Container, Metadata, Pod, PodSpec
 from ...engine.pods import containers as all_containers
 from ...engine.policy import ANY_POLICY
-from ...engine.quantity import exact
 from ...engine.requests import GpuContainer, read
-from ...engine.rules.gpu_memory import ANNOTATION
+from ...engine.resources import GPU
 from ...engine.text import first_of
 from .api_request import path_of
 from .audit_reader import AuditReader, FoundClaims, UnreadList
@@ -83,21 +82,17 @@ class _Requested(msgspec.Struct, frozen=True):
     """The requests of a pod.
 
     Attributes:
-        named: the form that they name, by resource or node labels; empty for a GPU of whatever form.
         unreachable: forms and GPU models only on nodes where it may not run.
-        memory: in MiB.
     """
 
     words: tuple[str, ...]
     gpus: int
-    in_container: int
     form: str
-    named: str
     programs: tuple[ServerProgram, ...]
     claimed: ClaimedGpus | None
     exempt: str
     unreachable: tuple[tuple[str, str], ...]
-    memory: int
+    template: PodTemplate
 
 
 class _Kept(msgspec.Struct, frozen=True):
@@ -136,6 +131,8 @@ class GpuWorkloads:
         self._claims = FoundClaims({}, [])
         self._unknown: dict[str, None] = {}
         self._arguments: dict[tuple[str, ...], int] = {}
+        self._known: dict[bytes, PodTemplate] = {}
+        """Each template once, by its content: most pods are alike."""
         self.notes: list[str] = []
         """What could not be read, and why."""
         self.tops: dict[tuple[str, str, str], tuple[str, str]] = {}
@@ -179,7 +176,8 @@ class GpuWorkloads:
                 f"claims (DRA) that are not known, and may be for GPUs, are not evaluated: {first_of([*self._unknown], _SHOWN)}"
             )
         found = _by_top((*pods, *templates), links)
-        _use_templates(found, self._templates, links)
+        _set_templates(found, pods, links)
+        _set_templates(found, (*templates, *self._templates), links)
         self.tops = _tops(links, found)
         return list(found.values())
 
@@ -188,9 +186,7 @@ class GpuWorkloads:
 
     def _template(self, namespace: str, owner: Owner, pod: Pod) -> Iterator[_Kept]:
         if pod.spec and (requested := self._requested(pod, namespace, owner)):
-            denied = self._placement.denied(pod.spec, self._configuration.plugin)
-            unreachable = (*requested.unreachable, *denied)
-            yield _Kept(namespace, owner, msgspec.structs.replace(requested, unreachable=unreachable), None)
+            yield _Kept(namespace, owner, requested, None)
 
     def _pods(self, namespace: str | None, links: Links) -> list[_Kept]:
         within = ("namespaces", namespace) if namespace else ()
@@ -200,7 +196,7 @@ class GpuWorkloads:
             itself = Owner("v1", "Pod", metadata.name)
             owner = metadata.owner or itself
             written = Pod(Metadata(annotations=metadata.annotations), item.spec)
-            requested = self._requested(written, metadata.namespace, owner)
+            requested = self._requested(written, metadata.namespace, owner, is_pod=True)
             if requested is None:
                 return None
             if metadata.owner:
@@ -209,39 +205,43 @@ class GpuWorkloads:
 
         return self._lister.all("pods", path_of("api", "v1", *within, "pods"), Page[_PodItem], keep)
 
-    def _requested(self, pod: Pod, namespace: str, owner: Owner) -> _Requested | None:
+    def _requested(self, pod: Pod, namespace: str, owner: Owner, *, is_pod: bool = False) -> _Requested | None:
         """What a pod requests; ``None`` if it requests no form of GPU."""
         spec = pod.spec
         assert spec  # noqa: S101 - pods without one are not passed
-        containers = read(spec, self._configuration.names)
-        claims = self._claimed(spec, containers, namespace, owner)
-        containers = [one for one in containers if one.amounts]
+        every = read(spec, self._configuration.names)
+        found = self._claims_of(spec, every, namespace, owner)
+        claims = gpus_claimed(found)
+        containers = [one for one in every if one.amounts]
         counted = (
             list(decide(Pod(spec=spec), ANY_POLICY, self._configuration.plugin).requested(spec)) if containers else []
         )
         if not counted and not claims:
             return None
         words, number, form = (claims.words, claims.gpus, claims.form) if claims else ((), 0, "")
-        named = "" if form == CLAIM else form
         if counted:
             shape = self._shapes.get(spec.node_name or "")
             own_form = counted[0][0]
             without_node = self._whole if own_form == Form() else own_form
-            form = str(shape.forms.get(containers[0].amounts[0].resource.name, own_form) if shape else without_node)
+            own = shape.forms.get(containers[0].amounts[0].resource.name, own_form) if shape else without_node
+            form = str(own.as_listed)
             words = (*dict.fromkeys(str(amount) for one in containers for amount in one.amounts), *words)
             number += sum(count for _, count in counted)
-            named = "" if plain(words) and not (own_form.partition or own_form.shared) else str(own_form)
+            is_whole = not (own_form.partition or own_form.shared)
+            if is_pod and is_whole and all(one.amounts[0].resource.name == GPU for one in containers):
+                # A policy may have written its node selectors: with renameByDefault: false, and under MIG strategy single, it
+                # writes those of whole GPUs into plain requests.
+                pod = Pod(pod.metadata, msgspec.structs.replace(spec, node_selector=None, affinity=None))
         # A pod that has a node bypasses schedulers; before it had one, it was exempt or not.
         scheduled = Pod(spec=msgspec.structs.replace(spec, node_name=None))
         exempt = self._configuration.exemptions.of_pod(scheduled) or ""
         programs = self._programs(spec, containers if counted else None)
         unreachable = self._placement.unreachable(spec)
-        in_container = max((amount.count for one in containers for amount in one.amounts), default=0)
-        return _Requested(words, number, in_container, form, named, programs, claims, exempt, unreachable, _memory(pod))
+        template = reduced(pod, found, self._configuration.names)
+        template = self._known.setdefault(msgspec.json.encode(template), template)
+        return _Requested(words, number, form, programs, claims, exempt, unreachable, template)
 
-    def _claimed(
-        self, spec: PodSpec, containers: Sequence[GpuContainer], namespace: str, owner: Owner
-    ) -> ClaimedGpus | None:
+    def _claims_of(self, spec: PodSpec, containers: Sequence[GpuContainer], namespace: str, owner: Owner) -> Claims:
         known = {
             one: self._claims.known[namespace, one]
             for one in references(spec)
@@ -250,7 +250,7 @@ class GpuWorkloads:
         found = read_claims(spec, containers, known, self._configuration.classes)
         for entry in (*found.unknown, *found.missing):
             self._unknown[f"{entry.name} of {owner.kind} {namespace}/{owner.name}"] = None
-        return gpus_claimed(found)
+        return found
 
     def _programs(self, spec: PodSpec, gpu_containers: Sequence[GpuContainer] | None) -> tuple[ServerProgram, ...]:
         """The programs of ``gpu_containers``, or if that is ``None``, of the containers that use a claim."""
@@ -260,12 +260,6 @@ class GpuWorkloads:
             every = [one.container for one in gpu_containers]
         programs = (one.program(self._arguments) for one in every if isinstance(one, _Container))
         return tuple(dict.fromkeys(one for one in programs if one != ServerProgram()))
-
-
-def _memory(pod: Pod) -> int:
-    """How much GPU memory the annotation of a pod requests, in MiB; 0 if it has none, or one that is not a quantity."""
-    written = ((pod.metadata and pod.metadata.annotations) or {}).get(ANNOTATION) or ""
-    return ceil((exact(written) or 0) / 2**20)
 
 
 def _kind(owner: Owner) -> str:
@@ -287,28 +281,23 @@ def _by_top(kept: Iterable[_Kept], links: Links) -> dict[tuple[str, str, str], W
             found[one.namespace, *top.key] = workload
         between = (_kind(each) for each in owners[:-1])
         workload.between = tuple(dict.fromkeys((*workload.between, *between)))
-        workload.memory = max(workload.memory, one.requested.memory)
         workload.unreachable = tuple(sorted({*workload.unreachable, *one.requested.unreachable}))
         if one.pod:
             _add(workload, one)
-        else:
-            workload.named = one.requested.named
-            workload.rewritten = not workload.named
     return found
 
 
-def _use_templates(found: Mapping[tuple[str, str, str], Workload], templates: Iterable[_Kept], links: Links) -> None:
-    """Set which form the templates of an operator name.
+def _set_templates(found: Mapping[tuple[str, str, str], Workload], kept: Iterable[_Kept], links: Links) -> None:
+    """Set the templates of workloads that have any of these.
 
     Objects that have no pods are not workloads here: most of them have ended.
     """
-    named: dict[tuple[str, str, str], str] = {}
-    for one in templates:
+    templates: dict[tuple[str, str, str], dict[int, PodTemplate]] = {}
+    for one in sorted(kept, key=lambda one: -one.requested.gpus):
         key = one.namespace, *chain(one.owner, one.namespace, links)[-1].key
-        named[key] = named.get(key) or one.requested.named
-    for key in named.keys() & found.keys():
-        found[key].named = named[key]
-        found[key].rewritten = not named[key]
+        templates.setdefault(key, {})[id(one.requested.template)] = one.requested.template
+    for key in templates.keys() & found.keys():
+        found[key].templates = (*templates[key].values(),)
 
 
 def _set_requests(workload: Workload, requested: _Requested) -> None:
@@ -319,9 +308,7 @@ def _set_requests(workload: Workload, requested: _Requested) -> None:
         requested.form,
         requested.programs,
     )
-    workload.in_container = requested.in_container
     workload.exempt = requested.exempt
-    workload.named = requested.named
     workload.claimed = requested.claimed is not None
     workload.not_evaluated = requested.claimed.not_evaluated if requested.claimed else ""
 

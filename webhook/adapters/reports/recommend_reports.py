@@ -10,7 +10,7 @@ from typing import Any
 
 from ...application.recommendation.namespace_advice import NamespaceAdvice
 from ...application.recommendation.recommend import Recommendation, WorkloadRecommendation
-from ...application.recommendation.workload_verdicts import VerdictKind
+from ...application.recommendation.verdicts import VerdictKind
 from ...application.report_api import OF_RECOMMEND, ReportApi
 from .policyreport import reports_of, result_of
 from .recommend_words import by_namespace
@@ -34,9 +34,12 @@ def _of_namespace(advice: NamespaceAdvice) -> Json:
     fits = f"{advice.policy} fits {advice.fits} of {advice.workloads} workloads"
     if not advice.label:  # the policy in force is the one
         return result_of("pass", _NAMESPACE_RULE, fits, subject, {"policy": advice.policy})
-    hurts = [f"{one.workload} ({one.why})" for one in advice.hurts]
-    harm = f"it would hurt {', '.join(hurts)}" if hurts else ""
-    message = "; ".join(filter(None, (fits, harm, advice.select)))
+    harms = [
+        f"it would {verb} {', '.join(f'{one.workload} ({one.why})' for one in harmed)}"
+        for verb, harmed in (("hurt", advice.hurts), ("deny", advice.denies))
+        if harmed
+    ]
+    message = "; ".join(filter(None, (fits, *harms, advice.select)))
     about = {"policy": advice.policy, "label": advice.label, "preview": advice.preview}
     return result_of("warn", _NAMESPACE_RULE, message, subject, about)
 

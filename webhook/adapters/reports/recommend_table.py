@@ -7,7 +7,7 @@ from rich.text import Text
 
 from ...application.recommendation.namespace_advice import NamespaceAdvice
 from ...application.recommendation.recommend import Recommendation, WorkloadRecommendation
-from ...application.recommendation.workload_verdicts import VerdictKind
+from ...application.recommendation.verdicts import VerdictKind
 from ...engine.text import plural
 from .recommend_words import advice_lines, by_namespace, changes, cluster_lines, used, verdict
 from .terminal import MORE_WORKLOADS
@@ -70,7 +70,7 @@ def _advice(advice: NamespaceAdvice, width: int) -> Text:
     first, *more = advice_lines(advice)
     text = Text.assemble((printable(first), "bold green" if advice.policy else "magenta"))
     for line in more:
-        style = "yellow" if line.startswith("would hurt") else ""
+        style = "yellow" if line.startswith(("would hurt", "would deny")) else ""
         text.append("\n").append(
             textwrap.fill(printable(line), width, initial_indent="  ", subsequent_indent="    "), style
         )

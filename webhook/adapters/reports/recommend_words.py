@@ -6,7 +6,8 @@ from itertools import groupby
 from ...application.recommendation.measures import Measures
 from ...application.recommendation.namespace_advice import NamespaceAdvice
 from ...application.recommendation.recommend import ClusterSum, FormCriterion, Recommendation, WorkloadRecommendation
-from ...application.recommendation.workload_verdicts import VerdictKind, WorkloadVerdict, percent
+from ...application.recommendation.verdict_reasons import percent
+from ...application.recommendation.verdicts import VerdictKind, WorkloadVerdict
 from ...engine.text import plural
 
 
@@ -83,9 +84,9 @@ def advice_lines(advice: NamespaceAdvice) -> Iterator[str]:
         yield "no policy can be recommended yet" + (f": {advice.why_none}" if advice.why_none else "")
     for hurt in advice.hurts:
         yield f"would hurt {hurt.workload}: {hurt.why}"
-    stating = "would be denied until they request nvidia.com/gpu, since they name another form"
+    for denied in advice.denies:
+        yield f"would deny {denied.workload}: {denied.why}"
     for words, names in (
-        (stating, advice.stating),
         ("would get a larger slice than they need", advice.larger),
         ("undecided, would get it too", advice.undecided),
         ("not used", advice.unused),

@@ -6,7 +6,8 @@ from .measures import Measures
 from .offers import Offers, model_of
 from .servers import SERVERS
 from .thresholds import Thresholds
-from .workload_verdicts import VerdictKind, WorkloadVerdict, percent
+from .verdict_reasons import percent
+from .verdicts import VerdictKind, WorkloadVerdict
 from .workloads import Workload
 
 Key = tuple[str, str, str]

@@ -31,7 +31,7 @@ def gpus_claimed(claims: Claims) -> ClaimedGpus | None:
     if not asked:
         return None
     words = (*described(Claims(tuple(asked))), *(one.source for one in asked if one.by_name))
-    forms = {str(each.form) if each.form else CLAIM for one in asked for each in one.alternatives}
+    forms = {str(each.form.as_listed) if each.form else CLAIM for one in asked for each in one.alternatives}
     why = next(filter(None, map(_not_evaluated, asked)), "")
     if not why and len(forms) > 1:
         why = f"its claims request GPUs of several forms ({', '.join(sorted(forms))})"

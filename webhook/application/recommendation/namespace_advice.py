@@ -4,15 +4,16 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
+from ...engine.findings import Finding
 from ...engine.forms import Form, parse
 from ...engine.namespace_labels import ENFORCE, NamespaceLabels
-from ...engine.policy import ANY_POLICY, NONE, Policy
+from ...engine.policy import NONE
 from ...engine.text import plural
-from .offers import Offers, SharedForm, Slice
-from .policy_effects import EvaluatedWorkload, PolicyEffect
-from .workload_verdicts import VerdictKind
+from .offers import Offers, Slice
+from .policy_effects import PolicyEffect
+from .templates import PodTemplate
+from .verdicts import VerdictKind, WorkloadVerdict
 
-NO_POLICY = PolicyEffect(ANY_POLICY)
 _NAMED = 5
 _UNTRUSTED = (
     "sharing isolates neither memory nor faults, so its policies are recommended only in namespaces declared trusted"
@@ -23,11 +24,117 @@ _VOTING = frozenset(
 )
 
 
+class EvaluatedWorkload(msgspec.Struct, frozen=True):
+    """A workload of a namespace.
+
+    Attributes:
+        name: for people.
+        form: the form that it has.
+        templates: those of its next pods, as of ``Workload``.
+        unreachable: forms, each with a GPU model, that its pods can't get.
+    """
+
+    name: str
+    verdict: WorkloadVerdict
+    form: str
+    templates: tuple[PodTemplate, ...]
+    unreachable: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def uses(self) -> bool:
+        """Whether it uses its GPUs, as far as is known."""
+        return self.verdict.kind is not VerdictKind.UNUSED
+
+    @property
+    def votes(self) -> bool:
+        """Whether its verdict names a form."""
+        return self.verdict.kind in _VOTING
+
+    def under(self, now: PolicyEffect) -> "EvaluatedWorkload":
+        """The workload under the policy in force, with a verdict that can be a reason for another policy.
+
+        A form that it only has, without its own use being known, is no reason against a policy that gives another one.
+        """
+        if not self.verdict.is_share_unknown or now.on(self.templates, self.form).form == self.verdict.form:
+            return self
+        return msgspec.structs.replace(self, verdict=WorkloadVerdict(VerdictKind.UNKNOWN))
+
+
 class HarmedWorkload(msgspec.Struct, frozen=True):
-    """A workload that a policy would hurt, and why."""
+    """A workload that a policy would hurt or deny, and why."""
 
     workload: str
     why: str
+
+
+class _Applied(msgspec.Struct, frozen=True):
+    """A policy, applied to a workload.
+
+    Attributes:
+        form: the form of its next pods; if they are denied, the one that they would get.
+        denial: why they are denied.
+        hurt: why the form would hurt it, or the cluster by it; empty if it would not.
+    """
+
+    workload: EvaluatedWorkload
+    form: str
+    denial: Finding | None
+    hurt: str
+
+    @property
+    def suits(self) -> bool:
+        """Whether the form is that of the verdict."""
+        return self.workload.votes and self.workload.verdict.form == self.form
+
+    @property
+    def fits(self) -> bool:
+        """Whether its next pods get the form of the verdict."""
+        return self.suits and not self.denial
+
+    @property
+    def harm(self) -> str:
+        """Why the policy would hurt it, or keep a smaller form from it; empty if it would not."""
+        return self.hurt or _wasted(self.form, self.workload)
+
+
+class _Candidate(msgspec.Struct, frozen=True):
+    """A policy, applied to the workloads of a namespace."""
+
+    effect: PolicyEffect
+    workloads: tuple[_Applied, ...]
+
+    @property
+    def suits(self) -> int:
+        """The number of workloads whose form it gives, those that it denies included; 0 for ``any``."""
+        return sum(one.suits for one in self.workloads) if self.effect.first else 0
+
+    @property
+    def fits(self) -> int:
+        """The number of workloads that get the form that fits them; 0 for ``any``."""
+        return sum(one.fits for one in self.workloads) if self.effect.first else 0
+
+    @property
+    def score(self) -> tuple[int, int, bool]:
+        """The highest is best. Denials don't count: requests can be changed, and limits have their reasons."""
+        hurt = sum(bool(one.hurt) for one in self.workloads)
+        return self.suits - hurt, -hurt, not (parse(self.effect.first) or Form()).shared
+
+    @property
+    def hurts(self) -> tuple[HarmedWorkload, ...]:
+        """Those that it would hurt."""
+        return tuple(HarmedWorkload(one.workload.name, one.harm) for one in self.workloads if one.harm)
+
+    @property
+    def denies(self) -> tuple[HarmedWorkload, ...]:
+        """Those that it would deny."""
+        return tuple(HarmedWorkload(one.workload.name, one.denial.message) for one in self.workloads if one.denial)
+
+    @property
+    def wrong(self) -> dict[str, _Applied]:
+        """Those for which it is or may be wrong, by name: without a verdict that counts, denied or hurt."""
+        using = [one for one in self.workloads if one.workload.uses]
+        doubtful = [one for one in using if one.denial or not one.workload.votes]
+        return {one.workload.name: one for one in (*doubtful, *(one for one in using if one.harm))}
 
 
 class NamespaceAdvice(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -37,9 +144,9 @@ class NamespaceAdvice(msgspec.Struct, frozen=True, rename="camel", omit_defaults
         labelled: the policy of its current label; empty without one.
         policy: the recommended policy: the one that fits most workloads, or the one in force if it gives the same form; empty
             if none is.
-        workloads, fits: how many workloads request GPUs, and how many have the policy as their verdict.
+        workloads, fits: how many workloads request GPUs, and how many get the form that fits them and are not denied.
         hurts: those that it would hurt.
-        stating: those that name another form in their requests, which the policy would deny.
+        denies: those whose pods it would deny as their templates are.
         larger: those that would get a larger slice than they need, in place of a whole GPU.
         undecided: workloads without a verdict that names a form; they would get the policy's form, too.
         unused: those that do not use their GPUs.
@@ -55,7 +162,7 @@ class NamespaceAdvice(msgspec.Struct, frozen=True, rename="camel", omit_defaults
     policy: str = ""
     fits: int = 0
     hurts: tuple[HarmedWorkload, ...] = ()
-    stating: tuple[str, ...] = ()
+    denies: tuple[HarmedWorkload, ...] = ()
     larger: tuple[str, ...] = ()
     undecided: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
@@ -65,72 +172,83 @@ class NamespaceAdvice(msgspec.Struct, frozen=True, rename="camel", omit_defaults
     preview: str = ""
 
 
-def advise(  # noqa: PLR0913 - a namespace, and all that the choice depends on
+def advise(
     namespace: str,
     evaluated: Sequence[EvaluatedWorkload],
-    offered: Offers,
     labels: NamespaceLabels,
+    now: PolicyEffect,
     *,
     trusted: bool,
-    now: PolicyEffect = NO_POLICY,
 ) -> NamespaceAdvice:
     """Return the policy, of those among the verdicts, with the most workloads that it fits minus those that it would hurt.
 
     In this choice, a policy of whole GPUs hurts no workload that has one; once chosen, it hurts those for which less is enough,
     because it keeps the smaller form from them. No policy is advised that is, or may be, wrong for as many workloads as it fits:
-    those that it would hurt, those without a verdict, and those that name another form, which are denied. Nor is one advised that
-    is not set and would hurt as many workloads as it would help: those that have its form already, and those that it would deny,
-    are not helped. The policy ``none`` is advised only if no workload uses its GPUs, and one of sharing only if the
-    namespace is trusted, even if its workloads share already. The policy in force, ``now`` (by the label or by default), stays
-    unless another one is better: what it gives each workload counts.
+    those that it would hurt or deny, and those without a verdict. Nor is one advised that is not set and would hurt as many
+    workloads as it would help: those that have its form already, and those that it would deny, are not helped. The policy
+    ``none`` is advised only if no workload uses its GPUs, and one of sharing only if the namespace is trusted, even if its
+    workloads share already. The policy in force, ``now`` (by the label or by default), stays unless another one is better: what
+    it gives each workload counts.
     """
-    voting = [one for one in evaluated if one.verdict.kind in _VOTING]
-    unused = tuple(one.name for one in evaluated if one.verdict.kind is VerdictKind.UNUSED)
-    undecided = tuple(one.name for one in evaluated if one.verdict.kind in {VerdictKind.UNKNOWN, VerdictKind.BATCH})
+    evaluated = [one.under(now) for one in evaluated]
+    voting = [one for one in evaluated if one.votes]
+    unused = tuple(one.name for one in evaluated if not one.uses)
+    undecided = tuple(one.name for one in evaluated if one.uses and not one.votes)
     advice = NamespaceAdvice(
         namespace, labels.enforce or "", trusted, len(evaluated), unused=unused, undecided=undecided
     )
     if not voting:
         return _without_a_form(advice, now)
-    slices = {str(one.form): one for one in offered.slices}
-    forms = sorted(
-        dict.fromkeys(one.verdict.form for one in voting),
-        key=lambda one: _score(_of(one), voting, slices),
-        reverse=True,
-    )
-    form = forms[0]
-    stays = _fits(now, voting) > 0 and _score(now, voting, slices) >= _score(_of(form), voting, slices)
-    best = now if stays else _of(form)
-    given = {one: best.given(one) for one in evaluated}
-    fits, hurts, wrong = _effects(best, evaluated, voting, slices)
-    others = [one for one in forms if one != best.first][:_NAMED]
-    worse = "".join(_worse(one, evaluated, voting, slices) for one in others)
-    fitting = f"{best.policy.name} fits {fits} of {plural(len(evaluated), 'workload')}"
-    if not trusted and (parse(best.first) or Form()).shared:
+    offered = now.offered
+
+    forms = dict.fromkeys(one.verdict.form for one in voting)
+    candidates = [_candidate(now.of(one), evaluated, offered) for one in forms]
+    candidates.sort(key=lambda one: one.score, reverse=True)
+    in_force = _candidate(now, evaluated, offered)
+    stays = in_force.suits > 0 and in_force.score >= candidates[0].score
+    best = in_force if stays else candidates[0]
+    first, fits, hurts, wrong = best.effect.first, best.fits, best.hurts, best.wrong
+    others = [one for one in candidates if one.effect.first != first][:_NAMED]
+    worse = "".join(map(_worse, others))
+    fitting = f"{best.effect.policy.name} fits {fits} of {plural(len(evaluated), 'workload')}"
+    if not trusted and (parse(first) or Form()).shared:
         return msgspec.structs.replace(advice, why_none=f"{fitting}; {_UNTRUSTED}{worse}")
-    if offered.lacks(best.first):
+    if offered.lacks(first):
         return msgspec.structs.replace(advice, why_none=f"{fitting}; {_MISMATCHED}{worse}")
-    stating = tuple(one.name for one in evaluated if one.stated and best.denies(one))
-    denied_fits = sum(one.verdict.form == given[one] and one.name in stating for one in voting)
-    helped = sum(one.verdict.form == given[one] != now.given(one) and not best.denies(one) for one in voting)
+    both = zip(best.workloads, in_force.workloads, strict=True)
+    helped = sum(one.fits and before.form != one.form for one, before in both)
     if hurts and len(hurts) >= helped and not stays:
         whom = _named(one.workload for one in hurts)
         why = f"{fitting}, but would help {helped} and hurt {len(hurts)}: {whom}{worse}"
         return msgspec.structs.replace(advice, why_none=why)
-    if wrong and len(wrong) >= fits - denied_fits:  # those fit only once their requests are changed
-        denied = sum(one in wrong for one in stating)
-        exceeding = sum(bool(best.exceeded(one)) for one in voting)
-        aside = f" (it would deny {denied}, since they name another form)" if denied else ""
-        aside += f" ({exceeding} exceed its maxPerPod or maxPerContainer)" if exceeding else ""
+    if wrong and len(wrong) >= fits:
+        rules = [one.denial.rule.id for one in wrong.values() if one.denial]
+        aside = f" (it would deny {len(rules)}: {', '.join(dict.fromkeys(rules))})" if rules else ""
         why = f"{fitting}, and is or may be wrong for {len(wrong)}{aside}: {_named(wrong)}{worse}"
         return msgspec.structs.replace(advice, why_none=why)
+    denied = {one.workload for one in best.denies}
     return msgspec.structs.replace(
-        _with(advice, best.policy.name, fits, hurts, is_set=stays),
-        stating=stating,
-        larger=tuple(one.name for one in voting if one.name not in {*stating, *wrong} and _is_larger(given[one], one)),
-        undecided=tuple(one for one in undecided if one not in stating),
-        select=_select(best.first, offered, voting, is_set=stays),
+        _with(advice, best.effect.policy.name, fits, hurts, is_set=stays),
+        denies=best.denies,
+        larger=tuple(
+            one.workload.name
+            for one in best.workloads
+            if one.workload.verdict.kind is VerdictKind.SLICE and not (one.suits or one.denial or one.harm)
+        ),
+        undecided=tuple(one for one in undecided if one not in denied),
+        select=_select(first, offered, voting, is_set=stays),
     )
+
+
+def _candidate(effect: PolicyEffect, evaluated: Iterable[EvaluatedWorkload], offered: Offers) -> _Candidate:
+    slices = {str(one.form): one for one in offered.slices}
+
+    def applied(one: EvaluatedWorkload) -> _Applied:
+        found = effect.on(one.templates, one.form)
+        hurt = _hurt(found.form, one, slices, is_denied=bool(found.denial)) if one.votes else ""
+        return _Applied(one, found.form, found.denial, hurt)
+
+    return _Candidate(effect, tuple(map(applied, evaluated)))
 
 
 def _without_a_form(advice: NamespaceAdvice, now: PolicyEffect) -> NamespaceAdvice:
@@ -142,42 +260,18 @@ def _without_a_form(advice: NamespaceAdvice, now: PolicyEffect) -> NamespaceAdvi
     return msgspec.structs.replace(advice, why_none=why)
 
 
-def _of(form: str) -> PolicyEffect:
-    """The built-in policy of a form."""
-    return PolicyEffect(Policy(form, (parse(form) or Form(),)))
-
-
-def _effects(
-    policy: PolicyEffect,
-    evaluated: Sequence[EvaluatedWorkload],
-    voting: Sequence[EvaluatedWorkload],
-    slices: Mapping[str, Slice],
-) -> tuple[int, tuple[HarmedWorkload, ...], dict[str, None]]:
-    """Return how many workloads a policy fits, those that it would hurt, and all for which it is or may be wrong."""
-    hurts = tuple(
-        HarmedWorkload(one.name, why)
-        for one in voting
-        if (why := policy.exceeded(one) or _hurt(policy.given(one), one, slices) or _wasted(policy.given(one), one))
-    )
-    doubtful = (
-        one.name for one in evaluated if _is_doubtful(one) or (one.stated and policy.denies(one) and _uses(one))
-    )
-    return _fits(policy, voting), hurts, dict.fromkeys((*doubtful, *(one.workload for one in hurts)))
-
-
-def _worse(
-    form: str, evaluated: Sequence[EvaluatedWorkload], voting: Sequence[EvaluatedWorkload], slices: Mapping[str, Slice]
-) -> str:
-    """Return a clause about the policy of a form that is worse than the one that is not advised."""
-    fits, _, wrong = _effects(_of(form), evaluated, voting, slices)
-    whole = sum(_is_whole(one.verdict.form) for one in voting)
+def _worse(candidate: _Candidate) -> str:
+    """Return a clause about a policy that is worse than the one that is not advised."""
+    fits = candidate.fits
+    whole = sum(one.workload.votes and _is_whole(one.workload.verdict.form) for one in candidate.workloads)
+    wrong = f", and is or may be wrong for {len(candidate.wrong)}" if candidate.wrong else ""
     # A slice or share is not chosen for few more workloads than need whole GPUs (docs/how-to/recommend.md).
     rule = (
         "; to be chosen, it must fit more than twice as many as need whole GPUs"
         if 0 < whole < fits <= 2 * whole
         else ""
     )
-    return f"; {form} fits {fits}" + (f", and is or may be wrong for {len(wrong)}" if wrong else "") + rule
+    return f"; {candidate.effect.policy.name} fits {fits}{wrong}{rule}"
 
 
 def _named(workloads: Iterable[str]) -> str:
@@ -186,15 +280,11 @@ def _named(workloads: Iterable[str]) -> str:
     return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
 
 
-def _small(offered: Offers) -> tuple[Slice | SharedForm, ...]:
-    """All that is offered besides whole GPUs."""
-    return (*offered.slices, *offered.shared)
-
-
 def _select(policy: str, offered: Offers, voting: Iterable[EvaluatedWorkload], *, is_set: bool) -> str:
     """Return what to do about a policy whose form pods can get on several GPU models; empty for other policies."""
-    models = {model for one in _small(offered) if str(one.form) == policy for model in one.models - {""}}
-    having = {model for one in voting if len(there := _reached(policy, models, one)) > 1 for model in there}
+    models = {model for one in offered.every if str(one.form) == policy for model in one.models - {""}}
+    reached = ([model for model in models if (policy, model) not in one.unreachable] for one in voting)
+    having = {model for there in reached if len(there) > 1 for model in there}
     if not having:
         return ""
     before = "" if is_set else "before you set the label, "
@@ -202,11 +292,6 @@ def _select(policy: str, offered: Offers, voting: Iterable[EvaluatedWorkload], *
         f"several GPU models have {policy} ({', '.join(sorted(having))}), and the policy does not select one: {before}have each "
         "pod select the model that it was measured on, by the label nvidia.com/gpu.product"
     )
-
-
-def _reached(policy: str, models: Iterable[str], evaluated: EvaluatedWorkload) -> set[str]:
-    """The models, of those that have a policy's form, on which a workload's pods may run."""
-    return {model for model in models if (policy, model) not in evaluated.unreachable}
 
 
 def _wasted(policy: str, evaluated: EvaluatedWorkload) -> str:
@@ -218,15 +303,6 @@ def _wasted(policy: str, evaluated: EvaluatedWorkload) -> str:
 def _is_whole(policy: str) -> bool:
     form = parse(policy) or Form()
     return not (form.partition or form.shared)
-
-
-def _is_doubtful(evaluated: EvaluatedWorkload) -> bool:
-    """Whether a workload may need any form: it uses its GPUs, and has no verdict that names one."""
-    return _uses(evaluated) and evaluated.verdict.kind not in _VOTING
-
-
-def _uses(evaluated: EvaluatedWorkload) -> bool:
-    return evaluated.verdict.kind is not VerdictKind.UNUSED
 
 
 def _with(
@@ -244,19 +320,7 @@ def _with(
     )
 
 
-def _fits(policy: PolicyEffect, voting: Sequence[EvaluatedWorkload]) -> int:
-    """The number of workloads to which a policy gives the form that fits them; 0 for ``any``."""
-    return sum(one.verdict.form == policy.given(one) for one in voting) if policy.first else 0
-
-
-def _score(
-    policy: PolicyEffect, voting: Sequence[EvaluatedWorkload], slices: Mapping[str, Slice]
-) -> tuple[int, int, bool]:
-    hurt = sum(bool(_hurt(policy.given(one), one, slices)) for one in voting)
-    return _fits(policy, voting) - hurt, -hurt, not (parse(policy.first) or Form()).shared
-
-
-def _hurt(policy: str, evaluated: EvaluatedWorkload, slices: Mapping[str, Slice]) -> str:
+def _hurt(policy: str, evaluated: EvaluatedWorkload, slices: Mapping[str, Slice], *, is_denied: bool) -> str:
     """Return why a policy would hurt a workload, or the cluster by it; empty if it would not."""
     verdict = evaluated.verdict
     given, needed, now = (parse(one) or Form() for one in (policy, verdict.form, evaluated.form))
@@ -273,15 +337,9 @@ def _hurt(policy: str, evaluated: EvaluatedWorkload, slices: Mapping[str, Slice]
     elif given.shared:
         why = "" if needed.shared else f"needs memory of its own ({verdict.form})"
     elif _covers(policy, verdict.form, slices):
-        # Pods that name their form are denied, or keep it.
         enlarged = _covers(evaluated.form, verdict.form, slices) and not _covers(evaluated.form, policy, slices)
-        why = f"has {evaluated.form}, and would get {policy}" if enlarged and not evaluated.stated else ""
+        why = f"has {evaluated.form}, and would get {policy}" if enlarged and not is_denied else ""
     return why
-
-
-def _is_larger(given: str, evaluated: EvaluatedWorkload) -> bool:
-    """Whether a policy that hurts a workload in no way gives it a larger slice than is enough."""
-    return evaluated.verdict.kind is VerdictKind.SLICE and given != evaluated.verdict.form
 
 
 def _covers(slice_: str, other: str, slices: Mapping[str, Slice]) -> bool:

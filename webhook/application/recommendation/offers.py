@@ -151,6 +151,11 @@ class Offers(msgspec.Struct, frozen=True):
     mismatched: frozenset[str] = frozenset()
     used_models: frozenset[str] = frozenset()
 
+    @property
+    def every(self) -> "tuple[Slice | SharedForm, ...]":
+        """Slices and shared forms."""
+        return (*self.slices, *self.shared)
+
     def share_of(self, profile: str, model: str) -> float:
         """The share of a GPU's compute that a MIG profile has on a model: by the nodes' labels, else as ``share_of``."""
         slices = (one for one in self.slices if one.form.partition == profile.replace("+", "."))
@@ -158,8 +163,7 @@ class Offers(msgspec.Struct, frozen=True):
 
     def lacks(self, form: str) -> bool:
         """Whether nodes have a form, and none of them runs the pods that a policy gives it."""
-        every: tuple[Slice | SharedForm, ...] = (*self.slices, *self.shared)
-        return form in self.mismatched and all(str(one.form) != form for one in every)
+        return form in self.mismatched and all(str(one.form) != form for one in self.every)
 
     def settled(self, form: Form) -> Form:
         """The form itself, or instead of ``shared`` the one kind of sharing that there is."""

@@ -4,20 +4,16 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from ...engine.decision import UNTOUCHED, decide
 from ...engine.fleet.node_shapes import Shape
 from ...engine.node_constraints import Label, NodeConstraints
-from ...engine.pods import Pod, PodSpec, containers
-from ...engine.policy import built_in
+from ...engine.pods import PodSpec
 from ...engine.products import PRODUCT, read_product
-from ...engine.rules.placement import SELECTOR_CONFLICT
 from ...engine.spelling import (
     GKE_KEYS,
     GPU_TOLERATION,
     MIG_STRATEGY,
     SLICE_LABELS,
     STRATEGY,
-    DevicePlugin,
     replicas_label,
 )
 from .offers import model_of_shape
@@ -66,22 +62,6 @@ class Placement:
             )
             known = self._known[key] = tuple(sorted(every.difference(*reached)))
         return known
-
-    def denied(self, template: PodSpec, plugin: DevicePlugin) -> tuple[tuple[str, str], ...]:
-        """Return the forms, each with a GPU model, whose policies deny a template because of its node selectors."""
-        requests = [one.resources for _, _, one in containers(template)]
-        key = b"template" + msgspec.json.encode((template.node_selector, template.terms, requests))
-        if (known := self._known.get(key)) is None:
-            every = frozenset[tuple[str, str]]().union(*(offers for _, offers in self._nodes))
-            conflicting = {form for form, _ in every if _conflicts(template, form, plugin)}
-            known = self._known[key] = tuple(sorted(one for one in every if one[0] in conflicting))
-        return known
-
-
-def _conflicts(template: PodSpec, form: str, plugin: DevicePlugin) -> bool:
-    policy = built_in(form)
-    decision = decide(Pod(spec=template), policy, plugin) if policy else UNTOUCHED
-    return any(one.rule is SELECTOR_CONFLICT for one in decision.denials)
 
 
 def _permits(constraints: NodeConstraints, node: NamedNode) -> bool:

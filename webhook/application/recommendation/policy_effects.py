@@ -1,38 +1,35 @@
-"""The effect of a policy on a workload's next pods."""
+"""The effect of a policy on a workload's next pods, as the engine decides about them."""
+
+from collections.abc import Iterator
 
 import msgspec
 
+from ...engine.decision import Decision, decide
 from ...engine.device_classes import NVIDIA_CLASSES, DeviceClasses
+from ...engine.edits import ClaimInstead
+from ...engine.findings import Finding
 from ...engine.forms import Form, parse
-from ...engine.policy import Mismatch, Policy, Prefer
-from ...engine.rules.gpu_memory import by_memory
+from ...engine.pods import Container, Pod, PodSpec, Resources
+from ...engine.policy import Policy
+from ...engine.resources import GPU
 from ...engine.spelling import DevicePlugin
-from .workload_verdicts import WorkloadVerdict
+from .offers import Offers
+from .templates import PodTemplate
+
+_PLAIN = PodTemplate(Pod(spec=PodSpec(containers=[Container(name="main", resources=Resources({GPU: 1}))])))
 
 
-class EvaluatedWorkload(msgspec.Struct, frozen=True):
-    """A workload of a namespace.
+class PodOutcome(msgspec.Struct, frozen=True):
+    """The outcome for pods of a template.
 
     Attributes:
-        name: for people.
-        stated: the form that its requests name; empty if they name none.
-        form: the form that it has.
-        memory: in MiB, what the annotation gpuwarden.io/gpu-memory requests; 0 without it.
-        claimed: it requests GPUs by claims (DRA), which no policy rewrites.
-        unreachable: forms, each with a GPU model, that only nodes offer on which its pods may not run.
-        gpus: how many GPUs, slots or slices a pod requests.
-        in_container: the most that one of its containers requests, other than by claims; 0 if that is not known.
+        form: the form that they get; if they are denied, the one that they would get, as far as that is known. Empty if it is
+            not known.
+        denial: why they are denied.
     """
 
-    name: str
-    stated: str
-    verdict: WorkloadVerdict
-    form: str = ""
-    memory: int = 0
-    claimed: bool = False
-    unreachable: tuple[tuple[str, str], ...] = ()
-    gpus: int = 1
-    in_container: int = 0
+    form: str
+    denial: Finding | None = None
 
 
 class PolicyEffect(msgspec.Struct, frozen=True):
@@ -41,62 +38,54 @@ class PolicyEffect(msgspec.Struct, frozen=True):
     Attributes:
         policy: as it rewrites pods now: under ``prefer: offered``, the first form that nodes offer is its first.
         plugin: the settings of the device plugin that the configuration states.
-        classes: the forms of DeviceClasses, for policies that give claims.
+        classes: the forms of DeviceClasses, and which other resources provide GPUs.
+        offered: what nodes offer: which kind of sharing ``shared`` is.
     """
 
     policy: Policy
     plugin: DevicePlugin = DevicePlugin()
     classes: DeviceClasses = NVIDIA_CLASSES
+    offered: Offers = Offers()
+
+    def of(self, form: str) -> "PolicyEffect":
+        """The effect of the built-in policy of a form. A verdict for ``shared`` is about any kind of sharing."""
+        return msgspec.structs.replace(self, policy=Policy(form, (parse(form) or Form(),)), offered=Offers())
 
     @property
     def first(self) -> str:
         """The form that it gives plain requests; empty for ``any``, ``none`` and invalid labels, and if it is not known."""
-        return next(map(str, self._every), "")
+        # Under any, a plain request gets whatever its node has.
+        return "" if self.policy.permits_any else self._decided(_PLAIN)[0]
 
-    @property
-    def _every(self) -> tuple[Form, ...]:
-        """The forms that it permits, beginning with that of plain requests; none if that is not known."""
-        policy = self.policy
-        found = [
-            one if isinstance(one, Form) else self.classes.form(one.device_class, None) for one in policy.permitted
-        ]
-        return tuple(one for one in found if one) if found and found[0] else ()
+    def on(self, templates: tuple[PodTemplate, ...], now: str) -> PodOutcome:
+        """Return the outcome for a workload's next pods.
 
-    def _permitted(self, evaluated: EvaluatedWorkload) -> tuple[Form, ...]:
-        """The forms that it permits for a workload: under ``prefer: memory``, those with the memory that it requests."""
-        if self.policy.prefer is not Prefer.MEMORY or not evaluated.memory:
-            return self._every
-        policy, problems = by_memory(f"{evaluated.memory}Mi", self.policy, self.plugin)
-        return () if problems else policy.forms
+        Args:
+            templates: those of its pods, beginning with the one that requests the most GPUs, whose form counts.
+            now: the form that its pods have.
+        """
+        outcomes = [self._decided(one) for one in templates]
+        form = now if self.policy.permits_any else next((form for form, _ in outcomes), "") or self.first
+        return PodOutcome(form, next((denial for _, denial in outcomes if denial), None))
 
-    def denies(self, evaluated: EvaluatedWorkload) -> bool:
-        """Whether it denies the workload's next pods."""
-        return not self.policy.permits_any and not self._given(evaluated)
+    def _decided(self, template: PodTemplate) -> tuple[str, Finding | None]:
+        # Only resources count here: templates have no variables and volumes by which pods reach GPUs.
+        decision = decide(
+            template.pod,
+            self.policy,
+            self.plugin,
+            names=self.classes.names,
+            guarded=False,
+            claims=template.claims,
+        )
+        form = next((self.offered.settled(one.as_listed) for one in self._forms(decision, template) if one), None)
+        return str(form or ""), next(iter(decision.denials), None)
 
-    def exceeded(self, evaluated: EvaluatedWorkload) -> str:
-        """Return which limit of the policy a pod of the workload exceeds; empty if none."""
-        most, in_container = self.policy.max_per_pod, self.policy.max_per_container
-        if most and evaluated.gpus > most:
-            return f"requests {evaluated.gpus} GPUs, and maxPerPod is {most}"
-        if in_container and evaluated.in_container > in_container:
-            return f"requests {evaluated.in_container} GPUs in a container, and maxPerContainer is {in_container}"
-        return ""
-
-    def given(self, evaluated: EvaluatedWorkload) -> str:
-        """Return the form of the workload's next pods; if it denies them, the one that plain requests get."""
-        if self.policy.permits_any:
-            return evaluated.form
-        return self._given(evaluated) or self.first
-
-    def _given(self, evaluated: EvaluatedWorkload) -> str:
-        """The form of the workload's next pods; empty if it denies them."""
-        forms = self._permitted(evaluated)
-        if evaluated.stated:
-            named = parse(evaluated.stated)
-            alike = sorted(forms, key=lambda one: one != named)  # the form itself before one that only permits it
-            meeting = (one.meet(named, across_platforms=True) for one in alike if named)
-            if same := next(filter(None, meeting), None):
-                return str(same)
-            if evaluated.claimed or self.policy.mismatch is Mismatch.REJECT:
-                return ""
-        return next(map(str, forms), "")
+    def _forms(self, decision: Decision, template: PodTemplate) -> Iterator[Form | None]:
+        """The forms of a decision's requests and claims; ``None`` for one that is denied or not known."""
+        for edit in decision.edits:
+            if isinstance(edit, ClaimInstead) and self.policy.plain_claim:  # the decision does not say its form
+                yield self.classes.form(self.policy.plain_claim.device_class, None)
+        yield from (choice.form for choice in decision.choices.values())
+        if not decision.denials:  # claims are not rewritten
+            yield from (one.form for claimed in template.claims.gpus for one in claimed.alternatives)

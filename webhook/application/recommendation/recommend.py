@@ -13,19 +13,22 @@ from ...engine.fleet.prefer_offered import preferring
 from ...engine.form_guide import CRITERIA, guide_to
 from ...engine.forms import Form, parse
 from ...engine.namespace_labels import NamespaceLabels
-from ...engine.policy import PolicyBook
+from ...engine.policy import ANY_POLICY, PolicyBook
+from ...engine.rules.placement import SELECTOR_CONFLICT
 from ...engine.spelling import DevicePlugin
 from ...engine.text import plural
 from .batching import batched
 from .measures import Measures, measure
-from .namespace_advice import NamespaceAdvice, advise
+from .namespace_advice import EvaluatedWorkload, NamespaceAdvice, advise
 from .offers import Offers, model_of, offered_by_classes, offers
 from .packing import Demand, PackingResult, gpus_of, pack
-from .policy_effects import EvaluatedWorkload, PolicyEffect
+from .policy_effects import PolicyEffect
 from .thresholds import Thresholds
-from .usage import Series, Usage
+from .unknown_verdicts import unknown_verdict, why_no_data
+from .usage import Usage
 from .verdict_input import VerdictInput
-from .workload_verdicts import VerdictKind, WorkloadVerdict, evaluate
+from .verdicts import VerdictKind, WorkloadVerdict
+from .workload_verdicts import evaluate
 from .workloads import Workload, attribute
 
 SUPPORTED_GPUS = dict(CRITERIA)["supported_gpus"]
@@ -131,19 +134,20 @@ def recommend(  # noqa: PLR0913 - what is known, and what is wanted
     expected = tuple(expected)
     of_classes = offered_by_classes(devices, plugin)
     offered = offers(shapes, expected, plugin, (model_of(one.model) for one in usage.series), of_classes)
+    effect = PolicyEffect(ANY_POLICY, plugin, classes, offered)
+    workloads = [_without_conflicts(one, effect) for one in workloads]
     attributed = attribute(usage.series, workloads, usage.owners)
     measures = {one.key: measure(one, attributed.of.get(one.key, []), usage, thresholds) for one in workloads}
     verdicts = {}
     for one in workloads:
         if one.not_evaluated:
-            verdicts[one.key] = WorkloadVerdict(VerdictKind.UNKNOWN, reasons=(one.not_evaluated,))
+            verdicts[one.key] = unknown_verdict(one.not_evaluated)
         elif measured := measures[one.key]:
             verdicts[one.key] = _of_claims(
                 one, evaluate(VerdictInput(one, measured, offered, thresholds, trusted(one.namespace)))
             )
         else:
-            why = _why_no_data(one, attributed.of.get(one.key, ()), usage)
-            verdicts[one.key] = WorkloadVerdict(VerdictKind.UNKNOWN, reasons=(f"no usage data: {why}",))
+            verdicts[one.key] = unknown_verdict(why_no_data(one, attributed.of.get(one.key, ()), usage))
     verdicts |= batched(workloads, measures, verdicts, thresholds, offered)
     lines = [
         WorkloadRecommendation(
@@ -164,9 +168,8 @@ def recommend(  # noqa: PLR0913 - what is known, and what is wanted
         given = labels.get(name) or NamespaceLabels()
         policy = policies.select(given).enforce
         policy = preferring(policy, plugin, fleet) if fleet else policy
-        policy = msgspec.structs.replace(policy, forms=tuple(map(offered.settled, policy.forms)))
-        now = PolicyEffect(policy, plugin, classes)
-        return advise(name, evaluated, offered, given, trusted=trusted(name), now=now)
+        now = msgspec.structs.replace(effect, policy=policy)
+        return advise(name, evaluated, given, now, trusted=trusted(name))
 
     advice = [advice_for(name, evaluated) for name, evaluated in _by_namespace(workloads, verdicts).items()]
     notes = [*usage.missing, *(f"Prometheus: {one}" for one in usage.warnings)]
@@ -198,10 +201,23 @@ def _by_namespace(
     for one in sorted(workloads, key=lambda one: one.key):
         evaluated = found.setdefault(one.namespace, [])
         if not one.exempt:
-            named = f"{one.kind} {one.name}", one.stated, verdicts[one.key], one.form
-            asked = one.memory, one.claimed, one.unreachable
-            evaluated.append(EvaluatedWorkload(*named, *asked, gpus=one.gpus, in_container=one.in_container))
+            named = f"{one.kind} {one.name}"
+            evaluated.append(EvaluatedWorkload(named, verdicts[one.key], one.form, one.templates, one.unreachable))
     return found
+
+
+def _without_conflicts(workload: Workload, effect: PolicyEffect) -> Workload:
+    """A workload to which forms are out of reach whose policies deny its pods because of their node selectors."""
+    if not any(spec.node_selector or spec.terms for one in workload.templates if (spec := one.pod.spec)):
+        return workload
+    denied = {
+        (form, model)
+        for one in effect.offered.every
+        if (denial := effect.of(form := str(one.form)).on(workload.templates, workload.form).denial)
+        and denial.rule is SELECTOR_CONFLICT
+        for model in one.models
+    }
+    return msgspec.structs.replace(workload, unreachable=tuple(sorted(denied.union(workload.unreachable))))
 
 
 def _of_claims(workload: Workload, verdict: WorkloadVerdict) -> WorkloadVerdict:
@@ -221,28 +237,6 @@ def _criteria(now: str, then: str) -> tuple[FormCriterion, ...]:
     return tuple(
         FormCriterion(title, new.value, old.value) for (title, old), (_, new) in pairs if title != SUPPORTED_GPUS
     )
-
-
-def _why_no_data(workload: Workload, series: Sequence[Series], usage: Usage) -> str:
-    form = parse(workload.form)
-    if any(one.is_slice for one in series):
-        why = (
-            "its MIG slice has no DCGM_FI_PROF_SM_ACTIVE or DCGM_FI_PROF_GR_ENGINE_ACTIVE, and DCGM_FI_DEV_GPU_UTIL says "
-            "nothing about MIG slices; enable them in the exporter's counters"
-        )
-    elif series:
-        why = "its series include no usable metric of compute"
-    elif not usage.series:
-        why = "no series of GPUs has a pod; see the notes"
-    elif workload.claimed:
-        why = "the exporter names the pods of claims (DRA) only with KUBERNETES_ENABLE_DRA=true"
-    elif form and form.shared:
-        why = "the exporter gives a shared GPU's series to one of its pods; set KUBERNETES_VIRTUAL_GPUS=true"
-    elif not workload.running:
-        why = "no pod of it ran within the window"
-    else:
-        why = "no series names its pods; is the exporter on their nodes, and scraped?"
-    return why
 
 
 def _cluster(

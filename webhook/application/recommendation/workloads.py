@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from math import ceil
 
 import msgspec
 
-from ...engine.resources import GPU
-from .claimed import CLAIM
+from ...engine.quantity import exact
+from ...engine.rules.gpu_memory import ANNOTATION
 from .servers import ServerProgram
+from .templates import PodTemplate
 from .usage import Series
 
 # k8s.io/apimachinery/pkg/util/rand: the characters of names that controllers generate.
@@ -24,11 +26,6 @@ _ENDINGS = {
     "CronJob": re.compile(rf"-[0-9]{{8,10}}(-[0-9]+)?-{_RANDOM}{{5}}"),
     "Pod": re.compile(""),
 }
-
-
-def plain(requests: Iterable[str]) -> bool:
-    """Whether requests (``nvidia.com/gpu: 1``) are for GPUs of whatever form."""
-    return all(one.startswith(f"{GPU}:") for one in requests)
 
 
 class LivePod(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -52,13 +49,11 @@ class Workload(msgspec.Struct, rename="camel", omit_defaults=True):
     Attributes:
         requests: the requests of a pod, for people: ``nvidia.com/gpu: 1``.
         gpus: how many GPUs, slots or slices a pod needs at once.
-        in_container: the most that one container of a pod requests, other than by claims; 0 in older files.
         form: the form that its pods request, as a policy names it; ``exclusive`` for a plain request that nothing rewrites.
         programs: the programs in the containers that request GPUs.
         between: the kinds of its objects between it and its pods, such as the RayCluster of a RayJob.
-        memory: the memory in MiB that the annotation gpuwarden.io/gpu-memory of a pod requests, at most; 0 without it.
-        rewritten: its template requests a GPU of whatever form, so if its pods name a form, a policy wrote it.
-        named: the form that its template (or, without one, a pod) names, by resource or node labels; empty for any other.
+        templates: those of its next pods, each once, beginning with the one that requests the most GPUs: of its objects, or
+            without any, its pods.
         claimed: it requests GPUs by claims (DRA).
         exempt: why policies skip its pods; empty if they do not.
         unreachable: forms, each with a GPU model, that are offered only by nodes on which its pods may not run.
@@ -70,14 +65,11 @@ class Workload(msgspec.Struct, rename="camel", omit_defaults=True):
     name: str
     requests: tuple[str, ...] = ()
     gpus: int = 1
-    in_container: int = 0
     form: str = "exclusive"
     programs: tuple[ServerProgram, ...] = ()
     pods: list[LivePod] = []
     between: tuple[str, ...] = ()
-    memory: int = 0
-    rewritten: bool = False
-    named: str = ""
+    templates: tuple[PodTemplate, ...] = ()
     claimed: bool = False
     exempt: str = ""
     unreachable: tuple[tuple[str, str], ...] = ()
@@ -89,11 +81,10 @@ class Workload(msgspec.Struct, rename="camel", omit_defaults=True):
         return self.namespace, self.kind, self.name
 
     @property
-    def stated(self) -> str:
-        """The form that its requests name; empty for requests for a GPU of any form, and if that is not known."""
-        if self.rewritten or self.form == CLAIM:
-            return ""
-        return self.named or ("" if plain(self.requests) else self.form)
+    def memory(self) -> int:
+        """The most memory in MiB that an annotation gpuwarden.io/gpu-memory of its templates requests; 0 without it."""
+        annotations = ((one.pod.metadata and one.pod.metadata.annotations) or {} for one in self.templates)
+        return max((ceil((exact(one.get(ANNOTATION, "")) or 0) / 2**20) for one in annotations), default=0)
 
     @property
     def running(self) -> int:

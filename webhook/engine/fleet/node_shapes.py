@@ -185,8 +185,7 @@ class Shape:
         shared = strategy in SHARED_STRATEGIES or (product.shared and resource.partition is None)
         if not resource.shared and not (shared and kept_its_name):
             return Form(partition)
-        # The device plugin has no MPS on slices, so the kind of sharing need not be named there.
-        return Form(partition, Sharing.ANY if partition or strategy not in SHARED_STRATEGIES else Sharing(strategy))
+        return Form(partition, Sharing(strategy) if strategy in SHARED_STRATEGIES else Sharing.ANY).as_listed
 
 
 class GpuNode(msgspec.Struct, frozen=True):
