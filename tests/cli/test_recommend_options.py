@@ -374,7 +374,10 @@ def test_queries_that_are_too_much_are_split_and_what_remains_unread_is_said(clu
         ran = found(cluster, server, tmp_path)
     assert ran.code == 0
     notes = json.loads(ran.out)["notes"]
-    assert any("of ('a', 'p3') can't be read" in note and "too many samples" in note for note in notes)
+    url = server.url
+    unread = "of a/p0, a/p1, a/p2 and 1 more can't be read"
+    assert f"memory {unread}: {url}: execution: too many samples" in notes
+    assert len([note for note in notes if "a/p" in note]) == len([note for note in notes if unread in note])
 
 
 def test_nodes_that_may_not_be_listed_are_a_note(cluster: Cluster, tmp_path: Path) -> None:
