@@ -39,7 +39,10 @@ LABELS = {"tenancy": "internal"}
 def _own_address() -> str:
     """An address of this machine that a Service may have: not one of loopback."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
-        one.connect(("192.0.2.1", 9))  # nothing is sent
+        try:
+            one.connect(("192.0.2.1", 9))  # nothing is sent
+        except OSError:
+            pytest.skip("this machine has no address other than loopback, and a Service can't have that")
         return str(one.getsockname()[0])
 
 
