@@ -55,4 +55,4 @@ def test_an_interrupt_ends_the_wait_for_queries(tmp_path: Path) -> None:
             finally:
                 process.kill()
                 stop.set()
-    assert (process.returncode, out, err) == (130, "", "")
+    assert (process.returncode, out, err) == (-signal.SIGINT, "", "")
