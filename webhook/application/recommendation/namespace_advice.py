@@ -1,6 +1,6 @@
 """Advice for a namespace: the policy that fits most of its workloads, and those that it would hurt."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -9,7 +9,7 @@ from ...engine.forms import Form, parse
 from ...engine.namespace_labels import ENFORCE, NamespaceLabels
 from ...engine.policy import NONE
 from ...engine.text import plural
-from .offers import Offers, Slice
+from .offers import Offers
 from .policy_effects import PolicyEffect
 from .templates import PodTemplate
 from .verdicts import VerdictKind, WorkloadVerdict
@@ -38,7 +38,7 @@ class EvaluatedWorkload(msgspec.Struct, frozen=True):
     verdict: WorkloadVerdict
     form: str
     templates: tuple[PodTemplate, ...]
-    unreachable: tuple[tuple[str, str], ...] = ()
+    unreachable: tuple[tuple[str, str | None], ...] = ()
 
     @property
     def uses(self) -> bool:
@@ -241,11 +241,9 @@ def advise(
 
 
 def _candidate(effect: PolicyEffect, evaluated: Iterable[EvaluatedWorkload], offered: Offers) -> _Candidate:
-    slices = {str(one.form): one for one in offered.slices}
-
     def applied(one: EvaluatedWorkload) -> _Applied:
         found = effect.on(one.templates, one.form)
-        hurt = _hurt(found.form, one, slices, is_denied=bool(found.denial)) if one.votes else ""
+        hurt = _hurt(found.form, one, offered, is_denied=bool(found.denial)) if one.votes else ""
         return _Applied(one, found.form, found.denial, hurt)
 
     return _Candidate(effect, tuple(map(applied, evaluated)))
@@ -282,7 +280,7 @@ def _named(workloads: Iterable[str]) -> str:
 
 def _select(policy: str, offered: Offers, voting: Iterable[EvaluatedWorkload], *, is_set: bool) -> str:
     """Return what to do about a policy whose form pods can get on several GPU models; empty for other policies."""
-    models = {model for one in offered.every if str(one.form) == policy for model in one.models - {""}}
+    models = offered.models_of(policy)
     having = {model for one in voting if len(there := _reached(policy, models, one)) > 1 for model in there}
     if not having:
         return ""
@@ -324,7 +322,7 @@ def _with(
     )
 
 
-def _hurt(policy: str, evaluated: EvaluatedWorkload, slices: Mapping[str, Slice], *, is_denied: bool) -> str:
+def _hurt(policy: str, evaluated: EvaluatedWorkload, offered: Offers, *, is_denied: bool) -> str:
     """Return why a policy would hurt a workload, or the cluster by it; empty if it would not."""
     verdict = evaluated.verdict
     given, needed, now = (parse(one) or Form() for one in (policy, verdict.form, evaluated.form))
@@ -340,8 +338,8 @@ def _hurt(policy: str, evaluated: EvaluatedWorkload, slices: Mapping[str, Slice]
         why = "needs a whole GPU"
     elif given.shared:
         why = "" if needed.shared else f"needs memory of its own ({verdict.form})"
-    elif _covers(policy, verdict.form, slices):
-        enlarged = _covers(evaluated.form, verdict.form, slices) and not _covers(evaluated.form, policy, slices)
+    elif offered.covers(policy, verdict.form):
+        enlarged = offered.covers(evaluated.form, verdict.form) and not offered.covers(evaluated.form, policy)
         why = f"has {evaluated.form}, and would get {policy}" if enlarged and not is_denied else ""
     return why
 
@@ -349,9 +347,3 @@ def _hurt(policy: str, evaluated: EvaluatedWorkload, slices: Mapping[str, Slice]
 def _is_larger(given: str, evaluated: EvaluatedWorkload) -> bool:
     """Whether a policy that hurts a workload in no way gives it a larger slice than is enough."""
     return evaluated.verdict.kind is VerdictKind.SLICE and given != evaluated.verdict.form
-
-
-def _covers(slice_: str, other: str, slices: Mapping[str, Slice]) -> bool:
-    """Whether a slice is at least as large as another one; not where either is not offered."""
-    large, small = slices.get(slice_), slices.get(other)
-    return bool(large and small and large.share >= small.share and (large.memory or 0) >= (small.memory or 0))
