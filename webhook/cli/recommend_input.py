@@ -29,8 +29,9 @@ from ..adapters.prometheus import discovery
 from ..adapters.prometheus.client import Prometheus, QueryError
 from ..adapters.prometheus.connection import ConnectionOptionError, to_url
 from ..adapters.prometheus.expressions import with_labels
-from ..adapters.prometheus.gathering import WORKERS, Gatherer
+from ..adapters.prometheus.gathering import Gatherer
 from ..adapters.prometheus.owners import owners
+from ..adapters.prometheus.query_batches import WORKERS
 from ..adapters.usage_file import SavedUsage, UsageFileError
 from ..application.configuration import Configuration
 from ..application.recommendation.placement import NamedNode

@@ -9,12 +9,13 @@ import pytest
 from tests.adapters.kubernetes.support import reached
 from tests.adapters.kubernetes.test_cluster_claims import Patient, Silent, serve
 from tests.adapters.kubernetes.workload_server import WorkloadServer
-from tests.builders import Json
+from tests.builders import EVERY_SETTING, Json, applied, evaluate, policy_of
 from webhook.adapters.kubernetes.audit_reader import AuditReader
 from webhook.adapters.kubernetes.gpu_workloads import GpuWorkloads
 from webhook.adapters.kubernetes.lists import Lister
 from webhook.application.configuration import Configuration
 from webhook.application.recommendation.placement import NamedNode
+from webhook.application.recommendation.policy_effects import PodOutcome, PolicyEffect
 from webhook.application.recommendation.workloads import Workload
 from webhook.engine.fleet.node_shapes import shape_of
 from webhook.engine.requests import read
@@ -292,6 +293,20 @@ def test_the_templates_of_a_workload_are_kept_once_each_with_the_most_gpus_first
     assert [read(each.pod.spec)[0].amounts[0].count for each in one.templates if each.pod.spec] == [4, 1]
 
 
+@pytest.mark.parametrize("plugin", EVERY_SETTING.values(), ids=EVERY_SETTING)
+def test_a_pod_without_a_template_is_plain_if_a_policy_of_whole_gpus_rewrote_it(
+    cluster: WorkloadServer, tmp_path: Path, plugin: DevicePlugin
+) -> None:
+    bare = pod("bare")
+    cluster.add(applied(bare, evaluate(bare, "exclusive", plugin)))
+    with reached(cluster.url, tmp_path) as server:
+        api, configuration = Patient(server), Configuration(plugin=plugin)
+        reader = GpuWorkloads(api, Lister(api, Silent()), AuditReader(api, Silent()), configuration, [])
+        (template,) = found(reader)["Pod bare"].templates
+    for policy in ("exclusive", "time-slicing", "mps"):
+        assert PolicyEffect(policy_of(policy), plugin).on((template,), "") == PodOutcome(policy)
+
+
 def test_node_selectors_that_a_policy_may_have_written_are_left_out_of_pods_without_a_template(
     cluster: WorkloadServer, tmp_path: Path
 ) -> None:
@@ -369,13 +384,18 @@ def test_claims_are_requests_too(cluster: WorkloadServer, reader: GpuWorkloads) 
         claimed("nic", request("rdma.example.com")),
         claimed("watch", request("gpu.nvidia.com", adminAccess=True)),
     ]
-    serve(cluster, "v1", resourceclaimtemplates=templates)
+    several = claimed("several", request("mig.nvidia.com", selectors=profile))
+    several["spec"] = several["spec"]["spec"]
+    serve(cluster, "v1", resourceclaimtemplates=templates, resourceclaims=[several])
     cluster.lists["/apis/resource.k8s.io/v1/deviceclasses"] = [
         json.dumps({"metadata": {"name": "rdma.example.com"}, "spec": {}}).encode()
     ]
     for name in ("two", "slice", "any-slice", "all", "either", "nic", "watch", "not-there"):
         cluster.add(claiming(name, name))
     cluster.add(claiming("both", "two", gpus=1))
+    shared = claiming("shared", "")
+    shared["spec"]["resourceClaims"] = [{"name": "gpu", "resourceClaimName": "several"}]
+    cluster.add(shared)
     workloads = {one.name: one for one in reader.read(())}
     assert {name: (one.gpus, one.form, one.requests) for name, one in workloads.items()} == {
         "two": (2, "exclusive", ("claim gpu: gpu.nvidia.com: 2",)),
@@ -384,6 +404,7 @@ def test_claims_are_requests_too(cluster: WorkloadServer, reader: GpuWorkloads) 
         "all": (1, "claim", ("claim gpu: gpu.nvidia.com: all",)),
         "either": (1, "claim", ("claim gpu: gpu.nvidia.com: 1 or mig.nvidia.com: 1",)),
         "both": (3, "exclusive", ("nvidia.com/gpu: 1", "claim gpu: gpu.nvidia.com: 2")),
+        "shared": (1, "mig-1g.10gb-shared", ("claim gpu: mig.nvidia.com: 1",)),
     }
     assert all(one.claimed for one in workloads.values())
     # What their claims request is kept with their templates.

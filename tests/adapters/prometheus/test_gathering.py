@@ -42,7 +42,9 @@ class Fake:
         self.itself: dict[str, float] = {}
         self.hours: dict[str, tuple[float, ...]] = {}
         self.by_instance: dict[str, dict[str, float]] = {}
-        self.most: Mapping[Metric, float] = {}
+        self.gaps: Mapping[str, float] = {}
+        self.gaps_since_first: Mapping[str, float] = {}
+        self.zeros: Mapping[str, float] = {}
         self.by_metric: Mapping[str, Mapping[str, float]] = {}
 
     def series(self, selectors: Sequence[str], start: float, end: float) -> list[dict[str, str]]:
@@ -55,6 +57,11 @@ class Fake:
         self.queries.append(expression)
         metric = next(name for name in (*Metric, USED) if f"{name}{{" in expression)
         found = self.having.get(metric, ())
+        gaps = self.gaps_since_first if "and count_over_time" in expression else self.gaps
+        for stat, shares in (("gaps", gaps), ("zeros", self.zeros)):
+            if f'"{stat}"' in expression:
+                values = [value for name, value in shares.items() if name == metric]
+                return [Sample({**one, STAT: stat}, (at, str(value))) for one in found for value in values]
         if "count by (UUID, GPU_I_ID)" in expression:
             devices = {(one["UUID"], one.get("GPU_I_ID", "")) for one in found}
             return [
@@ -77,8 +84,6 @@ class Fake:
             **{stat: value for stat, value in self.numbers.items() if (stat in COMPUTE) is (usual is COMPUTE)},
         }
         stats |= self.by_metric.get(metric, {})
-        if metric in self.most:
-            stats["max"] = self.most[Metric(metric)]
         return [
             Sample({**one, STAT: stat}, (at, str(value)))
             for one in found
@@ -352,21 +357,21 @@ def test_a_little_above_all_of_a_device_is_all_of_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("with_compute", "with_memory", "gaps"),
+    ("gaps", "since_first", "known", "asked"),
     [
-        (11, 11, 0),
-        (8, 11, 3 / 11),
-        (8, 8, 0),  # the exporter was away
-        (11, 20, 0),  # before the first sample of compute, or after the last
-        (12, 12, 0),  # a new series has begun in the hour in which the last one ended
-        (11, 0, 0),
+        ({SM: 0}, {SM: 0.9}, 0, 1),  # without gaps, the hours before the first sample do not matter
+        ({SM: 0.3}, {SM: 0.04}, 0.04, 2),
+        ({SM: 0.3}, {}, 0.3, 2),
+        ({}, {}, 0, 1),
     ],
 )
-def test_gaps_of_the_metric_are_hours_with_memory_only(with_compute: float, with_memory: float, gaps: float) -> None:
+def test_gaps_of_the_chosen_metric_are_read_since_its_first_sample(
+    gaps: Mapping[str, float], since_first: Mapping[str, float], known: float, asked: int
+) -> None:
     server = Fake({SM: [labels()], USED: [labels()]})
-    server.numbers = {"first": 3_600, "last": 39_600}
-    server.by_metric = {SM: {"hours": with_compute}, USED: {"hours": with_memory}}
-    assert gathered(server)[0].gaps == pytest.approx(gaps)
+    server.gaps, server.gaps_since_first = gaps, since_first
+    assert gathered(server)[0].gaps == known
+    assert sum('"gaps"' in query for query in server.queries) == asked
 
 
 def test_looks_at_idle_time_meet_hourly_work_as_often_as_it_runs() -> None:
@@ -379,22 +384,86 @@ def test_looks_at_idle_time_meet_hourly_work_as_often_as_it_runs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("most", "more", "counts"),
+    ("zeros", "more", "counts"),
     [
-        ({SM: 0, GR: 0, UTIL: 60}, {}, UTIL),
-        ({SM: 0, GR: 0.5, UTIL: 60}, {}, GR),
-        ({SM: 0.01, GR: 0.5, UTIL: 60}, {}, SM),
-        ({SM: 0, GR: 0, UTIL: 0}, {}, SM),
-        ({GR: 0, UTIL: 60}, {"GPU_I_ID": "3"}, GR),  # of slices, utilisation says nothing
+        ({SM: 1, GR: 1}, {}, UTIL),
+        ({SM: 1, GR: 0}, {}, GR),
+        ({SM: 0.06, GR: 0.05}, {}, GR),
+        ({SM: 0.05, GR: 1}, {}, SM),
+        ({}, {}, SM),  # the lesser ones are always 0, too
+        ({SM: 1, GR: 1}, {"GPU_I_ID": "3"}, GR),  # of slices, utilisation says nothing
     ],
 )
-def test_a_metric_that_is_always_0_does_not_count_where_a_lesser_one_is_not(
-    most: Mapping[Metric, float], more: Labels, counts: Metric
+def test_a_metric_that_is_0_for_hours_in_which_a_lesser_one_is_not_is_replaced(
+    zeros: Mapping[str, float], more: Labels, counts: Metric
 ) -> None:
-    server = Fake({metric: [labels(**more)] for metric in most})
-    server.most = most
+    server = Fake({metric: [labels(**more)] for metric in Metric})
+    server.zeros = zeros
+    server.by_metric = {GR: {"max": 0.6}, UTIL: {"max": 60, "p95": 50}}
     found = Gatherer(server, 1000.0, 500.0, 0.01).usage()
     (one,) = found.series
-    assert (one.metric, one.most) == (counts, most[counts] / (100 if counts is UTIL else 1))
-    told = [note for note in found.missing if "profiling metrics of a/p are always 0" in note]
-    assert bool(told) is (counts is not next(iter(most)))
+    assert (one.metric, one.most) == (counts, 0.5 if counts is SM else 0.6)
+    notes = [note for note in found.missing if "of the hours in which its GPU was in use" in note]
+    percent = round(zeros.get(SM, 0) * 100)
+    start, end = f"{SM} of a/p is 0 for {percent} % ", f"so {counts} counts; "
+    assert [start in note and end in note for note in notes] == [True] * (counts is not SM)
+
+
+@pytest.mark.parametrize(
+    ("gaps", "zeros", "counts", "why"),
+    [
+        (
+            {SM: 0.06},
+            {},
+            GR,
+            f"{SM} of a/p is missing for 6 % of the hours in which memory was measured, so {GR} counts",
+        ),
+        ({SM: 0.06}, {SM: 0.1}, GR, f"{SM} of a/p is 0 for 10 % of the hours"),
+        (
+            {SM: 0.06},
+            {GR: 1},
+            UTIL,
+            f"{SM} of a/p is missing for 6 % of the hours in which memory was measured, so {UTIL}",
+        ),
+        ({SM: 0.05, GR: 0.9}, {}, SM, ""),
+        ({SM: 0.05, GR: 0.9}, {SM: 0.05}, SM, ""),
+        ({SM: 0.9, GR: 0.9, UTIL: 0.8}, {}, UTIL, f"so {UTIL} counts"),  # there is no better one
+    ],
+)
+def test_a_metric_that_is_missing_for_hours_is_replaced_if_there_is_another(
+    gaps: Mapping[str, float], zeros: Mapping[str, float], counts: Metric, why: str
+) -> None:
+    server = Fake({metric: [labels()] for metric in (*Metric, USED)})
+    server.gaps = server.gaps_since_first = gaps
+    server.zeros = zeros
+    server.by_metric = {UTIL: {"max": 60, "p95": 50}}
+    found = Gatherer(server, 1000.0, 500.0, 0.01).usage()
+    assert [(one.metric, one.gaps) for one in found.series] == [(counts, gaps.get(counts, 0))]
+    notes = [note for note in found.missing if " counts; " in note]
+    assert [why in note for note in notes] == [True] * bool(why)
+
+
+def test_a_metric_is_compared_with_all_lesser_ones_that_are_meaningful() -> None:
+    server = Fake({metric: [labels(), labels("s", UUID="GPU-2", GPU_I_ID="3")] for metric in Metric})
+    gathered(server)
+    compared = sorted(
+        (tuple(metric for metric in Metric if f"{metric}{{" in query), set(re.findall('exported_pod=~"(.)"', query)))
+        for query in server.queries
+        if '"zeros"' in query
+    )
+    assert compared == [((SM, GR), {"s"}), ((SM, GR, UTIL), {"p"})]
+
+
+@pytest.mark.parametrize(("idle", "idle_below", "compared"), [(0.1, 0.01, True), (0, 0.01, False), (0, 0, True)])
+def test_a_metric_that_is_never_0_is_not_compared(idle: float, idle_below: float, *, compared: bool) -> None:
+    server = Fake({metric: [labels()] for metric in Metric})
+    server.numbers = {"idle": idle}
+    Gatherer(server, 1000.0, 500.0, idle_below).usage()
+    assert any('"zeros"' in query for query in server.queries) is compared
+
+
+def test_no_metric_is_left_if_the_one_that_replaces_another_has_impossible_values() -> None:
+    server = Fake({SM: [labels()], UTIL: [labels()]})
+    server.zeros = {SM: 1}
+    server.by_metric = {UTIL: {"max": 9.2e18}}
+    assert [one.metric for one in gathered(server)] == [None]

@@ -252,8 +252,10 @@ def test_a_larger_slice_hurts_those_that_have_enough_with_a_smaller_one() -> Non
     names = structs.replace(has, templates=(template("mig-1g.10gb"),))  # it would be denied
     found = advise("team", [full, *middle, *middle], offered(), NamespaceLabels(), trusted=False)
     assert found.hurts == (HarmedWorkload("has", "needs mig-3g.40gb"),)
-    found = advise("team", [names, *middle], offered(), NamespaceLabels(), trusted=False)
-    assert (found.policy, found.hurts, denied(found), found.larger) == ("mig-2g.20gb", (), ("has",), ())
+    for verdict in (names.verdict, SMALL):
+        named = structs.replace(names, verdict=verdict)
+        found = advise("team", [named, *middle], offered(), NamespaceLabels(), trusted=False)
+        assert (found.policy, found.hurts, denied(found), found.larger) == ("mig-2g.20gb", (), ("has",), ())
 
 
 SEVERAL = PolicyBook(

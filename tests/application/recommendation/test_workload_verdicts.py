@@ -315,6 +315,28 @@ def test_a_metric_that_is_missing_for_a_few_hours_says_enough() -> None:
     assert evaluate(case(used={"gaps": 0.05})).kind is VerdictKind.SLICE
 
 
+@pytest.mark.parametrize(("metrics", "asked"), [((Metric.GPU_UTIL,), False), (tuple(Metric), True)])
+def test_profilers_are_asked_about_where_they_can_take_a_metric_away(
+    metrics: tuple[Metric, ...], *, asked: bool
+) -> None:
+    (why,) = evaluate(case(used={"gaps": 0.06, "metrics": metrics})).reasons
+    assert ("does another program use the GPU's profiler" in why) is asked
+
+
+@pytest.mark.parametrize(
+    ("metrics", "how"),
+    [
+        ((Metric.SM_ACTIVE, Metric.GR_ENGINE_ACTIVE), ""),
+        ((Metric.SM_ACTIVE, Metric.GPU_UTIL), "(partly by DCGM_FI_DEV_GPU_UTIL: the time in which anything ran"),
+        ((Metric.GPU_UTIL,), "(by DCGM_FI_DEV_GPU_UTIL: the time in which anything ran"),
+    ],
+)
+def test_utilisation_is_named_as_the_metric_of_some_or_all_pods(metrics: tuple[Metric, ...], how: str) -> None:
+    used = evaluate(case(used={"metrics": metrics})).reasons[0]
+    assert how in used
+    assert ("DCGM_FI_DEV_GPU_UTIL" in used) is bool(how)
+
+
 def test_samples_a_little_sparser_say_enough() -> None:
     assert evaluate(case(used={"mean": 0.05, "by_time": 0.08})).kind is VerdictKind.SLICE
 

@@ -18,6 +18,9 @@ _COMPUTE_STATS = frozenset({"p95", "max", "mean", "by_time", "deviation", "recen
 _MEMORY_STATS = frozenset({"used", "earlier", "low", "free", "reserved"})
 _ENGINE_STATS = frozenset({"encoder", "decoder"})
 _BANDWIDTH_STATS = frozenset({"bandwidth", "bandwidth_mean", "bandwidth_deviation"})
+_WORKS = {Metric.GR_ENGINE_ACTIVE: 0.001, Metric.GPU_UTIL: 1.0}
+"""From here on, another metric is not 0 either: one multiprocessor of 132 in use for 0.1 % of the time is a ``SM_ACTIVE`` of
+0.000008, and the exporter writes six digits."""
 _TOLERANCE = 1.5  # profiling metrics are sometimes a little above what is possible
 _MOST = 1e15  # seconds since 1970, and samples
 _MOST_MEMORY = 1 << 24  # MiB: no GPU has 16 TiB
@@ -73,8 +76,36 @@ def compute(metric: Metric, which: str, window: float, idle_below: float) -> str
         first=f"min_over_time({_when(series)}{hours})",
         last=f"max_over_time({_when(series)}{hours})",
         hourly=f"max_over_time({_in_an_hour(series)}{hours})",
-        hours=f"count_over_time({_in_an_hour(series)}{hours})",
     )
+
+
+def gaps(metric: Metric, family: PodLabels, which: str, window: float, *, since_first: bool = False) -> str:
+    """The share of the hours with samples of memory in which there are none of the metric, for each container on a device.
+
+    Hours before the metric's first sample count unless ``since_first``, which costs up to twice as much.
+    """
+    hours = f"[{window:.0f}s:{_HOUR}s]"
+    by = _by_container(family)
+    measured = f"max {by} ({_in_an_hour(f'{metric}{which}')})"
+    found = f"({measured} < bool 0 or max {by} ({_in_an_hour(f'{USED}{which}')}) >= bool 0)"
+    later = f" and count_over_time({measured}{hours})" if since_first else ""
+    return _marked(gaps=f"avg_over_time(({found}{later}){hours})")
+
+
+def zeros(metric: Metric, others: Collection[Metric], family: PodLabels, which: str, window: float) -> str:
+    """The share of the hours in which another metric is above 0 in which this one is always 0, for each container on a device."""
+    by = _by_container(family)
+
+    def most(one: Metric) -> str:
+        return f"max {by} (max_over_time({one}{which}[{_HOUR - 1}s]))"
+
+    works = " or ".join(f"{most(one)} >= {_WORKS[one]:g} <= {most_possible(one, 'max'):g}" for one in others)
+    return _marked(zeros=f"avg_over_time(({most(metric)} == bool 0 and ({works}))[{window:.0f}s:{_HOUR}s])")
+
+
+def _by_container(family: PodLabels) -> str:
+    """Of all series of a container on a device: a restart of the exporter begins new ones."""
+    return f"by (UUID, uuid, GPU_I_ID, {family.namespace}, {family.pod}, {family.container})"
 
 
 def _in_an_hour(series: str) -> str:
@@ -95,7 +126,6 @@ def memory(which: str, window: float) -> str:
         earlier=f"max_over_time({USED}{which}[{window / 2:.0f}s] offset {window / 2:.0f}s)",
         low=f"quantile_over_time(0.05, {USED}{which}{whole})",
         counted=f"count_over_time({USED}{which}{whole})",
-        hours=f"count_over_time({_in_an_hour(USED + which)}[{window:.0f}s:{_HOUR}s])",
         free=f"min_over_time({FREE}{which}{whole})",
         reserved=f"max_over_time({RESERVED}{which}{whole})",
         bandwidth=f"quantile_over_time(0.95, {BANDWIDTH}{which}{whole})",

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from .expressions import matching
-from .gathering import PrometheusServer
+from .query_batches import PrometheusServer
 
 _BATCH = 200  # names per request
 _NONE = "<none>"  # what kube-state-metrics writes for one without a controller

@@ -233,7 +233,7 @@ def advise(
         larger=tuple(
             one.workload.name
             for one in best.workloads
-            if not one.denial and not one.harm and _is_larger(one.form, one.workload)
+            if one.workload.verdict.kind is VerdictKind.SLICE and not (one.suits or one.denial or one.harm)
         ),
         undecided=tuple(one for one in undecided if one not in denied),
         select=_select(first, offered, voting, is_set=stays),
@@ -281,7 +281,8 @@ def _named(workloads: Iterable[str]) -> str:
 def _select(policy: str, offered: Offers, voting: Iterable[EvaluatedWorkload], *, is_set: bool) -> str:
     """Return what to do about a policy whose form pods can get on several GPU models; empty for other policies."""
     models = offered.models_of(policy)
-    having = {model for one in voting if len(there := _reached(policy, models, one)) > 1 for model in there}
+    reached = ([model for model in models if (policy, model) not in one.unreachable] for one in voting)
+    having = {model for there in reached if len(there) > 1 for model in there}
     if not having:
         return ""
     before = "" if is_set else "before you set the label, "
@@ -289,11 +290,6 @@ def _select(policy: str, offered: Offers, voting: Iterable[EvaluatedWorkload], *
         f"several GPU models have {policy} ({', '.join(sorted(having))}), and the policy does not select one: {before}have each "
         "pod select the model that it was measured on, by the label nvidia.com/gpu.product"
     )
-
-
-def _reached(policy: str, models: Iterable[str], evaluated: EvaluatedWorkload) -> set[str]:
-    """The models, of those that have a policy's form, on which a workload's pods may run."""
-    return {model for model in models if (policy, model) not in evaluated.unreachable}
 
 
 def _wasted(policy: str, evaluated: EvaluatedWorkload) -> str:
@@ -342,8 +338,3 @@ def _hurt(policy: str, evaluated: EvaluatedWorkload, offered: Offers, *, is_deni
         enlarged = offered.covers(evaluated.form, verdict.form) and not offered.covers(evaluated.form, policy)
         why = f"has {evaluated.form}, and would get {policy}" if enlarged and not is_denied else ""
     return why
-
-
-def _is_larger(given: str, evaluated: EvaluatedWorkload) -> bool:
-    """Whether a policy that hurts a workload in no way gives it a larger slice than is enough."""
-    return evaluated.verdict.kind is VerdictKind.SLICE and given != evaluated.verdict.form

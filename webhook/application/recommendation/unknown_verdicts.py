@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from ...engine.forms import parse
 from ...engine.mig_profiles import is_profile
 from ...engine.quantity import shown
-from .usage import Series, Usage
+from .usage import MOST_GAPS, Metric, Series, Usage
 from .verdict_input import VerdictInput
 from .verdict_reasons import ONE_POD_HAS_ALL, device_noun, gib, percent
 from .verdicts import VerdictKind, WorkloadVerdict
@@ -13,7 +13,7 @@ from .workloads import Workload
 
 _CONTEXT = 512  # MiB; what a process has on a GPU before it does anything (its CUDA context) is less
 _LEAST_MEMORY = 1024  # MiB; every GPU and every slice has more
-_GAPS = 0.05  # with more, nothing is known about 95 % of the time
+_PROFILER = "; does another program use the GPU's profiler then?"
 _UNEVEN = 1.5
 """Above this ratio of the average over time to that of the samples, samples are uneven: partly used ten minutes count whole."""
 
@@ -95,11 +95,11 @@ def why_unknown(case: VerdictInput) -> Iterator[str]:
         )
     if 0 < workload.running <= measures.unseen:  # what it uses may have changed since then
         yield _unseen(case)
-    if measures.gaps > _GAPS:
+    if measures.gaps > MOST_GAPS:
+        profiled = measures.metrics != (Metric.GPU_UTIL,)
         yield (
             f"{', '.join(measures.metrics)} {'is' if len(measures.metrics) == 1 else 'are'} missing for "
-            f"{percent(measures.gaps)} of the hours in which memory was measured; does another program use the GPU's profiler "
-            "then?"
+            f"{percent(measures.gaps)} of the hours in which memory was measured{_PROFILER if profiled else ''}"
         )
     # Where samples are sparser while more is used, what most samples say is not said of most of the time.
     if measures.by_time > _UNEVEN * measures.mean + case.thresholds.idle_below:

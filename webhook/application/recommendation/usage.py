@@ -4,6 +4,9 @@ from enum import StrEnum
 
 import msgspec
 
+MOST_GAPS = 0.05
+"""The highest share of hours in which a metric may fail: with more, nothing is known about 95 % of the time."""
+
 
 class Metric(StrEnum):
     """The metric that a series' compute numbers come from, by its name in dcgm-exporter; the best first."""
@@ -29,7 +32,7 @@ class Series(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
         interval: the shortest time between two samples, in seconds.
         first, last: the times of the first and the last sample, rounded up to a full hour, in seconds since 1970; 0 for a pod
             that came and went since the last full hour.
-        gaps: the share of the hours from the first to the last sample in which there are samples of memory, but none of the
+        gaps: the share of the measured hours since the first sample in which there are samples of memory, but none of the
             metric.
         p95, most, mean: the share in use 95 % of the time at most, its maximum and its average over all samples.
         by_time: the average share over time: every ten minutes have the same weight, however many samples they contain; ``None``

@@ -18,11 +18,11 @@ def compute_used(case: VerdictInput) -> str:
     measures = case.measures
     of_gpu = f" ({percent(measures.p95 * case.unit)} of a GPU)" if measures.p95 and case.unit < FULL else ""
     used = f"95 % of the time at most {percent(measures.p95)} of the {device_noun(case)}{of_gpu}"
-    only_util = measures.metrics == (Metric.GPU_UTIL,)
-    how = " (by DCGM_FI_DEV_GPU_UTIL: the time in which anything ran, however little of the GPU it used)"
+    partly = "" if measures.metrics == (Metric.GPU_UTIL,) else "partly "  # the metrics of some pods may have failed
+    how = f" ({partly}by DCGM_FI_DEV_GPU_UTIL: the time in which anything ran, however little of the GPU it used)"
     more = measures.recent > measures.p95 and percent(measures.recent) != percent(measures.p95)
     recent = f", in the last day {percent(measures.recent)} on average" if more else ""
-    return used + (how if only_util else "") + recent
+    return used + (how if Metric.GPU_UTIL in measures.metrics else "") + recent
 
 
 def other_needs(case: VerdictInput) -> Iterator[str]:
