@@ -97,7 +97,7 @@ def test_a_policy_does_not_select_the_gpu_model() -> None:
 
     def select(verdict: WorkloadVerdict, labelled: str | None = None, *off: tuple[str, str]) -> str:
         workload = evaluated("w", "", verdict, "", *off)
-        return advise("team", [workload], offered(slices), NamespaceLabels(labelled), trusted=True).select
+        return advise("team", [workload], offered(slices), NamespaceLabels(labelled), trusted=True).before
 
     assert select(SMALL).startswith(
         "several GPU models have mig-1g.10gb (A100-SXM4-80GB, H100-80GB-HBM3), and the policy does not select one"
@@ -175,6 +175,10 @@ def test_no_policy_that_may_be_wrong_for_as_many_as_it_fits() -> None:
 def test_none_where_no_workload_uses_its_gpus() -> None:
     found = advice(UNUSED, UNUSED)
     assert (found.policy, found.fits) == ("none", 2)
+    assert found.before.startswith(
+        "before you set the label, make sure that nothing in the namespace needs a GPU later"
+    )
+    assert advice(UNUSED, labelled="none").before == ""
 
 
 def test_a_label_that_is_set_is_replaced_or_left() -> None:

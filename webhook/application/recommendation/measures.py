@@ -26,7 +26,7 @@ class Measures(msgspec.Struct, rename="camel", omit_defaults=True):
         gaps: the share of the hours in which there are samples of memory, but none of the metrics.
         p95, most: the share in use 95 % of the time at most, and the maximum (highest).
         mean: the average share over all samples.
-        by_time: the average share over time: every ten minutes have the same weight, however many samples they contain.
+        by_time: the average share over time, however many samples there are at a time.
         working: the average share while it works: each sample is weighted by its value.
         recent, recent_working: ``mean`` and ``working`` of the last day (highest).
         idle: the share of the time in which less than the idle threshold was in use.

@@ -18,6 +18,10 @@ _NAMED = 5
 _UNTRUSTED = (
     "sharing isolates neither memory nor faults, so its policies are recommended only in namespaces declared trusted"
 )
+_BEFORE_NONE = (
+    "before you set the label, make sure that nothing in the namespace needs a GPU later: all new pods that request one would "
+    "be denied"
+)
 _MISMATCHED = "nodes have it under other names or labels than the configuration's devicePlugin states; see the notes"
 _VOTING = frozenset(
     {VerdictKind.SLICE, VerdictKind.SHARED, VerdictKind.EXCLUSIVE, VerdictKind.FEWER, VerdictKind.AS_IT_IS}
@@ -150,7 +154,7 @@ class NamespaceAdvice(msgspec.Struct, frozen=True, rename="camel", omit_defaults
         larger: those that would get a larger slice than they need, in place of a whole GPU.
         undecided: workloads without a verdict that names a form; they would get the policy's form, too.
         unused: those that do not use their GPUs.
-        select: what to do where several GPU models have the form, before the label is set if it is not.
+        before: what to do before the label is set: where several GPU models have the form, and where GPUs are not used.
         why_none: why no policy is advised; if some fit, the one that fits most first.
         label, preview: the command that sets the label, and the one that previews its effect.
     """
@@ -166,7 +170,7 @@ class NamespaceAdvice(msgspec.Struct, frozen=True, rename="camel", omit_defaults
     larger: tuple[str, ...] = ()
     undecided: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
-    select: str = ""
+    before: str = ""
     why_none: str = ""
     label: str = ""
     preview: str = ""
@@ -236,7 +240,7 @@ def advise(
             if one.workload.verdict.kind is VerdictKind.SLICE and not (one.suits or one.denial or one.harm)
         ),
         undecided=tuple(one for one in undecided if one not in denied),
-        select=_select(first, offered, voting, is_set=stays),
+        before=_select(first, offered, voting, is_set=stays),
     )
 
 
@@ -252,7 +256,8 @@ def _candidate(effect: PolicyEffect, evaluated: Iterable[EvaluatedWorkload], off
 def _without_a_form(advice: NamespaceAdvice, now: PolicyEffect) -> NamespaceAdvice:
     """The advice where no verdict names a form: no GPUs where none are used, else no policy."""
     if advice.unused and not advice.undecided:
-        return _with(advice, NONE, len(advice.unused), (), is_set=now.policy.name == NONE)
+        none = _with(advice, NONE, len(advice.unused), (), is_set=now.policy.name == NONE)
+        return msgspec.structs.replace(none, before="" if not none.label else _BEFORE_NONE)
     verb = "has" if len(advice.undecided) == 1 else "have"
     why = f"{_named(advice.undecided)} {verb} no verdict that names a form" if advice.undecided else ""
     return msgspec.structs.replace(advice, why_none=why)

@@ -15,7 +15,7 @@ _CONTEXT = 512  # MiB; what a process has on a GPU before it does anything (its 
 _LEAST_MEMORY = 1024  # MiB; every GPU and every slice has more
 _PROFILER = "; does another program use the GPU's profiler then?"
 _UNEVEN = 1.5
-"""Above this ratio of the average over time to that of the samples, samples are uneven: partly used ten minutes count whole."""
+"""Above this ratio of the average over time to that of the samples, samples are uneven; the first is of fewer values."""
 
 
 def unknown_verdict(why: str) -> WorkloadVerdict:
