@@ -130,7 +130,7 @@ def test_processes_that_the_exporter_does_not_see_are_not_idle(found: Json) -> N
         ("streams", ("exclusive", "exclusive"), "no MIG slice that is offered has enough memory bandwidth for it"),
         ("half", ("MIG slice", "mig-3g.40gb"), "while it is active, it uses 35 % of the GPU's memory bandwidth"),
         ("calm", ("MIG slice", "mig-1g.10gb"), "mig-1g.10gb has 9.5 GiB"),
-        ("slice", ("MIG slice", "mig-3g.40gb"), "the slice is full at times, so it may need a larger one"),
+        ("slice", ("MIG slice", "mig-3g.40gb"), "the slice that it has is full at times, so it may need a larger one"),
         ("nights", ("exclusive", "exclusive"), "it uses 70 % of the GPU's memory bandwidth"),
         ("wide", ("exclusive", "exclusive"), "too little memory bandwidth (90 % used 95 % of the time at most) for it"),
         ("notebook", ("shared", "time-slicing"), "bursts: time-slicing suits it"),

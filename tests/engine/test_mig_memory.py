@@ -3,7 +3,7 @@
 import pytest
 
 from webhook.engine.gpu_models import lacks
-from webhook.engine.mig_memory import MEASURED, lowest_memory, measured_memory, memory_range
+from webhook.engine.mig_memory import MEASURED, lowest_memory, measured_memory, memory_range, suffix_of
 from webhook.engine.mig_profiles import DOCUMENTED, read_profile
 
 A_MODEL_OF = {
@@ -79,3 +79,10 @@ def test_every_row_is_of_a_documented_profile_that_the_model_has_and_below_its_n
             assert 0.88 * nominal < row.lowest <= row.highest < nominal
             assert (models[0], profile) not in seen
             seen.add((models[0], profile))
+
+
+@pytest.mark.parametrize(
+    ("partition", "suffix"), [("1g.10gb", ""), ("1g.10gb.me", ".me"), ("2g.35gb-me", "-me"), ("", "")]
+)
+def test_suffixes(partition: str, suffix: str) -> None:
+    assert suffix_of(partition) == suffix

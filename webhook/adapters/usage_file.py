@@ -20,7 +20,7 @@ class SavedUsage(msgspec.Struct, rename="camel", kw_only=True):
         at: when it was read (RFC 3339).
         nodes: nodes as objects of Kubernetes; ``None`` if they were not read.
         labels: the labels of the namespaces.
-        trusted: the namespaces that had the labels of ``--trusted``.
+        trusted: the namespaces that ``--trusted`` selected.
         notes: what could not be read from the cluster.
     """
 

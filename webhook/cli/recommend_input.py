@@ -131,7 +131,7 @@ def from_cluster(  # noqa: PLR0913, PLR0917 - which cluster, how Prometheus is r
             if (node := item.gpu_node(others))
         ]
         labels = reader.namespaces(wanted.namespaces)
-        trusted = [name for text in wanted.trusted if "=" in text for name in _labelled(lister, text)]
+        labelled = [name for text in wanted.trusted if "=" in text for name in _labelled(lister, text)]
         workloads = GpuWorkloads(api, lister, reader, configuration, named)
         found = workloads.read(wanted.namespaces)
     except KubeconfigError as error:
@@ -154,13 +154,14 @@ def from_cluster(  # noqa: PLR0913, PLR0917 - which cluster, how Prometheus is r
     except QueryError as error:
         raise usage_error(f"usage can't be read: {error.detail}") from error
     nodes = objects.items if objects else None
+    named_so = filter(trusts(wanted.trusted, ()), {one.namespace for one in found})
     return SavedUsage(
         at=now.isoformat(),
         usage=usage,
         workloads=found,
         nodes=nodes,
         labels=labels,
-        trusted=trusted,
+        trusted=sorted({*labelled, *named_so}),
         notes=[*notes, *workloads.notes],
     )
 

@@ -115,3 +115,8 @@ def memory_range(profile: str) -> tuple[int, int] | None:
 def without_suffix(partition: str) -> str:
     """Return a profile without ``.me``, ``.me.all``, ``.gfx`` or ``-me``, which do not change the size of the slice."""
     return partition.partition("gb")[0] + "gb"
+
+
+def suffix_of(partition: str) -> str:
+    """Return what ``without_suffix`` removes."""
+    return partition.removeprefix(without_suffix(partition))

@@ -14,7 +14,16 @@ from webhook.application.recommendation.usage import Metric, Series
 SM, GR, UTIL = Metric.SM_ACTIVE, Metric.GR_ENGINE_ACTIVE, Metric.GPU_UTIL
 USED = "DCGM_FI_DEV_FB_USED"
 Labels = Mapping[str, str]
-COMPUTE = {"p95": 0.4, "max": 0.5, "mean": 0.2, "by_time": 0.3, "deviation": 0.1, "points": 100, "idle": 0.1} | {
+COMPUTE = {
+    "p95": 0.4,
+    "p95_by_time": 0.3,
+    "max": 0.5,
+    "mean": 0.2,
+    "by_time": 0.3,
+    "deviation": 0.1,
+    "points": 100,
+    "idle": 0.1,
+} | {
     "first": 10,
     "last": 20,
     "hourly": 120,
@@ -111,7 +120,7 @@ def test_the_best_metric_counts_and_utilisation_is_a_percentage() -> None:
     (two,) = gathered(Fake({GR: [labels()], UTIL: [labels()]}))
     assert (two.metric, two.memory) == (GR, None)
     server = Fake({UTIL: [labels()]})
-    server.numbers = {"p95": 40, "max": 50, "mean": 20, "by_time": 45, "encoder": 30, "decoder": 0}
+    server.numbers = {"p95": 30, "p95_by_time": 40, "max": 50, "mean": 20, "by_time": 45, "encoder": 30, "decoder": 0}
     (three,) = gathered(server)
     assert (three.metric, three.p95, three.most, three.mean, three.by_time) == (UTIL, 0.4, 0.5, 0.2, 0.45)
     assert any("< bool 1)" in query for query in server.queries)

@@ -75,7 +75,7 @@ def test_the_result_of_a_namespace_has_the_commands_and_what_would_be_hurt() -> 
         fits=1,
         hurts=(HarmedWorkload("Deployment b", "it needs 2 GPUs"),),
         denies=(HarmedWorkload("Deployment c", "request 1"),),
-        select="select a model",
+        before="select a model",
         label="kubectl label …",
         preview="gpuwarden audit …",
     )
@@ -97,7 +97,7 @@ def test_the_result_of_a_namespace_has_the_commands_and_what_would_be_hurt() -> 
 
 def test_what_to_do_before_a_label_is_set_is_said() -> None:
     advice = NamespaceAdvice(
-        "team", "", trusted=False, workloads=1, policy="mps", fits=1, select="select a model", preview="x"
+        "team", "", trusted=False, workloads=1, policy="mps", fits=1, before="select a model", preview="x"
     )
     assert [*advice_lines(advice)] == ["policy mps: 1 of 1 workload fits", "select a model"]
 

@@ -8,6 +8,7 @@ from webhook.application.recommendation.measures import Measures
 from webhook.application.recommendation.namespace_advice import EvaluatedWorkload
 from webhook.application.recommendation.offers import Offers, SharedForm, Slice
 from webhook.application.recommendation.servers import ServerProgram
+from webhook.application.recommendation.slice_shares import share_of
 from webhook.application.recommendation.templates import PodTemplate, reduced
 from webhook.application.recommendation.thresholds import Thresholds
 from webhook.application.recommendation.usage import Metric, Series
@@ -117,12 +118,8 @@ def measures(**fields: Any) -> Measures:
 
 
 SLICES = tuple(
-    Slice(form(name), share, memory, frozenset({A100}))
-    for name, share, memory in (
-        ("mig-1g.10gb", 1 / 7, 9728),
-        ("mig-2g.20gb", 2 / 7, 19_968),
-        ("mig-3g.40gb", 3 / 7, 40_192),
-    )
+    Slice(form(f"mig-{profile}"), share_of(profile, A100), memory, A100)
+    for profile, memory in (("1g.10gb", 9728), ("2g.20gb", 19_968), ("3g.40gb", 40_192))
 )
 SHARED = (SharedForm(form("mps"), 4), SharedForm(form("time-slicing"), 4))
 

@@ -148,6 +148,20 @@ def test_memory_that_is_held_on_a_device_that_is_not_used() -> None:
     assert measured(workload(), used).held == 0
 
 
+def test_memory_that_moves_on_a_device_whose_compute_is_always_0() -> None:
+    used = series(uuid="GPU-1")
+    cases: list[tuple[dict[str, Any], float]] = [
+        ({"memory": 7 * GIB, "memory_low": 1 * GIB}, 7 * GIB),
+        ({"memory": 7 * GIB, "memory_low": 6.9 * GIB}, 0),  # a model that nobody asks
+        ({"memory": 7 * GIB, "memory_low": 1 * GIB, "engines": 0.2}, 0),
+        ({"memory": 7 * GIB, "memory_low": 1 * GIB, "most": 0.0005}, 0),
+    ]
+    for fields, moved in cases:
+        idle = series(**{"uuid": "GPU-2", "most": 0.0, "p95": 0.0, **fields})
+        assert measured(workload(gpus=2), used, idle).moved == moved, fields
+    assert measured(workload(), used).moved == 0
+
+
 def test_pods_that_run_and_are_not_seen_now() -> None:
     def unseen(started: float, over: bool = False, **fields: float) -> int:  # noqa: FBT001, FBT002 - a pod's state
         pods = [LivePod("w-1", END - 30 * DAY), LivePod("w-2", started, over)]

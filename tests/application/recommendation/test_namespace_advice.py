@@ -93,12 +93,11 @@ def test_no_policy_of_sharing_where_the_namespace_is_not_trusted_though_it_share
 
 
 def test_a_policy_does_not_select_the_gpu_model() -> None:
-    both = frozenset({A100, "H100-80GB-HBM3"})
-    slices = (Slice(form("mig-1g.10gb"), 1 / 7, 9728, both), *SLICES[1:])
+    slices = (*SLICES, Slice(form("mig-1g.10gb"), 1 / 7, 9728, "H100-80GB-HBM3"))
 
     def select(verdict: WorkloadVerdict, labelled: str | None = None, *off: tuple[str, str]) -> str:
         workload = evaluated("w", "", verdict, "", *off)
-        return advise("team", [workload], offered(slices), NamespaceLabels(labelled), trusted=True).select
+        return advise("team", [workload], offered(slices), NamespaceLabels(labelled), trusted=True).before
 
     assert select(SMALL).startswith(
         "several GPU models have mig-1g.10gb (A100-SXM4-80GB, H100-80GB-HBM3), and the policy does not select one"
@@ -109,7 +108,7 @@ def test_a_policy_does_not_select_the_gpu_model() -> None:
     # Its pods may run on one of them only: they select it, or are kept off the other.
     assert select(SMALL, None, ("mig-1g.10gb", A100)) == select(SMALL, "mig-1g.10gb", ("mig-1g.10gb", A100)) == ""
     assert select(SMALL, None, ("mig-2g.20gb", A100)) == select(SMALL)
-    slices = (Slice(form("mig-1g.10gb"), 1 / 7, 9728, frozenset({A100, ""})),)
+    slices = (*SLICES, Slice(form("mig-1g.10gb"), 1 / 7, 9728, ""))
     assert select(SMALL) == ""
 
 
@@ -176,6 +175,10 @@ def test_no_policy_that_may_be_wrong_for_as_many_as_it_fits() -> None:
 def test_none_where_no_workload_uses_its_gpus() -> None:
     found = advice(UNUSED, UNUSED)
     assert (found.policy, found.fits) == ("none", 2)
+    assert found.before.startswith(
+        "before you set the label, make sure that nothing in the namespace needs a GPU later"
+    )
+    assert advice(UNUSED, labelled="none").before == ""
 
 
 def test_a_label_that_is_set_is_replaced_or_left() -> None:

@@ -3,19 +3,9 @@
 import pytest
 
 from tests.application.recommendation.cases import A100, form, node
-from webhook.application.recommendation.offers import (
-    SharedForm,
-    Slice,
-    fitting,
-    model_of,
-    of_a_model,
-    offered_by_classes,
-    offers,
-    share_of,
-    shared_form,
-    slices_of,
-    without,
-)
+from webhook.application.recommendation.model_names import model_of
+from webhook.application.recommendation.offers import SharedForm, Slice, offered_by_classes, offers
+from webhook.application.recommendation.slice_shares import share_of, slices_of
 from webhook.engine.fleet.devices import Device, Devices, NamedClass
 from webhook.engine.fleet.node_shapes import Shape, shape_of
 from webhook.engine.spelling import DevicePlugin, MigStrategy
@@ -41,7 +31,7 @@ def test_slices_have_the_memory_that_nodes_say_else_what_is_measured() -> None:
     assert shape
     found = {str(one.form): one for one in offers({shape: 1}, (), PLUGIN).slices}
     assert (found["mig-1g.10gb"].memory, found["mig-1g.10gb"].share) == (9900, 14 / 108)
-    assert (found["mig-3g.40gb"].memory, found["mig-3g.40gb"].models) == (40_192, frozenset({A100}))
+    assert (found["mig-3g.40gb"].memory, found["mig-3g.40gb"].model) == (40_192, A100)
 
 
 def test_under_strategy_single_the_gpus_memory_is_the_slices() -> None:
@@ -74,12 +64,13 @@ def test_forms_of_device_classes_are_offered_with_the_models_of_their_devices() 
     of_classes = offered_by_classes(devices, PLUGIN)
     assert of_classes == {(form("mig-1g.10gb"), A100), (form("shared"), "L4")}
     found = offers({}, [form("mig-1g.10gb")], PLUGIN, (), of_classes)
-    assert found.slices == (Slice(form("mig-1g.10gb"), 14 / 108, 9728, frozenset({A100})),)
-    assert found.shared == (SharedForm(form("shared"), 0, 0, frozenset({"L4"})),)
+    assert found.slices == (Slice(form("mig-1g.10gb"), 14 / 108, 9728, A100),)
+    assert found.shared == (SharedForm(form("shared"), 0, 0, "L4"),)
     shape = shape_of({"nvidia.com/gpu.product": "NVIDIA-H100-80GB-HBM3"}, {"nvidia.com/mig-1g.10gb": "7"}, {})
     assert shape
-    (both,) = offers({shape: 1}, (), PLUGIN, (), of_classes).slices
-    assert (both.share, both.models) == (16 / 132, frozenset({A100, "H100-80GB-HBM3"}))
+    both = offers({shape: 1}, (), PLUGIN, (), of_classes)
+    assert [(one.share, one.model) for one in both.slices] == [(16 / 132, "H100-80GB-HBM3"), (14 / 108, A100)]
+    assert both.models_of("mig-1g.10gb") == {A100, "H100-80GB-HBM3"}
     # Under strategy single, policies select slices by node labels.
     assert offered_by_classes(devices, SINGLE) == {(form("shared"), "L4")}
 
@@ -98,7 +89,7 @@ def test_nodes_do_not_offer_a_form_whose_pods_would_not_run_there(
     resource: str, labels: dict[str, str], plugin: DevicePlugin, fitting_plugin: DevicePlugin | None, mismatched: str
 ) -> None:
     amounts = {f"nvidia.com/{resource}": "7"}
-    shape = shape_of({f"nvidia.com/{name}": value for name, value in labels.items()}, amounts, amounts, cordoned=True)
+    shape = shape_of({f"nvidia.com/{name}": value for name, value in labels.items()}, amounts, amounts)
     assert shape
     found = offers({shape: 1}, (), plugin)
     assert (found.slices, found.shared, found.mismatched) == ((), (), frozenset({mismatched}))
@@ -112,24 +103,60 @@ def test_nodes_do_not_offer_a_form_whose_pods_would_not_run_there(
         assert not there.mismatched
 
 
+def test_nodes_that_take_no_pods_offer_nothing() -> None:
+    labels = {"nvidia.com/gpu.product": "NVIDIA-H100-80GB-HBM3", "nvidia.com/mig-1g.10gb.multiprocessors": "18"}
+
+    def shape(*resources: str, ready: bool = True, cordoned: bool = False) -> Shape:
+        amounts = {f"nvidia.com/{one}": "1" for one in resources}
+        found = shape_of(labels, amounts, amounts, ready=ready, cordoned=cordoned)
+        assert found
+        return found
+
+    cordoned = shape("mig-1g.10gb", "mig-4g.40gb", "gpu.shared", cordoned=True)
+    found = offers({cordoned: 1, shape("mig-3g.40gb", ready=False): 1, shape("mig-1g.10gb"): 1}, (), PLUGIN)
+    assert [str(one.form) for one in found.every] == ["mig-1g.10gb"]
+    assert found.unavailable == {"mig-3g.40gb", "mig-4g.40gb", "shared"}
+    # An autoscaler may add others; and what their slices are is known all the same.
+    assert offers({cordoned: 1}, [form("mig-1g.10gb")], PLUGIN).unavailable == {"mig-4g.40gb", "shared"}
+    assert offers({cordoned: 1}, (), PLUGIN).share_of("1g.10gb", "H100-80GB-HBM3") == 18 / 132
+
+
 def test_a_slice_of_unknown_memory_fits_nothing() -> None:
     amounts = {"nvidia.com/mig-1g.23gb": "7"}
     shape = shape_of({"nvidia.com/gpu.product": "NVIDIA-B200"}, amounts, amounts)
     assert shape
     found = offers({shape: 1}, (), PLUGIN)
     assert found.slices[0].memory is None
-    assert list(fitting(found, "B200", 0.01, 1)) == []
+    assert list(found.for_model("B200").fitting(0.01, 1)) == []
 
 
-def test_one_name_on_two_models_has_the_least_of_both() -> None:
+def test_one_name_on_two_models_has_what_it_has_on_each() -> None:
     amounts = {"nvidia.com/mig-1g.24gb": "4"}
     shapes = {}
-    for product in ("NVIDIA-H100-NVL", "NVIDIA-RTX-PRO-6000-Blackwell-Server-Edition"):
-        shape = shape_of({"nvidia.com/gpu.product": product}, amounts, amounts)
+    for product in ("NVIDIA-H100-NVL", "NVIDIA-RTX-PRO-6000-Blackwell-Server-Edition", "unknown"):
+        shape = shape_of({"nvidia.com/gpu.product": product} if product != "unknown" else {}, amounts, amounts)
         assert shape
         shapes[shape] = 1
-    (one,) = offers(shapes, (), PLUGIN).slices
-    assert (one.share, one.memory, len(one.models)) == (26 / 132, 22_016, 2)
+    found = offers(shapes, (), PLUGIN)
+    sizes = {one.model: (one.share, one.memory) for one in found.slices}
+    assert sizes["H100-NVL"] == (26 / 132, 22_016)
+    assert len(sizes) == 3
+    assert [one.model for one in found.for_model("H100-NVL").slices] == ["H100-NVL"]
+    assert found.covers("mig-1g.24gb", "mig-1g.24gb")
+    assert not found.covers("mig-1g.24gb", "mig-1g.10gb")
+    assert not found.covers("mig-1g.10gb", "mig-1g.24gb")
+
+
+def test_a_form_fits_if_it_fits_on_all_nodes_that_may_be_of_the_model() -> None:
+    stated = {"nvidia.com/gpu.product": f"NVIDIA-{A100}", "nvidia.com/mig-1g.10gb.memory": "9800"}
+    amounts = {"nvidia.com/mig-1g.10gb": "4"}
+    one, other = (shape_of(labels, amounts, amounts) for labels in (stated, {"nvidia.com/mig-1g.10gb.memory": "9000"}))
+    assert one
+    assert other
+    found = offers({one: 1, other: 1}, (), PLUGIN).for_model(A100)
+    assert [each.share for each in found.slices] == [14 / 108, 14 / 108]
+    assert {str(each.form) for each in found.fitting(0.1, 8900)} == {"mig-1g.10gb"}
+    assert list(found.fitting(0.1, 9500)) == []
 
 
 @pytest.mark.parametrize(
@@ -198,7 +225,7 @@ def test_the_multiprocessors_that_nodes_state_win_over_the_table(
     ):
         found = offers({shape: 1}, (), plugin)
         assert found.slices[0].share == found.share_of(profile, model_of(model)) == share
-        assert of_a_model(found.slices[0], model_of(model)).share == share
+        assert found.for_model(model_of(model)).slices[0].share == share
         assert found.share_of(profile.replace(".me", "+me"), model_of(model)) == share
 
 
@@ -207,10 +234,9 @@ def test_the_least_that_nodes_of_a_model_state_counts_and_only_for_that_model() 
     shapes = (sliced(h100, "1g.10gb", "18"), sliced(h100, "1g.10gb", "17"), sliced(a100, "1g.10gb", ""))
     for order in (shapes, shapes[::-1]):
         found = offers(dict.fromkeys(order, 1), (), PLUGIN)
-        (one,) = found.slices
-        assert (one.share, of_a_model(one, "H100-80GB-HBM3").share) == (17 / 132, 17 / 132)
-        assert of_a_model(one, A100).share == found.share_of("1g.10gb", A100) == 14 / 108
-        assert of_a_model(one, "") is one
+        for model, share in (("H100-80GB-HBM3", 17 / 132), (A100, 14 / 108)):
+            (one,) = found.for_model(model).slices
+            assert one.share == found.share_of("1g.10gb", model) == share
 
 
 def test_the_smallest_that_is_large_enough_comes_first_and_of_the_same_model() -> None:
@@ -218,12 +244,12 @@ def test_the_smallest_that_is_large_enough_comes_first_and_of_the_same_model() -
     shape = shape_of({"nvidia.com/gpu.product": f"NVIDIA-{A100}"}, amounts, amounts)
     assert shape
     found = offers({shape: 1}, (), PLUGIN)
-    assert [str(one.form) for one in fitting(found, A100, 0.1, 9000)] == [
+    assert [str(one.form) for one in found.for_model(A100).fitting(0.1, 9000)] == [
         "mig-1g.10gb", "mig-1g.20gb", "mig-2g.20gb", "mig-3g.40gb",
     ]  # fmt: skip
-    assert str(next(fitting(found, A100, 0.1, 10_000)).form) == "mig-1g.20gb"
-    assert str(next(fitting(found, A100, 0.2, 10_000)).form) == "mig-2g.20gb"
-    assert list(fitting(found, "H100-NVL", 0.1, 10)) == []
+    assert str(next(found.for_model(A100).fitting(0.1, 10_000)).form) == "mig-1g.20gb"
+    assert str(next(found.for_model(A100).fitting(0.2, 10_000)).form) == "mig-2g.20gb"
+    assert list(found.for_model("H100-NVL").fitting(0.1, 10)) == []
 
 
 def test_sharing_is_what_nodes_offer() -> None:
@@ -236,10 +262,10 @@ def test_sharing_is_what_nodes_offer() -> None:
     assert gke
     both = offers({sliced: 1, gke: 1}, (), PLUGIN)
     for on_gke, name, model in ((True, "gke-mps-3", "L4"), (False, "shared", A100)):
-        one = shared_form(both, model, bursty=False, gke=on_gke)
+        one = both.for_model(model).sharing(bursty=False, gke=on_gke)
         assert one
         assert str(one.form) == name
-    assert shared_form(offers({}, (), PLUGIN), "", bursty=True, gke=False) is None
+    assert offers({}, (), PLUGIN).for_model("").sharing(bursty=True, gke=False) is None
 
 
 def test_a_form_is_left_out_for_the_models_whose_nodes_are_out_of_reach() -> None:
@@ -250,11 +276,13 @@ def test_a_form_is_left_out_for_the_models_whose_nodes_are_out_of_reach() -> Non
         if (shape := shape_of({"nvidia.com/gpu.product": f"NVIDIA-{model}"}, amounts, amounts))
     }
     every = offers(shapes, [form("time-slicing")], PLUGIN)
-    assert without(every, ()) is every
-    (left,) = without(every, [("mig-1g.10gb", A100)]).slices
-    assert left.models == {"H100-80GB-HBM3"}
-    nothing = without(every, [("mig-1g.10gb", A100), ("mig-1g.10gb", "H100-80GB-HBM3"), ("time-slicing", "")])
+    assert every.without(()) is every
+    (left,) = every.without([("mig-1g.10gb", A100)]).slices
+    assert left.model == "H100-80GB-HBM3"
+    both = [("mig-1g.10gb", A100), ("mig-1g.10gb", "H100-80GB-HBM3")]
+    nothing = every.without([*both, ("time-slicing", "")])
     assert (nothing.slices, nothing.shared) == ((), every.shared)  # what is only expected is on no node
+    assert every.without([*both, ("time-slicing", None)]).every == ()  # but a policy may deny the pods
 
 
 def test_models() -> None:
@@ -268,10 +296,14 @@ def test_a_gpu_of_another_model_is_shared_by_others() -> None:
     t4 = shape_of(labels, amounts, amounts)
     assert t4
     found = offers({t4: 1, node(8, "nvidia.com/gpu.shared"): 1}, (), PLUGIN)
-    (one,) = found.shared
-    assert (one.clients, one.memory, one.models) == (4, 15_360, frozenset({"Tesla-T4", A100}))
-    assert shared_form(found, "Tesla-T4", bursty=True, gke=False) == one
-    assert shared_form(found, "H200", bursty=True, gke=False) is None
+    (of_t4,) = (one for one in found.shared if one.model == "Tesla-T4")
+    assert (of_t4.clients, of_t4.memory) == (4, 15_360)
+    assert found.for_model("Tesla-T4").sharing(bursty=True, gke=False) == of_t4
+    ten = shape_of({**labels, "nvidia.com/gpu.replicas": "10"}, amounts, amounts)
+    assert ten
+    (worst,) = offers({t4: 1, ten: 1}, (), PLUGIN).shared  # a policy does not select the number of pods
+    assert (worst.clients, worst.memory) == (10, 15_360)
+    assert found.for_model("H200").sharing(bursty=True, gke=False) is None
 
 
 def test_a_node_that_does_not_say_its_model_may_have_any() -> None:
@@ -286,9 +318,9 @@ def test_a_node_that_does_not_say_its_model_may_have_any() -> None:
         (beside, "", True),
         (beside, "Tesla-T4", False),
     ):
-        assert bool(shared_form(found, model, bursty=True, gke=False)) is is_comparable, model
+        assert bool(found.for_model(model).sharing(bursty=True, gke=False)) is is_comparable, model
     labels = {"nvidia.com/gpu.product": "Tesla-T4", "nvidia.com/gpu.memory": "15360"}
     t4 = shape_of(labels, {"nvidia.com/gpu": "1"}, {"nvidia.com/gpu": "1"})
     assert t4
     several = offers({bare: 1, node(8): 1, t4: 1}, (), PLUGIN)
-    assert [shared_form(several, one, bursty=True, gke=False) for one in (A100, "Tesla-T4", "")] == [None] * 3
+    assert [several.for_model(one).sharing(bursty=True, gke=False) for one in (A100, "Tesla-T4", "")] == [None] * 3

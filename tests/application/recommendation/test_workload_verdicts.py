@@ -48,8 +48,12 @@ MIG: dict[str, Any] = {"form": "mig-3g.40gb", "requests": ("nvidia.com/mig-3g.40
         ),
         # Processes come and go, though the metric is 0: it does not work. A context alone (below 512 MiB) is no use of a GPU.
         (
-            {"used": {"most": 0.0, "p95": 0.0, "memory": 512}},
-            "DCGM_FI_PROF_SM_ACTIVE is always 0, but the memory in use changed, up to 0.5 GiB",
+            {"used": {"most": 0.0, "p95": 0.0, "memory": 512, "moved": 512}},
+            "not used as far as is known; DCGM_FI_PROF_SM_ACTIVE is always 0 there, but the memory in use changed, up to 0.5 GiB",
+        ),
+        (
+            {"gpus": 2, "used": {"used": 1, "moved": 9 * GIB}},
+            "1 of 2 GPUs of a pod was never used as far as is known; DCGM_FI_PROF_SM_ACTIVE is always 0 there",
         ),
         # A compute instance has a part of a slice's compute, and all of its memory.
         ({"used": {"profile": "1c.3g.40gb"}}, "its series are of 1c.3g.40gb, which is not a MIG profile"),
@@ -163,7 +167,7 @@ def test_what_needs_no_comparison_is_known_in_spite_of_other_doubts(
         ({"trusted": True, "offers": offered(shared=SHARED)}, "mig-1g.10gb", "13 % of a GPU's compute"),
         # What was measured on a slice is a share of the slice: 30 % of 3/7.
         ({"used": {"p95": 0.3, "profile": "3g.40gb", "capacity": 40_192}, **MIG}, "mig-1g.10gb", "30 % of the slice"),
-        ({"used": {"p95": 0.97, "profile": "3g.40gb"}, **MIG}, "mig-3g.40gb", "the slice is full at times"),
+        ({"used": {"p95": 0.97, "profile": "3g.40gb"}, **MIG}, "mig-3g.40gb", "the slice that it has is full at times"),
         # The exporter does not say of which profile the slice is; the workload does.
         ({"used": {"p95": 0.9, "profile": ""}, "form": "mig-1g.10gb"}, "mig-1g.10gb", "90 % of the slice"),
         # What is used at times is more than a slice has.
@@ -190,16 +194,16 @@ def test_the_smallest_slice_that_fits(given: dict[str, Any], form: str, why: str
 
 def test_use_of_a_slice_is_a_share_of_the_multiprocessors_that_its_nodes_state() -> None:
     small, middle, large = SLICES
-    stated = structs.replace(large, shares={A100: 28 / 108})
     used: dict[str, Any] = {"p95": 0.9, "profile": "3g.40gb"}
     assert evaluate(case(used=used, offers=offered((small, middle, large)), **MIG)).form == "mig-3g.40gb"
-    assert evaluate(case(used=used, offers=offered((small, middle, stated)), **MIG)).form == "mig-2g.20gb"
+    stated = structs.replace(offered((small, middle, large)), shares={("3g.40gb", A100): 28 / 108})
+    assert evaluate(case(used=used, offers=stated, **MIG)).form == "mig-2g.20gb"
 
 
 def test_use_of_a_slice_with_more_multiprocessors_than_its_part_is_not_taken_for_less_than_it_is() -> None:
     model = "H100-80GB-HBM3"
     sizes = {"mig-1g.10gb": 9984, "mig-1g.20gb": 20_096}
-    slices = tuple(Slice(form(name), 0.1, memory, frozenset({model})) for name, memory in sizes.items())
+    slices = tuple(Slice(form(name), 0.1, memory, model) for name, memory in sizes.items())
     given: dict[str, Any] = {
         "form": "mig-1g.20gb",
         "requests": ("nvidia.com/mig-1g.20gb: 1",),
@@ -235,7 +239,7 @@ def test_use_of_a_slice_with_more_multiprocessors_than_its_part_is_not_taken_for
         (
             {
                 "trusted": True,
-                "offers": offered((), tuple(structs.replace(one, models=frozenset({"L4"})) for one in SHARED)),
+                "offers": offered((), tuple(structs.replace(one, model="L4") for one in SHARED)),
             },
             f"no node shares GPUs of {A100}",
         ),
@@ -298,7 +302,7 @@ def test_a_whole_gpu(given: dict[str, Any], why: str) -> None:
     ("used", "form", "why"),
     [
         ({"most": 0.9}, "time-slicing", "bursts: time-slicing suits it"),
-        ({"most": 0.2}, "mps", "steady use: MPS suits it"),
+        ({"most": 0.2}, "mps", "use stays below 50 %: MPS suits it"),
     ],
 )
 def test_sharing_where_the_namespace_is_trusted(used: dict[str, Any], form: str, why: str) -> None:
@@ -346,9 +350,9 @@ def test_forms_of_nodes_that_keep_its_pods_off_are_not_recommended() -> None:
     assert (verdict.kind, verdict.form) == (VerdictKind.EXCLUSIVE, "exclusive")
     assert verdict.reasons[-2:] == (
         "node selectors, affinity or taints keep its pods off all nodes that offer mig-1g.10gb, mig-2g.20gb, mig-3g.40gb",
-        "no node that its pods may run on offers MIG slices",
+        "no node that its pods may run on offers smaller MIG slices of its GPU model",
     )
-    shared = offered((), (SharedForm(form("time-slicing"), 4, None, frozenset({A100})),))
+    shared = offered((), (SharedForm(form("time-slicing"), 4, None, A100),))
     assert evaluate(case(offers=shared, trusted=True)).form == "time-slicing"
     verdict = evaluate(case(offers=shared, trusted=True, unreachable=(("time-slicing", A100),)))
     assert (verdict.form, "keep its pods off all nodes that offer time-slicing" in " ".join(verdict.reasons)) == (
@@ -371,7 +375,7 @@ def test_what_draws_is_never_told_to_share_by_mps() -> None:
     ("profile", "p95", "why"),
     [
         ("1g.10gb", 0.5, "50 % of the slice (6.5 % of a GPU); no smaller slice is offered"),
-        ("1g.10gb", 0.98, "the slice is full at times, so it may need a larger one"),
+        ("1g.10gb", 0.98, "the slice that it has is full at times, so it may need a larger one"),
         (
             "2g.20gb",
             0.7,
@@ -440,7 +444,7 @@ def test_a_whole_gpu_by_compute_names_the_largest_smaller_form(offers: Offers, t
     ],
 )
 def test_what_the_offered_slices_have_is_said_where_it_is_too_little(used: dict[str, Any], why: str) -> None:
-    large = Slice(form("mig-1g.40gb"), 1 / 7, 40_192, frozenset({A100}))
+    large = Slice(form("mig-1g.40gb"), 1 / 7, 40_192, A100)
     assert evaluate(case(used=used, offers=offered((SLICES[1], large)))).reasons[-1] == why
 
 
@@ -455,7 +459,7 @@ def test_numbers_that_say_nothing_new_are_left_out() -> None:
 
 
 def test_video_engines_say_how_much_and_do_not_hide_that_nothing_is_shared() -> None:
-    other = SharedForm(form("mps"), 4, models=frozenset({"L4"}))
+    other = SharedForm(form("mps"), 4, model="L4")
     reasons = evaluate(case(used={"engines": 0.4}, offers=offered(shared=(other,)), trusted=True)).reasons
     assert reasons[-2:] == (
         "it uses the video encoder or decoder (up to 40 %), of which MIG slices have few or none",
@@ -565,38 +569,53 @@ def test_thresholds_decide() -> None:
 
 
 def test_a_form_that_other_models_have_too_is_selected_by_model() -> None:
-    also = frozenset({A100, "Tesla-T4"})
-    unlabelled = tuple(structs.replace(one, models=frozenset({A100, ""})) for one in SLICES)
+    def on(one: Slice | SharedForm, model: str) -> Any:
+        return structs.replace(one, model=model)
+
+    unlabelled = (*SLICES, *(on(one, "") for one in SLICES))
     assert "measured on" not in " / ".join(evaluate(case(offers=offered(unlabelled))).reasons)
-    unknown = case(
-        used={"model": ""}, offers=offered(tuple(structs.replace(one, models=frozenset({A100})) for one in SLICES))
-    )
-    assert "measured on" not in " / ".join(evaluate(unknown).reasons)
+    assert "measured on" not in " / ".join(evaluate(case(used={"model": ""})).reasons)
     says = "measured on A100-SXM4-80GB; Tesla-T4 has {} too: select the model by the label nvidia.com/gpu.product"
-    shares = (SharedForm(form("mps"), 4, 15_360, also),)
-    sharing = evaluate(case(used={"memory": 3 * GIB}, offers=offered((), shares), trusted=True))
-    assert sharing.reasons[-1] == says.format("mps")
-    too_large = evaluate(case(offers=offered((), shares), trusted=True))
-    least = "that share (3.8 GiB, the least of A100-SXM4-80GB, Tesla-T4) has too little memory for it"
-    assert any(least in one for one in too_large.reasons)
-    slices = (structs.replace(SLICES[0], models=also),)
+    # Each model counts by itself: a T4 is shared by more pods, and has less memory.
+    shares = (SharedForm(form("mps"), 4, 81_920, A100), SharedForm(form("mps"), 10, 15_360, "Tesla-T4"))
+    sharing = evaluate(case(offers=offered((), shares), trusted=True))
+    assert (sharing.form, sharing.reasons[-1]) == ("mps", says.format("mps"))
+    assert "4 such pods fit a GPU" in sharing.reasons
+    on_t4 = case(used={"model": "Tesla T4", "capacity": 15 * GIB}, offers=offered((), shares), trusted=True)
+    lacks = "10 pods share a GPU by mps, and that share (10 % of a GPU) has too little compute for it"
+    assert lacks in evaluate(on_t4).reasons
+    slices = (*SLICES, on(SLICES[0], "Tesla-T4"))
     assert says.format("mig-1g.10gb") in evaluate(case(offers=offered(slices))).reasons
+    # Its pods can't run on the other one.
+    unreachable = ("mig-1g.10gb", "Tesla-T4")
+    assert "measured on" not in " / ".join(evaluate(case(offers=offered(slices), unreachable=(unreachable,))).reasons)
+
+
+def test_a_slice_has_the_memory_that_it_has_on_the_model_of_the_workload() -> None:
+    larger = Slice(form("mig-3g.40gb"), 60 / 132, 40_320, "H100-80GB-HBM3")
+    used = {"model": "H100-80GB-HBM3", "memory": 35_000, "p95": 0.2}
+    verdict = evaluate(case(used=used, offers=offered((*SLICES, larger))))
+    assert (verdict.form, "mig-3g.40gb has 39.4 GiB and 45 % of a GPU's compute" in verdict.reasons) == (
+        "mig-3g.40gb",
+        True,
+    )
+    assert evaluate(case(used={**used, "model": A100}, offers=offered((*SLICES, larger)))).form == "exclusive"
 
 
 def test_a_pod_must_fit_the_smallest_gpu_that_is_shared() -> None:
-    small = SharedForm(form("time-slicing"), 4, 15_360, frozenset({A100}))
+    small = SharedForm(form("time-slicing"), 4, 15_360, A100)
     assert evaluate(case(used={"most": 0.9}, offers=offered((), (small,)), trusted=True)).kind is VerdictKind.EXCLUSIVE
     fits = evaluate(case(used={"memory": 3 * GIB}, offers=offered((), (small,)), trusted=True))
     assert (fits.kind, fits.form) == (VerdictKind.SHARED, "time-slicing")
     assert fits.reasons[-1] == (
-        "steady use: MPS suits it better, which no node of its model offers; time-slicing fits too"
+        "use stays below 50 %: MPS suits it better, which no node of its model offers; time-slicing fits too"
     )
-    of_others = SharedForm(form("time-slicing"), 4, 81_920, frozenset({"H200"}))
+    of_others = SharedForm(form("time-slicing"), 4, 81_920, "H200")
     assert evaluate(case(offers=offered((), (of_others,)), trusted=True)).kind is VerdictKind.EXCLUSIVE
 
 
 def test_a_slice_that_was_selected_for_its_engines_is_kept() -> None:
-    media = Slice(form("mig-1g.10gb.me"), 1 / 7, 9728, frozenset({A100}))
+    media = Slice(form("mig-1g.10gb.me"), 1 / 7, 9728, A100)
     offers = offered((*SLICES, media))
     for profile in ("1g.10gb+me", ""):
         verdict = evaluate(case(used={"profile": profile}, form="mig-1g.10gb.me", offers=offers))
@@ -606,7 +625,7 @@ def test_a_slice_that_was_selected_for_its_engines_is_kept() -> None:
 
 
 def test_nothing_is_gained_by_a_slice_that_is_the_whole_gpu() -> None:
-    whole = Slice(form("mig-7g.80gb"), 1.0, 80_896, frozenset({A100}))
+    whole = Slice(form("mig-7g.80gb"), 1.0, 80_896, A100)
     busy = {"p95": 0.9, "most": 1.0}
     assert evaluate(case(used=busy, offers=offered((*SLICES, whole)))).form == "exclusive"
     slices = evaluate(case(used={**busy, "profile": "7g.80gb"}, form="mig-7g.80gb", offers=offered((*SLICES, whole))))

@@ -12,9 +12,13 @@ STEP = 300
 """The step that finds which pods share a device: the time for which a sample stays valid (--query.lookback-delta)."""
 _IDLE_STEP = 613
 """Not a divisor of an hour: otherwise every evaluation could hit work that starts on the hour, which would be overestimated."""
+_LOOK_BACK = 900
+"""Seconds for which a sample counts where each time has the same weight: samples may be sparser than the steps."""
 _HOUR = 3600
 _DAY = 86400
-_COMPUTE_STATS = frozenset({"p95", "max", "mean", "by_time", "deviation", "recent_mean", "recent_deviation"})
+_COMPUTE_STATS = frozenset(
+    {"p95", "max", "mean", "by_time", "p95_by_time", "deviation", "recent_mean", "recent_deviation"}
+)
 _MEMORY_STATS = frozenset({"used", "earlier", "low", "free", "reserved"})
 _ENGINE_STATS = frozenset({"encoder", "decoder"})
 _BANDWIDTH_STATS = frozenset({"bandwidth", "bandwidth_mean", "bandwidth_deviation"})
@@ -61,12 +65,14 @@ def compute(metric: Metric, which: str, window: float, idle_below: float) -> str
     recent = f"[{min(window, _DAY):.0f}s]"
     looks = f"[{window:.0f}s:{_IDLE_STEP}s]"
     hours = f"[{window:.0f}s:{_HOUR}s]"
+    at_times = f"last_over_time({series}[{_LOOK_BACK}s])"
     idle = idle_below * scale(metric)
     return _marked(
         p95=f"quantile_over_time(0.95, {series}{whole})",
         max=f"max_over_time({series}{whole})",
         mean=f"avg_over_time({series}{whole})",
-        by_time=f"avg_over_time(avg_over_time({series}[{_IDLE_STEP - 1}s]){looks})",
+        by_time=f"avg_over_time({at_times}{looks})",
+        p95_by_time=f"quantile_over_time(0.95, {at_times}{looks})",
         deviation=f"stddev_over_time({series}{whole})",
         points=f"count_over_time({series}{whole})",
         recent_mean=f"avg_over_time({series}{recent})",

@@ -59,7 +59,7 @@ def series(  # noqa: PLR0913, PLR0917 - what is known about one container on one
         first=min(compute.get("first", ()), default=0),
         last=_most(compute.get("last")) or 0,
         gaps=_most(compute.get("gaps")) or 0,
-        p95=min(1.0, (_most(compute.get("p95")) or 0) / unit),
+        p95=min(1.0, max((*compute.get("p95", ()), *compute.get("p95_by_time", ())), default=0) / unit),
         most=min(1.0, (_most(compute.get("max")) or 0) / unit),
         mean=min(1.0, average("mean") / unit),
         by_time=min(1.0, average("by_time") / unit) if compute.get("by_time") else None,

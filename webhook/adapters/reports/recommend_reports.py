@@ -39,7 +39,7 @@ def _of_namespace(advice: NamespaceAdvice) -> Json:
         for verb, harmed in (("hurt", advice.hurts), ("deny", advice.denies))
         if harmed
     ]
-    message = "; ".join(filter(None, (fits, *harms, advice.select)))
+    message = "; ".join(filter(None, (fits, *harms, advice.before)))
     about = {"policy": advice.policy, "label": advice.label, "preview": advice.preview}
     return result_of("warn", _NAMESPACE_RULE, message, subject, about)
 

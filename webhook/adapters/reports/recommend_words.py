@@ -93,8 +93,8 @@ def advice_lines(advice: NamespaceAdvice) -> Iterator[str]:
     ):
         if names and advice.policy:
             yield f"{words}: {', '.join(names)}"
-    if advice.select:
-        yield advice.select
+    if advice.before:
+        yield advice.before
     if advice.policy and not advice.preview:
         yield f"{'its label' if advice.labelled else 'the default of the configuration'} already names it"
 

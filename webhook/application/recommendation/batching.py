@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping
 
 from .measures import Measures
-from .offers import Offers, model_of
+from .model_names import model_of
+from .offers import Offers
 from .servers import SERVERS
 from .thresholds import Thresholds
 from .verdict_reasons import percent

@@ -26,7 +26,7 @@ class Measures(msgspec.Struct, rename="camel", omit_defaults=True):
         gaps: the share of the hours in which there are samples of memory, but none of the metrics.
         p95, most: the share in use 95 % of the time at most, and the maximum (highest).
         mean: the average share over all samples.
-        by_time: the average share over time: every ten minutes have the same weight, however many samples they contain.
+        by_time: the average share over time, however many samples there are at a time.
         working: the average share while it works: each sample is weighted by its value.
         recent, recent_working: ``mean`` and ``working`` of the last day (highest).
         idle: the share of the time in which less than the idle threshold was in use.
@@ -43,6 +43,7 @@ class Measures(msgspec.Struct, rename="camel", omit_defaults=True):
         left_out: the number of earlier pods with series of fewer devices than a pod requests now, which are not counted.
         unseen: the number of pods that have run for more than an hour and have no sample in the last day.
         held: the maximum memory in use on a device that was never used, in MiB.
+        moved: the same of those whose compute was always 0, but whose memory in use was not nearly constant.
         model, profile: the GPU model and the MIG profile; empty if they differ or are unknown.
         models_differ: the devices are of several models.
         sizes_differ: the devices are whole GPUs and MIG slices, or slices of several profiles.
@@ -80,6 +81,7 @@ class Measures(msgspec.Struct, rename="camel", omit_defaults=True):
     left_out: int = 0
     unseen: int = 0
     held: float = 0
+    moved: float = 0
     model: str = ""
     profile: str = ""
     models_differ: bool = False
@@ -134,12 +136,13 @@ def measure(workload: Workload, series: Sequence[Series], usage: Usage, threshol
         memory_earlier=max((one.memory_earlier for one in series if one.memory_earlier is not None), default=None),
         without_memory=sum(_lacks_memory(one, thresholds) for one in known),
         capacity=memory.capacity if memory else None,
-        flat=memory is not None and (memory.memory_low or 0) >= thresholds.flat_memory * (memory.memory or 0) > 0,
+        flat=memory is not None and _is_flat(memory, thresholds),
         used=None if incomplete else _used(workload, known, thresholds),
         incomplete=len(incomplete),
         left_out=len(left_out),
         unseen=_unseen(workload, known, usage),
         held=max((one.memory or 0 for one in known if not is_used(one, thresholds)), default=0),
+        moved=max((one.memory or 0 for one in known if _has_moved(one, thresholds)), default=0),
         model=_same(one.model for one in known),
         profile=_same(one.profile for one in known),
         models_differ=len({one.model for one in known} - {""}) > 1,
@@ -189,6 +192,14 @@ def _lacks_memory(one: Series, thresholds: Thresholds) -> bool:
     """Whether the memory that belongs to the use of a device is unknown; a process that computes always has some."""
     points = one.points if one.memory_points is None else one.memory_points
     return not one.memory or points < thresholds.minimum_coverage * one.points
+
+
+def _is_flat(one: Series, thresholds: Thresholds) -> bool:
+    return (one.memory_low or 0) >= thresholds.flat_memory * (one.memory or 0) > 0
+
+
+def _has_moved(one: Series, thresholds: Thresholds) -> bool:
+    return not one.most and not is_used(one, thresholds) and not _is_flat(one, thresholds)
 
 
 def _covered(spans: Iterable[tuple[float, float]]) -> float:

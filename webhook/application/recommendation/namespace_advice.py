@@ -1,6 +1,6 @@
 """Advice for a namespace: the policy that fits most of its workloads, and those that it would hurt."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -9,7 +9,7 @@ from ...engine.forms import Form, parse
 from ...engine.namespace_labels import ENFORCE, NamespaceLabels
 from ...engine.policy import NONE
 from ...engine.text import plural
-from .offers import Offers, Slice
+from .offers import Offers
 from .policy_effects import PolicyEffect
 from .templates import PodTemplate
 from .verdicts import VerdictKind, WorkloadVerdict
@@ -17,6 +17,10 @@ from .verdicts import VerdictKind, WorkloadVerdict
 _NAMED = 5
 _UNTRUSTED = (
     "sharing isolates neither memory nor faults, so its policies are recommended only in namespaces declared trusted"
+)
+_BEFORE_NONE = (
+    "before you set the label, make sure that nothing in the namespace needs a GPU later: all new pods that request one would "
+    "be denied"
 )
 _MISMATCHED = "nodes have it under other names or labels than the configuration's devicePlugin states; see the notes"
 _VOTING = frozenset(
@@ -38,7 +42,7 @@ class EvaluatedWorkload(msgspec.Struct, frozen=True):
     verdict: WorkloadVerdict
     form: str
     templates: tuple[PodTemplate, ...]
-    unreachable: tuple[tuple[str, str], ...] = ()
+    unreachable: tuple[tuple[str, str | None], ...] = ()
 
     @property
     def uses(self) -> bool:
@@ -150,7 +154,7 @@ class NamespaceAdvice(msgspec.Struct, frozen=True, rename="camel", omit_defaults
         larger: those that would get a larger slice than they need, in place of a whole GPU.
         undecided: workloads without a verdict that names a form; they would get the policy's form, too.
         unused: those that do not use their GPUs.
-        select: what to do where several GPU models have the form, before the label is set if it is not.
+        before: what to do before the label is set: where several GPU models have the form, and where GPUs are not used.
         why_none: why no policy is advised; if some fit, the one that fits most first.
         label, preview: the command that sets the label, and the one that previews its effect.
     """
@@ -166,7 +170,7 @@ class NamespaceAdvice(msgspec.Struct, frozen=True, rename="camel", omit_defaults
     larger: tuple[str, ...] = ()
     undecided: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
-    select: str = ""
+    before: str = ""
     why_none: str = ""
     label: str = ""
     preview: str = ""
@@ -236,16 +240,14 @@ def advise(
             if one.workload.verdict.kind is VerdictKind.SLICE and not (one.suits or one.denial or one.harm)
         ),
         undecided=tuple(one for one in undecided if one not in denied),
-        select=_select(first, offered, voting, is_set=stays),
+        before=_select(first, offered, voting, is_set=stays),
     )
 
 
 def _candidate(effect: PolicyEffect, evaluated: Iterable[EvaluatedWorkload], offered: Offers) -> _Candidate:
-    slices = {str(one.form): one for one in offered.slices}
-
     def applied(one: EvaluatedWorkload) -> _Applied:
         found = effect.on(one.templates, one.form)
-        hurt = _hurt(found.form, one, slices, is_denied=bool(found.denial)) if one.votes else ""
+        hurt = _hurt(found.form, one, offered, is_denied=bool(found.denial)) if one.votes else ""
         return _Applied(one, found.form, found.denial, hurt)
 
     return _Candidate(effect, tuple(map(applied, evaluated)))
@@ -254,7 +256,8 @@ def _candidate(effect: PolicyEffect, evaluated: Iterable[EvaluatedWorkload], off
 def _without_a_form(advice: NamespaceAdvice, now: PolicyEffect) -> NamespaceAdvice:
     """The advice where no verdict names a form: no GPUs where none are used, else no policy."""
     if advice.unused and not advice.undecided:
-        return _with(advice, NONE, len(advice.unused), (), is_set=now.policy.name == NONE)
+        none = _with(advice, NONE, len(advice.unused), (), is_set=now.policy.name == NONE)
+        return msgspec.structs.replace(none, before="" if not none.label else _BEFORE_NONE)
     verb = "has" if len(advice.undecided) == 1 else "have"
     why = f"{_named(advice.undecided)} {verb} no verdict that names a form" if advice.undecided else ""
     return msgspec.structs.replace(advice, why_none=why)
@@ -282,7 +285,7 @@ def _named(workloads: Iterable[str]) -> str:
 
 def _select(policy: str, offered: Offers, voting: Iterable[EvaluatedWorkload], *, is_set: bool) -> str:
     """Return what to do about a policy whose form pods can get on several GPU models; empty for other policies."""
-    models = {model for one in offered.every if str(one.form) == policy for model in one.models - {""}}
+    models = offered.models_of(policy)
     reached = ([model for model in models if (policy, model) not in one.unreachable] for one in voting)
     having = {model for there in reached if len(there) > 1 for model in there}
     if not having:
@@ -320,7 +323,7 @@ def _with(
     )
 
 
-def _hurt(policy: str, evaluated: EvaluatedWorkload, slices: Mapping[str, Slice], *, is_denied: bool) -> str:
+def _hurt(policy: str, evaluated: EvaluatedWorkload, offered: Offers, *, is_denied: bool) -> str:
     """Return why a policy would hurt a workload, or the cluster by it; empty if it would not."""
     verdict = evaluated.verdict
     given, needed, now = (parse(one) or Form() for one in (policy, verdict.form, evaluated.form))
@@ -336,13 +339,7 @@ def _hurt(policy: str, evaluated: EvaluatedWorkload, slices: Mapping[str, Slice]
         why = "needs a whole GPU"
     elif given.shared:
         why = "" if needed.shared else f"needs memory of its own ({verdict.form})"
-    elif _covers(policy, verdict.form, slices):
-        enlarged = _covers(evaluated.form, verdict.form, slices) and not _covers(evaluated.form, policy, slices)
+    elif offered.covers(policy, verdict.form):
+        enlarged = offered.covers(evaluated.form, verdict.form) and not offered.covers(evaluated.form, policy)
         why = f"has {evaluated.form}, and would get {policy}" if enlarged and not is_denied else ""
     return why
-
-
-def _covers(slice_: str, other: str, slices: Mapping[str, Slice]) -> bool:
-    """Whether a slice is at least as large as another one; not where either is not offered."""
-    large, small = slices.get(slice_), slices.get(other)
-    return bool(large and small and large.share >= small.share and (large.memory or 0) >= (small.memory or 0))

@@ -1,8 +1,7 @@
 """Offers: which smaller forms the nodes have, each with what a pod gets of a GPU there."""
 
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from functools import lru_cache
+from functools import reduce
 from typing import TypeVar
 
 import msgspec
@@ -11,128 +10,54 @@ from ...engine.device_classes import admits, named_form
 from ...engine.fleet.devices import Devices
 from ...engine.fleet.fleet import Fleet, UnschedulableReason
 from ...engine.fleet.fleet_findings import plain_request_unschedulable
-from ...engine.fleet.node_shapes import GKE_ACCELERATOR, Shape
+from ...engine.fleet.node_shapes import Shape
 from ...engine.forms import Form, Platform, Sharing, parse
-from ...engine.gpu_models import sizes_of
-from ...engine.mig_memory import lowest_memory, without_suffix
-from ...engine.mig_profiles import read_profile
+from ...engine.mig_memory import lowest_memory
 from ...engine.policy import Policy
-from ...engine.products import PRODUCT, read_product
 from ...engine.quantity import whole
-from ...engine.resources import PREFIX
 from ...engine.spelling import MEMORY, DevicePlugin, replicas_label
+from .model_names import model_of, model_of_shape
+from .slice_shares import labelled, share_of, stated_share
 
-# https://cloud.google.com/kubernetes-engine/docs/how-to/gpus: values of the label, with the models as drivers call them.
-_GKE_MODELS = {
-    "nvidia-tesla-t4": "Tesla-T4",
-    "nvidia-l4": "L4",
-    "nvidia-tesla-a100": "A100-SXM4-40GB",
-    "nvidia-a100-80gb": "A100-SXM4-80GB",
-    "nvidia-h100-80gb": "H100-80GB-HBM3",
-    "nvidia-h100-mega-80gb": "H100-80GB-HBM3",
-    "nvidia-h200-141gb": "H200",
-    "nvidia-b200": "B200",
-    "nvidia-rtx-pro-6000": "RTX-PRO-6000-Blackwell-Server-Edition",
-}
-# Streaming multiprocessors (SMs) of models, of their slices of one to four parts (less than their part of the GPU, or more), and
-# of those of one part with the memory of two (1g.20gb), which on an H100 other than PCIe have more SMs than one part.
-# NVIDIA MIG user guide, tables of profiles ("SM" of nvidia-smi mig -lgip), and the same listing of H100 PCIe, H100 NVL and GH200
-# nodes. H200: as the H100 and GH200, which are the same chip.
-_MULTIPROCESSORS = (
-    ("A[18]00-.*|A100X", 108, (14, 28, 42, 56), 14),
-    ("H[18]00-(.*HBM3|NVL)|G?H200(-.*)?", 132, (16, 32, 60, 64), 26),
-    ("H[18]00-PCIe", 114, (14, 30, 46, 62), 14),
-)
-# Those of further models, whose slices are known only from nodes: multiProcessorCount of CUDA's device properties.
-_MULTIPROCESSORS_OF_GPUS = (("A30", 56), ("B200", 148), ("RTX-PRO-6000-Blackwell-.*", 188))
 _PRODUCT = "gpu.nvidia.com/productName"  # of a device of NVIDIA's DRA driver
 _ANY_SHARING = Form(sharing=Sharing.ANY)
-_USUAL_SLICES = 7  # compute slices of a GPU; a profile of the whole GPU has as many
-
-
-def model_of(name: str) -> str:
-    """A GPU model without its maker, whether it comes from a node's label or an exporter: ``A100-SXM4-80GB``."""
-    return name.strip().replace(" ", "-").removeprefix("NVIDIA-")
-
-
-def model_of_shape(shape: Shape) -> str:
-    """The model of a node's GPUs; empty if no label names it."""
-    if product := shape.labels.get(PRODUCT):
-        return model_of(read_product(product).model)
-    return _GKE_MODELS.get(shape.labels.get(GKE_ACCELERATOR, ""), "")
-
-
-def slices_of(model: str) -> int:
-    """How many compute slices a GPU model has: 7, or 4 (NVIDIA MIG user guide, "Supported MIG Profiles")."""
-    sizes = sizes_of(model)
-    return max((read_profile(one).slices for one in sizes), default=_USUAL_SLICES) if sizes else _USUAL_SLICES
-
-
-@lru_cache(maxsize=1024)
-def share_of(profile: str, model: str) -> float:
-    """The share of a GPU's compute that a MIG profile has: by multiprocessors if they are known, else by slices.
-
-    For an unknown model with seven slices, it is the smallest share of any known model: no model has exact sevenths.
-    """
-    slices, every = read_profile(profile).slices, slices_of(model)
-    has_memory_of_two = slices == 1 and without_suffix(f"2{profile[1:]}") in (sizes_of(model) or ())
-    known = [each for each in _MULTIPROCESSORS if re.fullmatch(each[0], model)] or _MULTIPROCESSORS
-    shares = (
-        (with_memory_of_two if has_memory_of_two else parts[slices - 1]) / whole_gpu
-        for _, whole_gpu, parts, with_memory_of_two in known
-        if slices <= len(parts) and every == _USUAL_SLICES
-    )
-    return min(shares, default=slices / every)
-
-
-def _stated_share(form: Form, model: str, shape: Shape) -> float | None:
-    """The share of a GPU's compute that a MIG form has by the labels of a node; ``None`` if it does not follow from them."""
-    known = (*((names, whole_gpu) for names, whole_gpu, _, _ in _MULTIPROCESSORS), *_MULTIPROCESSORS_OF_GPUS)
-    whole_gpu = next((number for names, number in known if re.fullmatch(names, model)), None)
-    number = _labelled(form, shape, "multiprocessors")
-    if not (form.partition and whole_gpu and number) or number > whole_gpu:
-        return None
-    # The slice that is a whole GPU has fewer on an A100: 98.
-    return number / whole_gpu if read_profile(form.partition).slices < slices_of(model) else None
 
 
 class Slice(msgspec.Struct, frozen=True):
-    """A MIG form that is offered.
+    """A MIG form that the nodes of one GPU model offer.
 
     Attributes:
-        share: its share of a GPU's compute; the smallest of the models that offer it.
-        shares: by model, the least that the labels of its nodes say.
+        share: its share of a GPU's compute.
         memory: its memory in MiB: the lowest value that nodes report or that was measured; ``None`` without either.
-        models: the models that offer it, "" among them if a node does not report its own; none for one that is only expected.
+        model: the GPU model, "" if the nodes do not report it; ``None`` for a form that is only expected.
     """
 
     form: Form
     share: float
     memory: int | None
-    models: frozenset[str] = frozenset()
-    shares: Mapping[str, float] = {}
+    model: str | None = None
 
 
 class SharedForm(msgspec.Struct, frozen=True):
-    """A form of sharing that is offered.
+    """A form of sharing that the nodes of one GPU model offer.
 
     Attributes:
         clients: how many pods share a GPU at most, 0 if that is not known.
         memory: the minimum memory of such a GPU in MiB; ``None`` if no node reports it.
-        models: the models that are shared in this form, as in ``models`` of a slice.
+        model: as that of a slice.
     """
 
     form: Form
     clients: int
     memory: int | None = None
-    models: frozenset[str] = frozenset()
+    model: str | None = None
 
 
 T = TypeVar("T", Slice, SharedForm)
 
 
 class Offers(msgspec.Struct, frozen=True):
-    """The forms below a whole GPU that nodes offer.
+    """The forms below a whole GPU that nodes offer, each once for each GPU model.
 
     Attributes:
         slices: MIG forms, the smallest first.
@@ -141,7 +66,9 @@ class Offers(msgspec.Struct, frozen=True):
         is_known: whether the nodes are known at all.
         mismatched: forms that nodes have, but under other names or labels than those that policies request, because the
             configuration states other settings of the device plugin.
+        unavailable: forms that only nodes have that take no pods now.
         used_models: the models that were used, which need not be those that nodes state.
+        shares: the shares of slices that the labels of nodes state, by profile and model.
     """
 
     slices: tuple[Slice, ...] = ()
@@ -149,26 +76,89 @@ class Offers(msgspec.Struct, frozen=True):
     memory: Mapping[str, int] = {}
     is_known: bool = False
     mismatched: frozenset[str] = frozenset()
+    unavailable: frozenset[str] = frozenset()
     used_models: frozenset[str] = frozenset()
+    shares: Mapping[tuple[str, str], float] = {}
 
     @property
     def every(self) -> "tuple[Slice | SharedForm, ...]":
         """Slices and shared forms."""
         return (*self.slices, *self.shared)
 
+    def models_of(self, form: str) -> frozenset[str]:
+        """The known models that a form is offered for."""
+        return frozenset(one.model for one in self.every if one.model and str(one.form) == form)
+
     def share_of(self, profile: str, model: str) -> float:
         """The share of a GPU's compute that a MIG profile has on a model: by the nodes' labels, else as ``share_of``."""
-        slices = (one for one in self.slices if one.form.partition == profile.replace("+", "."))
-        return next((one.shares[model] for one in slices if model in one.shares), None) or share_of(profile, model)
+        return self.shares.get((profile.replace("+", "."), model)) or share_of(profile, model)
 
     def lacks(self, form: str) -> bool:
         """Whether nodes have a form, and none of them runs the pods that a policy gives it."""
         return form in self.mismatched and all(str(one.form) != form for one in self.every)
 
+    def covers(self, one: str, other: str) -> bool:
+        """Whether a slice is at least as large as another one on each model that has both; not if none has."""
+        sizes = {(str(each.form), each.model): (each.share, each.memory or 0) for each in self.slices}
+        both = [
+            (sizes[one, model], small)
+            for (form, model), small in sizes.items()
+            if form == other and (one, model) in sizes
+        ]
+        return bool(both) and all(share >= needed and memory >= least for (share, memory), (needed, least) in both)
+
     def settled(self, form: Form) -> Form:
         """The form itself, or instead of ``shared`` the one kind of sharing that there is."""
-        kinds = [one.form for one in self.shared if one.form.meet(form)]
-        return kinds[0] if form == _ANY_SHARING and len(kinds) == 1 else form
+        kinds = {one.form for one in self.shared if one.form.meet(form)}
+        return kinds.pop() if form == _ANY_SHARING and len(kinds) == 1 else form
+
+    def for_model(self, model: str) -> "Offers":
+        """The offers to compare with measurements on a GPU model: those of the model, and those that are only expected.
+
+        Models that are not known (empty) count as the same model if at most one is known.
+        """
+        known = {model, *self.memory, *self.used_models, *(one.model for one in self.every)} - {"", None}
+
+        def of_model(forms: Iterable[T]) -> Iterator[T]:
+            return (
+                one
+                for one in forms
+                if one.model is None
+                or (one.model == model and model)
+                or (len(known) <= 1 and not (one.model and model))
+            )
+
+        # Where the nodes do not report their model, the share was that of the model with the least.
+        slices = (
+            one if one.model else msgspec.structs.replace(one, share=self.share_of(one.form.partition or "", model))
+            for one in of_model(self.slices)
+        )
+        return msgspec.structs.replace(self, slices=_ordered(slices), shared=tuple(of_model(self.shared)))
+
+    def without(self, unreachable: Collection[tuple[str, str | None]]) -> "Offers":
+        """The offers without forms, each with a GPU model, that a workload can't get."""
+
+        def left(forms: Iterable[T]) -> tuple[T, ...]:
+            return tuple(one for one in forms if (str(one.form), one.model) not in unreachable)
+
+        return (
+            msgspec.structs.replace(self, slices=left(self.slices), shared=left(self.shared)) if unreachable else self
+        )
+
+    def fitting(self, share: float, memory: float) -> Iterator[Slice]:
+        """Yield the slices, the smallest first, that have this share of compute and this much memory on any node."""
+        small = {one.form for one in self.slices if one.share < share or (one.memory or 0) < memory}
+        return (one for one in self.slices if one.form not in small)
+
+    def sharing(self, *, bursty: bool, gke: bool) -> SharedForm | None:
+        """The form of sharing that suits best: time-slicing for bursts, MPS for steady use, or the offered one.
+
+        ``gke``: it runs on GKE, whose forms are preferred then.
+        """
+        wanted = Sharing.TIME_SLICING if bursty else Sharing.MPS
+        there = [one for one in self.shared if (one.form.platform is Platform.GKE) == gke] or self.shared
+        best = max(there, key=lambda one: (one.form.sharing is wanted, one.form.sharing is Sharing.ANY), default=None)
+        return best and reduce(_worse_shared, (one for one in there if one.form == best.form))
 
 
 def offers(
@@ -187,34 +177,60 @@ def offers(
         used: the models that were used.
         of_classes: forms of DeviceClasses, as of ``offered_by_classes``.
     """
+    shares = _stated_shares(shapes or ())
     mismatched: set[str] = set()
-    found: list[tuple[Form, str, Shape | None]] = []
-    slices: dict[Form, Slice] = {}
-    shared: dict[Form, SharedForm] = {}
+    unavailable: set[str] = set()
+    found: list[tuple[Form, str | None, Shape | None]] = []
     for shape in shapes or ():
         model = model_of_shape(shape)
         for form in shape.forms.values():
-            if (form.partition or form.shared) and not _runs_on(form, shape, plugin):
+            if not (form.partition or form.shared):
+                continue
+            if not _runs_on(form, shape, plugin):
                 mismatched.add(str(form))
-            else:
+            elif shape.takes_pods:
                 found.append((form, model, shape))
+            else:
+                unavailable.add(str(form))
     found += ((form, model, None) for form, model in of_classes)
-    for form, model, of_shape in found:
+    offered = {form for form, _, _ in found}
+    found += ((form, None, None) for form in expected if form not in offered)
+    slices: dict[tuple[Form, str | None], Slice] = {}
+    shared: dict[tuple[Form, str | None], SharedForm] = {}
+    for form, on_model, of_shape in found:
+        key = form, on_model
         if form.partition and not form.shared:
-            one = _slice(form, model, of_shape)
-            slices[form] = _least(slices[form], one) if form in slices else one
+            one = _slice(form, on_model, of_shape, shares)
+            slices[key] = _worse_slice(slices[key], one) if key in slices else one
         elif form.shared and not form.partition:
-            shares = _shared(form, model, of_shape)
-            shared[form] = _both(shared[form], shares) if form in shared else shares
-    for form in expected:
-        if form.partition and not form.shared:
-            slices.setdefault(form, msgspec.structs.replace(_slice(form, "", None), models=frozenset()))
-        elif form.shared and not form.partition:
-            shared.setdefault(form, SharedForm(form, form.clients or 0))
-    ordered = sorted(slices.values(), key=lambda one: (one.share, one.memory or 0, str(one.form)))
-    every = sorted(shared.values(), key=lambda one: str(one.form))
-    known = shapes is not None
-    return Offers(tuple(ordered), tuple(every), _memory(shapes or ()), known, frozenset(mismatched), frozenset(used))
+            shares_gpu = _shared(form, on_model, of_shape)
+            shared[key] = _worse_shared(shared[key], shares_gpu) if key in shared else shares_gpu
+    return Offers(
+        _ordered(slices.values()),
+        tuple(sorted(shared.values(), key=lambda one: (str(one.form), one.model or ""))),
+        _memory(shapes or ()),
+        shapes is not None,
+        frozenset(mismatched),
+        frozenset(unavailable.difference(str(form) for form, _, _ in found)),
+        frozenset(used),
+        shares,
+    )
+
+
+def _ordered(slices: Iterable[Slice]) -> tuple[Slice, ...]:
+    return tuple(sorted(slices, key=lambda one: (one.share, one.memory or 0, str(one.form), one.model or "")))
+
+
+def _stated_shares(shapes: Iterable[Shape]) -> dict[tuple[str, str], float]:
+    """The shares that the labels of nodes state, by profile and model: the lowest of each."""
+    found: dict[tuple[str, str], float] = {}
+    for shape in shapes:
+        model = model_of_shape(shape)
+        for form in shape.forms.values():
+            if form.partition and (share := stated_share(form, model, shape)):
+                key = form.partition, model
+                found[key] = min(found.get(key, share), share)
+    return found
 
 
 def _memory(shapes: Iterable[Shape]) -> dict[str, int]:
@@ -249,98 +265,25 @@ def _runs_on(form: Form, shape: Shape, plugin: DevicePlugin) -> bool:
     return lacking is None or lacking[1].reason is UnschedulableReason.UNAVAILABLE
 
 
-def of_a_model(one: Slice, model: str) -> Slice:
-    """A slice with the share of compute that it has on a model; unchanged if the model is not known."""
-    assert one.form.partition  # noqa: S101 - what has one is a slice
-    share = one.shares.get(model) or share_of(one.form.partition, model)
-    return msgspec.structs.replace(one, share=share) if model else one
-
-
-def _shared(form: Form, model: str, shape: Shape | None) -> SharedForm:
+def _shared(form: Form, model: str | None, shape: Shape | None) -> SharedForm:
     labels = shape.labels if shape else {}
     clients = form.clients or whole(labels.get(replicas_label(None))) or 0
-    return SharedForm(form, clients, whole(labels.get(MEMORY)), frozenset({model}))
+    return SharedForm(form, clients, whole(labels.get(MEMORY)), model)
 
 
-def _both(one: SharedForm, other: SharedForm) -> SharedForm:
+def _worse_shared(one: SharedForm, other: SharedForm) -> SharedForm:
     """The worst case of two offers of one form: the larger number of pods that share a GPU, and the smaller memory."""
     known = [amount for amount in (one.memory, other.memory) if amount]
-    return SharedForm(one.form, max(one.clients, other.clients), min(known, default=None), one.models | other.models)
+    return SharedForm(one.form, max(one.clients, other.clients), min(known, default=None), one.model or other.model)
 
 
-def _slice(form: Form, model: str, shape: Shape | None) -> Slice:
+def _slice(form: Form, model: str | None, shape: Shape | None, shares: Mapping[tuple[str, str], float]) -> Slice:
     assert form.partition  # noqa: S101 - every slice has a profile
-    memory = (shape and _labelled(form, shape, "memory")) or lowest_memory(form.partition, [model] if model else ())
-    share = shape and _stated_share(form, model, shape)
-    return Slice(
-        form,
-        share or share_of(form.partition, model),
-        memory,
-        frozenset({model}),
-        {model: share} if share else {},
-    )
+    memory = (shape and labelled(form, shape, "memory")) or lowest_memory(form.partition, [model] if model else ())
+    share = shares.get((form.partition, model or "")) or share_of(form.partition, model or "")
+    return Slice(form, share, memory, model)
 
 
-def _labelled(form: Form, shape: Shape, what: str) -> int | None:
-    """What the labels of a node state about a slice: its ``memory`` in MiB, or its ``multiprocessors``.
-
-    Under MIG strategy mixed each profile has its labels; under single, the GPU's labels are the slice's.
-    """
-    single = read_product(shape.labels.get(PRODUCT, "")).partition
-    return whole(shape.labels.get(f"{PREFIX}{'gpu' if single else f'mig-{form.partition}'}.{what}"))
-
-
-def _least(one: Slice, other: Slice) -> Slice:
-    both = one.memory is not None and other.memory is not None
-    memory = min(one.memory or 0, other.memory or 0) if both else None
-    shares = {
-        model: min(each.shares[model] for each in (one, other) if model in each.shares)
-        for model in {*one.shares, *other.shares}
-    }
-    return Slice(one.form, min(one.share, other.share), memory, one.models | other.models, shares)
-
-
-def without(offered: Offers, unreachable: Collection[tuple[str, str]]) -> Offers:
-    """Return offers without forms, each with a GPU model, that a workload can't get."""
-
-    def left(forms: Iterable[T]) -> tuple[T, ...]:
-        reduced = (
-            msgspec.structs.replace(
-                one, models=one.models - {model for form, model in unreachable if form == str(one.form)}
-            )
-            for one in forms
-        )
-        return tuple(new for new, one in zip(reduced, forms, strict=True) if new.models or not one.models)
-
-    if not unreachable:
-        return offered
-    return msgspec.structs.replace(offered, slices=left(offered.slices), shared=left(offered.shared))
-
-
-def of_model(offered: Offers, model: str, forms: Iterable[T]) -> Iterator[T]:
-    """Yield the forms to compare with measurements on a GPU model: those of the model, and those that are only expected.
-
-    Models that are not known (empty) count as the same model if at most one is known.
-    """
-    models = frozenset({model, *offered.memory, *offered.used_models}).union(
-        *(each.models for each in offered.slices), *(each.models for each in offered.shared)
-    )
-    is_one = len(models - {""}) <= 1
-    for one in forms:
-        if not one.models or (model and model in one.models) or (is_one and (not model or "" in one.models)):
-            yield one
-
-
-def fitting(offered: Offers, model: str, share: float, memory: float) -> Iterator[Slice]:
-    """Yield the slices, the smallest first, of the same model, that have this share of compute and this much memory."""
-    for one in of_model(offered, model, offered.slices):
-        if one.share >= share and (one.memory or 0) >= memory:
-            yield one
-
-
-def shared_form(offered: Offers, model: str, *, bursty: bool, gke: bool) -> SharedForm | None:
-    """The offered form of sharing of a model that suits best: time-slicing for bursts, MPS for steady use, or the offered one."""
-    wanted = Sharing.TIME_SLICING if bursty else Sharing.MPS
-    comparable = list(of_model(offered, model, offered.shared))
-    there = [one for one in comparable if (one.form.platform is Platform.GKE) == gke] or comparable
-    return max(there, key=lambda one: (one.form.sharing is wanted, one.form.sharing is Sharing.ANY), default=None)
+def _worse_slice(one: Slice, other: Slice) -> Slice:
+    known = one.memory is not None and other.memory is not None
+    return msgspec.structs.replace(one, memory=min(one.memory or 0, other.memory or 0) if known else None)

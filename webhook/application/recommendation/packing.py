@@ -17,7 +17,8 @@ from ...engine.mig_profiles import read_profile
 from ...engine.products import PRODUCT, read_product
 from ...engine.quantity import whole
 from ...engine.spelling import replicas_label
-from .offers import model_of_shape, slices_of
+from .model_names import model_of_shape
+from .slice_shares import slices_of
 
 _COUNTS = ("nvidia.com/gpu.count", "cloud.google.com/gke-accelerator-count")
 

@@ -16,7 +16,7 @@ from ...engine.spelling import (
     STRATEGY,
     replicas_label,
 )
-from .offers import model_of_shape
+from .model_names import model_of_shape
 
 _OF_FORMS = (STRATEGY, MIG_STRATEGY, *SLICE_LABELS, replicas_label(None), *GKE_KEYS)
 """Labels that differ between the forms of one model: a policy replaces or denies what a pod states about them. The label of the

@@ -19,8 +19,9 @@ from ...engine.spelling import DevicePlugin
 from ...engine.text import plural
 from .batching import batched
 from .measures import Measures, measure
+from .model_names import model_of
 from .namespace_advice import EvaluatedWorkload, NamespaceAdvice, advise
-from .offers import Offers, model_of, offered_by_classes, offers
+from .offers import Offers, offered_by_classes, offers
 from .packing import Demand, PackingResult, gpus_of, pack
 from .policy_effects import PolicyEffect
 from .thresholds import Thresholds
@@ -179,6 +180,11 @@ def recommend(  # noqa: PLR0913 - what is known, and what is wanted
             "devicePlugin states (--config; renameByDefault, migStrategy, products), so pods of such a policy would not run "
             "there, and these nodes do not count as offering it: gpuwarden doctor says what to set"
         )
+    if offered.unavailable:
+        notes.append(
+            f"only nodes that take no pods now have {', '.join(sorted(offered.unavailable))} (not ready, cordoned, or MIG is "
+            "being configured), so these forms do not count as offered"
+        )
     if attributed.gone:
         pods = "deleted pod is counted with its workload", "deleted pods are counted with their workloads"
         notes.append(f"{plural(attributed.gone, *pods)}, by owner or name")
@@ -211,13 +217,14 @@ def _without_conflicts(workload: Workload, effect: PolicyEffect) -> Workload:
     if not any(spec.node_selector or spec.terms for one in workload.templates if (spec := one.pod.spec)):
         return workload
     denied = {
-        (form, model)
+        (form, one.model)
         for one in effect.offered.every
         if (denial := effect.of(form := str(one.form)).on(workload.templates, workload.form).denial)
         and denial.rule is SELECTOR_CONFLICT
-        for model in one.models
     }
-    return msgspec.structs.replace(workload, unreachable=tuple(sorted(denied.union(workload.unreachable))))
+    return msgspec.structs.replace(
+        workload, unreachable=(*workload.unreachable, *denied.difference(workload.unreachable))
+    )
 
 
 def _of_claims(workload: Workload, verdict: WorkloadVerdict) -> WorkloadVerdict:
@@ -245,11 +252,12 @@ def _cluster(
     before: Counter[str] = Counter()
     after: Counter[str] = Counter()
     demands: tuple[list[Demand], list[Demand]] = ([], [])
-    clients = {str(one.form): one.clients for one in offered.shared if one.clients}
 
     def demand(form: str, gpus: int, line: WorkloadRecommendation) -> Demand:
         model = model_of(line.used.model) if line.used else ""
-        return Demand(parse(form) or Form(), gpus, line.running, model, clients.get(form, int(thresholds.clients)))
+        there = offered.for_model(model).shared
+        clients = max((one.clients for one in there if str(one.form) == form), default=0) or int(thresholds.clients)
+        return Demand(parse(form) or Form(), gpus, line.running, model, clients)
 
     for line in lines:
         if not line.running:

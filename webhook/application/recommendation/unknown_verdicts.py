@@ -7,14 +7,15 @@ from ...engine.mig_profiles import is_profile
 from ...engine.quantity import shown
 from .usage import MOST_GAPS, Metric, Series, Usage
 from .verdict_input import VerdictInput
-from .verdict_reasons import ONE_POD_HAS_ALL, device_noun, percent
+from .verdict_reasons import ONE_POD_HAS_ALL, device_noun, gib, percent
 from .verdicts import VerdictKind, WorkloadVerdict
 from .workloads import Workload
 
+_CONTEXT = 512  # MiB; what a process has on a GPU before it does anything (its CUDA context) is less
 _LEAST_MEMORY = 1024  # MiB; every GPU and every slice has more
 _PROFILER = "; does another program use the GPU's profiler then?"
 _UNEVEN = 1.5
-"""Above this ratio of the average over time to that of the samples, samples are uneven: partly used ten minutes count whole."""
+"""Above this ratio of the average over time to that of the samples, samples are uneven; the first is of fewer values."""
 
 
 def unknown_verdict(why: str) -> WorkloadVerdict:
@@ -119,6 +120,11 @@ def perhaps_used(case: VerdictInput, seen: str) -> WorkloadVerdict | None:
         gap = (
             f"between the first and the last sample {measures.points} of about {measures.unbroken} are there "
             f"({int(measures.points / measures.unbroken * 100)} %); {percent(needed)} are needed for a verdict"
+        )
+    elif measures.moved >= _CONTEXT:
+        gap = (
+            f"{', '.join(measures.metrics)} {'is' if len(measures.metrics) == 1 else 'are'} always 0 there, but the memory in "
+            f"use changed, up to {gib(measures.moved)}: processes come and go; does the exporter's profiling work?"
         )
     else:
         return None

@@ -34,9 +34,9 @@ class Series(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
             that came and went since the last full hour.
         gaps: the share of the measured hours since the first sample in which there are samples of memory, but none of the
             metric.
-        p95, most, mean: the share in use 95 % of the time at most, its maximum and its average over all samples.
-        by_time: the average share over time: every ten minutes have the same weight, however many samples they contain; ``None``
-            in older files.
+        p95, most, mean: the share in use 95 % of the time at most, its maximum and its average over all samples. The first is
+            that of the samples, or of a value every ten minutes if that is higher: samples may be sparser at times of more use.
+        by_time: the average share over time, of a value every ten minutes; ``None`` in older files.
         working: the average share while it works: each sample is weighted by its value.
         recent, recent_working: ``mean`` and ``working`` of the last day of the window; 0 without samples in it.
         idle: the share of the time in which less than the idle threshold was in use.

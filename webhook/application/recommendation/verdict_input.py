@@ -1,22 +1,12 @@
 """What the verdict about a workload depends on: what it requests, used and needs, and the offers that fit its GPU model."""
 
-from collections.abc import Iterator
-
 import msgspec
 
 from ...engine.forms import Form, Platform, Sharing, parse
-from ...engine.mig_memory import without_suffix
+from ...engine.mig_memory import suffix_of
 from .measures import Measures
-from .offers import (
-    Offers,
-    SharedForm,
-    Slice,
-    model_of,
-    of_a_model,
-    of_model,
-    shared_form,
-    without,
-)
+from .model_names import model_of
+from .offers import Offers, SharedForm
 from .thresholds import Thresholds
 from .workloads import Workload
 
@@ -108,24 +98,23 @@ class VerdictInput(msgspec.Struct, frozen=True):
         return memory - (earlier or 0) if grew else 0
 
     @property
+    def reachable(self) -> Offers:
+        """The offers of nodes that its pods can get."""
+        return self.offered.without(self.workload.unreachable)
+
+    @property
     def comparable(self) -> Offers:
-        """The offers of nodes that its pods can get and its numbers can be compared with; none if it ran on several models."""
+        """Those that its numbers can be compared with: of its GPU model; none if it ran on several models."""
         if self.measures.models_differ:
             return msgspec.structs.replace(self.offered, slices=(), shared=())
-        there = without(self.offered, self.workload.unreachable)
+        there = self.offered.for_model(self.model).without(self.workload.unreachable)
         profile = self.measures.profile.replace("+", ".") or self.form.partition
         if profile:  # the engines of a slice that was selected with a suffix are needed
-            suffix = profile.removeprefix(without_suffix(profile))
+            suffix = suffix_of(profile)
             slices = (one for one in there.slices if not suffix or str(one.form.partition).endswith(suffix))
         else:  # nothing is gained by a slice that is a whole GPU
             slices = (one for one in there.slices if one.share < FULL)
-        return msgspec.structs.replace(there, slices=tuple(of_a_model(one, self.model) for one in slices))
-
-    @property
-    def slices(self) -> Iterator[Slice]:
-        """Those of its GPU model."""
-        there = self.comparable
-        return of_model(there, self.model, there.slices)
+        return msgspec.structs.replace(there, slices=tuple(slices))
 
     @property
     def is_bursty(self) -> bool:
@@ -149,6 +138,6 @@ class VerdictInput(msgspec.Struct, frozen=True):
         if self.graphics:  # MPS is for CUDA only
             shared = tuple(one for one in there.shared if one.form.sharing is Sharing.TIME_SLICING)
             there = msgspec.structs.replace(there, shared=shared)
-        found = shared_form(there, self.model, bursty=self.is_bursty, gke=self.form.platform is Platform.GKE)
+        found = there.sharing(bursty=self.is_bursty, gke=self.form.platform is Platform.GKE)
         usual = int(self.thresholds.clients)
         return msgspec.structs.replace(found, clients=found.clients or usual) if found else None

@@ -3,11 +3,13 @@
 from collections.abc import Iterator, Sequence
 
 from ...engine.forms import Sharing, parse
+from ...engine.mig_memory import suffix_of
 from ...engine.rules.gpu_memory import ANNOTATION
-from .offers import Offers, SharedForm, Slice, of_model
+from .offers import Offers, SharedForm, Slice
 from .usage import Metric
 from .verdict_input import FULL, VerdictInput
 
+_ITS_OWN = " that its pods may run on"
 ONE_POD_HAS_ALL = "without KUBERNETES_VIRTUAL_GPUS=true the exporter gives a shared GPU's series to one of its pods"
 
 
@@ -39,7 +41,7 @@ def other_needs(case: VerdictInput) -> Iterator[str]:
         yield f"{memory}, but its annotation {ANNOTATION} requests {gib(case.need)}; lower it if that is too much"
     else:
         yield f"{memory}, {gib(case.need)} with {percent(case.thresholds.memory_headroom)} headroom"
-    if case.bandwidth_memory > case.need and any(case.slices) and not why_no_slice(case):
+    if case.bandwidth_memory > case.need and case.comparable.slices and not why_no_slice(case):
         yield (
             f"while it is active, it uses {percent(case.bandwidth)} of the {device_noun(case)}'s memory bandwidth; a slice with "
             f"as much has about {gib(case.bandwidth_memory)} of memory"
@@ -51,14 +53,16 @@ def why_no_slice(case: VerdictInput) -> str:
     if case.graphics and not case.form.partition:
         return f"{case.graphics}, which MIG slices do not have unless their profile is made for it"
     if (case.measures.engines or 0) >= case.thresholds.unused_below:
-        engines = percent(case.measures.engines or 0)
-        return f"it uses the video encoder or decoder (up to {engines}), of which MIG slices have few or none"
+        use = f"it uses the video encoder or decoder (up to {percent(case.measures.engines or 0)})"
+        if suffix := suffix_of(case.form.partition or ""):
+            return f"{use}; of a GPU's slices, only the one with the suffix {suffix} has enough of them"
+        return f"{use}, of which MIG slices have few or none"
     return ""
 
 
 def other_models(case: VerdictInput, offer: Slice | SharedForm) -> Iterator[str]:
     """The advice if GPU models on which the numbers would differ have the form too."""
-    others = sorted(offer.models - {case.model, ""})
+    others = sorted(case.reachable.models_of(str(offer.form)) - {case.model})
     if case.model and others:
         yield (
             f"measured on {case.model}; {', '.join(others)} {'has' if len(others) == 1 else 'have'} {offer.form} too: select the "
@@ -70,7 +74,11 @@ def why_it_suits(case: VerdictInput, sharing: SharedForm) -> str:
     """Why a form of sharing suits it."""
     if case.graphics:
         return "time-slicing suits it: MPS is for CUDA only"
-    suits = "bursts: time-slicing suits it" if case.is_bursty else "steady use: MPS suits it"
+    suits = (
+        "bursts: time-slicing suits it"
+        if case.is_bursty
+        else f"use stays below {percent(case.thresholds.burst)}: MPS suits it"
+    )
     if sharing.form.sharing not in {Sharing.ANY, Sharing.TIME_SLICING if case.is_bursty else Sharing.MPS}:
         suits += f" better, which no node of its model offers; {sharing.form} fits too"
     return suits
@@ -93,9 +101,7 @@ def what_a_share_lacks(case: VerdictInput, sharing: SharedForm) -> str:
         )
     else:
         lacks = "memory"
-        models = sorted(sharing.models - {""})
-        there = f", the least of {', '.join(models)}" if len(models) > 1 else ""
-        size = f" ({gib(sharing.memory / sharing.clients)}{there})" if sharing.memory else ""
+        size = f" ({gib(sharing.memory / sharing.clients)})" if sharing.memory else ""
     return f"{sharing.clients} pods share a GPU by {sharing.form}, and that share{size} has too little {lacks} for it"
 
 
@@ -107,34 +113,41 @@ def why_not_smaller(case: VerdictInput, sharing: SharedForm | None, *, no_slice:
         sharing: the form of sharing that would fit it, if any does.
         no_slice: it needs what no MIG slice has (``why_no_slice``).
     """
-    offered, model = case.comparable, case.model
-    node = f"node{' that its pods may run on' if case.workload.unreachable else ''}"
-    shares, slices = (_as_configured(offered, partition=partition) for partition in (False, True))
+    offered, model = case.offered, case.model
     if sharing and not case.trusted:
         yield (
             f"it would fit {sharing.form}; sharing isolates neither memory nor faults, so it is recommended only in "
             "namespaces declared trusted (--trusted)"
         )
-    comparable = list(case.slices)
-    if case.trusted and model and (offered.shared or shares) and not any(of_model(offered, model, offered.shared)):
-        yield f"no {node} shares GPUs of {model}{shares}"
-    if no_slice:
-        return
+    shares = _as_configured(offered, partition=False)
+    if case.trusted and model and (offered.shared or shares) and not case.comparable.shared:
+        yield f"no node{_ITS_OWN if offered.for_model(model).shared else ''} shares GPUs of {model}{shares}"
+    if not no_slice:
+        yield _why_no_smaller_slice(case)
+
+
+def _why_no_smaller_slice(case: VerdictInput) -> str:
+    offered, slices, model = case.offered, case.comparable.slices, case.model
+    named = _as_configured(offered, partition=True)
     if case.measures.models_differ:
-        yield "it ran on several GPU models, so its numbers can't be compared with what a smaller form has"
-        return
-    if not offered.is_known and not offered.slices:
-        yield "the forms that nodes offer are not known; name those that count as offered with --offer"
-    elif comparable and all(one.memory is None for one in comparable):
-        yield "the memory of the MIG slices that are offered is not known, neither from nodes nor from measurements"
-    elif comparable:
-        yield f"no MIG slice that is offered has enough {_too_little_of(case, comparable)}"
-    elif offered.slices and not model:
-        yield "its GPU model is not known (label modelName), so compute can't be compared with that of MIG slices"
-    elif offered.slices:
-        yield f"no {node} offers MIG slices of {model}{slices}, and compute can't be compared with that of other GPU models"
+        why = "it ran on several GPU models, so its numbers can't be compared with what a smaller form has"
+    elif not offered.is_known and not offered.slices:
+        why = "the forms that nodes offer are not known; name those that count as offered with --offer"
+    elif slices and all(one.memory is None for one in slices):
+        why = "the memory of the MIG slices that are offered is not known, neither from nodes nor from measurements"
+    elif slices:
+        why = f"no MIG slice that is offered has enough {_too_little_of(case, slices)}"
+    elif offered.for_model(model).slices:
+        why = f"no node{_ITS_OWN} offers smaller MIG slices of its GPU model{named}"
+    elif not offered.slices:
+        why = f"no node offers MIG slices{named}"
+    elif not model:
+        why = "its GPU model is not known (label modelName), so compute can't be compared with that of MIG slices"
     else:
-        yield f"no {node} offers MIG slices{slices}"
+        why = (
+            f"no node offers MIG slices of {model}{named}, and compute can't be compared with that of other GPU models"
+        )
+    return why
 
 
 def _too_little_of(case: VerdictInput, slices: Sequence[Slice]) -> str:

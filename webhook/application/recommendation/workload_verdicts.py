@@ -3,7 +3,6 @@
 import msgspec
 
 from .measures import is_used
-from .offers import fitting
 from .servers import works_together
 from .unknown_verdicts import incomplete, perhaps_used, too_little, unknown_verdict, why_memory_unknown, why_unknown
 from .usage import Metric
@@ -26,9 +25,9 @@ from .verdicts import VerdictKind, WorkloadVerdict
 from .workloads import Workload
 
 _FILLED = 0.95
-_CONTEXT = 512  # MiB; what a process has on a GPU before it does anything (its CUDA context) is less
+_OF_DRIVER = 64  # MiB; what is in use on a GPU without any process is less
 _SCALED = frozenset({"Deployment", "StatefulSet", "ReplicaSet", "ReplicationController"})
-_FULL_AT_TIMES = "the slice is full at times, so it may need a larger one"
+_FULL_AT_TIMES = "the slice that it has is full at times, so it may need a larger one"
 
 
 def evaluate(case: VerdictInput) -> WorkloadVerdict:
@@ -58,17 +57,12 @@ def _unused(case: VerdictInput) -> WorkloadVerdict | None:
         return None
     if unsure := perhaps_used(case, "not used"):
         return unsure
-    if not measures.most and (memory := measures.memory or 0) >= _CONTEXT and not measures.flat:
-        return unknown_verdict(
-            f"{', '.join(measures.metrics)} {'is' if len(measures.metrics) == 1 else 'are'} always 0, but the memory in use "
-            f"changed, up to {gib(memory)}: processes come and go; does the exporter's profiling work?"
-        )
     reasons = [f"at most {percent(measures.most)} of the {device_noun(case)} in {measures.days:.0f} days"]
     if measures.shared_by > 1:
         reasons.append(f"device total over {measures.shared_by} pods: none of them used it")
-    elif measures.memory:
+    elif (measures.memory or 0) > _OF_DRIVER:
         holds = "it still holds" if case.workload.running else "its pods held up to"
-        reasons.append(f"{holds} {gib(measures.memory)} of GPU memory")
+        reasons.append(f"{holds} {gib(measures.memory or 0)} of GPU memory")
     if measures.metrics == (Metric.GPU_UTIL,):
         reasons.append("by DCGM_FI_DEV_GPU_UTIL, which is sampled: very short bursts may be missed")
     if measures.engines is None:
@@ -153,16 +147,16 @@ def _of_one(case: VerdictInput) -> WorkloadVerdict:
     engines, no_slice = measures.engines or 0, why_no_slice(case)
     if no_slice:
         why.append(no_slice)
-    elif found := next(fitting(case.comparable, case.model, case.working, max(case.need, case.bandwidth_memory)), None):
+    elif found := next(case.comparable.fitting(case.working, max(case.need, case.bandwidth_memory)), None):
         why.append(f"{found.form} has {gib(found.memory or 0)} and {percent(found.share)} of a GPU's compute")
         why += other_models(case, found)
-        if found.form.partition == case.form.partition and max(measures.p95, case.bandwidth) >= _FILLED:
+        if case.form.partition and max(measures.p95, case.bandwidth) >= _FILLED:
             why.append(_FULL_AT_TIMES)
         elif (most := measures.most * case.unit) > found.share:
             why.append(f"it uses up to {percent(most)} of a GPU at times, and would then take longer on the slice")
         return WorkloadVerdict(VerdictKind.SLICE, str(found.form), 1, tuple(why))
     own = case.offered.memory.get(case.model) if measures.profile else measures.capacity
-    memory = (sharing.memory if sharing else None) or own
+    memory = (sharing and sharing.memory) or own
     most = max(case.share, engines, (measures.bandwidth or 0) * case.unit)
     at_once = case.working * min(case.pods, clients)
     fits = most < 1 / clients and at_once <= 1 and memory is not None and case.need <= memory / clients
@@ -183,7 +177,9 @@ def _of_one(case: VerdictInput) -> WorkloadVerdict:
 
 def _by_compute(case: VerdictInput, used: str, why_unknown: str, clients: int) -> WorkloadVerdict:
     """The verdict if the needed memory is unknown: compute use may show that no smaller form is enough."""
-    smaller = sorted((one for one in case.slices if one.share < min(case.unit, FULL)), key=lambda one: one.share)
+    smaller = sorted(
+        (one for one in case.comparable.slices if one.share < min(case.unit, FULL)), key=lambda one: one.share
+    )
     enough = next((one for one in smaller if one.share >= case.share), None)
     largest = f" ({smaller[-1].form}: {percent(smaller[-1].share)} of a GPU)" if smaller else ""
     unknown = f"memory unknown: {why_unknown}"

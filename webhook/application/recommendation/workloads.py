@@ -72,7 +72,7 @@ class Workload(msgspec.Struct, rename="camel", omit_defaults=True):
     templates: tuple[PodTemplate, ...] = ()
     claimed: bool = False
     exempt: str = ""
-    unreachable: tuple[tuple[str, str], ...] = ()
+    unreachable: tuple[tuple[str, str | None], ...] = ()
     not_evaluated: str = ""
 
     @property
