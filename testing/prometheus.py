@@ -75,14 +75,14 @@ def write_blocks(promtool: str, devices: Iterable[Device], begin: int, folder: P
 
 
 @contextmanager
-def served(prometheus: str, folder: Path, *options: str) -> Iterator[str]:
-    """Serve a database; its URL."""
-    with running(prometheus, folder, "--storage.tsdb.retention.time=10y", *options) as (url, _):
+def served(prometheus: str, folder: Path, *options: str, host: str = "127.0.0.1") -> Iterator[str]:
+    """Serve a database; its URL on loopback. ``host`` is the address to listen on."""
+    with running(prometheus, folder, "--storage.tsdb.retention.time=10y", *options, host=host) as (url, _):
         yield url
 
 
 @contextmanager
-def running(prometheus: str, folder: Path, *options: str) -> Iterator[tuple[str, int]]:
+def running(prometheus: str, folder: Path, *options: str, host: str = "127.0.0.1") -> Iterator[tuple[str, int]]:
     """Serve a database; its URL and the id of the process."""
     port = free_port()
     (folder / "prometheus.yml").write_text("{}\n")
@@ -90,7 +90,7 @@ def running(prometheus: str, folder: Path, *options: str) -> Iterator[tuple[str,
         prometheus,
         f"--config.file={folder / 'prometheus.yml'}",
         f"--storage.tsdb.path={folder / 'data'}",
-        f"--web.listen-address=127.0.0.1:{port}",
+        f"--web.listen-address={host}:{port}",
         *options,
     ]
     process = Process("prometheus", command, folder / "prometheus.log")

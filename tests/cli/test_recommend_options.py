@@ -18,9 +18,11 @@ from tests.builders import Json
 from tests.cli.commands import run
 from tests.cli.test_doctor import Cluster, ClusterHandler
 from tests.cli.test_fleet_option import NODES, a_node
+from webhook.adapters.kubernetes.errors import ApiError, Fault
 from webhook.adapters.usage_file import SavedUsage, parsed, written
 from webhook.application.recommendation.recommend import Recommendation
 from webhook.application.recommendation.usage import Usage
+from webhook.cli.cluster_options import unreadable
 
 EVIL = "=cmd|' /C calc'!A1\x1b[31m|<b>"
 
@@ -170,7 +172,9 @@ def test_a_file_of_an_older_version_is_rejected(saved: Path) -> None:
 
 
 def test_csv_has_a_line_for_each_workload_and_computes_nothing(saved: Path) -> None:
-    rows = list(csv.DictReader(io.StringIO(run("recommend", "--usage", saved, "-o", "csv").out)))
+    ran = run("recommend", "--usage", saved, "-o", "csv")
+    rows = list(csv.DictReader(io.StringIO(ran.out)))
+    assert ran.err == "note: Prometheus: partial answer\n"
     assert [row["fits"] for row in rows] == ["unknown", "mig-1g.10gb", "mig-1g.10gb"]
     assert rows[1]["compute_p95"] == "0.1"
     assert rows[1]["memory_max_mib"] == "5120"
@@ -192,6 +196,14 @@ def test_markdown_and_html_take_text_as_text(saved: Path) -> None:
     # On narrow screens each row is a block with the workload's name as its heading; nothing scrolls sideways.
     assert '<tr><th scope="row"><bdi>Deployment w</bdi></th>' in html
     assert ".fits, .fits tbody, .fits tr" in html
+
+
+@pytest.mark.parametrize("output", ["markdown", "html"])
+def test_the_sum_of_the_cluster_states_how_it_is_packed(saved: Path, output: str) -> None:
+    out = run("recommend", "--usage", saved, "-o", output).out
+    assert "running pods request: exclusive 2 → 0, mig-1g.10gb 0 → 2" in out
+    packed = "packed onto the 9 GPUs of the nodes (first fit decreasing; GPUs with MIG may be partitioned again): "
+    assert f"{packed}2 → 1 in use, 7 → 8 free" in out
 
 
 def test_what_nodes_state_of_their_slices_is_saved_and_counts(saved: Path, cluster: Cluster, tmp_path: Path) -> None:
@@ -243,6 +255,10 @@ def test_other_thresholds_and_offers_change_the_answer(saved: Path) -> None:
         (["--usage", "{saved}x"], "there is no such file"),
         (["--usage", "{kubeconfig}"], "not a file that gpuwarden recommend --save wrote"),
         (["--window", "14"], '--window: "14" is not a time from 1h to 366d'),
+        (
+            ["--prometheus", "http://127.0.0.1:9", "--save", "gone/u.json"],
+            "error: --save gone/u.json: there is no such folder; ",
+        ),
         (["--window", "30m"], "is not a time from 1h to 366d"),
         (["--prometheus", "a:1"], '--prometheus: "a:1" is not a URL'),
         (["--prometheus-user", "me", "--prometheus-password-file", "x"], "can be used only with --prometheus URL"),
@@ -255,7 +271,28 @@ def test_other_thresholds_and_offers_change_the_answer(saved: Path) -> None:
         (["--prometheus", "http://a", "--prometheus-header", "X"], '"X" is not a header; write "NAME: VALUE"'),
         (["--prometheus", "http://a", "--prometheus-header", "X: a\nY: b"], "is not a header"),
         (["--prometheus", "http://a", "--prometheus-kubernetes-token"], "a token is not sent in the clear"),
-        (["--prometheus", "https://a", "--prometheus-ca-file", "gone"], "gone: there is no such file"),
+        (["--prometheus", "https://a", "--prometheus-kubernetes-token"], "the kubeconfig logs in without a token"),
+        (
+            ["--prometheus", "https://a", "--prometheus-ca-file", "gone"],
+            "--prometheus-ca-file gone: there is no such file",
+        ),
+        (["--prometheus", "http://[::1"], '--prometheus: "http://[::1" is not a URL'),
+        (
+            ["--prometheus", "http://a", "--prometheus-token-file", "gone"],
+            "error: --prometheus-token-file gone: there is no such file or folder",
+        ),
+        (
+            ["--prometheus", "http://a", "--prometheus-token-file", "/dev/null"],
+            "/dev/null: it is empty; write the secret",
+        ),
+        (
+            ["--prometheus", "http://a", "--prometheus-user", "me", "--prometheus-password-file", "gone"],
+            "error: --prometheus-password-file gone: there is no such file or folder",
+        ),
+        (
+            ["--prometheus", "http://a", "--prometheus-user", "a:b", "--prometheus-password-file", "x"],
+            '--prometheus-user: "a:b" contains a colon',
+        ),
         ([], "no Service of a Prometheus was found in the cluster; name it with --prometheus URL"),
     ],
 )
@@ -337,7 +374,10 @@ def test_queries_that_are_too_much_are_split_and_what_remains_unread_is_said(clu
         ran = found(cluster, server, tmp_path)
     assert ran.code == 0
     notes = json.loads(ran.out)["notes"]
-    assert any("of ('a', 'p3') can't be read" in note and "too many samples" in note for note in notes)
+    url = server.url
+    unread = "of a/p0, a/p1, a/p2 and 1 more can't be read"
+    assert f"memory {unread}: {url}: execution: too many samples" in notes
+    assert len([note for note in notes if "a/p" in note]) == len([note for note in notes if unread in note])
 
 
 def test_nodes_that_may_not_be_listed_are_a_note(cluster: Cluster, tmp_path: Path) -> None:
@@ -346,6 +386,20 @@ def test_nodes_that_may_not_be_listed_are_a_note(cluster: Cluster, tmp_path: Pat
         ran = found(cluster, server, tmp_path)
     assert ran.code == 0
     assert any("the forms that nodes offer are not known" in note for note in json.loads(ran.out)["notes"])
+
+
+def test_an_object_that_does_not_exist_is_not_taken_for_another_kind_of_server() -> None:
+    missing = ApiError(Fault.NOT_FOUND, 'GET /api/v1/namespaces/a: 404 namespaces "a" not found', missing="a")
+    assert unreadable(missing).endswith("; check the name")
+    assert "is a Kubernetes API server" in unreadable(ApiError(Fault.NOT_FOUND, "GET /api/v1/namespaces: 404"))
+
+
+def test_services_that_may_not_be_listed_lead_to_the_url(cluster: Cluster, tmp_path: Path) -> None:
+    cluster.forbidden.add("/api/v1/services")
+    ran = found(cluster, None, tmp_path)
+    assert ran.code == 2
+    assert ran.err.startswith("error: no Prometheus can be found in the cluster: GET /api/v1/services: 403 ")
+    assert ran.err.endswith("; name it with --prometheus URL\n")
 
 
 def test_namespaces_with_a_label_are_trusted_and_saved_as_such(cluster: Cluster, tmp_path: Path) -> None:

@@ -1,15 +1,6 @@
-"""The chart's audit CronJob on a real API server: its own command, as its own ServiceAccount, writes reports and no more.
+"""The chart's audit CronJob on a real API server: its own command, as its own ServiceAccount, writes reports and no more."""
 
-Nothing runs Jobs here, so the command of the CronJob's container is run beside the cluster, with a token of the account that
-the chart makes and the rights that the chart grants.
-"""
-
-import json
-import ssl
-import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -18,80 +9,24 @@ import pytest
 from hack.render_manifests import NAMESPACE
 from testing.control_plane.cluster import ControlPlane
 from testing.control_plane.waiting import wait_for
-from tests.deploy.chart import Chart, Rendered
-from tests.e2e.gpuwarden import PROGRAM
-from tests.e2e.installation import render
+from tests.deploy.chart import Chart
 from tests.e2e.objects import ENFORCE, GPU, deployment, pod, pod_spec
 from tests.e2e.report_definitions import installed
+from tests.e2e.report_jobs import ReportJob, account_of
 from webhook.application.report_api import LABEL, LABEL_VALUE, REPORT_APIS, ReportApi
 
 pytestmark = pytest.mark.e2e
 
 Json = dict[str, Any]
 NAME = "gpuwarden-audit"
-VALUES = {"audit": {"report": {"enabled": True}}, "namespace": {"create": True}}
-# What the command needs in the cluster; the webhook itself is not installed.
-KINDS = ("Namespace", "ServiceAccount", "ClusterRole", "ClusterRoleBinding")
-
-
-@dataclass
-class Audit:
-    """The CronJob's command, and who runs it."""
-
-    rendered: Rendered
-    control_plane: ControlPlane
-    home: Path
-    token: str
-
-    def run(self) -> str:
-        """Run it; what it says."""
-        (container,) = self.rendered.the("CronJob")["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
-        mounted = f"--config={self.home / 'config.yaml'}"
-        arguments = [mounted if argument.startswith("--config=") else argument for argument in container["args"]]
-        assert mounted in arguments
-        environment = {"HOME": str(self.home), "GPUWARDEN_KUBECONFIG": str(self.home / "kubeconfig")}
-        done = subprocess.run(
-            [PROGRAM, *arguments], env=environment, capture_output=True, text=True, timeout=300, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stderr
-
-    def ask(self, method: str, path: str, body: Json | None = None) -> int:
-        """What the API server answers to the account."""
-        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
-        content = json.dumps(body) if body is not None else None
-        trust = ssl.create_default_context(cafile=str(self.control_plane.files.ca))
-        with httpx.Client(base_url=self.control_plane.server, verify=trust, trust_env=False) as client:
-            return client.request(method, path, headers=headers, content=content).status_code
+VALUES: Json = {"audit": {"report": {"enabled": True}}}
 
 
 @pytest.fixture(scope="module")
-def audit(control_plane: ControlPlane, chart: Chart, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Audit]:
-    """The chart's account with the chart's rights; the CronJob itself is accepted by the API server, and not made."""
-    rendered = render(control_plane, chart, VALUES)
-    objects = [o for o in rendered.objects if o["kind"] in KINDS]
-    manifest = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
-    done = control_plane.kubectl("apply", "-f", "-", stdin=manifest)
-    assert done.returncode == 0, done.stderr
-    done = control_plane.kubectl("apply", "--dry-run=server", "-f", "-", stdin=json.dumps(rendered.the("CronJob")))
-    assert done.returncode == 0, done.stderr
-    asked = {"spec": {"audiences": [], "expirationSeconds": 3600}}
-    answer = control_plane.api.post(f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/{NAME}/token", json=asked)
-    answer.raise_for_status()
-    home = tmp_path_factory.mktemp("audit")
-    (home / "config.yaml").write_text(rendered.configuration_file)
-    token = answer.json()["status"]["token"]
-    kubeconfig = json.loads(control_plane.kubeconfig().read_text())
-    for user in kubeconfig["users"]:
-        user["user"] = {"token": token}
-    (home / "kubeconfig").write_text(json.dumps(kubeconfig))
-    made = Audit(rendered, control_plane, home, token)
-    wait_for("the authorizer to see its rights", lambda: made.ask("GET", "/api/v1/pods") == httpx.codes.OK)
-    yield made
-    rest = [o for o in objects if o["kind"] != "Namespace"]
-    manifest = json.dumps({"apiVersion": "v1", "kind": "List", "items": rest})
-    done = control_plane.kubectl("delete", "--wait=false", "-f", "-", stdin=manifest)
-    assert done.returncode == 0, done.stderr
+def audit(control_plane: ControlPlane, chart: Chart, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReportJob]:
+    """The audit's CronJob and its account."""
+    with account_of(control_plane, chart, NAME, VALUES, tmp_path_factory.mktemp("audit")) as job:
+        yield job
 
 
 @pytest.fixture(scope="module", params=REPORT_APIS, ids=lambda api: api.group)
@@ -111,7 +46,7 @@ def of_cluster(api: ReportApi, name: str) -> str:
 
 
 def test_reports_are_written_changed_and_removed_and_others_are_left_alone(
-    control_plane: ControlPlane, audit: Audit, api: ReportApi, make_namespace: Callable[..., str]
+    control_plane: ControlPlane, audit: ReportJob, api: ReportApi, make_namespace: Callable[..., str]
 ) -> None:
     team, mistyped, taken = (make_namespace({ENFORCE: policy}) for policy in ("shared", "sharde", "shared"))
     workloads = f"/apis/apps/v1/namespaces/{team}/deployments"
@@ -168,7 +103,7 @@ def wait_until_gone(control_plane: ControlPlane, path: str) -> None:
 
 
 def test_the_account_may_read_workloads_and_nothing_else(
-    control_plane: ControlPlane, audit: Audit, make_namespace: Callable[..., str]
+    control_plane: ControlPlane, audit: ReportJob, make_namespace: Callable[..., str]
 ) -> None:
     team = make_namespace()
     control_plane.api.post(f"/api/v1/namespaces/{team}/pods", json=pod(pod_spec("cpu"))).raise_for_status()

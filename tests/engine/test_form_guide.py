@@ -56,6 +56,18 @@ def test_every_kind_and_platform_is_described_in_sentences() -> None:
         assert [title for title, _ in guide.criteria] == [title for _, title in CRITERIA]
 
 
+@pytest.mark.parametrize("kind", [guide.kind for guide in GUIDES.values()])
+def test_what_holds_of_nvidias_device_plugin_only_says_so(kind: FormKind) -> None:
+    """GKE has a device plugin of its own, and the same guides are shown for its forms."""
+    guide = GUIDES[kind]
+    texts = [*(criterion.detail for _, criterion in guide.criteria), *guide.traps]
+    for sentence in (one for text in texts for one in text.split(". ")):
+        if "experimental" in sentence or "no MPS" in sentence:
+            assert sentence.startswith("NVIDIA's device plugin"), sentence
+        if "number of replicas" in sentence or "replicas of each GPU" in sentence:
+            assert "GKE" in sentence, sentence
+
+
 def test_no_two_kinds_are_alike() -> None:
     for one, other in combinations(GUIDES.values(), 2):
         assert (one.title, one.description) != (other.title, other.description)

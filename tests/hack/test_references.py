@@ -44,6 +44,11 @@ def test_descriptions_name_fields_as_documents_have_them(name: str) -> None:
     assert [one for one in descriptions if "``" in one or re.search(r"\b[a-z]+_[a-z]+\b", one)] == []
 
 
+def test_every_value_of_prefer_but_the_first_is_described() -> None:
+    prefer = schemas.schemas()["configuration"]["$defs"]["PolicySection"]["properties"]["prefer"]
+    assert [one for one in ("offered", "memory") if f"({one})" not in prefer["description"]] == []
+
+
 def test_every_option_of_every_command_is_on_the_page_and_in_the_man_page(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

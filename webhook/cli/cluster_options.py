@@ -87,4 +87,5 @@ _FIXES = {
 
 def unreadable(error: ApiError, fix: str = "") -> str:
     """Return why a cluster can't be read, and the fix: the caller's, or the usual one for the failure."""
-    return f"the cluster can't be read: {error.detail}; {fix or _FIXES.get(error.fault, 'try again later')}"
+    usual = "check the name" if error.missing else _FIXES.get(error.fault, "try again later")
+    return f"the cluster can't be read: {error.detail}; {fix or usual}"

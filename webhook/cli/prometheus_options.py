@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ..adapters.prometheus import connection
-from ..adapters.prometheus.connection import ServerAccess
+from ..adapters.prometheus.connection import ConnectionOptionError, ServerAccess
 from .messages import usage_error
 
 UrlOption = Annotated[
@@ -90,11 +90,18 @@ class PrometheusOptions:
             if len(missing := [name for name in pair if name not in self.given]) == 1:
                 raise usage_error(f"{' and '.join(pair)} go together; set {missing[0]}, too")
         access = ServerAccess(self.ca_file, self.client_cert, self.client_key, headers=dict(map(_header, self.header)))
+        option, authorization = "", access.authorization
         if self.token_file:
-            return replace(access, authorization=connection.bearer(self.token_file))
+            option, authorization = "token", connection.bearer(self.token_file)
         if self.user and self.password_file:
-            return replace(access, authorization=connection.basic(self.user, self.password_file))
-        return access
+            if ":" in self.user:
+                raise usage_error(f'--prometheus-user: "{self.user}" contains a colon; write only the name of the user')
+            option, authorization = "password", connection.basic(self.user, self.password_file)
+        try:
+            authorization()
+        except ConnectionOptionError as error:
+            raise usage_error(f"--prometheus-{option}-file {error}") from error
+        return replace(access, authorization=authorization)
 
 
 def labels_of(texts: Iterable[str]) -> dict[str, list[str]]:

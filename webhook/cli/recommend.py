@@ -27,6 +27,7 @@ from ..engine.forms import Form
 from . import cluster_options
 from .cluster_options import ContextOption, KubeconfigOption, NamespacesOption, WriteReportsOption, reached
 from .configuration_input import ConfigOption, load_configuration
+from .interrupts import ended_by_interrupt
 from .messages import say, usage_error
 from .prometheus_options import (
     CaOption,
@@ -125,9 +126,11 @@ def recommend(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         _reject_options_of_a_cluster(ctx, options, trusted or [], save)
         given, objects = from_saved(usage, configuration)
     else:
+        if save and not save.parent.is_dir():  # before minutes of reading
+            raise usage_error(f"--save {save}: there is no such folder; name a file in one that exists")
         labels = labels_of(prometheus_label or [])
         wanted = UsageScope(names, trusted or [], _seconds(window), values.idle_below, labels)
-        with ProgressBar(terminal.console(stderr=True)) as progress:
+        with ProgressBar(terminal.console(stderr=True)) as progress, ended_by_interrupt(progress.stop):
             given = from_cluster(kubeconfig, context, configuration, options, wanted, progress)
         if save:
             _write(save, written(given))
@@ -159,6 +162,9 @@ def recommend(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         )
         for one in found.namespaces
     ]
+    if output == "csv":  # its lines have no room for what concerns all of them
+        for note in found.notes:
+            say(f"note: {note}")
     if output or not write_reports:
         _show(found, output or "table")
 

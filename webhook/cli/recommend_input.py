@@ -179,7 +179,12 @@ def _connection(lister: Lister, options: PrometheusOptions, kubeconfig: Path | N
     if options.url is None:
         if options.given:
             raise usage_error(f"{' and '.join(options.given)} can be used only with --prometheus URL; set it")
-        found = discovery.services(lister)
+        try:
+            found = discovery.services(lister)
+        except ApiError as error:
+            raise usage_error(
+                f"no Prometheus can be found in the cluster: {error.detail}; name it with --prometheus URL"
+            ) from error
         if not found:
             raise usage_error("no Service of a Prometheus was found in the cluster; name it with --prometheus URL")
         if len(found) > 1:
@@ -194,11 +199,17 @@ def _connection(lister: Lister, options: PrometheusOptions, kubeconfig: Path | N
             raise usage_error(
                 "--prometheus-kubernetes-token needs a URL with https://: a token is not sent in the clear"
             )
-        access = replace(access, authorization=_login(kubeconfig, context).authorization)
+        authorization = _login(kubeconfig, context).authorization
+        if authorization() is None:
+            raise usage_error(
+                "--prometheus-kubernetes-token: the kubeconfig logs in without a token, so there is none to send; use "
+                "--prometheus-token-file, or --prometheus-client-cert with --prometheus-client-key"
+            )
+        access = replace(access, authorization=authorization)
     try:
         return to_url(options.url, access, WORKERS)
     except ConnectionOptionError as error:
-        raise usage_error(f"--prometheus: {error}") from error
+        raise usage_error(str(error)) from error
 
 
 def _login(kubeconfig: Path | None, context: str | None) -> Login:
@@ -218,7 +229,14 @@ def _nodes(lister: Lister, configuration: Configuration, now: datetime, notes: l
 def _labelled(lister: Lister, selector: str) -> list[str]:
     path = path_of("api", "v1", "namespaces")
     query = {"labelSelector": selector}
-    return lister.all("namespaces", path, Page[NamespaceItem], lambda item: item.metadata.name, query)
+    try:
+        return lister.all("namespaces", path, Page[NamespaceItem], lambda item: item.metadata.name, query)
+    except ApiError as error:
+        if error.fault is not Fault.REJECTED:
+            raise
+        raise usage_error(
+            f'--trusted: "{selector}" is not a label and its value ({error.detail}); write LABEL=VALUE, such as team=research'
+        ) from error
 
 
 def trusts(texts: Iterable[str], labelled: Collection[str]) -> Callable[[str], bool]:

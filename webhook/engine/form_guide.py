@@ -120,7 +120,9 @@ _GUIDES = (
         Criterion("no", "All containers allocate from the same memory. One that takes too much makes others fail."),
         Criterion("no", "A fault that resets the GPU ends the work of all containers on it."),
         Criterion("low", "Latency grows with the number of containers that are active at the same time."),
-        Criterion("low", "One setting of the device plugin: the number of replicas of each GPU."),
+        Criterion(
+            "low", "One setting: replicas of each GPU in the device plugin, or clients per GPU of a GKE node pool."
+        ),
         Criterion("all", "Every NVIDIA GPU that the device plugin supports."),
         Criterion("none", "The device plugin limits neither compute nor memory of a container."),
         (
@@ -146,13 +148,14 @@ _GUIDES = (
         Criterion("no", "A fatal GPU fault of one client ends all clients on the GPU."),
         Criterion("medium", "Compute is limited per client. Memory bandwidth and caches are shared."),
         Criterion(
-            "medium", "The device plugin runs an MPS control daemon on each node. Its support is marked experimental."
+            "medium",
+            "Each node runs an MPS control daemon. NVIDIA's device plugin marks its support as experimental.",
         ),
         Criterion("Volta or newer", "Limits per client need compute capability 7.0."),
         Criterion(
             "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE",
-            "The daemon sets 100 % divided by the number of replicas, and a memory limit in the same way. A container can set "
-            "a lower percentage for itself.",
+            "The daemon sets 100 % divided by the number of replicas (on GKE: clients), and a memory limit in the same way. A "
+            "container can set a lower percentage for itself.",
         ),
         (
             "Trusted, steady workloads that each use a small part of the GPU, such as inference servers of one team.",
@@ -162,7 +165,7 @@ _GUIDES = (
             _SLOTS_ARE_ACCESS,
             "A volume at /dev/shm hides the daemon's, and CUDA fails.",
             "On GKE a pod needs hostIPC: true, which the Pod Security Standards baseline and restricted forbid.",
-            "The device plugin has no MPS on MIG slices.",
+            "NVIDIA's device plugin has no MPS on MIG slices.",
             _NOT_ATTRIBUTED,
         ),
         (

@@ -7,7 +7,8 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,17 @@ from urllib.parse import parse_qs
 
 import pytest
 import trustme
+import urllib3
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from webhook.adapters.kubernetes import transport
 from webhook.adapters.kubernetes.backoff import Backoff
-from webhook.adapters.prometheus.client import ATTEMPTS, Prometheus, QueryError
+from webhook.adapters.prometheus.client import ATTEMPTS, PATIENCE, Prometheus, QueryError
 from webhook.adapters.prometheus.connection import ConnectionOptionError, ServerAccess, basic, bearer, to_url
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
@@ -115,6 +123,13 @@ def test_a_query_is_posted_with_its_time_and_its_vector_returned() -> None:
     assert "Authorization" not in headers
 
 
+def test_a_proxy_of_the_environment_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(succeeds(VECTOR)) as server, serving(says(502, b"")) as proxy:
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, proxy.url)
+        assert client(server).query("up", 1)
+
+
 def test_series_are_asked_for_within_a_time() -> None:
     with serving(succeeds([{"pod": "a"}])) as server:
         assert client(server).series(["up", "down"], 1, 2) == [{"pod": "a"}]
@@ -173,14 +188,22 @@ def test_a_wrong_answer_is_explained_and_not_asked_for_again(answer: Answer, say
 
 
 @pytest.mark.parametrize(
-    "answer", [fails(503, "unavailable", "starting"), says(429, b"slow down"), says(502, b"bad gateway")]
+    ("answer", "fix"),
+    [
+        (fails(503, "unavailable", "starting"), "; try again when it is up, or read a saved file with --usage"),
+        (
+            says(429, b"slow down"),
+            "; it limits the rate of requests; try again later, or read fewer namespaces at a time (-n)",
+        ),
+        (says(502, b"bad gateway"), "; try again when it is up, or read a saved file with --usage"),
+    ],
 )
-def test_what_passes_is_asked_for_again_a_few_times(answer: Answer) -> None:
+def test_what_passes_is_asked_for_again_a_few_times(answer: Answer, fix: str) -> None:
     with serving(answer, succeeds(VECTOR)) as server:
         assert len(client(server).query("up", 1)) == 1
         assert len(server.seen) == 2
     with serving(answer) as server:
-        failure(server)
+        assert failure(server).detail.endswith(fix)
         assert len(server.seen) == ATTEMPTS
 
 
@@ -191,11 +214,84 @@ def test_a_server_says_how_long_to_wait() -> None:
     assert prometheus.waits[0] >= 7  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize(("status", "kind"), [(503, "timeout"), (422, "execution")])
-def test_a_query_that_is_too_much_for_the_server_is_not_repeated_but_may_be_split(status: int, kind: str) -> None:
-    with serving(fails(status, kind, "query processing would load too many samples")) as server:
+TOO_MUCH = "query processing would load too many samples"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        fails(503, "timeout", TOO_MUCH),
+        fails(422, "execution", TOO_MUCH),
+        fails(422, "422", "cannot select more than -search.maxSamplesPerQuery=1000000000 samples"),  # VictoriaMetrics
+        says(504, b"<html>504 Gateway Time-out</html>"),  # a proxy before it waits for less time
+        says(413, b"<html>413 Request Entity Too Large</html>"),
+    ],
+)
+def test_a_query_that_is_too_much_for_the_server_is_not_repeated_but_may_be_split(answer: Answer) -> None:
+    with serving(answer) as server:
         assert failure(server).too_much
         assert len(server.seen) == 1
+
+
+class _Clock:
+    """Seconds that pass when a test says so."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_server_that_is_silent_for_long_is_not_asked_again() -> None:
+    stop, clock = threading.Event(), _Clock()
+
+    def silent(_: BaseHTTPRequestHandler) -> None:
+        stop.wait(60)
+
+    with serving(silent) as server:
+        login = to_url(server.url, ServerAccess(), 2)
+        prometheus = Prometheus(login, lambda: Backoff(lambda: 0.0), timeout=0.1, monotonic=clock)
+        for number in range(PATIENCE):
+            clock.now = 0.1 * number
+            with pytest.raises(QueryError, match="no answer in time") as caught:
+                prometheus.query("up", 1)
+            assert caught.value.too_much
+        clock.now = 600
+        with pytest.raises(QueryError, match="no answer to any request for 600 s; try again when it is up") as caught:
+            prometheus.query("up", 1)
+        assert (caught.value.too_much, prometheus.requests) == (False, PATIENCE)
+        stop.set()
+
+
+def test_a_proxy_that_gets_no_answer_for_long_is_not_asked_again_either() -> None:
+    clock = _Clock()
+    with serving(says(504, b"")) as server:
+        login = to_url(server.url, ServerAccess(), 2)
+        prometheus = Prometheus(login, lambda: Backoff(lambda: 0.0), timeout=60, monotonic=clock)
+        for clock.now in (0, 60):
+            with pytest.raises(QueryError, match=": 504"):
+                prometheus.query("up", 1)
+        clock.now = 60 * PATIENCE
+        with pytest.raises(QueryError, match="no answer to any request for 240 s"):
+            prometheus.query("up", 1)
+        assert len(server.seen) == 2
+
+
+@pytest.mark.parametrize("between", [succeeds(VECTOR), fails(422, "execution", TOO_MUCH), says(401, b"")])
+def test_any_answer_ends_a_silence(between: Answer) -> None:
+    stop, clock = threading.Event(), _Clock()
+
+    def silent(_: BaseHTTPRequestHandler) -> None:
+        stop.wait(60)
+
+    with serving(silent, between, silent) as server:
+        login = to_url(server.url, ServerAccess(), 2)
+        prometheus = Prometheus(login, lambda: Backoff(lambda: 0.0), timeout=1, monotonic=clock)
+        for clock.now in (0, PATIENCE - 0.5, PATIENCE + 1):
+            with suppress(QueryError):
+                prometheus.query("up", 1)
+        assert prometheus.requests == 3
+        stop.set()
 
 
 def test_an_answer_that_stalls_ends_in_time() -> None:
@@ -213,7 +309,9 @@ def test_an_answer_that_stalls_ends_in_time() -> None:
     for answer in (stalls, silent):
         with serving(answer) as server:
             begun = time.monotonic()
-            assert failure(server, timeout=0.3).too_much
+            error = failure(server, timeout=0.3)
+            assert error.too_much
+            assert error.detail == f"{server.url}: POST /api/v1/query: no answer in time (0.3 s)"
             assert time.monotonic() - begun < 20
             stop.set()
         stop.clear()
@@ -249,6 +347,23 @@ def test_an_answer_that_breaks_off_is_asked_for_again() -> None:
 
     with serving(breaks, succeeds(VECTOR)) as server:
         assert len(client(server).query("up", 1)) == 1
+    with serving(breaks) as server:
+        assert failure(server).detail.endswith(
+            "the connection broke: the server closed it before the end of the answer"
+        )
+
+
+@pytest.mark.parametrize(
+    ("line", "says_why"),
+    [(b"", "the server closed it without an answer"), (b"220 mail.example ESMTP\r\n", "the answer is not HTTP")],
+)
+def test_what_is_not_http_is_explained_in_words(line: bytes, says_why: str) -> None:
+    def answers(handler: BaseHTTPRequestHandler) -> None:
+        handler.wfile.write(line)
+        handler.close_connection = True
+
+    with serving(answers) as server:
+        assert failure(server).detail.endswith(f"the connection broke: {says_why}")
 
 
 def test_an_answer_without_end_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -270,7 +385,7 @@ def test_credentials_come_from_files_that_are_read_each_time(tmp_path: Path) -> 
         prometheus.query("up", 1)
         client(server, ServerAccess(authorization=basic("me", password))).query("up", 1)
         token.unlink()
-        with pytest.raises(QueryError, match=r"no credentials: .*No such file or directory: .*token"):
+        with pytest.raises(QueryError, match=r"no credentials: .*token: there is no such file or folder"):
             prometheus.query("up", 1)
     sent = [headers["Authorization"] for _, headers, _ in server.seen]
     assert sent == ["Bearer one", "Bearer two", "Basic " + base64.b64encode("me:päss".encode()).decode()]
@@ -312,10 +427,71 @@ def test_tls_is_verified_with_the_authorities_of_a_file_and_our_certificate_is_s
         assert len(server.seen) == 1
 
 
+@pytest.mark.parametrize(
+    ("options", "fix"),
+    [
+        ({"identities": ["other.example"]}, "; use a URL with a name or an address that its certificate is for"),
+        (
+            {"not_after": datetime(2020, 1, 1, tzinfo=UTC)},
+            "; renew its certificate, or correct the clock of this machine",
+        ),
+    ],
+)
+def test_a_certificate_that_is_not_valid_for_the_server_has_its_own_fix(
+    options: dict[str, Any], fix: str, tmp_path: Path
+) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    identities = options.pop("identities", ["127.0.0.1"])
+    authority.issue_cert(*identities, **options).configure_cert(context)
+    with serving(succeeds(VECTOR), tls=context) as server:
+        assert failure(server, access=ServerAccess(ca=tmp_path / "ca")).detail.endswith(fix)
+
+
+def test_https_to_a_server_without_tls_is_explained() -> None:
+    with serving(succeeds(VECTOR)) as server:
+        server.url = server.url.replace("http://", "https://")
+        detail = failure(server).detail
+    assert detail.endswith("; this port does not speak TLS; is it a URL with http://?")
+
+
+@pytest.mark.parametrize(
+    "alert", ["TLSV13_ALERT_CERTIFICATE_REQUIRED", "TLSV1_ALERT_UNKNOWN_CA", "SSLV3_ALERT_BAD_CERTIFICATE"]
+)
+def test_a_server_that_wants_another_certificate_of_ours_is_explained(alert: str) -> None:
+    """Alerts of Go's servers, such as Prometheus; ours closes the connection instead."""
+    login = to_url("https://127.0.0.1:9", ServerAccess(), 1)
+
+    def rejects(*_: object, **__: object) -> None:
+        raise urllib3.exceptions.SSLError(f"[SSL: {alert}] (_ssl.c:2580)")
+
+    login.connections.request = rejects  # type: ignore[method-assign,assignment]
+    with pytest.raises(QueryError, match=f"{alert}.*; it requires a client certificate that it trusts; name one with"):
+        Prometheus(login, lambda: Backoff(lambda: 0.0)).query("up", 1)
+
+
+def test_a_connection_that_takes_too_long_is_explained_in_words() -> None:
+    login = to_url("http://127.0.0.1:9", ServerAccess(), 1)
+
+    def times_out(*_: object, **__: object) -> None:
+        connection: Any = urllib3.connection.HTTPConnection("127.0.0.1", 9)
+        raise urllib3.exceptions.ConnectTimeoutError(
+            connection, "Connection to 127.0.0.1 timed out. (connect timeout=5.0)"
+        )
+
+    login.connections.request = times_out  # type: ignore[method-assign,assignment]
+    with pytest.raises(
+        QueryError, match=r"no connection to http://127\.0\.0\.1:9: Connection to 127\.0\.0\.1 timed out"
+    ):
+        Prometheus(login, lambda: Backoff(lambda: 0.0)).query("up", 1)
+
+
 def test_a_server_that_is_not_there_is_named() -> None:
     with serving(succeeds(VECTOR)) as server:
         pass
-    assert "connection refused" in failure(server).detail
+    detail = failure(server).detail
+    assert "connection refused; check the URL, and that it is up and can be reached from here, or read" in detail
 
 
 @pytest.mark.parametrize(
@@ -324,6 +500,10 @@ def test_a_server_that_is_not_there_is_named() -> None:
         ("prometheus:9090", "is not a URL"),
         ("ftp://a", "is not a URL"),
         ("http://me:secret@a", "use --prometheus-user"),
+        ("http://me:secret@a:99999", "use --prometheus-user"),
+        ("http://a:99999", '--prometheus: "http://a:99999" is not a URL'),
+        ("http://[::1", "is not a URL"),
+        ("http://a b", "is not a URL"),
         ("http://a/?x=1", "has a query"),
     ],
 )
@@ -334,5 +514,43 @@ def test_urls_that_can_not_be_used_are_explained(url: str, why: str) -> None:
 
 
 def test_a_file_that_is_missing_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConnectionOptionError, match="gone: there is no such file"):
-        to_url("https://a", ServerAccess(ca=tmp_path / "gone"), 1)
+    gone = tmp_path / "gone"
+    for option, access in (
+        ("ca-file", ServerAccess(ca=gone)),
+        ("client-cert", ServerAccess(certificate=gone, key=gone)),
+    ):
+        with pytest.raises(
+            ConnectionOptionError, match=f"^--prometheus-{option} {gone}: there is no such file or folder"
+        ):
+            to_url("https://a", access, 1)
+    with pytest.raises(ConnectionOptionError, match=f"^--prometheus-ca-file {tmp_path}: it is a folder; name a file"):
+        to_url("https://a", ServerAccess(ca=tmp_path), 1)
+
+
+def test_files_that_hold_something_else_are_named(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    certificate, other = authority.issue_cert("us"), authority.issue_cert("us")
+    encrypted = load_pem_private_key(certificate.private_key_pem.bytes(), None).private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret")
+    )
+    contents = {
+        "crt": certificate.cert_chain_pems[0].bytes(),
+        "key": certificate.private_key_pem.bytes(),
+        "other": other.private_key_pem.bytes(),
+        "encrypted": encrypted,
+        "empty": b"",
+    }
+    files = {name: tmp_path / name for name in contents}
+    for name, content in contents.items():
+        files[name].write_bytes(content)
+    for ca in ("key", "empty"):
+        with pytest.raises(
+            ConnectionOptionError, match=f"^--prometheus-ca-file .*/{ca}: it holds no certificate; write CA"
+        ):
+            to_url("https://a", ServerAccess(ca=files[ca]), 1)
+    for key in ("crt", "other", "encrypted", "empty"):
+        named = f"^--prometheus-client-cert .*/crt, --prometheus-client-key .*/{key}: they are not a certificate and its key; "
+        with pytest.raises(ConnectionOptionError, match=named):
+            to_url("https://a", ServerAccess(certificate=files["crt"], key=files[key]), 1)
+    access = ServerAccess(ca=files["crt"], certificate=files["crt"], key=files["key"])
+    assert to_url("https://a", access, 1).host == "https://a"

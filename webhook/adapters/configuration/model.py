@@ -167,7 +167,8 @@ class PolicySection(_Section):
     not_offered: _FindingAction | None = Field(None, description="Overrides the file's notOffered for this policy.")
     prefer: Annotated[Prefer, Field(strict=False)] = Field(
         Prefer.FIRST,
-        description="What a plain request becomes: the first form, or the first form that nodes offer (offered).",
+        description="What a plain request becomes: the first form, the first form that nodes offer (offered), or the first MIG "
+        "slice with the memory of the pod's annotation gpuwarden.io/gpu-memory (memory).",
     )
 
     @model_validator(mode="after")

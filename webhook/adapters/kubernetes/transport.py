@@ -148,16 +148,30 @@ def faults(request: ApiRequest, host: str = "") -> Iterator[None]:
     try:
         yield
     except exceptions.ReadTimeoutError as error:
-        raise ApiError(Fault.SILENT, f"{request}: no answer in time ({error})") from error
+        raise ApiError(Fault.SILENT, f"{request}: no answer in time") from error
     except (exceptions.ConnectTimeoutError, exceptions.ProxyError, exceptions.LocationValueError) as error:
         # NewConnectionError (rejected, no route, no such host) is a ConnectTimeoutError to urllib3.
         raise ApiError(Fault.UNREACHABLE, f"{request}: no connection to {host}: {_reason(error)}") from error
     except (exceptions.SSLError, ssl.SSLError) as error:
         raise ApiError(Fault.UNREACHABLE, f"{request}: TLS: {error}") from error
     except (exceptions.ProtocolError, OSError) as error:
-        raise ApiError(Fault.CUT, f"{request}: the connection broke: {error}") from error
+        raise ApiError(Fault.CUT, f"{request}: the connection broke: {_broken(error)}") from error
     except exceptions.HTTPError as error:
         raise ApiError(Fault.GARBAGE, f"{request}: not an HTTP response: {error}") from error
+
+
+def _broken(error: Exception) -> str:
+    """How a connection broke, from the exception in urllib3's, whose own text names Python objects."""
+    from http.client import BadStatusLine, IncompleteRead, RemoteDisconnected  # noqa: PLC0415 - see the module's docstring
+
+    inside = error.args[-1] if error.args else error
+    if isinstance(inside, RemoteDisconnected):
+        return "the server closed it without an answer"
+    if isinstance(inside, BadStatusLine):
+        return "the answer is not HTTP"
+    if isinstance(inside, IncompleteRead):
+        return "the server closed it before the end of the answer"
+    return _reason(error)
 
 
 def _reason(error: BaseException) -> str:
@@ -167,4 +181,4 @@ def _reason(error: BaseException) -> str:
         if isinstance(behind, OSError) and behind.strerror:
             return behind.strerror.lower()
         behind = behind.__cause__ or behind.__context__
-    return str(error)
+    return str(error.args[-1] if error.args else error)

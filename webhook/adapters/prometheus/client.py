@@ -4,6 +4,7 @@ Source: https://prometheus.io/docs/prometheus/latest/querying/api/. The server's
 Thanos' partial answers) are kept verbatim.
 """
 
+import re
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -24,18 +25,34 @@ TIMEOUT = 150.0  # seconds for an answer; the server's own limit is 120 by defau
 _FORM = "application/x-www-form-urlencoded"
 _OK, _REDIRECT, _ERROR, _SERVER_ERROR = 200, 300, 400, 500
 _PASSING = frozenset({Fault.THROTTLED, Fault.SERVER_ERROR, Fault.CUT})
-_TOO_MUCH = frozenset({"timeout", "execution", "canceled", "too_large"})
+PATIENCE = 4  # times the limit of an attempt: for how long a server may leave every request without an answer
+_TOO_MUCH = frozenset(
+    {"timeout", "execution", "canceled", "too_large", "422"}
+)  # 422: VictoriaMetrics, for any failed query
+_TOO_LONG, _TOO_SLOW = 413, 504  # a proxy's statuses for a query that is too long, and for one that takes too long
 _LONGEST = 300  # characters of a server's sentence
 _FIXES = {
     401: "it rejects requests without credentials; see --prometheus-token-file, --prometheus-user and --prometheus-client-cert",
     403: "these credentials are not allowed to query it; use others, or grant them access",
     404: "there is no Prometheus API at this URL; give the URL up to /api/v1",
     405: "it rejects POST requests; give the URL of the server itself, or of a proxy that passes them on",
+    429: "it limits the rate of requests; try again later, or read fewer namespaces at a time (-n)",
 }
 _NO_PROMETHEUS = "is this a Prometheus? give the URL up to /api/v1"
 _LATER = "try again when it is up, or read a saved file with --usage"
 _NEW_PLACE = "redirects are not followed, so that credentials are not sent elsewhere; give the new URL if it is correct"
-_NO_TRUST = "CERTIFICATE_VERIFY_FAILED"  # of OpenSSL
+# The fix for a failure of TLS, by OpenSSL's words; the first that matches.
+_TLS_FIXES = (
+    ("is not valid for", "use a URL with a name or an address that its certificate is for"),
+    ("has expired|not yet valid", "renew its certificate, or correct the clock of this machine"),
+    ("CERTIFICATE_VERIFY_FAILED", "name the authority that signed its certificate with --prometheus-ca-file"),
+    ("WRONG_VERSION_NUMBER|RECORD_LAYER_FAILURE", "this port does not speak TLS; is it a URL with http://?"),
+    (
+        "ALERT_(BAD_CERTIFICATE|CERTIFICATE_|UNKNOWN_CA|HANDSHAKE_FAILURE)",
+        "it requires a client certificate that it trusts; name one with --prometheus-client-cert and --prometheus-client-key",
+    ),
+)
+_UNREACHABLE = "check the URL, and that it is up and can be reached from here, or read a saved file with --usage"
 T = TypeVar("T")
 
 
@@ -76,6 +93,10 @@ class QueryError(Exception):
         self.too_much = too_much
 
 
+class ProxyTimeoutError(QueryError):
+    """A proxy got no answer from the server in time."""
+
+
 class Prometheus:
     """A server. Safe to use from several threads; ``timeout`` is the seconds for one attempt."""
 
@@ -96,6 +117,8 @@ class Prometheus:
         self._lock = threading.Lock()
         self.requests = 0
         """How many requests were sent."""
+        self._silent_since: float | None = None
+        """When the first of the requests began that got no answer in time; ``None`` if there was an answer since."""
         self.warnings: dict[str, None] = {}
         """The server's warnings, each once."""
 
@@ -150,14 +173,42 @@ class Prometheus:
             attempt += 1
 
     def _failed(self, error: ApiError) -> QueryError:
-        fix = (
-            "; name the authority that signed its certificate with --prometheus-ca-file"
-            if _NO_TRUST in error.detail
-            else ""
-        )
-        return QueryError(f"{self.url}: {error.detail}{fix}", too_much=error.fault is Fault.SILENT)
+        if error.fault is Fault.SILENT:
+            return QueryError(f"{self.url}: {error.detail} ({self._timeout:g} s)", too_much=True)
+        fix = ""
+        if error.fault is Fault.UNREACHABLE:
+            fixes = (words for found, words in _TLS_FIXES if re.search(found, error.detail))
+            fix = f"; {next(fixes, _UNREACHABLE)}"
+        return QueryError(f"{self.url}: {error.detail}{fix}")
 
     def _attempt(self, request: ApiRequest) -> msgspec.Raw:
+        """Send a request once, unless the server has not answered for long.
+
+        A smaller query may succeed where a large one takes too long, but not at a server that is down: without this limit, each
+        half of each query would be waited for.
+        """
+        begun = self._monotonic()
+        with self._lock:
+            since = self._silent_since
+        if since is not None and begun - since >= PATIENCE * self._timeout:
+            raise QueryError(f"{self.url}: no answer to any request for {begun - since:.0f} s; {_LATER}")
+        is_silent = False
+        try:
+            return self._sent(request)
+        except ApiError as error:
+            is_silent = error.fault is Fault.SILENT
+            raise
+        except ProxyTimeoutError:
+            is_silent = True
+            raise
+        finally:
+            with self._lock:
+                if not is_silent:
+                    self._silent_since = None
+                elif self._silent_since is None:  # another thread may have got an answer meanwhile
+                    self._silent_since = begun
+
+    def _sent(self, request: ApiRequest) -> msgspec.Raw:
         until = self._monotonic() + self._timeout
         with self._lock:
             self.requests += 1
@@ -185,6 +236,9 @@ class Prometheus:
             place = response.headers.get("Location", "")[:_LONGEST] if status < _ERROR else ""
             page = body[:_LONGEST].decode(errors="replace")
             line = " ".join(" ".join((str(status), place and f"to {place}", page)).split())
+            if status in {_TOO_LONG, _TOO_SLOW}:
+                kind = ProxyTimeoutError if status == _TOO_SLOW else QueryError
+                raise kind(f"{self.url}: {line}", too_much=True) from error
             raise ApiError(fault_of(status), f"{line}{fix}", retry_after=retry_after) from error
         with self._lock:
             said = (*(answer.warnings or ()), *(answer.infos or ()))

@@ -1,12 +1,15 @@
 """A connection to a Prometheus by its URL: the authorities to trust, and our credentials."""
 
+import ssl
 from base64 import b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import urllib3
 
+from ..file_errors import why
 from ..kubernetes.transport import Login
 from ..shown import shown
 
@@ -37,12 +40,27 @@ class ServerAccess:
 
 def bearer(path: Path) -> Callable[[], str | None]:
     """Return a function that makes the header with a file's token, and reads the file each time, because tokens are rotated."""
-    return lambda: f"Bearer {path.read_text().strip()}"
+    return lambda: f"Bearer {_secret(path)}"
 
 
 def basic(user: str, password: Path) -> Callable[[], str | None]:
     """Return a function that makes the header of a user whose password is in a file."""
-    return lambda: "Basic " + b64encode(f"{user}:{password.read_text().strip()}".encode()).decode()
+    return lambda: "Basic " + b64encode(f"{user}:{_secret(password)}".encode()).decode()
+
+
+def _secret(path: Path) -> str:
+    """Return a file's content without the space around it.
+
+    Raises:
+        ConnectionOptionError: it can't be read, or is empty.
+    """
+    try:
+        secret = path.read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as error:
+        raise ConnectionOptionError(f"{path}: {why(path, error)}") from error
+    if not secret:
+        raise ConnectionOptionError(f"{path}: it is empty; write the secret into it")
+    return secret
 
 
 def to_url(url: str, access: ServerAccess, workers: int) -> Login:
@@ -51,17 +69,20 @@ def to_url(url: str, access: ServerAccess, workers: int) -> Login:
     Raises:
         ConnectionOptionError: the URL or a file can't be used.
     """
-    parsed = urllib3.util.parse_url(url)
+    if "@" in url.partition("://")[2].partition("/")[0]:  # first, so that no other message quotes it
+        raise ConnectionOptionError(
+            "--prometheus: a password in a URL is visible in process lists; use --prometheus-user"
+        )
+    try:
+        parsed = urllib3.util.parse_url(url)
+    except urllib3.exceptions.LocationParseError:
+        parsed = urllib3.util.Url()
     if parsed.scheme not in _PORTS or not parsed.host:
-        raise ConnectionOptionError(f"{shown(url)} is not a URL; write one such as http://127.0.0.1:9090")
-    if parsed.auth:
-        raise ConnectionOptionError("a password in a URL is visible in process lists; use --prometheus-user")
+        raise ConnectionOptionError(f"--prometheus: {shown(url)} is not a URL; write one such as http://127.0.0.1:9090")
     if parsed.query or parsed.fragment:
-        raise ConnectionOptionError(f"{shown(url)} has a query; write only the URL up to /api/v1")
+        raise ConnectionOptionError(f"--prometheus: {shown(url)} has a query; write only the URL up to /api/v1")
     port = "" if parsed.port is None else f":{parsed.port}"
-    for file in filter(None, (access.ca, access.certificate, access.key)):
-        if not file.is_file():
-            raise ConnectionOptionError(f"{file}: there is no such file")
+    _check_files(access)
     connections = urllib3.PoolManager(
         maxsize=workers,
         cert_reqs="CERT_REQUIRED",
@@ -71,3 +92,44 @@ def to_url(url: str, access: ServerAccess, workers: int) -> Login:
     )
     path = (parsed.path or "").rstrip("/")
     return Login(f"{parsed.scheme}://{parsed.host}{port}{path}", connections, access.authorization, access.headers)
+
+
+def _check_files(access: ServerAccess) -> None:
+    """Read the files of TLS once, because urllib3 reads them only when it connects, and does not name them.
+
+    Raises:
+        ConnectionOptionError: one can't be used.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if access.ca:
+        option = f"--prometheus-ca-file {access.ca}"
+        with _named(option, access.ca, "it holds no certificate; write CA certificates in PEM form into it"):
+            context.load_verify_locations(access.ca)
+    if access.certificate and access.key:
+        for option, file in (("cert", access.certificate), ("key", access.key)):
+            with _named(f"--prometheus-client-{option} {file}", file, ""):
+                file.open("rb").close()
+        option = f"--prometheus-client-cert {access.certificate}, --prometheus-client-key {access.key}"
+        fix = "they are not a certificate and its key; write both in PEM form, the key without a password"
+        with _named(option, access.certificate, fix):
+            context.load_cert_chain(access.certificate, access.key, password=_no_password)
+
+
+@contextmanager
+def _named(option: str, file: Path, fix: str) -> Iterator[None]:
+    """Name the option of a file that can't be used, with ``fix`` if it can be read.
+
+    Raises:
+        ConnectionOptionError: in place of errors of the system and of OpenSSL.
+    """
+    try:
+        yield
+    except ssl.SSLError as error:
+        raise ConnectionOptionError(f"{option}: {fix}") from error
+    except (OSError, ValueError) as error:
+        raise ConnectionOptionError(f"{option}: {why(file, error)}") from error
+
+
+def _no_password() -> str:
+    """The password of an encrypted key: none, so that OpenSSL does not ask for it on the terminal."""
+    return ""

@@ -7,7 +7,7 @@ from functools import partial
 from . import dcgm, expressions
 from .client import Sample
 from .dcgm import Key, MeasuredDevice, PodLabels
-from .pod_devices import Listed, PodDevices, metrics
+from .pod_devices import ListedSeries, PodDevices, metrics
 from .query_batches import QueryBatches
 
 _DEVICES = 50  # per query
@@ -17,7 +17,7 @@ Sharing = Mapping[str, Mapping[MeasuredDevice, tuple[int, bool]]]
 """How many pods used each device at once, if several did, and whether their values were always equal; by metric."""
 
 
-def sharing(batches: QueryBatches, listed: Listed, *, all_namespaces: bool) -> Sharing:
+def sharing(batches: QueryBatches, listed: ListedSeries, *, all_namespaces: bool) -> Sharing:
     """Return how devices are shared, by each metric that they have, and by memory.
 
     Raises:
@@ -53,7 +53,7 @@ def of_device_itself(
     }
 
 
-def _at_once(batches: QueryBatches, listed: Listed, devices: Collection[MeasuredDevice]) -> set[MeasuredDevice]:
+def _at_once(batches: QueryBatches, listed: ListedSeries, devices: Collection[MeasuredDevice]) -> set[MeasuredDevice]:
     """Return the devices that several pods may have used at once, by a cheap query for the hours in which each pod ran."""
     metric = dcgm.USED if listed.any_memory else metrics(listed.found)[0]
     hours: dict[MeasuredDevice, dict[tuple[str, str], list[float]]] = {device: {} for device in devices}

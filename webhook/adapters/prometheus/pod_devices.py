@@ -25,7 +25,7 @@ class PodDevice(msgspec.Struct):
 PodDevices = Mapping[Key, PodDevice]
 
 
-class Listed(msgspec.Struct):
+class ListedSeries(msgspec.Struct):
     """What has series: containers on devices, whether any series is of memory, and why some are missing, in sentences."""
 
     found: dict[Key, PodDevice] = {}
@@ -33,13 +33,13 @@ class Listed(msgspec.Struct):
     missing: list[str] = []
 
 
-def find(batches: QueryBatches, namespaces: Collection[str]) -> Listed:
+def find(batches: QueryBatches, namespaces: Collection[str]) -> ListedSeries:
     """Find the pods of these namespaces (of all, if none is named) and their devices.
 
     Raises:
         QueryError: the series can't be listed, or are from several clusters.
     """
-    listed = Listed()
+    listed = ListedSeries()
     clusters: dict[str, set[str]] = {}
     any_series = False
     names = (*Metric, dcgm.USED)

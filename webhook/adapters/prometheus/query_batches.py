@@ -4,11 +4,13 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
+from ...engine.text import first_of
 from ..kubernetes.lists import Progress
 from . import expressions
 from .client import QueryError, Sample
 
 WORKERS = 4  # queries at a time
+_NAMED = 3  # of the pods or devices that can't be read
 
 T = TypeVar("T")
 
@@ -81,25 +83,38 @@ class QueryBatches:
             QueryError: there was no usable answer.
         """
         batches = [items[at : at + size] for at in range(0, len(items), size)]
+        unread: dict[str, list[str]] = {}
         with ThreadPoolExecutor(WORKERS) as workers:
-            for number, samples in enumerate(workers.map(lambda batch: self._query(what, batch, query), batches)):
+            for number, samples in enumerate(workers.map(lambda batch: self._query(batch, query, unread), batches)):
                 self.show(what, number + 1, len(batches))
                 yield from samples
+        for why, names in unread.items():
+            self.notes.append(f"{what} of {first_of(names, _NAMED)} can't be read: {why}")
 
     def show(self, what: str, done: int, total: int) -> None:
         """Show progress."""
         if self._progress:
             self._progress.read(what, done, total)
 
-    def _query(self, what: str, items: Sequence[T], query: Callable[[Sequence[T]], str]) -> list[Sample]:
-        """The samples of a query for these items; the items are split in halves if they are too many for the server."""
+    def _query(
+        self, items: Sequence[T], query: Callable[[Sequence[T]], str], unread: dict[str, list[str]]
+    ) -> list[Sample]:
+        """The samples of a query for these items; the items are split in halves if they are too many for the server.
+
+        An item that is too much on its own is added to ``unread``, by the server's reason.
+        """
         try:
             return self._server.query(query(items), self.end)
         except QueryError as error:
             if not error.too_much:
                 raise
             if len(items) == 1:
-                self.notes.append(f"{what} of {items[0]} can't be read: {error.detail}")
+                unread.setdefault(error.detail, []).append(_named(items[0]))
                 return []
         half = len(items) // 2
-        return self._query(what, items[:half], query) + self._query(what, items[half:], query)
+        return self._query(items[:half], query, unread) + self._query(items[half:], query, unread)
+
+
+def _named(item: object) -> str:
+    """A device, or a pod by its namespace and name, for people."""
+    return "/".join(item) if isinstance(item, tuple) else str(item)

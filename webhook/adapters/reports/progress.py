@@ -28,6 +28,10 @@ class ProgressBar:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Remove the bars, and show the cursor again."""
         self._bar.stop()
 
     def read(self, what: str, done: int, total: int | None) -> None:

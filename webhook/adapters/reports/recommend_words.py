@@ -107,7 +107,8 @@ def cluster_lines(cluster: ClusterSum) -> Iterator[str]:
         before, after = cluster.before, cluster.after
         room = f"; {before.without_room} → {after.without_room} pods without room"
         yield (
-            f"packed onto the {cluster.gpus} GPUs of the nodes: {before.gpus} → {after.gpus} in use, "
+            f"packed onto the {cluster.gpus} GPUs of the nodes (first fit decreasing; GPUs with MIG may be partitioned again): "
+            f"{before.gpus} → {after.gpus} in use, "
             f"{before.free} → {after.free} free, {before.free_nodes} → {after.free_nodes} nodes empty"
             + (room if before.without_room or after.without_room else "")
         )
