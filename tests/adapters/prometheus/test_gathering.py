@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from webhook.adapters.prometheus.client import QueryError, Sample
-from webhook.adapters.prometheus.dcgm import FAMILIES, NO_BANDWIDTH, family_of, node_of
+from webhook.adapters.prometheus.dcgm import FAMILIES, NO_BANDWIDTH, NO_ENGINES, family_of, node_of
 from webhook.adapters.prometheus.expressions import STAT, compute, matching, of_namespaces
 from webhook.adapters.prometheus.gathering import Gatherer
 from webhook.application.recommendation.usage import Metric, Series
@@ -124,6 +124,20 @@ def test_the_best_metric_counts_and_utilisation_is_a_percentage() -> None:
     (three,) = gathered(server)
     assert (three.metric, three.p95, three.most, three.mean, three.by_time) == (UTIL, 0.4, 0.5, 0.2, 0.45)
     assert any("< bool 1)" in query for query in server.queries)
+
+
+@pytest.mark.parametrize("engine", ["encoder", "decoder"])
+def test_missing_video_engines_are_reported(engine: str) -> None:
+    server = Fake({SM: [labels()], USED: [labels()]})
+    assert NO_ENGINES in Gatherer(server, 1000.0, 500.0, 0.01).usage().missing
+    server.memory = {engine: 0}
+    assert NO_ENGINES not in Gatherer(server, 1000.0, 500.0, 0.01).usage().missing
+    assert NO_ENGINES not in Gatherer(Fake({}), 1000.0, 500.0, 0.01).usage().missing
+
+
+def test_a_pod_with_a_slot_of_a_shared_device_is_known_to_have_its_own_series() -> None:
+    assert [one.is_slot for one in gathered(Fake({SM: [labels()]}))] == [False]
+    assert [one.is_slot for one in gathered(Fake({SM: [labels(vgpu="0")]}))] == [True]
 
 
 def test_memory_bandwidth_is_weighted_by_its_work_and_missing_bandwidth_is_reported() -> None:

@@ -188,6 +188,8 @@ def test_flat_memory() -> None:
 def test_shared_devices() -> None:
     slot = workload(form="time-slicing")
     assert measured(slot, series()).sharing_unknown
+    assert not measured(slot, series(is_slot=True)).sharing_unknown
+    assert measured(slot, series(is_slot=True), series(pod="w-2")).sharing_unknown
     apart = measured(slot, series(pods=3))
     assert (apart.sharing_unknown, apart.shared_by) == (False, 1)
     total = measured(slot, series(pods=3, compute_of_device=True, memory_of_device=True))

@@ -16,9 +16,15 @@ RESERVED = "DCGM_FI_DEV_FB_RESERVED"
 BANDWIDTH = "DCGM_FI_PROF_DRAM_ACTIVE"
 ENCODER = "DCGM_FI_DEV_ENC_UTIL"
 DECODER = "DCGM_FI_DEV_DEC_UTIL"
+SLOT = "vgpu"
+"""The label of a pod's slot of a shared device, which is there with KUBERNETES_VIRTUAL_GPUS=true only."""
 NO_BANDWIDTH = (
     "DCGM_FI_PROF_DRAM_ACTIVE is missing, so use of memory bandwidth is not known: a workload with little compute and "
     "much bandwidth would be slower on a smaller form"
+)
+NO_ENGINES = (
+    "DCGM_FI_DEV_ENC_UTIL and DCGM_FI_DEV_DEC_UTIL are missing, so use of the video encoder and decoder is not known: MIG slices "
+    "have few or none"
 )
 _NO_SERIES = (
     "there are no series of dcgm-exporter (DCGM_FI_*) within the window; is it installed (versions before 2.0 have other "

@@ -55,6 +55,8 @@ class Gatherer:
         missing = list(listed.missing)
         if compute and not any("bandwidth" in one for one in memory.values()):
             missing.append(dcgm.NO_BANDWIDTH)
+        if compute and not any({"encoder", "decoder"} & one.keys() for one in memory.values()):
+            missing.append(dcgm.NO_ENGINES)
         return Usage(
             batches.end,
             batches.window,

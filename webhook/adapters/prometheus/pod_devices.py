@@ -13,13 +13,18 @@ from .query_batches import QueryBatches
 
 
 class PodDevice(msgspec.Struct):
-    """One container on one device, from the labels of its series."""
+    """One container on one device, from the labels of its series.
+
+    Attributes:
+        is_slot: the exporter names its slot of the shared device, so it gives every pod of the device series of its own.
+    """
 
     family: PodLabels
     node: str
     profile: str
     model: str
     metrics: set[Metric]
+    is_slot: bool = False
 
 
 PodDevices = Mapping[Key, PodDevice]
@@ -58,6 +63,7 @@ def find(batches: QueryBatches, namespaces: Collection[str]) -> ListedSeries:
             if one is None:
                 profile, model = labels.get("GPU_I_PROFILE", ""), labels.get("modelName", "")
                 one = listed.found[key] = PodDevice(family, dcgm.node_of(labels), profile, model, set())
+            one.is_slot = one.is_slot or dcgm.SLOT in labels
             listed.any_memory = listed.any_memory or name == dcgm.USED
             if isinstance(name, Metric):
                 one.metrics.add(name)

@@ -81,6 +81,7 @@ def series(  # noqa: PLR0913, PLR0917 - what is known about one container on one
         if used is None or free is None
         else max(used, held) + free + (_most(memory.get("reserved")) or 0),
         pods=max(pods, pods_of_memory),
+        is_slot=one.is_slot,
         compute_of_device=of_device,
         memory_of_device=memory_of_device,
     )

@@ -151,7 +151,7 @@ def measure(workload: Workload, series: Sequence[Series], usage: Usage, threshol
         shared_by=max((one.pods for one in of_device), default=1),
         pods_at_once=_pods_at_once(known),
         # Without KUBERNETES_VIRTUAL_GPUS, the exporter gives the series of a shared GPU to one of its pods.
-        sharing_unknown=is_shared and any(one.pods == 1 for one in known),
+        sharing_unknown=is_shared and any(one.pods == 1 and not one.is_slot for one in known),
         memory_shared=memory is not None and memory.memory_of_device,
     )
 

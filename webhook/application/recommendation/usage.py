@@ -48,6 +48,7 @@ class Series(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
         memory_points: how many samples of memory there are; ``None`` in older files.
         capacity: the device's memory.
         pods: the maximum number of pods with series of this device at the same time.
+        is_slot: all pods of the shared device have series, so with one pod, the numbers are those of the pod.
         compute_of_device, memory_of_device: all pods always had equal values, which are therefore the total of the device.
     """
 
@@ -82,6 +83,7 @@ class Series(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     memory_points: int | None = None
     capacity: float | None = None
     pods: int = 1
+    is_slot: bool = False
     compute_of_device: bool = False
     memory_of_device: bool = False
 
