@@ -12,7 +12,7 @@ import typer
 
 from ..adapters.file_errors import why
 from ..adapters.kubernetes.policyreports import ReportStore
-from ..adapters.reports import recommend_csv, recommend_markdown, recommend_table, terminal
+from ..adapters.reports import recommend_csv, recommend_json, recommend_markdown, recommend_table, terminal
 from ..adapters.reports.progress import ProgressBar
 from ..adapters.reports.recommend_reports import recommendation_reports
 from ..adapters.usage_file import written
@@ -252,7 +252,7 @@ def _show(found: Recommendation, output: RecommendOutput) -> None:
         case "table":
             recommend_table.show(terminal.console(), found)
         case "json":
-            typer.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+            typer.echo(recommend_json.json(found))
         case "csv":
             typer.echo(recommend_csv.csv(found), nl=False)
         case "markdown":
