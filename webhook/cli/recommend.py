@@ -43,7 +43,7 @@ from .prometheus_options import (
     UserOption,
     labels_of,
 )
-from .recommend_input import SAVED, UsageScope, from_cluster, from_saved, objects_of, trusts, within
+from .recommend_input import SAVED, UsageScope, from_cluster, from_saved, objects_of, selecting_nothing, trusts, within
 from .report_objects import store_reports
 
 RecommendOutput = Literal["table", "json", "csv", "html", "markdown"]
@@ -149,7 +149,7 @@ def recommend(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         classes=configuration.classes,
         devices=objects.devices if objects else Devices(),
     )
-    found.notes += given.notes
+    found.notes += [*given.notes, *selecting_nothing(trusted or [], {one.namespace for one in given.workloads})]
     if write_reports:
         _write_reports(found, kubeconfig, context, names)
     # Who reads a report has another kubeconfig, and no such configuration.
