@@ -1,8 +1,9 @@
-"""Writes docs/reference/schemas/*.json and docs/reference/configuration.md from the pydantic models: `make docs`.
+"""Writes docs/reference/schemas/*.json and docs/reference/configuration.md from the models of the documents: `make docs`.
 
 Run it as `python -m hack.schemas`; with `--check` it writes nothing and fails when a file differs.
 """
 
+import inspect
 import json
 import re
 import sys
@@ -20,6 +21,7 @@ from webhook.adapters.reports.audit import AuditReport
 from webhook.adapters.reports.check_report import Report
 from webhook.adapters.reports.doctor import DoctorReport
 from webhook.adapters.reports.fleet_report import FleetReport
+from webhook.adapters.reports.recommend_json import schema as recommend_schema
 
 FOLDER = ROOT / "docs/reference/schemas"
 PAGE = ROOT / "docs/reference/configuration.md"
@@ -33,10 +35,10 @@ REPORTS: Mapping[str, type[BaseModel]] = {
 HEAD = """<!-- Written by `make docs` from the code; edit the model of the file and hack/schemas.py, not this page. -->
 # Configuration file
 
-`serve`, `check`, `audit`, `rewrite`, `compile`, `fleet` and `doctor` read it with `--config`; the chart writes it from its
-value `config`. An unknown field, a wrong type or a name that can't exist is an error that names the field and the fix. `serve`
-reloads the file when it changes, and keeps the last valid version.
-[An example](../../examples/configuration.yaml) shows the form.
+`serve`, `check`, `audit`, `rewrite`, `compile`, `fleet`, `doctor` and `recommend` read it with `--config`; the chart
+writes it from its value `config`. An unknown field, a wrong type or a name that can't exist is an error that names
+the field and the fix. `serve` reloads the file when it changes, and keeps the last valid version. [An
+example](../../examples/configuration.yaml) shows the form.
 
 The [JSON Schema](schemas/configuration.json) has the same fields. Editors with a YAML language server read it from a
 comment in the first line:
@@ -53,7 +55,7 @@ it is [as for reports](cli.md#json-output).
 """
 
 
-_FIELD = re.compile(r"(?<=``)[a-z]+(?:_[a-z]+)+(?=``)|(?<=\n    )[a-z_]+(?=: )")
+_FIELD = re.compile(r"(?<=``)[a-z]+(?:_[a-z]+)+(?=``)|(?<=\n    )[a-z0-9_]+(?:, [a-z0-9_]+)*(?=: )")
 """In a docstring: a field between the text, or in a list of them."""
 
 
@@ -67,6 +69,10 @@ class _Schemas(GenerateJsonSchema):
 def schema(model: type[BaseModel], *, written: bool) -> dict[str, Any]:
     """Return a model's JSON Schema; ``written`` is whether gpuwarden writes such documents, and does not read them."""
     made = model.model_json_schema(schema_generator=_Schemas, mode="serialization" if written else "validation")
+    return _complete(made)
+
+
+def _complete(made: dict[str, Any]) -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_as_written(made)}
 
 
@@ -77,16 +83,21 @@ def _as_written(part: Any) -> Any:
     if not isinstance(part, dict):
         return part
     return {
-        key: _FIELD.sub(lambda name: to_camel(name[0]), value).replace("``None``", "null").replace("``", "`")
+        key: _FIELD.sub(_in_camel_case, inspect.cleandoc(value)).replace("``None``", "null").replace("``", "`")
         if key == "description" and isinstance(value, str)
         else _as_written(value)
         for key, value in part.items()
     }
 
 
+def _in_camel_case(fields: re.Match[str]) -> str:
+    return ", ".join(map(to_camel, fields[0].split(", ")))
+
+
 def schemas() -> dict[str, dict[str, Any]]:
     """Every schema, by the name of its file."""
     reports = {name: schema(model, written=True) for name, model in REPORTS.items()}
+    reports["recommend-report"] = _complete(recommend_schema())
     return {"configuration": schema(ConfigurationFile, written=False), **reports}
 
 

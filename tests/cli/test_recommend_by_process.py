@@ -14,6 +14,7 @@ from tests.cli.test_doctor import Cluster
 from tests.cli.test_fleet_option import NODES
 from tests.cli.test_recommend import WINDOW, live, stamp, the_nodes
 from tests.prometheus_programs import needed_programs
+from webhook.adapters.prometheus.dcgm import NO_ENGINES
 
 pytestmark = pytest.mark.programs
 BANDWIDTH = "DCGM_FI_PROF_DRAM_ACTIVE"
@@ -121,7 +122,7 @@ def test_processes_that_the_exporter_does_not_see_are_not_idle(found: Json) -> N
         f"DCGM_FI_DEV_GPU_UTIL and DCGM_FI_DEV_FB_USED of lab/{pods} are 0, although its GPU was in use: the exporter does not "
         "see the processes of pods; set hostPID: true for it (2 pods)"
     )
-    assert found["notes"] == [note]
+    assert found["notes"] == [NO_ENGINES, note]
 
 
 @pytest.mark.parametrize(

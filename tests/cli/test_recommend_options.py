@@ -457,3 +457,13 @@ def test_the_vector_of_a_liar_is_no_list_of_series(cluster: Cluster, tmp_path: P
         ran = found(cluster, server, tmp_path)
     assert ran.code == 2
     assert "is not what the API promises" in ran.err
+
+
+def test_what_is_trusted_and_selects_nothing_is_a_note(cluster: Cluster, saved: Path, tmp_path: Path) -> None:
+    with serving(succeeds([])) as server:
+        ran = found(cluster, server, tmp_path, "--trusted", "team=nobody", "--trusted", "gpuwarden.io/tenancy=internal")
+    assert "--trusted team=nobody: no namespace has this label" in json.loads(ran.out)["notes"]
+    assert "internal" not in str(json.loads(ran.out)["notes"])
+    offline = run("recommend", "--usage", saved, "--trusted", "b*", "--trusted", "a", "-o", "json").out
+    notes = [one for one in json.loads(offline)["notes"] if "--trusted" in one]
+    assert notes == ["--trusted b*: no namespace with workloads that request GPUs has this name"]

@@ -14,9 +14,12 @@ import yaml
 from hack import cli_reference, schemas
 from hack.schemas import FOLDER
 from hack.tools import ROOT
+from tests.application.recommendation.cases import DAY, END, series, workload
 from tests.cli.commands import run
 from webhook.adapters.reports.doctor import doctor_report
+from webhook.adapters.usage_file import SavedUsage, written
 from webhook.application.diagnosis.results import CheckOutcome, CheckStatus
+from webhook.application.recommendation.usage import Usage
 
 EXAMPLES = ROOT / "examples"
 TYPO = {"apiVersion": "gpuwarden.io/v1", "kind": "Configuration", "policies": {"a": {"form": ["mps"]}}}
@@ -73,13 +76,17 @@ def test_the_schema_of_the_configuration_takes_the_example_and_no_mistyped_field
             check(document, "configuration")
 
 
-def test_what_check_audit_fleet_and_doctor_print_fits_the_schemas(tmp_path: Path) -> None:
+def test_what_is_printed_as_json_fits_the_schemas(tmp_path: Path) -> None:
     nodes = tmp_path / "nodes.json"
     nodes.write_text(json.dumps({"kind": "List", "apiVersion": "v1", "items": [NODE]}))
+    usage = tmp_path / "usage.json"
+    used = Usage(END, 14 * DAY, series=[series()])
+    usage.write_bytes(written(SavedUsage(at="2027-01-15T08:00:00Z", usage=used, workloads=[workload()], nodes=[NODE])))
     read = {
         "check-report": ["check", str(EXAMPLES), "--policy", "shared", "-o", "json"],
         "audit-report": ["audit", str(EXAMPLES), "-o", "json"],
         "fleet-report": ["fleet", "-f", str(nodes), "-o", "json"],
+        "recommend-report": ["recommend", "--usage", str(usage), "-o", "json"],
     }
     for name, arguments in read.items():
         document = json.loads(run(*arguments).out)

@@ -12,7 +12,7 @@ import typer
 
 from ..adapters.file_errors import why
 from ..adapters.kubernetes.policyreports import ReportStore
-from ..adapters.reports import recommend_csv, recommend_markdown, recommend_table, terminal
+from ..adapters.reports import recommend_csv, recommend_json, recommend_markdown, recommend_table, terminal
 from ..adapters.reports.progress import ProgressBar
 from ..adapters.reports.recommend_reports import recommendation_reports
 from ..adapters.usage_file import written
@@ -43,7 +43,7 @@ from .prometheus_options import (
     UserOption,
     labels_of,
 )
-from .recommend_input import SAVED, UsageScope, from_cluster, from_saved, objects_of, trusts, within
+from .recommend_input import SAVED, UsageScope, from_cluster, from_saved, objects_of, selecting_nothing, trusts, within
 from .report_objects import store_reports
 
 RecommendOutput = Literal["table", "json", "csv", "html", "markdown"]
@@ -149,7 +149,7 @@ def recommend(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         classes=configuration.classes,
         devices=objects.devices if objects else Devices(),
     )
-    found.notes += given.notes
+    found.notes += [*given.notes, *selecting_nothing(trusted or [], {one.namespace for one in given.workloads})]
     if write_reports:
         _write_reports(found, kubeconfig, context, names)
     # Who reads a report has another kubeconfig, and no such configuration.
@@ -252,7 +252,7 @@ def _show(found: Recommendation, output: RecommendOutput) -> None:
         case "table":
             recommend_table.show(terminal.console(), found)
         case "json":
-            typer.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+            typer.echo(recommend_json.json(found))
         case "csv":
             typer.echo(recommend_csv.csv(found), nl=False)
         case "markdown":

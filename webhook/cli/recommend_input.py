@@ -4,7 +4,7 @@ import json
 import os
 import random
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -131,7 +131,8 @@ def from_cluster(  # noqa: PLR0913, PLR0917 - which cluster, how Prometheus is r
             if (node := item.gpu_node(others))
         ]
         labels = reader.namespaces(wanted.namespaces)
-        labelled = [name for text in wanted.trusted if "=" in text for name in _labelled(lister, text)]
+        labelled = {text: _labelled(lister, text) for text in wanted.trusted if "=" in text}
+        notes += (f"--trusted {text}: no namespace has this label" for text, names in labelled.items() if not names)
         workloads = GpuWorkloads(api, lister, reader, configuration, named)
         found = workloads.read(wanted.namespaces)
     except KubeconfigError as error:
@@ -161,7 +162,7 @@ def from_cluster(  # noqa: PLR0913, PLR0917 - which cluster, how Prometheus is r
         workloads=found,
         nodes=nodes,
         labels=labels,
-        trusted=sorted({*labelled, *named_so}),
+        trusted=sorted({*named_so, *(name for names in labelled.values() for name in names)}),
         notes=[*notes, *workloads.notes],
     )
 
@@ -243,3 +244,10 @@ def trusts(texts: Iterable[str], labelled: Collection[str]) -> Callable[[str], b
     """Return a predicate of trusted namespaces: those in ``labelled``, or that a name or pattern of ``--trusted`` matches."""
     patterns = [re.compile(".*".join(map(re.escape, text.split("*")))) for text in texts if "=" not in text]
     return lambda namespace: namespace in labelled or any(one.fullmatch(namespace) for one in patterns)
+
+
+def selecting_nothing(texts: Iterable[str], namespaces: Collection[str]) -> Iterator[str]:
+    """Yield a note for each name or pattern of ``--trusted`` that matches none of these namespaces."""
+    for text in texts:
+        if "=" not in text and not any(map(trusts([text], ()), namespaces)):
+            yield f"--trusted {text}: no namespace with workloads that request GPUs has this name"

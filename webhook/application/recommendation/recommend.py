@@ -90,7 +90,14 @@ class ClusterSum(msgspec.Struct, rename="camel", omit_defaults=True):
 
 
 class Recommendation(msgspec.Struct, rename="camel", omit_defaults=True):
-    """All that is shown."""
+    """All that is recommended.
+
+    Attributes:
+        thresholds: the values in use.
+        window: how far back usage was read, in seconds.
+        end: when that window ended, in seconds since 1970.
+        notes: what is missing or could not be read, and what is left out.
+    """
 
     workloads: list[WorkloadRecommendation]
     namespaces: list[NamespaceAdvice]
