@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 
 from webhook.adapters.reports.recommend_reports import recommendation_reports
 from webhook.adapters.reports.recommend_words import advice_lines
-from webhook.application.recommendation.namespace_advice import HarmedWorkload, NamespaceAdvice
+from webhook.application.recommendation.candidates import HarmedWorkload
+from webhook.application.recommendation.namespace_advice import NamespaceAdvice
 from webhook.application.recommendation.recommend import ClusterSum, Recommendation, WorkloadRecommendation
 from webhook.application.recommendation.thresholds import Thresholds
 from webhook.application.recommendation.verdicts import VerdictKind, WorkloadVerdict

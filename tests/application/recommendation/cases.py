@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from tests.builders import a_pod, applied, evaluate, gpu, view
+from webhook.application.recommendation.candidates import EvaluatedWorkload
 from webhook.application.recommendation.measures import Measures
-from webhook.application.recommendation.namespace_advice import EvaluatedWorkload
 from webhook.application.recommendation.offers import Offers, SharedForm, Slice
 from webhook.application.recommendation.servers import ServerProgram
 from webhook.application.recommendation.slice_shares import share_of

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from msgspec import structs
 
 from tests.application.recommendation.cases import A100, SHARED, SLICES, evaluated, form, offered, template
-from webhook.application.recommendation.namespace_advice import EvaluatedWorkload, HarmedWorkload, NamespaceAdvice
+from webhook.application.recommendation.candidates import EvaluatedWorkload, HarmedWorkload
+from webhook.application.recommendation.namespace_advice import NamespaceAdvice
 from webhook.application.recommendation.namespace_advice import advise as advised
 from webhook.application.recommendation.offers import Offers, Slice
 from webhook.application.recommendation.policy_effects import PolicyEffect

@@ -4,15 +4,14 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from ...engine.findings import Finding
 from ...engine.forms import Form, parse
 from ...engine.namespace_labels import ENFORCE, NamespaceLabels
 from ...engine.policy import NONE
 from ...engine.text import plural
+from .candidates import Candidate, EvaluatedWorkload, HarmedWorkload, candidate, is_whole
 from .offers import Offers
 from .policy_effects import PolicyEffect
-from .templates import PodTemplate
-from .verdicts import VerdictKind, WorkloadVerdict
+from .verdicts import VerdictKind
 
 _NAMED = 5
 _UNTRUSTED = (
@@ -23,122 +22,6 @@ _BEFORE_NONE = (
     "be denied"
 )
 _MISMATCHED = "nodes have it under other names or labels than the configuration's devicePlugin states; see the notes"
-_VOTING = frozenset(
-    {VerdictKind.SLICE, VerdictKind.SHARED, VerdictKind.EXCLUSIVE, VerdictKind.FEWER, VerdictKind.AS_IT_IS}
-)
-
-
-class EvaluatedWorkload(msgspec.Struct, frozen=True):
-    """A workload of a namespace.
-
-    Attributes:
-        name: for people.
-        form: the form that it has.
-        templates: those of its next pods, as of ``Workload``.
-        unreachable: forms, each with a GPU model, that its pods can't get.
-    """
-
-    name: str
-    verdict: WorkloadVerdict
-    form: str
-    templates: tuple[PodTemplate, ...]
-    unreachable: tuple[tuple[str, str | None], ...] = ()
-
-    @property
-    def uses(self) -> bool:
-        """Whether it uses its GPUs, as far as is known."""
-        return self.verdict.kind is not VerdictKind.UNUSED
-
-    @property
-    def votes(self) -> bool:
-        """Whether its verdict names a form."""
-        return self.verdict.kind in _VOTING
-
-    def under(self, now: PolicyEffect) -> "EvaluatedWorkload":
-        """The workload under the policy in force, with a verdict that can be a reason for another policy.
-
-        A form that it only has, without its own use being known, is no reason against a policy that gives another one.
-        """
-        if not self.verdict.is_share_unknown or now.on(self.templates, self.form).form == self.verdict.form:
-            return self
-        return msgspec.structs.replace(self, verdict=WorkloadVerdict(VerdictKind.UNKNOWN))
-
-
-class HarmedWorkload(msgspec.Struct, frozen=True):
-    """A workload that a policy would hurt or deny, and why."""
-
-    workload: str
-    why: str
-
-
-class _Applied(msgspec.Struct, frozen=True):
-    """A policy, applied to a workload.
-
-    Attributes:
-        form: the form of its next pods; if they are denied, the one that they would get.
-        denial: why they are denied.
-        hurt: why the form would hurt it, or the cluster by it; empty if it would not.
-    """
-
-    workload: EvaluatedWorkload
-    form: str
-    denial: Finding | None
-    hurt: str
-
-    @property
-    def suits(self) -> bool:
-        """Whether the form is that of the verdict."""
-        return self.workload.votes and self.workload.verdict.form == self.form
-
-    @property
-    def fits(self) -> bool:
-        """Whether its next pods get the form of the verdict."""
-        return self.suits and not self.denial
-
-    @property
-    def harm(self) -> str:
-        """Why the policy would hurt it, or keep a smaller form from it; empty if it would not."""
-        return self.hurt or _wasted(self.form, self.workload)
-
-
-class _Candidate(msgspec.Struct, frozen=True):
-    """A policy, applied to the workloads of a namespace."""
-
-    effect: PolicyEffect
-    workloads: tuple[_Applied, ...]
-
-    @property
-    def suits(self) -> int:
-        """The number of workloads whose form it gives, those that it denies included; 0 for ``any``."""
-        return sum(one.suits for one in self.workloads) if self.effect.first else 0
-
-    @property
-    def fits(self) -> int:
-        """The number of workloads that get the form that fits them; 0 for ``any``."""
-        return sum(one.fits for one in self.workloads) if self.effect.first else 0
-
-    @property
-    def score(self) -> tuple[int, int, bool]:
-        """The highest is best. Denials don't count: requests can be changed, and limits have their reasons."""
-        hurt = sum(bool(one.hurt) for one in self.workloads)
-        return self.suits - hurt, -hurt, not (parse(self.effect.first) or Form()).shared
-
-    @property
-    def hurts(self) -> tuple[HarmedWorkload, ...]:
-        """Those that it would hurt."""
-        return tuple(HarmedWorkload(one.workload.name, one.harm) for one in self.workloads if one.harm)
-
-    @property
-    def denies(self) -> tuple[HarmedWorkload, ...]:
-        """Those that it would deny."""
-        return tuple(HarmedWorkload(one.workload.name, one.denial.message) for one in self.workloads if one.denial)
-
-    @property
-    def wrong(self) -> dict[str, _Applied]:
-        """Those for which it is or may be wrong, by name: without a verdict that counts, denied or hurt."""
-        using = [one for one in self.workloads if one.workload.uses]
-        doubtful = [one for one in using if one.denial or not one.workload.votes]
-        return {one.workload.name: one for one in (*doubtful, *(one for one in using if one.harm))}
 
 
 class NamespaceAdvice(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -206,9 +89,9 @@ def advise(
     offered = now.offered
 
     forms = dict.fromkeys(one.verdict.form for one in voting)
-    candidates = [_candidate(now.of(one), evaluated, offered) for one in forms]
+    candidates = [candidate(now.of(one), evaluated, offered) for one in forms]
     candidates.sort(key=lambda one: one.score, reverse=True)
-    in_force = _candidate(now, evaluated, offered)
+    in_force = candidate(now, evaluated, offered)
     stays = in_force.suits > 0 and in_force.score >= candidates[0].score
     best = in_force if stays else candidates[0]
     first, fits, hurts, wrong = best.effect.first, best.fits, best.hurts, best.wrong
@@ -244,15 +127,6 @@ def advise(
     )
 
 
-def _candidate(effect: PolicyEffect, evaluated: Iterable[EvaluatedWorkload], offered: Offers) -> _Candidate:
-    def applied(one: EvaluatedWorkload) -> _Applied:
-        found = effect.on(one.templates, one.form)
-        hurt = _hurt(found.form, one, offered, is_denied=bool(found.denial)) if one.votes else ""
-        return _Applied(one, found.form, found.denial, hurt)
-
-    return _Candidate(effect, tuple(map(applied, evaluated)))
-
-
 def _without_a_form(advice: NamespaceAdvice, now: PolicyEffect) -> NamespaceAdvice:
     """The advice where no verdict names a form: no GPUs where none are used, else no policy."""
     if advice.unused and not advice.undecided:
@@ -263,10 +137,10 @@ def _without_a_form(advice: NamespaceAdvice, now: PolicyEffect) -> NamespaceAdvi
     return msgspec.structs.replace(advice, why_none=why)
 
 
-def _worse(candidate: _Candidate) -> str:
+def _worse(candidate: Candidate) -> str:
     """Return a clause about a policy that is worse than the one that is not advised."""
     fits = candidate.fits
-    whole = sum(one.workload.votes and _is_whole(one.workload.verdict.form) for one in candidate.workloads)
+    whole = sum(one.workload.votes and is_whole(one.workload.verdict.form) for one in candidate.workloads)
     wrong = f", and is or may be wrong for {len(candidate.wrong)}" if candidate.wrong else ""
     # A slice or share is not chosen for few more workloads than need whole GPUs (docs/how-to/recommend.md).
     rule = (
@@ -297,17 +171,6 @@ def _select(policy: str, offered: Offers, voting: Iterable[EvaluatedWorkload], *
     )
 
 
-def _wasted(policy: str, evaluated: EvaluatedWorkload) -> str:
-    """Return which smaller form a policy of whole GPUs would keep from a workload; empty if none."""
-    less = evaluated.verdict.kind in {VerdictKind.SLICE, VerdictKind.SHARED}
-    return f"{evaluated.verdict.form} is enough" if less and _is_whole(policy) else ""
-
-
-def _is_whole(policy: str) -> bool:
-    form = parse(policy) or Form()
-    return not (form.partition or form.shared)
-
-
 def _with(
     advice: NamespaceAdvice, policy: str, fits: int, hurts: tuple[HarmedWorkload, ...], *, is_set: bool
 ) -> NamespaceAdvice:
@@ -321,25 +184,3 @@ def _with(
         label="" if is_set else f"kubectl label namespace {name} {ENFORCE}={policy}{overwrite}",
         preview="" if is_set else f"gpuwarden audit -n {name} --assume {name}={policy}",
     )
-
-
-def _hurt(policy: str, evaluated: EvaluatedWorkload, offered: Offers, *, is_denied: bool) -> str:
-    """Return why a policy would hurt a workload, or the cluster by it; empty if it would not."""
-    verdict = evaluated.verdict
-    given, needed, now = (parse(one) or Form() for one in (policy, verdict.form, evaluated.form))
-    why = f"needs {verdict.form}"
-    if policy == verdict.form:
-        why = ""
-    elif not (given.partition or given.shared):
-        has_enough = (needed.partition or needed.shared) and (now.partition or now.shared)
-        why = f"has {evaluated.form}, and would get a whole GPU" if has_enough else ""
-    elif verdict.gpus > 1:
-        why = f"needs {verdict.gpus} GPUs"
-    elif not (needed.partition or needed.shared):
-        why = "needs a whole GPU"
-    elif given.shared:
-        why = "" if needed.shared else f"needs memory of its own ({verdict.form})"
-    elif offered.covers(policy, verdict.form):
-        enlarged = offered.covers(evaluated.form, verdict.form) and not offered.covers(evaluated.form, policy)
-        why = f"has {evaluated.form}, and would get {policy}" if enlarged and not is_denied else ""
-    return why

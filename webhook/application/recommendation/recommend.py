@@ -18,9 +18,10 @@ from ...engine.rules.placement import SELECTOR_CONFLICT
 from ...engine.spelling import DevicePlugin
 from ...engine.text import plural
 from .batching import batched
+from .candidates import EvaluatedWorkload
 from .measures import Measures, measure
 from .model_names import model_of
-from .namespace_advice import EvaluatedWorkload, NamespaceAdvice, advise
+from .namespace_advice import NamespaceAdvice, advise
 from .offers import Offers, offered_by_classes, offers
 from .packing import Demand, PackingResult, gpus_of, pack
 from .policy_effects import PolicyEffect
