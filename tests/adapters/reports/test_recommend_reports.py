@@ -107,7 +107,7 @@ def test_those_that_would_get_more_than_they_need_are_named() -> None:
     advice = NamespaceAdvice(
         "team", "", trusted=True, workloads=3, policy="mig-2g.20gb", fits=2, larger=("w",), preview="x"
     )
-    assert [*advice_lines(advice)][1:] == ["would get a larger slice than they need: w"]
+    assert [*advice_lines(advice)][1:] == ["would get more than they need: w"]
 
 
 def test_where_the_recommended_policy_is_in_force_the_report_says_what_selects_it() -> None:

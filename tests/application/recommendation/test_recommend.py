@@ -229,7 +229,7 @@ def test_the_policy_in_force_gives_what_nodes_offer() -> None:
         14 * DAY,
         series=[
             series(uuid="1", p95=0.05),
-            structs.replace(series("slots-1", uuid="2", pods=4), namespace="b", p95=0.5),
+            structs.replace(series("slots-1", uuid="2", pods=4), namespace="b", compute_of_device=True),
             *(series("two-1", namespace="c", uuid=f"two{number}", p95=0.9) for number in range(2)),
             *(series("pair-1", namespace="d", uuid=f"pair{number}", p95=0.9) for number in range(2)),
         ],

@@ -196,7 +196,7 @@ def test_use_of_a_slice_is_a_share_of_the_multiprocessors_that_its_nodes_state()
     small, middle, large = SLICES
     used: dict[str, Any] = {"p95": 0.9, "profile": "3g.40gb"}
     assert evaluate(case(used=used, offers=offered((small, middle, large)), **MIG)).form == "mig-3g.40gb"
-    stated = structs.replace(offered((small, middle, large)), shares={("3g.40gb", A100): 28 / 108})
+    stated = structs.replace(offered((small, middle, large)), stated_shares={("3g.40gb", A100): 28 / 108})
     assert evaluate(case(used=used, offers=stated, **MIG)).form == "mig-2g.20gb"
 
 
@@ -223,7 +223,7 @@ def test_use_of_a_slice_with_more_multiprocessors_than_its_part_is_not_taken_for
         ({"used": {"model": "H100-80GB-HBM3"}}, "no node offers MIG slices of H100-80GB-HBM3"),
         ({"used": {"models_differ": True, "model": ""}}, "it ran on several GPU models"),
         (
-            {"used": {"model": ""}, "offers": Offers(SLICES, memory={A100: 1, "Tesla-T4": 1}, is_known=True)},
+            {"used": {"model": ""}, "offers": Offers(SLICES, memory={A100: 1, "Tesla-T4": 1}, whole=frozenset({A100}))},
             "its GPU model is not known (label modelName)",
         ),
         ({"offers": offered(())}, "no node offers MIG slices"),

@@ -86,8 +86,12 @@ def advice_lines(advice: NamespaceAdvice) -> Iterator[str]:
         yield f"would hurt {hurt.workload}: {hurt.why}"
     for denied in advice.denies:
         yield f"would deny {denied.workload}: {denied.why}"
+    for warned in advice.warns:
+        yield f"would warn about {warned.workload}: {warned.why}"
     for words, names in (
-        ("would get a larger slice than they need", advice.larger),
+        ("would keep the form that they have (their own use is not known)", advice.kept),
+        ("would get more than they need", advice.larger),
+        ("would share in another way than suits them best, which is enough too", advice.acceptable),
         ("undecided, would get it too", advice.undecided),
         ("not used", advice.unused),
     ):

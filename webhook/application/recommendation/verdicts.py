@@ -25,6 +25,7 @@ class WorkloadVerdict(msgspec.Struct, frozen=True, rename="camel", omit_defaults
         form: the form that fits; empty if the verdict names none.
         gpus: how many a pod needs, of that form.
         reasons: sentences.
+        enough: forms of the same kind that are enough, the one that fits best first; empty unless it is a slice or shared.
         is_memory_unknown: all that is lacking is how much memory is needed.
         is_share_unknown: the form is that which the workload has, because it shares it and its own use is not known.
     """
@@ -33,5 +34,6 @@ class WorkloadVerdict(msgspec.Struct, frozen=True, rename="camel", omit_defaults
     form: str = ""
     gpus: int = 1
     reasons: tuple[str, ...] = ()
+    enough: tuple[str, ...] = ()
     is_memory_unknown: bool = False
     is_share_unknown: bool = False
