@@ -215,6 +215,13 @@ def test_none_where_no_workload_uses_its_gpus() -> None:
     assert advice(UNUSED, labelled="none").before == ""
 
 
+def test_a_label_that_names_no_policy_is_reported() -> None:
+    found = advice(SMALL, labelled="mig-1g.10gbb")
+    assert found.label_problem.startswith('label gpuwarden.io/enforce can\'t be read ("mig-1g.10gbb" is not a policy')
+    assert found.label_problem.endswith("is denied, unless the configuration (--config) has this policy")
+    assert advice(SMALL, labelled="mig-1g.10gb").label_problem == advice(SMALL).label_problem == ""
+
+
 def test_a_label_that_is_set_is_replaced_or_left() -> None:
     assert advice(SMALL, labelled="mps").label.endswith("gpuwarden.io/enforce=mig-1g.10gb --overwrite")
     same = advice(SMALL, labelled="mig-1g.10gb")

@@ -77,6 +77,8 @@ def criteria(found: Iterable[FormCriterion]) -> str:
 
 def advice_lines(advice: NamespaceAdvice) -> Iterator[str]:
     """The advice for a namespace in sentences, without the commands."""
+    if advice.label_problem:
+        yield advice.label_problem
     if advice.policy:
         fits = f"{advice.fits} of {plural(advice.workloads, 'workload')}"
         yield f"policy {advice.policy}: {fits} {'fits' if advice.fits == 1 else 'fit'}"

@@ -16,6 +16,7 @@ _NAMED = 5
 _UNTRUSTED = (
     "sharing isolates neither memory nor faults, so its policies are recommended only in namespaces declared trusted"
 )
+_UNREADABLE = "every pod with a GPU request is denied, unless the configuration (--config) has this policy"
 _BEFORE_NONE = (
     "before you set the label, make sure that nothing in the namespace needs a GPU later: all new pods that request one would "
     "be denied"
@@ -40,6 +41,7 @@ class NamespaceAdvice(msgspec.Struct, frozen=True, rename="camel", omit_defaults
         undecided: workloads without a verdict that names a form; they would get the policy's form, too.
         unused: those that do not use their GPUs.
         before: what to do before the label is set: where several GPU models have the form, and where GPUs are not used.
+        label_problem: why the policy of its current label is not known; empty if it is.
         why_none: why no policy is advised; if some fit, the one that fits most first.
         label, preview: the command that sets the label, and the one that previews its effect.
     """
@@ -59,6 +61,7 @@ class NamespaceAdvice(msgspec.Struct, frozen=True, rename="camel", omit_defaults
     undecided: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
     before: str = ""
+    label_problem: str = ""
     why_none: str = ""
     label: str = ""
     preview: str = ""
@@ -87,7 +90,10 @@ def advise(
     unused = tuple(one.name for one in evaluated if not one.uses)
     undecided = tuple(one.name for one in evaluated if one.uses and not one.votes)
     advice = NamespaceAdvice(
-        namespace, labels.enforce or "", trusted, len(evaluated), unused=unused, undecided=undecided
+        *(namespace, labels.enforce or "", trusted, len(evaluated)),
+        unused=unused,
+        undecided=undecided,
+        label_problem=f"{now.policy.unreadable}; {_UNREADABLE}" if now.policy.unreadable else "",
     )
     if not voting:
         return _without_a_form(advice, now)
