@@ -127,7 +127,7 @@ def test_what_else_a_policy_does_is_said() -> None:
         "the label names no policy",
         "policy mps: 1 of 4 workloads fits",
         "would warn about c: it needs hostIPC",
-        "would keep the form that they have (their own use is not known): a",
+        "would keep the form that they have (how much they need is not known): a",
         "would share in another way than suits them best, which is enough too: b",
     ]
 

@@ -470,7 +470,7 @@ def test_a_policy_helps_those_that_the_one_in_force_denies() -> None:
 def test_a_form_that_is_shared_by_chance_is_no_reason_against_the_policy_in_force() -> None:
     """With renameByDefault: false, older pods without node selectors run on nodes that share their GPUs."""
     not_renamed = DevicePlugin(rename_by_default=False)
-    unknown = WorkloadVerdict(VerdictKind.AS_IT_IS, "time-slicing", is_share_unknown=True)
+    unknown = WorkloadVerdict(VerdictKind.AS_IT_IS, "time-slicing", is_need_unknown=True)
     older = evaluated("older", "", unknown, "time-slicing")
 
     def under(label: str | None, *workloads: EvaluatedWorkload) -> NamespaceAdvice:

@@ -91,7 +91,7 @@ def advice_lines(advice: NamespaceAdvice) -> Iterator[str]:
     for warned in advice.warns:
         yield f"would warn about {warned.workload}: {warned.why}"
     for words, names in (
-        ("would keep the form that they have (their own use is not known)", advice.kept),
+        ("would keep the form that they have (how much they need is not known)", advice.kept),
         ("would get more than they need", advice.larger),
         ("would share in another way than suits them best, which is enough too", advice.acceptable),
         ("undecided, would get it too", advice.undecided),

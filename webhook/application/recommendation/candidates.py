@@ -46,13 +46,13 @@ class EvaluatedWorkload(msgspec.Struct, frozen=True):
     def under(self, now: PolicyEffect) -> "EvaluatedWorkload":
         """The workload under the policy in force, with a verdict that can be a reason for another policy.
 
-        A form that it only has, without its own use being known, is no reason against a policy that gives another one, but it is
+        A form that it only has, without its need being known, is no reason against a policy that gives another one, but it is
         if the policy denies it, because its template names the form.
         """
         then = now.on(self.templates, self.form)
         stays = (parse(then.form) or Form()).meet(parse(self.verdict.form) or Form())
         is_denied = then.denial and now.policy.name != NONE  # it gives no form at all, on purpose
-        if not self.verdict.is_share_unknown or is_denied or stays:
+        if not self.verdict.is_need_unknown or is_denied or stays:
             return self
         return msgspec.structs.replace(self, verdict=WorkloadVerdict(VerdictKind.UNKNOWN))
 
@@ -85,7 +85,7 @@ class AppliedPolicy(msgspec.Struct, frozen=True):
         """Whether the form is that of the verdict; ``shared`` is any kind of sharing, so those that share keep theirs."""
         verdict = self.workload.verdict
         is_same = verdict.form == self.form
-        if verdict.is_share_unknown and not is_same:
+        if verdict.is_need_unknown and not is_same:
             is_same = (parse(self.form) or Form()) == Form(sharing=Sharing.ANY) and (
                 parse(verdict.form) or Form()
             ).shared
@@ -94,12 +94,12 @@ class AppliedPolicy(msgspec.Struct, frozen=True):
     @property
     def fits(self) -> bool:
         """Whether its next pods get the form that is known to fit it."""
-        return self.suits and not self.denial and not self.workload.verdict.is_share_unknown
+        return self.suits and not self.denial and not self.workload.verdict.is_need_unknown
 
     @property
     def stays(self) -> bool:
         """Whether its next pods get the form that it has, and whether that fits is not known."""
-        return self.suits and not self.denial and self.workload.verdict.is_share_unknown
+        return self.suits and not self.denial and self.workload.verdict.is_need_unknown
 
     @property
     def is_wasteful(self) -> bool:
@@ -210,8 +210,9 @@ def _hurt(policy: str, evaluated: EvaluatedWorkload, offered: Offers, *, is_deni
         why = "needs a whole GPU"
     elif models and all((policy, model) in evaluated.unreachable for model in models):
         why = f"node selectors, affinity or taints keep its pods off all nodes that offer {policy}"
-    elif verdict.is_share_unknown:
-        why = "" if needed.meet(given) else f"has {verdict.form}, and its own use is not known"
+    elif verdict.is_need_unknown:
+        is_kept = needed.meet(given) or policy in verdict.enough
+        why = "" if is_kept else f"has {verdict.form}, and how much it needs is not known"
     elif given.shared and not needed.shared:
         why = f"needs memory of its own ({verdict.form})"
     elif _is_enough(policy, verdict, offered):

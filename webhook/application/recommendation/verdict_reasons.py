@@ -9,7 +9,8 @@ from .offers import Offers, SharedForm, Slice
 from .usage import Metric
 from .verdict_input import FULL, VerdictInput
 
-_FILLED = 0.95
+FILLED = 0.95
+"""A device that is used by this share is full."""
 _ITS_OWN = " that its pods may run on"
 ONE_POD_HAS_ALL = "without KUBERNETES_VIRTUAL_GPUS=true the exporter gives a shared GPU's series to one of its pods"
 
@@ -90,9 +91,9 @@ def why_it_suits(case: VerdictInput, sharing: SharedForm) -> str:
 
 def full_slice(case: VerdictInput) -> str:
     """How often the slice that it has is full; empty if it is not."""
-    if not case.form.partition or max(case.measures.p95, case.bandwidth) < _FILLED:
+    if not case.form.partition or max(case.measures.p95, case.bandwidth) < FILLED:
         return ""
-    often = "most of the time" if case.measures.mean >= _FILLED else "at times"
+    often = "most of the time" if case.measures.mean >= FILLED else "at times"
     return f"the slice that it has is full {often}, so it may need a larger one"
 
 

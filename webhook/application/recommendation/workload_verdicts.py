@@ -5,12 +5,13 @@ from collections.abc import Sequence
 import msgspec
 
 from .measures import is_used
-from .offers import SharedForm
+from .offers import SharedForm, Slice
 from .servers import works_together
 from .unknown_verdicts import incomplete, perhaps_used, too_little, unknown_verdict, why_memory_unknown, why_unknown
 from .usage import Metric
 from .verdict_input import FULL, VerdictInput
 from .verdict_reasons import (
+    FILLED,
     ONE_POD_HAS_ALL,
     compute_used,
     device_noun,
@@ -133,9 +134,11 @@ def _of_a_device(case: VerdictInput) -> WorkloadVerdict | None:
         why = f"shared now, and its numbers are the device total over {number} pods: no pod's share is known"
     elif case.measures.sharing_unknown:
         why = f"shared now, and its numbers may be the device total over other pods too: {ONE_POD_HAS_ALL}"
+    elif case.form.partition and case.form.shared:
+        why = "it shares a slice, and no verdict compares shares of slices"
     else:
         return None
-    return WorkloadVerdict(VerdictKind.AS_IT_IS, case.workload.form, 1, (why,), is_share_unknown=True)
+    return WorkloadVerdict(VerdictKind.AS_IT_IS, case.workload.form, 1, (why,), is_need_unknown=True)
 
 
 def _of_one(case: VerdictInput) -> WorkloadVerdict:
@@ -149,15 +152,7 @@ def _of_one(case: VerdictInput) -> WorkloadVerdict:
     if no_slice := why_no_slice(case):
         why.append(no_slice)
     elif slices:
-        found = slices[0]
-        why.append(f"{found.form} has {gib(found.memory or 0)} and {percent(found.share)} of a GPU's compute")
-        why += other_models(case, found)
-        if full := full_slice(case):
-            why.append(full)
-        elif (most := case.measures.most * case.unit) > found.share:
-            why.append(f"it uses up to {percent(most)} of a GPU at times, and would then take longer on the slice")
-        enough = dict.fromkeys(str(one.form) for one in slices)
-        return WorkloadVerdict(VerdictKind.SLICE, str(found.form), 1, tuple(why), tuple(enough))
+        return _of_slices(case, why, slices)
     shares = [one for one in case.shares if case.fits(one)]
     if shares and case.trusted:
         sharing = shares[0]
@@ -167,6 +162,22 @@ def _of_one(case: VerdictInput) -> WorkloadVerdict:
     if case.sharing and case.trusted:
         why.append(what_a_share_lacks(case, case.sharing))
     return _of_its_device(case, why, shares[0] if shares else None, no_slice=bool(no_slice))
+
+
+def _of_slices(case: VerdictInput, why: Sequence[str], slices: Sequence[Slice]) -> WorkloadVerdict:
+    """The verdict on a workload that these slices fit; its own, if it is full most of the time, need not be enough."""
+    found, full = slices[0], full_slice(case)
+    reasons = [*why, f"{found.form} has {gib(found.memory or 0)} and {percent(found.share)} of a GPU's compute"]
+    reasons += other_models(case, found)
+    if full:
+        reasons.append(full)
+    elif (most := case.measures.most * case.unit) > found.share:
+        reasons.append(f"it uses up to {percent(most)} of a GPU at times, and would then take longer on the slice")
+    enough = tuple(dict.fromkeys(str(one.form) for one in slices))
+    if case.measures.mean >= FILLED and found.form.partition == case.form.partition:
+        kept = VerdictKind.AS_IT_IS, case.workload.form
+        return WorkloadVerdict(*kept, 1, tuple(reasons), enough, is_need_unknown=True)
+    return WorkloadVerdict(VerdictKind.SLICE, str(found.form), 1, tuple(reasons), enough)
 
 
 def _of_its_device(
