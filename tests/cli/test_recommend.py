@@ -288,7 +288,7 @@ def test_every_workload_of_the_cast_gets_the_advice_that_a_person_would_give(
     there = f" --kubeconfig {tmp_path / 'kubeconfig'}"
     label, preview = advice["trusting"]["label"], advice["trusting"]["preview"]
     assert label == f"kubectl label namespace trusting gpuwarden.io/enforce=time-slicing{there}"
-    assert preview == f"gpuwarden audit -n trusting --assume trusting=time-slicing{there}"
+    assert preview == f"gpuwarden audit -n trusting --assume trusting=time-slicing --fleet live{there}"
     assert found["notes"] == [
         NO_BANDWIDTH,
         (

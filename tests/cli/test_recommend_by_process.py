@@ -119,8 +119,8 @@ def test_processes_that_the_exporter_does_not_see_are_not_idle(found: Json) -> N
     )
     pods = first_pod("hidden")
     note = (
-        f"DCGM_FI_DEV_GPU_UTIL and DCGM_FI_DEV_FB_USED of lab/{pods} are 0, although its GPU was in use: the exporter does not "
-        "see the processes of pods; set hostPID: true for it (2 pods)"
+        f"DCGM_FI_DEV_GPU_UTIL and DCGM_FI_DEV_FB_USED of lab/{pods} are 0, although its GPU was or may have been in use: "
+        "the exporter does not see the processes of pods; set hostPID: true for it (2 pods)"
     )
     assert found["notes"] == [NO_ENGINES, note]
 

@@ -319,7 +319,7 @@ EVALUATED = {
     "unseen": (UNKNOWN, "no series names its pods"),
     "fresh": (UNKNOWN, "too little data: 1.0 days"),
     "slice-blind": (UNKNOWN, "DCGM_FI_DEV_GPU_UTIL says nothing about MIG slices"),
-    "slice-full": (SMALL, "the slice that it has is full at times, so it may need a larger one"),
+    "slice-full": (("as it is", "mig-1g.10gb"), "the slice that it has is full most of the time, so it may need a larger one"),
     "totals": (("as it is", "time-slicing"), "the device total over 2 pods"),
     "by-process": (("shared", "time-slicing"), "4 such pods fit a GPU"),
     "notebook": (("shared", "time-slicing"), "bursts: time-slicing suits it"),

@@ -69,7 +69,7 @@ def test_the_policies_of_the_configuration_count(saved: Path, tmp_path: Path) ->
         assert ("kubectl label" in out) is not is_set
         # The audit must evaluate by the same policies and names.
         previews = run("recommend", "--usage", saved, "--config", file, "-o", "markdown").out
-        assert (f"gpuwarden audit -n a --assume a={policy} --config {file}\n" in previews) is not is_set
+        assert (f"gpuwarden audit -n a --assume a={policy} --fleet live --config {file}\n" in previews) is not is_set
 
 
 def test_the_printed_preview_names_the_configuration_and_that_of_reports_does_not(
@@ -85,7 +85,7 @@ def test_the_printed_preview_names_the_configuration_and_that_of_reports_does_no
     monkeypatch.setattr("webhook.cli.recommend.from_cluster", lambda *_: parsed(saved.read_bytes()))
     monkeypatch.setattr("webhook.cli.recommend._write_reports", write)
     ran = run("recommend", "--config", file, "--write-reports", "-o", "markdown")
-    preview = "gpuwarden audit -n a --assume a=mig-1g.10gb"
+    preview = "gpuwarden audit -n a --assume a=mig-1g.10gb --fleet live"
     assert preview in reported
     assert f"{preview} --config '{file}'\n" in ran.out
 
@@ -93,7 +93,7 @@ def test_the_printed_preview_names_the_configuration_and_that_of_reports_does_no
 def test_the_printed_commands_are_for_the_cluster_that_was_read(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("webhook.cli.recommend.from_cluster", lambda *_: parsed(saved.read_bytes()))
     label = "kubectl label namespace a gpuwarden.io/enforce=mig-1g.10gb"
-    preview = "gpuwarden audit -n a --assume a=mig-1g.10gb"
+    preview = "gpuwarden audit -n a --assume a=mig-1g.10gb --fleet live"
     plain = run("recommend", "-o", "markdown").out
     assert f"\n{preview}\n{label}\n" in plain
     of_cluster = "--kubeconfig 'of two clusters' --context east"
@@ -187,7 +187,7 @@ def test_markdown_and_html_take_text_as_text(saved: Path) -> None:
     markdown = run("recommend", "--usage", saved, "-o", "markdown").out
     assert "| Deployment w | nvidia.com/gpu: 1 | compute p95 10 %, max 20 %<br>" in markdown
     assert "\\|\\<b\\>" in markdown
-    assert "```sh\ngpuwarden audit -n a --assume a=mig-1g.10gb\nkubectl label namespace a " in markdown
+    assert "```sh\ngpuwarden audit -n a --assume a=mig-1g.10gb --fleet live\nkubectl label namespace a " in markdown
     html = run("recommend", "--usage", saved, "-o", "html").out
     assert "&lt;b&gt;" in html
     assert "<b>" not in html

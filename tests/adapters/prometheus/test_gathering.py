@@ -140,6 +140,26 @@ def test_a_pod_with_a_slot_of_a_shared_device_is_known_to_have_its_own_series() 
     assert [one.is_slot for one in gathered(Fake({SM: [labels(vgpu="0")]}))] == [True]
 
 
+@pytest.mark.parametrize(
+    ("of_pod", "itself", "metric"),
+    [
+        ({"vgpu": "0"}, {}, None),  # the device's own series are not there, so pods may be blind
+        ({"vgpu": "0"}, {UTIL: 60.0}, None),
+        ({"vgpu": "0"}, {UTIL: 0.0}, UTIL),
+        ({}, {}, UTIL),  # no slot: the series are the device's
+    ],
+)
+def test_a_slot_without_use_is_compared_with_its_device(
+    of_pod: Labels, itself: dict[str, float], metric: str | None
+) -> None:
+    server = Fake({UTIL: [labels(**of_pod)], USED: [labels(**of_pod)]})
+    server.numbers = {"p95": 0, "p95_by_time": 0, "max": 0, "mean": 0, "by_time": 0, "deviation": 0}
+    server.memory, server.itself = {"used": 0}, itself
+    usage = Gatherer(server, 1000.0, 500.0, 0.01).usage()
+    assert [one.metric for one in usage.series] == [metric]
+    assert any("the exporter does not see the processes of pods" in one for one in usage.missing) is (metric is None)
+
+
 def test_memory_bandwidth_is_weighted_by_its_work_and_missing_bandwidth_is_reported() -> None:
     server = Fake({SM: [labels()], USED: [labels()]})
     assert NO_BANDWIDTH in Gatherer(server, 1000.0, 500.0, 0.01).usage().missing

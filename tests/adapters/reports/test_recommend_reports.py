@@ -86,7 +86,7 @@ def test_the_result_of_a_namespace_has_the_commands_and_what_would_be_hurt() -> 
     [report] = recommendation_reports(REPORT_APIS[0], found, NOW)
     [result] = [one for one in report["results"] if one["rule"] == "recommended-policy"]
     assert result["message"] == (
-        "shared fits 1 of 2 workloads; it would hurt Deployment b (it needs 2 GPUs); it would deny Deployment c (request 1); "
+        "policy shared: 1 of 2 workloads fits; would hurt Deployment b: it needs 2 GPUs; would deny Deployment c: request 1; "
         "select a model"
     )
     assert [*advice_lines(advice)][1:3] == [
@@ -107,7 +107,29 @@ def test_those_that_would_get_more_than_they_need_are_named() -> None:
     advice = NamespaceAdvice(
         "team", "", trusted=True, workloads=3, policy="mig-2g.20gb", fits=2, larger=("w",), preview="x"
     )
-    assert [*advice_lines(advice)][1:] == ["would get a larger slice than they need: w"]
+    assert [*advice_lines(advice)][1:] == ["would get more than they need: w"]
+
+
+def test_what_else_a_policy_does_is_said() -> None:
+    advice = NamespaceAdvice(
+        *("team", "x"),
+        trusted=True,
+        workloads=4,
+        policy="mps",
+        fits=1,
+        kept=("a",),
+        acceptable=("b",),
+        warns=(HarmedWorkload("c", "it needs hostIPC"),),
+        label_problem="the label names no policy",
+        preview="x",
+    )
+    assert [*advice_lines(advice)] == [
+        "the label names no policy",
+        "policy mps: 1 of 4 workloads fits",
+        "would warn about c: it needs hostIPC",
+        "would keep the form that they have (how much they need is not known): a",
+        "would share in another way than suits them best, which is enough too: b",
+    ]
 
 
 def test_where_the_recommended_policy_is_in_force_the_report_says_what_selects_it() -> None:

@@ -62,7 +62,7 @@ def template(
 
 
 def evaluated(
-    name: str, stated: str, verdict: WorkloadVerdict, now: str = "", *off: tuple[str, str], **fields: Any
+    name: str, stated: str, verdict: WorkloadVerdict, now: str = "", *off: tuple[str, str | None], **fields: Any
 ) -> EvaluatedWorkload:
     """A workload; ``stated`` is the form that its template names, ``off`` what its pods can't get."""
     return EvaluatedWorkload(name, verdict, now, (template(stated, **fields),), off)
@@ -125,7 +125,7 @@ SHARED = (SharedForm(form("mps"), 4), SharedForm(form("time-slicing"), 4))
 
 
 def offered(slices: tuple[Slice, ...] = SLICES, shared: tuple[SharedForm, ...] = ()) -> Offers:
-    return Offers(slices, shared, {A100: 80 * GIB}, is_known=True)
+    return Offers(slices, shared, {A100: 80 * GIB}, whole=frozenset({A100}))
 
 
 def case(

@@ -12,16 +12,15 @@ from webhook.application.recommendation.offers import Offers, Slice
 from webhook.application.recommendation.policy_effects import PolicyEffect
 from webhook.application.recommendation.verdicts import VerdictKind, WorkloadVerdict
 from webhook.engine.namespace_labels import NamespaceLabels
-from webhook.engine.policy import Mismatch, Policy, PolicyBook, Prefer
+from webhook.engine.policy import Mismatch, Policy, PolicyAdditions, PolicyBook, Prefer
 from webhook.engine.spelling import DevicePlugin, MigStrategy
 
-SMALL = WorkloadVerdict(VerdictKind.SLICE, "mig-1g.10gb")
-MIDDLE = WorkloadVerdict(VerdictKind.SLICE, "mig-2g.20gb")
-LARGE = WorkloadVerdict(VerdictKind.SLICE, "mig-3g.40gb")
+SIZES = ("mig-1g.10gb", "mig-2g.20gb", "mig-3g.40gb")
+SMALL, MIDDLE, LARGE = (WorkloadVerdict(VerdictKind.SLICE, SIZES[number], enough=SIZES[number:]) for number in range(3))
 WHOLE = WorkloadVerdict(VerdictKind.EXCLUSIVE, "exclusive")
 FOUR = WorkloadVerdict(VerdictKind.EXCLUSIVE, "exclusive", 4)
-SLOT = WorkloadVerdict(VerdictKind.SHARED, "mps")
-OTHER_SLOT = WorkloadVerdict(VerdictKind.SHARED, "time-slicing")
+SLOT = WorkloadVerdict(VerdictKind.SHARED, "mps", enough=("mps", "time-slicing"))
+OTHER_SLOT = WorkloadVerdict(VerdictKind.SHARED, "time-slicing", enough=("time-slicing", "mps"))
 UNKNOWN = WorkloadVerdict(VerdictKind.UNKNOWN)
 UNUSED = WorkloadVerdict(VerdictKind.UNUSED, "none", 0)
 BATCH = WorkloadVerdict(VerdictKind.BATCH)
@@ -56,9 +55,9 @@ def advice(*verdicts: WorkloadVerdict, labelled: str | None = None, stated: str 
 def test_nothing_is_advised_where_nothing_is_known() -> None:
     for verdicts, why in (
         ((), ""),
-        ((UNKNOWN,), "w0 has no verdict that names a form"),
-        ((UNKNOWN, UNUSED), "w0 has no verdict that names a form"),
-        ((BATCH, BATCH), "w0, w1 have no verdict that names a form"),
+        ((UNKNOWN,), "which form is enough is not known of w0"),
+        ((UNKNOWN, UNUSED), "which form is enough is not known of w0"),
+        ((BATCH, BATCH), "which form is enough is not known of w0, w1"),
     ):
         found = advice(*verdicts)
         assert (found.policy, found.label, found.preview, found.why_none) == ("", "", "", why)
@@ -69,7 +68,7 @@ def test_the_policy_that_fits_most_and_whom_it_would_hurt() -> None:
     assert (found.policy, found.fits, found.workloads) == ("mps", 14, 15)
     assert found.hurts == (HarmedWorkload("w14", "needs 4 GPUs"),)
     assert found.label == "kubectl label namespace team gpuwarden.io/enforce=mps"
-    assert found.preview == "gpuwarden audit -n team --assume team=mps"
+    assert found.preview == "gpuwarden audit -n team --assume team=mps --fleet live"
 
 
 def test_a_larger_slice_hurts_nobody_and_a_smaller_one_does() -> None:
@@ -131,19 +130,53 @@ def test_whole_gpus_keep_a_smaller_form_from_those_for_which_it_is_enough() -> N
     ]
     found = advise("team", workloads, offered(), NamespaceLabels(), trusted=False)
     assert (found.policy, found.label) == ("", "")
-    assert (
-        found.why_none
-        == "exclusive fits 4 of 5 workloads, but would help 0 and hurt 1: small; mig-1g.10gb fits 1, and is or may be wrong for 4"
+    assert found.why_none == (
+        "exclusive fits 4 of 5 workloads, but would help 0 and be wrong for 1: small; "
+        "mig-1g.10gb fits 1, and is or may be wrong for 4"
     )
     found = advise("team", workloads, offered(), NamespaceLabels("exclusive"), trusted=False)
-    assert (found.policy, found.hurts) == ("exclusive", (HarmedWorkload("small", "mig-1g.10gb is enough"),))
+    assert (found.policy, found.hurts, found.larger) == ("exclusive", (), ("small",))
 
 
 def test_why_a_policy_hurts() -> None:
     assert advice(SLOT, SLOT, SLOT, WHOLE).hurts == (HarmedWorkload("w3", "needs a whole GPU"),)
     assert advice(SLOT, SLOT, SLOT, SMALL).hurts == (HarmedWorkload("w3", "needs memory of its own (mig-1g.10gb)"),)
     assert advice(SMALL, SMALL, SMALL, SLOT).hurts == (HarmedWorkload("w3", "needs mps"),)
-    assert advice(SLOT, SLOT, OTHER_SLOT).hurts == ()
+    found = advice(SLOT, SLOT, OTHER_SLOT)
+    assert (found.hurts, found.acceptable) == ((), ("w2",))
+    # Its share of a GPU that is shared by MPS is too small, or it draws.
+    only = structs.replace(OTHER_SLOT, enough=("time-slicing",))
+    assert advice(SLOT, SLOT, SLOT, only).hurts == (HarmedWorkload("w3", "needs time-slicing"),)
+    assert advice(SLOT, SLOT, SLOT, only).acceptable == ()
+
+
+def test_a_policy_hurts_those_whose_pods_can_not_get_its_form() -> None:
+    why = "node selectors, affinity or taints keep its pods off all nodes that offer {}"
+    for verdict, policy, other in ((MIDDLE, "mig-2g.20gb", SMALL), (SLOT, "mps", OTHER_SLOT)):
+        workloads = [evaluated(f"w{number}", "", verdict) for number in range(3)]
+        models = {one.model for one in offered(shared=SHARED).every if str(one.form) == policy}
+        pinned = evaluated("pinned", "", other, "", *((policy, model) for model in models))
+        found = advise("team", [*workloads, pinned], offered(shared=SHARED), NamespaceLabels(), trusted=True)
+        assert (found.policy, found.hurts) == (policy, (HarmedWorkload("pinned", why.format(policy)),))
+        assert (found.larger, found.acceptable) == ((), ())
+
+
+def test_users_are_warned_of_what_a_form_needs() -> None:
+    """MPS on GKE needs hostIPC."""
+    slot = WorkloadVerdict(VerdictKind.SHARED, "gke-mps-3", enough=("gke-mps-3",))
+    with_ipc = structs.replace(evaluated("ipc", "", slot), templates=(template("", more={"hostIPC": True}),))
+    found = advise("team", [evaluated("w", "", slot), with_ipc], offered(), NamespaceLabels(), trusted=True)
+    assert (found.policy, [one.workload for one in found.warns]) == ("gke-mps-3", ["w"])
+    assert "hostIPC: true" in found.warns[0].why
+
+
+def test_where_a_policy_sends_pods_is_not_looked_at() -> None:
+    additions = PolicyAdditions(node_selector=(("zone", "w"),))
+    book = PolicyBook({"zone": Policy("zone", (form("mig-1g.10gb"),), additions=additions)})
+    labels = NamespaceLabels("zone")
+    found = advise("team", [evaluated("w", "", SMALL)], offered(), labels, trusted=False, policies=book)
+    assert found.policy == "zone"
+    assert found.before.startswith("the nodeSelector and tolerations of the policy are not looked at here")
 
 
 def test_those_without_a_verdict_that_counts_are_named() -> None:
@@ -182,6 +215,13 @@ def test_none_where_no_workload_uses_its_gpus() -> None:
     assert advice(UNUSED, labelled="none").before == ""
 
 
+def test_a_label_that_names_no_policy_is_reported() -> None:
+    found = advice(SMALL, labelled="mig-1g.10gbb")
+    assert found.label_problem.startswith('label gpuwarden.io/enforce can\'t be read ("mig-1g.10gbb" is not a policy')
+    assert found.label_problem.endswith("is denied, unless the configuration (--config) has this policy")
+    assert advice(SMALL, labelled="mig-1g.10gb").label_problem == advice(SMALL).label_problem == ""
+
+
 def test_a_label_that_is_set_is_replaced_or_left() -> None:
     assert advice(SMALL, labelled="mps").label.endswith("gpuwarden.io/enforce=mig-1g.10gb --overwrite")
     same = advice(SMALL, labelled="mig-1g.10gb")
@@ -207,8 +247,8 @@ def test_no_policy_that_would_hurt_as_many_as_it_would_help() -> None:
     found = advise("team", [has, denied, whole], offered(), NamespaceLabels(), trusted=False)
     assert (found.policy, found.label, found.preview) == ("", "", "")
     assert (
-        found.why_none
-        == "mig-1g.10gb fits 1 of 3 workloads, but would help 0 and hurt 1: whole; exclusive fits 1, and is or may be wrong for 2"
+        found.why_none == "mig-1g.10gb fits 1 of 3 workloads, but would help 0 and be wrong for 1: whole; "
+        "exclusive fits 1, and is or may be wrong for 2"
     )
     assert advise("team", [has, has, denied], offered(), NamespaceLabels(), trusted=False).policy == "mig-1g.10gb"
     assert advise("team", [has, denied], offered(), NamespaceLabels(), trusted=False).policy == ""
@@ -296,7 +336,7 @@ def test_a_policy_helps_those_that_the_one_in_force_would_squeeze() -> None:
     whole = [evaluated(f"whole{number}", "", WHOLE, "exclusive") for number in range(2)]
     small = evaluated("small", "", SMALL, "exclusive")
     found = advise("team", [*whole, small], offered(), NamespaceLabels(), trusted=False, policies=SEVERAL)
-    assert (found.policy, found.hurts) == ("exclusive", (HarmedWorkload("small", "mig-1g.10gb is enough"),))
+    assert (found.policy, found.hurts, found.larger) == ("exclusive", (), ("small",))
     assert advise("team", [*whole, small], offered(), NamespaceLabels(), trusted=False).policy == ""
 
 
@@ -338,7 +378,7 @@ def test_a_policy_in_force_that_fits_nobody_does_not_stay() -> None:
     assert advise("team", [one, two], offered(), NamespaceLabels("mig-3g.40gb"), trusted=False).policy == ""
     apart = [evaluated("slot", "", SLOT, "exclusive"), evaluated("slice", "", SMALL, "exclusive")]
     found = advise("team", apart, offered(shared=SHARED), NamespaceLabels("exclusive"), trusted=True)
-    assert found.why_none.startswith("mig-1g.10gb fits 1 of 2 workloads, but would help 1 and hurt 1: slot")
+    assert found.why_none.startswith("mig-1g.10gb fits 1 of 2 workloads, but would help 1 and be wrong for 1: slot")
     slot = evaluated("slot", "", OTHER_SLOT, "exclusive")
     found = advise("team", [slot], offered(shared=SHARED), NamespaceLabels("mps"), trusted=True)
     assert found.policy == "time-slicing"
@@ -420,8 +460,8 @@ def test_a_policy_helps_those_that_the_one_in_force_denies() -> None:
     whole = evaluated("whole", "", WHOLE, "exclusive")
     found = advise("team", [*named, whole], offered(), NamespaceLabels(), trusted=False)
     assert (
-        found.why_none
-        == "mig-1g.10gb fits 2 of 3 workloads, but would help 0 and hurt 1: whole; exclusive fits 1, and is or may be wrong for 2"
+        found.why_none == "mig-1g.10gb fits 2 of 3 workloads, but would help 0 and be wrong for 1: whole; "
+        "exclusive fits 1, and is or may be wrong for 2"
     )
     found = advise("team", [*named, named[0], whole], offered(), NamespaceLabels("gone"), trusted=False)
     assert (found.policy, found.hurts) == ("mig-1g.10gb", (HarmedWorkload("whole", "needs a whole GPU"),))
@@ -430,7 +470,7 @@ def test_a_policy_helps_those_that_the_one_in_force_denies() -> None:
 def test_a_form_that_is_shared_by_chance_is_no_reason_against_the_policy_in_force() -> None:
     """With renameByDefault: false, older pods without node selectors run on nodes that share their GPUs."""
     not_renamed = DevicePlugin(rename_by_default=False)
-    unknown = WorkloadVerdict(VerdictKind.AS_IT_IS, "time-slicing", is_share_unknown=True)
+    unknown = WorkloadVerdict(VerdictKind.AS_IT_IS, "time-slicing", is_need_unknown=True)
     older = evaluated("older", "", unknown, "time-slicing")
 
     def under(label: str | None, *workloads: EvaluatedWorkload) -> NamespaceAdvice:
@@ -439,7 +479,7 @@ def test_a_form_that_is_shared_by_chance_is_no_reason_against_the_policy_in_forc
 
     found = under("exclusive", older)
     assert (found.policy, found.label, found.undecided) == ("", "", ("older",))
-    assert found.why_none == "older has no verdict that names a form"
+    assert found.why_none == "which form is enough is not known of older"
     found = under("exclusive", older, *(evaluated(f"w{number}", "", WHOLE) for number in range(2)))
     assert (found.policy, found.fits, found.undecided) == ("exclusive", 2, ("older",))
     assert under("none", older).policy == ""

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from tests.application.recommendation.cases import A100, DAY, END, form, node, series, template, workload
+from tests.application.recommendation.cases import A100, DAY, END, GIB, form, node, series, template, workload
 from webhook.application.recommendation.recommend import Recommendation, recommend
 from webhook.application.recommendation.servers import ServerProgram, recognise
 from webhook.application.recommendation.thresholds import Thresholds
@@ -17,7 +17,8 @@ from webhook.engine.device_classes import DeviceClasses
 from webhook.engine.fleet.devices import Device, Devices, NamedClass
 from webhook.engine.fleet.node_shapes import Shape, shape_of
 from webhook.engine.namespace_labels import NamespaceLabels
-from webhook.engine.policy import ClaimForm, Mismatch, Policy, PolicyBook, Prefer
+from webhook.engine.pods import Toleration
+from webhook.engine.policy import ClaimForm, Mismatch, Policy, PolicyAdditions, PolicyBook, Prefer
 from webhook.engine.spelling import DevicePlugin, MigStrategy
 
 SERVER = recognise("vllm/vllm-openai:1", ["--model", "llama"], {})
@@ -229,7 +230,7 @@ def test_the_policy_in_force_gives_what_nodes_offer() -> None:
         14 * DAY,
         series=[
             series(uuid="1", p95=0.05),
-            structs.replace(series("slots-1", uuid="2", pods=4), namespace="b", p95=0.5),
+            structs.replace(series("slots-1", uuid="2", pods=4), namespace="b", compute_of_device=True),
             *(series("two-1", namespace="c", uuid=f"two{number}", p95=0.9) for number in range(2)),
             *(series("pair-1", namespace="d", uuid=f"pair{number}", p95=0.9) for number in range(2)),
         ],
@@ -350,7 +351,38 @@ def test_a_policy_of_shared_slices_stays() -> None:
     )
     (line,), (advice,) = found.workloads, found.namespaces
     assert (line.verdict.kind, line.verdict.form) == (VerdictKind.AS_IT_IS, form)
-    assert (advice.policy, advice.fits, advice.label) == (form, 1, "")
+    assert (advice.policy, advice.fits, advice.kept, advice.label) == (form, 0, ("Deployment w",), "")
+
+
+@pytest.mark.parametrize("tolerations", [(Toleration("dedicated", "Exists"),), ()])
+def test_running_pods_have_a_form_that_the_policy_in_force_sent_them_to(tolerations: tuple[Toleration, ...]) -> None:
+    """Their templates do not tolerate the taint; the policy adds that."""
+    large = node(more={"nvidia.com/mig-2g.20gb": "3", "nvidia.com/mig-3g.40gb": "2"})
+    additions = PolicyAdditions(tolerations=tolerations)
+    policy = Policy("tainted", (form("mig-2g.20gb"),), additions=additions)
+    given = workload(form="mig-2g.20gb", pods=[LivePod("w-1", 1.0)], unreachable=(("mig-2g.20gb", A100),))
+    used = series(profile="2g.20gb", p95=0.6, most=0.7, memory=10 * GIB, capacity=19_968)
+    found = recommend(
+        *([given], Usage(END, 14 * DAY, series=[used]), {large: 1}, {"a": NamespaceLabels("tainted")}, Thresholds()),
+        trusted=lambda _: False,
+        plugin=DevicePlugin(),
+        policies=PolicyBook({"tainted": policy}),
+    )
+    assert found.workloads[0].verdict.form == ("mig-2g.20gb" if tolerations else "mig-3g.40gb")
+    assert (found.namespaces[0].label == "") is bool(tolerations)
+
+
+def test_forms_that_only_nodes_have_that_take_no_pods_are_a_note() -> None:
+    amounts = {"nvidia.com/mig-1g.10gb": "7"}
+    cordoned = shape_of({"nvidia.com/gpu.product": f"NVIDIA-{A100}"}, amounts, amounts, cordoned=True)
+    assert cordoned
+    found = recommend(
+        *([workload()], Usage(END, 14 * DAY, series=[series("w-1")]), {node(): 1, cordoned: 1}, {}, Thresholds()),
+        trusted=lambda _: False,
+        plugin=DevicePlugin(),
+    )
+    assert found.workloads[0].verdict.form == "exclusive"
+    assert [one for one in found.notes if "only nodes that take no pods now have mig-1g.10gb" in one]
 
 
 def test_slices_of_nodes_that_do_not_state_their_model_are_compared_only_if_one_model_is_used() -> None:

@@ -46,6 +46,10 @@ MIG: dict[str, Any] = {"form": "mig-3g.40gb", "requests": ("nvidia.com/mig-3g.40
             {"gpus": 2, "used": {"used": 1, "unbroken": 25_000}},
             "1 of 2 GPUs of a pod was never used as far as is known; between",
         ),
+        (
+            {**MIG, "used": {"profile": "1g.10gb"}, "pods": [LivePod("w-1", 1.0)]},
+            "it requests mig-3g.40gb, but its series are of 1g.10gb, so what it uses of its slice is unknown",
+        ),
         # Processes come and go, though the metric is 0: it does not work. A context alone (below 512 MiB) is no use of a GPU.
         (
             {"used": {"most": 0.0, "p95": 0.0, "memory": 512, "moved": 512}},
@@ -196,7 +200,7 @@ def test_use_of_a_slice_is_a_share_of_the_multiprocessors_that_its_nodes_state()
     small, middle, large = SLICES
     used: dict[str, Any] = {"p95": 0.9, "profile": "3g.40gb"}
     assert evaluate(case(used=used, offers=offered((small, middle, large)), **MIG)).form == "mig-3g.40gb"
-    stated = structs.replace(offered((small, middle, large)), shares={("3g.40gb", A100): 28 / 108})
+    stated = structs.replace(offered((small, middle, large)), stated_shares={("3g.40gb", A100): 28 / 108})
     assert evaluate(case(used=used, offers=stated, **MIG)).form == "mig-2g.20gb"
 
 
@@ -223,7 +227,7 @@ def test_use_of_a_slice_with_more_multiprocessors_than_its_part_is_not_taken_for
         ({"used": {"model": "H100-80GB-HBM3"}}, "no node offers MIG slices of H100-80GB-HBM3"),
         ({"used": {"models_differ": True, "model": ""}}, "it ran on several GPU models"),
         (
-            {"used": {"model": ""}, "offers": Offers(SLICES, memory={A100: 1, "Tesla-T4": 1}, is_known=True)},
+            {"used": {"model": ""}, "offers": Offers(SLICES, memory={A100: 1, "Tesla-T4": 1}, whole=frozenset({A100}))},
             "its GPU model is not known (label modelName)",
         ),
         ({"offers": offered(())}, "no node offers MIG slices"),
@@ -386,7 +390,7 @@ def test_what_draws_is_never_told_to_share_by_mps() -> None:
 def test_a_slice_that_compute_needs_stays_though_its_memory_is_full(profile: str, p95: float, why: str) -> None:
     used = {"p95": p95, "profile": profile, "memory": 9 * GIB, "capacity": 10 * GIB, "flat": True}
     verdict = evaluate(case(used=used, form=f"mig-{profile}"))
-    assert (verdict.kind, verdict.form, verdict.is_share_unknown) == (VerdictKind.AS_IT_IS, f"mig-{profile}", False)
+    assert (verdict.kind, verdict.form, verdict.is_need_unknown) == (VerdictKind.AS_IT_IS, f"mig-{profile}", False)
     assert why in " / ".join(verdict.reasons)
     assert "memory unknown: 90 % of the slice's memory is in use all the time" in verdict.reasons[-1]
 
@@ -535,7 +539,7 @@ def test_gpus_of_a_pod_that_were_not_used() -> None:
 )
 def test_what_is_shared_and_can_not_be_told_apart_stays(used: dict[str, Any], why: str) -> None:
     verdict = evaluate(case(used=used, form="time-slicing", trusted=True))
-    assert (verdict.kind, verdict.form, verdict.is_share_unknown) == (VerdictKind.AS_IT_IS, "time-slicing", True)
+    assert (verdict.kind, verdict.form, verdict.is_need_unknown) == (VerdictKind.AS_IT_IS, "time-slicing", True)
     assert why in verdict.reasons[0]
 
 
@@ -640,3 +644,57 @@ def test_pods_of_one_workload_may_be_busy_at_the_same_time(pods: int, kind: Verd
     assert verdict.kind is kind
     together = "its 2 pods may work at the same time, at 90 % of a GPU each, and 4 pods share a GPU by time-slicing"
     assert (together in verdict.reasons) is (kind is VerdictKind.EXCLUSIVE)
+
+
+@pytest.mark.parametrize("used", [{"p95": 0.6, "most": 0.6}, {"memory": 50 * GIB}])
+def test_a_share_that_is_too_small_leads_to_a_whole_gpu_where_one_is_offered(used: dict[str, Any]) -> None:
+    verdict = evaluate(case(used=used, form="time-slicing", trusted=True, offers=offered((), SHARED)))
+    assert (verdict.kind, verdict.form) == (VerdictKind.EXCLUSIVE, "exclusive")
+    every_is_shared = structs.replace(offered((), SHARED), whole=frozenset({"Tesla-T4"}))
+    verdict = evaluate(case(used=used, form="time-slicing", trusted=True, offers=every_is_shared))
+    assert (verdict.kind, verdict.form, verdict.reasons[-1]) == (
+        VerdictKind.AS_IT_IS,
+        "time-slicing",
+        "it may need a whole GPU, and no node offers one of its model",
+    )
+    # What is enough stays shared only where that is trusted.
+    small = {"p95": 0.1, "memory": 5 * GIB}
+    for trusted, kind in ((True, VerdictKind.SHARED), (False, VerdictKind.EXCLUSIVE)):
+        verdict = evaluate(case(used=small, form="time-slicing", trusted=trusted, offers=offered((), SHARED)))
+        assert verdict.kind is kind
+
+
+def test_a_slice_that_is_too_small_with_headroom_leads_to_a_whole_gpu_where_one_is_offered() -> None:
+    used = {"profile": "3g.40gb", "memory": 39_000, "capacity": 40_192}
+    assert evaluate(case(used=used, **MIG)).form == "exclusive"
+    no_whole = structs.replace(offered(), whole=frozenset())
+    assert evaluate(case(used=used, offers=no_whole, **MIG)).form == "mig-3g.40gb"
+    no_nodes = structs.replace(offered(()), whole=None)
+    assert evaluate(case(used={**used, "memory": 20_000}, offers=no_nodes, **MIG)).form == "mig-3g.40gb"
+
+
+def test_a_slice_that_is_full_most_of_the_time_need_not_be_enough() -> None:
+    used = {"profile": "3g.40gb", "p95": 1.0, "mean": 0.97, "most": 1.0}
+    verdict = evaluate(case(used=used, **MIG))
+    assert (verdict.kind, verdict.form, verdict.is_need_unknown) == (VerdictKind.AS_IT_IS, "mig-3g.40gb", True)
+    assert verdict.reasons[-1] == "the slice that it has is full most of the time, so it may need a larger one"
+    assert evaluate(case(used={**used, "mean": 0.5}, **MIG)).kind is VerdictKind.SLICE
+
+
+def test_shares_of_slices_are_not_compared() -> None:
+    verdict = evaluate(case(used={"profile": "3g.40gb"}, form="mig-3g.40gb-shared"))
+    assert (verdict.kind, verdict.form) == (VerdictKind.AS_IT_IS, "mig-3g.40gb-shared")
+
+
+def test_the_kind_of_sharing_that_suits_less_is_recommended_where_the_other_share_is_too_small() -> None:
+    shared = (SharedForm(form("mps"), 8, 81_920, A100), SharedForm(form("time-slicing"), 4, 81_920, A100))
+    verdict = evaluate(case(used={"memory": 15 * GIB}, offers=offered((), shared), trusted=True))
+    assert (verdict.form, verdict.enough) == ("time-slicing", ("time-slicing",))
+    assert "MPS suits it better, but its share is too small; time-slicing fits too" in verdict.reasons[-1]
+    assert evaluate(case(offers=offered((), shared), trusted=True)).enough == ("mps", "time-slicing")
+
+
+def test_graphics_say_why_mps_is_not_for_them() -> None:
+    draws = recognise("", [], {"NVIDIA_DRIVER_CAPABILITIES": "all"})
+    verdict = evaluate(case(program=draws, offers=offered((), SHARED[:1]), trusted=True))
+    assert "it can't share by MPS, which is for CUDA only" in verdict.reasons

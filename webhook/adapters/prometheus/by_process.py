@@ -25,14 +25,16 @@ def unseen(
     compute: Numbers,
     chosen: Mapping[Key, Metric | None],
     empty: Collection[MeasuredDevice],
+    slots: Collection[Key],
     most: Callable[[Collection[MeasuredDevice]], Mapping[MeasuredDevice, float]],
 ) -> set[Key]:
-    """Return the containers whose utilisation was not measured: all pods of the device have 0, although it was in use.
+    """Return the containers whose utilisation was not measured: all pods of the device have 0, but it was or may have been used.
 
     Args:
         compute: the numbers of the metrics that were chosen.
         chosen: the metric of each container.
         empty: devices of which no pod ever had memory.
+        slots: containers on slots of shared devices.
         most: returns the highest utilisation of devices, whichever pods used them.
     """
     keys = {
@@ -40,8 +42,8 @@ def unseen(
         for key, metric in chosen.items()
         if metric is Metric.GPU_UTIL and key.device in empty and not any(compute.get(key, {}).get("max", ()))
     }
-    in_use = {device for device, number in most({key.device for key in keys}).items() if number > 0}
-    return {key for key in keys if key.device in in_use}
+    found = most({key.device for key in keys})
+    return {key for key in keys if found.get(key.device, 0) > 0 or (key in slots and key.device not in found)}
 
 
 def said(keys: Collection[Key]) -> list[str]:
@@ -50,7 +52,7 @@ def said(keys: Collection[Key]) -> list[str]:
     if not pods:
         return []
     note = (
-        f"DCGM_FI_DEV_GPU_UTIL and DCGM_FI_DEV_FB_USED of {pods[0]} are 0, although its GPU was in use: the exporter does not "
-        f"see the processes of pods; set hostPID: true for it ({plural(len(pods), 'pod')})"
+        f"DCGM_FI_DEV_GPU_UTIL and DCGM_FI_DEV_FB_USED of {pods[0]} are 0, although its GPU was or may have been in use: the "
+        f"exporter does not see the processes of pods; set hostPID: true for it ({plural(len(pods), 'pod')})"
     )
     return [note]

@@ -50,7 +50,8 @@ class Gatherer:
         # Pods of namespaces that are not read may have memory there.
         empty = by_process.without_processes(memory) - apart
         held = of_device_itself(dcgm.USED, empty | apart)
-        unseen = by_process.unseen(compute, chosen, empty, partial(of_device_itself, Metric.GPU_UTIL))
+        slots = {key for key, one in found.items() if one.is_slot}
+        unseen = by_process.unseen(compute, chosen, empty, slots, partial(of_device_itself, Metric.GPU_UTIL))
         batches.notes += by_process.said(unseen)
         missing = list(listed.missing)
         if compute and not any("bandwidth" in one for one in memory.values()):

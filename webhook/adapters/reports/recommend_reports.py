@@ -13,7 +13,7 @@ from ...application.recommendation.recommend import Recommendation, WorkloadReco
 from ...application.recommendation.verdicts import VerdictKind
 from ...application.report_api import OF_RECOMMEND, ReportApi
 from .policyreport import reports_of, result_of
-from .recommend_words import by_namespace
+from .recommend_words import advice_lines, by_namespace
 
 Json = dict[str, Any]
 
@@ -29,17 +29,11 @@ def recommendation_reports(api: ReportApi, found: Recommendation, now: datetime)
 
 def _of_namespace(advice: NamespaceAdvice) -> Json:
     subject = {"apiVersion": "v1", "kind": "Namespace", "name": advice.namespace}
+    message = "; ".join(advice_lines(advice))
     if not advice.policy:
-        return result_of("skip", _NAMESPACE_RULE, "no policy can be recommended yet", subject, {})
-    fits = f"{advice.policy} fits {advice.fits} of {advice.workloads} workloads"
+        return result_of("skip", _NAMESPACE_RULE, message, subject, {})
     if not advice.label:  # the policy in force is the one
-        return result_of("pass", _NAMESPACE_RULE, fits, subject, {"policy": advice.policy})
-    harms = [
-        f"it would {verb} {', '.join(f'{one.workload} ({one.why})' for one in harmed)}"
-        for verb, harmed in (("hurt", advice.hurts), ("deny", advice.denies))
-        if harmed
-    ]
-    message = "; ".join(filter(None, (fits, *harms, advice.before)))
+        return result_of("pass", _NAMESPACE_RULE, message, subject, {"policy": advice.policy})
     about = {"policy": advice.policy, "label": advice.label, "preview": advice.preview}
     return result_of("warn", _NAMESPACE_RULE, message, subject, about)
 

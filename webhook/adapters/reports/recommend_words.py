@@ -77,6 +77,8 @@ def criteria(found: Iterable[FormCriterion]) -> str:
 
 def advice_lines(advice: NamespaceAdvice) -> Iterator[str]:
     """The advice for a namespace in sentences, without the commands."""
+    if advice.label_problem:
+        yield advice.label_problem
     if advice.policy:
         fits = f"{advice.fits} of {plural(advice.workloads, 'workload')}"
         yield f"policy {advice.policy}: {fits} {'fits' if advice.fits == 1 else 'fit'}"
@@ -86,8 +88,12 @@ def advice_lines(advice: NamespaceAdvice) -> Iterator[str]:
         yield f"would hurt {hurt.workload}: {hurt.why}"
     for denied in advice.denies:
         yield f"would deny {denied.workload}: {denied.why}"
+    for warned in advice.warns:
+        yield f"would warn about {warned.workload}: {warned.why}"
     for words, names in (
-        ("would get a larger slice than they need", advice.larger),
+        ("would keep the form that they have (how much they need is not known)", advice.kept),
+        ("would get more than they need", advice.larger),
+        ("would share in another way than suits them best, which is enough too", advice.acceptable),
         ("undecided, would get it too", advice.undecided),
         ("not used", advice.unused),
     ):

@@ -6,17 +6,17 @@ import msgspec
 
 from ...engine.forms import Form, parse
 from ...engine.namespace_labels import ENFORCE, NamespaceLabels
-from ...engine.policy import NONE
+from ...engine.policy import NONE, Policy
 from ...engine.text import plural
 from .candidates import Candidate, EvaluatedWorkload, HarmedWorkload, candidate, is_whole
 from .offers import Offers
 from .policy_effects import PolicyEffect
-from .verdicts import VerdictKind
 
 _NAMED = 5
 _UNTRUSTED = (
     "sharing isolates neither memory nor faults, so its policies are recommended only in namespaces declared trusted"
 )
+_UNREADABLE = "every pod with a GPU request is denied, unless the configuration (--config) has this policy"
 _BEFORE_NONE = (
     "before you set the label, make sure that nothing in the namespace needs a GPU later: all new pods that request one would "
     "be denied"
@@ -32,12 +32,16 @@ class NamespaceAdvice(msgspec.Struct, frozen=True, rename="camel", omit_defaults
         policy: the recommended policy: the one that fits most workloads, or the one in force if it gives the same form; empty
             if none is.
         workloads, fits: how many workloads request GPUs, and how many get the form that fits them and are not denied.
+        kept: those that would keep the form that they have, of which it is not known whether it fits.
         hurts: those that it would hurt.
         denies: those whose pods it would deny as their templates are.
-        larger: those that would get a larger slice than they need, in place of a whole GPU.
+        larger: those that would get a whole GPU or a larger slice than they need, and are not hurt by it.
+        acceptable: those that would get another kind of sharing than suits them best, which is enough, too.
+        warns: those whose users would be warned, and of what.
         undecided: workloads without a verdict that names a form; they would get the policy's form, too.
         unused: those that do not use their GPUs.
         before: what to do before the label is set: where several GPU models have the form, and where GPUs are not used.
+        label_problem: why the policy of its current label is not known; empty if it is.
         why_none: why no policy is advised; if some fit, the one that fits most first.
         label, preview: the command that sets the label, and the one that previews its effect.
     """
@@ -48,12 +52,16 @@ class NamespaceAdvice(msgspec.Struct, frozen=True, rename="camel", omit_defaults
     workloads: int
     policy: str = ""
     fits: int = 0
+    kept: tuple[str, ...] = ()
     hurts: tuple[HarmedWorkload, ...] = ()
     denies: tuple[HarmedWorkload, ...] = ()
     larger: tuple[str, ...] = ()
+    acceptable: tuple[str, ...] = ()
+    warns: tuple[HarmedWorkload, ...] = ()
     undecided: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
     before: str = ""
+    label_problem: str = ""
     why_none: str = ""
     label: str = ""
     preview: str = ""
@@ -82,7 +90,10 @@ def advise(
     unused = tuple(one.name for one in evaluated if not one.uses)
     undecided = tuple(one.name for one in evaluated if one.uses and not one.votes)
     advice = NamespaceAdvice(
-        namespace, labels.enforce or "", trusted, len(evaluated), unused=unused, undecided=undecided
+        *(namespace, labels.enforce or "", trusted, len(evaluated)),
+        unused=unused,
+        undecided=undecided,
+        label_problem=f"{now.policy.unreadable}; {_UNREADABLE}" if now.policy.unreadable else "",
     )
     if not voting:
         return _without_a_form(advice, now)
@@ -94,46 +105,46 @@ def advise(
     in_force = candidate(now, evaluated, offered)
     stays = in_force.suits > 0 and in_force.score >= candidates[0].score
     best = in_force if stays else candidates[0]
-    first, fits, hurts, wrong = best.effect.first, best.fits, best.hurts, best.wrong
+    first, fits, kept, wrong = best.effect.first, best.fits, best.kept, best.wrong
     others = [one for one in candidates if one.effect.first != first][:_NAMED]
     worse = "".join(map(_worse, others))
     fitting = f"{best.effect.policy.name} fits {fits} of {plural(len(evaluated), 'workload')}"
+    fitting += f" (and {len(kept)} would keep the form that they have)" if kept else ""
     if not trusted and (parse(first) or Form()).shared:
         return msgspec.structs.replace(advice, why_none=f"{fitting}; {_UNTRUSTED}{worse}")
     if offered.lacks(first):
         return msgspec.structs.replace(advice, why_none=f"{fitting}; {_MISMATCHED}{worse}")
     both = zip(best.workloads, in_force.workloads, strict=True)
     helped = sum(one.fits and before.form != one.form for one, before in both)
-    if hurts and len(hurts) >= helped and not stays:
-        whom = _named(one.workload for one in hurts)
-        why = f"{fitting}, but would help {helped} and hurt {len(hurts)}: {whom}{worse}"
-        return msgspec.structs.replace(advice, why_none=why)
-    if wrong and len(wrong) >= fits:
+    harmed = [one.workload.name for one in best.workloads if one.is_harmful]
+    if harmed and len(harmed) >= helped and not stays:
+        why = f"{fitting}, but would help {helped} and be wrong for {len(harmed)}: {_named(harmed)}"
+        return msgspec.structs.replace(advice, why_none=f"{why}{worse}")
+    if wrong and len(wrong) >= fits + len(kept):
         rules = [one.denial.rule.id for one in wrong.values() if one.denial]
         aside = f" (it would deny {len(rules)}: {', '.join(dict.fromkeys(rules))})" if rules else ""
         why = f"{fitting}, and is or may be wrong for {len(wrong)}{aside}: {_named(wrong)}{worse}"
         return msgspec.structs.replace(advice, why_none=why)
     denied = {one.workload for one in best.denies}
     return msgspec.structs.replace(
-        _with(advice, best.effect.policy.name, fits, hurts, is_set=stays),
+        _with(advice, best.effect.policy.name, fits, is_set=stays),
+        kept=kept,
+        hurts=best.hurts,
         denies=best.denies,
-        larger=tuple(
-            one.workload.name
-            for one in best.workloads
-            if one.workload.verdict.kind is VerdictKind.SLICE and not (one.suits or one.denial or one.harm)
-        ),
+        larger=best.larger,
+        acceptable=best.acceptable,
+        warns=best.warns,
         undecided=tuple(one for one in undecided if one not in denied),
-        before=_select(first, offered, voting, is_set=stays),
+        before=_additions(best.effect.policy) or _select(first, offered, voting, is_set=stays),
     )
 
 
 def _without_a_form(advice: NamespaceAdvice, now: PolicyEffect) -> NamespaceAdvice:
     """The advice where no verdict names a form: no GPUs where none are used, else no policy."""
     if advice.unused and not advice.undecided:
-        none = _with(advice, NONE, len(advice.unused), (), is_set=now.policy.name == NONE)
+        none = _with(advice, NONE, len(advice.unused), is_set=now.policy.name == NONE)
         return msgspec.structs.replace(none, before="" if not none.label else _BEFORE_NONE)
-    verb = "has" if len(advice.undecided) == 1 else "have"
-    why = f"{_named(advice.undecided)} {verb} no verdict that names a form" if advice.undecided else ""
+    why = f"which form is enough is not known of {_named(advice.undecided)}" if advice.undecided else ""
     return msgspec.structs.replace(advice, why_none=why)
 
 
@@ -157,6 +168,16 @@ def _named(workloads: Iterable[str]) -> str:
     return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
 
 
+def _additions(policy: Policy) -> str:
+    """Return what is not looked at if a policy changes where pods may run; empty if it does not."""
+    if not (policy.additions.node_selector or policy.additions.tolerations):
+        return ""
+    return (
+        "the nodeSelector and tolerations of the policy are not looked at here: gpuwarden audit --fleet live reports pods that "
+        "no node can run"
+    )
+
+
 def _select(policy: str, offered: Offers, voting: Iterable[EvaluatedWorkload], *, is_set: bool) -> str:
     """Return what to do about a policy whose form pods can get on several GPU models; empty for other policies."""
     models = offered.models_of(policy)
@@ -171,16 +192,13 @@ def _select(policy: str, offered: Offers, voting: Iterable[EvaluatedWorkload], *
     )
 
 
-def _with(
-    advice: NamespaceAdvice, policy: str, fits: int, hurts: tuple[HarmedWorkload, ...], *, is_set: bool
-) -> NamespaceAdvice:
+def _with(advice: NamespaceAdvice, policy: str, fits: int, *, is_set: bool) -> NamespaceAdvice:
     name = advice.namespace
     overwrite = " --overwrite" if advice.labelled else ""
     return msgspec.structs.replace(
         advice,
         policy=policy,
         fits=fits,
-        hurts=hurts,
         label="" if is_set else f"kubectl label namespace {name} {ENFORCE}={policy}{overwrite}",
-        preview="" if is_set else f"gpuwarden audit -n {name} --assume {name}={policy}",
+        preview="" if is_set else f"gpuwarden audit -n {name} --assume {name}={policy} --fleet live",
     )

@@ -1,7 +1,6 @@
 """Offers: which smaller forms the nodes have, each with what a pod gets of a GPU there."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from functools import reduce
 from typing import TypeVar
 
 import msgspec
@@ -63,22 +62,31 @@ class Offers(msgspec.Struct, frozen=True):
         slices: MIG forms, the smallest first.
         shared: forms of sharing of whole GPUs.
         memory: the memory of a whole GPU in MiB, by model.
-        is_known: whether the nodes are known at all.
+        whole: the models of which nodes offer whole GPUs; ``None`` if the nodes are not known.
         mismatched: forms that nodes have, but under other names or labels than those that policies request, because the
             configuration states other settings of the device plugin.
         unavailable: forms that only nodes have that take no pods now.
         used_models: the models that were used, which need not be those that nodes state.
-        shares: the shares of slices that the labels of nodes state, by profile and model.
+        stated_shares: the shares of slices that the labels of nodes state, by profile and model.
     """
 
     slices: tuple[Slice, ...] = ()
     shared: tuple[SharedForm, ...] = ()
     memory: Mapping[str, int] = {}
-    is_known: bool = False
+    whole: frozenset[str] | None = None
     mismatched: frozenset[str] = frozenset()
     unavailable: frozenset[str] = frozenset()
     used_models: frozenset[str] = frozenset()
-    shares: Mapping[tuple[str, str], float] = {}
+    stated_shares: Mapping[tuple[str, str], float] = {}
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the nodes are known at all."""
+        return self.whole is not None
+
+    def has_whole(self, model: str) -> bool:
+        """Whether nodes offer whole GPUs of a model, as far as is known."""
+        return self.whole is None or not model or bool(self.whole & {model, ""})
 
     @property
     def every(self) -> "tuple[Slice | SharedForm, ...]":
@@ -91,21 +99,11 @@ class Offers(msgspec.Struct, frozen=True):
 
     def share_of(self, profile: str, model: str) -> float:
         """The share of a GPU's compute that a MIG profile has on a model: by the nodes' labels, else as ``share_of``."""
-        return self.shares.get((profile.replace("+", "."), model)) or share_of(profile, model)
+        return self.stated_shares.get((profile.replace("+", "."), model)) or share_of(profile, model)
 
     def lacks(self, form: str) -> bool:
         """Whether nodes have a form, and none of them runs the pods that a policy gives it."""
         return form in self.mismatched and all(str(one.form) != form for one in self.every)
-
-    def covers(self, one: str, other: str) -> bool:
-        """Whether a slice is at least as large as another one on each model that has both; not if none has."""
-        sizes = {(str(each.form), each.model): (each.share, each.memory or 0) for each in self.slices}
-        both = [
-            (sizes[one, model], small)
-            for (form, model), small in sizes.items()
-            if form == other and (one, model) in sizes
-        ]
-        return bool(both) and all(share >= needed and memory >= least for (share, memory), (needed, least) in both)
 
     def settled(self, form: Form) -> Form:
         """The form itself, or instead of ``shared`` the one kind of sharing that there is."""
@@ -150,15 +148,19 @@ class Offers(msgspec.Struct, frozen=True):
         small = {one.form for one in self.slices if one.share < share or (one.memory or 0) < memory}
         return (one for one in self.slices if one.form not in small)
 
-    def sharing(self, *, bursty: bool, gke: bool) -> SharedForm | None:
-        """The form of sharing that suits best: time-slicing for bursts, MPS for steady use, or the offered one.
+    def shares(self, *, bursty: bool, gke: bool) -> list[SharedForm]:
+        """The forms of sharing, the one that suits best first: time-slicing for bursts, MPS for steady use, or the offered one.
 
         ``gke``: it runs on GKE, whose forms are preferred then.
         """
         wanted = Sharing.TIME_SLICING if bursty else Sharing.MPS
         there = [one for one in self.shared if (one.form.platform is Platform.GKE) == gke] or self.shared
-        best = max(there, key=lambda one: (one.form.sharing is wanted, one.form.sharing is Sharing.ANY), default=None)
-        return best and reduce(_worse_shared, (one for one in there if one.form == best.form))
+        worst: dict[Form, SharedForm] = {}
+        for one in there:
+            worst[one.form] = _worse_shared(worst[one.form], one) if one.form in worst else one
+        return sorted(
+            worst.values(), key=lambda one: (one.form.sharing is not wanted, one.form.sharing is not Sharing.ANY)
+        )
 
 
 def offers(
@@ -177,7 +179,9 @@ def offers(
         used: the models that were used.
         of_classes: forms of DeviceClasses, as of ``offered_by_classes``.
     """
+    expected = tuple(expected)
     shares = _stated_shares(shapes or ())
+    whole_gpus = {""} if Form() in expected else set[str]()
     mismatched: set[str] = set()
     unavailable: set[str] = set()
     found: list[tuple[Form, str | None, Shape | None]] = []
@@ -185,6 +189,8 @@ def offers(
         model = model_of_shape(shape)
         for form in shape.forms.values():
             if not (form.partition or form.shared):
+                if shape.takes_pods:
+                    whole_gpus.add(model)
                 continue
             if not _runs_on(form, shape, plugin):
                 mismatched.add(str(form))
@@ -192,6 +198,8 @@ def offers(
                 found.append((form, model, shape))
             else:
                 unavailable.add(str(form))
+    of_classes = tuple(of_classes)
+    whole_gpus.update(model for form, model in of_classes if not (form.partition or form.shared))
     found += ((form, model, None) for form, model in of_classes)
     offered = {form for form, _, _ in found}
     found += ((form, None, None) for form in expected if form not in offered)
@@ -209,7 +217,7 @@ def offers(
         _ordered(slices.values()),
         tuple(sorted(shared.values(), key=lambda one: (str(one.form), one.model or ""))),
         _memory(shapes or ()),
-        shapes is not None,
+        None if shapes is None else frozenset(whole_gpus),
         frozenset(mismatched),
         frozenset(unavailable.difference(str(form) for form, _, _ in found)),
         frozenset(used),

@@ -26,10 +26,12 @@ class PodOutcome(msgspec.Struct, frozen=True):
         form: the form that they get; if they are denied, the one that they would get, as far as that is known. Empty if it is
             not known.
         denial: why they are denied.
+        warnings: what their users are warned about, each once.
     """
 
     form: str
     denial: Finding | None = None
+    warnings: tuple[Finding, ...] = ()
 
 
 class PolicyEffect(msgspec.Struct, frozen=True):
@@ -55,7 +57,7 @@ class PolicyEffect(msgspec.Struct, frozen=True):
     def first(self) -> str:
         """The form that it gives plain requests; empty for ``any``, ``none`` and invalid labels, and if it is not known."""
         # Under any, a plain request gets whatever its node has.
-        return "" if self.policy.permits_any else self._decided(_PLAIN)[0]
+        return "" if self.policy.permits_any else self._decided(_PLAIN).form
 
     def on(self, templates: tuple[PodTemplate, ...], now: str) -> PodOutcome:
         """Return the outcome for a workload's next pods.
@@ -65,10 +67,11 @@ class PolicyEffect(msgspec.Struct, frozen=True):
             now: the form that its pods have.
         """
         outcomes = [self._decided(one) for one in templates]
-        form = now if self.policy.permits_any else next((form for form, _ in outcomes), "") or self.first
-        return PodOutcome(form, next((denial for _, denial in outcomes if denial), None))
+        form = now if self.policy.permits_any else next((one.form for one in outcomes if one.form), "") or self.first
+        warnings = dict.fromkeys(finding for one in outcomes for finding in one.warnings)
+        return PodOutcome(form, next((one.denial for one in outcomes if one.denial), None), tuple(warnings))
 
-    def _decided(self, template: PodTemplate) -> tuple[str, Finding | None]:
+    def _decided(self, template: PodTemplate) -> PodOutcome:
         # Only resources count here: templates have no variables and volumes by which pods reach GPUs.
         decision = decide(
             template.pod,
@@ -79,7 +82,7 @@ class PolicyEffect(msgspec.Struct, frozen=True):
             claims=template.claims,
         )
         form = next((self.offered.settled(one.as_listed) for one in self._forms(decision, template) if one), None)
-        return str(form or ""), next(iter(decision.denials), None)
+        return PodOutcome(str(form or ""), next(iter(decision.denials), None), decision.warnings)
 
     def _forms(self, decision: Decision, template: PodTemplate) -> Iterator[Form | None]:
         """The forms of a decision's requests and claims; ``None`` for one that is denied or not known."""

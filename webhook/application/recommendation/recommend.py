@@ -13,7 +13,7 @@ from ...engine.fleet.prefer_offered import preferring
 from ...engine.form_guide import CRITERIA, guide_to
 from ...engine.forms import Form, parse
 from ...engine.namespace_labels import NamespaceLabels
-from ...engine.policy import ANY_POLICY, PolicyBook
+from ...engine.policy import ANY_POLICY, Policy, PolicyBook
 from ...engine.rules.placement import SELECTOR_CONFLICT
 from ...engine.spelling import DevicePlugin
 from ...engine.text import plural
@@ -144,7 +144,11 @@ def recommend(  # noqa: PLR0913 - what is known, and what is wanted
     of_classes = offered_by_classes(devices, plugin)
     offered = offers(shapes, expected, plugin, (model_of(one.model) for one in usage.series), of_classes)
     effect = PolicyEffect(ANY_POLICY, plugin, classes, offered)
-    workloads = [_without_conflicts(one, effect) for one in workloads]
+    in_force = {
+        name: policies.select(labels.get(name) or NamespaceLabels()).enforce
+        for name in {one.namespace for one in workloads}
+    }
+    workloads = [_without_conflicts(_as_sent(one, in_force[one.namespace]), effect) for one in workloads]
     attributed = attribute(usage.series, workloads, usage.owners)
     measures = {one.key: measure(one, attributed.of.get(one.key, []), usage, thresholds) for one in workloads}
     verdicts = {}
@@ -175,8 +179,7 @@ def recommend(  # noqa: PLR0913 - what is known, and what is wanted
             why = _EXEMPT if name in exempt else _PODS_EXEMPT
             return NamespaceAdvice(name, "", trusted(name), len(evaluated), why_none=why)
         given = labels.get(name) or NamespaceLabels()
-        policy = policies.select(given).enforce
-        policy = preferring(policy, plugin, fleet) if fleet else policy
+        policy = preferring(in_force[name], plugin, fleet) if fleet else in_force[name]
         now = msgspec.structs.replace(effect, policy=policy)
         return advise(name, evaluated, given, now, trusted=trusted(name))
 
@@ -218,6 +221,14 @@ def _by_namespace(
             named = f"{one.kind} {one.name}"
             evaluated.append(EvaluatedWorkload(named, verdicts[one.key], one.form, one.templates, one.unreachable))
     return found
+
+
+def _as_sent(workload: Workload, policy: Policy) -> Workload:
+    """A workload whose pods can get the form that they have, if the policy in force sends them there."""
+    if not workload.running or not (policy.additions.tolerations or policy.additions.node_selector):
+        return workload
+    left = (one for one in workload.unreachable if one[0] != workload.form)
+    return msgspec.structs.replace(workload, unreachable=tuple(left))
 
 
 def _without_conflicts(workload: Workload, effect: PolicyEffect) -> Workload:

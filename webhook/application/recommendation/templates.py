@@ -31,6 +31,7 @@ def reduced(pod: Pod, claims: Claims, names: GpuNames) -> PodTemplate:
         init_containers=[_reduced(one, names) for one in spec.init_containers or ()] or None,
         containers=[_reduced(one, names) for one in spec.containers or ()],
         node_selector=spec.node_selector,
+        host_ipc=spec.host_ipc,
         affinity=spec.affinity,
     )
     return PodTemplate(Pod(Metadata(annotations=kept) if kept else None, only), claims)

@@ -88,6 +88,8 @@ def why_unknown(case: VerdictInput) -> Iterator[str]:
     profile = measures.profile.replace("+", ".")
     if profile and not is_profile(profile):
         yield f"its series are of {shown(profile)}, which is not a MIG profile, so its share of a GPU is not known"
+    if profile and case.form.partition and workload.running and profile != case.form.partition:
+        yield f"it requests {workload.form}, but its series are of {profile}, so what it uses of its slice is unknown"
     if case.form.partition and measures.whole:  # it ran on whole GPUs before, or the exporter does not know the slices
         yield (
             f"it requests {case.workload.form}, but its series are of whole GPUs (no label GPU_I_ID), so what it uses of a slice "

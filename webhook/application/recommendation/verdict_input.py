@@ -132,12 +132,24 @@ class VerdictInput(msgspec.Struct, frozen=True):
         return next((one.graphics for one in self.workload.programs if one.graphics), "")
 
     @property
-    def sharing(self) -> SharedForm | None:
-        """The form of sharing that suits it best, of those that are offered, with how many pods share a GPU."""
-        there = self.comparable
+    def shares(self) -> list[SharedForm]:
+        """The forms of sharing that are offered, the one that suits it best first, with how many pods share a GPU."""
+        found = self.comparable.shares(bursty=self.is_bursty, gke=self.form.platform is Platform.GKE)
         if self.graphics:  # MPS is for CUDA only
-            shared = tuple(one for one in there.shared if one.form.sharing is Sharing.TIME_SLICING)
-            there = msgspec.structs.replace(there, shared=shared)
-        found = there.sharing(bursty=self.is_bursty, gke=self.form.platform is Platform.GKE)
-        usual = int(self.thresholds.clients)
-        return msgspec.structs.replace(found, clients=found.clients or usual) if found else None
+            found = [one for one in found if one.form.sharing is Sharing.TIME_SLICING]
+        return [msgspec.structs.replace(one, clients=one.clients or int(self.thresholds.clients)) for one in found]
+
+    @property
+    def sharing(self) -> SharedForm | None:
+        """The form of sharing that suits it best, of those whose share is enough for it or, if none is, of all."""
+        found = self.shares
+        return next(filter(self.fits, found), found[0] if found else None)
+
+    def fits(self, sharing: SharedForm) -> bool:
+        """Whether a share of a GPU is enough for it."""
+        measures, clients = self.measures, sharing.clients
+        own = self.offered.memory.get(self.model) if measures.profile else measures.capacity
+        memory = sharing.memory or own or 0
+        most = max(self.share, measures.engines or 0, (measures.bandwidth or 0) * self.unit)
+        at_once = self.working * min(self.pods, clients)
+        return most < 1 / clients and at_once <= 1 and self.need <= memory / clients

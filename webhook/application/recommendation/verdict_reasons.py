@@ -9,6 +9,8 @@ from .offers import Offers, SharedForm, Slice
 from .usage import Metric
 from .verdict_input import FULL, VerdictInput
 
+FILLED = 0.95
+"""A device that is used by this share is full."""
 _ITS_OWN = " that its pods may run on"
 ONE_POD_HAS_ALL = "without KUBERNETES_VIRTUAL_GPUS=true the exporter gives a shared GPU's series to one of its pods"
 
@@ -79,9 +81,20 @@ def why_it_suits(case: VerdictInput, sharing: SharedForm) -> str:
         if case.is_bursty
         else f"use stays below {percent(case.thresholds.burst)}: MPS suits it"
     )
-    if sharing.form.sharing not in {Sharing.ANY, Sharing.TIME_SLICING if case.is_bursty else Sharing.MPS}:
-        suits += f" better, which no node of its model offers; {sharing.form} fits too"
+    wanted = Sharing.TIME_SLICING if case.is_bursty else Sharing.MPS
+    if sharing.form.sharing not in {Sharing.ANY, wanted}:
+        is_offered = any(one.form.sharing is wanted for one in case.shares)
+        lacks = "but its share is too small" if is_offered else "which no node of its model offers"
+        suits += f" better, {lacks}; {sharing.form} fits too"
     return suits
+
+
+def full_slice(case: VerdictInput) -> str:
+    """How often the slice that it has is full; empty if it is not."""
+    if not case.form.partition or max(case.measures.p95, case.bandwidth) < FILLED:
+        return ""
+    often = "most of the time" if case.measures.mean >= FILLED else "at times"
+    return f"the slice that it has is full {often}, so it may need a larger one"
 
 
 def what_a_share_lacks(case: VerdictInput, sharing: SharedForm) -> str:
@@ -120,6 +133,8 @@ def why_not_smaller(case: VerdictInput, sharing: SharedForm | None, *, no_slice:
             "namespaces declared trusted (--trusted)"
         )
     shares = _as_configured(offered, partition=False)
+    if case.trusted and case.graphics and case.comparable.shared and not case.sharing:
+        yield "it can't share by MPS, which is for CUDA only"
     if case.trusted and model and (offered.shared or shares) and not case.comparable.shared:
         yield f"no node{_ITS_OWN if offered.for_model(model).shared else ''} shares GPUs of {model}{shares}"
     if not no_slice:

@@ -25,13 +25,16 @@ class WorkloadVerdict(msgspec.Struct, frozen=True, rename="camel", omit_defaults
         form: the form that fits; empty if the verdict names none.
         gpus: how many a pod needs, of that form.
         reasons: sentences.
+        enough: slices or forms of sharing that are enough, the one that fits best first.
         is_memory_unknown: all that is lacking is how much memory is needed.
-        is_share_unknown: the form is that which the workload has, because it shares it and its own use is not known.
+        is_need_unknown: the form is that which the workload has, and how much it needs is not known: its own use of a shared
+            GPU is not measured, or its slice is full.
     """
 
     kind: VerdictKind
     form: str = ""
     gpus: int = 1
     reasons: tuple[str, ...] = ()
+    enough: tuple[str, ...] = ()
     is_memory_unknown: bool = False
-    is_share_unknown: bool = False
+    is_need_unknown: bool = False

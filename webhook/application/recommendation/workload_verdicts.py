@@ -1,16 +1,21 @@
 """The verdict on a workload: which form fits it, from what it used."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from .measures import is_used
+from .offers import SharedForm, Slice
 from .servers import works_together
 from .unknown_verdicts import incomplete, perhaps_used, too_little, unknown_verdict, why_memory_unknown, why_unknown
 from .usage import Metric
 from .verdict_input import FULL, VerdictInput
 from .verdict_reasons import (
+    FILLED,
     ONE_POD_HAS_ALL,
     compute_used,
     device_noun,
+    full_slice,
     gib,
     other_models,
     other_needs,
@@ -24,10 +29,8 @@ from .verdict_reasons import (
 from .verdicts import VerdictKind, WorkloadVerdict
 from .workloads import Workload
 
-_FILLED = 0.95
 _OF_DRIVER = 64  # MiB; what is in use on a GPU without any process is less
 _SCALED = frozenset({"Deployment", "StatefulSet", "ReplicaSet", "ReplicationController"})
-_FULL_AT_TIMES = "the slice that it has is full at times, so it may need a larger one"
 
 
 def evaluate(case: VerdictInput) -> WorkloadVerdict:
@@ -131,48 +134,67 @@ def _of_a_device(case: VerdictInput) -> WorkloadVerdict | None:
         why = f"shared now, and its numbers are the device total over {number} pods: no pod's share is known"
     elif case.measures.sharing_unknown:
         why = f"shared now, and its numbers may be the device total over other pods too: {ONE_POD_HAS_ALL}"
+    elif case.form.partition and case.form.shared:
+        why = "it shares a slice, and no verdict compares shares of slices"
     else:
         return None
-    return WorkloadVerdict(VerdictKind.AS_IT_IS, case.workload.form, 1, (why,), is_share_unknown=True)
+    return WorkloadVerdict(VerdictKind.AS_IT_IS, case.workload.form, 1, (why,), is_need_unknown=True)
 
 
 def _of_one(case: VerdictInput) -> WorkloadVerdict:
     """The verdict on a workload with one device of its own that it uses."""
-    measures, sharing = case.measures, case.sharing
     used = compute_used(case)
-    clients = sharing.clients if sharing else int(case.thresholds.clients)
+    clients = case.sharing.clients if case.sharing else int(case.thresholds.clients)
     if why_unknown := why_memory_unknown(case):
         return _by_compute(case, used, why_unknown, clients)
     why = [used, *other_needs(case)]
-    engines, no_slice = measures.engines or 0, why_no_slice(case)
-    if no_slice:
+    slices = list(case.comparable.fitting(case.working, max(case.need, case.bandwidth_memory)))
+    if no_slice := why_no_slice(case):
         why.append(no_slice)
-    elif found := next(case.comparable.fitting(case.working, max(case.need, case.bandwidth_memory)), None):
-        why.append(f"{found.form} has {gib(found.memory or 0)} and {percent(found.share)} of a GPU's compute")
-        why += other_models(case, found)
-        if case.form.partition and max(measures.p95, case.bandwidth) >= _FILLED:
-            why.append(_FULL_AT_TIMES)
-        elif (most := measures.most * case.unit) > found.share:
-            why.append(f"it uses up to {percent(most)} of a GPU at times, and would then take longer on the slice")
-        return WorkloadVerdict(VerdictKind.SLICE, str(found.form), 1, tuple(why))
-    own = case.offered.memory.get(case.model) if measures.profile else measures.capacity
-    memory = (sharing and sharing.memory) or own
-    most = max(case.share, engines, (measures.bandwidth or 0) * case.unit)
-    at_once = case.working * min(case.pods, clients)
-    fits = most < 1 / clients and at_once <= 1 and memory is not None and case.need <= memory / clients
-    if fits and sharing and case.trusted:
-        reasons = (*why, f"{clients} such pods fit a GPU", why_it_suits(case, sharing), *other_models(case, sharing))
-        return WorkloadVerdict(VerdictKind.SHARED, str(sharing.form), 1, reasons)
-    if sharing and case.trusted and not fits:
-        why.append(what_a_share_lacks(case, sharing))
+    elif slices:
+        return _of_slices(case, why, slices)
+    shares = [one for one in case.shares if case.fits(one)]
+    if shares and case.trusted:
+        sharing = shares[0]
+        why += f"{sharing.clients} such pods fit a GPU", why_it_suits(case, sharing), *other_models(case, sharing)
+        enough = dict.fromkeys(str(one.form) for one in shares)
+        return WorkloadVerdict(VerdictKind.SHARED, str(sharing.form), 1, tuple(why), tuple(enough))
+    if case.sharing and case.trusted:
+        why.append(what_a_share_lacks(case, case.sharing))
+    return _of_its_device(case, why, shares[0] if shares else None, no_slice=bool(no_slice))
+
+
+def _of_slices(case: VerdictInput, why: Sequence[str], slices: Sequence[Slice]) -> WorkloadVerdict:
+    """The verdict on a workload that these slices fit; its own, if it is full most of the time, need not be enough."""
+    found, full = slices[0], full_slice(case)
+    reasons = [*why, f"{found.form} has {gib(found.memory or 0)} and {percent(found.share)} of a GPU's compute"]
+    reasons += other_models(case, found)
+    if full:
+        reasons.append(full)
+    elif (most := case.measures.most * case.unit) > found.share:
+        reasons.append(f"it uses up to {percent(most)} of a GPU at times, and would then take longer on the slice")
+    enough = tuple(dict.fromkeys(str(one.form) for one in slices))
+    if case.measures.mean >= FILLED and found.form.partition == case.form.partition:
+        kept = VerdictKind.AS_IT_IS, case.workload.form
+        return WorkloadVerdict(*kept, 1, tuple(reasons), enough, is_need_unknown=True)
+    return WorkloadVerdict(VerdictKind.SLICE, str(found.form), 1, tuple(reasons), enough)
+
+
+def _of_its_device(
+    case: VerdictInput, why: Sequence[str], sharing: SharedForm | None, *, no_slice: bool
+) -> WorkloadVerdict:
+    """The verdict on a workload that no smaller form fits: a whole GPU, or its slice."""
+    why = list(why)
     if forms := sorted({form for form, model in case.workload.unreachable if case.model in {model, ""}}):
         why.append(f"node selectors, affinity or taints keep its pods off all nodes that offer {', '.join(forms)}")
-    why += why_not_smaller(case, sharing if fits else None, no_slice=bool(no_slice))
-    if case.form.partition or case.form.shared:
-        return WorkloadVerdict(
-            VerdictKind.AS_IT_IS, case.workload.form, 1, (*why, "no other form that is offered fits better")
-        )
-    return WorkloadVerdict(VerdictKind.EXCLUSIVE, case.whole, 1, tuple(why))
+    why += why_not_smaller(case, sharing, no_slice=no_slice)
+    if case.form.partition and (no_slice or case.need <= (case.measures.capacity or 0)):
+        kept = "no other form that is offered fits better"
+    elif (case.form.partition or case.form.shared) and not case.offered.has_whole(case.model):
+        kept = "it may need a whole GPU, and no node offers one of its model"
+    else:
+        return WorkloadVerdict(VerdictKind.EXCLUSIVE, case.whole, 1, tuple(why))
+    return WorkloadVerdict(VerdictKind.AS_IT_IS, case.workload.form, 1, (*why, kept))
 
 
 def _by_compute(case: VerdictInput, used: str, why_unknown: str, clients: int) -> WorkloadVerdict:
@@ -185,10 +207,9 @@ def _by_compute(case: VerdictInput, used: str, why_unknown: str, clients: int) -
     unknown = f"memory unknown: {why_unknown}"
     if case.form.partition and not enough:
         why = f"{used}: more than any smaller slice that is offered has{largest}"
-        full = (_FULL_AT_TIMES,) if case.measures.p95 >= _FILLED else ()
-        reasons = why if smaller else f"{used}; no smaller slice is offered", *full, unknown
+        reasons = why if smaller else f"{used}; no smaller slice is offered", *filter(None, [full_slice(case)]), unknown
         return WorkloadVerdict(VerdictKind.AS_IT_IS, case.workload.form, 1, reasons, is_memory_unknown=True)
-    if not enough and case.share >= 1 / clients:
+    if not enough and case.share >= 1 / clients and (not case.form.shared or case.offered.has_whole(case.model)):
         share = f" ({case.sharing.form}: {percent(1 / clients)} of a GPU)" if case.sharing else ""
         why = f"{used}: more than any smaller form that is offered has{largest or share}"
         reasons = why if smaller or share else f"{used}; no smaller form of its GPU model is offered", unknown
