@@ -228,7 +228,7 @@ class TestMemory:
         clock.ahead += DAY
         for store in view._stores:
             store.alive()
-        assert seen(view).is_certain
+        eventually(lambda: seen(view).is_certain)
 
 
 class TestKnowledge:

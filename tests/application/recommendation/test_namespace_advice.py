@@ -247,7 +247,8 @@ def test_no_policy_that_would_hurt_as_many_as_it_would_help() -> None:
     found = advise("team", [has, denied, whole], offered(), NamespaceLabels(), trusted=False)
     assert (found.policy, found.label, found.preview) == ("", "", "")
     assert (
-        found.why_none == "mig-1g.10gb fits 1 of 3 workloads, but would help 0 and be wrong for 1: whole; "
+        found.why_none
+        == "mig-1g.10gb fits 1 of 3 workloads (it would deny 1: form-not-permitted), but would help 0 and be wrong for 1: whole; "
         "exclusive fits 1, and is or may be wrong for 2"
     )
     assert advise("team", [has, has, denied], offered(), NamespaceLabels(), trusted=False).policy == "mig-1g.10gb"

@@ -267,11 +267,11 @@ def test_use_of_a_slice_with_more_multiprocessors_than_its_part_is_not_taken_for
         ),
         (
             {"trusted": True, "offers": offered((), SHARED), "used": {"p95": 0.26}},
-            "4 pods share a GPU by mps, and that share (25 % of a GPU) has too little compute for it",
+            "4 pods share a GPU in the form mps, and that share (25 % of a GPU) has too little compute for it",
         ),
         (
             {"trusted": True, "offers": offered((), SHARED), "used": {"memory": 18 * GIB, "most": 0.9}},
-            "4 pods share a GPU by time-slicing, and that share has too little memory for it",
+            "4 pods share a GPU in the form time-slicing, and that share has too little memory for it",
         ),
         # Compute alone says that nothing smaller will do.
         ({"program": VLLM, "used": {"p95": 0.5}}, "more than any smaller form that is offered has"),
@@ -586,7 +586,7 @@ def test_a_form_that_other_models_have_too_is_selected_by_model() -> None:
     assert (sharing.form, sharing.reasons[-1]) == ("mps", says.format("mps"))
     assert "4 such pods fit a GPU" in sharing.reasons
     on_t4 = case(used={"model": "Tesla T4", "capacity": 15 * GIB}, offers=offered((), shares), trusted=True)
-    lacks = "10 pods share a GPU by mps, and that share (10 % of a GPU) has too little compute for it"
+    lacks = "10 pods share a GPU in the form mps, and that share (10 % of a GPU) has too little compute for it"
     assert lacks in evaluate(on_t4).reasons
     slices = (*SLICES, on(SLICES[0], "Tesla-T4"))
     assert says.format("mig-1g.10gb") in evaluate(case(offers=offered(slices))).reasons
@@ -642,7 +642,9 @@ def test_pods_of_one_workload_may_be_busy_at_the_same_time(pods: int, kind: Verd
     running = [*(LivePod(f"w-{number}", 1.0) for number in range(pods)), LivePod("ended", 1.0, over=True)]
     verdict = evaluate(case(used=bursts, pods=running, trusted=True, offers=offered((), SHARED)))
     assert verdict.kind is kind
-    together = "its 2 pods may work at the same time, at 90 % of a GPU each, and 4 pods share a GPU by time-slicing"
+    together = (
+        "its 2 pods may work at the same time, at 90 % of a GPU each, and 4 pods share a GPU in the form time-slicing"
+    )
     assert (together in verdict.reasons) is (kind is VerdictKind.EXCLUSIVE)
 
 
@@ -678,6 +680,8 @@ def test_a_slice_that_is_full_most_of_the_time_need_not_be_enough() -> None:
     verdict = evaluate(case(used=used, **MIG))
     assert (verdict.kind, verdict.form, verdict.is_need_unknown) == (VerdictKind.AS_IT_IS, "mig-3g.40gb", True)
     assert verdict.reasons[-1] == "the slice that it has is full most of the time, so it may need a larger one"
+    smaller = evaluate(case(used={**used, "profile": "1g.10gb"}, form="mig-1g.10gb"))
+    assert smaller.reasons[-1].endswith("full most of the time, so it may need a larger one (mig-2g.20gb is offered)")
     assert evaluate(case(used={**used, "mean": 0.5}, **MIG)).kind is VerdictKind.SLICE
 
 

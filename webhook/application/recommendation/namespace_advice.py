@@ -116,13 +116,13 @@ def advise(
         return msgspec.structs.replace(advice, why_none=f"{fitting}; {_MISMATCHED}{worse}")
     both = zip(best.workloads, in_force.workloads, strict=True)
     helped = sum(one.fits and before.form != one.form for one, before in both)
+    rules = [one.denial.rule.id for one in wrong.values() if one.denial]
+    aside = f" (it would deny {len(rules)}: {', '.join(dict.fromkeys(rules))})" if rules else ""
     harmed = [one.workload.name for one in best.workloads if one.is_harmful]
     if harmed and len(harmed) >= helped and not stays:
-        why = f"{fitting}, but would help {helped} and be wrong for {len(harmed)}: {_named(harmed)}"
+        why = f"{fitting}{aside}, but would help {helped} and be wrong for {len(harmed)}: {_named(harmed)}"
         return msgspec.structs.replace(advice, why_none=f"{why}{worse}")
     if wrong and len(wrong) >= fits + len(kept):
-        rules = [one.denial.rule.id for one in wrong.values() if one.denial]
-        aside = f" (it would deny {len(rules)}: {', '.join(dict.fromkeys(rules))})" if rules else ""
         why = f"{fitting}, and is or may be wrong for {len(wrong)}{aside}: {_named(wrong)}{worse}"
         return msgspec.structs.replace(advice, why_none=why)
     denied = {one.workload for one in best.denies}

@@ -215,7 +215,8 @@ def without_address(words: Sequence[str]) -> tuple[str, ...]:
 
 def works_together(kind: str, pods: int) -> str:
     """Return why the pods of a kind work on one job together; empty if there is no sign of it."""
-    return f"the {pods} pods of a {kind} work together" if kind in _TOGETHER and pods > 1 else ""
+    article = "an" if kind.startswith("MPI") else "a"
+    return f"the {pods} pods of {article} {kind} work together" if kind in _TOGETHER and pods > 1 else ""
 
 
 def _model(name: str, words: Sequence[str], variables: Mapping[str, str]) -> str:

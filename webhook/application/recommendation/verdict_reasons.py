@@ -89,12 +89,12 @@ def why_it_suits(case: VerdictInput, sharing: SharedForm) -> str:
     return suits
 
 
-def full_slice(case: VerdictInput) -> str:
-    """How often the slice that it has is full; empty if it is not."""
+def full_slice(case: VerdictInput, larger: str = "") -> str:
+    """How often the slice that it has is full, and which ``larger`` one is offered; empty if it is not full."""
     if not case.form.partition or max(case.measures.p95, case.bandwidth) < FILLED:
         return ""
     often = "most of the time" if case.measures.mean >= FILLED else "at times"
-    return f"the slice that it has is full {often}, so it may need a larger one"
+    return f"the slice that it has is full {often}, so it may need a larger one{larger and f' ({larger} is offered)'}"
 
 
 def what_a_share_lacks(case: VerdictInput, sharing: SharedForm) -> str:
@@ -110,12 +110,12 @@ def what_a_share_lacks(case: VerdictInput, sharing: SharedForm) -> str:
     elif case.working * min(case.pods, sharing.clients) > 1:
         return (
             f"its {case.pods} pods may work at the same time, at {percent(case.working)} of a GPU each, and "
-            f"{sharing.clients} pods share a GPU by {sharing.form}"
+            f"{sharing.clients} pods share a GPU in the form {sharing.form}"
         )
     else:
         lacks = "memory"
         size = f" ({gib(sharing.memory / sharing.clients)})" if sharing.memory else ""
-    return f"{sharing.clients} pods share a GPU by {sharing.form}, and that share{size} has too little {lacks} for it"
+    return f"{sharing.clients} pods share a GPU in the form {sharing.form}, and that share{size} has too little {lacks} for it"
 
 
 def why_not_smaller(case: VerdictInput, sharing: SharedForm | None, *, no_slice: bool) -> Iterator[str]:

@@ -166,7 +166,11 @@ def _of_one(case: VerdictInput) -> WorkloadVerdict:
 
 def _of_slices(case: VerdictInput, why: Sequence[str], slices: Sequence[Slice]) -> WorkloadVerdict:
     """The verdict on a workload that these slices fit; its own, if it is full most of the time, need not be enough."""
-    found, full = slices[0], full_slice(case)
+    found = slices[0]
+    larger = next(
+        (str(one.form) for one in slices if one.form.partition not in {found.form.partition, case.form.partition}), ""
+    )
+    full = full_slice(case, larger if found.form.partition == case.form.partition else "")
     reasons = [*why, f"{found.form} has {gib(found.memory or 0)} and {percent(found.share)} of a GPU's compute"]
     reasons += other_models(case, found)
     if full:
