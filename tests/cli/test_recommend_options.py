@@ -248,6 +248,7 @@ def test_other_thresholds_and_offers_change_the_answer(saved: Path) -> None:
         ),
         (["--usage", "{saved}", "--prometheus-user", "me"], "--prometheus-user can't be combined with --usage"),
         (["--usage", "{saved}", "--prometheus-label", "a=b"], "--prometheus-label can't be combined with --usage"),
+        (["--usage", "{saved}", "--window", "3d"], "--window can't be combined with --usage"),
         (["--prometheus", "http://a", "--prometheus-label", "a"], '--prometheus-label: "a" is not a label'),
         (["--usage", "{saved}", "--trusted", "team=a"], "--trusted team=a: a saved file has no labels of namespaces"),
         (["--usage", "{saved}", "--offer", "mig-9"], '--offer: "mig-9" is not a form'),
