@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from math import ceil
+from typing import Annotated
 
 import msgspec
 
@@ -64,7 +65,7 @@ class Workload(msgspec.Struct, rename="camel", omit_defaults=True):
     kind: str
     name: str
     requests: tuple[str, ...] = ()
-    gpus: int = 1
+    gpus: Annotated[int, msgspec.Meta(ge=1)] = 1
     form: str = "exclusive"
     programs: tuple[ServerProgram, ...] = ()
     pods: list[LivePod] = []
