@@ -174,7 +174,7 @@ def test_a_file_of_an_older_version_is_rejected(saved: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "value", "says"),
     [
-        (("workloads", 1, "gpus"), 0, "Expected `int` >= 1 - at `$.workloads[...].gpus`"),
+        (("workloads", 1, "gpus"), 0, "Expected `int` >= 1 - at `$.workloads[1].gpus`"),
         (("usage", "end"), 1e300, "- at `$.usage.end`"),
     ],
 )
