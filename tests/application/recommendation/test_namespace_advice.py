@@ -24,6 +24,7 @@ OTHER_SLOT = WorkloadVerdict(VerdictKind.SHARED, "time-slicing", enough=("time-s
 UNKNOWN = WorkloadVerdict(VerdictKind.UNKNOWN)
 UNUSED = WorkloadVerdict(VerdictKind.UNUSED, "none", 0)
 BATCH = WorkloadVerdict(VerdictKind.BATCH)
+NO_LABELS = NamespaceLabels()
 BUILT_IN = PolicyBook()
 
 
@@ -168,6 +169,30 @@ def test_users_are_warned_of_what_a_form_needs() -> None:
     found = advise("team", [evaluated("w", "", slot), with_ipc], offered(), NamespaceLabels(), trusted=True)
     assert (found.policy, [one.workload for one in found.warns]) == ("gke-mps-3", ["w"])
     assert "hostIPC: true" in found.warns[0].why
+    # Users whose pods are denied see no warning.
+    several = evaluated("several", "", slot, gpus=2)
+    found = advise(
+        "team", [*(evaluated(f"w{n}", "", slot) for n in range(2)), several], offered(), NO_LABELS, trusted=True
+    )
+    assert ([one.workload for one in found.warns], denied(found)) == (["w0", "w1"], ("several",))
+
+
+def test_shared_in_force_hurts_none_that_any_kind_of_sharing_on_nodes_is_enough_for() -> None:
+    keeps = WorkloadVerdict(VerdictKind.AS_IT_IS, "time-slicing", is_need_unknown=True)
+    workloads = [evaluated("keeps", "", keeps, "time-slicing"), evaluated("w", "", SLOT, "time-slicing")]
+    found = advise("team", workloads, offered(shared=SHARED), NamespaceLabels("shared"), trusted=True)
+    assert (found.policy, found.label, found.hurts, found.acceptable) == ("shared", "", (), ("w",))
+
+
+def test_workloads_that_keep_their_form_outweigh_those_without_a_verdict() -> None:
+    keeps = WorkloadVerdict(VerdictKind.AS_IT_IS, "time-slicing", is_need_unknown=True)
+    workloads = [
+        evaluated("keeps", "", keeps, "time-slicing"),
+        evaluated("fits", "", OTHER_SLOT, "time-slicing"),
+        evaluated("unknown", "", UNKNOWN, "time-slicing"),
+    ]
+    found = advise("team", workloads, offered(shared=SHARED), NO_LABELS, trusted=True)
+    assert (found.policy, found.fits, found.kept, found.undecided) == ("time-slicing", 1, ("keeps",), ("unknown",))
 
 
 def test_where_a_policy_sends_pods_is_not_looked_at() -> None:
