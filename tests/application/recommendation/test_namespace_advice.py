@@ -535,3 +535,9 @@ def test_a_workload_that_is_hurt_or_denied_does_not_fit() -> None:
     assert found.denies[0].why.startswith(
         'container "train": nvidia.com/gpu: 2 cannot be shared under namespace policy "mps"'
     )
+    # Who is denied keeps the smaller slice, so the larger one does not hurt it.
+    names_it = evaluated("names-it", "mig-1g.10gb", SMALL, "mig-1g.10gb")
+    found = advise("team", [names_it, evaluated("w", "", MIDDLE, "exclusive")], offered(), NO_LABELS, trusted=False)
+    assert found.why_none.startswith(
+        "mig-2g.20gb fits 1 of 2 workloads, and is or may be wrong for 1 (it would deny 1: "
+    )

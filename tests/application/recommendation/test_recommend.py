@@ -354,13 +354,22 @@ def test_a_policy_of_shared_slices_stays() -> None:
     assert (advice.policy, advice.fits, advice.kept, advice.label) == (form, 0, ("Deployment w",), "")
 
 
-@pytest.mark.parametrize("tolerations", [(Toleration("dedicated", "Exists"),), ()])
-def test_running_pods_have_a_form_that_the_policy_in_force_sent_them_to(tolerations: tuple[Toleration, ...]) -> None:
-    """Their templates do not tolerate the taint; the policy adds that."""
+@pytest.mark.parametrize(
+    ("tolerations", "over", "found_there"),
+    [
+        ((Toleration("dedicated", "Exists"),), False, True),
+        ((Toleration("dedicated", "Exists"),), True, False),
+        ((), False, False),
+    ],
+)
+def test_running_pods_have_a_form_that_the_policy_in_force_sent_them_to(
+    tolerations: tuple[Toleration, ...], *, over: bool, found_there: bool
+) -> None:
+    """Their templates do not tolerate the taint; the policy adds that. Pods that have ended may have run elsewhere."""
     large = node(more={"nvidia.com/mig-2g.20gb": "3", "nvidia.com/mig-3g.40gb": "2"})
     additions = PolicyAdditions(tolerations=tolerations)
     policy = Policy("tainted", (form("mig-2g.20gb"),), additions=additions)
-    given = workload(form="mig-2g.20gb", pods=[LivePod("w-1", 1.0)], unreachable=(("mig-2g.20gb", A100),))
+    given = workload(form="mig-2g.20gb", pods=[LivePod("w-1", 1.0, over)], unreachable=(("mig-2g.20gb", A100),))
     used = series(profile="2g.20gb", p95=0.6, most=0.7, memory=10 * GIB, capacity=19_968)
     found = recommend(
         *([given], Usage(END, 14 * DAY, series=[used]), {large: 1}, {"a": NamespaceLabels("tainted")}, Thresholds()),
@@ -368,8 +377,8 @@ def test_running_pods_have_a_form_that_the_policy_in_force_sent_them_to(tolerati
         plugin=DevicePlugin(),
         policies=PolicyBook({"tainted": policy}),
     )
-    assert found.workloads[0].verdict.form == ("mig-2g.20gb" if tolerations else "mig-3g.40gb")
-    assert (found.namespaces[0].label == "") is bool(tolerations)
+    assert found.workloads[0].verdict.form == ("mig-2g.20gb" if found_there else "mig-3g.40gb")
+    assert (found.namespaces[0].label == "") is found_there
 
 
 def test_forms_that_only_nodes_have_that_take_no_pods_are_a_note() -> None:
