@@ -83,6 +83,17 @@ def test_replicas_of_one_server_can_batch_too() -> None:
     assert found.workloads[0].verdict.kind is VerdictKind.BATCH
 
 
+def test_pods_that_serve_one_model_together_are_not_told_to_batch() -> None:
+    pods = [LivePod("w-1", 1.0), LivePod("w-2", 1.0)]
+    one = workload(kind="LeaderWorkerSet", programs=(SERVER,), pods=pods)
+    found = recommended([one], [series("w-1"), series("w-2", uuid="GPU-2")])
+    verdict = found.workloads[0].verdict
+    assert (verdict.kind, verdict.reasons) == (
+        VerdictKind.EXCLUSIVE,
+        ("the 2 pods of a LeaderWorkerSet work together; such GPUs are never shared or sliced",),
+    )
+
+
 def test_a_server_with_more_pods_at_its_busiest_than_now_is_not_told_to_batch() -> None:
     one = workload(programs=(SERVER,), pods=[LivePod("w-1", 1.0), LivePod("w-2", 1.0)])
     by_day = [series(f"w-day-{n}", uuid=f"GPU-{n}", first=END - 2 * DAY, last=END - DAY) for n in range(6)]
