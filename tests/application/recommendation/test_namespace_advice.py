@@ -184,6 +184,16 @@ def test_shared_in_force_hurts_none_that_any_kind_of_sharing_on_nodes_is_enough_
     assert (found.policy, found.label, found.hurts, found.acceptable) == ("shared", "", (), ("w",))
 
 
+def test_a_share_of_a_slice_is_no_kind_of_shared() -> None:
+    """Which is of whole GPUs."""
+    forms = {"gpu": "shared", "gpus": "time-slicing", "slice": "mig-1g.10gb-shared"}
+    has = {name: WorkloadVerdict(VerdictKind.AS_IT_IS, one, is_need_unknown=True) for name, one in forms.items()}
+    workloads = [evaluated(name, "", one, one.form) for name, one in has.items()]
+    found = advise("team", workloads, offered(shared=SHARED), NO_LABELS, trusted=True)
+    assert found.why_none.startswith("shared fits 0 of 3 workloads (and 2 would keep the form that they have)")
+    assert "be wrong for 1: slice;" in found.why_none
+
+
 def test_workloads_that_keep_their_form_outweigh_those_without_a_verdict() -> None:
     keeps = WorkloadVerdict(VerdictKind.AS_IT_IS, "time-slicing", is_need_unknown=True)
     workloads = [

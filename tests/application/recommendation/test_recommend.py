@@ -392,6 +392,22 @@ def test_running_pods_have_a_form_that_the_policy_in_force_sent_them_to(
     assert (found.namespaces[0].label == "") is found_there
 
 
+@pytest.mark.parametrize("label", ["shared", "time-slicing"])
+def test_pods_without_a_node_share_in_the_one_way_that_there_is(label: str) -> None:
+    """The form of a Job that has ended is only known by its request."""
+    sharing = node(32, "nvidia.com/gpu.shared", gpu_sharing__strategy="time-slicing", gpu_replicas="4")
+    ended = workload(kind="Job", form="shared", pods=[LivePod("w-1", END - 10 * DAY, over=True)])
+    of_device = series(pods=2, is_slot=True, compute_of_device=True)
+    found = recommend(
+        *([ended], Usage(END, 14 * DAY, series=[of_device]), {sharing: 1}, {"a": NamespaceLabels(label)}, Thresholds()),
+        trusted=lambda _: True,
+        plugin=DevicePlugin(),
+    )
+    assert (found.workloads[0].form, found.workloads[0].verdict.form) == ("time-slicing", "time-slicing")
+    advice = found.namespaces[0]
+    assert (advice.policy, advice.label, advice.kept) == (label, "", ("Job w",))
+
+
 def test_forms_that_only_nodes_have_that_take_no_pods_are_a_note() -> None:
     amounts = {"nvidia.com/mig-1g.10gb": "7"}
     cordoned = shape_of({"nvidia.com/gpu.product": f"NVIDIA-{A100}"}, amounts, amounts, cordoned=True)
