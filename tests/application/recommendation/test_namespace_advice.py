@@ -211,7 +211,7 @@ def test_where_a_policy_sends_pods_is_not_looked_at() -> None:
     labels = NamespaceLabels("zone")
     found = advise("team", [evaluated("w", "", SMALL)], offered(), labels, trusted=False, policies=book)
     assert found.policy == "zone"
-    assert found.before.startswith("the nodeSelector and tolerations of the policy are not looked at here")
+    assert found.before.startswith("the nodeSelector and tolerations of the policy are not checked here")
 
 
 def test_those_without_a_verdict_that_counts_are_named() -> None:

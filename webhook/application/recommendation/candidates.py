@@ -164,8 +164,8 @@ class Candidate(msgspec.Struct, frozen=True):
     @property
     def warns(self) -> tuple[HarmedWorkload, ...]:
         """Those whose users it would warn, and of what."""
-        told = ((one, finding) for one in self.workloads if not one.denial for finding in one.warnings)
-        return tuple(HarmedWorkload(one.workload.name, finding.message) for one, finding in told)
+        warned = ((one, finding) for one in self.workloads if not one.denial for finding in one.warnings)
+        return tuple(HarmedWorkload(one.workload.name, finding.message) for one, finding in warned)
 
     @property
     def larger(self) -> tuple[str, ...]:

@@ -163,11 +163,11 @@ def _worse(candidate: Candidate) -> str:
 
 
 def _additions(policy: Policy) -> str:
-    """Return what is not looked at if a policy changes where pods may run; empty if it does not."""
+    """Return what is not checked if a policy changes where pods may run; empty if it does not."""
     if not (policy.additions.node_selector or policy.additions.tolerations):
         return ""
     return (
-        "the nodeSelector and tolerations of the policy are not looked at here: gpuwarden audit --fleet live reports pods that "
+        "the nodeSelector and tolerations of the policy are not checked here: gpuwarden audit --fleet live reports pods that "
         "no node can run"
     )
 
