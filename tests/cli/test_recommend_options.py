@@ -171,6 +171,27 @@ def test_a_file_of_an_older_version_is_rejected(saved: Path) -> None:
     assert "save it again with this version of gpuwarden" in " ".join(ran.err.split())
 
 
+@pytest.mark.parametrize(
+    ("path", "value", "says"),
+    [
+        (("workloads", 1, "gpus"), 0, "Expected `int` >= 1 - at `$.workloads[1].gpus`"),
+        (("usage", "end"), 1e300, "- at `$.usage.end`"),
+    ],
+)
+def test_a_number_that_can_not_be_in_a_file_is_named(
+    saved: Path, path: tuple[str | int, ...], value: float, says: str
+) -> None:
+    content = json.loads(saved.read_bytes())
+    part = content
+    for each in path[:-1]:
+        part = part[each]
+    part[path[-1]] = value
+    saved.write_text(json.dumps(content))
+    ran = run("recommend", "--usage", saved, "-o", "html")
+    assert (ran.code, ran.out) == (2, "")
+    assert says in " ".join(ran.err.split())
+
+
 def test_csv_has_a_line_for_each_workload_and_computes_nothing(saved: Path) -> None:
     ran = run("recommend", "--usage", saved, "-o", "csv")
     rows = list(csv.DictReader(io.StringIO(ran.out)))
@@ -248,6 +269,7 @@ def test_other_thresholds_and_offers_change_the_answer(saved: Path) -> None:
         ),
         (["--usage", "{saved}", "--prometheus-user", "me"], "--prometheus-user can't be combined with --usage"),
         (["--usage", "{saved}", "--prometheus-label", "a=b"], "--prometheus-label can't be combined with --usage"),
+        (["--usage", "{saved}", "--window", "3d"], "--window can't be combined with --usage"),
         (["--prometheus", "http://a", "--prometheus-label", "a"], '--prometheus-label: "a" is not a label'),
         (["--usage", "{saved}", "--trusted", "team=a"], "--trusted team=a: a saved file has no labels of namespaces"),
         (["--usage", "{saved}", "--offer", "mig-9"], '--offer: "mig-9" is not a form'),

@@ -202,6 +202,7 @@ def _reject_options_of_a_cluster(
         *cluster_options.given(ctx),
         *(["--prometheus"] if cluster_options.is_given(ctx, "prometheus") else []),
         *(["--prometheus-label"] if ctx.params["prometheus_label"] else []),
+        *(["--window"] if cluster_options.is_given(ctx, "window") else []),
         *options.given,
         *(["--save"] if save else []),
         *(["--write-reports"] if ctx.params["write_reports"] else []),

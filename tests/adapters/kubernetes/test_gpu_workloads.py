@@ -441,3 +441,18 @@ def test_servers_of_one_model_with_the_same_arguments_but_for_addresses_are_know
         cluster.add(one)
     numbers = {name: one.programs[0].arguments for name, one in found(reader).items()}
     assert numbers == {"Pod a": 0, "Pod b": 0, "Pod c": 1, "Pod d": 0}
+
+
+def test_the_templates_of_a_deployment_are_not_those_of_its_replica_sets(
+    cluster: WorkloadServer, reader: GpuWorkloads
+) -> None:
+    """Older ones have older templates, which no next pod has."""
+    old = controller("apps/v1", "ReplicaSet", "w-1", "apps/v1 Deployment w")
+    old["spec"]["template"]["spec"] = pod("x", gpus=2)["spec"]
+    cluster.add(pod("w-1-a", "apps/v1 ReplicaSet w-1", gpus=2), old, controller("apps/v1", "Deployment", "w"))
+    (template,) = found(reader)["Deployment w"].templates
+    spec = template.pod.spec
+    assert spec
+    assert spec.containers
+    assert spec.containers[0].resources
+    assert spec.containers[0].resources.limits == {"nvidia.com/gpu": "1"}

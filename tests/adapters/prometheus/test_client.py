@@ -501,6 +501,7 @@ def test_a_server_that_is_not_there_is_named() -> None:
         ("ftp://a", "is not a URL"),
         ("http://me:secret@a", "use --prometheus-user"),
         ("http://me:secret@a:99999", "use --prometheus-user"),
+        ("me:secret@a:9090", "use --prometheus-user"),
         ("http://a:99999", '--prometheus: "http://a:99999" is not a URL'),
         ("http://[::1", "is not a URL"),
         ("http://a b", "is not a URL"),

@@ -24,6 +24,7 @@ OTHER_SLOT = WorkloadVerdict(VerdictKind.SHARED, "time-slicing", enough=("time-s
 UNKNOWN = WorkloadVerdict(VerdictKind.UNKNOWN)
 UNUSED = WorkloadVerdict(VerdictKind.UNUSED, "none", 0)
 BATCH = WorkloadVerdict(VerdictKind.BATCH)
+NO_LABELS = NamespaceLabels()
 BUILT_IN = PolicyBook()
 
 
@@ -168,6 +169,40 @@ def test_users_are_warned_of_what_a_form_needs() -> None:
     found = advise("team", [evaluated("w", "", slot), with_ipc], offered(), NamespaceLabels(), trusted=True)
     assert (found.policy, [one.workload for one in found.warns]) == ("gke-mps-3", ["w"])
     assert "hostIPC: true" in found.warns[0].why
+    # Users whose pods are denied see no warning.
+    several = evaluated("several", "", slot, gpus=2)
+    found = advise(
+        "team", [*(evaluated(f"w{n}", "", slot) for n in range(2)), several], offered(), NO_LABELS, trusted=True
+    )
+    assert ([one.workload for one in found.warns], denied(found)) == (["w0", "w1"], ("several",))
+
+
+def test_shared_in_force_hurts_none_that_any_kind_of_sharing_on_nodes_is_enough_for() -> None:
+    keeps = WorkloadVerdict(VerdictKind.AS_IT_IS, "time-slicing", is_need_unknown=True)
+    workloads = [evaluated("keeps", "", keeps, "time-slicing"), evaluated("w", "", SLOT, "time-slicing")]
+    found = advise("team", workloads, offered(shared=SHARED), NamespaceLabels("shared"), trusted=True)
+    assert (found.policy, found.label, found.hurts, found.acceptable) == ("shared", "", (), ("w",))
+
+
+def test_a_share_of_a_slice_is_no_kind_of_shared() -> None:
+    """Which is of whole GPUs."""
+    forms = {"gpu": "shared", "gpus": "time-slicing", "slice": "mig-1g.10gb-shared"}
+    has = {name: WorkloadVerdict(VerdictKind.AS_IT_IS, one, is_need_unknown=True) for name, one in forms.items()}
+    workloads = [evaluated(name, "", one, one.form) for name, one in has.items()]
+    found = advise("team", workloads, offered(shared=SHARED), NO_LABELS, trusted=True)
+    assert found.why_none.startswith("shared fits 0 of 3 workloads (and 2 would keep the form that they have)")
+    assert "be wrong for 1: slice;" in found.why_none
+
+
+def test_workloads_that_keep_their_form_outweigh_those_without_a_verdict() -> None:
+    keeps = WorkloadVerdict(VerdictKind.AS_IT_IS, "time-slicing", is_need_unknown=True)
+    workloads = [
+        evaluated("keeps", "", keeps, "time-slicing"),
+        evaluated("fits", "", OTHER_SLOT, "time-slicing"),
+        evaluated("unknown", "", UNKNOWN, "time-slicing"),
+    ]
+    found = advise("team", workloads, offered(shared=SHARED), NO_LABELS, trusted=True)
+    assert (found.policy, found.fits, found.kept, found.undecided) == ("time-slicing", 1, ("keeps",), ("unknown",))
 
 
 def test_where_a_policy_sends_pods_is_not_looked_at() -> None:
@@ -176,7 +211,7 @@ def test_where_a_policy_sends_pods_is_not_looked_at() -> None:
     labels = NamespaceLabels("zone")
     found = advise("team", [evaluated("w", "", SMALL)], offered(), labels, trusted=False, policies=book)
     assert found.policy == "zone"
-    assert found.before.startswith("the nodeSelector and tolerations of the policy are not looked at here")
+    assert found.before.startswith("the nodeSelector and tolerations of the policy are not checked here")
 
 
 def test_those_without_a_verdict_that_counts_are_named() -> None:
@@ -510,4 +545,10 @@ def test_a_workload_that_is_hurt_or_denied_does_not_fit() -> None:
     assert (found.policy, found.fits, found.workloads, denied(found)) == ("mps", 4, 5, ("several",))
     assert found.denies[0].why.startswith(
         'container "train": nvidia.com/gpu: 2 cannot be shared under namespace policy "mps"'
+    )
+    # Who is denied keeps the smaller slice, so the larger one does not hurt it.
+    names_it = evaluated("names-it", "mig-1g.10gb", SMALL, "mig-1g.10gb")
+    found = advise("team", [names_it, evaluated("w", "", MIDDLE, "exclusive")], offered(), NO_LABELS, trusted=False)
+    assert found.why_none.startswith(
+        "mig-2g.20gb fits 1 of 2 workloads, and is or may be wrong for 1 (it would deny 1: "
     )

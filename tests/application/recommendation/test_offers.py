@@ -211,7 +211,7 @@ def sliced(model: str, profile: str, multiprocessors: str, resource: str = "") -
         # What can't be, or can't be compared with the whole GPU.
         ("NVIDIA-H100-80GB-HBM3", "1g.10gb", "0", 16 / 132),
         ("NVIDIA-H100-80GB-HBM3", "1g.10gb", "many", 16 / 132),
-        ("NVIDIA-H100-80GB-HBM3", "1g.10gb", "1800", 16 / 132),
+        ("NVIDIA-H100-80GB-HBM3", "1g.10gb", "133", 16 / 132),
         ("NVIDIA-X1000", "1g.10gb", "18", 16 / 132),
         # A slice that is a whole GPU has fewer multiprocessors, and is one all the same.
         (f"NVIDIA-{A100}", "7g.80gb", "98", 1.0),

@@ -83,6 +83,17 @@ def test_replicas_of_one_server_can_batch_too() -> None:
     assert found.workloads[0].verdict.kind is VerdictKind.BATCH
 
 
+def test_pods_that_serve_one_model_together_are_not_told_to_batch() -> None:
+    pods = [LivePod("w-1", 1.0), LivePod("w-2", 1.0)]
+    one = workload(kind="LeaderWorkerSet", programs=(SERVER,), pods=pods)
+    found = recommended([one], [series("w-1"), series("w-2", uuid="GPU-2")])
+    verdict = found.workloads[0].verdict
+    assert (verdict.kind, verdict.reasons) == (
+        VerdictKind.EXCLUSIVE,
+        ("the 2 pods of a LeaderWorkerSet work together; such GPUs are never shared or sliced",),
+    )
+
+
 def test_a_server_with_more_pods_at_its_busiest_than_now_is_not_told_to_batch() -> None:
     one = workload(programs=(SERVER,), pods=[LivePod("w-1", 1.0), LivePod("w-2", 1.0)])
     by_day = [series(f"w-day-{n}", uuid=f"GPU-{n}", first=END - 2 * DAY, last=END - DAY) for n in range(6)]
@@ -354,13 +365,22 @@ def test_a_policy_of_shared_slices_stays() -> None:
     assert (advice.policy, advice.fits, advice.kept, advice.label) == (form, 0, ("Deployment w",), "")
 
 
-@pytest.mark.parametrize("tolerations", [(Toleration("dedicated", "Exists"),), ()])
-def test_running_pods_have_a_form_that_the_policy_in_force_sent_them_to(tolerations: tuple[Toleration, ...]) -> None:
-    """Their templates do not tolerate the taint; the policy adds that."""
+@pytest.mark.parametrize(
+    ("tolerations", "over", "found_there"),
+    [
+        ((Toleration("dedicated", "Exists"),), False, True),
+        ((Toleration("dedicated", "Exists"),), True, False),
+        ((), False, False),
+    ],
+)
+def test_running_pods_have_a_form_that_the_policy_in_force_sent_them_to(
+    tolerations: tuple[Toleration, ...], *, over: bool, found_there: bool
+) -> None:
+    """Their templates do not tolerate the taint; the policy adds that. Pods that have ended may have run elsewhere."""
     large = node(more={"nvidia.com/mig-2g.20gb": "3", "nvidia.com/mig-3g.40gb": "2"})
     additions = PolicyAdditions(tolerations=tolerations)
     policy = Policy("tainted", (form("mig-2g.20gb"),), additions=additions)
-    given = workload(form="mig-2g.20gb", pods=[LivePod("w-1", 1.0)], unreachable=(("mig-2g.20gb", A100),))
+    given = workload(form="mig-2g.20gb", pods=[LivePod("w-1", 1.0, over)], unreachable=(("mig-2g.20gb", A100),))
     used = series(profile="2g.20gb", p95=0.6, most=0.7, memory=10 * GIB, capacity=19_968)
     found = recommend(
         *([given], Usage(END, 14 * DAY, series=[used]), {large: 1}, {"a": NamespaceLabels("tainted")}, Thresholds()),
@@ -368,8 +388,24 @@ def test_running_pods_have_a_form_that_the_policy_in_force_sent_them_to(tolerati
         plugin=DevicePlugin(),
         policies=PolicyBook({"tainted": policy}),
     )
-    assert found.workloads[0].verdict.form == ("mig-2g.20gb" if tolerations else "mig-3g.40gb")
-    assert (found.namespaces[0].label == "") is bool(tolerations)
+    assert found.workloads[0].verdict.form == ("mig-2g.20gb" if found_there else "mig-3g.40gb")
+    assert (found.namespaces[0].label == "") is found_there
+
+
+@pytest.mark.parametrize("label", ["shared", "time-slicing"])
+def test_pods_without_a_node_share_in_the_one_way_that_there_is(label: str) -> None:
+    """The form of a Job that has ended is only known by its request."""
+    sharing = node(32, "nvidia.com/gpu.shared", gpu_sharing__strategy="time-slicing", gpu_replicas="4")
+    ended = workload(kind="Job", form="shared", pods=[LivePod("w-1", END - 10 * DAY, over=True)])
+    of_device = series(pods=2, is_slot=True, compute_of_device=True)
+    found = recommend(
+        *([ended], Usage(END, 14 * DAY, series=[of_device]), {sharing: 1}, {"a": NamespaceLabels(label)}, Thresholds()),
+        trusted=lambda _: True,
+        plugin=DevicePlugin(),
+    )
+    assert (found.workloads[0].form, found.workloads[0].verdict.form) == ("time-slicing", "time-slicing")
+    advice = found.namespaces[0]
+    assert (advice.policy, advice.label, advice.kept) == (label, "", ("Job w",))
 
 
 def test_forms_that_only_nodes_have_that_take_no_pods_are_a_note() -> None:

@@ -636,6 +636,18 @@ def test_nothing_is_gained_by_a_slice_that_is_the_whole_gpu() -> None:
     assert slices.form == "mig-7g.80gb"
 
 
+def test_of_many_pods_only_as_many_as_share_a_gpu_may_be_busy_on_it() -> None:
+    running = [LivePod(f"w-{number}", 1.0) for number in range(10)]
+    used = {"working": 0.2, "most": 0.2}
+    assert evaluate(case(used=used, pods=running, trusted=True, offers=offered((), SHARED))).kind is VerdictKind.SHARED
+
+
+def test_a_workload_that_does_not_run_may_have_had_another_slice() -> None:
+    used = {"profile": "1g.10gb", "capacity": 9728}
+    verdict = evaluate(case(used=used, pods=[], form="mig-3g.40gb"))
+    assert (verdict.kind, verdict.form) == (VerdictKind.SLICE, "mig-1g.10gb")
+
+
 @pytest.mark.parametrize(("pods", "kind"), [(1, VerdictKind.SHARED), (2, VerdictKind.EXCLUSIVE)])
 def test_pods_of_one_workload_may_be_busy_at_the_same_time(pods: int, kind: VerdictKind) -> None:
     bursts = {"p95": 0.0, "working": 0.9, "most": 0.9, "mean": 0.03}

@@ -66,3 +66,10 @@ def test_what_was_recorded_of_a_kind_names_no_group() -> None:
 
 def test_another_namespace_is_another_workload() -> None:
     assert attribute([series("db-1", namespace="b")], THERE, {}).of == {}
+
+
+def test_pods_that_have_ended_worked_together_too() -> None:
+    ended = [LivePod(f"rank-{n}", 1.0, over=True) for n in range(2)]
+    assert workload(kind="PyTorchJob", pods=ended).together(1) == "the 2 pods of a PyTorchJob work together"
+    assert workload(kind="PyTorchJob", pods=ended[:1]).together(2) == "the 2 pods of a PyTorchJob work together"
+    assert workload(kind="PyTorchJob", pods=ended[:1]).together(1) == ""

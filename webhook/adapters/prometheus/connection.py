@@ -69,7 +69,8 @@ def to_url(url: str, access: ServerAccess, workers: int) -> Login:
     Raises:
         ConnectionOptionError: the URL or a file can't be used.
     """
-    if "@" in url.partition("://")[2].partition("/")[0]:  # first, so that no other message quotes it
+    scheme, _, rest = url.partition("://")
+    if "@" in (rest or scheme).partition("/")[0]:  # first, so that no other message quotes it, also without a scheme
         raise ConnectionOptionError(
             "--prometheus: a password in a URL is visible in process lists; use --prometheus-user"
         )

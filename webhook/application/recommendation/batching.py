@@ -23,13 +23,16 @@ def batched(
 ) -> dict[Key, WorkloadVerdict]:
     """Return the verdicts on workloads that serve one model with the same arguments in one namespace and use little of a GPU.
 
-    A workload with too little data, one that is not used, and one with several GPUs are left alone, and so is every server of a
-    model of which one has too little data.
+    A workload with too little data, one that is not used, and one whose pods have several GPUs or work together are left alone,
+    and so is every server of a model of which one has too little data.
     """
     groups: dict[tuple[str, str, int], list[Workload]] = {}
     for one in workloads:
+        measured = measures.get(one.key)
+        if one.gpus > 1 or one.together(measured.pods_at_once if measured else 1):
+            continue
         for program in one.programs:
-            if program.name in SERVERS and program.model and one.gpus == 1 and not program.parallel:
+            if program.name in SERVERS and program.model:
                 groups.setdefault((one.namespace, program.model, program.arguments), []).append(one)
     found: dict[Key, WorkloadVerdict] = {}
     for (_, model, _), group in groups.items():

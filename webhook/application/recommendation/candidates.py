@@ -16,6 +16,8 @@ _VOTING = frozenset(
     {VerdictKind.SLICE, VerdictKind.SHARED, VerdictKind.EXCLUSIVE, VerdictKind.FEWER, VerdictKind.AS_IT_IS}
 )
 
+_ANY_SHARING = Form(sharing=Sharing.ANY)
+
 
 class EvaluatedWorkload(msgspec.Struct, frozen=True):
     """A workload of a namespace.
@@ -85,10 +87,8 @@ class AppliedPolicy(msgspec.Struct, frozen=True):
         """Whether the form is that of the verdict; ``shared`` is any kind of sharing, so those that share keep theirs."""
         verdict = self.workload.verdict
         is_same = verdict.form == self.form
-        if verdict.is_need_unknown and not is_same:
-            is_same = (parse(self.form) or Form()) == Form(sharing=Sharing.ANY) and (
-                parse(verdict.form) or Form()
-            ).shared
+        if verdict.is_need_unknown and self.form == str(_ANY_SHARING):
+            is_same = _ANY_SHARING.meet(parse(verdict.form) or Form()) is not None
         return self.workload.votes and is_same
 
     @property
@@ -164,8 +164,8 @@ class Candidate(msgspec.Struct, frozen=True):
     @property
     def warns(self) -> tuple[HarmedWorkload, ...]:
         """Those whose users it would warn, and of what."""
-        told = ((one, finding) for one in self.workloads if not one.denial for finding in one.warnings)
-        return tuple(HarmedWorkload(one.workload.name, finding.message) for one, finding in told)
+        warned = ((one, finding) for one in self.workloads if not one.denial for finding in one.warnings)
+        return tuple(HarmedWorkload(one.workload.name, finding.message) for one, finding in warned)
 
     @property
     def larger(self) -> tuple[str, ...]:

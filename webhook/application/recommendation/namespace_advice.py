@@ -7,7 +7,7 @@ import msgspec
 from ...engine.forms import Form, parse
 from ...engine.namespace_labels import ENFORCE, NamespaceLabels
 from ...engine.policy import NONE, Policy
-from ...engine.text import plural
+from ...engine.text import first_of, plural
 from .candidates import Candidate, EvaluatedWorkload, HarmedWorkload, candidate, is_whole
 from .offers import Offers
 from .policy_effects import PolicyEffect
@@ -120,10 +120,10 @@ def advise(
     aside = f" (it would deny {len(rules)}: {', '.join(dict.fromkeys(rules))})" if rules else ""
     harmed = [one.workload.name for one in best.workloads if one.is_harmful]
     if harmed and len(harmed) >= helped and not stays:
-        why = f"{fitting}{aside}, but would help {helped} and be wrong for {len(harmed)}: {_named(harmed)}"
+        why = f"{fitting}{aside}, but would help {helped} and be wrong for {len(harmed)}: {first_of(harmed, _NAMED)}"
         return msgspec.structs.replace(advice, why_none=f"{why}{worse}")
     if wrong and len(wrong) >= fits + len(kept):
-        why = f"{fitting}, and is or may be wrong for {len(wrong)}{aside}: {_named(wrong)}{worse}"
+        why = f"{fitting}, and is or may be wrong for {len(wrong)}{aside}: {first_of([*wrong], _NAMED)}{worse}"
         return msgspec.structs.replace(advice, why_none=why)
     denied = {one.workload for one in best.denies}
     return msgspec.structs.replace(
@@ -144,7 +144,7 @@ def _without_a_form(advice: NamespaceAdvice, now: PolicyEffect) -> NamespaceAdvi
     if advice.unused and not advice.undecided:
         none = _with(advice, NONE, len(advice.unused), is_set=now.policy.name == NONE)
         return msgspec.structs.replace(none, before="" if not none.label else _BEFORE_NONE)
-    why = f"which form is enough is not known of {_named(advice.undecided)}" if advice.undecided else ""
+    why = f"which form is enough is not known of {first_of(advice.undecided, _NAMED)}" if advice.undecided else ""
     return msgspec.structs.replace(advice, why_none=why)
 
 
@@ -162,18 +162,12 @@ def _worse(candidate: Candidate) -> str:
     return f"; {candidate.effect.policy.name} fits {fits}{wrong}{rule}"
 
 
-def _named(workloads: Iterable[str]) -> str:
-    """The first names, and how many more there are."""
-    names = [*workloads]
-    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
-
-
 def _additions(policy: Policy) -> str:
-    """Return what is not looked at if a policy changes where pods may run; empty if it does not."""
+    """Return what is not checked if a policy changes where pods may run; empty if it does not."""
     if not (policy.additions.node_selector or policy.additions.tolerations):
         return ""
     return (
-        "the nodeSelector and tolerations of the policy are not looked at here: gpuwarden audit --fleet live reports pods that "
+        "the nodeSelector and tolerations of the policy are not checked here: gpuwarden audit --fleet live reports pods that "
         "no node can run"
     )
 

@@ -148,7 +148,9 @@ def recommend(  # noqa: PLR0913 - what is known, and what is wanted
         name: policies.select(labels.get(name) or NamespaceLabels()).enforce
         for name in {one.namespace for one in workloads}
     }
-    workloads = [_without_conflicts(_as_sent(one, in_force[one.namespace]), effect) for one in workloads]
+    workloads = [
+        _without_conflicts(_as_sent(_settled(one, offered), in_force[one.namespace]), effect) for one in workloads
+    ]
     attributed = attribute(usage.series, workloads, usage.owners)
     measures = {one.key: measure(one, attributed.of.get(one.key, []), usage, thresholds) for one in workloads}
     verdicts = {}
@@ -221,6 +223,12 @@ def _by_namespace(
             named = f"{one.kind} {one.name}"
             evaluated.append(EvaluatedWorkload(named, verdicts[one.key], one.form, one.templates, one.unreachable))
     return found
+
+
+def _settled(workload: Workload, offered: Offers) -> Workload:
+    """A workload with the one kind of sharing that there is, if none of its pods has a node and so its form names no kind."""
+    form = parse(workload.form)
+    return msgspec.structs.replace(workload, form=str(offered.settled(form))) if form else workload
 
 
 def _as_sent(workload: Workload, policy: Policy) -> Workload:

@@ -1,11 +1,14 @@
 """Usage: what each container did on each GPU or MIG slice within a window, as numbers of a monitoring system."""
 
 from enum import StrEnum
+from typing import Annotated
 
 import msgspec
 
 MOST_GAPS = 0.05
 """The highest share of hours in which a metric may fail: with more, nothing is known about 95 % of the time."""
+
+_YEAR_10000 = 253_402_300_800  # in seconds since 1970; dates of reports end before it
 
 
 class Metric(StrEnum):
@@ -106,7 +109,7 @@ class Usage(msgspec.Struct, rename="camel"):
         queries: how many requests were sent.
     """
 
-    end: float
+    end: Annotated[float, msgspec.Meta(ge=0, lt=_YEAR_10000)]
     window: float
     idle_below: float = 0.01
     series: list[Series] = []

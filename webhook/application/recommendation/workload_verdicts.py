@@ -6,7 +6,6 @@ import msgspec
 
 from .measures import is_used
 from .offers import SharedForm, Slice
-from .servers import works_together
 from .unknown_verdicts import incomplete, perhaps_used, too_little, unknown_verdict, why_memory_unknown, why_unknown
 from .usage import Metric
 from .verdict_input import FULL, VerdictInput
@@ -109,11 +108,7 @@ def _of_several(case: VerdictInput) -> WorkloadVerdict | None:
 
 
 def _together(case: VerdictInput) -> WorkloadVerdict | None:
-    workload = case.workload
-    parallel = next((one.parallel for one in workload.programs if one.parallel), "")
-    kinds = (*workload.between, workload.kind)
-    pods = max(len(workload.pods), case.pods)  # those that have ended worked together, too
-    why = next(filter(None, (works_together(kind, pods) for kind in kinds)), parallel)
+    why = case.workload.together(case.pods)
     return (
         WorkloadVerdict(VerdictKind.EXCLUSIVE, case.whole, 1, (f"{why}; such GPUs are never shared or sliced",))
         if why

@@ -3,12 +3,13 @@
 import re
 from collections.abc import Iterable, Mapping
 from math import ceil
+from typing import Annotated
 
 import msgspec
 
 from ...engine.quantity import exact
 from ...engine.rules.gpu_memory import ANNOTATION
-from .servers import ServerProgram
+from .servers import ServerProgram, works_together
 from .templates import PodTemplate
 from .usage import Series
 
@@ -64,7 +65,7 @@ class Workload(msgspec.Struct, rename="camel", omit_defaults=True):
     kind: str
     name: str
     requests: tuple[str, ...] = ()
-    gpus: int = 1
+    gpus: Annotated[int, msgspec.Meta(ge=1)] = 1
     form: str = "exclusive"
     programs: tuple[ServerProgram, ...] = ()
     pods: list[LivePod] = []
@@ -90,6 +91,15 @@ class Workload(msgspec.Struct, rename="camel", omit_defaults=True):
     def running(self) -> int:
         """How many of the workload's pods run."""
         return sum(bool(pod.started) and not pod.over for pod in self.pods)
+
+    def together(self, at_once: int) -> str:
+        """Why its GPUs work with those of other pods; empty if there is no sign of it. ``at_once`` of its pods ran at once."""
+        pods = max(len(self.pods), at_once)  # those that have ended worked together, too
+        signs = (
+            *(works_together(kind, pods) for kind in (*self.between, self.kind)),
+            *(one.parallel for one in self.programs),
+        )
+        return next(filter(None, signs), "")
 
 
 class AttributedSeries(msgspec.Struct):
