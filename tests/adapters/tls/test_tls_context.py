@@ -173,7 +173,8 @@ def test_the_private_key_never_touches_a_disk(monkeypatch: pytest.MonkeyPatch) -
 
     server_context(a_pair())
 
-    assert set(Path("/proc/self/fd").iterdir()) == before, "and no descriptor is left open"
+    # Those of earlier tests may be closed meanwhile, as garbage.
+    assert set(Path("/proc/self/fd").iterdir()) <= before, "and no descriptor is left open"
 
 
 def test_a_kernel_that_does_not_know_the_flag_is_asked_again_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
