@@ -15,11 +15,11 @@ from webhook.adapters.kubernetes.errors import Fault
 
 
 class Clock:
-    """Stands still, however slow the machine is, but for what a test puts it ahead."""
+    """Stands still, however slow the machine is, but for what a test puts it ahead. Whole seconds add up without rounding."""
 
     def __init__(self) -> None:
         self.ahead = 0.0
-        self._start = time.monotonic()
+        self._start = float(int(time.monotonic()))
 
     def __call__(self) -> float:
         return self._start + self.ahead
