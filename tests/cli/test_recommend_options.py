@@ -102,6 +102,8 @@ def test_the_printed_commands_are_for_the_cluster_that_was_read(saved: Path, mon
     # kubectl does not read gpuwarden's variables.
     monkeypatch.setenv("GPUWARDEN_CONTEXT", "east")
     assert f"{label} --context east\n" in run("recommend", "-o", "markdown").out
+    # A saved file may be of another cluster.
+    assert f"\n{preview}\n{label}\n" in run("recommend", "--usage", saved, "-o", "markdown").out
 
 
 def test_device_classes_with_a_resource_name_offer_forms_and_give_those_of_claim_templates(
@@ -489,3 +491,10 @@ def test_what_is_trusted_and_selects_nothing_is_a_note(cluster: Cluster, saved: 
     offline = run("recommend", "--usage", saved, "--trusted", "b*", "--trusted", "a", "-o", "json").out
     notes = [one for one in json.loads(offline)["notes"] if "--trusted" in one]
     assert notes == ["--trusted b*: no namespace with workloads that request GPUs has this name"]
+
+
+def test_a_namespace_without_workloads_that_request_gpus_is_a_note(saved: Path) -> None:
+    found = json.loads(run("recommend", "--usage", saved, "-n", "nosuch", "-n", "a", "-o", "json").out)
+    assert [one["namespace"] for one in found["namespaces"]] == ["a"]
+    notes = [one for one in found["notes"] if one.startswith("-n ")]
+    assert notes == ["-n nosuch: no workload in this namespace requests GPUs"]

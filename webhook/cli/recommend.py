@@ -149,14 +149,16 @@ def recommend(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         classes=configuration.classes,
         devices=objects.devices if objects else Devices(),
     )
-    found.notes += [*given.notes, *selecting_nothing(trusted or [], {one.namespace for one in given.workloads})]
+    having = {one.namespace for one in given.workloads}
+    found.notes += [*given.notes, *selecting_nothing(trusted or [], having)]
+    found.notes += [f"-n {name}: no workload in this namespace requests GPUs" for name in names if name not in having]
     if write_reports:
         _write_reports(found, kubeconfig, context, names)
-    # Who reads a report has another kubeconfig, and no such configuration.
+    # Who reads a report has another kubeconfig, and no such configuration. Which cluster a saved file is of is not known.
     found.namespaces = [
         _with_options(
             one,
-            of_cluster={"--kubeconfig": kubeconfig, "--context": context},
+            of_cluster={} if usage else {"--kubeconfig": kubeconfig, "--context": context},
             # The audit needs the names of policies and the spelling of forms, too.
             of_audit={"--config": config if cluster_options.is_given(ctx, "config") else None},
         )

@@ -15,7 +15,6 @@ from .verdicts import VerdictKind, WorkloadVerdict
 _VOTING = frozenset(
     {VerdictKind.SLICE, VerdictKind.SHARED, VerdictKind.EXCLUSIVE, VerdictKind.FEWER, VerdictKind.AS_IT_IS}
 )
-
 _ANY_SHARING = Form(sharing=Sharing.ANY)
 
 
